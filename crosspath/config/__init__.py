@@ -1,0 +1,7 @@
+"""What a run is: a recipe of typed sections, its overrides and its file. Knows no model and no data."""
+
+from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text, write_recipe
+from crosspath.config.overrides import apply_overrides
+from crosspath.config.recipe import Recipe, validated
+
+__all__ = ["Recipe", "apply_overrides", "read_recipe", "recipe_from_text", "recipe_to_text", "validated", "write_recipe"]

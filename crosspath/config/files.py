@@ -1,0 +1,42 @@
+"""Recipes as YAML text and files. What a run writes is what runs again."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crosspath.config.recipe import Recipe, validated
+from crosspath.errors import InputError
+
+
+def recipe_to_text(recipe: Recipe) -> str:
+    """The recipe as YAML, every value written out."""
+    tree = recipe.model_dump(mode="json")
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def recipe_from_text(text: str, where: object) -> Recipe:
+    """A recipe from YAML text. Raises `InputError` naming `where`, or the dotted name of each fault."""
+    try:
+        tree: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        row = f" row {mark.line + 1}" if mark is not None else ""
+        raise InputError(f"{where}{row}", "YAML", "text that is not", "correct it") from None
+    if not isinstance(tree, dict):
+        raise InputError(where, "a recipe's sections", type(tree).__name__, "write it as name: value")
+    return validated(tree, where)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file. Raises `InputError` for a missing, unreadable or faulty one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(path, "a recipe file", error.strerror or "none", "check the path") from None
+    return recipe_from_text(text, path)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write the resolved recipe."""
+    path.write_text(recipe_to_text(recipe), encoding="utf-8")

@@ -1,0 +1,66 @@
+"""The `model` section: tokenizer, encoder and head, by name and number."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from crosspath.config.section import Section
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ImagePatches(Section):
+    """A two-dimensional convolution whose stride is its kernel."""
+
+    kind: Literal["image_patches"] = "image_patches"
+    patch: tuple[PositiveInt, PositiveInt] = (4, 4)
+    """Height and width in pixels."""
+
+
+class AudioPatches(Section):
+    """Patches of the (frames, mels) plane; time is the height."""
+
+    kind: Literal["audio_patches"] = "audio_patches"
+    patch: tuple[PositiveInt, PositiveInt] = (16, 16)
+    """Frames and mel bins."""
+
+
+class VideoTubelets(Section):
+    """A three-dimensional convolution whose stride is its kernel."""
+
+    kind: Literal["video_tubelets"] = "video_tubelets"
+    patch: tuple[PositiveInt, PositiveInt, PositiveInt] = (2, 14, 14)
+    """Frames, height and width."""
+
+
+class PointGroups(Section):
+    """Farthest-point centres, their nearest neighbours, and a small PointNet for each group."""
+
+    kind: Literal["point_groups"] = "point_groups"
+    groups: PositiveInt = 64
+    group_size: PositiveInt = 32
+
+
+Tokenizer = Annotated[ImagePatches | AudioPatches | VideoTubelets | PointGroups, Field(discriminator="kind")]
+
+
+class ModelSection(Section):
+    """One encoder for every modality; the tokenizer differs."""
+
+    size: Literal["micro", "tiny", "small", "base", "large"] = "micro"
+    """micro: 128 wide, 6 blocks, 4 heads; the others as in ViT."""
+    tokenizer: Tokenizer
+    positions: Literal["sincos", "learned", "centres"] = "sincos"
+    """Fixed sine-cosine, learned, or (points) a small network on the group centres."""
+    position_every_block: bool = False
+    """Add positions before every block (the published point body) instead of once."""
+    qkv_bias: bool = True
+    norm_eps: PositiveFloat = 1e-6
+    drop_path: Probability = 0.0
+    """Stochastic depth of the last block; earlier blocks grow linearly towards it."""
+    pooling: Literal["mean", "cls", "cls+max"] = "mean"
+    head_hidden: tuple[PositiveInt, ...] = ()
+    """Widths of hidden head layers; empty means one linear layer."""
+    head_dropout: Probability = 0.0
+    head_init_std: NonNegativeFloat = 0.02
+    gradient_checkpointing: bool = False

@@ -1,0 +1,48 @@
+"""`--set section.field=value`: dotted, typed, unknown names refused with the nearest known one."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from crosspath.config.recipe import Recipe, validated
+from crosspath.errors import InputError
+
+
+def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """The recipe with each `dotted.name=value` applied, in order; values are read as YAML, then typed.
+
+    Raises
+    ------
+    InputError
+        For a malformed override, an unknown name or a value of the wrong kind; all faults of names and values
+        are listed at once.
+    """
+    tree: dict[str, Any] = recipe.model_dump(mode="json")
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or not name.strip():
+            raise InputError("--set", "section.field=value", repr(override), "write it as --set train.epochs=20")
+        *sections, field = name.strip().split(".")
+        node = tree
+        for section in sections:
+            inside = node.setdefault(section, {})
+            if not isinstance(inside, dict):
+                raise InputError(name.strip(), "a section before the last dot", f"the value {inside!r}", "drop the rest")
+            node = inside
+        node[field] = _value(name, text)
+    return validated(tree, where="--set")
+
+
+def _value(name: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(name.strip(), "a YAML value", repr(text), "quote it") from None
+    # YAML 1.1 reads 1e-3 as text: numbers in that form are meant as numbers.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

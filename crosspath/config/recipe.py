@@ -1,0 +1,127 @@
+"""A recipe: the complete, typed description of a run."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from crosspath.config.data import Data
+from crosspath.config.model import ModelSection
+from crosspath.config.section import Section
+from crosspath.config.training import (
+    Augment,
+    EvaluateSection,
+    OptimizerSection,
+    PathwaySection,
+    ScheduleSection,
+    TrainSection,
+)
+from crosspath.errors import InputError
+
+TOKENIZER_OF = {
+    "image": "image_patches",
+    "audio": "audio_patches",
+    "point": "point_groups",
+    "video": "video_tubelets",
+}
+
+
+class Recipe(Section):
+    """Everything a run needs but its data and its checkpoints.
+
+    Raises `pydantic.ValidationError` on construction; `validated` turns that into one `InputError`.
+    """
+
+    name: str
+    """Such as `image/cifar10`."""
+    objective: Literal["classification"] = "classification"
+    modality: Literal["image", "audio", "point", "video"]
+    data: Data
+    model: ModelSection
+    pathway: PathwaySection = Field(default_factory=PathwaySection)
+    optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
+    schedule: ScheduleSection = Field(default_factory=ScheduleSection)
+    augment: Augment
+    train: TrainSection = Field(default_factory=TrainSection)
+    evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        for section, found in (("data", self.data.modality), ("augment", self.augment.modality)):
+            if found != self.modality:
+                raise ValueError(f"{section}.modality is {found}, but the recipe's modality is {self.modality}")
+        if self.model.tokenizer.kind != TOKENIZER_OF[self.modality]:
+            raise ValueError(f"model.tokenizer.kind is {self.model.tokenizer.kind}, not {TOKENIZER_OF[self.modality]}")
+        if (self.model.positions == "centres") != (self.modality == "point"):
+            raise ValueError("model.positions is `centres` for points and only for points")
+        return self
+
+
+def validated(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
+    """A recipe from plain nested data.
+
+    Raises
+    ------
+    InputError
+        Listing every fault at once, unknown names with the nearest known one.
+    """
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        faults = [_fault(tree, dict(detail)) for detail in error.errors()]
+        if len(faults) == 1:
+            raise InputError(*faults[0]) from None
+        listed = "; ".join(f"({i}) {w}: expected {e}, found {f}" for i, (w, e, f, _) in enumerate(faults, 1))
+        raise InputError(where, "valid values", f"{len(faults)} faults: {listed}", "mend each of them") from None
+
+
+def _fault(tree: Mapping[str, Any], detail: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Where, expected, found and what to do of one of pydantic's error entries."""
+    path = [part for part in detail["loc"] if not _is_union_tag(tree, detail["loc"], part)]
+    where = ".".join(str(part) for part in path) or "recipe"
+    if detail["type"] == "extra_forbidden":
+        known = list(_known_names(tree, path[:-1]))
+        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.4)
+        todo = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])}?" if near else "remove it"
+        return where, f"one of {', '.join(known)}", "an unknown name", todo
+    if detail["type"] == "missing":
+        return where, "a value", "none", f"set {where}"
+    if detail["type"] == "value_error":
+        return where, "sections that agree", str(detail["ctx"]["error"]), "change one of the two"
+    expected = detail["msg"].removeprefix("Input should be ").strip()
+    return where, expected, repr(detail["input"]), f"change {where}"
+
+
+def _is_union_tag(tree: Mapping[str, Any], path: tuple[Any, ...], part: object) -> bool:
+    """Whether `part` is pydantic's name of a union member rather than a name the user wrote."""
+    node: Any = tree
+    for step in path:
+        inside = node.get(step) if isinstance(node, Mapping) else None
+        unknown = inside is None and isinstance(node, Mapping) and step not in node
+        if step == part and unknown:
+            tags = {node.get("modality"), node.get("kind")}
+            return step in tags or (isinstance(step, str) and ("[" in step or step in {"str", "literal"}))
+        node = node if unknown else inside
+    return isinstance(part, str) and ("[" in part or part in {"str", "tuple", "literal"})
+
+
+def _known_names(tree: Mapping[str, Any], path: list[Any]) -> Iterator[str]:
+    """The field names of the section at `path`."""
+    section: Any = Recipe
+    node: Any = tree
+    for step in path:
+        node = node.get(step, {}) if isinstance(node, Mapping) else {}
+        field = section.model_fields.get(step)
+        if field is None:
+            return
+        members = getattr(field.annotation, "__args__", None) or (field.annotation,)
+        sections = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+        tag = node.get("modality", node.get("kind")) if isinstance(node, Mapping) else None
+        section = next((s for s in sections if tag in {_tag(s, "modality"), _tag(s, "kind")}), sections[0])
+    yield from (name for name in section.model_fields if name not in {"modality", "kind"} or section is Recipe)
+
+
+def _tag(section: type[BaseModel], name: str) -> object:
+    field = section.model_fields.get(name)
+    return field.default if field is not None else None
