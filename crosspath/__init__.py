@@ -1,0 +1,41 @@
+"""crosspath: make a network for one modality better with the weights of a network trained on another, unrelated one.
+
+The public names resolve on first use, so that `import crosspath` loads no torch. `__init__.pyi` lists them with their types.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "match": "crosspath.pathway",
+    "connect": "crosspath.pathway",
+    "merge": "crosspath.pathway",
+    "disconnect": "crosspath.pathway",
+    "status": "crosspath.pathway",
+    "pathways": "crosspath.pathway",
+    "param_groups": "crosspath.pathway",
+    "save_pathway": "crosspath.pathway",
+    "load_pathway": "crosspath.pathway",
+    "MatchReport": "crosspath.pathway",
+    "PathwayError": "crosspath.pathway",
+    "Pathways": "crosspath.pathway",
+    "Receipt": "crosspath.pathway",
+    "Status": "crosspath.pathway",
+    "InputError": "crosspath.errors",
+    "Recipe": "crosspath.config",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

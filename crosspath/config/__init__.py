@@ -4,4 +4,12 @@ from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text
 from crosspath.config.overrides import apply_overrides
 from crosspath.config.recipe import Recipe, validated
 
-__all__ = ["Recipe", "apply_overrides", "read_recipe", "recipe_from_text", "recipe_to_text", "validated", "write_recipe"]
+__all__ = [
+    "Recipe",
+    "apply_overrides",
+    "read_recipe",
+    "recipe_from_text",
+    "recipe_to_text",
+    "validated",
+    "write_recipe",
+]

@@ -28,7 +28,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         for section in sections:
             inside = node.setdefault(section, {})
             if not isinstance(inside, dict):
-                raise InputError(name.strip(), "a section before the last dot", f"the value {inside!r}", "drop the rest")
+                raise InputError(
+                    name.strip(), "a section before the last dot", f"the value {inside!r}", "drop the rest"
+                )
             node = inside
         node[field] = _value(name, text)
     return validated(tree, where="--set")

@@ -1,0 +1,27 @@
+"""The method: match, connect, merge, disconnect, status, parameter groups, save and load. For any `nn.Module`."""
+
+from crosspath.pathway.connect import connect
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.files import load_pathway, save_pathway
+from crosspath.pathway.groups import param_groups
+from crosspath.pathway.handle import Pathways, pathways
+from crosspath.pathway.match import MatchReport, match
+from crosspath.pathway.merge import Receipt, disconnect, merge
+from crosspath.pathway.status import Status, status
+
+__all__ = [
+    "MatchReport",
+    "PathwayError",
+    "Pathways",
+    "Receipt",
+    "Status",
+    "connect",
+    "disconnect",
+    "load_pathway",
+    "match",
+    "merge",
+    "param_groups",
+    "pathways",
+    "save_pathway",
+    "status",
+]

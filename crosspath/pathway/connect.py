@@ -1,0 +1,243 @@
+"""Connect a target with one or more auxiliaries, in place."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.pathway.combine import Spread
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.handle import Origin, Pathways
+from crosspath.pathway.locate import Slot
+from crosspath.pathway.match import Blocks, MatchReport, Names, Pair, Roles, match
+from crosspath.pathway.parameters import Holder, connected, holders
+from crosspath.pathway.parametrization import attach, is_sharded
+from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file
+
+ScalePer = Literal["layer", "role", "head", "channel"]
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """All pieces of one target tensor that one auxiliary supplies, in the order of the target's rows."""
+
+    holder: Holder
+    pairs: tuple[Pair, ...]
+    bias: bool
+
+
+def connect(
+    target: nn.Module,
+    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource],
+    *,
+    roles: Roles = "all",
+    names: Names = None,
+    blocks: Blocks = "same",
+    accept: Iterable[str] = (),
+    scale_init: float = 0.0,
+    scale_per: ScalePer = "layer",
+    train_scale: bool = True,
+    train_auxiliary: bool = True,
+    bias: bool = False,
+) -> Pathways:
+    """Make the target compute with W + λ·W' (M2PT, section 3.2), in place.
+
+    The auxiliary is copied from and never altered. A second call adds to what is there. Auxiliaries follow the target's device
+    and dtype; what is frozen in the target stays frozen.
+
+    Parameters
+    ----------
+    auxiliary
+        A module, a state dict, the path of a safetensors file, or {name: any of these}. Unnamed, it is called `auxiliary`
+        (then `auxiliary_2`, and so on).
+    roles, names, blocks, accept
+        Which weights, and which differences are accepted: see `match`.
+    scale_init
+        λ at the start; 0 leaves the target's function as it is.
+    scale_per
+        One λ per `layer` (a fused qkv is one layer), per `role` (q, k, v apart), per `head` (rows of q, k, v and columns of
+        the attention output; one λ for mlp weights), or per `channel` (output rows).
+    train_scale, train_auxiliary
+        Whether λ and W' require gradients. The paper trains both.
+    bias
+        Also b + λ·b' with the same λ (`scale_per` layer and role); where one side has no bias it is listed in the report.
+
+    Raises
+    ------
+    PathwayError
+        When anything chosen does not pair or differs in meaning (all mismatches in one message), an auxiliary holds values
+        that are not finite, a name is taken, a weight is shared by several modules, sharded, quantised or computed by another
+        parametrization. The target is untouched.
+    """
+    if scale_per not in ("layer", "role", "head", "channel"):
+        raise PathwayError(f"scale_per: expected layer, role, head or channel, found {scale_per!r}")
+    if bias and scale_per not in ("layer", "role"):
+        raise PathwayError(
+            f"bias: expected scale_per layer or role beside it, found {scale_per!r}; leave one of them out"
+        )
+    taken = {name for _, pathway in connected(target) for name in pathway.spreads}
+    accept = (accept,) if isinstance(accept, str) else tuple(accept)
+    planned: list[tuple[str, Source, MatchReport, list[_Group]]] = []
+    faults: list[str] = []
+    for name, given in _named(auxiliary, taken):
+        source = opened(given)
+        report = match(target, given, roles=roles, names=names, blocks=blocks, accept=accept)
+        groups = list(_groups(target, report, bias))
+        faults += [f"{name}: {fault}" for fault in (*report.mismatches, *_unfit(target, source, groups, scale_per))]
+        planned.append((name, source, report, groups))
+    if faults:
+        raise PathwayError("\n".join(faults))
+
+    handle = Pathways(target)
+    for name, source, report, groups in planned:
+        scales: dict[str, nn.Parameter] = {}
+        for group in groups:
+            parameter, spread, scale = _built(group, source, scale_init, scale_per)
+            # A bias shares the very λ of its weight.
+            scale = scales.setdefault(group.pairs[0].target.weight, scale)
+            parameter.requires_grad_(train_auxiliary)
+            scale.requires_grad_(train_scale)
+            pieces = tuple(str(_piece(pair.auxiliary, group.bias)) for pair in group.pairs)
+            attach(group.holder.module, group.holder.attribute).add(name, parameter, scale, spread, pieces)
+        has_values = not any(group.holder.original.is_meta for group in groups)
+        digest = sha256_of_file(source.file) if source.file is not None else None
+        options = {
+            "scale_init": scale_init,
+            "scale_per": scale_per,
+            "train_scale": train_scale,
+            "train_auxiliary": train_auxiliary,
+            "bias": bias,
+        }
+        file = str(source.file.resolve()) if source.file is not None else None
+        frozen = None if train_auxiliary or not has_values else handle.digest(name)
+        handle.record(name, Origin(source.origin, file, digest, options, frozen), report)
+    return handle
+
+
+def _named(
+    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], taken: set[str]
+) -> Iterator[tuple[str, AuxiliarySource]]:
+    """Each auxiliary with its name. A mapping of tensors is a state dict, any other mapping names auxiliaries."""
+    named = (
+        isinstance(auxiliary, Mapping)
+        and bool(auxiliary)
+        and not any(isinstance(value, Tensor) for value in auxiliary.values())
+    )
+    if not named:
+        name, count = "auxiliary", 1
+        while name in taken:
+            count += 1
+            name = f"auxiliary_{count}"
+        yield name, auxiliary  # type: ignore[misc]  # not a mapping of auxiliaries
+        return
+    assert isinstance(auxiliary, Mapping)
+    for name, source in auxiliary.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise PathwayError(f"auxiliary: expected a name of letters, digits, _ and -, found {name!r}")
+        if name in taken:
+            raise PathwayError(f"auxiliary: {name!r} is connected already; choose another name, or disconnect it first")
+        yield name, source
+
+
+def _groups(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[_Group]:
+    by_name = {holder.name: holder for holder in holders(target)}
+    pieces: dict[str, list[Pair]] = {}
+    for pair in report.pairs:
+        pieces.setdefault(pair.target.weight, []).append(pair)
+    for name, pairs in pieces.items():
+        ordered = tuple(sorted(pairs, key=lambda pair: pair.target.start))
+        yield _Group(by_name[name], ordered, bias=False)
+        held = tuple(pair for pair in ordered if pair.target.bias and pair.auxiliary.bias)
+        if bias and held and held[0].target.bias in by_name:
+            yield _Group(by_name[held[0].target.bias], held, bias=True)
+
+
+def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: ScalePer) -> Iterator[str]:
+    """What stops a group from being connected although it pairs."""
+    held: dict[int, list[str]] = {}
+    for holder in holders(target):
+        held.setdefault(id(holder.original), []).append(holder.name)
+    for group in groups:
+        name, original = group.holder.name, group.holder.original
+        if group.holder.foreign:
+            yield f"{name}: another parametrization computes it; remove that first"
+        if len(held[id(original)]) > 1:
+            yield f"{name}: one Parameter is shared by {', '.join(held[id(original)])}; leave it out, or untie it first"
+        if not original.is_floating_point():
+            yield f"{name}: expected a floating-point weight, found {original.dtype}; connect before quantising"
+        if is_sharded(original):
+            yield f"{name}: its values are spread over processes; connect before sharding"
+        if not isinstance(original, nn.Parameter):
+            yield f"{name}: expected a Parameter, found {type(original).__name__}; connect the plain model"
+        if scale_per in ("role", "head") and any(pair.role is None for pair in group.pairs):
+            yield f"{name}: scale_per={scale_per!r} needs roles; weights chosen by name take layer or channel"
+        attention = [pair for pair in group.pairs if pair.role is not None and not pair.role.startswith("mlp")]
+        if scale_per == "head" and any(pair.heads is None for pair in attention):
+            yield f"{name}: scale_per='head' needs a head count, and the target states none"
+        for pair in group.pairs:
+            counterpart = _piece(pair.auxiliary, group.bias)
+            values = source.tensor(counterpart.weight)
+            if not values.is_floating_point():
+                yield f"{counterpart}: expected floating-point values, found {values.dtype}; convert the auxiliary"
+            elif values.is_meta and not original.is_meta:
+                yield f"{counterpart}: the auxiliary holds no values (meta device); load them first"
+            elif not values.is_meta and not bool(torch.isfinite(values[counterpart.start : counterpart.stop]).all()):
+                yield f"{counterpart}: the auxiliary holds values that are not finite; use another checkpoint"
+
+
+def _piece(slot: Slot, bias: bool) -> Slot:
+    """The slot itself, or the same rows of its bias."""
+    return slot if not bias else Slot(slot.bias or "", slot.start, slot.stop, slot.shape[:1])
+
+
+def _built(
+    group: _Group, source: Source, scale_init: float, scale_per: ScalePer
+) -> tuple[nn.Parameter, Spread, nn.Parameter]:
+    """W' (copied), how it lies on W, and λ."""
+    original = group.holder.original
+    rows = []
+    for pair in group.pairs:
+        counterpart = _piece(pair.auxiliary, group.bias)
+        rows.append(source.tensor(counterpart.weight)[counterpart.start : counterpart.stop])
+    # One copy into fresh, aligned memory: a file's mapping or the auxiliary's own storage is never kept.
+    values = torch.empty(
+        (sum(len(part) for part in rows), *original.shape[1:]), dtype=original.dtype, device=original.device
+    )
+    if not values.is_meta:
+        offset = 0
+        for part in rows:
+            values[offset : offset + len(part)].copy_(part)
+            offset += len(part)
+    spread, count = _spread(group, len(values), scale_per)
+    scale = torch.full((count,), scale_init, dtype=original.dtype, device=original.device)
+    return nn.Parameter(values), spread, nn.Parameter(scale)
+
+
+def _spread(group: _Group, rows: int, scale_per: ScalePer) -> tuple[Spread, int]:
+    """How W' lies on W, and the number of λ."""
+    segments: list[tuple[int, int]] = []
+    for pair in group.pairs:
+        start, stop = pair.target.start, pair.target.stop
+        if segments and segments[-1][1] == start:
+            segments[-1] = (segments[-1][0], stop)
+        else:
+            segments.append((start, stop))
+    axis, runs = 0, [(0, 1, rows)]
+    lengths = [pair.target.stop - pair.target.start for pair in group.pairs]
+    first = group.pairs[0]
+    if scale_per == "channel":
+        runs = [(0, rows, rows)]
+    elif scale_per == "role":
+        runs = [(index, index + 1, length) for index, length in enumerate(lengths)]
+    elif scale_per == "head" and first.role is not None and not first.role.startswith("mlp"):
+        assert first.heads is not None
+        if first.role == "attention_output":
+            axis, runs = 1, [(0, first.heads, first.target.shape[1])]
+        else:
+            runs = [(0, first.heads, length) for length in lengths]
+    count = max(last for _, last, _ in runs)
+    return Spread(tuple(segments), group.holder.original.shape[0], axis, tuple(runs)), count

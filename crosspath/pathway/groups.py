@@ -1,0 +1,81 @@
+"""Parameter groups for an optimizer: λ has its own rate and no decay, W' goes with its W."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.locate import Anatomy, block_path, locate
+from crosspath.pathway.parameters import holders
+from crosspath.pathway.sources import ModuleSource
+
+
+def param_groups(
+    target: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float = 0.0,
+    layer_decay: float | None = None,
+    scale_lr: float | None = None,
+) -> list[dict[str, Any]]:
+    """Groups of every parameter that requires a gradient, for any `torch.optim` optimizer.
+
+    Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters have no
+    weight decay. W' has the decay and the layer-wise rate of its W. λ has the rate `scale_lr` (`lr` when not given), no decay
+    and no layer decay.
+
+    With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr for
+    what follows (the rule of MAE's fine-tuning).
+
+    Raises
+    ------
+    PathwayError
+        For `layer_decay` on a model whose blocks no known layout finds.
+    """
+    anatomy = locate(ModuleSource(target)) if layer_decay is not None else None
+    if layer_decay is not None and anatomy is None:
+        raise PathwayError("layer_decay: expected blocks of a known layout, found none; leave it out")
+    groups: dict[tuple[float, float, str], dict[str, Any]] = {}
+    seen: set[int] = set()
+    for name, parameter, kind in _parameters(target):
+        if not parameter.requires_grad or id(parameter) in seen:
+            continue
+        seen.add(id(parameter))
+        if kind == "scale":
+            rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
+        else:
+            layer, last = _layer(name, anatomy)
+            rate = lr * (layer_decay or 1.0) ** (last - layer)
+            decay = 0.0 if parameter.dim() < 2 or name.endswith(".bias") else weight_decay
+            title = f"layer {layer}" if anatomy is not None else "weights"
+            title += "" if decay or not weight_decay else ", no decay"
+        group = groups.setdefault(
+            (rate, decay, title), {"params": [], "lr": rate, "weight_decay": decay, "name": title}
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
+    """(plain name of the target weight it belongs to, parameter, `target`, `auxiliary` or `scale`)."""
+    for holder in holders(target):
+        if isinstance(holder.original, nn.Parameter):
+            yield holder.name, holder.original, "target"
+        pathway = holder.pathway
+        if pathway is not None:
+            yield from ((holder.name, pathway.auxiliaries[name], "auxiliary") for name in pathway.spreads)
+            yield from ((holder.name, pathway.scales[name], "scale") for name in pathway.spreads)
+
+
+def _layer(name: str, anatomy: Anatomy | None) -> tuple[int, int]:
+    """The layer of a weight and the last layer: 0 before the blocks, i + 1 for block i, depth + 1 after them."""
+    if anatomy is None:
+        return 0, 0
+    last = len(anatomy.blocks) + 1
+    for position, index in enumerate(anatomy.blocks):
+        if name.startswith(block_path(anatomy.layout, anatomy.prefix, index)):
+            return position + 1, last
+    inside = name.removeprefix(anatomy.prefix)
+    before = any(part.startswith(stem) for stem in anatomy.layout.stem for part in (name, inside))
+    return 0 if before else last, last

@@ -1,0 +1,106 @@
+"""Find the layout of a source and, by it, every role of every block."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crosspath.layouts import LAYOUTS, Layout, Place, Role
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.sources import Source
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Rows [start, stop) of one named weight, and of the bias that goes with it."""
+
+    weight: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    """Shape of these rows."""
+    bias: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.weight}[{self.start}:{self.stop}]"
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One source by blocks and roles."""
+
+    layout: Layout
+    blocks: tuple[int, ...]
+    slots: Mapping[tuple[int, Role], Slot]
+    heads: Mapping[int, int]
+    """Head count of each block that states one."""
+    norm: str | None
+    """`pre`, `post`, or None where the source does not state it."""
+    prefix: str
+
+
+def locate(source: Source) -> Anatomy | None:
+    """The anatomy of a source, or None when no known layout fits it.
+
+    Raises
+    ------
+    PathwayError
+        When a layout fits at several places (an encoder and a decoder, the stages of a hierarchy).
+    """
+    shapes = source.shapes()
+    for layout in LAYOUTS:
+        blocks = _blocks(layout, shapes)
+        prefixes = sorted({prefix for prefix, _ in blocks})
+        if len(prefixes) > 1:
+            places = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
+            raise PathwayError(
+                f"{source.origin}: {layout.name} fits at several places ({places}); pass one of these submodules, "
+                "or choose weights with names="
+            )
+        if blocks:
+            return _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
+    return None
+
+
+def block_path(layout: Layout, prefix: str, index: int) -> str:
+    """The dotted name of a block, with a final dot; empty for a model that is itself the block."""
+    return prefix if layout.block is None else f"{prefix}{layout.block}{index}."
+
+
+def _blocks(layout: Layout, shapes: Mapping[str, tuple[int, ...]]) -> set[tuple[str, int]]:
+    """(prefix, index) of every block that has the layout's query weight."""
+    anchor = re.escape(layout.roles["query"].weight)
+    if layout.block is None:
+        return {("", 0)} if layout.roles["query"].weight in shapes else set()
+    pattern = re.compile(rf"((?:.*\.)?){re.escape(layout.block)}(\d+)\.{anchor}")
+    found = (pattern.fullmatch(name) for name in shapes)
+    return {(match[1], int(match[2])) for match in found if match}
+
+
+def _anatomy(
+    source: Source, layout: Layout, prefix: str, indices: list[int], shapes: Mapping[str, tuple[int, ...]]
+) -> Anatomy:
+    slots: dict[tuple[int, Role], Slot] = {}
+    heads: dict[int, int] = {}
+    for index in indices:
+        path = block_path(layout, prefix, index)
+        for role, place in layout.roles.items():
+            slot = _slot(place, path, shapes)
+            if slot is not None:
+                slots[index, role] = slot
+        stated = source.stated(path + layout.heads)
+        if isinstance(stated, int):
+            heads[index] = stated
+    norm: str | None = layout.norm
+    if layout.norm not in ("pre", "post"):
+        first = source.stated(block_path(layout, prefix, indices[0]) + layout.norm)
+        norm = None if first is None else ("pre" if first else "post")
+    return Anatomy(layout, tuple(indices), slots, heads, norm, prefix)
+
+
+def _slot(place: Place, path: str, shapes: Mapping[str, tuple[int, ...]]) -> Slot | None:
+    shape = shapes.get(path + place.weight)
+    if shape is None or shape[0] % place.parts:
+        return None
+    rows = shape[0] // place.parts
+    bias = path + place.bias if place.bias is not None and path + place.bias in shapes else None
+    return Slot(path + place.weight, place.part * rows, (place.part + 1) * rows, (rows, *shape[1:]), bias)

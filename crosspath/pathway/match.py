@@ -1,0 +1,307 @@
+"""Pair target weights with auxiliary weights, completely and before anything is touched."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
+
+from torch import nn
+
+from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
+
+Roles = Literal["all", "attention", "mlp"] | Iterable[str]
+Blocks = Literal["same", "reversed"] | Mapping[int, int]
+Names = str | Iterable[str] | Mapping[str, str] | None
+
+ACCEPTABLE = ("heads", "norm")
+"""Differences of meaning that a user may accept; differences of shape cannot be."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One piece of a target weight with the auxiliary's counterpart."""
+
+    target: Slot
+    auxiliary: Slot
+    role: Role | None
+    """None for weights chosen by name."""
+    heads: int | None = None
+    """The target's head count in this block, where it states one."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Why something chosen does not pair, or differs in meaning, and what would resolve it."""
+
+    what: str
+    where: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """What `connect` would do with the same arguments. Printing it shows a table."""
+
+    pairs: tuple[Pair, ...]
+    mismatches: tuple[Mismatch, ...]
+    """What stops `connect`."""
+    accepted: tuple[Mismatch, ...] = ()
+    """Differences the user accepted."""
+    unverified: tuple[str, ...] = ()
+    """What one side does not state, so that it could not be checked."""
+    not_chosen: tuple[str, ...] = ()
+    """Weights that a layout knows and the choice of roles or blocks leaves out."""
+    layouts: tuple[str, str] = field(default=("by name", "by name"))
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything chosen pairs."""
+        return bool(self.pairs) and not self.mismatches
+
+    def __str__(self) -> str:
+        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs"]
+        for pair in self.pairs:
+            lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
+        for title, entries in (
+            ("does not pair", self.mismatches),
+            ("accepted", self.accepted),
+            ("unverified", self.unverified),
+            ("not chosen", self.not_chosen),
+        ):
+            lines += [f"  {title:17} {entry}" for entry in entries]
+        return "\n".join(lines)
+
+
+def match(
+    target: nn.Module,
+    auxiliary: AuxiliarySource,
+    *,
+    roles: Roles = "all",
+    names: Names = None,
+    blocks: Blocks = "same",
+    accept: Iterable[str] = (),
+) -> MatchReport:
+    """Every weight that would pair, every one that would not, and why. Touches nothing.
+
+    Parameters
+    ----------
+    target, auxiliary
+        A module; and a module, a state dict, or the path of a safetensors file.
+    roles
+        `all`, `attention`, `mlp`, or a set of `query`, `key`, `value`, `attention_output`, `mlp_in`, `mlp_out`.
+    names
+        Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a list of
+        exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
+    blocks
+        `same` (block i with block i), `reversed`, or {target block: auxiliary block}.
+    accept
+        Differences of meaning the user accepts: `heads`, `norm`.
+
+    Raises
+    ------
+    PathwayError
+        For unknown roles or names of differences, a layout that fits at several places, or a source that cannot be read.
+    """
+    accepted = _checked(accept, ACCEPTABLE, "accept")
+    target_source, auxiliary_source = ModuleSource(target), opened(auxiliary)
+    if names is not None:
+        if roles != "all" or blocks != "same":
+            raise PathwayError("names: expected no roles and no blocks beside it, found some; choose by one of the two")
+        return _match_names(target_source, auxiliary_source, names)
+    chosen = _chosen_roles(roles)
+    anatomies = locate(target_source), locate(auxiliary_source)
+    for side, source, anatomy in zip(
+        ("target", "auxiliary"), (target_source, auxiliary_source), anatomies, strict=True
+    ):
+        if anatomy is None:
+            raise PathwayError(
+                f"{side} ({source.origin}): expected blocks of a known layout, found none; choose weights with names="
+            )
+    assert anatomies[0] is not None and anatomies[1] is not None
+    return _match_roles(anatomies[0], anatomies[1], chosen, blocks, accepted)
+
+
+def _match_roles(
+    target: Anatomy, auxiliary: Anatomy, chosen: tuple[Role, ...], blocks: Blocks, accept: tuple[str, ...]
+) -> MatchReport:
+    block_pairs, mismatches = _block_pairs(target, auxiliary, blocks)
+    meaning, unverified = _meaning(target, auxiliary, block_pairs, chosen)
+    mismatches += [difference for difference in meaning if difference.what not in accept]
+    pairs: list[Pair] = []
+    faults: dict[tuple[str, str, str], list[int]] = {}
+    for ours, theirs in block_pairs:
+        for role in chosen:
+            slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
+            if slot is not None and counterpart is not None and slot.shape == counterpart.shape:
+                pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
+                continue
+            if role not in target.layout.roles and role not in auxiliary.layout.roles:
+                continue
+            sides = tuple("no such weight" if s is None else str(s.shape) for s in (slot, counterpart))
+            faults.setdefault((role, *sides), []).append(ours)
+    for (role, ours_found, theirs_found), where in faults.items():
+        mismatches.append(
+            Mismatch(
+                "shape" if "(" in ours_found and "(" in theirs_found else "missing",
+                f"{role} of block {_ranges(where)}",
+                f"target {ours_found}, auxiliary {theirs_found}",
+                "use an auxiliary of the target's width, or leave the role out with roles= or names=",
+            )
+        )
+    paired = {(pair.target.weight, pair.role) for pair in pairs}
+    left = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in paired]
+    return MatchReport(
+        tuple(sorted(pairs, key=lambda pair: (_natural(pair.target.weight), pair.target.start))),
+        tuple(mismatches),
+        tuple(difference for difference in meaning if difference.what in accept),
+        tuple(unverified),
+        tuple(left) if not mismatches else (),
+        (target.layout.name, auxiliary.layout.name),
+    )
+
+
+def _block_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
+    if isinstance(blocks, Mapping):
+        unknown = [
+            f"{side} block {index}"
+            for side, indices, known in (
+                ("target", blocks.keys(), target.blocks),
+                ("auxiliary", blocks.values(), auxiliary.blocks),
+            )
+            for index in indices
+            if index not in known
+        ]
+        if unknown:
+            depths = f"blocks 0 to {target.blocks[-1]} of the target, 0 to {auxiliary.blocks[-1]} of the auxiliary"
+            raise PathwayError(f"blocks: expected {depths}, found {', '.join(unknown)}; correct the pairs")
+        return sorted(blocks.items()), []
+    if blocks not in ("same", "reversed"):
+        raise PathwayError(f"blocks: expected same, reversed or {{target block: auxiliary block}}, found {blocks!r}")
+    if len(target.blocks) != len(auxiliary.blocks):
+        longer, side = max((target.blocks, "target"), (auxiliary.blocks, "auxiliary"), key=lambda entry: len(entry[0]))
+        depth = min(len(target.blocks), len(auxiliary.blocks))
+        unpaired = ", ".join(f"{side} block {index}" for index in longer[depth:])
+        mismatch = Mismatch(
+            "depth",
+            "depth",
+            f"target has {len(target.blocks)} blocks, auxiliary has {len(auxiliary.blocks)}; unpaired: {unpaired}",
+            "choose pairs with blocks={target block: auxiliary block}",
+        )
+        return list(zip(target.blocks, auxiliary.blocks, strict=False)), [mismatch]
+    theirs = auxiliary.blocks[::-1] if blocks == "reversed" else auxiliary.blocks
+    return list(zip(target.blocks, theirs, strict=True)), []
+
+
+def _meaning(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], chosen: tuple[Role, ...]
+) -> tuple[list[Mismatch], list[str]]:
+    """Differences in what equal shapes mean, and what could not be checked."""
+    differences: list[Mismatch] = []
+    unverified: list[str] = []
+    if any(role in ATTENTION_ROLES for role in chosen):
+        different: dict[tuple[int, int], list[int]] = {}
+        for ours, theirs in block_pairs:
+            if ours not in target.heads or theirs not in auxiliary.heads:
+                unverified.append(f"head count of block {ours}")
+            elif target.heads[ours] != auxiliary.heads[theirs]:
+                different.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
+        for (ours_heads, theirs_heads), where in different.items():
+            reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
+            remedy = 'the rows of q, k and v then mean other things: accept={"heads"} takes them as they are'
+            differences.append(Mismatch("heads", f"heads of block {_ranges(where)}", reason, remedy))
+    if target.norm is None or auxiliary.norm is None:
+        unverified.append("norm placement")
+    elif target.norm != auxiliary.norm:
+        reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
+        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} connects them all the same'))
+    return differences, unverified
+
+
+def _match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
+    ours, theirs = target.shapes(), auxiliary.shapes()
+    mismatches: list[Mismatch] = []
+    pairs: list[Pair] = []
+    for name, counterpart in _named(names, ours):
+        if name not in ours:
+            near = get_close_matches(name, ours, n=1)
+            hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"
+            mismatches.append(Mismatch("missing", name, "the target has no such weight", hint))
+        elif counterpart not in theirs:
+            reason = f"the auxiliary has no weight named {counterpart}"
+            mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
+        elif ours[name] != theirs[counterpart]:
+            reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
+            mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
+        else:
+            biases = [weight.removesuffix("weight") + "bias" for weight in (name, counterpart)]
+            held = [
+                bias if bias in side and weight.endswith("weight") else None
+                for bias, side, weight in zip(biases, (ours, theirs), (name, counterpart), strict=True)
+            ]
+            slots = [
+                Slot(weight, 0, side[weight][0], side[weight], bias)
+                for weight, side, bias in zip((name, counterpart), (ours, theirs), held, strict=True)
+            ]
+            pairs.append(Pair(slots[0], slots[1], None))
+    if not pairs and not mismatches:
+        mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
+    return MatchReport(tuple(pairs), tuple(mismatches))
+
+
+def _named(names: Names, ours: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, str]]:
+    if isinstance(names, str):
+        try:
+            pattern = re.compile(names)
+        except re.error as error:
+            raise PathwayError(f"names: expected a regular expression, found {names!r} ({error}); correct it") from None
+        yield from ((name, name) for name, shape in ours.items() if len(shape) > 1 and pattern.search(name))
+    elif isinstance(names, Mapping):
+        yield from names.items()
+    elif names is not None:
+        yield from ((name, name) for name in names)
+
+
+def _chosen_roles(roles: Roles) -> tuple[Role, ...]:
+    if isinstance(roles, str):
+        groups: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
+        if roles in groups:
+            return groups[roles]
+        roles = (roles,)
+    chosen = _checked(roles, ROLES, "roles")
+    if not chosen:
+        raise PathwayError("roles: expected at least one role, found none")
+    return tuple(role for role in ROLES if role in chosen)
+
+
+def _checked(given: Iterable[str], known: tuple[str, ...], argument: str) -> tuple[str, ...]:
+    values = (given,) if isinstance(given, str) else tuple(given)
+    for value in values:
+        if value not in known:
+            near = get_close_matches(value, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise PathwayError(f"{argument}: expected {', '.join(known)}, found {value!r}{hint}")
+    return values
+
+
+def _ranges(indices: Iterable[int]) -> str:
+    """0, 1, 2, 5 as `0-2, 5`."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sort key under which block 10 follows block 9."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]

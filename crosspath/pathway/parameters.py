@@ -1,0 +1,105 @@
+"""A live model seen by its plain names, whatever is connected inside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from crosspath.pathway.parametrization import PathwayWeight, pathway_of
+
+INSIDE = "parametrizations"
+"""The module name under which PyTorch keeps what computes a parametrized tensor."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A parameter's place in a model: the module that owns it and the attribute under which it does."""
+
+    name: str
+    """Plain dotted name, such as `blocks.0.attn.qkv.weight`."""
+    module: nn.Module
+    attribute: str
+
+    @property
+    def pathway(self) -> PathwayWeight | None:
+        """The pathways connected here."""
+        return pathway_of(self.module, self.attribute)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a parametrization that is not a pathway computes this tensor."""
+        kept = self.module._modules.get(INSIDE)
+        if kept is None or self.attribute not in kept:
+            return False
+        inside = kept.get_submodule(self.attribute)
+        return not (isinstance(inside, nn.ModuleList) and len(inside) == 1 and isinstance(inside[0], PathwayWeight))
+
+    @property
+    def original(self) -> Tensor:
+        """The target's own parameter."""
+        if self.pathway is None:
+            value = getattr(self.module, self.attribute)
+        else:
+            value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
+        assert isinstance(value, Tensor)
+        return value
+
+    @property
+    def value(self) -> Tensor:
+        """What the layer computes with."""
+        value = getattr(self.module, self.attribute)
+        assert isinstance(value, Tensor)
+        return value
+
+
+def holders(model: nn.Module) -> Iterator[Holder]:
+    """Every parameter of the plain model, in the plain model's order; a shared module is visited once."""
+    for path, module in model.named_modules():
+        if INSIDE in path.split("."):
+            continue
+        for attribute in plain_attributes(module):
+            yield Holder(f"{path}.{attribute}" if path else attribute, module, attribute)
+
+
+def plain_attributes(module: nn.Module) -> list[str]:
+    """Names of the parameters that the module itself owns when nothing is connected, in their order."""
+    own = [name for name, parameter in module._parameters.items() if parameter is not None]
+    kept = module._modules.get(INSIDE)
+    if kept is None:
+        return own
+    connected = [name for name, _ in kept.named_children()]
+    order: list[str] = []
+    for name in connected:
+        pathway = pathway_of(module, name)
+        if pathway is not None and len(pathway.parameter_order) > len(order):
+            order = list(pathway.parameter_order)
+    present = {*own, *connected}
+    return [name for name in order if name in present] + [name for name in [*connected, *own] if name not in order]
+
+
+def connected(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
+    """Every parameter that has pathways, with them."""
+    for holder in holders(model):
+        pathway = holder.pathway
+        if pathway is not None:
+            yield holder, pathway
+
+
+def plain_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict of the target alone: plain keys, the target's own values, its buffers; nothing of the pathways."""
+    state: dict[str, Tensor] = {}
+    for path, module in model.named_modules():
+        if INSIDE in path.split("."):
+            continue
+        prefix = f"{path}." if path else ""
+        for attribute in plain_attributes(module):
+            state[prefix + attribute] = Holder(prefix + attribute, module, attribute).original.detach()
+        for name, buffer in module._buffers.items():
+            if buffer is not None and name not in module._non_persistent_buffers_set:
+                state[prefix + name] = buffer.detach()
+    return state
+
+
+def shared_with(model: nn.Module, parameter: Tensor) -> list[str]:
+    """Every plain name under which one Parameter object is held (weight tying)."""
+    return [holder.name for holder in holders(model) if holder.original is parameter]

@@ -1,0 +1,117 @@
+"""The parametrization that holds all pathways of one weight, and how it goes into a module and out again.
+
+`torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. It does so by giving
+the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property from that class,
+as `remove_parametrizations` does, would break the other one. Here a class that may be shared is never changed.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from crosspath.pathway.combine import Spread, effective_weight
+
+
+class PathwayWeight(nn.Module):
+    """All pathways of one target weight (or bias): each auxiliary W' with its scales λ.
+
+    The target's own weight stays in PyTorch's `ParametrizationList.original`.
+    """
+
+    def __init__(self, parameter_order: Iterable[str]) -> None:
+        super().__init__()
+        self.auxiliaries = nn.ParameterDict()
+        self.scales = nn.ParameterDict()
+        self.spreads: dict[str, Spread] = {}
+        self.pieces: dict[str, tuple[str, ...]] = {}
+        """Per auxiliary: its weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+        self.enabled = True
+        self.parameter_order = tuple(parameter_order)
+        """The module's parameter names before it was connected; merging puts them back in this order."""
+
+    def add(
+        self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, spread: Spread, pieces: tuple[str, ...]
+    ) -> None:
+        """Add one pathway under `name`; sums run in the order of adding."""
+        self.auxiliaries[name] = auxiliary
+        self.scales[name] = scale
+        self.spreads[name] = spread
+        self.pieces[name] = pieces
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """W + Σ λ·W', or W itself while the pathways are switched off."""
+        if not self.enabled or not self.spreads:
+            return weight
+        return effective_weight(
+            weight,
+            [self.auxiliaries[name] for name in self.spreads],
+            [self.scales[name] for name in self.spreads],
+            list(self.spreads.values()),
+        )
+
+
+def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
+    """The pathways that compute `module.attribute`, if it has any and nothing else."""
+    kept = module._modules.get("parametrizations")
+    if kept is None or attribute not in kept._modules:
+        return None
+    inside = kept._modules[attribute]
+    if isinstance(inside, nn.ModuleList) and len(inside) == 1 and isinstance(inside[0], PathwayWeight):
+        return inside[0]
+    return None
+
+
+def attach(module: nn.Module, attribute: str) -> PathwayWeight:
+    """The pathways of `module.attribute`; an empty holder is put in place when there is none yet."""
+    present = pathway_of(module, attribute)
+    if present is not None:
+        return present
+    order = [name for name, parameter in module._parameters.items() if parameter is not None]
+    for other in module._modules.get("parametrizations") or {}:
+        pathway = pathway_of(module, other)
+        order = list(pathway.parameter_order) if pathway is not None else order
+    if parametrize.is_parametrized(module):
+        _give_own_class(module, without=())
+    pathway = PathwayWeight(order)
+    # An empty PathwayWeight returns its input, so PyTorch's own check of shape and dtype has nothing to compute.
+    parametrize.register_parametrization(module, attribute, pathway)
+    return pathway
+
+
+def detach(module: nn.Module, attribute: str) -> nn.Parameter:
+    """Take the pathways of `module.attribute` out; the target's own Parameter object is back under its plain name."""
+    pathway = pathway_of(module, attribute)
+    assert pathway is not None
+    kept = module.get_submodule("parametrizations")
+    original = kept.get_submodule(attribute).original
+    assert isinstance(original, nn.Parameter)
+    del kept._modules[attribute]
+    if len(kept._modules):
+        _give_own_class(module, without=(attribute,))
+    else:
+        del module._modules["parametrizations"]
+        module.__class__ = type(module).__bases__[0]
+    module.register_parameter(attribute, original)
+    for name in pathway.parameter_order:
+        if name in module._parameters:
+            module._parameters[name] = module._parameters.pop(name)
+    return original
+
+
+def _give_own_class(module: nn.Module, without: tuple[str, ...]) -> None:
+    """Replace the run-time class by an equal one that no copy of the module shares, less some properties."""
+    shared = type(module)
+    skipped = {"__dict__", "__weakref__", *without}
+    members = {name: member for name, member in vars(shared).items() if name not in skipped}
+    module.__class__ = type(shared.__name__, shared.__bases__, members)
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether a tensor is spread over processes (a DTensor, as FSDP2 makes them)."""
+    if not torch.distributed.is_available():
+        return False
+    from torch.distributed.tensor import DTensor
+
+    return isinstance(tensor, DTensor)

@@ -1,0 +1,157 @@
+"""Where auxiliary weights come from: a module, a state dict, or a safetensors file. All are copied from, never altered."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.parameters import holders
+
+AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
+"""What may be connected: a module, a state dict, or the path of a `.safetensors` file or of a folder that holds one."""
+
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
+
+
+class Source(Protocol):
+    """Named weights, and what the source states about itself."""
+
+    @property
+    def origin(self) -> str:
+        """What to call the source in messages."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file it is read from, if it is one."""
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Every weight's plain name and shape."""
+
+    def tensor(self, name: str) -> Tensor:
+        """A weight's values, detached; the source's own memory."""
+
+    def stated(self, path: str) -> object:
+        """A fact the source states by attribute, such as a head count; None where it states none."""
+
+
+@dataclass(frozen=True)
+class ModuleSource:
+    """A module; where pathways are connected inside it, the weights it effectively computes with."""
+
+    module: nn.Module
+    origin: str = field(init=False)
+    file: None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", type(self.module).__name__)
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {holder.name: tuple(holder.original.shape) for holder in holders(self.module)}
+
+    def tensor(self, name: str) -> Tensor:
+        path, _, attribute = name.rpartition(".")
+        with torch.no_grad():
+            value = getattr(self.module.get_submodule(path), attribute)
+        assert isinstance(value, Tensor)
+        return value.detach()
+
+    def stated(self, path: str) -> object:
+        found: object = self.module
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        return found
+
+
+@dataclass(frozen=True)
+class StateSource:
+    """A state dict: names and values, and no word about heads."""
+
+    state: Mapping[str, Tensor]
+    origin: str = "state dict"
+    file: None = None
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tuple(value.shape) for name, value in self.state.items() if isinstance(value, Tensor)}
+
+    def tensor(self, name: str) -> Tensor:
+        return self.state[name].detach()
+
+    def stated(self, path: str) -> object:
+        return None
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A safetensors file: shapes from its header, values read one by one."""
+
+    file: Path
+
+    @property
+    def origin(self) -> str:
+        return str(self.file)
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        try:
+            with safe_open(self.file, framework="pt") as reader:
+                return {name: tuple(reader.get_slice(name).get_shape()) for name in reader.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise PathwayError(
+                f"{self.file}: expected a safetensors file, found damage ({error}); get it again"
+            ) from None
+
+    def tensor(self, name: str) -> Tensor:
+        with safe_open(self.file, framework="pt") as reader:
+            value = reader.get_tensor(name)
+        assert isinstance(value, Tensor)
+        return value
+
+    def stated(self, path: str) -> object:
+        return None
+
+
+def opened(source: AuxiliarySource) -> Source:
+    """The source behind what the user gave.
+
+    Raises
+    ------
+    PathwayError
+        For a missing file, a pickled one, a folder without `model.safetensors` or with pathways of its own, and anything
+        that is not a source.
+    """
+    if isinstance(source, nn.Module):
+        return ModuleSource(source)
+    if isinstance(source, Mapping):
+        return StateSource(source)
+    if not isinstance(source, str | Path):
+        raise PathwayError(f"auxiliary: expected a module, a state dict or a path, found {type(source).__name__}")
+    path = Path(source)
+    if path.is_dir():
+        if (path / "pathway.json").exists():
+            raise PathwayError(f"{path}: expected a plain model, found one with pathways; merge it first")
+        path = path / "model.safetensors"
+    if path.suffix in PICKLED:
+        raise PathwayError(f"{path}: expected a .safetensors file, found a pickle; convert it, or pass its state dict")
+    if not path.is_file():
+        raise PathwayError(f"{path}: expected a .safetensors file, found none; check the path")
+    return FileSource(path)
+
+
+def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """A digest of names, types, shapes and values, in the order given."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """The digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

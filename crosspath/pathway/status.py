@@ -1,0 +1,121 @@
+"""The pathways of a model, as data and as a table."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.pathway.combine import Spread, effective_weight
+from crosspath.pathway.handle import pathways
+from crosspath.pathway.parameters import connected
+from crosspath.pathway.parametrization import is_sharded
+
+
+@dataclass(frozen=True)
+class PathwayStatus:
+    """One weight and one auxiliary."""
+
+    weight: str
+    auxiliary: str
+    source: tuple[str, ...]
+    """The auxiliary's weights (and rows) that W' was cut from."""
+    scale: list[float] | None
+    """λ; None without values."""
+    ratio: float | None
+    """‖λW'‖ / ‖W‖ over the rows that W' covers; None without values."""
+    trains_weight: bool
+    trains_auxiliary: bool
+    trains_scale: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """All pathways of a model. Printing it shows a table."""
+
+    rows: tuple[PathwayStatus, ...]
+    warnings: tuple[str, ...]
+    enabled: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain nested data; a ratio without a finite value (W is zero) is null."""
+        plain = asdict(self)
+        for row in plain["rows"]:
+            row["ratio"] = row["ratio"] if row["ratio"] is not None and math.isfinite(row["ratio"]) else None
+        return plain
+
+    def __iter__(self) -> Iterator[PathwayStatus]:
+        return iter(self.rows)
+
+    def __str__(self) -> str:
+        width = max(len(row.weight) for row in self.rows)
+        names = max(9, *(len(row.auxiliary) for row in self.rows))
+        lines = [f"{'weight':{width}}  {'auxiliary':{names}}  {'λ':>20}  {'‖λW′‖/‖W‖':>10}  trains"]
+        for row in self.rows:
+            trains = [
+                part
+                for part, on in (("W", row.trains_weight), ("W'", row.trains_auxiliary), ("λ", row.trains_scale))
+                if on
+            ]
+            ratio = "no values" if row.ratio is None else f"{row.ratio:.4f}"
+            lines.append(
+                f"{row.weight:{width}}  {row.auxiliary:{names}}  {_shown(row.scale):>20}  {ratio:>10}  "
+                f"{' '.join(trains) or 'nothing'}"
+            )
+        if not self.enabled:
+            lines.append("switched off: the model computes as the bare target")
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+
+def status(target: nn.Module) -> Status:
+    """Per pathway: λ, ‖λW'‖/‖W‖, what trains, where from.
+
+    Raises
+    ------
+    PathwayError
+        Without pathways.
+    """
+    pathways(target)
+    rows, half, enabled = [], 0, True
+    for holder, pathway in connected(target):
+        half += holder.original.dtype in (torch.float16, torch.bfloat16)
+        enabled = enabled and pathway.enabled
+        for name, spread in pathway.spreads.items():
+            auxiliary, scale = pathway.auxiliaries[name], pathway.scales[name]
+            ratio = _ratio(holder.original, auxiliary, scale, spread)
+            rows.append(
+                PathwayStatus(
+                    weight=holder.name,
+                    auxiliary=name,
+                    source=pathway.pieces[name],
+                    scale=None if ratio is None else scale.detach().double().tolist(),
+                    ratio=ratio,
+                    trains_weight=holder.original.requires_grad,
+                    trains_auxiliary=auxiliary.requires_grad,
+                    trains_scale=scale.requires_grad,
+                )
+            )
+    warnings = (
+        (f"{half} weights are in half precision, and so is λ: use float32 weights with autocast",) if half else ()
+    )
+    return Status(tuple(rows), warnings, enabled)
+
+
+def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> float | None:
+    if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
+        return None
+    with torch.no_grad():
+        nothing = torch.zeros_like(original, dtype=torch.float64)
+        added = effective_weight(nothing, [auxiliary.double()], [scale.double()], [spread])
+        covered = torch.cat([original[start:stop] for start, stop in spread.segments]).double().norm()
+        return float(added.norm() / covered) if float(covered) else float("inf")
+
+
+def _shown(scale: list[float] | None) -> str:
+    if scale is None:
+        return "no values"
+    if len(scale) == 1:
+        return f"{scale[0]:+.6f}"
+    return f"{min(scale):+.4f}..{max(scale):+.4f} ({len(scale)})"

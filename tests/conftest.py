@@ -1,0 +1,31 @@
+"""What every test may ask for: the real data's folder, small seeds, one thread."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder that holds one folder per real data set; the test skips where there is none."""
+    named = os.environ.get("CROSSPATH_DATA")
+    root = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not root.is_dir():
+        pytest.skip(f"no real data: set CROSSPATH_DATA (looked in {root.name}/ beside the repository)")
+    return root
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded samples go to a folder of this test session, never to the user's cache."""
+    before = os.environ.get("CROSSPATH_CACHE")
+    os.environ["CROSSPATH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["CROSSPATH_CACHE"]
+    else:
+        os.environ["CROSSPATH_CACHE"] = before
