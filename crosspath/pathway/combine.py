@@ -23,7 +23,8 @@ class Spread(NamedTuple):
     axis: int
     """The axis of W' along which λ varies: 0 rows, 1 columns."""
     runs: tuple[tuple[int, int, int], ...]
-    """(first λ, last λ + 1, entries): consecutive along `axis`; each λ of a run covers an equal share of its entries."""
+    """(first λ, last λ + 1, entries): consecutive along `axis`; each λ of a run covers an equal share of its entries.
+    """
 
     @property
     def whole(self) -> bool:
@@ -75,7 +76,8 @@ class _EffectiveWeight(torch.autograd.Function):
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
         gradients: Sequence[Tensor | None] = ()
         if any(needed):
-            # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a function.
+            # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a
+            # function.
             compute = _gradients if torch.compiler.is_compiling() else _Gradients.apply
             gradients = compute(ctx.spreads, needed, grad_outputs[0], *ctx.saved_tensors)
         given = iter(gradients)

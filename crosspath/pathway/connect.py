@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from crosspath.pathway.combine import Spread
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.locate import Slot
-from crosspath.pathway.match import Blocks, MatchReport, Names, Pair, Roles, match
+from crosspath.pathway.match import Blocks, Names, Roles, match
 from crosspath.pathway.parameters import Holder, connected, holders
 from crosspath.pathway.parametrization import attach, is_sharded
+from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file
 
 ScalePer = Literal["layer", "role", "head", "channel"]
@@ -46,32 +47,33 @@ def connect(
 ) -> Pathways:
     """Make the target compute with W + λ·W' (M2PT, section 3.2), in place.
 
-    The auxiliary is copied from and never altered. A second call adds to what is there. Auxiliaries follow the target's device
-    and dtype; what is frozen in the target stays frozen.
+    The auxiliary is copied from and never altered. A second call adds to what is there. Auxiliaries follow the
+    target's device and dtype; what is frozen in the target stays frozen.
 
     Parameters
     ----------
     auxiliary
-        A module, a state dict, the path of a safetensors file, or {name: any of these}. Unnamed, it is called `auxiliary`
-        (then `auxiliary_2`, and so on).
+        A module, a state dict, the path of a safetensors file, or {name: any of these}. Unnamed, it is called
+        `auxiliary` (then `auxiliary_2`, and so on).
     roles, names, blocks, accept
         Which weights, and which differences are accepted: see `match`.
     scale_init
         λ at the start; 0 leaves the target's function as it is.
     scale_per
-        One λ per `layer` (a fused qkv is one layer), per `role` (q, k, v apart), per `head` (rows of q, k, v and columns of
-        the attention output; one λ for mlp weights), or per `channel` (output rows).
+        One λ per `layer` (a fused qkv is one layer), per `role` (q, k, v apart), per `head` (rows of q, k, v and
+        columns of the attention output; one λ for mlp weights), or per `channel` (output rows).
     train_scale, train_auxiliary
         Whether λ and W' require gradients. The paper trains both.
     bias
-        Also b + λ·b' with the same λ (`scale_per` layer and role); where one side has no bias it is listed in the report.
+        Also b + λ·b' with the same λ (`scale_per` layer and role); where one side has no bias it is listed in the
+        report.
 
     Raises
     ------
     PathwayError
-        When anything chosen does not pair or differs in meaning (all mismatches in one message), an auxiliary holds values
-        that are not finite, a name is taken, a weight is shared by several modules, sharded, quantised or computed by another
-        parametrization. The target is untouched.
+        When anything chosen does not pair or differs in meaning (all mismatches in one message), an auxiliary holds
+        values that are not finite, a name is taken, a weight is shared by several modules, sharded, quantised or
+        computed by another parametrization. The target is untouched.
     """
     if scale_per not in ("layer", "role", "head", "channel"):
         raise PathwayError(f"scale_per: expected layer, role, head or channel, found {scale_per!r}")
@@ -132,10 +134,9 @@ def _named(
         while name in taken:
             count += 1
             name = f"auxiliary_{count}"
-        yield name, auxiliary  # type: ignore[misc]  # not a mapping of auxiliaries
+        yield name, cast(AuxiliarySource, auxiliary)
         return
-    assert isinstance(auxiliary, Mapping)
-    for name, source in auxiliary.items():
+    for name, source in cast(Mapping[str, AuxiliarySource], auxiliary).items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise PathwayError(f"auxiliary: expected a name of letters, digits, _ and -, found {name!r}")
         if name in taken:

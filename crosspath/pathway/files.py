@@ -1,7 +1,7 @@
 """Save and load a connected model: the plain target, and its pathways beside it. No pickle.
 
-A folder holds `model.safetensors` (the target alone, plain names), `pathway.safetensors` (λ, and each W' that cannot be had
-from elsewhere) and `pathway.json` (`format_version`, sources with sha256, layer map, options).
+A folder holds `model.safetensors` (the target alone, plain names), `pathway.safetensors` (λ, and each W' that cannot
+be had from elsewhere) and `pathway.json` (`format_version`, sources with sha256, layer map, options).
 """
 
 import json
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from crosspath.pathway.combine import Spread
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import Origin, Pathways, pathways
-from crosspath.pathway.match import MatchReport
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.parameters import connected, holders, plain_state
 from crosspath.pathway.parametrization import PathwayWeight, attach, is_sharded
+from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_tensors
 
 FORMAT_VERSION = 1
@@ -96,8 +96,8 @@ def load_pathway(
     Raises
     ------
     PathwayError
-        For missing or damaged files, an unknown format version, a target of other names or shapes, or an auxiliary that is
-        missing or whose values are not the saved ones. The target is untouched.
+        For missing or damaged files, an unknown format version, a target of other names or shapes, or an auxiliary
+        that is missing or whose values are not the saved ones. The target is untouched.
     """
     folder = Path(folder)
     described = _described(folder / "pathway.json")

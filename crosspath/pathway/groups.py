@@ -21,12 +21,12 @@ def param_groups(
 ) -> list[dict[str, Any]]:
     """Groups of every parameter that requires a gradient, for any `torch.optim` optimizer.
 
-    Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters have no
-    weight decay. W' has the decay and the layer-wise rate of its W. λ has the rate `scale_lr` (`lr` when not given), no decay
-    and no layer decay.
+    Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters
+    have no weight decay. W' has the decay and the layer-wise rate of its W. λ has the rate `scale_lr` (`lr` when not
+    given), no decay and no layer decay.
 
-    With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr for
-    what follows (the rule of MAE's fine-tuning).
+    With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr
+    for what follows (the rule of MAE's fine-tuning).
 
     Raises
     ------

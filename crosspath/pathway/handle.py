@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.match import MatchReport
 from crosspath.pathway.parameters import connected
+from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources import sha256_of_tensors
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class Pathways:
         return {name: origin for name, origin in _origins(self.target).items() if name in self.names}
 
     def scales(self) -> dict[tuple[str, str], nn.Parameter]:
-        """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its weight's λ."""
+        """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its
+        weight's λ.
+        """
         found: dict[tuple[str, str], nn.Parameter] = {}
         seen: set[int] = set()
         for holder, pathway in connected(self.target):

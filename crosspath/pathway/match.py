@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
@@ -11,73 +10,18 @@ from torch import nn
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
 Blocks = Literal["same", "reversed"] | Mapping[int, int]
 Names = str | Iterable[str] | Mapping[str, str] | None
 
+GROUPS: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
+"""Roles that are chosen by one word; of these, what neither model has is no fault."""
+
 ACCEPTABLE = ("heads", "norm")
 """Differences of meaning that a user may accept; differences of shape cannot be."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One piece of a target weight with the auxiliary's counterpart."""
-
-    target: Slot
-    auxiliary: Slot
-    role: Role | None
-    """None for weights chosen by name."""
-    heads: int | None = None
-    """The target's head count in this block, where it states one."""
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """Why something chosen does not pair, or differs in meaning, and what would resolve it."""
-
-    what: str
-    where: str
-    reason: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.reason}; {self.remedy}"
-
-
-@dataclass(frozen=True)
-class MatchReport:
-    """What `connect` would do with the same arguments. Printing it shows a table."""
-
-    pairs: tuple[Pair, ...]
-    mismatches: tuple[Mismatch, ...]
-    """What stops `connect`."""
-    accepted: tuple[Mismatch, ...] = ()
-    """Differences the user accepted."""
-    unverified: tuple[str, ...] = ()
-    """What one side does not state, so that it could not be checked."""
-    not_chosen: tuple[str, ...] = ()
-    """Weights that a layout knows and the choice of roles or blocks leaves out."""
-    layouts: tuple[str, str] = field(default=("by name", "by name"))
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything chosen pairs."""
-        return bool(self.pairs) and not self.mismatches
-
-    def __str__(self) -> str:
-        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs"]
-        for pair in self.pairs:
-            lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
-        for title, entries in (
-            ("does not pair", self.mismatches),
-            ("accepted", self.accepted),
-            ("unverified", self.unverified),
-            ("not chosen", self.not_chosen),
-        ):
-            lines += [f"  {title:17} {entry}" for entry in entries]
-        return "\n".join(lines)
 
 
 def match(
@@ -98,8 +42,8 @@ def match(
     roles
         `all`, `attention`, `mlp`, or a set of `query`, `key`, `value`, `attention_output`, `mlp_in`, `mlp_out`.
     names
-        Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a list of
-        exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
+        Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a
+        list of exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
     blocks
         `same` (block i with block i), `reversed`, or {target block: auxiliary block}.
     accept
@@ -108,7 +52,8 @@ def match(
     Raises
     ------
     PathwayError
-        For unknown roles or names of differences, a layout that fits at several places, or a source that cannot be read.
+        For unknown roles or names of differences, a layout that fits at several places, or a source that cannot be
+        read.
     """
     accepted = _checked(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), opened(auxiliary)
@@ -125,12 +70,14 @@ def match(
             raise PathwayError(
                 f"{side} ({source.origin}): expected blocks of a known layout, found none; choose weights with names="
             )
-    assert anatomies[0] is not None and anatomies[1] is not None
-    return _match_roles(anatomies[0], anatomies[1], chosen, blocks, accepted)
+    ours, theirs = anatomies
+    assert ours is not None
+    assert theirs is not None
+    return _match_roles(ours, theirs, chosen, not (isinstance(roles, str) and roles in GROUPS), blocks, accepted)
 
 
 def _match_roles(
-    target: Anatomy, auxiliary: Anatomy, chosen: tuple[Role, ...], blocks: Blocks, accept: tuple[str, ...]
+    target: Anatomy, auxiliary: Anatomy, chosen: tuple[Role, ...], named: bool, blocks: Blocks, accept: tuple[str, ...]
 ) -> MatchReport:
     block_pairs, mismatches = _block_pairs(target, auxiliary, blocks)
     meaning, unverified = _meaning(target, auxiliary, block_pairs, chosen)
@@ -143,15 +90,15 @@ def _match_roles(
             if slot is not None and counterpart is not None and slot.shape == counterpart.shape:
                 pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
                 continue
-            if role not in target.layout.roles and role not in auxiliary.layout.roles:
-                continue
-            sides = tuple("no such weight" if s is None else str(s.shape) for s in (slot, counterpart))
-            faults.setdefault((role, *sides), []).append(ours)
-    for (role, ours_found, theirs_found), where in faults.items():
+            if slot is None and counterpart is None and not named:
+                continue  # "all" means all there are
+            found = ["no such weight" if side is None else str(side.shape) for side in (slot, counterpart)]
+            faults.setdefault((role, found[0], found[1]), []).append(ours)
+    for (name, ours_found, theirs_found), where in faults.items():
         mismatches.append(
             Mismatch(
                 "shape" if "(" in ours_found and "(" in theirs_found else "missing",
-                f"{role} of block {_ranges(where)}",
+                f"{name} of block {_ranges(where)}",
                 f"target {ours_found}, auxiliary {theirs_found}",
                 "use an auxiliary of the target's width, or leave the role out with roles= or names=",
             )
@@ -271,9 +218,8 @@ def _named(names: Names, ours: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[
 
 def _chosen_roles(roles: Roles) -> tuple[Role, ...]:
     if isinstance(roles, str):
-        groups: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
-        if roles in groups:
-            return groups[roles]
+        if roles in GROUPS:
+            return GROUPS[roles]
         roles = (roles,)
     chosen = _checked(roles, ROLES, "roles")
     if not chosen:

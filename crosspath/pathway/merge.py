@@ -51,8 +51,8 @@ def merge(target: nn.Module) -> Receipt:
     Raises
     ------
     PathwayError
-        Without pathways; when a result is not finite, has no values (meta) or is sharded; when pathways are switched off or
-        a foreign parametrization stands on top. The model is untouched.
+        Without pathways; when a result is not finite, has no values (meta) or is sharded; when pathways are switched
+        off or a foreign parametrization stands on top. The model is untouched.
     """
     handle = pathways(target)
     places = list(connected(target))

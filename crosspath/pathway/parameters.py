@@ -29,7 +29,7 @@ class Holder:
     def foreign(self) -> bool:
         """Whether a parametrization that is not a pathway computes this tensor."""
         kept = self.module._modules.get(INSIDE)
-        if kept is None or self.attribute not in kept:
+        if kept is None or self.attribute not in kept._modules:
             return False
         inside = kept.get_submodule(self.attribute)
         return not (isinstance(inside, nn.ModuleList) and len(inside) == 1 and isinstance(inside[0], PathwayWeight))

@@ -1,8 +1,9 @@
 """The parametrization that holds all pathways of one weight, and how it goes into a module and out again.
 
-`torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. It does so by giving
-the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property from that class,
-as `remove_parametrizations` does, would break the other one. Here a class that may be shared is never changed.
+`torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. It does so by
+giving the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property
+from that class, as `remove_parametrizations` does, would break the other one. Here a class that may be shared is
+never changed.
 """
 
 from collections.abc import Iterable
@@ -69,7 +70,8 @@ def attach(module: nn.Module, attribute: str) -> PathwayWeight:
     if present is not None:
         return present
     order = [name for name, parameter in module._parameters.items() if parameter is not None]
-    for other in module._modules.get("parametrizations") or {}:
+    kept = module._modules.get("parametrizations")
+    for other in kept._modules if kept is not None else ():
         pathway = pathway_of(module, other)
         order = list(pathway.parameter_order) if pathway is not None else order
     if parametrize.is_parametrized(module):

@@ -1,4 +1,6 @@
-"""Where auxiliary weights come from: a module, a state dict, or a safetensors file. All are copied from, never altered."""
+"""Where auxiliary weights come from: a module, a state dict, or a safetensors file. All are copied from, never
+altered.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -121,8 +123,8 @@ def opened(source: AuxiliarySource) -> Source:
     Raises
     ------
     PathwayError
-        For a missing file, a pickled one, a folder without `model.safetensors` or with pathways of its own, and anything
-        that is not a source.
+        For a missing file, a pickled one, a folder without `model.safetensors` or with pathways of its own, and
+        anything that is not a source.
     """
     if isinstance(source, nn.Module):
         return ModuleSource(source)

@@ -1,0 +1,71 @@
+"""What a match found: the pairs, what stops a connection, what was accepted, and what could not be checked."""
+
+from dataclasses import dataclass, field
+
+from crosspath.layouts import Role
+from crosspath.pathway.locate import Slot
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One piece of a target weight with the auxiliary's counterpart."""
+
+    target: Slot
+    auxiliary: Slot
+    role: Role | None
+    """None for weights chosen by name."""
+    heads: int | None = None
+    """The target's head count in this block, where it states one."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Why something chosen does not pair, or differs in meaning, and what would resolve it."""
+
+    what: str
+    where: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """What `connect` would do with the same arguments. Printing it shows a table."""
+
+    pairs: tuple[Pair, ...]
+    mismatches: tuple[Mismatch, ...]
+    """What stops `connect`."""
+    accepted: tuple[Mismatch, ...] = ()
+    """Differences the user accepted."""
+    unverified: tuple[str, ...] = ()
+    """What one side does not state, so that it could not be checked."""
+    not_chosen: tuple[str, ...] = ()
+    """Weights that a layout knows and the choice of roles or blocks leaves out."""
+    layouts: tuple[str, str] = field(default=("by name", "by name"))
+
+    @property
+    def without_bias(self) -> tuple[str, ...]:
+        """Pairs of which one side has no bias: `bias=True` skips them."""
+        return tuple(str(pair.target) for pair in self.pairs if not (pair.target.bias and pair.auxiliary.bias))
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything chosen pairs."""
+        return bool(self.pairs) and not self.mismatches
+
+    def __str__(self) -> str:
+        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs"]
+        for pair in self.pairs:
+            lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
+        for title, entries in (
+            ("does not pair", self.mismatches),
+            ("accepted", self.accepted),
+            ("unverified", self.unverified),
+            ("not chosen", self.not_chosen),
+            ("no pair of biases", self.without_bias),
+        ):
+            lines += [f"  {title:17} {entry}" for entry in entries]
+        return "\n".join(lines)
