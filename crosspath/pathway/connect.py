@@ -166,6 +166,7 @@ def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: S
         name, original = group.holder.name, group.holder.original
         if group.holder.foreign:
             yield f"{name}: another parametrization computes it; remove that first"
+            continue
         if len(held[id(original)]) > 1:
             yield f"{name}: one Parameter is shared by {', '.join(held[id(original)])}; leave it out, or untie it first"
         if not original.is_floating_point():

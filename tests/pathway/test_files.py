@@ -1,0 +1,199 @@
+"""Saving and loading a connected model: plain names, exact values, references, no half-written file."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import crosspath
+from crosspath.pathway import files
+from tests.pathway.small_models import WIDTH, Body, randomised
+
+
+def connected(**options: object) -> tuple[Body, Body]:
+    torch.manual_seed(0)
+    target, auxiliary = Body(), Body()
+    randomised(target), randomised(auxiliary)
+    handle = crosspath.connect(target, {"audio": auxiliary}, **options)
+    with torch.no_grad():
+        for scale in handle.scales().values():
+            scale.uniform_(-1, 1)
+    return target, auxiliary
+
+
+def tokens() -> Tensor:
+    return torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bias": True},
+        {"scale_per": "head"},
+        {"scale_per": "channel", "roles": {"query", "value", "mlp_out"}},
+        {"scale_per": "role", "train_scale": False},
+    ],
+)
+def test_round_trip_is_exact(tmp_path: Path, options: dict[str, object]) -> None:
+    target, _ = connected(**options)
+    crosspath.save_pathway(target, tmp_path)
+    again = Body()
+    handle = crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again(tokens()), target(tokens()))
+    assert list(again.state_dict()) == list(target.state_dict())
+    for (name, ours), (other, theirs) in zip(again.named_parameters(), target.named_parameters(), strict=True):
+        assert (name, ours.requires_grad) == (other, theirs.requires_grad)
+    assert handle.names == ("audio",)
+    assert handle.origins["audio"].description == "Body"
+    assert str(handle.status()) == str(crosspath.status(target))
+    crosspath.merge(again)
+
+
+def test_the_target_file_is_the_plain_target(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    Body().load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "model.safetensors",
+        "pathway.json",
+        "pathway.safetensors",
+    ]
+    described = json.loads((tmp_path / "pathway.json").read_text())
+    assert described["format_version"] == 1
+    assert described["auxiliaries"]["audio"]["options"]["scale_per"] == "layer"
+
+
+def test_a_bias_shares_the_scale_of_its_weight_after_loading(tmp_path: Path) -> None:
+    target, _ = connected(bias=True)
+    crosspath.save_pathway(target, tmp_path)
+    again = Body()
+    handle = crosspath.load_pathway(again, tmp_path)
+    assert len(handle.scales()) == 8
+    layer = again.blocks[0].attn.qkv.parametrizations
+    assert layer.weight[0].scales["audio"] is layer.bias[0].scales["audio"]
+
+
+def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
+    target, auxiliary = connected(train_auxiliary=False)
+    crosspath.save_pathway(target, tmp_path)
+    assert (tmp_path / "pathway.safetensors").stat().st_size < 2048
+    with pytest.raises(crosspath.PathwayError, match="saved by reference to the Body; pass auxiliary="):
+        crosspath.load_pathway(Body(), tmp_path)
+    for source in (auxiliary, auxiliary.state_dict(), {"audio": auxiliary}):
+        again = Body()
+        crosspath.load_pathway(again, tmp_path, source)
+        assert torch.equal(again(tokens()), target(tokens()))
+    with pytest.raises(crosspath.PathwayError, match="not those it was connected with"):
+        crosspath.load_pathway(Body(), tmp_path, Body())
+
+
+def test_a_frozen_auxiliary_from_a_file_is_found_again(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    half = {name: value.half() for name, value in Body().state_dict().items()}
+    save_file(half, tmp_path / "audio.safetensors")
+    target = Body()
+    crosspath.connect(target, tmp_path / "audio.safetensors", train_auxiliary=False, scale_init=0.5)
+    crosspath.save_pathway(target, tmp_path / "run")
+    again = Body()
+    crosspath.load_pathway(again, tmp_path / "run")
+    assert torch.equal(again(tokens()), target(tokens()))
+    origin = crosspath.pathways(again).origins["auxiliary"]
+    assert origin.sha256 is not None
+    (tmp_path / "audio.safetensors").unlink()
+    with pytest.raises(crosspath.PathwayError, match=r"audio\.safetensors"):
+        crosspath.load_pathway(Body(), tmp_path / "run")
+
+
+def test_a_frozen_auxiliary_that_changed_is_stored(tmp_path: Path) -> None:
+    target, _ = connected(train_auxiliary=False)
+    with torch.no_grad():
+        next(iter(crosspath.pathways(target).auxiliaries().values())).add_(1.0)
+    crosspath.save_pathway(target, tmp_path)
+    again = Body()
+    crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again(tokens()), target(tokens()))
+
+
+def test_a_meta_target_is_filled(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    with torch.device("meta"):
+        again, auxiliary = Body(), Body()
+    crosspath.connect(again, auxiliary)
+    crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again(tokens()), target(tokens()))
+    crosspath.merge(again)
+
+
+def test_loading_into_a_connected_target_replaces_its_pathways(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    again = Body()
+    crosspath.connect(again, {"audio": Body()}, scale_init=0.9)
+    crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again(tokens()), target(tokens()))
+
+
+def test_dtype_of_the_new_target_is_followed(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    again = Body().double()
+    crosspath.load_pathway(again, tmp_path)
+    torch.testing.assert_close(again(tokens().double()).float(), target(tokens()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda folder: (folder / "pathway.json").unlink(), "expected the description"),
+        (lambda folder: (folder / "pathway.json").write_text('{"format_version": 99}'), "found 99"),
+        (lambda folder: (folder / "pathway.safetensors").write_bytes(b"12"), "expected a safetensors file"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "expected a safetensors file"),
+    ],
+)
+def test_damaged_folders_leave_the_target_untouched(tmp_path: Path, fault: object, message: str) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    fault(tmp_path)
+    again = Body()
+    before = {name: value.clone() for name, value in again.state_dict().items()}
+    with pytest.raises(crosspath.PathwayError, match=message):
+        crosspath.load_pathway(again, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in again.state_dict().items())
+
+
+def test_values_that_were_altered_are_noticed(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    tensors = load_file(tmp_path / "pathway.safetensors")
+    name = next(name for name in tensors if name.endswith("auxiliary"))
+    tensors[name] = tensors[name] + 1
+    save_file(tensors, tmp_path / "pathway.safetensors")
+    with pytest.raises(crosspath.PathwayError, match="the stored values are damaged"):
+        crosspath.load_pathway(Body(), tmp_path)
+
+
+def test_another_target_is_refused(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    with pytest.raises(crosspath.PathwayError, match=r"blocks\.2\.norm1\.weight missing"):
+        crosspath.load_pathway(Body(depth=3), tmp_path)
+
+
+def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def broken(tensors: object, path: str, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(files, "save_file", broken)
+    with pytest.raises(OSError, match="disk full"):
+        crosspath.save_pathway(target, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,0 +1,66 @@
+"""Parameter groups: λ apart, W' with its W, layer-wise rates by hand."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+import crosspath
+from tests.pathway.small_models import Body
+
+
+def rate_of(groups: list[dict[str, object]], parameter: nn.Parameter) -> tuple[float, float]:
+    found = [group for group in groups if any(p is parameter for p in group["params"])]
+    assert len(found) == 1
+    return found[0]["lr"], found[0]["weight_decay"]
+
+
+def test_every_parameter_is_in_one_group() -> None:
+    target = Body()
+    target.blocks[0].norm1.weight.requires_grad_(False)
+    crosspath.connect(target, {"a": Body(), "b": Body()}, bias=True)
+    groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == {id(p) for p in target.parameters() if p.requires_grad}
+    torch.optim.AdamW(groups)
+
+
+def test_scales_have_their_own_rate_and_no_decay() -> None:
+    target = Body()
+    handle = crosspath.connect(target, Body(), scale_per="channel")
+    groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05, scale_lr=1e-2, layer_decay=0.5)
+    assert {rate_of(groups, scale) for scale in handle.scales().values()} == {(1e-2, 0.0)}
+    groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05, layer_decay=0.5)
+    assert {rate_of(groups, scale) for scale in handle.scales().values()} == {(1e-3, 0.0)}
+
+
+def test_layer_decay_follows_the_published_rule_and_takes_the_auxiliary_along() -> None:
+    target = timm.create_model("vit_tiny_patch16_224", depth=3, num_classes=2)
+    handle = crosspath.connect(target, timm.create_model("vit_tiny_patch16_224", depth=3))
+    groups = crosspath.param_groups(target, lr=1.0, weight_decay=0.1, layer_decay=0.5)
+    last = 4  # depth + 1
+    assert rate_of(groups, target.patch_embed.proj.weight) == (0.5**last, 0.1)
+    assert rate_of(groups, target.cls_token)[0] == 0.5**last
+    assert rate_of(groups, target.pos_embed)[0] == 0.5**last
+    for index in range(3):
+        layer = target.blocks[index].attn.qkv
+        assert rate_of(groups, layer.parametrizations.weight.original) == (0.5 ** (last - index - 1), 0.1)
+        values = handle.auxiliaries()[f"blocks.{index}.attn.qkv.weight", "auxiliary"]
+        assert rate_of(groups, values) == (0.5 ** (last - index - 1), 0.1)
+        assert rate_of(groups, layer.bias) == (0.5 ** (last - index - 1), 0.0)
+    assert rate_of(groups, target.norm.weight) == (1.0, 0.0)
+    assert rate_of(groups, target.head.weight) == (1.0, 0.1)
+
+
+def test_layer_decay_without_known_blocks_is_refused() -> None:
+    with pytest.raises(crosspath.PathwayError, match="layer_decay: expected blocks of a known layout"):
+        crosspath.param_groups(nn.Linear(3, 3), lr=1e-3, layer_decay=0.5)
+
+
+def test_a_bias_pathway_has_no_decay() -> None:
+    target = Body()
+    handle = crosspath.connect(target, Body(), bias=True)
+    groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
+    values = handle.auxiliaries()["blocks.0.attn.qkv.bias", "auxiliary"]
+    assert rate_of(groups, values) == (1e-3, 0.0)

@@ -1,0 +1,115 @@
+"""Matching: complete, readable, and without a trace on either model."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import crosspath
+from tests.pathway.small_models import BY_ROLE, KINDS, Body
+
+
+@pytest.mark.parametrize("ours", ["timm", "torch encoder", "torchvision"])
+@pytest.mark.parametrize("theirs", ["timm", "torch encoder", "torchvision"])
+def test_every_two_layouts_of_equal_width_pair_whole(ours: str, theirs: str) -> None:
+    target, auxiliary = KINDS[ours].build(), KINDS[theirs].build()
+    if "timm" in (ours, theirs) and ours != theirs:  # timm's mlp is four times as wide, theirs twice
+        report = crosspath.match(target, auxiliary, roles="attention")
+        assert len(report.pairs) == 2 * 4
+    else:
+        report = crosspath.match(target, auxiliary)
+        assert len(report.pairs) == 2 * 6
+    assert report.ok
+
+
+def test_match_touches_nothing() -> None:
+    target, auxiliary = Body(), Body()
+    before = copy.deepcopy(target.state_dict()), copy.deepcopy(auxiliary.state_dict())
+    crosspath.match(target, auxiliary)
+    for model, state in zip((target, auxiliary), before, strict=True):
+        assert list(model.state_dict()) == list(state)
+        assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_state_dict_states_no_heads_and_that_is_said() -> None:
+    report = crosspath.match(Body(), Body().state_dict())
+    assert report.ok
+    assert "head count of block 0" in report.unverified
+    assert "unverified" in str(report)
+
+
+def test_norm_placement_is_checked() -> None:
+    def encoder(first: bool) -> nn.Module:
+        layer = nn.TransformerEncoderLayer(8, 2, 16, norm_first=first)
+        return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    report = crosspath.match(encoder(True), encoder(False))
+    assert not report.ok
+    assert report.mismatches[0].what == "norm"
+    assert crosspath.match(encoder(True), encoder(False), accept="norm").ok
+
+
+def test_all_mismatches_come_in_one_message() -> None:
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.connect(Body(depth=3, heads=2), Body(depth=2, heads=4, width=16))
+    message = str(error.value)
+    assert all(part in message for part in ("depth", "heads", "query of block 0-1", "mlp_out"))
+
+
+def test_what_is_not_chosen_is_listed() -> None:
+    report = crosspath.match(Body(), Body(), roles="mlp")
+    assert len(report.pairs) == 4
+    assert any("attn.qkv.weight" in entry for entry in report.not_chosen)
+
+
+def test_two_bodies_in_one_model_are_ambiguous() -> None:
+    both = nn.ModuleDict({"encoder": Body(), "decoder": Body()})
+    with pytest.raises(crosspath.PathwayError, match=r"several places \('decoder', 'encoder'\)"):
+        crosspath.match(both, Body())
+    assert crosspath.match(both["encoder"], Body()).ok
+
+
+def test_a_decoder_of_a_masked_autoencoder_is_not_taken_for_blocks() -> None:
+    model = nn.ModuleDict({"blocks": Body().blocks, "decoder_blocks": Body(depth=1).blocks})
+    assert crosspath.match(model, Body()).ok
+
+
+def test_no_known_layout_says_so() -> None:
+    with pytest.raises(crosspath.PathwayError, match=r"target \(Linear\): expected blocks of a known layout"):
+        crosspath.match(nn.Linear(4, 4), Body())
+
+
+def test_a_file_is_matched_by_its_header(tmp_path: Path) -> None:
+    save_file(Body().state_dict(), tmp_path / "model.safetensors")
+    for source in (tmp_path, tmp_path / "model.safetensors", str(tmp_path / "model.safetensors")):
+        assert crosspath.match(Body(), source).ok
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.bin", "weights.ckpt"])
+def test_pickled_files_are_refused_unread(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(crosspath.PathwayError, match="found a pickle"):
+        crosspath.match(Body(), tmp_path / name)
+
+
+def test_missing_and_damaged_files(tmp_path: Path) -> None:
+    with pytest.raises(crosspath.PathwayError, match="found none"):
+        crosspath.match(Body(), tmp_path / "nothing.safetensors")
+    (tmp_path / "half.safetensors").write_bytes(b"\x10\x00\x00")
+    with pytest.raises(crosspath.PathwayError, match="found damage"):
+        crosspath.match(Body(), tmp_path / "half.safetensors")
+
+
+def test_block_ten_follows_block_nine() -> None:
+    weights = [pair.target.weight for pair in crosspath.match(Body(depth=11), Body(depth=11), roles={"mlp_in"}).pairs]
+    assert weights == [f"blocks.{index}.mlp.fc1.weight" for index in range(11)]
+
+
+@pytest.mark.parametrize("name", BY_ROLE)
+def test_every_kind_by_role_finds_itself(name: str) -> None:
+    report = crosspath.match(KINDS[name].build(), KINDS[name].build())
+    assert report.ok
+    assert report.unverified in ((), ("norm placement",))

@@ -1,0 +1,107 @@
+"""The two ways out, and the receipt."""
+
+import copy
+import json
+import math
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+import crosspath
+from tests.pathway.small_models import WIDTH, Body, randomised
+
+
+def connected(scale: float = 0.5) -> tuple[Body, Body, Tensor]:
+    torch.manual_seed(0)
+    target, auxiliary = Body(), Body()
+    randomised(target), randomised(auxiliary)
+    crosspath.connect(target, {"audio": auxiliary}, scale_init=scale)
+    return target, auxiliary, torch.randn(2, 5, WIDTH)
+
+
+def test_receipt_holds_scales_drift_change_and_hashes() -> None:
+    target, auxiliary, _ = connected()
+    own = target.blocks[0].mlp.fc1.parametrizations.weight.original.detach().clone()
+    receipt = crosspath.merge(target)
+    name = "blocks.0.mlp.fc1.weight"
+    assert receipt.scales[name] == {"audio": [0.5]}
+    exact = own.double() + 0.5 * auxiliary.blocks[0].mlp.fc1.weight.detach().double()
+    stored = target.blocks[0].mlp.fc1.weight.detach().double()
+    assert receipt.drift[name] == float((stored - exact).abs().max())
+    assert math.isclose(receipt.change[name], float((stored - own).norm() / own.double().norm()), rel_tol=1e-6)
+    assert receipt.largest_drift < 1e-6
+    assert receipt.sha256_before != receipt.sha256_after
+    assert receipt.auxiliaries["audio"]["description"] == "Body"
+    assert json.loads(json.dumps(receipt.to_json()))["scales"][name] == {"audio": [0.5]}
+
+
+def test_parameter_objects_survive_so_an_optimizer_stays_valid() -> None:
+    target = Body()
+    parameters = dict(target.named_parameters())
+    crosspath.connect(target, Body(), scale_init=0.5)
+    crosspath.merge(target)
+    assert all(parameter is parameters[name] for name, parameter in target.named_parameters())
+    assert list(dict(target.named_parameters())) == list(parameters)
+
+
+def test_a_result_that_is_not_finite_leaves_the_model_untouched() -> None:
+    target, _, inputs = connected()
+    handle = crosspath.pathways(target)
+    with torch.no_grad():
+        list(handle.scales().values())[-1].fill_(float("inf"))
+    before = copy.deepcopy(target.state_dict())
+    with pytest.raises(crosspath.PathwayError, match=r"blocks\.1\.mlp\.fc2\.weight: W \+ λ·W' is not finite"):
+        crosspath.merge(target)
+    assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
+    with handle.disabled():
+        assert bool(torch.isfinite(target(inputs)).all())
+
+
+@pytest.mark.parametrize("way_out", [crosspath.merge, crosspath.disconnect])
+def test_a_model_without_pathways_says_so(way_out: object) -> None:
+    with pytest.raises(crosspath.PathwayError, match="expected a model with pathways, found none"):
+        way_out(Body())
+
+
+def test_merging_twice_is_an_error() -> None:
+    target, _, _ = connected()
+    crosspath.merge(target)
+    with pytest.raises(crosspath.PathwayError, match="found none"):
+        crosspath.merge(target)
+
+
+def test_merge_is_bitwise_under_autocast() -> None:
+    target, _, inputs = connected()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        before = target(inputs)
+        crosspath.merge(target)
+        assert torch.equal(target(inputs), before)
+
+
+def test_timm_vit_on_real_sized_batches_is_bitwise() -> None:
+    torch.manual_seed(0)
+    target, auxiliary = (timm.create_model("vit_tiny_patch16_224", num_classes=5).eval() for _ in range(2))
+    nn.init.normal_(target.head.weight)
+    keys = list(target.state_dict())
+    crosspath.connect(target, auxiliary, scale_init=0.3, bias=True)
+    images = torch.randn(4, 3, 224, 224)
+    with torch.no_grad():
+        before = target(images)
+        crosspath.merge(target)
+        assert torch.equal(target(images), before)
+    plain = timm.create_model("vit_tiny_patch16_224", num_classes=5)
+    plain.load_state_dict(target.state_dict(), strict=True)
+    assert list(target.state_dict()) == keys
+
+
+def test_disconnect_after_training_keeps_the_trained_target() -> None:
+    target, _, inputs = connected()
+    optimizer = torch.optim.SGD(crosspath.param_groups(target, lr=0.1), lr=0.1)
+    target(inputs).pow(2).sum().backward()
+    optimizer.step()
+    trained = target.blocks[0].mlp.fc1.parametrizations.weight.original.detach().clone()
+    crosspath.disconnect(target)
+    assert torch.equal(target.blocks[0].mlp.fc1.weight, trained)
+    assert type(target.blocks[0].mlp.fc1) is nn.Linear
