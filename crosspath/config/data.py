@@ -1,4 +1,7 @@
-"""The `data` section: which files become samples, and what one sample looks like. One class a modality."""
+"""The `data` section: which files become samples, and what one sample looks like. One class a modality.
+
+`digits` (scikit-learn's handwritten digits), `sounds` and `solids` (generated) need no files.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,7 +38,7 @@ class ImageData(DataSection):
     """Colour images, resized and centre-cropped to a square."""
 
     modality: Literal["image"] = "image"
-    dataset: Literal["cifar10", "folder"] = "folder"
+    dataset: Literal["cifar10", "digits", "folder"] = "folder"
     image_size: PositiveInt = 32
 
 
@@ -43,7 +46,7 @@ class AudioData(DataSection):
     """Recordings, resampled and turned into Kaldi-style log-mel frames of 25 ms every 10 ms."""
 
     modality: Literal["audio"] = "audio"
-    dataset: Literal["esc10", "fsdd", "folder"] = "folder"
+    dataset: Literal["esc10", "fsdd", "sounds", "folder"] = "folder"
     sample_rate_hz: PositiveInt = 16000
     mels: PositiveInt = 128
     frames: PositiveInt = 512
@@ -67,7 +70,7 @@ class PointData(DataSection):
     """Point clouds, centred on their mean and scaled into the unit sphere."""
 
     modality: Literal["point"] = "point"
-    dataset: Literal["modelnet10", "folder"] = "folder"
+    dataset: Literal["modelnet10", "solids", "folder"] = "folder"
     points: PositiveInt = 1024
     """Points kept of each cloud, and drawn from the surface of each mesh."""
 
