@@ -1,0 +1,52 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up .venv on its first call and starts at once later.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+# Tests run one worker a core; each worker computes on one thread.
+WORKERS ?= auto
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test test-all lint types format clean
+
+help:
+	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
+	@echo "make test      the test suite (minutes)"
+	@echo "make test-all  the test suite with everything that is slow"
+	@echo "make lint types format"
+
+demo: $(VENV)/ready
+	OMP_NUM_THREADS=$$($(RUN)/python -c "import os; print(len(os.sched_getaffinity(0)))") $(RUN)/crosspath demo
+
+test: $(VENV)/ready-dev
+	$(RUN)/pytest -n $(WORKERS)
+
+test-all: $(VENV)/ready-dev
+	$(RUN)/pytest -n $(WORKERS) -m "slow or not slow"
+
+lint: $(VENV)/ready-dev
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+
+types: $(VENV)/ready-dev
+	$(RUN)/mypy
+
+format: $(VENV)/ready-dev
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "crosspath needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/pip
+	$(RUN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/ready-dev: pyproject.toml | $(VENV)/bin/pip
+	$(RUN)/pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/ready $@
