@@ -1,0 +1,6 @@
+"""`python -m crosspath`."""
+
+from crosspath.cli.main import run
+
+if __name__ == "__main__":
+    run()

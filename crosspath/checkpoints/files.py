@@ -1,0 +1,167 @@
+"""Files that are either whole or absent: safetensors and JSON written under a temporary name, flushed, renamed.
+
+A manifest with the sha256 of its neighbours is written last, so that its presence means complete. Only safetensors
+are ever read as weights: formats that can execute code when opened are refused by name and by content.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from crosspath.errors import InputError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th"})
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary neighbour of `path` to write to; flushed to disk and renamed to `path` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files(folder: Path) -> Iterator[Path]:
+    """A temporary folder; its files are flushed and moved into `folder` when the block ends well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        yield temporary
+        written = sorted(temporary.iterdir())
+        for file in written:
+            flush(file)
+        for file in written:
+            file.replace(folder / file.name)
+        flush(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until the file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON (NaN and infinity refused: they are not JSON), whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises `InputError` for a missing, unreadable or faulty one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, "a JSON file", error.strerror or "none", "check the path") from None
+    except ValueError:
+        raise InputError(path, "JSON", "text that is not", "the file is damaged: write it again") from None
+    if not isinstance(value, dict):
+        raise InputError(path, "a JSON object", type(value).__name__, "the file is damaged: write it again")
+    return value
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata={"format": "pt", **metadata})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors (copied into memory) and metadata of a safetensors file.
+
+    Raises
+    ------
+    InputError
+        For a missing file, one in a pickle format, and one that is damaged or cut short.
+    """
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except OSError as error:
+        raise InputError(path, "a safetensors file", error.strerror or "none", "check the path") from None
+    except SafetensorError as error:
+        raise InputError(path, "a whole safetensors file", f"damage ({error})", "copy or write it again") from None
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise `InputError` for a file whose name or first bytes say pickle, without opening it as one."""
+    found = path.suffix if path.suffix in PICKLE_SUFFIXES else None
+    if found is None and path.is_file():
+        with path.open("rb") as file:
+            head = file.read(4)
+        if head.startswith(b"PK\x03\x04") or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):
+            found = "its first bytes"
+    if found is not None:
+        raise InputError(
+            path,
+            "a safetensors file",
+            f"a pickle ({found}), which can run code when opened",
+            "save its state dict with safetensors.torch.save_file",
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, names: Iterable[str]) -> None:
+    """Say, last of all, which files make up the folder's content and what their bytes are."""
+    files = {name: sha256_of(folder / name) for name in sorted(names)}
+    write_json(folder / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
+
+
+def check_manifest(folder: Path) -> None:
+    """Raise `InputError` when a file that the manifest names is missing or has changed; no manifest, no check."""
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_json(folder / MANIFEST)
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise InputError(folder / MANIFEST, f"format_version {FORMAT_VERSION}", repr(version), "update crosspath")
+    for name, sha256 in manifest.get("files", {}).items():
+        if not (folder / name).is_file():
+            raise InputError(folder / name, "the file that manifest.json names", "none", "copy the folder again")
+        if sha256_of(folder / name) != sha256:
+            raise InputError(folder / name, "the bytes that manifest.json names", "others", "copy the folder again")
+
+
+def new_folder(path: Path, option: str) -> None:
+    """Raise `InputError` unless `path` is missing or an empty folder."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists():
+        found = "one with files in it" if path.is_dir() else "a file"
+        raise InputError(path, "a new or empty folder", found, f"choose another {option}")

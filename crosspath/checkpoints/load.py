@@ -1,0 +1,169 @@
+"""Read a checkpoint back: the recipe, the class names and the rebuilt model, pathways connected.
+
+A checkpoint is a run folder, a saved folder or one safetensors file whose metadata holds the recipe.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.files import check_manifest, read_json, read_tensors, refuse_pickle, sha256_of
+from crosspath.checkpoints.fit import load_strictly
+from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
+from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
+from crosspath.config import Recipe, read_recipe, recipe_from_text
+from crosspath.errors import InputError
+from crosspath.models.build import build_model
+from crosspath.pathway import load_pathway, merge
+
+HEAD = "head.linear.weight"
+"""The last layer, one row a class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A rebuilt model on the CPU, in evaluation mode, and what it is."""
+
+    path: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    model: nn.Module
+    auxiliaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """{name: {"origin", "sha256"}} of its pathways, as the run recorded them."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the model has pathways."""
+        return has_pathways(self.model)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a checkpoint."""
+
+    weights: Path
+    folder: Path | None
+    """The folder whose `pathway.*` belong to the weights; None for a plain model."""
+
+
+def checkpoint_files(path: str | Path) -> Files:
+    """Find a checkpoint's files and check its manifest.
+
+    Raises
+    ------
+    InputError
+        For a path that is no checkpoint, an unfinished run, a pickle, and files that differ from their manifest.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, "a run folder, saved folder or .safetensors file", "none", "check the path")
+    if path.is_file():
+        refuse_pickle(path)
+        beside = path.parent if path.name == WEIGHTS and _pathways_beside(path.parent) else None
+        return Files(path, beside)
+    if not (path / WEIGHTS).is_file():
+        for file in sorted(path.iterdir()):
+            if file.is_file():
+                refuse_pickle(file)
+        unfinished = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
+        todo = "finish the run, or name one of its checkpoints/" if unfinished else "check the path"
+        raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if unfinished else "none", todo)
+    check_manifest(path)
+    return Files(path / WEIGHTS, path if _pathways_beside(path) else None)
+
+
+def _pathways_beside(folder: Path) -> bool:
+    return any((folder / name).exists() for name in PATHWAY_FILES)
+
+
+def load_checkpoint(path: str | Path, recipe: Recipe | None = None) -> Checkpoint:
+    """Rebuild the model of a checkpoint, with its pathways connected; every weight must be there and no other.
+
+    `recipe` is needed only for a file that holds none.
+
+    Raises
+    ------
+    InputError
+        See `checkpoint_files`; also for a missing recipe, and for weights that do not fit the recipe's model.
+    crosspath.pathway.PathwayError
+        For pathway files that do not fit.
+    """
+    files = checkpoint_files(path)
+    tensors, metadata = read_tensors(files.weights)
+    recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
+    classes = _classes(files.weights, metadata, tensors)
+    # Building draws initial weights: the caller's random state is none of their business.
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(recipe, len(classes))
+    auxiliaries: dict[str, dict[str, Any]] = json.loads(metadata.get("auxiliaries", "{}"))
+    if files.folder is None:
+        refuse_connected(files.weights, tensors, metadata)
+        load_strictly(model, tensors, files.weights)
+    else:
+        load_strictly(model, tensors, files.weights)
+        load_pathway(model, files.folder, _referenced(files.folder, auxiliaries))
+    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=auxiliaries)
+
+
+def _referenced(folder: Path, auxiliaries: Mapping[str, Mapping[str, Any]]) -> dict[str, nn.Module | dict[str, Tensor]]:
+    """The frozen auxiliaries that are saved as a reference, read again from where they came."""
+    described = read_json(folder / "pathway.json").get("auxiliaries", {})
+    wanted = [name for name, source in described.items() if not source.get("stored", True)]
+    return {name: auxiliary_source(auxiliaries[name]["origin"]).weights for name in wanted if name in auxiliaries}
+
+
+def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Recipe:
+    if path.is_dir() and (path / RECIPE).is_file():
+        return read_recipe(path / RECIPE)
+    if "recipe" in metadata:
+        return recipe_from_text(metadata["recipe"], weights)
+    raise InputError(weights, "a recipe in the file's metadata", "none", "name one with --recipe")
+
+
+def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    if "classes" in metadata:
+        return tuple(json.loads(metadata["classes"]))
+    if HEAD not in tensors:
+        raise InputError(weights, "a classification head", f"no {HEAD}", "train it first")
+    return tuple(str(index) for index in range(len(tensors[HEAD])))
+
+
+def refuse_connected(weights: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    inside = any(".parametrizations." in f".{name}" for name in tensors)
+    if inside or metadata.get("connected") == "true":
+        raise InputError(
+            weights,
+            "a plain model",
+            "one connected with pathways" + ("" if inside else f", without {' and '.join(PATHWAY_FILES)} beside it"),
+            "name its whole folder, or merge it first with `crosspath merge`",
+        )
+
+
+def auxiliary_source(spec: str | Path) -> Auxiliary:
+    """The auxiliary behind a run folder, a saved folder, a `.safetensors` file, `timm:NAME` or `hf:OWNER/NAME`.
+
+    Pathways of the auxiliary itself are merged in memory. Only safetensors are read.
+
+    Raises
+    ------
+    InputError
+        For anything that is not there, not reachable, or not safetensors.
+    """
+    text = str(spec)
+    if text.startswith(("timm:", "hf:")):
+        return hub_auxiliary(text)
+    path = Path(text).resolve()
+    files = checkpoint_files(path)
+    sha256 = sha256_of(files.weights)
+    tensors, metadata = read_tensors(files.weights)
+    if files.folder is None and "recipe" not in metadata:
+        return Auxiliary(origin=str(path), sha256=sha256, weights=tensors)
+    model = load_checkpoint(path).model
+    if has_pathways(model):
+        merge(model)
+    return Auxiliary(origin=str(path), sha256=sha256, weights=model)

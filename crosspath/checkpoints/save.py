@@ -1,0 +1,58 @@
+"""Write a model: its weights under plain names, its pathways beside them, its recipe and class names inside."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from crosspath.checkpoints.files import read_tensors, replacing_files, write_manifest, write_tensors
+from crosspath.config import Recipe, recipe_to_text
+from crosspath.pathway import save_pathway
+from crosspath.pathway.parameters import connected
+
+WEIGHTS = "model.safetensors"
+PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
+RECIPE = "recipe.yaml"
+
+
+def has_pathways(model: nn.Module) -> bool:
+    """Whether anything is connected inside the model."""
+    return any(True for _ in connected(model))
+
+
+def save_checkpoint(
+    model: nn.Module,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    classes: Sequence[str],
+    auxiliaries: Mapping[str, Mapping[str, Any]] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
+
+    Recipe and class names also stand in the metadata of `model.safetensors`, so that a plain one rebuilds its model
+    alone; with pathways the metadata says that the file is one part of three. `auxiliaries` says where each came from
+    ({name: {"origin", "sha256"}}); `texts` are further files, {name: content}, under the same manifest.
+    """
+    is_connected = has_pathways(model)
+    metadata = {
+        "recipe": recipe_to_text(recipe),
+        "classes": json.dumps(list(classes)),
+        "connected": json.dumps(is_connected),
+        "auxiliaries": json.dumps(dict(auxiliaries or {})),
+    }
+    with replacing_files(folder) as temporary:
+        if is_connected:
+            save_pathway(model, temporary)
+            tensors, kept = read_tensors(temporary / WEIGHTS)
+            write_tensors(temporary / WEIGHTS, tensors, kept | metadata)
+        else:
+            write_tensors(temporary / WEIGHTS, model.state_dict(), metadata)
+        (temporary / RECIPE).write_text(recipe_to_text(recipe), encoding="utf-8")
+        for name, text in (texts or {}).items():
+            (temporary / name).write_text(text, encoding="utf-8")
+        names = [file.name for file in temporary.iterdir()]
+    write_manifest(folder, names)

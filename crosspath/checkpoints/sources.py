@@ -1,0 +1,74 @@
+"""What an auxiliary is copied from, and the ones that the Hugging Face hub holds: timm models and other files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from crosspath.checkpoints.files import read_tensors, sha256_of
+from crosspath.checkpoints.save import WEIGHTS
+from crosspath.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auxiliary:
+    """What `connect` copies from, and where it came from."""
+
+    origin: str
+    """`timm:NAME`, `hf:OWNER/NAME`, or the absolute path of a checkpoint."""
+    sha256: str
+    """Of the weight file's bytes."""
+    weights: nn.Module | dict[str, Tensor]
+    """A rebuilt model where the file says how, else its named tensors."""
+
+
+def hub_auxiliary(spec: str) -> Auxiliary:
+    """The auxiliary behind `timm:NAME` or `hf:OWNER/NAME`. Raises `InputError`: see `auxiliary_source`."""
+    if spec.startswith("timm:"):
+        return _from_timm(spec)
+    file = _from_hub(spec.removeprefix("hf:"), spec)
+    return Auxiliary(origin=spec, sha256=sha256_of(file), weights=read_tensors(file)[0])
+
+
+def _from_timm(spec: str) -> Auxiliary:
+    import timm
+
+    name = spec.removeprefix("timm:")
+    try:
+        model = timm.create_model(name, pretrained=False)
+    except RuntimeError:
+        near = timm.list_models(f"*{name.partition('.')[0][:12]}*")[:3]
+        todo = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+        raise InputError(f"--auxiliary {spec}", "a timm model", repr(name), todo) from None
+    assert isinstance(model, nn.Module)
+    repository = (getattr(model, "pretrained_cfg", None) or {}).get("hf_hub_id")
+    if not repository:
+        raise InputError(f"--auxiliary {spec}", "a timm model with weights on the hub", "none", "choose another")
+    file = _from_hub(str(repository), spec)
+    tensors = read_tensors(file)[0]
+    own = model.state_dict()
+    # Weights that timm itself would reshape on loading (positions, heads) are not what a pathway reads.
+    fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    if any(name.startswith("blocks.") and name not in fitting for name in own):
+        return Auxiliary(origin=spec, sha256=sha256_of(file), weights=tensors)
+    model.load_state_dict(fitting, strict=False)
+    return Auxiliary(origin=spec, sha256=sha256_of(file), weights=model)
+
+
+def _from_hub(repository: str, spec: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    where = f"--auxiliary {spec}"
+    try:
+        return Path(hf_hub_download(repository, WEIGHTS))
+    except LocalEntryNotFoundError:
+        raise InputError(where, f"{WEIGHTS} from the hub", "no connection and no local copy", "connect once") from None
+    except EntryNotFoundError:
+        found = "a repository without it"
+        raise InputError(where, WEIGHTS, found, "choose one that holds safetensors") from None
+    except HFValidationError:
+        raise InputError(where, "OWNER/NAME of a hub repository", repr(repository), "correct it") from None
+    except (HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(where, f"{WEIGHTS} from the hub", reason, "check the name and the connection") from None

@@ -1,0 +1,52 @@
+"""Where a target starts from: the weights of an earlier checkpoint (`--from`)."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from crosspath.checkpoints.files import read_tensors
+from crosspath.checkpoints.fit import mismatches
+from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
+from crosspath.errors import InputError
+from crosspath.pathway import merge
+
+
+def plain_weights(path: str | Path) -> dict[str, Tensor]:
+    """The weights a checkpoint computes with, under plain names; pathways are merged in memory."""
+    files = checkpoint_files(path)
+    if files.folder is not None:
+        checkpoint = load_checkpoint(path)
+        merge(checkpoint.model)
+        return checkpoint.model.state_dict()
+    tensors, metadata = read_tensors(files.weights)
+    refuse_connected(files.weights, tensors, metadata)
+    return tensors
+
+
+def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
+    """Start `model` (plain, in place) from a checkpoint's weights; returns what was left out, in words.
+
+    A head of another shape is left out as a whole, and said; anything else that does not fit is an error.
+
+    Raises
+    ------
+    InputError
+        Naming the weights of other shapes, the missing and the unexpected ones; `model` is untouched.
+    """
+    tensors = plain_weights(path)
+    own = model.state_dict()
+    head = {name for name in own if name.startswith("head.")}
+    given = {name for name in tensors if name.startswith("head.")}
+    notes = []
+    if given != head or any(tensors[name].shape != own[name].shape for name in head):
+        said = "has another shape" if given else "is missing"
+        notes.append(f"--from {path}: its head {said} and was left out; the new head starts afresh")
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in given}
+        tensors |= {name: own[name] for name in head}
+    faults = mismatches(model, tensors)
+    if faults:
+        raise InputError(
+            path, "weights for this recipe's model", "; ".join(faults), "choose a checkpoint of the same model"
+        )
+    model.load_state_dict(tensors, strict=True)
+    return notes

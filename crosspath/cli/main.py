@@ -1,0 +1,73 @@
+"""The verb table, and how every command ends: 0, 2 and one line for what the user can mend, 130 when interrupted."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from crosspath.cli.evaluate import evaluate
+from crosspath.cli.merge import merge
+from crosspath.cli.predict import predict
+from crosspath.cli.status import status
+from crosspath.cli.train import train
+from crosspath.errors import InputError
+
+VERBS = (train, evaluate, predict, merge, status)
+
+
+def build_app() -> App:
+    """The application with every verb."""
+    app = App(
+        name="crosspath",
+        help="Make a network for one modality better with the weights of a network trained on another one.",
+        help_format="markdown",
+        version=_version,
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    for verb in VERBS:
+        app.command(verb)
+    return app
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """The `crosspath` command. Ends the process with the command's code."""
+    sys.exit(main(sys.argv[1:] if arguments is None else arguments))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; an unforeseen error keeps its traceback."""
+    try:
+        build_app()(list(arguments))
+    except CycloptsError as error:
+        return _refuse(str(error))
+    except _mendable() as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`| head`): nothing is left to say.
+        sys.stdout = None
+        return 0
+    return 0
+
+
+def _mendable() -> tuple[type[ValueError], ...]:
+    """What a user can mend. The pathway library loads torch, so it is asked only where something has loaded it."""
+    library = sys.modules.get("crosspath.pathway.errors")
+    return (InputError,) if library is None else (InputError, library.PathwayError)
+
+
+def _refuse(message: str) -> int:
+    """One line on stderr, however many the message has."""
+    lines = (line.strip() for line in message.splitlines())
+    sys.stderr.write("; ".join(line for line in lines if line) + "\n")
+    return 2
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("crosspath")

@@ -1,0 +1,30 @@
+"""`crosspath status`."""
+
+from pathlib import Path
+
+from crosspath.cli.options import Json, Recipe
+from crosspath.cli.output import print_json, print_line
+
+
+def status(checkpoint: Path, /, *, recipe: Recipe = None, json: Json = False) -> None:
+    """Show the pathways of a checkpoint: per weight its scales λ and how much they add.
+
+    Example: `crosspath status runs/cifar-audio`
+
+    Parameters
+    ----------
+    checkpoint
+        A run folder or saved folder with pathways.
+    recipe
+        The recipe of a file that holds none.
+    json
+        Print one JSON object on stdout.
+    """
+    from crosspath.checkpoints import checkpoint_status
+    from crosspath.recipes import recipe_named
+
+    found = checkpoint_status(checkpoint, None if recipe is None else recipe_named(recipe))
+    if json:
+        print_json({"checkpoint": str(checkpoint), **found.to_json()})
+    else:
+        print_line(str(found))

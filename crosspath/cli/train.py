@@ -1,0 +1,87 @@
+"""`crosspath train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from crosspath.cli.options import Data, Json, named_pairs
+from crosspath.cli.output import print_json, print_line, print_table
+
+
+def train(
+    recipe: str,
+    /,
+    *,
+    data: Data = None,
+    out: Path | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    auxiliary: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
+    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Json = False,
+) -> None:
+    """Train a recipe's model, with a pathway from each auxiliary.
+
+    Example: `crosspath train image/cifar10 --data DIR --auxiliary audio=runs/esc10 --set data.labels_per_class=100`
+
+    Parameters
+    ----------
+    recipe
+        A shipped recipe such as `image/cifar10`, or a recipe file (`.yaml`).
+    data
+        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
+    out
+        Run folder; default: `runs/` and the recipe's name. An existing one with files in it is refused.
+    from_
+        The target's own starting weights: a run folder, saved folder or `.safetensors` file.
+    auxiliary
+        `NAME=CHECKPOINT`, `NAME=timm:MODEL` or `NAME=hf:OWNER/MODEL`; repeat it for several.
+    set_
+        `section.field=value`, such as `train.epochs=20` or `pathway.scale_init=0.1`; repeat it for several.
+    resume
+        Take up the run in `--out`: a finished one prints its result, an unfinished one starts over.
+    dry_run
+        Print the resolved recipe, the model's size and the number of steps; needs no data.
+    json
+        Print one JSON object on stdout.
+    """
+    from crosspath.config import apply_overrides
+    from crosspath.recipes import recipe_named
+
+    resolved = apply_overrides(recipe_named(recipe), set_)
+    auxiliaries = named_pairs(auxiliary, "--auxiliary")
+    if dry_run:
+        from crosspath.training import plan
+
+        planned = plan(resolved)
+        print_json(planned) if json else _print_plan(planned)
+        return
+
+    from crosspath.training import train as train_recipe
+
+    result = train_recipe(
+        resolved,
+        out=out if out is not None else Path("runs") / resolved.name,
+        data_root=data,
+        from_checkpoint=from_,
+        auxiliaries=auxiliaries,
+        resume=resume,
+    )
+    if json:
+        print_json(result.to_json())
+        return
+    parts = [part for part in ("validation", "test") if result.metrics[part]]
+    rows = [(name, *(f"{result.metrics[part][name]:.4f}" for part in parts)) for name in result.metrics[parts[-1]]]
+    print_table(("metric", *parts), rows)
+    print_line(f"{result.recipe}: epoch {result.epoch} of {result.epochs}, {result.duration_s:.0f} s")
+    print_line(f"written to {result.folder}")
+
+
+def _print_plan(planned: dict[str, Any]) -> None:
+    import yaml
+
+    print_line(yaml.safe_dump(planned["recipe"], sort_keys=False, allow_unicode=True).rstrip())
+    names = ("classes", "parameters", "tokens", "train_samples", "steps_per_epoch", "steps")
+    print_table(("", "value"), [(name, f"{planned[name]:,}" if planned[name] else "from the data") for name in names])

@@ -1,0 +1,63 @@
+"""What a model costs: parameters, and the time of one forward pass."""
+
+import time
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one model and one batch."""
+
+    parameters: int
+    """All of them; with pathways, theirs included."""
+    trainable_parameters: int
+    tokens: int | None
+    """Tokens a sample, where the model says."""
+    batch_size: int
+    latency_ms: float
+    """Median time of a forward pass of the batch, without gradients."""
+
+    def to_json(self) -> dict[str, int | float | None]:
+        """Plain data."""
+        return asdict(self)
+
+
+def count_parameters(model: nn.Module, trainable: bool = False) -> int:
+    """Number of values in the model's parameters, each parameter once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
+
+
+@torch.no_grad()
+def measure_cost(model: nn.Module, batch: Tensor, repeats: int = 5) -> Cost:
+    """Count, and time `repeats` forward passes after one that warms up; the model's mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        times_ms = [_forward_ms(model, batch) for _ in range(repeats + 1)][1:]
+    finally:
+        model.train(training)
+    tokens = getattr(getattr(model, "tokenizer", None), "num_tokens", None)
+    return Cost(
+        parameters=count_parameters(model),
+        trainable_parameters=count_parameters(model, trainable=True),
+        tokens=tokens if isinstance(tokens, int) else None,
+        batch_size=len(batch),
+        latency_ms=median(times_ms),
+    )
+
+
+def _forward_ms(model: nn.Module, batch: Tensor) -> float:
+    _wait(batch.device)
+    start = time.perf_counter()
+    model(batch)
+    _wait(batch.device)
+    return (time.perf_counter() - start) * 1e3
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,84 @@
+"""Read a held-out part with a checkpoint: the data set's own protocol, one result."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.config import Recipe
+from crosspath.data.batches import prepare
+from crosspath.data.examples import DataSet, Examples
+from crosspath.data.load import load_data
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import Compute, choose_compute
+from crosspath.evaluation.metrics import classification_metrics
+
+Split = Literal["train", "validation", "test"]
+
+
+def evaluate(
+    checkpoint: str | Path | Checkpoint,
+    *,
+    data_root: str | Path | None = None,
+    split: Split = "test",
+    recipe: Recipe | None = None,
+) -> dict[str, Any]:
+    """Metrics of a checkpoint on one part of its recipe's data.
+
+    Returns exactly `{"checkpoint", "recipe", "split", "samples", "metrics"}`; metrics are flat floats, accuracies
+    fractions; nothing depends on time.
+
+    Raises
+    ------
+    InputError
+        For a checkpoint or data that cannot be read, classes that differ, and a part without samples.
+    """
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe)
+    data = load_data(loaded.recipe.data, _root(data_root), loaded.recipe.train.seed)
+    check_classes(data, loaded.classes, loaded.path)
+    examples: Examples = getattr(data, split)
+    if len(examples) == 0:
+        raise InputError(f"the {split} part of {loaded.recipe.name}", "samples", "none", "choose another --split")
+    compute = choose_compute(loaded.recipe.train)
+    logits_NK = predict_logits(loaded.model.to(compute.device), loaded.recipe, examples, compute)
+    return {
+        "checkpoint": str(loaded.path),
+        "recipe": loaded.recipe.name,
+        "split": split,
+        "samples": len(examples),
+        "metrics": classification_metrics(logits_NK, torch.as_tensor(examples.labels)),
+    }
+
+
+def _root(data_root: str | Path | None) -> Path | None:
+    return None if data_root is None else Path(data_root)
+
+
+def check_classes(data: DataSet, classes: tuple[str, ...], where: object) -> None:
+    """Raise `InputError` unless the data's classes are the model's, in the same order."""
+    if tuple(data.classes) != tuple(classes):
+        found = f"{len(data.classes)} others ({', '.join(data.classes[:3])}, ...)"
+        raise InputError(where, f"data of its {len(classes)} classes", found, "name the data it was trained on")
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, recipe: Recipe, examples: Examples, compute: Compute) -> Tensor:
+    """Logits (N, K) in float32 on the CPU, in the examples' order, with the recipe's evaluation batches.
+
+    The model stands on `compute.device`; it runs in evaluation mode and gets its own mode back.
+    """
+    training = model.training
+    model.eval()
+    size = recipe.evaluate.batch_size
+    parts = []
+    try:
+        for start in range(0, len(examples), size):
+            batch = prepare(recipe.data, examples.inputs[start : start + size], compute.device)
+            with compute.autocast():
+                logits_BK = model(batch)
+            parts.append(logits_BK.float().cpu())
+    finally:
+        model.train(training)
+    return torch.cat(parts)

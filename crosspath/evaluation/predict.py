@@ -1,0 +1,59 @@
+"""Class names with probabilities for files of the user's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.config import Recipe
+from crosspath.data.batches import prepare
+from crosspath.data.load import read_file
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import choose_compute
+from crosspath.modalities import MODALITIES
+
+
+@torch.no_grad()
+def predict(
+    checkpoint: str | Path | Checkpoint,
+    files: Sequence[str | Path],
+    *,
+    top: int = 5,
+    recipe: Recipe | None = None,
+) -> list[dict[str, Any]]:
+    """The `top` most probable classes of each file.
+
+    Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first.
+
+    Raises
+    ------
+    InputError
+        For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
+    """
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe)
+    compute = choose_compute(loaded.recipe.train)
+    model = loaded.model.to(compute.device).eval()
+    accepted = MODALITIES[loaded.recipe.modality].files
+    results = []
+    for file in map(Path, files):
+        if not file.is_file():
+            raise InputError(file, f"a file of {loaded.recipe.modality} data", "none", "check the path")
+        if file.suffix.lower() not in accepted:
+            found = repr(file.suffix or file.name)
+            raise InputError(
+                file, f"one of {', '.join(accepted)}", found, f"the model reads {loaded.recipe.modality} data"
+            )
+        sample = np.asarray(read_file(loaded.recipe.data, file))
+        with compute.autocast():
+            logits_BK = model(prepare(loaded.recipe.data, sample[None], compute.device))
+        probabilities_K = logits_BK[0].double().cpu().softmax(dim=-1)
+        best = probabilities_K.topk(min(top, len(loaded.classes)))
+        predictions = [
+            {"class": loaded.classes[index], "probability": probability}
+            for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+        results.append({"file": str(file), "predictions": predictions})
+    return results

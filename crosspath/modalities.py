@@ -1,0 +1,85 @@
+"""The one table of modalities: tokenizer, recipes, the shape of a sample, and the files `predict` reads.
+
+A new modality is a tokenizer file, a data file, a recipe file and a row here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One row."""
+
+    tokenizer: str
+    """The kind of `model.tokenizer`."""
+    recipes: tuple[str, ...]
+    """Shipped recipe names."""
+    files: tuple[str, ...]
+    """Suffixes of the files that `predict` accepts."""
+    sample_shape: Callable[[Recipe], tuple[int, ...]]
+    """Shape of one prepared sample, without the batch."""
+
+
+def _image_shape(recipe: Recipe) -> tuple[int, ...]:
+    assert isinstance(recipe.data, ImageData)
+    return (3, recipe.data.image_size, recipe.data.image_size)
+
+
+def _audio_shape(recipe: Recipe) -> tuple[int, ...]:
+    assert isinstance(recipe.data, AudioData)
+    return (recipe.data.frames, recipe.data.mels)
+
+
+def _point_shape(recipe: Recipe) -> tuple[int, ...]:
+    assert isinstance(recipe.data, PointData)
+    return (recipe.data.points, 3)
+
+
+def _video_shape(recipe: Recipe) -> tuple[int, ...]:
+    assert isinstance(recipe.data, VideoData)
+    return (3, recipe.data.frames, recipe.data.image_size, recipe.data.image_size)
+
+
+MODALITIES: dict[str, Modality] = {
+    "image": Modality(
+        tokenizer="image_patches",
+        recipes=("image/cifar10", "image/folder"),
+        files=(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+        sample_shape=_image_shape,
+    ),
+    "audio": Modality(
+        tokenizer="audio_patches",
+        recipes=("audio/esc10", "audio/fsdd", "audio/folder"),
+        files=(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aiff", ".aif", ".opus"),
+        sample_shape=_audio_shape,
+    ),
+    "point": Modality(
+        tokenizer="point_groups",
+        recipes=("point/modelnet10", "point/folder"),
+        files=(".npy", ".txt", ".xyz", ".off", ".ply", ".obj", ".stl"),
+        sample_shape=_point_shape,
+    ),
+    "video": Modality(
+        tokenizer="video_tubelets",
+        recipes=("video/grid", "video/folder"),
+        files=(".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg"),
+        sample_shape=_video_shape,
+    ),
+}
+
+
+def generated_batch(recipe: Recipe, count: int, seed: int = 0) -> Tensor:
+    """`count` random samples (count, *sample shape) in the range of prepared data, the same for the same seed.
+
+    For checks that need some input and no meaning: equality of outputs, cost, a first step.
+    """
+    shape = MODALITIES[recipe.modality].sample_shape(recipe)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((count, *shape), generator=generator) * 2 - 1

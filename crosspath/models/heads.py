@@ -1,0 +1,82 @@
+"""Features to predictions: pooling, then linear layers."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.errors import InputError
+
+Pooling = Literal["mean", "cls", "cls+max"]
+
+
+class ClassificationHead(nn.Module):
+    """Logits from features.
+
+    Pooling: `mean` over all tokens but the class token's; `cls`, the class token's row; `cls+max`, that row beside the
+    maximum over the other tokens (2D wide, Point-MAE). `norm` normalises what was pooled (MAE's `fc_norm`). Each
+    `hidden` width adds a linear layer, batch normalisation, ReLU and dropout (Point-MAE: 256, 256); without any, the
+    one linear layer reads the pooled features after dropout. `init_std` is the spread of that last layer's weights.
+
+    Keys: `norm`, `hidden.*`, `linear`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        pooling: Pooling,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+        *,
+        norm: bool,
+        norm_eps: float = 1e-6,
+        init_std: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.classes = classes
+        pooled = 2 * width if pooling == "cls+max" else width
+        self.norm = nn.LayerNorm(pooled, eps=norm_eps) if norm else nn.Identity()
+        layers: list[nn.Module] = []
+        for before, after in zip((pooled, *hidden), hidden, strict=False):
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
+        self.hidden = nn.Sequential(*layers) if layers else nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden[-1] if hidden else pooled, classes)
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        if init_std > 0:
+            nn.init.trunc_normal_(self.linear.weight, std=init_std)
+        else:
+            nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features_BND: Tensor, has_cls: bool) -> Tensor:
+        """Logits (B, K) of features (B, N, D); with `has_cls`, row 0 is the class token's.
+
+        Raises
+        ------
+        InputError
+            When the pooling needs a class token and there is none, or a training batch of one sample meets batch
+            normalisation.
+        """
+        if isinstance(self.hidden, nn.Sequential) and self.training and features_BND.shape[0] == 1:
+            raise InputError(
+                "batch", "at least 2 samples to train hidden head layers", "1", "drop the last small batch"
+            )
+        logits_BK: Tensor = self.linear(self.hidden(self.norm(self.pool(features_BND, has_cls))))
+        return logits_BK
+
+    def pool(self, features_BND: Tensor, has_cls: bool) -> Tensor:
+        """Features (B, N, D) to (B, D), or (B, 2D) for `cls+max`."""
+        tokens_BND = features_BND[:, 1:] if has_cls else features_BND
+        if self.pooling == "mean":
+            return tokens_BND.mean(dim=1)
+        if not has_cls:
+            raise InputError("model.pooling", "an encoder with a class token", "none", "use pooling `mean`")
+        if self.pooling == "cls":
+            return features_BND[:, 0]
+        return torch.cat([features_BND[:, 0], tokens_BND.amax(dim=1)], dim=1)

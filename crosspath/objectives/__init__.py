@@ -1,0 +1,1 @@
+"""What training minimises: one file an objective, functions of logits and targets."""

@@ -1,0 +1,42 @@
+"""Shipped video recipes: spoken words read from a face, and any folder or table of clips."""
+
+from crosspath.config import Recipe
+from crosspath.config.data import VideoData
+from crosspath.config.model import ModelSection, VideoTubelets
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection, VideoAugment
+
+
+def grid() -> Recipe:
+    """GRID, speaker 1: which of ten digits is spoken, from eight frames of that word, 64 tokens a sample.
+
+    Command: `crosspath train video/grid --data DIR`; other words with `--set data.slot=color`.
+    """
+    return Recipe(
+        name="video/grid",
+        modality="video",
+        data=VideoData(
+            dataset="grid", frames=8, image_size=56, slot="digit", span="word", classes=10, train_samples=700
+        ),
+        model=ModelSection(size="micro", tokenizer=VideoTubelets(patch=(2, 14, 14))),
+        optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=4.0),
+        augment=VideoAugment(crop_padding=3, flip=0.5, brightness=0.2),
+        train=TrainSection(epochs=50, batch_size=32, label_smoothing=0.1),
+    )
+
+
+def folder() -> Recipe:
+    """The user's own clips, a folder a class or a table (`data.csv`), 64 tokens a sample.
+
+    Command: `crosspath train video/folder --set data.folder=DIR`.
+    """
+    return Recipe(
+        name="video/folder",
+        modality="video",
+        data=VideoData(dataset="folder", frames=8, image_size=56),
+        model=ModelSection(size="micro", tokenizer=VideoTubelets(patch=(2, 14, 14))),
+        optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=2.0),
+        augment=VideoAugment(crop_padding=3, flip=0.5, brightness=0.2),
+        train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
+    )

@@ -1,0 +1,36 @@
+"""Raw tensors to tokens: image patches, audio patches, video tubelets and point groups, with their positions.
+
+Every tokenizer is a `Tokenizer`: a module with `width` and `num_tokens` whose forward returns `Tokens`.
+"""
+
+from crosspath.tokenizers.audio import AudioTokenizer
+from crosspath.tokenizers.grouping import farthest_point_sample, nearest_neighbours
+from crosspath.tokenizers.image import ImageTokenizer
+from crosspath.tokenizers.points import PointTokenizer
+from crosspath.tokenizers.positions import (
+    fixed_positions,
+    resize_positions,
+    resize_positions_1d,
+    resize_positions_2d,
+    sincos_1d,
+    sincos_2d,
+)
+from crosspath.tokenizers.tokens import Tokenizer, Tokens
+from crosspath.tokenizers.video import VideoTokenizer
+
+__all__ = [
+    "AudioTokenizer",
+    "ImageTokenizer",
+    "PointTokenizer",
+    "Tokenizer",
+    "Tokens",
+    "VideoTokenizer",
+    "farthest_point_sample",
+    "fixed_positions",
+    "nearest_neighbours",
+    "resize_positions",
+    "resize_positions_1d",
+    "resize_positions_2d",
+    "sincos_1d",
+    "sincos_2d",
+]

@@ -1,0 +1,95 @@
+"""What image, audio and video tokenizers share: a convolution whose stride is its kernel, and positions on its grid."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.errors import InputError
+from crosspath.tokenizers.positions import fixed_positions, resize_positions
+from crosspath.tokenizers.tokens import Tokenizer, Tokens
+
+PositionKind = Literal["sincos", "learned"]
+
+
+class PatchTokenizer(Tokenizer):
+    """Cuts a grid of values into patches, one token a patch, the last axis running fastest.
+
+    `proj` is the convolution (D, channels, *patch). `positions` (1, N, D) is a parameter when learned. The fixed
+    sine-cosine table is a buffer outside the state dict, since it follows from the sizes; a checkpoint that stores a
+    table of its own is loaded with learned positions (`requires_grad_(False)` keeps them as stored).
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, sizes: tuple[int, ...], patch: tuple[int, ...], width: int, channels: int, positions: PositionKind
+    ) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.patch = patch
+        self.width = width
+        self.channels = channels
+        self.grid = patch_grid(sizes, patch)
+        self.num_tokens = math.prod(self.grid)
+        convolution = nn.Conv2d if len(patch) == 2 else nn.Conv3d
+        self.proj = convolution(channels, width, kernel_size=patch, stride=patch)  # type: ignore[arg-type]
+        # Xavier over the flattened kernel: the convolution is a linear layer on patches (MAE).
+        nn.init.xavier_uniform_(self.proj.weight.flatten(1))
+        nn.init.zeros_(self.proj.bias)  # type: ignore[arg-type]
+        if positions == "learned":
+            self.positions = nn.Parameter(torch.empty(1, self.num_tokens, width))
+            nn.init.trunc_normal_(self.positions, std=0.02)
+        else:
+            self.register_buffer("positions", _on_default_device(fixed_positions(self.grid, width)), persistent=False)
+
+    def embed(self, batch: Tensor) -> Tokens:
+        """Tokens of a batch (B, channels, *sizes).
+
+        Raises
+        ------
+        InputError
+            When a sample has another shape.
+        """
+        expected = (self.channels, *self.sizes)
+        if tuple(batch.shape[1:]) != expected:
+            raise InputError(
+                "batch", f"samples of shape {expected}", str(tuple(batch.shape[1:])), "resize() or reshape"
+            )
+        tokens_BND = self.proj(batch).flatten(2).transpose(1, 2)
+        # A fixed table is real even where the model is on the meta device.
+        return Tokens(tokens_BND, self.positions.to(tokens_BND.device))
+
+    def _resize(self, sizes: tuple[int, ...]) -> None:
+        """Takes inputs of other `sizes` from now on: learned positions are interpolated (a new parameter: make the
+        optimizer afterwards), a fixed table is computed anew, as if the tokenizer had been built with these sizes."""
+        grid = patch_grid(sizes, self.patch)
+        if isinstance(self.positions, nn.Parameter):
+            resized = resize_positions(self.positions.detach(), self.grid, grid).clone()
+            self.positions = nn.Parameter(resized, requires_grad=self.positions.requires_grad)
+        else:
+            self.positions = fixed_positions(grid, self.width).to(self.positions)
+        self.sizes = sizes
+        self.grid = grid
+        self.num_tokens = math.prod(grid)
+
+
+def patch_grid(sizes: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...]:
+    """How many patches fit along each axis.
+
+    Raises
+    ------
+    InputError
+        When a size is not a multiple of its patch, naming both.
+    """
+    if any(size % side for size, side in zip(sizes, patch, strict=True)):
+        found = f"{' x '.join(map(str, patch))} on an input of {' x '.join(map(str, sizes))}"
+        todo = "change the patch or the input size"
+        raise InputError("model.tokenizer.patch", "sides that divide the input's", found, todo)
+    return tuple(size // side for size, side in zip(sizes, patch, strict=True))
+
+
+def _on_default_device(table: Tensor) -> Tensor:
+    device = torch.get_default_device()
+    return table if device.type == "meta" else table.to(device)

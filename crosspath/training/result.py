@@ -1,0 +1,65 @@
+"""What a run says about itself at its end: `result.json` as a typed object."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from crosspath.checkpoints.files import FORMAT_VERSION, read_json
+from crosspath.errors import InputError
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One finished run. `metrics["test"]["accuracy"]` is read once, at the end."""
+
+    folder: str
+    """The run folder, as it was named."""
+    recipe: str
+    objective: str
+    seed: int
+    metrics: Mapping[str, Mapping[str, float]]
+    """{"validation": {...}, "test": {...}}: flat floats, accuracies fractions; a part without samples has none."""
+    epoch: int
+    """The epoch (from 1) whose weights were kept."""
+    epochs: int
+    steps: int
+    samples: Mapping[str, int]
+    """Of the three parts."""
+    classes: tuple[str, ...]
+    cost: Mapping[str, Any]
+    """Parameters, tokens, latency of one evaluation batch; see `crosspath.evaluation.cost`."""
+    duration_s: float
+    compute: Mapping[str, str]
+    """Device, precision and why."""
+    environment: Mapping[str, Any]
+    """Versions, processor, threads."""
+    data: Mapping[str, Any]
+    """Fingerprint, and the damaged files that were left out."""
+    start: str | None
+    """The checkpoint of `--from`."""
+    auxiliaries: Mapping[str, Mapping[str, Any]]
+    """{name: {"origin", "sha256"}}."""
+    scales: Mapping[str, Mapping[str, list[float]]]
+    """{weight: {auxiliary: λ at the end}}."""
+    notes: tuple[str, ...]
+    resumed_at: tuple[int, ...] = ()
+    """Steps at which the run was taken up again."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as in `result.json`."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a finished run. Raises `InputError` for a missing or foreign file."""
+    values = read_json(folder / RESULT)
+    version = values.pop("format_version", None)
+    names = {field.name for field in fields(Result)}
+    if version != FORMAT_VERSION or set(values) != names:
+        raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")
+    for name in ("classes", "notes", "resumed_at"):
+        values[name] = tuple(values[name])
+    return Result(**values)

@@ -1,0 +1,129 @@
+"""Files are whole or absent, damage is told in one line, and nothing that can run code is opened."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from crosspath.checkpoints.files import (
+    check_manifest,
+    new_folder,
+    read_json,
+    read_tensors,
+    replacing,
+    replacing_files,
+    sha256_of,
+    write_json,
+    write_manifest,
+    write_tensors,
+)
+from crosspath.errors import InputError
+
+
+def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
+    tensors = {"a": torch.randn(3, 4).t(), "b": torch.arange(3)}
+    write_tensors(tmp_path / "x.safetensors", tensors, {"recipe": "λ"})
+    found, metadata = read_tensors(tmp_path / "x.safetensors")
+    assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in tensors.items()}
+    assert metadata == {"format": "pt", "recipe": "λ"}
+    assert load_file(tmp_path / "x.safetensors")["a"].shape == (4, 3)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(RuntimeError, match="power cut"), replacing(tmp_path / "x.json") as temporary:
+        temporary.write_text("half of")
+        raise RuntimeError("power cut")
+    assert read_json(tmp_path / "x.json") == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), replacing_files(tmp_path / "run") as temporary:
+        (temporary / "a").write_text("a")
+        raise RuntimeError
+    assert list((tmp_path / "run").iterdir()) == []
+    with replacing_files(tmp_path / "run") as temporary:
+        (temporary / "a").write_text("a")
+        (temporary / "b").write_text("b")
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == ["a", "b"]
+
+
+def test_json_holds_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"loss": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 7, 40, 200])
+def test_a_truncated_file_is_damage_in_one_line(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, {"a": torch.randn(10, 10)}, {})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"x\.safetensors: expected a whole safetensors file, found damage") as error:
+        read_tensors(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".pkl"])
+def test_pickle_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(InputError, match="pickle"):
+        read_tensors(tmp_path / f"model{suffix}")
+
+
+def test_pickle_is_refused_by_content_and_never_run(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    for name in ("a.safetensors", "b.safetensors"):
+        if name == "a.safetensors":
+            (tmp_path / name).write_bytes(pickle.dumps(Harmful()))
+        else:
+            torch.save({"a": torch.ones(1)}, tmp_path / name)
+        with pytest.raises(InputError, match=r"pickle \(its first bytes\)"):
+            read_tensors(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_manifest_sees_change_and_loss(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    (tmp_path / "b").write_text("two")
+    write_manifest(tmp_path, ["a", "b"])
+    check_manifest(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest == {
+        "format_version": 1,
+        "files": {"a": sha256_of(tmp_path / "a"), "b": sha256_of(tmp_path / "b")},
+    }
+    (tmp_path / "b").write_text("six")
+    with pytest.raises(InputError, match="b: expected the bytes"):
+        check_manifest(tmp_path)
+    (tmp_path / "b").unlink()
+    with pytest.raises(InputError, match="b: expected the file"):
+        check_manifest(tmp_path)
+    write_json(tmp_path / "manifest.json", {"format_version": 99, "files": {}})
+    with pytest.raises(InputError, match="format_version 1, found 99"):
+        check_manifest(tmp_path)
+
+
+def test_only_new_or_empty_folders_are_written_to(tmp_path: Path) -> None:
+    new_folder(tmp_path / "none", "--out")
+    new_folder(tmp_path, "--out")
+    (tmp_path / "x").touch()
+    with pytest.raises(InputError, match="choose another --out"):
+        new_folder(tmp_path, "--out")
+    with pytest.raises(InputError, match="found a file"):
+        new_folder(tmp_path / "x", "--out")
+
+
+def test_broken_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(InputError, match="expected JSON"):
+        read_json(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(InputError, match="JSON object, found list"):
+        read_json(tmp_path / "x.json")

@@ -1,0 +1,229 @@
+"""Checkpoints come back as the model that was saved, and everything else is told in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from, save_checkpoint
+from crosspath.checkpoints.files import read_tensors, write_tensors
+from crosspath.errors import InputError
+from crosspath.modalities import generated_batch
+from crosspath.pathway import PathwayError, connect, merge
+from tests.checkpoints.small import (
+    AUDIO_CLASSES,
+    IMAGE_CLASSES,
+    audio_recipe,
+    fresh,
+    image_recipe,
+    saved_audio,
+    saved_connected,
+)
+
+
+def test_a_plain_model_comes_back_from_folder_and_file(tmp_path: Path) -> None:
+    model = saved_audio(tmp_path / "audio")
+    batch = generated_batch(audio_recipe(), 3)
+    (tmp_path / "moved.safetensors").write_bytes((tmp_path / "audio" / "model.safetensors").read_bytes())
+    for path in (tmp_path / "audio", tmp_path / "audio" / "model.safetensors", tmp_path / "moved.safetensors"):
+        found = load_checkpoint(path)
+        assert (found.recipe, found.classes, found.connected) == (audio_recipe(), AUDIO_CLASSES, False)
+        assert not found.model.training
+        assert torch.equal(found.model(batch), model(batch))
+
+
+def test_a_connected_model_comes_back_with_its_pathways(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    model = saved_connected(tmp_path / "image", tmp_path / "audio")
+    batch = generated_batch(image_recipe(), 3)
+    for path in (tmp_path / "image", tmp_path / "image" / "model.safetensors"):
+        found = load_checkpoint(path)
+        assert found.connected
+        assert found.classes == IMAGE_CLASSES
+        assert found.recipe.pathway.scale_init == 0.1
+        assert torch.equal(found.model(batch), model(batch))
+    plain = fresh(image_recipe(), 3)
+    assert not torch.equal(plain(batch), model(batch))
+
+
+def test_a_frozen_auxiliary_is_saved_by_reference_and_read_again(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    model = saved_connected(tmp_path / "image", tmp_path / "audio", train_auxiliary=False)
+    assert (tmp_path / "image" / "pathway.safetensors").stat().st_size < 20_000
+    batch = generated_batch(image_recipe(), 3)
+    assert torch.equal(load_checkpoint(tmp_path / "image").model(batch), model(batch))
+    (tmp_path / "audio").rename(tmp_path / "gone")
+    with pytest.raises(InputError, match="audio: expected a run folder"):
+        load_checkpoint(tmp_path / "image")
+    saved_audio(tmp_path / "audio", seed=2)
+    with pytest.raises(PathwayError, match="sha256 differs"):
+        load_checkpoint(tmp_path / "image")
+
+
+def test_half_of_a_connected_checkpoint_is_refused(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    (tmp_path / "alone.safetensors").write_bytes((tmp_path / "image" / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="found one connected with pathways"):
+        load_checkpoint(tmp_path / "alone.safetensors")
+    with pytest.raises(InputError, match="found one connected with pathways"):
+        load_weights_from(fresh(image_recipe(), 3), tmp_path / "alone.safetensors")
+    with pytest.raises(InputError, match="found one connected with pathways"):
+        auxiliary_source(tmp_path / "alone.safetensors")
+
+
+def test_a_live_connected_state_dict_is_refused(tmp_path: Path) -> None:
+    model = fresh(image_recipe(), 3)
+    connect(model, fresh(audio_recipe(), 2))
+    write_tensors(tmp_path / "x.safetensors", model.state_dict(), {})
+    with pytest.raises(InputError, match="found one connected with pathways"):
+        load_checkpoint(tmp_path / "x.safetensors", recipe=image_recipe())
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        fresh(image_recipe(), 3).load_state_dict(model.state_dict())
+
+
+def test_a_file_without_a_recipe_needs_one(tmp_path: Path) -> None:
+    model = fresh(image_recipe(), 3)
+    save_file(model.state_dict(), tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="--recipe"):
+        load_checkpoint(tmp_path / "x.safetensors")
+    found = load_checkpoint(tmp_path / "x.safetensors", recipe=image_recipe())
+    assert found.classes == ("0", "1", "2")
+    batch = generated_batch(image_recipe(), 2)
+    assert torch.equal(found.model(batch), model(batch))
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    with pytest.raises(InputError, match=r"other shapes: .*tokenizer.* instead of") as error:
+        load_checkpoint(tmp_path / "audio", recipe=audio_recipe("model.tokenizer.patch=[8, 16]"))
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"encoder.blocks.0.norm1.weight \(128,\) instead of \(192,\) and 74 more"):
+        load_checkpoint(tmp_path / "audio", recipe=audio_recipe("model.size=tiny"))
+
+
+def test_loading_leaves_the_random_state_alone(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    state = torch.get_rng_state()
+    load_checkpoint(tmp_path / "audio")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_missing_unfinished_and_pickled_checkpoints_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing: expected a run folder, saved folder or \.safetensors file"):
+        load_checkpoint(tmp_path / "nothing")
+    (tmp_path / "run").mkdir()
+    with pytest.raises(InputError, match="found none"):
+        load_checkpoint(tmp_path / "run")
+    (tmp_path / "run" / "log.jsonl").touch()
+    with pytest.raises(InputError, match="an unfinished run"):
+        load_checkpoint(tmp_path / "run")
+    torch.save({"a": torch.ones(1)}, tmp_path / "run" / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickle"):
+        load_checkpoint(tmp_path / "run")
+    with pytest.raises(InputError, match="pickle"):
+        auxiliary_source(tmp_path / "run" / "pytorch_model.bin")
+
+
+def test_a_changed_file_is_seen_through_the_manifest(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    path = tmp_path / "audio" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"manifest\.json names"):
+        load_checkpoint(tmp_path / "audio")
+
+
+def test_metadata_of_a_connected_file_says_so(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    with safe_open(tmp_path / "image" / "model.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["connected"] == "true"
+    assert json.loads(metadata["classes"]) == list(IMAGE_CLASSES)
+    assert json.loads(metadata["auxiliaries"])["audio"]["origin"] == str(tmp_path / "audio")
+
+
+def test_starting_from_a_checkpoint_takes_every_weight(tmp_path: Path) -> None:
+    source = saved_audio(tmp_path / "audio")
+    model = fresh(audio_recipe(), 2, seed=5)
+    assert load_weights_from(model, tmp_path / "audio") == []
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in source.state_dict().items())
+
+
+def test_a_head_of_another_shape_is_dropped_and_said(tmp_path: Path) -> None:
+    source = saved_audio(tmp_path / "audio")
+    model = fresh(audio_recipe(), 7, seed=5)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    (note,) = load_weights_from(model, tmp_path / "audio")
+    assert "head has another shape" in note
+    for name, value in model.state_dict().items():
+        kept = before[name] if name.startswith("head.") else source.state_dict()[name]
+        assert torch.equal(value, kept), name
+
+
+def test_starting_from_a_connected_checkpoint_takes_the_merged_weights(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    connected = saved_connected(tmp_path / "image", tmp_path / "audio")
+    model = fresh(image_recipe(), 3, seed=9)
+    assert load_weights_from(model, tmp_path / "image") == []
+    batch = generated_batch(image_recipe(), 2)
+    assert torch.equal(model(batch), connected(batch))
+
+
+def test_starting_from_another_model_is_an_error_that_changes_nothing(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    for recipe in (image_recipe(), audio_recipe("model.size=tiny")):
+        model = fresh(recipe, 2)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        with pytest.raises(InputError, match="other shapes: "):
+            load_weights_from(model, tmp_path / "audio")
+        assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_an_auxiliary_with_pathways_of_its_own_is_merged_in_memory(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    model = saved_connected(tmp_path / "image", tmp_path / "audio")
+    source = auxiliary_source(tmp_path / "image").weights
+    assert isinstance(source, torch.nn.Module)
+    merge(model)
+    assert list(source.state_dict()) == list(model.state_dict())
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.state_dict().items())
+    assert (tmp_path / "image" / "pathway.json").exists()
+
+
+def test_a_bare_file_is_an_auxiliary_too(tmp_path: Path) -> None:
+    save_file(fresh(audio_recipe(), 2).state_dict(), tmp_path / "x.safetensors")
+    source = auxiliary_source(tmp_path / "x.safetensors")
+    assert isinstance(source.weights, dict)
+    connect(fresh(image_recipe(), 3), {"audio": source.weights})
+
+
+def test_saving_again_replaces_everything(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio", seed=1)
+    model = saved_audio(tmp_path / "audio", seed=2)
+    batch = generated_batch(audio_recipe(), 2)
+    assert torch.equal(load_checkpoint(tmp_path / "audio").model(batch), model(batch))
+    assert sorted(file.name for file in (tmp_path / "audio").iterdir()) == [
+        "manifest.json",
+        "model.safetensors",
+        "recipe.yaml",
+    ]
+
+
+def test_buffers_are_saved_with_the_parameters(tmp_path: Path) -> None:
+    from crosspath.recipes import recipe_named
+
+    recipe = recipe_named("point/modelnet10")
+    model = fresh(recipe, 2).train()
+    model(generated_batch(recipe, 2))
+    save_checkpoint(model, tmp_path, recipe=recipe, classes=("a", "b"))
+    tensors, _ = read_tensors(tmp_path / "model.safetensors")
+    assert sorted(tensors) == sorted(model.state_dict())
+    running = next(name for name in tensors if name.endswith("running_mean"))
+    assert torch.equal(tensors[running], model.state_dict()[running])
+    assert tensors[running].abs().sum() > 0

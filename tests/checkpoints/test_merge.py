@@ -1,0 +1,75 @@
+"""Merging on files: plain keys, bitwise outputs, a receipt and a card."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.checkpoints import checkpoint_status, load_checkpoint, merge_checkpoint
+from crosspath.checkpoints.files import read_tensors, sha256_of
+from crosspath.config.training import PathwaySection
+from crosspath.errors import InputError
+from crosspath.evaluation.equivalence import compare_models
+from crosspath.modalities import generated_batch
+from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
+
+
+def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    connected = saved_connected(tmp_path / "image", tmp_path / "audio")
+    receipt = merge_checkpoint(tmp_path / "image", tmp_path / "plain")
+
+    merged = load_checkpoint(tmp_path / "plain")
+    assert not merged.connected
+    assert merged.classes == IMAGE_CLASSES
+    assert merged.recipe.pathway == PathwaySection()
+    assert compare_models(merged.model, connected, generated_batch(image_recipe(), 5, seed=3)).bitwise
+
+    tensors, metadata = read_tensors(tmp_path / "plain" / "model.safetensors")
+    plain = fresh(image_recipe(), 3)
+    assert {name: value.shape for name, value in tensors.items()} == {
+        name: value.shape for name, value in plain.state_dict().items()
+    }
+    assert metadata["connected"] == "false"
+    own = read_tensors(tmp_path / "image" / "model.safetensors")[0]
+    changed = {name for name in tensors if not torch.equal(tensors[name], own[name])}
+    assert changed == {name for name in own if ".blocks." in name and name.endswith("weight") and own[name].ndim == 2}
+
+    assert receipt["equality"] == {
+        "samples": 8,
+        "bitwise": True,
+        "max_difference": {"float32": 0.0, "bfloat16": 0.0},
+    }
+    assert json.loads((tmp_path / "plain" / "merge.json").read_text()) == receipt
+    assert receipt["auxiliaries"]["audio"]["sha256"] == sha256_of(tmp_path / "audio" / "model.safetensors")
+    assert receipt["merge"]["scales"]["encoder.blocks.0.attn.qkv.weight"]["audio"] == pytest.approx([0.1])
+
+    card = (tmp_path / "plain" / "README.md").read_text()
+    for said in ("image/cifar10", "bitwise equal", receipt["auxiliaries"]["audio"]["sha256"], "scale_init: 0.1", "cat"):
+        assert said in card
+
+
+def test_a_plain_checkpoint_is_not_merged(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    with pytest.raises(InputError, match="expected a checkpoint with pathways, found a plain one"):
+        merge_checkpoint(tmp_path / "audio", tmp_path / "plain")
+    assert not (tmp_path / "plain").exists()
+
+
+def test_an_existing_folder_is_not_written_to(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    with pytest.raises(InputError, match="choose another OUT"):
+        merge_checkpoint(tmp_path / "image", tmp_path / "audio")
+
+
+def test_status_reads_the_saved_scales(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    rows = list(checkpoint_status(tmp_path / "image"))
+    assert len(rows) == 6 * 4
+    assert rows[0].scale == pytest.approx([0.1])
+    assert {row.auxiliary for row in rows} == {"audio"}
+    with pytest.raises(InputError, match="a checkpoint with pathways"):
+        checkpoint_status(tmp_path / "audio")

@@ -1,0 +1,87 @@
+"""Auxiliaries from the hub: safetensors only, and one line when it cannot be reached."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from safetensors.torch import save_file
+
+from crosspath.checkpoints import auxiliary_source
+from crosspath.errors import InputError
+
+
+class Hub:
+    """Stands in for the hub: one local file, or the error it is told to raise."""
+
+    def __init__(self, file: Path | None, error: Exception | None = None) -> None:
+        self.file, self.error = file, error
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, repository: str, name: str) -> str:
+        self.asked.append((repository, name))
+        if self.error is not None:
+            raise self.error
+        return str(self.file)
+
+
+def _use(monkeypatch: pytest.MonkeyPatch, hub: Hub) -> Hub:
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hub)
+    return hub
+
+
+def test_a_timm_model_is_rebuilt_with_the_weights_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    state = timm.create_model("vit_tiny_patch16_224").state_dict()
+    state["head.weight"] = torch.zeros(7, 192)
+    save_file(state, tmp_path / "model.safetensors")
+    hub = _use(monkeypatch, Hub(tmp_path / "model.safetensors"))
+    source = auxiliary_source("timm:vit_tiny_patch16_224")
+    assert hub.asked == [("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "model.safetensors")]
+    assert isinstance(source.weights, torch.nn.Module)
+    found = source.weights.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in state.items() if name.startswith("blocks."))
+    assert source.origin == "timm:vit_tiny_patch16_224"
+
+
+def test_blocks_that_do_not_fit_are_given_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({"blocks.0.attn.qkv.weight": torch.zeros(3, 1)}, tmp_path / "model.safetensors")
+    _use(monkeypatch, Hub(tmp_path / "model.safetensors"))
+    assert list(auxiliary_source("timm:vit_tiny_patch16_224").weights) == ["blocks.0.attn.qkv.weight"]  # type: ignore[call-overload]
+
+
+def test_a_hub_repository_gives_its_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")
+    hub = _use(monkeypatch, Hub(tmp_path / "model.safetensors"))
+    assert list(auxiliary_source("hf:someone/model").weights) == ["a"]  # type: ignore[call-overload]
+    assert hub.asked == [("someone/model", "model.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LocalEntryNotFoundError("no\nnetwork"), "no connection and no local copy"),
+        (EntryNotFoundError("only pytorch_model.bin"), "choose one that holds safetensors"),
+        (OSError("refused\nby the proxy"), "found refused; check the name and the connection"),
+    ],
+)
+def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+    _use(monkeypatch, Hub(None, error))
+    for spec in ("hf:someone/model", "timm:vit_tiny_patch16_224"):
+        with pytest.raises(InputError, match=said) as raised:
+            auxiliary_source(spec)
+        assert "\n" not in str(raised.value)
+        assert spec in str(raised.value)
+
+
+def test_unknown_timm_names_are_told() -> None:
+    with pytest.raises(InputError, match="did you mean vit_tiny_patch"):
+        auxiliary_source("timm:vit_tiny_patch16_999")
+    with pytest.raises(InputError, match=r"timm\.list_models"):
+        auxiliary_source("timm:qqqqq")
+
+
+def test_a_malformed_repository_is_told() -> None:
+    with pytest.raises(InputError, match="OWNER/NAME"):
+        auxiliary_source("hf:one/two/three")

@@ -1,0 +1,121 @@
+"""What each process of `test_distributed.py` runs: train on its half of every batch, gather, write.
+
+    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker WRAPPER CASE FILE
+
+WRAPPER is `ddp` or `fsdp`, CASE a name of `CASES`; process 0 writes the gathered state into FILE.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
+
+import crosspath
+from tests.pathway.small_models import randomised
+
+PROCESSES, STEPS, BATCH, CLASSES = 2, 3, 8, 5
+LEARNING_RATE, MOMENTUM = 0.1, 0.9
+SECONDS = 60
+"""How long a process waits for the other one before it gives up with an error."""
+
+CASES = ("one auxiliary", "two auxiliaries with bias", "frozen auxiliary, λ per head")
+
+
+def vit(seed: int) -> VisionTransformer:
+    torch.manual_seed(seed)
+    model = VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=4, num_classes=CLASSES)
+    randomised(model)
+    return model
+
+
+def connected_vit(case: str, seed: int = 0) -> VisionTransformer:
+    """A small ViT with the pathways of a case; every process builds the same one."""
+    model = vit(seed)
+    if case == "one auxiliary":
+        crosspath.connect(model, {"audio": vit(100)}, scale_init=0.1)
+    elif case == "two auxiliaries with bias":
+        crosspath.connect(model, {"audio": vit(100), "point": vit(200)}, scale_init=0.1, bias=True)
+    else:
+        crosspath.connect(model, {"audio": vit(100)}, scale_init=0.1, scale_per="head", train_auxiliary=False)
+    return model
+
+
+def train(model: nn.Module, rank: int = 0, processes: int = 1) -> None:
+    """Three steps of gradient descent, on this process's part of every batch."""
+    generator = torch.Generator().manual_seed(7)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    for _ in range(STEPS):
+        images_BCHW = torch.randn(BATCH, 3, 32, 32, generator=generator)
+        labels_B = torch.randint(CLASSES, (BATCH,), generator=generator)
+        part = slice(rank * BATCH // processes, (rank + 1) * BATCH // processes)
+        optimizer.zero_grad()
+        cross_entropy(model(images_BCHW[part]), labels_B[part]).backward()
+        optimizer.step()
+
+
+def with_ddp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
+    """Train replicated; the state of this process, which must be that of the other one."""
+    wrapped = DistributedDataParallel(model)
+    train(wrapped, rank, PROCESSES)
+    for name, value in model.state_dict().items():
+        both = [torch.empty_like(value) for _ in range(PROCESSES)]
+        dist.all_gather(both, value)
+        if not torch.equal(both[0], both[1]):
+            raise RuntimeError(f"{name}: the two processes hold different values")
+    return model.state_dict()
+
+
+def with_fsdp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
+    """Train sharded, see that merging shards is refused, gather; the full state on process 0."""
+    mesh = dist.init_device_mesh("cpu", (PROCESSES,))
+    for block in model.blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    train(model, rank, PROCESSES)
+    if not all(isinstance(parameter, DTensor) for parameter in model.parameters()):
+        raise RuntimeError("expected every parameter sharded")
+    for attempt in (crosspath.merge, lambda target: crosspath.save_pathway(target, "never written")):
+        refused(attempt, model)
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+
+def refused(attempt: Callable[[nn.Module], object], model: nn.Module) -> None:
+    """Sharded values are refused with what to do, and nothing has changed."""
+    names = list(model.state_dict())
+    try:
+        attempt(model)
+    except crosspath.PathwayError as error:
+        if "gather" not in str(error):
+            raise
+    else:
+        raise RuntimeError("expected sharded parameters to be refused")
+    if list(model.state_dict()) != names:
+        raise RuntimeError("a refused call has changed the model")
+
+
+def main(wrapper: str, case: str, file: str) -> None:
+    """Run one case in this process."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", timeout=timedelta(seconds=SECONDS))
+    try:
+        rank = dist.get_rank()
+        state = {"ddp": with_ddp, "fsdp": with_fsdp}[wrapper](connected_vit(case), rank)
+        if rank == 0:
+            save_file({name: value.contiguous().clone() for name, value in state.items()}, file)
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

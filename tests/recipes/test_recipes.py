@@ -1,0 +1,86 @@
+"""Every shipped recipe: its name, its size, its published numbers, and that its model takes two steps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.config import Recipe, recipe_from_text, recipe_to_text, write_recipe
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import Compute
+from crosspath.modalities import MODALITIES, generated_batch
+from crosspath.models.build import build_model
+from crosspath.recipes import RECIPES, recipe_named
+from crosspath.training.optimizer import build_optimizer
+from crosspath.training.step import train_step
+
+PUBLISHED = {
+    "image/cifar10": (10, 45000),
+    "audio/esc10": (10, 240),
+    "audio/fsdd": (10, 2430),
+    "point/modelnet10": (10, 3586),
+    "video/grid": (10, 700),
+}
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return recipe_named(request.param)
+
+
+def test_a_recipe_carries_the_name_it_is_found_under(recipe: Recipe) -> None:
+    assert RECIPES[recipe.name]() == recipe
+    assert recipe.name in MODALITIES[recipe.modality].recipes
+    assert recipe.model.tokenizer.kind == MODALITIES[recipe.modality].tokenizer
+
+
+def test_every_recipe_has_a_row_in_the_table_of_modalities() -> None:
+    assert {name for row in MODALITIES.values() for name in row.recipes} == set(RECIPES)
+
+
+def test_small_recipes_are_micro_with_at_most_128_tokens(recipe: Recipe) -> None:
+    with torch.device("meta"):
+        model = build_model(recipe, 10)
+    assert recipe.model.size == "micro"
+    assert model.tokenizer.num_tokens <= 128
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_published_sizes_stand_in_the_recipe(recipe: Recipe) -> None:
+    expected = PUBLISHED.get(recipe.name, (None, None))
+    assert (recipe.data.classes, recipe.data.train_samples) == expected
+
+
+def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:
+    assert recipe_from_text(recipe_to_text(recipe), "text") == recipe
+
+
+def test_a_model_takes_two_steps(recipe: Recipe) -> None:
+    torch.manual_seed(0)
+    model = build_model(recipe, 3)
+    optimizer = build_optimizer(model, recipe.optimizer)
+    batch, targets_BK = generated_batch(recipe, 3), torch.eye(3)
+    compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = [
+        float(train_step(model, optimizer, batch, targets_BK, compute=compute, smoothing=0.1, clip_norm=1.0))
+        for _ in range(2)
+    ]
+    assert all(0 < loss < 10 for loss in losses)
+    changed = [name for name, parameter in model.named_parameters() if not torch.equal(before[name], parameter)]
+    assert len(changed) == len(list(model.named_parameters()))
+
+
+def test_a_wrong_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean image/cifar10"):
+        recipe_named("image/cifar")
+    with pytest.raises(InputError, match=r"audio/esc10, audio/fsdd.*\.yaml"):
+        recipe_named("qqq")
+
+
+def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
+    changed = recipe_named("video/grid").model_copy(update={"name": "video/mine"})
+    write_recipe(changed, tmp_path / "mine.yaml")
+    assert recipe_named(tmp_path / "mine.yaml") == changed
+    with pytest.raises(InputError, match="a recipe file"):
+        recipe_named(tmp_path / "other.yaml")
