@@ -1,0 +1,53 @@
+"""Layout tables against the real modules they describe."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision.models import vit_b_16
+
+from crosspath.layouts import LAYOUTS, ROLES
+from crosspath.layouts.timm import TIMM_BLOCKS
+from crosspath.layouts.torch import TORCH_ATTENTION, TORCH_ENCODER, TORCH_ENCODER_LAYER, TORCHVISION_VIT
+from crosspath.pathway.locate import locate
+from crosspath.pathway.sources import ModuleSource
+
+
+def encoder_layer() -> nn.TransformerEncoderLayer:
+    return nn.TransformerEncoderLayer(12, 3, 20, norm_first=True)
+
+
+MODELS = {
+    TIMM_BLOCKS.name: (lambda: timm.create_model("vit_tiny_patch16_224"), 12, 3),
+    TORCHVISION_VIT.name: (vit_b_16, 12, 12),
+    TORCH_ENCODER.name: (lambda: nn.TransformerEncoder(encoder_layer(), 2, enable_nested_tensor=False), 2, 3),
+    TORCH_ENCODER_LAYER.name: (encoder_layer, 1, 3),
+    TORCH_ATTENTION.name: (lambda: nn.MultiheadAttention(12, 3), 1, 3),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_describes_the_module(name: str) -> None:
+    build, depth, heads = MODELS[name]
+    with torch.device("meta"):
+        model = build()
+    anatomy = locate(ModuleSource(model))
+    assert anatomy is not None
+    assert anatomy.layout.name == name
+    assert anatomy.blocks == tuple(range(depth))
+    assert set(anatomy.heads.values()) == {heads}
+    assert anatomy.norm == "pre"
+    covered: dict[str, int] = {}
+    for slot in anatomy.slots.values():
+        assert slot.bias is None or slot.bias in dict(model.named_parameters())
+        covered[slot.weight] = covered.get(slot.weight, 0) + slot.stop - slot.start
+    # Roles cover each weight they name, once and whole.
+    assert all(rows == model.get_parameter(weight).shape[0] for weight, rows in covered.items())
+    assert len(anatomy.slots) == depth * len(anatomy.layout.roles)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_tables_are_consistent(layout: object) -> None:
+    assert set(layout.roles) <= set(ROLES)
+    assert "query" in layout.roles
+    assert all(place.part < place.parts for place in layout.roles.values())
