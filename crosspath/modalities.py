@@ -50,19 +50,19 @@ def _video_shape(recipe: Recipe) -> tuple[int, ...]:
 MODALITIES: dict[str, Modality] = {
     "image": Modality(
         tokenizer="image_patches",
-        recipes=("image/cifar10", "image/folder"),
+        recipes=("image/cifar10", "image/digits", "image/folder"),
         files=(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
         sample_shape=_image_shape,
     ),
     "audio": Modality(
         tokenizer="audio_patches",
-        recipes=("audio/esc10", "audio/fsdd", "audio/folder"),
+        recipes=("audio/esc10", "audio/fsdd", "audio/sounds", "audio/folder"),
         files=(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aiff", ".aif", ".opus"),
         sample_shape=_audio_shape,
     ),
     "point": Modality(
         tokenizer="point_groups",
-        recipes=("point/modelnet10", "point/folder"),
+        recipes=("point/modelnet10", "point/solids", "point/folder"),
         files=(".npy", ".txt", ".xyz", ".off", ".ply", ".obj", ".stl"),
         sample_shape=_point_shape,
     ),

@@ -12,7 +12,13 @@ from crosspath.cli.status import status
 from crosspath.cli.train import train
 from crosspath.errors import InputError
 
-VERBS = (train, evaluate, predict, merge, status)
+VERBS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "merge": merge,
+    "status": status,
+}
 
 
 def build_app() -> App:
@@ -27,8 +33,8 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for verb in VERBS:
-        app.command(verb)
+    for verb, function in VERBS.items():
+        app.command(function, name=verb, sort_key=list(VERBS).index(verb))
     return app
 
 

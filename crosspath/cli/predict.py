@@ -12,9 +12,8 @@ from crosspath.cli.output import print_json, print_table
 
 def predict(
     checkpoint: Path,
-    first: Annotated[Path, Parameter(name="FILE")],
     /,
-    *more: Annotated[Path, Parameter(name="FILE...")],
+    *files: Annotated[Path, Parameter(name="FILE", required=True)],
     top: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
     recipe: Recipe = None,
     json: Json = False,
@@ -27,10 +26,8 @@ def predict(
     ----------
     checkpoint
         A run folder, a saved folder or a `.safetensors` file.
-    first
-        An image, recording, point cloud or clip, as the model reads.
-    more
-        More of them.
+    files
+        Images, recordings, point clouds or clips, whichever the model reads.
     top
         Classes to show for each file.
     recipe
@@ -42,7 +39,7 @@ def predict(
     from crosspath.recipes import recipe_named
 
     named = None if recipe is None else recipe_named(recipe)
-    found = predict_files(checkpoint, (first, *more), top=top, recipe=named)
+    found = predict_files(checkpoint, files, top=top, recipe=named)
     if json:
         print_json({"checkpoint": str(checkpoint), "files": found})
         return

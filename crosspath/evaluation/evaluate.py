@@ -41,7 +41,7 @@ def evaluate(
     examples: Examples = getattr(data, split)
     if len(examples) == 0:
         raise InputError(f"the {split} part of {loaded.recipe.name}", "samples", "none", "choose another --split")
-    compute = choose_compute(loaded.recipe.train)
+    compute = choose_compute(loaded.recipe)
     logits_NK = predict_logits(loaded.model.to(compute.device), loaded.recipe, examples, compute)
     return {
         "checkpoint": str(loaded.path),

@@ -34,7 +34,7 @@ def predict(
         For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe)
-    compute = choose_compute(loaded.recipe.train)
+    compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device).eval()
     accepted = MODALITIES[loaded.recipe.modality].files
     results = []

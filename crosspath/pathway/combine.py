@@ -76,9 +76,11 @@ class _EffectiveWeight(torch.autograd.Function):
         needed: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
         gradients: Sequence[Tensor | None] = ()
         if any(needed):
+            # Without grad mode nothing records the backward, so the plain function is enough there, and cheaper.
             # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a
             # function.
-            compute = _gradients if torch.compiler.is_compiling() else _Gradients.apply
+            recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+            compute = _Gradients.apply if recorded else _gradients
             gradients = compute(ctx.spreads, needed, grad_outputs[0], *ctx.saved_tensors)
         given = iter(gradients)
         wanted = (next(given) if need else None for need in needed)

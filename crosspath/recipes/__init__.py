@@ -10,11 +10,14 @@ from crosspath.recipes import audio, image, points, video
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": image.cifar10,
+    "image/digits": image.digits,
     "image/folder": image.folder,
     "audio/esc10": audio.esc10,
     "audio/fsdd": audio.fsdd,
+    "audio/sounds": audio.sounds,
     "audio/folder": audio.folder,
     "point/modelnet10": points.modelnet10,
+    "point/solids": points.solids,
     "point/folder": points.folder,
     "video/grid": video.grid,
     "video/folder": video.folder,

@@ -59,14 +59,15 @@ class PointTokenizer(Tokenizer):
         first, first_norm, second = self.first_conv[0], self.first_conv[1], self.first_conv[3]
         third, second_norm, fourth = self.second_conv[0], self.second_conv[1], self.second_conv[3]
         batch, groups, size, _ = groups_BGM3.shape
-        rows = functional.relu(first_norm(_per_row(first, groups_BGM3.reshape(-1, 3))))
+        # Work in place where the backward pass has no need of what is overwritten: this stage is bound by memory.
+        rows = functional.relu(first_norm(_per_row(first, groups_BGM3.reshape(-1, 3))), inplace=True)
         local = _per_row(second, rows).view(batch * groups, size, LOCAL)
         # The published layer reads [global, local]. The global half is the same for a whole group: once is enough.
         weight, bias = _matrix(third)
-        shared = functional.linear(local.amax(dim=1), weight[:, :LOCAL], bias)
-        mixed = functional.linear(local, weight[:, LOCAL:]) + shared[:, None]
-        rows = functional.relu(second_norm(mixed.flatten(0, 1)))
-        return _per_row(fourth, rows).view(batch, groups, size, self.width).amax(dim=2)
+        shared = functional.linear(local.max(dim=1).values, weight[:, :LOCAL], bias)
+        mixed = functional.linear(local, weight[:, LOCAL:]).add_(shared[:, None])
+        rows = functional.relu(second_norm(mixed.flatten(0, 1)), inplace=True)
+        return _per_row(fourth, rows).view(batch, groups, size, self.width).max(dim=2).values
 
 
 def _per_row(convolution: nn.Module, rows: Tensor) -> Tensor:

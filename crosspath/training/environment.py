@@ -7,13 +7,18 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("crosspath", "torch", "timm", "numpy", "safetensors")
+PACKAGES = ("crosspath", "timm", "numpy", "safetensors")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, processor name, threads and, on a GPU, its name."""
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            # Torch's own word names its build as well.
+            "torch": str(torch.__version__),
+            **{name: _version(name) for name in PACKAGES},
+        },
         "system": platform.system(),
         "processor": _processor(),
         "threads": torch.get_num_threads(),

@@ -24,7 +24,7 @@ from crosspath.evaluation.metrics import classification_metrics
 from crosspath.pathway import pathways
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import epoch_batches
-from crosspath.training.progress import Reporter
+from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
 from crosspath.training.schedule import Schedule
 from crosspath.training.step import train_step
@@ -46,7 +46,7 @@ class Kept:
 
 def train_epochs(
     run: RunFolder,
-    report: Reporter,
+    report: Listener,
     model: nn.Module,
     data: DataSet,
     compute: Compute,

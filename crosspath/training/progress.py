@@ -4,9 +4,29 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Listener(Protocol):
+    """What a run tells whoever follows it, in this order; each may be called on a terminal or without one."""
+
+    def say(self, text: str) -> None:
+        """One line for a person."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """`done` of `total` files are decoded."""
+
+    def training(self, total: int) -> None:
+        """Training begins and takes `total` steps."""
+
+    def step(self, loss: float, samples_per_s: float) -> None:
+        """One step is done."""
+
+    def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
+        """One epoch (from 1) is done; `metrics` are the validation part's, empty where it was not read."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +64,11 @@ class Reporter:
 
 
 @contextmanager
-def reporter(show: bool) -> Iterator[Reporter]:
-    """A reporter on stderr; silent unless `show`."""
+def reporter(show: bool | Listener) -> Iterator[Listener]:
+    """A reporter on stderr, silent unless `show`; a listener given instead is used as it is."""
+    if not isinstance(show, bool):
+        yield show
+        return
     if not show:
         yield Reporter(None)
         return

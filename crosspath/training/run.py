@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from crosspath.checkpoints.load import auxiliary_source
+from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
@@ -22,7 +23,7 @@ from crosspath.pathway import connect
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import environment
 from crosspath.training.epochs import read_part, scales_of, train_epochs
-from crosspath.training.progress import Reporter, reporter
+from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
 from crosspath.training.run_folder import RunFolder, open_run_folder
 
@@ -33,8 +34,8 @@ def train(
     out: str | Path,
     data_root: str | Path | None = None,
     from_checkpoint: str | Path | None = None,
-    auxiliaries: Mapping[str, str | Path] | None = None,
-    progress: bool = True,
+    auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
+    progress: bool | Listener = True,
     resume: bool = False,
 ) -> Result:
     """Train the recipe's model, with a pathway from each auxiliary, and leave a run folder at `out`.
@@ -48,9 +49,10 @@ def train(
     from_checkpoint
         The target's own starting weights; a head of another shape is left out, and said.
     auxiliaries
-        {name: checkpoint, `timm:NAME` or `hf:OWNER/NAME`}; connected with the recipe's `pathway` section.
+        {name: checkpoint, `timm:NAME`, `hf:OWNER/NAME`, or an `Auxiliary` in memory}; connected with the recipe's
+        `pathway` section.
     progress
-        Show a bar (on a terminal) or a line an epoch on stderr.
+        Show a bar (on a terminal) or a line an epoch on stderr; or the listener that is told instead.
     resume
         Take up the run in `out`: a finished one gives its result, an unfinished one starts over.
 
@@ -67,26 +69,25 @@ def train(
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished; its result follows")
             return run
-        if resume and run.path.exists():
-            report.say(f"{out}: no complete state to resume from: the run starts over")
         return _run(run, report, data_root, from_checkpoint, dict(auxiliaries or {}))
 
 
 def _run(
     run: RunFolder,
-    report: Reporter,
+    report: Listener,
     data_root: str | Path | None,
     from_checkpoint: str | Path | None,
-    auxiliaries: Mapping[str, str | Path],
+    auxiliaries: Mapping[str, str | Path | Auxiliary],
 ) -> Result:
     started = time.perf_counter()
     recipe = run.recipe
     seed = recipe.train.seed
 
     # Everything that can be wrong with what the user gave shows before anything is written.
-    compute = choose_compute(recipe.train)
-    report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
-    sources = {name: auxiliary_source(spec) for name, spec in auxiliaries.items()}
+    compute = choose_compute(recipe)
+    sources = {
+        name: given if isinstance(given, Auxiliary) else auxiliary_source(given) for name, given in auxiliaries.items()
+    }
     data = load_data(recipe.data, None if data_root is None else Path(data_root), seed, progress=report.preparing)
     _check_size(recipe, data)
 
@@ -97,12 +98,15 @@ def _run(
     if sources:
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
     origins = {name: {"origin": source.origin, "sha256": source.sha256} for name, source in sources.items()}
+    notes.extend(data.notes)
     for damaged in data.damaged:
         notes.append(f"left out {damaged.path}: {damaged.reason}")
+
+    report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in notes:
         report.say(note)
-
-    run.start()
+    if run.start():
+        report.say(f"{run.path}: no complete state to resume from: the run starts over")
     kept = train_epochs(run, report, model, data, compute, origins)
     result = Result(
         folder=str(run.path),

@@ -33,13 +33,15 @@ class RunFolder:
     path: Path
     recipe: Recipe
 
-    def start(self) -> None:
-        """Clear what an unfinished run left, and write the resolved recipe and an empty log."""
+    def start(self) -> bool:
+        """Write the resolved recipe and an empty log; returns whether an unfinished run was there, which is cleared."""
+        unfinished = (self.path / LOG).exists()
         for name in OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
         write_text(self.path / RECIPE, recipe_to_text(self.recipe))
         write_text(self.path / LOG, "")
+        return unfinished
 
     def log(self, entry: Mapping[str, Any]) -> None:
         """Append one object to the log."""

@@ -39,6 +39,13 @@ def saved_audio(folder: Path, seed: int = 1) -> ModalityModel:
     return model
 
 
+def saved_image(folder: Path) -> ModalityModel:
+    """A plain image checkpoint in `folder`."""
+    model = fresh(image_recipe(), len(IMAGE_CLASSES))
+    save_checkpoint(model, folder, recipe=image_recipe(), classes=IMAGE_CLASSES)
+    return model
+
+
 def saved_connected(folder: Path, auxiliary: Path, *, train_auxiliary: bool = True) -> ModalityModel:
     """An image checkpoint in `folder` with a pathway from the checkpoint `auxiliary`; each λ is another number."""
     model = fresh(image_recipe(), len(IMAGE_CLASSES))

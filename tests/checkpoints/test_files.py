@@ -34,17 +34,26 @@ def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"a": 1})
-    with pytest.raises(RuntimeError, match="power cut"), replacing(tmp_path / "x.json") as temporary:
-        temporary.write_text("half of")
-        raise RuntimeError("power cut")
+
+    def interrupted() -> None:
+        with replacing(tmp_path / "x.json") as temporary:
+            temporary.write_text("half of")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted()
     assert read_json(tmp_path / "x.json") == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), replacing_files(tmp_path / "run") as temporary:
-        (temporary / "a").write_text("a")
-        raise RuntimeError
+    def interrupted() -> None:
+        with replacing_files(tmp_path / "run") as temporary:
+            (temporary / "a").write_text("a")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted()
     assert list((tmp_path / "run").iterdir()) == []
     with replacing_files(tmp_path / "run") as temporary:
         (temporary / "a").write_text("a")

@@ -21,7 +21,9 @@ def test_agrees_with_scikit_learn(classes: int) -> None:
     found = classification_metrics(logits_NK, labels_N)
     names = list(range(classes))
     assert found["accuracy"] == accuracy_score(labels_N, logits_NK.argmax(dim=-1))
-    assert found["loss"] == pytest.approx(log_loss(labels_N, logits_NK.double().softmax(dim=-1), labels=names), rel=1e-9)
+    assert found["loss"] == pytest.approx(
+        log_loss(labels_N, logits_NK.double().softmax(dim=-1), labels=names), rel=1e-9
+    )
     if classes > 5:
         assert found["top5_accuracy"] == top_k_accuracy_score(labels_N, logits_NK, k=5, labels=names)
     assert set(found) == ({"accuracy", "loss", "top5_accuracy"} if classes > 5 else {"accuracy", "loss"})

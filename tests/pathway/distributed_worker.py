@@ -1,13 +1,14 @@
 """What each process of `test_distributed.py` runs: train on its half of every batch, gather, write.
 
-    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker WRAPPER CASE FILE
+    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker WRAPPER FOLDER
 
-WRAPPER is `ddp` or `fsdp`, CASE a name of `CASES`; process 0 writes the gathered state into FILE.
+WRAPPER is `ddp` or `fsdp`; for every case of `CASES` process 0 writes the gathered state into a file of FOLDER.
 """
 
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -103,18 +104,25 @@ def refused(attempt: Callable[[nn.Module], object], model: nn.Module) -> None:
         raise RuntimeError("a refused call has changed the model")
 
 
-def main(wrapper: str, case: str, file: str) -> None:
-    """Run one case in this process."""
+def file_of(folder: Path, case: str) -> Path:
+    """Where the gathered state of a case is written."""
+    return folder / f"{CASES.index(case)}.safetensors"
+
+
+def main(wrapper: str, folder: str) -> None:
+    """Run every case in this process."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=SECONDS))
-    try:
-        rank = dist.get_rank()
-        state = {"ddp": with_ddp, "fsdp": with_fsdp}[wrapper](connected_vit(case), rank)
+    rank = dist.get_rank()
+    for case in CASES:
+        try:
+            state = {"ddp": with_ddp, "fsdp": with_fsdp}[wrapper](connected_vit(case), rank)
+        except Exception as error:
+            raise RuntimeError(f"{wrapper}, process {rank}, case {case!r}: {error}") from error
         if rank == 0:
-            save_file({name: value.contiguous().clone() for name, value in state.items()}, file)
+            save_file({name: value.contiguous().clone() for name, value in state.items()}, file_of(Path(folder), case))
         dist.barrier()
-    finally:
-        dist.destroy_process_group()
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import crosspath
-from tests.pathway.distributed_worker import CASES, PROCESSES, connected_vit, train, vit
+from tests.pathway.distributed_worker import CASES, PROCESSES, connected_vit, file_of, train, vit
 from tests.tolerances import assert_states_close
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,16 +23,24 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run_two_processes(wrapper: str, case: str, file: Path) -> None:
+@pytest.fixture(scope="module", params=["ddp", "fsdp"])
+def gathered_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The gathered states of all cases, trained on two processes: one start of torchrun for each wrapper."""
+    folder = tmp_path_factory.mktemp(request.param)
+    run_two_processes(request.param, folder)
+    return folder
+
+
+def run_two_processes(wrapper: str, folder: Path) -> None:
     """Run the worker under torchrun, on the loopback interface only and with an end to all waiting."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(PROCESSES)]
-    command += ["-m", "tests.pathway.distributed_worker", wrapper, case, str(file)]
+    command += ["-m", "tests.pathway.distributed_worker", wrapper, str(folder)]
     surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), "GLOO_SOCKET_IFNAME": "lo"}
     # torchrun sets these for its own workers; those of a run around this one would mislead it.
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         surroundings.pop(name, None)
     process = subprocess.Popen(
-        command, cwd=file.parent, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         output, _ = process.communicate(timeout=SECONDS)
@@ -40,14 +48,13 @@ def run_two_processes(wrapper: str, case: str, file: Path) -> None:
         # Asked to terminate, torchrun ends its workers first.
         process.terminate()
         output, _ = process.communicate(timeout=60)
-        pytest.fail(f"{wrapper}, {case}: no end within {SECONDS} s\n{output[-4000:]}")
+        pytest.fail(f"{wrapper}: no end within {SECONDS} s\n{output[-4000:]}")
     if process.returncode != 0:
-        pytest.fail(f"{wrapper}, {case}: exit code {process.returncode}\n{output[-4000:]}")
+        pytest.fail(f"{wrapper}: exit code {process.returncode}\n{output[-4000:]}")
 
 
-@pytest.mark.parametrize("wrapper", ["ddp", "fsdp"])
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_equal_one(wrapper: str, case: str, tmp_path: Path) -> None:
+def test_two_processes_equal_one(case: str, gathered_folder: Path) -> None:
     alone = connected_vit(case)
     before = {name: value.clone() for name, value in alone.state_dict().items()}
     train(alone)
@@ -57,10 +64,10 @@ def test_two_processes_equal_one(wrapper: str, case: str, tmp_path: Path) -> Non
     # Far more than the tolerance, so that a part that did not train cannot pass.
     assert still == ({name for name in before if "auxiliaries" in name} if "frozen" in case else set())
 
-    run_two_processes(wrapper, case, tmp_path / "gathered.safetensors")
-    gathered = dict(sorted(load_file(tmp_path / "gathered.safetensors").items()))
+    gathered = dict(sorted(load_file(file_of(gathered_folder, case)).items()))
     assert_states_close(gathered, expected, "float32 on two processes")
 
+    # What was gathered goes into an equally connected model, and that merges.
     model = connected_vit(case, seed=1)
     model.load_state_dict(gathered)
     images_BCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))

@@ -108,16 +108,18 @@ def test_eager_run_equals_the_sum_written_out(eager: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("undo", [crosspath.merge, crosspath.disconnect])
 @pytest.mark.parametrize("which", ["copy", "original"])
+@pytest.mark.parametrize("bias", [False, True])
 def test_deepcopy_then_undoing_one_leaves_the_other_working(
-    eager: dict[str, Tensor], undo: Callable[[nn.Module], object], which: str
+    undo: Callable[[nn.Module], object], which: str, bias: bool
 ) -> None:
-    model = connected_vit()
+    expected = train(connected_vit(bias=bias), some_batches())
+    model = connected_vit(bias=bias)
     twin = copy.deepcopy(model)
     undone, kept = (twin, model) if which == "copy" else (model, twin)
     undo(undone)
     assert list(undone.state_dict()) == list(vit(0).state_dict())
     assert {type(module) for module in undone.modules()} == {type(module) for module in vit(0).modules()}
-    assert_same(train(kept, some_batches()), eager)
+    assert_same(train(kept, some_batches()), expected)
     crosspath.merge(kept)
     assert list(kept.state_dict()) == list(vit(0).state_dict())
 

@@ -1,0 +1,200 @@
+"""Decode once: samples of a set as one memory-mapped array in the user's cache folder, never in the data folder.
+
+An entry is a folder with `inputs.npy` and, written last, `manifest.json`. Its name holds a digest of every file's name,
+size and time and of the decode settings, so a change of either makes a new entry. Training from an entry needs none of
+the media readers.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.examples import Damaged
+from crosspath.data.items import DamageError, Item, Listing, Reader
+
+FORMAT_VERSION = 1
+CHUNK = 256
+"""Samples decoded between two reports of progress."""
+
+Progress = Callable[[int, int], None]
+"""Told (samples done, samples in all)."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A decoded set: samples in rows, and what is known of each."""
+
+    inputs: NDArray[Any]
+    """(N, sample shape), memory-mapped."""
+    labels: NDArray[np.int64]
+    parts: tuple[str | None, ...]
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    damaged: tuple[Damaged, ...]
+    digest: str
+    """sha256 of the decoded samples."""
+
+
+def cache_root(named: Path | None) -> Path:
+    """`named`, else `CROSSPATH_CACHE`, else the user's cache folder."""
+    if named is not None:
+        return named
+    if "CROSSPATH_CACHE" in os.environ:
+        return Path(os.environ["CROSSPATH_CACHE"])
+    from platformdirs import user_cache_path
+
+    return user_cache_path("crosspath")
+
+
+def stored(root: Path, dataset: str, listing: Listing, reader: Reader, progress: Progress | None) -> Store:
+    """The decoded set: from its entry when there is a whole one, else decoded now.
+
+    Damaged files are left out and listed; whether that is an error is for the caller to say.
+    """
+    key = _key(dataset, listing, reader)
+    entry = root / f"{dataset}-{key[:20]}"
+    store = _read(entry, key)
+    if store is None:
+        shutil.rmtree(entry, ignore_errors=True)
+        root.mkdir(parents=True, exist_ok=True)
+        _write(entry, key, listing, reader, progress)
+        store = _read(entry, key)
+        assert store is not None, entry
+    _remember(root, dataset, reader, entry.name)
+    return store
+
+
+def latest(root: Path, dataset: str, reader: Reader) -> Store | None:
+    """The entry last used for this set and these settings: for a machine that has the cache and not the files."""
+    try:
+        name = json.loads(_pointer(root, dataset, reader).read_text(encoding="utf-8"))["entry"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return _read(root / name, None)
+
+
+def _key(dataset: str, listing: Listing, reader: Reader) -> str:
+    described = [
+        [item.id, item.label, item.part, item.inside, item.stamp, str(item.path.name)] for item in listing.items
+    ]
+    text = json.dumps([FORMAT_VERSION, dataset, listing.classes, reader.settings, described])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(entry: Path, key: str | None) -> Store | None:
+    """The entry, or None when it is absent, incomplete or another set's."""
+    try:
+        manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
+        inputs = np.load(entry / "inputs.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    if manifest.get("format_version") != FORMAT_VERSION or len(inputs) != len(manifest["ids"]):
+        return None
+    if key is not None and manifest["key"] != key:
+        return None
+    return Store(
+        inputs=inputs,
+        labels=np.array(manifest["labels"], np.int64),
+        parts=tuple(manifest["parts"]),
+        ids=tuple(manifest["ids"]),
+        classes=tuple(manifest["classes"]),
+        damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
+        digest=manifest["digest"],
+    )
+
+
+def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Progress | None) -> None:
+    """Decode everything under a temporary name, then rename; whoever comes second keeps the first one's entry."""
+    temporary = entry.with_name(f".{entry.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        kept, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "key": key,
+            "digest": digest,
+            "classes": listing.classes,
+            "settings": reader.settings,
+            "damaged": [[str(path), reason] for path, reason in damaged],
+            "ids": [item.id for item in kept],
+            "labels": [item.label for item in kept],
+            "parts": [item.part for item in kept],
+        }
+        with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if not entry.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _decode(
+    path: Path, items: tuple[Item, ...], reader: Reader, progress: Progress | None
+) -> tuple[list[Item], list[tuple[Path, str]], str]:
+    """Write all whole samples to `path`; returns their items, the damaged files, and the digest of the samples."""
+    shape, dtype = reader.sample
+    digest = hashlib.sha256()
+    kept: list[Item] = []
+    damaged: list[tuple[Path, str]] = []
+    raw = path.with_suffix(".raw")
+    with raw.open("wb") as file, reader.opened() as decode, ThreadPoolExecutor() as pool:
+
+        def attempt(item: Item) -> NDArray[Any] | str:
+            try:
+                return decode(item)
+            except DamageError as error:
+                return str(error)
+
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            for item, result in zip(chunk, pool.map(attempt, chunk), strict=True):
+                if isinstance(result, str):
+                    where = item.path / str(item.inside) if isinstance(item.inside, str) else item.path
+                    damaged.append((where, result))
+                    continue
+                sample = np.ascontiguousarray(result, dtype)
+                assert sample.shape == shape, (item.id, sample.shape, shape)
+                file.write(sample.data)
+                digest.update(sample.data)
+                kept.append(item)
+            if progress is not None:
+                progress(start + len(chunk), len(items))
+    # The number of rows is known only now: the header of a .npy file goes before what is there already.
+    with path.open("wb") as file, raw.open("rb") as samples:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(kept), *shape)}
+        np.lib.format.write_array_header_2_0(file, header)
+        shutil.copyfileobj(samples, file, 1 << 22)
+        file.flush()
+        os.fsync(file.fileno())
+    raw.unlink()
+    return kept, damaged, digest.hexdigest()
+
+
+def _pointer(root: Path, dataset: str, reader: Reader) -> Path:
+    settings = hashlib.sha256(json.dumps(reader.settings, sort_keys=True).encode()).hexdigest()
+    return root / f"{dataset}-latest-{settings[:12]}.json"
+
+
+def _remember(root: Path, dataset: str, reader: Reader, entry: str) -> None:
+    pointer = _pointer(root, dataset, reader)
+    text = json.dumps({"entry": entry})
+    if pointer.is_file() and pointer.read_text(encoding="utf-8") == text:
+        return
+    temporary = pointer.with_name(f".{pointer.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(pointer)

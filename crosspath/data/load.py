@@ -1,0 +1,132 @@
+"""From a recipe's `data` section to a data set in its fixed split: list, decode once, split, keep few labels."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import AudioData, Data, ImageData, PointData
+from crosspath.data.audio import AudioReader
+from crosspath.data.cache import Progress, Store, cache_root, latest, stored
+from crosspath.data.examples import DataSet, Examples, Rows
+from crosspath.data.image import ImageReader
+from crosspath.data.items import DamageError, Reader
+from crosspath.data.points import PointReader
+from crosspath.data.splits import completed_parts, few_labels
+from crosspath.data.video import VideoReader
+from crosspath.errors import InputError
+
+FOLDERS = {"cifar10": "cifar10", "esc10": "esc10", "fsdd": "fsdd", "modelnet10": "modelnet10", "grid": "grid_s1"}
+"""Shipped sets and their folders below the data root."""
+
+
+def load_data(section: Data, root: Path | None, seed: int, progress: Progress | None = None) -> DataSet:
+    """The data set that `section` describes, its training part cut to `labels_per_class` by `seed`.
+
+    Parameters
+    ----------
+    root
+        The folder that holds one folder per shipped set; `CROSSPATH_DATA`, else the user's data folder, when not given.
+    progress
+        Told (samples decoded, samples in all) while a set is decoded for the first time.
+
+    Raises
+    ------
+    InputError
+        For missing folders, faulty tables, and damaged files unless `skip_damaged` leaves them out.
+    """
+    reader = reader_of(section)
+    folder = _folder(section, root)
+    notes = []
+    present = (folder / FOLDERS[section.dataset]).exists() if section.dataset in FOLDERS else folder.exists()
+    cache = cache_root(section.cache_folder)
+    name = section.dataset if section.dataset in FOLDERS else f"{section.modality}-{folder.resolve().name}"
+    store = None if present else latest(cache, name, reader)
+    if store is None:
+        store = stored(cache, name, reader.listing(folder), reader, progress)
+    else:
+        notes.append(f"{folder} is absent: read from the prepared cache")
+    _refuse_damaged(section, store)
+    if section.classes is not None and section.classes != len(store.classes):
+        raise InputError(
+            "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
+        )
+    parts = completed_parts(store.parts, store.labels, section.validation_fraction, section.test_fraction)
+    rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
+    fingerprint = _fingerprint(store, parts)
+    if section.labels_per_class is not None:
+        chosen, smaller = few_labels(store.labels[rows["train"]], section.labels_per_class, seed)
+        rows["train"] = rows["train"][chosen]
+        wanted = section.labels_per_class
+        notes += [f"class {store.classes[label]} has {size} of {wanted} labels" for label, size in smaller.items()]
+    train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
+    return DataSet(section.modality, store.classes, train, validation, test, store.damaged, fingerprint, tuple(notes))
+
+
+def read_file(section: Data, path: Path) -> NDArray[Any]:
+    """One file of the user's own as a sample, the way the data set's files are read.
+
+    Raises
+    ------
+    InputError
+        For a damaged file.
+    """
+    reader = reader_of(section)
+    try:
+        return np.ascontiguousarray(reader.decode_file(path), reader.sample[1])
+    except DamageError as damage:
+        raise InputError(path, f"a readable {section.modality} file", str(damage), "choose another file") from None
+
+
+def reader_of(section: Data) -> Reader:
+    """The reader of the section's modality."""
+    if isinstance(section, ImageData):
+        return ImageReader(section)
+    if isinstance(section, AudioData):
+        return AudioReader(section)
+    if isinstance(section, PointData):
+        return PointReader(section)
+    return VideoReader(section)
+
+
+def data_root(named: Path | None) -> Path:
+    """`named`, else `CROSSPATH_DATA`, else the user's data folder."""
+    if named is not None:
+        return named
+    if "CROSSPATH_DATA" in os.environ:
+        return Path(os.environ["CROSSPATH_DATA"])
+    from platformdirs import user_data_path
+
+    return user_data_path("crosspath")
+
+
+def _folder(section: Data, root: Path | None) -> Path:
+    if section.dataset in FOLDERS:
+        return data_root(root)
+    if section.folder is None:
+        raise InputError("data.folder", "the folder with your data", "none", "add --set data.folder=DIR")
+    return section.folder
+
+
+def _refuse_damaged(section: Data, store: Store) -> None:
+    if not store.damaged or section.skip_damaged:
+        return
+    first = store.damaged[0]
+    more = f" (and {len(store.damaged) - 1} more damaged files)" if len(store.damaged) > 1 else ""
+    todo = "restore it, or leave damaged files out with --set data.skip_damaged=true"
+    raise InputError(first.path, f"a readable {section.modality} file", f"{first.reason}{more}", todo)
+
+
+def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
+    return Examples(Rows(store.inputs, rows), store.labels[rows], tuple(store.ids[row] for row in rows))
+
+
+def _fingerprint(store: Store, parts: NDArray[np.str_]) -> str:
+    digest = hashlib.sha256(store.digest.encode())
+    for values in (store.classes, store.ids, parts.tolist()):
+        digest.update("\n".join(values).encode())
+    digest.update(np.ascontiguousarray(store.labels).data)
+    return digest.hexdigest()

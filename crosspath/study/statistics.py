@@ -1,0 +1,97 @@
+"""Did it help, or was it luck? Paired differences over seeds, their interval and the verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+Verdict = Literal["helps", "no evidence", "hurts"]
+
+CONFIDENCE = 0.95
+FEWEST_SEEDS = 3
+"""Below, no interval is worth the name."""
+POWER_FACTOR = 7.85
+"""(z(0.975) + z(0.8))²: two-sided 5 % and a power of 80 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """One arm against `none`, seed by seed. Differences are in the units of the values."""
+
+    difference: float
+    """Mean of the differences."""
+    low: float | None
+    """95 % interval of the mean, from the t distribution with n - 1 degrees of freedom."""
+    high: float | None
+    p: float | None
+    """Two-sided, of the paired t test."""
+    verdict: Verdict
+    reason: str
+    seeds_needed: int | None
+    """Seeds for 80 % power, were the true effect and spread those observed; None without a difference or a spread."""
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1); the latter is None for a single value."""
+    return fmean(values), stdev(values) if len(values) > 1 else None
+
+
+def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired:
+    """The paired t test (Student 1908) of `values` against `baseline`, where entry i of both has seed i.
+
+    Fewer than three seeds, or differences that are all the same, give `no evidence` and no interval.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in length, or are empty.
+    """
+    differences = [value - base for value, base in zip(values, baseline, strict=True)]
+    if not differences:
+        raise ValueError("expected at least one pair of values, found none")
+    mean, spread = mean_and_sd(differences)
+    count = len(differences)
+    # Values that differ by rounding alone have no spread.
+    smallest = 1e-12 * max(1.0, *(abs(value) for value in (*values, *baseline)))
+    if count < FEWEST_SEEDS or spread is None or spread <= smallest:
+        reason = (
+            f"{count} seed{'' if count == 1 else 's'}; at least {FEWEST_SEEDS} are needed"
+            if count < FEWEST_SEEDS
+            else "every seed shows the same difference, so its spread is unknown"
+        )
+        needed = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
+        return Paired(
+            difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=needed
+        )
+
+    from scipy.stats import t as student
+
+    error = spread / math.sqrt(count)
+    half = float(student.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    p = float(2 * student.sf(abs(mean) / error, count - 1))
+    verdict: Verdict
+    if p < 1 - CONFIDENCE:
+        verdict = "helps" if mean > 0 else "hurts"
+        reason = "the 95 % interval of the difference leaves out zero"
+    else:
+        verdict, reason = "no evidence", "the 95 % interval of the difference includes zero"
+    return Paired(
+        difference=mean,
+        low=mean - half,
+        high=mean + half,
+        p=p,
+        verdict=verdict,
+        reason=reason,
+        seeds_needed=seeds_needed(mean, spread),
+    )
+
+
+def seeds_needed(difference: float, sd: float) -> int | None:
+    """Seeds for 80 % power at two-sided 5 %: 7.85·(sd/δ)² + 2, rounded up; None for no difference.
+
+    The normal approximation of the paired t test, with 2 for the t distribution's wider tails.
+    """
+    if difference == 0:
+        return None
+    return math.ceil(POWER_FACTOR * (sd / difference) ** 2 + 2)

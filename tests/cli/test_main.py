@@ -1,0 +1,148 @@
+"""How every command ends: its code, one line for what the user can mend, a traceback for what nobody foresaw."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.cli import main as cli
+from crosspath.cli.main import VERBS, main
+from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line of a command that ends with 2 and prints nothing else."""
+    assert main(arguments) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err.endswith("\n")
+    assert seen.err.count("\n") == 1
+    return seen.err
+
+
+def test_help_lists_every_verb_and_each_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert {"train", "evaluate", "predict", "merge", "status"} <= set(VERBS)
+    for verb in VERBS:
+        assert verb in listed
+        assert main([verb, "--help"]) == 0
+        assert f"Example: crosspath {verb} " in capsys.readouterr().out
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == version("crosspath")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from crosspath.cli.main import main; main(['--help']); main(['train', '--help']);"
+        "heavy = {'torch', 'numpy', 'timm', 'pydantic', 'yaml'} & set(sys.modules); sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_of_its_own_ends_with_its_code() -> None:
+    command = [sys.executable, "-m", "crosspath", "train", "image/cifar10", "--set", "train.epoch=3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("train.epoch: ")
+    assert line.endswith("did you mean train.epochs?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "image/cifar11"], "did you mean image/cifar10?"),
+        (["train", "image/cifar10", "--auxiliary", "audio"], "--auxiliary: expected NAME=CHECKPOINT, found 'audio'"),
+        (["train", "image/cifar10", "--auxiliary", "a=x", "--auxiliary", "a=y"], "expected each name once"),
+        (["train", "image/cifar10", "--set", "train.epochs"], "--set: expected section.field=value"),
+        (["train", "image/cifar10", "--set", "train.epochs=some"], "train.epochs: expected a valid integer"),
+        (["train", "image/cifar10", "--epochs", "3"], "Unknown option: --epochs"),
+        (["train"], "RECIPE"),
+        (["trian", "image/cifar10"], 'Did you mean "train"?'),
+        (["evaluate", "x", "--split", "tests"], '"train", "validation", "test"'),
+        (["predict", "x"], "FILE"),
+        (["merge", "nothing", "out"], "nothing: expected a run folder"),
+        (["status", "nothing"], "nothing: expected a run folder"),
+        (["evaluate", "model.pth"], "model.pth: expected a run folder"),
+        (["evaluate", "x", "--recipe", "image/cifar"], "did you mean image/cifar10?"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(arguments, capsys)
+
+
+def test_a_missing_data_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "run")
+    line = refused(["train", "image/cifar10", "--data", str(tmp_path / "none"), "--out", out], capsys)
+    assert str(tmp_path / "none") in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x").touch()
+    line = refused(["train", "image/cifar10", "--out", str(tmp_path)], capsys)
+    assert "expected a new or empty folder" in line
+    assert "--resume" in line
+
+
+def test_a_pickle_is_one_line_and_stays_shut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"a": torch.ones(1)}, tmp_path / "model.pth")
+    for arguments in (["evaluate", str(tmp_path / "model.pth")], ["merge", str(tmp_path), str(tmp_path / "out")]):
+        assert "pickle" in refused(arguments, capsys)
+
+
+def test_a_checkpoint_of_another_recipe_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved_audio(tmp_path / "audio")
+    (tmp_path / "wide.yaml").write_text(
+        (tmp_path / "audio" / "recipe.yaml").read_text().replace("size: micro", "size: tiny")
+    )
+    assert audio_recipe().model.size == "micro"
+    recipe = ["--recipe", str(tmp_path / "wide.yaml")]
+    line = refused(["evaluate", str(tmp_path / "audio"), *recipe], capsys)
+    assert "(128,) instead of (192,)" in line
+
+
+def test_merging_a_plain_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved_image(tmp_path / "image")
+    assert "found a plain one" in refused(["merge", str(tmp_path / "image"), str(tmp_path / "out")], capsys)
+    assert "found a plain one" in refused(["status", str(tmp_path / "image")], capsys)
+
+
+def test_several_lines_become_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from crosspath.pathway import PathwayError
+
+    def fail(arguments: list[str]) -> None:
+        raise PathwayError("first\n  second\n\nthird")
+
+    monkeypatch.setattr(cli, "build_app", lambda: fail)
+    assert main([]) == 2
+    assert capsys.readouterr().err == "first; second; third\n"
+
+
+def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "build_app", lambda: interrupt)
+    assert main([]) == 130
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(cli, "build_app", lambda: fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main([])

@@ -1,0 +1,122 @@
+"""The verbs, run in this process on data in memory: what they print, and that it is one JSON object where asked."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosspath.cli.main import main
+from crosspath.config import write_recipe
+from tests.checkpoints.small import audio_recipe, image_recipe
+from tests.training.synthetic import in_memory
+from tests.training.test_run import InMemory, short
+
+__all__ = ["in_memory"]
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, in_memory: InMemory) -> Path:
+    """A folder with two small recipes whose data are in memory."""
+    for name, recipe in (("audio", short(audio_recipe)), ("image", short(image_recipe))):
+        in_memory(recipe)
+        write_recipe(recipe, tmp_path / f"{name}.yaml")
+    return tmp_path
+
+
+def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one JSON object that a command prints on stdout."""
+    assert main([*arguments, "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    value = json.loads(line)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(recipes)
+    answered(["train", f"{folder}/audio.yaml", "--out", f"{folder}/audio"], capsys)
+    arguments = ["train", f"{folder}/image.yaml", "--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
+    result = answered([*arguments, "--set", "pathway.scale_init=0.1", "--set", "train.epochs=1"], capsys)
+    assert result["steps"] == 3
+    assert result["auxiliaries"]["audio"]["origin"] == f"{folder}/audio"
+
+    found = answered(["evaluate", f"{folder}/image"], capsys)
+    assert found["metrics"] == result["metrics"]["test"]
+    status = answered(["status", f"{folder}/image"], capsys)
+    assert len(status["rows"]) == 24
+    receipt = answered(["merge", f"{folder}/image", f"{folder}/plain"], capsys)
+    assert receipt["equality"]["bitwise"] is True
+    merged = answered(["evaluate", f"{folder}/plain"], capsys)
+    assert {name: value for name, value in merged.items() if name != "checkpoint"} == {
+        name: value for name, value in found.items() if name != "checkpoint"
+    }
+
+    (recipes / "a.png").touch()
+    read = import_module("crosspath.evaluation.predict")
+    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    named = answered(["predict", f"{folder}/plain", f"{folder}/a.png", "--top", "2"], capsys)
+    assert [len(entry["predictions"]) for entry in named["files"]] == [2]
+
+
+def test_the_main_job_for_people(
+    recipes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(recipes)
+    assert main(["train", f"{folder}/audio.yaml", "--out", f"{folder}/audio"]) == 0
+    seen = capsys.readouterr()
+    assert "accuracy" in seen.out
+    assert f"written to {folder}/audio" in seen.out
+    assert "epoch 2/2" in seen.err
+    arguments = ["--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
+    assert main(["train", f"{folder}/image.yaml", *arguments]) == 0
+    capsys.readouterr()
+    for verb, said in (
+        (["evaluate", f"{folder}/image", "--split", "validation"], "18 validation samples"),
+        (["status", f"{folder}/image"], "encoder.blocks.5.mlp.fc2.weight"),
+        (["merge", f"{folder}/image", f"{folder}/plain"], "merged output equals connected output: bitwise"),
+    ):
+        assert main(verb) == 0
+        assert said in capsys.readouterr().out
+    (recipes / "a.png").touch()
+    read = import_module("crosspath.evaluation.predict")
+    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    assert main(["predict", f"{folder}/plain", f"{folder}/a.png"]) == 0
+    assert "probability" in capsys.readouterr().out
+
+
+def test_a_finished_run_gives_its_result_again(recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", str(recipes / "audio.yaml"), "--out", str(recipes / "audio")]
+    assert answered(arguments, capsys) == answered([*arguments, "--resume"], capsys)
+
+
+def test_a_run_s_own_recipe_runs_again(recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = answered(["train", str(recipes / "audio.yaml"), "--out", str(recipes / "first")], capsys)
+    again = answered(["train", str(recipes / "first" / "recipe.yaml"), "--out", str(recipes / "second")], capsys)
+    assert first["metrics"] == again["metrics"]
+
+
+def test_an_auxiliary_of_another_width_is_one_line(recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = ["--set", "model.size=tiny", "--set", "train.epochs=1"]
+    answered(["train", str(recipes / "audio.yaml"), "--out", str(recipes / "wide"), *wide], capsys)
+    out = ["--out", str(recipes / "image")]
+    for option in (["--auxiliary", f"audio={recipes / 'wide'}"], ["--from", str(recipes / "wide")]):
+        assert main(["train", str(recipes / "image.yaml"), *out, *option]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "192" in line
+        assert "128" in line
+    assert not (recipes / "image").exists()
+
+
+def test_a_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
+    planned = answered(["train", "point/modelnet10", "--dry-run", "--set", "train.epochs=2"], capsys)
+    assert planned["recipe"]["train"]["epochs"] == 2
+    assert planned["tokens"] == 64
+    assert main(["train", "point/modelnet10", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "name: point/modelnet10" in shown
+    assert "parameters" in shown
+    assert main(["train", "image/folder", "--dry-run"]) == 0
+    assert "from the data" in capsys.readouterr().out

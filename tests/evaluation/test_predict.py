@@ -1,0 +1,56 @@
+"""Predictions for files: class names, probabilities that agree with the model, and one line for any other file."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crosspath.errors import InputError
+from crosspath.evaluation import predict
+from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_image
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two files whose content is made up where they are read."""
+    paths = [tmp_path / "one.png", tmp_path / "two.JPG"]
+    for path in paths:
+        path.touch()
+
+    def read(section: object, path: Path) -> np.ndarray:
+        return np.full((3, 8, 8), 40 if path.name == "one.png" else 200, dtype=np.uint8)
+
+    monkeypatch.setattr(import_module("crosspath.evaluation.predict"), "read_file", read)
+    return paths
+
+
+def test_probabilities_agree_with_the_model(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "run")
+    found = predict(tmp_path / "run", files)
+    assert [entry["file"] for entry in found] == [str(path) for path in files]
+    model = fresh(image_recipe(), 3)
+    for entry, value in zip(found, (40, 200), strict=True):
+        image = torch.full((1, 3, 8, 8), (value / 255 - 0.5) / 0.5)
+        with torch.no_grad():
+            expected = dict(zip(IMAGE_CLASSES, model(image)[0].double().softmax(dim=-1).tolist(), strict=True))
+        guesses = entry["predictions"]
+        assert {guess["class"]: guess["probability"] for guess in guesses} == pytest.approx(expected, abs=1e-6)
+        probabilities = [guess["probability"] for guess in guesses]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1.0)
+
+
+def test_only_the_best_are_given(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "run")
+    assert [len(entry["predictions"]) for entry in predict(tmp_path / "run", files, top=2)] == [2, 2]
+
+
+def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "run")
+    with pytest.raises(InputError, match=r"none\.png: expected a file of image data"):
+        predict(tmp_path / "run", [tmp_path / "none.png"])
+    (tmp_path / "sound.wav").touch()
+    with pytest.raises(InputError, match=r"sound\.wav: expected one of \.jpg.*found '\.wav'"):
+        predict(tmp_path / "run", [tmp_path / "sound.wav"])

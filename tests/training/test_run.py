@@ -1,0 +1,238 @@
+"""A whole run on data in memory: what it leaves behind, that it repeats, and what it refuses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crosspath.checkpoints import load_checkpoint, merge_checkpoint
+from crosspath.checkpoints.files import check_manifest, read_tensors
+from crosspath.config import Recipe, read_recipe
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
+from crosspath.evaluation import evaluate
+from crosspath.pathway import PathwayError
+from crosspath.training import train
+from tests.checkpoints.small import audio_recipe, fresh, image_recipe
+from tests.training.synthetic import CLASSES, in_memory
+
+__all__ = ["in_memory"]
+
+InMemory = Callable[[Recipe], DataSet]
+SHORT = ("data.classes=null", "train.epochs=2", "train.batch_size=12", "train.log_every=2", "schedule.warmup_epochs=1")
+
+
+def short(recipe: Callable[..., Recipe], *overrides: str) -> Recipe:
+    """Two epochs of three steps."""
+    return recipe(*SHORT, *overrides)
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    data = in_memory(recipe)
+    result = train(recipe, out=tmp_path / "run", progress=False)
+
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        "log.jsonl",
+        "manifest.json",
+        "model.safetensors",
+        "recipe.yaml",
+        "result.json",
+    ]
+    check_manifest(tmp_path / "run")
+    assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == json.loads(json.dumps(result.to_json()))
+    assert set(result.metrics["validation"]) == set(result.metrics["test"]) == {"accuracy", "loss"}
+    assert result.samples == {"train": 36, "validation": 18, "test": 18}
+    assert result.data == {"fingerprint": data.fingerprint, "damaged": []}
+    assert (result.epoch, result.steps, result.seed, result.resumed_at) == (2, 6, 0, ())
+    assert result.environment["versions"]["torch"] == torch.__version__
+    assert result.cost["tokens"] == 4
+    assert result.scales == {}
+
+    steps = [line for line in lines(tmp_path / "run") if "loss" in line]
+    assert [line["step"] for line in steps] == [2, 4, 6]
+    assert all(set(line) == {"step", "epoch", "loss", "lr", "samples_per_s"} for line in steps)
+    epochs = [line for line in lines(tmp_path / "run") if "validation" in line]
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    assert epochs[-1]["validation"] == result.metrics["validation"]
+
+
+def test_evaluate_reads_what_the_run_read(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    result = train(recipe, out=tmp_path / "run", progress=False)
+    for split in ("validation", "test"):
+        found = evaluate(tmp_path / "run", split=split)
+        assert set(found) == {"checkpoint", "recipe", "split", "samples", "metrics"}
+        assert found["metrics"] == result.metrics[split]
+        assert (found["recipe"], found["split"], found["samples"]) == ("image/cifar10", split, 18)
+        assert all(type(value) is float for value in found["metrics"].values())
+
+
+def test_a_run_learns(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(audio_recipe, "train.epochs=12", "data.mean=0", "data.std=0.5")
+    in_memory(recipe)
+    assert train(recipe, out=tmp_path / "run", progress=False).metrics["test"]["accuracy"] > 0.9
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "model.drop_path=0.2")
+    in_memory(recipe)
+    states = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.manual_seed(hash(name) % 1000)
+        changed = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        train(changed, out=tmp_path / name, progress=False)
+        states.append(read_tensors(tmp_path / name / "model.safetensors")[0])
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert any(not torch.equal(value, states[2][name]) for name, value in states[0].items())
+
+
+@pytest.fixture
+def connected_run(tmp_path: Path, in_memory: InMemory) -> Path:
+    """An image run with a pathway from an audio run, both trained here."""
+    audio = short(audio_recipe)
+    in_memory(audio)
+    train(audio, out=tmp_path / "audio", progress=False)
+    image = short(image_recipe, "pathway.scale_init=0.1", "evaluate.batch_size=7")
+    in_memory(image)
+    train(image, out=tmp_path / "image", auxiliaries={"audio": tmp_path / "audio"}, progress=False)
+    return tmp_path / "image"
+
+
+def test_connected_and_merged_read_the_same_to_the_last_digit(connected_run: Path, tmp_path: Path) -> None:
+    receipt = merge_checkpoint(connected_run, tmp_path / "plain")
+    assert receipt["equality"]["bitwise"]
+    before, after = evaluate(connected_run), evaluate(tmp_path / "plain")
+    assert before["metrics"] == after["metrics"]
+    assert before["samples"] == after["samples"] == 18
+
+    plain = read_tensors(tmp_path / "plain" / "model.safetensors")[0]
+    assert list(plain) == sorted(fresh(image_recipe(), len(CLASSES)).state_dict())
+    own = read_tensors(connected_run / "model.safetensors")[0]
+    assert not torch.equal(plain["encoder.blocks.0.attn.qkv.weight"], own["encoder.blocks.0.attn.qkv.weight"])
+
+
+def test_a_connected_run_keeps_its_scales(connected_run: Path, tmp_path: Path) -> None:
+    epochs = [line for line in lines(connected_run) if "scales" in line]
+    assert len(epochs) == 2
+    result = json.loads((connected_run / "result.json").read_text())
+    assert epochs[-1]["scales"] == result["scales"]
+    assert len(result["scales"]) == 24
+    scales = {value for weight in result["scales"].values() for value in weight["audio"]}
+    assert len(scales) > 12
+    assert all(0.05 < value < 0.15 for value in scales)
+    assert result["auxiliaries"]["audio"]["origin"] == str(tmp_path / "audio")
+    assert load_checkpoint(connected_run).connected
+    assert (connected_run / "pathway.json").exists()
+
+
+def test_the_average_with_pathways_is_what_is_left(tmp_path: Path, in_memory: InMemory) -> None:
+    audio = short(audio_recipe)
+    in_memory(audio)
+    train(audio, out=tmp_path / "audio", progress=False)
+    image = short(image_recipe, "pathway.scale_init=0.1", "train.ema_decay=0.9")
+    in_memory(image)
+    auxiliaries = {"audio": tmp_path / "audio"}
+    averaged = train(image, out=tmp_path / "averaged", auxiliaries=auxiliaries, progress=False)
+    last = train(short(image_recipe, "pathway.scale_init=0.1"), out=tmp_path / "last", auxiliaries=auxiliaries)
+    weight = "encoder.blocks.0.attn.qkv.weight"
+    assert averaged.scales[weight] != last.scales[weight]
+    merge_checkpoint(tmp_path / "averaged", tmp_path / "plain")
+    metrics = evaluate(tmp_path / "plain")["metrics"]
+    assert metrics == evaluate(tmp_path / "averaged")["metrics"] == averaged.metrics["test"]
+
+
+def test_best_keeps_the_epoch_with_the_best_validation_accuracy(tmp_path: Path, in_memory: InMemory) -> None:
+    # Training that first learns and then is thrown off: later epochs read worse.
+    recipe = short(image_recipe, "train.epochs=6", "train.select=best", "optimizer.lr=0.01", "schedule.warmup_epochs=5")
+    in_memory(recipe)
+    result = train(recipe, out=tmp_path / "run", progress=False)
+    read = [line["validation"] for line in lines(tmp_path / "run") if "validation" in line]
+    accuracies = [metrics["accuracy"] for metrics in read]  # type: ignore[index]
+    assert result.epoch == 1 + accuracies.index(max(accuracies))
+    assert result.metrics["validation"] == read[result.epoch - 1]
+    assert evaluate(tmp_path / "run", split="validation")["metrics"] == read[result.epoch - 1]
+
+
+def test_checkpoints_on_the_way_load(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.checkpoint_every=1", "train.epochs=3")
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "run", progress=False)
+    folders = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    assert [folder.name for folder in folders] == ["00000003", "00000006"]
+    assert evaluate(folders[0])["samples"] == 18
+
+
+def test_starting_from_a_run(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "first", progress=False)
+    slow = short(image_recipe, "optimizer.lr=1.0e-12", "train.epochs=1")
+    train(slow, out=tmp_path / "second", from_checkpoint=tmp_path / "first", progress=False)
+    first, second = (read_tensors(tmp_path / name / "model.safetensors")[0] for name in ("first", "second"))
+    assert all(torch.allclose(value, second[name], atol=1e-6) for name, value in first.items())
+
+
+def test_folders_are_not_overwritten_and_finished_runs_are_not_repeated(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    first = train(recipe, out=tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match=r"a new or empty folder.*--resume"):
+        train(recipe, out=tmp_path / "run", progress=False)
+    again = train(recipe, out=tmp_path / "run", progress=False, resume=True)
+    assert again == type(again)(**{**vars(first), "classes": tuple(first.classes)})
+    with pytest.raises(InputError, match="expected the settings of this run"):
+        train(short(image_recipe, "train.seed=4"), out=tmp_path / "run", progress=False, resume=True)
+
+
+def test_an_unfinished_run_starts_over_and_says_so(
+    tmp_path: Path, in_memory: InMemory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "run", progress=False)
+    for name in ("manifest.json", "result.json", "model.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    train(recipe, out=tmp_path / "run", resume=True)
+    assert "starts over" in capsys.readouterr().err
+    assert len(lines(tmp_path / "run")) == 5
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").touch()
+    with pytest.raises(InputError, match="a run folder to resume"):
+        train(recipe, out=tmp_path / "other", resume=True)
+    assert (tmp_path / "other" / "mine.txt").exists()
+
+
+def test_nothing_is_written_when_the_auxiliary_does_not_fit(tmp_path: Path, in_memory: InMemory) -> None:
+    wide = short(audio_recipe, "model.size=tiny", "train.epochs=1")
+    in_memory(wide)
+    train(wide, out=tmp_path / "wide", progress=False)
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    with pytest.raises(PathwayError, match="audio"):
+        train(recipe, out=tmp_path / "run", auxiliaries={"audio": tmp_path / "wide"}, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(audio_recipe)
+    data = in_memory(recipe)
+    data.train.inputs[:] = np.nan
+    with pytest.raises(InputError, match=r"step 1 of training: expected a finite loss, found nan; lower optimizer\.lr"):
+        train(recipe, out=tmp_path / "run", progress=False)
+
+
+def test_data_of_other_classes_is_refused(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = image_recipe("data.classes=10")
+    in_memory(recipe)
+    with pytest.raises(InputError, match=r"data\.classes: expected 10, found 3 in the data"):
+        train(recipe, out=tmp_path / "run", progress=False)
