@@ -23,8 +23,8 @@ class Receipt:
     """{weight: {auxiliary: λ}}."""
     drift: Mapping[str, float]
     """{weight: largest |stored value - (W + λ·W' in float64)|}: the rounding of the stored sum."""
-    change: Mapping[str, float]
-    """{weight: ‖stored - W‖ / ‖W‖}."""
+    change: Mapping[str, float | None]
+    """{weight: ‖stored - W‖ / ‖W‖}; None where W is zero."""
     auxiliaries: Mapping[str, Mapping[str, Any]]
     """{auxiliary: where it came from and how it was connected}."""
     sha256_before: str
@@ -60,12 +60,13 @@ def merge(target: nn.Module) -> Receipt:
     scales: dict[str, dict[str, list[float]]] = {}
     for (name, auxiliary), scale in handle.scales().items():
         scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
-    drift, change = {}, {}
+    drift: dict[str, float] = {}
+    change: dict[str, float | None] = {}
     for holder, pathway in places:
         original, result = holder.original.detach(), results[holder.name]
         drift[holder.name] = float((result.double() - _sum_in_float64(original, pathway)).abs().max())
         norm = float(original.double().norm())
-        change[holder.name] = float((result.double() - original.double()).norm()) / norm if norm else float("inf")
+        change[holder.name] = float((result.double() - original.double()).norm()) / norm if norm else None
     auxiliaries = {name: asdict(origin) for name, origin in handle.origins.items()}
     before = sha256_of_tensors(sorted(plain_state(target).items()))
     for holder, _ in places:

@@ -37,6 +37,16 @@ def test_receipt_holds_scales_drift_change_and_hashes() -> None:
     assert json.loads(json.dumps(receipt.to_json()))["scales"][name] == {"audio": [0.5]}
 
 
+def test_a_receipt_is_json_also_where_the_target_is_zero() -> None:
+    target = Body()
+    for block in target.blocks:
+        nn.init.zeros_(block.mlp.fc1.bias)
+    crosspath.connect(target, randomised(Body()), scale_init=0.5, bias=True)
+    receipt = crosspath.merge(target)
+    assert receipt.change["blocks.0.mlp.fc1.bias"] is None
+    json.dumps(receipt.to_json(), allow_nan=False)
+
+
 def test_parameter_objects_survive_so_an_optimizer_stays_valid() -> None:
     target = Body()
     parameters = dict(target.named_parameters())
