@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
@@ -13,6 +14,7 @@ from crosspath.cli.train import train
 from crosspath.errors import InputError
 
 VERBS = {
+    "demo": demo,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,

@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData
+from crosspath.data.damaged import cut_short
 from crosspath.data.items import (
     DamageError,
     Item,
     Listing,
+    Part,
     class_folder_items,
     existing,
     file_stamp,
     folder_below,
     read_table,
     table_items,
+    whole_number,
 )
+from crosspath.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
 SOUNDFILE = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
@@ -36,7 +40,12 @@ class AudioReader:
             "sample_rate_hz": section.sample_rate_hz,
             "mels": section.mels,
             "frames": section.frames,
+            "folds": [section.test_fold, section.validation_fold] if section.dataset == "esc10" else None,
+            "table": [section.csv, section.file_column, section.label_column, section.split_column],
         }
+
+    def sources(self, folder: Path) -> None:
+        """None: the listing says it all."""
 
     def listing(self, folder: Path) -> Listing:
         """ESC-10 by folds, the spoken digits by their table, or a user's class folders or table."""
@@ -55,23 +64,34 @@ class AudioReader:
         """The ESC-50 layout: `meta/esc50.csv` with folds. Classes in the order of their published numbers."""
         table = root / "meta" / "esc50.csv"
         rows = list(read_table(table, ("filename", "fold", "target", "category")))
-        names = {int(row["target"]): row["category"] for _, row in rows}
+        names = {whole_number(row, "target", table, line): row["category"] for line, row in rows}
+        folds = [whole_number(row, "fold", table, line) for line, row in rows]
+        held = self._held_folds(set(folds))
         targets = sorted(names)
         items = []
-        for line, row in rows:
-            fold = int(row["fold"])
-            held = {self.section.test_fold: "test", self.section.validation_fold: "val"}
+        for (line, row), fold in zip(rows, folds, strict=True):
             path = existing(root / "audio" / row["filename"], table, line)
             items.append(
                 Item(
                     id=row["filename"],
                     label=targets.index(int(row["target"])),
-                    part=held.get(fold, "train"),  # type: ignore[arg-type]  # one of the parts
+                    part=held.get(fold, "train"),
                     path=path,
                     stamp=file_stamp(path),
                 )
             )
         return Listing(tuple(names[target] for target in targets), tuple(items))
+
+    def _held_folds(self, folds: set[int]) -> dict[int, Part]:
+        test, validation = self.section.test_fold, self.section.validation_fold
+        for name, fold in (("data.test_fold", test), ("data.validation_fold", validation)):
+            if fold not in folds:
+                raise InputError(name, f"one of {', '.join(map(str, sorted(folds)))}", str(fold), f"change {name}")
+        if test == validation:
+            raise InputError(
+                "data.validation_fold", "another fold than data.test_fold", str(test), "change one of the two"
+            )
+        return {test: "test", validation: "val"}
 
     @contextmanager
     def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
@@ -86,6 +106,8 @@ class AudioReader:
 
         wave, rate = decode_wave(path)
         wave = resampled(wave, rate, self.section.sample_rate_hz)
+        if not len(wave):
+            raise DamageError("it is shorter than one sample")
         wave = wave - wave.mean()
         frames_TF = log_mel(torch.from_numpy(wave)[None], self.section.sample_rate_hz, self.section.mels)[0].numpy()
         result = np.zeros(self.sample[0], np.float32)
@@ -120,34 +142,6 @@ def resampled(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.f
 
     result: NDArray[np.float32] = soxr.resample(wave, rate, wanted).astype(np.float32)
     return result
-
-
-def cut_short(path: Path) -> str | None:
-    """Why a file is incomplete although decoders may read it in silence: a RIFF size beyond its end, an Ogg without
-    end.
-
-    A RIFF size of 0 or 0xFFFFFFFF means that the writer did not know it (RFC 9639's peers and streams do so).
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == b"RIFF":
-            promised = int.from_bytes(head[4:8], "little") + 8
-            if promised > size and promised not in (8, 0xFFFFFFFF + 8):
-                return f"its RIFF header promises {promised} bytes, the file has {size}"
-        if head[:4] == b"OggS":
-            file.seek(max(0, size - 131072))
-            tail = file.read()
-            last = tail.rfind(b"OggS")
-            # Byte 5 of a page header holds flags; 4 marks the end of the stream (RFC 3533).
-            if last < 0 or last + 27 > len(tail) or not tail[last + 5] & 4 or not _page_is_whole(tail[last:]):
-                return "its Ogg stream has no end-of-stream page"
-    return None
-
-
-def _page_is_whole(page: bytes) -> bool:
-    segments = page[26]
-    return len(page) >= 27 + segments and len(page) >= 27 + segments + sum(page[27 : 27 + segments])
 
 
 def _by_soundfile(path: Path) -> tuple[NDArray[np.float32], int]:

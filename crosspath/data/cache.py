@@ -1,25 +1,27 @@
 """Decode once: samples of a set as one memory-mapped array in the user's cache folder, never in the data folder.
 
 An entry is a folder with `inputs.npy` and, written last, `manifest.json`. Its name holds a digest of every file's name,
-size and time and of the decode settings, so a change of either makes a new entry. Training from an entry needs none of
-the media readers.
+size and time and of the reader's settings, so a change of either makes a new entry. Training from an entry needs none
+of the media readers.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.examples import Damaged
 from crosspath.data.items import DamageError, Item, Listing, Reader
+from crosspath.errors import InputError
 
 FORMAT_VERSION = 1
 CHUNK = 256
@@ -55,18 +57,30 @@ def cache_root(named: Path | None) -> Path:
     return user_cache_path("crosspath")
 
 
-def stored(root: Path, dataset: str, listing: Listing, reader: Reader, progress: Progress | None) -> Store:
-    """The decoded set: from its entry when there is a whole one, else decoded now.
+def stored(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
+    """The decoded set at `folder`: from its entry when there is a whole one, else decoded now.
 
     Damaged files are left out and listed; whether that is an error is for the caller to say.
+
+    Raises
+    ------
+    InputError
+        As the reader's listing does, and where the cache folder cannot be written.
     """
-    key = _key(dataset, listing, reader)
+    sources = reader.sources(folder)
+    listing = reader.listing(folder) if sources is None else None
+    key = _key(dataset, _described(listing) if listing is not None else sources, reader)
     entry = root / f"{dataset}-{key[:20]}"
     store = _read(entry, key)
     if store is None:
-        shutil.rmtree(entry, ignore_errors=True)
-        root.mkdir(parents=True, exist_ok=True)
-        _write(entry, key, listing, reader, progress)
+        listing = listing or reader.listing(folder)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _write(entry, key, listing, reader, progress)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            todo = "name another with --set data.cache_folder=DIR or CROSSPATH_CACHE"
+            raise InputError(root, "a cache folder with room to write", reason, todo) from None
         store = _read(entry, key)
         assert store is not None, entry
     _remember(root, dataset, reader, entry.name)
@@ -82,41 +96,42 @@ def latest(root: Path, dataset: str, reader: Reader) -> Store | None:
     return _read(root / name, None)
 
 
-def _key(dataset: str, listing: Listing, reader: Reader) -> str:
-    described = [
-        [item.id, item.label, item.part, item.inside, item.stamp, str(item.path.name)] for item in listing.items
-    ]
-    text = json.dumps([FORMAT_VERSION, dataset, listing.classes, reader.settings, described])
+def _described(listing: Listing) -> list[Any]:
+    items = [[item.id, item.label, item.part, item.inside, item.stamp, item.path.name] for item in listing.items]
+    return [listing.classes, items]
+
+
+def _key(dataset: str, described: Any, reader: Reader) -> str:
+    text = json.dumps([FORMAT_VERSION, dataset, reader.settings, described])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(entry: Path, key: str | None) -> Store | None:
-    """The entry, or None when it is absent, incomplete or another set's."""
+    """The entry, or None when it is absent, incomplete, damaged or another set's."""
     try:
         manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
-        inputs = np.load(entry / "inputs.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        if manifest["format_version"] != FORMAT_VERSION or manifest["key"] != (key or manifest["key"]):
+            return None
+        # An empty file cannot be mapped: a set of which nothing could be decoded.
+        mode: Literal["r"] | None = "r" if manifest["ids"] else None
+        store = Store(
+            inputs=np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False),
+            labels=np.array(manifest["labels"], np.int64),
+            parts=tuple(manifest["parts"]),
+            ids=tuple(manifest["ids"]),
+            classes=tuple(manifest["classes"]),
+            damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
+            digest=manifest["digest"],
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    if manifest.get("format_version") != FORMAT_VERSION or len(inputs) != len(manifest["ids"]):
-        return None
-    if key is not None and manifest["key"] != key:
-        return None
-    return Store(
-        inputs=inputs,
-        labels=np.array(manifest["labels"], np.int64),
-        parts=tuple(manifest["parts"]),
-        ids=tuple(manifest["ids"]),
-        classes=tuple(manifest["classes"]),
-        damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
-        digest=manifest["digest"],
-    )
+    return store if len(store.inputs) == len(store.labels) == len(store.parts) == len(store.ids) else None
 
 
 def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Progress | None) -> None:
     """Decode everything under a temporary name, then rename; whoever comes second keeps the first one's entry."""
-    temporary = entry.with_name(f".{entry.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex}.tmp")
+    temporary.mkdir()
     try:
         kept, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
         manifest = {
@@ -134,11 +149,13 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             json.dump(manifest, file)
             file.flush()
             os.fsync(file.fileno())
-        try:
-            temporary.rename(entry)
-        except OSError:
-            if not entry.is_dir():
-                raise
+        if _read(entry, key) is None:
+            shutil.rmtree(entry, ignore_errors=True)
+            try:
+                temporary.rename(entry)
+            except OSError:
+                if not entry.is_dir():
+                    raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -157,8 +174,10 @@ def _decode(
         def attempt(item: Item) -> NDArray[Any] | str:
             try:
                 return decode(item)
-            except DamageError as error:
-                return str(error)
+            except DamageError as damage:
+                return str(damage)
+            except OSError as error:
+                return f"it cannot be read ({error.strerror or error})"
 
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
@@ -195,6 +214,9 @@ def _remember(root: Path, dataset: str, reader: Reader, entry: str) -> None:
     text = json.dumps({"entry": entry})
     if pointer.is_file() and pointer.read_text(encoding="utf-8") == text:
         return
-    temporary = pointer.with_name(f".{pointer.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(pointer)
+    temporary = pointer.with_name(f".{pointer.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(pointer)
+    except OSError:  # a prepared cache may be read-only; the entry itself is enough
+        temporary.unlink(missing_ok=True)

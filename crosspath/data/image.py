@@ -11,14 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import ImageData
-from crosspath.data.items import PARTS, DamageError, Item, Listing, Part, class_folder_items, folder_below
+from crosspath.data.items import (
+    PART_NAMES,
+    DamageError,
+    Item,
+    Listing,
+    Part,
+    class_folder_items,
+    folder_below,
+    hidden,
+    no_files,
+)
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 class ImageReader:
-    """RGB images, short side resized (bicubic), centre-cropped to a square."""
+    """RGB images, turned upright by their EXIF tag, short side resized (bicubic), centre-cropped to a square.
+
+    Grey and palette images become RGB, 16-bit ones keep their upper 8 bits, transparency is dropped, and of several
+    pictures in a file the first counts.
+    """
 
     def __init__(self, section: ImageData) -> None:
         self.section = section
@@ -26,13 +40,16 @@ class ImageReader:
         self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((3, size, size), np.dtype(np.uint8))
         self.settings: dict[str, Any] = {"image_size": size}
 
+    def sources(self, folder: Path) -> None:
+        """None: the listing says it all."""
+
     def listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; or class folders in a directory or a zip."""
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
             return _joined([_zip_items(root / f"{part}.zip", part) for part in parts])
-        if folder.suffix == ".zip":
+        if folder.suffix.lower() == ".zip" and folder.is_file():
             return _zip_items(folder, None)
         return class_folder_items(folder, SUFFIXES, "images")
 
@@ -49,7 +66,7 @@ class ImageReader:
                     archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
                     content = archives[item.path].read(str(item.inside))
-                except (zipfile.BadZipFile, EOFError, OSError) as error:
+                except Exception as error:  # a wide range of types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None
                 return self._decoded(BytesIO(content))
 
@@ -63,9 +80,13 @@ class ImageReader:
     def _decoded(self, file: IO[bytes]) -> NDArray[Any]:
         from PIL import Image, ImageFile
 
-        assert not ImageFile.LOAD_TRUNCATED_IMAGES
+        if ImageFile.LOAD_TRUNCATED_IMAGES:
+            where, todo = "PIL.ImageFile.LOAD_TRUNCATED_IMAGES", "leave it off: half images would pass for whole ones"
+            raise InputError(where, "False", "True", todo)
         try:
-            image = Image.open(file).convert("RGB")
+            with Image.open(file) as opened:
+                opened.load()
+                image = _upright_rgb(opened)
         except Exception as error:  # Pillow's decoders raise a wide range of types on damaged files
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
         size = self.section.image_size
@@ -78,32 +99,56 @@ class ImageReader:
         return np.asarray(image).transpose(2, 0, 1)
 
 
+def _upright_rgb(image: Any) -> Any:
+    """A loaded Pillow image as an upright RGB image."""
+    from PIL import Image, ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # a faulty tag says nothing about the picture
+        image = image.copy()
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
 def _zip_items(path: Path, part: Part) -> Listing:
-    """Class folders inside a zip; folders above the classes are passed over, `train/`, `val/`, `test/` are parts."""
+    """Class folders inside a zip, with or without folders around them all, and with or without `train/`, `val/`,
+    `test/`; all of the given part, if there is one.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [
-                entry for entry in archive.infolist() if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES
-            ]
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     except FileNotFoundError:
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "get it again") from None
-    members = [entry for entry in members if len(PurePosixPath(entry.filename).parts) > 1]
-    if not members:
-        raise InputError(
-            path, "images in class folders", "none", "put the images of each class into a folder of its own"
-        )
-    classes = sorted({PurePosixPath(entry.filename).parts[-2] for entry in members})
+    files = [(PurePosixPath(entry.filename).parts, entry) for entry in entries]
+    files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not hidden(parts)]
+    files = [(parts, entry) for parts, entry in files if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES]
+    while len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
+        files = [(parts[1:], entry) for parts, entry in files if len(parts) > 2]
+    if part is None and any(PART_NAMES.get(parts[0].lower()) == "train" for parts, _ in files):
+        placed = [(PART_NAMES.get(parts[0].lower()), parts[1:], entry) for parts, entry in files]
+        placed = [(own, parts, entry) for own, parts, entry in placed if own is not None and len(parts) > 1]
+    else:
+        placed = [(part, parts, entry) for parts, entry in files]
+    if not placed:
+        todo = "put the images of each class into a folder of its own"
+        raise InputError(path, "images in class folders", "none", todo)
+    classes = sorted({parts[0] for _, parts, _ in placed})
+    trained = {parts[0] for own, parts, _ in placed if own in ("train", None)}
+    for name in classes:
+        if name not in trained and part is None:
+            raise no_files(f"{path} {name}/", "images", SUFFIXES)
     items = []
-    for entry in sorted(members, key=lambda entry: entry.filename):
-        above = PurePosixPath(entry.filename).parts[:-2]
-        named = [name for name in above if name in PARTS]
-        own: Part = part or (named[0] if named else None)  # type: ignore[assignment]  # one of PARTS
+    for own, parts, entry in sorted(placed, key=lambda found: found[2].filename):
         items.append(
             Item(
                 id=f"{path.name}/{entry.filename}",
-                label=classes.index(PurePosixPath(entry.filename).parts[-2]),
+                label=classes.index(parts[0]),
                 part=own,
                 path=path,
                 inside=entry.filename,

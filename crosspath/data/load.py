@@ -1,6 +1,7 @@
 """From a recipe's `data` section to a data set in its fixed split: list, decode once, split, keep few labels."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from crosspath.config.data import AudioData, Data, ImageData, PointData
 from crosspath.data.audio import AudioReader
 from crosspath.data.cache import Progress, Store, cache_root, latest, stored
 from crosspath.data.examples import DataSet, Examples, Rows
+from crosspath.data.generated import GENERATED, generated_store
 from crosspath.data.image import ImageReader
 from crosspath.data.items import DamageError, Reader
 from crosspath.data.points import PointReader
@@ -36,32 +38,31 @@ def load_data(section: Data, root: Path | None, seed: int, progress: Progress | 
     Raises
     ------
     InputError
-        For missing folders, faulty tables, and damaged files unless `skip_damaged` leaves them out.
+        For missing folders, faulty tables, damaged files unless `skip_damaged` leaves them out, and a part that ends
+        up without samples.
     """
-    reader = reader_of(section)
-    folder = _folder(section, root)
-    notes = []
-    present = (folder / FOLDERS[section.dataset]).exists() if section.dataset in FOLDERS else folder.exists()
-    cache = cache_root(section.cache_folder)
-    name = section.dataset if section.dataset in FOLDERS else f"{section.modality}-{folder.resolve().name}"
-    store = None if present else latest(cache, name, reader)
-    if store is None:
-        store = stored(cache, name, reader.listing(folder), reader, progress)
+    if section.dataset in GENERATED:
+        store = generated_store(section)
+        notes: list[str] = []
     else:
-        notes.append(f"{folder} is absent: read from the prepared cache")
-    _refuse_damaged(section, store)
+        store, notes = _decoded(section, root, progress)
+        _refuse_damaged(section, store)
     if section.classes is not None and section.classes != len(store.classes):
         raise InputError(
             "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
         )
     parts = completed_parts(store.parts, store.labels, section.validation_fraction, section.test_fraction)
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
+    _refuse_empty(section, rows)
     fingerprint = _fingerprint(store, parts)
     if section.labels_per_class is not None:
-        chosen, smaller = few_labels(store.labels[rows["train"]], section.labels_per_class, seed)
+        chosen, smaller = few_labels(store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed)
         rows["train"] = rows["train"][chosen]
         wanted = section.labels_per_class
         notes += [f"class {store.classes[label]} has {size} of {wanted} labels" for label, size in smaller.items()]
+    else:
+        without = np.setdiff1d(np.arange(len(store.classes)), store.labels[rows["train"]])
+        notes += [f"class {store.classes[label]} has no training sample" for label in without]
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(section.modality, store.classes, train, validation, test, store.damaged, fingerprint, tuple(notes))
 
@@ -72,13 +73,16 @@ def read_file(section: Data, path: Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        For a damaged file.
+        For a missing or damaged file.
     """
     reader = reader_of(section)
     try:
         return np.ascontiguousarray(reader.decode_file(path), reader.sample[1])
     except DamageError as damage:
         raise InputError(path, f"a readable {section.modality} file", str(damage), "choose another file") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(path, f"a readable {section.modality} file", reason, "check the path") from None
 
 
 def reader_of(section: Data) -> Reader:
@@ -103,12 +107,32 @@ def data_root(named: Path | None) -> Path:
     return user_data_path("crosspath")
 
 
+def _decoded(section: Data, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:
+    """The samples of the set's files and what is to note: decoded now, or read from the cache."""
+    reader = reader_of(section)
+    folder = _folder(section, root)
+    notes: list[str] = []
+    present = (folder / FOLDERS[section.dataset]).exists() if section.dataset in FOLDERS else folder.exists()
+    cache = cache_root(section.cache_folder)
+    name: str = section.dataset
+    if section.dataset not in FOLDERS:
+        # Folders of the same name at different places are different sets.
+        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+        name = f"{section.modality}-{folder.resolve().name}-{place[:8]}"
+    store = None if present else latest(cache, name, reader)
+    if store is None:
+        store = stored(cache, name, folder, reader, progress)
+    else:
+        notes.append(f"{folder} is absent: read from the prepared cache")
+    return store, notes
+
+
 def _folder(section: Data, root: Path | None) -> Path:
     if section.dataset in FOLDERS:
         return data_root(root)
     if section.folder is None:
         raise InputError("data.folder", "the folder with your data", "none", "add --set data.folder=DIR")
-    return section.folder
+    return section.folder.expanduser()
 
 
 def _refuse_damaged(section: Data, store: Store) -> None:
@@ -120,13 +144,18 @@ def _refuse_damaged(section: Data, store: Store) -> None:
     raise InputError(first.path, f"a readable {section.modality} file", f"{first.reason}{more}", todo)
 
 
+def _refuse_empty(section: Data, rows: dict[str, NDArray[np.int64]]) -> None:
+    for part, chosen in rows.items():
+        if not len(chosen):
+            counts = ", ".join(f"{len(found)} {name}" for name, found in rows.items())
+            todo = "add files: a class needs two or more to give one to a part that is held out"
+            raise InputError(section.folder or section.dataset, f"samples in the {part} part", counts, todo)
+
+
 def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
     return Examples(Rows(store.inputs, rows), store.labels[rows], tuple(store.ids[row] for row in rows))
 
 
 def _fingerprint(store: Store, parts: NDArray[np.str_]) -> str:
-    digest = hashlib.sha256(store.digest.encode())
-    for values in (store.classes, store.ids, parts.tolist()):
-        digest.update("\n".join(values).encode())
-    digest.update(np.ascontiguousarray(store.labels).data)
-    return digest.hexdigest()
+    described = [store.digest, store.classes, store.ids, store.labels.tolist(), parts.tolist()]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()

@@ -30,10 +30,18 @@ class PointReader:
         self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((section.points, 3), np.dtype(np.float32))
         self.settings: dict[str, Any] = {"points": section.points}
 
+    def sources(self, folder: Path) -> list[list[str]] | None:
+        """ModelNet10: its lists and h5 files, so that a prepared cache is found without h5py."""
+        if self.section.dataset != "modelnet10":
+            return None
+        root = _modelnet_folder(folder)
+        paths = [root / "shape_names.txt", *(path for _, path in _h5_files(root))]
+        return [[path.name, file_stamp(path)] for path in paths]
+
     def listing(self, folder: Path) -> Listing:
         """ModelNet10's h5 files, or a user's class folders."""
         if self.section.dataset == "modelnet10":
-            return _h5_listing(folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files"))
+            return _h5_listing(_modelnet_folder(folder))
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     @contextmanager
@@ -50,10 +58,13 @@ class PointReader:
                 if item.path not in arrays:
                     arrays[item.path] = stack.enter_context(h5py.File(item.path, "r"))["data"]
                 try:
-                    points = arrays[item.path][item.inside]
+                    points = np.asarray(arrays[item.path][item.inside])
                 except OSError as error:
-                    raise DamageError(f"row {item.inside} cannot be read ({error})") from None
-                return self._normalised(points)
+                    raise DamageError(f"row {item.inside}: it cannot be read ({error})") from None
+                try:
+                    return self._normalised(points)
+                except DamageError as damage:
+                    raise DamageError(f"row {item.inside}: {damage}") from None
 
             yield decode
 
@@ -64,7 +75,10 @@ class PointReader:
         return self._normalised(_from_cloud(path))
 
     def _normalised(self, points: NDArray[Any]) -> NDArray[Any]:
-        points = np.asarray(points, np.float32)
+        if points.dtype.kind not in "fiu":
+            raise DamageError(f"expected numbers, found {points.dtype}")
+        # In double precision: coordinates of a survey lie far from the origin.
+        points = points.astype(np.float64)
         if points.ndim != 2 or points.shape[1] < 3 or not len(points):
             raise DamageError(f"expected rows of x y z, found an array of shape {points.shape}")
         points = points[:, :3]
@@ -77,21 +91,25 @@ class PointReader:
             points = np.resize(points, (wanted, 3))
         points = points - points.mean(0)
         radius = np.linalg.norm(points, axis=1).max()
-        return points / radius if radius > 0 else points
+        return (points / radius if radius > 0 else points).astype(np.float32)
 
 
 def _from_cloud(path: Path) -> NDArray[Any]:
     """A .npy array or a text file with one point a row: x y z and more, separated by blanks or commas."""
     if path.suffix.lower() == ".npy":
         try:
-            loaded: NDArray[Any] = np.load(path, allow_pickle=False)
+            loaded = np.load(path, allow_pickle=False)
         except Exception as error:  # a damaged header raises a wide range of types
             raise DamageError(f"the array cannot be read ({error})".replace("\n", " ")) from None
+        if not isinstance(loaded, np.ndarray):
+            raise DamageError("expected one array, found an archive of several")
         return loaded
-    rows = []
+    rows: list[list[float]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         values = line.replace(",", " ").split()
         if not values or values[0].startswith("#"):
+            continue
+        if not rows and len(values) == 1 and values[0].isdecimal():  # some writers put the number of points first
             continue
         try:
             rows.append([float(value) for value in values[:3]])
@@ -101,7 +119,7 @@ def _from_cloud(path: Path) -> NDArray[Any]:
             raise DamageError(f"row {number}: expected x y z, found {line.strip()[:40]!r}")
     if not rows:
         raise DamageError("it holds no points")
-    return np.array(rows, np.float32)
+    return np.array(rows)
 
 
 def _from_mesh(path: Path, count: int) -> NDArray[Any]:
@@ -113,7 +131,7 @@ def _from_mesh(path: Path, count: int) -> NDArray[Any]:
         shape = loaded.to_geometry() if isinstance(loaded, trimesh.Scene) else loaded
         faces = getattr(shape, "faces", None)
         if faces is None or len(faces) == 0:
-            return np.asarray(getattr(shape, "vertices", ()))
+            return np.asarray(getattr(shape, "vertices", ()), np.float64)
         points, _ = trimesh.sample.sample_surface(shape, count, seed=SAMPLING_SEED)
     except Exception as error:  # trimesh's loaders raise a wide range of types on damaged files
         raise DamageError(f"the mesh cannot be read ({error})".replace("\n", " ")) from None
@@ -125,25 +143,37 @@ def _h5_listing(root: Path) -> Listing:
 
     Rows that `in_train` marks in a test file are left out: their very object is in the training part.
     """
-    names = root / "shape_names.txt"
-    if not names.is_file():
-        raise InputError(names, "class names, one a line", "none", "check the data folder")
-    classes = tuple(names.read_text(encoding="utf-8").split())
-    items: list[Item] = []
-    parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
-    for part, listed in parts:
-        if not (root / listed).is_file():
-            raise InputError(root / listed, "names of h5 files, one a line", "none", "check the data folder")
-        for name in (root / listed).read_text(encoding="utf-8").split():
-            items += _h5_items(root / Path(name).name, part, len(classes))
+    classes = tuple(_lines(root / "shape_names.txt", "class names, one a line"))
+    items = [item for part, path in _h5_files(root) for item in _h5_items(path, part, len(classes))]
     return Listing(classes, tuple(items))
+
+
+def _modelnet_folder(folder: Path) -> Path:
+    return folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files")
+
+
+def _h5_files(root: Path) -> list[tuple[Part, Path]]:
+    """The h5 files of both parts, all of them there."""
+    parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
+    files = []
+    for part, listed in parts:
+        for name in _lines(root / listed, "names of h5 files, one a line"):
+            path = root / Path(name).name
+            if not path.is_file():
+                raise InputError(path, "an h5 file", "none", "check the data folder")
+            files.append((part, path))
+    return files
+
+
+def _lines(path: Path, expected: str) -> list[str]:
+    if not path.is_file():
+        raise InputError(path, expected, "none", "check the data folder")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _h5_items(path: Path, part: Part, classes: int) -> Iterator[Item]:
     import h5py
 
-    if not path.is_file():
-        raise InputError(path, "an h5 file", "none", "check the data folder")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -152,10 +182,13 @@ def _h5_items(path: Path, part: Part, classes: int) -> Iterator[Item]:
         for key in ("data", "label"):
             if key not in file:
                 raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "get a file of this layout")
-        labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
+        try:
+            labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
+            left_out = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(path, "a readable `label`", str(error), "get the file again") from None
         if len(labels) != len(file["data"]):
             raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "get the file again")
-        left_out = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
     stamp = file_stamp(path)
     for row, label in enumerate(labels.tolist()):
         if not 0 <= label < classes:

@@ -20,8 +20,8 @@ def completed_parts(
 
 
 def held_out(candidates: NDArray[np.bool_], labels: NDArray[np.int64], fraction: float, name: str) -> NDArray[np.int64]:
-    """Indices of a stratified part: of each class the rounded fraction, at least one where the class has two or more."""
-    chosen = []
+    """A stratified part: indices of each class the rounded fraction, one at least where the class has two or more."""
+    chosen = [np.zeros(0, np.int64)]
     for label in np.unique(labels[candidates]):
         members = np.flatnonzero(candidates & (labels == label))
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
@@ -30,13 +30,15 @@ def held_out(candidates: NDArray[np.bool_], labels: NDArray[np.int64], fraction:
     return np.sort(np.concatenate(chosen))
 
 
-def few_labels(labels: NDArray[np.int64], per_class: int, seed: int) -> tuple[NDArray[np.int64], dict[int, int]]:
+def few_labels(
+    labels: NDArray[np.int64], classes: int, per_class: int, seed: int
+) -> tuple[NDArray[np.int64], dict[int, int]]:
     """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of those that are smaller."""
     chosen, smaller = [], {}
-    for label in np.unique(labels):
+    for label in range(classes):
         members = np.flatnonzero(labels == label)
         if len(members) < per_class:
-            smaller[int(label)] = len(members)
-        order = np.random.default_rng((LABELS_STREAM, seed, int(label))).permutation(len(members))
+            smaller[label] = len(members)
+        order = np.random.default_rng((LABELS_STREAM, seed, label)).permutation(len(members))
         chosen.append(members[order[:per_class]])
     return np.sort(np.concatenate(chosen)), smaller

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import VideoData
+from crosspath.data.damaged import cut_short
 from crosspath.data.items import (
-    PART_NAMES,
     DamageError,
     Item,
     Listing,
@@ -18,10 +18,11 @@ from crosspath.data.items import (
     existing,
     file_stamp,
     folder_below,
+    part_of,
     read_table,
     table_items,
+    whole_number,
 )
-from crosspath.errors import InputError
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
 SEEK_BEYOND = 96
@@ -31,7 +32,7 @@ SHORT_BY = 3
 
 
 class VideoReader:
-    """Frames (3, T, H, W), short side resized, centre-cropped to a square."""
+    """Frames (3, T, H, W), turned as the file asks, short side resized, centre-cropped to a square."""
 
     def __init__(self, section: VideoData) -> None:
         self.section = section
@@ -42,7 +43,11 @@ class VideoReader:
             "image_size": size,
             "slot": section.slot if section.dataset == "grid" else None,
             "span": section.span if section.dataset == "grid" else None,
+            "table": [section.csv, section.file_column, section.label_column, section.split_column],
         }
+
+    def sources(self, folder: Path) -> None:
+        """None: the listing says it all."""
 
     def listing(self, folder: Path) -> Listing:
         """GRID by a slot's words, or a user's class folders or table."""
@@ -65,15 +70,16 @@ class VideoReader:
         classes = sorted({row[column] for _, row in rows})
         items = []
         for line, row in rows:
-            if row["split"] not in PART_NAMES:
-                raise InputError(f"{table} row {line}", "train, val or test", repr(row["split"]), "correct the split")
             path = existing(root / row["file"], table, line)
-            span = (int(row["start_frame"]), int(row["end_frame"])) if by_word else None
+            span = None
+            if by_word:
+                start, stop = (whole_number(row, name, table, line) for name in ("start_frame", "end_frame"))
+                span = (start, stop)
             items.append(
                 Item(
                     id=f"{row['file']}#{self.section.slot}" if by_word else row["file"],
                     label=classes.index(row[column]),
-                    part=PART_NAMES[row["split"]],
+                    part=part_of(row["split"], table, line),
                     path=path,
                     inside=span,
                     stamp=file_stamp(path),
@@ -96,6 +102,9 @@ class VideoReader:
         return self._decoded(path, None)
 
     def _decoded(self, path: Path, span: tuple[int, int] | None) -> NDArray[Any]:
+        reason = cut_short(path)
+        if reason is not None:
+            raise DamageError(reason)
         try:
             frames_THWC = decode_frames(path, span, self.section.frames, self.section.image_size)
         except DamageError:
@@ -108,20 +117,19 @@ class VideoReader:
 def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: int) -> NDArray[np.uint8]:
     """`count` frames (T, size, size, 3), spread evenly over [start, stop) or over the whole clip.
 
-    A range shorter than `count` repeats frames. Frame k is the last one shown at or before k / rate. Raises `DamageError`.
+    A range shorter than `count` repeats frames. Frame k is the one on show at k / rate by the frames' time stamps.
+    Raises `DamageError`, or one of FFmpeg's errors.
     """
     import av
     from av.video.reformatter import VideoReformatter
 
+    start, stop = span or (0, _length(path))
+    wanted = np.linspace(start, max(start, stop - 1), count).round().astype(int).tolist()
+    kept: dict[int, NDArray[np.uint8]] = {}
     with av.open(str(path)) as container:
-        if not container.streams.video:
-            raise DamageError("it has no picture")
-        stream = container.streams.video[0]
+        stream = _picture(container)
         stream.thread_type = "AUTO"
-        start, stop = span or (0, _length(container, stream))
-        wanted = np.linspace(start, max(start, stop - 1), count).round().astype(int).tolist()
         reformatter = VideoReformatter()
-        kept: dict[int, NDArray[np.uint8]] = {}
         for index, frame in _frames_at(container, stream, sorted(set(wanted))):
             kept[index] = _cropped(reformatter, frame, size)
     return np.stack([kept[index] for index in wanted])
@@ -129,47 +137,72 @@ def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: in
 
 def _frames_at(container: Any, stream: Any, wanted: list[int]) -> Iterator[tuple[int, Any]]:
     """(index, frame) of every wanted index, ascending."""
-    rate = float(stream.average_rate or 25)
-    origin = stream.start_time or 0
-    position, current, pending = -1, None, list(wanted)
+    rate, origin = _rate(stream), stream.start_time or 0
+    pending = list(wanted)
+    position, current, seekable = -1, None, True
+    # The index last sought. Once each: the key frame before it may lie before frames that were already seen.
+    sought: int | None = None
     decoder = container.decode(stream)
     while pending:
-        if pending[0] - position > SEEK_BEYOND and position >= 0:
-            container.seek(int(pending[0] / rate / stream.time_base) + origin, stream=stream, backward=True)
-            decoder = container.decode(stream)
         for frame in decoder:
-            if frame.pts is None:
-                position += 1
-            else:
-                position = round(float((frame.pts - origin) * stream.time_base) * rate)
-            while pending and position > pending[0] and current is not None:
-                yield pending.pop(0), current
+            seekable = seekable and frame.pts is not None
+            position = position + 1 if frame.pts is None else _index(frame.pts, stream, rate, origin)
+            if seekable and current is None and position > pending[0] == sought:
+                # Formats without an index can land late: then from the start, without seeking.
+                seekable, position = False, -1
+                container.seek(0)
+                decoder = container.decode(stream)
+                break
+            shown = frame if current is None else current
+            while pending and position > pending[0]:
+                yield pending.pop(0), shown
             current = frame
             while pending and position == pending[0]:
                 yield pending.pop(0), current
-            if not pending or pending[0] - position > SEEK_BEYOND:
+            if pending and seekable and pending[0] != sought and pending[0] - position > SEEK_BEYOND:
+                sought, current = pending[0], None
+                container.seek(int(sought / rate / stream.time_base) + origin, stream=stream, backward=True)
+                decoder = container.decode(stream)
                 break
+            if not pending:
+                return
         else:
             if current is None:
                 raise DamageError("no frame comes out")
-            if pending and pending[-1] - position > SHORT_BY:
+            if pending[-1] - position > SHORT_BY:
                 raise DamageError(f"it ends at frame {position}, frame {pending[-1]} was wanted")
             yield from ((index, current) for index in pending)
             return
 
 
-def _length(container: Any, stream: Any) -> int:
-    """Number of frames: as stated, else by duration, else by decoding once."""
-    if stream.frames:
-        return int(stream.frames)
-    seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
-    if seconds:
-        return max(1, round(seconds * float(stream.average_rate or 25)))
-    count = sum(1 for _ in container.decode(stream))
-    container.seek(0)
-    if not count:
-        raise DamageError("no frame comes out")
-    return count
+def _length(path: Path) -> int:
+    """Number of frames at the clip's rate, by the time stamps of its packets: nothing is decoded for it."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = _picture(container)
+        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        stamps = [packet.pts for packet in packets if packet.pts is not None]
+        if not packets:
+            raise DamageError("no frame comes out")
+        if len(stamps) < len(packets):
+            return len(packets)
+        return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
+
+
+def _picture(container: Any) -> Any:
+    if not container.streams.video:
+        raise DamageError("it has no picture")
+    return container.streams.video[0]
+
+
+def _rate(stream: Any) -> float:
+    """Frames a second; 25 where a file gives no hint."""
+    return float(stream.average_rate or stream.guessed_rate or 25)
+
+
+def _index(stamp: int, stream: Any, rate: float, origin: int) -> int:
+    return round(float((stamp - origin) * stream.time_base) * rate)
 
 
 def _cropped(reformatter: Any, frame: Any, size: int) -> NDArray[np.uint8]:
@@ -178,4 +211,4 @@ def _cropped(reformatter: Any, frame: Any, size: int) -> NDArray[np.uint8]:
     image = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation="BICUBIC", threads=1)
     pixels: NDArray[np.uint8] = image.to_ndarray()
     left, top = (width - size) // 2, (height - size) // 2
-    return pixels[top : top + size, left : left + size]
+    return np.rot90(pixels[top : top + size, left : left + size], frame.rotation // 90)

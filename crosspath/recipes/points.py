@@ -1,4 +1,4 @@
-"""Shipped point-cloud recipes: ModelNet10 in the h5 layout, and any folder of clouds or meshes."""
+"""Shipped point-cloud recipes: ModelNet10 in the h5 layout, generated solids, and any folder of clouds or meshes."""
 
 from crosspath.config import Recipe
 from crosspath.config.data import PointData
@@ -22,6 +22,23 @@ def modelnet10() -> Recipe:
         schedule=ScheduleSection(warmup_epochs=1.0),
         augment=PointAugment(),
         train=TrainSection(epochs=15, batch_size=32, label_smoothing=0.1),
+    )
+
+
+def solids() -> Recipe:
+    """Generated solids of ten kinds, 256 points each, 32 groups (tokens) of 16 points.
+
+    Command: `crosspath train point/solids`; needs no data folder.
+    """
+    return Recipe(
+        name="point/solids",
+        modality="point",
+        data=PointData(dataset="solids", points=256, classes=10, train_samples=720),
+        model=ModelSection(size="micro", tokenizer=PointGroups(groups=32, group_size=16), positions="centres"),
+        optimizer=OptimizerSection(lr=5e-4, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=2.0),
+        augment=PointAugment(),
+        train=TrainSection(epochs=20, batch_size=32, label_smoothing=0.1),
     )
 
 

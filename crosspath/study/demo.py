@@ -224,7 +224,7 @@ def _told(label: str, result: Result) -> str:
 
 def _merge_and_compare(planned: _Plan) -> dict[str, Any]:
     """Merge every seed's connected run on files, and compare all logits of the test part before and after."""
-    per_seed = []
+    per_seed: list[dict[str, Any]] = []
     for seed in planned.seeds:
         connected, merged = planned.folder(PATHWAY.name, seed), planned.folder("merged", seed)
         merge_checkpoint(connected, merged)

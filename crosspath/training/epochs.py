@@ -96,14 +96,19 @@ def train_epochs(
                 lr = max(group["lr"] for group in optimizer.param_groups)
                 run.log({"step": step, "epoch": epoch + 1, "loss": value, "lr": lr, "samples_per_s": round(rate, 1)})
 
+        rate = seen / (time.perf_counter() - begun)
         last = epoch + 1 == settings.epochs
         metrics: dict[str, float] = {}
         if last or (epoch + 1) % settings.evaluate_every == 0:
             metrics = read_part(kept.model, recipe, data.validation, compute)
             _keep(kept, epoch + 1, metrics, settings.select)
-        summary = {"step": step, "epoch": epoch + 1, "train_loss": total / seen, "validation": metrics}
-        run.log(summary | ({"scales": scales_of(kept.model)} if has_pathways(kept.model) else {}))
-        report.epoch(epoch + 1, settings.epochs, total / seen, metrics, seen / (time.perf_counter() - begun))
+        summary: dict[str, Any] = {"step": step, "epoch": epoch + 1, "train_loss": total / seen}
+        if metrics:
+            summary["validation"] = metrics
+        if has_pathways(kept.model):
+            summary["scales"] = scales_of(kept.model)
+        run.log(summary)
+        report.epoch(epoch + 1, settings.epochs, total / seen, metrics, rate)
         if settings.checkpoint_every is not None and (epoch + 1) % settings.checkpoint_every == 0 and not last:
             run.save_step(kept.model, step, data.classes, auxiliaries)
 

@@ -59,7 +59,7 @@ class Reporter:
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
         """One epoch is done."""
-        read = "".join(f"  validation {name} {value:.4f}" for name, value in metrics.items() if name != "loss")
+        read = f"  validation accuracy {metrics['accuracy']:.4f}" if "accuracy" in metrics else ""
         self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{read}  {samples_per_s:.0f} samples/s")
 
 

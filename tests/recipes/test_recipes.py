@@ -47,8 +47,12 @@ def test_small_recipes_are_micro_with_at_most_128_tokens(recipe: Recipe) -> None
 
 
 def test_published_sizes_stand_in_the_recipe(recipe: Recipe) -> None:
-    expected = PUBLISHED.get(recipe.name, (None, None))
-    assert (recipe.data.classes, recipe.data.train_samples) == expected
+    found = (recipe.data.classes, recipe.data.train_samples)
+    if recipe.name.endswith("/folder"):
+        assert found == (None, None)
+    else:
+        assert found == PUBLISHED.get(recipe.name, found)
+        assert None not in found
 
 
 def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:

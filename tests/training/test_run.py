@@ -22,7 +22,14 @@ from tests.training.synthetic import CLASSES, in_memory
 __all__ = ["in_memory"]
 
 InMemory = Callable[[Recipe], DataSet]
-SHORT = ("data.classes=null", "train.epochs=2", "train.batch_size=12", "train.log_every=2", "schedule.warmup_epochs=1")
+SHORT = (
+    "data.classes=null",
+    "train.epochs=2",
+    "train.batch_size=12",
+    "train.log_every=2",
+    "train.evaluate_every=1",
+    "schedule.warmup_epochs=1",
+)
 
 
 def short(recipe: Callable[..., Recipe], *overrides: str) -> Recipe:

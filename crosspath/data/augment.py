@@ -1,0 +1,146 @@
+"""Augmentation of prepared batches on the device, between `prepare` and the model. No loop over samples.
+
+Every draw for a sample comes from its own counters (`randomness.py`); only mixing (`mixing.py`) looks at the rest of
+the batch. With everything off the batch comes back as it is. The batch given is never altered.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from crosspath.config.data import AudioData, Data
+from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
+from crosspath.data.mixing import mix
+from crosspath.data.randomness import normal, uniform
+
+
+def augment_batch(
+    section: Augment,
+    data_section: Data,
+    batch: Tensor,
+    labels_B: Tensor,
+    classes: int,
+    seed: int,
+    epoch: int,
+    sample_ids_B: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The augmented batch, shape and type unchanged, and its targets (B, K): float32 rows that sum to 1.
+
+    `batch` is prepared data (`batches.prepare`), `labels_B` lies on its device; `sample_ids_B` are integers that name
+    the samples within the data set, best kept on the CPU.
+    """
+    draws = Draws(seed, epoch, sample_ids_B, batch.device)
+    targets_BK = functional.one_hot(labels_B, classes).to(torch.float32)
+    if isinstance(section, ImageAugment):
+        batch = cropped_and_flipped(batch, section.crop_padding, section.flip, draws)
+        return mix(batch, targets_BK, section.mixup, section.cutmix, seed, epoch, sample_ids_B)
+    if isinstance(section, VideoAugment):
+        batch = cropped_and_flipped(batch, section.crop_padding, section.flip, draws)
+        batch = brightened(batch, section.brightness, draws)
+        return mix(batch, targets_BK, section.mixup, section.cutmix, seed, epoch, sample_ids_B)
+    if isinstance(section, AudioAugment):
+        assert isinstance(data_section, AudioData)
+        batch = _augment_frames(section, data_section, batch, draws)
+        return mix(batch, targets_BK, section.mixup, 0.0, seed, epoch, sample_ids_B)
+    return _augment_points(section, batch, draws), targets_BK
+
+
+class Draws:
+    """The samples' random numbers, by stream."""
+
+    def __init__(self, seed: int, epoch: int, sample_ids_B: Tensor, device: torch.device) -> None:
+        self.seed, self.epoch = seed, epoch
+        self.sample_ids_B = sample_ids_B.to(device)
+
+    def uniform(self, stream: str, count: int = 1) -> Tensor:
+        """(B, count) in [0, 1)."""
+        return uniform(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+    def integers(self, stream: str, bound: int) -> Tensor:
+        """(B,) int64 in [0, bound); evenly, for bounds far below 2^24."""
+        return (self.uniform(stream)[:, 0] * bound).to(torch.int64)
+
+    def normal(self, stream: str, count: int) -> Tensor:
+        """(B, count) of the standard normal distribution."""
+        return normal(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+
+def cropped_and_flipped(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:
+    """Each sample (..., H, W) cropped to its old size out of its reflection-padded self, then mirrored by chance.
+
+    All channels and frames of a sample move alike.
+    """
+    if padding == 0 and flip == 0.0:
+        return batch
+    height, width = batch.shape[-2:]
+    rows_BH = torch.arange(height, device=batch.device).expand(len(batch), -1)
+    columns_BW = torch.arange(width, device=batch.device).expand(len(batch), -1)
+    if flip > 0.0:
+        columns_BW = torch.where(draws.uniform("flip") < flip, columns_BW.flip(1), columns_BW)
+    if padding > 0:
+        rows_BH = reflected(rows_BH + draws.integers("crop/row", 2 * padding + 1)[:, None] - padding, height)
+        columns_BW = reflected(columns_BW + draws.integers("crop/column", 2 * padding + 1)[:, None] - padding, width)
+    places_BS = (rows_BH[:, :, None] * width + columns_BW[:, None, :]).flatten(1)
+    planes_BCS = batch.reshape(len(batch), -1, height * width)
+    return planes_BCS.gather(2, places_BS[:, None].expand_as(planes_BCS)).view_as(batch)
+
+
+def reflected(indices: Tensor, size: int) -> Tensor:
+    """Indices beyond [0, size) folded back at the first and last element, which are not repeated."""
+    period = max(2 * (size - 1), 1)
+    folded = indices.remainder(period)
+    return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
+
+
+def brightened(batch: Tensor, most: float, draws: Draws) -> Tensor:
+    """Clips (B, C, T, H, W) in [-1, 1], each with its brightness (black is 0) multiplied by 1 + U(-most, most)."""
+    if most == 0.0:
+        return batch
+    factors_B = 1.0 + most * (2.0 * draws.uniform("brightness")[:, 0] - 1.0)
+    factors = factors_B.view(-1, *[1] * (batch.ndim - 1))
+    return ((batch + 1.0) * factors - 1.0).clamp(-1.0, 1.0)
+
+
+def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
+    """Roll in time, gain, then SpecAugment's masks (Park et al. 2019), one along each axis.
+
+    Gain is given in natural-log units of the raw values, which preparing divides by 2 std. Masks hold the prepared
+    value of a raw 0, as published for this method.
+    """
+    frames, mels = batch_BTF.shape[1:]
+    if section.roll:
+        shifts_B = draws.integers("roll", frames)
+        sources_BT = (torch.arange(frames, device=batch_BTF.device) - shifts_B[:, None]).remainder(frames)
+        batch_BTF = batch_BTF.gather(1, sources_BT[:, :, None].expand_as(batch_BTF))
+    if section.gain > 0.0:
+        gains_B = section.gain * (2.0 * draws.uniform("gain")[:, 0] - 1.0) / (2.0 * data_section.std)
+        batch_BTF = batch_BTF + gains_B[:, None, None]
+    filling = (0.0 - data_section.mean) / (2.0 * data_section.std)
+    if section.time_mask > 0:
+        masked_BT = _one_run(frames, section.time_mask, "time_mask", draws)
+        batch_BTF = batch_BTF.masked_fill(masked_BT[:, :, None], filling)
+    if section.mel_mask > 0:
+        masked_BF = _one_run(mels, section.mel_mask, "mel_mask", draws)
+        batch_BTF = batch_BTF.masked_fill(masked_BF[:, None, :], filling)
+    return batch_BTF
+
+
+def _one_run(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
+    """(B, size) bool: one run of 0 to `longest` (at most `size`) places a row, length and place drawn evenly."""
+    lengths_B = draws.integers(f"{stream}/length", min(longest, size) + 1)
+    starts_B = (draws.uniform(f"{stream}/start")[:, 0] * (size - lengths_B + 1)).to(torch.int64)
+    places_S = torch.arange(size, device=lengths_B.device)
+    return (places_S >= starts_B[:, None]) & (places_S < (starts_B + lengths_B)[:, None])
+
+
+def _augment_points(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
+    """Factor and shift of each axis, then normal jitter of each coordinate."""
+    low, high = section.scale
+    if (low, high) != (1.0, 1.0):
+        batch_BP3 = batch_BP3 * (low + (high - low) * draws.uniform("scale", 3))[:, None, :]
+    if section.shift > 0.0:
+        batch_BP3 = batch_BP3 + section.shift * (2.0 * draws.uniform("shift", 3) - 1.0)[:, None, :]
+    if section.jitter_std > 0.0:
+        jitter_BP3 = draws.normal("jitter", batch_BP3.shape[1] * 3).view_as(batch_BP3)
+        batch_BP3 = batch_BP3 + section.jitter_std * jitter_BP3
+    return batch_BP3

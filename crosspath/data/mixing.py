@@ -1,0 +1,59 @@
+"""Mixup and cutmix over whole batches with their soft targets; the last step of an augmentation.
+
+A mixture needs a partner, so it is the one augmentation that depends on which samples share a batch. It does not depend
+on their order: partners are drawn by sample id. Batches are read sorted, and in sorted batches "the same batch in
+reverse" would pair the first class with the last one always.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crosspath.data.randomness import uniform
+
+MIX_STREAM = 0x317
+
+
+def mix(
+    batch: Tensor, targets_BK: Tensor, mixup: float, cutmix: float, seed: int, epoch: int, sample_ids_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The batch (B, ..., H, W) and targets mixed; unchanged when both Beta parameters are 0.
+
+    One share λ ~ Beta(a, a) a batch, from a generator seeded by (seed, epoch, smallest sample id of the batch): mixup
+    (Zhang et al. 2018) gives λ x + (1 - λ) partner; cutmix (Yun et al. 2019) copies a box of about (1 - λ) of the area
+    from the partner, at the same place in every frame, and corrects λ to the area inside the picture. With both on, a
+    fair draw chooses one for the batch. Partners are the batch reversed, in an order drawn for (seed, epoch).
+    """
+    if mixup == 0.0 and cutmix == 0.0:
+        return batch, targets_BK
+    generator = np.random.default_rng((MIX_STREAM, seed, epoch, int(sample_ids_B.min())))
+    by_box = cutmix > 0.0 and (mixup == 0.0 or generator.random() < 0.5)
+    parameter = cutmix if by_box else mixup
+    share = float(generator.beta(parameter, parameter))
+    partners_B = partners(seed, epoch, sample_ids_B).to(batch.device)
+    if by_box:
+        height, width = batch.shape[-2:]
+        top, bottom, left, right = cut_box(height, width, share, generator)
+        mixed = batch.clone()
+        mixed[..., top:bottom, left:right] = batch[partners_B][..., top:bottom, left:right]
+        share = 1.0 - (bottom - top) * (right - left) / (height * width)
+    else:
+        mixed = torch.lerp(batch[partners_B], batch, share)
+    return mixed, torch.lerp(targets_BK[partners_B], targets_BK, share)
+
+
+def partners(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
+    """Position in the batch of each sample's partner (B,): pairs drawn by ids; one of an odd batch is its own."""
+    order_B = uniform(seed, epoch, sample_ids_B, "mix/order", 1)[:, 0].argsort(stable=True)
+    partners_B = torch.empty_like(order_B)
+    partners_B[order_B] = order_B.flip(0)
+    return partners_B
+
+
+def cut_box(height: int, width: int, share: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of a box with sides sqrt(1 - share) of the picture's, cut at its border."""
+    ratio = (1.0 - share) ** 0.5
+    box_height, box_width = int(height * ratio), int(width * ratio)
+    row, column = int(generator.integers(height)), int(generator.integers(width))
+    top, left = row - box_height // 2, column - box_width // 2
+    return max(top, 0), min(top + box_height, height), max(left, 0), min(left + box_width, width)

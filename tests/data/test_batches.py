@@ -1,0 +1,45 @@
+"""The fixed normalisation of each modality."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
+from crosspath.data.batches import prepare
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("section", "shape"), [(ImageData(), (2, 3, 4, 4)), (VideoData(), (2, 3, 2, 4, 4))])
+def test_pixels_go_to_minus_one_to_one(section: Data, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    pixels.flat[0], pixels.flat[1] = 0, 255
+    batch = prepare(section, pixels, CPU)
+    assert batch.dtype == torch.float32
+    assert batch.flatten()[:2].tolist() == [-1.0, 1.0]
+    np.testing.assert_allclose(batch.numpy(), (pixels.astype(np.float64) / 255 - 0.5) / 0.5, atol=1e-6)
+
+
+def test_frames_are_centred_and_divided_by_two_std() -> None:
+    section = AudioData(mean=-4.0, std=3.0)
+    frames = np.array([[[-4.0, 2.0], [-10.0, 0.0]]], np.float32)
+    assert prepare(section, frames, CPU).tolist() == [[[0.0, 1.0], [-1.0, pytest.approx(4 / 6)]]]
+
+
+def test_points_stay_as_they_are() -> None:
+    points = np.random.default_rng(0).standard_normal((2, 5, 3))
+    batch = prepare(PointData(), points, CPU)
+    assert batch.dtype == torch.float32
+    assert np.array_equal(batch.numpy(), points.astype(np.float32))
+
+
+def test_the_inputs_are_never_altered_even_when_read_only() -> None:
+    frames = np.ones((2, 3, 4), np.float32)
+    frames.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prepare(AudioData(), frames, CPU)
+        prepare(PointData(), frames, CPU).add_(1.0)
+    assert (frames == 1.0).all()
