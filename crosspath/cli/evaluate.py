@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from crosspath.cli.options import Data, Json, Recipe
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import print_json, print_table
 
 
 def evaluate(
@@ -41,5 +41,5 @@ def evaluate(
     if json:
         print_json(found)
         return
-    print_line(f"{found['recipe']}, {found['samples']} {found['split']} samples")
-    print_table(("metric", "value"), [(name, f"{value:.4f}") for name, value in found["metrics"].items()])
+    title = f"{found['recipe']}, {found['samples']} {found['split']} samples"
+    print_table(("metric", "value"), [(name, f"{value:.4f}") for name, value in found["metrics"].items()], title)

@@ -1,7 +1,7 @@
 """The verb table, and how every command ends: 0, 2 and one line for what the user can mend, 130 when interrupted."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError
 
@@ -13,7 +13,7 @@ from crosspath.cli.status import status
 from crosspath.cli.train import train
 from crosspath.errors import InputError
 
-VERBS = {
+VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
     "evaluate": evaluate,

@@ -11,11 +11,13 @@ def print_json(value: Mapping[str, Any]) -> None:
     print_line(json.dumps(value, allow_nan=False))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table; the first column is text, the others stand to the right."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """A table below its title, which is never wrapped; the first column is text, the others stand to the right."""
     from rich.console import Console
     from rich.table import Table
 
+    if title is not None:
+        print_line(title)
     table = Table()
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")

@@ -35,8 +35,8 @@ class PointReader:
         if self.section.dataset != "modelnet10":
             return None
         root = _modelnet_folder(folder)
-        paths = [root / "shape_names.txt", *(path for _, path in _h5_files(root))]
-        return [[path.name, file_stamp(path)] for path in paths]
+        names = _lines(root / "shape_names.txt", "class names, one a line")
+        return [names, *([str(part), path.name, file_stamp(path)] for part, path in _h5_files(root))]
 
     def listing(self, folder: Path) -> Listing:
         """ModelNet10's h5 files, or a user's class folders."""

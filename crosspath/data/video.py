@@ -27,6 +27,8 @@ from crosspath.data.items import (
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
 SEEK_BEYOND = 96
 """Frames to the next wanted one from which seeking is cheaper than decoding on."""
+SEEKABLE = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg's name of the containers that index every frame. The others can land late, or misname frames after a seek."""
 SHORT_BY = 3
 """Frames a clip may end before a wanted one; the last frame then stands in. More is damage."""
 
@@ -139,7 +141,7 @@ def _frames_at(container: Any, stream: Any, wanted: list[int]) -> Iterator[tuple
     """(index, frame) of every wanted index, ascending."""
     rate, origin = _rate(stream), stream.start_time or 0
     pending = list(wanted)
-    position, current, seekable = -1, None, True
+    position, current, seekable = -1, None, container.format.name == SEEKABLE
     # The index last sought. Once each: the key frame before it may lie before frames that were already seen.
     sought: int | None = None
     decoder = container.decode(stream)
@@ -147,12 +149,6 @@ def _frames_at(container: Any, stream: Any, wanted: list[int]) -> Iterator[tuple
         for frame in decoder:
             seekable = seekable and frame.pts is not None
             position = position + 1 if frame.pts is None else _index(frame.pts, stream, rate, origin)
-            if seekable and current is None and position > pending[0] == sought:
-                # Formats without an index can land late: then from the start, without seeking.
-                seekable, position = False, -1
-                container.seek(0)
-                decoder = container.decode(stream)
-                break
             shown = frame if current is None else current
             while pending and position > pending[0]:
                 yield pending.pop(0), shown

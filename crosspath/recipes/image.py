@@ -9,7 +9,8 @@ from crosspath.config.training import ImageAugment, OptimizerSection, ScheduleSe
 def cifar10() -> Recipe:
     """CIFAR-10, 32x32 photographs of ten classes, 64 tokens a sample.
 
-    Command: `crosspath train image/cifar10 --data DIR`, with few labels `--set data.labels_per_class=100`.
+    Command: `crosspath train image/cifar10 --data DIR`; with few labels
+    `--set data.labels_per_class=100 --set train.epochs=30`.
     """
     return Recipe(
         name="image/cifar10",
@@ -17,10 +18,10 @@ def cifar10() -> Recipe:
         data=ImageData(dataset="cifar10", image_size=32, classes=10, train_samples=45000),
         model=ModelSection(size="micro", tokenizer=ImagePatches(patch=(4, 4))),
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
-        schedule=ScheduleSection(warmup_epochs=2.0),
+        schedule=ScheduleSection(warmup_epochs=1.0),
         augment=ImageAugment(crop_padding=4, flip=0.5),
         # Reading the 5,000 validation pictures takes longer than an epoch of a few labels.
-        train=TrainSection(epochs=20, batch_size=64, label_smoothing=0.1, evaluate_every=5),
+        train=TrainSection(epochs=10, batch_size=64, label_smoothing=0.1, evaluate_every=5),
     )
 
 

@@ -21,7 +21,7 @@ def modelnet10() -> Recipe:
         optimizer=OptimizerSection(lr=5e-4, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=1.0),
         augment=PointAugment(),
-        train=TrainSection(epochs=15, batch_size=32, label_smoothing=0.1),
+        train=TrainSection(epochs=8, batch_size=32, label_smoothing=0.1),
     )
 
 

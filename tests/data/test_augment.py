@@ -15,7 +15,7 @@ from crosspath.data.augment import augment_batch
 
 AUDIO = AudioData(mean=-6.0, std=5.0)
 FILLING = 0.6
-QUIET = {"roll": False, "gain": 0.0, "time_mask": 0, "mel_mask": 0}
+QUIET = AudioAugment(roll=False, gain=0.0, time_mask=0, mel_mask=0)
 
 ON: list[tuple[Augment, Data, tuple[int, ...]]] = [
     (ImageAugment(crop_padding=2, flip=0.5), ImageData(), (3, 8, 8)),
@@ -115,7 +115,7 @@ def test_brightness_multiplies_the_pixels_of_a_clip() -> None:
 def test_roll_really_rolls() -> None:
     frames = 50
     batch = batch_of(500, (frames, 3))
-    result = augmented(AudioAugment(**{**QUIET, "roll": True}), AUDIO, batch)
+    result = augmented(QUIET.model_copy(update={"roll": True}), AUDIO, batch)
     shifts = []
     for before, after in zip(batch, result, strict=True):
         (shift,) = [shift for shift in range(frames) if torch.equal(before.roll(shift, 0), after)]
@@ -127,7 +127,7 @@ def test_roll_really_rolls() -> None:
 
 def test_gain_adds_a_loudness_in_raw_units() -> None:
     batch = batch_of(500, (6, 4))
-    result = augmented(AudioAugment(**{**QUIET, "gain": 0.5}), AUDIO, batch)
+    result = augmented(QUIET.model_copy(update={"gain": 0.5}), AUDIO, batch)
     raw = (result - batch) * 2 * AUDIO.std
     assert raw.flatten(1).std(1).max() < 1e-5
     assert stats.kstest(raw[:, 0, 0].numpy(), stats.uniform(-0.5, 1.0).cdf).pvalue > 0.001
@@ -137,7 +137,7 @@ def test_gain_adds_a_loudness_in_raw_units() -> None:
 def test_masks_are_one_run_filled_with_raw_zero(field: str, axis: int, size: int) -> None:
     longest = 9
     batch = batch_of(800, (40, 24))
-    result = augmented(AudioAugment(**{**QUIET, field: longest}), AUDIO, batch)
+    result = augmented(QUIET.model_copy(update={field: longest}), AUDIO, batch)
     changed = result != batch
     masked = changed.all(3 - axis)
     assert torch.equal(changed.any(3 - axis), masked)
@@ -154,7 +154,7 @@ def test_masks_are_one_run_filled_with_raw_zero(field: str, axis: int, size: int
 
 
 def test_masks_longer_than_the_sample_are_cut() -> None:
-    result = augmented(AudioAugment(**{**QUIET, "time_mask": 500, "mel_mask": 500}), AUDIO, batch_of(20, (6, 4)))
+    result = augmented(QUIET.model_copy(update={"time_mask": 500, "mel_mask": 500}), AUDIO, batch_of(20, (6, 4)))
     assert torch.isfinite(result).all()
 
 

@@ -1,6 +1,7 @@
 """Generated data: types, sameness, labels that mean what they say, and that they can be learnt."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from crosspath.data.synthetic import synthetic_clips, synthetic_images, synthetic_solids, synthetic_sounds
 from crosspath.data.synthetic_solids import revolved, triangulated
 
-Made = tuple[NDArray[np.generic], NDArray[np.int64], tuple[str, ...]]
+Made = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
 Maker = Callable[[int, int], Made]
 
 KINDS: dict[str, tuple[Maker, tuple[int, ...], type, int]] = {
@@ -97,7 +98,7 @@ def test_clips_move_where_their_names_say() -> None:
     assert (means["counterclockwise"][:, 3] < -0.5).all()
 
 
-def _way(clips: NDArray[np.generic]) -> NDArray[np.float64]:
+def _way(clips: NDArray[Any]) -> NDArray[np.float64]:
     """Per clip, last frame against first: shift of the figure in x and y, change of its mass, and turn (clockwise)."""
     values = clips.astype(np.float64)
     background = np.median(values, axis=(2, 3, 4), keepdims=True)
@@ -132,6 +133,6 @@ def test_sounds_and_solids_can_be_learnt_but_not_at_a_glance() -> None:
     assert 0.6 < _accuracy(RandomForestClassifier(60, random_state=0), features, labels) < 1.0
 
 
-def _accuracy(model: object, features: NDArray[np.generic], labels: NDArray[np.int64]) -> float:
+def _accuracy(model: Any, features: NDArray[Any], labels: NDArray[np.int64]) -> float:
     held = np.arange(len(labels)) % 4 == 0
-    return float(model.fit(features[~held], labels[~held]).score(features[held], labels[held]))  # type: ignore[attr-defined]
+    return float(model.fit(features[~held], labels[~held]).score(features[held], labels[held]))

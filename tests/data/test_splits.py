@@ -1,0 +1,88 @@
+"""Parts are disjoint, stratified and fixed; few labels are drawn by the seed, from training only."""
+
+import numpy as np
+import pytest
+
+from crosspath.data.splits import completed_parts, few_labels, held_out
+
+LABELS = np.repeat(np.arange(4), [100, 50, 10, 3])[np.random.default_rng(0).permutation(163)]
+
+
+def counts(parts: np.ndarray, name: str) -> list[int]:
+    return np.bincount(LABELS[parts == name], minlength=4).tolist()
+
+
+def test_missing_parts_are_held_out_of_each_class() -> None:
+    parts = completed_parts((None,) * 163, LABELS, 0.1, 0.2)
+    assert set(parts) == {"train", "val", "test"}
+    assert counts(parts, "test") == [20, 10, 2, 1]
+    assert counts(parts, "val") == [8, 4, 1, 1]
+    assert counts(parts, "train") == [72, 36, 7, 1]
+
+
+def test_a_part_that_the_set_names_is_kept_and_only_the_other_is_held_out() -> None:
+    named = tuple("test" if number % 3 == 0 else "train" for number in range(163))
+    parts = completed_parts(named, LABELS, 0.1, 0.2)
+    assert (parts[::3] == "test").all()
+    assert (parts == "test").sum() == len(range(0, 163, 3))
+    assert 0 < (parts == "val").sum() < 20
+    both = completed_parts(tuple("val" if part == "test" else part for part in named), LABELS, 0.1, 0.2)
+    assert (both[::3] == "val").all()
+    assert (both == "test").sum() > 0
+
+
+def test_the_split_is_the_same_every_time_and_no_run_of_neighbours() -> None:
+    first, second = (completed_parts((None,) * 163, LABELS, 0.1, 0.2) for _ in range(2))
+    assert (first == second).all()
+    members = np.flatnonzero(LABELS == 0)
+    places = np.flatnonzero(first[members] == "test")
+    assert places[0] < 30
+    assert places[-1] > 70
+
+
+def test_the_split_does_not_depend_on_numpys_own_seed() -> None:
+    np.random.seed(1)  # noqa: NPY002
+    first = completed_parts((None,) * 163, LABELS, 0.1, 0.2)
+    np.random.seed(2)  # noqa: NPY002
+    assert (first == completed_parts((None,) * 163, LABELS, 0.1, 0.2)).all()
+
+
+def test_a_class_of_one_stays_in_training() -> None:
+    labels = np.array([0, 0, 0, 1])
+    parts = completed_parts((None,) * 4, labels, 0.5, 0.5)
+    assert parts[3] == "train"
+    assert sorted(parts[:3]) == ["test", "train", "val"]
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.zeros(0, np.int64)])
+def test_nothing_can_be_held_out_of_classes_of_one_or_of_nothing(labels: np.ndarray) -> None:
+    found = held_out(np.ones(len(labels), bool), labels, 0.5, "val")
+    assert found.dtype == np.int64
+    assert not len(found)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
+def test_extreme_fractions_leave_both_sides_something(fraction: float) -> None:
+    labels = np.zeros(10, np.int64)
+    assert len(held_out(np.ones(10, bool), labels, fraction, "val")) == (1 if fraction < 0.5 else 9)
+
+
+def test_few_labels_are_drawn_by_the_seed_the_same_number_of_each_class() -> None:
+    first, smaller = few_labels(LABELS, 4, 10, 0)
+    assert np.bincount(LABELS[first]).tolist() == [10, 10, 10, 3]
+    assert smaller == {3: 3}
+    assert len(np.unique(first)) == 33
+    assert (np.diff(first) > 0).all()
+    assert (few_labels(LABELS, 4, 10, 0)[0] == first).all()
+    assert not np.array_equal(few_labels(LABELS, 4, 10, 1)[0], first)
+
+
+def test_more_labels_contain_the_fewer_of_the_same_seed() -> None:
+    few, more = (set(few_labels(LABELS, 4, count, 3)[0].tolist()) for count in (5, 20))
+    assert few < more
+
+
+def test_a_class_without_samples_is_told() -> None:
+    chosen, smaller = few_labels(np.array([0, 0, 2]), 4, 1, 0)
+    assert len(chosen) == 2
+    assert smaller == {1: 0, 3: 0}
