@@ -14,7 +14,7 @@ from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.locate import Slot
 from crosspath.pathway.match import Blocks, Names, Roles, match
 from crosspath.pathway.parameters import Holder, connected, holders
-from crosspath.pathway.parametrization import attach, is_sharded
+from crosspath.pathway.parametrization import PathwayWeight, attach, is_sharded
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file
 
@@ -28,7 +28,14 @@ class _Group:
 
     holder: Holder
     pairs: tuple[Pair, ...]
+    positions: tuple[int, ...]
+    """Of each pair among those of the weight; a bias may hold fewer."""
     bias: bool
+
+    @property
+    def weight(self) -> str:
+        """The target weight it belongs to."""
+        return self.pairs[0].target.weight
 
 
 def connect(
@@ -96,15 +103,18 @@ def connect(
 
     handle = Pathways(target)
     for name, source, report, groups in planned:
-        scales: dict[str, nn.Parameter] = {}
+        by_weight: dict[str, PathwayWeight] = {}
         for group in groups:
-            parameter, spread, scale = _built(group, source, scale_init, scale_per)
-            # A bias shares the very λ of its weight.
-            scale = scales.setdefault(group.pairs[0].target.weight, scale)
-            parameter.requires_grad_(train_auxiliary)
-            scale.requires_grad_(train_scale)
+            values = nn.Parameter(_copied(group, source), requires_grad=train_auxiliary)
+            spread, count = _spread(group, len(values), scale_per)
             pieces = tuple(str(_piece(pair.auxiliary, group.bias)) for pair in group.pairs)
-            attach(group.holder.module, group.holder.attribute).add(name, parameter, scale, spread, pieces)
+            place = attach(group.holder.module, group.holder.attribute)
+            if group.bias:
+                place.borrow(name, values, by_weight[group.weight], spread, pieces)
+            else:
+                start = torch.full((count,), scale_init, dtype=values.dtype, device=values.device)
+                place.add(name, values, nn.Parameter(start, requires_grad=train_scale), spread, pieces)
+                by_weight[group.weight] = place
         has_values = not any(group.holder.original.is_meta for group in groups)
         digest = sha256_of_file(source.file) if source.file is not None else None
         options = {
@@ -151,10 +161,11 @@ def _groups(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[_Gro
         pieces.setdefault(pair.target.weight, []).append(pair)
     for name, pairs in pieces.items():
         ordered = tuple(sorted(pairs, key=lambda pair: pair.target.start))
-        yield _Group(by_name[name], ordered, bias=False)
-        held = tuple(pair for pair in ordered if pair.target.bias and pair.auxiliary.bias)
-        if bias and held and held[0].target.bias in by_name:
-            yield _Group(by_name[held[0].target.bias], held, bias=True)
+        yield _Group(by_name[name], ordered, tuple(range(len(ordered))), bias=False)
+        held = tuple(index for index, pair in enumerate(ordered) if pair.target.bias and pair.auxiliary.bias)
+        own = ordered[held[0]].target.bias if held else None
+        if bias and own is not None:
+            yield _Group(by_name[own], tuple(ordered[index] for index in held), held, bias=True)
 
 
 def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: ScalePer) -> Iterator[str]:
@@ -196,10 +207,8 @@ def _piece(slot: Slot, bias: bool) -> Slot:
     return slot if not bias else Slot(slot.bias or "", slot.start, slot.stop, slot.shape[:1])
 
 
-def _built(
-    group: _Group, source: Source, scale_init: float, scale_per: ScalePer
-) -> tuple[nn.Parameter, Spread, nn.Parameter]:
-    """W' (copied), how it lies on W, and λ."""
+def _copied(group: _Group, source: Source) -> Tensor:
+    """W', in the target's type and on its device."""
     original = group.holder.original
     rows = []
     for pair in group.pairs:
@@ -214,9 +223,7 @@ def _built(
         for part in rows:
             values[offset : offset + len(part)].copy_(part)
             offset += len(part)
-    spread, count = _spread(group, len(values), scale_per)
-    scale = torch.full((count,), scale_init, dtype=original.dtype, device=original.device)
-    return nn.Parameter(values), spread, nn.Parameter(scale)
+    return values
 
 
 def _spread(group: _Group, rows: int, scale_per: ScalePer) -> tuple[Spread, int]:
@@ -234,7 +241,7 @@ def _spread(group: _Group, rows: int, scale_per: ScalePer) -> tuple[Spread, int]
     if scale_per == "channel":
         runs = [(0, rows, rows)]
     elif scale_per == "role":
-        runs = [(index, index + 1, length) for index, length in enumerate(lengths)]
+        runs = [(index, index + 1, length) for index, length in zip(group.positions, lengths, strict=True)]
     elif scale_per == "head" and first.role is not None and not first.role.startswith("mlp"):
         assert first.heads is not None
         if first.role == "attention_output":

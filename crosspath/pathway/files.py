@@ -21,7 +21,7 @@ from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import Origin, Pathways, pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.parameters import connected, holders, plain_state
-from crosspath.pathway.parametrization import PathwayWeight, attach, is_sharded
+from crosspath.pathway.parametrization import attach, is_sharded
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_tensors
 
@@ -48,15 +48,16 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     tensors: dict[str, Tensor] = {}
     digests = {name: handle.digest(name) for name in handle.names}
     referenced = {name for name, digest in digests.items() if _is_reference(handle, name, digest)}
-    shared: dict[int, str] = {}
+    owners = {id(pathway): holder.name for holder, pathway in connected(target)}
     for holder, pathway in connected(target):
         for name, spread in pathway.spreads.items():
-            auxiliary, scale = pathway.auxiliaries[name], pathway.scales[name]
+            auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             key = f"{holder.name}.{name}"
             if name not in referenced:
                 tensors[f"{key}.auxiliary"] = auxiliary.detach().contiguous()
-            owner = shared.setdefault(id(scale), key)
-            if owner == key:
+            lender = pathway.lenders.get(name)
+            owner = key if lender is None else f"{owners[id(lender[0])]}.{name}"
+            if lender is None:
                 tensors[f"{key}.scale"] = scale.detach().contiguous()
             layers.setdefault(holder.name, {})[name] = {
                 "segments": spread.segments,
@@ -130,17 +131,19 @@ def load_pathway(
     for name, parameter in target.named_parameters():
         parameter.requires_grad_(frozen[name])
     by_name = {holder.name: holder for holder in holders(target)}
-    scales: dict[str, nn.Parameter] = {}
+    places = {weight: attach(by_name[weight].module, by_name[weight].attribute) for weight in described["layers"]}
     for weight, entries in described["layers"].items():
-        holder = by_name[weight]
+        like = by_name[weight].original
         for name, entry in entries.items():
-            like = holder.original
-            w = nn.Parameter(values[weight, name].to(like.device, like.dtype).clone(), entry["trains"]["auxiliary"])
-            if entry["scale"] not in scales:
+            values_here = values[weight, name].to(like.device, like.dtype).clone()
+            w = nn.Parameter(values_here, entry["trains"]["auxiliary"])
+            spread, pieces = _spread(entry, like.shape[0]), tuple(entry["from"])
+            owner = entry["scale"].removesuffix(f".{name}.scale")
+            if owner == weight:
                 saved = tensors[entry["scale"]].to(like.device, like.dtype).clone()
-                scales[entry["scale"]] = nn.Parameter(saved, entry["trains"]["scale"])
-            place: PathwayWeight = attach(holder.module, holder.attribute)
-            place.add(name, w, scales[entry["scale"]], _spread(entry, like.shape[0]), tuple(entry["from"]))
+                places[weight].add(name, w, nn.Parameter(saved, entry["trains"]["scale"]), spread, pieces)
+            else:
+                places[weight].borrow(name, w, places[owner], spread, pieces)
     handle = Pathways(target)
     for name, source in described["auxiliaries"].items():
         origin = Origin(**{field.name: source[field.name] for field in fields(Origin)})

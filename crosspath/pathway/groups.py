@@ -64,8 +64,8 @@ def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
             yield holder.name, holder.original, "target"
         pathway = holder.pathway
         if pathway is not None:
-            yield from ((holder.name, pathway.auxiliaries[name], "auxiliary") for name in pathway.spreads)
-            yield from ((holder.name, pathway.scales[name], "scale") for name in pathway.spreads)
+            yield from ((holder.name, pathway.auxiliary(name), "auxiliary") for name in pathway.spreads)
+            yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
 
 
 def _layer(name: str, anatomy: Anatomy | None) -> tuple[int, int]:

@@ -54,19 +54,11 @@ class Pathways:
         """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its
         weight's λ.
         """
-        found: dict[tuple[str, str], nn.Parameter] = {}
-        seen: set[int] = set()
-        for holder, pathway in connected(self.target):
-            for name in pathway.spreads:
-                scale = pathway.scales[name]
-                if id(scale) not in seen:
-                    seen.add(id(scale))
-                    found[holder.name, name] = scale
-        return found
+        return {(holder.name, name): p.scale(name) for holder, p in connected(self.target) for name in p.scales}
 
     def auxiliaries(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): W'}, the Parameters themselves."""
-        return {(holder.name, name): p.auxiliaries[name] for holder, p in connected(self.target) for name in p.spreads}
+        return {(holder.name, name): p.auxiliary(name) for holder, p in connected(self.target) for name in p.spreads}
 
     def digest(self, name: str) -> str:
         """sha256 of every W' of one auxiliary, by weight name."""

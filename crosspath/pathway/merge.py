@@ -95,7 +95,8 @@ def disconnect(target: nn.Module) -> None:
 def _checked_sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
     if not pathway.enabled:
         raise PathwayError(f"{holder.name}: its pathways are switched off; merge outside of `disabled()`")
-    tensors = [holder.original, *pathway.auxiliaries.values(), *pathway.scales.values()]
+    names = list(pathway.spreads)
+    tensors = [holder.original, *map(pathway.auxiliary, names), *map(pathway.scale, names)]
     if any(is_sharded(tensor) for tensor in tensors):
         raise PathwayError(f"{holder.name}: its values are spread over processes; gather the full model, then merge")
     if any(tensor.is_meta for tensor in tensors):
@@ -111,8 +112,8 @@ def _sum_in_float64(original: Tensor, pathway: PathwayWeight) -> Tensor:
     """W + Σ λ·W' in float64, written out run by run: an account of the sum that shares no code with the formula."""
     total = original.double().clone()
     for name, spread in pathway.spreads.items():
-        auxiliary = pathway.auxiliaries[name].detach().double()
-        factors = _factors(pathway.scales[name].detach().double(), spread, auxiliary.shape)
+        auxiliary = pathway.auxiliary(name).detach().double()
+        factors = _factors(pathway.scale(name).detach().double(), spread, auxiliary.shape)
         rows = torch.cat([torch.arange(start, stop, device=total.device) for start, stop in spread.segments])
         total[rows] += factors * auxiliary
     return total

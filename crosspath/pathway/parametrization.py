@@ -26,6 +26,9 @@ class PathwayWeight(nn.Module):
         self.auxiliaries = nn.ParameterDict()
         self.scales = nn.ParameterDict()
         self.spreads: dict[str, Spread] = {}
+        self.lenders: dict[str, tuple[PathwayWeight]] = {}
+        """A bias borrows its weight's λ from the weight's pathways. In a tuple, so that nothing registers λ twice: a
+        λ under two names comes apart when parameters are replaced (`assign=True`, a move to the meta device)."""
         self.pieces: dict[str, tuple[str, ...]] = {}
         """Per auxiliary: its weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
         self.enabled = True
@@ -41,14 +44,37 @@ class PathwayWeight(nn.Module):
         self.spreads[name] = spread
         self.pieces[name] = pieces
 
+    def borrow(
+        self, name: str, auxiliary: nn.Parameter, lender: "PathwayWeight", spread: Spread, pieces: tuple[str, ...]
+    ) -> None:
+        """Add one pathway that computes with the λ of another tensor's pathway of this name."""
+        self.auxiliaries[name] = auxiliary
+        self.lenders[name] = (lender,)
+        self.spreads[name] = spread
+        self.pieces[name] = pieces
+
+    def auxiliary(self, name: str) -> nn.Parameter:
+        """W'."""
+        # The dict itself: a ParameterDict takes ten times as long, at every read of a weight.
+        found = self.auxiliaries._parameters[name]
+        assert found is not None
+        return found
+
+    def scale(self, name: str) -> nn.Parameter:
+        """λ, its own or borrowed."""
+        lender = self.lenders.get(name)
+        found = (self if lender is None else lender[0]).scales._parameters[name]
+        assert found is not None
+        return found
+
     def forward(self, weight: Tensor) -> Tensor:
         """W + Σ λ·W', or W itself while the pathways are switched off."""
         if not self.enabled or not self.spreads:
             return weight
         return effective_weight(
             weight,
-            [self.auxiliaries[name] for name in self.spreads],
-            [self.scales[name] for name in self.spreads],
+            [self.auxiliary(name) for name in self.spreads],
+            [self.scale(name) for name in self.spreads],
             list(self.spreads.values()),
         )
 

@@ -83,7 +83,7 @@ def status(target: nn.Module) -> Status:
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
         for name, spread in pathway.spreads.items():
-            auxiliary, scale = pathway.auxiliaries[name], pathway.scales[name]
+            auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             ratio = _ratio(holder.original, auxiliary, scale, spread)
             rows.append(
                 PathwayStatus(

@@ -294,3 +294,37 @@ def test_connecting_one_block_from_a_stage_by_name() -> None:
     names = {"blocks.1.mlp.fc1.weight": "blocks.0.mlp.fc1.weight"}
     handle = crosspath.connect(target, auxiliary, names=names)
     assert list(handle.scales()) == [("blocks.1.mlp.fc1.weight", "auxiliary")]
+
+
+def test_scales_of_roles_reach_the_rows_of_the_bias() -> None:
+    torch.manual_seed(0)
+    target = randomised(SelfAttention(WIDTH, 2, batch_first=True))
+    auxiliary = randomised(Body(depth=1))
+    source = {name.removeprefix("blocks.0."): value for name, value in auxiliary.state_dict().items()}
+    handle = crosspath.connect(
+        target,
+        {f"blocks.0.{name}": value for name, value in source.items()},
+        roles="attention",
+        scale_per="role",
+        bias=True,
+    )
+    scale = handle.scales()["in_proj_weight", "auxiliary"]
+    own = target.in_proj_bias.detach().clone()
+    with torch.no_grad():
+        scale.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    added = scale.detach().repeat_interleave(WIDTH) * auxiliary.blocks[0].attn.qkv.bias
+    torch.testing.assert_close(target.in_proj_bias, own + added)
+
+
+def test_a_borrowed_scale_is_registered_once_and_stays_one() -> None:
+    """A λ under two names would come apart when parameters are replaced."""
+    target = Body()
+    crosspath.connect(target, randomised(Body()), bias=True)
+    names = [name for name, _ in target.named_parameters(remove_duplicate=False) if ".scales." in name]
+    assert len(names) == 4 * len(target.blocks)
+    target.load_state_dict({name: value.clone() for name, value in target.state_dict().items()}, assign=True)
+    layer = target.blocks[0].attn.qkv
+    before = layer.bias.detach().clone()
+    with torch.no_grad():
+        layer.parametrizations.weight[0].scale("auxiliary").fill_(1.0)
+    assert not torch.equal(layer.bias, before)

@@ -17,7 +17,7 @@ def test_ratio_and_scale_are_those_of_the_weights() -> None:
     assert len(rows) == 8
     own = target.blocks[1].mlp.fc2.parametrizations.weight.original
     row = rows["blocks.1.mlp.fc2.weight"]
-    expected = float(0.25 * auxiliary.blocks[1].mlp.fc2.weight.norm() / own.norm())
+    expected = float(0.25 * auxiliary.blocks[1].mlp.fc2.weight.detach().norm() / own.detach().norm())
     assert row.ratio == pytest.approx(expected, rel=1e-5)
     assert row.scale == [-0.25]
     assert (row.trains_weight, row.trains_auxiliary, row.trains_scale) == (True, False, True)
