@@ -1,6 +1,7 @@
 """crosspath: make a network for one modality better with the weights of a network trained on another, unrelated one.
 
-The public names resolve on first use, so that `import crosspath` loads no torch. `__init__.pyi` lists them with their types.
+The public names resolve on first use, so that `import crosspath` loads no torch. `__init__.pyi` lists them with their
+types.
 """
 
 from importlib import import_module

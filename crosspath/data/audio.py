@@ -123,7 +123,7 @@ def decode_wave(path: Path) -> tuple[NDArray[np.float32], int]:
         raise DamageError(reason)
     try:
         wave, rate = _by_soundfile(path) if path.suffix.lower() in SOUNDFILE else _by_ffmpeg(path)
-    except DamageError:
+    except (DamageError, ImportError, MemoryError):  # a missing reader is no fault of the file
         raise
     except Exception as error:  # decoders raise a wide range of types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None

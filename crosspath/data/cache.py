@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ from crosspath.errors import InputError
 
 FORMAT_VERSION = 1
 CHUNK = 256
-"""Samples decoded between two reports of progress."""
+"""Samples decoded ahead of the one that is written."""
+REPORT_S = 0.1
+"""Seconds between two reports of progress."""
 
 Progress = Callable[[int, int], None]
 """Told (samples done, samples in all)."""
@@ -179,9 +182,13 @@ def _decode(
             except OSError as error:
                 return f"it cannot be read ({error.strerror or error})"
 
+        reported = time.monotonic()
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
-            for item, result in zip(chunk, pool.map(attempt, chunk), strict=True):
+            for done, (item, result) in enumerate(zip(chunk, pool.map(attempt, chunk), strict=True), start + 1):
+                if progress is not None and (done == len(items) or time.monotonic() - reported >= REPORT_S):
+                    progress(done, len(items))
+                    reported = time.monotonic()
                 if isinstance(result, str):
                     where = item.path / str(item.inside) if isinstance(item.inside, str) else item.path
                     damaged.append((where, result))
@@ -191,8 +198,6 @@ def _decode(
                 file.write(sample.data)
                 digest.update(sample.data)
                 kept.append(item)
-            if progress is not None:
-                progress(start + len(chunk), len(items))
     # The number of rows is known only now: the header of a .npy file goes before what is there already.
     with path.open("wb") as file, raw.open("rb") as samples:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(kept), *shape)}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData
 from crosspath.data.cache import Store
-from crosspath.data.synthetic import SAMPLE_RATE_HZ, synthetic_solids, synthetic_sounds
+from crosspath.data.synthetic import synthetic_solids, synthetic_sounds
+from crosspath.data.synthetic_sounds import SAMPLE_RATE_HZ
 from crosspath.errors import InputError
 
 GENERATED = ("digits", "sounds", "solids")

@@ -120,14 +120,20 @@ def _zip_items(path: Path, part: Part) -> Listing:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            everything = archive.infolist()
     except FileNotFoundError:
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "get it again") from None
+    entries = [entry for entry in everything if not entry.is_dir()]
     files = [(PurePosixPath(entry.filename).parts, entry) for entry in entries]
     files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not hidden(parts)]
     files = [(parts, entry) for parts, entry in files if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES]
+    filled = {above for _, entry in files for above in PurePosixPath(entry.filename).parents}
+    folders = {PurePosixPath(entry.filename) for entry in everything if entry.is_dir()}
+    empty = sorted(folder for folder in folders - filled if not hidden(folder.parts))
+    if files and empty:
+        raise InputError(path / empty[0], f"images ({', '.join(SUFFIXES)})", "none", "fill the folder or remove it")
     while len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
         files = [(parts[1:], entry) for parts, entry in files if len(parts) > 2]
     if part is None and any(PART_NAMES.get(parts[0].lower()) == "train" for parts, _ in files):

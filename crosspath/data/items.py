@@ -170,7 +170,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict
             if missing:
                 found = ", ".join(names) or "no header"
                 todo = "name the columns of your table"
-                raise InputError(f"{path} row 1", f"a column {', '.join(missing)}", found, todo)
+                raise InputError(f"{path} row 1", f"columns {', '.join(missing)}", found, todo)
             line = 1
             for row in reader:
                 line = reader.line_num

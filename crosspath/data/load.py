@@ -112,14 +112,19 @@ def _decoded(section: Data, root: Path | None, progress: Progress | None) -> tup
     reader = reader_of(section)
     folder = _folder(section, root)
     notes: list[str] = []
-    present = (folder / FOLDERS[section.dataset]).exists() if section.dataset in FOLDERS else folder.exists()
     cache = cache_root(section.cache_folder)
+    files = folder / FOLDERS[section.dataset] if section.dataset in FOLDERS else folder
+    if cache.resolve().is_relative_to(files.resolve()):
+        todo = "name another with --set data.cache_folder=DIR or CROSSPATH_CACHE"
+        raise InputError("data.cache_folder", "a folder outside the data", str(cache), todo)
     name: str = section.dataset
     if section.dataset not in FOLDERS:
         # Folders of the same name at different places are different sets.
         place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
         name = f"{section.modality}-{folder.resolve().name}-{place[:8]}"
-    store = None if present else latest(cache, name, reader)
+    # A folder that was named and is not there is a mistake; where none was named, a cache that was carried here serves.
+    named = section.dataset not in FOLDERS or root is not None or "CROSSPATH_DATA" in os.environ
+    store = None if files.exists() or named else latest(cache, name, reader)
     if store is None:
         store = stored(cache, name, folder, reader, progress)
     else:

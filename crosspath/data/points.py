@@ -115,6 +115,8 @@ def _from_cloud(path: Path) -> NDArray[Any]:
             rows.append([float(value) for value in values[:3]])
         except ValueError:
             raise DamageError(f"row {number}: expected numbers, found {line.strip()[:40]!r}") from None
+        if not np.isfinite(rows[-1]).all():
+            raise DamageError(f"row {number}: not finite: {line.strip()[:40]!r}")
         if len(rows[-1]) < 3:
             raise DamageError(f"row {number}: expected x y z, found {line.strip()[:40]!r}")
     if not rows:

@@ -12,7 +12,7 @@ def completed_parts(
     parts: tuple[str | None, ...], labels: NDArray[np.int64], validation_fraction: float, test_fraction: float
 ) -> NDArray[np.str_]:
     """Every sample's part, with stratified `test` and `val` parts held out of training where the set has none."""
-    result = np.array([part or "train" for part in parts])
+    result = np.array([part or "train" for part in parts], "<U5")
     for name, fraction in (("test", test_fraction), ("val", validation_fraction)):
         if name not in result:
             result[held_out(result == "train", labels, fraction, name)] = name

@@ -29,6 +29,8 @@ SEEK_BEYOND = 96
 """Frames to the next wanted one from which seeking is cheaper than decoding on."""
 SEEKABLE = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the containers that index every frame. The others can land late, or misname frames after a seek."""
+COUNTED = ("avi", "mpeg", "mpegts")
+"""FFmpeg's names of the containers of even rate whose first frame need not have the stream's start as its time."""
 SHORT_BY = 3
 """Frames a clip may end before a wanted one; the last frame then stands in. More is damage."""
 
@@ -109,7 +111,7 @@ class VideoReader:
             raise DamageError(reason)
         try:
             frames_THWC = decode_frames(path, span, self.section.frames, self.section.image_size)
-        except DamageError:
+        except (DamageError, ImportError, MemoryError):  # a missing reader is no fault of the file
             raise
         except Exception as error:  # FFmpeg's errors are a family of their own
             raise DamageError(f"the video decoder fails ({error})".replace("\n", " ")) from None
@@ -130,7 +132,7 @@ def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: in
     kept: dict[int, NDArray[np.uint8]] = {}
     with av.open(str(path)) as container:
         stream = _picture(container)
-        stream.thread_type = "AUTO"
+        stream.thread_type = "NONE"  # clips are decoded side by side already
         reformatter = VideoReformatter()
         for index, frame in _frames_at(container, stream, sorted(set(wanted))):
             kept[index] = _cropped(reformatter, frame, size)
@@ -148,7 +150,8 @@ def _frames_at(container: Any, stream: Any, wanted: list[int]) -> Iterator[tuple
     while pending:
         for frame in decoder:
             seekable = seekable and frame.pts is not None
-            position = position + 1 if frame.pts is None else _index(frame.pts, stream, rate, origin)
+            counted = frame.pts is None or container.format.name in COUNTED
+            position = position + 1 if counted else _index(frame.pts, stream, rate, origin)
             shown = frame if current is None else current
             while pending and position > pending[0]:
                 yield pending.pop(0), shown
@@ -181,7 +184,7 @@ def _length(path: Path) -> int:
         stamps = [packet.pts for packet in packets if packet.pts is not None]
         if not packets:
             raise DamageError("no frame comes out")
-        if len(stamps) < len(packets):
+        if len(stamps) < len(packets) or container.format.name in COUNTED:
             return len(packets)
         return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
 

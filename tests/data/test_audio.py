@@ -106,6 +106,15 @@ def test_an_ogg_cut_anywhere_is_damaged(tmp_path: Path, share: float) -> None:
         decode_wave(tmp_path / "a.ogg")
 
 
+def test_an_ogg_cut_between_two_pages_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    write_sound(path, seconds=6.0)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    with pytest.raises(DamageError, match="end-of-stream"):
+        decode_wave(path)
+
+
 def test_a_real_ogg_cut_in_half_is_damaged(data_root: Path, tmp_path: Path) -> None:
     whole = data_root / "esc10" / "audio" / "1-100032-A-0.ogg"
     decode_wave(whole)

@@ -110,8 +110,8 @@ def test_classes_are_sorted_numbers_by_value(tmp_path: Path, labels: tuple[str, 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("path,label\na.txt,x\n", r"t\.csv row 1: expected a column file, found path, label;"),
-        ("", r"t\.csv row 1: expected a column file, label, split, found no header"),
+        ("path,label\na.txt,x\n", r"t\.csv row 1: expected columns file, split, found path, label;"),
+        ("", r"t\.csv row 1: expected columns file, label, split, found no header"),
         ("file,label,split\n", r"t\.csv row 2: expected a row for each file, found none"),
         ("file,label,split\na.txt,x,train\nz.txt,x,test\n", r"t\.csv row 3: .*found z\.txt, which is missing"),
         ("file,label,split\na.txt,x,train\nb.txt,x,holdout\n", r"row 3: expected train, val or test, found 'holdout'"),
