@@ -11,6 +11,7 @@ from torch import Tensor
 
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+from crosspath.data import audio, image, points, video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +52,25 @@ MODALITIES: dict[str, Modality] = {
     "image": Modality(
         tokenizer="image_patches",
         recipes=("image/cifar10", "image/digits", "image/folder"),
-        files=(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+        files=image.SUFFIXES,
         sample_shape=_image_shape,
     ),
     "audio": Modality(
         tokenizer="audio_patches",
         recipes=("audio/esc10", "audio/fsdd", "audio/sounds", "audio/folder"),
-        files=(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aiff", ".aif", ".opus"),
+        files=audio.SUFFIXES,
         sample_shape=_audio_shape,
     ),
     "point": Modality(
         tokenizer="point_groups",
         recipes=("point/modelnet10", "point/solids", "point/folder"),
-        files=(".npy", ".txt", ".xyz", ".off", ".ply", ".obj", ".stl"),
+        files=points.SUFFIXES,
         sample_shape=_point_shape,
     ),
     "video": Modality(
         tokenizer="video_tubelets",
         recipes=("video/grid", "video/folder"),
-        files=(".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg"),
+        files=video.SUFFIXES,
         sample_shape=_video_shape,
     ),
 }
