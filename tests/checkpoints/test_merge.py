@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from crosspath.checkpoints import checkpoint_status, load_checkpoint, merge_checkpoint
+from crosspath.checkpoints import checkpoint_status, load_checkpoint, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.files import read_tensors, sha256_of
+from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.evaluation.equivalence import compare_models
 from crosspath.modalities import generated_batch
+from crosspath.pathway import connect
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
 
 
@@ -73,3 +75,18 @@ def test_status_reads_the_saved_scales(tmp_path: Path) -> None:
     assert {row.auxiliary for row in rows} == {"audio"}
     with pytest.raises(InputError, match="a checkpoint with pathways"):
         checkpoint_status(tmp_path / "audio")
+
+
+def test_a_bias_of_zeros_has_no_relative_change(tmp_path: Path) -> None:
+    auxiliary = saved_audio(tmp_path / "audio")
+    with torch.no_grad():
+        for name, parameter in auxiliary.named_parameters():
+            if name.endswith("bias"):
+                parameter.fill_(0.5)
+    model = fresh(image_recipe(), 3)
+    connect(model, {"audio": auxiliary}, scale_init=0.1, bias=True)
+    save_checkpoint(model, tmp_path / "image", recipe=image_recipe(), classes=IMAGE_CLASSES)
+    receipt = merge_checkpoint(tmp_path / "image", tmp_path / "plain")
+    assert receipt["merge"]["change"]["encoder.blocks.0.attn.qkv.bias"] is None
+    assert receipt["merge"]["change"]["encoder.blocks.0.attn.qkv.weight"] > 0
+    assert main(["status", str(tmp_path / "image"), "--json"]) == 0
