@@ -9,6 +9,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    # The method.
     "match": "crosspath.pathway",
     "connect": "crosspath.pathway",
     "merge": "crosspath.pathway",
@@ -23,6 +24,18 @@ _HOMES = {
     "Pathways": "crosspath.pathway",
     "Receipt": "crosspath.pathway",
     "Status": "crosspath.pathway",
+    # What stands beside the commands, for notebooks.
+    "train": "crosspath.training.run",
+    "plan": "crosspath.training.plan",
+    "evaluate": "crosspath.evaluation.evaluate",
+    "predict": "crosspath.evaluation.predict",
+    "merge_checkpoint": "crosspath.checkpoints",
+    "checkpoint_status": "crosspath.checkpoints",
+    "load_checkpoint": "crosspath.checkpoints",
+    "demo": "crosspath.study.demo",
+    "ModalityModel": "crosspath.models",
+    "build_model": "crosspath.models",
+    "recipe_named": "crosspath.recipes",
     "InputError": "crosspath.errors",
     "Recipe": "crosspath.config",
 }

@@ -1,5 +1,12 @@
+from crosspath.checkpoints import checkpoint_status as checkpoint_status
+from crosspath.checkpoints import load_checkpoint as load_checkpoint
+from crosspath.checkpoints import merge_checkpoint as merge_checkpoint
 from crosspath.config import Recipe as Recipe
 from crosspath.errors import InputError as InputError
+from crosspath.evaluation.evaluate import evaluate as evaluate
+from crosspath.evaluation.predict import predict as predict
+from crosspath.models import ModalityModel as ModalityModel
+from crosspath.models import build_model as build_model
 from crosspath.pathway import MatchReport as MatchReport
 from crosspath.pathway import PathwayError as PathwayError
 from crosspath.pathway import Pathways as Pathways
@@ -14,5 +21,9 @@ from crosspath.pathway import param_groups as param_groups
 from crosspath.pathway import pathways as pathways
 from crosspath.pathway import save_pathway as save_pathway
 from crosspath.pathway import status as status
+from crosspath.recipes import recipe_named as recipe_named
+from crosspath.study.demo import demo as demo
+from crosspath.training.plan import plan as plan
+from crosspath.training.run import train as train
 
 __version__: str

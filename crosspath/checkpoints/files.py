@@ -6,6 +6,7 @@ are ever read as weights: formats that can execute code when opened are refused 
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -69,6 +70,15 @@ def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def finite(value: Any) -> Any:
+    """Nested plain data with infinities and NaN, which JSON has no word for, as None."""
+    if isinstance(value, Mapping):
+        return {key: finite(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inside) for inside in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: object) -> None:

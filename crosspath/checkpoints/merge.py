@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from crosspath.checkpoints.card import model_card
-from crosspath.checkpoints.files import FORMAT_VERSION, new_folder
+from crosspath.checkpoints.files import FORMAT_VERSION, finite, new_folder
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
 from crosspath.config import Recipe
@@ -46,7 +46,7 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path, recipe: Recipe | N
         )
     model = loaded.model
     before = _outputs(model, loaded.recipe)
-    merged = merge(model).to_json()
+    merged = finite(merge(model).to_json())
     after = _outputs(model, loaded.recipe)
     with torch.device("meta"):
         plain = build_model(loaded.recipe, len(loaded.classes))

@@ -21,10 +21,11 @@ def status(checkpoint: Path, /, *, recipe: Recipe = None, json: Json = False) ->
         Print one JSON object on stdout.
     """
     from crosspath.checkpoints import checkpoint_status
+    from crosspath.checkpoints.files import finite
     from crosspath.recipes import recipe_named
 
     found = checkpoint_status(checkpoint, None if recipe is None else recipe_named(recipe))
     if json:
-        print_json({"checkpoint": str(checkpoint), **found.to_json()})
+        print_json({"checkpoint": str(checkpoint), **finite(found.to_json())})
     else:
         print_line(str(found))

@@ -26,9 +26,9 @@ def cifar10() -> Recipe:
 
 
 def digits() -> Recipe:
-    """Handwritten digits of 8x8 pixels that come with scikit-learn (bright ink on black), 16 tokens a sample.
+    """Handwritten digits of 8x8 pixels that come with scikit-learn (bright ink on black), 8 tokens a sample.
 
-    Command: `crosspath train image/digits`; needs no data folder. With few labels `--set data.labels_per_class=20`.
+    Command: `crosspath train image/digits`; needs no data folder. With few labels `--set data.labels_per_class=10`.
     """
     return Recipe(
         name="image/digits",
@@ -41,7 +41,7 @@ def digits() -> Recipe:
             validation_fraction=0.25,
             test_fraction=0.33,
         ),
-        model=ModelSection(size="micro", tokenizer=ImagePatches(patch=(2, 2))),
+        model=ModelSection(size="micro", tokenizer=ImagePatches(patch=(2, 4))),
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=2.0),
         # A mirrored digit is another sign.

@@ -7,7 +7,7 @@ from crosspath.config.training import OptimizerSection, PointAugment, ScheduleSe
 
 
 def modelnet10() -> Recipe:
-    """ModelNet10, 1,024 points an object, ten classes, 64 groups (tokens) of 32 points.
+    """ModelNet10, 1,024 points an object, ten classes, 64 groups (tokens) of 16 points.
 
     A stratified tenth of training is the validation part; test objects that are also in training are left out.
 
@@ -17,11 +17,11 @@ def modelnet10() -> Recipe:
         name="point/modelnet10",
         modality="point",
         data=PointData(dataset="modelnet10", points=1024, classes=10, train_samples=3586),
-        model=ModelSection(size="micro", tokenizer=PointGroups(groups=64, group_size=32), positions="centres"),
+        model=ModelSection(size="micro", tokenizer=PointGroups(groups=64, group_size=16), positions="centres"),
         optimizer=OptimizerSection(lr=5e-4, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=1.0),
         augment=PointAugment(),
-        train=TrainSection(epochs=8, batch_size=32, label_smoothing=0.1),
+        train=TrainSection(epochs=12, batch_size=32, label_smoothing=0.1),
     )
 
 

@@ -45,15 +45,14 @@ class Width:
 WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
 
 
-def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], width: Width) -> str:
-    """Validation accuracy (fractions) per epoch, {arm: a curve a seed}: mean, and a band of one standard deviation."""
+def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
+    """Validation accuracy (fractions) after `epochs`, {arm: a curve a seed}: mean, and one standard deviation around it."""
     import numpy as np
 
     with _style(width):
         figure, (axes,) = _figure(width, height=340)
         for colour, (arm, seeds) in zip(SERIES, curves.items(), strict=False):
             values = 100 * np.asarray(seeds, dtype=float)
-            epochs = np.arange(1, values.shape[1] + 1)
             mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
             axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
             axes.plot(epochs, mean, color=colour, linewidth=2, label=arm)

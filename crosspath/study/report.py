@@ -78,23 +78,26 @@ def _figures(
     folder: Path, summary: Mapping[str, Any], results: Mapping[str, Sequence[Result]]
 ) -> dict[str, dict[str, str]]:
     """{figure: {width: svg}}."""
-    curves = {arm: [learning_curve(folder / name) for name in names] for arm, names in summary["arms"].items()}
+    logs = {arm: [learning_curve(folder / name) for name in names] for arm, names in summary["arms"].items()}
+    curves = {arm: [list(log.values()) for log in runs] for arm, runs in logs.items()}
+    epochs = list(logs[NONE.name][0])
     values = {arm: [run.metrics["test"]["accuracy"] for run in runs] for arm, runs in results.items()}
     maps = {arm: mean_scales(runs) for arm, runs in results.items() if runs[0].scales}
     blocks, roles = places(results[PATHWAY.name][0].scales)
     panels = {arm: [[found.get((b, r)) for r in roles] for b in blocks] for arm, found in maps.items()}
     draw: dict[str, Callable[[Width], str]] = {
-        "curves": lambda width: learning_curves(curves, width),
+        "curves": lambda width: learning_curves(curves, epochs, width),
         "seeds": lambda width: seed_values(values, summary["seeds"], width),
         "scales": lambda width: scale_map(panels, blocks, roles, summary["scale_init"], width),
     }
     return {name: {width.name: figure(width) for width in (WIDE, NARROW)} for name, figure in draw.items()}
 
 
-def learning_curve(run: Path) -> list[float]:
-    """Validation accuracy after each epoch that read it, from a run's log."""
+def learning_curve(run: Path) -> dict[int, float]:
+    """{epoch: validation accuracy} of each epoch that read it, from a run's log."""
     lines = (run / LOG).read_text(encoding="utf-8").splitlines()
-    return [entry["validation"]["accuracy"] for entry in map(json.loads, lines) if entry.get("validation")]
+    entries = [entry for entry in map(json.loads, lines) if entry.get("validation")]
+    return {entry["epoch"]: entry["validation"]["accuracy"] for entry in entries}
 
 
 def mean_scales(runs: Sequence[Result]) -> dict[tuple[str, str], float]:

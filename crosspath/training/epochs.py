@@ -101,7 +101,7 @@ def train_epochs(
         metrics: dict[str, float] = {}
         if last or (epoch + 1) % settings.evaluate_every == 0:
             metrics = read_part(kept.model, recipe, data.validation, compute)
-            _keep(kept, epoch + 1, metrics, settings.select)
+            keep(kept, epoch + 1, metrics, settings.select)
         summary: dict[str, Any] = {"step": step, "epoch": epoch + 1, "train_loss": total / seen}
         if metrics:
             summary["validation"] = metrics
@@ -119,7 +119,7 @@ def train_epochs(
     return kept
 
 
-def _keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str) -> None:
+def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str) -> None:
     """Note the epoch just read; with `best`, only when it is better than every one before (ties keep the earlier)."""
     if select == "best" and kept.epoch and metrics.get("accuracy", 0.0) <= kept.metrics.get("accuracy", 0.0):
         return

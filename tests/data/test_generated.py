@@ -1,0 +1,71 @@
+"""Data sets without files: always the same, of the promised sizes, and read like any other set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from crosspath.config import Recipe, apply_overrides
+from crosspath.data.load import load_data
+from crosspath.errors import InputError
+from crosspath.modalities import MODALITIES
+from crosspath.recipes import recipe_named
+
+NAMES = ("image/digits", "audio/sounds", "point/solids")
+
+
+@pytest.fixture(params=NAMES)
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return recipe_named(request.param)
+
+
+def test_the_parts_are_disjoint_stratified_and_of_the_published_size(recipe: Recipe) -> None:
+    data = load_data(recipe.data, None, seed=0)
+    parts = (data.train, data.validation, data.test)
+    ids = [name for part in parts for name in part.ids]
+    assert len(set(ids)) == len(ids)
+    assert len(data.train) == recipe.data.train_samples
+    assert len(data.classes) == recipe.data.classes
+    assert data.train.inputs.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe)
+    for part in parts:
+        counts = np.bincount(part.labels, minlength=10)
+        assert counts.max() - counts.min() <= 0.1 * counts.mean()
+
+
+def test_every_reading_gives_the_same_and_the_seed_only_chooses_labels(recipe: Recipe, tmp_path: Path) -> None:
+    first, other = load_data(recipe.data, None, seed=0), load_data(recipe.data, tmp_path / "absent", seed=1)
+    assert first.fingerprint == other.fingerprint
+    assert first.train.ids == other.train.ids
+    assert np.array_equal(first.test.inputs[np.arange(5)], other.test.inputs[np.arange(5)])
+    few = apply_overrides(recipe, ["data.labels_per_class=3"]).data
+    drawn = [load_data(few, None, seed=seed) for seed in (0, 1)]
+    assert [len(data.train) for data in drawn] == [30, 30]
+    assert drawn[0].train.ids != drawn[1].train.ids
+    assert drawn[0].fingerprint == drawn[1].fingerprint == first.fingerprint
+
+
+def test_digits_are_scikit_learns(tmp_path: Path) -> None:
+    data = load_data(recipe_named("image/digits").data, None, seed=0)
+    source = load_digits()
+    assert sum(len(part) for part in (data.train, data.validation, data.test)) == 1797
+    for place in (0, 17, 300):
+        number = int(data.train.ids[place].removeprefix("digits-"))
+        image = data.train.inputs[np.array([place])][0]
+        assert data.train.labels[place] == source.target[number]
+        for channel in image:
+            assert np.abs(channel / 255 - source.images[number] / 16).max() < 0.5 / 255 + 1e-9
+
+
+def test_digits_are_resized_on_request() -> None:
+    section = apply_overrides(recipe_named("image/digits"), ["data.image_size=16"]).data
+    large, small = (load_data(data, None, seed=0) for data in (section, recipe_named("image/digits").data))
+    assert large.test.inputs.shape[1:] == (3, 16, 16)
+    means = large.test.inputs[np.arange(40)].mean((1, 2, 3)) - small.test.inputs[np.arange(40)].mean((1, 2, 3))
+    assert np.abs(means).max() < 3
+
+
+def test_sounds_have_one_sample_rate() -> None:
+    section = apply_overrides(recipe_named("audio/sounds"), ["data.sample_rate_hz=8000"]).data
+    with pytest.raises(InputError, match=r"data\.sample_rate_hz: expected 16000"):
+        load_data(section, None, seed=0)

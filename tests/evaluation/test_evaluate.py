@@ -1,0 +1,50 @@
+"""Reading a held-out part: in evaluation mode, in order, whatever the batch size; other classes are refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from crosspath.data.examples import DataSet, Examples
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import Compute
+from crosspath.evaluation.evaluate import check_classes, predict_logits
+from tests.checkpoints.small import fresh, image_recipe
+
+CPU = Compute(device=torch.device("cpu"), precision="float32", reason="test")
+
+
+def _examples(count: int) -> Examples:
+    inputs = np.random.default_rng(0).integers(0, 256, (count, 3, 8, 8), dtype=np.uint8)
+    return Examples(inputs, np.zeros(count, dtype=np.int64), tuple(map(str, range(count))))
+
+
+def test_logits_come_in_order_from_a_model_in_evaluation_mode() -> None:
+    recipe = image_recipe("evaluate.batch_size=4", "model.head_dropout=0.5", "model.drop_path=0.5")
+    model = fresh(recipe, 3).train()
+    examples = _examples(10)
+    found = predict_logits(model, recipe, examples, CPU)
+    assert model.training
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(np.asarray(examples.inputs)).float() / 127.5 - 1)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_mode_is_restored_after_an_error() -> None:
+    recipe = image_recipe()
+    model = fresh(recipe, 3).train()
+    with pytest.raises(InputError):
+        predict_logits(
+            model, recipe, Examples(np.zeros((2, 3, 9, 9), np.uint8), np.zeros(2, np.int64), ("a", "b")), CPU
+        )
+    assert model.training
+
+
+def test_other_classes_are_refused() -> None:
+    empty = _examples(0)
+    data = DataSet("image", ("a", "b", "c"), empty, empty, empty, (), "")
+    check_classes(data, ("a", "b", "c"), "run")
+    with pytest.raises(InputError, match="run: expected data of its 2 classes, found 3 others"):
+        check_classes(data, ("a", "b"), "run")
+    with pytest.raises(InputError):
+        check_classes(data, ("a", "c", "b"), "run")

@@ -1,0 +1,99 @@
+"""The random control: the auxiliary's shapes and root mean squares, none of its values, another draw a seed."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.sources import Auxiliary
+from crosspath.models.build import build_model
+from crosspath.pathway import connect, match
+from crosspath.recipes import recipe_named
+from crosspath.study.arms import random_auxiliary
+
+
+@pytest.fixture
+def auxiliary() -> Auxiliary:
+    """A model whose query, key and value have quite different sizes, as trained ones do."""
+    torch.manual_seed(3)
+    model = build_model(recipe_named("audio/sounds"), 10)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("qkv.weight"):
+                third = len(parameter) // 3
+                parameter[:third] *= 3.0
+                parameter[2 * third :] *= 0.25
+            if name.endswith("bias"):
+                parameter.normal_(std=0.1)
+    return Auxiliary(origin="runs/sounds", sha256="0" * 64, weights=model)
+
+
+def tensors(auxiliary: Auxiliary) -> dict[str, Tensor]:
+    weights = auxiliary.weights
+    return dict(weights.named_parameters()) if isinstance(weights, nn.Module) else weights
+
+
+def rms(tensor: Tensor) -> float:
+    return float(tensor.detach().double().pow(2).mean().sqrt())
+
+
+def pieces(name: str, tensor: Tensor) -> list[Tensor]:
+    return list(tensor.chunk(3)) if ".qkv." in name else [tensor]
+
+
+def connectable(values: dict[str, Tensor]) -> list[str]:
+    """Weights and biases of the blocks' linear layers."""
+    return [name for name in values if "blocks." in name and ".norm" not in name]
+
+
+def test_every_matrix_keeps_its_root_mean_square_and_nothing_else(auxiliary: Auxiliary) -> None:
+    before, after = tensors(auxiliary), tensors(random_auxiliary(auxiliary, 0))
+    names = connectable(before)
+    assert len(names) == 6 * 4 * 2
+    for name in names:
+        for old, new in zip(pieces(name, before[name]), pieces(name, after[name]), strict=True):
+            assert new.shape == old.shape
+            assert new.dtype == old.dtype
+            assert rms(new) == pytest.approx(rms(old), rel=1e-6)
+            if new.ndim == 2:
+                correlation = torch.corrcoef(torch.stack([old.flatten(), new.flatten()]))[0, 1]
+                assert abs(float(correlation)) < 5 / old.numel() ** 0.5
+                # Uniform around zero: the fourth moment is 9/5 of the squared second.
+                assert float(new.double().pow(4).mean()) == pytest.approx(1.8 * rms(new) ** 4, rel=0.05)
+
+
+def test_each_seed_draws_anew_and_the_same_seed_the_same(auxiliary: Auxiliary) -> None:
+    first, again, other = (tensors(random_auxiliary(auxiliary, seed)) for seed in (0, 0, 1))
+    for name in connectable(first):
+        assert torch.equal(first[name], again[name])
+        assert not torch.equal(first[name], other[name])
+    blocks = [first[f"encoder.blocks.{index}.mlp.fc1.weight"] for index in range(6)]
+    assert all(not torch.allclose(blocks[0] / rms(blocks[0]), block / rms(block)) for block in blocks[1:])
+
+
+def test_the_auxiliary_and_torchs_random_state_are_left_alone(auxiliary: Auxiliary) -> None:
+    before = {name: tensor.clone() for name, tensor in tensors(auxiliary).items()}
+    state = torch.get_rng_state()
+    drawn = random_auxiliary(auxiliary, 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in tensors(auxiliary).items())
+    assert drawn.sha256 != auxiliary.sha256
+    assert "runs/sounds" in drawn.origin
+    assert "random" in drawn.origin
+
+
+def test_it_connects_exactly_where_the_auxiliary_does(auxiliary: Auxiliary) -> None:
+    target = build_model(recipe_named("image/digits"), 10)
+    drawn = random_auxiliary(auxiliary, 0).weights
+    ours, theirs = match(target, drawn), match(target, auxiliary.weights)
+    assert [str(pair) for pair in ours.pairs] == [str(pair) for pair in theirs.pairs]
+    assert ours.unverified == theirs.unverified == ()
+    assert len(connect(target, drawn).scales()) == 6 * 4
+
+
+def test_named_tensors_are_redrawn_as_a_model_is(auxiliary: Auxiliary) -> None:
+    named = Auxiliary(origin="file", sha256="0" * 64, weights=dict(tensors(auxiliary)))
+    from_model, from_names = tensors(random_auxiliary(auxiliary, 4)), tensors(random_auxiliary(named, 4))
+    for name in connectable(from_model):
+        assert torch.equal(from_model[name], from_names[name])
+    norm = "encoder.blocks.0.norm1.weight"
+    assert torch.equal(from_names[norm], tensors(auxiliary)[norm])

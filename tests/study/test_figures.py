@@ -1,0 +1,67 @@
+"""The figures: well-formed SVG with a height, named ids, the page's colours, and the numbers they were given."""
+
+import re
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+from crosspath.study.figures import NARROW, SERIES, WIDE, Width, learning_curves, scale_map, seed_values
+
+SVG = "{http://www.w3.org/2000/svg}"
+CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
+FIGURES: dict[str, Callable[[Width], str]] = {
+    "curves": lambda width: learning_curves(CURVES, (2, 4, 6), width),
+    "one-seed": lambda width: learning_curves({"none": [[0.1, 0.5]]}, (1, 2), width),
+    "seeds": lambda width: seed_values({"none": [0.7, 0.8], "pathway": [0.75, 0.79]}, (0, 1), width),
+    "scales": lambda width: scale_map(
+        {"pathway": [[0.112, 0.05], [None, -0.2]], "random": [[0.1, 0.1], [0.1, 0.1]]},
+        ("0", "1"),
+        ("q, k, v", "mlp in"),
+        0.1,
+        width,
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=lambda width: width.name)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_well_formed_sized_and_themed(name: str, width: Width) -> None:
+    text = FIGURES[name](width)
+    root = ElementTree.fromstring(text)
+    assert root.tag == f"{SVG}svg"
+    assert float(root.attrib["width"]) == width.pixels
+    assert float(root.attrib["height"]) > 100
+    assert root.attrib["aria-label"]
+    assert not any(colour in text for colour in SERIES)
+    assert "var(--ink)" in text
+    assert "<image" not in text
+    assert "DOCTYPE" not in text
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(set(ids)) == len(ids)
+    for used in re.findall(r'(?:href="#|url\(#)([^")]*)', text):
+        assert used in ids
+
+
+def test_a_figure_is_the_same_every_time_and_leaves_the_settings_alone() -> None:
+    before = dict(matplotlib.rcParams)
+    assert FIGURES["curves"](WIDE) == FIGURES["curves"](WIDE)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_map_shows_every_scale_and_leaves_gaps_empty() -> None:
+    text = FIGURES["scales"](WIDE)
+    shown = re.findall(r">([+−-]\d\.\d{3})<", text)
+    assert sorted(shown) == sorted(["+0.112", "+0.050", "-0.200", "+0.100", "+0.100", "+0.100", "+0.100"])
+    assert "q, k, v" in text
+
+
+def test_curves_pass_through_the_means_of_their_seeds() -> None:
+    root = ElementTree.fromstring(FIGURES["curves"](WIDE))
+    lines = [node.attrib["d"] for node in root.iter(f"{SVG}path") if "var(--series-1)" in node.attrib.get("style", "")]
+    line = next(line for line in lines if line.count("L") == 2)
+    points = [tuple(map(float, pair)) for pair in re.findall(r"[ML] ([\d.]+) ([\d.]+)", line)]
+    heights = [points[0][1] - y for _, y in points]
+    # Means 15 %, 45 % and 75 %: two equal steps.
+    assert heights[2] == pytest.approx(2 * heights[1], rel=1e-3)
