@@ -2,12 +2,13 @@
 
 from crosspath.pathway.connect import connect
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.files import load_pathway, save_pathway
 from crosspath.pathway.groups import param_groups
 from crosspath.pathway.handle import Pathways, pathways
+from crosspath.pathway.load import load_pathway
 from crosspath.pathway.match import match
 from crosspath.pathway.merge import Receipt, disconnect, merge
 from crosspath.pathway.report import MatchReport
+from crosspath.pathway.save import save_pathway
 from crosspath.pathway.status import Status, status
 
 __all__ = [

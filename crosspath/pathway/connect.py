@@ -1,9 +1,10 @@
 """Connect a target with one or more auxiliaries, in place."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,10 @@ from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.locate import Slot
 from crosspath.pathway.match import Blocks, Names, Roles, match
 from crosspath.pathway.parameters import Holder, connected, holders
-from crosspath.pathway.parametrization import PathwayWeight, attach, is_sharded
+from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
-from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file
+from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file, sha256_of_tensors
+from crosspath.pathway.stage import Staged, attach_all
 
 ScalePer = Literal["layer", "role", "head", "channel"]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -88,8 +90,12 @@ def connect(
         raise PathwayError(
             f"bias: expected scale_per layer or role beside it, found {scale_per!r}; leave one of them out"
         )
+    if not math.isfinite(scale_init):
+        raise PathwayError(f"scale_init: expected a finite number, found {scale_init!r}")
     taken = {name for _, pathway in connected(target) for name in pathway.spreads}
     accept = (accept,) if isinstance(accept, str) else tuple(accept)
+    roles = roles if isinstance(roles, str) else tuple(roles)
+    names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
     planned: list[tuple[str, Source, MatchReport, list[_Group]]] = []
     faults: list[str] = []
     for name, given in _named(auxiliary, taken):
@@ -97,37 +103,53 @@ def connect(
         report = match(target, given, roles=roles, names=names, blocks=blocks, accept=accept)
         groups = list(_groups(target, report, bias))
         faults += [f"{name}: {fault}" for fault in (*report.mismatches, *_unfit(target, source, groups, scale_per))]
+        if not report.pairs and not report.mismatches:
+            faults.append(f"{name}: nothing was chosen; change roles=, names= or blocks=")
         planned.append((name, source, report, groups))
     if faults:
         raise PathwayError("\n".join(faults))
 
+    staged: list[Staged] = []
+    origins: dict[str, Origin] = {}
+    options = {
+        "scale_init": scale_init,
+        "scale_per": scale_per,
+        "train_scale": train_scale,
+        "train_auxiliary": train_auxiliary,
+        "bias": bias,
+    }
+    for name, source, _, groups in planned:
+        parts = [_staged(name, group, source, scale_init, scale_per) for group in groups]
+        for part in parts:
+            part.values.requires_grad_(train_auxiliary)
+            if isinstance(part.scale, nn.Parameter):
+                part.scale.requires_grad_(train_scale)
+        staged += parts
+        origins[name] = _origin(source, options, None if train_auxiliary else parts)
+    attach_all(staged)
     handle = Pathways(target)
-    for name, source, report, groups in planned:
-        by_weight: dict[str, PathwayWeight] = {}
-        for group in groups:
-            values = nn.Parameter(_copied(group, source), requires_grad=train_auxiliary)
-            spread, count = _spread(group, len(values), scale_per)
-            pieces = tuple(str(_piece(pair.auxiliary, group.bias)) for pair in group.pairs)
-            place = attach(group.holder.module, group.holder.attribute)
-            if group.bias:
-                place.borrow(name, values, by_weight[group.weight], spread, pieces)
-            else:
-                start = torch.full((count,), scale_init, dtype=values.dtype, device=values.device)
-                place.add(name, values, nn.Parameter(start, requires_grad=train_scale), spread, pieces)
-                by_weight[group.weight] = place
-        has_values = not any(group.holder.original.is_meta for group in groups)
-        digest = sha256_of_file(source.file) if source.file is not None else None
-        options = {
-            "scale_init": scale_init,
-            "scale_per": scale_per,
-            "train_scale": train_scale,
-            "train_auxiliary": train_auxiliary,
-            "bias": bias,
-        }
-        file = str(source.file.resolve()) if source.file is not None else None
-        frozen = None if train_auxiliary or not has_values else handle.digest(name)
-        handle.record(name, Origin(source.origin, file, digest, options, frozen), report)
+    for name, _, report, _ in planned:
+        handle.record(name, origins[name], report)
     return handle
+
+
+def _staged(name: str, group: _Group, source: Source, scale_init: float, scale_per: ScalePer) -> Staged:
+    """W', how it lies on W, and λ, in the target's type and on its device."""
+    values = nn.Parameter(_copied(group, source))
+    spread, count = _spread(group, len(values), scale_per)
+    pieces = tuple(str(_piece(pair.auxiliary, group.bias)) for pair in group.pairs)
+    scale = nn.Parameter(torch.full((count,), scale_init, dtype=values.dtype, device=values.device))
+    return Staged(group.holder, name, values, group.weight if group.bias else scale, spread, pieces)
+
+
+def _origin(source: Source, options: Mapping[str, Any], frozen: list[Staged] | None) -> Origin:
+    digest = None
+    if frozen and not any(part.values.is_meta for part in frozen):
+        values = {part.holder.name: part.values for part in frozen}
+        digest = sha256_of_tensors(sorted(values.items()))
+    if source.file is None:
+        return Origin(source.origin, None, None, options, digest)
+    return Origin(source.origin, str(source.file.resolve()), sha256_of_file(source.file), options, digest)
 
 
 def _named(
@@ -170,6 +192,9 @@ def _groups(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[_Gro
 
 def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: ScalePer) -> Iterator[str]:
     """What stops a group from being connected although it pairs."""
+    chosen = [group.holder.name for group in groups]
+    for name in sorted({name for name in chosen if chosen.count(name) > 1}):
+        yield f"{name}: it is chosen by name and as the bias of a weight; leave one of them out"
     held: dict[int, list[str]] = {}
     for holder in holders(target):
         held.setdefault(id(holder.original), []).append(holder.name)

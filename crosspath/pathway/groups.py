@@ -46,7 +46,7 @@ def param_groups(
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
             layer, last = _layer(name, anatomy)
-            rate = lr * (layer_decay or 1.0) ** (last - layer)
+            rate = lr * (1.0 if layer_decay is None else layer_decay) ** (last - layer)
             decay = 0.0 if parameter.dim() < 2 or name.endswith(".bias") else weight_decay
             title = f"layer {layer}" if anatomy is not None else "weights"
             title += "" if decay or not weight_decay else ", no decay"
@@ -66,6 +66,8 @@ def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
         if pathway is not None:
             yield from ((holder.name, pathway.auxiliary(name), "auxiliary") for name in pathway.spreads)
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
+    # What lies inside another library's parametrization; those listed above are seen by then.
+    yield from ((name, parameter, "target") for name, parameter in target.named_parameters())
 
 
 def _layer(name: str, anatomy: Anatomy | None) -> tuple[int, int]:

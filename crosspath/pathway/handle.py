@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.parameters import connected
@@ -73,7 +74,15 @@ class Pathways:
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
-        """The bare target inside the `with` block; always restored, also after an error and when nested."""
+        """The bare target inside the `with` block; always restored, also after an error and when nested.
+
+        Raises
+        ------
+        PathwayError
+            Inside `torch.nn.utils.parametrize.cached()`, which would go on answering with the sums.
+        """
+        if parametrize._cache_enabled:
+            raise PathwayError("disabled: expected to stand outside of parametrize.cached(); leave that block first")
         before = [(pathway, pathway.enabled) for _, pathway in connected(self.target)]
         try:
             for pathway, _ in before:
@@ -82,6 +91,13 @@ class Pathways:
         finally:
             for pathway, enabled in before:
                 pathway.enabled = enabled
+
+    def describe(self, name: str, description: str, sha256: str | None = None) -> None:
+        """Say better where an auxiliary came from than its class name does: status, receipts and files repeat it."""
+        for module in self.target.modules():
+            origins: dict[str, Origin] = module.__dict__.get(ORIGINS, {})
+            if name in origins:
+                origins[name] = replace(origins[name], description=description, sha256=sha256)
 
     def record(self, name: str, origin: Origin, report: MatchReport) -> None:
         """Remember where an auxiliary came from; `connect` and `load_pathway` call this."""

@@ -176,7 +176,12 @@ def _match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport
     ours, theirs = target.shapes(), auxiliary.shapes()
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
+    seen: set[str] = set()
     for name, counterpart in _named(names, ours):
+        if name in seen:
+            mismatches.append(Mismatch("twice", name, "it is listed twice", "list it once"))
+            continue
+        seen.add(name)
         if name not in ours:
             near = get_close_matches(name, ours, n=1)
             hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"

@@ -102,7 +102,8 @@ def _checked_sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
     if any(tensor.is_meta for tensor in tensors):
         raise PathwayError(f"{holder.name}: no values (meta device); load them with load_pathway, then merge")
     with torch.no_grad():
-        result = holder.value
+        # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
+        result: Tensor = pathway(holder.original)
     if not bool(torch.isfinite(result).all()):
         raise PathwayError(f"{holder.name}: W + λ·W' is not finite; the model is left as it was")
     return result

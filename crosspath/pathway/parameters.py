@@ -86,20 +86,18 @@ def connected(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
 
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict of the target alone: plain keys, the target's own values, its buffers; nothing of the pathways."""
-    state: dict[str, Tensor] = {}
-    for path, module in model.named_modules():
-        if INSIDE in path.split("."):
-            continue
+    """The state dict of the target alone: plain keys, the target's own tensors; nothing of the pathways."""
+    renamed: dict[str, str] = {}
+    dropped: list[str] = []
+    for path, module in model.named_modules(remove_duplicate=False):
+        kept = module._modules.get(INSIDE)
         prefix = f"{path}." if path else ""
-        for attribute in plain_attributes(module):
-            state[prefix + attribute] = Holder(prefix + attribute, module, attribute).original.detach()
-        for name, buffer in module._buffers.items():
-            if buffer is not None and name not in module._non_persistent_buffers_set:
-                state[prefix + name] = buffer.detach()
-    return state
-
-
-def shared_with(model: nn.Module, parameter: Tensor) -> list[str]:
-    """Every plain name under which one Parameter object is held (weight tying)."""
-    return [holder.name for holder in holders(model) if holder.original is parameter]
+        for attribute in kept._modules if kept is not None else ():
+            if pathway_of(module, attribute) is not None:
+                renamed[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
+                dropped.append(f"{prefix}{INSIDE}.{attribute}.0.")
+    return {
+        renamed.get(name, name): value
+        for name, value in model.state_dict().items()
+        if isinstance(value, Tensor) and not name.startswith(tuple(dropped))
+    }

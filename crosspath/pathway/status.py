@@ -1,7 +1,7 @@
 """The pathways of a model, as data and as a table."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class Status:
     """All pathways of a model. Printing it shows a table."""
 
     rows: tuple[PathwayStatus, ...]
+    sources: Mapping[str, str]
+    """{auxiliary: where it came from}."""
     warnings: tuple[str, ...]
     enabled: bool
 
@@ -66,6 +68,7 @@ class Status:
             )
         if not self.enabled:
             lines.append("switched off: the model computes as the bare target")
+        lines += [f"{name} comes from {source}" for name, source in self.sources.items()]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
@@ -77,7 +80,7 @@ def status(target: nn.Module) -> Status:
     PathwayError
         Without pathways.
     """
-    pathways(target)
+    handle = pathways(target)
     rows, half, enabled = [], 0, True
     for holder, pathway in connected(target):
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
@@ -100,7 +103,8 @@ def status(target: nn.Module) -> Status:
     warnings = (
         (f"{half} weights are in half precision, and so is λ: use float32 weights with autocast",) if half else ()
     )
-    return Status(tuple(rows), warnings, enabled)
+    sources = {name: origin.description for name, origin in handle.origins.items()}
+    return Status(tuple(rows), sources, warnings, enabled)
 
 
 def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> float | None:

@@ -328,3 +328,61 @@ def test_a_borrowed_scale_is_registered_once_and_stays_one() -> None:
     with torch.no_grad():
         layer.parametrizations.weight[0].scale("auxiliary").fill_(1.0)
     assert not torch.equal(layer.bias, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"blocks": {}}, "nothing was chosen"),
+        ({"names": ["blocks.0.mlp.fc1.weight"] * 2}, "listed twice"),
+        (
+            {"names": ["blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.bias"], "bias": True},
+            "chosen by name and as the bias",
+        ),
+        ({"scale_init": float("nan")}, "scale_init: expected a finite number"),
+    ],
+)
+def test_choices_that_would_connect_nothing_or_something_twice(arguments: dict[str, object], message: str) -> None:
+    target = Body()
+    with pytest.raises(crosspath.PathwayError, match=message):
+        crosspath.connect(target, Body(), **arguments)
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+
+
+def test_a_failure_while_building_leaves_the_target_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, built = Body(), []
+    real = torch.full
+
+    def full(*arguments: object, **options: object) -> Tensor:
+        built.append(1)
+        if len(built) == 3:
+            raise MemoryError
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(torch, "full", full)
+    with pytest.raises(MemoryError):
+        crosspath.connect(target, Body())
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+
+
+def test_roles_from_a_generator_serve_every_auxiliary() -> None:
+    handle = crosspath.connect(Body(), {"a": Body(), "b": Body()}, roles=(role for role in ("query", "value")))
+    assert len(handle.scales()) == 4
+
+
+def test_disabled_inside_the_cache_of_parametrize_is_refused_and_merging_there_is_exact() -> None:
+    target, inputs = Body(), tokens()
+    handle = crosspath.connect(target, Body(), scale_init=0.5)
+    with torch.no_grad(), parametrize.cached():
+        target(inputs)
+        with pytest.raises(crosspath.PathwayError, match=r"parametrize\.cached"), handle.disabled():
+            pass
+        for scale in handle.scales().values():
+            scale.fill_(0.9)
+        crosspath.merge(target)
+    twin = Body()
+    twin.load_state_dict(target.state_dict())
+    assert torch.equal(twin(inputs), target(inputs))
+    receipt_like = target.blocks[0].mlp.fc1.weight
+    assert not parametrize.is_parametrized(target.blocks[0].mlp.fc1)
+    assert receipt_like.requires_grad

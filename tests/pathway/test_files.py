@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway import files
+from crosspath.pathway import save
 from tests.pathway.small_models import WIDTH, Body, randomised
 
 
@@ -194,7 +195,100 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: p
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(files, "save_file", broken)
+    monkeypatch.setattr(save, "save_file", broken)
     with pytest.raises(OSError, match="disk full"):
         crosspath.save_pathway(target, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_module_used_twice_round_trips(tmp_path: Path) -> None:
+    def build() -> nn.Module:
+        layer = nn.Linear(4, 4)
+        return nn.ModuleDict({"a": layer, "b": layer})
+
+    target = build()
+    crosspath.connect(target, nn.ModuleDict({"a": nn.Linear(4, 4)}), names=["a.weight"], scale_init=0.5)
+    crosspath.save_pathway(target, tmp_path)
+    again = build()
+    crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again["b"].weight, target["a"].weight)
+
+
+def test_another_librarys_parametrization_elsewhere_round_trips(tmp_path: Path) -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 4))
+
+    target, inputs = build(), torch.randn(2, 4)
+    crosspath.connect(target, build(), names=["1.weight"], scale_init=0.5)
+    crosspath.save_pathway(target, tmp_path)
+    again = build()
+    crosspath.load_pathway(again, tmp_path)
+    assert torch.equal(again(inputs), target(inputs))
+
+
+def test_a_meta_target_keeps_its_type(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    with torch.device("meta"):
+        again = Body().bfloat16()
+    crosspath.load_pathway(again, tmp_path)
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pathway.safetensors"])
+def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    tensors = load_file(tmp_path / file)
+    name = next(name for name in tensors if name.endswith(("scale", "norm1.weight")))
+    save_file(tensors | {name: tensors[name] + 1}, tmp_path / file)
+    with pytest.raises(crosspath.PathwayError, match=f"{file}: these are not the values saved beside"):
+        crosspath.load_pathway(Body(), tmp_path)
+
+
+def faulty(described: dict[str, Any], fault: str) -> object:
+    layer = described["layers"]["blocks.0.mlp.fc1.weight"]["audio"]
+    if fault == "no layers":
+        del described["layers"]
+    elif fault == "no trains":
+        del layer["trains"]
+    elif fault == "segments":
+        layer["segments"] = [[0, 3]]
+    elif fault == "scale":
+        layer["scale"] = "nowhere.audio.scale"
+    elif fault == "weight":
+        described["layers"]["nowhere"] = described["layers"].pop("blocks.0.mlp.fc1.weight")
+    elif fault == "a list":
+        return []
+    return described
+
+
+@pytest.mark.parametrize("fault", ["no layers", "no trains", "segments", "scale", "weight", "a list"])
+def test_a_faulty_description_leaves_the_target_untouched(tmp_path: Path, fault: str) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    path = tmp_path / "pathway.json"
+    path.write_text(json.dumps(faulty(json.loads(path.read_text()), fault)))
+    again = Body()
+    before = {name: value.clone() for name, value in again.state_dict().items()}
+    with pytest.raises(crosspath.PathwayError):
+        crosspath.load_pathway(again, tmp_path)
+    assert list(again.state_dict()) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in again.state_dict().items())
+
+
+def test_files_are_readable_as_the_users_other_files_are(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    (tmp_path / "other").touch()
+    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
+
+
+def test_an_origin_can_be_told_better(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.pathways(target).describe("audio", "runs/audio", "0" * 64)
+    crosspath.save_pathway(target, tmp_path)
+    again = Body()
+    handle = crosspath.load_pathway(again, tmp_path)
+    assert handle.origins["audio"].description == "runs/audio"
+    assert "audio comes from runs/audio" in str(handle.status())

@@ -64,3 +64,10 @@ def test_a_bias_pathway_has_no_decay() -> None:
     groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
     values = handle.auxiliaries()["blocks.0.attn.qkv.bias", "auxiliary"]
     assert rate_of(groups, values) == (1e-3, 0.0)
+
+
+def test_weights_inside_another_librarys_parametrization_are_not_forgotten() -> None:
+    target = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
+    groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in target.parameters())

@@ -29,7 +29,7 @@ def test_ratio_counts_covered_rows_only() -> None:
     target, auxiliary = randomised(Body()), randomised(Body())
     handle = crosspath.connect(target, auxiliary, roles={"value"}, scale_init=1.0)
     own = target.blocks[0].attn.qkv.parametrizations.weight.original[16:]
-    expected = float(auxiliary.blocks[0].attn.qkv.weight[16:].norm() / own.norm())
+    expected = float(auxiliary.blocks[0].attn.qkv.weight[16:].detach().norm() / own.detach().norm())
     assert next(iter(handle.status())).ratio == pytest.approx(expected, rel=1e-5)
 
 
@@ -37,7 +37,8 @@ def test_table_and_json() -> None:
     target = Body()
     handle = crosspath.connect(target, {"audio": Body()}, scale_per="head", scale_init=0.5)
     table = str(handle.status())
-    assert len(table.splitlines()) == 1 + 8
+    assert len(table.splitlines()) == 1 + 8 + 1
+    assert table.splitlines()[-1] == "audio comes from Body"
     assert "audio" in table
     assert "+0.5000..+0.5000 (2)" in table
     assert len(json.loads(json.dumps(handle.status().to_json()))["rows"]) == 8
