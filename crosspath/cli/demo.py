@@ -1,6 +1,7 @@
 """`crosspath demo`."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -48,16 +49,19 @@ def demo(
     print_line(found["report"])
 
 
+SHORTER = {"test accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
+"""Column names that let the table fit a terminal of 80 columns; the auxiliary stands in its title."""
+
+
 def _print_rows(found: dict[str, Any]) -> None:
-    from crosspath.study.table import COLUMNS, Row, cells
+    from crosspath.study.table import CAPTION, COLUMNS, Row, cells
 
     rows = [Row(**row) for row in found["rows"]]
-    title = f"{found['target']}, {found['labels_per_class']} labels a class, {len(found['seeds'])} seeds"
-    print_table(COLUMNS, [cells(row) for row in rows], title)
+    shown = [number for number, column in enumerate(COLUMNS) if column != "auxiliary"]
+    title = f"{found['target']}, {found['labels_per_class']} labels a class; auxiliary: {found['auxiliary']}"
+    columns = [SHORTER.get(COLUMNS[number], COLUMNS[number]) for number in shown]
+    print_table(columns, [[cells(row)[number] for number in shown] for row in rows], title)
     for row in rows:
         if row.verdict is not None:
             print_line(f"{row.arm}: {row.verdict} ({row.reason})")
-    print_line(
-        "Differences in percentage points, paired by seed against `none`; 95 % interval and p from the paired t test. "
-        "Few seeds decide little: this is a demonstration."
-    )
+    print_line(fill(f"{CAPTION} Few seeds decide little: this is a demonstration.", width=80))

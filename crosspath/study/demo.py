@@ -19,6 +19,7 @@ from crosspath.checkpoints.files import FORMAT_VERSION, new_folder, write_json, 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.load import load_data
 from crosspath.errors import InputError
+from crosspath.evaluation.cost import count_parameters
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.equivalence import compare_outputs
 from crosspath.evaluation.evaluate import predict_logits
@@ -45,8 +46,8 @@ busy one more than ten times slower, because the threads wait for each other at 
 
 LABELS_PER_CLASS = 10
 SCALE_INIT = 0.1
-TARGET_SETTINGS = ("train.epochs=80", "train.evaluate_every=2")
-AUXILIARY_SETTINGS: Mapping[str, tuple[str, ...]] = {"sounds": (), "solids": ()}
+TARGET_SETTINGS = ("train.epochs=80", "train.evaluate_every=4")
+AUXILIARY_SETTINGS: Mapping[str, tuple[str, ...]] = {"sounds": (), "solids": ("train.epochs=6",)}
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,8 @@ def _merge_and_compare(planned: _Plan) -> dict[str, Any]:
                 "seed": seed,
                 "bitwise": found.bitwise,
                 "max_difference": found.max_difference,
+                "parameters_connected": count_parameters(before.model),
+                "parameters_merged": count_parameters(after.model),
                 "metrics_connected": classification_metrics(logits[0], labels),
                 "metrics_merged": classification_metrics(logits[1], labels),
             }

@@ -46,7 +46,7 @@ WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
 
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
-    """Validation accuracy (fractions) after `epochs`, {arm: a curve a seed}: mean, and one standard deviation around it."""
+    """Validation accuracy (fractions) after `epochs`, {arm: a curve a seed}: mean, and a band of one sd around it."""
     import numpy as np
 
     with _style(width):
@@ -131,8 +131,11 @@ def _cell(axes: "Axes", across: int, down: int, value: float, moved: float) -> N
 
 def _figure(width: Width, height: int, *, rows: int = 1, columns: int = 1) -> tuple["Figure", list["Axes"]]:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width.pixels / DPI, height / DPI), dpi=DPI, layout="constrained")
+    figure = Figure(
+        figsize=(width.pixels / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+    )
     figure.patch.set_alpha(0.0)
     grid = figure.subplots(rows, columns, squeeze=False)
     axes_of = [axes for line in grid for axes in line]

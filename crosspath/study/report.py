@@ -10,7 +10,7 @@ from crosspath.checkpoints.files import read_json, write_text
 from crosspath.layouts import LAYOUTS, Layout
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.figures import NARROW, WIDE, Width, learning_curves, scale_map, seed_values
-from crosspath.study.table import CAPTION, COLUMNS, cells, compare_arms
+from crosspath.study.table import CAPTION, COLUMNS, cells, compare_arms, signed_points
 from crosspath.training.result import Result, read_result
 from crosspath.training.run_folder import LOG
 
@@ -51,27 +51,24 @@ def write_report(folder: Path) -> Path:
     )
     page = environment.get_template(TEMPLATE).render(
         summary=summary,
-        rows=rows,
+        by_arm={row.arm: row for row in rows},
         columns=COLUMNS,
         cells=[cells(row) for row in rows],
         caption=CAPTION,
+        signed_points=signed_points,
         meanings=[(arm, MEANINGS[arm]) for arm in results],
         figures=_figures(folder, summary, results),
         auxiliary=read_result(folder / "auxiliary"),
         first=results[NONE.name][0],
         connected=results[PATHWAY.name][0],
         merged=read_json(folder / summary["merged"][0] / "merge.json"),
-        merged_parameters=_parameters(results[NONE.name][0]),
-        trained_parameters={arm: _parameters(runs[0]) for arm, runs in results.items()},
+        trained_parameters={arm: int(runs[0].cost["parameters"]) for arm, runs in results.items()},
+        merged_parameters={PATHWAY.name: int(summary["equality"]["seeds"][0]["parameters_merged"])},
         seconds={arm: fmean(run.duration_s for run in runs) for arm, runs in results.items()},
         notes=sorted({note for runs in results.values() for run in runs for note in run.notes}),
     )
     write_text(folder / REPORT, page)
     return folder / REPORT
-
-
-def _parameters(result: Result) -> int:
-    return int(result.cost["parameters"])
 
 
 def _figures(

@@ -9,9 +9,9 @@ from crosspath.training.result import Result
 
 BASELINE = "none"
 CAPTION = (
-    "Mean ± standard deviation over seeds. Differences are paired by seed against `none` (same initial weights, same "
-    "order, same labels), with a 95 % interval and p from the paired t test. `seeds needed`: for 80 % power, were the "
-    "true effect and spread those seen here."
+    "Mean ± standard deviation over seeds. Differences, in percentage points, are paired by seed against the arm none "
+    "(same initial weights, order and labels); their 95 % interval and p are those of the paired t test. Seeds needed: "
+    "for 80 % power, were the true effect and spread those seen here."
 )
 
 
@@ -71,20 +71,25 @@ def compare_arms(
     return rows
 
 
-COLUMNS = ("arm", "auxiliary", "test accuracy", "difference", "95 % interval", "p", "verdict", "seeds needed")
+COLUMNS = ("arm", "auxiliary", "test accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """The row in words, under `COLUMNS`; accuracies in percent, differences in percentage points."""
     spread = "" if row.std is None else f" ± {100 * row.std:.1f}"
-    interval = "" if row.low is None or row.high is None else f"{100 * row.low:+.1f} to {100 * row.high:+.1f}"
+    interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
     return (
         row.arm,
         row.auxiliary or "",
-        f"{100 * row.mean:.1f}{spread} %",
-        "" if row.difference is None else f"{100 * row.difference:+.1f}",
+        f"{100 * row.mean:.1f}{spread}",
+        "" if row.difference is None else signed_points(row.difference),
         interval,
         "" if row.p is None else f"{row.p:.3f}",
         row.verdict or "",
         "" if row.seeds_needed is None else f"{row.seeds_needed:,}",
     )
+
+
+def signed_points(fraction: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    return f"{100 * fraction:+.1f}".replace("-", "−")

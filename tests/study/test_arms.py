@@ -29,11 +29,12 @@ def auxiliary() -> Auxiliary:
 
 def tensors(auxiliary: Auxiliary) -> dict[str, Tensor]:
     weights = auxiliary.weights
-    return dict(weights.named_parameters()) if isinstance(weights, nn.Module) else weights
+    named = weights.named_parameters() if isinstance(weights, nn.Module) else weights.items()
+    return {name: tensor.detach() for name, tensor in named}
 
 
 def rms(tensor: Tensor) -> float:
-    return float(tensor.detach().double().pow(2).mean().sqrt())
+    return float(tensor.double().pow(2).mean().sqrt())
 
 
 def pieces(name: str, tensor: Tensor) -> list[Tensor]:
