@@ -34,6 +34,16 @@ def test_linked_files_exist(link: str) -> None:
     assert (REPOSITORY / link).exists()
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.search(r"PLACEHOLDER|TODO|TBD", README)
+
+
+def test_every_verb_is_listed() -> None:
+    from crosspath.cli.main import VERBS
+
+    assert set(VERBS) == set(re.findall(r"^\| `crosspath (\w+)", README, re.MULTILINE))
+
+
 def test_both_commands_are_targets_of_the_makefile() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for target in ("demo", "test"):
