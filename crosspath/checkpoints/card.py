@@ -1,6 +1,7 @@
 """The model card of a merged checkpoint, as Markdown."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from crosspath.config import Recipe, recipe_to_text
@@ -26,7 +27,7 @@ def model_card(receipt: Mapping[str, Any], recipe: Recipe, classes: Sequence[str
         "| name | from | sha256 of its weights |",
         "|---|---|---|",
         *(
-            f"| {name} | {source.get('origin', 'unknown')} | {source.get('sha256', 'unknown')} |"
+            f"| {name} | {_published(source.get('origin', 'unknown'))} | {source.get('sha256', 'unknown')} |"
             for name, source in receipt["auxiliaries"].items()
         ),
         "",
@@ -66,3 +67,8 @@ def _shown(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:+.6f}"
     return f"{min(values):+.6f} to {max(values):+.6f} ({len(values)})"
+
+
+def _published(origin: str) -> str:
+    """Where an auxiliary came from, without the folders of the machine it lay on."""
+    return origin if origin.startswith(("timm:", "hf:")) else Path(origin).name

@@ -4,7 +4,6 @@ A manifest with the sha256 of its neighbours is written last, so that its presen
 are ever read as weights: formats that can execute code when opened are refused by name and by content.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from crosspath.errors import InputError
+from crosspath.pathway.sources import sha256_of_file
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -34,6 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)
+        _open_to_readers(temporary)
         temporary.replace(path)
         flush(path.parent)
     finally:
@@ -51,10 +52,18 @@ def replacing_files(folder: Path) -> Iterator[Path]:
         for file in written:
             flush(file)
         for file in written:
+            _open_to_readers(file)
             file.replace(folder / file.name)
         flush(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _open_to_readers(path: Path) -> None:
+    """The permissions that the user's other new files get; safetensors makes files for their owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def flush(path: Path) -> None:
@@ -141,15 +150,9 @@ def refuse_pickle(path: Path) -> None:
         )
 
 
-def sha256_of(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
     """Say, last of all, which files make up the folder's content and what their bytes are."""
-    files = {name: sha256_of(folder / name) for name in sorted(names)}
+    files = {name: sha256_of_file(folder / name) for name in sorted(names)}
     write_json(folder / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
 
 
@@ -161,17 +164,22 @@ def check_manifest(folder: Path) -> None:
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
         raise InputError(folder / MANIFEST, f"format_version {FORMAT_VERSION}", repr(version), "update crosspath")
-    for name, sha256 in manifest.get("files", {}).items():
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise InputError(folder / MANIFEST, "`files` and their sha256", "none", "copy the folder again")
+    for name, sha256 in files.items():
         if not (folder / name).is_file():
             raise InputError(folder / name, "the file that manifest.json names", "none", "copy the folder again")
-        if sha256_of(folder / name) != sha256:
+        if sha256_of_file(folder / name) != sha256:
             raise InputError(folder / name, "the bytes that manifest.json names", "others", "copy the folder again")
 
 
 def new_folder(path: Path, option: str) -> None:
-    """Raise `InputError` unless `path` is missing or an empty folder."""
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists():
+    """Raise `InputError` unless `path` is an empty folder, or missing and can be made and written to."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         found = "one with files in it" if path.is_dir() else "a file"
         raise InputError(path, "a new or empty folder", found, f"choose another {option}")
+    nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        found = f"{nearest}, " + ("which cannot be written" if nearest.is_dir() else "which is a file")
+        raise InputError(path, "a folder that can be made", found, f"choose another {option}")

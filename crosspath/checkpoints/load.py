@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import check_manifest, read_json, read_tensors, refuse_pickle, sha256_of
+from crosspath.checkpoints.files import check_manifest, read_json, read_tensors, refuse_pickle
 from crosspath.checkpoints.fit import load_strictly
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
@@ -20,6 +20,7 @@ from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.models.build import build_model
 from crosspath.pathway import load_pathway, merge
+from crosspath.pathway.sources import sha256_of_file
 
 HEAD = "head.linear.weight"
 """The last layer, one row a class."""
@@ -81,10 +82,13 @@ def _pathways_beside(folder: Path) -> bool:
     return any((folder / name).exists() for name in PATHWAY_FILES)
 
 
-def load_checkpoint(path: str | Path, recipe: Recipe | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: str | Path, recipe: Recipe | None = None, auxiliaries: Mapping[str, str | Path] | None = None
+) -> Checkpoint:
     """Rebuild the model of a checkpoint, with its pathways connected; every weight must be there and no other.
 
-    `recipe` is needed only for a file that holds none.
+    `recipe` is needed only for a file that holds none; `auxiliaries` ({name: checkpoint}) only where a frozen
+    auxiliary, which is saved by reference, no longer lies where it lay.
 
     Raises
     ------
@@ -100,21 +104,36 @@ def load_checkpoint(path: str | Path, recipe: Recipe | None = None) -> Checkpoin
     # Building draws initial weights: the caller's random state is none of their business.
     with torch.random.fork_rng(devices=[]):
         model = build_model(recipe, len(classes))
-    auxiliaries: dict[str, dict[str, Any]] = json.loads(metadata.get("auxiliaries", "{}"))
+    recorded: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
     if files.folder is None:
         refuse_connected(files.weights, tensors, metadata)
         load_strictly(model, tensors, files.weights)
     else:
         load_strictly(model, tensors, files.weights)
-        load_pathway(model, files.folder, _referenced(files.folder, auxiliaries))
-    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=auxiliaries)
+        load_pathway(model, files.folder, _referenced(files.folder, recorded, auxiliaries or {}))
+    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=recorded)
 
 
-def _referenced(folder: Path, auxiliaries: Mapping[str, Mapping[str, Any]]) -> dict[str, nn.Module | dict[str, Tensor]]:
-    """The frozen auxiliaries that are saved as a reference, read again from where they came."""
+def _referenced(
+    folder: Path, recorded: Mapping[str, Mapping[str, Any]], given: Mapping[str, str | Path]
+) -> dict[str, nn.Module | dict[str, Tensor]]:
+    """The frozen auxiliaries that are saved as a reference, read again from where they came, or from what was given."""
     described = read_json(folder / "pathway.json").get("auxiliaries", {})
     wanted = [name for name, source in described.items() if not source.get("stored", True)]
-    return {name: auxiliary_source(auxiliaries[name]["origin"]).weights for name in wanted if name in auxiliaries}
+    found = {}
+    for name in wanted:
+        origin = given.get(name) or recorded.get(name, {}).get("origin")
+        if origin is None:
+            continue
+        try:
+            found[name] = auxiliary_source(origin).weights
+        except InputError as error:
+            if name in given:
+                raise
+            where = f"auxiliary {name} of {folder}"
+            todo = f"name it with --auxiliary {name}=CHECKPOINT"
+            raise InputError(where, f"the frozen auxiliary at {origin}", error.found, todo) from None
+    return found
 
 
 def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Recipe:
@@ -127,10 +146,21 @@ def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Re
 
 def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     if "classes" in metadata:
-        return tuple(json.loads(metadata["classes"]))
+        return tuple(str(name) for name in _metadata(weights, metadata, "classes", list))
     if HEAD not in tensors:
         raise InputError(weights, "a classification head", f"no {HEAD}", "train it first")
     return tuple(str(index) for index in range(len(tensors[HEAD])))
+
+
+def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
+    """A JSON value of the file's metadata, empty where it stands in none."""
+    try:
+        value = json.loads(metadata[name]) if name in metadata else kind()
+    except ValueError:
+        value = None
+    if not isinstance(value, kind):
+        raise InputError(f"{weights} metadata `{name}`", f"a JSON {kind.__name__}", "something else", "save it again")
+    return value
 
 
 def refuse_connected(weights: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -159,7 +189,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
         return hub_auxiliary(text)
     path = Path(text).resolve()
     files = checkpoint_files(path)
-    sha256 = sha256_of(files.weights)
+    sha256 = sha256_of_file(files.weights)
     tensors, metadata = read_tensors(files.weights)
     if files.folder is None and "recipe" not in metadata:
         return Auxiliary(origin=str(path), sha256=sha256, weights=tensors)

@@ -1,6 +1,7 @@
 """Merge on files: a connected checkpoint in, a plain one out, with a receipt and a model card."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ SAMPLES = 8
 PRECISIONS = ("float32", "bfloat16")
 
 
-def merge_checkpoint(checkpoint: str | Path, out: str | Path, recipe: Recipe | None = None) -> dict[str, Any]:
+def merge_checkpoint(
+    checkpoint: str | Path,
+    out: str | Path,
+    recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
+) -> dict[str, Any]:
     """Fold a checkpoint's pathways into its weights and write the plain model to `out`.
 
     `out` gets `model.safetensors` with exactly the keys of a model trained without pathways, `recipe.yaml` (its
@@ -39,7 +45,7 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path, recipe: Recipe | N
     """
     out = Path(out)
     new_folder(out, "OUT")
-    loaded = load_checkpoint(checkpoint, recipe)
+    loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
     if not loaded.connected:
         raise InputError(
             checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: nothing is to merge"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_tensors, sha256_of
+from crosspath.checkpoints.files import read_tensors
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
+from crosspath.pathway.sources import sha256_of_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ def hub_auxiliary(spec: str) -> Auxiliary:
     if spec.startswith("timm:"):
         return _from_timm(spec)
     file = _from_hub(spec.removeprefix("hf:"), spec)
-    return Auxiliary(origin=spec, sha256=sha256_of(file), weights=read_tensors(file)[0])
+    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=read_tensors(file)[0])
 
 
 def _from_timm(spec: str) -> Auxiliary:
@@ -50,9 +51,9 @@ def _from_timm(spec: str) -> Auxiliary:
     # Weights that timm itself would reshape on loading (positions, heads) are not what a pathway reads.
     fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
     if any(name.startswith("blocks.") and name not in fitting for name in own):
-        return Auxiliary(origin=spec, sha256=sha256_of(file), weights=tensors)
+        return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=tensors)
     model.load_state_dict(fitting, strict=False)
-    return Auxiliary(origin=spec, sha256=sha256_of(file), weights=model)
+    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
 
 
 def _from_hub(repository: str, spec: str) -> Path:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from crosspath.cli.options import Data, Json, Recipe
+from crosspath.cli.options import Auxiliaries, Data, Json, Recipe, named_pairs
 from crosspath.cli.output import print_json, print_table
 
 
@@ -13,6 +13,7 @@ def evaluate(
     *,
     data: Data = None,
     split: Literal["train", "validation", "test"] = "test",
+    auxiliary: Auxiliaries = (),
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
@@ -25,9 +26,12 @@ def evaluate(
     checkpoint
         A run folder, a saved folder or a `.safetensors` file.
     data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
+        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder. For a
+        `*/folder` recipe: a folder to read instead of the one it was trained on.
     split
         The part to read.
+    auxiliary
+        NAME=CHECKPOINT of a frozen auxiliary that no longer lies where it lay; may be repeated.
     recipe
         The recipe of a file that holds none.
     json
@@ -37,7 +41,9 @@ def evaluate(
     from crosspath.recipes import recipe_named
 
     named = None if recipe is None else recipe_named(recipe)
-    found = evaluate_checkpoint(checkpoint, data_root=data, split=split, recipe=named)
+    found = evaluate_checkpoint(
+        checkpoint, data_root=data, split=split, recipe=named, auxiliaries=named_pairs(auxiliary, "--auxiliary")
+    )
     if json:
         print_json(found)
         return

@@ -10,6 +10,7 @@ from crosspath.errors import InputError
 
 Data = Annotated[Path | None, Parameter(name="--data")]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+Auxiliaries = Annotated[tuple[str, ...], Parameter(name="--auxiliary", negative="", show_default=False)]
 Recipe = Annotated[str | None, Parameter(name="--recipe")]
 
 

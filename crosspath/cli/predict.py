@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crosspath.cli.options import Json, Recipe
+from crosspath.cli.options import Auxiliaries, Json, Recipe, named_pairs
 from crosspath.cli.output import print_json, print_table
 
 
@@ -15,6 +15,7 @@ def predict(
     /,
     *files: Annotated[Path, Parameter(name="FILE", required=True)],
     top: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    auxiliary: Auxiliaries = (),
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
@@ -30,6 +31,8 @@ def predict(
         Images, recordings, point clouds or clips, whichever the model reads.
     top
         Classes to show for each file.
+    auxiliary
+        NAME=CHECKPOINT of a frozen auxiliary that no longer lies where it lay; may be repeated.
     recipe
         The recipe of a file that holds none.
     json
@@ -39,7 +42,7 @@ def predict(
     from crosspath.recipes import recipe_named
 
     named = None if recipe is None else recipe_named(recipe)
-    found = predict_files(checkpoint, files, top=top, recipe=named)
+    found = predict_files(checkpoint, files, top=top, recipe=named, auxiliaries=named_pairs(auxiliary, "--auxiliary"))
     if json:
         print_json({"checkpoint": str(checkpoint), "files": found})
         return

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from crosspath.cli.options import Json, Recipe
+from crosspath.cli.options import Auxiliaries, Json, Recipe, named_pairs
 from crosspath.cli.output import print_json, print_line
 
 
-def status(checkpoint: Path, /, *, recipe: Recipe = None, json: Json = False) -> None:
+def status(checkpoint: Path, /, *, auxiliary: Auxiliaries = (), recipe: Recipe = None, json: Json = False) -> None:
     """Show the pathways of a checkpoint: per weight its scales λ and how much they add.
 
     Example: `crosspath status runs/cifar-audio`
@@ -15,6 +15,8 @@ def status(checkpoint: Path, /, *, recipe: Recipe = None, json: Json = False) ->
     ----------
     checkpoint
         A run folder or saved folder with pathways.
+    auxiliary
+        NAME=CHECKPOINT of a frozen auxiliary that no longer lies where it lay; may be repeated.
     recipe
         The recipe of a file that holds none.
     json
@@ -24,7 +26,9 @@ def status(checkpoint: Path, /, *, recipe: Recipe = None, json: Json = False) ->
     from crosspath.checkpoints.files import finite
     from crosspath.recipes import recipe_named
 
-    found = checkpoint_status(checkpoint, None if recipe is None else recipe_named(recipe))
+    found = checkpoint_status(
+        checkpoint, None if recipe is None else recipe_named(recipe), named_pairs(auxiliary, "--auxiliary")
+    )
     if json:
         print_json({"checkpoint": str(checkpoint), **finite(found.to_json())})
     else:

@@ -63,7 +63,7 @@ def train(
 
     result = train_recipe(
         resolved,
-        out=out if out is not None else Path("runs") / resolved.name,
+        out=out,
         data_root=data,
         from_checkpoint=from_,
         auxiliaries=auxiliaries,

@@ -34,6 +34,8 @@ def read_recipe(path: Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(path, "a recipe file", error.strerror or "none", "check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(path, "YAML in UTF-8", "other bytes", "name a recipe file") from None
     return recipe_from_text(text, path)
 
 

@@ -17,6 +17,7 @@ from crosspath.config.training import (
     ScheduleSection,
     TrainSection,
 )
+from crosspath.config.wording import Fault, fault_in_words, joined
 from crosspath.errors import InputError
 
 TOKENIZER_OF = {
@@ -64,33 +65,28 @@ def validated(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
     Raises
     ------
     InputError
-        Listing every fault at once, unknown names with the nearest known one.
+        Listing every fault at once, one a value, unknown names with the nearest known one.
     """
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [_fault(tree, dict(detail)) for detail in error.errors()]
+        faults = joined([_fault(tree, dict(detail)) for detail in error.errors()])
         if len(faults) == 1:
             raise InputError(*faults[0]) from None
         listed = "; ".join(f"({i}) {w}: expected {e}, found {f}" for i, (w, e, f, _) in enumerate(faults, 1))
         raise InputError(where, "valid values", f"{len(faults)} faults: {listed}", "mend each of them") from None
 
 
-def _fault(tree: Mapping[str, Any], detail: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Where, expected, found and what to do of one of pydantic's error entries."""
+def _fault(tree: Mapping[str, Any], detail: dict[str, Any]) -> Fault:
+    """One of pydantic's error entries, under the dotted name that the user wrote."""
     path = [part for part in detail["loc"] if not _is_union_tag(tree, detail["loc"], part)]
     where = ".".join(str(part) for part in path) or "recipe"
     if detail["type"] == "extra_forbidden":
         known = list(_known_names(tree, path[:-1]))
         near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.4)
         todo = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])}?" if near else "remove it"
-        return where, f"one of {', '.join(known)}", "an unknown name", todo
-    if detail["type"] == "missing":
-        return where, "a value", "none", f"set {where}"
-    if detail["type"] == "value_error":
-        return where, "sections that agree", str(detail["ctx"]["error"]), "change one of the two"
-    expected = detail["msg"].removeprefix("Input should be ").strip()
-    return where, expected, repr(detail["input"]), f"change {where}"
+        return Fault(where, f"one of {', '.join(known)}", "an unknown name", todo)
+    return fault_in_words(where, detail)
 
 
 def _is_union_tag(tree: Mapping[str, Any], path: tuple[Any, ...], part: object) -> bool:

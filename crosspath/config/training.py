@@ -8,6 +8,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from crosspath.config.section import Section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Decay = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
@@ -30,7 +32,7 @@ class OptimizerSection(Section):
 
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.05
-    betas: tuple[Probability, Probability] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
     layer_decay: Decay | None = None
     scale_lr: NonNegativeFloat | None = None
@@ -103,7 +105,7 @@ class TrainSection(Section):
 
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 64
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Keep an exponential moving average of the weights; it is then what the run leaves behind."""

@@ -1,5 +1,6 @@
 """Read a held-out part with a checkpoint: the data set's own protocol, one result."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +25,12 @@ def evaluate(
     data_root: str | Path | None = None,
     split: Split = "test",
     recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Any]:
     """Metrics of a checkpoint on one part of its recipe's data.
+
+    `data_root` is the folder that holds one folder per data set; for a `*/folder` recipe, a folder to read instead of
+    the one it was trained on.
 
     Returns exactly `{"checkpoint", "recipe", "split", "samples", "metrics"}`; metrics are flat floats, accuracies
     fractions; nothing depends on time.
@@ -35,8 +40,11 @@ def evaluate(
     InputError
         For a checkpoint or data that cannot be read, classes that differ, and a part without samples.
     """
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe)
-    data = load_data(loaded.recipe.data, _root(data_root), loaded.recipe.train.seed)
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
+    section = loaded.recipe.data
+    if section.folder is not None and data_root is not None:
+        section = section.model_copy(update={"folder": Path(data_root)})
+    data = load_data(section, _root(data_root), loaded.recipe.train.seed)
     check_classes(data, loaded.classes, loaded.path)
     examples: Examples = getattr(data, split)
     if len(examples) == 0:

@@ -1,6 +1,6 @@
 """Class names with probabilities for files of the user's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def predict(
     *,
     top: int = 5,
     recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each file.
 
@@ -33,7 +34,7 @@ def predict(
     InputError
         For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
     """
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe)
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device).eval()
     accepted = MODALITIES[loaded.recipe.modality].files

@@ -155,7 +155,10 @@ def read_part(model: nn.Module, recipe: Recipe, examples: Examples, compute: Com
     if len(examples) == 0:
         return {}
     logits_NK = predict_logits(model, recipe, examples, compute)
-    return classification_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels)))
+    metrics = classification_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels)))
+    if not all(math.isfinite(value) for value in metrics.values()):
+        raise InputError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
+    return metrics
 
 
 def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:

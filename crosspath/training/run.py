@@ -19,7 +19,7 @@ from crosspath.evaluation.cost import measure_cost
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
 from crosspath.models.build import build_model
-from crosspath.pathway import connect
+from crosspath.pathway import connect, pathways
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import environment
 from crosspath.training.epochs import read_part, scales_of, train_epochs
@@ -31,7 +31,7 @@ from crosspath.training.run_folder import RunFolder, open_run_folder
 def train(
     recipe: Recipe | str | Path,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     data_root: str | Path | None = None,
     from_checkpoint: str | Path | None = None,
     auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
@@ -44,6 +44,8 @@ def train(
     ----------
     recipe
         A recipe, a shipped recipe's name, or a recipe file.
+    out
+        The run folder; `runs/<recipe name>` when not given.
     data_root
         The folder that holds one folder per data set.
     from_checkpoint
@@ -63,13 +65,35 @@ def train(
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
-    run = open_run_folder(Path(out), recipe, resume=resume)
+    recipe = _placed(recipe if isinstance(recipe, Recipe) else recipe_named(recipe))
+    out = Path("runs") / recipe.name if out is None else Path(out)
+    inputs = {
+        "data": None if data_root is None else str(Path(data_root).resolve()),
+        "from": None if from_checkpoint is None else str(Path(from_checkpoint).resolve()),
+        "auxiliaries": {name: _spec(given) for name, given in (auxiliaries or {}).items()},
+    }
+    run = open_run_folder(out, recipe, inputs, resume=resume)
     with reporter(progress) as report:
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished; its result follows")
             return run
         return _run(run, report, data_root, from_checkpoint, dict(auxiliaries or {}))
+
+
+def _placed(recipe: Recipe) -> Recipe:
+    """The recipe with its own data folder named in full, so that the run can be read from anywhere."""
+    if recipe.data.folder is None:
+        return recipe
+    folder = recipe.data.folder.expanduser().resolve()
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": folder})})
+
+
+def _spec(given: str | Path | Auxiliary) -> str:
+    """The name of an auxiliary that a resumed run must be given again: its origin, or its full path."""
+    if isinstance(given, Auxiliary):
+        return given.origin
+    text = str(given)
+    return text if text.startswith(("timm:", "hf:")) else str(Path(text).resolve())
 
 
 def _run(
@@ -97,6 +121,8 @@ def _run(
     model.to(compute.device)
     if sources:
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
+        for name, source in sources.items():
+            pathways(model).describe(name, source.origin, source.sha256)
     origins = {name: {"origin": source.origin, "sha256": source.sha256} for name, source in sources.items()}
     notes.extend(data.notes)
     for damaged in data.damaged:

@@ -15,12 +15,12 @@ from crosspath.checkpoints.files import (
     read_tensors,
     replacing,
     replacing_files,
-    sha256_of,
     write_json,
     write_manifest,
     write_tensors,
 )
 from crosspath.errors import InputError
+from crosspath.pathway.sources import sha256_of_file
 
 
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_manifest_sees_change_and_loss(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest == {
         "format_version": 1,
-        "files": {"a": sha256_of(tmp_path / "a"), "b": sha256_of(tmp_path / "b")},
+        "files": {"a": sha256_of_file(tmp_path / "a"), "b": sha256_of_file(tmp_path / "b")},
     }
     (tmp_path / "b").write_text("six")
     with pytest.raises(InputError, match="b: expected the bytes"):
@@ -136,3 +136,21 @@ def test_broken_json_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(InputError, match="JSON object, found list"):
         read_json(tmp_path / "x.json")
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="which is a file; choose another --out"):
+        new_folder(tmp_path / "file" / "run", "--out")
+
+
+def test_a_manifest_without_a_list_of_files_is_refused(tmp_path: Path) -> None:
+    write_json(tmp_path / "manifest.json", {"format_version": 1, "files": [1]})
+    with pytest.raises(InputError, match="expected `files` and their sha256"):
+        check_manifest(tmp_path)
+
+
+def test_weights_are_readable_as_other_files_are(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(2)}, {})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -56,8 +56,10 @@ def test_a_frozen_auxiliary_is_saved_by_reference_and_read_again(tmp_path: Path)
     batch = generated_batch(image_recipe(), 3)
     assert torch.equal(load_checkpoint(tmp_path / "image").model(batch), model(batch))
     (tmp_path / "audio").rename(tmp_path / "gone")
-    with pytest.raises(InputError, match="audio: expected a run folder"):
+    with pytest.raises(InputError, match="name it with --auxiliary audio=CHECKPOINT"):
         load_checkpoint(tmp_path / "image")
+    moved = load_checkpoint(tmp_path / "image", auxiliaries={"audio": tmp_path / "gone"})
+    assert torch.equal(moved.model(batch), model(batch))
     saved_audio(tmp_path / "audio", seed=2)
     with pytest.raises(PathwayError, match="sha256 differs"):
         load_checkpoint(tmp_path / "image")
@@ -227,3 +229,12 @@ def test_buffers_are_saved_with_the_parameters(tmp_path: Path) -> None:
     running = next(name for name in tensors if name.endswith("running_mean"))
     assert torch.equal(tensors[running], model.state_dict()[running])
     assert tensors[running].abs().sum() > 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("classes", "not json"), ("classes", "5"), ("auxiliaries", "xx")])
+def test_foreign_metadata_is_named(tmp_path: Path, name: str, value: str) -> None:
+    saved_audio(tmp_path / "audio")
+    tensors, metadata = read_tensors(tmp_path / "audio" / "model.safetensors")
+    write_tensors(tmp_path / "alone.safetensors", tensors, metadata | {name: value})
+    with pytest.raises(InputError, match=f"metadata `{name}`: expected a JSON"):
+        load_checkpoint(tmp_path / "alone.safetensors")

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from crosspath.checkpoints import checkpoint_status, load_checkpoint, merge_checkpoint, save_checkpoint
-from crosspath.checkpoints.files import read_tensors, sha256_of
+from crosspath.checkpoints.files import read_tensors
 from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.evaluation.equivalence import compare_models
 from crosspath.modalities import generated_batch
 from crosspath.pathway import connect
+from crosspath.pathway.sources import sha256_of_file
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
 
 
@@ -44,7 +45,7 @@ def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -
         "max_difference": {"float32": 0.0, "bfloat16": 0.0},
     }
     assert json.loads((tmp_path / "plain" / "merge.json").read_text()) == receipt
-    assert receipt["auxiliaries"]["audio"]["sha256"] == sha256_of(tmp_path / "audio" / "model.safetensors")
+    assert receipt["auxiliaries"]["audio"]["sha256"] == sha256_of_file(tmp_path / "audio" / "model.safetensors")
     assert receipt["merge"]["scales"]["encoder.blocks.0.attn.qkv.weight"]["audio"] == pytest.approx([0.1])
 
     card = (tmp_path / "plain" / "README.md").read_text()

@@ -48,6 +48,7 @@ def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
     result = train(recipe, out=tmp_path / "run", progress=False)
 
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        "inputs.json",
         "log.jsonl",
         "manifest.json",
         "model.safetensors",
@@ -258,3 +259,37 @@ def test_data_of_other_classes_is_refused(tmp_path: Path, in_memory: InMemory) -
     in_memory(recipe)
     with pytest.raises(InputError, match=r"data\.classes: expected 10, found 3 in the data"):
         train(recipe, out=tmp_path / "run", progress=False)
+
+
+def test_a_resumed_run_must_start_from_the_same(connected_run: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(connected_run / "recipe.yaml")
+    auxiliaries = {"audio": tmp_path / "audio"}
+    train(recipe, out=connected_run, auxiliaries=auxiliaries, progress=False, resume=True)
+    for changed in ({}, {"auxiliaries": auxiliaries, "from_checkpoint": tmp_path / "audio"}):
+        with pytest.raises(InputError, match="expected what this run started from"):
+            train(recipe, out=connected_run, progress=False, resume=True, **changed)
+
+
+def test_a_pathway_tells_which_file_it_came_from(connected_run: Path, tmp_path: Path) -> None:
+    described = json.loads((connected_run / "pathway.json").read_text())["auxiliaries"]["audio"]
+    assert described["description"] == str((tmp_path / "audio").resolve())
+    assert len(described["sha256"]) == 64
+
+
+def test_weights_that_explode_in_the_last_step_end_the_run(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(
+        image_recipe, "train.epochs=1", "train.batch_size=64", "optimizer.lr=1e30", "schedule.warmup_epochs=0"
+    )
+    in_memory(recipe)
+    with pytest.raises(InputError, match=r"lower optimizer\.lr"):
+        train(recipe, out=tmp_path / "run", progress=False)
+
+
+def test_without_a_folder_a_run_goes_below_runs(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = short(image_recipe, "train.epochs=1")
+    in_memory(recipe)
+    train(recipe, progress=False)
+    assert (tmp_path / "runs" / recipe.name / "result.json").is_file()

@@ -1,0 +1,59 @@
+"""pydantic's faults in a recipe user's words; beside `recipe.py`, which says where they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Fault(NamedTuple):
+    """The four parts of an `InputError`."""
+
+    where: str
+    expected: str
+    found: str
+    todo: str
+
+
+def fault_in_words(where: str, detail: Mapping[str, Any]) -> Fault:
+    """One of pydantic's error entries, of a value that stands at the dotted name `where`."""
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing" and isinstance(detail["loc"][-1], int):
+        whole = where.rpartition(".")[0]
+        expected = f"a list of {detail['loc'][-1] + 1} values or more"
+        return Fault(whole, expected, repr(given), f"change {whole}")
+    if kind == "missing":
+        return Fault(where, "a value", "none", f"set {where}")
+    if kind == "value_error":
+        return Fault(where, "sections that agree", str(context["error"]), "change one of the two")
+    if kind == "union_tag_invalid":
+        tag = f"{where}.{context['discriminator'].strip(chr(39))}"
+        return Fault(tag, f"one of {context['expected_tags']}", repr(context["tag"]), f"change {tag}")
+    return Fault(where, _expected(kind, given, context, detail["msg"]), repr(given), f"change {where}")
+
+
+def _expected(kind: str, given: object, context: Mapping[str, Any], message: str) -> str:
+    if kind in {"tuple_type", "list_type"}:
+        return "a list such as " + (f"[{given}, {given}]" if isinstance(given, int | float) else f"[{given}]")
+    if kind == "too_long":
+        return f"a list of at most {context['max_length']} values"
+    if kind in {"path_type", "path_not_directory", "path_not_file"}:
+        return "a path"
+    if kind in {"dict_type", "mapping_type"}:
+        return "a mapping such as {0: 1}"
+    if kind in {"model_type", "model_attributes_type"}:
+        return "a section of settings"
+    return message.removeprefix("Input should be ").strip()
+
+
+def joined(faults: Sequence[Fault]) -> list[Fault]:
+    """One fault a value, where each kind that the value might have had has left its own.
+
+    Of a list or mapping that may also be something else, only the faults inside it are kept: the user meant the list.
+    """
+    deepest = [fault for fault in faults if not any(other.where.startswith(f"{fault.where}.") for other in faults)]
+    by_place: dict[str, list[Fault]] = {}
+    for fault in deepest:
+        by_place.setdefault(fault.where, []).append(fault)
+    return [
+        same[0]._replace(expected=", or ".join(dict.fromkeys(fault.expected for fault in same)))
+        for same in by_place.values()
+    ]

@@ -1,0 +1,100 @@
+"""Recipes: typed, unknown names refused with the nearest one, all faults at once, and back from a file as they were."""
+
+from pathlib import Path
+
+import pytest
+
+from crosspath.config import Recipe, apply_overrides, read_recipe, recipe_from_text, recipe_to_text, write_recipe
+from crosspath.errors import InputError
+from crosspath.recipes import RECIPES, recipe_named
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return recipe_named("image/cifar10")
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_comes_back_from_its_text(name: str, tmp_path: Path) -> None:
+    recipe = recipe_named(name)
+    assert recipe_from_text(recipe_to_text(recipe), name) == recipe
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "field", "value"),
+    [
+        ("train.epochs=20", "train", "epochs", 20),
+        ("optimizer.lr=1e-4", "optimizer", "lr", 1e-4),
+        ("optimizer.layer_decay=null", "optimizer", "layer_decay", None),
+        ("pathway.roles=[query, key]", "pathway", "roles", ("query", "key")),
+        ("pathway.blocks={0: 1}", "pathway", "blocks", {0: 1}),
+        ("data.skip_damaged=true", "data", "skip_damaged", True),
+        ("data.folder=pictures", "data", "folder", Path("pictures")),
+        (" train.epochs = 3", "train", "epochs", 3),
+    ],
+)
+def test_overrides_are_typed(recipe: Recipe, override: str, section: str, field: str, value: object) -> None:
+    assert getattr(getattr(apply_overrides(recipe, [override]), section), field) == value
+
+
+def test_the_last_override_wins_and_the_recipe_itself_stays(recipe: Recipe) -> None:
+    before = recipe_to_text(recipe)
+    assert apply_overrides(recipe, ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+    assert recipe_to_text(recipe) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "todo"),
+    [
+        ("train.epoch=3", "train.epoch", "did you mean train.epochs?"),
+        ("data.image_sise=3", "data.image_sise", "did you mean data.image_size?"),
+        ("model.tokenizer.pach=[2, 2]", "model.tokenizer.pach", "did you mean model.tokenizer.patch?"),
+        ("optimiser.lr=1", "optimiser", "did you mean optimizer?"),
+        ("train.epochs=many", "train.epochs", "change train.epochs"),
+        ("train.epochs=-1", "train.epochs", "change train.epochs"),
+        ("optimizer.lr=.inf", "optimizer.lr", "change optimizer.lr"),
+        ("optimizer.betas=[0.9, 1.0]", "optimizer.betas.1", "change optimizer.betas.1"),
+        ("train.seed=99999999999999999999999", "train.seed", "change train.seed"),
+        ("train.epochs.x=3", "train.epochs.x", "drop the rest"),
+        ("train.epochs", "--set", "write it as --set train.epochs=20"),
+        ("train.epochs=[", "train.epochs", "quote it"),
+        ("pathway.roles=foo", "pathway.roles", "change pathway.roles"),
+    ],
+)
+def test_a_fault_is_one_line_with_its_name_and_what_to_do(recipe: Recipe, override: str, where: str, todo: str) -> None:
+    with pytest.raises(InputError) as error:
+        apply_overrides(recipe, [override])
+    assert error.value.where == where
+    assert error.value.todo == todo
+    assert "\n" not in str(error.value)
+
+
+def test_all_faults_come_at_once(recipe: Recipe) -> None:
+    with pytest.raises(InputError, match=r"3 faults.*train\.epoch\b.*optimizer\.lr.*model\.size"):
+        apply_overrides(recipe, ["train.epoch=3", "optimizer.lr=no", "model.size=huge"])
+
+
+def test_sections_must_agree(recipe: Recipe) -> None:
+    with pytest.raises(InputError, match="positions is `centres` for points"):
+        apply_overrides(recipe, ["model.positions=centres"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"train: [", "row 1: expected YAML"),
+        (b"- a list", "expected a recipe's sections, found list"),
+        (b"\xff\xfe\x00", "expected YAML in UTF-8"),
+    ],
+)
+def test_files_that_hold_no_recipe(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a recipe file"):
+        read_recipe(tmp_path / "nowhere.yaml")
