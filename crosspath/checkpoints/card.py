@@ -27,7 +27,7 @@ def model_card(receipt: Mapping[str, Any], recipe: Recipe, classes: Sequence[str
         "| name | from | sha256 of its weights |",
         "|---|---|---|",
         *(
-            f"| {name} | {_published(source.get('origin', 'unknown'))} | {source.get('sha256', 'unknown')} |"
+            f"| {name} | {source.get('recipe', source.get('origin', 'unknown'))} | {source.get('sha256', 'unknown')} |"
             for name, source in receipt["auxiliaries"].items()
         ),
         "",
@@ -56,19 +56,21 @@ def model_card(receipt: Mapping[str, Any], recipe: Recipe, classes: Sequence[str
         "As it was trained; `recipe.yaml` beside this card describes the plain model, without pathways.",
         "",
         "```yaml",
-        recipe_to_text(recipe).rstrip(),
+        recipe_to_text(_without_folders(recipe)).rstrip(),
         "```",
         "",
     ]
     return "\n".join(lines)
 
 
+def _without_folders(recipe: Recipe) -> Recipe:
+    """The recipe without the places that only its own machine has."""
+    folder = recipe.data.folder
+    data = recipe.data.model_copy(update={"folder": folder and Path(folder.name), "cache_folder": None})
+    return recipe.model_copy(update={"data": data})
+
+
 def _shown(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:+.6f}"
     return f"{min(values):+.6f} to {max(values):+.6f} ({len(values)})"
-
-
-def _published(origin: str) -> str:
-    """Where an auxiliary came from, without the folders of the machine it lay on."""
-    return origin if origin.startswith(("timm:", "hf:")) else Path(origin).name

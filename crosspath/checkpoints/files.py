@@ -27,36 +27,49 @@ PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", 
 
 
 @contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the system says while the block writes to `folder` (no permission, no space) into an `InputError`."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        found = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        todo = "make room or give permission, or choose another folder"
+        raise InputError(folder, "a folder that can be written", found, todo) from None
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary neighbour of `path` to write to; flushed to disk and renamed to `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    try:
-        yield temporary
-        flush(temporary)
-        _open_to_readers(temporary)
-        temporary.replace(path)
-        flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            flush(temporary)
+            _open_to_readers(temporary)
+            temporary.replace(path)
+            flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_files(folder: Path) -> Iterator[Path]:
     """A temporary folder; its files are flushed and moved into `folder` when the block ends well."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    try:
-        yield temporary
-        written = sorted(temporary.iterdir())
-        for file in written:
-            flush(file)
-        for file in written:
-            _open_to_readers(file)
-            file.replace(folder / file.name)
-        flush(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        try:
+            yield temporary
+            written = sorted(temporary.iterdir())
+            for file in written:
+                flush(file)
+            for file in written:
+                _open_to_readers(file)
+                file.replace(folder / file.name)
+            flush(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _open_to_readers(path: Path) -> None:

@@ -35,7 +35,7 @@ class Checkpoint:
     classes: tuple[str, ...]
     model: nn.Module
     auxiliaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """{name: {"origin", "sha256"}} of its pathways, as the run recorded them."""
+    """{name: {"origin", "sha256", "recipe" where known}} of its pathways, as the run recorded them."""
 
     @property
     def connected(self) -> bool:
@@ -101,25 +101,32 @@ def load_checkpoint(
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
     classes = _classes(files.weights, metadata, tensors)
+    recorded: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
+    sources = _referenced(Path(path), files.folder, recorded, auxiliaries or {})
     # Building draws initial weights: the caller's random state is none of their business.
     with torch.random.fork_rng(devices=[]):
         model = build_model(recipe, len(classes))
-    recorded: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
     if files.folder is None:
         refuse_connected(files.weights, tensors, metadata)
         load_strictly(model, tensors, files.weights)
     else:
         load_strictly(model, tensors, files.weights)
-        load_pathway(model, files.folder, _referenced(files.folder, recorded, auxiliaries or {}))
+        load_pathway(model, files.folder, sources)
     return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=recorded)
 
 
 def _referenced(
-    folder: Path, recorded: Mapping[str, Mapping[str, Any]], given: Mapping[str, str | Path]
+    path: Path, folder: Path | None, recorded: Mapping[str, Mapping[str, Any]], given: Mapping[str, str | Path]
 ) -> dict[str, nn.Module | dict[str, Tensor]]:
     """The frozen auxiliaries that are saved as a reference, read again from where they came, or from what was given."""
-    described = read_json(folder / "pathway.json").get("auxiliaries", {})
-    wanted = [name for name, source in described.items() if not source.get("stored", True)]
+    described = {} if folder is None else read_json(folder / "pathway.json").get("auxiliaries")
+    # What else is wrong with the description is for `load_pathway` to say.
+    named = described.items() if isinstance(described, dict) else ()
+    wanted = [name for name, source in named if isinstance(source, dict) and not source.get("stored", True)]
+    for name in given:
+        if name not in wanted:
+            expected = f"one of {', '.join(wanted)}" if wanted else "no auxiliary: all it needs is stored in it"
+            raise InputError(f"--auxiliary for {path}", expected, repr(name), "leave it out")
     found = {}
     for name in wanted:
         origin = given.get(name) or recorded.get(name, {}).get("origin")
@@ -130,7 +137,7 @@ def _referenced(
         except InputError as error:
             if name in given:
                 raise
-            where = f"auxiliary {name} of {folder}"
+            where = f"auxiliary {name} of {path}"
             todo = f"name it with --auxiliary {name}=CHECKPOINT"
             raise InputError(where, f"the frozen auxiliary at {origin}", error.found, todo) from None
     return found
@@ -193,7 +200,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     tensors, metadata = read_tensors(files.weights)
     if files.folder is None and "recipe" not in metadata:
         return Auxiliary(origin=str(path), sha256=sha256, weights=tensors)
-    model = load_checkpoint(path).model
-    if has_pathways(model):
-        merge(model)
-    return Auxiliary(origin=str(path), sha256=sha256, weights=model)
+    loaded = load_checkpoint(path)
+    if loaded.connected:
+        merge(loaded.model)
+    return Auxiliary(origin=str(path), sha256=sha256, weights=loaded.model, recipe=loaded.recipe.name)

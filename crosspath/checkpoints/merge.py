@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from crosspath.checkpoints.card import model_card
+from crosspath.checkpoints.equality import compare_outputs
 from crosspath.checkpoints.files import FORMAT_VERSION, finite, new_folder
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
+from crosspath.checkpoints.sources import published
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
@@ -58,19 +60,18 @@ def merge_checkpoint(
         plain = build_model(loaded.recipe, len(loaded.classes))
     assert list(plain.state_dict()) == list(model.state_dict()), "a merged model has the plain model's keys"
 
+    found = {name: compare_outputs(before[name], after[name]) for name in PRECISIONS}
     receipt: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "checkpoint": str(checkpoint),
+        "checkpoint": Path(checkpoint).absolute().name,
         "recipe": loaded.recipe.name,
-        "auxiliaries": {name: dict(source) for name, source in loaded.auxiliaries.items()},
+        "auxiliaries": {name: published(source) for name, source in loaded.auxiliaries.items()},
         "equality": {
             "samples": SAMPLES,
-            "bitwise": all(torch.equal(before[name], after[name]) for name in PRECISIONS),
-            "max_difference": {
-                name: float((before[name].double() - after[name].double()).abs().max()) for name in PRECISIONS
-            },
+            "bitwise": all(equality.bitwise for equality in found.values()),
+            "max_difference": {name: equality.max_difference for name, equality in found.items()},
         },
-        "merge": merged,
+        "merge": {**merged, "auxiliaries": {n: published(said) for n, said in merged["auxiliaries"].items()}},
     }
     pathway_defaults = loaded.recipe.model_copy(update={"pathway": PathwaySection()})
     texts = {

@@ -1,7 +1,10 @@
 """What an auxiliary is copied from, and the ones that the Hugging Face hub holds: timm models and other files."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -9,6 +12,9 @@ from crosspath.checkpoints.files import read_tensors
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.pathway.sources import sha256_of_file
+
+PLACE = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
+"""An absolute path, and all that follows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +27,21 @@ class Auxiliary:
     """Of the weight file's bytes."""
     weights: nn.Module | dict[str, Tensor]
     """A rebuilt model where the file says how, else its named tensors."""
+    recipe: str | None = None
+    """The name of the recipe it was trained with, where the file says it."""
+
+    def recorded(self) -> dict[str, str]:
+        """Where it came from, as runs and checkpoints keep it: `origin`, `sha256` and, where known, `recipe`."""
+        said = {"origin": self.origin, "sha256": self.sha256}
+        return said if self.recipe is None else {**said, "recipe": self.recipe}
+
+
+def published(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as it may leave the machine it was made on: of paths that only this machine has, the last part."""
+    return {
+        key: PLACE.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
+        for key, value in recorded.items()
+    }
 
 
 def hub_auxiliary(spec: str) -> Auxiliary:

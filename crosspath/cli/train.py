@@ -31,7 +31,8 @@ def train(
     recipe
         A shipped recipe such as `image/cifar10`, or a recipe file (`.yaml`).
     data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
+        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder. For a
+        `*/folder` recipe: the folder with your data, as `--set data.folder=DIR`.
     out
         Run folder; default: `runs/` and the recipe's name. An existing one with files in it is refused.
     from_

@@ -107,6 +107,14 @@ def data_root(named: Path | None) -> Path:
     return user_data_path("crosspath")
 
 
+def located(section: Data, root: Path | None) -> Data:
+    """A section of the user's own folder with that folder named in full, `root` in its place where given."""
+    folder = section.folder if root is None else root
+    if section.dataset != "folder" or folder is None:
+        return section
+    return section.model_copy(update={"folder": folder.expanduser().resolve()})
+
+
 def _decoded(section: Data, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:
     """The samples of the set's files and what is to note: decoded now, or read from the cache."""
     reader = reader_of(section)

@@ -11,7 +11,7 @@ from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
 from crosspath.data.batches import prepare
 from crosspath.data.examples import DataSet, Examples
-from crosspath.data.load import load_data
+from crosspath.data.load import load_data, located
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.evaluation.metrics import classification_metrics
@@ -41,10 +41,8 @@ def evaluate(
         For a checkpoint or data that cannot be read, classes that differ, and a part without samples.
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
-    section = loaded.recipe.data
-    if section.folder is not None and data_root is not None:
-        section = section.model_copy(update={"folder": Path(data_root)})
-    data = load_data(section, _root(data_root), loaded.recipe.train.seed)
+    root = None if data_root is None else Path(data_root)
+    data = load_data(located(loaded.recipe.data, root), root, loaded.recipe.train.seed)
     check_classes(data, loaded.classes, loaded.path)
     examples: Examples = getattr(data, split)
     if len(examples) == 0:
@@ -58,10 +56,6 @@ def evaluate(
         "samples": len(examples),
         "metrics": classification_metrics(logits_NK, torch.as_tensor(examples.labels)),
     }
-
-
-def _root(data_root: str | Path | None) -> Path | None:
-    return None if data_root is None else Path(data_root)
 
 
 def check_classes(data: DataSet, classes: tuple[str, ...], where: object) -> None:

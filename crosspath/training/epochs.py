@@ -12,6 +12,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
+from crosspath.checkpoints.files import finite
 from crosspath.checkpoints.save import has_pathways
 from crosspath.config import Recipe
 from crosspath.data.augment import augment_batch
@@ -107,6 +108,8 @@ def train_epochs(
             summary["validation"] = metrics
         if has_pathways(kept.model):
             summary["scales"] = scales_of(kept.model)
+        if finite(summary) != summary:
+            raise InputError(f"step {step} of training", "finite weights", "nan or infinity", "lower optimizer.lr")
         run.log(summary)
         report.epoch(epoch + 1, settings.epochs, total / seen, metrics, rate)
         if settings.checkpoint_every is not None and (epoch + 1) % settings.checkpoint_every == 0 and not last:

@@ -41,7 +41,7 @@ class Result:
     start: str | None
     """The checkpoint of `--from`."""
     auxiliaries: Mapping[str, Mapping[str, Any]]
-    """{name: {"origin", "sha256"}}."""
+    """{name: {"origin", "sha256", "recipe" where known}}."""
     scales: Mapping[str, Mapping[str, list[float]]]
     """{weight: {auxiliary: λ at the end}}."""
     notes: tuple[str, ...]

@@ -7,19 +7,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from crosspath.checkpoints.load import auxiliary_source
+from crosspath.checkpoints.load import auxiliary_source, checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data
+from crosspath.data.load import load_data, located
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import measure_cost
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, pathways
+from crosspath.pathway.sources import sha256_of_file
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import environment
 from crosspath.training.epochs import read_part, scales_of, train_epochs
@@ -47,7 +48,7 @@ def train(
     out
         The run folder; `runs/<recipe name>` when not given.
     data_root
-        The folder that holds one folder per data set.
+        The folder that holds one folder per data set; for a `folder` recipe, the folder with the data itself.
     from_checkpoint
         The target's own starting weights; a head of another shape is left out, and said.
     auxiliaries
@@ -65,12 +66,12 @@ def train(
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
-    recipe = _placed(recipe if isinstance(recipe, Recipe) else recipe_named(recipe))
+    recipe = _placed(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), data_root)
     out = Path("runs") / recipe.name if out is None else Path(out)
     inputs = {
         "data": None if data_root is None else str(Path(data_root).resolve()),
-        "from": None if from_checkpoint is None else str(Path(from_checkpoint).resolve()),
-        "auxiliaries": {name: _spec(given) for name, given in (auxiliaries or {}).items()},
+        "from": None if from_checkpoint is None else _identity(from_checkpoint),
+        "auxiliaries": {name: _identity(given) for name, given in (auxiliaries or {}).items()},
     }
     run = open_run_folder(out, recipe, inputs, resume=resume)
     with reporter(progress) as report:
@@ -80,20 +81,21 @@ def train(
         return _run(run, report, data_root, from_checkpoint, dict(auxiliaries or {}))
 
 
-def _placed(recipe: Recipe) -> Recipe:
+def _placed(recipe: Recipe, data_root: str | Path | None) -> Recipe:
     """The recipe with its own data folder named in full, so that the run can be read from anywhere."""
-    if recipe.data.folder is None:
-        return recipe
-    folder = recipe.data.folder.expanduser().resolve()
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": folder})})
+    data = located(recipe.data, None if data_root is None else Path(data_root))
+    return recipe.model_copy(update={"data": data})
 
 
-def _spec(given: str | Path | Auxiliary) -> str:
-    """The name of an auxiliary that a resumed run must be given again: its origin, or its full path."""
+def _identity(given: str | Path | Auxiliary) -> dict[str, str | None]:
+    """What a resumed run must be given again: {"origin", "sha256"}; a file of the hub is known by its name alone."""
     if isinstance(given, Auxiliary):
-        return given.origin
+        return {"origin": given.origin, "sha256": given.sha256}
     text = str(given)
-    return text if text.startswith(("timm:", "hf:")) else str(Path(text).resolve())
+    if text.startswith(("timm:", "hf:")):
+        return {"origin": text, "sha256": None}
+    path = Path(text).resolve()
+    return {"origin": str(path), "sha256": sha256_of_file(checkpoint_files(path).weights)}
 
 
 def _run(
@@ -123,7 +125,7 @@ def _run(
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
-    origins = {name: {"origin": source.origin, "sha256": source.sha256} for name, source in sources.items()}
+    origins = {name: source.recorded() for name, source in sources.items()}
     notes.extend(data.notes)
     for damaged in data.damaged:
         notes.append(f"left out {damaged.path}: {damaged.reason}")

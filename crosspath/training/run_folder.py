@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from crosspath.checkpoints.files import MANIFEST, check_manifest, new_folder, read_json, write_json, write_text
+from crosspath.checkpoints.files import MANIFEST, check_manifest, new_folder, read_json, write_json, write_text, writing
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, read_recipe, recipe_to_text
 from crosspath.errors import InputError
@@ -21,7 +21,7 @@ from crosspath.training.result import RESULT, Result, read_result
 
 LOG = "log.jsonl"
 INPUTS = "inputs.json"
-"""What a run starts from beside its recipe: {"data", "from", "auxiliaries": {name: checkpoint}}."""
+"""What a run starts from beside its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
 CHECKPOINTS = "checkpoints"
 OWN_FILES = (RECIPE, INPUTS, LOG, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_TRACES = (RECIPE, LOG)
@@ -39,8 +39,9 @@ class RunFolder:
     def start(self) -> bool:
         """Write the resolved recipe and an empty log; returns whether an unfinished run was there, which is cleared."""
         unfinished = (self.path / LOG).exists()
-        for name in OWN_FILES:
-            (self.path / name).unlink(missing_ok=True)
+        with writing(self.path):
+            for name in OWN_FILES:
+                (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
         write_text(self.path / RECIPE, recipe_to_text(self.recipe))
         write_json(self.path / INPUTS, self.inputs)
@@ -49,7 +50,7 @@ class RunFolder:
 
     def log(self, entry: Mapping[str, Any]) -> None:
         """Append one object to the log."""
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
+        with writing(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, allow_nan=False) + "\n")
 
     def save_step(

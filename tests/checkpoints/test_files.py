@@ -144,6 +144,23 @@ def test_a_folder_that_cannot_be_made_is_named_before_anything_is_done(tmp_path:
         new_folder(tmp_path / "file" / "run", "--out")
 
 
+def test_what_the_system_says_while_writing_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for write in (
+        lambda: write_json(tmp_path / "file" / "x.json", {}),
+        lambda: write_tensors(tmp_path / "file" / "x.safetensors", {"a": torch.ones(1)}, {}),
+    ):
+        with pytest.raises(InputError, match="expected a folder that can be written, found "):
+            write()
+
+    def full() -> None:
+        with replacing_files(tmp_path / "run"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="run: expected a folder that can be written, found No space left on device"):
+        full()
+
+
 def test_a_manifest_without_a_list_of_files_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "manifest.json", {"format_version": 1, "files": [1]})
     with pytest.raises(InputError, match="expected `files` and their sha256"):

@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from crosspath.checkpoints import checkpoint_status, load_checkpoint, merge_checkpoint, save_checkpoint
+from crosspath.checkpoints import (
+    auxiliary_source,
+    checkpoint_status,
+    load_checkpoint,
+    merge_checkpoint,
+    save_checkpoint,
+)
+from crosspath.checkpoints.equality import compare_outputs
 from crosspath.checkpoints.files import read_tensors
 from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
-from crosspath.evaluation.equivalence import compare_models
 from crosspath.modalities import generated_batch
 from crosspath.pathway import connect
 from crosspath.pathway.sources import sha256_of_file
@@ -27,7 +33,8 @@ def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -
     assert not merged.connected
     assert merged.classes == IMAGE_CLASSES
     assert merged.recipe.pathway == PathwaySection()
-    assert compare_models(merged.model, connected, generated_batch(image_recipe(), 5, seed=3)).bitwise
+    batch = generated_batch(image_recipe(), 5, seed=3)
+    assert compare_outputs(merged.model(batch), connected(batch)).bitwise
 
     tensors, metadata = read_tensors(tmp_path / "plain" / "model.safetensors")
     plain = fresh(image_recipe(), 3)
@@ -91,3 +98,28 @@ def test_a_bias_of_zeros_has_no_relative_change(tmp_path: Path) -> None:
     assert receipt["merge"]["change"]["encoder.blocks.0.attn.qkv.bias"] is None
     assert receipt["merge"]["change"]["encoder.blocks.0.attn.qkv.weight"] > 0
     assert main(["status", str(tmp_path / "image"), "--json"]) == 0
+
+
+def test_what_is_published_names_no_place_on_the_machine(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    source = auxiliary_source(tmp_path / "audio")
+    assert source.recorded()["recipe"] == "audio/fsdd"
+    random = {"origin": f"random values of the shapes of {tmp_path}/of mine/audio", "sha256": "1"}
+    for name, recorded in (("known", source.recorded()), ("random", random)):
+        model = fresh(image_recipe(), 3)
+        connect(model, {"audio": tmp_path / "audio" / "model.safetensors"}, scale_init=0.1)
+        save_checkpoint(
+            model,
+            tmp_path / name,
+            recipe=image_recipe(f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache"),
+            classes=IMAGE_CLASSES,
+            auxiliaries={"audio": recorded},
+        )
+        merge_checkpoint(tmp_path / name, tmp_path / f"{name}-plain")
+        for file in ("README.md", "merge.json"):
+            assert str(tmp_path) not in (tmp_path / f"{name}-plain" / file).read_text()
+    assert f"| audio | audio/fsdd | {source.sha256} |" in (tmp_path / "known-plain" / "README.md").read_text()
+    said = "| audio | random values of the shapes of audio | 1 |"
+    assert said in (tmp_path / "random-plain" / "README.md").read_text()
+    # The recipe beside the card is for this machine: it evaluates without naming the data again.
+    assert load_checkpoint(tmp_path / "known-plain").recipe.data.folder == tmp_path / "pictures"

@@ -62,6 +62,24 @@ def test_an_own_folder_must_be_named_and_be_there(tmp_path: Path, capsys: pytest
     assert none in refused(["train", "image/folder", "--set", f"data.folder={none}"], capsys)
 
 
+def test_a_run_on_an_own_folder_is_read_from_anywhere(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--set", "data.frames=32", "--set", "data.mels=32", "--json"]
+    assert main([*AUDIO, *small, "--set", "data.folder=sounds", "--out", "named"]) == 0
+    assert main([*AUDIO, *small, "--data", "sounds", "--out", "given"]) == 0
+    assert (tmp_path / "named" / "recipe.yaml").read_text() == (tmp_path / "given" / "recipe.yaml").read_text()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["evaluate", "../named", "--json"]) == 0
+    first = capsys.readouterr().out.splitlines()[-1]
+    sounds.rename(tmp_path / "moved")
+    assert str(sounds) in refused(["evaluate", "../named"], capsys)
+    assert main(["evaluate", "../named", "--data", "../moved", "--json"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == first
+
+
 def test_a_damaged_file_to_predict_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.checkpoints.small import saved_image
 

@@ -87,6 +87,33 @@ def test_the_main_job_for_people(
     assert "probability" in capsys.readouterr().out
 
 
+def test_every_verb_reads_a_run_whose_frozen_auxiliary_has_moved(
+    recipes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(recipes)
+    answered(["train", f"{folder}/audio.yaml", "--out", f"{folder}/audio"], capsys)
+    frozen = ["--set", "pathway.train_auxiliary=false", "--set", "pathway.scale_init=0.1"]
+    arguments = ["train", f"{folder}/image.yaml", "--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
+    result = answered([*arguments, *frozen], capsys)
+    (recipes / "audio").rename(recipes / "moved")
+    (recipes / "a.png").touch()
+    read = import_module("crosspath.evaluation.predict")
+    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    for verb in (
+        ["evaluate", f"{folder}/image"],
+        ["status", f"{folder}/image"],
+        ["merge", f"{folder}/image", f"{folder}/plain"],
+        ["predict", f"{folder}/image", f"{folder}/a.png"],
+    ):
+        assert main(verb) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("name it with --auxiliary audio=CHECKPOINT")
+        found = answered([*verb, "--auxiliary", f"audio={folder}/moved"], capsys)
+        assert verb[0] != "evaluate" or found["metrics"] == result["metrics"]["test"]
+    assert main(["status", f"{folder}/image", "--auxiliary", f"sound={folder}/moved"]) == 2
+    assert "expected one of audio, found 'sound'; leave it out" in capsys.readouterr().err
+
+
 def test_a_finished_run_gives_its_result_again(recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", str(recipes / "audio.yaml"), "--out", str(recipes / "audio")]
     assert answered(arguments, capsys) == answered([*arguments, "--resume"], capsys)

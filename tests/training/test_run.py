@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crosspath.checkpoints import load_checkpoint, merge_checkpoint
+from crosspath.checkpoints import load_checkpoint, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.files import check_manifest, read_tensors
 from crosspath.config import Recipe, read_recipe
 from crosspath.data.examples import DataSet
@@ -268,6 +268,23 @@ def test_a_resumed_run_must_start_from_the_same(connected_run: Path, tmp_path: P
     for changed in ({}, {"auxiliaries": auxiliaries, "from_checkpoint": tmp_path / "audio"}):
         with pytest.raises(InputError, match="expected what this run started from"):
             train(recipe, out=connected_run, progress=False, resume=True, **changed)
+
+
+def test_an_auxiliary_trained_again_is_another(connected_run: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(connected_run / "recipe.yaml")
+    save_checkpoint(fresh(audio_recipe(), 3, 7), tmp_path / "audio", recipe=audio_recipe(), classes=CLASSES)
+    auxiliaries = {"audio": tmp_path / "audio"}
+    with pytest.raises(InputError, match="expected what this run started from"):
+        train(recipe, out=connected_run, auxiliaries=auxiliaries, progress=False, resume=True)
+
+
+def test_scales_that_explode_between_readings_end_the_run(tmp_path: Path, in_memory: InMemory) -> None:
+    in_memory(audio := short(audio_recipe, "train.epochs=1"))
+    train(audio, out=tmp_path / "audio", progress=False)
+    one_step = ("train.batch_size=64", "schedule.warmup_epochs=0", "train.evaluate_every=2")
+    in_memory(recipe := short(image_recipe, *one_step, "optimizer.lr=1e-3", "optimizer.scale_lr=1e39"))
+    with pytest.raises(InputError, match=r"lower optimizer\.lr"):
+        train(recipe, out=tmp_path / "run", auxiliaries={"audio": tmp_path / "audio"}, progress=False)
 
 
 def test_a_pathway_tells_which_file_it_came_from(connected_run: Path, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Do two models compute the same? Bitwise, and by how much not."""
+"""Are two outputs the same? Bitwise, and by how much not."""
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,6 @@ def compare_outputs(first: Tensor, second: Tensor) -> Equivalence:
         return Equivalence(False, float("inf"))
     difference = (first.double() - second.double()).abs()
     return Equivalence(bitwise, 0.0 if bitwise or difference.numel() == 0 else float(difference.max()))
-
-
-@torch.no_grad()
-def compare_models(first: nn.Module, second: nn.Module, batch: Tensor) -> Equivalence:
-    """Compare the outputs of two models for one batch, both in evaluation mode meanwhile."""
-    modes = (first.training, second.training)
-    first.eval()
-    second.eval()
-    try:
-        return compare_outputs(first(batch), second(batch))
-    finally:
-        first.train(modes[0])
-        second.train(modes[1])
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -1,12 +1,9 @@
 """Equality of outputs: bitwise means every bit."""
 
-import copy
-
 import pytest
 import torch
-from torch import nn
 
-from crosspath.evaluation.equivalence import compare_models, compare_outputs
+from crosspath.checkpoints.equality import compare_outputs
 
 
 def test_one_bit_is_seen() -> None:
@@ -31,11 +28,3 @@ def test_equal_nan_is_bitwise_and_other_types_are_not() -> None:
     assert compare_outputs(nan, nan.clone()).bitwise
     assert not compare_outputs(torch.ones(2), torch.ones(2, dtype=torch.float64)).bitwise
     assert compare_outputs(torch.ones(2), torch.ones(3)).max_difference == float("inf")
-
-
-def test_models_are_compared_in_evaluation_mode_and_keep_their_own() -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
-    other = copy.deepcopy(model).eval()
-    assert str(compare_models(model, other, torch.ones(8, 4))) == "bitwise"
-    assert model.training
-    assert not other.training
