@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from crosspath.errors import InputError
+from crosspath.pathway.files import open_to_readers
 from crosspath.pathway.sources import sha256_of_file
 
 FORMAT_VERSION = 1
@@ -46,7 +47,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             flush(temporary)
-            _open_to_readers(temporary)
+            open_to_readers(temporary)
             temporary.replace(path)
             flush(path.parent)
         finally:
@@ -65,18 +66,11 @@ def replacing_files(folder: Path) -> Iterator[Path]:
             for file in written:
                 flush(file)
             for file in written:
-                _open_to_readers(file)
+                open_to_readers(file)
                 file.replace(folder / file.name)
             flush(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _open_to_readers(path: Path) -> None:
-    """The permissions that the user's other new files get; safetensors makes files for their owner alone."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
 
 
 def flush(path: Path) -> None:

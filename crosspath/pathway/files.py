@@ -33,13 +33,17 @@ def write_whole(path: Path, writer: Callable[[str], Any]) -> None:
         writer(str(temporary))
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        # safetensors makes files that only their owner may read.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        open_to_readers(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_to_readers(path: Path) -> None:
+    """The permissions that the user's other new files get; safetensors makes files for their owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def read_description(path: Path) -> dict[str, Any]:
