@@ -6,11 +6,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from crosspath.config.section import Section
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+Channels = tuple[float, float, float]
+PositiveChannels = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
 class DataSection(Section):
@@ -32,21 +34,48 @@ class DataSection(Section):
     """Leave damaged files out, named and counted; otherwise the first pass ends with an error that names them."""
     cache_folder: Path | None = None
     """Where decoded samples are kept; the user's cache folder when not given. Never the data folder."""
+    stream: bool = False
+    """Decode samples when they are asked for, in `train.workers` processes, instead of once into the cache: for sets
+    larger than a disk has room for decoded, and for augmentations that need the whole file."""
+    train_shards: str | None = None
+    """`shards` sets: webdataset tar files of the training part, such as `train-{000000..000146}.tar`, below `folder`
+    or at an address; the two below name the held-out parts."""
+    validation_shards: str | None = None
+    test_shards: str | None = None
 
 
 class ImageData(DataSection):
     """Colour images, resized and centre-cropped to a square."""
 
     modality: Literal["image"] = "image"
-    dataset: Literal["cifar10", "digits", "folder"] = "folder"
+    dataset: Literal["cifar10", "digits", "imagenet", "shards", "folder"] = "folder"
     image_size: PositiveInt = 32
+    resize: PositiveInt | None = None
+    """Short side before the centre crop of held-out images; `image_size` when not given (published: 256 for 224)."""
+    mean: Channels = (0.5, 0.5, 0.5)
+    """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
+    std: PositiveChannels = (0.5, 0.5, 0.5)
 
 
 class AudioData(DataSection):
     """Recordings, resampled and turned into Kaldi-style log-mel frames of 25 ms every 10 ms."""
 
     modality: Literal["audio"] = "audio"
-    dataset: Literal["esc10", "fsdd", "sounds", "folder"] = "folder"
+    dataset: Literal[
+        "esc10",
+        "fsdd",
+        "sounds",
+        "audioset-20k",
+        "audioset-2m",
+        "esc50",
+        "speechcommands",
+        "shards",
+        "folder",
+    ] = "folder"
+    multi_label: bool = False
+    """A sample may have several labels: sigmoid outputs, mean average precision."""
+    fbank_folder: Path | None = None
+    """Log-mel frames computed elsewhere, `<stem>.npy` a recording; they are read instead of the recordings."""
     sample_rate_hz: PositiveInt = 16000
     mels: PositiveInt = 128
     frames: PositiveInt = 512
@@ -67,21 +96,51 @@ class AudioData(DataSection):
 
 
 class PointData(DataSection):
-    """Point clouds, centred on their mean and scaled into the unit sphere."""
+    """Point clouds, centred on their mean and scaled into the unit sphere unless `normalise` is off."""
 
     modality: Literal["point"] = "point"
-    dataset: Literal["modelnet10", "solids", "folder"] = "folder"
+    dataset: Literal[
+        "modelnet10",
+        "solids",
+        "modelnet40",
+        "scanobjectnn-objbg",
+        "scanobjectnn-objonly",
+        "scanobjectnn-hardest",
+        "shapenet55",
+        "shapenetpart",
+        "shards",
+        "folder",
+    ] = "folder"
     points: PositiveInt = 1024
-    """Points kept of each cloud, and drawn from the surface of each mesh."""
+    """Points of each cloud that the model sees, and that are drawn from the surface of each mesh."""
+    stored_points: PositiveInt | None = None
+    """Points kept of each cloud, of which every step draws `points` anew; as many as `points` when not given."""
+    normalise: bool = True
+    """Centre each cloud on its mean and scale it into the unit sphere; ScanObjectNN is used as it is stored."""
+    way: PositiveInt | None = None
+    """Few-shot protocol: classes drawn for `fold`, with `shot` training and 20 test clouds each."""
+    shot: PositiveInt | None = None
+    fold: NonNegativeInt = 0
+    """Few-shot protocol: which draw, from 0; published are ten."""
 
 
 class VideoData(DataSection):
     """Clips: frames spread evenly over the chosen range, resized and centre-cropped to a square."""
 
     modality: Literal["video"] = "video"
-    dataset: Literal["grid", "folder"] = "folder"
+    dataset: Literal["grid", "k400", "ssv2", "ucf101", "hmdb51", "shards", "folder"] = "folder"
     frames: PositiveInt = 8
     image_size: PositiveInt = 56
+    resize: PositiveInt | None = None
+    """Short side before the crop of held-out clips; `image_size` when not given."""
+    mean: Channels = (0.5, 0.5, 0.5)
+    """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
+    std: PositiveChannels = (0.5, 0.5, 0.5)
+    sampling: Literal["spread", "dense", "uniform"] = "spread"
+    """`spread`: frames evenly over the whole range. Published: `dense`, frames `frame_step` apart in a window at a
+    random place of training clips; `uniform`, one frame at a random place of each of `frames` equal segments."""
+    frame_step: PositiveInt = 4
+    """`dense` sampling: frames from one sampled frame to the next."""
     slot: Literal["command", "color", "preposition", "letter", "digit", "adverb"] = "digit"
     """GRID: the spoken word that is the label."""
     span: Literal["word", "clip"] = "word"

@@ -47,8 +47,10 @@ Tokenizer = Annotated[ImagePatches | AudioPatches | VideoTubelets | PointGroups,
 class ModelSection(Section):
     """One encoder for every modality; the tokenizer differs."""
 
-    size: Literal["micro", "tiny", "small", "base", "large"] = "micro"
+    size: Literal["micro", "tiny", "small", "base", "large", "huge"] = "micro"
     """micro: 128 wide, 6 blocks, 4 heads; the others as in ViT."""
+    heads: PositiveInt | None = None
+    """Attention heads; the size's own number when not given (the published point body has 6 at any width)."""
     tokenizer: Tokenizer
     positions: Literal["sincos", "learned", "centres"] = "sincos"
     """Fixed sine-cosine, learned, or (points) a small network on the group centres."""
@@ -63,4 +65,6 @@ class ModelSection(Section):
     """Widths of hidden head layers; empty means one linear layer."""
     head_dropout: Probability = 0.0
     head_init_std: NonNegativeFloat = 0.02
+    head_batch_norm: bool = False
+    """Batch normalisation without weights before the linear layer: the published linear probe."""
     gradient_checkpointing: bool = False

@@ -12,6 +12,7 @@ from crosspath.config.section import Section
 from crosspath.config.training import (
     Augment,
     EvaluateSection,
+    MaskingSection,
     OptimizerSection,
     PathwaySection,
     ScheduleSection,
@@ -36,7 +37,7 @@ class Recipe(Section):
 
     name: str
     """Such as `image/cifar10`."""
-    objective: Literal["classification"] = "classification"
+    objective: Literal["classification", "masked_modeling"] = "classification"
     modality: Literal["image", "audio", "point", "video"]
     data: Data
     model: ModelSection
@@ -46,6 +47,8 @@ class Recipe(Section):
     augment: Augment
     train: TrainSection = Field(default_factory=TrainSection)
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
+    masking: MaskingSection | None = None
+    """Of `masked_modeling`, and only there."""
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -56,6 +59,14 @@ class Recipe(Section):
             raise ValueError(f"model.tokenizer.kind is {self.model.tokenizer.kind}, not {TOKENIZER_OF[self.modality]}")
         if (self.model.positions == "centres") != (self.modality == "point"):
             raise ValueError("model.positions is `centres` for points and only for points")
+        if (self.masking is not None) != (self.objective == "masked_modeling"):
+            raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
+        if self.masking is not None:
+            home = {"tube": "video", "block": "point", "time_frequency": "audio"}.get(self.masking.kind, self.modality)
+            if home != self.modality:
+                raise ValueError(
+                    f"masking.kind {self.masking.kind} is for {home}, the recipe's modality is {self.modality}"
+                )
         return self
 
 

@@ -11,6 +11,8 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Decay = Annotated[float, Field(gt=0.0, le=1.0)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Dropped = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PathwaySection(Section):
@@ -28,9 +30,17 @@ class PathwaySection(Section):
 
 
 class OptimizerSection(Section):
-    """AdamW. The scales λ have no weight decay and no layer decay."""
+    """AdamW, or LARS for probes. The scales λ have no weight decay and no layer decay."""
 
+    name: Literal["adamw", "lars"] = "adamw"
     lr: PositiveFloat = 1e-3
+    lr_per_samples: PositiveInt | None = None
+    """`lr` is per this many samples of a batch (256 in the published recipes): the rate used is
+    `lr * train.batch_size / lr_per_samples`, `scale_lr` likewise; `schedule.min_lr` is a rate as it stands."""
+    momentum: Beta = 0.9
+    """LARS only."""
+    trust: PositiveFloat = 0.001
+    """LARS only: the trust coefficient of weights with two axes or more."""
     weight_decay: NonNegativeFloat = 0.05
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: PositiveFloat = 1e-8
@@ -53,7 +63,14 @@ class ImageAugment(Section):
     modality: Literal["image"] = "image"
     crop_padding: NonNegativeInt = 4
     """Pixels of reflection padding from which a crop of the old size is drawn."""
+    resized_crop: tuple[Share, Share] | None = None
+    """A random part of the picture, its share of the area in this range and its sides in a ratio of 3:4 to 4:3,
+    resized (bicubic) to the image size; instead of `crop_padding`."""
     flip: Probability = 0.5
+    rand_augment: str | None = None
+    """timm's name of a RandAugment policy, such as `rand-m9-mstd0.5-inc1`."""
+    erasing: Probability = 0.0
+    """Chance that a random box is replaced by noise, a value a pixel."""
     mixup: NonNegativeFloat = 0.0
     """Beta parameter; 0 is off. With both mixup and cutmix on, each batch uses one of them."""
     cutmix: NonNegativeFloat = 0.0
@@ -72,6 +89,12 @@ class AudioAugment(Section):
     mel_mask: NonNegativeInt = 16
     """Widest masked band of mel bins."""
     mixup: NonNegativeFloat = 0.0
+    mixup_probability: Probability = 1.0
+    """Chance that a sample is mixed at all."""
+    waveform: bool = False
+    """Roll, gain (Beta(10, 10) + 0.5, a factor) and mixup act on the waveform, as published; needs `data.stream`."""
+    patch_drop: tuple[Dropped, Dropped] = (0.0, 0.0)
+    """Shares of the rows of patches in time and in mel bins that training leaves out, drawn anew for each sample."""
 
 
 class PointAugment(Section):
@@ -82,6 +105,9 @@ class PointAugment(Section):
     """Range of the factor of each axis."""
     shift: NonNegativeFloat = 0.2
     """Largest shift along each axis."""
+    resample: Literal["random", "farthest"] = "random"
+    """How `data.points` of `data.stored_points` are drawn: a random subset; or, as published, a random subset of a
+    farthest-point sample that is a sixth larger."""
     jitter_std: NonNegativeFloat = 0.0
 
 
@@ -90,7 +116,15 @@ class VideoAugment(Section):
 
     modality: Literal["video"] = "video"
     crop_padding: NonNegativeInt = 4
+    resized_crop: tuple[Share, Share] | None = None
+    """As for images."""
+    multi_scale_crop: bool = False
+    """A crop of 1, 0.875, 0.75 or 0.66 of the short side at one of five places, resized: published pretraining."""
     flip: Probability = 0.0
+    rand_augment: str | None = None
+    """As for images."""
+    erasing: Probability = 0.0
+    """As for images; the same box in every frame."""
     brightness: NonNegativeFloat = 0.0
     """Largest relative change of brightness."""
     mixup: NonNegativeFloat = 0.0
@@ -100,29 +134,77 @@ class VideoAugment(Section):
 Augment = Annotated[ImageAugment | AudioAugment | PointAugment | VideoAugment, Field(discriminator="modality")]
 
 
+class MaskingSection(Section):
+    """Masked modelling: what is hidden, and the decoder that has to find it again."""
+
+    ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.75
+    """Share of the tokens that the encoder does not see."""
+    kind: Literal["random", "tube", "block", "time_frequency"] = "random"
+    """`tube`: the same places in every frame (video). `block`: the centres nearest to a random one (points).
+    `time_frequency`: whole rows in time and in mel bins (audio)."""
+    time_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.7
+    """`time_frequency` only, instead of `ratio`."""
+    mel_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    """`time_frequency` only."""
+    decoder_width: PositiveInt = 64
+    decoder_depth: PositiveInt = 2
+    decoder_heads: PositiveInt = 4
+    normalise_targets: bool = True
+    """Each token's own mean and standard deviation are removed from its target; points are predicted as they are."""
+
+
 class TrainSection(Section):
-    """Length, batch, seed and numbers."""
+    """Length, batch, seed, numbers, and what is kept on the way."""
 
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 64
+    """Samples of one optimisation step, over all processes and accumulated parts."""
+    accumulate: PositiveInt = 1
+    """Parts in which a process computes its share of a batch: less memory, the same step."""
+    repeats: PositiveInt = 1
+    """Differently augmented views of each sample in an epoch (repeated sampling)."""
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """`balanced`: drawn with replacement, a sample's weight the sum over its labels of 1,000 / (their count + 0.01)."""
+    samples_per_epoch: PositiveInt | None = None
+    """Samples drawn an epoch with `balanced`; as many as there are when not given."""
+    scope: Literal["all", "head"] = "all"
+    """`head`: only the head and the scales λ learn; the body and every W' stay as they are."""
     seed: Seed = 0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Keep an exponential moving average of the weights; it is then what the run leaves behind."""
     select: Literal["last", "best"] = "last"
-    """Leave the last epoch's weights, or those with the best validation accuracy."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 autocast where the processor computes in it, else float32."""
+    """Leave the last epoch's weights, or those that read the validation part best."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto`: bfloat16 autocast where the processor computes in it, else float32. `float16` scales its loss."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    parallel: Literal["replicated", "sharded"] = "replicated"
+    """Over several processes: a whole copy of the weights each (DDP), or a part each (FSDP2)."""
+    workers: NonNegativeInt = 2
+    """Processes that decode samples when `data.stream` is on; their number changes no sample."""
     log_every: PositiveInt = 10
     """Steps between lines of `log.jsonl`."""
+    loggers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
+    """Who is told beside `log.jsonl`."""
     evaluate_every: PositiveInt = 1
     """Epochs between readings of the validation part."""
-    checkpoint_every: PositiveInt | None = None
-    """Epochs between checkpoints on the way; none when not given."""
+    evaluate_from: PositiveInt = 1
+    """First epoch after which the validation part is read."""
+    checkpoint_every: PositiveInt | None = 1
+    """Epochs between states to resume from; none when null."""
+    checkpoint_steps: PositiveInt | None = None
+    """Steps between such states, for epochs that take long."""
+    keep_checkpoints: PositiveInt = 2
+    """States kept, the newest."""
 
 
 class EvaluateSection(Section):
     """How the held-out parts are read."""
 
     batch_size: PositiveInt = 256
+    segments: PositiveInt = 1
+    """Video test: clips along the time of each video; probabilities are averaged over clips and crops."""
+    crops: PositiveInt = 1
+    """Video test: square crops along the long side of each clip."""
+    votes: PositiveInt = 1
+    """Point test: logits are averaged over this many random subsets, each scaled and shifted."""

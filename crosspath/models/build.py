@@ -29,7 +29,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
         Encoder(
             size.width,
             size.depth,
-            size.heads,
+            section.heads or size.heads,
             qkv_bias=section.qkv_bias,
             norm_eps=section.norm_eps,
             drop_path=section.drop_path,

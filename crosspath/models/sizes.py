@@ -17,4 +17,5 @@ SIZES: dict[str, Size] = {
     "small": Size(384, 12, 6),
     "base": Size(768, 12, 12),
     "large": Size(1024, 24, 16),
+    "huge": Size(1280, 32, 16),
 }
