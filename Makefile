@@ -7,12 +7,13 @@ RUN := $(VENV)/bin
 WORKERS ?= auto
 test test-all: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-all lint types format clean
+.PHONY: help demo test test-all lint types docs format clean
 
 help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
 	@echo "make test      the test suite (minutes)"
 	@echo "make test-all  the test suite with everything that is slow"
+	@echo "make docs      the documentation site, in site/"
 	@echo "make lint types format"
 
 demo: $(VENV)/ready
@@ -31,12 +32,15 @@ lint: $(VENV)/ready-dev
 types: $(VENV)/ready-dev
 	$(RUN)/mypy
 
+docs: $(VENV)/ready-dev
+	$(RUN)/mkdocs build --strict --quiet
+
 format: $(VENV)/ready-dev
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info site
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

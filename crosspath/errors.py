@@ -13,3 +13,7 @@ class InputError(ValueError):
         self.found = found
         self.todo = todo
         super().__init__(f"{self.where}: expected {expected}, found {found}; {todo}")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str, str]]:
+        """An exception is rebuilt from its one-line message otherwise, on its way between processes."""
+        return InputError, (self.where, self.expected, self.found, self.todo)

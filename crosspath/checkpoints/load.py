@@ -18,7 +18,8 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathw
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
-from crosspath.models.build import build_model
+from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.pathway import load_pathway, merge
 from crosspath.pathway.sources import sha256_of_file
 
@@ -100,12 +101,12 @@ def load_checkpoint(
     files = checkpoint_files(path)
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
-    classes = _classes(files.weights, metadata, tensors)
+    classes = () if recipe.objective == "masked_modeling" else _classes(files.weights, metadata, tensors)
     recorded: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
     sources = _referenced(Path(path), files.folder, recorded, auxiliaries or {})
     # Building draws initial weights: the caller's random state is none of their business.
     with torch.random.fork_rng(devices=[]):
-        model = build_model(recipe, len(classes))
+        model = _built(recipe, len(classes))
     if files.folder is None:
         refuse_connected(files.weights, tensors, metadata)
         load_strictly(model, tensors, files.weights)
@@ -113,6 +114,10 @@ def load_checkpoint(
         load_strictly(model, tensors, files.weights)
         load_pathway(model, files.folder, sources)
     return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=recorded)
+
+
+def _built(recipe: Recipe, classes: int) -> nn.Module:
+    return build_masked_autoencoder(recipe) if recipe.objective == "masked_modeling" else build_model(recipe, classes)
 
 
 def _referenced(
@@ -203,4 +208,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     loaded = load_checkpoint(path)
     if loaded.connected:
         merge(loaded.model)
+    if isinstance(loaded.model, MaskedAutoencoder):
+        # The decoder has blocks too, and they are no counterpart of anything.
+        del loaded.model.decoder
     return Auxiliary(origin=str(path), sha256=sha256, weights=loaded.model, recipe=loaded.recipe.name)

@@ -1,7 +1,7 @@
 """Write a model: its weights under plain names, its pathways beside them, its recipe and class names inside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ def save_checkpoint(
     classes: Sequence[str],
     auxiliaries: Mapping[str, Mapping[str, Any]] | None = None,
     texts: Mapping[str, str] | None = None,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
     """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
 
     Recipe and class names also stand in the metadata of `model.safetensors`, so that a plain one rebuilds its model
     alone; with pathways the metadata says that the file is one part of three. `auxiliaries` says where each came from
-    ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, under the same
-    manifest.
+    ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, and `beside` writes
+    others into the folder it is given, all under the same manifest.
     """
     is_connected = has_pathways(model)
     metadata = {
@@ -55,5 +56,7 @@ def save_checkpoint(
         (temporary / RECIPE).write_text(recipe_to_text(recipe), encoding="utf-8")
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
+        if beside is not None:
+            beside(temporary)
         names = [file.name for file in temporary.iterdir()]
     write_manifest(folder, names)

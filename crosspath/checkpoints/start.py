@@ -1,5 +1,6 @@
 """Where a target starts from: the weights of an earlier checkpoint (`--from`)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -26,7 +27,9 @@ def plain_weights(path: str | Path) -> dict[str, Tensor]:
 def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     """Start `model` (plain, in place) from a checkpoint's weights; returns what was left out, in words.
 
-    A head of another shape is left out as a whole, and said; anything else that does not fit is an error.
+    A head of another shape is left out as a whole, and said. From masked modelling a classifier takes tokenizer and
+    encoder; the decoder, and the encoder's last norm where the classifier has none, stay behind, and that is said.
+    Anything else that does not fit is an error.
 
     Raises
     ------
@@ -38,9 +41,13 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     head = {name for name in own if name.startswith("head.")}
     given = {name for name in tensors if name.startswith("head.")}
     notes = []
+    behind = [part for part in ("decoder.", "encoder.norm.") if _has(tensors, part) and not _has(own, part)]
+    if behind:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(behind))}
+        notes.append(f"--from {path}: its {' and '.join(part[:-1] for part in behind)} stayed behind")
     if given != head or any(tensors[name].shape != own[name].shape for name in head):
-        said = "has another shape" if given else "is missing"
-        notes.append(f"--from {path}: its head {said} and was left out; the new head starts afresh")
+        said = "its head has another shape and was left out" if given else "it has no head"
+        notes.append(f"--from {path}: {said}; the new head starts afresh")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in given}
         tensors |= {name: own[name] for name in head}
     faults = mismatches(model, tensors)
@@ -50,3 +57,7 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
         )
     model.load_state_dict(tensors, strict=True)
     return notes
+
+
+def _has(tensors: Mapping[str, Tensor], part: str) -> bool:
+    return any(name.startswith(part) for name in tensors)

@@ -1,20 +1,27 @@
 """The verb table, and how every command ends: 0, 2 and one line for what the user can mend, 130 when interrupted."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 
 from cyclopts import App, CycloptsError
 
+from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
+from crosspath.cli.pretrain import pretrain
 from crosspath.cli.status import status
 from crosspath.cli.train import train
 from crosspath.errors import InputError
 
-VERBS: dict[str, Callable[..., None]] = {
+VERBS: dict[str, Callable[..., None] | App] = {
     "demo": demo,
+    "data": data,
+    "pretrain": pretrain,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
@@ -35,8 +42,12 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for verb, function in VERBS.items():
-        app.command(function, name=verb, sort_key=list(VERBS).index(verb))
+    for place, (verb, command) in enumerate(VERBS.items()):
+        if isinstance(command, App):  # a verb with verbs of its own
+            command.sort_key = place
+            app.command(command, name=verb)
+        else:
+            app.command(command, name=verb, sort_key=place)
     return app
 
 
@@ -47,12 +58,15 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an unforeseen error keeps its traceback."""
+    # Of several processes, which torchrun numbers, the first speaks for all.
+    first = os.environ.get("RANK", "0") == "0"
     try:
-        build_app()(list(arguments))
+        with nullcontext() if first else redirect_stdout(StringIO()):
+            build_app()(list(arguments))
     except CycloptsError as error:
-        return _refuse(str(error))
+        return _refuse(str(error) if first else "")
     except _mendable() as error:
-        return _refuse(str(error))
+        return _refuse(str(error) if first else "")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -71,7 +85,7 @@ def _mendable() -> tuple[type[ValueError], ...]:
 def _refuse(message: str) -> int:
     """One line on stderr, however many the message has."""
     lines = (line.strip() for line in message.splitlines())
-    sys.stderr.write("; ".join(line for line in lines if line) + "\n")
+    sys.stderr.write("; ".join(line for line in lines if line) + "\n" if message else "")
     return 2
 
 

@@ -29,3 +29,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 def print_line(text: str) -> None:
     """One line on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def print_plan(planned: Mapping[str, Any]) -> None:
+    """What `--dry-run` says: the resolved recipe, then sizes; what depends on the data is said to."""
+    import yaml
+
+    print_line(yaml.safe_dump(planned["recipe"], sort_keys=False, allow_unicode=True).rstrip())
+    rows = [(name, _amount(name, value)) for name, value in planned.items() if name != "recipe"]
+    print_table(("", "value"), rows)
+
+
+def _amount(name: str, value: object) -> str:
+    if value is None:
+        return "from the data"
+    if name.endswith("_bytes") and isinstance(value, int):
+        return f"{value / 2**30:.2f} GiB"
+    return f"{value:,}" if isinstance(value, int) else f"{value}"

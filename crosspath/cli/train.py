@@ -1,12 +1,12 @@
 """`crosspath train`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Json, named_pairs
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import print_json, print_line, print_plan, print_table
 
 
 def train(
@@ -42,9 +42,9 @@ def train(
     set_
         `section.field=value`, such as `train.epochs=20` or `pathway.scale_init=0.1`; repeat it for several.
     resume
-        Take up the run in `--out`: a finished one prints its result, an unfinished one starts over.
+        Take up the run in `--out`: a finished one prints its result, an unfinished one goes on where it stopped.
     dry_run
-        Print the resolved recipe, the model's size and the number of steps; needs no data.
+        Print the resolved recipe, the model's size, the number of steps and the memory they take; needs no data.
     json
         Print one JSON object on stdout.
     """
@@ -57,7 +57,7 @@ def train(
         from crosspath.training import plan
 
         planned = plan(resolved)
-        print_json(planned) if json else _print_plan(planned)
+        print_json(planned) if json else print_plan(planned)
         return
 
     from crosspath.training import train as train_recipe
@@ -79,10 +79,3 @@ def train(
     print_line(f"{result.recipe}: epoch {result.epoch} of {result.epochs}, {result.duration_s:.0f} s")
     print_line(f"written to {result.folder}")
 
-
-def _print_plan(planned: dict[str, Any]) -> None:
-    import yaml
-
-    print_line(yaml.safe_dump(planned["recipe"], sort_keys=False, allow_unicode=True).rstrip())
-    names = ("classes", "parameters", "tokens", "train_samples", "steps_per_epoch", "steps")
-    print_table(("", "value"), [(name, f"{planned[name]:,}" if planned[name] else "from the data") for name in names])

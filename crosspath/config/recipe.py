@@ -59,6 +59,10 @@ class Recipe(Section):
             raise ValueError(f"model.tokenizer.kind is {self.model.tokenizer.kind}, not {TOKENIZER_OF[self.modality]}")
         if (self.model.positions == "centres") != (self.modality == "point"):
             raise ValueError("model.positions is `centres` for points and only for points")
+        if self.train.parallel == "sharded" and self.train.ema_decay is not None:
+            raise ValueError("train.ema_decay averages whole copies of the weights; train.parallel=sharded has none")
+        if getattr(self.augment, "waveform", False) and not self.data.stream:
+            raise ValueError("augment.waveform acts on recordings as they are read: it goes with data.stream=true")
         if (self.masking is not None) != (self.objective == "masked_modeling"):
             raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
         if self.masking is not None:

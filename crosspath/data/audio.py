@@ -2,27 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData
+from crosspath.config.training import Augment
 from crosspath.data.damaged import cut_short
 from crosspath.data.items import (
     DamageError,
     Item,
     Listing,
-    Part,
+    TrainingView,
     class_folder_items,
-    existing,
-    file_stamp,
-    folder_below,
-    read_table,
     table_items,
-    whole_number,
 )
+from crosspath.data.labels import as_several
+from crosspath.data.published_audio import PUBLISHED
+from crosspath.data.shards import bytes_inside, shard_listing
+from crosspath.data.stored_frames import stored_frames, with_stored_frames
 from crosspath.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
@@ -40,89 +41,104 @@ class AudioReader:
             "sample_rate_hz": section.sample_rate_hz,
             "mels": section.mels,
             "frames": section.frames,
-            "folds": [section.test_fold, section.validation_fold] if section.dataset == "esc10" else None,
+            "folds": [section.test_fold, section.validation_fold] if section.dataset in ("esc10", "esc50") else None,
             "table": [section.csv, section.file_column, section.label_column, section.split_column],
         }
+        if section.fbank_folder is not None:
+            self.settings["fbank"] = str(section.fbank_folder)
 
     def sources(self, folder: Path) -> None:
         """None: the listing says it all."""
 
     def listing(self, folder: Path) -> Listing:
-        """ESC-10 by folds, the spoken digits by their table, or a user's class folders or table."""
+        """A published set as it is laid out (`published_audio.py`), shards, or a user's class folders or table.
+
+        Stored frames stand in for the recordings where there are any, and labels are tuples where `data.multi_label`
+        says so.
+        """
         section = self.section
-        if section.dataset == "esc10":
-            return self._esc(folder_below(folder, "esc10", "meta/esc50.csv and audio/"))
-        if section.dataset == "fsdd":
-            root = folder_below(folder, "fsdd", "metadata.csv and recordings/")
-            return table_items(root, "metadata.csv", "filename", "digit", "split", below="recordings")
+        if section.fbank_folder is not None and section.dataset == "shards":
+            todo = "put the frames' recordings into a folder, or leave data.fbank_folder out"
+            raise InputError("data.fbank_folder", "recordings that are files of their own", "shards", todo)
+        listing = self._recordings(folder)
+        if section.fbank_folder is not None:
+            listing = with_stored_frames(listing, section.fbank_folder.expanduser(), section.skip_damaged)
+        return as_several(listing) if section.multi_label else listing
+
+    def _recordings(self, folder: Path) -> Listing:
+        section = self.section
+        if section.dataset in PUBLISHED:
+            return PUBLISHED[section.dataset](section, folder)
+        if section.dataset == "shards":
+            return shard_listing(section, folder)
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
             return table_items(folder, section.csv, *columns)
         return class_folder_items(folder, SUFFIXES, "recordings")
 
-    def _esc(self, root: Path) -> Listing:
-        """The ESC-50 layout: `meta/esc50.csv` with folds. Classes in the order of their published numbers."""
-        table = root / "meta" / "esc50.csv"
-        rows = list(read_table(table, ("filename", "fold", "target", "category")))
-        names = {whole_number(row, "target", table, line): row["category"] for line, row in rows}
-        folds = [whole_number(row, "fold", table, line) for line, row in rows]
-        held = self._held_folds(set(folds))
-        targets = sorted(names)
-        items = []
-        for (line, row), fold in zip(rows, folds, strict=True):
-            path = existing(root / "audio" / row["filename"], table, line)
-            items.append(
-                Item(
-                    id=row["filename"],
-                    label=targets.index(int(row["target"])),
-                    part=held.get(fold, "train"),
-                    path=path,
-                    stamp=file_stamp(path),
-                )
-            )
-        return Listing(tuple(names[target] for target in targets), tuple(items))
-
-    def _held_folds(self, folds: set[int]) -> dict[int, Part]:
-        test, validation = self.section.test_fold, self.section.validation_fold
-        for name, fold in (("data.test_fold", test), ("data.validation_fold", validation)):
-            if fold not in folds:
-                raise InputError(name, f"one of {', '.join(map(str, sorted(folds)))}", str(fold), f"change {name}")
-        if test == validation:
-            raise InputError(
-                "data.validation_fold", "another fold than data.test_fold", str(test), "change one of the two"
-            )
-        return {test: "test", validation: "val"}
-
     @contextmanager
     def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder; it keeps nothing open."""
-        yield lambda item: self.decode_file(item.path)
+
+        def decode(item: Item) -> NDArray[Any]:
+            if self.section.fbank_folder is not None:
+                return self._fitted(stored_frames(item.path, self.section.mels))
+            return self.frames_of(self.wave_of(item))
+
+        yield decode
+
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """As `opened`: what acts on waveforms is for whoever has the other recordings too (`waveform_views.py`)."""
+        with self.opened() as decode:
+            yield lambda item, sample: (decode(item), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One recording."""
+        return self.frames_of(self._centred(*decode_wave(path)))
+
+    def wave_of(self, item: Item) -> NDArray[np.float32]:
+        """Channel 0 of a recording at the recipe's rate, its mean removed."""
+        if isinstance(item.inside, tuple):
+            return self._centred(*decode_wave(item.path, bytes_inside(item), item.id))
+        return self._centred(*decode_wave(item.path))
+
+    def _centred(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+        wave = resampled(wave, rate, self.section.sample_rate_hz)
+        if not len(wave):
+            raise DamageError("it is shorter than one sample")
+        centred: NDArray[np.float32] = wave - wave.mean()
+        return centred
+
+    def frames_of(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The log-mel frames of a waveform, padded or cut."""
         import torch
 
         from crosspath.data.log_mel import log_mel
 
-        wave, rate = decode_wave(path)
-        wave = resampled(wave, rate, self.section.sample_rate_hz)
-        if not len(wave):
-            raise DamageError("it is shorter than one sample")
-        wave = wave - wave.mean()
-        frames_TF = log_mel(torch.from_numpy(wave)[None], self.section.sample_rate_hz, self.section.mels)[0].numpy()
+        waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
+        return self._fitted(log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy())
+
+    def _fitted(self, frames_TF: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Zeros after the end, cut at the recipe's number of frames."""
         result = np.zeros(self.sample[0], np.float32)
         kept = min(len(frames_TF), len(result))
         result[:kept] = frames_TF[:kept]
         return result
 
 
-def decode_wave(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Channel 0 of a recording in [-1, 1], and its sample rate. Raises `DamageError`."""
-    reason = cut_short(path)
+def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tuple[NDArray[np.float32], int]:
+    """Channel 0 of a recording in [-1, 1], and its sample rate. Raises `DamageError`.
+
+    `content` are the bytes of a recording inside a shard, called `name` there.
+    """
+    reason = cut_short(path if content is None else content)
     if reason is not None:
         raise DamageError(reason)
+    suffix = (path.suffix if content is None else Path(name).suffix).lower()
+    source: Path | IO[bytes] = path if content is None else BytesIO(content)
     try:
-        wave, rate = _by_soundfile(path) if path.suffix.lower() in SOUNDFILE else _by_ffmpeg(path)
+        wave, rate = _by_soundfile(source) if suffix in SOUNDFILE else _by_ffmpeg(source)
     except (DamageError, ImportError, MemoryError):  # a missing reader is no fault of the file
         raise
     except Exception as error:  # decoders raise a wide range of types on damaged files
@@ -144,17 +160,17 @@ def resampled(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.f
     return result
 
 
-def _by_soundfile(path: Path) -> tuple[NDArray[np.float32], int]:
+def _by_soundfile(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
     import soundfile
 
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 
 
-def _by_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int]:
+def _by_ffmpeg(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
     import av
 
-    with av.open(str(path)) as container:
+    with av.open(str(source) if isinstance(source, Path) else source) as container:
         if not container.streams.audio:
             raise DamageError("it has no sound")
         stream = container.streams.audio[0]

@@ -4,45 +4,66 @@ Every draw for a sample comes from its own counters (`randomness.py`); only mixi
 the batch. With everything off the batch comes back as it is. The batch given is never altered.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.config.data import AudioData, Data
+from crosspath.config.data import AudioData, Data, PointData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.data.mixing import mix
+from crosspath.data.point_resampling import training_cloud
 from crosspath.data.randomness import normal, uniform
+
+ERASED = (0.02, 1 / 3)
+NARROWEST = 0.3
 
 
 def augment_batch(
     section: Augment,
     data_section: Data,
     batch: Tensor,
-    labels_B: Tensor,
+    labels: Tensor,
     classes: int,
     seed: int,
     epoch: int,
     sample_ids_B: Tensor,
+    batch_key: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The augmented batch, shape and type unchanged, and its targets (B, K): float32 rows that sum to 1.
+    """The augmented batch, shape and type unchanged, and its targets (B, K) in float32.
 
-    `batch` is prepared data (`batches.prepare`), `labels_B` lies on its device; `sample_ids_B` are integers that name
-    the samples within the data set, best kept on the CPU.
+    `batch` is prepared data (`batches.prepare`). `labels` lie on its device: class numbers (B,), whose targets sum
+    to 1; or targets (B, K) themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that name the
+    samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the whole.
     """
+    targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
+    batch = augment_inputs(section, data_section, batch, seed, epoch, sample_ids_B)
+    mixup, cutmix = getattr(section, "mixup", 0.0), getattr(section, "cutmix", 0.0)
+    if getattr(section, "waveform", False):
+        mixup = 0.0  # mixed as waveforms
+    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key)
+
+
+def augment_inputs(
+    section: Augment, data_section: Data, batch: Tensor, seed: int, epoch: int, sample_ids_B: Tensor
+) -> Tensor:
+    """The augmented batch, without what needs labels or partners."""
     draws = Draws(seed, epoch, sample_ids_B, batch.device)
-    targets_BK = functional.one_hot(labels_B, classes).to(torch.float32)
     if isinstance(section, ImageAugment):
-        batch = cropped_and_flipped(batch, section.crop_padding, section.flip, draws)
-        return mix(batch, targets_BK, section.mixup, section.cutmix, seed, epoch, sample_ids_B)
+        padding = section.crop_padding if section.resized_crop is None else 0
+        batch = cropped_and_flipped(batch, padding, section.flip, draws)
+        return erased(batch, section.erasing, draws)
     if isinstance(section, VideoAugment):
-        batch = cropped_and_flipped(batch, section.crop_padding, section.flip, draws)
-        batch = brightened(batch, section.brightness, draws)
-        return mix(batch, targets_BK, section.mixup, section.cutmix, seed, epoch, sample_ids_B)
+        cropped = section.resized_crop is not None or section.multi_scale_crop
+        batch = cropped_and_flipped(batch, 0 if cropped else section.crop_padding, section.flip, draws)
+        return erased(brightened(batch, section.brightness, draws), section.erasing, draws)
     if isinstance(section, AudioAugment):
         assert isinstance(data_section, AudioData)
-        batch = _augment_frames(section, data_section, batch, draws)
-        return mix(batch, targets_BK, section.mixup, 0.0, seed, epoch, sample_ids_B)
-    return _augment_points(section, batch, draws), targets_BK
+        return _augment_frames(section, data_section, batch, draws)
+    assert isinstance(data_section, PointData)
+    batch = training_cloud(batch, data_section.points, section.resample, seed, epoch, sample_ids_B)
+    return _augment_points(section, batch, draws)
 
 
 class Draws:
@@ -101,6 +122,31 @@ def brightened(batch: Tensor, most: float, draws: Draws) -> Tensor:
     return ((batch + 1.0) * factors - 1.0).clamp(-1.0, 1.0)
 
 
+def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:
+    """Samples (B, C, ..., H, W), each by `chance` with one box filled with normal noise, a value a pixel and channel.
+
+    Random erasing (Zhong et al. 2020, arXiv 1708.04896) in the setting of timm and MAE: 2 % to a third of the area,
+    sides in a ratio of 0.3 to 1 / 0.3. Of a clip every frame loses the same box, each with noise of its own.
+    """
+    if chance == 0.0:
+        return batch
+    height, width = batch.shape[-2:]
+    draw_B5 = draws.uniform("erasing", 5)
+    area_B = (ERASED[0] + (ERASED[1] - ERASED[0]) * draw_B5[:, 1]) * height * width
+    log_ratio_B = math.log(NARROWEST) * (1.0 - 2.0 * draw_B5[:, 2])
+    # A box that would not fit is cut to the picture; timm draws again, which makes narrow boxes a little rarer.
+    down_B = (area_B * log_ratio_B.exp()).sqrt().round().clamp(1, height)
+    across_B = (area_B / log_ratio_B.exp()).sqrt().round().clamp(1, width)
+    top_B = (draw_B5[:, 3] * (height - down_B + 1)).floor()
+    left_B = (draw_B5[:, 4] * (width - across_B + 1)).floor()
+    rows_H, columns_W = (torch.arange(size, device=batch.device) for size in (height, width))
+    in_rows_BH = (rows_H >= top_B[:, None]) & (rows_H < (top_B + down_B)[:, None])
+    in_columns_BW = (columns_W >= left_B[:, None]) & (columns_W < (left_B + across_B)[:, None])
+    box_BHW = in_rows_BH[:, :, None] & in_columns_BW[:, None, :] & (draw_B5[:, 0] < chance)[:, None, None]
+    noise = draws.normal("erasing/noise", batch[0].numel()).view_as(batch).to(batch.dtype)
+    return torch.where(box_BHW.view(len(batch), *[1] * (batch.ndim - 3), height, width), noise, batch)
+
+
 def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
     """Roll in time, gain, then SpecAugment's masks (Park et al. 2019), one along each axis.
 
@@ -108,11 +154,11 @@ def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: T
     value of a raw 0, as published for this method.
     """
     frames, mels = batch_BTF.shape[1:]
-    if section.roll:
+    if section.roll and not section.waveform:
         shifts_B = draws.integers("roll", frames)
         sources_BT = (torch.arange(frames, device=batch_BTF.device) - shifts_B[:, None]).remainder(frames)
         batch_BTF = batch_BTF.gather(1, sources_BT[:, :, None].expand_as(batch_BTF))
-    if section.gain > 0.0:
+    if section.gain > 0.0 and not section.waveform:
         gains_B = section.gain * (2.0 * draws.uniform("gain")[:, 0] - 1.0) / (2.0 * data_section.std)
         batch_BTF = batch_BTF + gains_B[:, None, None]
     filling = (0.0 - data_section.mean) / (2.0 * data_section.std)

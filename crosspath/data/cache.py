@@ -20,8 +20,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.examples import Damaged
-from crosspath.data.items import DamageError, Item, Listing, Reader
+from crosspath.data.examples import Damaged, Samples
+from crosspath.data.items import DamageError, Item, Listing, Reader, place_of
+from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 
 FORMAT_VERSION = 1
@@ -38,9 +39,10 @@ Progress = Callable[[int, int], None]
 class Store:
     """A decoded set: samples in rows, and what is known of each."""
 
-    inputs: NDArray[Any]
-    """(N, sample shape), memory-mapped."""
-    labels: NDArray[np.int64]
+    inputs: Samples | NDArray[Any]
+    """(N, sample shape), memory-mapped or streamed."""
+    labels: NDArray[np.int64] | NDArray[np.uint8]
+    """Class numbers (N,); where a sample may have several, 0 and 1 (N, K)."""
     parts: tuple[str | None, ...]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
@@ -101,7 +103,8 @@ def latest(root: Path, dataset: str, reader: Reader) -> Store | None:
 
 def _described(listing: Listing) -> list[Any]:
     items = [[item.id, item.label, item.part, item.inside, item.stamp, item.path.name] for item in listing.items]
-    return [listing.classes, items]
+    missing = [path.name for path, _ in listing.left_out]
+    return [listing.classes, items, *([missing] if missing else [])]
 
 
 def _key(dataset: str, described: Any, reader: Reader) -> str:
@@ -119,14 +122,14 @@ def _read(entry: Path, key: str | None) -> Store | None:
         mode: Literal["r"] | None = "r" if manifest["ids"] else None
         store = Store(
             inputs=np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False),
-            labels=np.array(manifest["labels"], np.int64),
+            labels=label_array(manifest["labels"], len(manifest["classes"])),
             parts=tuple(manifest["parts"]),
             ids=tuple(manifest["ids"]),
             classes=tuple(manifest["classes"]),
             damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
             digest=manifest["digest"],
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, LookupError, TypeError):
         return None
     return store if len(store.inputs) == len(store.labels) == len(store.parts) == len(store.ids) else None
 
@@ -143,7 +146,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "digest": digest,
             "classes": listing.classes,
             "settings": reader.settings,
-            "damaged": [[str(path), reason] for path, reason in damaged],
+            "damaged": [[str(path), reason] for path, reason in (*listing.left_out, *damaged)],
             "ids": [item.id for item in kept],
             "labels": [item.label for item in kept],
             "parts": [item.part for item in kept],
@@ -190,8 +193,7 @@ def _decode(
                     progress(done, len(items))
                     reported = time.monotonic()
                 if isinstance(result, str):
-                    where = item.path / str(item.inside) if isinstance(item.inside, str) else item.path
-                    damaged.append((where, result))
+                    damaged.append((place_of(item), result))
                     continue
                 sample = np.ascontiguousarray(result, dtype)
                 assert sample.shape == shape, (item.id, sample.shape, shape)

@@ -1,5 +1,6 @@
 """Files that end too early although decoders read them in silence: what a container promises against what is there."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,14 +12,14 @@ XING_TOLERANCE = 0.01
 """Share of an mp3 that may be missing: writers disagree on what they count."""
 
 
-def cut_short(path: Path) -> str | None:
-    """Why the file is incomplete, by its own account; None when nothing says so.
+def cut_short(source: Path | bytes) -> str | None:
+    """Why a file, or the content of one, is incomplete by its own account; None when nothing says so.
 
     Knows RIFF (wav, avi), IFF (aiff), Ogg (RFC 3533: the last page carries the end-of-stream flag), the boxes of mp4,
     mov and m4a (ISO/IEC 14496-12), the segment of mkv and webm (RFC 9559), and the Xing header of mp3.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         head = file.read(12)
         if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") not in UNKNOWN_RIFF_SIZES:
             return _short(int.from_bytes(head[4:8], "little") + 8, size, "RIFF header")

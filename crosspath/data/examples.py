@@ -3,10 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Samples(Protocol):
+    """An array of samples that need not be in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, sample shape)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the samples."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Some samples, read or decoded now."""
+
+    def rows_of(self, rows: NDArray[np.int64]) -> "Samples":
+        """Some of these samples, still unread."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +52,21 @@ class Rows:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         return np.asarray(self.array[self.rows[index]])
 
+    def rows_of(self, rows: NDArray[np.int64]) -> "Rows":
+        """Some of these rows, still unread."""
+        return Rows(self.array, self.rows[rows])
+
 
 @dataclass(frozen=True)
 class Examples:
     """One part of a data set. `inputs[indices]` reads samples; ids name them."""
 
-    inputs: Rows | NDArray[Any]
+    inputs: Samples | NDArray[Any]
     """(N, sample shape): image uint8 (3, H, W); audio float32 (T, F); points float32 (P, 3); video uint8 (3, T, H,
     W).
     """
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | NDArray[np.uint8]
+    """Class numbers (N,); where a sample may have several labels, 0 and 1 (N, K)."""
     ids: tuple[str, ...]
 
     def __len__(self) -> int:

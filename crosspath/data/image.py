@@ -11,17 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import ImageData
+from crosspath.config.training import Augment, ImageAugment
+from crosspath.data.frame_views import frames_view
 from crosspath.data.items import (
     PART_NAMES,
     DamageError,
     Item,
     Listing,
     Part,
+    TrainingView,
     class_folder_items,
     folder_below,
     hidden,
     no_files,
 )
+from crosspath.data.published_images import imagenet_listing
+from crosspath.data.shards import bytes_inside, shard_listing
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -39,12 +44,18 @@ class ImageReader:
         size = section.image_size
         self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((3, size, size), np.dtype(np.uint8))
         self.settings: dict[str, Any] = {"image_size": size}
+        if section.resize is not None:
+            self.settings["resize"] = section.resize
 
     def sources(self, folder: Path) -> None:
         """None: the listing says it all."""
 
     def listing(self, folder: Path) -> Listing:
-        """CIFAR-10's `train.zip` and `test.zip`; or class folders in a directory or a zip."""
+        """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; class folders in a directory or a zip."""
+        if self.section.dataset == "imagenet":
+            return imagenet_listing(folder)
+        if self.section.dataset == "shards":
+            return shard_listing(self.section, folder)
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
@@ -56,28 +67,51 @@ class ImageReader:
     @contextmanager
     def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
+        with self.pictures() as picture:
+            yield lambda item: self.decode_file(item.path) if item.inside is None else self._centred(picture(item))
+
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """A decoder of training views: pictures cropped and altered as `section` says, each by draws of its own."""
+        assert isinstance(section, ImageAugment)
+        with self.pictures() as picture:
+
+            def view(item: Item, sample: int) -> TrainingView:
+                image = picture(item)
+                if section.resized_crop is None:
+                    image = self._centred_picture(image)
+                return frames_view([image], self.section, section, seed, epoch, sample)[0], None
+
+            yield view
+
+    @contextmanager
+    def pictures(self) -> Iterator[Callable[[Item], Any]]:
+        """A decoder of whole pictures: upright Pillow images in RGB, of any size."""
         with ExitStack() as stack:
             archives: dict[Path, zipfile.ZipFile] = {}
 
-            def decode(item: Item) -> NDArray[Any]:
+            def decode(item: Item) -> Any:
+                if isinstance(item.inside, tuple):
+                    return self._picture(BytesIO(bytes_inside(item)))
                 if item.inside is None:
-                    return self.decode_file(item.path)
+                    with item.path.open("rb") as file:
+                        return self._picture(file)
                 if item.path not in archives:
                     archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
                     content = archives[item.path].read(str(item.inside))
                 except Exception as error:  # a wide range of types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None
-                return self._decoded(BytesIO(content))
+                return self._picture(BytesIO(content))
 
             yield decode
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One image file."""
         with path.open("rb") as file:
-            return self._decoded(file)
+            return self._centred(self._picture(file))
 
-    def _decoded(self, file: IO[bytes]) -> NDArray[Any]:
+    def _picture(self, file: IO[bytes]) -> Any:
         from PIL import Image, ImageFile
 
         if ImageFile.LOAD_TRUNCATED_IMAGES:
@@ -86,17 +120,25 @@ class ImageReader:
         try:
             with Image.open(file) as opened:
                 opened.load()
-                image = _upright_rgb(opened)
+                return _upright_rgb(opened)
         except Exception as error:  # Pillow's decoders raise a wide range of types on damaged files
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
-        size = self.section.image_size
-        if image.size != (size, size):
-            scale = size / min(image.size)
-            width, height = (max(size, round(side * scale)) for side in image.size)
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
-            left, top = (width - size) // 2, (height - size) // 2
-            image = image.crop((left, top, left + size, top + size))
-        return np.asarray(image).transpose(2, 0, 1)
+
+    def _centred(self, image: Any) -> NDArray[Any]:
+        return np.asarray(self._centred_picture(image)).transpose(2, 0, 1)
+
+    def _centred_picture(self, image: Any) -> Any:
+        """The short side resized to `resize` (bicubic), the middle square of `image_size`."""
+        from PIL import Image
+
+        size, short = self.section.image_size, self.section.resize or self.section.image_size
+        if image.size == (size, size):
+            return image
+        scale = short / min(image.size)
+        width, height = (max(short, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - size) // 2, (height - size) // 2
+        return image.crop((left, top, left + size, top + size))
 
 
 def _upright_rgb(image: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.training import Augment
 from crosspath.errors import InputError
 
 Part = Literal["train", "val", "test"] | None
@@ -32,11 +33,15 @@ class Item:
 
     id: str
     """Its name inside the set, the same on every machine."""
-    label: int
+    label: int | tuple[int, ...]
+    """A class number; where a sample may have several, all of them."""
     part: Part
     path: Path
     inside: str | int | tuple[int, int] | None = None
-    """A member of a zip, a row of an array, or a frame range [start, stop) of a clip."""
+    """A member of a zip, a row of an array, a frame range [start, stop) of a clip, or, of a file whose name ends in
+    `.tar`, a byte range."""
+    address: str | None = None
+    """Of a `.tar` that lies elsewhere; `path` is then its name only."""
     stamp: str
     """Changes when the file does."""
 
@@ -47,10 +52,16 @@ class Listing:
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
+    left_out: tuple[tuple[Path, str], ...] = ()
+    """Files that are missing or damaged, and how, where `data.skip_damaged` leaves them out."""
 
 
 class DamageError(Exception):
     """A file is damaged; the message says how. Caught where files are decoded, and turned into an account."""
+
+
+TrainingView = tuple[NDArray[Any], NDArray[np.float32] | None]
+"""A sample as training sees it, and its targets (K,) where they were mixed with another's."""
 
 
 class Reader(Protocol):
@@ -67,6 +78,11 @@ class Reader(Protocol):
     def opened(self) -> AbstractContextManager[Callable[[Item], NDArray[Any]]]:
         """A decoder of items in the cached sample type; raises `DamageError`."""
 
+    def training_views(
+        self, section: Augment, seed: int, epoch: int
+    ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
+        """A decoder of (item, sample number) to what an epoch sees of it, for sets that are streamed."""
+
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One file of the user's own, in the cached sample type; raises `DamageError`."""
 
@@ -77,6 +93,15 @@ class Reader(Protocol):
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that changes which samples there are and what decoding gives."""
+
+
+def place_of(item: Item) -> Path:
+    """The file of an item, or its member of an archive: what to name where something is wrong with it."""
+    if isinstance(item.inside, str):
+        return item.path / item.inside
+    if item.path.suffix == ".tar" and isinstance(item.inside, tuple):
+        return item.path / item.id.split(".tar/", 1)[1]
+    return item.path
 
 
 def file_stamp(path: Path) -> str:

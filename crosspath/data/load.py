@@ -12,16 +12,41 @@ from numpy.typing import NDArray
 from crosspath.config.data import AudioData, Data, ImageData, PointData
 from crosspath.data.audio import AudioReader
 from crosspath.data.cache import Progress, Store, cache_root, latest, stored
-from crosspath.data.examples import DataSet, Examples, Rows
+from crosspath.data.examples import Damaged, DataSet, Examples, Rows
+from crosspath.data.few_shot import few_shot
 from crosspath.data.generated import GENERATED, generated_store
 from crosspath.data.image import ImageReader
 from crosspath.data.items import DamageError, Reader
+from crosspath.data.labels import label_array, without_samples
 from crosspath.data.points import PointReader
+from crosspath.data.remote import is_address
+from crosspath.data.streaming import Streamed
 from crosspath.data.splits import completed_parts, few_labels
 from crosspath.data.video import VideoReader
 from crosspath.errors import InputError
 
-FOLDERS = {"cifar10": "cifar10", "esc10": "esc10", "fsdd": "fsdd", "modelnet10": "modelnet10", "grid": "grid_s1"}
+FOLDERS = {
+    "cifar10": "cifar10",
+    "esc10": "esc10",
+    "fsdd": "fsdd",
+    "modelnet10": "modelnet10",
+    "grid": "grid_s1",
+    "imagenet": "imagenet",
+    "audioset-20k": "audioset",
+    "audioset-2m": "audioset",
+    "esc50": "esc50",
+    "speechcommands": "speechcommands",
+    "modelnet40": "modelnet40_normal_resampled",
+    "scanobjectnn-objbg": "scanobjectnn",
+    "scanobjectnn-objonly": "scanobjectnn",
+    "scanobjectnn-hardest": "scanobjectnn",
+    "shapenet55": "shapenet55",
+    "shapenetpart": "shapenetcore_partanno_segmentation_benchmark_v0_normal",
+    "k400": "k400",
+    "ssv2": "ssv2",
+    "ucf101": "ucf101",
+    "hmdb51": "hmdb51",
+}
 """Shipped sets and their folders below the data root."""
 
 
@@ -44,24 +69,33 @@ def load_data(section: Data, root: Path | None, seed: int, progress: Progress | 
     if section.dataset in GENERATED:
         store = generated_store(section)
         notes: list[str] = []
+    elif section.stream:
+        store, notes = _listed(section, root), []
     else:
         store, notes = _decoded(section, root, progress)
         _refuse_damaged(section, store)
+    fractions = section.validation_fraction, section.test_fraction
+    parts = completed_parts(store.parts, store.labels, *fractions, store.ids)
+    if isinstance(section, PointData) and (section.way is not None or section.shot is not None):
+        store, parts, smaller_classes = few_shot(section, store, parts)
+        notes += smaller_classes
     if section.classes is not None and section.classes != len(store.classes):
         raise InputError(
             "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
         )
-    parts = completed_parts(store.parts, store.labels, section.validation_fraction, section.test_fraction)
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
     _refuse_empty(section, rows)
     fingerprint = _fingerprint(store, parts)
     if section.labels_per_class is not None:
+        if store.labels.ndim > 1:
+            todo = "leave it out: a sample that several classes share has no class to be counted for"
+            raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
         chosen, smaller = few_labels(store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed)
         rows["train"] = rows["train"][chosen]
         wanted = section.labels_per_class
         notes += [f"class {store.classes[label]} has {size} of {wanted} labels" for label, size in smaller.items()]
     else:
-        without = np.setdiff1d(np.arange(len(store.classes)), store.labels[rows["train"]])
+        without = without_samples(store.labels[rows["train"]], len(store.classes))
         notes += [f"class {store.classes[label]} has no training sample" for label in without]
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(section.modality, store.classes, train, validation, test, store.damaged, fingerprint, tuple(notes))
@@ -110,7 +144,7 @@ def data_root(named: Path | None) -> Path:
 def located(section: Data, root: Path | None) -> Data:
     """A section of the user's own folder with that folder named in full, `root` in its place where given."""
     folder = section.folder if root is None else root
-    if section.dataset != "folder" or folder is None:
+    if section.dataset not in ("folder", "shards") or folder is None:
         return section
     return section.model_copy(update={"folder": folder.expanduser().resolve()})
 
@@ -140,8 +174,26 @@ def _decoded(section: Data, root: Path | None, progress: Progress | None) -> tup
     return store, notes
 
 
+def _listed(section: Data, root: Path | None) -> Store:
+    """The samples of the set's files, none of them decoded; the digest is that of their names and sizes."""
+    reader = reader_of(section)
+    listing = reader.listing(_folder(section, root))
+    described = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
+    return Store(
+        inputs=Streamed(section, reader, listing.items, len(listing.classes)),
+        labels=label_array([item.label for item in listing.items], len(listing.classes)),
+        parts=tuple(item.part for item in listing.items),
+        ids=tuple(item.id for item in listing.items),
+        classes=listing.classes,
+        damaged=tuple(Damaged(path, reason) for path, reason in listing.left_out),
+        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+    )
+
+
 def _folder(section: Data, root: Path | None) -> Path:
     if section.dataset in FOLDERS:
+        return data_root(root)
+    if section.folder is None and section.dataset == "shards" and is_address(section.train_shards or ""):
         return data_root(root)
     if section.folder is None:
         raise InputError("data.folder", "the folder with your data", "none", "add --set data.folder=DIR")
@@ -166,9 +218,14 @@ def _refuse_empty(section: Data, rows: dict[str, NDArray[np.int64]]) -> None:
 
 
 def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
-    return Examples(Rows(store.inputs, rows), store.labels[rows], tuple(store.ids[row] for row in rows))
+    whole = store.inputs
+    inputs = whole.rows_of(rows) if isinstance(whole, Streamed) else Rows(whole, rows)
+    return Examples(inputs, store.labels[rows], tuple(store.ids[row] for row in rows))
 
 
 def _fingerprint(store: Store, parts: NDArray[np.str_]) -> str:
-    described = [store.digest, store.classes, store.ids, store.labels.tolist(), parts.tolist()]
+    # Of sets with several labels a sample, a list of all zeros and ones would fill the memory.
+    several = store.labels.ndim > 1
+    labels = hashlib.sha256(store.labels.data).hexdigest() if several else store.labels.tolist()
+    described = [store.digest, store.classes, store.ids, labels, parts.tolist()]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()

@@ -15,7 +15,14 @@ MIX_STREAM = 0x317
 
 
 def mix(
-    batch: Tensor, targets_BK: Tensor, mixup: float, cutmix: float, seed: int, epoch: int, sample_ids_B: Tensor
+    batch: Tensor,
+    targets_BK: Tensor,
+    mixup: float,
+    cutmix: float,
+    seed: int,
+    epoch: int,
+    sample_ids_B: Tensor,
+    batch_key: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The batch (B, ..., H, W) and targets mixed; unchanged when both Beta parameters are 0.
 
@@ -23,10 +30,14 @@ def mix(
     (Zhang et al. 2018) gives λ x + (1 - λ) partner; cutmix (Yun et al. 2019) copies a box of about (1 - λ) of the area
     from the partner, at the same place in every frame, and corrects λ to the area inside the picture. With both on, a
     fair draw chooses one for the batch. Partners are the batch reversed, in an order drawn for (seed, epoch).
+
+    A part of a batch that `paired_order` has divided mixes as it would within the whole: `batch_key` is then the
+    smallest id of the whole batch.
     """
     if mixup == 0.0 and cutmix == 0.0:
         return batch, targets_BK
-    generator = np.random.default_rng((MIX_STREAM, seed, epoch, int(sample_ids_B.min())))
+    key = int(sample_ids_B.min()) if batch_key is None else batch_key
+    generator = np.random.default_rng((MIX_STREAM, seed, epoch, key))
     by_box = cutmix > 0.0 and (mixup == 0.0 or generator.random() < 0.5)
     parameter = cutmix if by_box else mixup
     share = float(generator.beta(parameter, parameter))
@@ -48,6 +59,19 @@ def partners(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
     partners_B = torch.empty_like(order_B)
     partners_B[order_B] = order_B.flip(0)
     return partners_B
+
+
+def paired_order(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
+    """An order of the batch (B,) in which partners are neighbours: places 2k and 2k + 1, the odd one out last.
+
+    Cut between pairs, every part holds its samples' partners, and `partners` finds them there.
+    """
+    order_B = uniform(seed, epoch, sample_ids_B, "mix/order", 1)[:, 0].argsort(stable=True)
+    half = (len(order_B) + 1) // 2
+    paired_B = torch.empty_like(order_B)
+    paired_B[0::2] = order_B[:half]
+    paired_B[1::2] = order_B.flip(0)[: len(order_B) - half]
+    return paired_B
 
 
 def cut_box(height: int, width: int, share: float, generator: np.random.Generator) -> tuple[int, int, int, int]:

@@ -1,20 +1,27 @@
-"""Point clouds: the ModelNet h5 layout, and class folders of clouds and meshes."""
+"""Point clouds: published sets, shards, and class folders of clouds and meshes; what a cloud becomes as a sample."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import PointData
-from crosspath.data.items import DamageError, Item, Listing, Part, class_folder_items, file_stamp, folder_below
+from crosspath.config.training import Augment
+from crosspath.data.h5_clouds import H5_SETS
+from crosspath.data.items import DamageError, Item, Listing, TrainingView, class_folder_items
+from crosspath.data.published_points import PUBLISHED
+from crosspath.data.shards import bytes_inside, shard_listing
 from crosspath.errors import InputError
 
 CLOUDS = (".npy", ".txt", ".xyz", ".pts")
 MESHES = (".off", ".ply", ".obj", ".stl")
 SUFFIXES = CLOUDS + MESHES
+NUMBERS = tuple("+-.0123456789")
+"""How the first row of a text file begins that has no heading."""
 SAMPLING_SEED = 0
 """Of the points drawn from a mesh or thinned out of a large cloud: the same for everyone."""
 
@@ -27,21 +34,28 @@ class PointReader:
 
     def __init__(self, section: PointData) -> None:
         self.section = section
-        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((section.points, 3), np.dtype(np.float32))
-        self.settings: dict[str, Any] = {"points": section.points}
+        self.stored = section.stored_points or section.points
+        if self.stored < section.points:
+            expected, todo = f"at least the {section.points} of data.points", "keep more or draw fewer"
+            raise InputError("data.stored_points", expected, str(self.stored), todo)
+        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((self.stored, 3), np.dtype(np.float32))
+        self.settings: dict[str, Any] = {"points": self.stored}
+        if not section.normalise:
+            self.settings["normalise"] = False
 
     def sources(self, folder: Path) -> list[list[str]] | None:
-        """ModelNet10: its lists and h5 files, so that a prepared cache is found without h5py."""
-        if self.section.dataset != "modelnet10":
-            return None
-        root = _modelnet_folder(folder)
-        names = _lines(root / "shape_names.txt", "class names, one a line")
-        return [names, *([str(part), path.name, file_stamp(path)] for part, path in _h5_files(root))]
+        """Of sets in h5 files their lists and files, so that a prepared cache is found without h5py."""
+        find = H5_SETS.get(self.section.dataset)
+        return None if find is None else find(folder).sources()
 
     def listing(self, folder: Path) -> Listing:
-        """ModelNet10's h5 files, or a user's class folders."""
-        if self.section.dataset == "modelnet10":
-            return _h5_listing(_modelnet_folder(folder))
+        """The sets in h5 files, the other published sets, shards, or a user's class folders."""
+        if self.section.dataset in H5_SETS:
+            return H5_SETS[self.section.dataset](folder).listing()
+        if self.section.dataset in PUBLISHED:
+            return PUBLISHED[self.section.dataset](folder)
+        if self.section.dataset == "shards":
+            return shard_listing(self.section, folder)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     @contextmanager
@@ -53,6 +67,8 @@ class PointReader:
             def decode(item: Item) -> NDArray[Any]:
                 if item.inside is None:
                     return self.decode_file(item.path)
+                if isinstance(item.inside, tuple):
+                    return self._normalised(_from_array(BytesIO(bytes_inside(item))))
                 import h5py
 
                 if item.path not in arrays:
@@ -68,10 +84,16 @@ class PointReader:
 
             yield decode
 
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """As `opened`: clouds are drawn, scaled and shifted in batches."""
+        with self.opened() as decode:
+            yield lambda item, sample: (decode(item), None)
+
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One cloud or mesh."""
         if path.suffix.lower() in MESHES:
-            return self._normalised(_from_mesh(path, self.section.points))
+            return self._normalised(_from_mesh(path, self.stored))
         return self._normalised(_from_cloud(path))
 
     def _normalised(self, points: NDArray[Any]) -> NDArray[Any]:
@@ -84,29 +106,49 @@ class PointReader:
         points = points[:, :3]
         if not np.isfinite(points).all():
             raise DamageError("it holds coordinates that are not finite")
-        wanted = self.section.points
-        if len(points) > wanted:
-            points = points[np.random.default_rng(SAMPLING_SEED).permutation(len(points))[:wanted]]
-        elif len(points) < wanted:
-            points = np.resize(points, (wanted, 3))
+        wanted = self.stored
+        if len(points) != wanted:
+            points = points[kept_rows(len(points), wanted)]
+        if not self.section.normalise:
+            return points.astype(np.float32)
         points = points - points.mean(0)
         radius = np.linalg.norm(points, axis=1).max()
         return (points / radius if radius > 0 else points).astype(np.float32)
 
 
+def kept_rows(count: int, wanted: int) -> NDArray[np.int64]:
+    """Which `wanted` points of a cloud with `count` are kept: drawn by a fixed seed; all, repeated, where too few."""
+    if count > wanted:
+        return np.random.default_rng(SAMPLING_SEED).permutation(count)[:wanted]
+    return np.arange(wanted) % count
+
+
+def _from_array(source: Path | IO[bytes]) -> NDArray[Any]:
+    try:
+        loaded = np.load(source, allow_pickle=False)
+    except Exception as error:  # a damaged header raises a wide range of types
+        raise DamageError(f"the array cannot be read ({error})".replace("\n", " ")) from None
+    if not isinstance(loaded, np.ndarray):
+        raise DamageError("expected one array, found an archive of several")
+    return loaded
+
+
 def _from_cloud(path: Path) -> NDArray[Any]:
     """A .npy array or a text file with one point a row: x y z and more, separated by blanks or commas."""
     if path.suffix.lower() == ".npy":
+        return _from_array(path)
+    text = path.read_text(encoding="utf-8", errors="replace").replace(",", " ")
+    if text[:1] in NUMBERS:
         try:
-            loaded = np.load(path, allow_pickle=False)
-        except Exception as error:  # a damaged header raises a wide range of types
-            raise DamageError(f"the array cannot be read ({error})".replace("\n", " ")) from None
-        if not isinstance(loaded, np.ndarray):
-            raise DamageError("expected one array, found an archive of several")
-        return loaded
+            # Ten times faster than the rows below, which can say what is wrong.
+            points = np.loadtxt(StringIO(text), usecols=(0, 1, 2), ndmin=2)
+            if np.isfinite(points).all():
+                return points
+        except ValueError:
+            pass
     rows: list[list[float]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        values = line.replace(",", " ").split()
+    for number, line in enumerate(text.splitlines(), 1):
+        values = line.split()
         if not values or values[0].startswith("#"):
             continue
         if not rows and len(values) == 1 and values[0].isdecimal():  # some writers put the number of points first
@@ -138,62 +180,3 @@ def _from_mesh(path: Path, count: int) -> NDArray[Any]:
     except Exception as error:  # trimesh's loaders raise a wide range of types on damaged files
         raise DamageError(f"the mesh cannot be read ({error})".replace("\n", " ")) from None
     return np.asarray(points)
-
-
-def _h5_listing(root: Path) -> Listing:
-    """The layout of `modelnet40_ply_hdf5_2048`: lists of h5 files with `data` and `label`.
-
-    Rows that `in_train` marks in a test file are left out: their very object is in the training part.
-    """
-    classes = tuple(_lines(root / "shape_names.txt", "class names, one a line"))
-    items = [item for part, path in _h5_files(root) for item in _h5_items(path, part, len(classes))]
-    return Listing(classes, tuple(items))
-
-
-def _modelnet_folder(folder: Path) -> Path:
-    return folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files")
-
-
-def _h5_files(root: Path) -> list[tuple[Part, Path]]:
-    """The h5 files of both parts, all of them there."""
-    parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
-    files = []
-    for part, listed in parts:
-        for name in _lines(root / listed, "names of h5 files, one a line"):
-            path = root / Path(name).name
-            if not path.is_file():
-                raise InputError(path, "an h5 file", "none", "check the data folder")
-            files.append((part, path))
-    return files
-
-
-def _lines(path: Path, expected: str) -> list[str]:
-    if not path.is_file():
-        raise InputError(path, expected, "none", "check the data folder")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _h5_items(path: Path, part: Part, classes: int) -> Iterator[Item]:
-    import h5py
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(path, "an h5 file", f"a damaged one ({error})", "get it again") from None
-    with file:
-        for key in ("data", "label"):
-            if key not in file:
-                raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "get a file of this layout")
-        try:
-            labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
-            left_out = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
-        except (OSError, TypeError, ValueError) as error:
-            raise InputError(path, "a readable `label`", str(error), "get the file again") from None
-        if len(labels) != len(file["data"]):
-            raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "get the file again")
-    stamp = file_stamp(path)
-    for row, label in enumerate(labels.tolist()):
-        if not 0 <= label < classes:
-            raise InputError(f"{path} row {row}", f"a label below {classes}", str(label), "check shape_names.txt")
-        if left_out is None or not left_out[row]:
-            yield Item(id=f"{path.name}/{row}", label=label, part=part, path=path, inside=row, stamp=stamp)

@@ -1,5 +1,8 @@
 """Which sample belongs to which part: deterministic, disjoint, stratified, and the same for every run."""
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,17 +12,31 @@ LABELS_STREAM = 0x1ABE1
 
 
 def completed_parts(
-    parts: tuple[str | None, ...], labels: NDArray[np.int64], validation_fraction: float, test_fraction: float
+    parts: tuple[str | None, ...],
+    labels: NDArray[np.int64] | NDArray[np.uint8],
+    validation_fraction: float,
+    test_fraction: float,
+    ids: Sequence[str] = (),
 ) -> NDArray[np.str_]:
-    """Every sample's part, with stratified `test` and `val` parts held out of training where the set has none."""
+    """Every sample's part, with `test` and `val` parts held out of training where the set has none.
+
+    Class numbers (N,) give stratified parts. Where a sample may have several labels (N, K), strata overlap: there the
+    `ids`, which are then needed, decide by their hashes.
+    """
     result = np.array([part or "train" for part in parts], "<U5")
     for name, fraction in (("test", test_fraction), ("val", validation_fraction)):
         if name not in result:
-            result[held_out(result == "train", labels, fraction, name)] = name
+            candidates = result == "train"
+            if labels.ndim == 1:
+                result[held_out(candidates, labels, fraction, name)] = name
+            else:
+                result[drawn(candidates, ids, fraction, name)] = name
     return result
 
 
-def held_out(candidates: NDArray[np.bool_], labels: NDArray[np.int64], fraction: float, name: str) -> NDArray[np.int64]:
+def held_out(
+    candidates: NDArray[np.bool_], labels: NDArray[np.integer], fraction: float, name: str
+) -> NDArray[np.int64]:
     """A stratified part: indices of each class the rounded fraction, one at least where the class has two or more."""
     chosen = [np.zeros(0, np.int64)]
     for label in np.unique(labels[candidates]):
@@ -30,8 +47,22 @@ def held_out(candidates: NDArray[np.bool_], labels: NDArray[np.int64], fraction:
     return np.sort(np.concatenate(chosen))
 
 
+def drawn(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, name: str) -> NDArray[np.int64]:
+    """A part drawn without regard to labels: indices of the rounded fraction whose ids have the smallest hashes.
+
+    A sample more or less moves at most one other sample between parts.
+    """
+    assert len(ids) == len(candidates), (len(ids), len(candidates))
+    members = np.flatnonzero(candidates)
+    count = max(0, min(max(round(fraction * len(members)), 1), len(members) - 1))
+    key = f"{SPLIT_SEED} {name} "
+    hashes = [hashlib.sha256((key + ids[member]).encode()).digest() for member in members.tolist()]
+    order = sorted(range(len(members)), key=hashes.__getitem__)
+    return np.sort(members[order[:count]])
+
+
 def few_labels(
-    labels: NDArray[np.int64], classes: int, per_class: int, seed: int
+    labels: NDArray[np.integer], classes: int, per_class: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of those that are smaller."""
     chosen, smaller = [], {}

@@ -1,4 +1,4 @@
-"""Clips: the GRID tables, class folders, or a user's table; decoded with PyAV, frames spread evenly over a range."""
+"""Clips: the GRID tables, published lists, class folders, or a user's table; which frames of them are samples."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import VideoData
-from crosspath.data.damaged import cut_short
+from crosspath.config.training import Augment, VideoAugment
+from crosspath.data.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
+from crosspath.data.frame_views import frames_view
 from crosspath.data.items import (
-    DamageError,
     Item,
     Listing,
+    TrainingView,
     class_folder_items,
     existing,
     file_stamp,
@@ -23,16 +25,12 @@ from crosspath.data.items import (
     table_items,
     whole_number,
 )
+from crosspath.data.published_video import LISTS, list_listing
+from crosspath.data.shards import shard_listing
+from crosspath.data.video_file import Video, damage_named, middle, video_of
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
-SEEK_BEYOND = 96
-"""Frames to the next wanted one from which seeking is cheaper than decoding on."""
-SEEKABLE = "mov,mp4,m4a,3gp,3g2,mj2"
-"""FFmpeg's name of the containers that index every frame. The others can land late, or misname frames after a seek."""
-COUNTED = ("avi", "mpeg", "mpegts")
-"""FFmpeg's names of the containers of even rate whose first frame need not have the stream's start as its time."""
-SHORT_BY = 3
-"""Frames a clip may end before a wanted one; the last frame then stands in. More is damage."""
+CLIP_STREAM = 0xC11B
 
 
 class VideoReader:
@@ -49,13 +47,19 @@ class VideoReader:
             "span": section.span if section.dataset == "grid" else None,
             "table": [section.csv, section.file_column, section.label_column, section.split_column],
         }
+        if section.sampling != "spread" or section.resize is not None:
+            self.settings["sampling"] = [section.sampling, section.frame_step, section.resize]
 
     def sources(self, folder: Path) -> None:
         """None: the listing says it all."""
 
     def listing(self, folder: Path) -> Listing:
-        """GRID by a slot's words, or a user's class folders or table."""
+        """GRID by a slot's words, the published lists, shards, or a user's class folders or table."""
         section = self.section
+        if section.dataset in LISTS:
+            return list_listing(section, folder)
+        if section.dataset == "shards":
+            return shard_listing(section, folder)
         if section.dataset == "grid":
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
         if section.csv is not None:
@@ -94,120 +98,63 @@ class VideoReader:
     @contextmanager
     def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder; it keeps nothing open."""
+        yield lambda item: self._held_out(video_of(item))
 
-        def decode(item: Item) -> NDArray[Any]:
-            assert item.inside is None or isinstance(item.inside, tuple)
-            return self._decoded(item.path, item.inside)
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """A decoder of training clips: frames at a random place, cropped and altered alike as `section` says."""
+        assert isinstance(section, VideoAugment)
+        cropped = section.resized_crop is not None or section.multi_scale_crop
 
-        yield decode
+        def view(item: Item, sample: int) -> TrainingView:
+            video = video_of(item)
+            generator = np.random.default_rng((CLIP_STREAM, seed, epoch, sample))
+            with damage_named():
+                indices = training_indices(video.length(), self.section, generator)
+                frames = video.frames(indices, None if cropped else self._short)
+            from PIL import Image
+
+            size = self.section.image_size
+            pictures = [Image.fromarray(frame if cropped else middle(frame, size)) for frame in frames]
+            return np.stack(frames_view(pictures, self.section, section, seed, epoch, sample), axis=1), None
+
+        yield view
+
+    def views(self, item: Item, segments: int, crops: int) -> NDArray[np.uint8]:
+        """The clips and crops of the test protocol (segments · crops, 3, T, S, S), clip by clip.
+
+        The short side is resized to `resize`; crops lie along the long side, in the middle of the short one.
+        """
+        video, size = video_of(item), self.section.image_size
+        with damage_named():
+            clips = np.array(view_indices(video.length(), self.section, segments))
+            frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self._short))
+        height, width = frames_NHWC.shape[1:3]
+        [middle_place] = crop_places(min(height, width), size, 1)
+        found = []
+        for clip_THWC in frames_NHWC.reshape(*clips.shape, *frames_NHWC.shape[1:]):
+            for place in crop_places(max(height, width), size, crops):
+                top, left = (middle_place, place) if width >= height else (place, middle_place)
+                found.append(clip_THWC[:, top : top + size, left : left + size].transpose(3, 0, 1, 2))
+        return np.stack(found)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One whole clip."""
-        return self._decoded(path, None)
+        return self._held_out(Video(path))
 
-    def _decoded(self, path: Path, span: tuple[int, int] | None) -> NDArray[Any]:
-        reason = cut_short(path)
-        if reason is not None:
-            raise DamageError(reason)
-        try:
-            frames_THWC = decode_frames(path, span, self.section.frames, self.section.image_size)
-        except (DamageError, ImportError, MemoryError):  # a missing reader is no fault of the file
-            raise
-        except Exception as error:  # FFmpeg's errors are a family of their own
-            raise DamageError(f"the video decoder fails ({error})".replace("\n", " ")) from None
-        return frames_THWC.transpose(3, 0, 1, 2)
+    def _held_out(self, video: Video) -> NDArray[Any]:
+        with damage_named():
+            if self.section.sampling == "spread":
+                # Rounded where they lie in the whole clip, not in the range.
+                start, stop = video.span or (0, video.length())
+                spread = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
+                wanted = (spread - start).tolist()
+            else:
+                wanted = held_out_indices(video.length(), self.section)
+            frames = video.frames(wanted, self._short)
+            return np.stack([middle(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
 
-
-def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: int) -> NDArray[np.uint8]:
-    """`count` frames (T, size, size, 3), spread evenly over [start, stop) or over the whole clip.
-
-    A range shorter than `count` repeats frames. Frame k is the one on show at k / rate by the frames' time stamps.
-    Raises `DamageError`, or one of FFmpeg's errors.
-    """
-    import av
-    from av.video.reformatter import VideoReformatter
-
-    start, stop = span or (0, _length(path))
-    wanted = np.linspace(start, max(start, stop - 1), count).round().astype(int).tolist()
-    kept: dict[int, NDArray[np.uint8]] = {}
-    with av.open(str(path)) as container:
-        stream = _picture(container)
-        stream.thread_type = "NONE"  # clips are decoded side by side already
-        reformatter = VideoReformatter()
-        for index, frame in _frames_at(container, stream, sorted(set(wanted))):
-            kept[index] = _cropped(reformatter, frame, size)
-    return np.stack([kept[index] for index in wanted])
-
-
-def _frames_at(container: Any, stream: Any, wanted: list[int]) -> Iterator[tuple[int, Any]]:
-    """(index, frame) of every wanted index, ascending."""
-    rate, origin = _rate(stream), stream.start_time or 0
-    pending = list(wanted)
-    position, current, seekable = -1, None, container.format.name == SEEKABLE
-    # The index last sought. Once each: the key frame before it may lie before frames that were already seen.
-    sought: int | None = None
-    decoder = container.decode(stream)
-    while pending:
-        for frame in decoder:
-            seekable = seekable and frame.pts is not None
-            counted = frame.pts is None or container.format.name in COUNTED
-            position = position + 1 if counted else _index(frame.pts, stream, rate, origin)
-            shown = frame if current is None else current
-            while pending and position > pending[0]:
-                yield pending.pop(0), shown
-            current = frame
-            while pending and position == pending[0]:
-                yield pending.pop(0), current
-            if pending and seekable and pending[0] != sought and pending[0] - position > SEEK_BEYOND:
-                sought, current = pending[0], None
-                container.seek(int(sought / rate / stream.time_base) + origin, stream=stream, backward=True)
-                decoder = container.decode(stream)
-                break
-            if not pending:
-                return
-        else:
-            if current is None:
-                raise DamageError("no frame comes out")
-            if pending[-1] - position > SHORT_BY:
-                raise DamageError(f"it ends at frame {position}, frame {pending[-1]} was wanted")
-            yield from ((index, current) for index in pending)
-            return
-
-
-def _length(path: Path) -> int:
-    """Number of frames at the clip's rate, by the time stamps of its packets: nothing is decoded for it."""
-    import av
-
-    with av.open(str(path)) as container:
-        stream = _picture(container)
-        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        stamps = [packet.pts for packet in packets if packet.pts is not None]
-        if not packets:
-            raise DamageError("no frame comes out")
-        if len(stamps) < len(packets) or container.format.name in COUNTED:
-            return len(packets)
-        return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
-
-
-def _picture(container: Any) -> Any:
-    if not container.streams.video:
-        raise DamageError("it has no picture")
-    return container.streams.video[0]
-
-
-def _rate(stream: Any) -> float:
-    """Frames a second; 25 where a file gives no hint."""
-    return float(stream.average_rate or stream.guessed_rate or 25)
-
-
-def _index(stamp: int, stream: Any, rate: float, origin: int) -> int:
-    return round(float((stamp - origin) * stream.time_base) * rate)
-
-
-def _cropped(reformatter: Any, frame: Any, size: int) -> NDArray[np.uint8]:
-    scale = size / min(frame.width, frame.height)
-    width, height = (max(size, round(side * scale)) for side in (frame.width, frame.height))
-    image = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation="BICUBIC", threads=1)
-    pixels: NDArray[np.uint8] = image.to_ndarray()
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.rot90(pixels[top : top + size, left : left + size], frame.rotation // 90)
+    @property
+    def _short(self) -> int:
+        """The short side of held-out frames before the middle square is cut out."""
+        return self.section.resize or self.section.image_size

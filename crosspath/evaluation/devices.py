@@ -22,14 +22,14 @@ class Compute:
 
     device: torch.device
     precision: str
-    """`float32`, or `bfloat16`: weights stay float32, matrix products run in bfloat16 (autocast)."""
+    """`float32`, or `bfloat16` or `float16`: weights stay float32, matrix products run in it (autocast)."""
     reason: str
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which models run."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
 
 
 def choose_compute(recipe: Recipe) -> Compute:

@@ -9,7 +9,7 @@ import torch
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.batches import prepare
+from crosspath.data.batches import prepare_held_out
 from crosspath.data.load import read_file
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
@@ -35,6 +35,9 @@ def predict(
         For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
+    if loaded.recipe.objective != "classification":
+        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
+        raise InputError(checkpoint, "a classifier", f"a checkpoint of {loaded.recipe.objective}", todo)
     compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device).eval()
     accepted = MODALITIES[loaded.recipe.modality].files
@@ -49,7 +52,7 @@ def predict(
             )
         sample = np.asarray(read_file(loaded.recipe.data, file))
         with compute.autocast():
-            logits_BK = model(prepare(loaded.recipe.data, sample[None], compute.device))
+            logits_BK = model(prepare_held_out(loaded.recipe.data, sample[None], compute.device))
         probabilities_K = logits_BK[0].double().cpu().softmax(dim=-1)
         best = probabilities_K.topk(min(top, len(loaded.classes)))
         predictions = [

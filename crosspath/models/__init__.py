@@ -1,9 +1,23 @@
 """Tokens to predictions: one encoder for every modality, its heads, and the model a recipe describes."""
 
-from crosspath.models.build import build_model
+from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead, Pooling
+from crosspath.models.masked_autoencoder import Decoder, Mask, MaskedAutoencoder, Reconstruction
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.sizes import SIZES, Size
 
-__all__ = ["SIZES", "ClassificationHead", "Encoder", "ModalityModel", "Pooling", "Size", "build_model"]
+__all__ = [
+    "SIZES",
+    "ClassificationHead",
+    "Decoder",
+    "Encoder",
+    "Mask",
+    "MaskedAutoencoder",
+    "ModalityModel",
+    "Pooling",
+    "Reconstruction",
+    "Size",
+    "build_masked_autoencoder",
+    "build_model",
+]

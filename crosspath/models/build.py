@@ -1,13 +1,18 @@
 """From a recipe to a model: the sections' names and numbers turned into plain arguments."""
 
+import math
+
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData, ImageData, VideoData
 from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, VideoTubelets
+from crosspath.errors import InputError
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
+from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.sizes import SIZES
 from crosspath.tokenizers import AudioTokenizer, ImageTokenizer, PointTokenizer, Tokenizer, VideoTokenizer
+from crosspath.tokenizers.patches import PatchTokenizer
 
 
 def build_model(recipe: Recipe, classes: int) -> ModalityModel:
@@ -26,18 +31,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
     mean_pooled = section.pooling == "mean"
     return ModalityModel(
         _build_tokenizer(recipe, size.width),
-        Encoder(
-            size.width,
-            size.depth,
-            section.heads or size.heads,
-            qkv_bias=section.qkv_bias,
-            norm_eps=section.norm_eps,
-            drop_path=section.drop_path,
-            cls_token=not mean_pooled,
-            position_every_block=section.position_every_block,
-            final_norm=not mean_pooled,
-            gradient_checkpointing=section.gradient_checkpointing,
-        ),
+        _build_encoder(recipe, final_norm=not mean_pooled),
         ClassificationHead(
             size.width,
             classes,
@@ -48,6 +42,65 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
             norm_eps=section.norm_eps,
             init_std=section.head_init_std,
         ),
+    )
+
+
+def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
+    """The masked autoencoder of a recipe with a `masking` section, freshly initialised from torch's random state.
+
+    Its encoder is that of the classifier of the same recipe, with a final norm.
+
+    Raises
+    ------
+    InputError
+        When the patch does not divide the input, the decoder's heads do not divide its width, or that width does not
+        fit fixed positions.
+    """
+    section, masking = recipe.model, recipe.masking
+    assert masking is not None
+    if masking.decoder_width % masking.decoder_heads:
+        where, expected = "masking.decoder_heads", f"a divisor of the width {masking.decoder_width}"
+        raise InputError(where, expected, str(masking.decoder_heads), "choose another number of heads")
+    size = SIZES[section.size]
+    tokenizer = _build_tokenizer(recipe, size.width)
+    if isinstance(tokenizer, PointTokenizer):
+        values, grid = 3 * tokenizer.group_size, None
+    else:
+        assert isinstance(tokenizer, PatchTokenizer)
+        values, grid = tokenizer.channels * math.prod(tokenizer.patch), tokenizer.grid
+        if len(grid) == 2 and masking.decoder_width % 4:
+            where, expected = "masking.decoder_width", "a multiple of 4 for two-axis sine-cosine positions"
+            raise InputError(where, expected, str(masking.decoder_width), "choose another width")
+    return MaskedAutoencoder(
+        tokenizer,
+        _build_encoder(recipe, final_norm=True),
+        Decoder(
+            size.width,
+            masking.decoder_width,
+            masking.decoder_depth,
+            masking.decoder_heads,
+            values,
+            grid,
+            norm_eps=section.norm_eps,
+            every_block=section.position_every_block,
+        ),
+    )
+
+
+def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
+    section = recipe.model
+    size = SIZES[section.size]
+    return Encoder(
+        size.width,
+        size.depth,
+        section.heads or size.heads,
+        qkv_bias=section.qkv_bias,
+        norm_eps=section.norm_eps,
+        drop_path=section.drop_path,
+        cls_token=section.pooling != "mean",
+        position_every_block=section.position_every_block,
+        final_norm=final_norm,
+        gradient_checkpointing=section.gradient_checkpointing,
     )
 
 

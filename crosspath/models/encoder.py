@@ -64,7 +64,7 @@ class Encoder(nn.Module):
             for i in range(depth)
         )
         self.norm = norm_layer(width) if final_norm else nn.Identity()
-        self.blocks.apply(_initialise)
+        self.blocks.apply(initialise_linear)
 
     @property
     def has_cls(self) -> bool:
@@ -101,7 +101,8 @@ def _prepend(token_11D: Tensor, x_BND: Tensor) -> Tensor:
     return torch.cat([token_11D.expand(x_BND.shape[0], -1, -1), x_BND], dim=1)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise_linear(module: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases, as MAE and ViT start their linear layers."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from crosspath.config import Recipe, read_recipe
 from crosspath.errors import InputError
 from crosspath.recipes import audio, image, points, video
+from crosspath.recipes.pretraining import SMALL
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": image.cifar10,
@@ -24,22 +25,33 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def recipe_named(name: str | Path) -> Recipe:
+PRETRAINING: dict[str, Callable[[], Recipe]] = {**SMALL}
+"""What `crosspath pretrain` knows; the names are those of the training recipes."""
+
+VERBS = {"classification": "train", "masked_modeling": "pretrain"}
+
+
+def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
     """A shipped recipe by its name, or the recipe in a YAML file.
 
     Raises
     ------
     InputError
-        For a name that is neither, with the nearest shipped name; for a faulty file.
+        For a name that is neither, with the nearest shipped name; for a faulty file, and one of another objective.
     """
     text = str(name)
-    if text in RECIPES:
-        return RECIPES[text]()
+    shipped = RECIPES if objective == "classification" else PRETRAINING
+    if text in shipped:
+        return shipped[text]()
     if Path(text).suffix in {".yaml", ".yml"}:
-        return read_recipe(Path(text))
-    near = get_close_matches(text, RECIPES, n=1, cutoff=0.5)
+        recipe = read_recipe(Path(text))
+        if recipe.objective != objective:
+            todo = f"use `crosspath {VERBS[recipe.objective]}`"
+            raise InputError(text, f"a recipe to {VERBS[objective]} with", f"objective {recipe.objective}", todo)
+        return recipe
+    near = get_close_matches(text, shipped, n=1, cutoff=0.5)
     todo = f"did you mean {near[0]}?" if near else "name one of them, or a .yaml file"
-    raise InputError("RECIPE", f"one of {', '.join(RECIPES)}", repr(text), todo)
+    raise InputError("RECIPE", f"one of {', '.join(shipped)}", repr(text), todo)
 
 
-__all__ = ["RECIPES", "recipe_named"]
+__all__ = ["PRETRAINING", "RECIPES", "recipe_named"]

@@ -47,7 +47,7 @@ class RunProgress:
         """The data of this run are being read."""
         self.overall.show(self.label, "reading data")
 
-    def training(self, total: int) -> None:
+    def training(self, total: int, done: int) -> None:
         """The steps of this run begin."""
         self.overall.show(self.label)
 

@@ -75,6 +75,30 @@ class PatchTokenizer(Tokenizer):
         self.num_tokens = math.prod(grid)
 
 
+def patches_of(tokenizer: PatchTokenizer, batch: Tensor) -> Tensor:
+    """The values of each token's patch (B, N, P), in the tokens' order; `batch` as the tokenizer reads it.
+
+    Inside a patch the channel runs fastest, then the last axis: (row, column, channel) of an image, (frame, row,
+    column, channel) of a clip, (frame, mel bin) of a spectrogram, as in MAE and its descendants.
+    """
+    grid, patch = tokenizer.grid, tokenizer.patch
+    axes = len(grid)
+    batch = batch if batch.ndim == axes + 2 else batch[:, None]
+    sides = [size for pair in zip(grid, patch, strict=True) for size in pair]
+    cut = batch.reshape(len(batch), tokenizer.channels, *sides)
+    places, insides = [2 + 2 * axis for axis in range(axes)], [3 + 2 * axis for axis in range(axes)]
+    return cut.permute(0, *places, *insides, 1).flatten(1 + axes).flatten(1, axes)
+
+
+def from_patches(tokenizer: PatchTokenizer, patches_BNP: Tensor) -> Tensor:
+    """The inverse of `patches_of`: (B, channels, *sizes)."""
+    grid, patch = tokenizer.grid, tokenizer.patch
+    axes = len(grid)
+    cut = patches_BNP.reshape(len(patches_BNP), *grid, *patch, tokenizer.channels)
+    order = [index for axis in range(axes) for index in (1 + axis, 1 + axes + axis)]
+    return cut.permute(0, 1 + 2 * axes, *order).reshape(len(patches_BNP), tokenizer.channels, *tokenizer.sizes)
+
+
 def patch_grid(sizes: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...]:
     """How many patches fit along each axis.
 

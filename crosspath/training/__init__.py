@@ -2,6 +2,6 @@
 
 from crosspath.training.plan import plan
 from crosspath.training.result import Result
-from crosspath.training.run import train
+from crosspath.training.run import pretrain, train
 
-__all__ = ["Result", "plan", "train"]
+__all__ = ["Result", "plan", "pretrain", "train"]

@@ -26,6 +26,18 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+def conditions(device: torch.device, processes: int) -> dict[str, Any]:
+    """What the last bits of a result depend on: a resumed run is identical where these are."""
+    known = environment(device)
+    return {
+        "torch": known["versions"]["torch"],
+        "processor": known["processor"],
+        "threads": known["threads"],
+        "gpu": known["gpu"],
+        "processes": processes,
+    }
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -1,34 +1,32 @@
-"""The epochs of a run: batches, steps, readings of the validation part, and which weights are kept."""
+"""The epochs of a run: batches, steps, readings of the validation part, states to resume from, and what is kept."""
 
-import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from timm.utils.model_ema import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 
 from crosspath.checkpoints.files import finite
 from crosspath.checkpoints.save import has_pathways
-from crosspath.config import Recipe
-from crosspath.data.augment import augment_batch
-from crosspath.data.batches import prepare
-from crosspath.data.examples import DataSet, Examples
+from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.evaluation.evaluate import predict_logits
-from crosspath.evaluation.metrics import classification_metrics
 from crosspath.pathway import pathways
+from crosspath.training.feed import Feed
 from crosspath.training.optimizer import build_optimizer
-from crosspath.training.order import epoch_batches
+from crosspath.training.order import steps_per_epoch
+from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
 from crosspath.training.schedule import Schedule
-from crosspath.training.step import train_step
+from crosspath.training.state import Learning, Position, write_state
+from crosspath.training.step import Stepper
+from crosspath.training.tasks import Task
+from crosspath.training.trackers import Tracker, flat
 
 
 @dataclass
@@ -37,131 +35,183 @@ class Kept:
 
     model: nn.Module
     epoch: int
-    """From 1."""
+    """From 1; 0 before the validation part was read for the first time."""
     metrics: dict[str, float]
     """On the validation part."""
     steps: int = 0
-    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    state: dict[str, Tensor] = field(default_factory=dict)
     """A copy of the best epoch's state, where `train.select` is `best`."""
 
 
-def train_epochs(
-    run: RunFolder,
-    report: Listener,
-    model: nn.Module,
-    data: DataSet,
-    compute: Compute,
-    auxiliaries: Mapping[str, Mapping[str, Any]],
-) -> Kept:
-    """All epochs; the model with the weights to keep, and how they read the validation part."""
-    recipe, settings = run.recipe, run.recipe.train
-    optimizer = build_optimizer(model, recipe.optimizer)
-    steps_per_epoch = len(epoch_batches(len(data.train), settings.batch_size, seed=0, epoch=0))
-    schedule = Schedule(
-        steps=settings.epochs * steps_per_epoch,
-        warmup_steps=min(round(recipe.schedule.warmup_epochs * steps_per_epoch), settings.epochs * steps_per_epoch),
-        min_lr=recipe.schedule.min_lr,
-    )
-    # A moving average of W, λ and W' each: its sum is EMA(W) + EMA(λ)·EMA(W').
-    average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
-    kept = Kept(model=model if average is None else average.module, epoch=0, metrics={})
+@dataclass(kw_only=True)
+class Training:
+    """A run between its preparation and its result."""
 
-    report.training(schedule.steps)
-    step = 0
-    for epoch in range(settings.epochs):
-        model.train()
-        total, begun = 0.0, time.perf_counter()
-        seen = 0
-        for batch, targets_BK in _batches(recipe, data, epoch, compute):
-            schedule.apply(optimizer, step)
-            loss = train_step(
-                model,
-                optimizer,
-                batch,
-                targets_BK,
-                compute=compute,
-                smoothing=settings.label_smoothing,
-                clip_norm=recipe.optimizer.clip_norm,
-            )
-            step += 1
-            if average is not None:
-                average.update(model, step=step)
-            seen += len(batch)
-            value = float(loss)
-            if not math.isfinite(value):
-                raise InputError(f"step {step} of training", "a finite loss", str(value), "lower optimizer.lr")
-            total += value * len(batch)
-            rate = seen / (time.perf_counter() - begun)
-            report.step(value, rate)
-            if step % settings.log_every == 0 or step == schedule.steps:
-                lr = max(group["lr"] for group in optimizer.param_groups)
-                run.log({"step": step, "epoch": epoch + 1, "loss": value, "lr": lr, "samples_per_s": round(rate, 1)})
+    run: RunFolder
+    report: Listener
+    task: Task
+    data: DataSet
+    compute: Compute
+    processes: Processes
+    model: nn.Module
+    auxiliaries: Mapping[str, Mapping[str, Any]]
+    environment: Mapping[str, Any]
+    trackers: Sequence[Tracker] = ()
+    resumed: tuple[Position, Mapping[str, Tensor]] | None = None
 
-        rate = seen / (time.perf_counter() - begun)
-        last = epoch + 1 == settings.epochs
+    def epochs(self) -> Kept:
+        """All epochs; the model with the weights to keep, and how they read the validation part."""
+        recipe, settings, model = self.run.recipe, self.run.recipe.train, self.model
+        called = self.processes.spread(model)
+        optimizer = build_optimizer(model, recipe)
+        # A moving average of W, λ and W' each: its sum is EMA(W) + EMA(λ)·EMA(W').
+        average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
+        scaler = torch.amp.GradScaler(self.compute.device.type) if self.compute.precision == "float16" else None
+        kept = Kept(model=model if average is None else average.module, epoch=0, metrics={})
+        self._learning = Learning(
+            model=model,
+            optimizer=optimizer,
+            average=None if average is None else average.module,
+            best=kept.state,
+            scaler=scaler,
+            processes=self.processes,
+        )
+        self._kept = kept
+        position = self._position = self._start()
+        feed = Feed(
+            recipe=recipe,
+            examples=self.data.train,
+            classes=len(self.task.classes),
+            processes=self.processes,
+            device=self.compute.device,
+        )
+        feed.check()
+        stepper = Stepper(
+            model=called,
+            optimizer=optimizer,
+            losses=self.task.losses,
+            compute=self.compute,
+            clip_norm=recipe.optimizer.clip_norm,
+            processes=self.processes,
+            scaler=scaler,
+        )
+        length = steps_per_epoch(len(self.data.train), settings)
+        schedule = Schedule(
+            steps=settings.epochs * length,
+            warmup_steps=min(round(recipe.schedule.warmup_epochs * length), settings.epochs * length),
+            min_lr=recipe.schedule.min_lr,
+        )
+
+        self.report.training(schedule.steps, position.step)
+        for epoch in range(position.epoch, settings.epochs):
+            model.train()
+            seen_before, begun = position.epoch_samples, time.perf_counter()
+            for parts in feed.epoch(epoch, position.batch):
+                schedule.apply(optimizer, position.step)
+                loss = stepper.step(parts)
+                position.step += 1
+                position.batch += 1
+                if average is not None:
+                    average.update(model, step=position.step)
+                value = _checked(float(loss), position.step)
+                position.epoch_samples += parts[0].of
+                position.epoch_loss += value * parts[0].of
+                rate = (position.epoch_samples - seen_before) / (time.perf_counter() - begun)
+                self.report.step(value, rate)
+                if position.step % settings.log_every == 0 or position.step == schedule.steps:
+                    lr = max(group["lr"] for group in optimizer.param_groups)
+                    entry = {"step": position.step, "epoch": epoch + 1, "loss": value, "lr": lr}
+                    self._log({**entry, "samples_per_s": round(rate, 1)})
+                every = settings.checkpoint_steps
+                if every is not None and position.step % every == 0 and position.batch < length:
+                    self._save()
+            self._end_of_epoch(epoch + 1, rate)
+
+        kept.steps = position.step
+        kept.model = self.processes.whole(kept.model)
+        if kept.state:
+            kept.model.load_state_dict(kept.state)
+            kept.state.clear()
+        return kept
+
+    def _start(self) -> Position:
+        """The beginning, or where a resumed run stood."""
+        if self.resumed is None:
+            return Position(environment=dict(self.environment))
+        position, tensors = self.resumed
+        self._learning.restore(tensors)
+        self._kept.epoch, self._kept.metrics = position.kept_epoch, position.kept_metrics
+        for name, before in position.environment.items():
+            if self.environment.get(name) != before:
+                now = self.environment.get(name)
+                self.report.say(f"{name} was {before} and is {now}: the end may differ in the last digits")
+        position.environment = dict(self.environment)
+        return position
+
+    def _end_of_epoch(self, epoch: int, rate: float) -> None:
+        settings, position, kept = self.run.recipe.train, self._position, self._kept
+        last = epoch == settings.epochs
         metrics: dict[str, float] = {}
-        if last or (epoch + 1) % settings.evaluate_every == 0:
-            metrics = read_part(kept.model, recipe, data.validation, compute)
-            keep(kept, epoch + 1, metrics, settings.select)
-        summary: dict[str, Any] = {"step": step, "epoch": epoch + 1, "train_loss": total / seen}
+        if last or (epoch % settings.evaluate_every == 0 and epoch >= settings.evaluate_from):
+            metrics = self.task.read(kept.model, self.data.validation, self.compute, final=False)
+            keep(kept, epoch, metrics, settings.select, self.processes)
+        mean_loss = position.epoch_loss / position.epoch_samples
+        summary: dict[str, Any] = {"step": position.step, "epoch": epoch, "train_loss": mean_loss}
         if metrics:
             summary["validation"] = metrics
         if has_pathways(kept.model):
-            summary["scales"] = scales_of(kept.model)
+            summary["scales"] = scales_of(self.processes.whole(kept.model))
         if finite(summary) != summary:
-            raise InputError(f"step {step} of training", "finite weights", "nan or infinity", "lower optimizer.lr")
-        run.log(summary)
-        report.epoch(epoch + 1, settings.epochs, total / seen, metrics, rate)
-        if settings.checkpoint_every is not None and (epoch + 1) % settings.checkpoint_every == 0 and not last:
-            run.save_step(kept.model, step, data.classes, auxiliaries)
+            raise InputError(f"step {position.step} of training", "finite weights", "nan or infinity", LOWER)
+        self._log(summary)
+        self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
+        position.epoch, position.batch, position.epoch_loss, position.epoch_samples = epoch, 0, 0.0, 0
+        position.kept_epoch, position.kept_metrics = kept.epoch, kept.metrics
+        if settings.checkpoint_every is not None and epoch % settings.checkpoint_every == 0 and not last:
+            self._save()
 
-    kept.steps = step
-    if kept.state:
-        kept.model.load_state_dict(kept.state)
-        kept.state = {}
-    return kept
+    def _log(self, entry: Mapping[str, Any]) -> None:
+        if not self.processes.main:
+            return
+        self._position.log_bytes = self.run.log(entry)
+        numbers = dict(flat(entry))
+        for tracker in self.trackers:
+            tracker.log(numbers, self._position.step)
+
+    def _save(self) -> None:
+        """A checkpoint and the state to resume from it."""
+        tensors = self._learning.tensors()
+        whole = self.processes.whole(self._kept.model)
+        if self.processes.main:
+            self.run.save_step(
+                whole,
+                self._position.step,
+                self.task.classes,
+                self.auxiliaries,
+                lambda folder: write_state(folder, self._position, tensors),
+            )
+        self.processes.wait()
 
 
-def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str) -> None:
+LOWER = "lower optimizer.lr"
+
+
+def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str, processes: Processes | None = None) -> None:
     """Note the epoch just read; with `best`, only when it is better than every one before (ties keep the earlier)."""
-    if select == "best" and kept.epoch and metrics.get("accuracy", 0.0) <= kept.metrics.get("accuracy", 0.0):
+    if select == "best" and kept.epoch and score(metrics) <= score(kept.metrics):
         return
     kept.epoch, kept.metrics = epoch, metrics
     if select == "best":
-        kept.state = copy.deepcopy(kept.model.state_dict())
+        whole = kept.model if processes is None else processes.whole(kept.model)
+        kept.state.update({name: value.detach().cpu().clone() for name, value in whole.state_dict().items()})
 
 
-def _batches(
-    recipe: Recipe, data: DataSet, epoch: int, compute: Compute
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The epoch's augmented batches and their soft targets, on the device."""
-    settings = recipe.train
-    for indices in epoch_batches(len(data.train), settings.batch_size, seed=settings.seed, epoch=epoch):
-        # Sorted reading is kind to a memory-mapped file; the order inside a batch means nothing.
-        indices = np.sort(indices)
-        batch = prepare(recipe.data, data.train.inputs[indices], compute.device)
-        labels_B = torch.as_tensor(data.train.labels[indices], device=compute.device)
-        yield augment_batch(
-            recipe.augment,
-            recipe.data,
-            batch,
-            labels_B,
-            len(data.classes),
-            settings.seed,
-            epoch,
-            torch.as_tensor(indices),
-        )
-
-
-def read_part(model: nn.Module, recipe: Recipe, examples: Examples, compute: Compute) -> dict[str, float]:
-    """Metrics on one held-out part; empty where it has no samples."""
-    if len(examples) == 0:
-        return {}
-    logits_NK = predict_logits(model, recipe, examples, compute)
-    metrics = classification_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels)))
-    if not all(math.isfinite(value) for value in metrics.values()):
-        raise InputError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
-    return metrics
+def score(metrics: Mapping[str, float]) -> float:
+    """The number by which the best epoch is chosen: mean average precision, accuracy, or the loss turned round."""
+    for name in ("map", "accuracy"):
+        if name in metrics:
+            return metrics[name]
+    return -metrics["loss"] if "loss" in metrics else 0.0
 
 
 def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:
@@ -172,3 +222,9 @@ def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:
     for (weight, name), scale in pathways(model).scales().items():
         found.setdefault(weight, {})[name] = scale.detach().float().cpu().tolist()
     return found
+
+
+def _checked(loss: float, step: int) -> float:
+    if not math.isfinite(loss):
+        raise InputError(f"step {step} of training", "a finite loss", str(loss), LOWER)
+    return loss

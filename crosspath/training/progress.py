@@ -19,8 +19,8 @@ class Listener(Protocol):
     def preparing(self, done: int, total: int) -> None:
         """`done` of `total` files are decoded."""
 
-    def training(self, total: int) -> None:
-        """Training begins and takes `total` steps."""
+    def training(self, total: int, done: int) -> None:
+        """Training begins and takes `total` steps, `done` of which a resumed run has behind it."""
 
     def step(self, loss: float, samples_per_s: float) -> None:
         """One step is done."""
@@ -47,10 +47,10 @@ class Reporter:
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done, total=total, description="reading data", shown="")
 
-    def training(self, total: int) -> None:
+    def training(self, total: int, done: int) -> None:
         """From now on the bar counts steps."""
         if self.bar is not None and self.task is not None:
-            self.bar.reset(self.task, total=total, description="training", shown="")
+            self.bar.reset(self.task, total=total, completed=done, description="training", shown="")
 
     def step(self, loss: float, samples_per_s: float) -> None:
         """One step is done."""
@@ -59,7 +59,8 @@ class Reporter:
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
         """One epoch is done."""
-        read = f"  validation accuracy {metrics['accuracy']:.4f}" if "accuracy" in metrics else ""
+        shown = next((name for name in ("map", "accuracy", "loss") if name in metrics), None)
+        read = f"  validation {shown} {metrics[shown]:.4f}" if shown else ""
         self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{read}  {samples_per_s:.0f} samples/s")
 
 

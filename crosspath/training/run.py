@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from crosspath.checkpoints.files import check_manifest
 from crosspath.checkpoints.load import auxiliary_source, checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import load_weights_from
@@ -15,18 +17,22 @@ from crosspath.config.training import PathwaySection
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data, located
 from crosspath.errors import InputError
-from crosspath.evaluation.cost import measure_cost
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
-from crosspath.models.build import build_model
 from crosspath.pathway import connect, pathways
 from crosspath.pathway.sources import sha256_of_file
 from crosspath.recipes import recipe_named
-from crosspath.training.environment import environment
-from crosspath.training.epochs import read_part, scales_of, train_epochs
+from crosspath.training.environment import conditions, environment
+from crosspath.training.epochs import Training, scales_of
+from crosspath.training.optimizer import rate_factor
+from crosspath.training.processes import Processes, joined
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
-from crosspath.training.run_folder import RunFolder, open_run_folder
+from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
+from crosspath.training.scope import limit_scope
+from crosspath.training.state import Position, read_state
+from crosspath.training.tasks import task_of
+from crosspath.training.trackers import trackers
 
 
 def train(
@@ -57,7 +63,8 @@ def train(
     progress
         Show a bar (on a terminal) or a line an epoch on stderr; or the listener that is told instead.
     resume
-        Take up the run in `out`: a finished one gives its result, an unfinished one starts over.
+        Take up the run in `out`: a finished one gives its result, an unfinished one goes on from its newest whole
+        state, to the same end as if it had never stopped; without any it starts over, and says so.
 
     Raises
     ------
@@ -66,19 +73,62 @@ def train(
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
-    recipe = _placed(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), data_root)
+    named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+    return _entered(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), progress, resume)
+
+
+def pretrain(
+    recipe: Recipe | str | Path,
+    *,
+    out: str | Path | None = None,
+    data_root: str | Path | None = None,
+    from_checkpoint: str | Path | None = None,
+    progress: bool | Listener = True,
+    resume: bool = False,
+) -> Result:
+    """Grow the recipe's encoder by masked modelling, which needs no labels; see `train` for the parameters.
+
+    The run folder (`runs/pretrain/<recipe name>` when not given) is a start for a classifier of the same recipe name
+    (`from_checkpoint`) and an auxiliary for any other. Its `reconstructions/` show held-out samples, what the encoder
+    saw of them, and what the decoder made of it.
+
+    Raises
+    ------
+    InputError
+        As `train`, and for a recipe that does not pretrain.
+    """
+    named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
+    if named.objective != "masked_modeling":
+        raise InputError("objective", "masked_modeling", named.objective, "use `crosspath train`")
+    out = Path("runs") / "pretrain" / named.name if out is None else out
+    return _entered(named, out, data_root, from_checkpoint, {}, progress, resume)
+
+
+def _entered(
+    recipe: Recipe,
+    out: str | Path | None,
+    data_root: str | Path | None,
+    from_checkpoint: str | Path | None,
+    auxiliaries: Mapping[str, str | Path | Auxiliary],
+    progress: bool | Listener,
+    resume: bool,
+) -> Result:
+    """Open the run folder, and give the result that stands there or that of a run."""
+    recipe = _placed(recipe, data_root)
+    processes = joined(recipe.train.device, sharded=recipe.train.parallel == "sharded")
     out = Path("runs") / recipe.name if out is None else Path(out)
     inputs = {
         "data": None if data_root is None else str(Path(data_root).resolve()),
         "from": None if from_checkpoint is None else _identity(from_checkpoint),
-        "auxiliaries": {name: _identity(given) for name, given in (auxiliaries or {}).items()},
+        "auxiliaries": {name: _identity(given) for name, given in auxiliaries.items()},
     }
-    run = open_run_folder(out, recipe, inputs, resume=resume)
-    with reporter(progress) as report:
+    # One process looks at the folder, before it changes; an error there ends them all.
+    run = processes.decided(lambda: open_run_folder(out, recipe, inputs, resume=resume))
+    with reporter(progress if processes.main or not isinstance(progress, bool) else False) as report:
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished; its result follows")
             return run
-        return _run(run, report, data_root, from_checkpoint, dict(auxiliaries or {}))
+        return _run(run, report, processes, data_root, from_checkpoint, auxiliaries)
 
 
 def _placed(recipe: Recipe, data_root: str | Path | None) -> Recipe:
@@ -101,6 +151,7 @@ def _identity(given: str | Path | Auxiliary) -> dict[str, str | None]:
 def _run(
     run: RunFolder,
     report: Listener,
+    processes: Processes,
     data_root: str | Path | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
@@ -110,15 +161,19 @@ def _run(
     seed = recipe.train.seed
 
     # Everything that can be wrong with what the user gave shows before anything is written.
-    compute = choose_compute(recipe)
+    chosen = choose_compute(recipe)
+    compute = replace(chosen, device=processes.device(chosen.device))
     sources = {
         name: given if isinstance(given, Auxiliary) else auxiliary_source(given) for name, given in auxiliaries.items()
     }
-    data = load_data(recipe.data, None if data_root is None else Path(data_root), seed, progress=report.preparing)
+    with processes.main_first():
+        root = None if data_root is None else Path(data_root)
+        data = load_data(recipe.data, root, seed, progress=report.preparing)
     _check_size(recipe, data)
+    task = task_of(recipe, data, processes)
 
     torch.manual_seed(seed)
-    model = build_model(recipe, len(data.classes))
+    model = task.build(recipe)
     notes = load_weights_from(model, from_checkpoint) if from_checkpoint is not None else []
     model.to(compute.device)
     if sources:
@@ -126,6 +181,11 @@ def _run(
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
     origins = {name: source.recorded() for name, source in sources.items()}
+    limit_scope(model, recipe)
+    if processes.count > 1:
+        # Weights are alike by now; dropout of different processes falls on different samples.
+        torch.manual_seed(seed + processes.rank)
+    notes.extend(_account(recipe, processes))
     notes.extend(data.notes)
     for damaged in data.damaged:
         notes.append(f"left out {damaged.path}: {damaged.reason}")
@@ -133,9 +193,26 @@ def _run(
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in notes:
         report.say(note)
-    if run.start():
-        report.say(f"{run.path}: no complete state to resume from: the run starts over")
-    kept = train_epochs(run, report, model, data, compute, origins)
+    resumed = _taken_up(run, report, processes)
+    watching = trackers(recipe, run.path, resumed[0].step if resumed else 0) if processes.main else []
+    training = Training(
+        run=run,
+        report=report,
+        task=task,
+        data=data,
+        compute=compute,
+        processes=processes,
+        model=model,
+        auxiliaries=origins,
+        environment=conditions(compute.device, processes.count),
+        trackers=watching,
+        resumed=resumed,
+    )
+    try:
+        kept = training.epochs()
+    finally:
+        for tracker in watching:
+            tracker.close()
     result = Result(
         folder=str(run.path),
         recipe=recipe.name,
@@ -144,14 +221,14 @@ def _run(
         metrics={
             "validation": kept.metrics,
             # The one reading of the test part.
-            "test": read_part(kept.model, recipe, data.test, compute),
+            "test": task.read(kept.model.to(compute.device), data.test, compute, final=True),
         },
         epoch=kept.epoch,
         epochs=recipe.train.epochs,
         steps=kept.steps,
         samples={"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
-        classes=tuple(data.classes),
-        cost=measure_cost(kept.model, generated_batch(recipe, 1).to(compute.device)).to_json(),
+        classes=task.classes,
+        cost=task.cost(kept.model, generated_batch(recipe, 1).to(compute.device)),
         duration_s=time.perf_counter() - started,
         compute={"device": str(compute.device), "precision": compute.precision, "reason": compute.reason},
         environment=environment(compute.device),
@@ -163,13 +240,60 @@ def _run(
         auxiliaries=origins,
         scales=scales_of(kept.model),
         notes=tuple(notes),
+        resumed_at=tuple(run.resumed_at()),
     )
-    run.finish(kept.model, result)
+    if processes.main:
+        task.show(kept.model, data, compute, run.path / RECONSTRUCTIONS)
+        run.finish(kept.model, result)
+    processes.wait()
     return result
 
 
+def _taken_up(run: RunFolder, report: Listener, processes: Processes) -> tuple[Position, dict[str, Tensor]] | None:
+    """The newest whole state of an unfinished run, the folder brought back to it; else None and a fresh folder."""
+    chosen: Path | None = None
+    if processes.main:
+        for folder in run.states():
+            try:
+                check_manifest(folder)
+                position, _ = read_state(folder)
+            except InputError as error:
+                report.say(f"{error.where}: damaged ({error.found}); the state before it is taken")
+                continue
+            run.go_on_from(folder, position.step, position.log_bytes)
+            report.say(f"{run.path}: goes on after step {position.step}")
+            chosen = folder
+            break
+        else:
+            if run.started:
+                report.say(f"{run.path}: no complete state to resume from: the run starts over")
+            run.start()
+    chosen = processes.told(chosen)
+    return None if chosen is None else read_state(chosen)
+
+
+def _account(recipe: Recipe, processes: Processes) -> list[str]:
+    """What was made of batch size, learning rate and processes, where that is more than the recipe's own numbers."""
+    section, settings = recipe.optimizer, recipe.train
+    said = []
+    if processes.count > 1 or settings.accumulate > 1 or settings.repeats > 1:
+        each = settings.batch_size / processes.count / settings.accumulate
+        views = f", {settings.repeats} views each" if settings.repeats > 1 else ""
+        said.append(
+            f"batches of {settings.batch_size} samples{views}: {processes.count} processes x {settings.accumulate} "
+            f"parts of {each:g}"
+        )
+    if section.lr_per_samples is not None:
+        rate = section.lr * rate_factor(section, settings.batch_size)
+        said.append(
+            f"learning rate {rate:g}: {section.lr:g} per {section.lr_per_samples} samples, batches of "
+            f"{settings.batch_size}"
+        )
+    return said
+
+
 def connect_auxiliaries(
-    model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, torch.Tensor]]
+    model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]]
 ) -> None:
     """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
     connect(

@@ -1,29 +1,47 @@
 """One run's folder: where it may be written, its log, its checkpoints, its end.
 
 `recipe.yaml` and `log.jsonl` stand there from the start; `model.safetensors` (+ `pathway.*`), `result.json` and last
-`manifest.json` when the run is finished; `checkpoints/<zero-padded step>/` on the way.
+`manifest.json` when the run is finished; `checkpoints/<zero-padded step>/` on the way, each with the state to resume
+from; TensorBoard events; pictures of reconstructions.
 """
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from crosspath.checkpoints.files import MANIFEST, check_manifest, new_folder, read_json, write_json, write_text, writing
+from crosspath.checkpoints.files import (
+    MANIFEST,
+    check_manifest,
+    new_folder,
+    read_json,
+    sweep,
+    write_json,
+    write_manifest,
+    write_text,
+    writing,
+)
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, read_recipe, recipe_to_text
 from crosspath.errors import InputError
 from crosspath.training.result import RESULT, Result, read_result
+from crosspath.training.state import STATE, STATE_FILES
+from crosspath.training.trackers import TENSORBOARD
 
 LOG = "log.jsonl"
 INPUTS = "inputs.json"
 """What a run starts from beside its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
 CHECKPOINTS = "checkpoints"
-OWN_FILES = (RECIPE, INPUTS, LOG, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
+RECONSTRUCTIONS = "reconstructions"
+"""Pictures of what masked modelling makes of held-out samples."""
+RESUMED = "resumed.json"
+"""The steps at which an unfinished run was taken up again; a finished one says it in its result."""
+OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
+OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
 OWN_TRACES = (RECIPE, LOG)
 """Without one of these a folder is no run of ours and is never cleared."""
 
@@ -36,32 +54,70 @@ class RunFolder:
     recipe: Recipe
     inputs: Mapping[str, Any]
 
-    def start(self) -> bool:
-        """Write the resolved recipe and an empty log; returns whether an unfinished run was there, which is cleared."""
-        unfinished = (self.path / LOG).exists()
+    def start(self) -> None:
+        """Write the resolved recipe and an empty log; an unfinished run that was there is cleared."""
         with writing(self.path):
             for name in OWN_FILES:
                 (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        for folder in OWN_FOLDERS:
+            shutil.rmtree(self.path / folder, ignore_errors=True)
+        sweep(self.path)
         write_text(self.path / RECIPE, recipe_to_text(self.recipe))
         write_json(self.path / INPUTS, self.inputs)
         write_text(self.path / LOG, "")
-        return unfinished
 
-    def log(self, entry: Mapping[str, Any]) -> None:
-        """Append one object to the log."""
+    @property
+    def started(self) -> bool:
+        """Whether a run has begun here."""
+        return (self.path / LOG).exists()
+
+    def states(self) -> list[Path]:
+        """The folders of complete checkpoints with a state to resume from, newest first."""
+        return sorted(
+            (file.parent for file in self.path.glob(f"{CHECKPOINTS}/*/{MANIFEST}") if (file.parent / STATE).exists()),
+            reverse=True,
+        )
+
+    def go_on_from(self, folder: Path, step: int, log_bytes: int) -> None:
+        """Take away what was written after the state in `folder`, and note that the run was resumed there."""
+        sweep(self.path)
+        for other in (self.path / CHECKPOINTS).iterdir():
+            if other.name > folder.name or not (other / MANIFEST).exists():
+                shutil.rmtree(other)
+        with writing(self.path), (self.path / LOG).open("r+b") as file:
+            file.truncate(log_bytes)
+        write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step]})
+
+    def resumed_at(self) -> list[int]:
+        """The steps at which this run was taken up again so far."""
+        path = self.path / RESUMED
+        return list(read_json(path)["resumed_at"]) if path.exists() else []
+
+    def log(self, entry: Mapping[str, Any]) -> int:
+        """Append one object to the log; returns its length in bytes."""
         with writing(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, allow_nan=False) + "\n")
+            return file.tell()
 
     def save_step(
-        self, model: nn.Module, step: int, classes: Sequence[str], auxiliaries: Mapping[str, Mapping[str, Any]]
+        self,
+        model: nn.Module,
+        step: int,
+        classes: Sequence[str],
+        auxiliaries: Mapping[str, Mapping[str, Any]],
+        beside: Callable[[Path], None],
     ) -> None:
-        """A checkpoint on the way."""
+        """A checkpoint on the way, with what `beside` writes into its folder; of older ones the newest are kept."""
         folder = self.path / CHECKPOINTS / f"{step:08d}"
-        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries)
+        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, beside=beside)
+        for old in self.states()[self.recipe.train.keep_checkpoints :]:
+            shutil.rmtree(old)
 
     def finish(self, model: nn.Module, result: Result) -> None:
-        """The weights that the run leaves behind, its result, and the manifest that says it is complete."""
+        """The weights that the run leaves behind, its result, and the manifest that says it is complete.
+
+        A finished run is never resumed: the states of its checkpoints go, their weights stay.
+        """
         save_checkpoint(
             model,
             self.path,
@@ -70,6 +126,20 @@ class RunFolder:
             auxiliaries=result.auxiliaries,
             texts={RESULT: json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"},
         )
+        _tidy(self.path)
+
+
+def _tidy(path: Path) -> None:
+    """Remove from a finished run what only an unfinished one needs."""
+    sweep(path)
+    (path / RESUMED).unlink(missing_ok=True)
+    for manifest in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"):
+        folder = manifest.parent
+        if (folder / STATE).exists():
+            kept = [file.name for file in folder.iterdir() if file.name not in (*STATE_FILES, MANIFEST)]
+            write_manifest(folder, kept)
+        for name in STATE_FILES:
+            (folder / name).unlink(missing_ok=True)
 
 
 def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, resume: bool) -> RunFolder | Result:
@@ -99,5 +169,6 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
             )
     if (path / MANIFEST).is_file():
         check_manifest(path)
+        _tidy(path)
         return read_result(path)
     return RunFolder(path=path, recipe=recipe, inputs=inputs)

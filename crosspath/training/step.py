@@ -1,29 +1,57 @@
-"""One optimisation step."""
+"""One optimisation step: forward and backward over the parts of a batch, one clip, one update."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from crosspath.evaluation.devices import Compute
-from crosspath.objectives.classification import soft_cross_entropy
+from crosspath.training.feed import Batch
+from crosspath.training.processes import Processes
 
 
-def train_step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: Tensor,
-    targets_BK: Tensor,
-    *,
-    compute: Compute,
-    smoothing: float,
-    clip_norm: float | None,
-) -> Tensor:
-    """Forward, loss, backward, clip, update; returns the loss (a scalar on the device, detached)."""
-    with compute.autocast():
-        logits_BK = model(batch)
-    loss = soft_cross_entropy(logits_BK, targets_BK, smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if clip_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return loss.detach()
+@dataclass(frozen=True, kw_only=True)
+class Stepper:
+    """What every step of a run has in common."""
+
+    model: nn.Module
+    """The model as `Processes.spread` gave it."""
+    optimizer: torch.optim.Optimizer
+    losses: Callable[[nn.Module, Batch], Tensor]
+    """The loss of each sample of a part (B,)."""
+    compute: Compute
+    clip_norm: float | None = None
+    processes: Processes = field(default_factory=lambda: Processes(0, 1))
+    scaler: torch.amp.GradScaler | None = None
+    """Of float16: small gradients would round to zero."""
+
+    def step(self, parts: Sequence[Batch]) -> Tensor:
+        """One update from this process's parts of a batch; returns the mean loss of the whole batch, detached.
+
+        Each part's loss is a sum divided by the size of the whole batch, so parts and processes of unequal size
+        still give the gradient of the mean over the whole batch.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.compute.device)
+        for number, part in enumerate(parts, 1):
+            with self.processes.before_last(self.model, number == len(parts)):
+                with self.compute.autocast():
+                    losses_B = self.losses(self.model, part)
+                loss = losses_B.sum() / part.of
+                total += loss.detach()
+                # Gradients of several processes are averaged, where their sum is meant.
+                self._backward(loss * self.processes.count if self.processes.count > 1 else loss)
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        return self.processes.summed(total)
+
+    def _backward(self, loss: Tensor) -> None:
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]

@@ -73,7 +73,7 @@ def test_a_fault_is_one_line_with_its_name_and_what_to_do(recipe: Recipe, overri
 
 def test_all_faults_come_at_once(recipe: Recipe) -> None:
     with pytest.raises(InputError, match=r"3 faults.*model\.size.*optimizer\.lr.*train\.epoch\b"):
-        apply_overrides(recipe, ["train.epoch=3", "optimizer.lr=no", "model.size=huge"])
+        apply_overrides(recipe, ["train.epoch=3", "optimizer.lr=no", "model.size=gigantic"])
 
 
 def test_sections_must_agree(recipe: Recipe) -> None:

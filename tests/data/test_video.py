@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from crosspath.config.data import VideoData
-from crosspath.data import video
+from crosspath.data import video_file
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data, read_file
-from crosspath.data.video import VideoReader, decode_frames
+from crosspath.data.video import VideoReader
+from crosspath.data.video_file import Video, middle
 from crosspath.errors import InputError
 from tests.data.files import cut_in_half, write_clip, write_sound
 
@@ -31,6 +32,14 @@ def frames_seen(frames_THWC: np.ndarray, near: list[int]) -> list[int]:
         step = int(frame.mean() // STEP)
         seen.append(index + (step - index + LEVELS // 2) % LEVELS - LEVELS // 2)
     return seen
+
+
+def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: int) -> np.ndarray:
+    """`count` frames spread evenly over a range, or over the whole clip, each cut to its middle square."""
+    clip = Video(path)
+    start, stop = span or (0, clip.length())
+    wanted = np.linspace(start, max(start, stop - 1), count).round().astype(int).tolist()
+    return np.stack([middle(frame, size) for frame in clip.frames(wanted, size)])
 
 
 def evenly(start: int, stop: int, count: int) -> list[int]:
@@ -74,9 +83,9 @@ def test_seeking_gives_the_frames_of_reading_on(
     expected = evenly(*span, count)
     sought = decode_frames(long_clip, span, count, 16)
     assert frames_seen(sought, expected) == expected
-    monkeypatch.setattr(video, "SEEK_BEYOND", 10**9)
+    monkeypatch.setattr(video_file, "SEEK_BEYOND", 10**9)
     np.testing.assert_array_equal(decode_frames(long_clip, span, count, 16), sought)
-    monkeypatch.setattr(video, "SEEK_BEYOND", 0)
+    monkeypatch.setattr(video_file, "SEEK_BEYOND", 0)
     np.testing.assert_array_equal(decode_frames(long_clip, span, count, 16), sought)
 
 

@@ -1,26 +1,49 @@
-"""The order of samples: complete, even, and a function of seed and epoch."""
+"""The order of samples: complete, even, and a function of seed and epoch; and how a batch is divided."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crosspath.training.order import epoch_batches
+from crosspath.config.training import TrainSection
+from crosspath.training.order import epoch_batches, parts, steps_per_epoch
 
 
 @pytest.mark.parametrize(("samples", "size"), [(1, 4), (10, 4), (12, 4), (1000, 64)])
 def test_every_sample_once_in_even_batches(samples: int, size: int) -> None:
-    batches = epoch_batches(samples, size, seed=0, epoch=0)
+    section = TrainSection(batch_size=size)
+    batches = epoch_batches(np.zeros(samples, np.int64), section, epoch=0)
     assert sorted(np.concatenate(batches)) == list(range(samples))
     lengths = [len(batch) for batch in batches]
     assert max(lengths) <= size
     assert max(lengths) - min(lengths) <= 1
-    assert len(batches) == -(-samples // size)
+    assert len(batches) == steps_per_epoch(samples, section) == -(-samples // size)
 
 
 def test_seed_and_epoch_decide() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return list(np.concatenate(epoch_batches(50, 8, seed=seed, epoch=epoch)))
+        section = TrainSection(batch_size=8, seed=seed)
+        return list(np.concatenate(epoch_batches(np.zeros(50, np.int64), section, epoch)))
 
     assert order(1, 2) == order(1, 2)
     assert order(1, 2) != order(1, 3)
     assert order(1, 2) != order(2, 1)
     assert order(0, 0) != list(range(50))
+
+
+def test_a_balanced_epoch_evens_out_the_classes() -> None:
+    labels = np.repeat([0, 1], [990, 10])
+    section = TrainSection(batch_size=100, sampler="balanced", samples_per_epoch=2000)
+    drawn = np.concatenate(epoch_batches(labels, section, epoch=0))
+    assert len(drawn) == 2000
+    assert 0.45 < labels[drawn].mean() < 0.55
+
+
+@given(size=st.integers(2, 200), count=st.integers(1, 8))
+def test_parts_hold_whole_pairs_and_everything_once(size: int, count: int) -> None:
+    batch = np.arange(100, 100 + size)
+    cut = parts(batch, count)
+    assert len(cut) == count
+    assert np.array_equal(np.concatenate(cut), batch)
+    assert all((part[0] - 100) % 2 == 0 for part in cut if len(part))
+    assert max(map(len, cut)) - min(map(len, cut)) <= 3

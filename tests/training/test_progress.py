@@ -8,7 +8,7 @@ from crosspath.training.progress import reporter
 def test_lines_on_stderr_when_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with reporter(True) as report:
         report.preparing(1, 2)
-        report.training(10)
+        report.training(10, 0)
         report.step(0.5, 100.0)
         report.epoch(1, 2, 0.5, {"accuracy": 0.25, "loss": 1.0}, 99.7)
         report.say("note [not markup] " + "long " * 60)
@@ -23,7 +23,7 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setenv("COLUMNS", "140")
     with reporter(True) as report:
         report.preparing(1, 2)
-        report.training(10)
+        report.training(10, 0)
         report.step(0.5, 100.0)
         assert report.bar is not None
         report.bar.refresh()

@@ -48,12 +48,14 @@ def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
     result = train(recipe, out=tmp_path / "run", progress=False)
 
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        "checkpoints",
         "inputs.json",
         "log.jsonl",
         "manifest.json",
         "model.safetensors",
         "recipe.yaml",
         "result.json",
+        "tensorboard",
     ]
     check_manifest(tmp_path / "run")
     assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from crosspath.config.training import OptimizerSection
-from crosspath.training.optimizer import build_optimizer
+from crosspath.training.optimizer import build_optimizer, rate_factor
 from crosspath.training.schedule import PEAK, Schedule
+from tests.checkpoints.small import image_recipe
 
 
 def test_warm_up_is_linear_and_reaches_the_peak() -> None:
@@ -50,8 +50,19 @@ def test_short_runs_have_finite_rates(steps: int, warmup: int) -> None:
 def test_every_group_follows_its_own_peak() -> None:
     model = nn.ModuleDict({"blocks": nn.ModuleList()})
     model["layer"] = nn.Linear(3, 3)
-    optimizer = build_optimizer(model, OptimizerSection(lr=0.5, weight_decay=0.1))
+    optimizer = build_optimizer(model, image_recipe("optimizer.lr=0.5", "optimizer.weight_decay=0.1"))
     optimizer.param_groups[0][PEAK] = 0.25
     Schedule(steps=10, warmup_steps=2, min_lr=0.0).apply(optimizer, 0)
     assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.25]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+
+
+def test_rates_follow_the_batch_where_the_recipe_says_so() -> None:
+    # 5e-4 per 256 samples and batches of 1,024: the published image rate of 2e-3. λ's own rate scales alike.
+    recipe = image_recipe(
+        "optimizer.lr=5e-4", "optimizer.scale_lr=1e-3", "optimizer.lr_per_samples=256", "train.batch_size=1024"
+    )
+    optimizer = build_optimizer(nn.Linear(3, 3), recipe)
+    assert {group[PEAK] for group in optimizer.param_groups} == {2e-3}
+    assert rate_factor(recipe.optimizer, 1024) == 4.0
+    assert rate_factor(recipe.optimizer.model_copy(update={"lr_per_samples": None}), 1024) == 1.0

@@ -2,13 +2,30 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from crosspath.evaluation.devices import Compute
-from crosspath.training.step import train_step
+from crosspath.objectives.classification import soft_cross_entropies
+from crosspath.training.feed import Batch
+from crosspath.training.step import Stepper
 
 CPU = Compute(device=torch.device("cpu"), precision="float32", reason="test")
+
+
+def _stepper(model: nn.Module, lr: float, clip_norm: float | None = None, compute: Compute = CPU) -> Stepper:
+    def losses(module: nn.Module, part: Batch) -> Tensor:
+        assert part.targets_BK is not None
+        return soft_cross_entropies(module(part.inputs), part.targets_BK, 0.1)
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    return Stepper(model=model, optimizer=optimizer, losses=losses, compute=compute, clip_norm=clip_norm)
+
+
+def _parts(batch: Tensor, targets_BK: Tensor, sizes: tuple[int, ...] = (6,)) -> list[Batch]:
+    ids = torch.arange(len(batch))
+    cut = zip(batch.split(sizes), targets_BK.split(sizes), ids.split(sizes), strict=True)
+    return [Batch(inputs=x, targets_BK=y, ids_B=i, epoch=0, of=len(batch)) for x, y, i in cut]
 
 
 def _model() -> nn.Linear:
@@ -16,8 +33,9 @@ def _model() -> nn.Linear:
     return nn.Linear(5, 3)
 
 
+@pytest.mark.parametrize("sizes", [(6,), (2, 4), (1, 2, 3)])
 @pytest.mark.parametrize("clip_norm", [None, 0.01, 100.0])
-def test_a_step_of_gradient_descent_by_hand(clip_norm: float | None) -> None:
+def test_a_step_of_gradient_descent_by_hand(clip_norm: float | None, sizes: tuple[int, ...]) -> None:
     batch, targets_BK = torch.randn(6, 5), torch.eye(3).repeat(2, 1)
     expected = _model()
     loss = cross_entropy(expected(batch), targets_BK, label_smoothing=0.1)
@@ -26,8 +44,7 @@ def test_a_step_of_gradient_descent_by_hand(clip_norm: float | None) -> None:
     factor = 1.0 if clip_norm is None else min(1.0, clip_norm / (float(norm) + 1e-6))
 
     model = _model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    found = train_step(model, optimizer, batch, targets_BK, compute=CPU, smoothing=0.1, clip_norm=clip_norm)
+    found = _stepper(model, 0.5, clip_norm).step(_parts(batch, targets_BK, sizes))
     torch.testing.assert_close(found, loss.detach())
     assert not found.requires_grad
     for parameter, before, gradient in zip(model.parameters(), expected.parameters(), gradients, strict=True):
@@ -36,11 +53,11 @@ def test_a_step_of_gradient_descent_by_hand(clip_norm: float | None) -> None:
 
 def test_gradients_do_not_pile_up() -> None:
     model = _model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    stepper = _stepper(model, 0.0)
     batch, targets_BK = torch.randn(6, 5), torch.eye(3).repeat(2, 1)
     seen = []
     for _ in range(2):
-        train_step(model, optimizer, batch, targets_BK, compute=CPU, smoothing=0.0, clip_norm=None)
+        stepper.step(_parts(batch, targets_BK))
         assert model.weight.grad is not None
         seen.append(model.weight.grad.clone())
     assert torch.equal(*seen)
@@ -48,11 +65,10 @@ def test_gradients_do_not_pile_up() -> None:
 
 def test_bfloat16_keeps_weights_and_loss_in_float32() -> None:
     model = _model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     compute = Compute(device=torch.device("cpu"), precision="bfloat16", reason="test")
     batch, targets_BK = torch.randn(6, 5), torch.eye(3).repeat(2, 1)
     types = []
     model.register_forward_hook(lambda module, inputs, output: types.append(output.dtype))
-    loss = train_step(model, optimizer, batch, targets_BK, compute=compute, smoothing=0.0, clip_norm=None)
+    loss = _stepper(model, 0.1, compute=compute).step(_parts(batch, targets_BK))
     assert types == [torch.bfloat16]
     assert loss.dtype == model.weight.dtype == torch.float32

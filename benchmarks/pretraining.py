@@ -1,0 +1,147 @@
+"""Does masked modelling help with few labels? Fine-tuning from a pretrained start against training from scratch.
+
+For every target: one pretraining run on its unlabelled training part; for each arm a search of the learning rate on
+the validation part by a seed of its own; then paired seeds (each redraws initialisation, order and labels), the test
+part read once a run. Every run is a run folder: what is finished is not repeated.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import crosspath
+from crosspath.config import Recipe, apply_overrides
+from crosspath.recipes import recipe_named
+from crosspath.study.statistics import compare_paired, mean_and_sd
+from crosspath.training.result import Result
+
+ARMS = ("scratch", "pretrained")
+RATES = (3e-4, 1e-3, 3e-3)
+SEARCH_SEED = 100
+COMMAND = "python benchmarks/pretraining.py --data DATA --out runs/pretraining"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One modality's data set: labels, and what is set beside the recipes' own values."""
+
+    labels: int
+    pretraining: tuple[str, ...]
+    tuning: tuple[str, ...]
+
+
+TARGETS: Mapping[str, Target] = {
+    "image/cifar10": Target(30, (), ("train.epochs=60", "train.batch_size=32", "schedule.warmup_epochs=3")),
+    "audio/fsdd": Target(30, (), ("train.epochs=60", "train.batch_size=32", "schedule.warmup_epochs=3")),
+    "audio/esc10": Target(24, (), ("train.epochs=60", "train.batch_size=16", "schedule.warmup_epochs=3")),
+    "point/modelnet10": Target(30, (), ("train.epochs=40", "train.batch_size=32", "schedule.warmup_epochs=3")),
+    "video/grid": Target(30, (), ("train.epochs=40", "train.batch_size=16", "schedule.warmup_epochs=3")),
+}
+
+
+def tuned(name: str, target: Target, rate: float, seed: int) -> Recipe:
+    """The fine-tuning recipe; both arms share it but for the rate."""
+    settings = [
+        *target.tuning,
+        f"data.labels_per_class={target.labels}",
+        f"optimizer.lr={rate}",
+        f"train.seed={seed}",
+        # Only the end is read: reading on the way would cost more than training on so few labels.
+        "train.evaluate_every=1000",
+        "train.checkpoint_every=null",
+        "train.loggers=[]",
+    ]
+    return apply_overrides(recipe_named(name), settings)
+
+
+def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> list[dict[str, object]]:
+    """Both arms of one target: rows of the table, in the form of `docs/results.json`."""
+    start = out / "pretrained"
+    pretraining = apply_overrides(recipe_named(name, "masked_modeling"), target.pretraining)
+    crosspath.pretrain(pretraining, out=start, data_root=data, resume=start.exists())
+
+    def run(arm: str, rate: float, seed: int) -> Result:
+        folder = out / f"{arm}-{rate:g}-{seed}"
+        origin = start if arm == "pretrained" else None
+        recipe = tuned(name, target, rate, seed)
+        return crosspath.train(
+            recipe, out=folder, data_root=data, from_checkpoint=origin, progress=False, resume=folder.exists()
+        )
+
+    chosen = {
+        arm: max(RATES, key=lambda rate: run(arm, rate, SEARCH_SEED).metrics["validation"]["accuracy"]) for arm in ARMS
+    }
+    values = {
+        arm: [run(arm, chosen[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS
+    }
+    paired = compare_paired(values["pretrained"], values["scratch"])
+    rows: list[dict[str, object]] = []
+    for arm in ARMS:
+        mean, std = mean_and_sd(values[arm])
+        ours = arm == "pretrained"
+        rows.append(
+            {
+                "study": "pretraining",
+                "target": name,
+                "auxiliary": None,
+                "arm": arm,
+                "metric": "accuracy",
+                "labels_per_class": target.labels,
+                "rate": chosen[arm],
+                "seeds": list(range(seeds)),
+                "values": values[arm],
+                "mean": mean,
+                "std": std,
+                "difference": paired.difference if ours else None,
+                "low": paired.low if ours else None,
+                "high": paired.high if ours else None,
+                "p": paired.p if ours else None,
+                "verdict": paired.verdict if ours else None,
+                "command": COMMAND,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure, print the table, and write the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="root with one folder per data set")
+    parser.add_argument("--out", type=Path, default=Path("runs/pretraining"))
+    parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    table = Table(title="test accuracy, %, fine-tuned with few labels")
+    for column in ("target", "labels", "scratch", "pretrained", "difference", "95 % interval", "p", "verdict"):
+        table.add_column(column)
+    for name in options.only:
+        rows = measure(name, TARGETS[name], options.data, options.out / name, options.seeds)
+        (options.out / name / "rows.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        table.add_row(name, str(TARGETS[name].labels), *_shown(rows))
+    Console().print(table)
+
+
+def _shown(rows: list[dict[str, object]]) -> list[str]:
+    def percent(value: object) -> str:
+        return "" if value is None else f"{100 * float(str(value)):.1f}"
+
+    scratch, ours = rows
+    return [
+        *(f"{percent(row['mean'])} ± {percent(row['std'])}" for row in (scratch, ours)),
+        percent(ours["difference"]),
+        f"{percent(ours['low'])} to {percent(ours['high'])}",
+        "" if ours["p"] is None else f"{ours['p']:.2g}",
+        str(ours["verdict"]),
+    ]
+
+
+if __name__ == "__main__":
+    main()

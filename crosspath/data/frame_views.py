@@ -1,0 +1,137 @@
+"""What training sees of a picture, or of all frames of a clip alike: random crops, flips apart, and RandAugment.
+
+These work on Pillow images, one sample at a time, before samples become batches. Every draw comes from a generator of
+(seed, epoch, sample): the number of worker processes changes nothing.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import Data, ImageData, VideoData
+from crosspath.config.training import Augment, ImageAugment, VideoAugment
+
+STREAM = 0xF4A3E
+RATIOS = (3 / 4, 4 / 3)
+TRIES = 10
+SCALES = (1.0, 0.875, 0.75, 0.66)
+"""Of the published multi-scale crop."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
+
+def frames_view(
+    frames: Sequence[Any],
+    data: ImageData | VideoData,
+    section: ImageAugment | VideoAugment,
+    seed: int,
+    epoch: int,
+    sample: int,
+) -> list[NDArray[np.uint8]]:
+    """The frames (3, S, S) of one sample, cropped and altered alike.
+
+    Without a random crop the frames must have the size of a sample already.
+    """
+    from PIL import Image
+
+    generator = np.random.default_rng((STREAM, seed, epoch, sample))
+    size = data.image_size
+    box: Box | None = None
+    if section.resized_crop is not None:
+        box = resized_crop_box(*frames[0].size, section.resized_crop, generator)
+    elif isinstance(section, VideoAugment) and section.multi_scale_crop:
+        box = multi_scale_box(*frames[0].size, generator)
+    if box is not None:
+        frames = [frame.resize((size, size), Image.Resampling.BICUBIC, box=box) for frame in frames]
+    if section.rand_augment is not None:
+        policy = _policy(section.rand_augment, size, tuple(data.mean))
+        word = int(generator.integers(2**32))
+        altered = []
+        for frame in frames:
+            with _seeded(word):
+                altered.append(policy(frame))
+        frames = altered
+    return [np.asarray(frame).transpose(2, 0, 1) for frame in frames]
+
+
+def augmented_before_prepare(
+    data: Data, section: Augment, inputs: NDArray[Any], seed: int, epoch: int, ids_B: NDArray[np.int64]
+) -> NDArray[Any]:
+    """What `frames_view` makes of decoded samples, images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged where no
+    such augmentation is on.
+    """
+    if not isinstance(section, ImageAugment | VideoAugment) or not isinstance(data, ImageData | VideoData):
+        return inputs
+    if section.resized_crop is None and section.rand_augment is None and not getattr(section, "multi_scale_crop", 0):
+        return inputs
+    from PIL import Image
+
+    seen = []
+    for sample, values in zip(ids_B.tolist(), inputs, strict=True):
+        frames_TCHW = values[None] if values.ndim == 3 else values.transpose(1, 0, 2, 3)
+        pictures = [Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0))) for frame in frames_TCHW]
+        view_TCHW = np.stack(frames_view(pictures, data, section, seed, epoch, sample))
+        seen.append(view_TCHW[0] if values.ndim == 3 else view_TCHW.transpose(1, 0, 2, 3))
+    return np.stack(seen)
+
+
+def resized_crop_box(width: int, height: int, shares: tuple[float, float], generator: np.random.Generator) -> Box:
+    """A random box with a share of the area in `shares` and sides in a ratio of 3:4 to 4:3 (Szegedy et al. 2015); after
+    ten tries that do not fit, the largest middle box with such a ratio.
+    """
+    for _ in range(TRIES):
+        area = width * height * generator.uniform(*shares)
+        ratio = math.exp(generator.uniform(math.log(RATIOS[0]), math.log(RATIOS[1])))
+        across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < across <= width and 0 < down <= height:
+            left, top = int(generator.integers(width - across + 1)), int(generator.integers(height - down + 1))
+            return left, top, left + across, top + down
+    ratio = min(max(width / height, RATIOS[0]), RATIOS[1])
+    across, down = min(width, round(height * ratio)), min(height, round(width / ratio))
+    left, top = (width - across) // 2, (height - down) // 2
+    return left, top, left + across, top + down
+
+
+def multi_scale_box(width: int, height: int, generator: np.random.Generator) -> Box:
+    """A square of 1, 0.875, 0.75 or 0.66 of the short side, in a corner or in the middle (TSN's crop, as VideoMAE's
+    pretraining uses it).
+    """
+    side = int(min(width, height) * SCALES[int(generator.integers(len(SCALES)))])
+    right, low = width - side, height - side
+    left, top = [(0, 0), (right, 0), (0, low), (right, low), (right // 2, low // 2)][int(generator.integers(5))]
+    return left, top, left + side, top + side
+
+
+@cache
+def _policy(name: str, size: int, mean: tuple[float, ...]) -> Any:
+    """timm's RandAugment (Cubuk et al. 2020, arXiv 1909.13719)."""
+    from PIL import Image
+    from timm.data.auto_augment import rand_augment_transform
+
+    grey = tuple(round(255 * value) for value in mean)
+    settings = {
+        "translate_const": int(size * 0.45),
+        "img_mean": grey,
+        "interpolation": Image.Resampling.BICUBIC,
+    }
+    return rand_augment_transform(name, settings)
+
+
+@contextmanager
+def _seeded(word: int) -> Iterator[None]:
+    """timm draws from the global generators: they are set for one sample, and given back as they were."""
+    before, before_numpy = random.getstate(), np.random.get_state()
+    random.seed(word)
+    np.random.seed(word % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)

@@ -1,0 +1,28 @@
+"""Class-balanced sampling for sets whose labels are many and uneven (the published AudioSet fine-tuning)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+STREAM = 0xBA1A
+COUNT_OFFSET, WEIGHT = 0.01, 1000.0
+
+
+def sample_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Each sample's weight (N,): the sum over its labels of 1,000 / (samples with that label + 0.01).
+
+    `labels` are class numbers (N,), or 0 and 1 (N, K) where a sample may have several. One without labels has weight 0.
+    """
+    if labels.ndim == 1:
+        counts = np.bincount(labels)
+        weights: NDArray[np.float64] = WEIGHT / (counts[labels] + COUNT_OFFSET)
+        return weights
+    class_weights = WEIGHT / (labels.sum(axis=0, dtype=np.int64) + COUNT_OFFSET)
+    summed: NDArray[np.float64] = labels @ class_weights
+    return summed
+
+
+def balanced_draw(labels: NDArray[np.integer], count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """`count` indices drawn with replacement, each with a chance in proportion to its weight."""
+    weights = sample_weights(labels)
+    generator = np.random.default_rng((STREAM, seed, epoch))
+    return generator.choice(len(labels), size=count, p=weights / weights.sum())

@@ -1,0 +1,113 @@
+"""Which tokens masked modelling hides, and which patches a classifier may leave out.
+
+Every rule hides the same number of tokens in each sample, so that a batch stays one tensor. Draws are counter-based:
+the mask of a sample follows from seed, epoch and sample alone. B batch, N tokens, V visible ones, M masked ones.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from crosspath.config.training import MaskingSection
+from crosspath.data.randomness import uniform
+from crosspath.errors import InputError
+from crosspath.models.masked_autoencoder import Mask
+
+
+def draw_mask(
+    section: MaskingSection,
+    grid: tuple[int, ...],
+    seed: int,
+    epoch: int,
+    ids_B: Tensor,
+    centres_BG3: Tensor | None = None,
+) -> Mask:
+    """The mask of each sample, on the device of `ids_B`.
+
+    `grid` is the arrangement of the tokens: (rows, columns), for video (frames, rows, columns), for points (groups,).
+    `block` needs the groups' centres. `random` keeps int(N·(1 - ratio)) tokens, as MAE; the others as their functions
+    say.
+
+    Raises
+    ------
+    InputError
+        When the section's shares leave no token visible, or hide none: so few tokens cannot be divided that way.
+    """
+    mask = _drawn(section, grid, seed, epoch, ids_B, centres_BG3)
+    counts = mask.visible_BV.shape[1], mask.masked_BM.shape[1]
+    if 0 in counts:
+        name = "masking.time_ratio" if section.kind == "time_frequency" else "masking.ratio"
+        found = f"{counts[0]} visible and {counts[1]} hidden of {math.prod(grid)}"
+        raise InputError(name, "at least one visible and one hidden token", found, "choose another share")
+    return mask
+
+
+def _drawn(
+    section: MaskingSection,
+    grid: tuple[int, ...],
+    seed: int,
+    epoch: int,
+    ids_B: Tensor,
+    centres_BG3: Tensor | None,
+) -> Mask:
+    count = math.prod(grid)
+    noise_BN = uniform(seed, epoch, ids_B, "mask", count)
+    if section.kind == "tube":
+        return tube_mask(noise_BN, (grid[0], grid[1], grid[2]), section.ratio)
+    if section.kind == "block":
+        assert centres_BG3 is not None
+        return block_mask(noise_BN, centres_BG3, section.ratio)
+    if section.kind == "time_frequency":
+        kept_BV = kept_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
+        return _mask_showing(kept_BV, count)
+    return random_mask(noise_BN, int(count * (1.0 - section.ratio)))
+
+
+def random_mask(noise_BN: Tensor, visible: int) -> Mask:
+    """The `visible` tokens with the smallest noise stay (MAE, arXiv 2111.06377, section 3)."""
+    order_BN = noise_BN.argsort(dim=1, stable=True)
+    return Mask(order_BN[:, :visible].sort(dim=1).values, order_BN[:, visible:].sort(dim=1).values)
+
+
+def tube_mask(noise_BN: Tensor, grid: tuple[int, int, int], ratio: float) -> Mask:
+    """The same int(ratio·rows·columns) places are hidden in every frame (VideoMAE, arXiv 2203.12602, section 3.3)."""
+    frames, places = grid[0], grid[1] * grid[2]
+    one = random_mask(noise_BN[:, :places], places - int(ratio * places))
+    starts_F = torch.arange(frames, device=noise_BN.device) * places
+    return Mask(*((starts_F[:, None] + part[:, None]).flatten(1) for part in one))
+
+
+def block_mask(noise_BN: Tensor, centres_BG3: Tensor, ratio: float) -> Mask:
+    """The int(ratio·G) groups nearest to one drawn at random are hidden (Point-MAE, arXiv 2203.06604, section 3.2)."""
+    drawn_B1 = (noise_BN[:, :1] * centres_BG3.shape[1]).long()
+    centre_B13 = centres_BG3.gather(1, drawn_B1[:, :, None].expand(-1, -1, 3))
+    distances_BG = (centres_BG3 - centre_B13).square().sum(dim=2)
+    order_BG = distances_BG.argsort(dim=1, stable=True)
+    hidden = int(ratio * centres_BG3.shape[1])
+    return Mask(order_BG[:, hidden:].sort(dim=1).values, order_BG[:, :hidden].sort(dim=1).values)
+
+
+def kept_rows(noise_BN: Tensor, grid: tuple[int, int], dropped: tuple[float, float]) -> Tensor:
+    """The tokens (B, V) whose time row and mel row both stay: int(T·(1 - time)) of the first, int(F·(1 - mel)) of the
+    second are kept (the two-dimensional masking of AudioMAE, arXiv 2207.06405, section 3.2), at least one of each.
+    """
+    times, mels = grid
+    kept_times = max(1, int(times * (1.0 - dropped[0])))
+    kept_mels = max(1, int(mels * (1.0 - dropped[1])))
+    time_BV = random_mask(noise_BN[:, :times], kept_times).visible_BV
+    # Further draws of the same stream: numbers of one row must not decide about both axes.
+    mel_BV = random_mask(noise_BN[:, -mels:], kept_mels).visible_BV
+    return (time_BV[:, :, None] * mels + mel_BV[:, None, :]).flatten(1)
+
+
+def kept_patches(dropped: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor) -> Tensor:
+    """The tokens (B, V) that training sees of each spectrogram, `dropped` being the shares of rows left out."""
+    return kept_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, dropped)
+
+
+def _mask_showing(visible_BV: Tensor, count: int) -> Mask:
+    """The mask that shows just these of `count` tokens."""
+    # Sorting a zero for each shown token and a one for each other has a known shape; looking for the ones has none.
+    hidden_BN = torch.ones(len(visible_BV), count, device=visible_BV.device).scatter(1, visible_BV, 0.0)
+    return random_mask(hidden_BN, visible_BV.shape[1])

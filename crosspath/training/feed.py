@@ -1,0 +1,109 @@
+"""The augmented batches of a training run, in the order of its seed: this process's part of each, on the device."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.data.augment import augment_batch, augment_inputs
+from crosspath.data.batches import prepare
+from crosspath.data.examples import Examples
+from crosspath.data.frame_views import augmented_before_prepare
+from crosspath.data.mixing import paired_order
+from crosspath.data.streaming import Seen, Streamed, streamed_batches
+from crosspath.errors import InputError
+from crosspath.training.order import Indices, epoch_batches, parts, smallest_part
+from crosspath.training.processes import Processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One part of a batch, ready for the model."""
+
+    inputs: Tensor
+    """Prepared and augmented samples (B, ...), on the device."""
+    targets_BK: Tensor | None  # noqa: N815
+    """Distributions over classes, or independent probabilities; None where nothing is to be labelled."""
+    ids_B: Tensor  # noqa: N815
+    """Which samples of the training part these are."""
+    epoch: int
+    """The counter of this view: what is drawn for a sample depends on it."""
+    of: int
+    """Samples of the whole batch, over all parts, views and processes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """Where the batches of a run come from."""
+
+    recipe: Recipe
+    examples: Examples
+    classes: int
+    processes: Processes
+    device: torch.device
+
+    def check(self) -> None:
+        """Raise `InputError` where a batch is too small to be divided as the recipe says."""
+        settings = self.recipe.train
+        count = self.processes.count * settings.accumulate
+        if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
+            found = f"{self.processes.count} processes x {settings.accumulate} parts"
+            todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
+            raise InputError("train.batch_size", "at least two samples a part", found, todo)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
+        """For every batch of an epoch from number `start` on, this process's parts of it, one after the other."""
+        settings = self.recipe.train
+        wholes = epoch_batches(self.examples.labels, settings, epoch)[start:]
+        views = [epoch * settings.repeats + view for view in range(settings.repeats)]
+        streams = [self._view(wholes, view) for view in views]
+        for _ in wholes:
+            yield [next(stream) for _ in range(settings.accumulate) for stream in streams]
+
+    def _view(self, wholes: Sequence[Indices], epoch: int) -> Iterator[Batch]:
+        """This process's parts of all batches, seen one way."""
+        recipe, settings = self.recipe, self.recipe.train
+        mine: list[Indices] = []
+        keys: list[tuple[int, int]] = []
+        for whole in wholes:
+            ordered = whole[paired_order(settings.seed, epoch, torch.as_tensor(whole)).numpy()]
+            cut = parts(ordered, self.processes.count * settings.accumulate)
+            first = self.processes.rank * settings.accumulate
+            mine.extend(np.sort(part) for part in cut[first : first + settings.accumulate])
+            keys.extend([(int(whole[0]), len(whole) * settings.repeats)] * settings.accumulate)
+        for seen, (key, size) in zip(self._read(mine, epoch), keys, strict=True):
+            batch = prepare(recipe.data, seen.inputs, self.device)
+            ids_B = torch.as_tensor(seen.rows)
+            if recipe.objective == "masked_modeling":
+                batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
+                yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, of=size)
+                continue
+            labels = self.examples.labels[seen.rows] if seen.targets_BK is None else seen.targets_BK
+            batch, targets_BK = augment_batch(
+                recipe.augment,
+                recipe.data,
+                batch,
+                torch.as_tensor(labels, device=self.device),
+                self.classes,
+                settings.seed,
+                epoch,
+                ids_B,
+                batch_key=key,
+            )
+            yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, of=size)
+
+    def _read(self, mine: list[Indices], epoch: int) -> Iterator[Seen]:
+        """The samples of each part, and their targets where reading has mixed them already."""
+        recipe, settings = self.recipe, self.recipe.train
+        if isinstance(self.examples.inputs, Streamed):
+            yield from streamed_batches(
+                self.examples.inputs, recipe.augment, mine, settings.seed, epoch, settings.workers
+            )
+            return
+        for indices in mine:
+            inputs = self.examples.inputs[indices]
+            inputs = augmented_before_prepare(recipe.data, recipe.augment, inputs, settings.seed, epoch, indices)
+            yield Seen(indices, inputs, None)

@@ -1,0 +1,30 @@
+"""Which weights of a model learn: all, or the head and the scales λ alone."""
+
+from torch import nn
+
+from crosspath.checkpoints.save import has_pathways
+from crosspath.config import Recipe
+from crosspath.errors import InputError
+from crosspath.pathway import pathways
+
+
+def limit_scope(model: nn.Module, recipe: Recipe) -> None:
+    """Freeze, in place, what `train.scope` leaves out.
+
+    `head`: the linear probe, and with pathways the published setting of fixed bodies, in which λ and the classifier
+    learn (the published probe left λ out of its optimizer, so that it stayed 0). Every W' stays as it is.
+
+    Raises
+    ------
+    InputError
+        For masked modelling, which has no head.
+    """
+    if recipe.train.scope == "all":
+        return
+    if recipe.objective != "classification":
+        raise InputError("train.scope", "all, for masked modelling", repr(recipe.train.scope), "leave it out")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith("head."))
+    if has_pathways(model):
+        for scale in pathways(model).scales().values():
+            scale.requires_grad_(recipe.pathway.train_scale)

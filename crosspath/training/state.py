@@ -1,0 +1,144 @@
+"""What a run needs to go on as if it had never stopped: every tensor and number that the next step depends on.
+
+Weights, their moving average and the best ones so far, the optimizer's moments, the loss scale, torch's random states
+(of every process) and the position in the data. Order and augmentation follow from seed, epoch and sample, so the
+position is two numbers. Stored as safetensors and JSON beside the checkpoint of the same step; no pickle.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from crosspath.checkpoints.files import read_json, read_tensors
+from crosspath.errors import InputError
+from crosspath.training.processes import Processes, fill, whole_tensor
+
+STATE = "state.json"
+STATE_TENSORS = "state.safetensors"
+STATE_FILES = (STATE, STATE_TENSORS)
+
+
+@dataclass
+class Position:
+    """How far a run has come, and what it has noted on the way."""
+
+    step: int = 0
+    """Optimisation steps done."""
+    epoch: int = 0
+    """The epoch (from 0) of the next step."""
+    batch: int = 0
+    """Steps of that epoch done."""
+    epoch_loss: float = 0.0
+    """Sum of the losses of that epoch's samples so far."""
+    epoch_samples: int = 0
+    kept_epoch: int = 0
+    """The epoch (from 1) whose weights would be left behind; 0 before the first reading."""
+    kept_metrics: dict[str, float] = field(default_factory=dict)
+    log_bytes: int = 0
+    """Length of `log.jsonl`."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """What bit-identity depends on: versions, processor, threads, processes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """The parts of a run that learn."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module | None
+    best: dict[str, Tensor]
+    """A copy of the best weights so far, on the CPU; empty where none are kept."""
+    scaler: torch.amp.GradScaler | None
+    processes: Processes
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything by name, whole and on the CPU. Every process takes part."""
+        found = {f"model.{name}": whole_tensor(value) for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            found |= {f"average.{name}": whole_tensor(value) for name, value in self.average.state_dict().items()}
+        found |= {f"best.{name}": value for name, value in self.best.items()}
+        for index, parameter in enumerate(_parameters(self.optimizer)):
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                found[f"optimizer.{index}.{name}"] = whole_tensor(torch.as_tensor(value))
+        for rank, value in enumerate(self.processes.of_each(torch.get_rng_state())):
+            found[f"random.{rank}.cpu"] = value.cpu()
+        if torch.cuda.is_available():
+            for rank, value in enumerate(self.processes.of_each(torch.cuda.get_rng_state())):
+                found[f"random.{rank}.cuda"] = value.cpu()
+        if self.scaler is not None:
+            held = self.scaler.state_dict()
+            numbers = [held["scale"], held["_growth_tracker"]] if held else [0.0, 0.0]
+            found["scaler"] = torch.tensor(numbers, dtype=torch.float64)
+        return found
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put everything back where `tensors` took it from.
+
+        Raises
+        ------
+        InputError
+            For a state of another model or optimizer.
+        """
+        by_part: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            by_part.setdefault(part, {})[rest] = value
+        _fill_all("model", self.model, by_part.get("model", {}))
+        if self.average is not None:
+            _fill_all("average", self.average, by_part.get("average", {}))
+        self.best.update(by_part.get("best", {}))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in by_part.get("optimizer", {}).items():
+            index, _, kind = name.partition(".")
+            moments.setdefault(int(index), {})[kind] = value
+        for number, parameter in enumerate(_parameters(self.optimizer)):
+            state = self.optimizer.state[parameter]
+            for kind, value in moments.get(number, {}).items():
+                # Moments have their weight's shape, and its place; a count of steps is a number of its own.
+                shaped = value.shape == parameter.shape and value.ndim > 0
+                state[kind] = torch.zeros_like(parameter) if shaped else value.clone()
+                if shaped:
+                    fill(state[kind], value)
+        own = by_part.get("random", {})
+        if f"{self.processes.rank}.cpu" in own:
+            torch.set_rng_state(own[f"{self.processes.rank}.cpu"])
+        if torch.cuda.is_available() and f"{self.processes.rank}.cuda" in own:
+            torch.cuda.set_rng_state(own[f"{self.processes.rank}.cuda"])
+        if self.scaler is not None and "scaler" in tensors and float(tensors["scaler"][0]) > 0:
+            scale, grown = tensors["scaler"].tolist()
+            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(grown)})
+
+
+def write_state(folder: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
+    """Write both files into `folder`, which is not yet in its place."""
+    (folder / STATE).write_text(json.dumps(asdict(position), allow_nan=False), encoding="utf-8")
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, folder / STATE_TENSORS)
+
+
+def read_state(folder: Path) -> tuple[Position, dict[str, Tensor]]:
+    """What `write_state` wrote. Raises `InputError` for missing, damaged or foreign files."""
+    values = read_json(folder / STATE)
+    try:
+        position = Position(**values)
+    except TypeError:
+        raise InputError(folder / STATE, "a state of this version", "another", "start the run afresh") from None
+    return position, read_tensors(folder / STATE_TENSORS)[0]
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _fill_all(part: str, module: nn.Module, values: Mapping[str, Tensor]) -> None:
+    own = module.state_dict()
+    if set(own) != set(values) or any(own[name].shape != values[name].shape for name in own):
+        raise InputError(STATE_TENSORS, f"the weights of this run's {part}", "others", "start the run afresh")
+    for name, place in own.items():
+        fill(place, values[name])

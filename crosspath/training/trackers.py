@@ -1,0 +1,86 @@
+"""Whoever else is told a run's numbers: TensorBoard, wandb or trackio, each imported only where a recipe names it."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from crosspath.config import Recipe
+from crosspath.errors import InputError
+
+TENSORBOARD = "tensorboard"
+"""The folder of the events, inside the run folder."""
+
+
+class Tracker(Protocol):
+    """Takes numbers by name and step."""
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        """Note the numbers of one step."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
+    """One for each of `train.loggers`; what an interrupted run said of steps after `resumed_at` is withdrawn.
+
+    Raises
+    ------
+    InputError
+        For one that is not installed.
+    """
+    made: list[Tracker] = []
+    for name in recipe.train.loggers:
+        try:
+            made.append(_TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder))
+        except ImportError:
+            todo = f"install {name}, or leave it out with --set train.loggers=[]"
+            raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo) from None
+    return made
+
+
+def flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of a nested log entry by name, such as `validation/accuracy` or `scales/<weight>/<auxiliary>`.
+
+    Of several values under one name (one λ a role, head or channel) each gets its number.
+    """
+    for key, value in entry.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}/")
+        elif isinstance(value, list | tuple):
+            named = {name: value[0]} if len(value) == 1 else {f"{name}/{i}": one for i, one in enumerate(value)}
+            yield from flat(named)
+        elif isinstance(value, int | float) and name not in {"step", "epoch"}:
+            yield name, float(value)
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, resumed_at: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = resumed_at + 1 if resumed_at else None
+        self._writer: Any = SummaryWriter(str(folder / TENSORBOARD), purge_step=purge)
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        for name, number in numbers.items():
+            self._writer.add_scalar(name, number, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Hosted:
+    """wandb, and trackio, which speaks the same words."""
+
+    def __init__(self, name: str, recipe: Recipe, folder: Path) -> None:
+        self._module: Any = import_module(name)
+        settings = recipe.model_dump(mode="json")
+        self._module.init(project="crosspath", name=f"{recipe.name} {folder.name}", config=settings)
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        self._module.log(dict(numbers), step=step)
+
+    def close(self) -> None:
+        self._module.finish()

@@ -1,0 +1,199 @@
+"""A run that is cut off and taken up again ends as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.checkpoints.files import read_tensors
+from crosspath.config import Recipe
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
+from crosspath.training import train
+from crosspath.training.progress import Reporter
+from tests.checkpoints.small import audio_recipe, image_recipe
+from tests.training.synthetic import in_memory
+from tests.training.test_run import lines, short
+
+__all__ = ["in_memory"]
+
+InMemory = Callable[[Recipe], DataSet]
+EVERYTHING = (
+    "train.epochs=3",
+    "train.checkpoint_steps=2",
+    "train.log_every=1",
+    "model.drop_path=0.3",
+    "augment.mixup=0.5",
+    "pathway.scale_init=0.1",
+)
+"""Nine steps with states after steps 2, 3, 4, 6 and 8, and every kind of randomness."""
+
+
+class CutError(Exception):
+    """The end of a process."""
+
+
+class CutAfter(Reporter):
+    """Lets a run do some steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(None)
+        self.left = [steps]
+        self.said: list[str] = []
+
+    def step(self, loss: float, samples_per_s: float) -> None:
+        self.left[0] -= 1
+        if self.left[0] == 0:
+            raise CutError
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+# `Reporter` is frozen: a subclass with state of its own sets it past that.
+CutAfter.__setattr__ = object.__setattr__  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def auxiliary(tmp_path: Path, in_memory: InMemory) -> dict[str, str | Path]:
+    recipe = short(audio_recipe)
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "audio", progress=False)
+    return {"audio": tmp_path / "audio"}
+
+
+def same(one: Path, other: Path) -> bool:
+    for name in ("model.safetensors", "pathway.safetensors"):
+        first, second = read_tensors(one / name)[0], read_tensors(other / name)[0]
+        if first.keys() != second.keys() or any(not torch.equal(first[key], second[key]) for key in first):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("extra", [(), ("train.ema_decay=0.9",), ("train.select=best",), ("train.precision=float16",)])
+def test_cut_off_twice_it_ends_bit_identical(
+    extra: tuple[str, ...], tmp_path: Path, in_memory: InMemory, auxiliary: dict[str, str | Path]
+) -> None:
+    recipe = short(image_recipe, *EVERYTHING, *extra)
+    in_memory(recipe)
+    whole = train(recipe, out=tmp_path / "whole", auxiliaries=auxiliary, progress=False)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "cut", auxiliaries=auxiliary, progress=CutAfter(6))
+    listener = CutAfter(3)
+    with pytest.raises(CutError):
+        # Cut within step 6, before its state: the newest is that of step 4. Then within step 7.
+        train(recipe, out=tmp_path / "cut", auxiliaries=auxiliary, progress=listener, resume=True)
+    assert any("goes on after step 4" in said for said in listener.said)
+    torch.manual_seed(99)
+    result = train(recipe, out=tmp_path / "cut", auxiliaries=auxiliary, progress=False, resume=True)
+
+    assert result.resumed_at == (4, 6)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert (result.metrics, result.scales, result.epoch) == (whole.metrics, whole.scales, whole.epoch)
+    timeless = [
+        [{key: value for key, value in line.items() if key != "samples_per_s"} for line in lines(tmp_path / name)]
+        for name in ("whole", "cut")
+    ]
+    assert timeless[0] == timeless[1]
+    left = {path.name for path in (tmp_path / "cut").rglob("*")}
+    assert not {name for name in left if name.startswith((".", "state.", "resumed"))}
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.epochs=3", "train.checkpoint_steps=1")
+    in_memory(recipe)
+    whole = train(recipe, out=tmp_path / "whole", progress=False)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "cut", progress=CutAfter(6))
+    newest = tmp_path / "cut" / "checkpoints" / "00000005" / "state.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    listener = CutAfter(0)
+    result = train(recipe, out=tmp_path / "cut", progress=listener, resume=True)
+    assert any("damaged" in said and str(newest) in said for said in listener.said)
+    assert result.resumed_at == (4,)
+    assert result.metrics == whole.metrics
+
+
+def test_half_a_checkpoint_is_none(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", progress=CutAfter(5))
+    (tmp_path / "run" / "checkpoints" / "00000003" / "manifest.json").unlink()
+    (tmp_path / "run" / "checkpoints" / "00000003" / ".writing-x").mkdir()
+    listener = CutAfter(0)
+    result = train(recipe, out=tmp_path / "run", progress=listener, resume=True)
+    assert any("starts over" in said for said in listener.said)
+    assert result.resumed_at == ()
+
+
+def test_other_settings_are_refused_on_resume(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", progress=CutAfter(4))
+    other = short(image_recipe, "optimizer.lr=0.5")
+    with pytest.raises(InputError, match="settings of this run"):
+        train(other, out=tmp_path / "run", progress=False, resume=True)
+
+
+def test_states_beyond_the_newest_are_dropped(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.epochs=5", "train.keep_checkpoints=2")
+    in_memory(recipe)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", progress=CutAfter(14))
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["00000009", "00000012"]
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_bit_identical(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "crosspath", "train", "image/digits"),
+        *("--set", "train.epochs=6", "--set", "train.checkpoint_steps=5", "--set", "model.drop_path=0.2"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    begun = time.monotonic()
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], env=environment, check=True, capture_output=True)
+    lasts = time.monotonic() - begun
+    draw = random.Random(0)
+    killed = 0
+    while killed < 20:
+        resume = ["--resume"] if (tmp_path / "cut").exists() else []
+        process = subprocess.Popen(
+            [*command, "--out", str(tmp_path / "cut"), *resume],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(draw.uniform(0.1, 0.5) * lasts)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+            continue
+        # Finished before it could be killed: begin again, since a finished run has nothing to lose.
+        assert process.returncode == 0
+        break
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "cut"), "--resume"], env=environment, check=True, capture_output=True
+    )
+    whole, cut = (read_tensors(tmp_path / name / "model.safetensors")[0] for name in ("whole", "cut"))
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+    result = json.loads((tmp_path / "cut" / "result.json").read_text())
+    assert result["resumed_at"]
+    assert killed > 3
+    left = [path.name for path in (tmp_path / "cut").rglob("*")]
+    assert not [name for name in left if name.startswith(".") or name.endswith((".tmp", ".writing"))]
+
+
