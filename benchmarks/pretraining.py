@@ -37,10 +37,9 @@ class Target:
 
 
 TARGETS: Mapping[str, Target] = {
-    "image/cifar10": Target(30, (), ("train.epochs=60", "train.batch_size=32", "schedule.warmup_epochs=3")),
-    "audio/fsdd": Target(30, (), ("train.epochs=60", "train.batch_size=32", "schedule.warmup_epochs=3")),
-    "audio/esc10": Target(24, (), ("train.epochs=60", "train.batch_size=16", "schedule.warmup_epochs=3")),
-    "point/modelnet10": Target(30, (), ("train.epochs=40", "train.batch_size=32", "schedule.warmup_epochs=3")),
+    "image/cifar10": Target(30, (), ("train.epochs=40", "train.batch_size=32", "schedule.warmup_epochs=3")),
+    "audio/esc10": Target(24, (), ("train.epochs=30", "train.batch_size=16", "schedule.warmup_epochs=3")),
+    "point/modelnet10": Target(30, (), ("train.epochs=25", "train.batch_size=32", "schedule.warmup_epochs=3")),
     "video/grid": Target(30, (), ("train.epochs=40", "train.batch_size=16", "schedule.warmup_epochs=3")),
 }
 

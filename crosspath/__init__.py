@@ -25,6 +25,7 @@ _HOMES = {
     "Receipt": "crosspath.pathway",
     "Status": "crosspath.pathway",
     # What stands beside the commands, for notebooks.
+    "pretrain": "crosspath.training.run",
     "train": "crosspath.training.run",
     "plan": "crosspath.training.plan",
     "evaluate": "crosspath.evaluation.evaluate",

@@ -184,7 +184,7 @@ def check(
     if found.faults:
         first = f"{found.faults[0].path}: {found.faults[0].reason}"
         count = f"{len(found.faults)} faults, the first in " if len(found.faults) > 1 else ""
-        todo = "restore them (stdout lists all), or train without damaged files by --set data.skip_damaged=true"
+        todo = "restore what stdout lists, or train without damaged files by --set data.skip_damaged=true"
         raise InputError(folder, "whole, readable data", f"{count}{first}", todo)
 
 

@@ -46,6 +46,8 @@ class AudioReader:
         }
         if section.fbank_folder is not None:
             self.settings["fbank"] = str(section.fbank_folder)
+        if section.multi_label:
+            self.settings["multi_label"] = True
 
     def sources(self, folder: Path) -> None:
         """None: the listing says it all."""
@@ -98,7 +100,10 @@ class AudioReader:
         return self.frames_of(self._centred(*decode_wave(path)))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
-        """Channel 0 of a recording at the recipe's rate, its mean removed."""
+        """Channel 0 of a recording at the recipe's rate, its mean removed. Raises `DamageError`."""
+        if self.section.fbank_folder is not None:
+            todo = "set augment.waveform=false, or leave data.fbank_folder out"
+            raise InputError("data.fbank_folder", "recordings, whose waveforms are altered", "frames", todo)
         if isinstance(item.inside, tuple):
             return self._centred(*decode_wave(item.path, bytes_inside(item), item.id))
         return self._centred(*decode_wave(item.path))

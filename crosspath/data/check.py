@@ -100,10 +100,8 @@ def own_section(folder: Path) -> Data:
     counts = {name: sum(endings[suffix] for suffix in suffixes) for name, suffixes in SUFFIXES.items()}
     modality = max(counts, key=lambda name: counts[name])
     if not counts[modality]:
-        known = ", ".join(sorted(name.folder for name in KNOWN.values()))
-        raise InputError(
-            folder, f"class folders, or one of {known}", "no images, recordings, clouds or clips", "check it"
-        )
+        todo = "name another folder, or say how it is read with --recipe NAME"
+        raise InputError(folder, "images, recordings, point clouds or clips", "none", todo)
     return SECTIONS[modality](folder=folder)
 
 

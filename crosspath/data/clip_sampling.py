@@ -4,8 +4,9 @@ The published rules of VideoMAE (arXiv 2203.12602) for Kinetics (`dense`) and So
 are counted from 0.
 """
 
+from itertools import pairwise
+
 import numpy as np
-from numpy.typing import NDArray
 
 from crosspath.config.data import VideoData
 
@@ -25,8 +26,7 @@ def training_indices(length: int, section: VideoData, generator: np.random.Gener
             return _short_video(length, section)
         return _window(int(generator.integers(0, length - window + 1)), section)
     if section.sampling == "uniform":
-        starts, stops = _segments(length, section.frames)
-        return [int(generator.integers(start, max(start + 1, stop))) for start, stop in zip(starts, stops, strict=True)]
+        return [int(generator.integers(start, stop)) for start, stop in _segments(length, section.frames)]
     return _evenly(0, length, section.frames)
 
 
@@ -38,8 +38,7 @@ def held_out_indices(length: int, section: VideoData) -> Indices:
             return _short_video(length, section)
         return _window((length - window) // 2, section)
     if section.sampling == "uniform":
-        starts, stops = _segments(length, section.frames)
-        return [min(length - 1, (start + max(start, stop - 1)) // 2) for start, stop in zip(starts, stops, strict=True)]
+        return [(start + stop - 1) // 2 for start, stop in _segments(length, section.frames)]
     return _evenly(0, length, section.frames)
 
 
@@ -86,6 +85,7 @@ def _short_video(length: int, section: VideoData) -> Indices:
     return [min(int(index), length - 1) for index in taken] + [length - 1] * (section.frames - len(taken))
 
 
-def _segments(length: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    edges = (np.arange(count + 1) * length) // count
-    return edges[:-1], edges[1:]
+def _segments(length: int, count: int) -> list[tuple[int, int]]:
+    """[start, stop) of each, one frame at least; in a video with fewer frames than segments some are the same."""
+    edges = [place * length // count for place in range(count + 1)]
+    return [(start, max(start + 1, stop)) for start, stop in pairwise(edges)]

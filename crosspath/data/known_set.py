@@ -71,7 +71,7 @@ class KnownSet:
 
     def here(self, folder: Path) -> tuple[str, ...]:
         """Those of `datasets` that can be read from `folder`."""
-        if _lacking(self.tree, folder):
+        if self.missing(folder):
             return ()
         return tuple(name for name in self.datasets if not _lacking(self.variants.get(name, ()), folder))
 

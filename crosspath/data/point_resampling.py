@@ -3,7 +3,6 @@
 from math import ceil
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from crosspath.data.randomness import uniform
@@ -30,11 +29,9 @@ def training_cloud(
     `random`: any subset. `farthest`: a random subset of a farthest-point sample somewhat larger than `count`
     (`CANDIDATES`, else a sixth more), the published augmentation of point classification.
     """
-    stored = points_BS3.shape[1]
-    if stored <= count:
+    if points_BS3.shape[1] <= count:
         return points_BS3
     if how == "farthest":
-        candidates = min(stored, CANDIDATES.get(count, ceil(count * 7 / 6)))
-        points_BS3 = held_out_cloud(points_BS3, candidates)
+        points_BS3 = held_out_cloud(points_BS3, CANDIDATES.get(count, ceil(count * 7 / 6)))
     noise_BS = uniform(seed, epoch, ids_B.to(points_BS3.device), "points", points_BS3.shape[1])
     return gather_points(points_BS3, noise_BS.argsort(dim=1, stable=True)[:, :count])

@@ -103,13 +103,13 @@ def shapenetpart(folder: Path) -> Listing:
     for part in parts:
         table = root / "train_test_split" / f"shuffled_{part}_file_list.json"
         for entry, text in enumerate(_strings(table), 1):
-            refuse_repeated(seen, text, f"{table} entry {entry}")
+            refuse_repeated(seen, text, f"{table} row {entry}")
             match text.split("/"):
                 case [_, offset, shape] if offset in classes:
                     items.append(_item(root, f"{offset}/{shape}.txt", offsets.index(offset), part, table, entry))
                 case _:
                     expected = "shape_data/<offset>/<id> with an offset of synsetoffset2category.txt"
-                    raise InputError(f"{table} entry {entry}", expected, repr(text), "correct the entry")
+                    raise InputError(f"{table} row {entry}", expected, repr(text), "correct the row")
     return Listing(tuple(classes.values()), tuple(items))
 
 

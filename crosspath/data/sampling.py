@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 STREAM = 0xBA1A
 COUNT_OFFSET, WEIGHT = 0.01, 1000.0
+ROWS = 1 << 14
 
 
 def sample_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -17,8 +18,8 @@ def sample_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
         weights: NDArray[np.float64] = WEIGHT / (counts[labels] + COUNT_OFFSET)
         return weights
     class_weights = WEIGHT / (labels.sum(axis=0, dtype=np.int64) + COUNT_OFFSET)
-    summed: NDArray[np.float64] = labels @ class_weights
-    return summed
+    # A product of all rows at once would need eight times the memory of the labels.
+    return np.concatenate([labels[start : start + ROWS] @ class_weights for start in range(0, len(labels), ROWS)])
 
 
 def balanced_draw(labels: NDArray[np.integer], count: int, seed: int, epoch: int) -> NDArray[np.int64]:

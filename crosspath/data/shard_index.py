@@ -7,6 +7,7 @@ comes, so samples of a tar are reached in any order.
 """
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -22,7 +23,13 @@ MEDIA: Mapping[str, tuple[str, ...]] = {
     "video": ("mp4", "avi", "mkv", "webm"),
 }
 """What a member of each modality is called."""
+LABELS = ("cls", "json")
+"""Where both are there, the first counts."""
 BLOCK = 512
+
+
+OWN = re.compile(r"__[^/]*__($|/)")
+"""Names that WebDataset keeps for itself."""
 
 
 class Entry(NamedTuple):
@@ -36,6 +43,19 @@ class Entry(NamedTuple):
     labels: tuple[int, ...]
 
 
+class Member(NamedTuple):
+    """One file of the tar."""
+
+    key: str
+    kind: str
+    """What follows the first dot, in lower case."""
+    name: str
+    start: int
+    stop: int
+    content: bytes
+    """Of labels; of everything else nothing is read."""
+
+
 def read_index(file: BinaryIO, where: str, modality: str) -> list[Entry]:
     """All samples of the tar that `file` holds, in their order; `where` is its name in messages.
 
@@ -46,61 +66,60 @@ def read_index(file: BinaryIO, where: str, modality: str) -> list[Entry]:
     InputError
         For a sample without exactly one member of the modality or without labels, and for a key that comes again.
     """
-    entries = []
-    seen: set[str] = set()
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
-            for key, members in groupby(_members(archive), lambda found: found[0]):
-                if key in seen:
-                    todo = "write the members of a sample one after the other"
-                    raise InputError(f"{where}/{key}", "a key of its own", "one that came before", todo)
-                seen.add(key)
-                entries.append(
-                    _entry(archive, f"{where}/{key}", {kind: member for _, kind, member in members}, modality)
-                )
+            found = list(_members(archive))
             # Where a header is damaged, tarfile ends in silence.
             file.seek(archive.offset)
-            if file.read(BLOCK) != bytes(BLOCK):
-                raise DamageError("it ends without an end mark, or is damaged in the middle")
+            whole = file.read(BLOCK) == bytes(BLOCK)
     except (tarfile.TarError, EOFError) as error:
         raise DamageError(f"it cannot be read as an uncompressed tar ({error})") from None
-    if not entries:
+    if not whole:
+        raise DamageError("it ends without an end mark, or is damaged in the middle")
+    if not found:
         raise InputError(where, "samples", "none", "remove it")
+    entries = []
+    seen: set[str] = set()
+    for key, members in groupby(found, lambda member: member.key):
+        if key in seen:
+            todo = "write the members of a sample one after the other"
+            raise InputError(f"{where}/{key}", "a key of its own", "one that came before", todo)
+        seen.add(key)
+        entries.append(_entry({member.kind: member for member in members}, f"{where}/{key}", modality))
     return entries
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """(key, kind, member) of every file that has both; names such as `__meta__` are WebDataset's own."""
-    for member in archive:
-        folder, _, name = member.name.rpartition("/")
+def _members(archive: tarfile.TarFile) -> Iterator[Member]:
+    """Every file whose name has a key and a kind."""
+    for found in archive:
+        folder, slash, name = found.name.rpartition("/")
         stem, _, kind = name.partition(".")
-        if member.isfile() and stem and kind and not (stem.startswith("__") and stem.endswith("__")):
-            yield f"{folder}/{stem}" if folder else stem, kind.lower(), member
+        if found.isfile() and stem and kind and not OWN.match(found.name):
+            file = archive.extractfile(found) if kind.lower() in LABELS else None
+            content = b"" if file is None else file.read()
+            start = found.offset_data
+            yield Member(folder + slash + stem, kind.lower(), found.name, start, start + found.size, content)
 
 
-def _entry(archive: tarfile.TarFile, where: str, members: Mapping[str, tarfile.TarInfo], modality: str) -> Entry:
+def _entry(members: Mapping[str, Member], where: str, modality: str) -> Entry:
+    shown = ", ".join(f".{kind}" for kind in members)
     media = [member for kind, member in members.items() if kind in MEDIA[modality]]
     if len(media) != 1:
-        expected = f"one member .{', .'.join(MEDIA[modality])}"
-        raise InputError(where, expected, ", ".join(f".{kind}" for kind in members), "write the shard again")
-    start = media[0].offset_data
-    return Entry(media[0].name, start, start + media[0].size, _labels(archive, where, members))
-
-
-def _labels(archive: tarfile.TarFile, where: str, members: Mapping[str, tarfile.TarInfo]) -> tuple[int, ...]:
-    """`cls` where it is there, else the `labels` of `json`."""
-    kind = next((kind for kind in ("cls", "json") if kind in members), None)
+        raise InputError(where, f"one member .{', .'.join(MEDIA[modality])}", shown, "write the shard again")
+    kind = next((kind for kind in LABELS if kind in members), None)
     if kind is None:
-        found = ", ".join(f".{kind}" for kind in members)
-        raise InputError(where, "a member .cls, or .json with `labels`", found, "write the shard again")
-    file = archive.extractfile(members[kind])
-    assert file is not None, where
-    content: Any = file.read()
+        raise InputError(where, "a member .cls, or .json with `labels`", shown, "write the shard again")
+    labels = _labels(members[kind], where)
+    return Entry(media[0].name, media[0].start, media[0].stop, labels)
+
+
+def _labels(member: Member, where: str) -> tuple[int, ...]:
+    content: Any = member.content
     try:
-        numbers = [int(content)] if kind == "cls" else json.loads(content)["labels"]
+        numbers = [int(content)] if member.kind == "cls" else json.loads(content)["labels"]
         if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
             raise ValueError("other values")
     except (ValueError, KeyError, TypeError):
-        expected = "a class number" if kind == "cls" else 'class numbers {"labels": [...]}'
-        raise InputError(f"{where}.{kind}", expected, f"{content[:40]!r}", "write the shard again") from None
+        expected = "a class number" if member.kind == "cls" else 'class numbers {"labels": [...]}'
+        raise InputError(f"{where}.{member.kind}", expected, f"{content[:40]!r}", "write the shard again") from None
     return tuple(numbers)

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,7 +183,8 @@ def _indexed(shard: Shard, modality: str, cache: Path) -> tuple[str, list[Entry]
         temporary.write_text(json.dumps(entries), encoding="utf-8")
         temporary.replace(kept)
     except OSError:  # without a place to keep it, the index is made anew each time
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     return stamp, entries
 
 

@@ -20,7 +20,7 @@ NO_ROOM = "make room, or name another folder with --data DIR"
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Everything in a zip, tar (also compressed) or rar, below the folder `into`.
+    """Everything in a zip, a rar or, whatever its suffix, a tar (also compressed), below the folder `into`.
 
     Raises
     ------
@@ -32,12 +32,13 @@ def unpack(archive: Path, into: Path) -> None:
     try:
         if archive.suffix.lower() == ".rar":
             _unpack_rar(archive, into)
-        elif zipfile.is_zipfile(archive):
+        elif archive.suffix.lower() == ".zip":
             _unpack_zip(archive, into)
         else:
             _unpack_tar(archive, into)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, RuntimeError) as error:
-        raise InputError(archive, "a whole archive", f"a damaged one ({error})", "remove it and get it again") from None
+        found = f"a damaged one ({' '.join(str(error).split())})"
+        raise InputError(archive, "a whole archive", found, "remove it and get it again") from None
     except OSError as error:
         raise InputError(into, "a folder to unpack into", error.strerror or str(error), NO_ROOM) from None
 

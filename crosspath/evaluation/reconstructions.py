@@ -98,11 +98,12 @@ def _draw(recipe: Recipe, parts: list[NDArray[Any]], path: Path, name: str) -> N
     figure = Figure(figsize=(3 * wide, 0.5 + 2.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(name, fontsize=9)
-    for column, (title, part) in enumerate(zip(TITLES, parts, strict=True)):
+    titles = (*TITLES[:2], f"{TITLES[2]} {_given(recipe)}".rstrip())
+    for column, (title, part) in enumerate(zip(titles, parts, strict=True)):
         for row in range(rows):
             place = (rows, 3, 3 * row + column + 1)
             if recipe.modality == "point":
-                _cloud(figure.add_subplot(*place, projection="3d"), part)
+                _cloud(figure.add_subplot(*place, projection="3d"), part, parts[0])
             else:
                 axes = figure.add_subplot(*place)
                 if isinstance(recipe.data, AudioData):
@@ -115,6 +116,14 @@ def _draw(recipe: Recipe, parts: list[NDArray[Any]], path: Path, name: str) -> N
             if rows > 1 and column == 0:
                 figure.axes[-1].set_ylabel(f"frame {_frame(part.shape[1], row) + 1}", fontsize=8)
     figure.savefig(path, dpi=110)
+
+
+def _given(recipe: Recipe) -> str:
+    """What of the hidden tokens was not the model's to find, for whoever looks at the picture."""
+    assert recipe.masking is not None
+    if recipe.modality == "point":
+        return "(hidden centres given)"
+    return "(mean and spread given)" if recipe.masking.normalise_targets else ""
 
 
 def _frame(frames: int, row: int) -> int:
@@ -140,11 +149,14 @@ def _spectrogram(axes: Any, plane_1TF: NDArray[Any], original_1TF: NDArray[Any],
     axes.set_ylabel("mel bin", fontsize=8)
 
 
-def _cloud(axes: Any, points_P3: NDArray[Any]) -> None:
+def _cloud(axes: Any, points_P3: NDArray[Any], original_P3: NDArray[Any]) -> None:
+    """The same view and the same cube for all three: as wide as the original's longest side."""
+    lowest, highest = original_P3.min(axis=0), original_P3.max(axis=0)
+    middle, half = (lowest + highest) / 2, float((highest - lowest).max()) / 2
     x, y, z = points_P3.T
-    axes.scatter(x, y, z, s=2, c=z, cmap="viridis", vmin=-0.8, vmax=0.8)
+    axes.scatter(x, y, z, s=2, c=z, cmap="viridis", vmin=middle[2] - half, vmax=middle[2] + half)
     axes.view_init(elev=22, azim=-60)
-    axes.set_box_aspect((1, 1, 1))
-    for limits in (axes.set_xlim, axes.set_ylim, axes.set_zlim):
-        limits(-0.8, 0.8)
+    axes.set_box_aspect((1, 1, 1), zoom=1.4)
+    for limits, centre in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), middle, strict=True):
+        limits(centre - half, centre + half)
     axes.set_axis_off()

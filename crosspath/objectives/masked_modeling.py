@@ -64,7 +64,8 @@ def denormalised(predicted_BMP: Tensor, target_BMP: Tensor) -> Tensor:
 
 def token_grid(model: nn.Module) -> tuple[int, ...]:
     """The arrangement of the model's tokens, one axis of groups or the axes of its patches; DDP may wrap the model."""
-    tokenizer: Tokenizer = getattr(model, "module", model).tokenizer
+    tokenizer = getattr(model, "module", model).tokenizer
+    assert isinstance(tokenizer, Tokenizer)
     return tokenizer.grid if isinstance(tokenizer, PatchTokenizer) else (tokenizer.num_tokens,)
 
 

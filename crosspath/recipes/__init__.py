@@ -6,9 +6,41 @@ from pathlib import Path
 
 from crosspath.config import Recipe, read_recipe
 from crosspath.errors import InputError
-from crosspath.recipes import audio, image, points, video
+from crosspath.recipes import (
+    audio,
+    image,
+    points,
+    published_audio,
+    published_image,
+    published_points,
+    published_video,
+    video,
+)
 from crosspath.recipes.pretraining import SMALL
 
+PUBLISHED: dict[str, Callable[[], Recipe]] = {
+    "image/imagenet": published_image.imagenet,
+    "image/imagenet-probe": published_image.imagenet_probe,
+    "audio/audioset-20k": published_audio.audioset_20k,
+    "audio/audioset-2m": published_audio.audioset_2m,
+    "audio/esc50": published_audio.esc50,
+    "audio/speechcommands": published_audio.speechcommands,
+    "point/modelnet40": published_points.modelnet40,
+    "point/modelnet40-fewshot": published_points.modelnet40_fewshot,
+    "point/scanobjectnn-objbg": published_points.scanobjectnn_objbg,
+    "point/scanobjectnn-objonly": published_points.scanobjectnn_objonly,
+    "point/scanobjectnn-hardest": published_points.scanobjectnn_hardest,
+    "video/k400": published_video.k400,
+    "video/ssv2": published_video.ssv2,
+    "video/ucf101": published_video.ucf101,
+    "video/hmdb51": published_video.hmdb51,
+}
+PUBLISHED_PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    "image/imagenet": published_image.imagenet_pretraining,
+    "audio/audioset-2m": published_audio.audioset_pretraining,
+    "point/shapenet55": published_points.shapenet55_pretraining,
+    "video/k400": published_video.k400_pretraining,
+}
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": image.cifar10,
     "image/digits": image.digits,
@@ -22,10 +54,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "point/folder": points.folder,
     "video/grid": video.grid,
     "video/folder": video.folder,
+    **PUBLISHED,
 }
+"""What `crosspath train` knows."""
 
 
-PRETRAINING: dict[str, Callable[[], Recipe]] = {**SMALL}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {**SMALL, **PUBLISHED_PRETRAINING}
 """What `crosspath pretrain` knows; the names are those of the training recipes."""
 
 VERBS = {"classification": "train", "masked_modeling": "pretrain"}

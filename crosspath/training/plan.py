@@ -4,31 +4,76 @@ from math import ceil
 from typing import Any
 
 import torch
+from torch import nn
 
 from crosspath.config import Recipe
+from crosspath.config.model import PointGroups
 from crosspath.evaluation.cost import count_parameters
-from crosspath.models.build import build_model
+from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.models.sizes import SIZES
+from crosspath.training.optimizer import rate_factor
+from crosspath.training.order import steps_per_epoch
+
+BLOCK_VALUES = 17
+"""Values that a block keeps for its backward pass, for each token and unit of width: two inputs of norms and their
+results (4), queries, keys and values (3), the attention's result before and after its layout changes (2), the hidden layer
+before and after its nonlinearity (8)."""
+POINT_LAYERS = 2 * 128 + 256 + 2 * 512
+"""Values that the point tokenizer keeps for each point of a group beside its result: its layers before and after their
+normalisation."""
+WORD_BYTES = 4
 
 
 def plan(recipe: Recipe) -> dict[str, Any]:
     """The resolved recipe with the model's size and the run's length.
 
-    Returns `{"recipe", "classes", "parameters", "tokens", "train_samples", "steps_per_epoch", "steps"}`. What depends
-    on data that no recipe knows (own folders) is None; parameters are then those without a head.
+    Returns `{"recipe", "classes", "parameters", "tokens", "visible_tokens", "train_samples", "steps_per_epoch", "steps",
+    "learning_rate", "memory_bytes"}`. What depends on data that no recipe knows (own folders) is None; parameters are
+    then those without a head. `memory_bytes` is an estimate for one process, without pathways, in float32: see
+    `training_memory`.
     """
     classes, samples = recipe.data.classes, recipe.data.train_samples
+    masked = recipe.objective == "masked_modeling"
     with torch.device("meta"):
-        model = build_model(recipe, classes or 1)
-    parameters = count_parameters(model) if classes else count_parameters(model) - count_parameters(model.head)
+        model: nn.Module = build_masked_autoencoder(recipe) if masked else build_model(recipe, classes or 1)
+    parameters = count_parameters(model)
+    if not masked and classes is None:
+        parameters -= count_parameters(model.get_submodule("head"))
     if samples is not None and classes is not None and recipe.data.labels_per_class is not None:
         samples = min(samples, classes * recipe.data.labels_per_class)
-    steps_per_epoch = None if samples is None else ceil(samples / recipe.train.batch_size)
+    steps = None if samples is None else steps_per_epoch(samples, recipe.train)
+    tokens = int(model.get_submodule("tokenizer").num_tokens)  # type: ignore[arg-type]
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "classes": classes,
+        "classes": None if masked else classes,
         "parameters": parameters,
-        "tokens": model.tokenizer.num_tokens,
+        "tokens": tokens,
+        "visible_tokens": visible_tokens(recipe, tokens),
         "train_samples": samples,
-        "steps_per_epoch": steps_per_epoch,
-        "steps": None if steps_per_epoch is None else steps_per_epoch * recipe.train.epochs,
+        "steps_per_epoch": steps,
+        "steps": None if steps is None else steps * recipe.train.epochs,
+        "learning_rate": recipe.optimizer.lr * rate_factor(recipe.optimizer, recipe.train.batch_size),
+        "memory_bytes": training_memory(recipe, parameters, tokens),
     }
+
+
+def visible_tokens(recipe: Recipe, tokens: int) -> int:
+    """Tokens of a sample that the encoder sees in training."""
+    return tokens if recipe.masking is None else int(tokens * (1.0 - recipe.masking.ratio))
+
+
+def training_memory(recipe: Recipe, parameters: int, tokens: int) -> int:
+    """Bytes that training holds at once on one process, to a factor of about two: weights, gradients and AdamW's two
+    moments of all parameters (a moving average adds one copy), and what the blocks keep of one part of a batch for the
+    backward pass. In bfloat16 that last part is about half; `gradient_checkpointing` keeps one block's.
+    """
+    copies = 4 + (1 if recipe.train.ema_decay is not None else 0)
+    size = SIZES[recipe.model.size]
+    depth = 1 if recipe.model.gradient_checkpointing else size.depth
+    values = visible_tokens(recipe, tokens) * size.width * depth
+    if recipe.masking is not None:
+        values += tokens * recipe.masking.decoder_width * recipe.masking.decoder_depth
+    if isinstance(recipe.model.tokenizer, PointGroups):
+        values += (POINT_LAYERS + size.width) * recipe.model.tokenizer.group_size * tokens // BLOCK_VALUES
+    samples = ceil(recipe.train.batch_size / recipe.train.accumulate)
+    return WORD_BYTES * (copies * parameters + samples * BLOCK_VALUES * values)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosspath.data.splits import completed_parts, few_labels, held_out
+from crosspath.data.splits import completed_parts, drawn, few_labels, held_out
 
 LABELS = np.repeat(np.arange(4), [100, 50, 10, 3])[np.random.default_rng(0).permutation(163)]
 
@@ -86,3 +86,47 @@ def test_a_class_without_samples_is_told() -> None:
     chosen, smaller = few_labels(np.array([0, 0, 2]), 4, 1, 0)
     assert len(chosen) == 2
     assert smaller == {1: 0, 3: 0}
+
+
+SEVERAL = (np.random.default_rng(1).random((200, 5)) < 0.3).astype(np.uint8)
+IDS = [f"clips/{number:05d}.wav" for number in range(200)]
+
+
+def test_parts_of_several_labels_are_drawn_by_ids() -> None:
+    parts = completed_parts((None,) * 200, SEVERAL, 0.1, 0.2, IDS)
+    assert [(parts == name).sum() for name in ("test", "val", "train")] == [40, 16, 144]
+    order = np.random.default_rng(2).permutation(200)
+    shuffled = completed_parts((None,) * 200, SEVERAL[order], 0.1, 0.2, [IDS[place] for place in order])
+    np.testing.assert_array_equal(shuffled, parts[order])
+    # Labels have no say, and a named part is kept.
+    np.testing.assert_array_equal(completed_parts((None,) * 200, 1 - SEVERAL, 0.1, 0.2, IDS), parts)
+    named = completed_parts(("test",) * 50 + ("train",) * 150, SEVERAL, 0.1, 0.2, IDS)
+    assert (named[:50] == "test").all()
+    assert (named[50:] == "val").sum() == 15
+    assert "test" not in named[50:]
+
+
+def test_one_sample_less_moves_at_most_one_other_between_parts() -> None:
+    everyone = np.ones(200, bool)
+    whole = {IDS[place] for place in drawn(everyone, IDS, 0.1, "val")}
+    for gone in range(0, 200, 7):
+        fewer = everyone.copy()
+        fewer[gone] = False
+        found = {IDS[place] for place in drawn(fewer, IDS, 0.1, "val")}
+        assert len((whole ^ found) - {IDS[gone]}) <= 1
+
+
+def test_an_even_share_of_every_label_is_drawn() -> None:
+    labels = (np.random.default_rng(3).random((20_000, 3)) < (0.5, 0.1, 0.02)).astype(np.uint8)
+    chosen = drawn(np.ones(20_000, bool), [str(number) for number in range(20_000)], 0.1, "val")
+    counts = labels.sum(0)
+    # Drawing without regard to labels: each label's count is binomial, but for a small correction.
+    spread = (counts * 0.1 * 0.9) ** 0.5
+    assert (np.abs(labels[chosen].sum(0) - 0.1 * counts) < 4 * spread).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_of_one_sample_or_none_nothing_is_drawn(count: int) -> None:
+    found = drawn(np.ones(count, bool), IDS[:count], 0.5, "val")
+    assert found.dtype == np.int64
+    assert len(found) == (1 if count == 2 else 0)

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from crosspath.checkpoints import save_checkpoint
 from crosspath.errors import InputError
 from crosspath.evaluation import predict
+from crosspath.models.build import build_masked_autoencoder
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_image
+from tests.models.test_masked_autoencoder import masked_recipe
 
 
 @pytest.fixture
@@ -54,3 +57,12 @@ def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -
     (tmp_path / "sound.wav").touch()
     with pytest.raises(InputError, match=r"sound\.wav: expected one of \.jpg.*found '\.wav'"):
         predict(tmp_path / "run", [tmp_path / "sound.wav"])
+
+
+def test_a_masked_autoencoder_has_no_classes_to_predict(tmp_path: Path, files: list[Path]) -> None:
+    recipe = masked_recipe("image")
+    save_checkpoint(build_masked_autoencoder(recipe), tmp_path / "run", recipe=recipe, classes=())
+    with pytest.raises(InputError, match="expected a classifier, found a checkpoint of masked_modeling") as raised:
+        predict(tmp_path / "run", files)
+    assert "\n" not in str(raised.value)
+    assert "crosspath train RECIPE --from CHECKPOINT" in str(raised.value)

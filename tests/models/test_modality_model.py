@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import InputError
 from crosspath.models import SIZES, ClassificationHead, Encoder, ModalityModel, build_model
-from crosspath.tokenizers import ImageTokenizer
+from crosspath.tokenizers import ImageTokenizer, Tokens
 from tests.models.test_build import recipe_for
 
 SHAPES = {"image": (3, 8, 8), "audio": (16, 8), "point": (64, 3), "video": (3, 4, 8, 8)}
@@ -163,3 +163,29 @@ def test_a_patch_that_does_not_divide_is_named_by_its_recipe_name() -> None:
     odd = recipe.model_copy(update={"data": recipe.data.model_copy(update={"image_size": 30})})
     with pytest.raises(InputError, match=r"^model\.tokenizer\.patch: .*4 x 4 on an input of 30 x 30"):
         build_model(odd, 3)
+
+
+@MODALITIES
+@pytest.mark.parametrize("every_block", [False, True])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_model_that_keeps_every_token_is_the_whole_model(modality: str, every_block: bool, pooling: str) -> None:
+    model, batch = model_and_batch(modality, position_every_block=every_block, pooling=pooling)
+    model.eval()
+    every = torch.arange(model.tokenizer.num_tokens).expand(4, -1)
+    assert torch.equal(model(batch, every), model(batch))
+
+
+@MODALITIES
+@pytest.mark.parametrize("every_block", [False, True])
+def test_dropped_tokens_are_as_if_they_were_not_there(modality: str, every_block: bool) -> None:
+    model, batch = model_and_batch(modality, position_every_block=every_block, pooling="cls+max")
+    model.eval()
+    kept = torch.tensor([[0, 2], [1, 3], [0, 1], [2, 3]])
+    found = model(batch, kept)
+    assert model.features(batch, kept).shape == (4, 3, 128)
+    tokens, positions = model.tokenizer(batch)
+    for sample in range(4):
+        own = positions.expand(4, -1, -1)[sample, kept[sample]][None]
+        features = model.encoder(Tokens(tokens[sample, kept[sample]][None], own))
+        torch.testing.assert_close(found[sample], model.head(features, True)[0], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(found, model(batch))

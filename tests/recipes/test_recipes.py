@@ -12,7 +12,10 @@ from crosspath.modalities import MODALITIES, generated_batch
 from crosspath.models.build import build_model
 from crosspath.recipes import RECIPES, recipe_named
 from crosspath.training.optimizer import build_optimizer
-from crosspath.training.step import train_step
+from crosspath.training.feed import Batch
+from crosspath.training.processes import Processes
+from crosspath.training.step import Stepper
+from crosspath.training.tasks import Classification
 
 PUBLISHED = {
     "image/cifar10": (10, 45000),
@@ -62,14 +65,14 @@ def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:
 def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     torch.manual_seed(0)
     model = build_model(recipe, 3)
-    optimizer = build_optimizer(model, recipe.optimizer)
-    batch, targets_BK = generated_batch(recipe, 3), torch.eye(3)
+    part = Batch(inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, of=3)
     compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    losses = [
-        float(train_step(model, optimizer, batch, targets_BK, compute=compute, smoothing=0.1, clip_norm=1.0))
-        for _ in range(2)
-    ]
+    task = Classification(recipe, ("a", "b", "c"), Processes(0, 1))
+    stepper = Stepper(
+        model=model, optimizer=build_optimizer(model, recipe), losses=task.losses, compute=compute, clip_norm=1.0
+    )
+    losses = [float(stepper.step([part])) for _ in range(2)]
     assert all(0 < loss < 10 for loss in losses)
     changed = [name for name, parameter in model.named_parameters() if not torch.equal(before[name], parameter)]
     assert len(changed) == len(list(model.named_parameters()))

@@ -7,7 +7,7 @@ import torch
 
 from crosspath.errors import InputError
 from crosspath.tokenizers import AudioTokenizer, ImageTokenizer, VideoTokenizer, fixed_positions
-from crosspath.tokenizers.patches import PatchTokenizer, patch_grid
+from crosspath.tokenizers.patches import PatchTokenizer, from_patches, patch_grid, patches_of
 
 
 def build(kind: str, positions: str = "sincos", larger: bool = False) -> PatchTokenizer:
@@ -126,3 +126,35 @@ def test_a_copy_is_apart(kind: str) -> None:
         other.proj.weight.zero_()
     assert not torch.equal(tokenizer.positions, other.positions)
     assert tokenizer.proj.weight.any()
+
+
+@KINDS
+def test_the_values_of_patches_are_what_the_kernel_reads_channel_last(kind: str) -> None:
+    tokenizer = build(kind).double()
+    batch = batch_for(tokenizer).double()
+    kernel = tokenizer.proj.weight.movedim(1, -1).flatten(1)
+    found = patches_of(tokenizer, batch)
+    assert found.shape == (2, tokenizer.num_tokens, kernel.shape[1])
+    torch.testing.assert_close(found @ kernel.T + tokenizer.proj.bias, tokenizer(batch).tokens_BND)
+
+
+def test_the_values_of_a_tubelet_stand_in_the_published_order() -> None:
+    tokenizer = build("video")
+    clip = batch_for(tokenizer)[:1]
+    token = patches_of(tokenizer, clip)[0, 1 * 4 + 1 * 2 + 0]
+    expected = [
+        clip[0, channel, 2 + frame, 4 + row, column]
+        for frame in range(2)
+        for row in range(4)
+        for column in range(4)
+        for channel in range(3)
+    ]
+    assert torch.equal(token, torch.stack(expected))
+
+
+@KINDS
+def test_patches_put_together_are_the_batch(kind: str) -> None:
+    tokenizer = build(kind)
+    batch = batch_for(tokenizer)
+    whole = from_patches(tokenizer, patches_of(tokenizer, batch))
+    assert torch.equal(whole, batch.reshape(whole.shape))

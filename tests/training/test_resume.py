@@ -159,41 +159,36 @@ def test_states_beyond_the_newest_are_dropped(tmp_path: Path, in_memory: InMemor
 def test_killed_twenty_times_it_ends_bit_identical(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "crosspath", "train", "image/digits"),
-        *("--set", "train.epochs=6", "--set", "train.checkpoint_steps=5", "--set", "model.drop_path=0.2"),
+        *("--set", "train.epochs=60", "--set", "train.checkpoint_steps=3", "--set", "model.drop_path=0.2"),
+        *("--set", "train.evaluate_every=10"),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(name: str, *options: str) -> subprocess.Popen[bytes]:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen([*command, "--out", str(tmp_path / name), *options], env=environment, **quiet)
+
     begun = time.monotonic()
-    subprocess.run([*command, "--out", str(tmp_path / "whole")], env=environment, check=True, capture_output=True)
-    lasts = time.monotonic() - begun
+    whole = start("whole")
+    while not list((tmp_path / "whole").glob("checkpoints/*/manifest.json")):
+        assert whole.poll() is None
+        time.sleep(0.02)
+    to_first_state = time.monotonic() - begun
+    assert whole.wait() == 0
+
     draw = random.Random(0)
-    killed = 0
-    while killed < 20:
-        resume = ["--resume"] if (tmp_path / "cut").exists() else []
-        process = subprocess.Popen(
-            [*command, "--out", str(tmp_path / "cut"), *resume],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(draw.uniform(0.1, 0.5) * lasts)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-            continue
-        # Finished before it could be killed: begin again, since a finished run has nothing to lose.
-        assert process.returncode == 0
-        break
-    subprocess.run(
-        [*command, "--out", str(tmp_path / "cut"), "--resume"], env=environment, check=True, capture_output=True
-    )
-    whole, cut = (read_tensors(tmp_path / name / "model.safetensors")[0] for name in ("whole", "cut"))
-    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
-    result = json.loads((tmp_path / "cut" / "result.json").read_text())
-    assert result["resumed_at"]
-    assert killed > 3
+    for _ in range(20):
+        # From before anything is written until some steps after the first state of this process.
+        process = start("cut", "--resume")
+        time.sleep(draw.uniform(0.3, 1.8) * to_first_state)
+        assert process.poll() is None, "it finished before it could be killed: train longer"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start("cut", "--resume").wait() == 0
+    for name, value in read_tensors(tmp_path / "whole" / "model.safetensors")[0].items():
+        assert torch.equal(value, read_tensors(tmp_path / "cut" / "model.safetensors")[0][name]), name
+    resumed_at = json.loads((tmp_path / "cut" / "result.json").read_text())["resumed_at"]
+    assert len(resumed_at) > 3
+    assert resumed_at == sorted(resumed_at)
     left = [path.name for path in (tmp_path / "cut").rglob("*")]
     assert not [name for name in left if name.startswith(".") or name.endswith((".tmp", ".writing"))]
-
-

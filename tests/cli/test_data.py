@@ -1,0 +1,233 @@
+"""`crosspath data`: what each verb prints, its one JSON object, and how it ends."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosspath.cli.main import main
+from crosspath.data.known import KNOWN
+from tests.cli.test_main import refused
+from tests.cli.test_verbs import answered
+from tests.data.files import class_folders, cut_in_half, write_image, write_sound
+from tests.data.server import Served, serving
+from tests.data.test_get import CONTENT
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server from which fsdd comes."""
+    with serving(Served(CONTENT)) as server:
+        fsdd = KNOWN["fsdd"]
+        archive = replace(fsdd.archives[0], address=server.address)
+        monkeypatch.setitem(KNOWN, "fsdd", replace(fsdd, archives=(archive,)))
+        yield server
+
+
+def ended_badly(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """stdout, and the last line of stderr, of a command that ends with 2."""
+    assert main(arguments) == 2
+    seen = capsys.readouterr()
+    return seen.out, seen.err.splitlines()[-1]
+
+
+def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("list", "show", "get", "check"):
+        assert main(["data", verb, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert f"Example: crosspath data {verb} " in shown
+        assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data", "lst"], 'Did you mean "list"?'),
+        (["data", "list", "--jsn"], "Did you mean --json?"),
+        (["data", "show", "esc5"], "did you mean esc50?"),
+        (["data", "get", "cifar11"], "did you mean cifar10?"),
+        (["data", "get"], "NAME"),
+        (["data", "check", "nowhere"], "nowhere: expected the folder of a data set, found none"),
+        (["data", "check", "nowhere", "--recipe", "image/cifar11"], "did you mean image/cifar10?"),
+        (["data", "check", "tests", "--set", "data.csv=a.csv"], "--set: expected a recipe to change"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert said in refused(arguments, capsys)
+
+
+def test_list_says_which_sets_are_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("cifar10/train.zip", "cifar10/test.zip", "fsdd/metadata.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    listed = answered(["data", "list", "--data", str(tmp_path)], capsys)
+    assert listed["root"] == str(tmp_path)
+    here = {known["name"]: known["here"] for known in listed["sets"]}
+    assert list(here) == list(KNOWN)
+    assert here.pop("cifar10") == "yes"
+    assert here.pop("fsdd") == "incomplete"
+    assert set(here.values()) == {"no"}
+    assert main(["data", "list", "--data", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in KNOWN)
+    assert max(map(len, shown.splitlines()[1:])) <= 100
+
+
+def test_the_data_root_may_come_from_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSPATH_DATA", str(tmp_path))
+    assert answered(["data", "list"], capsys)["root"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_show_tells_licence_tree_recipes_and_how_to_get_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = KNOWN[name]
+    assert main(["data", "show", name, "--data", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    for said in (known.licence, known.terms, f"{known.folder}/", *(piece.pattern for piece in known.pieces)):
+        assert said in shown
+    if known.archives:
+        assert f"crosspath data get {name}" in shown
+        assert all(archive.address in shown for archive in known.archives)
+        assert all(archive.sha256 in shown for archive in known.archives if archive.sha256)
+    else:
+        assert "  1. " in shown
+    described = answered(["data", "show", name, "--data", str(tmp_path)], capsys)
+    assert described["name"] == name
+    assert described["folder"] == str(tmp_path / known.folder)
+    assert described["here"] == "no"
+
+
+def test_show_names_the_recipes_that_read_a_set(capsys: pytest.CaptureFixture[str]) -> None:
+    from crosspath.recipes import PRETRAINING, RECIPES
+
+    for verb, table in (("train", RECIPES), ("pretrain", PRETRAINING)):
+        for name, recipe in table.items():
+            known = next((known for known in KNOWN.values() if recipe().data.dataset in known.datasets), None)
+            if known is not None:
+                assert name in answered(["data", "show", known.name], capsys)["recipes"][verb]
+
+
+def test_get_puts_a_set_in_place_and_says_that_it_was_not_verified(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.plan = ["drop"]
+    arguments = ["data", "get", "fsdd", "--data", str(tmp_path / "data")]
+    assert main(arguments) == 0
+    seen = capsys.readouterr()
+    assert "recorded, not verified" in seen.out
+    assert f"fsdd is in {tmp_path / 'data' / 'fsdd'}" in seen.out
+    assert "CC BY-SA 4.0" in seen.err
+    assert "again in 1 s" in seen.err
+    assert "downloading free-spoken-digit-dataset.zip" in seen.err
+    again = answered(arguments, capsys)
+    assert again["folder"] == str(tmp_path / "data" / "fsdd")
+    assert again["archives"][0]["verified"] is False
+    assert len(served.requests) == 2
+
+
+def test_get_ends_with_2_and_one_summary_when_the_address_is_gone(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.plan = ["404"]
+    out, line = ended_badly(["data", "get", "fsdd", "--data", str(tmp_path), "--json"], capsys)
+    assert out == ""
+    assert line.startswith(f"{served.address}: expected a file at this address, found 404")
+
+
+@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.steps])
+def test_get_prints_numbered_steps_for_what_owners_hand_out(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, line = ended_badly(["data", "get", name, "--data", str(tmp_path)], capsys)
+    assert line.startswith(f"{name}: expected a set that can be downloaded")
+    numbers = [text.split(".")[0] for text in out.splitlines()[1:]]
+    assert numbers == [f"  {number}" for number in range(1, len(KNOWN[name].steps) + 1)]
+    out, _ = ended_badly(["data", "get", name, "--data", str(tmp_path), "--json"], capsys)
+    assert json.loads(out)["steps"] == list(KNOWN[name].steps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def found(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one JSON object of a check that ends with 2."""
+    out, _ = ended_badly([*arguments, "--json"], capsys)
+    (line,) = out.splitlines()
+    value: dict[str, Any] = json.loads(line)
+    return value
+
+
+def test_check_of_a_whole_folder_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".jpg")
+    assert answered(["data", "check", str(folder)], capsys) == {
+        "folder": str(folder),
+        "set": None,
+        "modality": "image",
+        "classes": 2,
+        "samples": {"unsplit": 12},
+        "faults": [],
+    }
+    assert main(["data", "check", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder}: image, 2 classes, samples: 12 unsplit\n"
+
+
+def test_check_lists_bad_files_on_stdout_and_sums_up_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".jpg")
+    cut_in_half(folder / "cat" / "3.jpg")
+    _, line = ended_badly(["data", "check", str(folder)], capsys)
+    assert line.startswith(f"{folder}: expected whole, readable data, found cat/3.jpg: the image decoder fails")
+    (folder / "dog" / "0.jpg").write_bytes(b"")
+    out, line = ended_badly(["data", "check", str(folder)], capsys)
+    assert [text.split(":")[0] for text in out.splitlines()[1:]] == ["cat/3.jpg", "dog/0.jpg"]
+    assert "found 2 faults, the first in cat/3.jpg" in line
+    assert "data.skip_damaged=true" in line
+    faults = found(["data", "check", str(folder)], capsys)["faults"]
+    assert [fault["path"] for fault in faults] == ["cat/3.jpg", "dog/0.jpg"]
+
+
+def test_check_reads_a_table_of_ones_own_by_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        write_sound(tmp_path / f"{number}.wav", seed=number, seconds=0.1)
+    (tmp_path / "list.csv").write_text("file,label\n0.wav,a\n1.wav,b\n")
+    by_recipe = ["data", "check", str(tmp_path), "--recipe", "audio/folder", "--set", "data.csv=list.csv"]
+    assert answered(by_recipe, capsys)["samples"] == {"unsplit": 2}
+    cut_in_half(tmp_path / "1.wav")
+    assert found(by_recipe, capsys)["faults"][0]["path"] == "1.wav"
+
+
+def test_check_of_a_known_set_names_its_missing_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "grid_s1").mkdir()
+    value = found(["data", "check", str(tmp_path / "grid_s1")], capsys)
+    assert value["set"] == "grid_s1"
+    assert [fault["path"] for fault in value["faults"][:3]] == ["clips.csv", "words.csv", "videos/*.mp4"]
+    out, line = ended_badly(["data", "check", str(tmp_path / "grid_s1")], capsys)
+    assert "published: 10 classes, samples: 700 train, 100 val, 200 test" in out
+    assert "clips.csv" in line
+
+
+def test_check_says_which_variants_were_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import h5py
+    import numpy as np
+
+    (tmp_path / "scanobjectnn" / "main_split").mkdir(parents=True)
+    for part in ("training", "test"):
+        with h5py.File(tmp_path / "scanobjectnn" / "main_split" / f"{part}_objectdataset.h5", "w") as file:
+            file["data"], file["label"] = np.ones((2, 2048, 3)) * np.arange(2048)[:, None], np.arange(2)
+    assert main(["data", "check", str(tmp_path / "scanobjectnn")]) == 0
+    assert "read as scanobjectnn-objbg; the other variants are not here" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10", "esc10", "fsdd", "grid_s1", "modelnet10"])
+def test_the_real_sets_are_whole(name: str, data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answered(["data", "check", str(data_root / name)], capsys)["faults"] == []
