@@ -1,4 +1,4 @@
-"""The one table of modalities: tokenizer, recipes, the shape of a sample, and the files `predict` reads.
+"""The one table of modalities: tokenizer, the shape of a sample, and the files `predict` reads.
 
 A new modality is a tokenizer file, a data file, a recipe file and a row here.
 """
@@ -20,8 +20,6 @@ class Modality:
 
     tokenizer: str
     """The kind of `model.tokenizer`."""
-    recipes: tuple[str, ...]
-    """Shipped recipe names."""
     files: tuple[str, ...]
     """Suffixes of the files that `predict` accepts."""
     sample_shape: Callable[[Recipe], tuple[int, ...]]
@@ -51,25 +49,21 @@ def _video_shape(recipe: Recipe) -> tuple[int, ...]:
 MODALITIES: dict[str, Modality] = {
     "image": Modality(
         tokenizer="image_patches",
-        recipes=("image/cifar10", "image/digits", "image/folder"),
         files=image.SUFFIXES,
         sample_shape=_image_shape,
     ),
     "audio": Modality(
         tokenizer="audio_patches",
-        recipes=("audio/esc10", "audio/fsdd", "audio/sounds", "audio/folder"),
         files=audio.SUFFIXES,
         sample_shape=_audio_shape,
     ),
     "point": Modality(
         tokenizer="point_groups",
-        recipes=("point/modelnet10", "point/solids", "point/folder"),
         files=points.SUFFIXES,
         sample_shape=_point_shape,
     ),
     "video": Modality(
         tokenizer="video_tubelets",
-        recipes=("video/grid", "video/folder"),
         files=video.SUFFIXES,
         sample_shape=_video_shape,
     ),

@@ -60,6 +60,7 @@ IMAGE = (
             "data/ILSVRC2012_validation_ground_truth.txt of the devkit has the number of each picture's class, "
             "data/meta.mat which class a number is. torchvision.datasets.ImageNet does steps 3 and 4.",
         ),
+        note="val is read as the test part, and the validation part is held out of train.",
     ),
 )
 

@@ -20,8 +20,8 @@ from crosspath.data.items import DamageError, Reader
 from crosspath.data.labels import label_array, without_samples
 from crosspath.data.points import PointReader
 from crosspath.data.remote import is_address
-from crosspath.data.streaming import Streamed
 from crosspath.data.splits import completed_parts, few_labels
+from crosspath.data.streaming import Streamed
 from crosspath.data.video import VideoReader
 from crosspath.errors import InputError
 

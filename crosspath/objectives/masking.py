@@ -26,8 +26,7 @@ def draw_mask(
     """The mask of each sample, on the device of `ids_B`.
 
     `grid` is the arrangement of the tokens: (rows, columns), for video (frames, rows, columns), for points (groups,).
-    `block` needs the groups' centres. `random` keeps int(N·(1 - ratio)) tokens, as MAE; the others as their functions
-    say.
+    `block` needs the groups' centres. How many tokens stay visible is `visible_count`'s to say.
 
     Raises
     ------
@@ -61,7 +60,20 @@ def _drawn(
     if section.kind == "time_frequency":
         kept_BV = kept_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
         return _mask_showing(kept_BV, count)
-    return random_mask(noise_BN, int(count * (1.0 - section.ratio)))
+    return random_mask(noise_BN, visible_count(section, grid))
+
+
+def visible_count(section: MaskingSection, grid: tuple[int, ...]) -> int:
+    """How many tokens of a sample stay visible: for `random` masks int(N·(1 - ratio)) as in MAE, and of groups of points
+    all but int(ratio·N) as in Point-MAE; for the others as their functions say.
+    """
+    count = math.prod(grid)
+    if section.kind == "tube":
+        places = grid[1] * grid[2]
+        return grid[0] * (places - int(section.ratio * places))
+    if section.kind == "time_frequency":
+        return _kept(grid[0], section.time_ratio) * _kept(grid[1], section.mel_ratio)
+    return count - int(section.ratio * count) if len(grid) == 1 else int(count * (1.0 - section.ratio))
 
 
 def random_mask(noise_BN: Tensor, visible: int) -> Mask:
@@ -93,17 +105,19 @@ def kept_rows(noise_BN: Tensor, grid: tuple[int, int], dropped: tuple[float, flo
     second are kept (the two-dimensional masking of AudioMAE, arXiv 2207.06405, section 3.2), at least one of each.
     """
     times, mels = grid
-    kept_times = max(1, int(times * (1.0 - dropped[0])))
-    kept_mels = max(1, int(mels * (1.0 - dropped[1])))
-    time_BV = random_mask(noise_BN[:, :times], kept_times).visible_BV
+    time_BV = random_mask(noise_BN[:, :times], _kept(times, dropped[0])).visible_BV
     # Further draws of the same stream: numbers of one row must not decide about both axes.
-    mel_BV = random_mask(noise_BN[:, -mels:], kept_mels).visible_BV
+    mel_BV = random_mask(noise_BN[:, -mels:], _kept(mels, dropped[1])).visible_BV
     return (time_BV[:, :, None] * mels + mel_BV[:, None, :]).flatten(1)
 
 
 def kept_patches(dropped: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor) -> Tensor:
     """The tokens (B, V) that training sees of each spectrogram, `dropped` being the shares of rows left out."""
     return kept_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, dropped)
+
+
+def _kept(rows: int, dropped: float) -> int:
+    return max(1, int(rows * (1.0 - dropped)))
 
 
 def _mask_showing(visible_BV: Tensor, count: int) -> Mask:

@@ -1,6 +1,6 @@
 """What a run would do, from its recipe alone: no data, no checkpoint, no memory for weights."""
 
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from crosspath.config.model import PointGroups
 from crosspath.evaluation.cost import count_parameters
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.models.sizes import SIZES
+from crosspath.objectives.masked_modeling import token_grid
+from crosspath.objectives.masking import visible_count
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.order import steps_per_epoch
 
@@ -42,27 +44,24 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     if samples is not None and classes is not None and recipe.data.labels_per_class is not None:
         samples = min(samples, classes * recipe.data.labels_per_class)
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)
-    tokens = int(model.get_submodule("tokenizer").num_tokens)  # type: ignore[arg-type]
+    grid = token_grid(model)
+    tokens = prod(grid)
+    visible = tokens if recipe.masking is None else visible_count(recipe.masking, grid)
     return {
         "recipe": recipe.model_dump(mode="json"),
         "classes": None if masked else classes,
         "parameters": parameters,
         "tokens": tokens,
-        "visible_tokens": visible_tokens(recipe, tokens),
+        "visible_tokens": visible,
         "train_samples": samples,
         "steps_per_epoch": steps,
         "steps": None if steps is None else steps * recipe.train.epochs,
         "learning_rate": recipe.optimizer.lr * rate_factor(recipe.optimizer, recipe.train.batch_size),
-        "memory_bytes": training_memory(recipe, parameters, tokens),
+        "memory_bytes": training_memory(recipe, parameters, tokens, visible),
     }
 
 
-def visible_tokens(recipe: Recipe, tokens: int) -> int:
-    """Tokens of a sample that the encoder sees in training."""
-    return tokens if recipe.masking is None else int(tokens * (1.0 - recipe.masking.ratio))
-
-
-def training_memory(recipe: Recipe, parameters: int, tokens: int) -> int:
+def training_memory(recipe: Recipe, parameters: int, tokens: int, visible: int) -> int:
     """Bytes that training holds at once on one process, to a factor of about two: weights, gradients and AdamW's two
     moments of all parameters (a moving average adds one copy), and what the blocks keep of one part of a batch for the
     backward pass. In bfloat16 that last part is about half; `gradient_checkpointing` keeps one block's.
@@ -70,7 +69,7 @@ def training_memory(recipe: Recipe, parameters: int, tokens: int) -> int:
     copies = 4 + (1 if recipe.train.ema_decay is not None else 0)
     size = SIZES[recipe.model.size]
     depth = 1 if recipe.model.gradient_checkpointing else size.depth
-    values = visible_tokens(recipe, tokens) * size.width * depth
+    values = visible * size.width * depth
     if recipe.masking is not None:
         values += tokens * recipe.masking.decoder_width * recipe.masking.decoder_depth
     if isinstance(recipe.model.tokenizer, PointGroups):

@@ -129,6 +129,16 @@ def test_errors_are_computed_in_float32_under_autocast(modality: str) -> None:
     assert 0 < (rounded - exact).abs().max() < 0.03 * exact.abs().max()
 
 
+@pytest.mark.parametrize("modality", ["image", "point"])
+def test_errors_of_a_bfloat16_model_are_not_rounded_to_it(modality: str) -> None:
+    recipe, found = found_of(modality, normalise_targets=False)
+    narrow = found._replace(predicted_BMP=found.predicted_BMP.bfloat16(), target_BMP=found.target_BMP.bfloat16())
+    wide = found._replace(predicted_BMP=narrow.predicted_BMP.double(), target_BMP=narrow.target_BMP.double())
+    errors = errors_of(narrow, recipe)
+    assert errors.dtype == torch.float32
+    torch.testing.assert_close(errors.double(), errors_of(wide, recipe), rtol=1e-5, atol=1e-6)
+
+
 @MODALITIES
 def test_training_is_deterministic_and_learns_a_batch(modality: str) -> None:
     recipe, batch = masked_recipe(modality), batch_for(modality)

@@ -12,7 +12,7 @@ from torch import Tensor
 from crosspath.config.training import MaskingSection
 from crosspath.errors import InputError
 from crosspath.models.masked_autoencoder import Mask
-from crosspath.objectives.masking import draw_mask, kept_patches, kept_rows, random_mask, tube_mask
+from crosspath.objectives.masking import draw_mask, kept_patches, kept_rows, random_mask, tube_mask, visible_count
 
 IDS = torch.arange(40)
 GRIDS = {"random": (6, 5), "tube": (4, 3, 5), "block": (30,), "time_frequency": (12, 7)}
@@ -62,11 +62,24 @@ def test_counts_follow_the_published_formulas(rows: int, columns: int, time: flo
 def test_the_published_settings_keep_the_published_numbers() -> None:
     ids = torch.arange(2)
     assert draw_mask(MaskingSection(ratio=0.75), (14, 14), 0, 0, ids).visible_BV.shape == (2, 49)
-    block = draw_mask(MaskingSection(kind="block", ratio=0.6), (64,), 0, 0, ids, torch.rand(2, 64, 3))
-    assert block.masked_BM.shape == (2, 38)
+    for kind in ("random", "block"):
+        groups = draw_mask(MaskingSection(kind=kind, ratio=0.6), (64,), 0, 0, ids, torch.rand(2, 64, 3))
+        assert groups.masked_BM.shape == (2, 38)
     tube = draw_mask(MaskingSection(kind="tube", ratio=0.9), (8, 14, 14), 0, 0, ids)
     assert tube.masked_BM.shape == (2, 8 * 176)
     assert kept_patches((0.2, 0.2), (64, 8), 0, 0, ids).shape == (2, 306)
+
+
+@given(st.integers(2, 12), st.integers(2, 12), st.floats(0.1, 0.9))
+@settings(max_examples=30, deadline=None)
+def test_the_stated_number_of_visible_tokens_is_that_of_the_masks(rows: int, columns: int, share: float) -> None:
+    grids = {"tube": (2, rows, columns), "block": (rows * columns,)}
+    for kind, grid in (*((kind, grids.get(kind, (rows, columns))) for kind in GRIDS), ("random", (rows * columns,))):
+        section = MaskingSection(kind=kind, ratio=share, time_ratio=share, mel_ratio=share)  # type: ignore[arg-type]
+        visible = visible_count(section, grid)
+        if 0 < visible < math.prod(grid):
+            mask = draw_mask(section, grid, 0, 0, torch.arange(2), torch.rand(2, rows * columns, 3))
+            assert mask.visible_BV.shape == (2, visible)
 
 
 def test_random_keeps_the_smallest_noise_as_a_plain_sort_says() -> None:

@@ -110,4 +110,3 @@ def test_every_held_out_sample_is_read_once(count: int, processes: int) -> None:
     assert len({len(share) for share in shares}) == 1
     everything = [position for share in shares for position in share]
     assert everything[:count] == list(range(count))
-

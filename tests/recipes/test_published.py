@@ -1,0 +1,406 @@
+"""Published recipes against a list of the published settings, and their size against arithmetic."""
+
+from math import prod
+from typing import Any
+
+import pytest
+import torch
+
+from crosspath.config import Recipe, recipe_from_text, recipe_to_text
+from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, recipe_named
+from crosspath.training import plan
+
+# Dotted fields and the numbers that the paper's code and scripts hold.
+FINE_TUNED: dict[str, Any] = {
+    "optimizer.name": "adamw",
+    "optimizer.betas": (0.9, 0.999),
+    "model.size": "base",
+    "model.drop_path": 0.1,
+}
+IMAGE = {
+    "data.image_size": 224,
+    "data.resize": 256,
+    "data.mean": (0.485, 0.456, 0.406),
+    "data.std": (0.229, 0.224, 0.225),
+    "model.tokenizer.patch": (16, 16),
+    "data.classes": 1000,
+}
+AUDIO = {
+    "data.sample_rate_hz": 16000,
+    "data.mels": 128,
+    "model.tokenizer.patch": (16, 16),
+}
+AUDIOSET = {
+    **AUDIO,
+    "data.frames": 1024,
+    "data.mean": -4.2677393,
+    "data.std": 4.5689974,
+    "data.multi_label": True,
+    "data.classes": 527,
+}
+AUDIO_TUNED = {
+    **FINE_TUNED,
+    "optimizer.lr": 1e-3,
+    "optimizer.lr_per_samples": 256,
+    "optimizer.weight_decay": 5e-4,
+    "optimizer.layer_decay": 0.75,
+    "schedule.min_lr": 1e-6,
+    "augment.mixup": 10.0,
+    "augment.mixup_probability": 0.5,
+    "augment.mel_mask": 48,
+    "augment.patch_drop": (0.2, 0.2),
+    "augment.waveform": True,
+    "train.label_smoothing": 0.0,
+}
+POINT = {
+    **FINE_TUNED,
+    "model.heads": 6,
+    "model.qkv_bias": False,
+    "model.norm_eps": 1e-5,
+    "model.position_every_block": True,
+    "model.pooling": "cls+max",
+    "model.tokenizer.group_size": 32,
+    "model.head_hidden": (256, 256),
+    "model.head_dropout": 0.5,
+    "optimizer.lr": 5e-4,
+    "optimizer.lr_per_samples": None,
+    "optimizer.weight_decay": 0.05,
+    "optimizer.layer_decay": None,
+    "optimizer.clip_norm": 10.0,
+    "schedule.warmup_epochs": 10.0,
+    "train.batch_size": 32,
+    "augment.scale": (2 / 3, 3 / 2),
+    "augment.shift": 0.2,
+    "evaluate.batch_size": 64,
+}
+SCAN = {
+    **POINT,
+    "data.points": 2048,
+    "data.normalise": False,
+    "data.classes": 15,
+    "model.tokenizer.groups": 128,
+    "train.epochs": 300,
+}
+VIDEO = {
+    "data.frames": 16,
+    "data.image_size": 224,
+    "model.tokenizer.patch": (2, 16, 16),
+    "optimizer.weight_decay": 0.05,
+    "optimizer.lr_per_samples": 256,
+}
+VIDEO_TUNED = {
+    **FINE_TUNED,
+    **VIDEO,
+    "train.batch_size": 48,
+    "train.repeats": 2,
+    "train.label_smoothing": 0.1,
+    "schedule.warmup_epochs": 5.0,
+    "augment.mixup": 0.8,
+    "augment.cutmix": 1.0,
+    "augment.erasing": 0.25,
+    "augment.resized_crop": (0.08, 1.0),
+    "augment.rand_augment": "rand-m7-n4-mstd0.5-inc1",
+    "evaluate.crops": 3,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "image/imagenet": {
+        **FINE_TUNED,
+        **IMAGE,
+        "optimizer.lr": 5e-4,
+        "optimizer.lr_per_samples": 256,
+        "optimizer.weight_decay": 0.05,
+        "optimizer.layer_decay": 0.65,
+        "optimizer.clip_norm": None,
+        "train.batch_size": 1024,
+        "train.epochs": 100,
+        "schedule.warmup_epochs": 5.0,
+        "schedule.min_lr": 1e-6,
+        "augment.mixup": 0.8,
+        "augment.cutmix": 1.0,
+        "augment.rand_augment": "rand-m9-mstd0.5-inc1",
+        "augment.erasing": 0.25,
+        "augment.flip": 0.5,
+        "train.label_smoothing": 0.1,
+        "model.head_init_std": 2e-5,
+        "model.pooling": "mean",
+    },
+    "image/imagenet-probe": {
+        **IMAGE,
+        "optimizer.name": "lars",
+        "optimizer.lr": 0.1,
+        "optimizer.momentum": 0.9,
+        "optimizer.trust": 0.001,
+        "optimizer.weight_decay": 0.0,
+        "train.batch_size": 16384,
+        "train.epochs": 90,
+        "train.scope": "head",
+        "schedule.warmup_epochs": 10.0,
+        "schedule.min_lr": 0.0,
+        "model.pooling": "cls",
+        "model.head_batch_norm": True,
+        "model.head_init_std": 0.01,
+        "augment.rand_augment": None,
+        "augment.mixup": 0.0,
+    },
+    "audio/audioset-20k": {
+        **AUDIOSET,
+        **AUDIO_TUNED,
+        "augment.time_mask": 192,
+        "train.epochs": 60,
+        "train.batch_size": 64,
+        "train.evaluate_from": 15,
+        "schedule.warmup_epochs": 4.0,
+    },
+    "audio/audioset-2m": {
+        **AUDIOSET,
+        **AUDIO_TUNED,
+        "augment.time_mask": 192,
+        "train.epochs": 30,
+        "train.batch_size": 512,
+        "train.sampler": "balanced",
+        "train.samples_per_epoch": 200_000,
+        "schedule.warmup_epochs": 2.0,
+    },
+    "audio/esc50": {**AUDIO, **AUDIO_TUNED, "data.frames": 512, "data.mean": -6.6268077, "data.std": 5.358466},
+    "audio/speechcommands": {**AUDIO, **AUDIO_TUNED, "data.frames": 128, "data.mean": -6.845978, "data.std": 5.5654526},
+    "point/modelnet40": {
+        **POINT,
+        "data.points": 1024,
+        "data.stored_points": 8192,
+        "data.classes": 40,
+        "model.tokenizer.groups": 64,
+        "train.epochs": 300,
+        "augment.resample": "farthest",
+    },
+    "point/modelnet40-fewshot": {
+        **POINT,
+        "data.points": 1024,
+        "model.tokenizer.groups": 64,
+        "data.way": 5,
+        "data.shot": 10,
+        "train.epochs": 150,
+    },
+    "point/scanobjectnn-objbg": SCAN,
+    "point/scanobjectnn-objonly": SCAN,
+    "point/scanobjectnn-hardest": SCAN,
+    "video/k400": {
+        **VIDEO_TUNED,
+        "data.classes": 400,
+        "data.sampling": "dense",
+        "data.frame_step": 4,
+        "optimizer.lr": 7e-4,
+        "optimizer.layer_decay": 0.75,
+        "train.epochs": 90,
+        "augment.flip": 0.5,
+        "evaluate.segments": 5,
+    },
+    "video/ssv2": {
+        **VIDEO_TUNED,
+        "data.classes": 174,
+        "data.sampling": "uniform",
+        "optimizer.lr": 2e-3,
+        "optimizer.layer_decay": 0.65,
+        "train.epochs": 25,
+        "augment.flip": 0.0,
+        "evaluate.segments": 2,
+    },
+    "video/ucf101": {
+        **VIDEO_TUNED,
+        "data.classes": 101,
+        "data.frame_step": 4,
+        "optimizer.lr": 1e-3,
+        "train.epochs": 50,
+        "model.drop_path": 0.35,
+    },
+    "video/hmdb51": {
+        **VIDEO_TUNED,
+        "data.classes": 51,
+        "data.frame_step": 2,
+        "optimizer.lr": 5e-4,
+        "train.epochs": 15,
+        "model.drop_path": 0.35,
+    },
+}
+PRETRAINING_SETTINGS: dict[str, dict[str, Any]] = {
+    "image/imagenet": {
+        "masking.ratio": 0.75,
+        "masking.decoder_width": 512,
+        "masking.decoder_depth": 8,
+        "masking.decoder_heads": 16,
+        "masking.normalise_targets": True,
+        "optimizer.lr": 1.5e-4,
+        "optimizer.lr_per_samples": 256,
+        "optimizer.betas": (0.9, 0.95),
+        "optimizer.weight_decay": 0.05,
+        "train.batch_size": 4096,
+        "train.epochs": 800,
+        "schedule.warmup_epochs": 40.0,
+        "schedule.min_lr": 0.0,
+        "augment.resized_crop": (0.2, 1.0),
+        "model.positions": "sincos",
+    },
+    "audio/audioset-2m": {
+        **AUDIOSET,
+        "masking.ratio": 0.8,
+        "masking.decoder_width": 512,
+        "masking.decoder_depth": 8,
+        "masking.decoder_heads": 16,
+        "optimizer.lr": 2e-4,
+        "optimizer.lr_per_samples": 256,
+        "optimizer.betas": (0.9, 0.95),
+        "optimizer.weight_decay": 1e-4,
+        "train.batch_size": 512,
+        "train.epochs": 33,
+        "schedule.warmup_epochs": 3.0,
+        "augment.time_mask": 0,
+        "augment.mixup": 0.0,
+        "augment.roll": True,
+    },
+    "point/shapenet55": {
+        "data.points": 1024,
+        "data.stored_points": 8192,
+        "data.classes": 55,
+        "masking.ratio": 0.6,
+        "masking.decoder_depth": 4,
+        "masking.decoder_heads": 6,
+        "model.tokenizer.groups": 64,
+        "optimizer.lr": 1e-3,
+        "optimizer.lr_per_samples": None,
+        "optimizer.weight_decay": 0.05,
+        "train.batch_size": 128,
+        "train.epochs": 300,
+        "schedule.warmup_epochs": 10.0,
+        "augment.scale": (2 / 3, 3 / 2),
+    },
+    "video/k400": {
+        **VIDEO,
+        "masking.ratio": 0.9,
+        "masking.kind": "tube",
+        "masking.decoder_width": 384,
+        "masking.decoder_depth": 4,
+        "masking.decoder_heads": 6,
+        "optimizer.lr": 1e-3,
+        "optimizer.betas": (0.9, 0.95),
+        "train.batch_size": 1024,
+        "train.repeats": 4,
+        "train.epochs": 200,
+        "schedule.warmup_epochs": 20.0,
+        "augment.multi_scale_crop": True,
+        "augment.flip": 0.0,
+    },
+}
+RUNS = [(name, "classification") for name in PUBLISHED] + [(name, "masked_modeling") for name in PUBLISHED_PRETRAINING]
+
+
+def test_every_published_recipe_has_its_list() -> None:
+    assert PUBLISHED.keys() == SETTINGS.keys()
+    assert PUBLISHED_PRETRAINING.keys() == PRETRAINING_SETTINGS.keys()
+
+
+@pytest.mark.parametrize(("name", "objective"), RUNS)
+def test_settings_are_the_published_ones(name: str, objective: str) -> None:
+    recipe = recipe_named(name, objective)
+    wanted = (SETTINGS if objective == "classification" else PRETRAINING_SETTINGS)[name]
+    found = {}
+    for dotted in wanted:
+        value: Any = recipe
+        for part in dotted.split("."):
+            value = getattr(value, part)
+        found[dotted] = value
+    assert found == wanted
+    assert recipe_from_text(recipe_to_text(recipe), name) == recipe
+
+
+@pytest.mark.parametrize(("name", "objective"), RUNS)
+def test_the_docstring_tells_command_cost_and_score(name: str, objective: str) -> None:
+    known = PUBLISHED if objective == "classification" else PUBLISHED_PRETRAINING
+    text = known[name].__doc__ or ""
+    verb = "train" if objective == "classification" else "pretrain"
+    assert f"crosspath {verb} {name}" in " ".join(text.split())
+    for part in ("Cost:", "Score:", "Differs from the published"):
+        assert part in text
+
+
+WIDTH, DEPTH = 768, 12
+
+
+def body(qkv_bias: bool) -> int:
+    """Parameters of ViT-B's twelve blocks."""
+    linear = 3 * WIDTH * WIDTH + WIDTH * WIDTH + 2 * 4 * WIDTH * WIDTH
+    biases = (3 * WIDTH if qkv_bias else 0) + WIDTH + 4 * WIDTH + WIDTH
+    return DEPTH * (linear + biases + 4 * WIDTH)
+
+
+def tokenizer(recipe: Recipe) -> int:
+    """Parameters of the convolution on patches with its bias, or of the small PointNet and its positions."""
+    if recipe.modality == "point":
+        first = 3 * 128 + 128 + 2 * 128 + 128 * 256 + 256
+        second = 512 * 512 + 512 + 2 * 512 + 512 * WIDTH + WIDTH
+        return first + second + (3 * 128 + 128 + 128 * WIDTH + WIDTH)
+    channels = 1 if recipe.modality == "audio" else 3
+    return channels * prod(recipe.model.tokenizer.patch) * WIDTH + WIDTH  # type: ignore[union-attr]
+
+
+TOKENS = {
+    "image/imagenet": 14 * 14,
+    "image/imagenet-probe": 14 * 14,
+    "audio/audioset-20k": 64 * 8,
+    "audio/audioset-2m": 64 * 8,
+    "audio/esc50": 32 * 8,
+    "audio/speechcommands": 8 * 8,
+    "point/modelnet40": 64,
+    "point/modelnet40-fewshot": 64,
+    "point/scanobjectnn-objbg": 128,
+    "point/scanobjectnn-objonly": 128,
+    "point/scanobjectnn-hardest": 128,
+    "point/shapenet55": 64,
+    "video/k400": 8 * 14 * 14,
+    "video/ssv2": 8 * 14 * 14,
+    "video/ucf101": 8 * 14 * 14,
+    "video/hmdb51": 8 * 14 * 14,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_and_tokens_of_the_full_size(name: str) -> None:
+    recipe = recipe_named(name)
+    classes = recipe.data.classes
+    assert classes is not None
+    with torch.device("meta"):
+        model = build_model(recipe, classes)
+    assert model.tokenizer.num_tokens == TOKENS[name]
+    expected = body(recipe.model.qkv_bias) + tokenizer(recipe) + 2 * WIDTH
+    if recipe.modality == "point":
+        # Two learned vectors of the class token, and the hidden layers of the head with their normalisation.
+        expected += 2 * WIDTH + (2 * WIDTH * 256 + 256 + 512) + (256 * 256 + 256 + 512) + 256 * classes + classes
+    else:
+        expected += WIDTH * classes + classes
+    if recipe.model.positions == "learned":
+        expected += TOKENS[name] * WIDTH
+    if recipe.model.pooling == "cls":
+        expected += WIDTH
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected
+    assert plan(recipe)["parameters"] == expected
+
+
+@pytest.mark.parametrize("name", PUBLISHED_PRETRAINING)
+def test_a_pretraining_recipe_hides_the_published_number_of_tokens(name: str) -> None:
+    recipe = recipe_named(name, "masked_modeling")
+    with torch.device("meta"):
+        model = build_masked_autoencoder(recipe)
+    assert model.tokenizer.num_tokens == TOKENS[name]
+    visible = {
+        "image/imagenet": 49,
+        "audio/audioset-2m": 102,
+        "point/shapenet55": 64 - 38,
+        "video/k400": 8 * (196 - 176),
+    }[name]
+    assert plan(recipe)["visible_tokens"] == visible
+    decoder = sum(parameter.numel() for parameter in model.decoder.parameters())
+    width, depth = recipe.masking.decoder_width, recipe.masking.decoder_depth  # type: ignore[union-attr]
+    values = 32 * 3 if recipe.modality == "point" else prod(recipe.model.tokenizer.patch) * model.tokenizer.channels  # type: ignore
+    block = 12 * width * width + 9 * width + 4 * width
+    centres = 3 * 128 + 128 + 128 * width + width if recipe.modality == "point" else 0
+    expected = depth * block + (WIDTH * width + width) + width + 2 * width + (width * values + values) + centres
+    assert decoder == expected
