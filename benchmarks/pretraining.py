@@ -76,9 +76,7 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
     chosen = {
         arm: max(RATES, key=lambda rate: run(arm, rate, SEARCH_SEED).metrics["validation"]["accuracy"]) for arm in ARMS
     }
-    values = {
-        arm: [run(arm, chosen[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS
-    }
+    values = {arm: [run(arm, chosen[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS}
     paired = compare_paired(values["pretrained"], values["scratch"])
     rows: list[dict[str, object]] = []
     for arm in ARMS:

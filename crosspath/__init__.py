@@ -27,6 +27,7 @@ _HOMES = {
     # What stands beside the commands, for notebooks.
     "pretrain": "crosspath.training.run",
     "train": "crosspath.training.run",
+    "train_folds": "crosspath.training.folds",
     "plan": "crosspath.training.plan",
     "evaluate": "crosspath.evaluation.evaluate",
     "predict": "crosspath.evaluation.predict",

@@ -23,6 +23,7 @@ from crosspath.pathway import save_pathway as save_pathway
 from crosspath.pathway import status as status
 from crosspath.recipes import recipe_named as recipe_named
 from crosspath.study.demo import demo as demo
+from crosspath.training.folds import train_folds as train_folds
 from crosspath.training.plan import plan as plan
 from crosspath.training.run import pretrain as pretrain
 from crosspath.training.run import train as train

@@ -19,10 +19,14 @@ def test_the_snippet_connects_steps_merges_and_asserts() -> None:
 
 def test_every_recipe_and_verb_exists() -> None:
     from crosspath.cli.main import build_app
-    from crosspath.recipes import RECIPES
+    from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, RECIPES
 
     (listed,) = re.findall(r"Recipes: (.*?)\. Those", README, re.DOTALL)
-    assert sorted(re.findall(r"`(\w+/\w+)`", listed)) == sorted(RECIPES)
+    assert set(re.findall(r"`(\w+/\w+)`", listed)) == RECIPES.keys() - PUBLISHED.keys()
+    (published,) = re.findall(r"what they take\):\n(.*?); and for", README, re.DOTALL)
+    assert set(re.findall(r"`(\w+/[\w-]+)`", published)) == PUBLISHED.keys()
+    (pretrained,) = re.findall(r"and for `pretrain` (.*?)\. They", README, re.DOTALL)
+    assert set(re.findall(r"`(\w+/[\w-]+)`", pretrained)) == PUBLISHED_PRETRAINING.keys()
     verbs = re.findall(r"^\| `crosspath (\w+)", README, re.MULTILINE)
     assert verbs
     app = build_app()

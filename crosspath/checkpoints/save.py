@@ -36,8 +36,8 @@ def save_checkpoint(
 
     Recipe and class names also stand in the metadata of `model.safetensors`, so that a plain one rebuilds its model
     alone; with pathways the metadata says that the file is one part of three. `auxiliaries` says where each came from
-    ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, and `beside` writes
-    others into the folder it is given, all under the same manifest.
+    ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, and `beside`
+    writes others into the folder it is given, all under the same manifest.
     """
     is_connected = has_pathways(model)
     metadata = {

@@ -1,12 +1,15 @@
 """`crosspath train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Json, named_pairs
 from crosspath.cli.output import print_json, print_line, print_plan, print_table
+
+if TYPE_CHECKING:
+    from crosspath.config import Recipe
 
 
 def train(
@@ -19,6 +22,7 @@ def train(
     auxiliary: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    folds: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Json = False,
 ) -> None:
@@ -43,6 +47,8 @@ def train(
         `section.field=value`, such as `train.epochs=20` or `pathway.scale_init=0.1`; repeat it for several.
     resume
         Take up the run in `--out`: a finished one prints its result, an unfinished one goes on where it stopped.
+    folds
+        Train and test once for every fold of the data (ESC, few-shot clouds), and print mean and standard deviation.
     dry_run
         Print the resolved recipe, the model's size, the number of steps and the memory they take; needs no data.
     json
@@ -60,16 +66,14 @@ def train(
         print_json(planned) if json else print_plan(planned)
         return
 
+    given = Given(out=out, data_root=data, from_checkpoint=from_, auxiliaries=auxiliaries, resume=resume)
+    if folds:
+        _print_folds(resolved, given, json=json)
+        return
+
     from crosspath.training import train as train_recipe
 
-    result = train_recipe(
-        resolved,
-        out=out,
-        data_root=data,
-        from_checkpoint=from_,
-        auxiliaries=auxiliaries,
-        resume=resume,
-    )
+    result = train_recipe(resolved, **given)
     if json:
         print_json(result.to_json())
         return
@@ -79,3 +83,25 @@ def train(
     print_line(f"{result.recipe}: epoch {result.epoch} of {result.epochs}, {result.duration_s:.0f} s")
     print_line(f"written to {result.folder}")
 
+
+class Given(TypedDict):
+    """What the command line gives beside the recipe."""
+
+    out: Path | None
+    data_root: Path | None
+    from_checkpoint: Path | None
+    auxiliaries: dict[str, str]
+    resume: bool
+
+
+def _print_folds(recipe: "Recipe", given: Given, *, json: bool) -> None:
+    from crosspath.training.folds import train_folds
+
+    found = train_folds(recipe, **given)
+    if json:
+        print_json(found.to_json())
+        return
+    rows = [(str(fold), f"{value:.4f}") for fold, value in zip(found.folds, found.values, strict=True)]
+    print_table(("fold", f"test {found.metric}"), rows)
+    print_line(f"{found.recipe}: {found.metric} {found.mean:.4f} ± {found.std:.4f} over {len(found.folds)} folds")
+    print_line(f"written to {found.folder}")

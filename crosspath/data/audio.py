@@ -175,7 +175,7 @@ def _by_soundfile(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
 def _by_ffmpeg(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
     import av
 
-    with av.open(str(source) if isinstance(source, Path) else source) as container:
+    with av.open(str(source) if isinstance(source, Path) else source, "r") as container:
         if not container.streams.audio:
             raise DamageError("it has no sound")
         stream = container.streams.audio[0]

@@ -34,8 +34,9 @@ def augment_batch(
     """The augmented batch, shape and type unchanged, and its targets (B, K) in float32.
 
     `batch` is prepared data (`batches.prepare`). `labels` lie on its device: class numbers (B,), whose targets sum
-    to 1; or targets (B, K) themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that name the
-    samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the whole.
+    to 1; or targets (B, K) themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that
+    name the samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of
+    the whole.
     """
     targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
     batch = augment_inputs(section, data_section, batch, seed, epoch, sample_ids_B)

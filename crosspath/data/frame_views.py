@@ -45,9 +45,11 @@ def frames_view(
     size = data.image_size
     box: Box | None = None
     if section.resized_crop is not None:
-        box = resized_crop_box(*frames[0].size, section.resized_crop, generator)
+        width, height = frames[0].size
+        box = resized_crop_box(width, height, section.resized_crop, generator)
     elif isinstance(section, VideoAugment) and section.multi_scale_crop:
-        box = multi_scale_box(*frames[0].size, generator)
+        width, height = frames[0].size
+        box = multi_scale_box(width, height, generator)
     if box is not None:
         frames = [frame.resize((size, size), Image.Resampling.BICUBIC, box=box) for frame in frames]
     if section.rand_augment is not None:

@@ -219,7 +219,7 @@ def _refuse_empty(section: Data, rows: dict[str, NDArray[np.int64]]) -> None:
 
 def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
     whole = store.inputs
-    inputs = whole.rows_of(rows) if isinstance(whole, Streamed) else Rows(whole, rows)
+    inputs = Rows(whole, rows) if isinstance(whole, np.ndarray) else whole.rows_of(rows)
     return Examples(inputs, store.labels[rows], tuple(store.ids[row] for row in rows))
 
 

@@ -1,4 +1,4 @@
-"""One video: how long it is, and its frames by number, from a file (PyAV), from memory, or from a folder of pictures."""
+"""One video: its length, and its frames by number, from a file (PyAV), from memory, or from a folder of pictures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +143,7 @@ def _length(source: str | BytesIO) -> int:
     """Number of frames at the clip's rate, by the time stamps of its packets: nothing is decoded for it."""
     import av
 
-    with av.open(source) as container:
+    with av.open(source, "r") as container:
         stream = _picture(container)
         packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
         stamps = [packet.pts for packet in packets if packet.pts is not None]

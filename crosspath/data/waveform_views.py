@@ -60,7 +60,8 @@ def mixed(wave: Wave, partner: Wave, share: float) -> Wave:
     kept = min(len(wave), len(partner))
     fitted[:kept] = partner[:kept]
     result: Wave = np.float32(share) * wave + np.float32(1.0 - share) * fitted
-    return result - result.mean(dtype=np.float32)
+    centred: Wave = result - result.mean(dtype=np.float32)
+    return centred
 
 
 def label_vector(item: Item, classes: int) -> NDArray[np.float32]:

@@ -64,8 +64,8 @@ def _drawn(
 
 
 def visible_count(section: MaskingSection, grid: tuple[int, ...]) -> int:
-    """How many tokens of a sample stay visible: for `random` masks int(N·(1 - ratio)) as in MAE, and of groups of points
-    all but int(ratio·N) as in Point-MAE; for the others as their functions say.
+    """How many tokens of a sample stay visible: for `random` masks int(N·(1 - ratio)) as in MAE, and of groups of
+    points all but int(ratio·N) as in Point-MAE; for the others as their functions say.
     """
     count = math.prod(grid)
     if section.kind == "tube":

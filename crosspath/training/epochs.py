@@ -208,10 +208,13 @@ def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str, process
 
 def score(metrics: Mapping[str, float]) -> float:
     """The number by which the best epoch is chosen: mean average precision, accuracy, or the loss turned round."""
-    for name in ("map", "accuracy"):
-        if name in metrics:
-            return metrics[name]
-    return -metrics["loss"] if "loss" in metrics else 0.0
+    name = score_name(metrics)
+    return -metrics[name] if name == "loss" else metrics.get(name, 0.0)
+
+
+def score_name(metrics: Mapping[str, float]) -> str:
+    """Which metric counts: `map` of several labels a sample, `accuracy` of one, else `loss`, where less is better."""
+    return next((name for name in ("map", "accuracy", "loss") if name in metrics), "accuracy")
 
 
 def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:

@@ -18,8 +18,8 @@ from crosspath.training.order import steps_per_epoch
 
 BLOCK_VALUES = 17
 """Values that a block keeps for its backward pass, for each token and unit of width: two inputs of norms and their
-results (4), queries, keys and values (3), the attention's result before and after its layout changes (2), the hidden layer
-before and after its nonlinearity (8)."""
+results (4), queries, keys and values (3), the attention's result before and after its layout changes (2), the hidden
+layer before and after its nonlinearity (8)."""
 POINT_LAYERS = 2 * 128 + 256 + 2 * 512
 """Values that the point tokenizer keeps for each point of a group beside its result: its layers before and after their
 normalisation."""
@@ -29,10 +29,10 @@ WORD_BYTES = 4
 def plan(recipe: Recipe) -> dict[str, Any]:
     """The resolved recipe with the model's size and the run's length.
 
-    Returns `{"recipe", "classes", "parameters", "tokens", "visible_tokens", "train_samples", "steps_per_epoch", "steps",
-    "learning_rate", "memory_bytes"}`. What depends on data that no recipe knows (own folders) is None; parameters are
-    then those without a head. `memory_bytes` is an estimate for one process, without pathways, in float32: see
-    `training_memory`.
+    Returns `{"recipe", "classes", "parameters", "tokens", "visible_tokens", "train_samples", "steps_per_epoch",
+    "steps", "learning_rate", "memory_bytes"}`. What depends on data that no recipe knows (own folders) is None;
+    parameters are then those without a head. `memory_bytes` is an estimate for one process, without pathways, in
+    float32: see `training_memory`.
     """
     classes, samples = recipe.data.classes, recipe.data.train_samples
     masked = recipe.objective == "masked_modeling"

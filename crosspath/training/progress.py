@@ -59,8 +59,8 @@ class Reporter:
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
         """One epoch is done."""
-        shown = next((name for name in ("map", "accuracy", "loss") if name in metrics), None)
-        read = f"  validation {shown} {metrics[shown]:.4f}" if shown else ""
+        known = [name for name in ("map", "accuracy", "loss") if name in metrics]
+        read = f"  validation {known[0]} {metrics[known[0]]:.4f}" if known else ""
         self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{read}  {samples_per_s:.0f} samples/s")
 
 

@@ -18,15 +18,14 @@ from tests.data.published_points import write_modelnet40, write_scanobjectnn, wr
 from tests.data.published_video import write_kinetics, write_ssv2
 
 WORDS = ("bed", "cat", "yes")
+OBJECTS = ("bed", "chair", "desk", "night_stand", "sofa", "table")
 WRITERS: dict[str, Callable[[Path], object]] = {
     "imagenet": lambda root: write_imagenet(root, per_class=6),
     "audioset-20k": lambda root: write_audioset(root, train=18),
     "audioset-2m": lambda root: write_audioset(root, train=18, train_list="train_all.json"),
     "esc50": lambda root: write_esc50_folder(root, classes=3, per_fold=2),
     "speechcommands": lambda root: write_speechcommands(root, words=WORDS, per_word=6),
-    "modelnet40": lambda root: write_modelnet40(
-        root, train=24, test=21, points=40, classes=("bed", "chair", "desk", "night_stand", "sofa", "table")
-    ),
+    "modelnet40": lambda root: write_modelnet40(root, train=24, test=21, points=40, classes=OBJECTS),
     "scanobjectnn-objbg": lambda root: write_scanobjectnn(root, "objbg", train=3, points=40),
     "scanobjectnn-objonly": lambda root: write_scanobjectnn(root, "objonly", train=3, points=40),
     "scanobjectnn-hardest": lambda root: write_scanobjectnn(root, "hardest", train=3, points=40),

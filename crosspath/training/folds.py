@@ -1,0 +1,113 @@
+"""Protocols of several folds: ESC's cross-validation, and the few-shot draws of point clouds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from crosspath.checkpoints.files import FORMAT_VERSION, write_json
+from crosspath.checkpoints.sources import Auxiliary
+from crosspath.config import Recipe
+from crosspath.config.data import AudioData, PointData
+from crosspath.errors import InputError
+from crosspath.recipes import recipe_named
+from crosspath.training.epochs import score_name
+from crosspath.training.progress import Listener
+from crosspath.training.run import train
+
+FOLDS = "folds.json"
+ESC_FOLDS = 5
+FEW_SHOT_FOLDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldsResult:
+    """What came out, fold by fold. Every fold's test part was read once, at the end of its run."""
+
+    folder: str
+    recipe: str
+    metric: str
+    """`accuracy`, or `map` for several labels a sample."""
+    folds: tuple[int, ...]
+    values: tuple[float, ...]
+    """On the test part of each fold."""
+    mean: float
+    std: float
+    """Sample standard deviation over folds (n - 1)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as in `folds.json`."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+
+def train_folds(
+    recipe: Recipe | str | Path,
+    *,
+    out: str | Path | None = None,
+    data_root: str | Path | None = None,
+    from_checkpoint: str | Path | None = None,
+    auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
+    progress: bool | Listener = True,
+    resume: bool = False,
+) -> FoldsResult:
+    """Train and test once for every fold, each in a run folder of its own below `out`; the mean and its spread.
+
+    ESC-10 and ESC-50: fold k is the test part and the next one the validation part, k from 1 to 5. Few-shot point
+    clouds (`data.way`): ten draws of classes and clouds, numbered from 0. With `resume` finished folds are kept, and
+    the one that was cut off goes on. The other parameters are those of `train`.
+
+    Raises
+    ------
+    InputError
+        For a recipe whose data have no folds, and as `train` does.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+    variants = folds_of(recipe)
+    out = Path("runs") / recipe.name if out is None else Path(out)
+    if out.exists() and any(out.iterdir()) and not resume:
+        todo = "choose another --out, or go on with --resume"
+        raise InputError(out, "a new or empty folder", "one with files in it", todo)
+    values = []
+    for fold, variant in variants.items():
+        folder = out / f"fold-{fold}"
+        result = train(
+            variant,
+            out=folder,
+            data_root=data_root,
+            from_checkpoint=from_checkpoint,
+            auxiliaries=auxiliaries,
+            progress=progress,
+            resume=resume and folder.exists(),
+        )
+        metric = score_name(result.metrics["test"])
+        values.append(result.metrics["test"][metric])
+    found = FoldsResult(
+        folder=str(out),
+        recipe=recipe.name,
+        metric=metric,
+        folds=tuple(variants),
+        values=tuple(values),
+        mean=fmean(values),
+        std=stdev(values),
+    )
+    write_json(out / FOLDS, found.to_json())
+    return found
+
+
+def folds_of(recipe: Recipe) -> dict[int, Recipe]:
+    """The recipe of each fold, by the fold's number. Raises `InputError` where the data have none."""
+    data = recipe.data
+    if isinstance(data, AudioData) and data.dataset in ("esc10", "esc50"):
+        return {
+            fold: _with_data(recipe, test_fold=fold, validation_fold=fold % ESC_FOLDS + 1)
+            for fold in range(1, ESC_FOLDS + 1)
+        }
+    if isinstance(data, PointData) and data.way is not None:
+        return {fold: _with_data(recipe, fold=fold) for fold in range(FEW_SHOT_FOLDS)}
+    expected = "data of several folds: audio/esc10, audio/esc50, or point clouds with data.way and data.shot"
+    raise InputError("--folds", expected, recipe.name, "leave it out")
+
+
+def _with_data(recipe: Recipe, **values: int) -> Recipe:
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)})
