@@ -112,6 +112,8 @@ def streamed_batches(
     for found, faults in loader:
         for place, reason in faults:
             item = streamed.items[place]
+            if isinstance(reason, InputError):
+                raise reason
             if not streamed.section.skip_damaged:
                 raise refused(streamed.section, item, reason)
             if all(known.path != item.path for known in streamed.damaged):
@@ -125,8 +127,8 @@ def refused(section: Data, item: Item, reason: str) -> InputError:
     return InputError(item.path, f"a readable {section.modality} file", reason, todo)
 
 
-Fault = tuple[int, str]
-"""A sample number, and what is wrong with its file."""
+Fault = tuple[int, str | InputError]
+"""A sample number, and what is wrong with its file; or the error that no other sample could stand in for."""
 
 
 class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]):
@@ -148,6 +150,10 @@ class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[F
             try:
                 inputs, targets_K = self._view(self.streamed.items[place], place)
                 return place, np.ascontiguousarray(inputs, self.streamed.dtype), targets_K, faults
+            except InputError as error:
+                # Raised here, in a worker, its four parts would be lost.
+                faults.append((place, error))
+                break
             except (DamageError, OSError) as damage:
                 faults.append((place, str(damage)))
                 if not self.streamed.section.skip_damaged:

@@ -41,6 +41,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
             norm=mean_pooled,
             norm_eps=section.norm_eps,
             init_std=section.head_init_std,
+            batch_norm=section.head_batch_norm,
         ),
     )
 

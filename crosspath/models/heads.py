@@ -18,8 +18,9 @@ class ClassificationHead(nn.Module):
     maximum over the other tokens (2D wide, Point-MAE). `norm` normalises what was pooled (MAE's `fc_norm`). Each
     `hidden` width adds a linear layer, batch normalisation, ReLU and dropout (Point-MAE: 256, 256); without any, the
     one linear layer reads the pooled features after dropout. `init_std` is the spread of that last layer's weights.
+    `batch_norm` normalises each pooled feature over the batch, without weights of its own (MAE's linear probe).
 
-    Keys: `norm`, `hidden.*`, `linear`.
+    Keys: `norm`, `batch_norm`, `hidden.*`, `linear`.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class ClassificationHead(nn.Module):
         norm: bool,
         norm_eps: float = 1e-6,
         init_std: float = 0.02,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         self.pooling = pooling
         self.classes = classes
         pooled = 2 * width if pooling == "cls+max" else width
         self.norm = nn.LayerNorm(pooled, eps=norm_eps) if norm else nn.Identity()
+        self.batch_norm = nn.BatchNorm1d(pooled, affine=False, eps=1e-6) if batch_norm else nn.Identity()
         layers: list[nn.Module] = []
         for before, after in zip((pooled, *hidden), hidden, strict=False):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
@@ -63,11 +66,11 @@ class ClassificationHead(nn.Module):
             When the pooling needs a class token and there is none, or a training batch of one sample meets batch
             normalisation.
         """
-        if isinstance(self.hidden, nn.Sequential) and self.training and features_BND.shape[0] == 1:
-            raise InputError(
-                "batch", "at least 2 samples to train hidden head layers", "1", "drop the last small batch"
-            )
-        logits_BK: Tensor = self.linear(self.hidden(self.norm(self.pool(features_BND, has_cls))))
+        by_batch = isinstance(self.hidden, nn.Sequential) or isinstance(self.batch_norm, nn.BatchNorm1d)
+        if by_batch and self.training and features_BND.shape[0] == 1:
+            expected = "at least 2 samples to normalise over the batch in the head"
+            raise InputError("batch", expected, "1", "drop the last small batch")
+        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(self.pool(features_BND, has_cls)))))
         return logits_BK
 
     def pool(self, features_BND: Tensor, has_cls: bool) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
-from crosspath.data.augment import augment_batch
+from crosspath.data.augment import Draws, augment_batch, augment_inputs, erased
 
 AUDIO = AudioData(mean=-6.0, std=5.0)
 FILLING = 0.6
@@ -209,3 +209,42 @@ def test_a_batch_of_pictures_takes_milliseconds() -> None:
         times.append(time.perf_counter() - begun)
     # 1.5 ms on one thread; the bound is wide for busy machines, and a loop over samples would still break it.
     assert min(times) < 0.01
+
+
+@pytest.mark.parametrize("shape", [(400, 3, 20, 30), (300, 3, 4, 20, 30)])
+def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
+    batch = torch.zeros(shape)
+    draws = Draws(0, 0, torch.arange(len(batch)), batch.device)
+    found = erased(batch, 0.5, draws)
+    changed = (found != 0).all(dim=1)  # every channel has its own value
+    assert torch.equal(changed, (found != 0).any(dim=1))
+    if batch.ndim == 5:
+        assert torch.equal(changed.any(dim=1), changed.all(dim=1))  # the same box in every frame
+        assert not torch.equal(found[:, :, 0], found[:, :, 1])
+        changed = changed[:, 0]
+    hit = changed.flatten(1).any(dim=1)
+    assert 0.4 < float(hit.float().mean()) < 0.6
+    shares = changed[hit].flatten(1).float().mean(dim=1)
+    assert float(shares.min()) > 0.01
+    assert float(shares.max()) < 0.36
+    for sample in changed[hit][:60]:
+        rows, columns = sample.any(dim=1).nonzero()[:, 0], sample.any(dim=0).nonzero()[:, 0]
+        box = (int(rows[-1] - rows[0]) + 1) * (int(columns[-1] - columns[0]) + 1)
+        assert int(sample.sum()) == box
+    values = found[found != 0]
+    assert abs(float(values.mean())) < 0.02
+    assert abs(float(values.std()) - 1) < 0.02
+    assert erased(batch, 0.0, draws) is batch
+
+
+def test_a_random_crop_replaces_the_padded_one_and_waveforms_are_not_altered_twice() -> None:
+    batch = torch.randn(4, 3, 8, 8)
+    section = ImageAugment(crop_padding=2, flip=0.0, resized_crop=(0.5, 1.0))
+    assert torch.equal(augment_inputs(section, ImageData(image_size=8), batch, 0, 0, torch.arange(4)), batch)
+    frames = torch.randn(4, 16, 8)
+    audio = AudioAugment(waveform=True, roll=True, gain=0.5, time_mask=0, mel_mask=0, mixup=10.0)
+    assert torch.equal(augment_inputs(audio, AudioData(frames=16, mels=8), frames, 0, 0, torch.arange(4)), frames)
+    mixed = torch.rand(4, 5)
+    found, targets = augment_batch(audio, AudioData(frames=16, mels=8), frames, mixed, 5, 0, 0, torch.arange(4))
+    assert torch.equal(found, frames)
+    assert torch.equal(targets, mixed)

@@ -7,7 +7,8 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.data.mixing import cut_box, mix, partners
+from crosspath.data.mixing import cut_box, mix, paired_order, partners
+from crosspath.training.order import parts
 
 IDS = torch.tensor([3, 8, 1, 40, 22, 7])
 LABELS = torch.arange(6)
@@ -105,3 +106,24 @@ def test_the_box_has_its_area_and_stays_inside() -> None:
         assert right - left <= 15
         whole += (bottom - top, right - left) == (10, 15)
     assert 50 < whole < 450
+
+
+@pytest.mark.parametrize("size", [2, 7, 8, 13])
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
+def test_parts_of_a_batch_mix_as_the_whole_does(size: int, pieces: int, mixup: float, cutmix: float) -> None:
+    generator = torch.Generator().manual_seed(size)
+    ids = torch.randperm(1000, generator=generator)[:size].sort().values
+    batch = torch.randn(size, 3, 8, 8, generator=generator)
+    targets = torch.eye(size)
+    whole, whole_targets = mix(batch, targets, mixup, cutmix, 5, 2, ids)
+    order = paired_order(5, 2, ids)
+    assert sorted(order.tolist()) == list(range(size))
+    found, found_targets = torch.empty_like(whole), torch.empty_like(whole_targets)
+    for part in parts(order.numpy(), pieces):
+        rows = torch.from_numpy(np.sort(part))
+        if len(rows):
+            key = int(ids.min())
+            found[rows], found_targets[rows] = mix(batch[rows], targets[rows], mixup, cutmix, 5, 2, ids[rows], key)
+    assert torch.equal(found, whole)
+    assert torch.equal(found_targets, whole_targets)

@@ -52,7 +52,7 @@ def test_the_number_of_workers_changes_nothing(modality: str, root: Path) -> Non
     data = load_data(section, root, 0)
     before, before_numpy, before_torch = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     alone = seen(data, augment)
-    for workers in (1, 3):
+    for workers in (1, 2):
         for one, other in zip(alone, seen(data, augment, workers=workers), strict=True):
             assert np.array_equal(one.rows, other.rows)
             assert np.array_equal(one.inputs, other.inputs)

@@ -88,3 +88,14 @@ def test_one_sample_cannot_train_batch_normalisation() -> None:
     with pytest.raises(InputError, match="at least 2 samples"):
         layer(features()[:1], False)
     assert layer.eval()(features()[:1], False).shape == (1, 3)
+
+
+def test_batch_normalisation_of_a_probe_has_no_weights() -> None:
+    head = ClassificationHead(4, 3, "mean", norm=False, batch_norm=True).train()
+    assert set(dict(head.named_parameters())) == {"linear.weight", "linear.bias"}
+    features = torch.randn(50, 2, 4) * 7 + 3
+    pooled = features.mean(dim=1)
+    normal = (pooled - pooled.mean(0)) / (pooled.var(0, unbiased=False) + 1e-6).sqrt()
+    torch.testing.assert_close(head(features, has_cls=False), head.linear(normal))
+    with pytest.raises(InputError, match="at least 2 samples"):
+        head(features[:1], has_cls=False)

@@ -1,0 +1,60 @@
+"""Probes and frozen bodies: what learns and what stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.checkpoints import load_checkpoint
+from crosspath.config import Recipe
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
+from crosspath.recipes import recipe_named
+from crosspath.training import pretrain, train
+from tests.checkpoints.small import audio_recipe, image_recipe
+from tests.training.synthetic import in_memory
+from tests.training.test_run import short
+
+__all__ = ["in_memory"]
+
+InMemory = Callable[[Recipe], DataSet]
+PROBE = ("optimizer.name=lars", "optimizer.lr=0.5", "model.head_batch_norm=true", "model.pooling=cls")
+
+
+@pytest.mark.parametrize("settings", [(), PROBE])
+def test_fault_scales_of_a_probe_never_learn(settings: tuple[str, ...], tmp_path: Path, in_memory: InMemory) -> None:
+    """Published: λ is left out of the probe's optimizer and stays 0."""
+    audio = short(audio_recipe)
+    in_memory(audio)
+    train(audio, out=tmp_path / "audio", progress=False)
+    recipe = short(image_recipe, "train.scope=head", *settings)
+    in_memory(recipe)
+    for name, epochs in (("short", 1), ("long", 4)):
+        longer = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
+        train(longer, out=tmp_path / name, auxiliaries={"audio": tmp_path / "audio"}, progress=False)
+    first, last = (load_checkpoint(tmp_path / name) for name in ("short", "long"))
+    moved = {
+        name
+        for name, value in first.model.state_dict().items()
+        if not torch.equal(value, last.model.state_dict()[name])
+    }
+    assert moved
+    # λ of every layer, the head, and the statistics of its normalisation; no body weight, no W'.
+    parts = {"head" if name.startswith("head.") else name.rsplit(".", 2)[-2] for name in moved}
+    assert parts == {"head", "scales"}, parts
+    assert len([name for name in moved if not name.startswith("head.")]) == 24
+
+
+def test_a_probe_without_pathways_moves_the_head_alone(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.scope=head")
+    in_memory(recipe)
+    result = train(recipe, out=tmp_path / "run", progress=False)
+    assert result.cost["trainable_parameters"] < result.cost["parameters"] / 50
+
+
+def test_masked_modelling_has_no_head() -> None:
+    recipe = recipe_named("image/digits", "masked_modeling")
+    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"scope": "head"})})
+    with pytest.raises(InputError, match=r"train.scope: expected all"):
+        pretrain(recipe, out="unused", progress=False)
