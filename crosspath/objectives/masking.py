@@ -33,24 +33,7 @@ def draw_mask(
     InputError
         When the section's shares leave no token visible, or hide none: so few tokens cannot be divided that way.
     """
-    mask = _drawn(section, grid, seed, epoch, ids_B, centres_BG3)
-    counts = mask.visible_BV.shape[1], mask.masked_BM.shape[1]
-    if 0 in counts:
-        name = "masking.time_ratio" if section.kind == "time_frequency" else "masking.ratio"
-        found = f"{counts[0]} visible and {counts[1]} hidden of {math.prod(grid)}"
-        raise InputError(name, "at least one visible and one hidden token", found, "choose another share")
-    return mask
-
-
-def _drawn(
-    section: MaskingSection,
-    grid: tuple[int, ...],
-    seed: int,
-    epoch: int,
-    ids_B: Tensor,
-    centres_BG3: Tensor | None,
-) -> Mask:
-    count = math.prod(grid)
+    count, visible = math.prod(grid), visible_count(section, grid)
     noise_BN = uniform(seed, epoch, ids_B, "mask", count)
     if section.kind == "tube":
         return tube_mask(noise_BN, (grid[0], grid[1], grid[2]), section.ratio)
@@ -60,20 +43,31 @@ def _drawn(
     if section.kind == "time_frequency":
         kept_BV = kept_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
         return _mask_showing(kept_BV, count)
-    return random_mask(noise_BN, visible_count(section, grid))
+    return random_mask(noise_BN, visible)
 
 
 def visible_count(section: MaskingSection, grid: tuple[int, ...]) -> int:
     """How many tokens of a sample stay visible: for `random` masks int(N·(1 - ratio)) as in MAE, and of groups of
     points all but int(ratio·N) as in Point-MAE; for the others as their functions say.
+
+    Raises
+    ------
+    InputError
+        When the section's shares leave no token visible, or hide none: so few tokens cannot be divided that way.
     """
     count = math.prod(grid)
     if section.kind == "tube":
         places = grid[1] * grid[2]
-        return grid[0] * (places - int(section.ratio * places))
-    if section.kind == "time_frequency":
-        return _kept(grid[0], section.time_ratio) * _kept(grid[1], section.mel_ratio)
-    return count - int(section.ratio * count) if len(grid) == 1 else int(count * (1.0 - section.ratio))
+        visible = grid[0] * (places - int(section.ratio * places))
+    elif section.kind == "time_frequency":
+        visible = _kept(grid[0], section.time_ratio) * _kept(grid[1], section.mel_ratio)
+    else:
+        visible = count - int(section.ratio * count) if len(grid) == 1 else int(count * (1.0 - section.ratio))
+    if visible in (0, count):
+        name = "masking.time_ratio" if section.kind == "time_frequency" else "masking.ratio"
+        found = f"{visible} visible and {count - visible} hidden of {count}"
+        raise InputError(name, "at least one visible and one hidden token", found, "choose another share")
+    return visible
 
 
 def random_mask(noise_BN: Tensor, visible: int) -> Mask:

@@ -132,8 +132,8 @@ def k400_pretraining() -> Recipe:
     Cost: not published; 200 epochs on 32 GPUs. Score: fine-tuned top-1 81.5.
 
     Differs from the published code: the decoder predicts all hidden tokens, not the half of them that lies in its
-    running cells; targets are the normalised patches of normalised pixels, the variance (not the deviation) having the
-    small constant; a validation part is held out, on which the loss is read.
+    running cells; targets are patches normalised by one mean and variance, not each channel by its own, the variance
+    (not the deviation) having the small constant; a validation part is held out, on which the loss is read.
     """
     return Recipe(
         name="video/k400",

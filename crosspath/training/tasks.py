@@ -22,7 +22,7 @@ from crosspath.evaluation.reconstructions import write_reconstructions
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.objectives.classification import soft_cross_entropies
 from crosspath.objectives.masked_modeling import masked_errors, token_grid
-from crosspath.objectives.masking import kept_patches
+from crosspath.objectives.masking import kept_patches, visible_count
 from crosspath.objectives.multilabel import binary_cross_entropies
 from crosspath.training.feed import Batch
 from crosspath.training.processes import Processes
@@ -114,7 +114,11 @@ class MaskedModeling:
 
     def build(self, recipe: Recipe) -> nn.Module:
         """The recipe's encoder with its decoder."""
-        return build_masked_autoencoder(recipe)
+        model = build_masked_autoencoder(recipe)
+        assert recipe.masking is not None
+        # Shares that cannot divide the tokens show before anything is written.
+        visible_count(recipe.masking, token_grid(model))
+        return model
 
     def losses(self, model: nn.Module, batch: Batch) -> Tensor:
         """The error on hidden tokens."""
