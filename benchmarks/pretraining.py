@@ -40,7 +40,12 @@ TARGETS: Mapping[str, Target] = {
     "image/cifar10": Target(30, (), ("train.epochs=40", "train.batch_size=32", "schedule.warmup_epochs=3")),
     "audio/esc10": Target(24, (), ("train.epochs=25", "train.batch_size=16", "schedule.warmup_epochs=3")),
     "point/modelnet10": Target(30, (), ("train.epochs=20", "train.batch_size=32", "schedule.warmup_epochs=3")),
-    "video/grid": Target(30, (), ("train.epochs=30", "train.batch_size=16", "schedule.warmup_epochs=3")),
+    # Lips move a few pixels: with 30 epochs, or with smoothed labels, either arm is still near chance on validation.
+    "video/grid": Target(
+        30,
+        (),
+        ("train.epochs=60", "train.batch_size=16", "train.label_smoothing=0", "schedule.warmup_epochs=4"),
+    ),
 }
 
 
@@ -114,6 +119,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--json", type=Path, help="a list of table rows, such as docs/results.json, to bring up to date"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     table = Table(title="test accuracy, %, fine-tuned with few labels")
@@ -123,7 +131,16 @@ def main() -> None:
         rows = measure(name, TARGETS[name], options.data, options.out / name, options.seeds)
         (options.out / name / "rows.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         table.add_row(name, str(TARGETS[name].labels), *_shown(rows))
+        if options.json is not None:
+            _replace(options.json, rows)
     Console().print(table)
+
+
+def _replace(path: Path, rows: list[dict[str, object]]) -> None:
+    """Put the rows of one target in the place of its older ones."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    kept = [row for row in known if (row["study"], row["target"]) != ("pretraining", rows[0]["target"])]
+    path.write_text(json.dumps([*kept, *rows], indent=2) + "\n", encoding="utf-8")
 
 
 def _shown(rows: list[dict[str, object]]) -> list[str]:

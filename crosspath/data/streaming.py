@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from crosspath.config.data import AudioData, Data
 from crosspath.config.training import AudioAugment, Augment
-from crosspath.data.examples import Damaged
+from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader
 from crosspath.data.waveform_views import waveform_view
 from crosspath.errors import InputError
@@ -119,6 +119,11 @@ def streamed_batches(
             if all(known.path != item.path for known in streamed.damaged):
                 streamed.damaged.append(Damaged(item.path, reason))
         yield found
+
+
+def left_out(examples: Examples) -> list[Damaged]:
+    """The damaged files that a streamed part has met so far, in this process; none of a decoded part."""
+    return examples.inputs.damaged if isinstance(examples.inputs, Streamed) else []
 
 
 def refused(section: Data, item: Item, reason: str) -> InputError:

@@ -16,6 +16,7 @@ from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data, located
+from crosspath.data.streaming import left_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
@@ -234,7 +235,10 @@ def _run(
         environment=environment(compute.device),
         data={
             "fingerprint": data.fingerprint,
-            "damaged": [{"path": str(damaged.path), "reason": damaged.reason} for damaged in data.damaged],
+            "damaged": [
+                {"path": str(damaged.path), "reason": damaged.reason}
+                for damaged in (*data.damaged, *left_out(data.train))
+            ],
         },
         start=None if from_checkpoint is None else str(from_checkpoint),
         auxiliaries=origins,
