@@ -23,6 +23,7 @@ from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
 from crosspath.training.schedule import Schedule
+from crosspath.training.scope import training_mode
 from crosspath.training.state import Learning, Position, write_state
 from crosspath.training.step import Stepper
 from crosspath.training.tasks import Task
@@ -104,7 +105,7 @@ class Training:
 
         self.report.training(schedule.steps, position.step)
         for epoch in range(position.epoch, settings.epochs):
-            model.train()
+            training_mode(model, recipe)
             seen_before, begun = position.epoch_samples, time.perf_counter()
             for parts in feed.epoch(epoch, position.batch):
                 schedule.apply(optimizer, position.step)

@@ -6,6 +6,7 @@ from; TensorBoard events; pictures of reconstructions.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ RESUMED = "resumed.json"
 """The steps at which an unfinished run was taken up again; a finished one says it in its result."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
+HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 OWN_TRACES = (RECIPE, LOG)
 """Without one of these a folder is no run of ours and is never cleared."""
 
@@ -154,6 +156,8 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     if not resume or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         new_folder(path, "--out, or take the run up with --resume")
         return RunFolder(path=path, recipe=recipe, inputs=inputs)
+    if _only_begun(path):
+        return RunFolder(path=path, recipe=recipe, inputs=inputs)
     if not path.is_dir() or not all((path / name).is_file() for name in OWN_TRACES):
         raise InputError(path, "a run folder to resume", "none", "choose another --out")
     if read_recipe(path / RECIPE) != recipe:
@@ -172,3 +176,10 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
         _tidy(path)
         return read_result(path)
     return RunFolder(path=path, recipe=recipe, inputs=inputs)
+
+
+def _only_begun(path: Path) -> bool:
+    """Whether a run was killed while it made its folder, and nothing else is in there."""
+    if not path.is_dir() or (path / LOG).exists():
+        return False
+    return all(file.name in (RECIPE, INPUTS) or HALF_WRITTEN.fullmatch(file.name) for file in path.iterdir())

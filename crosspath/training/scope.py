@@ -28,3 +28,12 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     if has_pathways(model):
         for scale in pathways(model).scales().values():
             scale.requires_grad_(recipe.pathway.train_scale)
+
+
+def training_mode(model: nn.Module, recipe: Recipe) -> None:
+    """Put the model into training mode; a frozen body keeps the statistics of its batch normalisation as they are."""
+    model.train()
+    if recipe.train.scope == "head":
+        for name, module in model.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith("head."):
+                module.eval()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from crosspath.checkpoints.files import read_tensors
-from crosspath.config import Recipe
+from crosspath.config import Recipe, write_recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.training import train
@@ -135,6 +135,17 @@ def test_half_a_checkpoint_is_none(tmp_path: Path, in_memory: InMemory) -> None:
     result = train(recipe, out=tmp_path / "run", progress=listener, resume=True)
     assert any("starts over" in said for said in listener.said)
     assert result.resumed_at == ()
+
+
+def test_a_folder_that_was_only_begun_is_begun_again(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    (tmp_path / "run").mkdir()
+    write_recipe(recipe, tmp_path / "run" / "recipe.yaml")
+    (tmp_path / "run" / ".inputs.json.123.writing").write_text("{")
+    result = train(recipe, out=tmp_path / "run", progress=False, resume=True)
+    assert result.steps == 6
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_other_settings_are_refused_on_resume(tmp_path: Path, in_memory: InMemory) -> None:

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from crosspath.checkpoints import load_checkpoint
-from crosspath.config import Recipe
+from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
+from crosspath.modalities import generated_batch
+from crosspath.models.build import build_model
 from crosspath.recipes import recipe_named
 from crosspath.training import pretrain, train
+from crosspath.training.scope import limit_scope, training_mode
 from tests.checkpoints.small import audio_recipe, image_recipe
 from tests.training.synthetic import in_memory
 from tests.training.test_run import short
@@ -58,3 +61,15 @@ def test_masked_modelling_has_no_head() -> None:
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"scope": "head"})})
     with pytest.raises(InputError, match=r"train.scope: expected all"):
         pretrain(recipe, out="unused", progress=False)
+
+
+def test_a_frozen_body_keeps_its_statistics() -> None:
+    recipe = apply_overrides(recipe_named("point/solids"), ["train.scope=head", "model.head_batch_norm=true"])
+    model = build_model(recipe, 3)
+    limit_scope(model, recipe)
+    training_mode(model, recipe)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model(generated_batch(recipe, 4))
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith("head.batch_norm.") for name in changed)
