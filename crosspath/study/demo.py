@@ -47,6 +47,8 @@ busy one more than ten times slower, because the threads wait for each other at 
 LABELS_PER_CLASS = 10
 SCALE_INIT = 0.1
 TARGET_SETTINGS = ("train.epochs=80", "train.evaluate_every=4")
+QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
+"""Runs of seconds leave nothing to resume from and tell nobody on the way; no number changes with it."""
 AUXILIARY_SETTINGS: Mapping[str, tuple[str, ...]] = {"sounds": (), "solids": ("train.epochs=6",)}
 
 
@@ -63,14 +65,14 @@ class _Plan:
 
     @property
     def auxiliary(self) -> Recipe:
-        return apply_overrides(recipe_named(AUXILIARIES[self.name]), self.auxiliary_settings)
+        return apply_overrides(recipe_named(AUXILIARIES[self.name]), (*QUIET, *self.auxiliary_settings))
 
     def settings(self, arm: str, seed: int) -> tuple[str, ...]:
         pathway = (f"pathway.scale_init={SCALE_INIT}",) if arm != NONE.name else ()
         return (*self.target_settings, *pathway, f"train.seed={seed}")
 
     def target(self, arm: str, seed: int) -> Recipe:
-        return apply_overrides(recipe_named(TARGET), self.settings(arm, seed))
+        return apply_overrides(recipe_named(TARGET), (*QUIET, *self.settings(arm, seed)))
 
     def folder(self, name: str, seed: int | None = None) -> Path:
         return self.out / (name if seed is None else f"{name}-{seed}")
