@@ -68,13 +68,13 @@ def audioset_20k() -> Recipe:
 
 
 def audioset_2m() -> Recipe:
-    """AudioSet, all two million recordings, 527 labels, ViT-B/16, 512 tokens; 200,000 balanced draws an epoch.
+    """AudioSet, all two million recordings, 527 labels, ViT-B/16, 512 tokens.
 
     Command: `torchrun --nproc-per-node 8 -m crosspath train audio/audioset-2m --data DIR --from AUDIOMAE`.
     Cost: not published; 30 epochs on 8 machines of 8 GPUs. Score: not published for pathways.
 
-    Differs from the published code as `audio/audioset-20k` does. The balanced sampler is that of the published script
-    for weighted sets.
+    Differs from the published code as `audio/audioset-20k` does. The published weighted sampling of 200,000 recordings
+    an epoch is `--set train.sampler=balanced --set train.samples_per_epoch=200000`.
     """
     plain = audioset_20k()
     return plain.model_copy(
@@ -82,14 +82,7 @@ def audioset_2m() -> Recipe:
             "name": "audio/audioset-2m",
             "data": AUDIOSET.model_copy(update={"dataset": "audioset-2m", "train_samples": 1_800_000}),
             "schedule": ScheduleSection(warmup_epochs=2.0, min_lr=1e-6),
-            "train": TrainSection(
-                epochs=30,
-                batch_size=512,
-                workers=8,
-                sampler="balanced",
-                samples_per_epoch=200_000,
-                checkpoint_steps=1000,
-            ),
+            "train": TrainSection(epochs=30, batch_size=512, workers=8, checkpoint_steps=1000),
         }
     )
 
@@ -101,7 +94,8 @@ def esc50() -> Recipe:
     Cost: not published. Score: not published by M2PT.
 
     Differs from the published code, which cannot run (its data and its loop disagree): rates, length and augmentation
-    are those of the balanced AudioSet setting; each fold is the test part once, and the next one the validation part.
+    are those of the balanced AudioSet setting, the longest time mask halved with the clip; each fold is the test part
+    once, and the next one the validation part.
     """
     plain = audioset_20k()
     data = {

@@ -58,8 +58,6 @@ def short(recipe: Recipe, *further: str) -> Recipe:
         "data.test_fraction=0.2",
         *further,
     ]
-    if recipe.train.samples_per_epoch is not None:
-        settings.append("train.samples_per_epoch=16")
     if recipe.train.scope == "head":
         settings.append("data.validation_fraction=0.2")
     return apply_overrides(recipe, settings)
