@@ -10,7 +10,11 @@ from tests.training.synthetic import synthetic
 
 if __name__ == "__main__":
     out, auxiliary, *overrides = sys.argv[1:]
-    recipe = (audio_recipe if auxiliary == "grow" else image_recipe)(*overrides)
+    if auxiliary == "grow":
+        # Mixing by boxes is for pictures.
+        recipe = audio_recipe(*(override for override in overrides if not override.startswith("augment.")))
+    else:
+        recipe = image_recipe(*overrides)
     run.load_data = lambda section, root, seed, progress=None: synthetic(recipe, 48, 19)
     auxiliaries = {"audio": Path(auxiliary)} if auxiliary not in {"grow", "none"} else {}
     train(recipe, out=out, auxiliaries=auxiliaries, progress=True, resume=Path(out).exists())
