@@ -133,7 +133,7 @@ def main() -> None:
         table.add_row(name, str(TARGETS[name].labels), *_shown(rows))
         if options.json is not None:
             _replace(options.json, rows)
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 def _replace(path: Path, rows: list[dict[str, object]]) -> None:

@@ -79,7 +79,13 @@ def test_two_steps_at_micro_size(name: str, objective: str, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "objective"), RUNS)
 def test_a_step_at_full_size(name: str, objective: str, tmp_path: Path) -> None:
-    _trains(short(recipe_named(name, objective), "train.batch_size=4", "evaluate.batch_size=4"), tmp_path, size="base")
+    recipe = recipe_named(name, objective)
+    few = ["train.batch_size=2", "evaluate.batch_size=2", "train.repeats=1"]
+    if not getattr(recipe.data, "multi_label", False):
+        few.append("data.labels_per_class=2")
+    if recipe.modality == "video":
+        few += ["evaluate.segments=2", "evaluate.crops=1"]
+    _trains(short(recipe, *few), tmp_path, size="base")
 
 
 def _trains(recipe: Recipe, root: Path, size: str = "micro") -> None:
