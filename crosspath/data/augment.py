@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.config.data import AudioData, Data, PointData
+from crosspath.config.data import AudioData, Data, PointData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.data.mixing import mix
 from crosspath.data.point_resampling import training_cloud
@@ -43,7 +43,8 @@ def augment_batch(
     mixup, cutmix = getattr(section, "mixup", 0.0), getattr(section, "cutmix", 0.0)
     if getattr(section, "waveform", False):
         mixup = 0.0  # mixed as waveforms
-    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key)
+    chance = getattr(section, "mixup_probability", 1.0)
+    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key, chance)
 
 
 def augment_inputs(
@@ -56,9 +57,10 @@ def augment_inputs(
         batch = cropped_and_flipped(batch, padding, section.flip, draws)
         return erased(batch, section.erasing, draws)
     if isinstance(section, VideoAugment):
+        assert isinstance(data_section, VideoData)
         cropped = section.resized_crop is not None or section.multi_scale_crop
         batch = cropped_and_flipped(batch, 0 if cropped else section.crop_padding, section.flip, draws)
-        return erased(brightened(batch, section.brightness, draws), section.erasing, draws)
+        return erased(brightened(batch, section.brightness, data_section, draws), section.erasing, draws)
     if isinstance(section, AudioAugment):
         assert isinstance(data_section, AudioData)
         return _augment_frames(section, data_section, batch, draws)
@@ -114,13 +116,19 @@ def reflected(indices: Tensor, size: int) -> Tensor:
     return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
 
 
-def brightened(batch: Tensor, most: float, draws: Draws) -> Tensor:
-    """Clips (B, C, T, H, W) in [-1, 1], each with its brightness (black is 0) multiplied by 1 + U(-most, most)."""
+def brightened(batch_BCTHW: Tensor, most: float, data_section: VideoData, draws: Draws) -> Tensor:
+    """Clips with the brightness of each (black is 0) multiplied by 1 + U(-most, most), and cut where it is white."""
     if most == 0.0:
-        return batch
+        return batch_BCTHW
+    channels = list(zip(data_section.mean, data_section.std, strict=True))
+    # What `prepare` makes of the values 0 and 1.
+    black_C111, white_C111 = (
+        torch.tensor([(value - mean) / std for mean, std in channels], device=batch_BCTHW.device).view(3, 1, 1, 1)
+        for value in (0.0, 1.0)
+    )
     factors_B = 1.0 + most * (2.0 * draws.uniform("brightness")[:, 0] - 1.0)
-    factors = factors_B.view(-1, *[1] * (batch.ndim - 1))
-    return ((batch + 1.0) * factors - 1.0).clamp(-1.0, 1.0)
+    brighter_BCTHW = (batch_BCTHW - black_C111) * factors_B.view(-1, 1, 1, 1, 1) + black_C111
+    return brighter_BCTHW.clamp(black_C111, white_C111)
 
 
 def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:

@@ -112,7 +112,7 @@ class ImageReader:
             return self._centred(self._picture(file))
 
     def _picture(self, file: IO[bytes]) -> Any:
-        from PIL import Image, ImageFile
+        from PIL import Image, ImageFile, UnidentifiedImageError
 
         if ImageFile.LOAD_TRUNCATED_IMAGES:
             where, todo = "PIL.ImageFile.LOAD_TRUNCATED_IMAGES", "leave it off: half images would pass for whole ones"
@@ -121,6 +121,8 @@ class ImageReader:
             with Image.open(file) as opened:
                 opened.load()
                 return _upright_rgb(opened)
+        except UnidentifiedImageError:  # its message names an object in memory
+            raise DamageError("the image decoder fails (no image format that it knows)") from None
         except Exception as error:  # Pillow's decoders raise a wide range of types on damaged files
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
 

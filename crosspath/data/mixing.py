@@ -23,6 +23,7 @@ def mix(
     epoch: int,
     sample_ids_B: Tensor,
     batch_key: int | None = None,
+    chance: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """The batch (B, ..., H, W) and targets mixed; unchanged when both Beta parameters are 0.
 
@@ -32,7 +33,7 @@ def mix(
     fair draw chooses one for the batch. Partners are the batch reversed, in an order drawn for (seed, epoch).
 
     A part of a batch that `paired_order` has divided mixes as it would within the whole: `batch_key` is then the
-    smallest id of the whole batch.
+    smallest id of the whole batch. With a `chance` below 1 each sample is mixed or left alone by a draw of its own.
     """
     if mixup == 0.0 and cutmix == 0.0:
         return batch, targets_BK
@@ -50,7 +51,12 @@ def mix(
         share = 1.0 - (bottom - top) * (right - left) / (height * width)
     else:
         mixed = torch.lerp(batch[partners_B], batch, share)
-    return mixed, torch.lerp(targets_BK[partners_B], targets_BK, share)
+    mixed_targets_BK = torch.lerp(targets_BK[partners_B], targets_BK, share)
+    if chance < 1.0:
+        alone_B1 = (uniform(seed, epoch, sample_ids_B, "mix/chance", 1) >= chance).to(batch.device)
+        mixed = torch.where(alone_B1.view(-1, *[1] * (batch.ndim - 1)), batch, mixed)
+        mixed_targets_BK = torch.where(alone_B1, targets_BK, mixed_targets_BK)
+    return mixed, mixed_targets_BK
 
 
 def partners(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:

@@ -71,14 +71,15 @@ def test_a_sample_is_augmented_alike_in_any_batch(section: Augment, data: Data, 
 def test_crops_and_flips_are_those_of_the_padded_picture(shape: tuple[int, ...]) -> None:
     """Every result is found among all crops (torch's reflection padding), and all of them turn up."""
     section: Augment = ImageAugment(crop_padding=2, flip=0.5)
+    data: Data = ImageData()
     if len(shape) == 4:
-        section = VideoAugment(crop_padding=2, flip=0.5)
+        section, data = VideoAugment(crop_padding=2, flip=0.5), VideoData()
     one = batch_of(1, shape)
     planes = one.reshape(-1, 9, 7)
     padded = functional.pad(planes, (2, 2, 2, 2), mode="reflect")
     crops = [padded[:, top : top + 9, left : left + 7] for top in range(5) for left in range(5)]
     crops += [crop.flip(-1) for crop in crops]
-    result = augmented(section, ImageData(), one.repeat(1000, *[1] * len(shape))).reshape(1000, *planes.shape)
+    result = augmented(section, data, one.repeat(1000, *[1] * len(shape))).reshape(1000, *planes.shape)
     counts = [int((result == crop).flatten(1).all(1).sum()) for crop in crops]
     assert sum(counts) == 1000
     assert stats.chisquare(counts).pvalue > 0.001
@@ -248,3 +249,30 @@ def test_a_random_crop_replaces_the_padded_one_and_waveforms_are_not_altered_twi
     found, targets = augment_batch(audio, AudioData(frames=16, mels=8), frames, mixed, 5, 0, 0, torch.arange(4))
     assert torch.equal(found, frames)
     assert torch.equal(targets, mixed)
+
+
+def test_brightness_is_that_of_the_pixels_whatever_the_normalisation() -> None:
+    pixels = torch.rand(20, 3, 2, 4, 4)
+    data = VideoData(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (data.mean, data.std))
+    section = VideoAugment(crop_padding=0, brightness=0.4)
+    found = augment_inputs(section, data, (pixels - mean) / std, 0, 0, torch.arange(20)) * std + mean
+    factors = found.flatten(1).amax(1) / pixels.flatten(1).amax(1)
+    darker = factors < 1
+    torch.testing.assert_close(
+        found[darker], pixels[darker] * factors[darker].view(-1, 1, 1, 1, 1), rtol=1e-4, atol=1e-5
+    )
+    assert 5 < int(darker.sum()) < 15
+    assert float(found.max()) <= 1 + 1e-5
+
+
+def test_the_chance_to_be_mixed_is_each_samples_own() -> None:
+    section = AudioAugment(roll=False, gain=0.0, time_mask=0, mel_mask=0, mixup=1.0, mixup_probability=0.3)
+    frames = torch.arange(400.0).view(400, 1, 1).expand(400, 4, 4).contiguous()
+    data = AudioData(frames=4, mels=4)
+    found, targets = augment_batch(section, data, frames, torch.arange(400), 400, 0, 0, torch.arange(400))
+    alone = (found == frames).flatten(1).all(1)
+    assert 0.65 < float(alone.float().mean()) < 0.75
+    assert torch.equal(targets[alone].argmax(1), torch.arange(400)[alone])
+    assert bool((targets[alone].amax(1) == 1).all())
+    assert bool((targets[~alone].amax(1) < 1).all())
