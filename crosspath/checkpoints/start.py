@@ -10,6 +10,11 @@ from crosspath.checkpoints.fit import mismatches
 from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
 from crosspath.errors import InputError
 from crosspath.pathway import merge
+from crosspath.tokenizers import fixed_positions
+from crosspath.tokenizers.patches import PatchTokenizer
+
+POSITIONS = "tokenizer.positions"
+"""Of a tokenizer that learns them; a fixed table stands in no checkpoint."""
 
 
 def plain_weights(path: str | Path) -> dict[str, Tensor]:
@@ -41,10 +46,18 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     head = {name for name in own if name.startswith("head.")}
     given = {name for name in tensors if name.startswith("head.")}
     notes = []
-    behind = [part for part in ("decoder.", "encoder.norm.") if _has(tensors, part) and not _has(own, part)]
+    parts = ("decoder.", "encoder.norm.", "encoder.cls_token")
+    behind = [part for part in parts if _has(tensors, part) and not _has(own, part)]
     if behind:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(behind))}
-        notes.append(f"--from {path}: its {' and '.join(part[:-1] for part in behind)} stayed behind")
+        notes.append(f"--from {path}: its {' and '.join(part.rstrip('.') for part in behind)} stayed behind")
+    if (
+        POSITIONS in own
+        and POSITIONS not in tensors
+        and isinstance(tokenizer := getattr(model, "tokenizer", None), PatchTokenizer)
+    ):
+        tensors = {**tensors, POSITIONS: fixed_positions(tokenizer.grid, tokenizer.width)}
+        notes.append(f"--from {path}: its fixed positions are where learned ones begin")
     if given != head or any(tensors[name].shape != own[name].shape for name in head):
         said = "its head has another shape and was left out" if given else "it has no head"
         notes.append(f"--from {path}: {said}; the new head starts afresh")

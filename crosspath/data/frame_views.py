@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import Data, ImageData, VideoData
 from crosspath.config.training import Augment, ImageAugment, VideoAugment
+from crosspath.errors import InputError
 
 STREAM = 0xF4A3E
 RATIOS = (3 / 4, 4 / 3)
@@ -123,7 +124,11 @@ def _policy(name: str, size: int, mean: tuple[float, ...]) -> Any:
         "img_mean": grey,
         "interpolation": Image.Resampling.BICUBIC,
     }
-    return rand_augment_transform(name, settings)
+    try:
+        return rand_augment_transform(name, settings)
+    except (AssertionError, ValueError, KeyError):
+        expected = "timm's name of a policy, such as rand-m9-mstd0.5-inc1"
+        raise InputError("augment.rand_augment", expected, repr(name), "correct it") from None
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from crosspath.config.data import AudioData, Data
 from crosspath.config.training import AudioAugment, Augment
 from crosspath.data.examples import Damaged, Examples
-from crosspath.data.items import DamageError, Item, Reader
+from crosspath.data.items import DamageError, Item, Reader, place_of
+from crosspath.data.replacing import first_whole
 from crosspath.data.waveform_views import waveform_view
 from crosspath.errors import InputError
 
@@ -50,7 +51,11 @@ class Streamed:
         return len(self.items)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """The held-out views of some samples. Raises `InputError` for a damaged file."""
+        """The held-out views of some samples.
+
+        Raises `InputError` for a damaged file, with `data.skip_damaged` too: what a model is judged on must not change
+        while it is read.
+        """
         places = np.arange(len(self.items))[index]
         chosen = [self.items[place] for place in np.atleast_1d(places)]
         with self.reader.opened() as decode, ThreadPoolExecutor(THREADS) as pool:
@@ -116,8 +121,9 @@ def streamed_batches(
                 raise reason
             if not streamed.section.skip_damaged:
                 raise refused(streamed.section, item, reason)
-            if all(known.path != item.path for known in streamed.damaged):
-                streamed.damaged.append(Damaged(item.path, reason))
+            damaged = Damaged(place_of(item), reason)
+            if damaged not in streamed.damaged:
+                streamed.damaged.append(damaged)
         yield found
 
 
@@ -129,7 +135,7 @@ def left_out(examples: Examples) -> list[Damaged]:
 def refused(section: Data, item: Item, reason: str) -> InputError:
     """The error for a damaged file of a streamed set."""
     todo = "restore or remove it; `crosspath data check DIR` finds them all"
-    return InputError(item.path, f"a readable {section.modality} file", reason, todo)
+    return InputError(place_of(item), f"a readable {section.modality} file", reason, todo)
 
 
 Fault = tuple[int, str | InputError]
@@ -142,35 +148,37 @@ class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[F
     def __init__(self, streamed: Streamed, augment: Augment, seed: int, epoch: int) -> None:
         self.streamed, self.augment, self.seed, self.epoch = streamed, augment, seed, epoch
         self._view: Any = None
+        self._faults: list[Fault] = []
 
     def __getitem__(self, row: int) -> tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]:
         if self._view is None:
             # Opened in the process that reads: open files are not shared.
             self._open = ExitStack()
             self._view = self._open.enter_context(self._opened())
-        faults: list[Fault] = []
-        count = len(self.streamed)
-        for step in range(count):
-            place = (row + step) % count
-            try:
-                inputs, targets_K = self._view(self.streamed.items[place], place)
-                return place, np.ascontiguousarray(inputs, self.streamed.dtype), targets_K, faults
-            except InputError as error:
-                # Raised here, in a worker, its four parts would be lost.
-                faults.append((place, error))
-                break
-            except (DamageError, OSError) as damage:
-                faults.append((place, str(damage)))
-                if not self.streamed.section.skip_damaged:
-                    break
-        return row, np.zeros(self.streamed.shape[1:], self.streamed.dtype), None, faults
+        self._faults, items = [], self.streamed.items
+        try:
+            place, (inputs, targets_K) = first_whole(items, row, lambda row: self._view(items[row], row), self._damaged)
+        except InputError as error:
+            # Raised here, in a worker, its four parts would be lost.
+            self._faults.append((row, error))
+            return row, np.zeros(self.streamed.shape[1:], self.streamed.dtype), None, self._faults
+        return place, np.ascontiguousarray(inputs, self.streamed.dtype), targets_K, self._faults
+
+    def _damaged(self, place: int, reason: str) -> None:
+        self._faults.append((place, reason))
 
     def _opened(self) -> Any:
         augment, section = self.augment, self.streamed.section
         if isinstance(augment, AudioAugment) and augment.waveform:
             assert isinstance(section, AudioData)
             return waveform_view(
-                self.streamed.reader, self.streamed.items, self.streamed.classes, augment, self.seed, self.epoch
+                self.streamed.reader,
+                self.streamed.items,
+                self.streamed.classes,
+                augment,
+                self.seed,
+                self.epoch,
+                self._damaged,
             )
         return self.streamed.reader.training_views(augment, self.seed, self.epoch)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.training import AudioAugment
 from crosspath.data.items import Item, TrainingView
+from crosspath.data.replacing import first_whole
 
 STREAM = 0x3A7E
 SHAPE = 10.0
@@ -22,11 +23,18 @@ Wave = NDArray[np.float32]
 
 @contextmanager
 def waveform_view(
-    reader: Any, items: Sequence[Item], classes: int, section: AudioAugment, seed: int, epoch: int
+    reader: Any,
+    items: Sequence[Item],
+    classes: int,
+    section: AudioAugment,
+    seed: int,
+    epoch: int,
+    damaged: Callable[[int, str], None],
 ) -> Iterator[Callable[[Item, int], TrainingView]]:
     """A decoder of (item, sample number) to log-mel frames and targets (K,); `items` are the training part.
 
     Both recordings of a mixture are rolled and amplified first; its targets are the share of each one's labels, added.
+    Where a partner is damaged, `damaged` is told its number and the reason, and the next whole recording is mixed in.
     """
 
     def heard(item: Item, generator: np.random.Generator) -> Wave:
@@ -36,10 +44,11 @@ def waveform_view(
         generator = np.random.default_rng((STREAM, seed, epoch, sample))
         wave, targets_K = heard(item, generator), label_vector(item, classes)
         if section.mixup > 0.0 and generator.random() < section.mixup_probability:
-            partner = items[int(generator.integers(len(items)))]
+            drawn = int(generator.integers(len(items)))
             share = float(generator.beta(section.mixup, section.mixup))
-            wave = mixed(wave, heard(partner, generator), share)
-            targets_K = share * targets_K + (1.0 - share) * label_vector(partner, classes)
+            partner, other = first_whole(items, drawn, lambda place: heard(items[place], generator), damaged)
+            wave = mixed(wave, other, share)
+            targets_K = share * targets_K + (1.0 - share) * label_vector(items[partner], classes)
         return reader.frames_of(wave), targets_K
 
     yield view

@@ -35,8 +35,9 @@ def imagenet() -> Recipe:
     V100 for 100 epochs.
     Score: published top-1 83.3 without a pathway; with point 83.9, audio 83.7, video 83.6.
 
-    Differs from the published code: a validation part is held out of training; the mean over patch tokens is normalised
-    after pooling there too; seed and rank do not shift the augmentation.
+    Differs from the published code: a validation part is held out of training; there is no class token, which the mean
+    over patch tokens leaves out in the end; λ has no layer decay (published: its block's); mixup draws one share for
+    the whole batch. A start from elsewhere must be safetensors under this library's names.
     """
     return Recipe(
         name="image/imagenet",

@@ -168,7 +168,8 @@ class Training:
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
         position.epoch, position.batch, position.epoch_loss, position.epoch_samples = epoch, 0, 0.0, 0
         position.kept_epoch, position.kept_metrics = kept.epoch, kept.metrics
-        if settings.checkpoint_every is not None and epoch % settings.checkpoint_every == 0 and not last:
+        # After the last epoch too: what is still to come can fail, and would cost the whole run.
+        if settings.checkpoint_every is not None and (last or epoch % settings.checkpoint_every == 0):
             self._save()
 
     def _log(self, entry: Mapping[str, Any]) -> None:

@@ -74,9 +74,10 @@ class Feed:
             first = self.processes.rank * settings.accumulate
             mine.extend(np.sort(part) for part in cut[first : first + settings.accumulate])
             keys.extend([(int(whole[0]), len(whole) * settings.repeats)] * settings.accumulate)
-        for seen, (key, size) in zip(self._read(mine, epoch), keys, strict=True):
+        for indices, seen, (key, size) in zip(mine, self._read(mine, epoch), keys, strict=True):
             batch = prepare(recipe.data, seen.inputs, self.device)
-            ids_B = torch.as_tensor(seen.rows)
+            # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
+            ids_B = torch.as_tensor(indices)
             if recipe.objective == "masked_modeling":
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
                 yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, of=size)

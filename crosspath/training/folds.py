@@ -65,9 +65,9 @@ def train_folds(
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
     variants = folds_of(recipe)
     out = Path("runs") / recipe.name if out is None else Path(out)
-    if out.exists() and any(out.iterdir()) and not resume:
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not resume)):
         todo = "choose another --out, or go on with --resume"
-        raise InputError(out, "a new or empty folder", "one with files in it", todo)
+        raise InputError(out, "a new or empty folder", "one with files in it" if out.is_dir() else "a file", todo)
     values = []
     for fold, variant in variants.items():
         folder = out / f"fold-{fold}"

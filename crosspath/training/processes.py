@@ -9,6 +9,7 @@ import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from crosspath.errors import InputError
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=12)
 
 
 class Processes:
@@ -151,9 +153,11 @@ def joined(device: str, *, sharded: bool) -> Processes:
             todo = "start it with torchrun --nproc-per-node N -m crosspath ..., or leave train.parallel out"
             raise InputError("train.parallel", "several processes to shard over", "one", todo)
         return Processes(0, 1)
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
-    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
+    # The first process may list or decode millions of files while the others wait.
+    patience = InitProcessGroupKwargs(timeout=PATIENCE)
+    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available(), kwargs_handlers=[patience])
     # Left open, gloo's threads may abort a process that ends while another still talks to it.
     atexit.register(_left)
     return Processes(accelerator.process_index, accelerator.num_processes, accelerator, sharded=sharded)

@@ -33,7 +33,7 @@ from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_f
 from crosspath.training.scope import limit_scope
 from crosspath.training.state import Position, read_state
 from crosspath.training.tasks import task_of
-from crosspath.training.trackers import trackers
+from crosspath.training.trackers import check_trackers, trackers
 
 
 def train(
@@ -162,6 +162,7 @@ def _run(
     seed = recipe.train.seed
 
     # Everything that can be wrong with what the user gave shows before anything is written.
+    check_trackers(recipe)
     chosen = choose_compute(recipe)
     compute = replace(chosen, device=processes.device(chosen.device))
     sources = {
@@ -257,7 +258,8 @@ def _taken_up(run: RunFolder, report: Listener, processes: Processes) -> tuple[P
     """The newest whole state of an unfinished run, the folder brought back to it; else None and a fresh folder."""
     chosen: Path | None = None
     if processes.main:
-        for folder in run.states():
+        states = run.states()
+        for folder in states:
             try:
                 check_manifest(folder)
                 position, _ = read_state(folder)
@@ -269,6 +271,9 @@ def _taken_up(run: RunFolder, report: Listener, processes: Processes) -> tuple[P
             chosen = folder
             break
         else:
+            if states:
+                todo = f"restore it, or choose another --out: starting over would remove {len(states)} checkpoints"
+                raise InputError(states[0], "a state that can be read", "none in this run", todo)
             if run.started:
                 report.say(f"{run.path}: no complete state to resume from: the run starts over")
             run.start()

@@ -43,6 +43,7 @@ RESUMED = "resumed.json"
 """The steps at which an unfinished run was taken up again; a finished one says it in its result."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
+STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 OWN_TRACES = (RECIPE, LOG)
 """Without one of these a folder is no run of ours and is never cleared."""
@@ -75,16 +76,18 @@ class RunFolder:
 
     def states(self) -> list[Path]:
         """The folders of complete checkpoints with a state to resume from, newest first."""
-        return sorted(
-            (file.parent for file in self.path.glob(f"{CHECKPOINTS}/*/{MANIFEST}") if (file.parent / STATE).exists()),
-            reverse=True,
-        )
+        whole = (folder for folder in self._checkpoints() if (folder / MANIFEST).exists() and (folder / STATE).exists())
+        return sorted(whole, key=lambda folder: int(folder.name), reverse=True)
+
+    def _checkpoints(self) -> list[Path]:
+        """The folders that this run has made for checkpoints; what a user has put beside them is none."""
+        return [path for path in self.path.glob(f"{CHECKPOINTS}/*") if path.is_dir() and STEP.fullmatch(path.name)]
 
     def go_on_from(self, folder: Path, step: int, log_bytes: int) -> None:
         """Take away what was written after the state in `folder`, and note that the run was resumed there."""
         sweep(self.path)
-        for other in (self.path / CHECKPOINTS).iterdir():
-            if other.name > folder.name or not (other / MANIFEST).exists():
+        for other in self._checkpoints():
+            if int(other.name) > step or not (other / MANIFEST).exists():
                 shutil.rmtree(other)
         with writing(self.path), (self.path / LOG).open("r+b") as file:
             file.truncate(log_bytes)

@@ -98,12 +98,15 @@ class Learning:
         for name, value in by_part.get("optimizer", {}).items():
             index, _, kind = name.partition(".")
             moments.setdefault(int(index), {})[kind] = value
-        for number, parameter in enumerate(_parameters(self.optimizer)):
+        groups = [group for group in self.optimizer.param_groups for _ in group["params"]]
+        for number, (parameter, group) in enumerate(zip(_parameters(self.optimizer), groups, strict=True)):
             state = self.optimizer.state[parameter]
             for kind, value in moments.get(number, {}).items():
                 # Moments have their weight's shape, and its place; a count of steps is a number of its own.
                 shaped = value.shape == parameter.shape and value.ndim > 0
-                state[kind] = torch.zeros_like(parameter) if shaped else value.clone()
+                # A fused optimizer keeps that count beside its weight.
+                home = parameter.device if group.get("fused") else value.device
+                state[kind] = torch.zeros_like(parameter) if shaped else value.clone().to(home)
                 if shaped:
                     fill(state[kind], value)
         own = by_part.get("random", {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +39,14 @@ def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
             todo = f"install {name}, or leave it out with --set train.loggers=[]"
             raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo) from None
     return made
+
+
+def check_trackers(recipe: Recipe) -> None:
+    """Raise `InputError` for one of `train.loggers` that is not installed; nothing is imported."""
+    for name in recipe.train.loggers:
+        if find_spec(name) is None:
+            todo = f"install {name}, or leave it out with --set train.loggers=[]"
+            raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo)
 
 
 def flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -36,7 +36,7 @@ def test_points_stay_as_they_are() -> None:
     assert np.array_equal(batch.numpy(), points.astype(np.float32))
 
 
-def test_the_inputs_are_never_altered_even_when_read_only() -> None:
+def test_fault_cached_samples_were_normalised_in_place() -> None:
     frames = np.ones((2, 3, 4), np.float32)
     frames.flags.writeable = False
     with warnings.catch_warnings():
@@ -44,6 +44,12 @@ def test_the_inputs_are_never_altered_even_when_read_only() -> None:
         prepare(AudioData(), frames, CPU)
         prepare(PointData(), frames, CPU).add_(1.0)
     assert (frames == 1.0).all()
+
+
+def test_by_default_all_256_values_are_bitwise_those_of_two_steps() -> None:
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3).transpose(0, 3, 1, 2)
+    expected = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    assert np.array_equal(prepare(ImageData(), pixels, CPU).numpy(), expected)
 
 
 @pytest.mark.parametrize("video", [False, True])

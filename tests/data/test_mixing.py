@@ -108,15 +108,37 @@ def test_the_box_has_its_area_and_stays_inside() -> None:
     assert 50 < whole < 450
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
+def test_the_chance_is_that_of_a_sample(chance: float) -> None:
+    alone = of_pairs = 0
+    for epoch in range(200):
+        batch = constant_batch((16, 4))
+        mixed, targets = mix(batch, ONE_HOT, 10.0, 0.0, 0, epoch, IDS, chance=chance)
+        always, always_targets = mix(batch, ONE_HOT, 10.0, 0.0, 0, epoch, IDS)
+        stayed = (targets == ONE_HOT).all(1)
+        assert torch.equal(mixed[stayed], batch[stayed])
+        assert torch.equal(mixed[~stayed], always[~stayed])
+        assert torch.equal(targets[~stayed], always_targets[~stayed])
+        alone += int(stayed.sum())
+        of_pairs += int((stayed != stayed[partners(0, epoch, IDS)]).sum())
+    assert stats.binomtest(1200 - alone, 1200, chance).pvalue > 0.001
+    # A sample may be left alone while its partner is mixed.
+    assert (of_pairs > 0) == (0.0 < chance < 1.0)
+
+
 @pytest.mark.parametrize("size", [2, 7, 8, 13])
 @pytest.mark.parametrize("pieces", [1, 2, 3])
-@pytest.mark.parametrize(("mixup", "cutmix"), [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
-def test_parts_of_a_batch_mix_as_the_whole_does(size: int, pieces: int, mixup: float, cutmix: float) -> None:
+@pytest.mark.parametrize(
+    ("mixup", "cutmix", "chance"), [(0.8, 0.0, 1.0), (0.0, 1.0, 1.0), (0.8, 1.0, 1.0), (0.8, 1.0, 0.5)]
+)
+def test_parts_of_a_batch_mix_as_the_whole_does(
+    size: int, pieces: int, mixup: float, cutmix: float, chance: float
+) -> None:
     generator = torch.Generator().manual_seed(size)
     ids = torch.randperm(1000, generator=generator)[:size].sort().values
     batch = torch.randn(size, 3, 8, 8, generator=generator)
     targets = torch.eye(size)
-    whole, whole_targets = mix(batch, targets, mixup, cutmix, 5, 2, ids)
+    whole, whole_targets = mix(batch, targets, mixup, cutmix, 5, 2, ids, chance=chance)
     order = paired_order(5, 2, ids)
     assert sorted(order.tolist()) == list(range(size))
     found, found_targets = torch.empty_like(whole), torch.empty_like(whole_targets)
@@ -124,6 +146,7 @@ def test_parts_of_a_batch_mix_as_the_whole_does(size: int, pieces: int, mixup: f
         rows = torch.from_numpy(np.sort(part))
         if len(rows):
             key = int(ids.min())
-            found[rows], found_targets[rows] = mix(batch[rows], targets[rows], mixup, cutmix, 5, 2, ids[rows], key)
+            piece = mix(batch[rows], targets[rows], mixup, cutmix, 5, 2, ids[rows], key, chance)
+            found[rows], found_targets[rows] = piece
     assert torch.equal(found, whole)
     assert torch.equal(found_targets, whole_targets)

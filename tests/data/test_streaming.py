@@ -1,6 +1,7 @@
 """Samples decoded on demand: the same whatever the number of workers, and as if they had been decoded before."""
 
 import random
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,66 @@ def test_a_damaged_file_is_refused_or_its_place_taken_by_the_next(tmp_path: Path
     assert (rows == (row + 1) % len(data.train)).sum() == 2
     assert isinstance(skipping.train.inputs, Streamed)
     assert [damaged.path for damaged in skipping.train.inputs.damaged] == [broken]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_a_zip_is_opened_by_each_worker_and_its_damaged_members_are_named(tmp_path: Path) -> None:
+    whole, archive = tmp_path / "picture.png", tmp_path / "pictures.zip"
+    damaged = {"a/3.png", "a/4.png", "b/7.png"}
+    with zipfile.ZipFile(archive, "w") as file:
+        for level, name in enumerate(f"{label}/{number}.png" for label in "ab" for number in range(12)):
+            write_image(whole, level)
+            file.writestr(name, b"no picture" if name in damaged else whole.read_bytes())
+    section = ImageData(folder=archive, image_size=16, stream=True)
+    augment = ImageAugment(resized_crop=(0.2, 1.0))
+    with pytest.raises(InputError, match=r"pictures\.zip/[ab]/\d\.png: expected a readable image file"):
+        seen(load_data(section, None, 0), augment)
+    data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
+    assert isinstance(data.train.inputs, Streamed)
+    inside = {archive / name for name in damaged if f"pictures.zip/{name}" in data.train.ids}
+    assert len(inside) > 1
+    runs = [np.concatenate([part.inputs for part in seen(data, augment, workers=workers)]) for workers in (0, 1, 3)]
+    assert np.array_equal(runs[0], runs[1])
+    assert np.array_equal(runs[0], runs[2])
+    assert {found.path for found in data.train.inputs.damaged} == inside
+    assert len(data.train.inputs.damaged) == len(inside)
+
+
+def test_a_damaged_partner_is_named_and_costs_no_whole_recording_its_place(tmp_path: Path) -> None:
+    write_audioset(tmp_path, train=14)
+    section, augment = AUDIO, AudioAugment(waveform=True, mixup=10.0, mixup_probability=1.0)
+    data = load_data(section, tmp_path, 0)
+    assert isinstance(data.train.inputs, Streamed)
+    broken = data.train.inputs.items[3].path
+    broken.write_bytes(b"no sound")
+    others = [row for row in range(len(data.train)) if row != 3]
+    with pytest.raises(InputError, match=f"{broken.name}: expected a readable audio file"):
+        list(streamed_batches(data.train.inputs, augment, [np.array(others)], 0, 0, 0))
+    skipping = load_data(section.model_copy(update={"skip_damaged": True}), tmp_path, 0).train.inputs
+    assert isinstance(skipping, Streamed)
+    [part] = streamed_batches(skipping, augment, [np.array(others)], 0, 0, 0)
+    assert part.rows.tolist() == others
+    assert [damaged.path for damaged in skipping.damaged] == [broken]
+
+
+def test_fault_a_folder_that_went_away_gave_zeros(tmp_path: Path) -> None:
+    write_imagenet(tmp_path)
+    data = load_data(IMAGE.model_copy(update={"skip_damaged": True}), tmp_path, 0)
+    (tmp_path / "imagenet").rename(tmp_path / "elsewhere")
+    for workers in (0, 2):
+        with pytest.raises(InputError, match=r"expected a readable file here or next to it, found .* in a row"):
+            seen(data, ImageAugment(resized_crop=(0.2, 1.0)), workers=workers)
+
+
+def test_a_damaged_held_out_file_is_refused_even_where_training_skips(tmp_path: Path) -> None:
+    write_imagenet(tmp_path)
+    data = load_data(IMAGE.model_copy(update={"skip_damaged": True}), tmp_path, 0)
+    assert isinstance(data.test.inputs, Streamed)
+    broken = data.test.inputs.items[1].path
+    broken.write_bytes(b"no picture")
+    assert len(data.test.inputs[[0]]) == 1
+    with pytest.raises(InputError, match=f"{broken.name}: expected a readable image file"):
+        data.test.inputs[[0, 1]]
 
 
 def test_the_fingerprint_tells_a_changed_file(tmp_path: Path) -> None:

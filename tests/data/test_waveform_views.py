@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crosspath.config.training import AudioAugment
-from crosspath.data.items import Item
-from crosspath.data.waveform_views import altered, label_vector, mixed, waveform_view
+from crosspath.data.items import DamageError, Item
+from crosspath.data.waveform_views import STREAM, altered, label_vector, mixed, waveform_view
 
 
 def wave(length: int, seed: int = 0) -> np.ndarray:
@@ -58,6 +58,10 @@ class Waves:
         return sound
 
 
+def untold(place: int, reason: str) -> None:
+    raise AssertionError((place, reason))
+
+
 def items(count: int = 10) -> list[Item]:
     labels = [(number % 3, 3) if number % 2 else (number % 3,) for number in range(count)]
     return [
@@ -71,7 +75,7 @@ def test_targets_are_the_shares_of_both_recordings_labels() -> None:
     known = items()
     found_mixed = 0
     shares = []
-    with waveform_view(Waves(), known, 4, section, 0, 0) as view:
+    with waveform_view(Waves(), known, 4, section, 0, 0, untold) as view:
         for sample in range(600):
             item = known[sample % 10]
             _, targets = view(item, sample)
@@ -90,11 +94,50 @@ def test_targets_are_the_shares_of_both_recordings_labels() -> None:
     assert np.std(shares) == pytest.approx(stats.beta(10, 10).std(), abs=0.03)
 
 
+def drawn_for(sample: int) -> tuple[int, float]:
+    """The partner and the share of a sample among five recordings, by the order in which they are drawn."""
+    generator = np.random.default_rng((STREAM, 0, 0, sample))
+    generator.random()
+    return int(generator.integers(5)), float(generator.beta(10.0, 10.0))
+
+
+class SomeDamaged(Waves):
+    """Two recordings that cannot be read: numbers 2 and 3."""
+
+    def wave_of(self, item: Item) -> np.ndarray:
+        if item.id in "23":
+            raise DamageError("silent")
+        return super().wave_of(item)
+
+
+def test_fault_a_damaged_partner_was_taken_for_a_damaged_recording() -> None:
+    section = AudioAugment(waveform=True, roll=False, gain=0.0, mixup=10.0, mixup_probability=1.0)
+    known = items(5)
+    told: set[tuple[int, str]] = set()
+    passed_over = 0
+    with (
+        waveform_view(Waves(), known, 4, section, 0, 0, untold) as whole,
+        waveform_view(SomeDamaged(), known, 4, section, 0, 0, lambda *fault: told.add(fault)) as view,
+    ):
+        for sample in range(60):
+            frames, targets = view(known[0], sample)
+            drawn, share = drawn_for(sample)
+            partner = 4 if drawn in (2, 3) else drawn
+            passed_over += drawn in (2, 3)
+            assert np.array_equal(frames, mixed(wave(20, 0), wave(20, partner), share))
+            expected = share * label_vector(known[0], 4) + (1 - share) * label_vector(known[partner], 4)
+            assert targets == pytest.approx(expected, abs=1e-6)
+            if drawn not in (2, 3):
+                assert np.array_equal(frames, whole(known[0], sample)[0])
+    assert passed_over > 10
+    assert told == {(2, "silent"), (3, "silent")}
+
+
 def test_partners_are_drawn_from_all_recordings() -> None:
     section = AudioAugment(waveform=True, roll=False, gain=0.0, mixup=10.0, mixup_probability=1.0)
     known = items(5)
     seen: Counter[int] = Counter()
-    with waveform_view(Waves(), known, 4, section, 0, 0) as view:
+    with waveform_view(Waves(), known, 4, section, 0, 0, untold) as view:
         for sample in range(300):
             frames, _ = view(known[0], sample)
             best = max(range(1, 5), key=lambda k: abs(np.corrcoef(frames, wave(20, k))[0, 1]))

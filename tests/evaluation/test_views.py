@@ -17,7 +17,7 @@ from crosspath.data.streaming import Streamed
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.evaluate import predict_logits
-from crosspath.evaluation.views import VOTE_SEED
+from crosspath.evaluation.views import VOTE_SEED, number_of
 from crosspath.recipes import recipe_named
 from tests.data.published_video import write_kinetics
 
@@ -91,12 +91,14 @@ def test_fault_best_of_many_votes() -> None:
     examples = Examples(clouds, np.zeros(5, np.int64), tuple("abcde"))
     found = predict_logits(Probe(), recipe, examples, CPU, protocol=True)
     assert torch.equal(found, predict_logits(Probe(), recipe, examples, CPU, protocol=True))
-    ids = torch.arange(5)
+    ids = torch.tensor([number_of(name) for name in "abcde"])
     votes = []
     for vote in range(4):
         drawn = training_cloud(torch.from_numpy(clouds), 16, "farthest", VOTE_SEED, vote, ids)
         votes.append(Probe()(augment_inputs(recipe.augment, recipe.data, drawn, VOTE_SEED, vote, ids)).double())
     torch.testing.assert_close(found.double(), torch.stack(votes).mean(0), rtol=1e-5, atol=1e-6)
     assert len({tuple(vote.flatten().tolist()) for vote in votes}) == 4
+    part = Examples(clouds[3:], examples.labels[3:], examples.ids[3:])
+    torch.testing.assert_close(predict_logits(Probe(), recipe, part, CPU, protocol=True), found[3:])
     once = predict_logits(Probe(), recipe, examples, CPU)
     assert not torch.allclose(once, found)

@@ -1,14 +1,18 @@
 """Published recipes against a list of the published settings, and their size against arithmetic."""
 
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from crosspath.config import Recipe, recipe_from_text, recipe_to_text
+from crosspath.checkpoints import save_checkpoint
+from crosspath.checkpoints.start import load_weights_from
+from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, recipe_named
+from crosspath.tokenizers import fixed_positions
 from crosspath.training import plan
 
 # Dotted fields and the numbers that the paper's code and scripts hold.
@@ -403,3 +407,19 @@ def test_a_pretraining_recipe_hides_the_published_number_of_tokens(name: str) ->
     centres = 3 * 128 + 128 + 128 * width + width if recipe.modality == "point" else 0
     expected = depth * block + (WIDTH * width + width) + width + 2 * width + (width * values + values) + centres
     assert decoder == expected
+
+
+def test_published_pretraining_starts_the_published_fine_tuning(tmp_path: Path) -> None:
+    small = ["model.size=micro", "data.image_size=32"]
+    before = apply_overrides(
+        recipe_named("image/imagenet", "masked_modeling"),
+        [*small, "masking.decoder_width=32", "masking.decoder_depth=1", "masking.decoder_heads=2"],
+    )
+    start = build_masked_autoencoder(before)
+    save_checkpoint(start, tmp_path / "start", recipe=before, classes=())
+    model = build_model(apply_overrides(recipe_named("image/imagenet"), small), 5)
+    notes = load_weights_from(model, tmp_path / "start")
+    assert torch.equal(model.encoder.blocks[3].attn.qkv.weight, start.encoder.blocks[3].attn.qkv.weight)
+    # Learned positions begin where the fixed ones were; the class token that is averaged away here stays behind.
+    assert torch.equal(model.tokenizer.positions, fixed_positions((2, 2), 128))
+    assert any("encoder.cls_token" in note for note in notes)

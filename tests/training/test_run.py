@@ -193,7 +193,7 @@ def test_checkpoints_on_the_way_load(tmp_path: Path, in_memory: InMemory) -> Non
     in_memory(recipe)
     train(recipe, out=tmp_path / "run", progress=False)
     folders = sorted((tmp_path / "run" / "checkpoints").iterdir())
-    assert [folder.name for folder in folders] == ["00000003", "00000006"]
+    assert [folder.name for folder in folders] == ["00000006", "00000009"]
     assert evaluate(folders[0])["samples"] == 18
 
 
