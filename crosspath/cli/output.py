@@ -31,6 +31,13 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """The metrics of a run's held-out parts side by side; a part that was not read has no column."""
+    parts = [part for part in ("validation", "test") if metrics[part]]
+    rows = [(name, *(f"{metrics[part][name]:.4f}" for part in parts)) for name in metrics[parts[-1]]]
+    print_table(("metric", *parts), rows)
+
+
 def print_plan(planned: Mapping[str, Any]) -> None:
     """What `--dry-run` says: the resolved recipe, then sizes; what depends on the data is said to."""
     import yaml

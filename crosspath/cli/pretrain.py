@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Json
-from crosspath.cli.output import print_json, print_line, print_plan, print_table
+from crosspath.cli.output import print_json, print_line, print_metrics, print_plan
 
 
 def pretrain(
@@ -62,9 +62,7 @@ def pretrain(
     if json:
         print_json(result.to_json())
         return
-    parts = [part for part in ("validation", "test") if result.metrics[part]]
-    rows = [(name, *(f"{result.metrics[part][name]:.4f}" for part in parts)) for name in result.metrics[parts[-1]]]
-    print_table(("metric", *parts), rows)
+    print_metrics(result.metrics)
     print_line(f"{result.recipe}: masked modelling, {result.epochs} epochs, {result.duration_s:.0f} s")
     print_line(f"reconstructions in {Path(result.folder) / 'reconstructions'}")
     print_line(f"written to {result.folder}")

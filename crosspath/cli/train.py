@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Json, named_pairs
-from crosspath.cli.output import print_json, print_line, print_plan, print_table
+from crosspath.cli.output import print_json, print_line, print_metrics, print_plan, print_table
 
 if TYPE_CHECKING:
     from crosspath.config import Recipe
@@ -77,9 +77,7 @@ def train(
     if json:
         print_json(result.to_json())
         return
-    parts = [part for part in ("validation", "test") if result.metrics[part]]
-    rows = [(name, *(f"{result.metrics[part][name]:.4f}" for part in parts)) for name in result.metrics[parts[-1]]]
-    print_table(("metric", *parts), rows)
+    print_metrics(result.metrics)
     print_line(f"{result.recipe}: epoch {result.epoch} of {result.epochs}, {result.duration_s:.0f} s")
     print_line(f"written to {result.folder}")
 

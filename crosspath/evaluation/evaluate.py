@@ -57,7 +57,7 @@ def evaluate(
         metrics = read_masked(model, loaded.recipe, examples, compute)
     else:
         logits_NK = predict_logits(model, loaded.recipe, examples, compute, protocol=split == "test")
-        metrics = part_metrics(loaded.recipe, logits_NK, torch.as_tensor(np.asarray(examples.labels)))
+        metrics = part_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels)))
     return {
         "checkpoint": str(loaded.path),
         "recipe": loaded.recipe.name,
@@ -74,8 +74,8 @@ def check_classes(data: DataSet, classes: tuple[str, ...], where: object) -> Non
         raise InputError(where, f"data of its {len(classes)} classes", found, "name the data it was trained on")
 
 
-def part_metrics(recipe: Recipe, logits_NK: Tensor, labels: Tensor) -> dict[str, float]:
-    """The metrics of the recipe's kind of labels; empty without samples."""
+def part_metrics(logits_NK: Tensor, labels: Tensor) -> dict[str, float]:
+    """The metrics of one label a sample (N,) or several (N, K); empty without samples."""
     if labels.ndim == 2:
         return multi_label_metrics(logits_NK, labels)
     return classification_metrics(logits_NK, labels)

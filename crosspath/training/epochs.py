@@ -24,7 +24,7 @@ from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
 from crosspath.training.schedule import Schedule
 from crosspath.training.scope import training_mode
-from crosspath.training.state import Learning, Position, write_state
+from crosspath.training.state import Learning, Position, Resumed, write_state
 from crosspath.training.step import Stepper
 from crosspath.training.tasks import Task
 from crosspath.training.trackers import Tracker, flat
@@ -58,7 +58,7 @@ class Training:
     auxiliaries: Mapping[str, Mapping[str, Any]]
     environment: Mapping[str, Any]
     trackers: Sequence[Tracker] = ()
-    resumed: tuple[Position, Mapping[str, Tensor]] | None = None
+    resumed: Resumed | None = None
 
     def epochs(self) -> Kept:
         """All epochs; the model with the weights to keep, and how they read the validation part."""

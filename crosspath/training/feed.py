@@ -52,7 +52,7 @@ class Feed:
         if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
             found = f"{self.processes.count} processes x {settings.accumulate} parts"
             todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
-            raise InputError("train.batch_size", "at least two samples a part", found, todo)
+            raise InputError("train.batch_size", "samples for every part", found, todo)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """For every batch of an epoch from number `start` on, this process's parts of it, one after the other."""

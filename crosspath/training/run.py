@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import check_manifest
 from crosspath.checkpoints.load import auxiliary_source, checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import load_weights_from
@@ -29,9 +28,9 @@ from crosspath.training.optimizer import rate_factor
 from crosspath.training.processes import Processes, joined
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
+from crosspath.training.resume import taken_up
 from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
 from crosspath.training.scope import limit_scope
-from crosspath.training.state import Position, read_state
 from crosspath.training.tasks import task_of
 from crosspath.training.trackers import check_trackers, trackers
 
@@ -195,7 +194,7 @@ def _run(
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in notes:
         report.say(note)
-    resumed = _taken_up(run, report, processes)
+    resumed = taken_up(run, report, processes)
     watching = trackers(recipe, run.path, resumed[0].step if resumed else 0) if processes.main else []
     training = Training(
         run=run,
@@ -252,33 +251,6 @@ def _run(
         run.finish(kept.model, result)
     processes.wait()
     return result
-
-
-def _taken_up(run: RunFolder, report: Listener, processes: Processes) -> tuple[Position, dict[str, Tensor]] | None:
-    """The newest whole state of an unfinished run, the folder brought back to it; else None and a fresh folder."""
-    chosen: Path | None = None
-    if processes.main:
-        states = run.states()
-        for folder in states:
-            try:
-                check_manifest(folder)
-                position, _ = read_state(folder)
-            except InputError as error:
-                report.say(f"{error.where}: damaged ({error.found}); the state before it is taken")
-                continue
-            run.go_on_from(folder, position.step, position.log_bytes)
-            report.say(f"{run.path}: goes on after step {position.step}")
-            chosen = folder
-            break
-        else:
-            if states:
-                todo = f"restore it, or choose another --out: starting over would remove {len(states)} checkpoints"
-                raise InputError(states[0], "a state that can be read", "none in this run", todo)
-            if run.started:
-                report.say(f"{run.path}: no complete state to resume from: the run starts over")
-            run.start()
-    chosen = processes.told(chosen)
-    return None if chosen is None else read_state(chosen)
 
 
 def _account(recipe: Recipe, processes: Processes) -> list[str]:

@@ -46,6 +46,10 @@ class Position:
     """What bit-identity depends on: versions, processor, threads, processes."""
 
 
+Resumed = tuple[Position, dict[str, Tensor]]
+"""A state as it was read: how far the run had come, and its tensors."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Learning:
     """The parts of a run that learn."""
@@ -125,7 +129,7 @@ def write_state(folder: Path, position: Position, tensors: Mapping[str, Tensor])
     save_file({name: value.contiguous().clone() for name, value in tensors.items()}, folder / STATE_TENSORS)
 
 
-def read_state(folder: Path) -> tuple[Position, dict[str, Tensor]]:
+def read_state(folder: Path) -> Resumed:
     """What `write_state` wrote. Raises `InputError` for missing, damaged or foreign files."""
     values = read_json(folder / STATE)
     try:

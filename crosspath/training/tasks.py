@@ -94,7 +94,7 @@ class Classification:
         part = examples if self.processes.count == 1 else _rows(examples, mine)
         logits_NK = predict_logits(model, self.recipe, part, compute, protocol=final)
         logits_NK = self.processes.gathered(logits_NK, len(examples))
-        return _finite(part_metrics(self.recipe, logits_NK, torch.as_tensor(np.asarray(examples.labels))))
+        return _finite(part_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels))))
 
     def cost(self, model: nn.Module, batch: Tensor) -> dict[str, Any]:
         """Parameters, tokens and the latency of a forward pass."""

@@ -12,6 +12,7 @@ from timm.data.auto_augment import rand_augment_transform
 from crosspath.config.data import AudioData, ImageData, VideoData
 from crosspath.config.training import AudioAugment, ImageAugment, VideoAugment
 from crosspath.data.frame_views import augmented_before_prepare, frames_view, multi_scale_box, resized_crop_box
+from crosspath.errors import InputError
 
 DATA = ImageData(image_size=24)
 POLICY = "rand-m9-mstd0.5-inc1"
@@ -115,3 +116,8 @@ def test_without_such_augmentation_samples_come_back_as_they_are() -> None:
     assert augmented_before_prepare(DATA, ImageAugment(), inputs, 0, 0, np.arange(2)) is inputs
     frames = np.zeros((2, 8, 4), np.float32)
     assert augmented_before_prepare(AudioData(), AudioAugment(), frames, 0, 0, np.arange(2)) is frames
+
+
+def test_an_unknown_policy_is_named() -> None:
+    with pytest.raises(InputError, match=r"augment.rand_augment: expected timm's name of a policy"):
+        frames_view([picture(24, 24)], DATA, ImageAugment(rand_augment="foo"), 0, 0, 0)

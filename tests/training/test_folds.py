@@ -76,3 +76,9 @@ def test_few_shot_folds_by_the_command(tmp_path: Path, capsys: pytest.CaptureFix
 def test_data_without_folds_are_refused() -> None:
     with pytest.raises(InputError, match="--folds: expected data of several folds"):
         folds_of(recipe_named("image/digits"))
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(InputError, match="expected a new or empty folder, found a file"):
+        train_folds(esc(), out=tmp_path / "run", progress=False, resume=True)

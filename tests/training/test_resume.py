@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,3 +204,53 @@ def test_killed_twenty_times_it_ends_bit_identical(tmp_path: Path) -> None:
     assert resumed_at == sorted(resumed_at)
     left = [path.name for path in (tmp_path / "cut").rglob("*")]
     assert not [name for name in left if name.startswith(".") or name.endswith((".tmp", ".writing"))]
+
+
+def test_states_that_cannot_be_read_are_never_removed(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.epochs=3")
+    in_memory(recipe)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", progress=CutAfter(8))
+    for state in (tmp_path / "run").glob("checkpoints/*/state.json"):
+        state.write_text("{}")
+    before = sorted((tmp_path / "run").rglob("*"))
+    with pytest.raises(InputError, match="starting over would remove 2 checkpoints"):
+        train(recipe, out=tmp_path / "run", progress=False, resume=True)
+    assert sorted((tmp_path / "run").rglob("*")) == before
+
+
+def test_what_lies_beside_the_checkpoints_is_the_users(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.epochs=3")
+    in_memory(recipe)
+    whole = train(recipe, out=tmp_path / "whole", progress=False)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", progress=CutAfter(8))
+    checkpoints = tmp_path / "run" / "checkpoints"
+    shutil.copytree(checkpoints / "00000003", checkpoints / "keep-first")
+    (checkpoints / "notes.txt").write_text("mine")
+    result = train(recipe, out=tmp_path / "run", progress=False, resume=True)
+    assert result.resumed_at == (6,)
+    assert result.metrics == whole.metrics
+    assert (checkpoints / "keep-first" / "model.safetensors").exists()
+    assert (checkpoints / "notes.txt").read_text() == "mine"
+
+
+def test_a_failure_after_the_last_epoch_costs_no_training(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    whole = train(recipe, out=tmp_path / "whole", progress=False)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise InputError("a test file", "one that can be read", "damage", "restore it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("crosspath.training.run.generated_batch", fail)
+        with pytest.raises(InputError, match="a test file"):
+            train(recipe, out=tmp_path / "run", progress=False)
+    listener = CutAfter(0)
+    result = train(recipe, out=tmp_path / "run", progress=listener, resume=True)
+    assert listener.left == [0], "no step is taken again"
+    assert result.resumed_at == (result.steps,)
+    assert (result.metrics, result.epoch) == (whole.metrics, whole.epoch)

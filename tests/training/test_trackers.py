@@ -77,3 +77,14 @@ def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(InputError, match=r"train.loggers: expected installed loggers, found wandb"):
         trackers(short(image_recipe, "train.loggers=[wandb]"), tmp_path, 0)
+
+
+def test_a_missing_tracker_shows_before_anything_is_written(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crosspath.training.trackers.find_spec", lambda name: None)
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    with pytest.raises(InputError, match="found tensorboard, which is not"):
+        train(recipe, out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
