@@ -1,6 +1,7 @@
 """Where a target starts from: the weights of an earlier checkpoint (`--from`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,6 +13,19 @@ from crosspath.errors import InputError
 from crosspath.pathway import merge
 from crosspath.tokenizers import fixed_positions
 from crosspath.tokenizers.patches import PatchTokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Something done to a target's own weights before it trains, beyond what `--from` loads."""
+
+    origin: str
+    """What it is, in words."""
+    sha256: str
+    """Tells one from another: of the weights it comes from."""
+    apply: Callable[[nn.Module], list[str]]
+    """Changes the plain model in place; returns what to say about it."""
+
 
 POSITIONS = "tokenizer.positions"
 """Of a tokenizer that learns them; a fixed table stands in no checkpoint."""

@@ -16,7 +16,7 @@ Dropped = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PathwaySection(Section):
-    """The keywords of `crosspath.connect`; see there for their meaning."""
+    """The keywords of `crosspath.connect`; see there for their meaning. And what is done to W before."""
 
     roles: Literal["all", "attention", "mlp"] | tuple[str, ...] = "all"
     names: str | tuple[str, ...] | None = None
@@ -27,6 +27,9 @@ class PathwaySection(Section):
     train_scale: bool = True
     train_auxiliary: bool = True
     bias: bool = False
+    shrink: PositiveFloat = 1.0
+    """Every W that gets a pathway is multiplied by this once, before it does: with a λ that starts near 1, the size of
+    W + λW' then stays near that of a usual start. No keyword of `connect`."""
 
 
 class OptimizerSection(Section):
@@ -36,7 +39,8 @@ class OptimizerSection(Section):
     lr: PositiveFloat = 1e-3
     lr_per_samples: PositiveInt | None = None
     """`lr` is per this many samples of a batch (256 in the published recipes): the rate used is
-    `lr * train.batch_size / lr_per_samples`, `scale_lr` likewise; `schedule.min_lr` is a rate as it stands."""
+    `lr * train.batch_size / lr_per_samples`, `scale_lr` and `auxiliary_lr` likewise; `schedule.min_lr` is a rate as it
+    stands."""
     momentum: Beta = 0.9
     """LARS only."""
     trust: PositiveFloat = 0.001
@@ -47,6 +51,8 @@ class OptimizerSection(Section):
     layer_decay: Decay | None = None
     scale_lr: NonNegativeFloat | None = None
     """Learning rate of λ; the same as `lr` when not given."""
+    auxiliary_lr: NonNegativeFloat | None = None
+    """Learning rate of W'; that of its W when not given."""
     clip_norm: PositiveFloat | None = 1.0
 
 
@@ -201,6 +207,8 @@ class TrainSection(Section):
 class EvaluateSection(Section):
     """How the held-out parts are read."""
 
+    test: bool = True
+    """Whether the test part is read at all; a search of settings leaves it alone."""
     batch_size: PositiveInt = 256
     segments: PositiveInt = 1
     """Video test: clips along the time of each video; probabilities are averaged over clips and crops."""

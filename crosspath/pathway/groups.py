@@ -18,12 +18,13 @@ def param_groups(
     weight_decay: float = 0.0,
     layer_decay: float | None = None,
     scale_lr: float | None = None,
+    auxiliary_lr: float | None = None,
 ) -> list[dict[str, Any]]:
     """Groups of every parameter that requires a gradient, for any `torch.optim` optimizer.
 
     Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters
-    have no weight decay. W' has the decay and the layer-wise rate of its W. λ has the rate `scale_lr` (`lr` when not
-    given), no decay and no layer decay.
+    have no weight decay. W' has the decay and the layer-wise rate of its W, from `auxiliary_lr` where that is given
+    instead of `lr`. λ has the rate `scale_lr` (`lr` when not given), no decay and no layer decay.
 
     With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr
     for what follows (the rule of MAE's fine-tuning).
@@ -46,7 +47,8 @@ def param_groups(
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
             layer, last = _layer(name, anatomy)
-            rate = lr * (1.0 if layer_decay is None else layer_decay) ** (last - layer)
+            base = auxiliary_lr if kind == "auxiliary" and auxiliary_lr is not None else lr
+            rate = base * (1.0 if layer_decay is None else layer_decay) ** (last - layer)
             decay = 0.0 if parameter.dim() < 2 or name.endswith(".bias") else weight_decay
             title = f"layer {layer}" if anatomy is not None else "weights"
             title += "" if decay or not weight_decay else ", no decay"

@@ -25,7 +25,8 @@ from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.evaluate import predict_logits
 from crosspath.evaluation.metrics import classification_metrics
 from crosspath.recipes import recipe_named
-from crosspath.study.arms import NONE, PATHWAY, RANDOM, random_auxiliary
+from crosspath.study.arms import NONE, PATHWAY, RANDOM
+from crosspath.study.controls import random_auxiliary
 from crosspath.study.progress import Overall, overall_progress
 from crosspath.study.report import REPORT, SUMMARY, write_report
 from crosspath.study.table import compare_arms

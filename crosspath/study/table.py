@@ -1,10 +1,10 @@
 """The table of a comparison, from the results of its runs and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from crosspath.study.statistics import Verdict, compare_paired, mean_and_sd
+from crosspath.study.statistics import CONFIDENCE, Verdict, compare_paired, false_discovery, mean_and_sd
 from crosspath.training.result import Result
 
 BASELINE = "none"
@@ -36,6 +36,14 @@ class Row:
     verdict: Verdict | None = None
     reason: str | None = None
     seeds_needed: int | None = None
+    p_adjusted: float | None = None
+    """Benjamini and Hochberg (1995), over the directions of one arm; the verdict goes by it where it stands."""
+    labels_per_class: int | None = None
+    variant: str | None = None
+    rate: float | None = None
+    """The learning rate that the search chose."""
+    study: str | None = None
+    command: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -50,25 +58,69 @@ def compare_arms(
     `auxiliaries` is {arm: recipe name}, None for an arm without one.
     """
     baseline = [result.metrics["test"][metric] for result in results[BASELINE]]
-    rows = []
-    for arm, runs in results.items():
-        values = [result.metrics["test"][metric] for result in runs]
-        mean, std = mean_and_sd(values)
-        found = {} if arm == BASELINE else asdict(compare_paired(values, baseline))
-        rows.append(
-            Row(
-                target=runs[0].recipe,
-                auxiliary=auxiliaries[arm],
-                arm=arm,
-                metric=metric,
-                seeds=tuple(result.seed for result in runs),
-                values=tuple(values),
-                mean=mean,
-                std=std,
-                **found,
-            )
+    return [
+        compared(
+            runs, baseline=None if arm == BASELINE else baseline, arm=arm, auxiliary=auxiliaries[arm], metric=metric
         )
-    return rows
+        for arm, runs in results.items()
+    ]
+
+
+def compared(
+    runs: Sequence[Result], *, baseline: Sequence[float] | None, arm: str, auxiliary: str | None, metric: str
+) -> Row:
+    """The row of one arm, against the values of `none` for the same seeds; without differences where it is `none`."""
+    values = [result.metrics["test"][metric] for result in runs]
+    mean, std = mean_and_sd(values)
+    found = {} if baseline is None else asdict(compare_paired(values, baseline))
+    return Row(
+        target=runs[0].recipe,
+        auxiliary=auxiliary,
+        arm=arm,
+        metric=metric,
+        seeds=tuple(result.seed for result in runs),
+        values=tuple(values),
+        mean=mean,
+        std=std,
+        **found,
+    )
+
+
+def adjusted(rows: Sequence[Row]) -> list[Row]:
+    """The rows with verdicts by adjusted p wherever one arm is compared in several directions: a family.
+
+    Raw p and interval stay. A family is all comparisons of one arm in a study.
+    """
+    families: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if row.p is not None:
+            families.setdefault(row.arm, []).append(index)
+    result = list(rows)
+    for members in families.values():
+        if len(members) < 2:
+            continue
+        for index, p in zip(members, false_discovery([float(rows[i].p or 0.0) for i in members]), strict=True):
+            row = rows[index]
+            verdict, reason = row.verdict, row.reason
+            if verdict != "no evidence" and p >= 1 - CONFIDENCE:
+                verdict = "no evidence"
+                reason = f"p is {row.p:.3f} alone, and {p:.3f} as one of {len(members)} directions"
+            result[index] = replace(row, p_adjusted=p, verdict=verdict, reason=reason)
+    return result
+
+
+def markdown(title: str, rows: Sequence[Row]) -> str:
+    """The table as Markdown, a section a comparison."""
+    lines = [f"# {title}", "", CAPTION, "Verdicts of an arm in several directions go by adjusted p.", ""]
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.target, row.labels_per_class, row.variant), []).append(row)
+    for (target, labels, variant), members in groups.items():
+        more = "".join(f", {part}" for part in (labels and f"{labels} labels a class", variant) if part)
+        lines += [f"## {target}{more}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [f"| {' | '.join(cells(row))} |" for row in members]
+        lines.append("")
+    return "\n".join(lines)
 
 
 COLUMNS = ("arm", "auxiliary", "test accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")

@@ -15,10 +15,10 @@ from crosspath.checkpoints.save import has_pathways
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.pathway import pathways
 from crosspath.training.feed import Feed
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch
+from crosspath.training.pathways import scales_of
 from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
@@ -217,16 +217,6 @@ def score(metrics: Mapping[str, float]) -> float:
 def score_name(metrics: Mapping[str, float]) -> str:
     """Which metric counts: `map` of several labels a sample, `accuracy` of one, else `loss`, where less is better."""
     return next((name for name in ("map", "accuracy", "loss") if name in metrics), "accuracy")
-
-
-def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:
-    """{weight: {auxiliary: λ}}; empty without pathways."""
-    if not has_pathways(model):
-        return {}
-    found: dict[str, dict[str, list[float]]] = {}
-    for (weight, name), scale in pathways(model).scales().items():
-        found.setdefault(weight, {})[name] = scale.detach().float().cpu().tolist()
-    return found
 
 
 def _checked(loss: float, step: int) -> float:

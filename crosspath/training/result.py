@@ -1,7 +1,7 @@
 """What a run says about itself at its end: `result.json` as a typed object."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Result:
     notes: tuple[str, ...]
     resumed_at: tuple[int, ...] = ()
     """Steps at which the run was taken up again."""
+    strengths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """{weight: {auxiliary: ‖λW'‖/‖W‖ at the end}}."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""
@@ -57,7 +59,8 @@ def read_result(folder: Path) -> Result:
     """The result of a finished run. Raises `InputError` for a missing or foreign file."""
     values = read_json(folder / RESULT)
     version = values.pop("format_version", None)
-    names = {field.name for field in fields(Result)}
+    values.setdefault("strengths", {})
+    names = {entry.name for entry in fields(Result)}
     if version != FORMAT_VERSION or set(values) != names:
         raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")
     for name in ("classes", "notes", "resumed_at"):

@@ -4,27 +4,27 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from crosspath.checkpoints.load import auxiliary_source, checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
-from crosspath.checkpoints.start import load_weights_from
+from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
-from crosspath.config.training import PathwaySection
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data, located
 from crosspath.data.streaming import left_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
-from crosspath.pathway import connect, pathways
+from crosspath.pathway import pathways
 from crosspath.pathway.sources import sha256_of_file
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
-from crosspath.training.epochs import Training, scales_of
+from crosspath.training.epochs import Training
 from crosspath.training.optimizer import rate_factor
+from crosspath.training.pathways import connect_auxiliaries, scales_of, strengths_of
 from crosspath.training.processes import Processes, joined
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
@@ -42,6 +42,7 @@ def train(
     data_root: str | Path | None = None,
     from_checkpoint: str | Path | None = None,
     auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
+    start: Start | None = None,
     progress: bool | Listener = True,
     resume: bool = False,
 ) -> Result:
@@ -60,6 +61,8 @@ def train(
     auxiliaries
         {name: checkpoint, `timm:NAME`, `hf:OWNER/NAME`, or an `Auxiliary` in memory}; connected with the recipe's
         `pathway` section.
+    start
+        What else is done to the target's own weights before pathways are connected, such as closed-form attention.
     progress
         Show a bar (on a terminal) or a line an epoch on stderr; or the listener that is told instead.
     resume
@@ -74,7 +77,7 @@ def train(
         For an auxiliary that does not fit the target.
     """
     named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
-    return _entered(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), progress, resume)
+    return _entered(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
 
 
 def pretrain(
@@ -101,7 +104,7 @@ def pretrain(
     if named.objective != "masked_modeling":
         raise InputError("objective", "masked_modeling", named.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / named.name if out is None else out
-    return _entered(named, out, data_root, from_checkpoint, {}, progress, resume)
+    return _entered(named, out, data_root, from_checkpoint, {}, None, progress, resume)
 
 
 def _entered(
@@ -110,6 +113,7 @@ def _entered(
     data_root: str | Path | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
+    start: Start | None,
     progress: bool | Listener,
     resume: bool,
 ) -> Result:
@@ -117,18 +121,20 @@ def _entered(
     recipe = _placed(recipe, data_root)
     processes = joined(recipe.train.device, sharded=recipe.train.parallel == "sharded")
     out = Path("runs") / recipe.name if out is None else Path(out)
-    inputs = {
+    inputs: dict[str, Any] = {
         "data": None if data_root is None else str(Path(data_root).resolve()),
         "from": None if from_checkpoint is None else _identity(from_checkpoint),
         "auxiliaries": {name: _identity(given) for name, given in auxiliaries.items()},
     }
+    if start is not None:
+        inputs["start"] = {"origin": start.origin, "sha256": start.sha256}
     # One process looks at the folder, before it changes; an error there ends them all.
     run = processes.decided(lambda: open_run_folder(out, recipe, inputs, resume=resume))
     with reporter(progress if processes.main or not isinstance(progress, bool) else False) as report:
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished; its result follows")
             return run
-        return _run(run, report, processes, data_root, from_checkpoint, auxiliaries)
+        return _run(run, report, processes, data_root, from_checkpoint, auxiliaries, start)
 
 
 def _placed(recipe: Recipe, data_root: str | Path | None) -> Recipe:
@@ -155,6 +161,7 @@ def _run(
     data_root: str | Path | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
+    start: Start | None,
 ) -> Result:
     started = time.perf_counter()
     recipe = run.recipe
@@ -176,6 +183,8 @@ def _run(
     torch.manual_seed(seed)
     model = task.build(recipe)
     notes = load_weights_from(model, from_checkpoint) if from_checkpoint is not None else []
+    if start is not None:
+        notes.extend(start.apply(model))
     model.to(compute.device)
     if sources:
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
@@ -222,7 +231,9 @@ def _run(
         metrics={
             "validation": kept.metrics,
             # The one reading of the test part.
-            "test": task.read(kept.model.to(compute.device), data.test, compute, final=True),
+            "test": task.read(kept.model.to(compute.device), data.test, compute, final=True)
+            if recipe.evaluate.test
+            else {},
         },
         epoch=kept.epoch,
         epochs=recipe.train.epochs,
@@ -243,6 +254,7 @@ def _run(
         start=None if from_checkpoint is None else str(from_checkpoint),
         auxiliaries=origins,
         scales=scales_of(kept.model),
+        strengths=strengths_of(kept.model),
         notes=tuple(notes),
         resumed_at=tuple(run.resumed_at()),
     )
@@ -271,25 +283,6 @@ def _account(recipe: Recipe, processes: Processes) -> list[str]:
             f"{settings.batch_size}"
         )
     return said
-
-
-def connect_auxiliaries(
-    model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]]
-) -> None:
-    """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
-    connect(
-        model,
-        dict(auxiliaries),
-        roles=section.roles,
-        names=section.names,
-        blocks=section.blocks,
-        accept=section.accept,
-        scale_init=section.scale_init,
-        scale_per=section.scale_per,
-        train_scale=section.train_scale,
-        train_auxiliary=section.train_auxiliary,
-        bias=section.bias,
-    )
 
 
 def _check_size(recipe: Recipe, data: DataSet) -> None:

@@ -8,7 +8,7 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match
 from crosspath.recipes import recipe_named
-from crosspath.study.arms import random_auxiliary
+from crosspath.study.controls import random_auxiliary
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""The controls of a comparison: auxiliaries that keep some of what a trained one has, and starts without any.
+
+A random one has the auxiliary's sizes, a shuffled one its values, a `spectrum` one its singular values; a copied one is
+the auxiliary itself, without a pathway; a mimetic one needs no auxiliary at all.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from crosspath.checkpoints.sources import Auxiliary
+from crosspath.checkpoints.start import Start
+from crosspath.errors import InputError
+from crosspath.pathway import PathwayError, match
+from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.sources import ModuleSource, opened, sha256_of_tensors
+
+STREAM = 0xA513
+"""Keeps these draws apart from every other use of the same seed."""
+IDENTITY, NOISE = 0.7, 0.7
+"""Of query times key: weights of the identity and of the noise, as published for small data."""
+OUTPUT_IDENTITY, OUTPUT_NOISE = 0.4, 0.4
+"""Of value times output; the identity's sign is negative."""
+
+Matrix = NDArray[np.float64]
+Draw = Callable[[Matrix, np.random.Generator], Matrix]
+
+
+def random_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+    """The auxiliary's shapes with nothing that it learned: every matrix redrawn uniformly around zero, as Xavier's
+    initialisation does, with exactly the root mean square it has in the auxiliary.
+
+    Query, key and value inside one fused weight are three matrices. Biases beside a matrix are redrawn in the same
+    way; norms and single tokens, which no pathway reads, stay. Each matrix depends on `seed` and its name alone.
+    """
+    return _redrawn(auxiliary, seed, _uniform, "random values (seed {seed}) of the shapes and root mean squares of")
+
+
+def shuffled_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+    """The auxiliary's own values, permuted inside each matrix; see `random_auxiliary` for what a matrix is."""
+    return _redrawn(auxiliary, seed, _permuted, "shuffled (seed {seed}) values of")
+
+
+def spectrum_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+    """Matrices of the auxiliary's singular values between random orthogonal bases; biases are permuted."""
+    return _redrawn(auxiliary, seed, _in_random_bases, "singular values, in random bases (seed {seed}), of")
+
+
+def copied_start(auxiliary: Auxiliary) -> Start:
+    """The auxiliary's weights written over those of the target that a pathway would pair with them; biases too.
+
+    Raises
+    ------
+    InputError
+        From `apply`, where the two do not fit.
+    """
+
+    def apply(model: nn.Module) -> list[str]:
+        source = opened(auxiliary.weights)
+        try:
+            report = match(model, auxiliary.weights)
+        except PathwayError as error:
+            raise InputError("arm copy", "an auxiliary of the target's shape", str(error), "choose another") from None
+        if report.mismatches:
+            raise InputError(
+                "arm copy", "an auxiliary of the target's shape", str(report.mismatches[0]), "choose another"
+            )
+        with torch.no_grad():
+            for pair in report.pairs:
+                names = [(pair.target.weight, pair.auxiliary.weight)]
+                if pair.target.bias is not None and pair.auxiliary.bias is not None:
+                    names.append((pair.target.bias, pair.auxiliary.bias))
+                for ours, theirs in names:
+                    rows = source.tensor(theirs)[pair.auxiliary.start : pair.auxiliary.stop]
+                    model.get_parameter(ours)[pair.target.start : pair.target.stop] = rows
+        return [f"weights of {auxiliary.origin} are copied over {len(report.pairs)} of the target's"]
+
+    return Start(origin=f"a copy of {auxiliary.origin}", sha256=auxiliary.sha256, apply=apply)
+
+
+def mimetic_start(seed: int) -> Start:
+    """Attention in closed form (Trockman and Kolter 2023, arXiv 2305.09828, section 3): for each head, query and key
+    such that their product is 0.7·Z + 0.7·I cut to the head's rank; value and output such that theirs is
+    0.4·Z - 0.4·I; Z has independent normal entries of variance 1/width.
+
+    Raises
+    ------
+    InputError
+        From `apply`, for a model whose attention no layout finds or whose head count is unknown.
+    """
+
+    def apply(model: nn.Module) -> list[str]:
+        anatomy = locate(ModuleSource(model))
+        if anatomy is None or set(anatomy.heads) != set(anatomy.blocks):
+            raise InputError("arm mimetic", "attention of a known layout", type(model).__name__, "leave the arm out")
+        with torch.no_grad():
+            for block in anatomy.blocks:
+                _mimetic_block(model, anatomy, block, np.random.default_rng((STREAM, seed, block)))
+        return [f"attention of {len(anatomy.blocks)} blocks starts in closed form"]
+
+    return Start(origin=f"closed-form attention (seed {seed})", sha256="", apply=apply)
+
+
+def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.random.Generator) -> None:
+    query, key, value, output = (anatomy.slots[block, role] for role in ("query", "key", "value", "attention_output"))
+    heads, width = anatomy.heads[block], query.shape[1]
+    rank = query.shape[0] // heads
+
+    def product(noise: float, identity: float) -> tuple[Matrix, Matrix, Matrix]:
+        mixed = noise * rng.normal(size=(width, width)) / math.sqrt(width) + identity * np.eye(width)
+        left, values, right = np.linalg.svd(mixed)
+        return left, np.sqrt(values), right
+
+    for head in range(heads):
+        left, roots, right = product(NOISE, IDENTITY)
+        # Attention scores divide by sqrt(rank), as do the published ones: nothing is to be made up for here.
+        rows = slice(head * rank, (head + 1) * rank)
+        _write(model, query, (left[:, :rank] * roots[:rank]).T, rows)
+        _write(model, key, right[:rank] * roots[:rank, None], rows)
+    left, roots, right = product(OUTPUT_NOISE, -OUTPUT_IDENTITY)
+    _write(model, value, (left * roots).T, slice(None))
+    _write(model, output, (roots[:, None] * right).T, slice(None))
+
+
+def _write(model: nn.Module, slot: Slot, values: Matrix, rows: slice) -> None:
+    whole = model.get_parameter(slot.weight)[slot.start : slot.stop]
+    whole[rows] = torch.from_numpy(np.ascontiguousarray(values)).to(whole)
+
+
+def _uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    draws = rng.uniform(-1.0, 1.0, size=matrix.shape)
+    return draws * (math.sqrt((matrix**2).mean()) / math.sqrt((draws**2).mean()))
+
+
+def _permuted(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    return rng.permutation(matrix.reshape(-1)).reshape(matrix.shape)
+
+
+def _in_random_bases(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    if matrix.ndim < 2:
+        return _permuted(matrix, rng)
+    flat = matrix.reshape(len(matrix), -1)
+    values = np.linalg.svd(flat, compute_uv=False)
+    left, right = (_orthonormal(size, len(values), rng) for size in flat.shape)
+    return ((left * values) @ right.T).reshape(matrix.shape)
+
+
+def _orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Matrix:
+    """Uniformly drawn: the signs of R's diagonal would favour some bases otherwise (Mezzadri 2007)."""
+    q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def _redrawn(auxiliary: Auxiliary, seed: int, draw: Draw, said: str) -> Auxiliary:
+    if isinstance(auxiliary.weights, nn.Module):
+        module = copy.deepcopy(auxiliary.weights)
+        tensors: dict[str, Tensor] = dict(module.named_parameters())
+        weights: nn.Module | dict[str, Tensor] = module
+    else:
+        weights = tensors = {name: tensor.clone() for name, tensor in auxiliary.weights.items()}
+    with torch.no_grad():
+        for name, start, stop in list(_matrices(tensors, weights)):
+            part = tensors[name][start:stop]
+            rng = np.random.default_rng((STREAM, seed, crc32(f"{name}[{start}:{stop}]".encode())))
+            part.copy_(torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
+    origin = f"{said.format(seed=seed)} {auxiliary.origin}"
+    return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(tensors.items())), weights=weights)
+
+
+def _matrices(
+    tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]
+) -> Iterator[tuple[str, int, int]]:
+    """(name, first row, end) of every matrix and of the bias beside it; fused ones piece by piece."""
+    anatomy = locate(opened(source))
+    pieces: dict[str, list[tuple[int, int]]] = {}
+    for slot in anatomy.slots.values() if anatomy is not None else ():
+        for name in (slot.weight, slot.bias):
+            if name is not None:
+                pieces.setdefault(name, []).append((slot.start, slot.stop))
+    for name, tensor in tensors.items():
+        layer, _, attribute = name.rpartition(".")
+        beside = tensors.get(f"{layer}.weight") if attribute == "bias" else None
+        is_matrix = attribute == "weight" and tensor.ndim >= 2
+        if name in pieces:
+            yield from ((name, start, stop) for start, stop in pieces[name])
+        elif tensor.is_floating_point() and (is_matrix or (beside is not None and beside.ndim >= 2)):
+            yield name, 0, len(tensor)

@@ -1,0 +1,208 @@
+"""Carry out the runs of a study: over local processes, or over machines with Ray; what is finished is not repeated."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from crosspath.checkpoints.load import auxiliary_source
+from crosspath.errors import InputError
+from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
+from crosspath.study.controls import (
+    copied_start,
+    mimetic_start,
+    random_auxiliary,
+    shuffled_auxiliary,
+    spectrum_auxiliary,
+)
+from crosspath.study.plan import Job
+from crosspath.training.result import Result
+from crosspath.training.run import train
+
+CONTROLS = {RANDOM.name: random_auxiliary, SHUFFLED.name: shuffled_auxiliary, SPECTRUM.name: spectrum_auxiliary}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a job needs to know of where the study lives; small, for it travels to every worker."""
+
+    runs: Path
+    data_root: Path | None
+    auxiliaries: dict[str, str]
+    threads: int
+
+
+def carry_out(job: Job, place: Place) -> Result:
+    """One run, in this process; a finished one gives its result."""
+    torch.set_num_threads(place.threads)
+    cell, seed = job.cell, job.seed
+    source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
+    start = None
+    if cell.arm.name == MIMETIC.name:
+        start = mimetic_start(seed)
+    elif cell.arm.name == COPY.name:
+        assert source is not None
+        start, source = copied_start(source), None
+    elif source is not None and cell.arm.name in CONTROLS:
+        source = CONTROLS[cell.arm.name](source, seed)
+    folder = place.runs / job.folder
+    return train(
+        cell.recipe(job.rate, seed, search=job.search),
+        out=folder,
+        data_root=place.data_root,
+        from_checkpoint=cell.from_,
+        auxiliaries={} if source is None or cell.arm.name == NONE.name else {str(cell.auxiliary): source},
+        start=start,
+        progress=False,
+        resume=folder.exists(),
+    )
+
+
+class Pool(Protocol):
+    """Where jobs are carried out."""
+
+    @property
+    def size(self) -> int:
+        """Jobs at a time."""
+
+    def submit(self, job: Job, place: Place) -> "Future[Result]":
+        """Begin a job."""
+
+
+@dataclass(frozen=True)
+class LocalPool:
+    """Processes of this machine; on one with GPUs, each process keeps to one of them."""
+
+    size: int
+    executor: ProcessPoolExecutor
+
+    def submit(self, job: Job, place: Place) -> "Future[Result]":
+        return self.executor.submit(carry_out, job, place)
+
+
+@dataclass(frozen=True)
+class RayPool:
+    """Tasks of a Ray cluster whose machines all see the study's folder; a task whose machine is lost runs again."""
+
+    size: int
+    remote: Callable[[Job, Place], "Future[Result]"]
+
+    def submit(self, job: Job, place: Place) -> "Future[Result]":
+        return self.remote(job, place)
+
+
+@contextmanager
+def local_pool(workers: int) -> Iterator[LocalPool]:
+    """`workers` processes, which end with this one, however it ends."""
+    context = get_context("spawn")
+    devices = context.Queue()
+    for index in range(workers):
+        devices.put(index % max(1, torch.cuda.device_count()))
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(devices,))
+    try:
+        yield LocalPool(workers, executor)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
+    """The Ray cluster at `address` (`auto`: the one this machine belongs to).
+
+    Raises
+    ------
+    InputError
+        Without Ray installed, or without a cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray", "Ray", "none installed", "pip install 'crosspath[study]'") from None
+    started = not ray.is_initialized()
+    try:
+        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
+    except (ConnectionError, ValueError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(f"--ray {address}", "a Ray cluster", found, "start one with `ray start --head`") from None
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus = resources.get("GPU", 0.0)
+    work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(carry_out)
+    size = int(gpus or resources.get("CPU", 1.0) // threads)
+    try:
+        yield RayPool(max(1, size), lambda job, place: work.remote(job, place).future())
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _begin(devices: "object") -> None:
+    """In a fresh worker: choose a device, and follow the parent even when it is killed."""
+    device = devices.get()  # type: ignore[attr-defined]
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device)
+    parent = parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+    sys.stdout = sys.stderr
+
+
+@dataclass(frozen=True)
+class Step:
+    """Jobs that may begin together, and what their results lead to."""
+
+    jobs: tuple[Job, ...]
+    then: Callable[[tuple[Result, ...]], "Step | None"]
+
+
+def carry_out_all(
+    steps: tuple[Step, ...], pool: Pool, place: Place, finished: Callable[[Job, Result], None] = lambda *_: None
+) -> None:
+    """Carry out all steps and those they lead to, the earliest first, as many jobs at a time as the pool has room for.
+
+    A job that several steps need runs once. The first error ends it all, after the jobs under way.
+    """
+    waiting: list[tuple[int, Job]] = []
+    stages: dict[int, Step] = {}
+    results: dict[Path, Result] = {}
+    running: dict[Future[Result], Job] = {}
+
+    def add(number: int, step: Step | None) -> None:
+        while step is not None:
+            stages[number] = step
+            waiting.extend((number, job) for job in step.jobs if job.folder not in results)
+            if any(job.folder not in results for job in step.jobs):
+                waiting.sort(key=lambda entry: entry[0])
+                return
+            step = step.then(tuple(results[job.folder] for job in step.jobs))
+        stages.pop(number, None)
+
+    for number, step in enumerate(steps):
+        add(number, step)
+    while waiting or running:
+        busy = {job.folder for job in running.values()}
+        while waiting and len(running) < pool.size:
+            _, job = waiting.pop(0)
+            if job.folder not in results and job.folder not in busy:
+                running[pool.submit(job, place)] = job
+                busy.add(job.folder)
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            job = running.pop(future)
+            results[job.folder] = future.result()
+            finished(job, results[job.folder])
+        for number, step in sorted(stages.items()):
+            if all(job.folder in results for job in step.jobs):
+                add(number, step.then(tuple(results[job.folder] for job in step.jobs)))

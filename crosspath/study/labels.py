@@ -1,0 +1,98 @@
+"""How many labelled samples does a pathway save? Accuracy against labels, turned the other way round."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from crosspath.study.statistics import CONFIDENCE, mean_and_sd
+from crosspath.study.table import BASELINE, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """The label-saving factor of one arm at one number of labels."""
+
+    target: str
+    auxiliary: str | None
+    arm: str
+    variant: str | None
+    labels_per_class: int
+    factor: float | None
+    """Labels that `none` needs for the same accuracy, over those that the arm had; the geometric mean over seeds. Null
+    where some seed's accuracy lies outside what `none` reaches with the labels that were tried."""
+    low: float | None
+    high: float | None
+    """95 % interval: paired t on the logarithm."""
+    seeds: int
+    beyond: int
+    """Seeds whose accuracy lies outside; they give no factor."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def label_savings(rows: Sequence[Row]) -> list[Saving]:
+    """For every arm with two or more numbers of labels: the factor at each of them.
+
+    Each seed has its own curve of `none`, made monotone by isotonic regression, straight between logarithms of labels.
+    """
+    curves: dict[tuple[str, str | None], dict[int, Row]] = {}
+    for row in rows:
+        if row.arm == BASELINE and row.labels_per_class is not None:
+            curves.setdefault((row.target, row.variant), {})[row.labels_per_class] = row
+    found = []
+    for row in rows:
+        curve = curves.get((row.target, row.variant), {})
+        if row.arm == BASELINE or row.labels_per_class is None or len(curve) < 2:
+            continue
+        found.append(_saving(row, curve))
+    return found
+
+
+def _saving(row: Row, curve: dict[int, Row]) -> Saving:
+    from scipy.stats import t as student
+
+    labels = sorted(curve)
+    logs = []
+    for index, value in enumerate(row.values):
+        needed = labels_for(value, labels, [curve[count].values[index] for count in labels])
+        if needed is not None:
+            logs.append(math.log(needed / float(row.labels_per_class or 1)))
+    mean = spread = None
+    if len(logs) == len(row.values) and logs:
+        mean, spread = mean_and_sd(logs)
+    half = None
+    if spread is not None and len(logs) > 2:
+        half = float(student.ppf(0.5 + CONFIDENCE / 2, len(logs) - 1)) * spread / math.sqrt(len(logs))
+    return Saving(
+        target=row.target,
+        auxiliary=row.auxiliary,
+        arm=row.arm,
+        variant=row.variant,
+        labels_per_class=int(row.labels_per_class or 0),
+        factor=None if mean is None else math.exp(mean),
+        low=None if mean is None or half is None else math.exp(mean - half),
+        high=None if mean is None or half is None else math.exp(mean + half),
+        seeds=len(row.values),
+        beyond=len(row.values) - len(logs),
+    )
+
+
+def labels_for(value: float, labels: Sequence[int], values: Sequence[float]) -> float | None:
+    """Labels a class at which a curve of accuracies reaches `value`; None outside the curve."""
+    from sklearn.isotonic import IsotonicRegression
+
+    logs = np.log(np.asarray(labels, dtype=float))
+    fitted = IsotonicRegression().fit_transform(logs, np.asarray(values, dtype=float))
+    if not fitted[0] <= value <= fitted[-1] or fitted[0] == fitted[-1]:
+        return None
+    # The fewest labels that reach it: where the curve is level, its left end.
+    right = int(np.searchsorted(fitted, value))
+    if right == 0:
+        return float(labels[0])
+    share = (value - fitted[right - 1]) / (fitted[right] - fitted[right - 1])
+    return float(np.exp(logs[right - 1] + share * (logs[right] - logs[right - 1])))

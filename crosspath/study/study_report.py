@@ -1,0 +1,4 @@
+"""The report of a study (placeholder)."""
+
+
+def write_study_report(*a: object) -> None: ...

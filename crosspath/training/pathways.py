@@ -1,0 +1,62 @@
+"""The pathways of a run: connected as its recipe says, and read for its log and result."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.save import has_pathways
+from crosspath.config.training import PathwaySection
+from crosspath.pathway import connect, match, pathways, status
+
+
+def connect_auxiliaries(
+    model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]]
+) -> None:
+    """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
+    chosen: dict[str, Any] = {
+        "roles": section.roles,
+        "names": section.names,
+        "blocks": section.blocks,
+        "accept": section.accept,
+    }
+    if section.shrink != 1.0:
+        reports = [match(model, weights, **chosen) for weights in auxiliaries.values()]
+        _shrink(model, {pair.target.weight for report in reports for pair in report.pairs}, section.shrink)
+    connect(
+        model,
+        dict(auxiliaries),
+        **chosen,
+        scale_init=section.scale_init,
+        scale_per=section.scale_per,
+        train_scale=section.train_scale,
+        train_auxiliary=section.train_auxiliary,
+        bias=section.bias,
+    )
+
+
+@torch.no_grad()
+def _shrink(model: nn.Module, weights: set[str], factor: float) -> None:
+    for name in weights:
+        model.get_parameter(name).mul_(factor)
+
+
+def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:
+    """{weight: {auxiliary: λ}}; empty without pathways."""
+    if not has_pathways(model):
+        return {}
+    found: dict[str, dict[str, list[float]]] = {}
+    for (weight, name), scale in pathways(model).scales().items():
+        found.setdefault(weight, {})[name] = scale.detach().float().cpu().tolist()
+    return found
+
+
+def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
+    """{weight: {auxiliary: ‖λW'‖/‖W‖}}; empty for a plain model."""
+    found: dict[str, dict[str, float]] = {}
+    for row in status(model) if has_pathways(model) else ():
+        if row.ratio is not None and math.isfinite(row.ratio):
+            found.setdefault(row.weight, {})[row.auxiliary] = row.ratio
+    return found
