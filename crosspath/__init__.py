@@ -35,6 +35,8 @@ _HOMES = {
     "checkpoint_status": "crosspath.checkpoints",
     "load_checkpoint": "crosspath.checkpoints",
     "demo": "crosspath.study.demo",
+    "compare": "crosspath.study.study",
+    "run_study": "crosspath.study.study",
     "ModalityModel": "crosspath.models",
     "build_model": "crosspath.models",
     "recipe_named": "crosspath.recipes",

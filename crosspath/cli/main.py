@@ -8,6 +8,7 @@ from io import StringIO
 
 from cyclopts import App, CycloptsError
 
+from crosspath.cli.compare import compare
 from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
@@ -15,6 +16,7 @@ from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
 from crosspath.cli.status import status
+from crosspath.cli.study import report, study
 from crosspath.cli.train import train
 from crosspath.errors import InputError
 
@@ -25,6 +27,9 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "compare": compare,
+    "study": study,
+    "report": report,
     "merge": merge,
     "status": status,
 }

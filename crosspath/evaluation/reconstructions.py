@@ -1,7 +1,7 @@
 """Pictures of masked modelling: a held-out sample, what the encoder saw of it, and what the decoder made of that."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -87,6 +87,28 @@ def _clouds(model: nn.Module, batch_BP3: Tensor, found: Reconstruction) -> Tripl
         seen.append(shown.float().cpu().numpy())
         filled.append(torch.cat([shown, predicted.reshape(-1, 3)]).float().cpu().numpy())
     return original, seen, filled
+
+
+def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:
+    """A prepared sample (without the batch) as a small PNG: picture, spectrogram, cloud, or the frames of a clip."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = FRAMES if recipe.modality == "video" else 1
+    figure = Figure(figsize=(1.3 * columns, 1.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for column in range(columns):
+        if recipe.modality == "point":
+            _cloud(figure.add_subplot(projection="3d"), sample, sample)
+            continue
+        axes = figure.add_subplot(1, columns, column + 1)
+        if isinstance(recipe.data, AudioData):
+            _spectrogram(axes, sample, sample, recipe.data)
+            axes.set_axis_off()
+        else:
+            frame = sample if columns == 1 else sample[:, _frame(sample.shape[1], column)]
+            _picture(axes, frame, recipe.data)
+    figure.savefig(file, dpi=90, format="png", metadata={"Software": None})
 
 
 def _draw(recipe: Recipe, parts: list[NDArray[Any]], path: Path, name: str) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DPI = 72.0
 """SVG points are pixels."""
 INK, FAINT = "#a1000f", "#a1000e"
-SERIES = ("#a10001", "#a10002", "#a10003", "#a10004", "#a10005", "#a10006")
+SERIES = tuple(f"#a1000{number}" for number in range(1, 10))
 """Stand-ins that are replaced by the page's colours, so that a figure follows its light or dark theme."""
 VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
@@ -47,22 +47,9 @@ WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
     """Validation accuracy (fractions) after `epochs`, {arm: a curve a seed}: mean, and a band of one sd around it."""
-    import numpy as np
-
-    with _style(width):
-        figure, (axes,) = _figure(width, height=340)
-        for colour, (arm, seeds) in zip(SERIES, curves.items(), strict=False):
-            values = 100 * np.asarray(seeds, dtype=float)
-            mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
-            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
-            axes.plot(epochs, mean, color=colour, linewidth=2, label=arm)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("validation accuracy, %")
-        axes.legend(frameon=False, loc="lower right", labelcolor=INK)
-        _grid(axes, "y")
-        return _svg(
-            figure, f"curves-{width.name}", "Validation accuracy per epoch, mean and standard deviation over seeds"
-        )
+    percent = {arm: [[100 * value for value in seed] for seed in seeds] for arm, seeds in curves.items()}
+    title = "Validation accuracy per epoch"
+    return _bands(percent, epochs, width, "validation accuracy, %", "curves", title, legend="lower right")
 
 
 def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], width: Width) -> str:
@@ -85,12 +72,67 @@ def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], wid
         return _svg(figure, f"seeds-{width.name}", "Test accuracy of every seed and arm, with the mean of each arm")
 
 
+def training_losses(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
+    """Mean training loss of each epoch, {arm: a curve a seed}: mean, and a band of one sd around it."""
+    return _bands(curves, epochs, width, "training loss", "losses", "Training loss per epoch", legend="upper right")
+
+
+def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Width, name: str = "labels") -> str:
+    """Test accuracy (fractions) against labels a class, {arm: {labels: one value a seed}}, on a logarithmic axis."""
+    from statistics import fmean, stdev
+
+    with _style(width):
+        figure, (axes,) = _figure(width, height=320)
+        ticks: set[int] = set()
+        for colour, (arm, curve) in zip(SERIES, curves.items(), strict=False):
+            labels = sorted(curve)
+            ticks.update(labels)
+            means = [100 * fmean(curve[count]) for count in labels]
+            bars = [100 * stdev(curve[count]) if len(curve[count]) > 1 else 0.0 for count in labels]
+            axes.errorbar(labels, means, yerr=bars, color=colour, marker="o", capsize=3, linewidth=2, label=arm)
+        axes.set_xscale("log")
+        axes.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)])
+        axes.minorticks_off()
+        axes.set_xlabel("labels a class")
+        axes.set_ylabel("test accuracy, %")
+        axes.legend(frameon=False, loc="lower right", labelcolor=INK)
+        _grid(axes, "y")
+        return _svg(figure, f"{name}-{width.name}", "Test accuracy against the number of labels a class")
+
+
+def _bands(
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    epochs: Sequence[int],
+    width: Width,
+    axis: str,
+    name: str,
+    title: str,
+    legend: Literal["upper right", "lower right"],
+) -> str:
+    import numpy as np
+
+    with _style(width):
+        figure, (axes,) = _figure(width, height=340)
+        for colour, (arm, seeds) in zip(SERIES, curves.items(), strict=False):
+            values = np.asarray(seeds, dtype=float)
+            mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
+            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(epochs, mean, color=colour, linewidth=2, label=arm)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(axis)
+        axes.legend(frameon=False, loc=legend, labelcolor=INK)
+        _grid(axes, "y")
+        return _svg(figure, f"{name}-{width.name}", f"{title}, mean and standard deviation over seeds")
+
+
 def scale_map(
     panels: Mapping[str, Sequence[Sequence[float | None]]],
     blocks: Sequence[str],
     roles: Sequence[str],
     start: float,
     width: Width,
+    name: str = "scales",
+    title: str = "λ per block and role at the end; every λ started at {start:g}",
 ) -> str:
     """λ at the end, {arm: rows of blocks, columns of roles}, coloured by how far it moved from `start`."""
     with _style(width):
@@ -113,7 +155,7 @@ def scale_map(
             axes.tick_params(length=0)
             for side in axes.spines.values():
                 side.set_visible(False)
-        return _svg(figure, f"scales-{width.name}", f"λ per block and role at the end; every λ started at {start:g}")
+        return _svg(figure, f"{name}-{width.name}", title.format(start=start))
 
 
 def _cell(axes: "Axes", across: int, down: int, value: float, moved: float) -> None:

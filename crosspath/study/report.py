@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crosspath.checkpoints.files import read_json, write_text
 from crosspath.layouts import LAYOUTS, Layout
@@ -13,6 +13,9 @@ from crosspath.study.figures import NARROW, WIDE, Width, learning_curves, scale_
 from crosspath.study.table import CAPTION, COLUMNS, cells, compare_arms, signed_points
 from crosspath.training.result import Result, read_result
 from crosspath.training.run_folder import LOG
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 SUMMARY = "demo.json"
 REPORT = "report.html"
@@ -36,20 +39,11 @@ def write_report(folder: Path) -> Path:
     InputError
         When one of these files is missing or damaged.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     summary = read_json(folder / SUMMARY)
     results = {arm: [read_result(folder / name) for name in names] for arm, names in summary["arms"].items()}
     auxiliaries = {row["arm"]: row["auxiliary"] for row in summary["rows"]}
     rows = compare_arms(results, auxiliaries)
-    environment = Environment(
-        loader=PackageLoader("crosspath.study", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render(
+    page = template(TEMPLATE).render(
         summary=summary,
         by_arm={row.arm: row for row in rows},
         columns=COLUMNS,
@@ -69,6 +63,20 @@ def write_report(folder: Path) -> Path:
     )
     write_text(folder / REPORT, page)
     return folder / REPORT
+
+
+def template(name: str) -> "Template":
+    """A page of this folder; a name that it uses and nobody gives is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("crosspath.study", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _figures(
@@ -99,10 +107,17 @@ def learning_curve(run: Path) -> dict[int, float]:
 
 def mean_scales(runs: Sequence[Result]) -> dict[tuple[str, str], float]:
     """{(block, role): λ at the end}, the mean over seeds, auxiliaries and, where one weight has several λ, those."""
+    return mean_over_runs([run.scales for run in runs])
+
+
+def mean_over_runs(
+    runs: Sequence[Mapping[str, Mapping[str, Sequence[float]]]],
+) -> dict[tuple[str, str], float]:
+    """{(block, role): mean} of {weight: {auxiliary: values}} of several runs."""
     found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
-        for weight, scales in run.scales.items():
-            for values in scales.values():
+        for weight, named in run.items():
+            for values in named.values():
                 found.setdefault(place_of(weight), []).extend(values)
     return {place: fmean(values) for place, values in found.items()}
 

@@ -13,16 +13,18 @@ from filelock import FileLock, Timeout
 
 from crosspath.checkpoints.files import FORMAT_VERSION, write_json, write_text
 from crosspath.errors import InputError
-from crosspath.study.arms import NONE
+from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Search, Study, TargetSection, read_study
+from crosspath.study.examples import write_examples
 from crosspath.study.jobs import Place, Pool, Step, carry_out_all, local_pool, ray_pool
 from crosspath.study.labels import label_savings
 from crosspath.study.plan import Cell, Comparison, Job, comparisons, final_jobs, search_jobs
 from crosspath.study.progress import overall_progress
+from crosspath.study.study_report import EXAMPLES, write_study_report
 from crosspath.study.table import Row, adjusted, compared, markdown
-from crosspath.training.result import Result, read_result
+from crosspath.training.result import RESULT, Result, read_result
 
-RESULTS, TABLE, DEFINITION = "results.json", "results.md", "study.yaml"
+RESULTS, TABLE, DEFINITION, REPORT = "results.json", "results.md", "study.yaml", "report.html"
 RUNS = "runs"
 LOCK = ".lock"
 
@@ -77,6 +79,7 @@ def run_study(
         )
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _carry_out(planned, all_of_them, pool, place, progress)
+        _show_changes(folder, planned, all_of_them, root)
         return write_results(folder, command or f"crosspath study {folder / DEFINITION}")
 
 
@@ -124,25 +127,30 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Where the folder holds no study, or one with runs missing.
+        Where the folder holds no study, or one without a single finished comparison; unfinished ones are left out,
+        and named.
     """
-    from crosspath.study.study_report import write_study_report
-
     study = read_study(folder / DEFINITION)
-    read = {comparison: _read(folder / RUNS, comparison, study) for comparison in comparisons(study)}
+    planned = comparisons(study)
+    read = {
+        comparison: cells for comparison in planned if (cells := _read(folder / RUNS, comparison, study)) is not None
+    }
+    if not read:
+        raise InputError(folder, "finished runs", "no whole comparison", "carry the study out first")
     rows = adjusted([row for comparison, cells in read.items() for row in _rows(study, comparison, cells, command)])
     summary = {
         "format_version": FORMAT_VERSION,
         "study": study.name,
         "command": command,
+        "unfinished": [f"{one.target} {one.variant}".strip() for one in planned if one not in read],
         "rows": [row.to_json() for row in rows],
         "label_savings": [saving.to_json() for saving in label_savings(rows)],
         "search": _searched(folder / RUNS, study, read),
     }
     write_json(folder / RESULTS, summary)
     write_text(folder / TABLE, markdown(study.name, rows))
-    write_study_report(folder, study, read, rows, summary)
-    return summary
+    write_study_report(folder / REPORT, study, read, rows, summary)
+    return {"folder": str(folder), **summary}
 
 
 Cells = dict[Cell, list[Result]]
@@ -166,6 +174,25 @@ def _carry_out(study: Study, planned: tuple[Comparison, ...], pool: Pool, place:
             overall.finished(f"{done}/{total}  {job.label}: {part} {100 * read:.1f} %  ({passed:.0f} s in all)")
 
         carry_out_all(steps, pool, place, finished)
+
+
+def _show_changes(folder: Path, study: Study, planned: tuple[Comparison, ...], root: Path | None) -> None:
+    """Pictures of predictions that changed, of the first seed and each target's first pathway; kept if there."""
+    for comparison in planned:
+        connected = [cell for cell in comparison.others if cell.arm.name == PATHWAY.name]
+        path = folder / EXAMPLES / f"{comparison.none.folder.as_posix().replace('/', '-')}.json"
+        if not connected or path.exists():
+            continue
+        cell, seed = connected[0], study.seed_list[0]
+        none, ours = (_final_folder(folder / RUNS, arm, study, seed) for arm in (comparison.none, cell))
+        said = {"target": cell.target, "auxiliary": cell.auxiliary_recipe, "seed": seed}
+        write_examples(none, ours, path, root, said)
+
+
+def _final_folder(runs: Path, cell: Cell, study: Study, seed: int) -> Path:
+    trials = [read_result(runs / job.folder) for job in search_jobs(cell, study.search.seeds)]
+    rate = best_rate(cell, trials, study.search.seeds)
+    return runs / final_jobs(cell, rate, (seed,))[0].folder
 
 
 def _step(cell: Cell, study: Study) -> Step:
@@ -197,12 +224,18 @@ def _score(result: Result, part: str) -> float:
     return float(metrics["map"] if "map" in metrics else metrics["accuracy"])
 
 
-def _read(runs: Path, comparison: Comparison, study: Study) -> Cells:
+def _read(runs: Path, comparison: Comparison, study: Study) -> Cells | None:
+    """The results of a comparison; None where a run is missing."""
     found: Cells = {}
     for cell in (comparison.none, *comparison.others):
-        trials = [read_result(runs / job.folder) for job in search_jobs(cell, study.search.seeds)]
-        rate = best_rate(cell, trials, study.search.seeds)
-        found[cell] = [read_result(runs / job.folder) for job in final_jobs(cell, rate, study.seed_list)]
+        searched = search_jobs(cell, study.search.seeds)
+        if not all((runs / job.folder / RESULT).is_file() for job in searched):
+            return None
+        rate = best_rate(cell, [read_result(runs / job.folder) for job in searched], study.search.seeds)
+        final = final_jobs(cell, rate, study.seed_list)
+        if not all((runs / job.folder / RESULT).is_file() for job in final):
+            return None
+        found[cell] = [read_result(runs / job.folder) for job in final]
     return found
 
 

@@ -112,15 +112,20 @@ def adjusted(rows: Sequence[Row]) -> list[Row]:
 def markdown(title: str, rows: Sequence[Row]) -> str:
     """The table as Markdown, a section a comparison."""
     lines = [f"# {title}", "", CAPTION, "Verdicts of an arm in several directions go by adjusted p.", ""]
-    groups: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.target, row.labels_per_class, row.variant), []).append(row)
-    for (target, labels, variant), members in groups.items():
-        more = "".join(f", {part}" for part in (labels and f"{labels} labels a class", variant) if part)
-        lines += [f"## {target}{more}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        groups.setdefault(heading(row), []).append(row)
+    for title, members in groups.items():
+        lines += [f"## {title}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += [f"| {' | '.join(cells(row))} |" for row in members]
         lines.append("")
     return "\n".join(lines)
+
+
+def heading(row: Row) -> str:
+    """What a comparison is called: its target, labels and variant."""
+    parts = (row.labels_per_class and f"{row.labels_per_class} labels a class", row.variant)
+    return ", ".join([row.target, *(str(part) for part in parts if part)])
 
 
 COLUMNS = ("arm", "auxiliary", "test accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")

@@ -8,7 +8,13 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match
 from crosspath.recipes import recipe_named
-from crosspath.study.controls import random_auxiliary
+from crosspath.study.controls import (
+    copied_start,
+    mimetic_start,
+    random_auxiliary,
+    shuffled_auxiliary,
+    spectrum_auxiliary,
+)
 
 
 @pytest.fixture
@@ -98,3 +104,58 @@ def test_named_tensors_are_redrawn_as_a_model_is(auxiliary: Auxiliary) -> None:
         assert torch.equal(from_model[name], from_names[name])
     norm = "encoder.blocks.0.norm1.weight"
     assert torch.equal(from_names[norm], tensors(auxiliary)[norm])
+
+
+def test_a_shuffled_auxiliary_has_the_same_values_in_other_places(auxiliary: Auxiliary) -> None:
+    before, after = tensors(auxiliary), tensors(shuffled_auxiliary(auxiliary, 0))
+    for name in connectable(before):
+        for old, new in zip(pieces(name, before[name]), pieces(name, after[name]), strict=True):
+            assert torch.equal(old.flatten().sort().values, new.flatten().sort().values)
+            assert not torch.equal(old, new)
+
+
+def test_a_spectrum_auxiliary_has_the_same_singular_values_in_other_bases(auxiliary: Auxiliary) -> None:
+    before, after = tensors(auxiliary), tensors(spectrum_auxiliary(auxiliary, 0))
+    for name in connectable(before):
+        for old, new in zip(pieces(name, before[name]), pieces(name, after[name]), strict=True):
+            if old.ndim == 2:
+                torch.testing.assert_close(
+                    torch.linalg.svdvals(new.double()), torch.linalg.svdvals(old.double()), rtol=1e-4, atol=1e-6
+                )
+                cosine = float((old * new).sum() / (old.norm() * new.norm()))
+                assert abs(cosine) < 0.05
+
+
+def test_mimetic_attention_has_products_near_plus_and_minus_the_identity() -> None:
+    """Against float64 products of the weights themselves: the expected diagonal is 0.7 and -0.4 (arXiv 2305.09828)."""
+    torch.manual_seed(0)
+    model = build_model(recipe_named("image/digits"), 10)
+    mlp = model.encoder.blocks[0].mlp.fc1.weight.clone()
+    mimetic_start(5).apply(model)
+    block = model.encoder.blocks[0]
+    width = block.attn.proj.weight.shape[0]
+    query, key, value = block.attn.qkv.weight.detach().double().chunk(3)
+    output = block.attn.proj.weight.detach().double()
+    heads = block.attn.num_heads
+    rank = width // heads
+    for head in range(heads):
+        rows = slice(head * rank, (head + 1) * rank)
+        product = query[rows].T @ key[rows]
+        assert torch.linalg.matrix_rank(product) == rank
+        assert float(product.trace()) / width > 0.1
+    joined = value.T @ output.T
+    assert float(joined.diagonal().mean()) == pytest.approx(-0.4, abs=0.05)
+    rest = joined - torch.diag(joined.diagonal())
+    assert float(rest.std()) == pytest.approx(0.4 / width**0.5, rel=0.1)
+    assert torch.equal(mlp, block.mlp.fc1.weight)
+
+
+def test_a_copied_start_is_the_auxiliary_where_a_pathway_would_pair_and_nowhere_else(auxiliary: Auxiliary) -> None:
+    torch.manual_seed(1)
+    model = build_model(recipe_named("image/digits"), 10)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    copied_start(auxiliary).apply(model)
+    theirs = tensors(auxiliary)
+    for name, value in model.state_dict().items():
+        paired = "blocks." in name and ".norm" not in name
+        assert torch.equal(value, theirs[name] if paired else before[name]), name

@@ -1,0 +1,70 @@
+"""Do the statistics promise what they say? Simulated nothing gives 5 % of verdicts; families are adjusted; labels saved
+are found again on curves of known shape.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from crosspath.study.labels import label_savings, labels_for
+from crosspath.study.statistics import compare_paired, false_discovery
+from crosspath.study.table import Row, adjusted
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_two_thousand_comparisons_of_nothing_give_about_five_percent_of_verdicts(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    false = 0
+    for _ in range(2000):
+        shared = rng.normal(0.5, 0.03, seeds)
+        arms = [shared + rng.normal(0.0, 0.02, seeds) for _ in range(2)]
+        false += compare_paired(arms[0].tolist(), arms[1].tolist()).verdict != "no evidence"
+    assert 0.03 <= false / 2000 <= 0.07
+
+
+def test_adjusted_p_is_that_of_benjamini_and_hochberg() -> None:
+    values = [0.001, 0.04, 0.03, 0.5]
+    order = sorted(range(4), key=values.__getitem__)
+    expected = [0.0] * 4
+    smallest = 1.0
+    for rank in (3, 2, 1, 0):
+        smallest = min(smallest, values[order[rank]] * 4 / (rank + 1))
+        expected[order[rank]] = smallest
+    assert false_discovery(values) == pytest.approx(expected)
+
+
+def row(arm: str, p: float | None, *, target: str = "a", **more: object) -> Row:
+    verdict = None if p is None else ("helps" if p < 0.05 else "no evidence")
+    values = {"seeds": (0, 1, 2), "values": (0.5, 0.6, 0.7), "mean": 0.6, "std": 0.1, **more}
+    return Row(target=target, auxiliary=None, arm=arm, metric="accuracy", p=p, verdict=verdict, **values)  # type: ignore[arg-type]
+
+
+def test_a_verdict_that_one_direction_would_have_falls_in_a_family_that_does_not_bear_it() -> None:
+    rows = [row("none", None), *(row("pathway", p) for p in (0.04, 0.3, 0.6)), row("random", 0.04)]
+    found = adjusted(rows)
+    assert [entry.verdict for entry in found] == [None, "no evidence", "no evidence", "no evidence", "helps"]
+    assert found[1].p == 0.04
+    assert found[1].p_adjusted == pytest.approx(0.12)
+    assert found[4].p_adjusted is None
+
+
+def test_labels_saved_are_found_on_a_curve_of_known_shape() -> None:
+    # Accuracy is 0.1·log2(labels); the arm has what none has with twice the labels.
+    labels = (10, 20, 40)
+    rows = []
+    for count in labels:
+        plain = [0.1 * math.log2(count) + shift for shift in (0.0, 0.01, -0.01)]
+        rows.append(row("none", None, labels_per_class=count, values=tuple(plain)))
+        rows.append(row("pathway", 0.01, labels_per_class=count, values=tuple(value + 0.1 for value in plain)))
+    found = label_savings(rows)
+    assert [saving.factor for saving in found[:2]] == pytest.approx([2.0, 2.0])
+    assert found[2].factor is None
+    assert found[2].beyond == 3
+
+
+def test_labels_outside_the_curve_are_not_invented() -> None:
+    assert labels_for(0.9, [10, 20], [0.3, 0.5]) is None
+    assert labels_for(0.1, [10, 20], [0.3, 0.5]) is None
+    assert labels_for(0.5, [10, 20, 40], [0.5, 0.5, 0.5]) is None
+    assert labels_for(0.4, [10, 40], [0.3, 0.5]) == pytest.approx(20)

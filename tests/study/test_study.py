@@ -1,0 +1,195 @@
+"""A study: which runs there are, that each is carried out once, that a stopped one goes on, and what it says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+import crosspath
+from crosspath.config import apply_overrides
+from crosspath.errors import InputError
+from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
+from crosspath.study.jobs import Place, Step, carry_out, carry_out_all
+from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
+from crosspath.study.study import run_study, write_results
+from crosspath.training.result import Result
+
+SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
+
+
+class Here:
+    """A pool that does its work at once, in this process, and remembers it."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job, place: Place) -> "Future[Result]":
+        self.jobs.append(job)
+        future: Future[Result] = Future()
+        future.set_result(carry_out(job, place))
+        return future
+
+
+@pytest.fixture(scope="module")
+def auxiliary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("auxiliary") / "sounds"
+    short = apply_overrides(crosspath.recipe_named("audio/sounds"), ("train.epochs=1", "train.loggers=[]"))
+    crosspath.train(short, out=folder, progress=False)
+    return folder
+
+
+def small(auxiliary: Path, **more: object) -> Study:
+    tree: dict[str, object] = {
+        "name": "small",
+        "targets": {"image/digits": {"settings": SHORT}},
+        "auxiliaries": {"sounds": str(auxiliary)},
+        "seeds": 3,
+        "search": {"rates": [1e-3, 2e-3], "seeds": 1},
+        **more,
+    }
+    return Study.model_validate(tree)
+
+
+def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_alone(auxiliary: Path) -> None:
+    (comparison,) = comparisons(small(auxiliary, arms=["none", "pathway", "random", "mimetic", "copy"]))
+    cells = (comparison.none, *comparison.others)
+    assert [cell.arm.name for cell in cells] == ["none", "pathway", "random", "mimetic", "copy"]
+    for cell in cells:
+        jobs = search_jobs(cell, 1)
+        assert [(job.rate, job.seed) for job in jobs] == [(1e-3, SEARCH_SEEDS), (2e-3, SEARCH_SEEDS)]
+        assert not any(job.cell.recipe(job.rate, job.seed, search=True).evaluate.test for job in jobs)
+        assert all(cell.recipe(1e-3, job.seed, search=False).evaluate.test for job in final_jobs(cell, 1e-3, (0, 1)))
+    folders = [job.folder for cell in cells for job in (*search_jobs(cell, 1), *final_jobs(cell, 1e-3, (0, 1, 2)))]
+    assert len(folders) == len(set(folders))
+
+
+def test_variants_that_only_pathways_read_share_their_baseline(auxiliary: Path) -> None:
+    shared = small(auxiliary, variants={"zero": ["pathway.scale_init=0"], "one": ["pathway.scale_init=1"]})
+    first, second = comparisons(shared)
+    assert first.none == second.none
+    assert first.others[0] != second.others[0]
+    longer = small(auxiliary, variants={"short": ["train.epochs=1"], "long": ["train.epochs=2"]})
+    first, second = comparisons(longer)
+    assert first.none != second.none
+
+
+def test_an_auxiliary_of_the_targets_modality_serves_its_own_arm_only(auxiliary: Path) -> None:
+    study = small(auxiliary, targets={"audio/sounds": {"settings": SHORT}}, arms=["none", "pathway", "same-modality"])
+    (comparison,) = comparisons(study)
+    assert [(cell.arm.name, cell.auxiliary) for cell in comparison.others] == [("same-modality", "sounds")]
+
+
+def test_a_job_that_several_comparisons_need_is_carried_out_once(auxiliary: Path, tmp_path: Path) -> None:
+    study = small(auxiliary, variants={"zero": ["pathway.scale_init=0"], "one": ["pathway.scale_init=1"]})
+    pool = Here()
+    place = Place(runs=tmp_path, data_root=None, auxiliaries=dict(study.auxiliaries), threads=1)
+    nones = [comparison.none for comparison in comparisons(study)]
+    steps = tuple(Step(final_jobs(cell, 1e-3, (0,)), lambda _: None) for cell in nones)
+    carry_out_all(steps, pool, place)
+    assert len(pool.jobs) == 1
+
+
+def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp_path: Path) -> None:
+    study = small(auxiliary, arms=["none", "pathway", "random", "shuffled", "spectrum", "mimetic", "copy"])
+    out = tmp_path / "study"
+    found = run_study(study, out=out, workers=2, progress=False)
+    rows = {row["arm"]: row for row in found["rows"]}
+    assert set(rows) == set(study.arms)
+    assert next(iter(rows)) == "none"
+    for arm, row in rows.items():
+        results = [
+            json.loads(path.read_text())
+            for path in sorted(out.glob(f"runs/image-digits/labels-all/{arm}*/final/*/result.json"))
+            if path.parts[-4] in (arm, f"{arm}-sounds")
+        ]
+        values = {result["seed"]: result["metrics"]["test"]["accuracy"] for result in results}
+        assert list(row["values"]) == [values[seed] for seed in row["seeds"]]
+        if arm != "none":
+            plain = rows["none"]["values"]
+            assert row["difference"] == pytest.approx(sum(a - b for a, b in zip(row["values"], plain, strict=True)) / 3)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page.replace("https://www.w3.org", "")
+    for row in rows.values():
+        assert f"{100 * row['mean']:.1f}" in page
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/result.json")}
+    again = run_study(study, out=out, workers=1, progress=False)
+    assert again["rows"] == found["rows"]
+    assert {path: path.stat().st_mtime_ns for path in out.glob("runs/**/result.json")} == stamps
+    # More seeds may be asked for later; another search may not.
+    with pytest.raises(InputError, match="expected the same study"):
+        run_study(study.model_copy(update={"settings": ("train.batch_size=8",)}), out=out, progress=False)
+    assert write_results(out)["rows"][0]["values"] == rows["none"]["values"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("targets: {image/digits: {}}\narm: [none]", "arm"),
+        ("targets: {image/digits: {}}\nseeds: 0", "seeds"),
+        ("- 1", "expected a study's sections"),
+        ("targets: {image/digits: {}}\narms: [nothing]", "nothing"),
+        ("targets: {image/nonsense: {}}", "image/nonsense"),
+        ("targets: {image/digits: {settings: [train.epoch=1]}}", "train.epoch"),
+        ("targets: {image/digits: {auxiliaries: [sounds]}}", "sounds"),
+        ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
+    ],
+)
+def test_a_faulty_study_is_refused_before_anything_runs(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said.replace("[", r"\[")) as error:
+        comparisons(read_study(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="expected a new folder"):
+        run_study(small(auxiliary), out=tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.slow
+def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxiliary: Path, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "name": "killed",
+                "targets": {"image/digits": {"settings": ["train.epochs=3", *SHORT[1:]]}},
+                "auxiliaries": {"sounds": str(auxiliary)},
+                "seeds": 3,
+                "search": {"rates": [1e-3, 2e-3], "seeds": 1},
+            }
+        ),
+        encoding="utf-8",
+    )
+
+    def command(out: str) -> list[str]:
+        return [sys.executable, "-m", "crosspath", "study", str(file), "--out", out, "--workers", "2"]
+
+    for number in range(10):
+        running = subprocess.Popen(
+            command("killed"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(4.0 + 0.7 * number)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+    for out in ("killed", "whole"):
+        subprocess.run(command(out), cwd=tmp_path, check=True, capture_output=True)
+    first, second = (json.loads((tmp_path / out / "results.json").read_text()) for out in ("killed", "whole"))
+    for found in (first, second):
+        for entry in found["rows"]:
+            entry.pop("command")
+        found.pop("command")
+    assert first == second
+    assert (tmp_path / "killed" / "results.md").read_text() == (tmp_path / "whole" / "results.md").read_text()
