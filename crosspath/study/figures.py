@@ -74,7 +74,7 @@ def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], wid
 
 def training_losses(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
     """Mean training loss of each epoch, {arm: a curve a seed}: mean, and a band of one sd around it."""
-    return _bands(curves, epochs, width, "training loss", "losses", "Training loss per epoch", legend="upper right")
+    return _bands(curves, epochs, width, "training loss", "losses", "Training loss per epoch", legend="best")
 
 
 def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Width, name: str = "labels") -> str:
@@ -107,7 +107,7 @@ def _bands(
     axis: str,
     name: str,
     title: str,
-    legend: Literal["upper right", "lower right"],
+    legend: Literal["best", "lower right"],
 ) -> str:
     import numpy as np
 

@@ -1,0 +1,96 @@
+"""`crosspath compare`, `study` and `report` as a person calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import crosspath
+from crosspath.cli.main import main
+from crosspath.config import apply_overrides
+
+SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
+
+
+def test_compare_prints_a_verdict_and_report_writes_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = apply_overrides(crosspath.recipe_named("audio/sounds"), ("train.epochs=1", "train.loggers=[]"))
+    crosspath.train(short, out="aux", progress=False)
+    settings = [part for setting in SHORT for part in ("--set", setting)]
+    arguments = [
+        "compare",
+        "image/digits",
+        "--auxiliary",
+        "sounds=aux",
+        "--seeds",
+        "3",
+        "--rates",
+        "1e-3",
+        "--out",
+        "c",
+    ]
+    assert main([*arguments, *settings, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["arm"] for row in found["rows"]] == ["none", "pathway", "random"]
+    assert all(row["rate"] == 1e-3 for row in found["rows"])
+    page = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "c" / "report.html").unlink()
+    assert main(["report", "c"]) == 0
+    said = capsys.readouterr().out
+    assert "audio/sounds" in said
+    assert "no evidence" in said or "h" in said
+    again = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
+    assert len(again) > 0.9 * len(page)
+    _opens_in_a_browser(tmp_path / "c" / "report.html", found)
+
+
+def _opens_in_a_browser(page: Path, found: dict[str, list[dict[str, float]]]) -> None:
+    """In headless Chromium where there is one: no console error, every figure drawn, no sideways scroll."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = next(
+        (path for path in (Path("/usr/bin/chromium"), Path("/usr/bin/chromium-browser")) if path.exists()), None
+    )
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=flags)
+        for width in (1280, 400):
+            tab = browser.new_page(viewport={"width": width, "height": 900})
+            errors: list[str] = []
+            tab.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+            tab.on("console", lambda said, errors=errors: errors.append(said.text) if said.type == "error" else None)
+            tab.goto(page.as_uri())
+            assert errors == []
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            drawn = tab.eval_on_selector_all("figure", "all => all.map(one => one.getBoundingClientRect().height)")
+            assert drawn
+            assert min(drawn) > 100
+            text = tab.inner_text("main")
+            for row in found["rows"]:
+                assert f"{100 * row['mean']:.1f}" in text
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["study", "nowhere.yaml"], "nowhere.yaml: expected a study file"),
+        (["compare", "image/digits", "--arms", "none,magic"], "magic"),
+        (["compare", "image/digits", "--rates", "fast"], "--rates"),
+        (["compare", "image/digits", "--seeds", "0"], "--seeds"),
+        (["compare", "image/digits", "--workers", "0"], "--workers"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
