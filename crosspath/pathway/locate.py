@@ -47,18 +47,25 @@ def locate(source: Source) -> Anatomy | None:
         When a layout fits at several places (an encoder and a decoder, the stages of a hierarchy).
     """
     shapes = source.shapes()
-    for layout in LAYOUTS:
-        blocks = _blocks(layout, shapes)
-        prefixes = sorted({prefix for prefix, _ in blocks})
-        if len(prefixes) > 1:
-            places = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
-            raise PathwayError(
-                f"{source.origin}: {layout.name} fits at several places ({places}); pass one of these submodules, "
-                "or choose weights with names="
-            )
-        if blocks:
-            return _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
-    return None
+    fitting = [(layout, blocks) for layout in LAYOUTS if (blocks := _blocks(layout, shapes))]
+    if not fitting:
+        return None
+    # Families share the name of their query: the table that knows most of a block is its own.
+    layout, blocks = max(fitting, key=lambda entry: _known(entry[0], min(entry[1]), shapes))
+    prefixes = sorted({prefix for prefix, _ in blocks})
+    if len(prefixes) > 1:
+        places = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
+        raise PathwayError(
+            f"{source.origin}: {layout.name} fits at several places ({places}); pass one of these submodules, "
+            "or choose weights with names="
+        )
+    return _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
+
+
+def _known(layout: Layout, block: tuple[str, int], shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many of the layout's weights a block has."""
+    path = block_path(layout, *block)
+    return sum(path + place.weight in shapes for place in layout.roles.values())
 
 
 def block_path(layout: Layout, prefix: str, index: int) -> str:
