@@ -16,6 +16,7 @@ from crosspath.pathway.locate import Slot
 from crosspath.pathway.match import Blocks, Names, Roles, match
 from crosspath.pathway.parameters import Holder, connected, holders
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.quantised import is_quantised
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.stage import Staged, attach_all
@@ -205,8 +206,9 @@ def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: S
             continue
         if len(held[id(original)]) > 1:
             yield f"{name}: one Parameter is shared by {', '.join(held[id(original)])}; leave it out, or untie it first"
-        if not original.is_floating_point():
-            yield f"{name}: expected a floating-point weight, found {original.dtype}; connect before quantising"
+        if is_quantised(original):
+            kept = f"{type(original).__name__} of {original.dtype}"
+            yield f"{name}: expected a floating-point weight, found {kept}; connect and merge before quantising"
         if is_sharded(original):
             yield f"{name}: its values are spread over processes; connect before sharding"
         if not isinstance(original, nn.Parameter):

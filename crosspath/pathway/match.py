@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -10,6 +11,7 @@ from torch import nn
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.quantised import quantised_weights
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
 
@@ -60,12 +62,14 @@ def match(
     if names is not None:
         if roles != "all" or blocks != "same":
             raise PathwayError("names: expected no roles and no blocks beside it, found some; choose by one of the two")
-        return _match_names(target_source, auxiliary_source, names)
+        return _with_quantised(target, _match_names(target_source, auxiliary_source, names))
     chosen = _chosen_roles(roles)
     anatomies = locate(target_source), locate(auxiliary_source)
     for side, source, anatomy in zip(
         ("target", "auxiliary"), (target_source, auxiliary_source), anatomies, strict=True
     ):
+        if anatomy is None and side == "target" and quantised_weights(target):
+            raise PathwayError(f"target ({source.origin}): {_quantised(target)}")
         if anatomy is None:
             raise PathwayError(
                 f"{side} ({source.origin}): expected blocks of a known layout, found none; choose weights with names="
@@ -73,7 +77,24 @@ def match(
     ours, theirs = anatomies
     assert ours is not None
     assert theirs is not None
-    return _match_roles(ours, theirs, chosen, not (isinstance(roles, str) and roles in GROUPS), blocks, accepted)
+    named = not (isinstance(roles, str) and roles in GROUPS)
+    return _with_quantised(target, _match_roles(ours, theirs, chosen, named, blocks, accepted))
+
+
+def _with_quantised(target: nn.Module, report: MatchReport) -> MatchReport:
+    """The same report; where something does not pair in a target with quantised weights, that comes first."""
+    if not report.mismatches or not quantised_weights(target):
+        return report
+    reason, _, remedy = _quantised(target).partition("; ")
+    return replace(report, mismatches=(Mismatch("quantised", "target", reason, remedy), *report.mismatches))
+
+
+def _quantised(target: nn.Module) -> str:
+    found = quantised_weights(target)
+    return (
+        f"expected floating-point weights, found {len(found)} quantised ones, such as {found[0]}; connect and merge "
+        "before quantising"
+    )
 
 
 def _match_roles(

@@ -1,0 +1,109 @@
+"""Go on training from saved files: a connected model is filled in place, so that an optimizer keeps its parameters.
+
+`crosspath.load_pathway` connects anew, with new λ and W'; a trainer that resumes has made its optimizer by then.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.pathway import PathwayError, pathways
+from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_tensors
+from crosspath.pathway.handle import Pathways
+from crosspath.pathway.parameters import connected, plain_state
+from crosspath.pathway.sources import sha256_of_tensors
+
+
+def restore(target: nn.Module, folder: str | Path) -> None:
+    """Give a connected target the values of a folder of `save_pathway`: W, λ and W', into the very same Parameters.
+
+    The target has to be connected as it was when it was saved. A frozen auxiliary that is saved by reference is the
+    one already connected; its values are checked.
+
+    Raises
+    ------
+    PathwayError
+        For a target without pathways, missing, damaged or mixed-up files, or a target that is connected otherwise.
+        The target is untouched.
+    """
+    folder = Path(folder)
+    handle = pathways(target)
+    described = read_description(folder / DESCRIPTION)
+    plain, saved = read_tensors(folder / TARGET), read_tensors(folder / PATHWAYS)
+    _check_connection(folder, target, described)
+    scales = {f"{weight}.{name}.scale": scale for (weight, name), scale in handle.scales().items()}
+    stored = {name for name, source in described["auxiliaries"].items() if source["stored"]}
+    auxiliaries = {
+        f"{weight}.{name}.auxiliary": value for (weight, name), value in handle.auxiliaries().items() if name in stored
+    }
+    own = plain_state(target)
+    _check_tensors(folder / TARGET, own, plain)
+    _check_tensors(folder / PATHWAYS, scales | auxiliaries, saved)
+    _check_digests(folder, handle, described, plain, saved)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(plain[name])
+        for name, tensor in (scales | auxiliaries).items():
+            tensor.copy_(saved[name])
+
+
+def _check_connection(folder: Path, target: nn.Module, described: Mapping[str, Any]) -> None:
+    """The same weights hold the same auxiliaries, cut and laid in the same way."""
+    here = {
+        (holder.name, name): [*(list(map(list, part)) for part in (spread.segments, spread.runs)), spread.axis]
+        for holder, pathway in connected(target)
+        for name, spread in pathway.spreads.items()
+    }
+    saved = {
+        (weight, name): [entry["segments"], entry["runs"], entry["axis"]]
+        for weight, named in described["layers"].items()
+        for name, entry in named.items()
+    }
+    different = sorted({weight for weight, _ in here.keys() ^ saved.keys()})
+    different += sorted(key[0] for key in here.keys() & saved.keys() if here[key] != saved[key])
+    if different:
+        raise PathwayError(
+            f"{folder}: expected pathways connected as they were saved, found others at {', '.join(different)}; "
+            "connect with the same auxiliaries and options, then resume"
+        )
+
+
+def _check_tensors(file: Path, here: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    wrong = [f"{name} missing" for name in here if name not in saved]
+    wrong += [f"{name} unexpected" for name in saved if name not in here]
+    wrong += [
+        f"{name} {tuple(saved[name].shape)} for {tuple(here[name].shape)}"
+        for name in here
+        if name in saved and saved[name].shape != here[name].shape
+    ]
+    if wrong:
+        raise PathwayError(f"{file}: expected the tensors of this model, found {'; '.join(wrong)}")
+
+
+def _check_digests(
+    folder: Path,
+    handle: Pathways,
+    described: Mapping[str, Any],
+    plain: Mapping[str, Tensor],
+    saved: Mapping[str, Tensor],
+) -> None:
+    """Target, λ and W' belong together, and a frozen auxiliary that is saved by reference is the connected one."""
+    scales = {name: value for name, value in saved.items() if name.endswith(".scale")}
+    for what, file, found in (("target", TARGET, plain), ("scales", PATHWAYS, scales)):
+        if sha256_of_tensors(sorted(found.items())) != described[f"sha256_of_{what}"]:
+            raise PathwayError(
+                f"{folder / file}: expected the values saved beside {DESCRIPTION}, found others; use one save's files"
+            )
+    for name, source in described["auxiliaries"].items():
+        if not source["stored"] and handle.digest(name) != source["sha256_of_values"]:
+            raise PathwayError(
+                f"{folder}: expected the frozen auxiliary {name} that it was saved with, found other values; "
+                "connect with the right one"
+            )
+        suffix = f".{name}.auxiliary"
+        values = {key.removesuffix(suffix): value for key, value in saved.items() if key.endswith(suffix)}
+        if source["stored"] and sha256_of_tensors(sorted(values.items())) != source["sha256_of_values"]:
+            raise PathwayError(f"{folder / PATHWAYS}: the stored values of auxiliary {name} are damaged; save it again")

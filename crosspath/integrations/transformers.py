@@ -1,0 +1,157 @@
+"""transformers' Trainer: log λ, save small beside every checkpoint, resume exactly, merge at the end.
+
+```
+crosspath.connect(model, auxiliary)
+trainer = Trainer(model, args, train_dataset=data, optimizers=(optimizer_for(model, args), None))
+trainer.add_callback(PathwayCallback(trainer, merge_at_end=True))
+trainer.train()
+```
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from crosspath.integrations.restore import restore
+from crosspath.integrations.scales import scales_to_log
+from crosspath.pathway import PathwayError, Receipt, merge, param_groups, pathways, save_pathway
+
+STATE = "trainer_state.json"
+"""The file in which the Trainer keeps its own state, in every checkpoint."""
+
+
+class PathwayCallback(TrainerCallback):  # type: ignore[misc]
+    """What a connected model needs while transformers' Trainer trains it. Connect before `train()`.
+
+    - At every logging step λ goes through `Trainer.log`, one number per weight and auxiliary.
+    - A checkpoint holds the plain target as `model.safetensors`, which `from_pretrained` reads, and λ and W' in
+      `pathway.safetensors` and `pathway.json` beside it, which `crosspath.load_pathway` reads.
+    - A resumed run goes on from these files, to the bit. The Trainer's own loading comes first and may warn of keys
+      that are missing; the callback then fills every tensor.
+    - With `load_best_model_at_end` the best checkpoint's λ and W' come back along with its target.
+
+    `Trainer.save_model` knows nothing of this: merge first, or use `crosspath.save_pathway`. Models that FSDP or
+    DeepSpeed shard are not supported: saving them raises.
+    """
+
+    def __init__(self, trainer: Trainer, *, merge_at_end: bool = False, resume_from: str | Path | None = None) -> None:
+        """
+        Parameters
+        ----------
+        trainer
+            Whose model is connected.
+        merge_at_end
+            Merge when training ends: `trainer.model` is plain then, and `receipt` tells what was done.
+        resume_from
+            The checkpoint that `trainer.train(resume_from_checkpoint=...)` gets, where it does not lie in the
+            output folder.
+        """
+        self.trainer = trainer
+        self.merge_at_end = merge_at_end
+        self.resume_from = None if resume_from is None else Path(resume_from)
+        self.receipt: Receipt | None = None
+        """Of the merge at the end."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Refuse a plain model, warn of a decayed λ, and fill the model that a run resumes with."""
+        pathways(self._model)
+        self._warn_of_decay(kwargs["optimizer"])
+        if state.global_step > 0:
+            folder = self.resume_from or _checkpoint(args, state)
+            if not _is_of_run(folder, state):
+                raise PathwayError(
+                    f"{folder}: expected the checkpoint that training resumes from, found none or another one; "
+                    "name it with PathwayCallback(resume_from=...)"
+                )
+            restore(self._model, folder)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """λ, whenever the Trainer logs its loss."""
+        if logs is not None and "loss" in logs:
+            names, values = scales_to_log(self._model)
+            self.trainer.log(dict(zip(names, values.tolist(), strict=True)))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Replace the Trainer's file of the model, whose keys no plain model knows, by the small and plain ones."""
+        folder = _checkpoint(args, state)
+        if not args.should_save:
+            return
+        if not folder.is_dir():
+            raise PathwayError(f"{folder}: expected the checkpoint just saved, found none; save into args.output_dir")
+        for written in (*folder.glob("model*.safetensors"), *folder.glob("model.safetensors.index.json")):
+            written.unlink()
+        save_pathway(self._model, folder)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Fill in the best checkpoint where that is asked for, and merge where that is."""
+        if args.load_best_model_at_end and state.best_model_checkpoint is not None:
+            restore(self._model, state.best_model_checkpoint)
+        if self.merge_at_end:
+            self.receipt = merge(self._model)
+
+    @property
+    def _model(self) -> nn.Module:
+        model = self.trainer.model
+        assert isinstance(model, nn.Module)
+        return model
+
+    def _warn_of_decay(self, optimizer: torch.optim.Optimizer) -> None:
+        scales = {id(scale) for scale in pathways(self._model).scales().values()}
+        decayed = [p for group in optimizer.param_groups if group.get("weight_decay") for p in group["params"]]
+        if any(id(parameter) in scales for parameter in decayed):
+            warnings.warn(
+                "crosspath: this optimizer decays λ; pass Trainer(optimizers=(optimizer_for(model, args), None))",
+                stacklevel=2,
+            )
+
+
+def optimizer_for(
+    model: nn.Module,
+    args: TrainingArguments,
+    *,
+    layer_decay: float | None = None,
+    scale_lr: float | None = None,
+) -> torch.optim.Optimizer:
+    """The optimizer that `args` name, over `crosspath.param_groups`: pass it as `Trainer(optimizers=(this, None))`.
+
+    The rate and the weight decay are those of `args`; `layer_decay` and `scale_lr` as in `param_groups`.
+
+    Raises
+    ------
+    PathwayError
+        For an optimizer that chooses its own parameters (such as GaLore's), or `layer_decay` on an unknown layout.
+    """
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(args, cast(Any, model))
+    if not issubclass(kind, torch.optim.Optimizer) or {"params", "model", "optimizer_dict"} & options.keys():
+        raise PathwayError(f"optim: expected an optimizer of parameter groups, found {args.optim}; choose another one")
+    groups = param_groups(
+        model, lr=args.learning_rate, weight_decay=args.weight_decay, layer_decay=layer_decay, scale_lr=scale_lr
+    )
+    optimizer: torch.optim.Optimizer = kind(groups, **options)
+    return optimizer
+
+
+def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
+    assert args.output_dir is not None
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
+
+
+def _is_of_run(folder: Path, state: TrainerState) -> bool:
+    """Whether the Trainer took its state from this checkpoint."""
+    file = folder / STATE
+    return file.is_file() and TrainerState.load_from_json(str(file)).log_history == state.log_history

@@ -1,0 +1,168 @@
+"""LoRA adapters and pathways on one model: W + B·A·s + λ·W', whichever merges first."""
+
+import copy
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+import crosspath
+
+peft = pytest.importorskip("peft")
+
+from crosspath.integrations.peft import merge_lora  # noqa: E402
+
+ADAPTED = ("attn.qkv", "mlp.fc1")
+LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+SCALE = 0.3
+
+
+def vit(seed: int) -> Any:
+    torch.manual_seed(seed)
+    model = timm.create_model(
+        "vit_tiny_patch16_224", img_size=16, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=4
+    )
+    return model.double().eval()
+
+
+def adapted(model: nn.Module, **options: Any) -> Any:
+    """With adapters whose B is not zero, as after some training."""
+    config = peft.LoraConfig(target_modules=["qkv", "fc1"], r=2, lora_alpha=3, **options)
+    with_adapters = peft.get_peft_model(model, config)
+    torch.manual_seed(9)
+    with torch.no_grad():
+        for name, parameter in with_adapters.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.1)
+    return with_adapters.eval()
+
+
+def names() -> dict[str, str]:
+    """{weight of the adapted target: weight of the auxiliary}."""
+    return {
+        f"base_model.model.blocks.{index}.{layer}{'.base_layer' if layer in ADAPTED else ''}.weight": (
+            f"blocks.{index}.{layer}.weight"
+        )
+        for index in range(2)
+        for layer in LAYERS
+    }
+
+
+def connected_after_peft() -> Any:
+    model = adapted(vit(0))
+    crosspath.connect(model, {"audio": vit(1)}, names=names(), scale_init=SCALE)
+    return model
+
+
+def connected_before_peft() -> Any:
+    model = vit(0)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    return adapted(model)
+
+
+def images() -> Tensor:
+    torch.manual_seed(3)
+    return torch.randn(2, 3, 16, 16, dtype=torch.float64)
+
+
+def closed_form() -> dict[str, Tensor]:
+    """W + B·A·s + λ·W', written out."""
+    state, auxiliary = vit(0).state_dict(), vit(1).state_dict()
+    lora = adapted(vit(0)).state_dict()
+    for index in range(2):
+        for layer in LAYERS:
+            name = f"blocks.{index}.{layer}"
+            state[f"{name}.weight"] = state[f"{name}.weight"] + SCALE * auxiliary[f"{name}.weight"]
+            if layer in ADAPTED:
+                a, b = (lora[f"base_model.model.{name}.lora_{part}.default.weight"] for part in "AB")
+                state[f"{name}.weight"] = state[f"{name}.weight"] + 3 / 2 * b @ a
+    return state
+
+
+@pytest.mark.parametrize("build", [connected_after_peft, connected_before_peft])
+@pytest.mark.parametrize("first", ["lora", "pathway"])
+def test_both_merge_in_either_order_to_the_closed_form(build: Any, first: str) -> None:
+    model = build()
+    with torch.no_grad():
+        connected = model(images())
+    if first == "lora":
+        model = merge_lora(model)
+        crosspath.merge(model)
+    else:
+        crosspath.merge(model)
+        model = model.merge_and_unload()
+    expected = closed_form()
+    assert list(model.state_dict()) == list(expected)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-13, atol=1e-15)
+    plain = vit(5)
+    plain.load_state_dict(expected)
+    with torch.no_grad():
+        torch.testing.assert_close(model(images()), plain(images()), rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(model(images()), connected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_two_orders_give_equal_outputs() -> None:
+    first, second = connected_after_peft(), connected_after_peft()
+    lora_first = merge_lora(first)
+    crosspath.merge(lora_first)
+    crosspath.merge(second)
+    pathway_first = second.merge_and_unload()
+    with torch.no_grad():
+        torch.testing.assert_close(lora_first(images()), pathway_first(images()), rtol=1e-12, atol=1e-14)
+
+
+def test_after_the_adapters_merged_the_pathways_still_work() -> None:
+    model = merge_lora(connected_after_peft())
+    assert type(model) is type(vit(0))
+    assert [row.ratio for row in crosspath.status(model)]
+    with crosspath.pathways(model).disabled(), torch.no_grad():
+        bare = adapted(vit(0))(images())
+        torch.testing.assert_close(model(images()), bare, rtol=1e-12, atol=1e-14)
+    receipt = crosspath.merge(model)
+    assert list(receipt.auxiliaries) == ["audio"]
+
+
+def test_pathways_and_adapters_train_together() -> None:
+    model = connected_after_peft()
+    groups = crosspath.param_groups(model, lr=0.1, weight_decay=0.1)
+    before = copy.deepcopy(model.state_dict())
+    model(images()).square().sum().backward()
+    torch.optim.SGD(groups).step()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert any("lora_B" in name for name in moved)
+    assert any(name.endswith(".scales.audio") for name in moved)
+    assert not any(name.endswith(".original") for name in moved if "base_layer" in name)
+
+
+def test_connecting_before_peft_freezes_the_scale_and_status_shows_it() -> None:
+    assert not any(row.trains_scale for row in crosspath.status(connected_before_peft()))
+    assert all(row.trains_scale for row in crosspath.status(connected_after_peft()))
+
+
+def test_pefts_own_merge_on_a_connected_layer_would_lose_the_adapter() -> None:
+    """Why `merge_lora` exists: without it nothing fails, and B·A is gone."""
+    model = connected_after_peft().merge_and_unload()
+    crosspath.merge(model)
+    expected, auxiliary = vit(0).state_dict(), vit(1).state_dict()
+    name = "blocks.0.attn.qkv.weight"
+    torch.testing.assert_close(model.state_dict()[name], expected[name] + SCALE * auxiliary[name])
+
+
+def test_an_adapter_that_is_no_sum_has_to_come_after_the_pathways() -> None:
+    def dora() -> Any:
+        model = vit(0)
+        crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+        return adapted(model, use_dora=True)
+
+    model = dora()
+    with torch.no_grad():
+        connected = model(images())
+    with pytest.raises(crosspath.PathwayError, match=r"blocks.0.attn.qkv: .*Dora.*call crosspath.merge before"):
+        merge_lora(model)
+    crosspath.merge(model)
+    merged = merge_lora(model)
+    with torch.no_grad():
+        torch.testing.assert_close(merged(images()), connected, rtol=1e-10, atol=1e-12)

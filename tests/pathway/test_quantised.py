@@ -1,0 +1,84 @@
+"""A quantised target cannot hold a pathway, and the error says why."""
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing._internal.two_tensor import TwoTensor
+
+import crosspath
+from crosspath.pathway.quantised import quantised_weights
+from tests.pathway.small_models import Body
+
+MESSAGE = "expected .*floating-point weight.*; connect and merge before quantising"
+
+
+class PackedParameter(nn.Parameter):
+    """What bitsandbytes keeps of a weight: bytes, two weights in each, as one column."""
+
+    def __new__(cls, data: Tensor) -> "PackedParameter":
+        made: PackedParameter = torch.Tensor._make_subclass(cls, data, False)
+        return made
+
+
+def dynamic() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: nn.Module = torch.ao.quantization.quantize_dynamic(Body().eval(), {nn.Linear})
+    return made
+
+
+def packed() -> nn.Module:
+    model = Body()
+    for module in list(model.modules()):
+        if isinstance(module, nn.Linear):
+            module.weight = PackedParameter(torch.zeros(module.weight.numel() // 2, 1, dtype=torch.uint8))
+    return model
+
+
+def integers() -> nn.Module:
+    model = Body()
+    for module in list(model.modules()):
+        if isinstance(module, nn.Linear):
+            module.weight = nn.Parameter(module.weight.detach().to(torch.int8), requires_grad=False)
+    return model
+
+
+def wrapped() -> nn.Module:
+    """A tensor class that stands for other values, as torchao's do, with a floating-point type outside."""
+    model = Body()
+    for module in list(model.modules()):
+        if isinstance(module, nn.Linear):
+            weight = module.weight.detach()
+            module.weight = nn.Parameter(TwoTensor(weight, weight.clone()))
+    return model
+
+
+@pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
+@pytest.mark.parametrize("options", [{}, {"roles": "mlp"}, {"names": ["blocks.0.mlp.fc1.weight"]}])
+def test_a_quantised_target_is_named_as_such(build: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(crosspath.PathwayError, match=MESSAGE) as error:
+        crosspath.connect(build(), Body(), **options)
+    assert "quantis" in str(error.value).splitlines()[0]
+
+
+@pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
+def test_every_quantised_weight_is_found(build: Any) -> None:
+    assert len(quantised_weights(build())) == 8
+    assert quantised_weights(Body()) == []
+    assert quantised_weights(Body().to(torch.bfloat16)) == []
+
+
+def test_other_weights_of_a_partly_quantised_model_connect() -> None:
+    model = Body()
+    model.blocks[0].mlp.fc1.weight = PackedParameter(torch.zeros(8, 1, dtype=torch.uint8))
+    handle = crosspath.connect(model, Body(), roles="attention")
+    assert len(handle.scales()) == 4
+
+
+def test_a_mismatch_without_quantised_weights_does_not_speak_of_them() -> None:
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.connect(Body(), Body(width=12))
+    assert "quantis" not in str(error.value)
