@@ -1,9 +1,13 @@
 from crosspath.checkpoints import checkpoint_status as checkpoint_status
 from crosspath.checkpoints import load_checkpoint as load_checkpoint
 from crosspath.checkpoints import merge_checkpoint as merge_checkpoint
+from crosspath.checkpoints.hub import load_pretrained as load_pretrained
+from crosspath.checkpoints.hub import save_pretrained as save_pretrained
+from crosspath.checkpoints.verify import verify as verify
 from crosspath.config import Recipe as Recipe
 from crosspath.errors import InputError as InputError
 from crosspath.evaluation.evaluate import evaluate as evaluate
+from crosspath.evaluation.export import export as export
 from crosspath.evaluation.predict import predict as predict
 from crosspath.models import ModalityModel as ModalityModel
 from crosspath.models import build_model as build_model

@@ -59,7 +59,7 @@ target = BertForSequenceClassification(
         num_labels=CLASSES,
         vocab_size=VOCABULARY,
         max_position_embeddings=LENGTH,
-    )  # fmt: skip
+    )
 )
 try:
     crosspath.connect(target, auxiliary)

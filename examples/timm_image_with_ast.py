@@ -46,7 +46,7 @@ auxiliary = ASTForAudioClassification(
         time_stride=16,
         max_length=FRAMES,
         num_mel_bins=BINS,
-    )  # fmt: skip
+    )
 )
 spectrograms, labels = sounds(64)
 optimizer = torch.optim.AdamW(auxiliary.parameters(), lr=2e-3)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+PRECISIONS = ("float32", "bfloat16")
+"""In which outputs are compared; bfloat16 by autocast."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ def compare_outputs(first: Tensor, second: Tensor) -> Equivalence:
         return Equivalence(False, float("inf"))
     difference = (first.double() - second.double()).abs()
     return Equivalence(bitwise, 0.0 if bitwise or difference.numel() == 0 else float(difference.max()))
+
+
+def same_class(first_BK: Tensor, second_BK: Tensor) -> float:
+    """The share of samples, 0 to 1, whose largest logit is at the same place in both."""
+    return float((first_BK.argmax(dim=1) == second_BK.argmax(dim=1)).double().mean())
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+    """Logits (B, K) of one prepared batch on the CPU, {precision: logits}."""
+    found = {}
+    for name in PRECISIONS:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
+            found[name] = model(batch)
+    return found
 
 
 def _bytes(tensor: Tensor) -> Tensor:

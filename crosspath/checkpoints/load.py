@@ -18,11 +18,15 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathw
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
+from crosspath.models.about import About
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
+from crosspath.models.modality_model import ModalityModel
 from crosspath.pathway import load_pathway, merge
 from crosspath.pathway.sources import sha256_of_file
 
+MERGED = "merge.json"
+"""The receipt of a merge, beside the weights that it made."""
 HEAD = "head.linear.weight"
 """The last layer, one row a class."""
 
@@ -113,7 +117,17 @@ def load_checkpoint(
     else:
         load_strictly(model, tensors, files.weights)
         load_pathway(model, files.folder, sources)
+    if isinstance(model, ModalityModel):
+        model.about = _about(Path(path), recipe, classes, recorded)
     return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=recorded)
+
+
+def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Mapping[str, Mapping[str, Any]]) -> About:
+    """With what a folder says beyond its weights: a merge's receipt, a run's start."""
+    receipt = read_json(path / MERGED) if (path / MERGED).is_file() else None
+    start = read_json(path / "result.json").get("start") if (path / "result.json").is_file() else None
+    named = None if start is None else Path(start).name
+    return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=named)
 
 
 def _built(recipe: Recipe, classes: int) -> nn.Module:

@@ -1,28 +1,30 @@
-"""Merge on files: a connected checkpoint in, a plain one out, with a receipt and a model card."""
+"""Merge on files: a connected checkpoint in, a plain one out, with a receipt, a model card and, on demand, a
+certificate."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from crosspath.checkpoints.card import model_card
-from crosspath.checkpoints.equality import compare_outputs
+from crosspath.checkpoints.certificate import certified, witness, write_certificate
+from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, outputs
 from crosspath.checkpoints.files import FORMAT_VERSION, finite, new_folder
-from crosspath.checkpoints.load import load_checkpoint
-from crosspath.checkpoints.save import save_checkpoint
+from crosspath.checkpoints.load import MERGED, load_checkpoint
+from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sources import published
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.modalities import generated_batch
+from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.pathway import merge
 
 SAMPLES = 8
-PRECISIONS = ("float32", "bfloat16")
 
 
 def merge_checkpoint(
@@ -30,18 +32,23 @@ def merge_checkpoint(
     out: str | Path,
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
+    *,
+    verify: bool = False,
+    data_root: str | Path | None = None,
 ) -> dict[str, Any]:
     """Fold a checkpoint's pathways into its weights and write the plain model to `out`.
 
     `out` gets `model.safetensors` with exactly the keys of a model trained without pathways, `recipe.yaml` (its
     `pathway` section back at the defaults: the plain model has none), `merge.json` (the receipt, also returned),
     `README.md` (the model card) and `manifest.json`. Outputs before and after are compared on a generated batch, in
-    float32 and under bfloat16 autocast.
+    float32 and under bfloat16 autocast. With `verify` they are compared on held-out samples of the recipe's data as
+    well, below `data_root` (as for `evaluate`; generated sets need none), and `out` gets `certificate.json` and
+    `certificate.safetensors`, which `verify` checks again later.
 
     Raises
     ------
     InputError
-        When the checkpoint has no pathways, or `out` is not empty.
+        When the checkpoint has no pathways, `out` is not empty, or `verify` finds no data.
     crosspath.pathway.PathwayError
         When a merged weight is not finite; nothing is written.
     """
@@ -52,19 +59,24 @@ def merge_checkpoint(
         raise InputError(
             checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: nothing is to merge"
         )
+    seen = witness(loaded, None if data_root is None else Path(data_root)) if verify else None
     model = loaded.model
-    before = _outputs(model, loaded.recipe)
+    assert isinstance(model, ModalityModel)
+    assert model.about is not None
+    batches = {"generated": generated_batch(loaded.recipe, SAMPLES)} | ({} if seen is None else {"real": seen.batch})
+    before = {name: outputs(model, batch) for name, batch in batches.items()}
     merged = finite(merge(model).to_json())
-    after = _outputs(model, loaded.recipe)
+    after = {name: outputs(model, batch) for name, batch in batches.items()}
     with torch.device("meta"):
         plain = build_model(loaded.recipe, len(loaded.classes))
     assert list(plain.state_dict()) == list(model.state_dict()), "a merged model has the plain model's keys"
 
-    found = {name: compare_outputs(before[name], after[name]) for name in PRECISIONS}
+    found = {name: compare_outputs(before["generated"][name], after["generated"][name]) for name in PRECISIONS}
     receipt: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "checkpoint": Path(checkpoint).absolute().name,
         "recipe": loaded.recipe.name,
+        "pathway": loaded.recipe.pathway.model_dump(mode="json"),
         "auxiliaries": {name: published(source) for name, source in loaded.auxiliaries.items()},
         "equality": {
             "samples": SAMPLES,
@@ -73,21 +85,25 @@ def merge_checkpoint(
         },
         "merge": {**merged, "auxiliaries": {n: published(said) for n, said in merged["auxiliaries"].items()}},
     }
-    pathway_defaults = loaded.recipe.model_copy(update={"pathway": PathwaySection()})
-    texts = {
-        "merge.json": json.dumps(receipt, indent=2, allow_nan=False) + "\n",
-        "README.md": model_card(receipt, loaded.recipe, loaded.classes),
-    }
-    save_checkpoint(model, out, recipe=pathway_defaults, classes=loaded.classes, texts=texts)
+    if seen is not None:
+        receipt["certificate"] = certified(seen, before["real"], after["real"])
+
+    about = replace(model.about, receipt=receipt)
+    card = model_card(about, sha256=receipt["merge"]["sha256_after"], scales=receipt["merge"]["scales"])
+
+    def beside(folder: Path) -> None:
+        if seen is not None:
+            write_certificate(
+                folder, out, seen, loaded, receipt, logits={"before": before["real"], "after": after["real"]}
+            )
+
+    save_checkpoint(
+        model,
+        out,
+        recipe=loaded.recipe.model_copy(update={"pathway": PathwaySection()}),
+        classes=loaded.classes,
+        auxiliaries=receipt["auxiliaries"],
+        texts={MERGED: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
+        beside=beside,
+    )
     return receipt
-
-
-@torch.no_grad()
-def _outputs(model: nn.Module, recipe: Recipe) -> dict[str, torch.Tensor]:
-    """Logits of the same generated batch in each precision."""
-    batch = generated_batch(recipe, SAMPLES)
-    outputs = {}
-    for name in PRECISIONS:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
-            outputs[name] = model(batch)
-    return outputs

@@ -15,6 +15,8 @@ from crosspath.pathway.parameters import connected
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
 RECIPE = "recipe.yaml"
+CARD = "README.md"
+"""The model card. No manifest names it: people go on writing it, on the hub too, and its bytes are nobody's promise."""
 
 
 def has_pathways(model: nn.Module) -> bool:
@@ -37,7 +39,7 @@ def save_checkpoint(
     Recipe and class names also stand in the metadata of `model.safetensors`, so that a plain one rebuilds its model
     alone; with pathways the metadata says that the file is one part of three. `auxiliaries` says where each came from
     ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, and `beside`
-    writes others into the folder it is given, all under the same manifest.
+    writes others into the folder it is given, all (but a model card) under the same manifest.
     """
     is_connected = has_pathways(model)
     metadata = {
@@ -58,5 +60,5 @@ def save_checkpoint(
             (temporary / name).write_text(text, encoding="utf-8")
         if beside is not None:
             beside(temporary)
-        names = [file.name for file in temporary.iterdir()]
+        names = [file.name for file in temporary.iterdir() if file.name != CARD]
     write_manifest(folder, names)

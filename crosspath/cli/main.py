@@ -12,12 +12,14 @@ from crosspath.cli.compare import compare
 from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
+from crosspath.cli.export import export
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
 from crosspath.cli.status import status
 from crosspath.cli.study import report, study
 from crosspath.cli.train import train
+from crosspath.cli.verify import verify
 from crosspath.errors import InputError
 
 VERBS: dict[str, Callable[..., None] | App] = {
@@ -32,6 +34,8 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "report": report,
     "merge": merge,
     "status": status,
+    "verify": verify,
+    "export": export,
 }
 
 

@@ -103,7 +103,8 @@ def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:
             continue
         axes = figure.add_subplot(1, columns, column + 1)
         if isinstance(recipe.data, AudioData):
-            _spectrogram(axes, sample, sample, recipe.data)
+            plane = sample.reshape(1, *sample.shape[-2:])
+            _spectrogram(axes, plane, plane, recipe.data)
             axes.set_axis_off()
         else:
             frame = sample if columns == 1 else sample[:, _frame(sample.shape[1], column)]

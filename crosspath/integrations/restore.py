@@ -5,15 +5,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from crosspath.pathway import PathwayError, pathways
 from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_tensors
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.parameters import connected, plain_state
+from crosspath.pathway.parameters import INSIDE, connected, plain_state
 from crosspath.pathway.sources import sha256_of_tensors
 
 
@@ -48,6 +49,25 @@ def restore(target: nn.Module, folder: str | Path) -> None:
             tensor.copy_(plain[name])
         for name, tensor in (scales | auxiliaries).items():
             tensor.copy_(saved[name])
+
+
+def accept_plain_state(target: nn.Module) -> RemovableHandle:
+    """Until the handle is removed, `target.load_state_dict` takes a plain target's state dict as well: W is filled, and
+    λ and W' stay what they are. For trainers that load the file of a checkpoint before anyone is asked.
+    """
+    handle: RemovableHandle = cast(Any, target).register_load_state_dict_pre_hook(_take_plain_names)
+    return handle
+
+
+def _take_plain_names(target: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    if not any(prefix + holder.name in state for holder, _ in connected(target)):
+        return
+    for holder, pathway in connected(target):
+        path = holder.name.removesuffix(holder.attribute)
+        inside = f"{prefix}{path}{INSIDE}.{holder.attribute}."
+        if prefix + holder.name in state:
+            state[f"{inside}original"] = state.pop(prefix + holder.name)
+        state |= {f"{inside}0.{name}": value for name, value in pathway.state_dict().items()}
 
 
 def _check_connection(folder: Path, target: nn.Module, described: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from crosspath.integrations.restore import restore
+from crosspath.integrations.restore import accept_plain_state, restore
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, param_groups, pathways, save_pathway
 
@@ -30,8 +30,8 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
     - At every logging step λ goes through `Trainer.log`, one number per weight and auxiliary.
     - A checkpoint holds the plain target as `model.safetensors`, which `from_pretrained` reads, and λ and W' in
       `pathway.safetensors` and `pathway.json` beside it, which `crosspath.load_pathway` reads.
-    - A resumed run goes on from these files, to the bit. The Trainer's own loading comes first and may warn of keys
-      that are missing; the callback then fills every tensor.
+    - A resumed run goes on from these files, to the bit. The Trainer's own loading comes first; the callback then fills
+      every tensor.
     - With `load_best_model_at_end` the best checkpoint's λ and W' come back along with its target.
 
     `Trainer.save_model` knows nothing of this: merge first, or use `crosspath.save_pathway`. Models that FSDP or
@@ -55,6 +55,9 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         self.resume_from = None if resume_from is None else Path(resume_from)
         self.receipt: Receipt | None = None
         """Of the merge at the end."""
+        # The Trainer loads a checkpoint's plain target before it calls anyone. A `model_init` makes its model too late
+        # for this; the Trainer then warns of missing keys, and the callback fills them all the same.
+        self._accepting = accept_plain_state(trainer.model) if isinstance(trainer.model, nn.Module) else None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -101,6 +104,8 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         """Fill in the best checkpoint where that is asked for, and merge where that is."""
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
             restore(self._model, state.best_model_checkpoint)
+        if self._accepting is not None:
+            self._accepting.remove()
         if self.merge_at_end:
             self.receipt = merge(self._model)
 

@@ -6,6 +6,7 @@ from crosspath.config import Recipe
 from crosspath.config.data import AudioData, ImageData, VideoData
 from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, VideoTubelets
 from crosspath.errors import InputError
+from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
 from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
@@ -29,7 +30,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
     section = recipe.model
     size = SIZES[section.size]
     mean_pooled = section.pooling == "mean"
-    return ModalityModel(
+    model = ModalityModel(
         _build_tokenizer(recipe, size.width),
         _build_encoder(recipe, final_norm=not mean_pooled),
         ClassificationHead(
@@ -44,6 +45,8 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
             batch_norm=section.head_batch_norm,
         ),
     )
+    model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(classes)))
+    return model
 
 
 def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:

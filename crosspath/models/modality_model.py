@@ -1,14 +1,26 @@
 """The one classifier: tokenizer, encoder, head."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
+from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
 from crosspath.tokenizers import Tokenizer, Tokens
 
 
-class ModalityModel(nn.Module):
-    """A classifier of one modality. Keys: `tokenizer.*`, `encoder.*`, `head.*`."""
+class ModalityModel(nn.Module, ModelHubMixin):
+    """A classifier of one modality. Keys: `tokenizer.*`, `encoder.*`, `head.*`.
+
+    `save_pretrained(folder)` and `push_to_hub("OWNER/NAME")` are huggingface_hub's, for models that say what they are
+    in `about`. Pathways stay connected on the way there and back.
+    """
+
+    about: About | None = None
+    """What the model is; `build_model` and `load_checkpoint` fill it in."""
 
     def __init__(self, tokenizer: Tokenizer, encoder: Encoder, head: ClassificationHead) -> None:
         super().__init__()
@@ -29,6 +41,47 @@ class ModalityModel(nn.Module):
         tokens = self.tokenizer(batch)
         features_BND: Tensor = self.encoder(tokens if kept_BV is None else subset(tokens, kept_BV))
         return features_BND
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # its keywords, and no others
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        auxiliaries: Mapping[str, str | Path] | None = None,
+    ) -> "ModalityModel":
+        """The model in a folder (saved, run or merged) or in a hub repository, on the CPU, in evaluation mode.
+
+        Only safetensors are read. `auxiliaries` ({name: checkpoint}) name frozen auxiliaries that were saved by
+        reference and no longer lie where they lay; the other options are huggingface_hub's.
+
+        Raises
+        ------
+        crosspath.InputError
+            For a folder or repository that holds no such model, cannot be reached, or is damaged.
+        """
+        import crosspath
+
+        return crosspath.load_pretrained(
+            pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+            auxiliaries=auxiliaries,
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        # People look for these two methods on the model. Their work is done on a floor above, where models and
+        # pathways meet: it is reached through the package's own public names, as users reach it.
+        import crosspath
+
+        crosspath.save_pretrained(self, save_directory)
 
 
 def subset(tokens: Tokens, kept_BV: Tensor) -> Tokens:

@@ -62,3 +62,25 @@ def saved_connected(folder: Path, auxiliary: Path, *, train_auxiliary: bool = Tr
         auxiliaries={"audio": {"origin": source.origin, "sha256": source.sha256}},
     )
     return model
+
+
+def digits_recipe() -> Recipe:
+    """Handwritten digits, which need no files."""
+    return apply_overrides(recipe_named("image/digits"), ("pathway.scale_init=0.1",))
+
+
+def connected_digits(folder: Path) -> ModalityModel:
+    """`folder/audio`, and `folder/image`: a model of the digits with a pathway from it."""
+    saved_audio(folder / "audio")
+    recipe = digits_recipe()
+    model = fresh(recipe, 10)
+    source = auxiliary_source(folder / "audio")
+    connect(model, {"audio": source.weights}, scale_init=0.1)
+    save_checkpoint(
+        model,
+        folder / "image",
+        recipe=recipe,
+        classes=tuple(str(digit) for digit in range(10)),
+        auxiliaries={"audio": source.recorded()},
+    )
+    return model

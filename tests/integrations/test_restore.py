@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import crosspath
-from crosspath.integrations.restore import restore
+from crosspath.integrations.restore import accept_plain_state, restore
 from tests.pathway.small_models import Body, randomised
 
 
@@ -102,6 +102,26 @@ def test_a_damaged_stored_auxiliary_is_refused(tmp_path: Path) -> None:
     save_file(tensors, file)
     with pytest.raises(crosspath.PathwayError, match="auxiliary audio"):
         restore(connected(1), tmp_path)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_connected_model_takes_the_plain_targets_state_while_it_is_told_to(bias: bool) -> None:
+    model, other = connected(0, bias=bias), body(4)
+    before = values(model)
+    handle = accept_plain_state(model)
+    model.load_state_dict(other.state_dict())
+    after = values(model)
+    inside = [name for name in before if ".0." in name.partition("parametrizations")[2]]
+    assert inside
+    assert all(torch.equal(after[name], before[name]) for name in inside)
+    model.load_state_dict(before)  # its own state dict is taken as ever
+    assert same(values(model), before)
+    model.load_state_dict(other.state_dict())
+    handle.remove()
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        model.load_state_dict(other.state_dict())
+    crosspath.disconnect(model)
+    assert same(values(model), values(other))
 
 
 def test_a_plain_model_and_a_plain_folder_are_refused(tmp_path: Path) -> None:

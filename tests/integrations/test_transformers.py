@@ -1,6 +1,7 @@
 """transformers' Trainer: λ logged, plain and small checkpoints, resuming to the bit, merging at the end."""
 
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,31 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one_to_the_bit(tmp_path: Path, f
     trainer, _ = trainer_of(resumed, settings(tmp_path))
     trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     assert_same(everything(resumed), everything(whole))
+
+
+def test_resuming_warns_of_no_missing_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trainer_of(connected(), settings(tmp_path))[0].train()
+    trainer, _ = trainer_of(connected(), settings(tmp_path))
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    logger.removeHandler(caplog.handler)
+    assert [record.message for record in caplog.records if "keys" in record.message] == []
+
+
+def test_a_model_made_by_the_trainer_is_resumed_to_the_bit(tmp_path: Path) -> None:
+    """`model_init` makes the model inside `train()`, when the callback exists already."""
+
+    def trained(**resume: str) -> Any:
+        args = settings(tmp_path)
+        trainer = Trainer(args=args, model_init=lambda: connected(), train_dataset=data())
+        trainer.create_optimizer = lambda model=None: setattr(trainer, "optimizer", optimizer_for(trainer.model, args))
+        trainer.add_callback(PathwayCallback(trainer))
+        trainer.train(**resume)
+        return trainer.model
+
+    whole = trained()
+    assert_same(everything(trained(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))), everything(whole))
 
 
 def test_resuming_from_another_folder_needs_its_name(tmp_path: Path) -> None:

@@ -1,0 +1,183 @@
+"""Export: a checkpoint as an ONNX or torch.export file, compared with the model it came from."""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from crosspath.checkpoints.card import without_places
+from crosspath.checkpoints.equality import compare_outputs
+from crosspath.checkpoints.files import new_folder, replacing_files
+from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.config import Recipe
+from crosspath.errors import InputError
+from crosspath.evaluation.exportable import (
+    INPUT,
+    OUTPUT,
+    PLAIN,
+    Exportable,
+    described_input,
+    generated_samples,
+    traced,
+)
+from crosspath.pathway import merge, pathways
+
+Format = Literal["onnx", "torch"]
+SUFFIX: Mapping[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+BATCHES = (1, 2, 5)
+"""Batch sizes on which outputs are compared."""
+TOLERANCE = 1e-3
+"""How far logits may lie apart, as a share of the largest (at least 1). Usual are some 1e-6."""
+ONE_FILE = 2**30
+"""Bytes of weights up to which an ONNX file holds them itself: the format ends at 2 GiB."""
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+Runner = Callable[[Tensor], Tensor]
+
+
+def export(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    format: Format | None = None,
+    recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
+) -> dict[str, Any]:
+    """Write a checkpoint's model as one file that other runtimes read, for any batch size.
+
+    The file takes samples as the data set's reader decodes them and gives logits: the normalisation is inside. A
+    connected model is merged in memory first. `out` is a file (`.onnx` or `.pt2`) or a new folder, which gets
+    `model.onnx` or `model.pt2`; a `.json` of the same name beside it repeats what is returned. The written file is
+    run, and its outputs are compared with the eager model's on batches of 1, 2 and 5 generated samples.
+
+    Returns `{"checkpoint", "format", "file", "recipe", "merged", "classes", "input", "output", "max_difference"}`,
+    the last one {batch size: largest absolute difference of the logits}. All but `checkpoint`, `file` and
+    `max_difference` stands in the file's own metadata too, with the whole recipe.
+
+    Raises
+    ------
+    InputError
+        For a checkpoint that is no classifier, an `out` that exists, a missing package, and outputs that differ.
+    """
+    path, kind = _place(Path(out), format)
+    if kind == "onnx":
+        lacking = [name for name in PACKAGES if find_spec(name) is None]
+        if lacking:
+            found = f"no {', no '.join(lacking)}"
+            raise InputError("export --format onnx", ", ".join(PACKAGES), found, "pip install 'crosspath[export]'")
+    loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
+    if loaded.recipe.objective != "classification":
+        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
+        raise InputError(checkpoint, "a classifier", f"a checkpoint of {loaded.recipe.objective}", todo)
+    merged = list(pathways(loaded.model).names) if loaded.connected else []
+    if loaded.connected:
+        merge(loaded.model)
+    module = Exportable(loaded.model, loaded.recipe).eval()
+    described = _described(loaded, kind, merged)
+    with replacing_files(path.parent) as temporary:
+        write = _write_onnx if kind == "onnx" else _write_torch
+        run = write(traced(module, loaded.recipe), temporary / path.name, described, loaded.recipe)
+        result = {
+            "checkpoint": str(checkpoint),
+            "file": str(path),
+            **described,
+            "max_difference": _compared(module, run, loaded.recipe, path),
+        }
+        text = json.dumps({**result, "checkpoint": Path(checkpoint).name, "file": path.name}, indent=2)
+        (temporary / path.name).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    return result
+
+
+def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
+    """The file to write and its format. Raises `InputError` for one that exists, or a suffix of another format."""
+    named = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
+    kind = format or named or "onnx"
+    if named is None:
+        new_folder(out, "OUT")
+        return out / f"model{SUFFIX[kind]}", kind
+    if named != kind:
+        raise InputError(out, f"a {SUFFIX[kind]} file for --format {kind}", out.suffix, "change one of the two")
+    for file in (out, out.with_suffix(".json")):
+        if file.exists():
+            raise InputError(file, "a new file", "one that exists", "choose another OUT")
+    if not out.parent.is_dir():
+        new_folder(out.parent, "OUT")
+    return out, kind
+
+
+def _described(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
+    multi_label = bool(getattr(loaded.recipe.data, "multi_label", False))
+    return {
+        "format": kind,
+        "recipe": loaded.recipe.name,
+        "merged": merged,
+        "classes": list(loaded.classes),
+        "input": described_input(loaded.recipe),
+        "output": {
+            "name": OUTPUT,
+            "type": "float32",
+            "shape": ["batch", len(loaded.classes)],
+            "probabilities": "sigmoid of each" if multi_label else "softmax over the classes",
+        },
+    }
+
+
+def _write_onnx(program: ExportedProgram, path: Path, described: Mapping[str, Any], recipe: Recipe) -> Runner:
+    import onnxruntime  # type: ignore[import-untyped]
+
+    batch = torch.export.Dim("batch", min=1)
+    found = torch.onnx.export(
+        program.run_decompositions(dict(PLAIN)),
+        dynamo=True,
+        verbose=False,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=({0: batch},),
+    )
+    assert found is not None
+    for name, value in _metadata(described, recipe).items():
+        found.model.metadata_props[name] = value
+    size = sum(value.nbytes for value in program.state_dict.values())
+    found.save(str(path), external_data=size > ONE_FILE)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda samples: torch.from_numpy(session.run([OUTPUT], {INPUT: samples.numpy()})[0])
+
+
+def _write_torch(program: ExportedProgram, path: Path, described: Mapping[str, Any], recipe: Recipe) -> Runner:
+    # The example would be stored as a pickle, the only one in the file, and nobody needs it.
+    program.example_inputs = None
+    torch.export.save(program, str(path), extra_files={"crosspath.json": json.dumps(_metadata(described, recipe))})
+    run: Runner = torch.export.load(str(path)).module()
+    return run
+
+
+def _metadata(described: Mapping[str, Any], recipe: Recipe) -> dict[str, str]:
+    """What stands in the file itself: texts, JSON where there is more than a name."""
+    from importlib.metadata import version
+
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in described.items()
+    }
+    whole = json.dumps(without_places(recipe).model_dump(mode="json"), ensure_ascii=False)
+    return {**texts, "recipe_tree": whole, "crosspath": version("crosspath")}
+
+
+@torch.no_grad()
+def _compared(module: Exportable, run: Runner, recipe: Recipe, path: Path) -> dict[str, float]:
+    differences = {}
+    for count in BATCHES:
+        samples = generated_samples(recipe, count, seed=count)
+        expected = module(samples)
+        difference = compare_outputs(expected, run(samples)).max_difference
+        allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
+        if not difference <= allowed:
+            found = f"a difference of {difference:.3g} on a batch of {count}"
+            raise InputError(path, f"logits within {allowed:.3g} of the model's", found, "try the other --format")
+        differences[str(count)] = difference
+    return differences
