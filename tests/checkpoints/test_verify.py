@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import crosspath
 from crosspath import InputError
-from crosspath.checkpoints import auxiliary_source, merge_checkpoint, save_checkpoint
+from crosspath.checkpoints import Checkpoint, auxiliary_source, load_checkpoint, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.certificate import signed
 from crosspath.checkpoints.files import read_tensors, write_manifest
 from crosspath.pathway import connect
@@ -210,3 +210,18 @@ def test_other_pictures_under_the_same_names_are_seen(pictures: Path, tmp_path: 
     merge_checkpoint(tmp_path / "image", tmp_path / "plain", verify=True)
     write_image(pictures / "test" / "dark" / "0.png", 250, (16, 16))
     assert "merged outputs in float32 differ" in fault(tmp_path)
+
+
+def test_a_connected_model_that_no_longer_equals_the_merged_one_is_a_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All files are whole, and this machine computes the two differently."""
+
+    def loaded(path: Path) -> Checkpoint:
+        found = load_checkpoint(path)
+        if found.connected:
+            found.model.get_parameter("head.linear.bias").data[0] += 1e-6
+        return found
+
+    monkeypatch.setattr("crosspath.checkpoints.verify.load_checkpoint", loaded)
+    assert "connected and merged outputs in float32 are no longer equal" in fault(folder)

@@ -1,5 +1,6 @@
 """Pictures of reconstructions: a readable file a sample, visible tokens untouched, a right answer is the original."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from crosspath.evaluation import reconstructions
 from crosspath.evaluation.devices import Compute
-from crosspath.evaluation.reconstructions import write_reconstructions
+from crosspath.evaluation.reconstructions import draw_sample, write_reconstructions
+from crosspath.modalities import generated_batch
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import ChooseMask, MaskedAutoencoder, Reconstruction
 from crosspath.objectives.masked_modeling import normalised
+from crosspath.recipes import recipe_named
 from tests.evaluation.masked_samples import examples_for
 from tests.models.test_masked_autoencoder import MODALITIES, masked_recipe
 
@@ -149,3 +152,14 @@ def test_clouds_are_shown_whole_and_in_equal_proportions_whatever_their_scale() 
     assert (limits[:, 0] <= cloud.min(axis=0) + 1e-9).all()
     assert (limits[:, 1] >= cloud.max(axis=0) - 1e-9).all()
     np.testing.assert_allclose(np.ptp(limits, axis=1), np.ptp(cloud[:, 0]) * np.ones(3), rtol=0.1)
+
+
+@pytest.mark.parametrize("name", ["image/digits", "audio/sounds", "point/solids", "video/grid"])
+def test_a_sample_of_any_modality_is_drawn_as_a_picture(name: str) -> None:
+    recipe = recipe_named(name)
+    sample = generated_batch(recipe, 1)[0].numpy()
+    buffer = io.BytesIO()
+    draw_sample(recipe, sample, buffer)
+    pixels = np.asarray(Image.open(buffer).convert("L"), dtype=float)
+    assert min(pixels.shape) > 50
+    assert pixels.std() > 5
