@@ -50,17 +50,11 @@ for _ in range(20):
     optimizer.step()
 print(f"the auxiliary has learned pictures: loss {loss.item():.3f}")
 
-target = BertForSequenceClassification(
-    BertConfig(
-        hidden_size=48,
-        num_attention_heads=3,
-        num_hidden_layers=3,
-        intermediate_size=192,
-        num_labels=CLASSES,
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LENGTH,
-    )
-)
+config = BertConfig(
+    hidden_size=48, num_attention_heads=3, num_hidden_layers=3, intermediate_size=192, num_labels=CLASSES,
+    vocab_size=VOCABULARY, max_position_embeddings=LENGTH,
+)  # fmt: skip
+target = BertForSequenceClassification(config)
 try:
     crosspath.connect(target, auxiliary)
 except crosspath.PathwayError as error:

@@ -34,20 +34,11 @@ def pictures(count: int) -> tuple[Tensor, Tensor]:
 
 
 torch.manual_seed(0)
-auxiliary = ASTForAudioClassification(
-    ASTConfig(
-        hidden_size=48,
-        num_attention_heads=3,
-        num_hidden_layers=3,
-        intermediate_size=192,
-        num_labels=CLASSES,
-        patch_size=16,
-        frequency_stride=16,
-        time_stride=16,
-        max_length=FRAMES,
-        num_mel_bins=BINS,
-    )
-)
+config = ASTConfig(
+    hidden_size=48, num_attention_heads=3, num_hidden_layers=3, intermediate_size=192, num_labels=CLASSES,
+    patch_size=16, frequency_stride=16, time_stride=16, max_length=FRAMES, num_mel_bins=BINS,
+)  # fmt: skip
+auxiliary = ASTForAudioClassification(config)
 spectrograms, labels = sounds(64)
 optimizer = torch.optim.AdamW(auxiliary.parameters(), lr=2e-3)
 for _ in range(20):

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crosspath.layouts import LAYOUTS, Layout, Place, Role
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.sources import Source
+
+WRAPPED = ".base_layer."
+"""Where peft keeps a layer that it gives an adapter: inside the adapter, under this name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ def locate(source: Source) -> Anatomy | None:
     PathwayError
         When a layout fits at several places (an encoder and a decoder, the stages of a hierarchy).
     """
-    shapes = source.shapes()
+    shapes = dict(source.shapes())
+    wrapped = {name.replace(WRAPPED, "."): name for name in shapes if WRAPPED in name}
+    shapes |= {plain: shapes[name] for plain, name in wrapped.items()}
     fitting = [(layout, blocks) for layout in LAYOUTS if (blocks := _blocks(layout, shapes))]
     if not fitting:
         return None
@@ -59,7 +64,13 @@ def locate(source: Source) -> Anatomy | None:
             f"{source.origin}: {layout.name} fits at several places ({places}); pass one of these submodules, "
             "or choose weights with names="
         )
-    return _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
+    found = _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
+    return replace(found, slots={key: _really_named(slot, wrapped) for key, slot in found.slots.items()})
+
+
+def _really_named(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
+    """The slot under the name that its weight has inside an adapter."""
+    return replace(slot, weight=wrapped.get(slot.weight, slot.weight), bias=wrapped.get(slot.bias or "", slot.bias))
 
 
 def _known(layout: Layout, block: tuple[str, int], shapes: Mapping[str, tuple[int, ...]]) -> int:

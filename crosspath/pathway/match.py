@@ -10,7 +10,7 @@ from torch import nn
 
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.locate import WRAPPED, Anatomy, Slot, locate
 from crosspath.pathway.quantised import quantised_weights
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
@@ -64,6 +64,11 @@ def match(
             raise PathwayError("names: expected no roles and no blocks beside it, found some; choose by one of the two")
         return _with_quantised(target, _match_names(target_source, auxiliary_source, names))
     chosen = _chosen_roles(roles)
+    if any(WRAPPED in name for name in auxiliary_source.shapes()):
+        raise PathwayError(
+            f"auxiliary ({auxiliary_source.origin}): expected plain weights, found adapters beside them; merge the "
+            "adapters first, or choose weights with names="
+        )
     anatomies = locate(target_source), locate(auxiliary_source)
     for side, source, anatomy in zip(
         ("target", "auxiliary"), (target_source, auxiliary_source), anatomies, strict=True

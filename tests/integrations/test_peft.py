@@ -39,20 +39,9 @@ def adapted(model: nn.Module, **options: Any) -> Any:
     return with_adapters.eval()
 
 
-def names() -> dict[str, str]:
-    """{weight of the adapted target: weight of the auxiliary}."""
-    return {
-        f"base_model.model.blocks.{index}.{layer}{'.base_layer' if layer in ADAPTED else ''}.weight": (
-            f"blocks.{index}.{layer}.weight"
-        )
-        for index in range(2)
-        for layer in LAYERS
-    }
-
-
 def connected_after_peft() -> Any:
     model = adapted(vit(0))
-    crosspath.connect(model, {"audio": vit(1)}, names=names(), scale_init=SCALE)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
     return model
 
 
@@ -112,6 +101,48 @@ def test_the_two_orders_give_equal_outputs() -> None:
     pathway_first = second.merge_and_unload()
     with torch.no_grad():
         torch.testing.assert_close(lora_first(images()), pathway_first(images()), rtol=1e-12, atol=1e-14)
+
+
+def test_the_roles_of_an_adapted_target_are_found_inside_the_adapters() -> None:
+    report = crosspath.match(adapted(vit(0)), vit(1))
+    assert report.ok
+    assert len(report.pairs) == 2 * 6
+    assert report.unverified == ()
+    inside = [str(pair.target) for pair in report.pairs if "base_layer" in str(pair.target)]
+    assert len(inside) == 2 * 4
+    assert crosspath.match(adapted(vit(0)), vit(1), roles="mlp").not_chosen != ()
+
+
+def test_adapters_on_a_split_model_pair_with_a_fused_one() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=16, patch_size=8
+    )
+    model = transformers.ViTForImageClassification(config).double().eval()
+    expected = model.vit.layers[1].attention.q_proj.weight.detach().clone()
+    model = peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj", "fc2"], r=2))
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    crosspath.merge(plain := merge_lora(model))
+    expected += SCALE * vit(1).blocks[1].attn.qkv.weight[:16].detach()
+    torch.testing.assert_close(plain.vit.layers[1].attention.q_proj.weight.detach(), expected, rtol=0, atol=1e-12)
+
+
+def test_layer_wise_rates_reach_what_lies_inside_an_adapter() -> None:
+    model = connected_after_peft()
+    groups = {group["name"]: group for group in crosspath.param_groups(model, lr=1.0, layer_decay=0.5, scale_lr=2.0)}
+    assert set(groups) == {"layer 1", "layer 2", "scales"}
+    assert groups["layer 1"]["lr"] == 0.25
+    inside = model.base_model.model.blocks[0].attn.qkv
+    expected = {
+        id(inside.lora_A["default"].weight),
+        id(inside.base_layer.parametrizations.weight[0].auxiliary("audio")),
+    }
+    assert expected <= {id(parameter) for parameter in groups["layer 1"]["params"]}
+
+
+def test_an_adapted_auxiliary_does_not_give_its_weights_without_its_adapters() -> None:
+    with pytest.raises(crosspath.PathwayError, match="merge the adapters first"):
+        crosspath.connect(vit(0), adapted(vit(1)))
 
 
 def test_after_the_adapters_merged_the_pathways_still_work() -> None:

@@ -205,6 +205,20 @@ def test_merged_at_the_end_the_model_is_plain_and_computes_the_same(tmp_path: Pa
     assert_same(everything(loaded), everything(together))
 
 
+def test_a_model_that_the_trainer_compiles_is_saved_and_merged_like_any_other(tmp_path: Path) -> None:
+    torch.compiler.reset()
+    apart, together = connected(), connected()
+    trainer_of(apart, settings(tmp_path / "apart"))[0].train()
+    args = settings(tmp_path / "together", torch_compile=True, torch_compile_backend="eager")
+    trainer_of(together, args, merge_at_end=True)[0].train()
+    crosspath.load_pathway(rebuilt := vit(5), tmp_path / "together" / "checkpoint-4")
+    for model in (apart, rebuilt):
+        crosspath.merge(model)
+        assert model.state_dict().keys() == together.state_dict().keys()
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(value, together.state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
 def test_the_best_checkpoint_comes_back_with_its_scales(tmp_path: Path) -> None:
     model = connected()
     options = {"eval_strategy": "steps", "eval_steps": 2, "load_best_model_at_end": True}
