@@ -154,16 +154,23 @@ def refuse_pickle(path: Path) -> None:
     found = path.suffix if path.suffix in PICKLE_SUFFIXES else None
     if found is None and path.is_file():
         with path.open("rb") as file:
-            head = file.read(4)
-        if head.startswith(b"PK\x03\x04") or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):
+            head = file.read(16)
+        if head.startswith(b"PK\x03\x04") or starts_like_a_pickle(head):
             found = "its first bytes"
     if found is not None:
         raise InputError(
             path,
             "a safetensors file",
             f"a pickle ({found}), which can run code when opened",
-            "save its state dict with safetensors.torch.save_file",
+            "look at it with `crosspath inspect` and translate it with `crosspath convert`",
         )
+
+
+def starts_like_a_pickle(head: bytes) -> bool:
+    """Whether a file's first bytes are a pickle's. safetensors has the length of its header there, then `{`."""
+    if head[:1] == b"\x80":
+        return head[1:2] in b"\x01\x02\x03\x04\x05"
+    return head[8:9] != b"{" and head[:1] in (b"(", b"c", b"]", b"}", b")", b"i")
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:

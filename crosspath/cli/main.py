@@ -9,10 +9,12 @@ from io import StringIO
 from cyclopts import App, CycloptsError
 
 from crosspath.cli.compare import compare
+from crosspath.cli.convert import convert
 from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.export import export
+from crosspath.cli.inspect import inspect
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
@@ -35,6 +37,8 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "merge": merge,
     "status": status,
     "verify": verify,
+    "inspect": inspect,
+    "convert": convert,
     "export": export,
 }
 

@@ -5,18 +5,14 @@ A copied layer keeps λ as `LAYER.cross_modal_scale` and W' as `LAYER.aux_weight
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from crosspath.checkpoints.reparameterized import load_reparameterized, merge_reparameterized
 from crosspath.pathway import PathwayError, Pathways, connect
-from crosspath.pathway.combine import Spread, effective_weight
-from crosspath.pathway.parameters import plain_state
 
-SCALE, WEIGHT = "cross_modal_scale", "aux_weight"
-"""What the published layer calls λ and W'. (An older copy of it, in the point segmentation, says `pretrained_scale` and
-`pretrained_weight`.)"""
+__all__ = ["DIFFERENCES", "load_reparameterized", "merge_reparameterized", "reparameterize_aux_into_target_model"]
 
 DIFFERENCES = (
     "the auxiliary model is copied from; it is neither trained nor changed, and its requires_grad stays as it is",
@@ -79,68 +75,6 @@ def reparameterize_aux_into_target_model(
     return connect(target_model, aux_model, names=names)
 
 
-def load_reparameterized(
-    target: nn.Module, state: Mapping[str, Tensor], *, scale_key: str = SCALE, weight_key: str = WEIGHT
-) -> Pathways:
-    """Fill a plain target from a state dict of swapped layers, and connect it with the λ and W' found there.
-
-    `crosspath.merge` or `crosspath.save_pathway` may follow.
-
-    Parameters
-    ----------
-    target
-        The plain model; its layers not swapped, and not connected.
-    state
-        `model.state_dict()` of the model with swapped layers, or the entry `model` of a published checkpoint.
-    scale_key, weight_key
-        What the swapped layer calls λ and W', where a copy renamed them.
-
-    Raises
-    ------
-    PathwayError
-        For a state dict without such layers, or one that does not fit the target. The target is untouched.
-    """
-    plain, layers = _split(state, scale_key, weight_key)
-    own = plain_state(target)
-    wrong = [f"{name} missing" for name in own if name not in plain]
-    wrong += [f"{name} unexpected" for name in plain if name not in own]
-    wrong += [
-        f"{name} {tuple(plain[name].shape)} for {tuple(own[name].shape)}"
-        for name in own
-        if name in plain and plain[name].shape != own[name].shape
-    ]
-    if wrong:
-        raise PathwayError(f"state dict: expected the tensors of this target, found {'; '.join(wrong)}")
-    auxiliary = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}
-    pathway = connect(target, {"auxiliary": auxiliary}, names=list(auxiliary))
-    with torch.no_grad():
-        for name, tensor in plain_state(target).items():
-            tensor.copy_(plain[name])
-        for (name, _), scale in pathway.scales().items():
-            scale.copy_(layers[name.removesuffix(".weight")][0])
-    return pathway
-
-
-def merge_reparameterized(
-    state: Mapping[str, Tensor], *, scale_key: str = SCALE, weight_key: str = WEIGHT
-) -> dict[str, Tensor]:
-    """The plain state dict in which each weight is W + λ·W', for a model without swapped layers.
-
-    Raises
-    ------
-    PathwayError
-        For a state dict without such layers, or one in which a part of a layer is missing or of another shape.
-    """
-    plain, layers = _split(state, scale_key, weight_key)
-    for layer, (scale, auxiliary) in layers.items():
-        weight = plain[f"{layer}.weight"]
-        rows = len(weight)
-        spread = Spread(((0, rows),), rows, 0, ((0, 1, rows),))
-        with torch.no_grad():
-            plain[f"{layer}.weight"] = effective_weight(weight, [auxiliary], [scale], [spread])
-    return plain
-
-
 def _blocks(model: nn.Module, name: str, side: str) -> dict[str, nn.Module]:
     try:
         return dict(model.get_submodule(name).named_children())
@@ -153,36 +87,3 @@ def _blocks(model: nn.Module, name: str, side: str) -> dict[str, nn.Module]:
 def _heads(block: nn.Module) -> set[int]:
     found = (getattr(module, "num_heads", None) for module in block.modules())
     return {heads for heads in found if isinstance(heads, int)}
-
-
-def _split(
-    state: Mapping[str, Tensor], scale_key: str, weight_key: str
-) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
-    """The plain tensors, and {layer: (λ, W')}."""
-    layers = {name.removesuffix(f".{scale_key}") for name in state if name.endswith(f".{scale_key}")}
-    layers |= {name.removesuffix(f".{weight_key}") for name in state if name.endswith(f".{weight_key}")}
-    if not layers:
-        raise PathwayError(
-            f"state dict: expected layers with {scale_key} and {weight_key}, found none; pass the model's own state "
-            "dict (the entry `model` of a published checkpoint), or name the keys of the copy"
-        )
-    faults = list(_faults(state, sorted(layers), scale_key, weight_key))
-    if faults:
-        raise PathwayError("\n".join(faults))
-    extra = {f"{layer}.{key}" for layer in layers for key in (scale_key, weight_key)}
-    plain = {name: value for name, value in state.items() if name not in extra}
-    return plain, {layer: (state[f"{layer}.{scale_key}"], state[f"{layer}.{weight_key}"]) for layer in sorted(layers)}
-
-
-def _faults(state: Mapping[str, Tensor], layers: Sequence[str], scale_key: str, weight_key: str) -> Iterator[str]:
-    for layer in layers:
-        missing = [key for key in ("weight", scale_key, weight_key) if f"{layer}.{key}" not in state]
-        if missing:
-            yield f"{layer}: expected weight, {scale_key} and {weight_key}, found no {' and no '.join(missing)}"
-            continue
-        shapes = [tuple(state[f"{layer}.{key}"].shape) for key in ("weight", scale_key, weight_key)]
-        if shapes[0] != shapes[2] or shapes[1] != (1,):
-            yield (
-                f"{layer}: expected {weight_key} {shapes[0]} like weight and {scale_key} (1,), "
-                f"found {shapes[2]} and {shapes[1]}"
-            )

@@ -1,0 +1,219 @@
+"""From a foreign file to a checkpoint of this library, with a receipt of what became of every tensor."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crosspath.checkpoints.environment import environment
+from crosspath.checkpoints.files import new_folder, read_json, replacing_files, write_manifest, write_tensors
+from crosspath.checkpoints.fit import load_strictly
+from crosspath.checkpoints.foreign.containers import Contents, contents
+from crosspath.checkpoints.foreign.formats import translated
+from crosspath.checkpoints.foreign.transformers_names import known_from
+from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrapped
+from crosspath.checkpoints.foreign.unpickle import read_weights
+from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
+from crosspath.checkpoints.save import RECIPE, WEIGHTS, save_checkpoint
+from crosspath.config import Recipe, apply_overrides
+from crosspath.errors import InputError
+from crosspath.models.build import build_model
+from crosspath.pathway import connect
+from crosspath.pathway.locate import locate
+from crosspath.pathway.sources import StateSource, sha256_of_file
+
+RECEIPT = "conversion.json"
+AUXILIARY = "auxiliary"
+"""The name of a published pathway: its files give it none."""
+WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
+"""In a folder of timm or transformers, the first that is there."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A foreign file and what stands beside it."""
+
+    file: Path
+    known: Mapping[str, Any]
+    """What a `config.json` beside it says."""
+    found: Contents
+
+
+def convert_checkpoint(
+    path: str | Path,
+    out: str | Path,
+    *,
+    settings: Iterable[str] = (),
+    key: str | None = None,
+    merge: bool = False,
+    unsafe: bool = False,
+) -> dict[str, Any]:
+    """Write a foreign checkpoint into the new folder `out`, as `crosspath train --from` and `--auxiliary` read them.
+
+    Heads are left behind, and the new one starts afresh. A format that is not known, but has blocks of a known layout,
+    becomes bare weights, which serve as an auxiliary.
+
+    Parameters
+    ----------
+    settings
+        `section.field=value` of the model's recipe, such as `data.image_size=384`: positions are resized to it.
+    key
+        The entry of the file that holds the model, such as `model_ema`; found by itself when not given.
+    merge
+        Fold the pathways of a checkpoint trained with M2PT into its weights, instead of keeping them connected.
+    unsafe
+        See `read_weights`.
+
+    Returns
+    -------
+    The receipt, which is also written as `conversion.json`.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, damaged, needs more than weights, or has tensors that the format has no place for.
+        Nothing is written then.
+    """
+    source, out = opened(path), Path(out)
+    new_folder(out, "OUT")
+    foreign = chosen(source, read_weights(source.file, source.found, unsafe=unsafe), key)
+    settings = tuple(settings)
+    translation = translated(foreign, lambda recipe: apply_overrides(recipe, settings))
+    receipt = {
+        "format_version": 1,
+        "source": {
+            "file": source.file.name,
+            "sha256": sha256_of_file(source.file),
+            "container": source.found.container,
+        },
+        "settings": list(settings),
+        "environment": environment(),
+    }
+    if translation is None:
+        if settings or merge:
+            todo = "leave --set and --merge out"
+            raise InputError(source.file, "a known format", "weights of an unknown one", todo)
+        return _write_bare(foreign, out, receipt)
+    return _write(foreign, translation, out, receipt, merge=merge)
+
+
+def opened(path: str | Path) -> Source:
+    """A foreign file, or the one in a folder of timm or transformers. Raises `InputError` for this library's own."""
+    path = Path(path)
+    if path.is_dir():
+        file = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
+        if (path / RECIPE).is_file() or file is None:
+            found = "this library's own checkpoint" if file else "neither"
+            todo = "use it as it is" if file else "name the file"
+            raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
+        path = file
+    config = path.parent / "config.json"
+    known = known_from(read_json(config)) if config.is_file() else {}
+    return Source(path, known, contents(path))
+
+
+def chosen(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
+    """The model's tensors among those of the file, unwrapped."""
+    if "recipe" in source.found.metadata:
+        raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
+    if key is not None:
+        inside = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
+        if not inside:
+            entries = ", ".join(dict.fromkeys(name.partition(".")[0] for name in tensors))
+            raise InputError(f"--key {key}", f"an entry of {source.file}", f"only {entries}", "choose among them")
+        foreign = unwrapped(
+            source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.known
+        )
+        beside = {name: "beside the model" for name in tensors if name not in inside}
+        return Foreign(
+            source.file,
+            foreign.tensors,
+            source.known,
+            {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
+            dropped=beside | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
+        )
+    return unwrapped(source.file, tensors, source.known)
+
+
+def layout_of(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the layout whose roles these weights have, if any: then they serve as an auxiliary."""
+    anatomy = locate(StateSource(dict(tensors)))
+    return None if anatomy is None else anatomy.layout.name
+
+
+def _write(
+    foreign: Foreign, translation: Translation, out: Path, receipt: dict[str, Any], *, merge: bool
+) -> dict[str, Any]:
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in translation.tensors.items()
+    }
+    swapped = any(name.endswith(f".{WEIGHT}") for name in tensors)
+    if merge and not swapped:
+        raise InputError("--merge", f"layers with {SCALE} and {WEIGHT}", "none in the file", "leave it out")
+    layers: dict[str, tuple[Tensor, Tensor]] = {}
+    if swapped and merge:
+        tensors = merge_reparameterized(tensors)
+    elif swapped:
+        tensors, layers = split_reparameterized(tensors)
+    recipe = _with_pathway(translation.recipe, layers)
+    classes = tuple(str(number) for number in range(recipe.data.classes or 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_model(recipe, len(classes))
+    own = model.state_dict()
+    fresh = {name: own[name] for name in own if name not in tensors and name.startswith(translation.fresh)}
+    load_strictly(model, tensors | fresh, foreign.where)
+    auxiliaries = {}
+    if layers:
+        weights = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}
+        handle = connect(model, {AUXILIARY: weights}, names=list(weights))
+        with torch.no_grad():
+            for (name, _), scale in handle.scales().items():
+                scale.copy_(layers[name.removesuffix(".weight")][0])
+        auxiliaries = {AUXILIARY: {"origin": receipt["source"]["file"], "sha256": receipt["source"]["sha256"]}}
+    receipt |= {
+        "format": translation.format,
+        "recipe": recipe.name,
+        "pathways": "merged" if swapped and merge else "kept" if layers else "none",
+        "used": foreign.used,
+        "dropped": foreign.dropped,
+        "fresh": list(translation.fresh),
+        "notes": foreign.notes,
+    }
+    text = json.dumps(receipt, indent=2) + "\n"
+    save_checkpoint(model.eval(), out, recipe=recipe, classes=classes, auxiliaries=auxiliaries, texts={RECEIPT: text})
+    return receipt
+
+
+def _with_pathway(recipe: Recipe, layers: Mapping[str, object]) -> Recipe:
+    """The published pathway's own settings, where there is one."""
+    if not layers:
+        return recipe
+    return recipe.model_copy(update={"pathway": recipe.pathway.model_copy(update={"accept": ("heads",)})})
+
+
+def _write_bare(foreign: Foreign, out: Path, receipt: dict[str, Any]) -> dict[str, Any]:
+    layout = layout_of(foreign.tensors)
+    if layout is None:
+        named = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
+        todo = "see docs/checkpoints.md for the formats that are known"
+        raise InputError(foreign.where, "a known format, or blocks of a known layout", named, todo)
+    names = foreign.full_names
+    receipt |= {
+        "format": f"weights of {layout}",
+        "recipe": None,
+        "pathways": "none",
+        "used": {names.get(name, name): name for name in foreign.tensors},
+        "dropped": foreign.dropped,
+        "fresh": [],
+        "notes": ["no model is rebuilt from it: it serves as an auxiliary"],
+    }
+    with replacing_files(out) as temporary:
+        write_tensors(temporary / WEIGHTS, foreign.tensors, {})
+        (temporary / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+    write_manifest(out, [WEIGHTS, RECEIPT])
+    return receipt

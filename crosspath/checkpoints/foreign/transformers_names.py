@@ -1,0 +1,70 @@
+"""Hugging Face transformers' names of ViT, ViTMAE, DeiT, AST and VideoMAE, turned into timm's."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from crosspath.checkpoints.foreign.translation import Foreign
+
+_LONG = {"q": "query", "k": "key", "v": "value"}
+RENAMED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"^(?:encoder\.)?layers?\.(\d+)\.", r"blocks.\1."),
+    (r"layernorm_before\.", "norm1."),
+    (r"layernorm_after\.", "norm2."),
+    (r"attention\.output\.dense\.|attention\.o_proj\.", "attn.proj."),
+    (r"attention\.attention\.([qv]_bias)$", r"attn.\1"),
+    (r"attention\.(?:attention\.)?(query|key|value)\.", r"attn.\1."),
+    (r"attention\.(?:attention\.)?(q|k|v)_proj\.", lambda found: f"attn.{_LONG[found[1]]}."),
+    (r"intermediate\.dense\.", "mlp.fc1."),
+    (r"^(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.", ""),
+    (r"^layernorm\.", "norm."),
+)
+
+
+def is_transformers(foreign: Foreign) -> bool:
+    """Whether blocks have transformers' names."""
+    anchor = r"(encoder\.)?layers?\.\d+\.(attention\.(attention\.)?query|attention\.q_proj)\.weight$"
+    return foreign.has("embeddings.patch_embeddings.projection.weight") and any(
+        re.match(anchor, name) for name in foreign.tensors
+    )
+
+
+def to_timm_names(foreign: Foreign) -> None:
+    """Rename in place, and fuse query, key and value."""
+    for name in list(foreign.tensors):
+        new = name
+        for pattern, replacement in RENAMED:
+            new = re.sub(pattern, replacement, new)
+        foreign.full_names[new] = foreign.full_names.get(name, name)
+        foreign.tensors[new] = foreign.tensors.pop(name)
+    for index in foreign.indices("blocks."):
+        for part in ("weight", "bias"):
+            names = [f"blocks.{index}.attn.{kind}.{part}" for kind in ("query", "key", "value")]
+            if not all(foreign.has(name) for name in names):
+                continue
+            fused = f"blocks.{index}.attn.qkv.{part}"
+            foreign.full_names[fused] = " + ".join(foreign.full_names[name] for name in names)
+            foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
+
+
+def known_from(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `config.json` of transformers or timm says that no tensor does."""
+    if "architecture" in config:
+        cfg = config.get("pretrained_cfg") or {}
+        return {name: tuple(cfg[name]) for name in ("mean", "std") if name in cfg}
+    if "model_type" not in config:
+        return {}
+    names = {
+        "norm_eps": "layer_norm_eps",
+        "heads": "num_attention_heads",
+        "frames": "num_frames",
+        "mels": "num_mel_bins",
+        "stride": "frequency_stride",
+        "image_size": "image_size",
+    }
+    return {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}

@@ -1,0 +1,140 @@
+"""What a translation is made of: the foreign tensors, taken one by one, and what becomes of each."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.errors import InputError
+from crosspath.models.sizes import SIZES
+
+WRAPPERS = ("model", "module", "state_dict", "base_model", "model_state_dict", "_orig_mod")
+"""Names under which training scripts put a model in a dictionary, or wrappers in front of its names."""
+PREFIXES = (
+    "backbone.",
+    "encoder.",
+    "vit.",
+    "videomae.",
+    "audio_spectrogram_transformer.",
+    "deit.",
+    "v.",
+    "base_model.",
+)
+"""Names of the encoder inside a larger model. Taken off only where blocks follow."""
+
+
+@dataclass
+class Foreign:
+    """The tensors of a foreign checkpoint under their own names, and what is known beside them."""
+
+    where: object
+    tensors: dict[str, Tensor]
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """From a `config.json`: `norm_eps`, `heads`, `mean`, `std`, `frames`, `mels`, `stride`."""
+    full_names: dict[str, str] = field(default_factory=dict)
+    """{name: its name in the file}, where wrappers were taken off."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """{name in the file: why it is left behind}."""
+    used: dict[str, str] = field(default_factory=dict)
+    """{name in the file: what it became}."""
+    notes: list[str] = field(default_factory=list)
+
+    def has(self, name: str) -> bool:
+        """Whether a tensor of this name is still to be taken."""
+        return name in self.tensors
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a tensor still to be taken. Raises `InputError` where there is none."""
+        return tuple(self._get(name).shape)
+
+    def take(self, name: str, becomes: str) -> Tensor:
+        """One tensor, on its way to `becomes`. Raises `InputError` where there is none."""
+        found = self._get(name)
+        del self.tensors[name]
+        self.used[self._full(name)] = becomes
+        return found
+
+    def drop(self, pattern: str, reason: str) -> list[str]:
+        """Leave behind what matches; returns the names."""
+        found = [name for name in self.tensors if re.match(pattern, name)]
+        for name in found:
+            del self.tensors[name]
+            self.dropped[self._full(name)] = reason
+        return found
+
+    def indices(self, prefix: str) -> list[int]:
+        """Of the blocks whose names begin with `prefix`, ascending."""
+        matches = (re.match(re.escape(prefix) + r"(\d+)\.", name) for name in self.tensors)
+        return sorted({int(match[1]) for match in matches if match})
+
+    def finish(self) -> None:
+        """Raise `InputError` when something has no place: such a model would not be the same without it."""
+        if self.tensors:
+            names = [self._full(name) for name in self.tensors]
+            listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+            todo = "use the file as an auxiliary (safetensors), or remove what is not needed"
+            raise InputError(self.where, "tensors that this format has a place for", listed, todo)
+
+    def _get(self, name: str) -> Tensor:
+        if name not in self.tensors:
+            raise InputError(self.where, f"a tensor {name}", "none", "copy the file again, or choose another")
+        return self.tensors[name]
+
+    def _full(self, name: str) -> str:
+        return self.full_names.get(name, name)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A foreign checkpoint as a model of this library."""
+
+    format: str
+    recipe: Recipe
+    tensors: dict[str, Tensor]
+    """By this library's names; published pathway layers still hold `cross_modal_scale` and `aux_weight`."""
+    fresh: tuple[str, ...]
+    """First components of names that the file does not have and that start afresh."""
+
+
+def unwrapped(where: object, tensors: Mapping[str, Tensor], known: Mapping[str, Any]) -> Foreign:
+    """The model inside a training checkpoint, under plain names; what lay beside it is dropped, and said."""
+    names = {name: name for name in tensors}
+    dropped: dict[str, str] = {}
+    while wrapper := next((w for w in WRAPPERS if any(name.startswith(f"{w}.") for name in names)), None):
+        dropped |= {full: "beside the model" for name, full in names.items() if not name.startswith(f"{wrapper}.")}
+        names = {name[len(wrapper) + 1 :]: full for name, full in names.items() if name.startswith(f"{wrapper}.")}
+    for prefix in PREFIXES:
+        if any(re.match(re.escape(prefix) + r"(blocks|encoder\.layer|layers)\.\d+\.", name) for name in names):
+            inner = {name[len(prefix) :]: full for name, full in names.items() if name.startswith(prefix)}
+            names = {name: full for name, full in names.items() if not name.startswith(prefix)} | inner
+    return Foreign(where, {name: tensors[full] for name, full in names.items()}, known, dict(names), dropped=dropped)
+
+
+def size_named(where: object, width: int, depth: int) -> str:
+    """The name of the size with this width and depth. Raises `InputError` where there is none."""
+    for name, size in SIZES.items():
+        if (size.width, size.depth) == (width, depth):
+            return name
+    sizes = ", ".join(f"{name} {size.width} x {size.depth}" for name, size in SIZES.items())
+    todo = "use it as an auxiliary as it is (safetensors): its blocks are what a pathway reads"
+    raise InputError(where, f"a width and depth of {sizes}", f"{width} x {depth}", todo)
+
+
+def with_settings(recipe: Recipe, **sections: Mapping[str, Any]) -> Recipe:
+    """A recipe with some fields of some sections changed, validated."""
+    changed = {name: getattr(recipe, name).model_copy(update=dict(fields)) for name, fields in sections.items()}
+    return Recipe.model_validate(recipe.model_copy(update=changed).model_dump())
+
+
+def square(count: int) -> int | None:
+    """The side of a square grid of `count` places, where it is one."""
+    side = round(count**0.5)
+    return side if side * side == count else None
+
+
+def first_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Names shortened to their first two components, each once."""
+    return tuple(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))

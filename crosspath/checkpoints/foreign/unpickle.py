@@ -1,0 +1,85 @@
+"""Reads pickled tensors: with torch's restricted unpickler, or, where the user insists, with a full one in a process of
+its own.
+"""
+
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.files import read_tensors, write_tensors
+from crosspath.checkpoints.foreign.containers import Contents
+from crosspath.errors import InputError
+
+
+def read_weights(path: Path, found: Contents, *, unsafe: bool = False) -> dict[str, Tensor]:
+    """The tensors of a file, by dotted names.
+
+    Parameters
+    ----------
+    unsafe
+        Unpickle a file that needs more than weights, in a separate process: whatever code it holds is run there, with
+        the user's own rights.
+
+    Raises
+    ------
+    InputError
+        For a pickle that needs more than weights and was not asked to be run, and for a damaged one.
+    """
+    if not found.pickled:
+        return read_tensors(path)[0]
+    beyond = found.beyond_weights
+    if beyond and unsafe:
+        return _in_a_process(path)
+    if beyond:
+        listed = ", ".join(str(name) for name in beyond[:3]) + (f" and {len(beyond) - 3} more" if beyond[3:] else "")
+        todo = "if you trust whoever made it, `crosspath convert --unsafe-pickle` runs it in a separate process"
+        if found.dangerous:
+            todo = "it can run code as you: do not open it unless you know why it needs that"
+        raise InputError(path, "weights alone", f"a pickle that looks up {listed}", todo)
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(path, "a pickle of weights", f"one torch refuses ({reason})", "copy it again") from None
+    return dict(flattened(value))
+
+
+def flattened(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """(dotted name, tensor) of everything inside nested dictionaries and lists."""
+    if isinstance(value, nn.Module):
+        value = value.state_dict()
+    if isinstance(value, Tensor):
+        yield name, value.detach()
+        return
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, inside in pairs:
+        yield from flattened(inside, f"{name}.{key}" if name else str(key))
+
+
+def _in_a_process(path: Path) -> dict[str, Tensor]:
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "model.safetensors"
+        command = [sys.executable, "-m", "crosspath.checkpoints.foreign.unpickle", str(path), str(written)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not written.is_file():
+            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+            raise InputError(path, "a pickle that loads", reason, "install what made it, or copy it again")
+        return read_tensors(written)[0]
+
+
+def _run(source: str, destination: str) -> None:
+    """The separate process: unpickle everything, keep the tensors."""
+    value = torch.load(source, map_location="cpu", weights_only=False)
+    tensors = {name: tensor.clone() for name, tensor in flattened(value)}
+    write_tensors(Path(destination), tensors, {})
+
+
+if __name__ == "__main__":
+    _run(*sys.argv[1:3])
