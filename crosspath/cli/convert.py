@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from crosspath.cli.inspect import dropped_lines
 from crosspath.cli.options import Json
 from crosspath.cli.output import print_json, print_line
 
@@ -51,9 +52,8 @@ def convert(
         print_json(receipt)
         return
     print_line(f"{file}: {receipt['format']}, {len(receipt['used'])} tensors used, {len(receipt['dropped'])} dropped")
-    for reason in dict.fromkeys(receipt["dropped"].values()):
-        names = [name for name, why in receipt["dropped"].items() if why == reason]
-        print_line(f"dropped: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})")
+    for line in dropped_lines(receipt["dropped"]):
+        print_line(line)
     if receipt["fresh"]:
         print_line(f"starts afresh: {', '.join(receipt['fresh'])}")
     if receipt["pathways"] != "none":

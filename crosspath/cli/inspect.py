@@ -37,8 +37,19 @@ def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> Non
         print_line(line)
 
 
+def dropped_lines(dropped: dict[str, str]) -> list[str]:
+    """One line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in dropped.items():
+        reasons.setdefault(reason, []).append(name)
+    return [
+        f"dropped: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})"
+        for reason, names in reasons.items()
+    ]
+
+
 def _said(told: dict[str, Any]) -> list[str]:
-    lines = []
+    lines = dropped_lines(told["dropped"])
     pickle = told["pickle"]
     if pickle is not None:
         if pickle["dangerous"]:
@@ -58,10 +69,12 @@ def _said(told: dict[str, Any]) -> list[str]:
 
 
 def _grouped(told: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """One row for a tensor of all blocks: `blocks.{0-11}.norm1.weight`."""
+    """What is not dropped, one row for a tensor of all blocks: `blocks.{0-11}.norm1.weight`."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
     for name, (shape, kind) in told["tensors"].items():
-        fate = told["used"].get(name) or (f"dropped: {told['dropped'][name]}" if name in told["dropped"] else "")
+        if name in told["dropped"]:
+            continue
+        fate = told["used"].get(name, "")
         number = re.search(r"(?<=\.)\d+(?=\.)", name)
         pattern = name if number is None else f"{name[: number.start()]}*{name[number.end() :]}"
         fate = re.sub(r"(?<=blocks\.)\d+(?=\.)", "*", fate)

@@ -101,7 +101,7 @@ def test_unknown_tensors_are_an_error_that_names_them() -> None:
 def test_missing_tensors_and_blocks_are_errors() -> None:
     shapes = published.zoo(192)
     del shapes["blocks.3.attn.proj.bias"]
-    foreign, translation = planned(shapes)
+    _, translation = planned(shapes)
     with torch.device("meta"):
         own = build_model(translation.recipe, 10).state_dict()
     assert "encoder.blocks.3.attn.proj.bias" in own

@@ -1,0 +1,78 @@
+"""`inspect` and `convert` as a user runs them, and what `train --auxiliary` does with the result."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspath.cli.main import main
+from tests.checkpoints.foreign import published
+
+FILES = {
+    "zoo": (published.zoo(128, 6), ()),
+    "m2pt": (published.swapped(published.zoo(128, 6)), ()),
+    "mae": (published.mae(128, 6), ()),
+    "audio_mae": (published.audio_mae(128, 6), ()),
+    "ast": (published.ast(128, 6), ()),
+    "video_mae": (published.video_mae(128, 6), ()),
+    "video_mae_pretraining": (published.video_mae_pretraining(128, 6), ()),
+    "point_mae": (published.point_mae(128, 6), ("--set", "model.heads=4")),
+    "point_bert": (published.point_bert(128, 6), ("--set", "model.heads=4")),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_format_converts_and_then_serves_as_an_auxiliary(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes, more = FILES[kind]
+    file, out = tmp_path / "checkpoint-99.pth", tmp_path / "converted"
+    torch.save({"model": published.filled(shapes)}, file)
+    assert main(["inspect", str(file), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(["convert", str(file), str(out), *more, "--json"]) == 0
+    receipt = json.loads(capsys.readouterr().out)
+    assert told["format"] == receipt["format"]
+    assert told["used"] == receipt["used"]
+    assert told["dropped"] == receipt["dropped"]
+    quick = ("--set", "train.epochs=1", "--set", "data.labels_per_class=2", "--set", "train.batch_size=10")
+    command = ["train", "image/digits", "--out", str(tmp_path / "run"), "--auxiliary", f"theirs={out}", *quick]
+    assert main(command) == 0
+    assert main(["status", str(tmp_path / "run"), "--json"]) == 0
+    assert "theirs" in capsys.readouterr().out
+
+
+def test_inspect_shows_blocks_in_one_row_and_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    torch.save({"model": published.filled(published.mae(128, 6)), "epoch": 799}, tmp_path / "mae.pth")
+    assert main(["inspect", str(tmp_path / "mae.pth")]) == 0
+    said = capsys.readouterr().out
+    assert "torch zip (pickle), MAE" in said
+    assert "pickle: weights alone" in said
+    assert "model.blocks.{0-5}.attn.qkv.weight" in said
+    assert f"next: crosspath convert {tmp_path / 'mae.pth'} OUT" in said
+    assert said.count(".norm1.weight") == 2  # its name and ours, in one row
+    assert "and 103 more (decoder of pretraining)" in said
+
+
+def test_inspect_of_an_unknown_file_ends_with_0_and_offers_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "a.pt")
+    assert main(["inspect", str(tmp_path / "a.pt")]) == 0
+    said = capsys.readouterr().out
+    assert "unknown format" in said
+    assert "next:" not in said
+    assert main(["convert", str(tmp_path / "a.pt"), str(tmp_path / "out")]) == 2
+    assert "known format" in capsys.readouterr().err
+
+
+def test_convert_says_what_it_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"model": published.filled(published.zoo(128, 6))}, tmp_path / "zoo.pth")
+    assert main(["convert", str(tmp_path / "zoo.pth"), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "dropped: model.head.weight and 1 more (head)" in said
+    assert "starts afresh: head.linear" in said
