@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,6 +160,46 @@ def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def said(out: Path) -> dict[str, object]:
+    """The results of a study but for the commands that made them."""
+    found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    for entry in found["rows"]:
+        entry.pop("command")
+    found.pop("command")
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_node_of_a_ray_cluster_leaves_the_study_complete(
+    auxiliary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    doomed, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+    out, seen = tmp_path / "cluster", []
+
+    def kill_half_way() -> None:
+        while len(list(out.rglob("result.json"))) < 4:
+            time.sleep(0.1)
+        seen.append(len(list(out.rglob("result.json"))))
+        cluster.remove_node(doomed, allow_graceful=False)
+
+    killer = threading.Thread(target=kill_half_way, daemon=True)
+    killer.start()
+    try:
+        run_study(small(auxiliary), out=out, ray=cluster.address, progress=False)
+        killer.join()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    run_study(small(auxiliary), out=tmp_path / "alone", workers=1, progress=False)
+    assert seen[0] < len(list((tmp_path / "alone").rglob("result.json")))
+    assert said(out) == said(tmp_path / "alone")
+
+
 @pytest.mark.slow
 def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxiliary: Path, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
@@ -186,10 +228,5 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
         running.wait()
     for out in ("killed", "whole"):
         subprocess.run(command(out), cwd=tmp_path, check=True, capture_output=True)
-    first, second = (json.loads((tmp_path / out / "results.json").read_text()) for out in ("killed", "whole"))
-    for found in (first, second):
-        for entry in found["rows"]:
-            entry.pop("command")
-        found.pop("command")
-    assert first == second
+    assert said(tmp_path / "killed") == said(tmp_path / "whole")
     assert (tmp_path / "killed" / "results.md").read_text() == (tmp_path / "whole" / "results.md").read_text()
