@@ -1,6 +1,7 @@
 """The report of a study or comparison: one HTML file that needs no network, from the result files of its runs alone."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -10,9 +11,9 @@ from crosspath.checkpoints.files import read_json, write_text
 from crosspath.modalities import MODALITIES
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
-from crosspath.study.figures import NARROW, WIDE, Width, label_curves, scale_map, training_losses
+from crosspath.study.figures import NARROW, WIDE, Width, label_curves, learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell, Comparison
-from crosspath.study.report import mean_over_runs, places, template
+from crosspath.study.report import learning_curve, mean_over_runs, places, template
 from crosspath.study.table import COLUMNS, Row, cells, heading, signed_points
 from crosspath.training.result import Result
 from crosspath.training.run_folder import LOG
@@ -20,6 +21,8 @@ from crosspath.training.run_folder import LOG
 TEMPLATE = "study.html"
 EXAMPLES = "examples"
 """Below a study's folder: JSON files of predictions that changed, see `crosspath.study.examples`."""
+TITLES = {"scales": "λ", "strengths": "‖λW′‖/‖W‖", "likeness": "Cosine of W′ with its start"}
+"""Of the maps by block and role."""
 STRONGEST = 0.10
 """Of a difference: the fraction at which a cell of the matrix has its full colour."""
 
@@ -116,23 +119,29 @@ def _figures(
     folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]]
 ) -> list[tuple[str, str, dict[str, str]]]:
     """(id, caption, {width: svg}) of each figure of one comparison."""
-    losses = {_name(cell): [_losses(Path(run.folder)) for run in runs] for cell, runs in cells_of.items()}
-    epochs = sorted(set.intersection(*(set(curve) for curves in losses.values() for curve in curves)))
-    curves = {name: [[curve[epoch] for epoch in epochs] for curve in found] for name, found in losses.items()}
+    losses, epochs = _curves(cells_of, _losses)
+    readings, read = _curves(cells_of, _validation)
     connected = {_name(cell): runs for cell, runs in cells_of.items() if runs[0].scales}
     draw: list[tuple[str, str, Callable[[Width], str]]] = []
     if epochs:
         caption = "Training loss by epoch: mean over seeds, and one standard deviation around it."
-        draw.append((f"losses-{number}", caption, lambda width: training_losses(curves, epochs, width)))
+        draw.append((f"losses-{number}", caption, lambda width: training_losses(losses, epochs, width)))
+    if len(read) > 1:
+        caption = "Validation accuracy where it was read: an arm whose curve still rises was not trained to its end."
+        draw.append((f"validation-{number}", caption, lambda width: learning_curves(readings, read, width)))
     for what, caption in (
         ("scales", "λ at the end, by block and role; mean over seeds. Colour: how far it moved from its start."),
         ("strengths", "‖λW′‖/‖W‖ at the end, by block and role; mean over seeds."),
+        ("likeness", "Cosine of W′ at the end with W′ at the start, by block and role; mean over seeds."),
     ):
-        if connected:
+        if connected and (what == "scales" or all(getattr(runs[0], what) for runs in connected.values())):
             draw.append((f"{what}-{number}", caption, _map_of(what, number, connected, cells_of)))
     drawn = []
     for name, caption, figure in draw:
-        both = {width.name: figure(width).replace('id="losses-', f'id="{number}-losses-') for width in (WIDE, NARROW)}
+        # Several comparisons stand on one page: each drawing needs an id of its own.
+        both = {
+            width.name: re.sub(r'id="(losses|curves)-', rf'id="{number}-\1-', figure(width)) for width in (WIDE, NARROW)
+        }
         drawn.append((name, caption, both))
     return drawn
 
@@ -146,22 +155,36 @@ def _map_of(
     blocks, roles = places(first.scales)
     panels = {}
     for name, runs in few.items():
-        found = mean_over_runs([run.scales for run in runs] if what == "scales" else [_listed(run) for run in runs])
+        found = mean_over_runs([run.scales if what == "scales" else _listed(getattr(run, what)) for run in runs])
         panels[name] = [[found.get((block, role)) for role in roles] for block in blocks]
     start = 0.0
     if what == "scales":
         cell = next(cell for cell in cells_of if _name(cell) in few)
         start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
-    title = "λ by block and role at the end" if what == "scales" else "‖λW′‖/‖W‖ by block and role at the end"
+    title = f"{TITLES[what]} by block and role at the end"
     return lambda width: scale_map(panels, blocks, roles, start, width, name=f"{what}-{number}", title=title)
 
 
-def _listed(run: Result) -> dict[str, dict[str, list[float]]]:
-    return {weight: {name: [value] for name, value in found.items()} for weight, found in run.strengths.items()}
+def _listed(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
+    return {weight: {name: [value] for name, value in found.items()} for weight, found in values.items()}
 
 
 def _name(cell: Cell) -> str:
     return cell.arm.name if cell.auxiliary is None else f"{cell.arm.name}, {cell.auxiliary}"
+
+
+def _curves(
+    cells_of: Mapping[Cell, Sequence[Result]], read: Callable[[Path], dict[int, float]]
+) -> tuple[dict[str, list[list[float]]], list[int]]:
+    """{arm: a curve a seed} over the epochs that all of them have, and those epochs."""
+    found = {_name(cell): [read(Path(run.folder)) for run in runs] for cell, runs in cells_of.items()}
+    epochs = sorted(set.intersection(*(set(curve) for curves in found.values() for curve in curves)))
+    return {name: [[curve[epoch] for epoch in epochs] for curve in curves] for name, curves in found.items()}, epochs
+
+
+def _validation(run: Path) -> dict[int, float]:
+    """{epoch: validation accuracy} where it was read; empty where the log is gone."""
+    return learning_curve(run) if (run / LOG).is_file() else {}
 
 
 def _losses(run: Path) -> dict[int, float]:

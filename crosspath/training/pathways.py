@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from crosspath.checkpoints.save import has_pathways
 from crosspath.config.training import PathwaySection
 from crosspath.pathway import connect, match, pathways, status
+from crosspath.pathway.parameters import connected
+from crosspath.pathway.parametrization import is_sharded
 
 
 def connect_auxiliaries(
@@ -59,4 +61,36 @@ def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
     for row in status(model) if has_pathways(model) else ():
         if row.ratio is not None and math.isfinite(row.ratio):
             found.setdefault(row.weight, {})[row.auxiliary] = row.ratio
+    return found
+
+
+def starts_of(model: nn.Module) -> dict[tuple[str, str], Tensor]:
+    """{(weight, auxiliary): a copy of W' on the CPU} of every W' that trains and is whole on this process."""
+    if not has_pathways(model):
+        return {}
+    return {
+        key: auxiliary.detach().cpu().clone()
+        for key, auxiliary in pathways(model).auxiliaries().items()
+        if auxiliary.requires_grad and not is_sharded(auxiliary)
+    }
+
+
+def likeness_of(model: nn.Module, starts: Mapping[tuple[str, str], Tensor]) -> dict[str, dict[str, float]]:
+    """{weight: {auxiliary: cosine of W' with where it began}}; of those in `starts`. Near 0, W' was overwritten."""
+    found: dict[str, dict[str, float]] = {}
+    for (weight, name), auxiliary in pathways(model).auxiliaries().items() if starts else ():
+        if (weight, name) in starts and not is_sharded(auxiliary):
+            now, then = auxiliary.detach().cpu().double().flatten(), starts[weight, name].double().flatten()
+            lengths = float(now.norm() * then.norm())
+            found.setdefault(weight, {})[name] = float(now @ then) / lengths if lengths else 0.0
+    return found
+
+
+def sizes_of(model: nn.Module) -> dict[str, float]:
+    """{weight: root mean square of W + λ·W'}; empty for a plain model."""
+    found: dict[str, float] = {}
+    for holder, _ in connected(model):
+        weight = getattr(holder.module, holder.attribute).detach()
+        if not is_sharded(weight):
+            found[holder.name] = float(weight.double().square().mean().sqrt())
     return found

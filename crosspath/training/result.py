@@ -49,6 +49,10 @@ class Result:
     """Steps at which the run was taken up again."""
     strengths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """{weight: {auxiliary: ‖λW'‖/‖W‖ at the end}}."""
+    likeness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """{weight: {auxiliary: cosine of W' at the end with W' at the start}}, of those that train."""
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    """{weight: root mean square of W + λ·W' at the end}, of connected weights."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""
@@ -59,7 +63,8 @@ def read_result(folder: Path) -> Result:
     """The result of a finished run. Raises `InputError` for a missing or foreign file."""
     values = read_json(folder / RESULT)
     version = values.pop("format_version", None)
-    values.setdefault("strengths", {})
+    for name in ("strengths", "likeness", "sizes"):
+        values.setdefault(name, {})
     names = {entry.name for entry in fields(Result)}
     if version != FORMAT_VERSION or set(values) != names:
         raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")

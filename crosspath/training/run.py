@@ -24,7 +24,14 @@ from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
 from crosspath.training.optimizer import rate_factor
-from crosspath.training.pathways import connect_auxiliaries, scales_of, strengths_of
+from crosspath.training.pathways import (
+    connect_auxiliaries,
+    likeness_of,
+    scales_of,
+    sizes_of,
+    starts_of,
+    strengths_of,
+)
 from crosspath.training.processes import Processes, joined
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
@@ -192,6 +199,7 @@ def _run(
             pathways(model).describe(name, source.origin, source.sha256)
     origins = {name: source.recorded() for name, source in sources.items()}
     limit_scope(model, recipe)
+    starts = starts_of(model)
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(seed + processes.rank)
@@ -255,6 +263,8 @@ def _run(
         auxiliaries=origins,
         scales=scales_of(kept.model),
         strengths=strengths_of(kept.model),
+        likeness=likeness_of(kept.model, starts),
+        sizes=sizes_of(kept.model),
         notes=tuple(notes),
         resumed_at=tuple(run.resumed_at()),
     )

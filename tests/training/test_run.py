@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from crosspath.checkpoints import load_checkpoint, merge_checkpoint, save_checkpoint
+from crosspath.checkpoints import auxiliary_source, load_checkpoint, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.files import check_manifest, read_tensors
 from crosspath.config import Recipe, read_recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation import evaluate
-from crosspath.pathway import PathwayError
+from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
 from crosspath.training.epochs import Kept, keep
+from crosspath.training.result import read_result
 from tests.checkpoints.small import audio_recipe, fresh, image_recipe
 from tests.training.synthetic import CLASSES, in_memory
 
@@ -312,3 +314,18 @@ def test_without_a_folder_a_run_goes_below_runs(
     in_memory(recipe)
     train(recipe, progress=False)
     assert (tmp_path / "runs" / recipe.name / "result.json").is_file()
+
+
+def test_a_connected_run_says_how_far_its_auxiliary_moved(connected_run: Path) -> None:
+    result = read_result(connected_run)
+    kept = load_checkpoint(connected_run)
+    start = auxiliary_source(next(iter(result.auxiliaries.values()))["origin"]).weights
+    assert isinstance(start, nn.Module)
+    for (weight, name), parameter in pathways(kept.model).auxiliaries().items():
+        now = parameter.detach().double().flatten()
+        then = start.get_parameter(weight).detach().double().flatten()
+        expected = torch.nn.functional.cosine_similarity(now, then, dim=0).item()
+        assert result.likeness[weight][name] == pytest.approx(expected, abs=1e-12)
+        assert expected < 1.0
+        summed = kept.model.get_submodule(weight.rpartition(".")[0]).weight
+        assert result.sizes[weight] == pytest.approx(summed.double().square().mean().sqrt().item(), rel=1e-12)
