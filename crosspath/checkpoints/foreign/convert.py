@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.files import new_folder, read_json, replacing_files, write_manifest, write_tensors
-from crosspath.checkpoints.fit import load_strictly
+from crosspath.checkpoints.fit import mismatches
 from crosspath.checkpoints.foreign.containers import Contents, contents
 from crosspath.checkpoints.foreign.formats import translated
 from crosspath.checkpoints.foreign.transformers_names import known_from
@@ -166,7 +166,11 @@ def _write(
         model = build_model(recipe, len(classes))
     own = model.state_dict()
     fresh = {name: own[name] for name in own if name not in tensors and name.startswith(translation.fresh)}
-    load_strictly(model, tensors | fresh, foreign.where)
+    faults = mismatches(model, tensors | fresh)
+    if faults:
+        todo = "copy the file again, or set what differs with --set"
+        raise InputError(foreign.where, f"the tensors of a {translation.format} model", "; ".join(faults), todo)
+    model.load_state_dict(tensors | fresh, strict=True)
     auxiliaries = {}
     if layers:
         weights = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}

@@ -22,7 +22,7 @@ def point(foreign: Foreign, overridden: Overridden) -> Translation:
     tensors, width, depth, biased = take_blocks(foreign, "blocks.blocks.")
     size = size_named(foreign.where, width, depth)
     plain = recipe_named("point/modelnet40")
-    recipe = overridden(with_settings(plain, model={"size": size, "qkv_bias": biased} | dict(foreign.known)))
+    recipe = overridden(with_settings(plain, model={"size": size, "qkv_bias": biased}))
     foreign.drop(r"(transformer_k|dvae|MAE_decoder|decoder_pos_embed|lm_head|queue|cpc_|transformer_q)", "pretraining")
     foreign.drop(r"(mask_token|increase_dim|decoder_|queue)", "pretraining")
     foreign.drop(r"(cls_head_finetune|cls_head|label_conv|propagation_|convs\d|bns\d|cls_)(?!pos)(?!token)", "head")

@@ -312,3 +312,12 @@ def test_this_librarys_own_checkpoint_is_refused(tmp_path: Path) -> None:
         convert_checkpoint(tmp_path / "out", tmp_path / "again")
     with pytest.raises(InputError, match="own"):
         convert_checkpoint(tmp_path / "out" / "model.safetensors", tmp_path / "again")
+
+
+def test_a_missing_tensor_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    state = micro_vit().state_dict()
+    del state["blocks.3.attn.proj.bias"]
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"missing: encoder\.blocks\.3\.attn\.proj\.bias"):
+        convert_checkpoint(tmp_path / "a.pth", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
