@@ -1,19 +1,22 @@
 """Where numbers are computed and in which precision; the same choice for training, evaluation and prediction."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
 
-WIDE = 192
-"""From this width on bfloat16 is the faster one on processors that multiply in it. Measured with AVX512-BF16, one
-thread, training steps a second against float32: width 128 0.75 to 1.0, width 192 1.6; the points' tokenizer is wide
-at any size and gives 1.8."""
+WIDE = 128
+"""From this width on bfloat16 is the faster one on processors that multiply in it (`benchmarks/precision_step.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,32 @@ class Compute:
         """The context in which models run."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
+        context = ExitStack()
+        context.enter_context(torch.autocast(self.device.type, dtype=getattr(torch, self.precision)))
+        if self.device.type == "cpu":
+            context.enter_context(_AttentionInFloat32())
+        return context
+
+
+class _AttentionInFloat32(TorchFunctionMode):
+    """Attention itself stays in float32 while the products with weights run in less.
+
+    On a CPU the backward pass of torch's fused attention takes about five times as long in bfloat16 as in float32,
+    more than all that bfloat16 saves elsewhere in a narrow model.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not scaled_dot_product_attention or not all(isinstance(given, Tensor) for given in args[:3]):
+            return func(*args, **(kwargs or {}))
+        with torch.autocast("cpu", enabled=False):
+            wide = (given.float() for given in args[:3])
+            return func(*wide, *args[3:], **(kwargs or {})).to(args[0].dtype)
 
 
 def choose_compute(recipe: Recipe) -> Compute:
@@ -53,7 +81,7 @@ def choose_compute(recipe: Recipe) -> Compute:
     elif not _cpu_multiplies_bfloat16():
         fast, reason = False, "the processor does not multiply in bfloat16"
     else:
-        fast = SIZES[recipe.model.size].width >= WIDE or recipe.modality == "point"
+        fast = SIZES[recipe.model.size].width >= WIDE
         reason = "the processor multiplies in it" if fast else "bfloat16 is not faster at this width"
     return Compute(device=device, precision="bfloat16" if fast else "float32", reason=reason)
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.evaluation import devices
-from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.recipes import recipe_named
 
 
@@ -34,10 +35,9 @@ def test_what_is_asked_for_is_done(precision: str) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "capable", "expected"),
     [
-        ("image/cifar10", "micro", True, "float32"),
-        ("image/cifar10", "tiny", True, "bfloat16"),
-        ("image/cifar10", "tiny", False, "float32"),
-        ("point/modelnet10", "micro", True, "bfloat16"),
+        ("image/cifar10", "micro", True, "bfloat16"),
+        ("image/cifar10", "micro", False, "float32"),
+        ("point/modelnet10", "tiny", True, "bfloat16"),
     ],
 )
 def test_auto_on_a_processor(
@@ -48,3 +48,25 @@ def test_auto_on_a_processor(
     compute = choose_compute(recipe)
     assert compute.precision == expected
     assert compute.reason
+
+
+def test_attention_itself_stays_in_float32_on_a_processor() -> None:
+    compute = Compute(device=torch.device("cpu"), precision="bfloat16", reason="test")
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 4, 9, 8, generator=generator).bfloat16().requires_grad_() for _ in range(3))
+    wide = [given.detach().float().requires_grad_() for given in (query, key, value)]
+    exact = scaled_dot_product_attention(wide[0], wide[1], wide[2])
+    with compute.autocast():
+        found = scaled_dot_product_attention(query, key, value)
+    # Rounded once at the end: attention in bfloat16 rounds its weights as well, and then differs.
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, exact.bfloat16())
+    found.sum().backward()
+    exact.bfloat16().sum().backward()
+    assert all(
+        torch.equal(narrow.grad, given.grad.bfloat16())
+        for narrow, given in zip((query, key, value), wide, strict=True)
+        if narrow.grad is not None and given.grad is not None
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not torch.equal(scaled_dot_product_attention(query, key, value), exact.bfloat16())
