@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crosspath.config import Recipe
-from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
 from crosspath.data import audio, image, points, video
 
 
@@ -46,6 +46,11 @@ def _video_shape(recipe: Recipe) -> tuple[int, ...]:
     return (3, recipe.data.frames, recipe.data.image_size, recipe.data.image_size)
 
 
+def _text_shape(recipe: Recipe) -> tuple[int, ...]:
+    assert isinstance(recipe.data, TextData)
+    return (recipe.data.length,)
+
+
 MODALITIES: dict[str, Modality] = {
     "image": Modality(
         tokenizer="image_patches",
@@ -67,6 +72,11 @@ MODALITIES: dict[str, Modality] = {
         files=video.SUFFIXES,
         sample_shape=_video_shape,
     ),
+    "text": Modality(
+        tokenizer="text_tokens",
+        files=(),
+        sample_shape=_text_shape,
+    ),
 }
 
 
@@ -77,4 +87,6 @@ def generated_batch(recipe: Recipe, count: int, seed: int = 0) -> Tensor:
     """
     shape = MODALITIES[recipe.modality].sample_shape(recipe)
     generator = torch.Generator().manual_seed(seed)
+    if isinstance(recipe.data, TextData):
+        return torch.randint(recipe.data.vocabulary, (count, *shape), generator=generator)
     return torch.rand((count, *shape), generator=generator) * 2 - 1

@@ -19,7 +19,7 @@ from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.models.about import About
-from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.pathway import load_pathway, merge
@@ -131,7 +131,7 @@ def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Ma
 
 
 def _built(recipe: Recipe, classes: int) -> nn.Module:
-    return build_masked_autoencoder(recipe) if recipe.objective == "masked_modeling" else build_model(recipe, classes)
+    return build_masked_model(recipe) if recipe.objective == "masked_modeling" else build_model(recipe, classes)
 
 
 def _referenced(
@@ -225,4 +225,10 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if isinstance(loaded.model, MaskedAutoencoder):
         # The decoder has blocks too, and they are no counterpart of anything.
         del loaded.model.decoder
-    return Auxiliary(origin=str(path), sha256=sha256, weights=loaded.model, recipe=loaded.recipe.name)
+    return Auxiliary(
+        origin=str(path),
+        sha256=sha256,
+        weights=loaded.model,
+        recipe=loaded.recipe.name,
+        modality=loaded.recipe.stems_from,
+    )

@@ -29,6 +29,8 @@ class Auxiliary:
     """A rebuilt model where the file says how, else its named tensors."""
     recipe: str | None = None
     """The name of the recipe it was trained with, where the file says it."""
+    modality: str | None = None
+    """Which modality its data were of, or `procedural`, where the file says it."""
 
     def recorded(self) -> dict[str, str]:
         """Where it came from, as runs and checkpoints keep it: `origin`, `sha256` and, where known, `recipe`."""

@@ -47,8 +47,8 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     """Start `model` (plain, in place) from a checkpoint's weights; returns what was left out, in words.
 
     A head of another shape is left out as a whole, and said. From masked modelling a classifier takes tokenizer and
-    encoder; the decoder, and the encoder's last norm where the classifier has none, stay behind, and that is said.
-    Anything else that does not fit is an error.
+    encoder; the decoder (of text the mask token and the layer over the vocabulary), and the encoder's last norm where
+    the classifier has none, stay behind, and that is said. Anything else that does not fit is an error.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     head = {name for name in own if name.startswith("head.")}
     given = {name for name in tensors if name.startswith("head.")}
     notes = []
-    parts = ("decoder.", "encoder.norm.", "encoder.cls_token")
+    parts = ("decoder.", "mask_token", "predict.", "encoder.norm.", "encoder.cls_token")
     behind = [part for part in parts if _has(tensors, part) and not _has(own, part)]
     if behind:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(behind))}

@@ -1,6 +1,6 @@
 """The `data` section: which files become samples, and what one sample looks like. One class a modality.
 
-`digits` (scikit-learn's handwritten digits), `sounds` and `solids` (generated) need no files.
+`digits` (scikit-learn's handwritten digits), `sounds`, `solids` and `dyck` (generated) need no files.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ PositiveChannels = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
 class DataSection(Section):
-    """What the four modalities share."""
+    """What all modalities share."""
 
     folder: Path | None = None
     """The user's own data (`*/folder` recipes); shipped sets are found below the data root."""
@@ -152,4 +152,32 @@ class VideoData(DataSection):
     split_column: str | None = None
 
 
-Data = Annotated[ImageData | AudioData | PointData | VideoData, Field(discriminator="modality")]
+class TextData(DataSection):
+    """Sequences of token numbers, all of one length."""
+
+    modality: Literal["text"] = "text"
+    dataset: Literal["dyck"] = "dyck"
+    """`dyck`: well-nested brackets of several kinds, drawn by a rule (`crosspath/data/brackets.py`); no files."""
+    length: Annotated[int, Field(gt=0, multiple_of=2)] = 64
+    """Tokens of a sequence; even, since every bracket that opens is closed inside it."""
+    train_samples: PositiveInt | None = None
+    """`dyck`: training sequences that are drawn, 20,000 when not given. Validation and test part have 1,000 each."""
+    kinds: PositiveInt = 64
+    """`dyck`: kinds of brackets; the vocabulary holds an opener and a closer of each."""
+    open_probability: Fraction = 0.5
+    """`dyck`: chance that the next bracket opens, wherever it may as well close."""
+    max_depth: PositiveInt | None = None
+    """`dyck`: most brackets that are open at once; as many as `length` has room for when not given."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many different tokens there are."""
+        return 2 * self.kinds
+
+    @property
+    def procedural(self) -> bool:
+        """Whether a rule made the sequences: they are text to the model, and nobody's language."""
+        return self.dataset == "dyck"
+
+
+Data = Annotated[ImageData | AudioData | PointData | VideoData | TextData, Field(discriminator="modality")]

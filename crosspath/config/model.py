@@ -41,7 +41,17 @@ class PointGroups(Section):
     group_size: PositiveInt = 32
 
 
-Tokenizer = Annotated[ImagePatches | AudioPatches | VideoTubelets | PointGroups, Field(discriminator="kind")]
+class TextTokens(Section):
+    """A table with one row for each token of the vocabulary."""
+
+    kind: Literal["text_tokens"] = "text_tokens"
+    embedding: Literal["learned", "frozen"] = "learned"
+    """`frozen`: random rows that never learn, so that all that is learned stands in the encoder."""
+
+
+Tokenizer = Annotated[
+    ImagePatches | AudioPatches | VideoTubelets | PointGroups | TextTokens, Field(discriminator="kind")
+]
 
 
 class ModelSection(Section):

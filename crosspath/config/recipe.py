@@ -26,7 +26,10 @@ TOKENIZER_OF = {
     "audio": "audio_patches",
     "point": "point_groups",
     "video": "video_tubelets",
+    "text": "text_tokens",
 }
+MASKING_HOME = {"tube": "video", "block": "point", "time_frequency": "audio", "closers": "text"}
+"""Masks that one modality alone has."""
 
 
 class Recipe(Section):
@@ -38,7 +41,7 @@ class Recipe(Section):
     name: str
     """Such as `image/cifar10`."""
     objective: Literal["classification", "masked_modeling"] = "classification"
-    modality: Literal["image", "audio", "point", "video"]
+    modality: Literal["image", "audio", "point", "video", "text"]
     data: Data
     model: ModelSection
     pathway: PathwaySection = Field(default_factory=PathwaySection)
@@ -49,6 +52,11 @@ class Recipe(Section):
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
     masking: MaskingSection | None = None
     """Of `masked_modeling`, and only there."""
+
+    @property
+    def stems_from(self) -> str:
+        """The modality of its data; `procedural` where a rule made them, which are of no modality to a comparison."""
+        return "procedural" if getattr(self.data, "procedural", False) else self.modality
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -66,11 +74,13 @@ class Recipe(Section):
         if (self.masking is not None) != (self.objective == "masked_modeling"):
             raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
         if self.masking is not None:
-            home = {"tube": "video", "block": "point", "time_frequency": "audio"}.get(self.masking.kind, self.modality)
+            home = MASKING_HOME.get(self.masking.kind, self.modality)
             if home != self.modality:
                 raise ValueError(
                     f"masking.kind {self.masking.kind} is for {home}, the recipe's modality is {self.modality}"
                 )
+            if self.modality == "text" and self.masking.kind != "closers":
+                raise ValueError(f"masking.kind is {self.masking.kind}, but text has `closers` alone")
         return self
 
 

@@ -137,17 +137,28 @@ class VideoAugment(Section):
     cutmix: NonNegativeFloat = 0.0
 
 
-Augment = Annotated[ImageAugment | AudioAugment | PointAugment | VideoAugment, Field(discriminator="modality")]
+class TextAugment(Section):
+    """On token numbers."""
+
+    modality: Literal["text"] = "text"
+    redraw: bool = False
+    """`dyck` only: every epoch draws each training sequence anew, by the same rule."""
+
+
+Augment = Annotated[
+    ImageAugment | AudioAugment | PointAugment | VideoAugment | TextAugment, Field(discriminator="modality")
+]
 
 
 class MaskingSection(Section):
     """Masked modelling: what is hidden, and the decoder that has to find it again."""
 
     ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.75
-    """Share of the tokens that the encoder does not see."""
-    kind: Literal["random", "tube", "block", "time_frequency"] = "random"
+    """Share of the tokens that the encoder does not see; of the closing brackets with `closers`."""
+    kind: Literal["random", "tube", "block", "time_frequency", "closers"] = "random"
     """`tube`: the same places in every frame (video). `block`: the centres nearest to a random one (points).
-    `time_frequency`: whole rows in time and in mel bins (audio)."""
+    `time_frequency`: whole rows in time and in mel bins (audio). `closers`: closing brackets, in whose places the
+    encoder sees a mask token; the settings below are then not used, since there is no decoder (text)."""
     time_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.7
     """`time_frequency` only, instead of `ratio`."""
     mel_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.config.data import AudioData, Data, PointData, VideoData
-from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
+from crosspath.config.data import AudioData, Data, PointData, TextData, VideoData
+from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, TextAugment, VideoAugment
+from crosspath.data.brackets import bracket_sequences
 from crosspath.data.mixing import mix
 from crosspath.data.point_resampling import training_cloud
 from crosspath.data.randomness import normal, uniform
@@ -64,6 +65,11 @@ def augment_inputs(
     if isinstance(section, AudioAugment):
         assert isinstance(data_section, AudioData)
         return _augment_frames(section, data_section, batch, draws)
+    if isinstance(section, TextAugment):
+        assert isinstance(data_section, TextData)
+        if not section.redraw:
+            return batch
+        return bracket_sequences(data_section, seed, epoch, draws.sample_ids_B, "brackets/redrawn")
     assert isinstance(data_section, PointData)
     batch = training_cloud(batch, data_section.points, section.resample, seed, epoch, sample_ids_B)
     return _augment_points(section, batch, draws)

@@ -6,16 +6,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
+from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData, VideoData
 from crosspath.data.point_resampling import held_out_cloud
 
 
 def prepare(section: Data, inputs: NDArray[Any], device: torch.device) -> Tensor:
-    """A float32 batch on `device`, of the shape of `inputs`; `inputs` are copied, never altered.
+    """A float32 batch (token numbers: int64) on `device`, of the shape of `inputs`, which are copied, never altered.
 
     Images and clips (uint8) go to (x / 255 - mean) / std of their channels, [-1, 1] by default; log-mel frames to
     (x - mean) / (2 std), the convention of AST (Gong et al. 2021); points stay as they are.
     """
+    if isinstance(section, TextData):
+        return torch.tensor(inputs, device=device, dtype=torch.int64)
     batch = torch.tensor(inputs, device=device).to(torch.float32)
     if isinstance(section, ImageData | VideoData):
         shape = (3, *[1] * (batch.ndim - 2))

@@ -1,4 +1,4 @@
-"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds and solids.
+"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids and brackets.
 
 They are made when they are asked for, always the same, and pass through the same splitting as decoded files.
 """
@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.data import AudioData, Data, ImageData, PointData
+from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData
+from crosspath.data.brackets import bracket_sequences
 from crosspath.data.cache import Store
+from crosspath.data.items import Part
 from crosspath.data.synthetic import synthetic_solids, synthetic_sounds
 from crosspath.data.synthetic_sounds import SAMPLE_RATE_HZ
 from crosspath.errors import InputError
 
-GENERATED = ("digits", "sounds", "solids")
+GENERATED = ("digits", "sounds", "solids", "dyck")
 SEED = 5
 """Of the generated sets. Fixed: `train.seed` must never change a sample."""
 SOUNDS_PER_CLASS = 100
 SOLIDS_PER_CLASS = 100
+BRACKETS_TRAINING = 20_000
+"""Where `data.train_samples` does not say."""
+BRACKETS_HELD_OUT = 1_000
+"""Sequences of the validation part, and of the test part."""
 DIGIT_SIZE = 8
 DIGIT_LEVELS = 16
 
@@ -32,7 +38,11 @@ def generated_store(section: Data) -> Store:
     InputError
         For sounds at another sample rate than the one they are made at.
     """
-    if isinstance(section, ImageData):
+    inputs: NDArray[Any]
+    parts: tuple[Part, ...] | None = None
+    if isinstance(section, TextData):
+        inputs, labels, classes, parts = _brackets(section)
+    elif isinstance(section, ImageData):
         inputs, labels, classes = _digits(section.image_size)
     elif isinstance(section, AudioData):
         if section.sample_rate_hz != SAMPLE_RATE_HZ:
@@ -45,12 +55,31 @@ def generated_store(section: Data) -> Store:
     return Store(
         inputs=inputs,
         labels=labels,
-        parts=(None,) * len(labels),
+        parts=(None,) * len(labels) if parts is None else parts,
         ids=tuple(f"{section.dataset}-{number:04d}" for number in range(len(labels))),
         classes=classes,
         damaged=(),
         digest=hashlib.sha256(np.ascontiguousarray(inputs).data).hexdigest(),
     )
+
+
+def _brackets(section: TextData) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...], tuple[Part, ...]]:
+    """Token numbers (N, L) in three parts; every sequence has the one label there is. The held-out parts do not depend
+    on how long the training part is.
+    """
+    import torch
+
+    sizes: dict[Part, int] = {
+        "train": section.train_samples or BRACKETS_TRAINING,
+        "val": BRACKETS_HELD_OUT,
+        "test": BRACKETS_HELD_OUT,
+    }
+    drawn = [
+        bracket_sequences(section, SEED, 0, torch.arange(size), f"brackets/{part}") for part, size in sizes.items()
+    ]
+    inputs = torch.cat(drawn).numpy()
+    parts = tuple(part for part, size in sizes.items() for _ in range(size))
+    return inputs, np.zeros(len(inputs), np.int64), ("balanced",), parts
 
 
 def _digits(size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.data import AudioData, Data, ImageData, PointData
+from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData
 from crosspath.data.audio import AudioReader
 from crosspath.data.cache import Progress, Store, cache_root, latest, stored
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
@@ -120,7 +120,9 @@ def read_file(section: Data, path: Path) -> NDArray[Any]:
 
 
 def reader_of(section: Data) -> Reader:
-    """The reader of the section's modality."""
+    """The reader of the section's modality. Raises `InputError` for text, which no files hold."""
+    if isinstance(section, TextData):
+        raise InputError("data.dataset", "a set of files", f"{section.dataset}, which is generated", "name another")
     if isinstance(section, ImageData):
         return ImageReader(section)
     if isinstance(section, AudioData):

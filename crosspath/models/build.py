@@ -3,16 +3,24 @@
 import math
 
 from crosspath.config import Recipe
-from crosspath.config.data import AudioData, ImageData, VideoData
-from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, VideoTubelets
+from crosspath.config.data import AudioData, ImageData, TextData, VideoData
+from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, TextTokens, VideoTubelets
 from crosspath.errors import InputError
 from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
 from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
+from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.sizes import SIZES
-from crosspath.tokenizers import AudioTokenizer, ImageTokenizer, PointTokenizer, Tokenizer, VideoTokenizer
+from crosspath.tokenizers import (
+    AudioTokenizer,
+    ImageTokenizer,
+    PointTokenizer,
+    TextTokenizer,
+    Tokenizer,
+    VideoTokenizer,
+)
 from crosspath.tokenizers.patches import PatchTokenizer
 
 
@@ -91,6 +99,21 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
     )
 
 
+def build_masked_model(recipe: Recipe) -> MaskedAutoencoder | MaskedTokens:
+    """What masked modelling trains: `MaskedTokens` for text, else a masked autoencoder.
+
+    Raises
+    ------
+    InputError
+        See `build_masked_autoencoder`.
+    """
+    if recipe.modality != "text":
+        return build_masked_autoencoder(recipe)
+    tokenizer = _build_tokenizer(recipe, SIZES[recipe.model.size].width)
+    assert isinstance(tokenizer, TextTokenizer)
+    return MaskedTokens(tokenizer, _build_encoder(recipe, final_norm=True))
+
+
 def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
     section = recipe.model
     size = SIZES[section.size]
@@ -115,6 +138,9 @@ def _build_tokenizer(recipe: Recipe, width: int) -> Tokenizer:
     # A recipe pairs tokenizer, data and positions by modality; `centres` is the points' alone.
     positions = recipe.model.positions
     assert positions != "centres"
+    if isinstance(tokenizer, TextTokens) and isinstance(data, TextData):
+        frozen = tokenizer.embedding == "frozen"
+        return TextTokenizer(data.vocabulary, data.length, width, frozen=frozen, positions=positions)
     if isinstance(tokenizer, ImagePatches) and isinstance(data, ImageData):
         return ImageTokenizer(data.image_size, tokenizer.patch, width, positions=positions)
     if isinstance(tokenizer, AudioPatches) and isinstance(data, AudioData):

@@ -10,6 +10,7 @@ from crosspath.recipes import (
     audio,
     image,
     points,
+    procedural,
     published_audio,
     published_image,
     published_points,
@@ -59,8 +60,13 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 """What `crosspath train` knows."""
 
 
-PRETRAINING: dict[str, Callable[[], Recipe]] = {**SMALL, **PUBLISHED_PRETRAINING}
-"""What `crosspath pretrain` knows; the names are those of the training recipes."""
+PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    **SMALL,
+    "procedural/dyck": procedural.dyck_pretraining,
+    **PUBLISHED_PRETRAINING,
+}
+"""What `crosspath pretrain` knows; the names are those of the training recipes, but for `procedural/*`, which only
+grows auxiliaries."""
 
 VERBS = {"classification": "train", "masked_modeling": "pretrain"}
 

@@ -9,7 +9,7 @@ from torch import nn
 from crosspath.config import Recipe
 from crosspath.config.model import PointGroups
 from crosspath.evaluation.cost import count_parameters
-from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.sizes import SIZES
 from crosspath.objectives.masked_modeling import token_grid
 from crosspath.objectives.masking import visible_count
@@ -37,7 +37,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     classes, samples = recipe.data.classes, recipe.data.train_samples
     masked = recipe.objective == "masked_modeling"
     with torch.device("meta"):
-        model: nn.Module = build_masked_autoencoder(recipe) if masked else build_model(recipe, classes or 1)
+        model: nn.Module = build_masked_model(recipe) if masked else build_model(recipe, classes or 1)
     parameters = count_parameters(model)
     if not masked and classes is None:
         parameters -= count_parameters(model.get_submodule("head"))
@@ -46,7 +46,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)
     grid = token_grid(model)
     tokens = prod(grid)
-    visible = tokens if recipe.masking is None else visible_count(recipe.masking, grid)
+    autoencoder = masked and recipe.modality != "text"
+    visible = visible_count(recipe.masking, grid) if autoencoder and recipe.masking is not None else tokens
     return {
         "recipe": recipe.model_dump(mode="json"),
         "classes": None if masked else classes,
@@ -70,7 +71,7 @@ def training_memory(recipe: Recipe, parameters: int, tokens: int, visible: int) 
     size = SIZES[recipe.model.size]
     depth = 1 if recipe.model.gradient_checkpointing else size.depth
     values = visible * size.width * depth
-    if recipe.masking is not None:
+    if recipe.masking is not None and recipe.modality != "text":
         values += tokens * recipe.masking.decoder_width * recipe.masking.decoder_depth
     if isinstance(recipe.model.tokenizer, PointGroups):
         values += (POINT_LAYERS + size.width) * recipe.model.tokenizer.group_size * tokens // BLOCK_VALUES

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
+from crosspath.config.data import TextData
 from crosspath.config.training import AudioAugment
 from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
@@ -18,10 +19,13 @@ from crosspath.evaluation.cost import count_parameters, measure_cost
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.evaluate import part_metrics, predict_logits
 from crosspath.evaluation.masked import masked_losses
+from crosspath.evaluation.masked_tokens import read_tokens
 from crosspath.evaluation.reconstructions import write_reconstructions
-from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.evaluation.sequences import write_sequences
+from crosspath.models.build import build_masked_autoencoder, build_masked_model, build_model
 from crosspath.objectives.classification import soft_cross_entropies
 from crosspath.objectives.masked_modeling import masked_errors, token_grid
+from crosspath.objectives.masked_tokens import hidden_count, name_hidden, naming_losses
 from crosspath.objectives.masking import kept_patches, visible_count
 from crosspath.objectives.multilabel import binary_cross_entropies
 from crosspath.training.feed import Batch
@@ -48,13 +52,13 @@ class Task(Protocol):
         """What the model costs; see `crosspath.evaluation.cost`."""
 
     def show(self, model: nn.Module, data: DataSet, compute: Compute, folder: Path) -> None:
-        """Leave pictures of what the model does in `folder`, where the objective has any."""
+        """Leave pictures (or a page) of what the model does in `folder`, where the objective has any."""
 
 
 def task_of(recipe: Recipe, data: DataSet, processes: Processes) -> Task:
     """The task of a recipe's objective."""
     if recipe.objective == "masked_modeling":
-        return MaskedModeling(recipe, processes)
+        return MaskedText(recipe, processes) if recipe.modality == "text" else MaskedModeling(recipe, processes)
     return Classification(recipe, tuple(data.classes), processes)
 
 
@@ -106,7 +110,7 @@ class Classification:
 
 @dataclass(frozen=True)
 class MaskedModeling:
-    """A masked autoencoder, whatever the modality."""
+    """A masked autoencoder, of every modality but text."""
 
     recipe: Recipe
     processes: Processes
@@ -135,16 +139,59 @@ class MaskedModeling:
 
     def cost(self, model: nn.Module, batch: Tensor) -> dict[str, Any]:
         """Parameters and tokens; the time of a masked pass is no one's question."""
-        return {
-            "parameters": count_parameters(model),
-            "trainable_parameters": count_parameters(model, trainable=True),
-            "tokens": math.prod(token_grid(model)),
-        }
+        return _size(model)
 
     def show(self, model: nn.Module, data: DataSet, compute: Compute, folder: Path) -> None:
         """Held-out samples beside their reconstructions."""
         if len(data.validation):
             write_reconstructions(model, self.recipe, data.validation, folder, compute)
+
+
+@dataclass(frozen=True)
+class MaskedText:
+    """Sequences in which some tokens are to be named."""
+
+    recipe: Recipe
+    processes: Processes
+    classes: tuple[str, ...] = ()
+
+    def build(self, recipe: Recipe) -> nn.Module:
+        """The recipe's encoder with a linear layer over the vocabulary."""
+        assert isinstance(recipe.data, TextData)
+        assert recipe.masking is not None
+        hidden_count(recipe.data, recipe.masking.ratio)
+        return build_masked_model(recipe)
+
+    def losses(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The cross entropy on hidden tokens."""
+        seed = self.recipe.train.seed
+        return naming_losses(name_hidden(model, self.recipe, batch.inputs, seed, batch.epoch, batch.ids_B))
+
+    def read(self, model: nn.Module, examples: Examples, compute: Compute, *, final: bool) -> dict[str, float]:
+        """Cross entropy and accuracy on hidden tokens, with masks that are the same at every reading."""
+        if len(examples) == 0:
+            return {}
+        mine = self.processes.share(len(examples))
+        read_N2 = read_tokens(model, self.recipe, examples, mine, compute)
+        loss, accuracy = self.processes.gathered(read_N2, len(examples)).double().mean(dim=0).tolist()
+        return _finite({"loss": loss, "accuracy": accuracy})
+
+    def cost(self, model: nn.Module, batch: Tensor) -> dict[str, Any]:
+        """Parameters and tokens."""
+        return _size(model)
+
+    def show(self, model: nn.Module, data: DataSet, compute: Compute, folder: Path) -> None:
+        """Held-out sequences with what the model says of their hidden tokens."""
+        if len(data.validation):
+            write_sequences(model, self.recipe, data.validation, folder, compute)
+
+
+def _size(model: nn.Module) -> dict[str, Any]:
+    return {
+        "parameters": count_parameters(model),
+        "trainable_parameters": count_parameters(model, trainable=True),
+        "tokens": math.prod(token_grid(model)),
+    }
 
 
 def _rows(examples: Examples, rows: NDArray[np.int64]) -> Examples:
