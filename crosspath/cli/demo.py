@@ -49,7 +49,7 @@ def demo(
     print_line(found["report"])
 
 
-SHORTER = {"test accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
+SHORTER = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
 """Column names that let the table fit a terminal of 80 columns; the auxiliary stands in its title."""
 
 

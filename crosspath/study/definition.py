@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
@@ -56,6 +56,8 @@ class Study(Section):
     arms: tuple[str, ...] = (NONE.name, PATHWAY.name, RANDOM.name)
     seeds: PositiveInt | tuple[NonNegativeInt, ...] = 5
     """How many, from 0 on; or which."""
+    part: Literal["test", "validation"] = "test"
+    """What the reported seeds are read on. `validation` is for finding settings: no run then reads the test part."""
     search: Search = Field(default_factory=Search)
     settings: tuple[str, ...] = ()
     """`section.field=value` for every target and arm, before a target's own."""

@@ -144,6 +144,7 @@ def _cells(
         *study.settings,
         *target.settings,
         *(() if labels is None else (f"data.labels_per_class={labels}",)),
+        *(("evaluate.test=false",) if study.part == "validation" else ()),
     )
     # Settings are checked here, before the first run.
     base = apply_overrides(recipe_named(name), (*shared, *extra))

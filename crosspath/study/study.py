@@ -79,7 +79,8 @@ def run_study(
         )
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _carry_out(planned, all_of_them, pool, place, progress)
-        _show_changes(folder, planned, all_of_them, root)
+        if planned.part == "test":
+            _show_changes(folder, planned, all_of_them, root)
         return write_results(folder, command or f"crosspath study {folder / DEFINITION}")
 
 
@@ -167,7 +168,7 @@ def _carry_out(study: Study, planned: tuple[Comparison, ...], pool: Pool, place:
         def finished(job: Job, result: Result) -> None:
             nonlocal done
             done += 1
-            part = "validation" if job.search else "test"
+            part = "validation" if job.search else study.part
             read = result.metrics[part].get("accuracy", result.metrics[part].get("map", float("nan")))
             passed = time.perf_counter() - began
             overall.show(job.label, "", 1.0)
@@ -241,8 +242,9 @@ def _read(runs: Path, comparison: Comparison, study: Study) -> Cells | None:
 
 def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | None) -> list[Row]:
     """One row an arm and auxiliary; `none` stands first."""
-    metric = "map" if "map" in cells[comparison.none][0].metrics["test"] else "accuracy"
-    baseline = [result.metrics["test"][metric] for result in cells[comparison.none]]
+    part = study.part
+    metric = "map" if "map" in cells[comparison.none][0].metrics[part] else "accuracy"
+    baseline = [result.metrics[part][metric] for result in cells[comparison.none]]
     rows = []
     for cell, results in cells.items():
         row = compared(
@@ -251,6 +253,7 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | Non
             arm=cell.arm.name,
             auxiliary=cell.auxiliary_recipe,
             metric=metric,
+            part=part,
         )
         rate = _rate_of(results[0], cell)
         rows.append(
@@ -333,8 +336,8 @@ def definition_text(study: Study) -> str:
 
 def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Whether anything differs but the number of seeds, and arms, targets, variants and auxiliaries that were added."""
-    fixed = ("name", "search", "settings")
-    if any(before[key] != after[key] for key in fixed):
+    fixed = ("name", "search", "settings", "part")
+    if any(before.get(key) != after[key] for key in fixed):
         return True
     return any(
         after[part].get(name) != value

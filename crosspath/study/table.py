@@ -26,7 +26,7 @@ class Row:
     metric: str
     seeds: tuple[int, ...]
     values: tuple[float, ...]
-    """On the test part, one a seed."""
+    """On `part`, one a seed."""
     mean: float
     std: float | None
     difference: float | None = None
@@ -38,6 +38,7 @@ class Row:
     seeds_needed: int | None = None
     p_adjusted: float | None = None
     """Benjamini and Hochberg (1995), over the directions of one arm; the verdict goes by it where it stands."""
+    part: str = "test"
     labels_per_class: int | None = None
     variant: str | None = None
     rate: float | None = None
@@ -67,10 +68,16 @@ def compare_arms(
 
 
 def compared(
-    runs: Sequence[Result], *, baseline: Sequence[float] | None, arm: str, auxiliary: str | None, metric: str
+    runs: Sequence[Result],
+    *,
+    baseline: Sequence[float] | None,
+    arm: str,
+    auxiliary: str | None,
+    metric: str,
+    part: str = "test",
 ) -> Row:
     """The row of one arm, against the values of `none` for the same seeds; without differences where it is `none`."""
-    values = [result.metrics["test"][metric] for result in runs]
+    values = [result.metrics[part][metric] for result in runs]
     mean, std = mean_and_sd(values)
     found = {} if baseline is None else asdict(compare_paired(values, baseline))
     return Row(
@@ -82,6 +89,7 @@ def compared(
         values=tuple(values),
         mean=mean,
         std=std,
+        part=part,
         **found,
     )
 
@@ -123,12 +131,13 @@ def markdown(title: str, rows: Sequence[Row]) -> str:
 
 
 def heading(row: Row) -> str:
-    """What a comparison is called: its target, labels and variant."""
-    parts = (row.labels_per_class and f"{row.labels_per_class} labels a class", row.variant)
+    """What a comparison is called: its target, labels and variant, and the part where it is not the test part."""
+    labels = row.labels_per_class and f"{row.labels_per_class} labels a class"
+    parts = (labels, row.variant, None if row.part == "test" else f"{row.part} part")
     return ", ".join([row.target, *(str(part) for part in parts if part)])
 
 
-COLUMNS = ("arm", "auxiliary", "test accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")
+COLUMNS = ("arm", "auxiliary", "accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")
 
 
 def cells(row: Row) -> tuple[str, ...]:

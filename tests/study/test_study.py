@@ -73,6 +73,21 @@ def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_alone(au
     assert len(folders) == len(set(folders))
 
 
+def test_settings_are_explored_on_the_validation_part_alone(auxiliary: Path, tmp_path: Path) -> None:
+    exploring = small(auxiliary, part="validation", arms=["none"], search={"rates": [1e-3]})
+    found = run_study(exploring, out=tmp_path / "study", progress=False)
+    (row,) = found["rows"]
+    assert row["part"] == "validation"
+    runs = sorted((tmp_path / "study").rglob("result.json"))
+    metrics = [json.loads(path.read_text(encoding="utf-8"))["metrics"] for path in runs]
+    assert len(runs) == 3
+    assert not any(read.get("test") for read in metrics)
+    assert sorted(row["values"]) == sorted(read["validation"]["accuracy"] for read in metrics)
+    assert "validation part" in (tmp_path / "study" / "results.md").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="the same study"):
+        run_study(exploring.model_copy(update={"part": "test"}), out=tmp_path / "study", progress=False)
+
+
 def test_variants_that_only_pathways_read_share_their_baseline(auxiliary: Path) -> None:
     shared = small(auxiliary, variants={"zero": ["pathway.scale_init=0"], "one": ["pathway.scale_init=1"]})
     first, second = comparisons(shared)
