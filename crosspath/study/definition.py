@@ -40,6 +40,8 @@ class TargetSection(Section):
     """Instead of those of `search`."""
     auxiliaries: tuple[str, ...] | None = None
     """Names from the study's `auxiliaries`; all those of other modalities when not given."""
+    controls: str | None = None
+    """The auxiliary whose direction the study's `controls` are carried out for; none of them when not given."""
 
 
 class Study(Section):
@@ -54,6 +56,8 @@ class Study(Section):
     auxiliaries: Mapping[str, str] = {}
     """{name: checkpoint, `timm:NAME` or `hf:OWNER/NAME`}."""
     arms: tuple[str, ...] = (NONE.name, PATHWAY.name, RANDOM.name)
+    controls: tuple[str, ...] = ()
+    """Further arms, for one direction a target: the one that the target's `controls` names."""
     seeds: PositiveInt | tuple[NonNegativeInt, ...] = 5
     """How many, from 0 on; or which."""
     part: Literal["test", "validation"] = "test"

@@ -12,7 +12,7 @@ from crosspath.checkpoints.load import auxiliary_source
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
-from crosspath.study.arms import Arm, arms_named
+from crosspath.study.arms import NONE, Arm, arms_named
 from crosspath.study.definition import RATES, SEARCH_SEEDS, Study, TargetSection
 
 QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
@@ -97,11 +97,12 @@ def comparisons(study: Study) -> tuple[Comparison, ...]:
         For unknown recipes, arms, auxiliaries and settings, checkpoints that are none, and an auxiliary that no target
         can use.
     """
-    arms = arms_named(study.arms)
+    everywhere = arms_named(study.arms)
     known = {name: _recipe_of(spec) for name, spec in study.auxiliaries.items()}
     found = []
     for name, target in study.targets.items():
         modality = recipe_named(name).modality
+        arms = everywhere if target.controls is None else arms_named((*study.arms, *study.controls))
         for labels in target.labels:
             for variant in study.variants:
                 cells = list(_cells(study, name, target, modality, labels, variant, arms, known))
@@ -151,7 +152,9 @@ def _cells(
     rates = target.rates or study.search.rates or tuple(factor * base.optimizer.lr for factor in RATES)
     for arm in arms:
         bare = arm.needs == "nothing"
-        auxiliaries = [None] if bare else _auxiliaries(study, name, target, modality, arm, known)
+        auxiliaries = [None] if bare else _auxiliaries(name, target, modality, arm, known)
+        if target.controls is not None and arm.name not in {NONE.name, *study.arms} and arm.needs == "auxiliary":
+            auxiliaries = [target.controls]
         for auxiliary in auxiliaries:
             yield Cell(
                 target=name,
@@ -167,9 +170,9 @@ def _cells(
 
 
 def _auxiliaries(
-    study: Study, name: str, target: TargetSection, modality: str, arm: Arm, known: dict[str, tuple[str, str | None]]
+    name: str, target: TargetSection, modality: str, arm: Arm, known: dict[str, tuple[str, str | None]]
 ) -> list[str | None]:
-    for wanted in target.auxiliaries or ():
+    for wanted in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
         if wanted not in known:
             expected = f"of {', '.join(known) or 'those under auxiliaries, which has none'}"
             raise InputError(f"targets.{name}.auxiliaries", expected, repr(wanted), "name it under auxiliaries")
@@ -183,4 +186,4 @@ def _recipe_of(spec: str) -> tuple[str, str | None]:
     source = auxiliary_source(spec)
     if source.recipe is None:
         return spec, None
-    return source.recipe, source.recipe.partition("/")[0]
+    return source.recipe, source.modality

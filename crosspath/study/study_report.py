@@ -196,12 +196,15 @@ def _losses(run: Path) -> dict[int, float]:
 
 
 def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
-    """(arm, seconds a run, parameters that train, latency) of each cell; merged, all have the latency of `none`."""
+    """(arm, seconds a run, parameters that train, MiB of weights, gradients and AdamW's two moments, latency) of each
+    cell; merged, all have the latency of `none`."""
     said: list[tuple[str, ...]] = []
     for cell, runs in cells_of.items():
         cost = runs[0].cost
         seconds = fmean(run.duration_s for run in runs)
-        said.append((_name(cell), f"{seconds:.0f}", f"{cost['trainable_parameters']:,}", f"{cost['latency_ms']:.1f}"))
+        state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
+        trained = f"{cost['trainable_parameters']:,}"
+        said.append((_name(cell), f"{seconds:.0f}", trained, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
     return said
 
 

@@ -88,6 +88,26 @@ def test_settings_are_explored_on_the_validation_part_alone(auxiliary: Path, tmp
         run_study(exploring.model_copy(update={"part": "test"}), out=tmp_path / "study", progress=False)
 
 
+def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) -> None:
+    target = {"settings": SHORT, "controls": "sounds"}
+    (comparison,) = comparisons(
+        small(
+            auxiliary,
+            arms=["none", "pathway"],
+            controls=["shuffled", "mimetic"],
+            targets={"image/digits": target},
+            auxiliaries={"sounds": str(auxiliary), "more": str(auxiliary)},
+        )
+    )
+    found = [(cell.arm.name, cell.auxiliary) for cell in comparison.others]
+    assert found == [("pathway", "sounds"), ("pathway", "more"), ("shuffled", "sounds"), ("mimetic", None)]
+    unknown = {"image/digits": {**target, "controls": "sound"}}
+    with pytest.raises(InputError, match="of sounds"):
+        comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
+    without = small(auxiliary, arms=["none", "pathway"], controls=["shuffled"])
+    assert [cell.arm.name for cell in comparisons(without)[0].others] == ["pathway"]
+
+
 def test_variants_that_only_pathways_read_share_their_baseline(auxiliary: Path) -> None:
     shared = small(auxiliary, variants={"zero": ["pathway.scale_init=0"], "one": ["pathway.scale_init=1"]})
     first, second = comparisons(shared)
