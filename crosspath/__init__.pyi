@@ -9,6 +9,8 @@ from crosspath.errors import InputError as InputError
 from crosspath.evaluation.evaluate import evaluate as evaluate
 from crosspath.evaluation.export import export as export
 from crosspath.evaluation.predict import predict as predict
+from crosspath.layouts import Layout as Layout
+from crosspath.layouts import Place as Place
 from crosspath.models import ModalityModel as ModalityModel
 from crosspath.models import build_model as build_model
 from crosspath.pathway import MatchReport as MatchReport
@@ -18,6 +20,7 @@ from crosspath.pathway import Receipt as Receipt
 from crosspath.pathway import Status as Status
 from crosspath.pathway import connect as connect
 from crosspath.pathway import disconnect as disconnect
+from crosspath.pathway import layout_named as layout_named
 from crosspath.pathway import load_pathway as load_pathway
 from crosspath.pathway import match as match
 from crosspath.pathway import merge as merge

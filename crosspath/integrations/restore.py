@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from crosspath.pathway import PathwayError, pathways
-from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_tensors
+from crosspath.pathway.combine import Spread
+from crosspath.pathway.files import (
+    DESCRIPTION,
+    PATHWAYS,
+    TARGET,
+    described_spread,
+    read_description,
+    read_tensors,
+)
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.parameters import INSIDE, connected, plain_state
 from crosspath.pathway.sources import sha256_of_tensors
@@ -73,12 +81,12 @@ def _take_plain_names(target: nn.Module, state: dict[str, Any], prefix: str, *_:
 def _check_connection(folder: Path, target: nn.Module, described: Mapping[str, Any]) -> None:
     """The same weights hold the same auxiliaries, cut and laid in the same way."""
     here = {
-        (holder.name, name): [*(list(map(list, part)) for part in (spread.segments, spread.runs)), spread.axis]
+        (holder.name, name): described_spread(spread)
         for holder, pathway in connected(target)
         for name, spread in pathway.spreads.items()
     }
     saved = {
-        (weight, name): [entry["segments"], entry["runs"], entry["axis"]]
+        (weight, name): {field: entry[field] for field in Spread._fields if field in entry}
         for weight, named in described["layers"].items()
         for name, entry in named.items()
     }

@@ -1,10 +1,24 @@
-"""Where each role lives, family by family: tables, no logic. Of `LAYOUTS` the one that finds most roles is taken, the
-earlier of equals.
+"""Where each role lives, family by family: tables, no logic. Of `LAYOUTS` the one that finds most roles and biases is
+taken, the earlier of equals; so those by stage stand before those without.
 """
 
-from crosspath.layouts.layout import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Place, Role
+from crosspath.layouts.gpt import (
+    MEGATRON,
+    NANOGPT,
+    TRANSFORMERS_BLOOM,
+    TRANSFORMERS_GPT2,
+    TRANSFORMERS_GPT_NEOX,
+)
+from crosspath.layouts.layout import ATTENTION_ROLES, MLP_ROLES, ORDERS, ROLES, Layout, Order, Place, Role
 from crosspath.layouts.open_clip import OPEN_CLIP_TOWER
-from crosspath.layouts.timm import TIMM_BLOCKS
+from crosspath.layouts.timm import (
+    TIMM_BEIT,
+    TIMM_BLOCKS,
+    TIMM_CONVNEXT,
+    TIMM_EVA_SPLIT,
+    TIMM_SWIN,
+    TIMM_SWIN_V2,
+)
 from crosspath.layouts.torch import (
     TORCH_ATTENTION,
     TORCH_ENCODER,
@@ -16,6 +30,7 @@ from crosspath.layouts.transformers import (
     TRANSFORMERS_BERT,
     TRANSFORMERS_CLIP,
     TRANSFORMERS_DINOV2,
+    TRANSFORMERS_SWIN,
     TRANSFORMERS_VIDEOMAE,
     TRANSFORMERS_VIT,
     TRANSFORMERS_WAV2VEC2,
@@ -23,8 +38,14 @@ from crosspath.layouts.transformers import (
 )
 
 LAYOUTS: tuple[Layout, ...] = (
+    TIMM_SWIN,
+    TIMM_SWIN_V2,
+    TIMM_CONVNEXT,
     TIMM_BLOCKS,
+    TIMM_BEIT,
+    TIMM_EVA_SPLIT,
     TORCHVISION_VIT,
+    TRANSFORMERS_SWIN,
     TRANSFORMERS_VIT,
     TRANSFORMERS_DINOV2,
     TRANSFORMERS_VIDEOMAE,
@@ -32,6 +53,11 @@ LAYOUTS: tuple[Layout, ...] = (
     TRANSFORMERS_WAV2VEC2,
     TRANSFORMERS_CLIP,
     TRANSFORMERS_WHISPER,
+    TRANSFORMERS_GPT2,
+    NANOGPT,
+    TRANSFORMERS_GPT_NEOX,
+    TRANSFORMERS_BLOOM,
+    MEGATRON,
     OPEN_CLIP_TOWER,
     TORCH_ENCODER,
     TORCH_ENCODER_LAYER,
@@ -39,4 +65,4 @@ LAYOUTS: tuple[Layout, ...] = (
     TORCH_SPLIT_ATTENTION,
 )
 
-__all__ = ["ATTENTION_ROLES", "LAYOUTS", "MLP_ROLES", "ROLES", "Layout", "Place", "Role"]
+__all__ = ["ATTENTION_ROLES", "LAYOUTS", "MLP_ROLES", "ORDERS", "ROLES", "Layout", "Order", "Place", "Role"]

@@ -1,19 +1,70 @@
-"""timm's ViT blocks, and every encoder that keeps their key names (crosspath's own among them)."""
+"""timm's ViT family, and every encoder that keeps its key names (crosspath's own among them); Swin and ConvNeXt, whose
+blocks stand in stages.
+"""
 
-from crosspath.layouts.layout import Layout, fused, split
+from collections.abc import Mapping
 
-TIMM_BLOCKS = Layout(
-    name="timm blocks",
+from crosspath.layouts.layout import Layout, Place, Role, fused, split
+
+_STEM = ("patch_embed", "cls_token", "cls_pos", "reg_token", "pos_embed", "norm_pre", "dist_token", "tokenizer")
+_MLP = split({"mlp_in": ("mlp.fc1.weight", "mlp.fc1.bias"), "mlp_out": ("mlp.fc2.weight", "mlp.fc2.bias")})
+_OUTPUT = split({"attention_output": ("attn.proj.weight", "attn.proj.bias")})
+_FUSED: Mapping[Role, Place] = fused("attn.qkv.weight", "attn.qkv.bias") | _OUTPUT | _MLP
+_TWO_BIASES: Mapping[Role, Place] = fused("attn.qkv.weight", ("attn.q_bias", None, "attn.v_bias")) | _OUTPUT | _MLP
+
+TIMM_BLOCKS = Layout(name="timm blocks", block="blocks.", roles=_FUSED, heads="attn.num_heads", norm="pre", stem=_STEM)
+
+TIMM_BEIT = Layout(
+    name="timm BEiT, EVA", block="blocks.", roles=_TWO_BIASES, heads="attn.num_heads", norm="pre", stem=_STEM
+)
+
+TIMM_EVA_SPLIT = Layout(
+    name="timm EVA-02 with q, k, v apart",
     block="blocks.",
-    roles=fused("attn.qkv.weight", "attn.qkv.bias")
-    | split(
+    roles=split(
         {
-            "attention_output": ("attn.proj.weight", "attn.proj.bias"),
-            "mlp_in": ("mlp.fc1.weight", "mlp.fc1.bias"),
-            "mlp_out": ("mlp.fc2.weight", "mlp.fc2.bias"),
+            "query": ("attn.q_proj.weight", "attn.q_proj.bias"),
+            "key": ("attn.k_proj.weight", "attn.k_proj.bias"),
+            "value": ("attn.v_proj.weight", "attn.v_proj.bias"),
         }
-    ),
+    )
+    | _OUTPUT
+    | _MLP,
+    absent={"mlp_in": "a gated mlp reads with two weights, fc1_g and fc1_x"},
     heads="attn.num_heads",
     norm="pre",
-    stem=("patch_embed", "cls_token", "cls_pos", "reg_token", "pos_embed", "norm_pre", "dist_token", "tokenizer"),
+    stem=_STEM,
+)
+
+TIMM_SWIN = Layout(
+    name="timm Swin",
+    stage="layers.",
+    block="blocks.",
+    roles=_FUSED,
+    heads="attn.num_heads",
+    norm="pre",
+    stem=_STEM,
+)
+
+TIMM_SWIN_V2 = Layout(
+    name="timm Swin V2",
+    stage="layers.",
+    block="blocks.",
+    roles=_TWO_BIASES,
+    heads="attn.num_heads",
+    norm="post",
+    stem=_STEM,
+)
+
+TIMM_CONVNEXT = Layout(
+    name="timm ConvNeXt",
+    stage="stages.",
+    block="blocks.",
+    roles=_MLP,
+    mark="conv_dw.weight",
+    absent=dict.fromkeys(
+        ("query", "key", "value", "attention_output"), "ConvNeXt convolves where others attend; choose roles='mlp'"
+    ),
+    norm="pre",
+    stem=("stem",),
 )

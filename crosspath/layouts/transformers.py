@@ -32,6 +32,16 @@ TRANSFORMERS_VIT = Layout(
     stem=_EMBEDDINGS,
 )
 
+TRANSFORMERS_SWIN = Layout(
+    name="transformers Swin",
+    stage="layers.",
+    block="blocks.",
+    roles=_VIT,
+    heads="attention.num_attention_heads",
+    norm="pre",
+    stem=_EMBEDDINGS,
+)
+
 TRANSFORMERS_DINOV2 = Layout(
     name="transformers DINOv2",
     block="encoder.layer.",

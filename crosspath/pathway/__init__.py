@@ -1,5 +1,6 @@
 """The method: match, connect, merge, disconnect, status, parameter groups, save and load. For any `nn.Module`."""
 
+from crosspath.pathway.choose_layout import layout_named
 from crosspath.pathway.connect import connect
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.groups import param_groups
@@ -19,6 +20,7 @@ __all__ = [
     "Status",
     "connect",
     "disconnect",
+    "layout_named",
     "load_pathway",
     "match",
     "merge",

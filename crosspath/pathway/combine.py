@@ -18,19 +18,31 @@ class Spread(NamedTuple):
     """How one auxiliary W' and its scales λ lie on a target weight W."""
 
     segments: tuple[tuple[int, int], ...]
-    """Row ranges [start, stop) of W that W' covers, ascending; W' holds these rows one after the other."""
+    """Row ranges [start, stop) of W that W' covers, ascending; W' holds these rows one after the other. With `groups`
+    they are those of one group, and all groups are alike."""
     rows: int
-    """Rows of W."""
+    """Rows of W: its entries along `along`."""
     axis: int
     """The axis of W' along which λ varies: 0 rows, 1 columns."""
     runs: tuple[tuple[int, int, int], ...]
     """(first λ, last λ + 1, entries): consecutive along `axis`; each λ of a run covers an equal share of its entries.
     """
+    along: int = 0
+    """The axis of W and W' along which the segments lie: 1 for a layer that stores (inputs, outputs)."""
+    groups: int = 1
+    """The rows of W are as many equal groups: the heads, where query, key and value come head by head."""
+    repeats: int = 1
+    """How often the runs follow one another along `axis`."""
 
     @property
     def whole(self) -> bool:
         """Whether W' covers every row of W."""
-        return self.segments == ((0, self.rows),)
+        return self.segments == ((0, self.rows // self.groups),)
+
+    @property
+    def covered(self) -> int:
+        """How many rows of W are those of W'."""
+        return self.groups * sum(stop - start for start, stop in self.segments)
 
 
 def effective_weight(
@@ -43,7 +55,7 @@ def effective_weight(
     weight
         W, of shape (rows, ...).
     auxiliaries
-        Each W', of shape (covered rows, ...), in the order in which they are summed.
+        Each W', of the shape of the rows of W that it covers, in the order in which they are summed.
     scales
         Each λ, one-dimensional.
     spreads
@@ -121,7 +133,7 @@ def _gradients(
     """λ·G for each W' and ⟨G, W'⟩ for each λ that needs one, in the order of `pairs`."""
     results = []
     for index, (spread, auxiliary, scale) in enumerate(zip(spreads, pairs[::2], pairs[1::2], strict=True)):
-        covered = _covered(gradient, spread)
+        covered = covered_rows(gradient, spread)
         if needed[2 * index]:
             results.append(covered * _expanded(scale, spread, covered.dim()))
         if needed[2 * index + 1]:
@@ -134,21 +146,41 @@ def _added(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> T
     if spread.whole:
         return torch.addcmul(total, factor, auxiliary)
     # Rows that W' does not cover are copied, never computed with, so that they stay the target's to the bit.
+    dim = spread.along + (spread.groups > 1)
+    total, auxiliary = _in_groups(total, spread), _in_groups(auxiliary, spread)
+    varies = factor.numel() > 1 and factor.shape[spread.along] > 1
+    if varies:
+        factor = _in_groups(factor, spread)
+    elif factor.dim() > 1 and spread.groups > 1:
+        factor = factor.unsqueeze(spread.along)
     pieces, row, offset = [], 0, 0
     for start, stop in spread.segments:
-        inside = slice(offset, offset + stop - start)
-        part = factor[inside] if factor.shape[0] == auxiliary.shape[0] and factor.numel() > 1 else factor
-        pieces += [total[row:start], torch.addcmul(total[start:stop], part, auxiliary[inside])]
-        row, offset = stop, inside.stop
-    return torch.cat([*pieces, total[row:]])
+        length = stop - start
+        part = factor.narrow(dim, offset, length) if varies else factor
+        covered = torch.addcmul(total.narrow(dim, start, length), part, auxiliary.narrow(dim, offset, length))
+        pieces += [total.narrow(dim, row, start - row), covered]
+        row, offset = stop, offset + length
+    pieces.append(total.narrow(dim, row, total.shape[dim] - row))
+    return _out_of_groups(torch.cat(pieces, dim), spread)
 
 
-def _covered(gradient: Tensor, spread: Spread) -> Tensor:
-    """The rows of G that belong to W'."""
+def covered_rows(tensor: Tensor, spread: Spread) -> Tensor:
+    """The entries of a tensor of W's shape that belong to W', in the shape of W'."""
     if spread.whole:
-        return gradient
-    rows = [gradient[start:stop] for start, stop in spread.segments]
-    return rows[0] if len(rows) == 1 else torch.cat(rows)
+        return tensor
+    dim = spread.along + (spread.groups > 1)
+    grouped = _in_groups(tensor, spread)
+    rows = [grouped.narrow(dim, start, stop - start) for start, stop in spread.segments]
+    return _out_of_groups(rows[0] if len(rows) == 1 else torch.cat(rows, dim), spread)
+
+
+def _in_groups(tensor: Tensor, spread: Spread) -> Tensor:
+    """A tensor of the dimensions of W, its rows taken apart into groups of rows."""
+    return tensor if spread.groups == 1 else torch.unflatten(tensor, spread.along, (spread.groups, -1))
+
+
+def _out_of_groups(tensor: Tensor, spread: Spread) -> Tensor:
+    return tensor if spread.groups == 1 else tensor.flatten(spread.along, spread.along + 1)
 
 
 def _expanded(scale: Tensor, spread: Spread, dimensions: int) -> Tensor:
@@ -158,6 +190,8 @@ def _expanded(scale: Tensor, spread: Spread, dimensions: int) -> Tensor:
     vector = torch.cat(
         [scale[first:last].unsqueeze(1).expand(-1, n // (last - first)).reshape(n) for first, last, n in spread.runs]
     )
+    if spread.repeats > 1:
+        vector = vector.repeat(spread.repeats)
     shape = [1] * dimensions
     shape[spread.axis] = vector.shape[0]
     return vector.reshape(shape)
@@ -172,6 +206,8 @@ def _scale_gradient(gradient: Tensor, auxiliary: Tensor, scale: Tensor, spread: 
     sums = _sums_along(gradient, auxiliary, 0 if single else spread.axis)
     if single:
         return sums.sum().reshape(1).to(scale.dtype)
+    if spread.repeats > 1:
+        sums = sums.reshape(spread.repeats, -1).sum(0)
     shares = [torch.zeros_like(sums[:1]).expand(scale.shape[0])]
     offset = 0
     for first, last, entries in spread.runs:

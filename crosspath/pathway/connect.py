@@ -3,42 +3,26 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import Spread
+from crosspath.layouts import Layout
+from crosspath.pathway.assemble import Group, ScalePer, copied, groups_of, piece_of, spread_of
+from crosspath.pathway.by_name import Names
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import Origin, Pathways
-from crosspath.pathway.locate import Slot
-from crosspath.pathway.match import Blocks, Names, Roles, match
-from crosspath.pathway.parameters import Holder, connected, holders
+from crosspath.pathway.match import Blocks, Roles, match
+from crosspath.pathway.parameters import connected, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.quantised import is_quantised
 from crosspath.pathway.report import MatchReport, Pair
+from crosspath.pathway.slot import taken
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.stage import Staged, attach_all
 
-ScalePer = Literal["layer", "role", "head", "channel"]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class _Group:
-    """All pieces of one target tensor that one auxiliary supplies, in the order of the target's rows."""
-
-    holder: Holder
-    pairs: tuple[Pair, ...]
-    positions: tuple[int, ...]
-    """Of each pair among those of the weight; a bias may hold fewer."""
-    bias: bool
-
-    @property
-    def weight(self) -> str:
-        """The target weight it belongs to."""
-        return self.pairs[0].target.weight
 
 
 def connect(
@@ -54,6 +38,8 @@ def connect(
     train_scale: bool = True,
     train_auxiliary: bool = True,
     bias: bool = False,
+    target_layout: Layout | str | None = None,
+    auxiliary_layout: Layout | str | Mapping[str, Layout | str] | None = None,
 ) -> Pathways:
     """Make the target compute with W + λ·W' (M2PT, section 3.2), in place.
 
@@ -77,6 +63,9 @@ def connect(
     bias
         Also b + λ·b' with the same λ (`scale_per` layer and role); where one side has no bias it is listed in the
         report.
+    target_layout, auxiliary_layout
+        Layouts named by hand instead of found: see `match`. Of several auxiliaries `auxiliary_layout` may name each
+        one's: {auxiliary name: layout}.
 
     Raises
     ------
@@ -93,16 +82,26 @@ def connect(
         )
     if not math.isfinite(scale_init):
         raise PathwayError(f"scale_init: expected a finite number, found {scale_init!r}")
-    taken = {name for _, pathway in connected(target) for name in pathway.spreads}
+    held = {name for _, pathway in connected(target) for name in pathway.spreads}
+    layouts = auxiliary_layout
     accept = (accept,) if isinstance(accept, str) else tuple(accept)
     roles = roles if isinstance(roles, str) else tuple(roles)
     names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
-    planned: list[tuple[str, Source, MatchReport, list[_Group]]] = []
+    planned: list[tuple[str, Source, MatchReport, list[Group]]] = []
     faults: list[str] = []
-    for name, given in _named(auxiliary, taken):
+    for name, given in _named(auxiliary, held):
         source = opened(given)
-        report = match(target, given, roles=roles, names=names, blocks=blocks, accept=accept)
-        groups = list(_groups(target, report, bias))
+        report = match(
+            target,
+            given,
+            roles=roles,
+            names=names,
+            blocks=blocks,
+            accept=accept,
+            target_layout=target_layout,
+            auxiliary_layout=layouts.get(name) if isinstance(layouts, Mapping) else layouts,
+        )
+        groups = list(groups_of(target, report, bias))
         faults += [f"{name}: {fault}" for fault in (*report.mismatches, *_unfit(target, source, groups, scale_per))]
         if not report.pairs and not report.mismatches:
             faults.append(f"{name}: nothing was chosen; change roles=, names= or blocks=")
@@ -134,11 +133,11 @@ def connect(
     return handle
 
 
-def _staged(name: str, group: _Group, source: Source, scale_init: float, scale_per: ScalePer) -> Staged:
+def _staged(name: str, group: Group, source: Source, scale_init: float, scale_per: ScalePer) -> Staged:
     """W', how it lies on W, and λ, in the target's type and on its device."""
-    values = nn.Parameter(_copied(group, source))
-    spread, count = _spread(group, len(values), scale_per)
-    pieces = tuple(str(_piece(pair.auxiliary, group.bias)) for pair in group.pairs)
+    values = nn.Parameter(copied(group, source))
+    spread, count = spread_of(group, values, scale_per)
+    pieces = tuple(str(piece_of(pair.auxiliary, group.bias)) for pair in group.pairs)
     scale = nn.Parameter(torch.full((count,), scale_init, dtype=values.dtype, device=values.device))
     return Staged(group.holder, name, values, group.weight if group.bias else scale, spread, pieces)
 
@@ -154,7 +153,7 @@ def _origin(source: Source, options: Mapping[str, Any], frozen: list[Staged] | N
 
 
 def _named(
-    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], taken: set[str]
+    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], held: set[str]
 ) -> Iterator[tuple[str, AuxiliarySource]]:
     """Each auxiliary with its name. A mapping of tensors is a state dict, any other mapping names auxiliaries."""
     named = (
@@ -164,7 +163,7 @@ def _named(
     )
     if not named:
         name, count = "auxiliary", 1
-        while name in taken:
+        while name in held:
             count += 1
             name = f"auxiliary_{count}"
         yield name, cast(AuxiliarySource, auxiliary)
@@ -172,26 +171,12 @@ def _named(
     for name, source in cast(Mapping[str, AuxiliarySource], auxiliary).items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise PathwayError(f"auxiliary: expected a name of letters, digits, _ and -, found {name!r}")
-        if name in taken:
+        if name in held:
             raise PathwayError(f"auxiliary: {name!r} is connected already; choose another name, or disconnect it first")
         yield name, source
 
 
-def _groups(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[_Group]:
-    by_name = {holder.name: holder for holder in holders(target)}
-    pieces: dict[str, list[Pair]] = {}
-    for pair in report.pairs:
-        pieces.setdefault(pair.target.weight, []).append(pair)
-    for name, pairs in pieces.items():
-        ordered = tuple(sorted(pairs, key=lambda pair: pair.target.start))
-        yield _Group(by_name[name], ordered, tuple(range(len(ordered))), bias=False)
-        held = tuple(index for index, pair in enumerate(ordered) if pair.target.bias and pair.auxiliary.bias)
-        own = ordered[held[0]].target.bias if held else None
-        if bias and own is not None:
-            yield _Group(by_name[own], tuple(ordered[index] for index in held), held, bias=True)
-
-
-def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: ScalePer) -> Iterator[str]:
+def _unfit(target: nn.Module, source: Source, groups: list[Group], scale_per: ScalePer) -> Iterator[str]:
     """What stops a group from being connected although it pairs."""
     chosen = [group.holder.name for group in groups]
     for name in sorted({name for name in chosen if chosen.count(name) > 1}):
@@ -218,62 +203,20 @@ def _unfit(target: nn.Module, source: Source, groups: list[_Group], scale_per: S
         attention = [pair for pair in group.pairs if pair.role is not None and not pair.role.startswith("mlp")]
         if scale_per == "head" and any(pair.heads is None for pair in attention):
             yield f"{name}: scale_per='head' needs a head count, and the target states none"
+        elif scale_per == "head" and any(_per_head(pair) % (pair.heads or 1) for pair in attention):
+            counts = f"{attention[0].heads} heads for {_per_head(attention[0])} entries"
+            yield f"{name}: scale_per='head' needs heads of equal size, found {counts}; choose another scale_per"
         for pair in group.pairs:
-            counterpart = _piece(pair.auxiliary, group.bias)
+            counterpart = piece_of(pair.auxiliary, group.bias)
             values = source.tensor(counterpart.weight)
             if not values.is_floating_point():
                 yield f"{counterpart}: expected floating-point values, found {values.dtype}; convert the auxiliary"
             elif values.is_meta and not original.is_meta:
                 yield f"{counterpart}: the auxiliary holds no values (meta device); load them first"
-            elif not values.is_meta and not bool(torch.isfinite(values[counterpart.start : counterpart.stop]).all()):
+            elif not values.is_meta and not bool(torch.isfinite(taken(values, counterpart)).all()):
                 yield f"{counterpart}: the auxiliary holds values that are not finite; use another checkpoint"
 
 
-def _piece(slot: Slot, bias: bool) -> Slot:
-    """The slot itself, or the same rows of its bias."""
-    return slot if not bias else Slot(slot.bias or "", slot.start, slot.stop, slot.shape[:1])
-
-
-def _copied(group: _Group, source: Source) -> Tensor:
-    """W', in the target's type and on its device."""
-    original = group.holder.original
-    rows = []
-    for pair in group.pairs:
-        counterpart = _piece(pair.auxiliary, group.bias)
-        rows.append(source.tensor(counterpart.weight)[counterpart.start : counterpart.stop])
-    # One copy into fresh, aligned memory: a file's mapping or the auxiliary's own storage is never kept.
-    values = torch.empty(
-        (sum(len(part) for part in rows), *original.shape[1:]), dtype=original.dtype, device=original.device
-    )
-    if not values.is_meta:
-        offset = 0
-        for part in rows:
-            values[offset : offset + len(part)].copy_(part)
-            offset += len(part)
-    return values
-
-
-def _spread(group: _Group, rows: int, scale_per: ScalePer) -> tuple[Spread, int]:
-    """How W' lies on W, and the number of λ."""
-    segments: list[tuple[int, int]] = []
-    for pair in group.pairs:
-        start, stop = pair.target.start, pair.target.stop
-        if segments and segments[-1][1] == start:
-            segments[-1] = (segments[-1][0], stop)
-        else:
-            segments.append((start, stop))
-    axis, runs = 0, [(0, 1, rows)]
-    lengths = [pair.target.stop - pair.target.start for pair in group.pairs]
-    first = group.pairs[0]
-    if scale_per == "channel":
-        runs = [(0, rows, rows)]
-    elif scale_per == "role":
-        runs = [(index, index + 1, length) for index, length in zip(group.positions, lengths, strict=True)]
-    elif scale_per == "head" and first.role is not None and not first.role.startswith("mlp"):
-        assert first.heads is not None
-        if first.role == "attention_output":
-            axis, runs = 1, [(0, first.heads, first.target.shape[1])]
-        else:
-            runs = [(0, first.heads, length) for length in lengths]
-    count = max(last for _, last, _ in runs)
-    return Spread(tuple(segments), group.holder.original.shape[0], axis, tuple(runs)), count
+def _per_head(pair: Pair) -> int:
+    """How many entries of an attention role the heads share: its inputs for the attention output, else its outputs."""
+    return pair.target.shape[1 if pair.role == "attention_output" else 0]

@@ -7,12 +7,14 @@ had from elsewhere) and `pathway.json`:
 - `sha256_of_target`, `sha256_of_scales`: of the tensors that belong together; λ and W' mean nothing beside another W
 - `auxiliaries`: {name: where it came from, how it was connected, whether its values are stored, their sha256}
 - `layers`: {target weight: {name: row segments, axis and runs of λ, the pieces W' was cut from, type, owner of λ, what
-  trains}}
+  trains}}; from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1
+
+A folder is version 1 where it can be, so that it goes on to load where only that is known.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from crosspath.pathway.combine import Spread
 from crosspath.pathway.errors import PathwayError
 
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)
 TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"
 
 
@@ -54,10 +57,40 @@ def read_description(path: Path) -> dict[str, Any]:
         raise PathwayError(f"{path}: expected the description of saved pathways, found none ({error})") from None
     if not isinstance(described, dict):
         raise PathwayError(f"{path}: expected the description of saved pathways, found other JSON; save it again")
-    if described.get("format_version") != FORMAT_VERSION:
-        found = described.get("format_version")
-        raise PathwayError(f"{path}: expected format_version {FORMAT_VERSION}, found {found}; use a fitting version")
+    if described.get("format_version") not in FORMAT_VERSIONS:
+        found, known = described.get("format_version"), " or ".join(map(str, FORMAT_VERSIONS))
+        raise PathwayError(f"{path}: expected format_version {known}, found {found}; use a fitting version")
     return described
+
+
+def described_spread(spread: Spread) -> dict[str, Any]:
+    """How W' and λ lie on W, as the description of a layer holds it."""
+    plain: dict[str, Any] = {
+        "segments": [list(segment) for segment in spread.segments],
+        "axis": spread.axis,
+        "runs": [list(run) for run in spread.runs],
+    }
+    usual = Spread._field_defaults
+    return plain | {name: getattr(spread, name) for name in usual if getattr(spread, name) != usual[name]}
+
+
+def read_spread(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Spread:
+    """The spread that the description of a layer holds, for a target tensor of this shape. Raises `KeyError`,
+    `TypeError`, `ValueError` or `IndexError` where it holds none.
+    """
+    usual = Spread._field_defaults
+    along, groups, repeats = (int(entry.get(name, usual[name])) for name in ("along", "groups", "repeats"))
+    if along not in (0, 1) or groups < 1 or repeats < 1 or shape[along] % groups:
+        raise ValueError(f"along {along}, groups {groups} and repeats {repeats} do not fit {shape}")
+    segments = tuple((int(start), int(stop)) for start, stop in entry["segments"])
+    runs = tuple((int(first), int(last), int(count)) for first, last, count in entry["runs"])
+    return Spread(segments, shape[along], int(entry["axis"]), runs, along, groups, repeats)
+
+
+def format_version(spreads: Iterable[Spread]) -> int:
+    """The oldest version whose readers understand these."""
+    usual = tuple(Spread._field_defaults.values())
+    return 1 if all((spread.along, spread.groups, spread.repeats) == usual for spread in spreads) else 2
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

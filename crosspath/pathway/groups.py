@@ -5,8 +5,10 @@ from typing import Any
 
 from torch import nn
 
+from crosspath.layouts import Layout
+from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.locate import Anatomy, block_path, locate
+from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.sources import ModuleSource
 
@@ -19,6 +21,7 @@ def param_groups(
     layer_decay: float | None = None,
     scale_lr: float | None = None,
     auxiliary_lr: float | None = None,
+    layout: Layout | str | None = None,
 ) -> list[dict[str, Any]]:
     """Groups of every parameter that requires a gradient, for any `torch.optim` optimizer.
 
@@ -27,16 +30,20 @@ def param_groups(
     instead of `lr`. λ has the rate `scale_lr` (`lr` when not given), no decay and no layer decay.
 
     With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr
-    for what follows (the rule of MAE's fine-tuning).
+    for what follows (the rule of MAE's fine-tuning). Blocks in stages are numbered through; what else stands in a stage
+    has the rate of its first block. The blocks are those of the layout that fits, or of `layout` (its name, or a
+    `Layout`).
 
     Raises
     ------
     PathwayError
-        For `layer_decay` on a model whose blocks no known layout finds.
+        For `layer_decay` on a model whose blocks no known layout, or not the given one, finds.
     """
-    anatomy = locate(ModuleSource(target)) if layer_decay is not None else None
+    given = chosen_layout(layout, "layout")
+    anatomy = locate(ModuleSource(target), given) if layer_decay is not None else None
     if layer_decay is not None and anatomy is None:
-        raise PathwayError("layer_decay: expected blocks of a known layout, found none; leave it out")
+        named = "a known layout" if given is None else f"the layout {given.name!r}"
+        raise PathwayError(f"layer_decay: expected blocks of {named}, found none; name another with layout=")
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
     seen: set[int] = set()
     for name, parameter, kind in _parameters(target):
@@ -78,7 +85,11 @@ def _layer(name: str, anatomy: Anatomy | None) -> tuple[int, int]:
         return 0, 0
     last = len(anatomy.blocks) + 1
     for position, index in enumerate(anatomy.blocks):
-        if name.startswith(block_path(anatomy.layout, anatomy.prefix, index)):
+        if name.startswith(anatomy.paths[index]):
+            return position + 1, last
+    for position, index in enumerate(anatomy.blocks if anatomy.layout.stage is not None else ()):
+        stage, _, _ = anatomy.paths[index].rpartition(str(anatomy.layout.block))
+        if name.startswith(stage):
             return position + 1, last
     inside = name.removeprefix(anatomy.prefix)
     before = any(part.startswith(stem) for stem in anatomy.layout.stem for part in (name, inside))

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import Spread
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_tensors
+from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_spread, read_tensors
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.parameters import connected, holders, plain_state
 from crosspath.pathway.report import MatchReport
+from crosspath.pathway.slot import Slot, lay, taken
 from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_tensors
 from crosspath.pathway.stage import Staged, attach_all
 
@@ -57,7 +57,7 @@ def load_pathway(
         _check_digests(folder, described, plain, scales, values)
         for key, entry in entries.items():
             entry.check(values[key], scales[entry.scale])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         if isinstance(error, PathwayError):
             raise
         raise PathwayError(f"{folder / DESCRIPTION}: expected a whole description, found damage ({error!r})") from None
@@ -90,27 +90,31 @@ class _Entry:
             raise PathwayError(f"{weight}: the description names it, and the target has no such weight")
         self.weight, self.name = weight, name
         self.shape = tuple(state[weight].shape)
-        segments = tuple((int(start), int(stop)) for start, stop in entry["segments"])
-        runs = tuple((int(first), int(last), int(count)) for first, last, count in entry["runs"])
-        self.spread = Spread(segments, self.shape[0], int(entry["axis"]), runs)
+        self.spread = read_spread(entry, self.shape)
         self.pieces = tuple(str(piece) for piece in entry["from"])
         self.dtype = getattr(torch, entry["dtype"])
         self.scale = str(entry["scale"])
         self.owner = self.scale.removesuffix(f".{name}.scale")
         self.trains = {part: bool(entry["trains"][part]) for part in ("auxiliary", "scale")}
 
+    @property
+    def covered(self) -> tuple[int, ...]:
+        """The shape of W'."""
+        along = self.spread.along
+        return (*self.shape[:along], self.spread.covered, *self.shape[along + 1 :])
+
     def check(self, values: Tensor, scale: Tensor) -> None:
         """Raise `PathwayError` unless W' and λ fit the target tensor."""
-        rows = sum(stop - start for start, stop in self.spread.segments)
-        ends = [0, *(end for segment in self.spread.segments for end in segment), self.shape[0]]
-        along = (rows, *self.shape[1:])[self.spread.axis]
+        spread = self.spread
+        ends = [0, *(end for segment in spread.segments for end in segment), spread.rows // spread.groups]
+        shape = self.covered
         if (
             ends != sorted(ends)
-            or tuple(values.shape) != (rows, *self.shape[1:])
-            or sum(count for _, _, count in self.spread.runs) != along
-            or any(first >= last or count % (last - first) for first, last, count in self.spread.runs)
+            or tuple(values.shape) != shape
+            or spread.repeats * sum(count for _, _, count in spread.runs) != shape[spread.axis]
+            or any(first >= last or count % (last - first) for first, last, count in spread.runs)
             or scale.dim() != 1
-            or len(scale) < max(last for _, last, _ in self.spread.runs)
+            or len(scale) < max(last for _, last, _ in spread.runs)
         ):
             raise PathwayError(f"{self.weight}: the saved pathway {self.name} does not fit it; save it again")
 
@@ -171,15 +175,21 @@ def _values(folder: Path, entry: _Entry, tensors: Mapping[str, Tensor], supplied
         if key not in tensors:
             raise PathwayError(f"{folder / PATHWAYS}: expected {key}, found none; save it again")
         return tensors[key]
-    pieces = []
+    parts = []
     shapes = supplied[name].shapes()
-    for piece in entry.pieces:
-        source, _, rows = piece.rpartition("[")
-        start, stop = (int(part) for part in rows.rstrip("]").split(":"))
-        if source not in shapes:
-            raise PathwayError(f"{name}: expected the auxiliary it was connected with, found no {source} in it")
-        pieces.append(supplied[name].tensor(source)[start:stop])
-    return torch.cat(pieces).to(entry.dtype)
+    for piece in map(Slot.read, entry.pieces):
+        if piece.weight not in shapes:
+            raise PathwayError(f"{name}: expected the auxiliary it was connected with, found no {piece.weight} in it")
+        parts.append((supplied[name].tensor(piece.weight), piece))
+    values = torch.empty(entry.covered, dtype=entry.dtype, device=parts[0][0].device)
+    try:
+        lay(values, [taken(*part) for part in parts], entry.spread.along, entry.spread.groups)
+    except RuntimeError as error:
+        raise PathwayError(
+            f"{name}: expected the auxiliary it was connected with, found weights that do not fit {entry.weight} "
+            f"({error}); use the right one"
+        ) from None
+    return values
 
 
 def _check_digests(

@@ -1,30 +1,46 @@
 """Find the layout of a source and, by it, every role of every block."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from crosspath.layouts import LAYOUTS, Layout, Place, Role
 from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 
 WRAPPED = ".base_layer."
 """Where peft keeps a layer that it gives an adapter: inside the adapter, under this name."""
 
+Shapes = Mapping[str, tuple[int, ...]]
+
 
 @dataclass(frozen=True)
-class Slot:
-    """Rows [start, stop) of one named weight, and of the bias that goes with it."""
+class Unclear:
+    """A weight that is there, and why its rows are not known to be a role's."""
 
-    weight: str
-    start: int
-    stop: int
-    shape: tuple[int, ...]
-    """Shape of these rows."""
-    bias: str | None = None
+    reason: str
+    remedy: str
 
-    def __str__(self) -> str:
-        return f"{self.weight}[{self.start}:{self.stop}]"
+
+@dataclass(frozen=True)
+class Block:
+    """One block: where it is, its roles and its head count, if it states one."""
+
+    prefix: str
+    """What stands before the layout's own names."""
+    numbers: tuple[int, ...]
+    """Its index, or that of its stage and its own in it; empty for a model that is itself the block."""
+    path: str
+    """Dotted name with a final dot; empty for a model that is itself the block."""
+    slots: Mapping[Role, Slot]
+    unclear: Mapping[Role, Unclear]
+    heads: int | None
+
+    @property
+    def known(self) -> int:
+        """How much of it a layout explains: a weight counts more than a bias, and more than one that is unclear."""
+        return sum(2 if slot.bias is None else 3 for slot in self.slots.values()) + len(self.unclear)
 
 
 @dataclass(frozen=True)
@@ -33,92 +49,158 @@ class Anatomy:
 
     layout: Layout
     blocks: tuple[int, ...]
+    """As their names number them; blocks in stages are numbered through."""
     slots: Mapping[tuple[int, Role], Slot]
+    unclear: Mapping[tuple[int, Role], Unclear]
     heads: Mapping[int, int]
     """Head count of each block that states one."""
     norm: str | None
     """`pre`, `post`, or None where the source does not state it."""
     prefix: str
+    paths: Mapping[int, str]
+    """Dotted name of each block, with a final dot; empty for a model that is itself the block."""
 
 
-def locate(source: Source) -> Anatomy | None:
-    """The anatomy of a source, or None when no known layout fits it.
+def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
+    """The anatomy of a source, or None when no known layout, or not the given one, fits it.
 
     Raises
     ------
     PathwayError
-        When a layout fits at several places (an encoder and a decoder, the stages of a hierarchy).
+        When a layout fits at several places (an encoder and a decoder).
     """
     shapes = dict(source.shapes())
     wrapped = {name.replace(WRAPPED, "."): name for name in shapes if WRAPPED in name}
     shapes |= {plain: shapes[name] for plain, name in wrapped.items()}
-    fitting = [(layout, blocks) for layout in LAYOUTS if (blocks := _blocks(layout, shapes))]
+    fitting = []
+    for candidate in LAYOUTS if layout is None else (layout,):
+        places = sorted(_places(candidate, shapes))
+        if places:
+            fitting.append((candidate, places, _block(source, candidate, places[0], shapes)))
     if not fitting:
         return None
-    # Families share the name of their query: the table that knows most of a block is its own.
-    layout, blocks = max(fitting, key=lambda entry: _known(entry[0], min(entry[1]), shapes))
-    prefixes = sorted({prefix for prefix, _ in blocks})
+    # Families share the names of some weights: the table that knows most of a block is its own.
+    found, places, _ = max(fitting, key=lambda entry: entry[2].known)
+    prefixes = sorted({prefix for prefix, _, _ in places})
     if len(prefixes) > 1:
-        places = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
+        named = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
         raise PathwayError(
-            f"{source.origin}: {layout.name} fits at several places ({places}); pass one of these submodules, "
+            f"{source.origin}: {found.name} fits at several places ({named}); pass one of these submodules, "
             "or choose weights with names="
         )
-    found = _anatomy(source, layout, prefixes[0], sorted(index for _, index in blocks), shapes)
-    return replace(found, slots={key: _really_named(slot, wrapped) for key, slot in found.slots.items()})
+    blocks = [_block(source, found, place, shapes) for place in places]
+    return _anatomy(source, found, blocks, wrapped)
 
 
-def _really_named(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
-    """The slot under the name that its weight has inside an adapter."""
-    return replace(slot, weight=wrapped.get(slot.weight, slot.weight), bias=wrapped.get(slot.bias or "", slot.bias))
-
-
-def _known(layout: Layout, block: tuple[str, int], shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many of the layout's weights a block has."""
-    path = block_path(layout, *block)
-    return sum(path + place.weight in shapes for place in layout.roles.values())
-
-
-def block_path(layout: Layout, prefix: str, index: int) -> str:
-    """The dotted name of a block, with a final dot; empty for a model that is itself the block."""
-    return prefix if layout.block is None else f"{prefix}{layout.block}{index}."
-
-
-def _blocks(layout: Layout, shapes: Mapping[str, tuple[int, ...]]) -> set[tuple[str, int]]:
-    """(prefix, index) of every block that has the layout's query weight."""
-    anchor = re.escape(layout.roles["query"].weight)
+def _places(layout: Layout, shapes: Shapes) -> Iterator[tuple[str, tuple[int, ...], str]]:
+    """(prefix, numbers, path) of every block: every place that has the weight by which the family is known."""
+    anchor = layout.mark or next(iter(layout.roles.values())).weight
     if layout.block is None:
-        return {("", 0)} if layout.roles["query"].weight in shapes else set()
-    pattern = re.compile(rf"((?:.*\.)?){re.escape(layout.block)}(\d+)\.{anchor}")
-    found = (pattern.fullmatch(name) for name in shapes)
-    return {(match[1], int(match[2])) for match in found if match}
+        if anchor in shapes:
+            yield "", (), ""
+        return
+    stage = "" if layout.stage is None else rf"{re.escape(layout.stage)}(\d+)\."
+    pattern = re.compile(rf"(((?:.*\.)?){stage}{re.escape(layout.block)}(\d+)\.){re.escape(anchor)}")
+    for name in shapes:
+        match = pattern.fullmatch(name)
+        if match:
+            path, prefix, *numbers = match.groups()
+            yield prefix, tuple(map(int, numbers)), path
 
 
-def _anatomy(
-    source: Source, layout: Layout, prefix: str, indices: list[int], shapes: Mapping[str, tuple[int, ...]]
-) -> Anatomy:
-    slots: dict[tuple[int, Role], Slot] = {}
-    heads: dict[int, int] = {}
-    for index in indices:
-        path = block_path(layout, prefix, index)
-        for role, place in layout.roles.items():
-            slot = _slot(place, path, shapes)
-            if slot is not None:
-                slots[index, role] = slot
-        stated = source.stated(path + layout.heads)
-        if isinstance(stated, int):
-            heads[index] = stated
-    norm: str | None = layout.norm
-    if layout.norm not in ("pre", "post"):
-        first = source.stated(block_path(layout, prefix, indices[0]) + layout.norm)
-        norm = None if first is None else ("pre" if first else "post")
-    return Anatomy(layout, tuple(indices), slots, heads, norm, prefix)
+def _block(source: Source, layout: Layout, place: tuple[str, tuple[int, ...], str], shapes: Shapes) -> Block:
+    prefix, numbers, path = place
+    heads = source.stated(path + layout.heads) if isinstance(layout.heads, str) else layout.heads
+    heads = heads if isinstance(heads, int) else None
+    output = layout.roles.get("attention_output")
+    shape = None if output is None or output.parts > 1 else shapes.get(path + output.weight)
+    inputs = None if shape is None or output is None else shape[0 if output.transposed else 1]
+    found = {role: _slot(layout, place, path, shapes, heads, inputs) for role, place in layout.roles.items()}
+    slots = {role: slot for role, slot in found.items() if isinstance(slot, Slot)}
+    unclear = {role: slot for role, slot in found.items() if isinstance(slot, Unclear)}
+    return Block(prefix, numbers, path, slots, unclear, heads)
 
 
-def _slot(place: Place, path: str, shapes: Mapping[str, tuple[int, ...]]) -> Slot | None:
-    shape = shapes.get(path + place.weight)
-    if shape is None or shape[0] % place.parts:
+def _slot(
+    layout: Layout, place: Place, path: str, shapes: Shapes, heads: int | None, inputs: int | None
+) -> Slot | Unclear | None:
+    """Where a role is; None where its weight is not there. `inputs`: those of the block's attention output."""
+    stored = shapes.get(path + place.weight)
+    if stored is None:
         return None
-    rows = shape[0] // place.parts
-    bias = path + place.bias if place.bias is not None and path + place.bias in shapes else None
-    return Slot(path + place.weight, place.part * rows, (place.part + 1) * rows, (rows, *shape[1:]), bias)
+    shape = stored if not place.transposed else (stored[1], stored[0], *stored[2:])
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    rows, rest = divmod(shape[0], place.parts)
+    what = f"{place.weight} {stored}"
+    if rest or (place.parts > 1 and inputs is not None and rows != inputs):
+        return Unclear(
+            f"{what} is not {place.parts} shares of equal size, each as wide as the attention output reads",
+            "leave the role out with roles=, or describe the model with a Layout of its own",
+        )
+    groups = _groups(layout, place, what, rows, heads)
+    if isinstance(groups, Unclear):
+        return groups
+    own = Slot(
+        path + place.weight,
+        place.part * rows // groups,
+        (place.part + 1) * rows // groups,
+        (rows, *shape[1:]),
+        groups=groups,
+        transposed=place.transposed,
+    )
+    length = shapes.get(path + place.bias, (0,))[0] if place.bias is not None else 0
+    bias = f"{path}{place.bias}"
+    if length == rows * place.parts:
+        return replace(own, bias=Slot(bias, own.start, own.stop, (rows,), groups=groups))
+    return replace(own, bias=Slot(bias, 0, rows, (rows,))) if length == rows else own
+
+
+def _groups(layout: Layout, place: Place, what: str, rows: int, heads: int | None) -> int | Unclear:
+    """In how many stretches each part of a fused weight lies."""
+    if place.parts == 1 or place.order == "three-major":
+        return 1
+    if place.order is None:
+        return Unclear(
+            f"{what} holds {place.parts} roles, and {layout.name} does not tell in which order",
+            f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, order=..., heads=...), the order "
+            "being three-major, head-major or interleaved; or with order= in the Places of a Layout of your own",
+        )
+    if place.order == "interleaved":
+        return rows
+    if heads is None:
+        return Unclear(
+            f"{what} holds {place.parts} roles head by head, and nothing states the head count",
+            f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, heads=...), or with heads= in a "
+            "Layout of your own",
+        )
+    if heads < 1 or rows % heads:
+        return Unclear(
+            f"{what} holds {place.parts} roles of {rows} rows head by head, which {heads} heads cannot share",
+            "state the right head count with heads= in the layout",
+        )
+    return heads
+
+
+def _anatomy(source: Source, layout: Layout, blocks: list[Block], wrapped: Mapping[str, str]) -> Anatomy:
+    numbered = [(block.numbers[0] if len(block.numbers) == 1 else i, block) for i, block in enumerate(blocks)]
+    norm = layout.norm
+    if norm is not None and norm not in ("pre", "post"):
+        first = source.stated(blocks[0].path + norm)
+        norm = None if first is None else ("pre" if first else "post")
+    return Anatomy(
+        layout,
+        tuple(index for index, _ in numbered),
+        {(index, role): _really(slot, wrapped) for index, block in numbered for role, slot in block.slots.items()},
+        {(index, role): unclear for index, block in numbered for role, unclear in block.unclear.items()},
+        {index: block.heads for index, block in numbered if block.heads is not None},
+        norm,
+        blocks[0].prefix,
+        {index: block.path for index, block in numbered},
+    )
+
+
+def _really(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
+    """The slot under the name that its weight has inside an adapter."""
+    bias = None if slot.bias is None else _really(slot.bias, wrapped)
+    return replace(slot, weight=wrapped.get(slot.weight, slot.weight), bias=bias)

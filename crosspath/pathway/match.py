@@ -1,23 +1,24 @@
 """Pair target weights with auxiliary weights, completely and before anything is touched."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
 
 from torch import nn
 
-from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
+from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
+from crosspath.pathway.by_name import Names, match_names
+from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.locate import WRAPPED, Anatomy, Slot, locate
+from crosspath.pathway.locate import WRAPPED, Anatomy, locate
 from crosspath.pathway.quantised import quantised_weights
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
+from crosspath.pathway.sources import AuxiliarySource, ModuleSource, opened
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
 Blocks = Literal["same", "reversed"] | Mapping[int, int]
-Names = str | Iterable[str] | Mapping[str, str] | None
 
 GROUPS: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
 """Roles that are chosen by one word; of these, what neither model has is no fault."""
@@ -34,6 +35,8 @@ def match(
     names: Names = None,
     blocks: Blocks = "same",
     accept: Iterable[str] = (),
+    target_layout: Layout | str | None = None,
+    auxiliary_layout: Layout | str | None = None,
 ) -> MatchReport:
     """Every weight that would pair, every one that would not, and why. Touches nothing.
 
@@ -47,37 +50,46 @@ def match(
         Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a
         list of exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
     blocks
-        `same` (block i with block i), `reversed`, or {target block: auxiliary block}.
+        `same` (block i with block i), `reversed`, or {target block: auxiliary block}. Blocks that stand in stages are
+        numbered through all of them.
     accept
         Differences of meaning the user accepts: `heads`, `norm`.
+    target_layout, auxiliary_layout
+        Where the roles live on that side, instead of the layout that is found: a known layout's name, what
+        `layout_named` gives, or a `Layout` of your own.
 
     Raises
     ------
     PathwayError
-        For unknown roles or names of differences, a layout that fits at several places, or a source that cannot be
-        read.
+        For unknown roles, layouts or names of differences, a layout that fits nowhere or at several places, or a source
+        that cannot be read.
     """
     accepted = _checked(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), opened(auxiliary)
+    layouts = chosen_layout(target_layout, "target_layout"), chosen_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
-        if roles != "all" or blocks != "same":
-            raise PathwayError("names: expected no roles and no blocks beside it, found some; choose by one of the two")
-        return _with_quantised(target, _match_names(target_source, auxiliary_source, names))
+        if roles != "all" or blocks != "same" or layouts != (None, None):
+            raise PathwayError(
+                "names: expected no roles, blocks or layouts beside it, found some; choose by one of the two"
+            )
+        return _with_quantised(target, match_names(target_source, auxiliary_source, names))
     chosen = _chosen_roles(roles)
     if any(WRAPPED in name for name in auxiliary_source.shapes()):
         raise PathwayError(
             f"auxiliary ({auxiliary_source.origin}): expected plain weights, found adapters beside them; merge the "
             "adapters first, or choose weights with names="
         )
-    anatomies = locate(target_source), locate(auxiliary_source)
-    for side, source, anatomy in zip(
-        ("target", "auxiliary"), (target_source, auxiliary_source), anatomies, strict=True
+    anatomies = locate(target_source, layouts[0]), locate(auxiliary_source, layouts[1])
+    for side, source, layout, anatomy in zip(
+        ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True
     ):
         if anatomy is None and side == "target" and quantised_weights(target):
             raise PathwayError(f"target ({source.origin}): {_quantised(target)}")
         if anatomy is None:
+            wanted = "blocks of a known layout" if layout is None else f"blocks as {layout.name!r} keeps them"
             raise PathwayError(
-                f"{side} ({source.origin}): expected blocks of a known layout, found none; choose weights with names="
+                f"{side} ({source.origin}): expected {wanted}, found none; describe them with {side}_layout=, or "
+                "choose weights with names="
             )
     ours, theirs = anatomies
     assert ours is not None
@@ -109,26 +121,20 @@ def _match_roles(
     meaning, unverified = _meaning(target, auxiliary, block_pairs, chosen)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
-    faults: dict[tuple[str, str, str], list[int]] = {}
+    faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
     for ours, theirs in block_pairs:
         for role in chosen:
             slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
             if slot is not None and counterpart is not None and slot.shape == counterpart.shape:
                 pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
                 continue
-            if slot is None and counterpart is None and not named:
+            unclear = (ours, role) in target.unclear or (theirs, role) in auxiliary.unclear
+            if slot is None and counterpart is None and not named and not unclear:
                 continue  # "all" means all there are
-            found = ["no such weight" if side is None else str(side.shape) for side in (slot, counterpart)]
-            faults.setdefault((role, found[0], found[1]), []).append(ours)
-    for (name, ours_found, theirs_found), where in faults.items():
-        mismatches.append(
-            Mismatch(
-                "shape" if "(" in ours_found and "(" in theirs_found else "missing",
-                f"{name} of block {_ranges(where)}",
-                f"target {ours_found}, auxiliary {theirs_found}",
-                "use an auxiliary of the target's width, or leave the role out with roles= or names=",
-            )
-        )
+            fault = _fault(role, (target, ours), (auxiliary, theirs))
+            faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
+    for fault, where in faults.values():
+        mismatches.append(replace(fault, where=f"{fault.where} of block {_ranges(where)}"))
     paired = {(pair.target.weight, pair.role) for pair in pairs}
     left = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in paired]
     return MatchReport(
@@ -139,6 +145,33 @@ def _match_roles(
         tuple(left) if not mismatches else (),
         (target.layout.name, auxiliary.layout.name),
     )
+
+
+def _fault(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
+    """Why a role of one target block and one auxiliary block does not pair."""
+    found, remedies, what = [], [], "shape"
+    for side, (anatomy, block) in (("target", target), ("auxiliary", auxiliary)):
+        slot, unclear = anatomy.slots.get((block, role)), anatomy.unclear.get((block, role))
+        if unclear is not None:
+            what = "order"
+            found.append(f"{side}'s {unclear.reason}")
+            remedies.append(unclear.remedy.replace("{side}", side))
+        elif slot is None:
+            what = "missing" if what == "shape" else what
+            why = anatomy.layout.absent.get(role)
+            found.append(f"{side} no such weight" + (f" ({why})" if why else ""))
+        else:
+            found.append(f"{side} {slot.shape}")
+    if what == "shape":
+        remedies.append(
+            "use an auxiliary of the target's width, pair other blocks with blocks=, or leave the role out with roles= "
+            "or names="
+        )
+    elif not remedies:
+        remedies.append(
+            "leave the role out with roles=, or describe where it is with target_layout= or auxiliary_layout="
+        )
+    return Mismatch(what, role, ", ".join(found), "; ".join(remedies))
 
 
 def _block_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
@@ -182,6 +215,11 @@ def _meaning(
     if any(role in ATTENTION_ROLES for role in chosen):
         different: dict[tuple[int, int], list[int]] = {}
         for ours, theirs in block_pairs:
+            if not all(
+                any((block, role) in side.slots for role in ATTENTION_ROLES)
+                for side, block in ((target, ours), (auxiliary, theirs))
+            ):
+                continue  # nothing attends here
             if ours not in target.heads or theirs not in auxiliary.heads:
                 unverified.append(f"head count of block {ours}")
             elif target.heads[ours] != auxiliary.heads[theirs]:
@@ -196,55 +234,6 @@ def _meaning(
         reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
         differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} connects them all the same'))
     return differences, unverified
-
-
-def _match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
-    ours, theirs = target.shapes(), auxiliary.shapes()
-    mismatches: list[Mismatch] = []
-    pairs: list[Pair] = []
-    seen: set[str] = set()
-    for name, counterpart in _named(names, ours):
-        if name in seen:
-            mismatches.append(Mismatch("twice", name, "it is listed twice", "list it once"))
-            continue
-        seen.add(name)
-        if name not in ours:
-            near = get_close_matches(name, ours, n=1)
-            hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"
-            mismatches.append(Mismatch("missing", name, "the target has no such weight", hint))
-        elif counterpart not in theirs:
-            reason = f"the auxiliary has no weight named {counterpart}"
-            mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
-        elif ours[name] != theirs[counterpart]:
-            reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
-            mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
-        else:
-            biases = [weight.removesuffix("weight") + "bias" for weight in (name, counterpart)]
-            held = [
-                bias if bias in side and weight.endswith("weight") else None
-                for bias, side, weight in zip(biases, (ours, theirs), (name, counterpart), strict=True)
-            ]
-            slots = [
-                Slot(weight, 0, side[weight][0], side[weight], bias)
-                for weight, side, bias in zip((name, counterpart), (ours, theirs), held, strict=True)
-            ]
-            pairs.append(Pair(slots[0], slots[1], None))
-    if not pairs and not mismatches:
-        mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
-    return MatchReport(tuple(pairs), tuple(mismatches))
-
-
-def _named(names: Names, ours: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, str]]:
-    if isinstance(names, str):
-        try:
-            pattern = re.compile(names)
-        except re.error as error:
-            raise PathwayError(f"names: expected a regular expression, found {names!r} ({error}); correct it") from None
-        yield from ((name, name) for name, shape in ours.items() if len(shape) > 1 and pattern.search(name))
-    elif isinstance(names, Mapping):
-        yield from names.items()
-    elif names is not None:
-        yield from ((name, name) for name in names)
 
 
 def _chosen_roles(roles: Roles) -> tuple[Role, ...]:

@@ -115,14 +115,21 @@ def _sum_in_float64(original: Tensor, pathway: PathwayWeight) -> Tensor:
     for name, spread in pathway.spreads.items():
         auxiliary = pathway.auxiliary(name).detach().double()
         factors = _factors(pathway.scale(name).detach().double(), spread, auxiliary.shape)
-        rows = torch.cat([torch.arange(start, stop, device=total.device) for start, stop in spread.segments])
-        total[rows] += factors * auxiliary
+        period = spread.rows // spread.groups
+        rows = [
+            group * period + row
+            for group in range(spread.groups)
+            for start, stop in spread.segments
+            for row in range(start, stop)
+        ]
+        total.index_add_(spread.along, torch.tensor(rows, device=total.device), factors * auxiliary)
     return total
 
 
 def _factors(scale: Tensor, spread: Spread, shape: torch.Size) -> Tensor:
     entries = [
         scale[first + entry * (last - first) // length]
+        for _ in range(spread.repeats)
         for first, last, length in spread.runs
         for entry in range(length)
     ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from crosspath.layouts import Role
-from crosspath.pathway.locate import Slot
+from crosspath.pathway.slot import Slot
 
 
 @dataclass(frozen=True)

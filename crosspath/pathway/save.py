@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.files import DESCRIPTION, FORMAT_VERSION, PATHWAYS, TARGET, write_whole
+from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, described_spread, format_version, write_whole
 from crosspath.pathway.handle import Origin, Pathways, pathways
 from crosspath.pathway.parameters import connected, plain_state
 from crosspath.pathway.parametrization import is_sharded
@@ -50,9 +50,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
             if lender is None:
                 scales[f"{key}.scale"] = scale.detach().contiguous()
             layers.setdefault(holder.name, {})[name] = {
-                "segments": spread.segments,
-                "axis": spread.axis,
-                "runs": spread.runs,
+                **described_spread(spread),
                 "from": pathway.pieces[name],
                 "dtype": str(auxiliary.dtype).removeprefix("torch."),
                 "scale": f"{owner}.scale",
@@ -68,7 +66,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     }
     plain = {name: value.contiguous() for name, value in plain_state(target).items()}
     described = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(spread for _, held in connected(target) for spread in held.spreads.values()),
         "sha256_of_target": sha256_of_tensors(sorted(plain.items())),
         "sha256_of_scales": sha256_of_tensors(sorted(scales.items())),
         "auxiliaries": sources,

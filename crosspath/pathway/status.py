@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import Spread, effective_weight
+from crosspath.pathway.combine import Spread, covered_rows, effective_weight
 from crosspath.pathway.handle import pathways
 from crosspath.pathway.parameters import connected
 from crosspath.pathway.parametrization import is_sharded
@@ -113,7 +113,7 @@ def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -
     with torch.no_grad():
         nothing = torch.zeros_like(original, dtype=torch.float64)
         added = effective_weight(nothing, [auxiliary.double()], [scale.double()], [spread])
-        covered = torch.cat([original[start:stop] for start, stop in spread.segments]).double().norm()
+        covered = covered_rows(original, spread).double().norm()
         return float(added.norm() / covered) if float(covered) else float("inf")
 
 

@@ -18,7 +18,8 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
 from crosspath.pathway import PathwayError, match
-from crosspath.pathway.locate import Anatomy, Slot, locate
+from crosspath.pathway.locate import Anatomy, locate
+from crosspath.pathway.slot import Slot, put, taken
 from crosspath.pathway.sources import ModuleSource, opened, sha256_of_tensors
 
 STREAM = 0xA513
@@ -73,12 +74,11 @@ def copied_start(auxiliary: Auxiliary) -> Start:
             )
         with torch.no_grad():
             for pair in report.pairs:
-                names = [(pair.target.weight, pair.auxiliary.weight)]
+                slots = [(pair.target, pair.auxiliary)]
                 if pair.target.bias is not None and pair.auxiliary.bias is not None:
-                    names.append((pair.target.bias, pair.auxiliary.bias))
-                for ours, theirs in names:
-                    rows = source.tensor(theirs)[pair.auxiliary.start : pair.auxiliary.stop]
-                    model.get_parameter(ours)[pair.target.start : pair.target.stop] = rows
+                    slots.append((pair.target.bias, pair.auxiliary.bias))
+                for ours, theirs in slots:
+                    put(model.get_parameter(ours.weight), ours, taken(source.tensor(theirs.weight), theirs))
         return [f"weights of {auxiliary.origin} are copied over {len(report.pairs)} of the target's"]
 
     return Start(origin=f"a copy of {auxiliary.origin}", sha256=auxiliary.sha256, apply=apply)
@@ -129,8 +129,10 @@ def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.rando
 
 
 def _write(model: nn.Module, slot: Slot, values: Matrix, rows: slice) -> None:
-    whole = model.get_parameter(slot.weight)[slot.start : slot.stop]
+    parameter = model.get_parameter(slot.weight)
+    whole = taken(parameter, slot).clone()
     whole[rows] = torch.from_numpy(np.ascontiguousarray(values)).to(whole)
+    put(parameter, slot, whole)
 
 
 def _uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
@@ -165,29 +167,27 @@ def _redrawn(auxiliary: Auxiliary, seed: int, draw: Draw, said: str) -> Auxiliar
     else:
         weights = tensors = {name: tensor.clone() for name, tensor in auxiliary.weights.items()}
     with torch.no_grad():
-        for name, start, stop in list(_matrices(tensors, weights)):
-            part = tensors[name][start:stop]
-            rng = np.random.default_rng((STREAM, seed, crc32(f"{name}[{start}:{stop}]".encode())))
-            part.copy_(torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
+        for slot in list(_matrices(tensors, weights)):
+            part = taken(tensors[slot.weight], slot)
+            rng = np.random.default_rng((STREAM, seed, crc32(str(slot).encode())))
+            put(tensors[slot.weight], slot, torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
     origin = f"{said.format(seed=seed)} {auxiliary.origin}"
     return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(tensors.items())), weights=weights)
 
 
-def _matrices(
-    tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]
-) -> Iterator[tuple[str, int, int]]:
-    """(name, first row, end) of every matrix and of the bias beside it; fused ones piece by piece."""
+def _matrices(tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]) -> Iterator[Slot]:
+    """Every matrix and the bias beside it; fused ones piece by piece."""
     anatomy = locate(opened(source))
-    pieces: dict[str, list[tuple[int, int]]] = {}
+    pieces: dict[str, list[Slot]] = {}
     for slot in anatomy.slots.values() if anatomy is not None else ():
-        for name in (slot.weight, slot.bias):
-            if name is not None:
-                pieces.setdefault(name, []).append((slot.start, slot.stop))
+        for held in (slot, slot.bias):
+            if held is not None:
+                pieces.setdefault(held.weight, []).append(held)
     for name, tensor in tensors.items():
         layer, _, attribute = name.rpartition(".")
         beside = tensors.get(f"{layer}.weight") if attribute == "bias" else None
         is_matrix = attribute == "weight" and tensor.ndim >= 2
         if name in pieces:
-            yield from ((name, start, stop) for start, stop in pieces[name])
+            yield from pieces[name]
         elif tensor.is_floating_point() and (is_matrix or (beside is not None and beside.ndim >= 2)):
-            yield name, 0, len(tensor)
+            yield Slot(name, 0, len(tensor), tuple(tensor.shape))

@@ -158,7 +158,7 @@ def test_every_role_of_every_block_is_found(built: tuple[str, nn.Module, tuple[T
     assert set(anatomy.slots) == {(block, role) for block in (0, 1) for role in ROLES}
     assert set(anatomy.heads.values()) == {HEADS}
     # Nothing with two axes stands in a block that no role names.
-    path = f"{anatomy.prefix}{anatomy.layout.block}0."
+    path = anatomy.paths[0]
     inside = {name for name, value in model.named_parameters() if name.startswith(path) and value.ndim > 1}
     known = {slot.weight for slot in anatomy.slots.values()}
     assert {name for name in inside - known if "relative_position" not in name and "lambda" not in name} == set()

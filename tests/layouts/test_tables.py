@@ -9,6 +9,7 @@ from torchvision.models import vit_b_16
 from crosspath.layouts import LAYOUTS, ROLES
 from crosspath.layouts.timm import TIMM_BLOCKS
 from crosspath.layouts.torch import TORCH_ATTENTION, TORCH_ENCODER, TORCH_ENCODER_LAYER, TORCHVISION_VIT
+from crosspath.pathway.choose_layout import chosen_layout, layout_named
 from crosspath.pathway.locate import locate
 from crosspath.pathway.sources import ModuleSource
 
@@ -39,7 +40,7 @@ def test_the_table_describes_the_module(name: str) -> None:
     assert anatomy.norm == "pre"
     covered: dict[str, int] = {}
     for slot in anatomy.slots.values():
-        assert slot.bias is None or slot.bias in dict(model.named_parameters())
+        assert slot.bias is None or slot.bias.weight in dict(model.named_parameters())
         covered[slot.weight] = covered.get(slot.weight, 0) + slot.stop - slot.start
     # Roles cover each weight they name, once and whole.
     assert all(rows == model.get_parameter(weight).shape[0] for weight, rows in covered.items())
@@ -49,5 +50,6 @@ def test_the_table_describes_the_module(name: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_tables_are_consistent(layout: object) -> None:
     assert set(layout.roles) <= set(ROLES)
-    assert "query" in layout.roles
-    assert all(place.part < place.parts for place in layout.roles.values())
+    assert chosen_layout(layout, "layout") is layout
+    assert layout_named(layout.name) == layout
+    assert set(layout.absent) <= set(ROLES)

@@ -1,0 +1,88 @@
+"""Layouts named by hand: a known one, with what a model does not state itself, or one of the user's own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+
+from crosspath.layouts import LAYOUTS, ORDERS, ROLES, Layout, Order, Place, Role
+from crosspath.pathway.errors import PathwayError
+
+
+def layout_named(name: str, *, heads: int | None = None, order: Order | None = None) -> Layout:
+    """The known layout of this name, such as `timm blocks` or `transformers GPT-NeoX`.
+
+    Parameters
+    ----------
+    heads
+        The head count, for a source that does not state it (a state dict, a file).
+    order
+        How the rows of a fused query, key and value follow one another, where that is not the layout's own order:
+        `three-major`, `head-major` or `interleaved`.
+
+    Raises
+    ------
+    PathwayError
+        For an unknown name or order, or a head count below 1.
+    """
+    known = {layout.name: layout for layout in LAYOUTS}
+    if name not in known:
+        near = get_close_matches(str(name), known, n=1, cutoff=0.3)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise PathwayError(f"layout: expected one of {', '.join(map(repr, known))}, found {name!r}{hint}")
+    layout = known[name]
+    if heads is not None:
+        layout = replace(layout, heads=heads)
+    if order is not None:
+        roles = {role: replace(place, order=order) for role, place in layout.roles.items()}
+        layout = replace(layout, roles=roles)
+    return _checked(layout, f"layout {name!r}")
+
+
+def chosen_layout(given: Layout | str | None, argument: str) -> Layout | None:
+    """The layout that a user named or built; None to look for one.
+
+    Raises
+    ------
+    PathwayError
+        For an unknown name, or a table that contradicts itself.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return layout_named(given)
+    if not isinstance(given, Layout):
+        raise PathwayError(f"{argument}: expected a layout's name or a crosspath.Layout, found {type(given).__name__}")
+    return _checked(given, f"{argument} {given.name!r}")
+
+
+def _checked(layout: Layout, where: str) -> Layout:
+    """The layout itself, or every fault of its table in one `PathwayError`."""
+    faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in layout.roles if role not in ROLES]
+    if not layout.roles:
+        faults.append("expected at least one role, found none")
+    if layout.block is None and layout.stage is not None:
+        faults.append("expected a block beside the stage, found none")
+    if isinstance(layout.heads, int) and layout.heads < 1:
+        faults.append(f"expected a head count of 1 or more, found {layout.heads}")
+    faults += list(_place_faults(layout.roles))
+    if faults:
+        raise PathwayError("\n".join(f"{where}: {fault}; correct it" for fault in faults))
+    return layout
+
+
+def _place_faults(roles: Mapping[Role, Place]) -> list[str]:
+    faults = []
+    sharing: dict[str, list[tuple[str, Place]]] = {}
+    for role, place in roles.items():
+        sharing.setdefault(place.weight, []).append((role, place))
+        if not 0 <= place.part < place.parts:
+            faults.append(f"{role}: expected a part from 0 to {place.parts - 1}, found {place.part}")
+        if place.order is not None and place.order not in ORDERS:
+            faults.append(f"{role}: expected an order of {', '.join(ORDERS)}, found {place.order!r}")
+    for weight, places in sharing.items():
+        held = {(place.parts, place.order, place.transposed) for _, place in places}
+        if len(held) > 1:
+            faults.append(f"{weight}: expected its roles to agree on parts, order and transposed, found {len(held)}")
+        elif len({place.part for _, place in places}) < len(places):
+            faults.append(f"{weight}: expected a part of its own for each of its roles, found one part given twice")
+    return faults
