@@ -12,9 +12,8 @@ from typing import Any
 from crosspath.config.data import Data
 from crosspath.data.generated import GENERATED
 from crosspath.data.known import KNOWN
-from crosspath.errors import InputError
 from crosspath.models.about import About
-from crosspath.recipes import recipe_named
+from crosspath.recipes import PRETRAINING, RECIPES
 
 UNKNOWN = "unknown"
 DIGITS = ("CC BY 4.0", "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits")
@@ -73,10 +72,10 @@ def _of_auxiliary(name: str, recorded: Mapping[str, Any]) -> Licence:
     if origin.startswith("hf:"):
         return _of_hub(name, origin)
     if "recipe" in recorded:
-        try:
-            return _of_data(name, recipe_named(recorded["recipe"]).data)
-        except InputError:  # a recipe of the user's own
+        recipe = {**PRETRAINING, **RECIPES}.get(recorded["recipe"])
+        if recipe is None:  # of the user's own
             return Licence(part=name, of=f"recipe {recorded['recipe']}", terms=UNKNOWN)
+        return _of_data(name, recipe().data)
     return Licence(part=name, of="its weights", terms=UNKNOWN)
 
 

@@ -16,6 +16,7 @@ from crosspath.data.load import load_data, located
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.evaluation.masked import read_masked
+from crosspath.evaluation.masked_tokens import read_tokens, token_metrics
 from crosspath.evaluation.metrics import classification_metrics, multi_label_metrics
 from crosspath.evaluation.views import averaged_views, averaged_votes
 
@@ -53,7 +54,9 @@ def evaluate(
         raise InputError(f"the {split} part of {loaded.recipe.name}", "samples", "none", "choose another --split")
     compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device)
-    if loaded.recipe.objective == "masked_modeling":
+    if loaded.recipe.objective == "masked_modeling" and loaded.recipe.modality == "text":
+        metrics = token_metrics(read_tokens(model, loaded.recipe, examples, range(len(examples)), compute))
+    elif loaded.recipe.objective == "masked_modeling":
         metrics = read_masked(model, loaded.recipe, examples, compute)
     else:
         logits_NK = predict_logits(model, loaded.recipe, examples, compute, protocol=split == "test")

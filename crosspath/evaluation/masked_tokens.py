@@ -41,3 +41,9 @@ def read_tokens(model: nn.Module, recipe: Recipe, examples: Examples, rows: Sequ
         found = named_rows(model, recipe, examples, rows[start : start + size], compute)
         read.append(torch.stack([naming_losses(found), naming_accuracies(found)], dim=1).float().cpu())
     return torch.cat(read)
+
+
+def token_metrics(read_N2: Tensor) -> dict[str, float]:
+    """The means of what `read_tokens` gives: `{"loss", "accuracy"}`."""
+    loss, accuracy = read_N2.double().mean(dim=0).tolist()
+    return {"loss": loss, "accuracy": accuracy}

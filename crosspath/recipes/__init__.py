@@ -91,6 +91,8 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
         return recipe
     near = get_close_matches(text, shipped, n=1, cutoff=0.5)
     todo = f"did you mean {near[0]}?" if near else "name one of them, or a .yaml file"
+    if text in RECIPES or text in PRETRAINING:
+        todo = f"it is a recipe of `crosspath {VERBS['classification' if text in RECIPES else 'masked_modeling']}`"
     raise InputError("RECIPE", f"one of {', '.join(shipped)}", repr(text), todo)
 
 

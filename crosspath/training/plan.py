@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 from crosspath.config import Recipe
+from crosspath.config.data import TextData
 from crosspath.config.model import PointGroups
 from crosspath.evaluation.cost import count_parameters
 from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.sizes import SIZES
 from crosspath.objectives.masked_modeling import token_grid
+from crosspath.objectives.masked_tokens import hidden_count
 from crosspath.objectives.masking import visible_count
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.order import steps_per_epoch
@@ -46,8 +48,11 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)
     grid = token_grid(model)
     tokens = prod(grid)
-    autoencoder = masked and recipe.modality != "text"
-    visible = visible_count(recipe.masking, grid) if autoencoder and recipe.masking is not None else tokens
+    visible = tokens
+    if recipe.masking is not None and isinstance(recipe.data, TextData):
+        hidden_count(recipe.data, recipe.masking.ratio)
+    elif recipe.masking is not None:
+        visible = visible_count(recipe.masking, grid)
     return {
         "recipe": recipe.model_dump(mode="json"),
         "classes": None if masked else classes,

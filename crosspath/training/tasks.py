@@ -19,7 +19,7 @@ from crosspath.evaluation.cost import count_parameters, measure_cost
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.evaluate import part_metrics, predict_logits
 from crosspath.evaluation.masked import masked_losses
-from crosspath.evaluation.masked_tokens import read_tokens
+from crosspath.evaluation.masked_tokens import read_tokens, token_metrics
 from crosspath.evaluation.reconstructions import write_reconstructions
 from crosspath.evaluation.sequences import write_sequences
 from crosspath.models.build import build_masked_autoencoder, build_masked_model, build_model
@@ -173,8 +173,7 @@ class MaskedText:
             return {}
         mine = self.processes.share(len(examples))
         read_N2 = read_tokens(model, self.recipe, examples, mine, compute)
-        loss, accuracy = self.processes.gathered(read_N2, len(examples)).double().mean(dim=0).tolist()
-        return _finite({"loss": loss, "accuracy": accuracy})
+        return _finite(token_metrics(self.processes.gathered(read_N2, len(examples))))
 
     def cost(self, model: nn.Module, batch: Tensor) -> dict[str, Any]:
         """Parameters and tokens."""
