@@ -11,6 +11,7 @@ from torch import nn
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.choose_layout import chosen_layout
+from crosspath.pathway.differences import fault_of, meaning_of, ranges_of
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import WRAPPED, Anatomy, locate
 from crosspath.pathway.quantised import quantised_weights
@@ -118,7 +119,7 @@ def _match_roles(
     target: Anatomy, auxiliary: Anatomy, chosen: tuple[Role, ...], named: bool, blocks: Blocks, accept: tuple[str, ...]
 ) -> MatchReport:
     block_pairs, mismatches = _block_pairs(target, auxiliary, blocks)
-    meaning, unverified = _meaning(target, auxiliary, block_pairs, chosen)
+    meaning, unverified = meaning_of(target, auxiliary, block_pairs, chosen)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
     faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
@@ -131,10 +132,10 @@ def _match_roles(
             unclear = (ours, role) in target.unclear or (theirs, role) in auxiliary.unclear
             if slot is None and counterpart is None and not named and not unclear:
                 continue  # "all" means all there are
-            fault = _fault(role, (target, ours), (auxiliary, theirs))
+            fault = fault_of(role, (target, ours), (auxiliary, theirs))
             faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
     for fault, where in faults.values():
-        mismatches.append(replace(fault, where=f"{fault.where} of block {_ranges(where)}"))
+        mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
     paired = {(pair.target.weight, pair.role) for pair in pairs}
     left = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in paired]
     return MatchReport(
@@ -145,33 +146,6 @@ def _match_roles(
         tuple(left) if not mismatches else (),
         (target.layout.name, auxiliary.layout.name),
     )
-
-
-def _fault(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
-    """Why a role of one target block and one auxiliary block does not pair."""
-    found, remedies, what = [], [], "shape"
-    for side, (anatomy, block) in (("target", target), ("auxiliary", auxiliary)):
-        slot, unclear = anatomy.slots.get((block, role)), anatomy.unclear.get((block, role))
-        if unclear is not None:
-            what = "order"
-            found.append(f"{side}'s {unclear.reason}")
-            remedies.append(unclear.remedy.replace("{side}", side))
-        elif slot is None:
-            what = "missing" if what == "shape" else what
-            why = anatomy.layout.absent.get(role)
-            found.append(f"{side} no such weight" + (f" ({why})" if why else ""))
-        else:
-            found.append(f"{side} {slot.shape}")
-    if what == "shape":
-        remedies.append(
-            "use an auxiliary of the target's width, pair other blocks with blocks=, or leave the role out with roles= "
-            "or names="
-        )
-    elif not remedies:
-        remedies.append(
-            "leave the role out with roles=, or describe where it is with target_layout= or auxiliary_layout="
-        )
-    return Mismatch(what, role, ", ".join(found), "; ".join(remedies))
 
 
 def _block_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
@@ -206,36 +180,6 @@ def _block_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[l
     return list(zip(target.blocks, theirs, strict=True)), []
 
 
-def _meaning(
-    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], chosen: tuple[Role, ...]
-) -> tuple[list[Mismatch], list[str]]:
-    """Differences in what equal shapes mean, and what could not be checked."""
-    differences: list[Mismatch] = []
-    unverified: list[str] = []
-    if any(role in ATTENTION_ROLES for role in chosen):
-        different: dict[tuple[int, int], list[int]] = {}
-        for ours, theirs in block_pairs:
-            if not all(
-                any((block, role) in side.slots for role in ATTENTION_ROLES)
-                for side, block in ((target, ours), (auxiliary, theirs))
-            ):
-                continue  # nothing attends here
-            if ours not in target.heads or theirs not in auxiliary.heads:
-                unverified.append(f"head count of block {ours}")
-            elif target.heads[ours] != auxiliary.heads[theirs]:
-                different.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
-        for (ours_heads, theirs_heads), where in different.items():
-            reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
-            remedy = 'the rows of q, k and v then mean other things: accept={"heads"} takes them as they are'
-            differences.append(Mismatch("heads", f"heads of block {_ranges(where)}", reason, remedy))
-    if target.norm is None or auxiliary.norm is None:
-        unverified.append("norm placement")
-    elif target.norm != auxiliary.norm:
-        reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
-        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} connects them all the same'))
-    return differences, unverified
-
-
 def _chosen_roles(roles: Roles) -> tuple[Role, ...]:
     if isinstance(roles, str):
         if roles in GROUPS:
@@ -255,17 +199,6 @@ def _checked(given: Iterable[str], known: tuple[str, ...], argument: str) -> tup
             hint = f"; did you mean {near[0]}?" if near else ""
             raise PathwayError(f"{argument}: expected {', '.join(known)}, found {value!r}{hint}")
     return values
-
-
-def _ranges(indices: Iterable[int]) -> str:
-    """0, 1, 2, 5 as `0-2, 5`."""
-    runs: list[list[int]] = []
-    for index in sorted(indices):
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -1,0 +1,75 @@
+"""What stands between two blocks: roles that do not pair, and equal shapes that mean different things."""
+
+from collections.abc import Iterable
+
+from crosspath.layouts import ATTENTION_ROLES, Role
+from crosspath.pathway.locate import Anatomy
+from crosspath.pathway.report import Mismatch
+
+
+def fault_of(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
+    """Why a role of one target block and one auxiliary block does not pair."""
+    found, remedies, what = [], [], "shape"
+    for side, (anatomy, block) in (("target", target), ("auxiliary", auxiliary)):
+        slot, unclear = anatomy.slots.get((block, role)), anatomy.unclear.get((block, role))
+        if unclear is not None:
+            what = "order"
+            found.append(f"{side}'s {unclear.reason}")
+            remedies.append(unclear.remedy.replace("{side}", side))
+        elif slot is None:
+            what = "missing" if what == "shape" else what
+            why = anatomy.layout.absent.get(role)
+            found.append(f"{side} no such weight" + (f" ({why})" if why else ""))
+        else:
+            found.append(f"{side} {slot.shape}")
+    if what == "shape":
+        remedies.append(
+            "use an auxiliary of the target's width, pair other blocks with blocks=, or leave the role out with roles= "
+            "or names="
+        )
+    elif not remedies:
+        remedies.append(
+            "leave the role out with roles=, or describe where it is with target_layout= or auxiliary_layout="
+        )
+    return Mismatch(what, role, ", ".join(found), "; ".join(remedies))
+
+
+def meaning_of(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], chosen: tuple[Role, ...]
+) -> tuple[list[Mismatch], list[str]]:
+    """Differences in what equal shapes mean, and what could not be checked."""
+    differences: list[Mismatch] = []
+    unverified: list[str] = []
+    if any(role in ATTENTION_ROLES for role in chosen):
+        different: dict[tuple[int, int], list[int]] = {}
+        for ours, theirs in block_pairs:
+            if not all(
+                any((block, role) in side.slots for role in ATTENTION_ROLES)
+                for side, block in ((target, ours), (auxiliary, theirs))
+            ):
+                continue  # nothing attends here
+            if ours not in target.heads or theirs not in auxiliary.heads:
+                unverified.append(f"head count of block {ours}")
+            elif target.heads[ours] != auxiliary.heads[theirs]:
+                different.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
+        for (ours_heads, theirs_heads), where in different.items():
+            reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
+            remedy = 'the rows of q, k and v then mean other things: accept={"heads"} takes them as they are'
+            differences.append(Mismatch("heads", f"heads of block {ranges_of(where)}", reason, remedy))
+    if target.norm is None or auxiliary.norm is None:
+        unverified.append("norm placement")
+    elif target.norm != auxiliary.norm:
+        reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
+        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} connects them all the same'))
+    return differences, unverified
+
+
+def ranges_of(indices: Iterable[int]) -> str:
+    """0, 1, 2, 5 as `0-2, 5`."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
