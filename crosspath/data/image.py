@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -160,8 +161,19 @@ def _upright_rgb(image: Any) -> Any:
 
 def _zip_items(path: Path, part: Part) -> Listing:
     """Class folders inside a zip, with or without folders around them all, and with or without `train/`, `val/`,
-    `test/`; all of the given part, if there is one.
+    `test/`; all of the given part, if there is one. An archive that has not changed since is not read again: the runs
+    of a study ask for the same one hundreds of times.
     """
+    try:
+        state = path.stat()
+    except OSError:
+        return _read_zip_items(path, part, None)
+    return _read_zip_items(path, part, (state.st_size, state.st_mtime_ns, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Listing:
+    """`state` tells one content of the path from another."""
     try:
         with zipfile.ZipFile(path) as archive:
             everything = archive.infolist()
