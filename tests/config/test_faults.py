@@ -24,7 +24,10 @@ from crosspath.recipes import recipe_named
         ("model.tokenizer.patch=[4]", "model.tokenizer.patch: expected a list of 2 values or more, found [4];"),
         ("model.tokenizer.patch=[4, 4, 4]", "model.tokenizer.patch: expected a list of at most 2 values, found"),
         ("data.folder=3", "data.folder: expected a path, found 3;"),
-        ("data.modality=smell", "data.modality: expected one of 'image', 'audio', 'point', 'video', found 'smell'"),
+        (
+            "data.modality=smell",
+            "data.modality: expected one of 'image', 'audio', 'point', 'video', 'text', found 'smell'",
+        ),
         ("model=4", "model: expected a section of settings, found 4"),
     ],
 )
