@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 import torch
@@ -83,7 +84,7 @@ def connect(
     if not math.isfinite(scale_init):
         raise PathwayError(f"scale_init: expected a finite number, found {scale_init!r}")
     held = {name for _, pathway in connected(target) for name in pathway.spreads}
-    layouts = auxiliary_layout
+    layouts = _layouts(auxiliary_layout, auxiliary)
     accept = (accept,) if isinstance(accept, str) else tuple(accept)
     roles = roles if isinstance(roles, str) else tuple(roles)
     names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
@@ -174,6 +175,22 @@ def _named(
         if name in held:
             raise PathwayError(f"auxiliary: {name!r} is connected already; choose another name, or disconnect it first")
         yield name, source
+
+
+def _layouts(
+    layouts: Layout | str | Mapping[str, Layout | str] | None,
+    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource],
+) -> Layout | str | Mapping[str, Layout | str] | None:
+    """The layouts themselves; each of a mapping has to belong to an auxiliary."""
+    named = list(auxiliary) if isinstance(auxiliary, Mapping) else []
+    for name in layouts if isinstance(layouts, Mapping) else ():
+        if name not in named:
+            near = get_close_matches(str(name), named, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise PathwayError(
+                f"auxiliary_layout: expected names of auxiliaries ({', '.join(named)}), found {name!r}{hint}"
+            )
+    return layouts
 
 
 def _unfit(target: nn.Module, source: Source, groups: list[Group], scale_per: ScalePer) -> Iterator[str]:

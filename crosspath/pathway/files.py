@@ -24,6 +24,7 @@ from torch import Tensor
 
 from crosspath.pathway.combine import Spread
 from crosspath.pathway.errors import PathwayError
+from crosspath.pathway.sources import refuse_pickle
 
 FORMAT_VERSIONS = (1, 2)
 TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"
@@ -94,7 +95,8 @@ def format_version(spreads: Iterable[Spread]) -> int:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises `PathwayError` for a missing or damaged one."""
+    """The tensors of a safetensors file. Raises `PathwayError` for a missing or damaged one, and for a pickle."""
+    refuse_pickle(path)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

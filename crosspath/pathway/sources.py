@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.parameters import holders
+from crosspath.pathway.pickles import misnamed, pickle_sign
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
 """What may be connected: a module, a state dict, or the path of a `.safetensors` file or of a folder that holds one."""
-
-PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
 
 
 class Source(Protocol):
@@ -137,11 +136,21 @@ def opened(source: AuxiliarySource) -> Source:
         if (path / "pathway.json").exists():
             raise PathwayError(f"{path}: expected a plain model, found one with pathways; merge it first")
         path = path / "model.safetensors"
-    if path.suffix in PICKLED:
-        raise PathwayError(f"{path}: expected a .safetensors file, found a pickle; convert it, or pass its state dict")
+    refuse_pickle(path)
     if not path.is_file():
         raise PathwayError(f"{path}: expected a .safetensors file, found none; check the path")
     return FileSource(path)
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise `PathwayError` for a file whose bytes or name say pickle, without opening it as one."""
+    if misnamed(path):
+        found = f"the name of a pickle ({path.suffix}) on safetensors; rename it"
+        raise PathwayError(f"{path}: expected a .safetensors file, found {found}")
+    sign = pickle_sign(path)
+    if sign is not None:
+        found = f"a pickle ({sign}); translate it with `crosspath convert`, or pass its state dict"
+        raise PathwayError(f"{path}: expected a .safetensors file, found {found}")
 
 
 def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -3,6 +3,7 @@ every paired role matters, merged bitwise, and the plain keys come back.
 """
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 import crosspath
 from crosspath.layouts import ROLES
 from crosspath.pathway.locate import locate
+from crosspath.pathway.slot import put, taken
 from crosspath.pathway.sources import ModuleSource, StateSource
 from tests.layouts.families import DEPTH, FAMILIES, HEADS, PICTURE, SIZES, WIDTH, shape_of, timm_model, transformers
 
@@ -99,6 +101,35 @@ def test_identity_effect_of_every_role_merge_and_keys(built: tuple[str, nn.Modul
     assert {name: (value.shape, value.dtype) for name, value in model.state_dict().items()} == keys
     assert [type(module) for module in model.modules()] == classes
     model.load_state_dict(before)
+
+
+def test_each_slot_does_what_its_role_says(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
+    """Seen from outside: without values nothing else of attention matters; without queries keys do not, values do."""
+    family, model, inputs = built
+    if "query" not in shape_of(family).roles:
+        return
+    anatomy = locate(ModuleSource(model))
+    assert anatomy is not None
+    before = copy.deepcopy(model.state_dict())
+
+    def write(role: str, value: Callable[[Tensor], Tensor]) -> None:
+        with torch.no_grad():
+            for (_, found), slot in anatomy.slots.items():
+                for part in (slot, slot.bias) if found == role else ():
+                    if part is not None:
+                        tensor = model.get_parameter(part.weight)
+                        put(tensor, part, value(taken(tensor, part)))
+
+    for silenced, others, another in (("value", ("query", "key"), "mlp_out"), ("query", ("key",), "value")):
+        write(silenced, torch.zeros_like)
+        silent = output(model, inputs)
+        for role in others:
+            write(role, torch.randn_like)
+        torch.testing.assert_close(output(model, inputs), silent, msg=f"{silenced} silenced: {others} still matter")
+        if another in shape_of(family).roles:
+            write(another, torch.randn_like)
+            assert not torch.allclose(output(model, inputs), silent), another
+        model.load_state_dict(before)
 
 
 def test_two_towers_are_not_guessed_between() -> None:

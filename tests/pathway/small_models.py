@@ -77,6 +77,80 @@ class FunctionalBody(nn.Module):
         return result
 
 
+class TransposedLinear(nn.Module):
+    """A linear layer that stores its weight as (inputs, outputs), as GPT-2's does."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs))
+        self.bias = nn.Parameter(torch.randn(outputs))
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        return tokens_BND @ self.weight + self.bias
+
+
+class TransposedBlock(nn.Module):
+    """A block of such layers, under GPT-2's names; query, key and value are thirds of the columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn = nn.Module()
+        self.attn.num_heads = HEADS
+        self.attn.c_attn = TransposedLinear(WIDTH, 3 * WIDTH)
+        self.attn.c_proj = TransposedLinear(WIDTH, WIDTH)
+        self.mlp = nn.Module()
+        self.mlp.c_fc = TransposedLinear(WIDTH, 2 * WIDTH)
+        self.mlp.c_proj = TransposedLinear(2 * WIDTH, WIDTH)
+
+    def forward(self, x_BND: Tensor) -> Tensor:
+        q, k, v = (_by_head(part) for part in self.attn.c_attn(x_BND).chunk(3, dim=-1))
+        x_BND = x_BND + self.attn.c_proj(_attended(q, k, v))
+        result: Tensor = x_BND + self.mlp.c_proj(self.mlp.c_fc(x_BND).tanh())
+        return result
+
+
+class HeadMajorBlock(nn.Module):
+    """A block under BLOOM's names: query, key and value of one head stand together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self_attention = nn.Module()
+        self.self_attention.num_heads = HEADS
+        self.self_attention.query_key_value = nn.Linear(WIDTH, 3 * WIDTH)
+        self.self_attention.dense = nn.Linear(WIDTH, WIDTH)
+        self.mlp = nn.Module()
+        self.mlp.dense_h_to_4h = nn.Linear(WIDTH, 2 * WIDTH)
+        self.mlp.dense_4h_to_h = nn.Linear(2 * WIDTH, WIDTH)
+
+    def forward(self, x_BND: Tensor) -> Tensor:
+        fused = self.self_attention.query_key_value(x_BND).unflatten(-1, (HEADS, 3, -1))
+        q, k, v = (fused[:, :, :, part].transpose(1, 2) for part in range(3))
+        x_BND = x_BND + self.self_attention.dense(_attended(q, k, v))
+        result: Tensor = x_BND + self.mlp.dense_4h_to_h(self.mlp.dense_h_to_4h(x_BND).tanh())
+        return result
+
+
+class Decoder(nn.Module):
+    """Blocks under `h`."""
+
+    def __init__(self, block: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.h = nn.Sequential(*(block() for _ in range(DEPTH)))
+
+    def forward(self, x_BND: Tensor) -> Tensor:
+        result: Tensor = self.h(x_BND)
+        return result
+
+
+def _by_head(x_BND: Tensor) -> Tensor:
+    return x_BND.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    mixed: Tensor = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+    return mixed
+
+
 def _torch_encoder() -> nn.Module:
     layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 16, 0.0, batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, DEPTH, enable_nested_tensor=False)
@@ -105,6 +179,8 @@ KINDS: dict[str, Kind] = {
     ),
     "torch attention": Kind(lambda: SelfAttention(WIDTH, HEADS, batch_first=True), _tokens),
     "torchvision": Kind(VisionBody, _tokens),
+    "transposed": Kind(lambda: Decoder(TransposedBlock), _tokens),
+    "head-major": Kind(lambda: Decoder(HeadMajorBlock), _tokens),
     "linear": Kind(lambda: nn.Sequential(nn.Linear(WIDTH, 6)), _tokens, "weight"),
     "linear without bias": Kind(lambda: nn.Sequential(nn.Linear(WIDTH, 6, bias=False)), _tokens, "weight"),
     "conv1d": Kind(lambda: nn.Sequential(nn.Conv1d(3, 4, 3)), lambda: torch.randn(2, 3, 9), "weight"),

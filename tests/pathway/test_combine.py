@@ -16,13 +16,22 @@ SPREADS = {
     "rows of a part": (Spread(((1, 2), (4, 6)), 6, 0, ((0, 3, 3),)), 3),
     "shared rows": (Spread(((0, 2), (4, 6)), 6, 0, ((0, 2, 2), (0, 2, 2))), 2),
     "columns of a part": (Spread(((2, 5),), 6, 1, ((0, 4, 4),)), 4),
+    "columns stored as rows": (Spread(((1, 3),), 4, 1, ((0, 2, 2),), along=1), 2),
+    "inputs of columns stored as rows": (Spread(((0, 1), (3, 4)), 4, 0, ((0, 3, 6),), along=1), 3),
+    "two of three roles in two heads": (Spread(((0, 1), (2, 3)), 6, 0, ((0, 1, 1), (1, 2, 1)), 0, 2, 2), 2),
+    "three roles in two heads": (Spread(((0, 3),), 6, 0, ((0, 1, 1), (1, 2, 1), (2, 3, 1)), 0, 2, 2), 3),
+    "one of three roles, one λ": (Spread(((1, 2),), 6, 0, ((0, 1, 2),), 0, 2), 1),
+    "heads of one role in heads": (Spread(((1, 2),), 6, 0, ((0, 2, 2),), 0, 2), 2),
+    "inputs of one role in heads": (Spread(((1, 2),), 6, 1, ((0, 2, 4),), 0, 2), 2),
+    "columns in groups": (Spread(((0, 1),), 4, 1, ((0, 2, 2),), 1, 2), 2),
 }
 
 
 def tensors(spread: Spread, scales: int, dtype: torch.dtype = torch.float64, columns: int = 4) -> list[Tensor]:
     torch.manual_seed(0)
-    covered = sum(stop - start for start, stop in spread.segments)
-    shapes = [(spread.rows, columns), (covered, columns), (scales,)]
+    shapes: list[tuple[int, ...]] = [(spread.rows, columns), (spread.covered, columns), (scales,)]
+    if spread.along == 1:
+        shapes = [(6, spread.rows), (6, spread.covered), (scales,)]
     return [torch.randn(shape, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes]
 
 
@@ -45,10 +54,30 @@ def test_rows_without_auxiliary_stay_bitwise(name: str) -> None:
     result = effective_weight(weight, [auxiliary], [scale], [spread])
     probe = torch.randn_like(result)
     result.backward(probe)
-    covered = {row for start, stop in spread.segments for row in range(start, stop)}
-    for row in set(range(spread.rows)) - covered:
-        assert torch.equal(result[row], weight[row])
+    period = spread.rows // spread.groups
+    covered = [
+        group * period + row
+        for group in range(spread.groups)
+        for start, stop in spread.segments
+        for row in range(start, stop)
+    ]
+    rows, plain = result.detach().movedim(spread.along, 0), weight.detach().movedim(spread.along, 0)
+    for row in set(range(spread.rows)) - set(covered):
+        assert torch.equal(rows[row], plain[row])
     assert torch.equal(weight.grad, probe)
+    # The others are the sum, entry by entry: λ from the runs, W' in the order of the covered rows.
+    values = auxiliary.detach().movedim(spread.along, 0)
+    lam = [
+        float(scale.detach()[first + entry * (last - first) // length])
+        for _ in range(spread.repeats)
+        for first, last, length in spread.runs
+        for entry in range(length)
+    ]
+    for index, row in enumerate(covered):
+        for other in range(values.shape[1]):
+            position = index if spread.axis == spread.along else other
+            expected = float(plain[row, other]) + lam[position] * float(values[index, other])
+            assert abs(float(rows[row, other]) - expected) < 1e-5
 
 
 @pytest.mark.parametrize("name", SPREADS)

@@ -127,41 +127,57 @@ def assert_same_shape(model: nn.Module, plain: nn.Module) -> None:
     assert [type(m) for m in model.modules()] == [type(m) for m in plain.modules()]
 
 
-def role_rows(weight: str, rows: int) -> list[tuple[str, int, int]]:
-    """(role, start, stop) of a weight, from its name alone: independent of the layouts under test."""
-    if "qkv" in weight or "in_proj" in weight:
-        third = rows // 3
-        return [(role, index * third, (index + 1) * third) for index, role in enumerate(("query", "key", "value"))]
+def is_transposed(weight: str) -> bool:
+    """Whether a weight is stored as (inputs, outputs), from its name alone."""
+    return any(part in weight for part in ("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+
+
+def row_roles(weight: str, rows: int) -> list[tuple[str, int, int]]:
+    """(role, position among the role's rows, how many it has) of every output, from the name of the weight alone:
+    independent of the layouts under test.
+    """
+    third = rows // 3
+    if "query_key_value" in weight:  # query, key and value of the first head, then of the second
+        each = third // HEADS
+        return [(ROLES[row // each % 3], row // (3 * each) * each + row % each, third) for row in range(rows)]
+    if any(part in weight for part in ("qkv", "in_proj", "c_attn")):
+        return [(ROLES[row // third], row % third, third) for row in range(rows)]
     for role, parts in {
-        "attention_output": (".proj.", "out_proj."),
-        "mlp_in": ("fc1.", "linear1.", "mlp.0."),
-        "mlp_out": ("fc2.", "linear2.", "mlp.3."),
+        "attention_output": (".proj.", "out_proj.", "attn.c_proj.", "attention.dense."),
+        "mlp_in": ("fc1.", "linear1.", "mlp.0.", "c_fc.", "h_to_4h."),
+        "mlp_out": ("fc2.", "linear2.", "mlp.3.", "mlp.c_proj.", "4h_to_h."),
     }.items():
         if any(part in f".{weight}" for part in parts):
-            return [(role, 0, rows)]
-    return [("by name", 0, rows)]
+            return [(role, row, rows) for row in range(rows)]
+    return [("by name", row, rows) for row in range(rows)]
+
+
+def covered_outputs(weight: str, rows: int, case: Case) -> list[int]:
+    """The outputs that hold a pathway."""
+    chosen = case.roles or (*ROLES, "by name")
+    return [row for row, (role, _, _) in enumerate(row_roles(weight, rows)) if role in chosen]
 
 
 def factors(weight: str, shape: torch.Size, scale: Tensor, case: Case) -> Tensor:
     """λ of every entry of a weight (0 where no pathway is), entry by entry."""
     full = torch.zeros(shape, dtype=scale.dtype)
-    chosen = case.roles or (*ROLES, "by name")
-    row = 0
-    found = [part for part in role_rows(weight, shape[0]) if part[0] in chosen]
-    for index, (role, start, stop) in enumerate(found):
-        for position in range(start, stop):
-            if case.scale_per == "layer" or (case.scale_per == "head" and role.startswith("mlp")):
-                full[position] = scale[0]
-            elif case.scale_per == "role":
-                full[position] = scale[index]
-            elif case.scale_per == "channel":
-                full[position] = scale[row]
-            elif role == "attention_output":
-                for column in range(shape[1]):
-                    full[position, column] = scale[column * HEADS // shape[1]]
-            else:
-                full[position] = scale[(position - start) * HEADS // (stop - start)]
-            row += 1
+    outputs = full.transpose(0, 1) if is_transposed(weight) else full
+    roles = row_roles(weight, len(outputs))
+    covered = covered_outputs(weight, len(outputs), case)
+    present = [role for role in (*ROLES, "by name") if role in {roles[row][0] for row in covered}]
+    for index, row in enumerate(covered):
+        role, position, size = roles[row]
+        if case.scale_per == "layer" or (case.scale_per == "head" and role.startswith("mlp")):
+            outputs[row] = scale[0]
+        elif case.scale_per == "role":
+            outputs[row] = scale[present.index(role)]
+        elif case.scale_per == "channel":
+            outputs[row] = scale[index]
+        elif role == "attention_output":
+            for column in range(outputs.shape[1]):
+                outputs[row, column] = scale[column * HEADS // outputs.shape[1]]
+        else:
+            outputs[row] = scale[position * HEADS // size]
     return full
 
 
@@ -175,10 +191,9 @@ def explicit_sum(
         state[weight] += factors(weight, state[weight].shape, scale.detach().double(), case) * source[weight].double()
         bias = weight.removesuffix("weight") + "bias"
         if case.bias and bias in state and bias in source:
-            lam = factors(weight, state[weight].shape, scale.detach().double(), case).reshape(len(state[bias]), -1)[
-                :, 0
-            ]
-            state[bias] += lam * source[bias].double()
+            lam = factors(weight, state[weight].shape, scale.detach().double(), case)
+            lam = lam.transpose(0, 1) if is_transposed(weight) else lam
+            state[bias] += lam.reshape(len(state[bias]), -1)[:, 0] * source[bias].double()
     return {name: value.to(plain.state_dict()[name].dtype) for name, value in state.items()}
 
 
@@ -200,15 +215,11 @@ def check_gradients(
         scale = handle.scales()[weight, name]
         gradient = gradients[weight]
         lam = factors(weight, gradient.shape, scale.detach(), case)
-        rows = torch.cat(
-            [
-                torch.arange(start, stop)
-                for role, start, stop in role_rows(weight, gradient.shape[0])
-                if role in (case.roles or (*ROLES, "by name"))
-            ]
-        )
+        along = int(is_transposed(weight))
+        rows = torch.tensor(covered_outputs(weight, gradient.shape[along], case))
         if case.train_auxiliary:
-            torch.testing.assert_close(values.grad, (lam * gradient)[rows], rtol=1e-9, atol=1e-10)
+            expected = (lam * gradient).index_select(along, rows)
+            torch.testing.assert_close(values.grad, expected, rtol=1e-9, atol=1e-10)
         else:
             assert values.grad is None
         if case.bias:
@@ -216,6 +227,6 @@ def check_gradients(
         for index in range(len(scale)):
             unit = torch.zeros_like(scale)
             unit[index] = 1
-            covered = factors(weight, gradient.shape, unit, case)[rows]
-            share = (covered * gradient[rows] * values.detach()).sum()
+            covered = factors(weight, gradient.shape, unit, case) * gradient
+            share = (covered.index_select(along, rows) * values.detach()).sum()
             torch.testing.assert_close(scale.grad[index], share, rtol=1e-9, atol=1e-10)

@@ -1,0 +1,73 @@
+"""Tells a pickle from outside, by its bytes and by its name. A pickle is a program: none is opened here.
+
+safetensors begin with the length of their header, eight bytes, then `{`. A length can look like the beginning of a
+pickle (0x0280 is the mark of protocol 2), so that is asked first. What passes as safetensors is read as safetensors
+only, whatever else it may be.
+"""
+
+import pickletools
+from pathlib import Path
+
+SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th", ".tar"})
+"""Of files that are pickles by custom."""
+LONGEST_HEADER = 100_000_000
+"""What safetensors allows."""
+ZIP = b"PK\x03\x04"
+FIRST = frozenset(
+    opcode.code.encode("latin-1")
+    for opcode in pickletools.opcodes
+    if not opcode.stack_before and opcode.name not in {"STOP", "POP"}
+)
+"""Opcodes with which a pickle can begin: those that need nothing on the stack."""
+
+
+def pickle_sign(path: Path) -> str | None:
+    """What says that a file is a pickle (`its first bytes`, else its suffix); None where nothing does."""
+    head = _head(path)
+    if is_safetensors(head):
+        return None
+    if head.startswith(ZIP) or is_pickle(path):
+        return "its first bytes"
+    return path.suffix if path.suffix in SUFFIXES else None
+
+
+def misnamed(path: Path) -> bool:
+    """Whether a file is safetensors under the name of a pickle: whoever goes by names would unpickle it."""
+    return path.suffix in SUFFIXES and is_safetensors(_head(path))
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file's bytes are a bare pickle, whole or cut short."""
+    head = _head(path)
+    return not is_safetensors(head) and (_begins(head) or _parses(path, head))
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file's first bytes are those of safetensors."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= LONGEST_HEADER
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
+
+
+def _begins(head: bytes) -> bool:
+    """The beginnings that torch and Python write: a protocol's mark, a container, a mark, a class."""
+    if head[:1] == b"\x80":
+        return len(head) > 1 and head[1] in range(1, 6)
+    return head[:1] in (b"(", b"c", b"]", b"}", b")")
+
+
+def _parses(path: Path, head: bytes) -> bool:
+    """Whether the file is opcodes up to the one that ends a pickle."""
+    if head[:1] not in FIRST:
+        return False
+    try:
+        with path.open("rb") as file:
+            return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(file))
+    except (OSError, ValueError, OverflowError, MemoryError):
+        return False

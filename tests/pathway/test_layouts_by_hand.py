@@ -1,0 +1,202 @@
+"""Layouts that a user names or builds, and orders that nothing tells."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+import crosspath
+from tests.pathway.small_models import BY_ROLE, DEPTH, HEADS, KINDS, WIDTH, Body, Decoder, HeadMajorBlock, randomised
+
+MINE = crosspath.Layout(
+    name="mine",
+    block="tower.step_",
+    roles={
+        "query": crosspath.Place(weight="look.q.weight", bias="look.q.bias"),
+        "mlp_in": crosspath.Place(weight="think.weight"),
+    },
+    heads="look.count",
+    norm="pre",
+)
+
+
+class Step(nn.Module):
+    """A block whose names no known layout has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.ModuleDict({"q": nn.Linear(WIDTH, WIDTH)})
+        self.look.count = HEADS
+        self.think = nn.Linear(WIDTH, 4 * WIDTH)
+        self.back = nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.back(torch.tanh(self.think(self.look["q"](x))))
+
+
+class Mine(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = nn.Sequential()
+        for index in range(DEPTH):
+            self.tower.add_module(f"step_{index}", Step())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tower(x)
+
+
+def megatron(seed: int = 0) -> dict[str, Tensor]:
+    """A state dict under Megatron's names, which do not tell the order of query, key and value."""
+    torch.manual_seed(seed)
+    state = randomised(Decoder(HeadMajorBlock)).state_dict()
+    return {f"language_model.encoder.{name.replace('h.', 'layers.', 1)}": value for name, value in state.items()}
+
+
+def test_a_layout_of_ones_own_serves_both_sides_and_the_rates() -> None:
+    target, auxiliary = randomised(Mine()), randomised(Body())
+    with pytest.raises(crosspath.PathwayError, match=r"found none; describe them with target_layout="):
+        crosspath.match(target, auxiliary)
+    report = crosspath.match(target, auxiliary, roles={"query", "mlp_in"}, target_layout=MINE)
+    assert report.ok
+    assert report.layouts == ("mine", "timm blocks")
+    assert not report.unverified
+    plain = target(torch.ones(1, WIDTH))
+    handle = crosspath.connect(
+        target, {"audio": auxiliary}, roles={"query", "mlp_in"}, target_layout=MINE, bias=True, scale_per="role"
+    )
+    assert torch.equal(target(torch.ones(1, WIDTH)), plain)
+    values = handle.auxiliaries()["tower.step_1.look.q.weight", "audio"]
+    assert torch.equal(values, auxiliary.blocks[1].attn.qkv.weight[:WIDTH])
+    assert handle.reports["audio"].without_bias == tuple(f"tower.step_{i}.think.weight[0:32]" for i in range(DEPTH))
+    groups = crosspath.param_groups(target, lr=1.0, layer_decay=0.5, layout=MINE)
+    assert {group["lr"] for group in groups if group["name"].startswith("layer")} == {0.5, 0.25}
+    with pytest.raises(crosspath.PathwayError, match="blocks of the layout 'timm blocks', found none"):
+        crosspath.param_groups(target, lr=1.0, layer_decay=0.5, layout="timm blocks")
+    crosspath.merge(target)
+    back = crosspath.connect(Body(), target, roles={"query"}, auxiliary_layout=MINE)
+    assert len(back.scales()) == DEPTH
+
+
+def test_each_of_several_auxiliaries_may_have_its_own_layout() -> None:
+    target = Body()
+    handle = crosspath.connect(
+        target,
+        {"mine": Mine(), "plain": Body(), "text": megatron()},
+        roles={"query"},
+        auxiliary_layout={"mine": MINE, "text": crosspath.layout_named("Megatron", heads=HEADS, order="head-major")},
+    )
+    assert handle.names == ("mine", "plain", "text")
+    with pytest.raises(crosspath.PathwayError, match=r"auxiliary_layout: .*text.*found 'texts'; did you mean text\?"):
+        crosspath.connect(Body(), {"text": megatron()}, auxiliary_layout={"texts": MINE})
+
+
+@pytest.mark.parametrize("kind", BY_ROLE)
+def test_a_known_layout_named_is_the_one_that_is_found(kind: str) -> None:
+    model = KINDS[kind].build()
+    found = crosspath.match(model, model)
+    name = found.layouts[0]
+    assert crosspath.match(model, model, target_layout=name, auxiliary_layout=name) == found
+
+
+def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
+    target = randomised(Body())
+    report = crosspath.match(target, megatron(), roles="attention")
+    assert [mismatch.what for mismatch in report.mismatches] == ["order"] * 3
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.connect(target, megatron(), roles="attention")
+    told = "auxiliary_layout=crosspath.layout_named('Megatron', order=..., heads=...), the order being three-major"
+    assert told in str(error.value)
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+    state = megatron()
+    fused = state["language_model.encoder.layers.0.self_attention.query_key_value.weight"]
+    keys = {
+        "three-major": fused[WIDTH : 2 * WIDTH],
+        "head-major": fused.reshape(HEADS, 3, -1, WIDTH)[:, 1].reshape(WIDTH, WIDTH),
+        "interleaved": fused[1::3],
+    }
+    for order, expected in keys.items():
+        layout = crosspath.layout_named("Megatron", heads=HEADS, order=order)
+        handle = crosspath.connect(Body(), state, roles={"key"}, auxiliary_layout=layout)
+        assert torch.equal(handle.auxiliaries()["blocks.0.attn.qkv.weight", "auxiliary"], expected), order
+
+
+def test_rows_by_head_need_the_head_count() -> None:
+    source = randomised(Decoder(HeadMajorBlock))
+    for target in (Body(), Decoder(HeadMajorBlock)):
+        with pytest.raises(
+            crosspath.PathwayError, match=r"head by head, and nothing states the head count; state it with auxiliary_"
+        ):
+            crosspath.connect(target, source.state_dict(), roles="attention")
+        crosspath.connect(target, source.state_dict(), roles={"attention_output"})  # which needs no order
+        layout = crosspath.layout_named("transformers BLOOM", heads=HEADS)
+        handle = crosspath.connect(target, {"b": source.state_dict()}, roles="attention", auxiliary_layout=layout)
+        assert not handle.reports["b"].unverified
+    wrong = crosspath.layout_named("transformers BLOOM", heads=3)
+    with pytest.raises(crosspath.PathwayError, match="which 3 heads cannot share"):
+        crosspath.connect(Body(), source.state_dict(), roles="attention", auxiliary_layout=wrong)
+    # A stated count that differs from the target's is a difference of meaning, as between two modules.
+    other = crosspath.layout_named("transformers BLOOM", heads=4)
+    with pytest.raises(crosspath.PathwayError, match="target has 2 heads, auxiliary has 4"):
+        crosspath.connect(Body(), source.state_dict(), roles="attention", auxiliary_layout=other)
+
+
+def test_grouped_keys_are_not_taken_for_shares_of_equal_size() -> None:
+    """As many rows as fit three shares, but fewer keys than queries: the attention output tells."""
+    state = megatron()
+    for layer in range(DEPTH):
+        name = f"language_model.encoder.layers.{layer}.self_attention.query_key_value.weight"
+        state[name] = state[name][: WIDTH + 4]
+    layout = crosspath.layout_named("Megatron", heads=HEADS, order="head-major")
+    with pytest.raises(
+        crosspath.PathwayError, match="not 3 shares of equal size, each as wide as the attention output"
+    ):
+        crosspath.connect(Body(), state, roles="attention", auxiliary_layout=layout)
+
+
+PLACE = crosspath.Place(weight="a")
+THIRDS = {role: crosspath.Place(weight="a", part=i, parts=3) for i, role in enumerate(("query", "key", "value"))}
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("timm block", "did you mean 'timm blocks'"),
+        (7, "expected a layout's name or a crosspath.Layout, found int"),
+        (replace(MINE, roles={}), "at least one role"),
+        (replace(MINE, roles={"querry": PLACE}), "found 'querry'"),
+        (replace(MINE, block=None, stage="layers."), "expected a block beside the stage"),
+        (replace(MINE, heads=0), "head count of 1 or more"),
+        (replace(MINE, roles={"query": replace(PLACE, part=1)}), "a part from 0 to 0, found 1"),
+        (replace(MINE, roles={"query": replace(PLACE, order="mixed")}), "found 'mixed'"),
+        (replace(MINE, roles={**THIRDS, "key": THIRDS["query"]}), "one part given twice"),
+        (replace(MINE, roles={**THIRDS, "key": replace(THIRDS["key"], order="interleaved")}), "agree on parts, order"),
+        (replace(MINE, block="tower.step"), "expected blocks as 'mine' keeps them, found none"),
+        (MINE, r"mlp_out of block 0-1: target no such weight.*describe where it is with target_layout="),
+    ],
+)
+def test_a_layout_that_cannot_be_is_refused(layout: object, message: str) -> None:
+    target = Mine()
+    with pytest.raises(crosspath.PathwayError, match=message):
+        crosspath.connect(target, Body(), target_layout=layout)
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+
+
+def test_names_and_layouts_exclude_each_other() -> None:
+    with pytest.raises(crosspath.PathwayError, match="no roles, blocks or layouts beside it"):
+        crosspath.match(Mine(), Mine(), names="think", target_layout=MINE)
+
+
+def test_a_head_count_that_does_not_divide_is_refused_before_anything_is_connected() -> None:
+    target = Mine()
+    with pytest.raises(crosspath.PathwayError, match="heads of equal size, found 3 heads for 8 entries"):
+        crosspath.connect(
+            target,
+            Mine(),
+            roles={"query"},
+            scale_per="head",
+            target_layout=replace(MINE, heads=3),
+            auxiliary_layout=replace(MINE, heads=3),
+        )
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
