@@ -1,4 +1,6 @@
-"""Layout tables against the real modules they describe."""
+"""Layout tables against the real modules they describe, and what the documentation says of them."""
+
+from pathlib import Path
 
 import pytest
 import timm
@@ -6,6 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import vit_b_16
 
+import crosspath
 from crosspath.layouts import LAYOUTS, ROLES
 from crosspath.layouts.timm import TIMM_BLOCKS
 from crosspath.layouts.torch import TORCH_ATTENTION, TORCH_ENCODER, TORCH_ENCODER_LAYER, TORCHVISION_VIT
@@ -53,3 +56,19 @@ def test_tables_are_consistent(layout: object) -> None:
     assert chosen_layout(layout, "layout") is layout
     assert layout_named(layout.name) == layout
     assert set(layout.absent) <= set(ROLES)
+
+
+def test_the_documentation_names_every_layout() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "layouts.md").read_text(encoding="utf-8")
+    assert [layout.name for layout in LAYOUTS if f"`{layout.name}`" not in text] == []
+    assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+
+
+def test_the_documented_swin_takes_a_vit_of_its_third_stages_width() -> None:
+    with torch.device("meta"):
+        swin, vit = timm.create_model("swin_tiny_patch4_window7_224"), timm.create_model("vit_small_patch16_224")
+    blocks = {4: 0, 5: 2, 6: 4, 7: 6, 8: 8, 9: 10}
+    report = crosspath.match(swin, vit, blocks=blocks, accept={"heads"})
+    assert report.ok
+    assert {pair.target.weight.partition(".blocks.")[0] for pair in report.pairs} == {"layers.2"}
+    assert len(report.pairs) == 6 * len(ROLES)

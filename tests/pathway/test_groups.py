@@ -53,6 +53,17 @@ def test_layer_decay_follows_the_published_rule_and_takes_the_auxiliary_along() 
     assert rate_of(groups, target.head.weight) == (1.0, 0.1)
 
 
+def test_layer_decay_counts_blocks_through_the_stages() -> None:
+    sizes = {"img_size": 32, "embed_dim": 16, "depths": (1, 2), "num_heads": (2, 4), "window_size": 2}
+    target = timm.create_model("swin_tiny_patch4_window7_224", **sizes)
+    groups = crosspath.param_groups(target, lr=1.0, weight_decay=0.1, layer_decay=0.5)
+    assert rate_of(groups, target.patch_embed.proj.weight)[0] == 0.5**4
+    for block, layer in enumerate((target.layers[0].blocks[0], *target.layers[1].blocks)):
+        assert rate_of(groups, layer.mlp.fc1.weight)[0] == 0.5 ** (3 - block)
+    assert rate_of(groups, target.layers[1].downsample.reduction.weight)[0] == 0.5**2
+    assert rate_of(groups, target.head.fc.weight)[0] == 1.0
+
+
 def test_layer_decay_without_known_blocks_is_refused() -> None:
     with pytest.raises(crosspath.PathwayError, match="layer_decay: expected blocks of a known layout"):
         crosspath.param_groups(nn.Linear(3, 3), lr=1e-3, layer_decay=0.5)
