@@ -335,12 +335,20 @@ def definition_text(study: Study) -> str:
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether anything differs but the number of seeds, and arms, targets, variants and auxiliaries that were added."""
+    """Whether anything differs but seeds, arms and controls, and targets, variants and auxiliaries that were added."""
     fixed = ("name", "search", "settings", "part")
     if any(before.get(key) != after[key] for key in fixed):
         return True
+    now, then = ({**tree, "targets": _without_controls(tree["targets"])} for tree in (after, before))
     return any(
-        after[part].get(name) != value
+        now[part].get(name) != value
         for part in ("targets", "auxiliaries", "variants")
-        for name, value in before[part].items()
+        for name, value in then[part].items()
     )
+
+
+def _without_controls(targets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Controls only add runs: whichever direction they are for, the others stay as they are."""
+    return {
+        name: {key: value for key, value in target.items() if key != "controls"} for name, target in targets.items()
+    }

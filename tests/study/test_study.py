@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import crosspath
 from crosspath.config import apply_overrides
@@ -19,7 +20,7 @@ from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.jobs import Place, Step, carry_out, carry_out_all
 from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
-from crosspath.study.study import run_study, write_results
+from crosspath.study.study import _differs, definition_text, run_study, write_results
 from crosspath.training.result import Result
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
@@ -104,6 +105,11 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     unknown = {"image/digits": {**target, "controls": "sound"}}
     with pytest.raises(InputError, match="of sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
+    text = definition_text(small(auxiliary, arms=["none"]))
+    more = definition_text(small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
+    assert not _differs(yaml.safe_load(text), yaml.safe_load(more))
+    longer = small(auxiliary, arms=["none"], targets={"image/digits": {"settings": [*SHORT, "train.epochs=2"]}})
+    assert _differs(yaml.safe_load(text), yaml.safe_load(definition_text(longer)))
     without = small(auxiliary, arms=["none", "pathway"], controls=["shuffled"])
     assert [cell.arm.name for cell in comparisons(without)[0].others] == ["pathway"]
 
