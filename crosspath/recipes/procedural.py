@@ -20,7 +20,7 @@ def dyck_pretraining() -> Recipe:
         modality="text",
         data=TextData(dataset="dyck", length=64, kinds=64, classes=1, train_samples=20000),
         model=ModelSection(size="micro", tokenizer=TextTokens(embedding="frozen")),
-        optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
+        optimizer=OptimizerSection(lr=2e-3, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=1.0),
         augment=TextAugment(redraw=True),
         train=TrainSection(epochs=10, batch_size=128),
