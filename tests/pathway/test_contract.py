@@ -56,6 +56,13 @@ def test_contract(case: Case) -> None:
     check(case)
 
 
+@pytest.mark.parametrize("kind", ["transposed", "head-major"])
+@pytest.mark.parametrize("scale_per", ["layer", "role", "head", "channel"])
+@pytest.mark.parametrize("roles", [None, ("key", "value"), ("query", "attention_output", "mlp_out")])
+def test_contract_of_other_ways_of_storing(kind: str, scale_per: str, roles: tuple[str, ...] | None) -> None:
+    check(Case(kind, torch.float64, 1, scale_per, True, scale_per == "role", roles, seed=1))
+
+
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(cases())

@@ -92,6 +92,22 @@ def test_each_role_gets_its_own_counterpart_and_nothing_else_changes(
 
 
 @pytest.mark.parametrize("ours", BUILDS)
+@pytest.mark.parametrize("roles", [("query", "key", "value"), ("query", "value")])
+def test_a_scale_of_a_head_reaches_its_rows_of_every_role(ours: str, roles: tuple[str, ...]) -> None:
+    target, auxiliary, handle = connected(ours, "plain", roles=roles, scale_per="head")
+    scale = handle.scales()[f"{FUSED[ours]}.weight", "audio"]
+    assert scale.shape == (HEADS,)
+    with torch.no_grad():
+        scale.copy_(torch.arange(1.0, HEADS + 1))
+    layer = target.get_submodule(FUSED[ours])
+    found, before = three_major(ours, layer.weight), three_major(ours, layer.parametrizations.weight.original)
+    given = three_major("plain", auxiliary.get_submodule(FUSED["plain"]).weight)
+    by_row = scale.detach().repeat_interleave(WIDTH // HEADS)[:, None]
+    for part, role in enumerate(("query", "key", "value")):
+        torch.testing.assert_close(found[part], before[part] + (role in roles) * by_row * given[part])
+
+
+@pytest.mark.parametrize("ours", BUILDS)
 @pytest.mark.parametrize("scale_per", ["layer", "role", "head", "channel"])
 @pytest.mark.parametrize("roles", ["attention", ("query", "value")])
 def test_merged_disabled_disconnected_and_saved(tmp_path: Path, ours: str, scale_per: str, roles: object) -> None:
