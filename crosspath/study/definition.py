@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from crosspath.checkpoints.files import refuse_pickle
 from crosspath.config.section import Section
 from crosspath.config.wording import fault_in_words, joined
 from crosspath.errors import InputError
@@ -88,10 +89,12 @@ def read_study(path: Path) -> Study:
     except OSError as error:
         raise InputError(path, "a study file", error.strerror or "none", "check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
+        refuse_pickle(path)
         mark = getattr(error, "problem_mark", None)
         row = f" row {mark.line + 1}" if mark is not None else ""
         raise InputError(f"{path}{row}", "YAML", "text that is not", "correct it") from None
     if not isinstance(tree, dict):
+        refuse_pickle(path)
         raise InputError(path, "a study's sections", type(tree).__name__, "write it as name: value")
     try:
         study = Study.model_validate(tree)

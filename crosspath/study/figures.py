@@ -5,10 +5,10 @@ Each is drawn twice, for a wide and for a narrow page, so that its text is reada
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class Width:
 WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
 
 
-def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
+def learning_curves(
+    curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width, name: str = "curves"
+) -> str:
     """Validation accuracy (fractions) after `epochs`, {arm: a curve a seed}: mean, and a band of one sd around it."""
     percent = {arm: [[100 * value for value in seed] for seed in seeds] for arm, seeds in curves.items()}
     title = "Validation accuracy per epoch"
-    return _bands(percent, epochs, width, "validation accuracy, %", "curves", title, legend="lower right")
+    return _bands(percent, epochs, width, "validation accuracy, %", name, title)
 
 
 def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], width: Width) -> str:
@@ -72,9 +74,11 @@ def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], wid
         return _svg(figure, f"seeds-{width.name}", "Test accuracy of every seed and arm, with the mean of each arm")
 
 
-def training_losses(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width) -> str:
+def training_losses(
+    curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width, name: str = "losses"
+) -> str:
     """Mean training loss of each epoch, {arm: a curve a seed}: mean, and a band of one sd around it."""
-    return _bands(curves, epochs, width, "training loss", "losses", "Training loss per epoch", legend="best")
+    return _bands(curves, epochs, width, "training loss", name, "Training loss per epoch")
 
 
 def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Width, name: str = "labels") -> str:
@@ -82,20 +86,21 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Wid
     from statistics import fmean, stdev
 
     with _style(width):
-        figure, (axes,) = _figure(width, height=320)
+        figure, (axes,) = _figure(width, height=320 + (14 * len(curves) if width.narrow else 0))
         ticks: set[int] = set()
-        for colour, (arm, curve) in zip(SERIES, curves.items(), strict=False):
+        for (colour, dashes), (arm, curve) in zip(_pens(), curves.items(), strict=False):
             labels = sorted(curve)
             ticks.update(labels)
             means = [100 * fmean(curve[count]) for count in labels]
             bars = [100 * stdev(curve[count]) if len(curve[count]) > 1 else 0.0 for count in labels]
-            axes.errorbar(labels, means, yerr=bars, color=colour, marker="o", capsize=3, linewidth=2, label=arm)
+            pen = {"color": colour, "linestyle": dashes}
+            axes.errorbar(labels, means, yerr=bars, marker="o", capsize=3, linewidth=2, label=arm, **pen)
         axes.set_xscale("log")
         axes.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)])
         axes.minorticks_off()
         axes.set_xlabel("labels a class")
         axes.set_ylabel("test accuracy, %")
-        axes.legend(frameon=False, loc="lower right", labelcolor=INK)
+        _legend(figure, width)
         _grid(axes, "y")
         return _svg(figure, f"{name}-{width.name}", "Test accuracy against the number of labels a class")
 
@@ -107,20 +112,19 @@ def _bands(
     axis: str,
     name: str,
     title: str,
-    legend: Literal["best", "lower right"],
 ) -> str:
     import numpy as np
 
     with _style(width):
-        figure, (axes,) = _figure(width, height=340)
-        for colour, (arm, seeds) in zip(SERIES, curves.items(), strict=False):
+        figure, (axes,) = _figure(width, height=340 + (14 * len(curves) if width.narrow else 0))
+        for (colour, dashes), (arm, seeds) in zip(_pens(), curves.items(), strict=False):
             values = np.asarray(seeds, dtype=float)
             mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
             axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
-            axes.plot(epochs, mean, color=colour, linewidth=2, label=arm)
+            axes.plot(epochs, mean, color=colour, linestyle=dashes, linewidth=2, label=arm)
         axes.set_xlabel("epoch")
         axes.set_ylabel(axis)
-        axes.legend(frameon=False, loc=legend, labelcolor=INK)
+        _legend(figure, width)
         _grid(axes, "y")
         return _svg(figure, f"{name}-{width.name}", f"{title}, mean and standard deviation over seeds")
 
@@ -133,8 +137,10 @@ def scale_map(
     width: Width,
     name: str = "scales",
     title: str = "λ per block and role at the end; every λ started at {start:g}",
+    number: str = "{:+.3f}",
 ) -> str:
-    """λ at the end, {arm: rows of blocks, columns of roles}, coloured by how far it moved from `start`."""
+    """λ at the end, {arm: rows of blocks, columns of roles}, coloured by how far it moved from `start`; `number` is how
+    a value is written."""
     with _style(width):
         height = 70 + 26 * len(blocks)
         rows_of_panels, columns = (len(panels), 1) if width.narrow else (1, len(panels))
@@ -145,7 +151,7 @@ def scale_map(
             for down, row in enumerate(rows):
                 for across, value in enumerate(row):
                     if value is not None:
-                        _cell(axes, across, down, value, (value - start) / furthest)
+                        _cell(axes, across, down, number.format(value), (value - start) / furthest)
             axes.set_xlim(0, len(roles))
             axes.set_ylim(len(blocks), 0)
             axes.set_xticks([place + 0.5 for place in range(len(roles))], roles)
@@ -158,7 +164,18 @@ def scale_map(
         return _svg(figure, f"{name}-{width.name}", title.format(start=start))
 
 
-def _cell(axes: "Axes", across: int, down: int, value: float, moved: float) -> None:
+def _pens() -> Iterator[tuple[str, str]]:
+    """(colour, line style) of one line after another: all colours solid, then dashed, then dotted."""
+    return ((colour, dashes) for dashes in ("-", "--", ":") for colour in SERIES)
+
+
+def _legend(figure: "Figure", width: Width) -> None:
+    """Beside the curves where there is room, else below: never over them."""
+    place = "outside lower left" if width.narrow else "outside right upper"
+    figure.legend(frameon=False, loc=place, labelcolor=INK)
+
+
+def _cell(axes: "Axes", across: int, down: int, text: str, moved: float) -> None:
     """One λ: a rectangle coloured by `moved` in [-1, 1], and the number in black or white, whichever reads better."""
     from matplotlib.patches import Rectangle
 
@@ -168,7 +185,7 @@ def _cell(axes: "Axes", across: int, down: int, value: float, moved: float) -> N
     luminance = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
     axes.add_patch(Rectangle((across + 0.02, down + 0.04), 0.96, 0.92, facecolor=colour, linewidth=0))
     ink = "#111111" if luminance > 0.45 else "#ffffff"
-    axes.text(across + 0.5, down + 0.5, f"{value:+.3f}", ha="center", va="center", color=ink)
+    axes.text(across + 0.5, down + 0.5, text, ha="center", va="center", color=ink)
 
 
 def _figure(width: Width, height: int, *, rows: int = 1, columns: int = 1) -> tuple["Figure", list["Axes"]]:

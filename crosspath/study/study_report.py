@@ -1,8 +1,8 @@
 """The report of a study or comparison: one HTML file that needs no network, from the result files of its runs alone."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -125,10 +125,12 @@ def _figures(
     draw: list[tuple[str, str, Callable[[Width], str]]] = []
     if epochs:
         caption = "Training loss by epoch: mean over seeds, and one standard deviation around it."
-        draw.append((f"losses-{number}", caption, lambda width: training_losses(losses, epochs, width)))
+        name = f"losses-{number}"
+        draw.append((name, caption, partial(_drawn, training_losses, losses, epochs, name)))
     if len(read) > 1:
         caption = "Validation accuracy where it was read: an arm whose curve still rises was not trained to its end."
-        draw.append((f"validation-{number}", caption, lambda width: learning_curves(readings, read, width)))
+        name = f"validation-{number}"
+        draw.append((name, caption, partial(_drawn, learning_curves, readings, read, name)))
     for what, caption in (
         ("scales", "λ at the end, by block and role; mean over seeds. Colour: how far it moved from its start."),
         ("strengths", "‖λW′‖/‖W‖ at the end, by block and role; mean over seeds."),
@@ -136,14 +138,18 @@ def _figures(
     ):
         if connected and (what == "scales" or all(getattr(runs[0], what) for runs in connected.values())):
             draw.append((f"{what}-{number}", caption, _map_of(what, number, connected, cells_of)))
-    drawn = []
-    for name, caption, figure in draw:
-        # Several comparisons stand on one page: each drawing needs an id of its own.
-        both = {
-            width.name: re.sub(r'id="(losses|curves)-', rf'id="{number}-\1-', figure(width)) for width in (WIDE, NARROW)
-        }
-        drawn.append((name, caption, both))
-    return drawn
+    return [(name, caption, {width.name: figure(width) for width in (WIDE, NARROW)}) for name, caption, figure in draw]
+
+
+def _drawn(
+    draw: Callable[..., str],
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    at: Sequence[int],
+    name: str,
+    width: Width,
+) -> str:
+    """Several comparisons stand on one page: each drawing needs a name of its own."""
+    return draw(curves, at, width, name=name)
 
 
 def _map_of(
@@ -162,7 +168,8 @@ def _map_of(
         cell = next(cell for cell in cells_of if _name(cell) in few)
         start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
     title = f"{TITLES[what]} by block and role at the end"
-    return lambda width: scale_map(panels, blocks, roles, start, width, name=f"{what}-{number}", title=title)
+    form = "{:+.3f}" if what == "scales" else "{:.2f}"
+    return lambda width: scale_map(panels, blocks, roles, start, width, f"{what}-{number}", title, form)
 
 
 def _listed(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:

@@ -7,12 +7,24 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from crosspath.study.figures import NARROW, SERIES, WIDE, Width, learning_curves, scale_map, seed_values
+from crosspath.study.figures import (
+    NARROW,
+    SERIES,
+    WIDE,
+    Width,
+    learning_curves,
+    scale_map,
+    seed_values,
+    training_losses,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
 FIGURES: dict[str, Callable[[Width], str]] = {
     "curves": lambda width: learning_curves(CURVES, (2, 4, 6), width),
+    "many": lambda width: training_losses(
+        {f"arm {number}": [[2.0, 1.0 + number / 20], [2.0, 1.1 + number / 20]] for number in range(13)}, (1, 2), width
+    ),
     "one-seed": lambda width: learning_curves({"none": [[0.1, 0.5]]}, (1, 2), width),
     "seeds": lambda width: seed_values({"none": [0.7, 0.8], "pathway": [0.75, 0.79]}, (0, 1), width),
     "scales": lambda width: scale_map(
@@ -42,6 +54,17 @@ def test_every_figure_is_well_formed_sized_and_themed(name: str, width: Width) -
     assert len(set(ids)) == len(ids)
     for used in re.findall(r'(?:href="#|url\(#)([^")]*)', text):
         assert used in ids
+
+
+def test_more_arms_than_colours_are_all_drawn() -> None:
+    text = FIGURES["many"](WIDE)
+    assert all(f">arm {number}<" in text for number in range(13))
+    root = ElementTree.fromstring(text)
+    styles = [
+        node.attrib.get("style", "") for node in root.iter(f"{SVG}path") if "stroke: var(--series-" in str(node.attrib)
+    ]
+    assert sum("stroke-width: 2" in style for style in styles) >= 13
+    assert any("stroke-dasharray" in style for style in styles)
 
 
 def test_a_figure_is_the_same_every_time_and_leaves_the_settings_alone() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,3 +272,14 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
         subprocess.run(command(out), cwd=tmp_path, check=True, capture_output=True)
     assert said(tmp_path / "killed") == said(tmp_path / "whole")
     assert (tmp_path / "killed" / "results.md").read_text() == (tmp_path / "whole" / "results.md").read_text()
+
+
+def test_every_drawing_of_a_report_finds_its_parts(auxiliary: Path, tmp_path: Path) -> None:
+    both = {"": (), "warm": ("schedule.warmup_epochs=0.5",)}
+    run_study(small(auxiliary, variants=both, search={"rates": [1e-3]}), out=tmp_path / "s", progress=False)
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(set(ids)) == len(ids)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
+    assert used
+    assert used <= set(ids)
