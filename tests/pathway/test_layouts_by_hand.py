@@ -142,6 +142,18 @@ def test_rows_by_head_need_the_head_count() -> None:
         crosspath.connect(Body(), source.state_dict(), roles="attention", auxiliary_layout=other)
 
 
+def test_what_neither_side_states_is_listed_of_both() -> None:
+    """Two weights that are there and unclear are not two that are missing."""
+    model = Decoder(HeadMajorBlock)
+    silent = replace(crosspath.layout_named("transformers BLOOM"), heads=None)
+    report = crosspath.match(model, model.state_dict(), target_layout=silent)
+    assert [mismatch.where for mismatch in report.mismatches] == [
+        f"{role} of block 0-1" for role in ("query", "key", "value")
+    ]
+    for side in ("target", "auxiliary"):
+        assert all(f"{side}_layout=" in mismatch.remedy for mismatch in report.mismatches)
+
+
 def test_grouped_keys_are_not_taken_for_shares_of_equal_size() -> None:
     """As many rows as fit three shares, but fewer keys than queries: the attention output tells."""
     state = megatron()
