@@ -20,11 +20,12 @@ from torch import Tensor
 
 from crosspath.errors import InputError
 from crosspath.pathway.files import open_to_readers
+from crosspath.pathway.pickles import misnamed, pickle_sign
 from crosspath.pathway.sources import sha256_of_file
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th"})
+SAFETENSORS = ".safetensors"
 
 
 @contextmanager
@@ -118,6 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(path, "a JSON file", error.strerror or "none", "check the path") from None
     except ValueError:
+        refuse_pickle(path)
         raise InputError(path, "JSON", "text that is not", "the file is damaged: write it again") from None
     if not isinstance(value, dict):
         raise InputError(path, "a JSON object", type(value).__name__, "the file is damaged: write it again")
@@ -137,9 +139,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     InputError
-        For a missing file, one in a pickle format, and one that is damaged or cut short.
+        For a missing file, one in a pickle format or under a pickle's name, and one that is damaged or cut short.
     """
     refuse_pickle(path)
+    return read_safetensors(path)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """As `read_tensors`, whatever the file is called. It is read as safetensors, and never as anything else."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -150,27 +157,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def refuse_pickle(path: Path) -> None:
-    """Raise `InputError` for a file whose name or first bytes say pickle, without opening it as one."""
-    found = path.suffix if path.suffix in PICKLE_SUFFIXES else None
-    if found is None and path.is_file():
-        with path.open("rb") as file:
-            head = file.read(16)
-        if head.startswith(b"PK\x03\x04") or starts_like_a_pickle(head):
-            found = "its first bytes"
-    if found is not None:
+    """Raise `InputError` for a file whose bytes or name say pickle, without opening it as one."""
+    if misnamed(path):
+        found = f"the name of a pickle ({path.suffix}) on safetensors"
+        raise InputError(path, "a .safetensors file", found, "rename it to .safetensors")
+    sign = pickle_sign(path)
+    if sign is not None:
         raise InputError(
             path,
             "a safetensors file",
-            f"a pickle ({found}), which can run code when opened",
+            f"a pickle ({sign}), which can run code when opened",
             "look at it with `crosspath inspect` and translate it with `crosspath convert`",
         )
-
-
-def starts_like_a_pickle(head: bytes) -> bool:
-    """Whether a file's first bytes are a pickle's. safetensors has the length of its header there, then `{`."""
-    if head[:1] == b"\x80":
-        return head[1:2] in b"\x01\x02\x03\x04\x05"
-    return head[8:9] != b"{" and head[:1] in (b"(", b"c", b"]", b"}", b")", b"i")
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
@@ -193,6 +191,8 @@ def check_manifest(folder: Path) -> None:
     for name, sha256 in files.items():
         if not (folder / name).is_file():
             raise InputError(folder / name, "the file that manifest.json names", "none", "copy the folder again")
+        if Path(name).suffix == SAFETENSORS:
+            refuse_pickle(folder / name)
         if sha256_of_file(folder / name) != sha256:
             raise InputError(folder / name, "the bytes that manifest.json names", "others", "copy the folder again")
 

@@ -18,7 +18,7 @@ from crosspath.checkpoints.certificate import (
 )
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, Equivalence, compare_outputs, outputs, same_class
-from crosspath.checkpoints.files import finite, read_json, read_tensors
+from crosspath.checkpoints.files import SAFETENSORS, finite, read_json, read_tensors, refuse_pickle
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.errors import InputError
 from crosspath.pathway import PathwayError
@@ -105,6 +105,8 @@ def _check_file(found: _Findings, what: str, entry: Mapping[str, Any], folder: P
         else:
             found.notes.append(f"{what}: no longer at {entry['path']}, not looked at")
     elif sha256_of_file(file) != entry["sha256"]:
+        if file.suffix == SAFETENSORS:
+            refuse_pickle(file)
         found.faults.append(f"{what} changed ({entry['path']}: other bytes)")
     else:
         found.checked.append(what)

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from crosspath.checkpoints.files import FORMAT_VERSION, write_json, write_text
+from crosspath.checkpoints.files import FORMAT_VERSION, refuse_pickle, write_json, write_text
+from crosspath.checkpoints.load import checkpoint_files
 from crosspath.errors import InputError
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Search, Study, TargetSection, read_study
@@ -72,6 +73,9 @@ def run_study(
         raise InputError(where, "1 or more", str(min(workers, threads)), "raise it")
     folder = Path("runs") / planned.name if out is None else Path(out)
     all_of_them = comparisons(planned)
+    for target in planned.targets.values():
+        if target.from_ is not None:
+            refuse_pickle(checkpoint_files(target.from_).weights)
     with _claimed(folder, planned):
         root = None if data_root is None else Path(data_root).resolve()
         place = Place(

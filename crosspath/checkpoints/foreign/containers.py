@@ -2,7 +2,9 @@
 would look up. Nothing is executed.
 """
 
+import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,27 +13,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from crosspath.checkpoints.files import starts_like_a_pickle
+from crosspath.checkpoints.foreign.danger import can_harm
 from crosspath.checkpoints.foreign.machine import Made, Named, Pickle, Stored, look, pieces
+from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
+from crosspath.pathway.pickles import ZIP, is_pickle
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file that torch wrote before release 1.6."""
 REBUILDS = {f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "tensor_v3")}
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
-DANGEROUS = frozenset(
-    {
-        *("__builtin__", "__main__", "_io", "_pickle", "_posixsubprocess", "asyncio", "bdb"),
-        *("builtins", "cProfile", "code", "codeop", "commands", "cloudpickle", "ctypes"),
-        *("dill", "doctest", "functools", "imp", "importlib", "io", "marshal"),
-        *("multiprocessing", "nt", "operator", "os", "pdb", "pickle", "pip"),
-        *("platform", "posix", "profile", "pty", "pydoc", "requests", "runpy"),
-        *("shutil", "site", "smtplib", "socket", "ssl", "subprocess", "sys"),
-        *("tempfile", "threading", "timeit", "torch.hub", "torch.jit", "trace", "types"),
-        *("urllib", "webbrowser", "zipimport"),
-    }
-)
-"""Modules whose functions can run code, write files or reach the network."""
+LARGEST_PICKLE = 1 << 28
+"""Bytes of a pickle inside a zip. Those of checkpoints are smaller by far: their numbers lie beside them."""
+NUMBERS = re.compile(r"[^/]+/data/\d+")
+"""Entries of a torch zip that hold a tensor's numbers."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +55,7 @@ class Contents:
     @property
     def dangerous(self) -> tuple[Named, ...]:
         """What can run code, write files or reach the network."""
-        return tuple(
-            name
-            for name in self.beyond_weights
-            if {name.module, name.module.partition(".")[0]} & DANGEROUS or name.module.startswith(("a ", "an "))
-        )
+        return tuple(name for name in self.beyond_weights if can_harm(name))
 
 
 def contents(path: Path) -> Contents:
@@ -74,18 +65,20 @@ def contents(path: Path) -> Contents:
             head = file.read(512)
     except OSError as error:
         raise InputError(path, "a checkpoint file", error.strerror or "none", "check the path") from None
-    if head[:4] == b"PK\x03\x04":
+    if head.startswith(ZIP):
         return _zipped(path)
     if head[257:262] == b"ustar":
         todo = "load and save it with a torch release between 0.4 and 1.5 first"
         raise InputError(path, "safetensors or a pickle of torch 0.2 or later", "the tar of older ones, a pickle", todo)
-    if starts_like_a_pickle(head):
+    if is_pickle(path):
         with path.open("rb") as stream:
             return _streamed(stream, path)
     try:
         with safe_open(path, framework="pt") as opened:
             slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-            shapes = {name: (part.get_shape(), _DTYPES.get(part.get_dtype())) for name, part in slices.items()}
+            shapes = {
+                name: (part.get_shape(), SAFETENSORS_TYPES.get(part.get_dtype())) for name, part in slices.items()
+            }
             metadata = dict(opened.metadata() or {})
     except SafetensorError as error:
         raise InputError(path, "a safetensors file or a pickle", f"neither ({error})", "copy it again") from None
@@ -94,16 +87,21 @@ def contents(path: Path) -> Contents:
 
 
 def _zipped(path: Path) -> Contents:
+    pickles = []
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.namelist()
-            pickles = []
-            for entry in entries:
+            for entry in archive.infolist():  # not by name: two may have the same
+                if NUMBERS.fullmatch(entry.filename):
+                    continue
                 with archive.open(entry) as stream:
-                    pickled = entry.endswith((".pkl", ".pickle")) or stream.read(2)[:1] == b"\x80"
-                if pickled and "/data/" not in f"/{entry}":
-                    pickles.append((entry, look(archive.read(entry), f"{path} {entry}")))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+                    pickled = entry.filename.endswith((".pkl", ".pickle")) or stream.read(1) == b"\x80"
+                if pickled and entry.file_size > LARGEST_PICKLE:
+                    found = f"{entry.filename} of {entry.file_size:,} bytes"
+                    raise InputError(path, f"a pickle of at most {LARGEST_PICKLE:,} bytes", found, "do not open it")
+                if pickled:
+                    pickles.append((entry.filename, look(archive.read(entry), f"{path} {entry.filename}")))
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise InputError(path, "a whole zip archive", f"damage ({error})", "copy it again") from None
     names = tuple(dict.fromkeys(name for _, found in pickles for name in found.names))
     if any("/code/" in f"/{entry}" or entry.endswith("constants.pkl") for entry in entries):
@@ -111,67 +109,51 @@ def _zipped(path: Path) -> Contents:
     whole = [found for entry, found in pickles if entry.rpartition("/")[2] == "data.pkl"]
     if not whole:
         return Contents("zip with pickle" if pickles else "zip", {}, {}, names)
-    return Contents("torch zip (pickle)", tensors_of(whole[0]), {}, names)
+    return Contents("torch zip (pickle)", tensors_of(whole[0], path), {}, names)
 
 
 def _streamed(stream: BinaryIO, path: Path) -> Contents:
     first = look(stream, path)
     if first.value != TORCH_MAGIC:
-        return Contents("pickle", tensors_of(first), {}, tuple(first.names))
+        return Contents("pickle", tensors_of(first, path), {}, tuple(first.names))
     found = [look(stream, path) for _ in ("protocol", "system", "value", "storages")]
     names = tuple(dict.fromkeys(name for part in (first, *found) for name in part.names))
-    return Contents("torch file before 1.6 (pickle)", tensors_of(found[2]), {}, names)
+    return Contents("torch file before 1.6 (pickle)", tensors_of(found[2], path), {}, names)
 
 
-def tensors_of(pickle: Pickle) -> dict[str, Tensor]:
-    """Names, shapes and types of the tensors that a pickle would rebuild, on the meta device."""
-    found = ((name, _tensor(value)) for name, value in pieces(pickle.value))
+def tensors_of(pickle: Pickle, where: object) -> dict[str, Tensor]:
+    """Names, shapes and types of the tensors that a pickle would rebuild, on the meta device.
+
+    Raises
+    ------
+    InputError
+        For more pieces, or deeper ones, than a checkpoint has.
+    """
+    try:
+        found = [(name, _tensor(value)) for name, value in pieces(pickle.value)]
+    except OverflowError as error:
+        raise InputError(where, "a pickle of a checkpoint", str(error), "do not open it") from None
     return {name: tensor for name, tensor in found if tensor is not None}
 
 
 def _tensor(value: Any) -> Tensor | None:
-    if not isinstance(value, Made) or not isinstance(value.arguments, tuple) or not value.arguments:
-        return None
-    what = str(value.what)
-    if what in PARAMETERS:
-        return _tensor(value.arguments[0])
-    if what not in REBUILDS or len(value.arguments) < 3:
+    while isinstance(value, Made) and str(value.what) in PARAMETERS and isinstance(value.arguments, tuple):
+        value = value.arguments[0] if value.arguments else None
+    if not isinstance(value, Made) or not isinstance(value.arguments, tuple) or len(value.arguments) < 3:
         return None
     stored, shape = value.arguments[0], value.arguments[2]
-    if not isinstance(stored, Stored) or not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
+    if str(value.what) not in REBUILDS or not isinstance(stored, Stored) or not isinstance(shape, tuple):
         return None
     kind = stored.where[1] if isinstance(stored.where, tuple) and len(stored.where) > 1 else None
-    name = kind.name if isinstance(kind, Named) else ""
-    return torch.empty(shape, dtype=_STORAGES.get(name, torch.float32), device="meta")
+    named = [part.name for part in (*value.arguments[3:], kind) if isinstance(part, Named)]
+    dtype = next((PICKLED_TYPES[name] for name in named if name in PICKLED_TYPES), torch.float32)
+    try:
+        return torch.empty(shape, dtype=dtype, device="meta")
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _allowed() -> frozenset[str]:
     from torch._weights_only_unpickler import _get_allowed_globals
 
     return frozenset(_get_allowed_globals())
-
-
-_STORAGES = {
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}

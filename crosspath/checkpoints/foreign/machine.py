@@ -70,8 +70,8 @@ def look(data: bytes | BinaryIO, where: object) -> Pickle:
     try:
         for opcode, argument, _ in pickletools.genops(io.BytesIO(data) if isinstance(data, bytes) else data):
             machine.step(opcode.name, argument)
-        return Pickle(machine.stack[-1], machine.names)
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        return Pickle(machine.stack[-1], list(machine.names))
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
         raise InputError(where, "a whole pickle", "damage", "copy or write it again") from None
 
 
@@ -81,7 +81,7 @@ class _Machine:
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.names: list[Named] = []
+        self.names: dict[Named, None] = {}
 
     def step(self, opcode: str, argument: Any) -> None:
         """One instruction."""
@@ -94,8 +94,7 @@ class _Machine:
 
     def _named(self, module: Any, name: Any) -> None:
         found = Named(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED
-        if found not in self.names:
-            self.names.append(found)
+        self.names[found] = None
         self.stack.append(found)
 
     def _call(self, what: Any, arguments: Any) -> None:
@@ -253,21 +252,39 @@ _LITERALS = frozenset(
 )
 
 
+MOST_PIECES, DEEPEST = 1_000_000, 100
+"""Far more than a checkpoint has."""
+
+
 def pieces(value: Any) -> Iterator[tuple[str, Any]]:
-    """(dotted name, leaf) of nested inert values: dictionaries, lists, and modules by their parts. Cycles end."""
-    yield from _pieces(value, "", set())
+    """(dotted name, leaf) of nested inert values: dictionaries, lists, and modules by their parts. Cycles end.
 
-
-def _pieces(value: Any, name: str, above: set[int]) -> Iterator[tuple[str, Any]]:
-    inside = _inside(value)
-    if inside is None or id(value) in above:
-        yield name, value
-        return
-    above.add(id(value))
-    for key, part in inside.items():
-        path = name if key in _PARTS else f"{name}.{key}" if name else str(key)
-        yield from _pieces(part, path, above)
-    above.discard(id(value))
+    Raises
+    ------
+    OverflowError
+        For more pieces, or deeper ones, than a checkpoint has: a few hundred bytes can stand for any number of them.
+    """
+    open_ones: list[tuple[str, Iterator[tuple[Any, Any]], int]] = [("", iter([("", value)]), 0)]
+    above: set[int] = set()
+    count = 0
+    while open_ones:
+        name, inside, identity = open_ones[-1]
+        for key, part in inside:
+            count += 1
+            if count > MOST_PIECES:
+                raise OverflowError(f"one of more than {MOST_PIECES:,} pieces")
+            path = name if key in _PARTS else f"{name}.{key}" if name else str(key)
+            further = _inside(part)
+            if further is not None and id(part) not in above:
+                above.add(id(part))
+                open_ones.append((path, iter(further.items()), id(part)))
+                break
+            yield path, part
+        else:
+            above.discard(identity)
+            open_ones.pop()
+        if len(open_ones) > DEEPEST:
+            raise OverflowError(f"one nested deeper than {DEEPEST}")
 
 
 _PARTS = ("_parameters", "_buffers", "_modules")

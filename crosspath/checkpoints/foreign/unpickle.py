@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_tensors, write_tensors
+from crosspath.checkpoints.files import read_safetensors, read_tensors, write_tensors
 from crosspath.checkpoints.foreign.containers import Contents
 from crosspath.errors import InputError
 
@@ -32,8 +32,10 @@ def read_weights(path: Path, found: Contents, *, unsafe: bool = False) -> dict[s
     InputError
         For a pickle that needs more than weights and was not asked to be run, and for a damaged one.
     """
+    if found.container == "safetensors":
+        return read_safetensors(path)[0]
     if not found.pickled:
-        return read_tensors(path)[0]
+        raise InputError(path, "safetensors or a pickle of weights", f"a {found.container} without either", "unpack it")
     beyond = found.beyond_weights
     if beyond and unsafe:
         return _in_a_process(path)

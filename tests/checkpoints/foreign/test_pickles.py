@@ -1,12 +1,8 @@
 """Malicious pickles: named, never executed, refused by every way in. A canary file would tell."""
 
-import collections
 import io
 import pickle
 import pickletools
-import struct
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,96 +16,7 @@ from crosspath.checkpoints.foreign.containers import contents
 from crosspath.checkpoints.foreign.machine import Made, look, pieces
 from crosspath.cli.main import main
 from crosspath.errors import InputError
-
-
-class Runs:
-    """Unpickled, it makes the canary."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return open, (str(self.canary), "w")
-
-
-class Builds:
-    """Its state is applied by a call of its own."""
-
-    def __init__(self, canary: Path) -> None:
-        self.state = Runs(canary)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return collections.OrderedDict, (), {"inner": self.state}
-
-
-def _text(value: str) -> bytes:
-    return b"\x8c" + struct.pack("<B", len(value)) + value.encode()
-
-
-def _reduce(canary: Path, path: Path) -> None:
-    path.write_bytes(pickle.dumps(Runs(canary)))
-
-
-def _protocol_0(canary: Path, path: Path) -> None:
-    path.write_bytes(pickle.dumps({"model": Runs(canary)}, protocol=0))
-
-
-def _build(canary: Path, path: Path) -> None:
-    path.write_bytes(pickle.dumps({"model": Builds(canary)}, protocol=2))
-
-
-def _stack_global(canary: Path, path: Path) -> None:
-    """The name of the function comes from the memo, not from the place where it is used."""
-    call = b"\x80\x04" + _text("system") + b"\x94" + _text("posix") + b"\x94" + b"h\x01h\x00\x93"
-    path.write_bytes(call + _text(f"touch {canary}") + b"\x85R.")
-
-
-def _inst(canary: Path, path: Path) -> None:
-    path.write_bytes(b"(V" + f"touch {canary}".encode() + b"\niposix\nsystem\n.")
-
-
-def _obj(canary: Path, path: Path) -> None:
-    path.write_bytes(
-        b"\x80\x02(cposix\nsystem\nX" + struct.pack("<I", len(f"touch {canary}")) + f"touch {canary}".encode() + b"o."
-    )
-
-
-def _nested(canary: Path, path: Path) -> None:
-    """A pickle inside the bytes of a pickle, loaded by the outer one."""
-
-    class Loads:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return pickle.loads, (pickle.dumps(Runs(canary)),)
-
-    path.write_bytes(pickle.dumps({"state_dict": Loads()}))
-
-
-def _in_zip(canary: Path, path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/weights.pkl", pickle.dumps(Runs(canary)))
-
-
-def _torch_zip(canary: Path, path: Path) -> None:
-    torch.save({"model": {"weight": torch.zeros(2)}, "more": Runs(canary)}, path)
-
-
-def _torch_legacy(canary: Path, path: Path) -> None:
-    value = {"model": torch.zeros(2), "more": Runs(canary)}
-    torch.save(value, path, _use_new_zipfile_serialization=False)
-
-
-CORPUS: dict[str, Callable[[Path, Path], None]] = {
-    "reduce": _reduce,
-    "protocol 0": _protocol_0,
-    "build": _build,
-    "stack global": _stack_global,
-    "inst": _inst,
-    "obj": _obj,
-    "nested": _nested,
-    "in zip": _in_zip,
-    "torch zip": _torch_zip,
-    "torch legacy": _torch_legacy,
-}
+from tests.checkpoints.foreign.malicious import CORPUS, Runs
 
 
 @pytest.fixture(params=CORPUS, ids=str)
@@ -119,7 +26,7 @@ def malicious(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CORPUS if kind != "in zip"])
+@pytest.mark.parametrize("kind", [kind for kind in CORPUS if not kind.startswith("in zip")])
 def test_the_corpus_bites(kind: str, tmp_path: Path) -> None:
     """Each of them does run when it is loaded carelessly: the refusals below are not about harmless files."""
     path = tmp_path / "weights.pth"
@@ -137,42 +44,15 @@ def test_the_corpus_bites(kind: str, tmp_path: Path) -> None:
 def test_inspect_names_it_and_executes_nothing(malicious: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = inspect_checkpoint(malicious)
     assert told["pickle"]["dangerous"]
-    assert set(told["pickle"]["dangerous"]) & {"io.open", "_io.open", "posix.system", "_pickle.loads", "pickle.loads"}
+    known = {"io.open", "_io.open", "posix.system", "posixpath.os.system", "_pickle.loads", "pickle.loads"}
+    assert known & set(told["pickle"]["dangerous"])
     assert main(["inspect", str(malicious)]) == 0
     assert "DANGEROUS pickle" in capsys.readouterr().out
     assert not (malicious.parent / "canary").exists()
 
 
-WAYS_IN: dict[str, list[str]] = {
-    "convert": ["convert", "FILE", "OUT"],
-    "train from": ["train", "image/digits", "--out", "OUT", "--from", "FILE"],
-    "train auxiliary": ["train", "image/digits", "--out", "OUT", "--auxiliary", "audio=FILE"],
-    "evaluate": ["evaluate", "FILE"],
-    "predict": ["predict", "FILE", "picture.png"],
-    "merge": ["merge", "FILE", "OUT"],
-    "status": ["status", "FILE"],
-    "export": ["export", "FILE", "OUT"],
-    "compare": ["compare", "image/digits", "--out", "OUT", "--auxiliary", "audio=FILE", "--seeds", "2"],
-}
-
-
-@pytest.mark.parametrize("way", WAYS_IN)
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".data"])
-def test_every_way_in_refuses_it_in_one_line_that_says_pickle(
-    malicious: Path, way: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = malicious.rename(malicious.with_suffix(suffix))
-    arguments = [{"FILE": str(path), "OUT": str(tmp_path / "out")}.get(word, word) for word in WAYS_IN[way]]
-    arguments = [word.replace("FILE", str(path)) for word in arguments]
-    assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "pickle" in said
-    assert not (tmp_path / "canary").exists()
-
-
 def test_convert_names_what_the_pickle_looks_up(malicious: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="pickle that looks up"):
+    with pytest.raises(InputError, match="pickle"):
         convert_checkpoint(malicious, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -223,6 +103,52 @@ def test_a_file_cut_short_is_an_error(kind: str, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match="damage"):
         inspect_checkpoint(path)
+
+
+def test_a_bomb_of_references_is_refused_in_time(tmp_path: Path) -> None:
+    """Sixty lists, each holding the one before twice: 2^60 leaves in 300 bytes."""
+    value: list[Any] = []
+    for _ in range(60):
+        value = [value, value]
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(value))
+    with pytest.raises(InputError, match="pickle"):
+        inspect_checkpoint(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_a_deep_nest_is_refused(depth: int, tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b".")
+    with pytest.raises(InputError, match="pickle"):
+        inspect_checkpoint(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("length", [b"\xff" * 7 + b"\x7f", b"\x00" * 6 + b"\xff\x00"])
+def test_a_length_beyond_memory_is_damage(length: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + length + b"short.")
+    with pytest.raises(InputError, match="damage"):
+        inspect_checkpoint(tmp_path / "a.pkl")
+
+
+def test_tensors_of_impossible_shapes_are_not_listed(tmp_path: Path) -> None:
+    class Shaped:
+        def __init__(self, *shape: int) -> None:
+            self.shape = shape
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return torch._utils._rebuild_tensor_v2, (Numbers(), 0, self.shape, (1,), False, {})
+
+    class Numbers:
+        """Kept beside the pickle."""
+
+    class Writer(pickle.Pickler):
+        def persistent_id(self, value: object) -> object:
+            return ("storage", torch.nn.Linear, "0", "cpu", 1) if isinstance(value, Numbers) else None
+
+    with (tmp_path / "a.pkl").open("wb") as file:
+        Writer(file).dump({"good": Shaped(2, 3), "bad": [Shaped(-1), Shaped(2**70), Shaped(2**40, 2**40)]})
+    assert {name: tuple(found.shape) for name, found in contents(tmp_path / "a.pkl").tensors.items()} == {
+        "good": (2, 3)
+    }
 
 
 plain = st.recursive(
