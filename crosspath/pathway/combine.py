@@ -62,6 +62,10 @@ def effective_weight(
         How each pair of them lies on W.
     """
     pairs = [tensor for pair in zip(auxiliaries, scales, strict=True) for tensor in pair]
+    if not torch.is_grad_enabled():
+        # Nothing is to be recorded. And the compiler of torch 2.14, without gradients, hands a function of any number
+        # of arguments a context that it does not take.
+        return _EffectiveWeight.forward(tuple(spreads), weight, *pairs)
     result: Tensor = _EffectiveWeight.apply(tuple(spreads), weight, *pairs)
     return result
 
