@@ -93,8 +93,7 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Wid
             ticks.update(labels)
             means = [100 * fmean(curve[count]) for count in labels]
             bars = [100 * stdev(curve[count]) if len(curve[count]) > 1 else 0.0 for count in labels]
-            pen = {"color": colour, "linestyle": dashes}
-            axes.errorbar(labels, means, yerr=bars, marker="o", capsize=3, linewidth=2, label=arm, **pen)
+            axes.errorbar(labels, means, bars, color=colour, ls=dashes, marker="o", capsize=3, linewidth=2, label=arm)
         axes.set_xscale("log")
         axes.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)])
         axes.minorticks_off()
@@ -171,8 +170,10 @@ def _pens() -> Iterator[tuple[str, str]]:
 
 def _legend(figure: "Figure", width: Width) -> None:
     """Beside the curves where there is room, else below: never over them."""
-    place = "outside lower left" if width.narrow else "outside right upper"
-    figure.legend(frameon=False, loc=place, labelcolor=INK)
+    if width.narrow:
+        figure.legend(frameon=False, loc="outside lower left", labelcolor=INK)
+    else:
+        figure.legend(frameon=False, loc="outside right upper", labelcolor=INK)
 
 
 def _cell(axes: "Axes", across: int, down: int, text: str, moved: float) -> None:

@@ -152,7 +152,7 @@ def _cells(
     rates = target.rates or study.search.rates or tuple(factor * base.optimizer.lr for factor in RATES)
     for arm in arms:
         bare = arm.needs == "nothing"
-        auxiliaries = [None] if bare else _auxiliaries(name, target, modality, arm, known)
+        auxiliaries: list[str | None] = [None] if bare else _auxiliaries(name, target, modality, arm, known)
         if target.controls is not None and arm.name not in {NONE.name, *study.arms} and arm.needs == "auxiliary":
             auxiliaries = [target.controls]
         for auxiliary in auxiliaries:
