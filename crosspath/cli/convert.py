@@ -18,6 +18,7 @@ def convert(
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     key: str | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    bare: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     unsafe_pickle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Json = False,
 ) -> None:
@@ -40,6 +41,8 @@ def convert(
         The entry that holds the model, such as `model_ema`; found by itself when not given.
     merge
         Fold the pathways of a checkpoint trained with M2PT into its weights; they stay connected otherwise.
+    bare
+        Keep the weights as they are, as an auxiliary: for a model that is not rebuilt here.
     unsafe_pickle
         Unpickle a file that needs more than weights, in a separate process. Whatever code it holds runs as you.
     json
@@ -47,7 +50,7 @@ def convert(
     """
     from crosspath.checkpoints.foreign import convert_checkpoint
 
-    receipt = convert_checkpoint(file, out, settings=set_, key=key, merge=merge, unsafe=unsafe_pickle)
+    receipt = convert_checkpoint(file, out, settings=set_, key=key, merge=merge, bare=bare, unsafe=unsafe_pickle)
     if json:
         print_json(receipt)
         return

@@ -124,7 +124,7 @@ def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
         qkv_bias=section.qkv_bias,
         norm_eps=section.norm_eps,
         drop_path=section.drop_path,
-        cls_token=section.pooling != "mean",
+        cls_token=section.cls_token or section.pooling != "mean",
         position_every_block=section.position_every_block,
         final_norm=final_norm,
         gradient_checkpointing=section.gradient_checkpointing,

@@ -24,13 +24,15 @@ def take_blocks(foreign: Foreign, prefix: str = "blocks.") -> tuple[dict[str, Te
     if not indices or indices != list(range(len(indices))):
         found = f"blocks {indices}" if indices else "none"
         raise InputError(foreign.where, f"blocks {prefix}0, {prefix}1 and so on", found, "copy the file again")
-    width = foreign.shape(f"{prefix}0.attn.proj.weight")[0]
+    width = foreign.shape(f"{prefix}0.attn.proj.weight", 2)[0]
     tensors: dict[str, Tensor] = {}
     biased = False
     for index in indices:
         theirs, ours = f"{prefix}{index}.", f"encoder.blocks.{index}."
         if foreign.has(f"{theirs}attn.q_bias"):
             bias = f"{ours}attn.qkv.bias"
+            for part in ("q_bias", "v_bias"):
+                foreign.expect(f"{theirs}attn.{part}", (width,))
             query = foreign.take(f"{theirs}attn.q_bias", f"{bias} (queries)")
             value = foreign.take(f"{theirs}attn.v_bias", f"{bias} (values; zeros for keys)")
             tensors[bias] = torch.cat([query, torch.zeros_like(query), value])

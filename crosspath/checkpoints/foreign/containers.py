@@ -65,6 +65,10 @@ def contents(path: Path) -> Contents:
             head = file.read(512)
     except OSError as error:
         raise InputError(path, "a checkpoint file", error.strerror or "none", "check the path") from None
+    if not head:
+        raise InputError(path, "a checkpoint file", "an empty one", "copy it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise InputError(path, "a checkpoint file", "a pointer to one", "fetch it: `git lfs pull`")
     if head.startswith(ZIP):
         return _zipped(path)
     if head[257:262] == b"ustar":

@@ -21,11 +21,15 @@ from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparamet
 from crosspath.checkpoints.save import RECIPE, WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
+from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
+from crosspath.models.sizes import SIZES
 from crosspath.pathway import connect
 from crosspath.pathway.locate import locate
 from crosspath.pathway.sources import StateSource, sha256_of_file
 
+Layers = dict[str, tuple[Tensor, Tensor]]
+"""{layer: (λ, W')}."""
 RECEIPT = "conversion.json"
 AUXILIARY = "auxiliary"
 """The name of a published pathway: its files give it none."""
@@ -50,6 +54,7 @@ def convert_checkpoint(
     settings: Iterable[str] = (),
     key: str | None = None,
     merge: bool = False,
+    bare: bool = False,
     unsafe: bool = False,
 ) -> dict[str, Any]:
     """Write a foreign checkpoint into the new folder `out`, as `crosspath train --from` and `--auxiliary` read them.
@@ -65,6 +70,8 @@ def convert_checkpoint(
         The entry of the file that holds the model, such as `model_ema`; found by itself when not given.
     merge
         Fold the pathways of a checkpoint trained with M2PT into its weights, instead of keeping them connected.
+    bare
+        Keep the weights as they are, as an auxiliary, and rebuild no model: for one that this library does not have.
     unsafe
         See `read_weights`.
 
@@ -82,7 +89,7 @@ def convert_checkpoint(
     new_folder(out, "OUT")
     foreign = chosen(source, read_weights(source.file, source.found, unsafe=unsafe), key)
     settings = tuple(settings)
-    translation = translated(foreign, lambda recipe: apply_overrides(recipe, settings))
+    translation = None if bare else translated(foreign, lambda recipe: apply_overrides(recipe, settings))
     receipt = {
         "format_version": 1,
         "source": {
@@ -95,8 +102,8 @@ def convert_checkpoint(
     }
     if translation is None:
         if settings or merge:
-            todo = "leave --set and --merge out"
-            raise InputError(source.file, "a known format", "weights of an unknown one", todo)
+            found = "bare weights" if bare else "weights of an unknown one"
+            raise InputError(source.file, "a known format", found, "leave --set and --merge out")
         return _write_bare(foreign, out, receipt)
     return _write(foreign, translation, out, receipt, merge=merge)
 
@@ -109,10 +116,12 @@ def opened(path: str | Path) -> Source:
         if (path / RECIPE).is_file() or file is None:
             found = "this library's own checkpoint" if file else "neither"
             todo = "use it as it is" if file else "name the file"
+            if any(path.glob("*.index.json")):
+                found, todo = "one in parts", "save it with one file (max_shard_size in transformers)"
             raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
         path = file
     config = path.parent / "config.json"
-    known = known_from(read_json(config)) if config.is_file() else {}
+    known = known_from(read_json(config), config) if config.is_file() else {}
     return Source(path, known, contents(path))
 
 
@@ -145,32 +154,57 @@ def layout_of(tensors: Mapping[str, Tensor]) -> str | None:
     return None if anatomy is None else anatomy.layout.name
 
 
-def _write(
-    foreign: Foreign, translation: Translation, out: Path, receipt: dict[str, Any], *, merge: bool
-) -> dict[str, Any]:
+def fitting(foreign: Foreign, translation: Translation) -> tuple[ModalityModel, dict[str, Tensor], Layers]:
+    """The model that a translation is for, freshly initialised; the tensors for it; and λ and W' of published pathways.
+
+    Of tensors on the meta device shapes are checked.
+
+    Raises
+    ------
+    InputError
+        When tensors are missing, have other shapes, or are not finite.
+    """
     tensors = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in translation.tensors.items()
     }
-    swapped = any(name.endswith(f".{WEIGHT}") for name in tensors)
-    if merge and not swapped:
-        raise InputError("--merge", f"layers with {SCALE} and {WEIGHT}", "none in the file", "leave it out")
-    layers: dict[str, tuple[Tensor, Tensor]] = {}
-    if swapped and merge:
-        tensors = merge_reparameterized(tensors)
-    elif swapped:
+    layers: Layers = {}
+    if any(name.endswith((f".{WEIGHT}", f".{SCALE}")) for name in tensors):
         tensors, layers = split_reparameterized(tensors)
-    recipe = _with_pathway(translation.recipe, layers)
-    classes = tuple(str(number) for number in range(recipe.data.classes or 1))
-    with torch.random.fork_rng(devices=[]):
+    section = translation.recipe.model
+    width, heads = SIZES[section.size].width, section.heads or SIZES[section.size].heads
+    if width % heads:
+        todo = "name them with --set model.heads=N"
+        raise InputError(foreign.where, f"attention heads that divide the width {width}", str(heads), todo)
+    on_meta = any(tensor.is_meta for tensor in tensors.values())
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if on_meta else "cpu"):
         torch.manual_seed(0)
-        model = build_model(recipe, len(classes))
+        model = build_model(translation.recipe, translation.recipe.data.classes or 1)
     own = model.state_dict()
-    fresh = {name: own[name] for name in own if name not in tensors and name.startswith(translation.fresh)}
-    faults = mismatches(model, tensors | fresh)
+    tensors |= {name: own[name] for name in own if name not in tensors and name.startswith(translation.fresh)}
+    faults = mismatches(model, tensors)
+    if not faults and not on_meta:
+        values = {**tensors, **{f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}}
+        faults = [f"values in {name} that are not finite" for name, t in values.items() if not t.isfinite().all()][:3]
     if faults:
         todo = "copy the file again, or set what differs with --set"
-        raise InputError(foreign.where, f"the tensors of a {translation.format} model", "; ".join(faults), todo)
-    model.load_state_dict(tensors | fresh, strict=True)
+        raise InputError(foreign.where, f"the tensors of {foreign.format}", "; ".join(faults), todo)
+    return model, tensors, layers
+
+
+def _write(
+    foreign: Foreign, translation: Translation, out: Path, receipt: dict[str, Any], *, merge: bool
+) -> dict[str, Any]:
+    model, tensors, layers = fitting(foreign, translation)
+    if merge and not layers:
+        raise InputError("--merge", f"layers with {SCALE} and {WEIGHT}", "none in the file", "leave it out")
+    folded = merge and bool(layers)
+    if folded:
+        parts = {f"{layer}.{SCALE}": scale for layer, (scale, _) in layers.items()}
+        parts |= {f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}
+        tensors, layers = merge_reparameterized(tensors | parts), {}
+    recipe = _with_pathway(translation.recipe, layers)
+    classes = tuple(str(number) for number in range(recipe.data.classes or 1))
+    model.load_state_dict(tensors, strict=True)
     auxiliaries = {}
     if layers:
         weights = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}
@@ -180,9 +214,9 @@ def _write(
                 scale.copy_(layers[name.removesuffix(".weight")][0])
         auxiliaries = {AUXILIARY: {"origin": receipt["source"]["file"], "sha256": receipt["source"]["sha256"]}}
     receipt |= {
-        "format": translation.format,
+        "format": foreign.format,
         "recipe": recipe.name,
-        "pathways": "merged" if swapped and merge else "kept" if layers else "none",
+        "pathways": "merged" if folded else "kept" if layers else "none",
         "used": foreign.used,
         "dropped": foreign.dropped,
         "fresh": list(translation.fresh),

@@ -1,12 +1,14 @@
 """Which published format a foreign checkpoint has, by its names and shapes."""
 
+from collections.abc import Callable
+
 from crosspath.checkpoints.foreign import grids, points
 from crosspath.checkpoints.foreign.grids import Overridden
 from crosspath.checkpoints.foreign.transformers_names import is_transformers, to_timm_names
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.reparameterized import WEIGHT
 
-AST_HEADS = ("mlp_head.", "classifier.dense.", "dist_token", "embeddings.distillation_token")
+AST_HEADS = ("mlp_head.", "classifier.dense.", "dist_token", "distillation_token")
 
 
 def translated(foreign: Foreign, overridden: Overridden) -> Translation | None:
@@ -19,26 +21,30 @@ def translated(foreign: Foreign, overridden: Overridden) -> Translation | None:
     InputError
         For a known format with tensors missing, or with some that have no place.
     """
-    names = tuple(foreign.tensors)
     origin = ""
     if is_transformers(foreign):
         to_timm_names(foreign)
         origin = "transformers "
-    swapped = any(name.endswith(f".{WEIGHT}") for name in names)
-    if any("blocks.blocks.0.attn.qkv.weight" in name for name in names):
-        found = points.point(foreign, overridden)
-    elif not foreign.has("patch_embed.proj.weight") or not foreign.indices("blocks."):
+    kind, translate = _known(foreign)
+    if translate is None:
         return None
-    else:
-        kernel = foreign.shape("patch_embed.proj.weight")
-        if len(kernel) == 5:
-            found = grids.video(foreign, overridden)
-        elif kernel[1] == 1:
-            turned = any(name.startswith(AST_HEADS) for name in names)
-            found = (grids.ast if turned else grids.audio_mae)(foreign, overridden)
-        else:
-            found = grids.image(foreign, overridden)
-    kind = found.format if not origin else f"{origin}{found.format.removeprefix('timm ')}"
-    if swapped:
-        kind += " trained with M2PT"
-    return Translation(kind, found.recipe, found.tensors, found.fresh)
+    swapped = any(name.endswith(f".{WEIGHT}") for name in foreign.tensors)
+    foreign.format = (origin + kind.removeprefix("timm ") if origin else kind) + " trained with M2PT" * swapped
+    return translate(foreign, overridden)
+
+
+def _known(foreign: Foreign) -> tuple[str, Callable[[Foreign, Overridden], Translation] | None]:
+    names = tuple(foreign.tensors)
+    if any("blocks.blocks.0.attn.qkv.weight" in name for name in names):
+        return ("Point-BERT" if points.is_bert(foreign) else "Point-MAE"), points.point
+    if not foreign.has("patch_embed.proj.weight") or not foreign.indices("blocks."):
+        return "", None
+    kernel = foreign.shape("patch_embed.proj.weight", 4, 5)
+    decoder = any(name.startswith(("decoder", "encoder_to_decoder", "mask_token")) for name in names)
+    if len(kernel) == 5:
+        return "VideoMAE" + " pretraining" * decoder, grids.video
+    if kernel[1] == 1:
+        # transformers' names have been turned into timm's by now.
+        turned = any(name.startswith(AST_HEADS) for name in names)
+        return ("AST", grids.ast) if turned else ("AudioMAE", grids.audio_mae)
+    return ("MAE" if decoder else "timm ViT"), grids.image

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.foreign.containers import Contents
-from crosspath.checkpoints.foreign.convert import chosen, layout_of, opened
+from crosspath.checkpoints.foreign.convert import chosen, fitting, layout_of, opened
 from crosspath.checkpoints.foreign.formats import translated
 from crosspath.checkpoints.foreign.translation import Foreign
 from crosspath.errors import InputError
@@ -47,25 +47,31 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
         "problem": None,
         "next": None,
     }
+    foreign = None
     try:
         foreign = chosen(source, source.found.tensors, key)
-        told |= _plan(foreign)
+        told["format"], told["fresh"] = _plan(foreign)
     except (InputError, PathwayError) as error:
         told["problem"] = str(error)
+    if foreign is not None:
+        told |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
+        told["format"] = told["format"] or foreign.format
     told["next"] = _next(path, source.found, told)
     return told
 
 
-def _plan(foreign: Foreign) -> dict[str, Any]:
+def _plan(foreign: Foreign) -> tuple[str | None, list[str]]:
+    """The format, and what starts afresh. Raises `InputError` for what cannot be converted."""
     translation = translated(foreign, lambda recipe: recipe)
-    plan: dict[str, Any] = {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
     if translation is not None:
-        return plan | {"format": translation.format, "fresh": list(translation.fresh)}
+        fitting(foreign, translation)
+        return foreign.format, list(translation.fresh)
     layout = layout_of(foreign.tensors) if foreign.tensors else None
     if layout is None:
-        return plan
-    used = {foreign.full_names.get(name, name): name for name in foreign.tensors}
-    return plan | {"format": f"weights of {layout}", "used": used, "notes": ["it serves as an auxiliary only"]}
+        return None, []
+    foreign.used |= {foreign.full_names.get(name, name): name for name in foreign.tensors}
+    foreign.notes.append("it serves as an auxiliary only")
+    return f"weights of {layout}", []
 
 
 def _pickle(found: Contents) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ def point(foreign: Foreign, overridden: Overridden) -> Translation:
     Point-MAE's pretraining has no class token: it starts afresh. Point-BERT reads groups through 256 channels and a
     projection after pooling, which this tokenizer does not have: it starts afresh.
     """
-    bert = any(name.startswith("transformer_q.") for name in foreign.tensors) or foreign.has("reduce_dim.weight")
+    bert = is_bert(foreign)
     _shorten(foreign, "transformer_q.")
     _shorten(foreign, "MAE_encoder.")
     tensors, width, depth, biased = take_blocks(foreign, "blocks.blocks.")
@@ -43,7 +43,12 @@ def point(foreign: Foreign, overridden: Overridden) -> Translation:
             fresh.append(f"encoder.{token}")
     fresh += [] if "encoder.norm.weight" in tensors else ["encoder.norm"]
     foreign.finish()
-    return Translation("Point-BERT" if bert else "Point-MAE", recipe, tensors, first_of(fresh))
+    return Translation(recipe, tensors, first_of(fresh))
+
+
+def is_bert(foreign: Foreign) -> bool:
+    """Whether it is Point-BERT's, pretrained or fine-tuned, and not Point-MAE's."""
+    return any(name.startswith("transformer_q.") or name.endswith("reduce_dim.weight") for name in foreign.tensors)
 
 
 def _group_network(foreign: Foreign) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from crosspath.checkpoints.foreign.translation import Foreign
+from crosspath.errors import InputError
 
 _LONG = {"q": "query", "k": "key", "v": "value"}
 RENAMED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -47,16 +48,29 @@ def to_timm_names(foreign: Foreign) -> None:
             names = [f"blocks.{index}.attn.{kind}.{part}" for kind in ("query", "key", "value")]
             if not all(foreign.has(name) for name in names):
                 continue
+            for name in names:
+                foreign.expect(name, tuple(foreign.tensors[names[0]].shape))
             fused = f"blocks.{index}.attn.qkv.{part}"
             foreign.full_names[fused] = " + ".join(foreign.full_names[name] for name in names)
             foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
 
 
-def known_from(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a `config.json` of transformers or timm says that no tensor does."""
+def known_from(config: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """What a `config.json` of transformers or timm says that no tensor does.
+
+    Raises
+    ------
+    InputError
+        Where it says something else than numbers.
+    """
     if "architecture" in config:
-        cfg = config.get("pretrained_cfg") or {}
-        return {name: tuple(cfg[name]) for name in ("mean", "std") if name in cfg}
+        cfg = config.get("pretrained_cfg")
+        cfg = cfg if isinstance(cfg, dict) else config
+        said = {name: cfg[name] for name in ("mean", "std") if cfg.get(name) is not None}
+        for name, values in said.items():
+            if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
+                raise InputError(where, f"three numbers as `{name}`", repr(values), "correct it")
+        return {name: tuple(values) for name, values in said.items()}
     if "model_type" not in config:
         return {}
     names = {
@@ -67,4 +81,14 @@ def known_from(config: Mapping[str, Any]) -> dict[str, Any]:
         "stride": "frequency_stride",
         "image_size": "image_size",
     }
-    return {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    found = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    for ours, value in found.items():
+        value = value[0] if isinstance(value, list) and len(set(value)) == 1 else value
+        if not _is_number(value) or value <= 0:
+            raise InputError(where, f"a number above 0 as `{names[ours]}`", repr(value), "correct it")
+        found[ours] = value
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

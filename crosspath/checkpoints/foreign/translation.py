@@ -25,6 +25,8 @@ PREFIXES = (
 )
 """Names of the encoder inside a larger model. Taken off only where blocks follow."""
 
+TODO = "copy the file again, or choose another"
+
 
 @dataclass
 class Foreign:
@@ -41,18 +43,39 @@ class Foreign:
     used: dict[str, str] = field(default_factory=dict)
     """{name in the file: what it became}."""
     notes: list[str] = field(default_factory=list)
+    format: str | None = None
+    """What it is called, as soon as that is known."""
 
     def has(self, name: str) -> bool:
         """Whether a tensor of this name is still to be taken."""
         return name in self.tensors
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Of a tensor still to be taken. Raises `InputError` where there is none."""
-        return tuple(self._get(name).shape)
+    def shape(self, name: str, *axes: int) -> tuple[int, ...]:
+        """Of a tensor still to be taken.
+
+        Raises `InputError` where there is none, for another number of axes than one of `axes`, and for an empty one.
+        """
+        found = tuple(self._get(name).shape)
+        if len(found) not in axes or not all(found):
+            expected = f"{self._full(name)} of {' or '.join(map(str, axes))} axes"
+            raise InputError(self.where, expected, f"shape {found}", TODO)
+        return found
+
+    def expect(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise `InputError` unless a tensor still to be taken has this shape."""
+        found = tuple(self._get(name).shape)
+        if found != shape:
+            raise InputError(self.where, f"{self._full(name)} of shape {shape}", f"{found}", TODO)
 
     def take(self, name: str, becomes: str) -> Tensor:
-        """One tensor, on its way to `becomes`. Raises `InputError` where there is none."""
+        """One tensor, on its way to `becomes`.
+
+        Raises `InputError` where there is none, and for one of integers, whose meaning the file alone does not tell.
+        """
         found = self._get(name)
+        if not found.is_floating_point() and not name.endswith("num_batches_tracked"):
+            expected = f"{self._full(name)} in floating point"
+            raise InputError(self.where, expected, str(found.dtype).removeprefix("torch."), "save it unquantised")
         del self.tensors[name]
         self.used[self._full(name)] = becomes
         return found
@@ -75,12 +98,12 @@ class Foreign:
         if self.tensors:
             names = [self._full(name) for name in self.tensors]
             listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
-            todo = "use the file as an auxiliary (safetensors), or remove what is not needed"
+            todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
             raise InputError(self.where, "tensors that this format has a place for", listed, todo)
 
     def _get(self, name: str) -> Tensor:
         if name not in self.tensors:
-            raise InputError(self.where, f"a tensor {name}", "none", "copy the file again, or choose another")
+            raise InputError(self.where, f"a tensor {name}", "none", TODO)
         return self.tensors[name]
 
     def _full(self, name: str) -> str:
@@ -91,7 +114,6 @@ class Foreign:
 class Translation:
     """A foreign checkpoint as a model of this library."""
 
-    format: str
     recipe: Recipe
     tensors: dict[str, Tensor]
     """By this library's names; published pathway layers still hold `cross_modal_scale` and `aux_weight`."""
@@ -119,7 +141,7 @@ def size_named(where: object, width: int, depth: int) -> str:
         if (size.width, size.depth) == (width, depth):
             return name
     sizes = ", ".join(f"{name} {size.width} x {size.depth}" for name, size in SIZES.items())
-    todo = "use it as an auxiliary as it is (safetensors): its blocks are what a pathway reads"
+    todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
     raise InputError(where, f"a width and depth of {sizes}", f"{width} x {depth}", todo)
 
 

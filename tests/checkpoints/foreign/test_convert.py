@@ -64,6 +64,23 @@ def test_timm_vit_has_the_features_of_timm(tmp_path: Path) -> None:
         assert distance(features(ours, images), theirs.forward_features(images)) < CLOSE
 
 
+def test_a_fine_tuned_mae_pools_over_its_patches(tmp_path: Path) -> None:
+    """As published fine-tuning leaves it: a class token, no last norm, and one after the mean over patches."""
+    theirs = micro_vit(global_pool="avg", class_token=True)
+    nn.init.normal_(theirs.fc_norm.weight)
+    assert "norm.weight" not in theirs.state_dict()
+    ours = converted(theirs.state_dict(), tmp_path)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        raw = theirs.forward_features(images)
+        assert distance(features(ours, images), raw) < CLOSE
+        pooled = ours.head.norm(ours.head.pool(features(ours, images), ours.encoder.has_cls))
+        assert distance(pooled, theirs.forward_head(raw, pre_logits=True)) < CLOSE
+    receipt = read_json(tmp_path / "out" / "conversion.json")
+    assert receipt["used"]["model.fc_norm.weight"] == "head.norm.weight"
+    assert receipt["fresh"] == ["head.linear"]
+
+
 def test_mae_with_its_decoder_has_the_features_of_timm(tmp_path: Path) -> None:
     theirs = micro_vit()
     state = {name: tensor for name, tensor in theirs.state_dict().items() if not name.startswith("head")}
