@@ -209,6 +209,7 @@ def _write(
     if layers:
         weights = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}
         handle = connect(model, {AUXILIARY: weights}, names=list(weights))
+        handle.describe(AUXILIARY, receipt["source"]["file"], receipt["source"]["sha256"])
         with torch.no_grad():
             for (name, _), scale in handle.scales().items():
                 scale.copy_(layers[name.removesuffix(".weight")][0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.foreign.translation import Foreign
+from crosspath.checkpoints.foreign.translation import FUSED, Foreign
 from crosspath.errors import InputError
 
 _LONG = {"q": "query", "k": "key", "v": "value"}
@@ -51,7 +51,7 @@ def to_timm_names(foreign: Foreign) -> None:
             for name in names:
                 foreign.expect(name, tuple(foreign.tensors[names[0]].shape))
             fused = f"blocks.{index}.attn.qkv.{part}"
-            foreign.full_names[fused] = " + ".join(foreign.full_names[name] for name in names)
+            foreign.full_names[fused] = FUSED.join(foreign.full_names[name] for name in names)
             foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
 
 

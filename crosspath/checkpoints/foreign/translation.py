@@ -25,6 +25,8 @@ PREFIXES = (
 )
 """Names of the encoder inside a larger model. Taken off only where blocks follow."""
 
+FUSED = " + "
+"""Between the names of tensors that were joined into one."""
 TODO = "copy the file again, or choose another"
 
 
@@ -77,7 +79,7 @@ class Foreign:
             expected = f"{self._full(name)} in floating point"
             raise InputError(self.where, expected, str(found.dtype).removeprefix("torch."), "save it unquantised")
         del self.tensors[name]
-        self.used[self._full(name)] = becomes
+        self.used |= dict.fromkeys(self._full(name).split(FUSED), becomes)
         return found
 
     def drop(self, pattern: str, reason: str) -> list[str]:
@@ -85,7 +87,7 @@ class Foreign:
         found = [name for name in self.tensors if re.match(pattern, name)]
         for name in found:
             del self.tensors[name]
-            self.dropped[self._full(name)] = reason
+            self.dropped |= dict.fromkeys(self._full(name).split(FUSED), reason)
         return found
 
     def indices(self, prefix: str) -> list[int]:

@@ -38,7 +38,7 @@ def read_weights(path: Path, found: Contents, *, unsafe: bool = False) -> dict[s
         raise InputError(path, "safetensors or a pickle of weights", f"a {found.container} without either", "unpack it")
     beyond = found.beyond_weights
     if beyond and unsafe:
-        return _in_a_process(path)
+        return _in_a_process(path, found.container)
     if beyond:
         listed = ", ".join(str(name) for name in beyond[:3]) + (f" and {len(beyond) - 3} more" if beyond[3:] else "")
         todo = "if you trust whoever made it, `crosspath convert --unsafe-pickle` runs it in a separate process"
@@ -65,10 +65,10 @@ def flattened(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         yield from flattened(inside, f"{name}.{key}" if name else str(key))
 
 
-def _in_a_process(path: Path) -> dict[str, Tensor]:
+def _in_a_process(path: Path, container: str) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "model.safetensors"
-        command = [sys.executable, "-m", "crosspath.checkpoints.foreign.unpickle", str(path), str(written)]
+        command = [sys.executable, "-m", "crosspath.checkpoints.foreign.unpickle", container, str(path), str(written)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not written.is_file():
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
@@ -76,12 +76,15 @@ def _in_a_process(path: Path) -> dict[str, Tensor]:
         return read_tensors(written)[0]
 
 
-def _run(source: str, destination: str) -> None:
-    """The separate process: unpickle everything, keep the tensors."""
-    value = torch.load(source, map_location="cpu", weights_only=False)
-    tensors = {name: tensor.clone() for name, tensor in flattened(value)}
-    write_tensors(Path(destination), tensors, {})
+def _run(container: str, source: str, destination: str) -> None:
+    """The separate process: unpickle everything, keep the tensors. torch opens its own files, and no bare pickles."""
+    if container == "pickle":
+        with Path(source).open("rb") as file:
+            value = pickle.load(file)
+    else:
+        value = torch.load(source, map_location="cpu", weights_only=False)
+    write_tensors(Path(destination), {name: tensor.clone() for name, tensor in flattened(value)}, {})
 
 
 if __name__ == "__main__":
-    _run(*sys.argv[1:3])
+    _run(*sys.argv[1:4])

@@ -1,6 +1,7 @@
 """Converted files compute what independent implementations compute with the same random weights."""
 
 import json
+import pickle
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from
 from crosspath.checkpoints.files import read_json
-from crosspath.checkpoints.foreign import convert_checkpoint
+from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
-from crosspath.pathway import merge
+from crosspath.pathway import merge, pathways
 from crosspath.recipes import recipe_named
 from crosspath.tokenizers import fixed_positions
 from tests.checkpoints.foreign import published, reference
@@ -167,6 +168,8 @@ def test_a_transformers_image_folder_has_its_features(kind: str, tmp_path: Path)
         theirs = transformers.ViTMAEForPreTraining(config).eval()
         body = theirs.vit
     theirs.save_pretrained(tmp_path / "theirs")
+    told = inspect_checkpoint(tmp_path / "theirs")
+    assert {*told["used"], *told["dropped"]} == {*told["tensors"]}
     convert_checkpoint(tmp_path / "theirs", tmp_path / "out")
     ours = load_checkpoint(tmp_path / "out").model
     assert isinstance(ours, ModalityModel)
@@ -255,6 +258,8 @@ def test_a_checkpoint_trained_with_m2pt_keeps_its_pathway_or_merges_it(folded: b
     assert receipt["pathways"] == ("merged" if folded else "kept")
     checkpoint = load_checkpoint(tmp_path / "out")
     assert checkpoint.connected is not folded
+    if not folded:
+        assert pathways(checkpoint.model).origins["auxiliary"].description == "checkpoint-99.pth"
     theirs = micro_vit()
     theirs.load_state_dict(sums)
     images = torch.randn(2, 3, 32, 32)
@@ -321,6 +326,18 @@ def test_a_pickled_module_is_read_in_a_process_of_its_own_when_asked(tmp_path: P
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2)
     torch.save(model, tmp_path / "module.pth")
     assert convert_checkpoint(tmp_path / "module.pth", tmp_path / "out", unsafe=True)["format"] == "timm ViT"
+
+
+def test_a_bare_pickle_is_read_in_a_process_of_its_own_when_asked(tmp_path: Path) -> None:
+    """Python's `pickle.dump` of tensors: each holds bytes that torch would unpickle."""
+    state = micro_vit().state_dict()
+    with (tmp_path / "a.pkl").open("wb") as file:
+        pickle.dump({"model": state}, file)
+    with pytest.raises(InputError, match="pickle"):
+        convert_checkpoint(tmp_path / "a.pkl", tmp_path / "out")
+    convert_checkpoint(tmp_path / "a.pkl", tmp_path / "out", unsafe=True)
+    own = load_checkpoint(tmp_path / "out").model.state_dict()
+    assert torch.equal(own["encoder.norm.weight"], state["norm.weight"])
 
 
 def test_this_librarys_own_checkpoint_is_refused(tmp_path: Path) -> None:
