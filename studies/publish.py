@@ -9,8 +9,11 @@ the rows of `docs/results.json`, so that the two cannot come apart; without a fo
 import argparse
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from crosspath.study.statistics import compare_paired
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -45,16 +48,17 @@ def with_tables(page: str, rows: list[Row]) -> str:
 
 
 def directions(rows: list[Row]) -> str:
-    """One line a direction: `none`, `pathway`, `random`; then one line for every further control."""
+    """One line a direction, with its control `random` beside it."""
     plain = {row["target"]: row for row in rows if row["arm"] == "none"}
     random = {(row["target"], row["auxiliary"]): row for row in rows if row["arm"] == "random"}
-    lines = ["| target | auxiliary | `none`, % | `pathway` − `none` | p | p adjusted | `random` − `none` | verdict |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    columns = ("target", "auxiliary", "`none`, %", "`pathway` − `none`", "p", "p adjusted", "verdict")
+    columns += ("`random` − `none`", "`pathway` − `random`")
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for row in (row for row in rows if row["arm"] == "pathway"):
         key = row["target"], row["auxiliary"]
         lines.append(
             f"| `{key[0]}` | `{key[1]}` | {spread(plain[key[0]])} | {interval(row)} | {small(row['p'])} | "
-            f"{small(row['p_adjusted'])} | {interval(random[key]) if key in random else ''} | {row['verdict']} |"
+            f"{small(row['p_adjusted'])} | {row['verdict']} | {interval(random[key])} | {over(row, random[key])} |"
         )
     return "\n".join(lines)
 
@@ -84,6 +88,11 @@ def interval(row: Row) -> str:
         return ""
     mean, low, high = (signed(row[name]) for name in ("difference", "low", "high"))
     return f"{mean} ({low} to {high})"
+
+
+def over(row: Row, other: Row) -> str:
+    """The difference of two arms, paired by seed, with its 95 % interval."""
+    return interval(asdict(compare_paired(row["values"], other["values"])))
 
 
 def signed(fraction: float) -> str:
