@@ -77,10 +77,33 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(path, "a merge certificate", "another JSON object", "name the certificate.json of a merge")
     if values != signed(values):
         raise InputError(path, "the certificate as it was written", "a changed one", "copy it again, or merge again")
-    if values["format_version"] != FORMAT_VERSION:
-        found = f"format_version {values['format_version']}"
+    if values.get("format_version") != FORMAT_VERSION:
+        found = f"format_version {values.get('format_version')}"
         raise InputError(path, f"format_version {FORMAT_VERSION}", found, "update crosspath")
+    if not _is_whole(values):
+        raise InputError(path, "a whole certificate", "one with parts missing", "copy it again, or merge again")
     return values
+
+
+def _is_whole(values: Mapping[str, Any]) -> bool:
+    """Whether all that is read of a certificate stands in it."""
+    named = ("outputs", "batch", "logits", "auxiliaries", "result", "tensors", "environment")
+    if not all(isinstance(values.get(name), dict) for name in named) or not isinstance(values.get("target"), list):
+        return False
+    entries = [values["logits"], values["result"], *values["target"], *values["auxiliaries"].values()]
+    files = all(isinstance(entry, dict) and {"path", "sha256"} <= entry.keys() for entry in entries)
+    outputs = all(isinstance(values["outputs"].get(name), dict) for name in PRECISIONS)
+    return (
+        files
+        and outputs
+        and bool(values["target"])
+        and all("file" in entry for entry in values["target"])
+        and all(isinstance(entry["path"], str | None) for entry in entries)
+        and all("bitwise" in values["outputs"][name] for name in PRECISIONS)
+        and isinstance(values["batch"].get("ids"), list)
+        and "fingerprint" in values["batch"]
+        and "sha256_after" in values["tensors"]
+    )
 
 
 def _files(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
@@ -140,6 +163,9 @@ def _check_outputs(
     found: _Findings, merged: Checkpoint, seen: Witness, values: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
     stored, _ = read_tensors(folder / LOGITS)
+    lacking = [f"after.{name}" for name in PRECISIONS if f"after.{name}" not in stored]
+    if lacking:
+        raise InputError(folder / LOGITS, f"logits {lacking[0]}", "none", "copy it again, or merge again")
     now = outputs(merged.model, seen.batch)
     connected = _connected_outputs(found, values, folder, seen)
     if environment() != values["environment"]:

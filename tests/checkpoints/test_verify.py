@@ -154,6 +154,19 @@ def test_outputs_are_compared_within_tolerance_on_another_machine(folder: Path) 
             assert "merged outputs in float32 differ by 0.01" in fault(folder)
 
 
+def test_a_certificate_in_parts_is_refused_whoever_signed_it(folder: Path) -> None:
+    said = json.loads((folder / "plain" / "certificate.json").read_text())
+    for name in ("outputs", "batch", "logits", "auxiliaries", "result", "tensors", "environment", "target"):
+        for other in (None, "text", [], {}):
+            if name in {"auxiliaries", "environment"} and other == {}:
+                continue  # such a certificate says less, and is one
+            resigned(folder, **{name: other})
+            assert "expected a whole certificate" in fault(folder), (name, other)
+            resigned(folder, **{name: said[name]})
+    (folder / "plain" / "certificate.json").write_text(json.dumps(signed({"certificate": "merge"})))
+    assert "format_version None" in fault(folder)
+
+
 def test_a_certificate_of_a_later_format_is_refused(folder: Path) -> None:
     resigned(folder, format_version=2)
     assert "expected format_version 1, found format_version 2; update crosspath" in fault(folder)
