@@ -72,7 +72,7 @@ class ModelSection(Section):
     """Stochastic depth of the last block; earlier blocks grow linearly towards it."""
     pooling: Literal["mean", "cls", "cls+max"] = "mean"
     cls_token: bool = False
-    """A class token that the mean leaves out, as in fine-tuned MAE models; the other poolings have one by themselves."""
+    """A class token that the mean leaves out, as in fine-tuned MAE models; other poolings have one by themselves."""
     head_hidden: tuple[PositiveInt, ...] = ()
     """Widths of hidden head layers; empty means one linear layer."""
     head_dropout: Probability = 0.0
