@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from crosspath.checkpoints.foreign.danger import can_harm
-from crosspath.checkpoints.foreign.machine import Made, Named, Pickle, Stored, look, pieces
+from crosspath.checkpoints.foreign.machine import Made, Named, Pickle, Stored, look
+from crosspath.checkpoints.foreign.pieces import pieces
 from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
 from crosspath.pathway.pickles import ZIP, is_pickle

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
 from crosspath.checkpoints.foreign.containers import contents
-from crosspath.checkpoints.foreign.machine import Made, look, pieces
+from crosspath.checkpoints.foreign.machine import Made, look
+from crosspath.checkpoints.foreign.pieces import pieces
 from crosspath.cli.main import main
 from crosspath.errors import InputError
 from tests.checkpoints.foreign.malicious import CORPUS, Runs
