@@ -88,8 +88,17 @@ class Comparison:
     others: tuple[Cell, ...]
 
 
-def comparisons(study: Study) -> tuple[Comparison, ...]:
-    """All comparisons of a study, in the order of its file.
+Known = dict[str, tuple[str, str | None]]
+"""{auxiliary's name: (its recipe, its modality)}."""
+
+
+def auxiliaries_of(study: Study) -> Known:
+    """What the files of the auxiliaries say of themselves. Raises `InputError` for checkpoints that are none."""
+    return {name: _recipe_of(spec) for name, spec in study.auxiliaries.items()}
+
+
+def comparisons(study: Study, known: Known | None = None) -> tuple[Comparison, ...]:
+    """All comparisons of a study, in the order of its file. The auxiliaries' files are read unless `known` says it all.
 
     Raises
     ------
@@ -98,7 +107,7 @@ def comparisons(study: Study) -> tuple[Comparison, ...]:
         can use.
     """
     everywhere = arms_named(study.arms)
-    known = {name: _recipe_of(spec) for name, spec in study.auxiliaries.items()}
+    known = auxiliaries_of(study) if known is None else known
     found = []
     for name, target in study.targets.items():
         modality = recipe_named(name).modality
@@ -136,7 +145,7 @@ def _cells(
     labels: int | None,
     variant: str,
     arms: tuple[Arm, ...],
-    known: dict[str, tuple[str, str | None]],
+    known: Known,
 ) -> Iterator[Cell]:
     extra = study.variants[variant]
     own_none = any(not setting.strip().startswith(PATHWAY_ONLY) for setting in extra)
@@ -169,9 +178,7 @@ def _cells(
             )
 
 
-def _auxiliaries(
-    name: str, target: TargetSection, modality: str, arm: Arm, known: dict[str, tuple[str, str | None]]
-) -> list[str | None]:
+def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, known: Known) -> list[str | None]:
     for wanted in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
         if wanted not in known:
             expected = f"of {', '.join(known) or 'those under auxiliaries, which has none'}"

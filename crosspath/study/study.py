@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from crosspath.checkpoints.files import FORMAT_VERSION, refuse_pickle, write_json, write_text
+from crosspath.checkpoints.files import FORMAT_VERSION, read_json, refuse_pickle, write_json, write_text
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.errors import InputError
 from crosspath.study.arms import NONE, PATHWAY
@@ -19,7 +19,7 @@ from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import write_examples
 from crosspath.study.jobs import Place, Pool, Step, carry_out_all, local_pool, ray_pool
 from crosspath.study.labels import label_savings
-from crosspath.study.plan import Cell, Comparison, Job, comparisons, final_jobs, search_jobs
+from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, final_jobs, search_jobs
 from crosspath.study.progress import overall_progress
 from crosspath.study.study_report import EXAMPLES, write_study_report
 from crosspath.study.table import Row, adjusted, compared, markdown
@@ -27,6 +27,8 @@ from crosspath.training.result import RESULT, Result, read_result
 
 RESULTS, TABLE, DEFINITION, REPORT = "results.json", "results.md", "study.yaml", "report.html"
 RUNS = "runs"
+AUXILIARIES = "auxiliaries.json"
+"""{name: [recipe, modality]} of the auxiliaries, as their files said when the study was carried out."""
 LOCK = ".lock"
 
 
@@ -72,11 +74,13 @@ def run_study(
         where = "--workers" if workers < 1 else "--threads"
         raise InputError(where, "1 or more", str(min(workers, threads)), "raise it")
     folder = Path("runs") / planned.name if out is None else Path(out)
-    all_of_them = comparisons(planned)
+    known = auxiliaries_of(planned)
+    all_of_them = comparisons(planned, known)
     for target in planned.targets.values():
         if target.from_ is not None:
             refuse_pickle(checkpoint_files(target.from_).weights)
     with _claimed(folder, planned):
+        write_json(folder / AUXILIARIES, {name: list(found) for name, found in known.items()})
         root = None if data_root is None else Path(data_root).resolve()
         place = Place(
             runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(planned.auxiliaries), threads=threads
@@ -136,7 +140,12 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
         and named.
     """
     study = read_study(folder / DEFINITION)
-    planned = comparisons(study)
+    # Auxiliaries may lie elsewhere by now: what the tables say of them was written down.
+    noted = folder / AUXILIARIES
+    known = None
+    if noted.is_file():
+        known = {name: (recipe, modality) for name, (recipe, modality) in read_json(noted).items()}
+    planned = comparisons(study, known)
     read = {
         comparison: cells for comparison in planned if (cells := _read(folder / RUNS, comparison, study)) is not None
     }
