@@ -42,8 +42,8 @@ class Compute:
 class _AttentionInFloat32(TorchFunctionMode):
     """Attention itself stays in float32 while the products with weights run in less.
 
-    On a CPU the backward pass of torch's fused attention takes about five times as long in bfloat16 as in float32,
-    more than all that bfloat16 saves elsewhere in a narrow model.
+    On a CPU the backward pass of torch's fused attention takes several times as long in bfloat16 as in float32, more
+    than all that bfloat16 saves elsewhere in a narrow model.
     """
 
     def __torch_function__(
@@ -53,11 +53,19 @@ class _AttentionInFloat32(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func is not scaled_dot_product_attention or not all(isinstance(given, Tensor) for given in args[:3]):
-            return func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        if func is not scaled_dot_product_attention:
+            return func(*args, **named)
+        query = args[0] if args else named["query"]
         with torch.autocast("cpu", enabled=False):
-            wide = (given.float() for given in args[:3])
-            return func(*wide, *args[3:], **(kwargs or {})).to(args[0].dtype)
+            found = func(*map(_widened, args), **{name: _widened(given) for name, given in named.items()})
+        return found.to(query.dtype)
+
+
+def _widened(given: Any) -> Any:
+    """A tensor in half precision as float32; anything else, a mask of booleans too, as it is."""
+    half = isinstance(given, Tensor) and given.dtype in (torch.bfloat16, torch.float16)
+    return given.float() if half else given
 
 
 def choose_compute(recipe: Recipe) -> Compute:

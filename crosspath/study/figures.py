@@ -82,7 +82,7 @@ def training_losses(
 
 
 def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Width, name: str = "labels") -> str:
-    """Test accuracy (fractions) against labels a class, {arm: {labels: one value a seed}}, on a logarithmic axis."""
+    """Accuracy (fractions) against labels a class, {arm: {labels: one value a seed}}, on a logarithmic axis."""
     from statistics import fmean, stdev
 
     with _style(width):
@@ -98,10 +98,10 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Wid
         axes.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)])
         axes.minorticks_off()
         axes.set_xlabel("labels a class")
-        axes.set_ylabel("test accuracy, %")
+        axes.set_ylabel("accuracy, %")
         _legend(figure, width)
         _grid(axes, "y")
-        return _svg(figure, f"{name}-{width.name}", "Test accuracy against the number of labels a class")
+        return _svg(figure, f"{name}-{width.name}", "Accuracy against the number of labels a class")
 
 
 def _bands(

@@ -1,15 +1,11 @@
 """A study, told from top to bottom: plan every run, carry out what is missing, read its result files, write tables."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-
-import yaml
-from filelock import FileLock, Timeout
 
 from crosspath.checkpoints.files import FORMAT_VERSION, read_json, refuse_pickle, write_json, write_text
 from crosspath.checkpoints.load import checkpoint_files
@@ -17,6 +13,7 @@ from crosspath.errors import InputError
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import write_examples
+from crosspath.study.folder import DEFINITION, claimed
 from crosspath.study.jobs import Place, Pool, Step, carry_out_all, local_pool, ray_pool
 from crosspath.study.labels import label_savings
 from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, final_jobs, search_jobs
@@ -25,11 +22,10 @@ from crosspath.study.study_report import EXAMPLES, write_study_report
 from crosspath.study.table import Row, adjusted, compared, markdown
 from crosspath.training.result import RESULT, Result, read_result
 
-RESULTS, TABLE, DEFINITION, REPORT = "results.json", "results.md", "study.yaml", "report.html"
+RESULTS, TABLE, REPORT = "results.json", "results.md", "report.html"
 RUNS = "runs"
 AUXILIARIES = "auxiliaries.json"
 """{name: [recipe, modality]} of the auxiliaries, as their files said when the study was carried out."""
-LOCK = ".lock"
 
 
 def run_study(
@@ -79,7 +75,7 @@ def run_study(
     for target in planned.targets.values():
         if target.from_ is not None:
             refuse_pickle(checkpoint_files(target.from_).weights)
-    with _claimed(folder, planned):
+    with claimed(folder, planned):
         write_json(folder / AUXILIARIES, {name: list(found) for name, found in known.items()})
         root = None if data_root is None else Path(data_root).resolve()
         place = Place(
@@ -310,58 +306,3 @@ def _searched(runs: Path, study: Study, read: Mapping[Comparison, Cells]) -> lis
             }
         )
     return said
-
-
-@contextmanager
-def _claimed(folder: Path, study: Study) -> Iterator[None]:
-    """A study's folder, held by one process at a time, with the definition in it."""
-    text = definition_text(study)
-    path = folder / DEFINITION
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder, "a folder", "a file", "name another with --out")
-    if not path.exists() and folder.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
-        raise InputError(folder, "a new folder, or a study's", "other files", "name another with --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder / LOCK).acquire(timeout=0)
-    except Timeout:
-        raise InputError(folder, "a study that nobody works on", "one at work", "wait for its end") from None
-    with lock:
-        if path.exists() and _differs(yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(text)):
-            todo = "name another folder with --out; what may change is more seeds, arms, targets and auxiliaries"
-            raise InputError(folder, "the same study", "another one", todo)
-        write_text(path, text)
-        yield
-
-
-def definition_text(study: Study) -> str:
-    """The study as YAML, checkpoints under their absolute paths, so that it runs again from its own folder."""
-    tree = study.model_dump(mode="json", by_alias=True)
-    for target in tree["targets"].values():
-        if target["from"] is not None:
-            target["from"] = str(Path(target["from"]).resolve())
-    tree["auxiliaries"] = {
-        name: given if given.startswith(("timm:", "hf:")) else str(Path(given).resolve())
-        for name, given in tree["auxiliaries"].items()
-    }
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-
-
-def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether anything differs but seeds, arms and controls, and targets, variants and auxiliaries that were added."""
-    fixed = ("name", "search", "settings", "part")
-    if any(before.get(key) != after[key] for key in fixed):
-        return True
-    now, then = ({**tree, "targets": _without_controls(tree["targets"])} for tree in (after, before))
-    return any(
-        now[part].get(name) != value
-        for part in ("targets", "auxiliaries", "variants")
-        for name, value in then[part].items()
-    )
-
-
-def _without_controls(targets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Controls only add runs: whichever direction they are for, the others stay as they are."""
-    return {
-        name: {key: value for key, value in target.items() if key != "controls"} for name, target in targets.items()
-    }

@@ -202,3 +202,25 @@ def test_cifar10(data_root: Path) -> None:
     with zipfile.ZipFile(data_root / "cifar10" / "test.zip") as archive, archive.open("test/cat/0007.jpg") as file:
         expected = np.asarray(Image.open(file)).transpose(2, 0, 1)
     np.testing.assert_array_equal(data.test.inputs[data.test.ids.index("test.zip/test/cat/0007.jpg")], expected)
+
+
+def test_an_unchanged_zip_is_listed_once_and_a_changed_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(class_folders(tmp_path / "set", write_image, ".png"), tmp_path / "set.zip")
+    opened: list[object] = []
+    real = zipfile.ZipFile.infolist
+
+    def counted(self: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+        opened.append(self)
+        return real(self)
+
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", counted)
+    reader = ImageReader(SECTION)
+    first = reader.listing(archive)
+    assert reader.listing(archive) == first
+    assert len(opened) == 1
+    write_image(tmp_path / "more.png")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.write(tmp_path / "more.png", "cat/more.png")
+    assert len(reader.listing(archive).items) == len(first.items) + 1

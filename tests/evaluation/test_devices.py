@@ -68,5 +68,10 @@ def test_attention_itself_stays_in_float32_on_a_processor() -> None:
         for narrow, given in zip((query, key, value), wide, strict=True)
         if narrow.grad is not None and given.grad is not None
     )
+    mask = torch.randn(9, 9, generator=generator).bfloat16()
+    masked = scaled_dot_product_attention(wide[0], wide[1], wide[2], attn_mask=mask.float())
+    with compute.autocast():
+        by_name = scaled_dot_product_attention(query=query, key=key, value=value, attn_mask=mask)
+    assert torch.equal(by_name, masked.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
         assert not torch.equal(scaled_dot_product_attention(query, key, value), exact.bfloat16())

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import crosspath
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
+from crosspath.study.folder import claimed, differ
 from crosspath.study.jobs import Place, Step, carry_out, carry_out_all
 from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
-from crosspath.study.study import _differs, definition_text, run_study, write_results
+from crosspath.study.study import run_study, write_results
 from crosspath.training.result import Result
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
@@ -106,11 +106,10 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     unknown = {"image/digits": {**target, "controls": "sound"}}
     with pytest.raises(InputError, match="of sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
-    text = definition_text(small(auxiliary, arms=["none"]))
-    more = definition_text(small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
-    assert not _differs(yaml.safe_load(text), yaml.safe_load(more))
+    begun = small(auxiliary, arms=["none"])
+    assert not differ(begun, small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
     longer = small(auxiliary, arms=["none"], targets={"image/digits": {"settings": [*SHORT, "train.epochs=2"]}})
-    assert _differs(yaml.safe_load(text), yaml.safe_load(definition_text(longer)))
+    assert differ(begun, longer)
     without = small(auxiliary, arms=["none", "pathway"], controls=["shuffled"])
     assert [cell.arm.name for cell in comparisons(without)[0].others] == ["pathway"]
 
@@ -197,6 +196,17 @@ def test_a_faulty_study_is_refused_before_anything_runs(text: str, said: str, tm
     with pytest.raises(InputError, match=said.replace("[", r"\[")) as error:
         comparisons(read_study(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_study_begun_before_a_field_was_there_goes_on(auxiliary: Path, tmp_path: Path) -> None:
+    with claimed(tmp_path / "study", small(auxiliary)):
+        path = tmp_path / "study" / "study.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    older = [line for line in lines if line.strip() not in ("part: test", "controls: []", "controls: null")]
+    assert len(older) == len(lines) - 3
+    path.write_text("".join(older), encoding="utf-8")
+    with claimed(tmp_path / "study", small(auxiliary)):
+        assert "part: test" in path.read_text(encoding="utf-8")
 
 
 def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -> None:
