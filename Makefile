@@ -22,7 +22,7 @@ demo: $(VENV)/ready
 test: $(VENV)/ready-dev
 	$(RUN)/pytest -n $(WORKERS)
 
-test-all: $(VENV)/ready-dev
+test-all: $(VENV)/ready-all
 	$(RUN)/pytest -n $(WORKERS) -m "slow or not slow"
 
 lint: $(VENV)/ready-dev
@@ -54,3 +54,8 @@ $(VENV)/ready: pyproject.toml | $(VENV)/bin/pip
 $(VENV)/ready-dev: pyproject.toml | $(VENV)/bin/pip
 	$(RUN)/pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/ready $@
+
+# Ray is for the test of a cluster that loses a machine.
+$(VENV)/ready-all: $(VENV)/ready-dev
+	$(RUN)/pip install --quiet --editable '.[dev,study]'
+	@touch $@
