@@ -1,9 +1,12 @@
 """The published tables are those of their machine-readable twin."""
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+
+from crosspath.study.table import Row as TableRow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROWS = json.loads((REPOSITORY / "docs" / "results.json").read_text(encoding="utf-8"))
@@ -58,3 +61,52 @@ def test_the_main_study_has_all_twelve_directions_with_their_control() -> None:
         directions = {(row["target"], row["auxiliary"]) for row in rows if row["arm"] == arm}
         assert len([pair for pair in directions if pair[0].split("/")[0] != pair[1].split("/")[0]]) >= 12
     assert all(len(row["seeds"]) >= 5 for row in rows)
+
+
+def row(arm: str, auxiliary: str | None, values: list[float], **more: object) -> dict[str, object]:
+    """A row as `docs/results.json` holds it."""
+    fields = {field.name: None for field in dataclasses.fields(TableRow)}
+    known = {"target": "t", "metric": "accuracy", "part": "test", "seeds": [0, 1, 2], "std": 0.0, "rate": 1e-3}
+    return {**fields, **known, "arm": arm, "auxiliary": auxiliary, "values": values, "mean": sum(values) / 3, **more}
+
+
+def test_a_table_of_controls_holds_one_direction_and_sets_the_pathway_against_each_arm() -> None:
+    rows = [
+        row("none", None, [0.1, 0.1, 0.1]),
+        row("pathway", "a", [0.5, 0.6, 0.7]),
+        row("pathway", "b", [0.9, 0.9, 0.9]),
+        row("random", "a", [0.3, 0.35, 0.4]),
+        row("copy", "a", [0.4, 0.6, 0.5]),
+        row("mimetic", None, [0.2, 0.2, 0.3]),
+        row("same-modality", "own", [0.6, 0.6, 0.6]),
+    ]
+    lines = publish().controls(rows).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == [
+        "`pathway`",
+        "`random`",
+        "`copy`",
+        "`mimetic`",
+        "`same-modality`",
+    ]
+    assert [line.split(" | ")[-1][:5] for line in lines] == [" |", "+25.0", "+10.0", "+36.7", "+0.0 "]
+
+
+def test_a_table_of_label_savings_says_how_many_labels_none_would_need() -> None:
+    rows = []
+    for labels, plain, ours in ((10, 0.2, 0.3), (40, 0.4, 0.9)):
+        rows.append(row("none", None, [plain] * 3, labels_per_class=labels))
+        rows.append(row("pathway", "a", [ours] * 3, labels_per_class=labels))
+    few, many = publish().savings(rows).splitlines()[2:]
+    # Half-way between 10 and 40 on a logarithmic axis stands 20.
+    assert few.endswith("| 2.00 (2.00 to 2.00) |")
+    assert many.endswith("| 3 of 3 seeds beyond what `none` reached |")
+
+
+def test_a_table_of_variants_names_none_once() -> None:
+    rows = [
+        row(arm, auxiliary, [0.2, 0.3, 0.4], variant=variant)
+        for variant in ("start-0", "start-1")
+        for arm, auxiliary in (("none", None), ("pathway", "a"))
+    ]
+    lines = publish().variants(rows).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == ["`none`", "start-0", "start-1"]
