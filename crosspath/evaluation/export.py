@@ -97,6 +97,9 @@ def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
     """The file to write and its format. Raises `InputError` for one that exists, or a suffix of another format."""
     named = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
     kind = format or named or "onnx"
+    if named is None and out.suffix[1:2].isalpha():
+        todo = "give it one of those suffixes; without one, OUT is a new folder"
+        raise InputError(out, " or ".join(SUFFIX.values()), out.suffix, todo)
     if named is None:
         new_folder(out, "OUT")
         return out / f"model{SUFFIX[kind]}", kind

@@ -14,9 +14,9 @@ from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.differences import fault_of, meaning_of, ranges_of
 from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import WRAPPED, Anatomy, locate
-from crosspath.pathway.quantised import quantised_weights
+from crosspath.pathway.quantised import quantised_in
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources import AuxiliarySource, ModuleSource, opened
+from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
 Blocks = Literal["same", "reversed"] | Mapping[int, int]
@@ -73,7 +73,7 @@ def match(
             raise PathwayError(
                 "names: expected no roles, blocks or layouts beside it, found some; choose by one of the two"
             )
-        return _with_quantised(target, match_names(target_source, auxiliary_source, names))
+        return _with_quantised(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
     chosen = _chosen_roles(roles)
     if any(WRAPPED in name for name in auxiliary_source.shapes()):
         raise PathwayError(
@@ -84,8 +84,8 @@ def match(
     for side, source, layout, anatomy in zip(
         ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True
     ):
-        if anatomy is None and side == "target" and quantised_weights(target):
-            raise PathwayError(f"target ({source.origin}): {_quantised(target)}")
+        if anatomy is None and (quantised := quantised_in(source)):
+            raise PathwayError(f"{side} ({source.origin}): {'; '.join(_in_words(quantised, side))}")
         if anatomy is None:
             wanted = "blocks of a known layout" if layout is None else f"blocks as {layout.name!r} keeps them"
             raise PathwayError(
@@ -96,23 +96,23 @@ def match(
     assert ours is not None
     assert theirs is not None
     named = not (isinstance(roles, str) and roles in GROUPS)
-    return _with_quantised(target, _match_roles(ours, theirs, chosen, named, blocks, accepted))
+    report = _match_roles(ours, theirs, chosen, named, blocks, accepted)
+    return _with_quantised(target_source, auxiliary_source, report)
 
 
-def _with_quantised(target: nn.Module, report: MatchReport) -> MatchReport:
-    """The same report; where something does not pair in a target with quantised weights, that comes first."""
-    if not report.mismatches or not quantised_weights(target):
+def _with_quantised(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
+    """The same report; where something does not pair and a side has quantised weights, that comes first."""
+    if not report.mismatches:
         return report
-    reason, _, remedy = _quantised(target).partition("; ")
-    return replace(report, mismatches=(Mismatch("quantised", "target", reason, remedy), *report.mismatches))
+    found = (("target", quantised_in(target)), ("auxiliary", quantised_in(auxiliary)))
+    first = (Mismatch("quantised", f"weights of the {side}", *_in_words(names, side)) for side, names in found if names)
+    return replace(report, mismatches=(*first, *report.mismatches))
 
 
-def _quantised(target: nn.Module) -> str:
-    found = quantised_weights(target)
-    return (
-        f"expected floating-point weights, found {len(found)} quantised ones, such as {found[0]}; connect and merge "
-        "before quantising"
-    )
+def _in_words(quantised: list[str], side: str) -> tuple[str, str]:
+    """(What is wrong with quantised weights on this side, what to do)."""
+    reason = f"expected floating-point weights, found {len(quantised)} quantised ones, such as {quantised[0]}"
+    return reason, "connect and merge before quantising" if side == "target" else "give it as it was before quantising"
 
 
 def _match_roles(

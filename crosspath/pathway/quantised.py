@@ -5,6 +5,18 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.sources import ModuleSource, Source
+
+SMALL_INTEGERS = ("I8", "U8", "I32")
+"""What packed or rounded matrices are kept as; tables of indices have 64 bits."""
+
+
+def quantised_in(source: Source) -> list[str]:
+    """The names of a source's quantised weights; of one that is no module, its matrices of small integers."""
+    if isinstance(source, ModuleSource):
+        return quantised_weights(source.module)
+    matrices = {name: source.kind(name) for name, shape in source.shapes().items() if len(shape) == 2}
+    return [f"{name} ({kind})" for name, kind in matrices.items() if kind in SMALL_INTEGERS]
 
 
 def quantised_weights(model: nn.Module) -> list[str]:

@@ -37,6 +37,9 @@ class Source(Protocol):
     def tensor(self, name: str) -> Tensor:
         """A weight's values, detached; the source's own memory."""
 
+    def kind(self, name: str) -> str:
+        """What numbers a weight holds, as safetensors names them (`F32`, `I8`); no value is read for it."""
+
     def stated(self, path: str) -> object:
         """A fact the source states by attribute, such as a head count; None where it states none."""
 
@@ -62,6 +65,9 @@ class ModuleSource:
         assert isinstance(value, Tensor)
         return value.detach()
 
+    def kind(self, name: str) -> str:
+        return _kind(self.tensor(name))
+
     def stated(self, path: str) -> object:
         found: object = self.module
         for part in path.split("."):
@@ -82,6 +88,9 @@ class StateSource:
 
     def tensor(self, name: str) -> Tensor:
         return self.state[name].detach()
+
+    def kind(self, name: str) -> str:
+        return _kind(self.state[name])
 
     def stated(self, path: str) -> object:
         return None
@@ -112,8 +121,17 @@ class FileSource:
         assert isinstance(value, Tensor)
         return value
 
+    def kind(self, name: str) -> str:
+        with safe_open(self.file, framework="pt") as reader:
+            return str(reader.get_slice(name).get_dtype())
+
     def stated(self, path: str) -> object:
         return None
+
+
+def _kind(weight: Tensor) -> str:
+    letter = "F" if weight.is_floating_point() else "U" if weight.dtype == torch.uint8 else "I"
+    return f"{letter}{8 * weight.element_size()}"
 
 
 def opened(source: AuxiliarySource) -> Source:

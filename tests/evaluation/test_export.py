@@ -196,6 +196,9 @@ def test_where_and_as_what_a_model_is_written(tmp_path: Path) -> None:
         export(tmp_path / "run", tmp_path / "model.pt2")
     with pytest.raises(InputError, match="expected a new or empty folder"):
         export(tmp_path / "run", tmp_path, format="torch")
+    with pytest.raises(InputError, match=r"model\.tflite: expected \.onnx or \.pt2, found \.tflite"):
+        export(tmp_path / "run", tmp_path / "model.tflite")
+    assert not (tmp_path / "model.tflite").exists()
     assert export(tmp_path / "run", tmp_path / "deep" / "er" / "model.pt2")["format"] == "torch"
     assert {file.name for file in (tmp_path / "deep" / "er").iterdir()} == {"model.pt2", "model.json"}
 

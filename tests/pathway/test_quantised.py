@@ -1,10 +1,12 @@
-"""A quantised target cannot hold a pathway, and the error says why."""
+"""A quantised target cannot hold a pathway, a quantised auxiliary cannot give one, and the error says why."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
@@ -62,6 +64,32 @@ def test_a_quantised_target_is_named_as_such(build: Any, options: dict[str, Any]
     with pytest.raises(crosspath.PathwayError, match=MESSAGE) as error:
         crosspath.connect(build(), Body(), **options)
     assert "quantis" in str(error.value).splitlines()[0]
+
+
+@pytest.mark.parametrize("form", ["module", "state", "file"])
+@pytest.mark.parametrize("options", [{}, {"names": ["blocks.0.mlp.fc1.weight"]}])
+def test_a_quantised_auxiliary_is_named_as_such(form: str, options: dict[str, Any], tmp_path: Path) -> None:
+    auxiliary: Any = packed()
+    if form != "module":
+        auxiliary = {name: value.detach().clone().as_subclass(Tensor) for name, value in auxiliary.state_dict().items()}
+    if form == "file":
+        save_file(auxiliary, tmp_path / "model.safetensors")
+        auxiliary = tmp_path / "model.safetensors"
+    with pytest.raises(crosspath.PathwayError, match="found 8 quantised ones") as error:
+        crosspath.connect(Body(), auxiliary, **options)
+    assert "give it as it was before quantising" in str(error.value).splitlines()[0]
+
+
+def test_a_quantised_auxiliary_without_known_blocks_is_named_as_such() -> None:
+    with pytest.raises(crosspath.PathwayError, match=r"found 8 quantised ones.*; give it as it was before quantising"):
+        crosspath.connect(Body(), dynamic())
+
+
+def test_tables_of_indices_are_not_taken_for_quantised_weights() -> None:
+    state = {**Body(width=12).state_dict(), "position_ids": torch.arange(8)[None]}
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.connect(Body(), state)
+    assert "quantis" not in str(error.value)
 
 
 @pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
