@@ -1,48 +1,30 @@
-"""The figures of a report as inline SVG: text stays text, colours are the page's own, every figure has a height.
+"""The figures of a report: curves over epochs and labels, every seed's value, λ by block and role."""
 
-Each is drawn twice, for a wide and for a narrow page, so that its text is readable on both.
-"""
-
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
+
+from crosspath.study.drawing import (
+    FAINT,
+    INK,
+    SERIES,
+    Width,
+    as_svg,
+    empty_figure,
+    grid_lines,
+    legend_beside,
+    pens,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 72.0
-"""SVG points are pixels."""
-INK, FAINT = "#a1000f", "#a1000e"
-SERIES = tuple(f"#a1000{number}" for number in range(1, 10))
-"""Stand-ins that are replaced by the page's colours, so that a figure follows its light or dark theme."""
-VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
-}
-FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+FEW = 5
+"""Curves that share one panel; where there are more, each has a panel of its own, beside the first."""
+
 BLUE, WHITE, RED = (0.13, 0.40, 0.67), (0.96, 0.96, 0.96), (0.70, 0.09, 0.17)
 """Ends and middle of the diverging scale of the heat map."""
-
-
-@dataclass(frozen=True)
-class Width:
-    """A page width to draw for, in pixels."""
-
-    name: str
-    pixels: int
-    text: float
-
-    @property
-    def narrow(self) -> bool:
-        """Whether panels are stacked and legends short."""
-        return self.name == "narrow"
-
-
-WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
 
 
 def learning_curves(
@@ -56,8 +38,8 @@ def learning_curves(
 
 def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], width: Width) -> str:
     """Test accuracy (fractions) of each seed, {arm: one value a seed}; a line joins the arms of one seed."""
-    with _style(width):
-        figure, (axes,) = _figure(width, height=60 + 44 * len(values))
+    with styled(width):
+        figure, (axes,) = empty_figure(width, height=60 + 44 * len(values))
         arms = list(values)
         places = list(range(len(arms)))[::-1]
         for index, _ in enumerate(seeds):
@@ -70,8 +52,8 @@ def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int], wid
         axes.set_yticks(places, arms)
         axes.set_ylim(-0.6, len(arms) - 0.4)
         axes.set_xlabel("test accuracy, %")
-        _grid(axes, "x")
-        return _svg(figure, f"seeds-{width.name}", "Test accuracy of every seed and arm, with the mean of each arm")
+        grid_lines(axes, "x")
+        return as_svg(figure, f"seeds-{width.name}", "Test accuracy of every seed and arm, with the mean of each arm")
 
 
 def training_losses(
@@ -85,10 +67,10 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Wid
     """Accuracy (fractions) against labels a class, {arm: {labels: one value a seed}}, on a logarithmic axis."""
     from statistics import fmean, stdev
 
-    with _style(width):
-        figure, (axes,) = _figure(width, height=320 + (14 * len(curves) if width.narrow else 0))
+    with styled(width):
+        figure, (axes,) = empty_figure(width, height=320 + (14 * len(curves) if width.narrow else 0))
         ticks: set[int] = set()
-        for (colour, dashes), (arm, curve) in zip(_pens(), curves.items(), strict=False):
+        for (colour, dashes), (arm, curve) in zip(pens(), curves.items(), strict=False):
             labels = sorted(curve)
             ticks.update(labels)
             means = [100 * fmean(curve[count]) for count in labels]
@@ -99,9 +81,9 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], width: Wid
         axes.minorticks_off()
         axes.set_xlabel("labels a class")
         axes.set_ylabel("accuracy, %")
-        _legend(figure, width)
-        _grid(axes, "y")
-        return _svg(figure, f"{name}-{width.name}", "Accuracy against the number of labels a class")
+        legend_beside(figure, width)
+        grid_lines(axes, "y")
+        return as_svg(figure, f"{name}-{width.name}", "Accuracy against the number of labels a class")
 
 
 def _bands(
@@ -112,20 +94,51 @@ def _bands(
     name: str,
     title: str,
 ) -> str:
+    with styled(width):
+        if len(curves) > FEW:
+            figure = _panels(curves, epochs, width, axis)
+        else:
+            figure, (axes,) = empty_figure(width, height=340 + (14 * len(curves) if width.narrow else 0))
+            for (colour, dashes), (arm, seeds) in zip(pens(), curves.items(), strict=False):
+                _band(axes, seeds, epochs, colour, dashes, arm)
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(axis)
+            legend_beside(figure, width)
+            grid_lines(axes, "y")
+        return as_svg(figure, f"{name}-{width.name}", f"{title}, mean and standard deviation over seeds")
+
+
+def _panels(
+    curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], width: Width, axis: str
+) -> "Figure":
+    """One panel a curve, on common axes, each with the first curve behind it."""
+    (first, baseline), *others = curves.items()
+    columns = 2 if width.narrow else 4
+    rows = -(-len(others) // columns)
+    figure, panels = empty_figure(width, 50 + 150 * rows, rows=rows, columns=columns, common_axes=True)
+    for axes, (arm, seeds) in zip(panels, others, strict=False):
+        _band(axes, baseline, epochs, SERIES[0], "--", first)
+        _band(axes, seeds, epochs, SERIES[1], "-", arm)
+        axes.set_title(arm, color=INK, fontsize=width.text)
+        grid_lines(axes, "y")
+    for index in range(len(others), len(panels)):
+        panels[index].set_visible(False)
+        panels[index - columns].tick_params(labelbottom=True)
+    figure.supxlabel(f"epoch (dashed: {first})", color=INK, fontsize=width.text)
+    figure.supylabel(axis, color=INK, fontsize=width.text)
+    return figure
+
+
+def _band(
+    axes: "Axes", seeds: Sequence[Sequence[float]], epochs: Sequence[int], colour: str, dashes: str, label: str
+) -> None:
+    """The mean of a curve's seeds, and one standard deviation around it."""
     import numpy as np
 
-    with _style(width):
-        figure, (axes,) = _figure(width, height=340 + (14 * len(curves) if width.narrow else 0))
-        for (colour, dashes), (arm, seeds) in zip(_pens(), curves.items(), strict=False):
-            values = np.asarray(seeds, dtype=float)
-            mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
-            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
-            axes.plot(epochs, mean, color=colour, linestyle=dashes, linewidth=2, label=arm)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(axis)
-        _legend(figure, width)
-        _grid(axes, "y")
-        return _svg(figure, f"{name}-{width.name}", f"{title}, mean and standard deviation over seeds")
+    values = np.asarray(seeds, dtype=float)
+    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * values[0]
+    axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(epochs, mean, color=colour, linestyle=dashes, linewidth=2, label=label)
 
 
 def scale_map(
@@ -140,10 +153,10 @@ def scale_map(
 ) -> str:
     """λ at the end, {arm: rows of blocks, columns of roles}, coloured by how far it moved from `start`; `number` is how
     a value is written."""
-    with _style(width):
+    with styled(width):
         height = 70 + 26 * len(blocks)
         rows_of_panels, columns = (len(panels), 1) if width.narrow else (1, len(panels))
-        figure, axes_of = _figure(width, height * rows_of_panels, rows=rows_of_panels, columns=columns)
+        figure, axes_of = empty_figure(width, height * rows_of_panels, rows=rows_of_panels, columns=columns)
         moved = [abs(value - start) for rows in panels.values() for row in rows for value in row if value is not None]
         furthest = max(moved, default=0.0) or 1.0
         for axes, (arm, rows) in zip(axes_of, panels.items(), strict=True):
@@ -160,20 +173,7 @@ def scale_map(
             axes.tick_params(length=0)
             for side in axes.spines.values():
                 side.set_visible(False)
-        return _svg(figure, f"{name}-{width.name}", title.format(start=start))
-
-
-def _pens() -> Iterator[tuple[str, str]]:
-    """(colour, line style) of one line after another: all colours solid, then dashed, then dotted."""
-    return ((colour, dashes) for dashes in ("-", "--", ":") for colour in SERIES)
-
-
-def _legend(figure: "Figure", width: Width) -> None:
-    """Beside the curves where there is room, else below: never over them."""
-    if width.narrow:
-        figure.legend(frameon=False, loc="outside lower left", labelcolor=INK)
-    else:
-        figure.legend(frameon=False, loc="outside right upper", labelcolor=INK)
+        return as_svg(figure, f"{name}-{width.name}", title.format(start=start))
 
 
 def _cell(axes: "Axes", across: int, down: int, text: str, moved: float) -> None:
@@ -187,62 +187,3 @@ def _cell(axes: "Axes", across: int, down: int, text: str, moved: float) -> None
     axes.add_patch(Rectangle((across + 0.02, down + 0.04), 0.96, 0.92, facecolor=colour, linewidth=0))
     ink = "#111111" if luminance > 0.45 else "#ffffff"
     axes.text(across + 0.5, down + 0.5, text, ha="center", va="center", color=ink)
-
-
-def _figure(width: Width, height: int, *, rows: int = 1, columns: int = 1) -> tuple["Figure", list["Axes"]]:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    figure = Figure(
-        figsize=(width.pixels / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
-    )
-    figure.patch.set_alpha(0.0)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    axes_of = [axes for line in grid for axes in line]
-    for axes in axes_of:
-        axes.patch.set_alpha(0.0)
-    return figure, axes_of
-
-
-def _style(width: Width) -> AbstractContextManager[None]:
-    """Text size and colours, inside the block only."""
-    import matplotlib
-
-    return matplotlib.rc_context(
-        {
-            "font.size": width.text,
-            "axes.edgecolor": FAINT,
-            "axes.labelcolor": INK,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    )
-
-
-def _grid(axes: "Axes", axis: str) -> None:
-    axes.grid(axis=axis, color=FAINT, linewidth=0.6, alpha=0.5)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-
-
-def _svg(figure: "Figure", name: str, title: str) -> str:
-    """The figure as one `<svg>` element: named ids, the page's colours and font, an accessible title."""
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # Several figures stand on one page: their ids must not meet.
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = text.replace('xlink:href="#', f'xlink:href="#{name}-').replace("url(#", f"url(#{name}-")
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
-    text = re.sub(r"(font: [^;\"]*?\d+(?:\.\d+)?px) [^;\"]*", rf"\1 {FONT}", text)
-    head, _, body = text.partition(">")
-    head = re.sub(r'(width|height)="([\d.]+)pt"', r'\1="\2"', head)
-    return f'{head} role="img" aria-label="{escape(title)}"><title>{escape(title)}</title>{body}'.strip()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from crosspath.checkpoints.files import read_json, write_text
 from crosspath.layouts import LAYOUTS, Layout
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
-from crosspath.study.figures import NARROW, WIDE, Width, learning_curves, scale_map, seed_values
+from crosspath.study.drawing import NARROW, WIDE, Width
+from crosspath.study.figures import learning_curves, scale_map, seed_values
 from crosspath.study.table import CAPTION, COLUMNS, cells, compare_arms, signed_points
 from crosspath.training.result import Result, read_result
 from crosspath.training.run_folder import LOG

@@ -11,7 +11,8 @@ from crosspath.checkpoints.files import read_json, write_text
 from crosspath.modalities import MODALITIES
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
-from crosspath.study.figures import NARROW, WIDE, Width, label_curves, learning_curves, scale_map, training_losses
+from crosspath.study.drawing import NARROW, WIDE, Width
+from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import learning_curve, mean_over_runs, places, template
 from crosspath.study.table import COLUMNS, Row, cells, heading, signed_points

@@ -7,16 +7,8 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from crosspath.study.figures import (
-    NARROW,
-    SERIES,
-    WIDE,
-    Width,
-    learning_curves,
-    scale_map,
-    seed_values,
-    training_losses,
-)
+from crosspath.study.drawing import NARROW, SERIES, WIDE, Width, pens
+from crosspath.study.figures import label_curves, learning_curves, scale_map, seed_values, training_losses
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
@@ -56,15 +48,27 @@ def test_every_figure_is_well_formed_sized_and_themed(name: str, width: Width) -
         assert used in ids
 
 
-def test_more_arms_than_colours_are_all_drawn() -> None:
-    text = FIGURES["many"](WIDE)
-    assert all(f">arm {number}<" in text for number in range(13))
+def strokes(text: str) -> list[str]:
+    """The styles of the curves: lines of two pixels."""
     root = ElementTree.fromstring(text)
-    styles = [
-        node.attrib.get("style", "") for node in root.iter(f"{SVG}path") if "stroke: var(--series-" in str(node.attrib)
-    ]
-    assert sum("stroke-width: 2" in style for style in styles) >= 13
-    assert any("stroke-dasharray" in style for style in styles)
+    styles = [node.attrib.get("style", "") for node in root.iter(f"{SVG}path")]
+    return [style for style in styles if "stroke: var(--series-" in style and "stroke-width: 2" in style]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=lambda width: width.name)
+def test_each_of_many_arms_has_a_panel_of_its_own_with_the_first_behind_it(width: Width) -> None:
+    text = FIGURES["many"](width)
+    assert all(f">arm {number}<" in text for number in range(1, 13))
+    assert "epoch (dashed: arm 0)" in text
+    drawn = strokes(text)
+    assert len(drawn) == 24
+    assert sum("stroke-dasharray" in style for style in drawn) == 12
+
+
+def test_more_curves_than_colours_differ_in_their_dashes() -> None:
+    text = label_curves({f"arm {number}": {10: [0.5], 30: [0.6]} for number in range(13)}, WIDE)
+    assert all(f">arm {number}<" in text for number in range(13))
+    assert len({pen for pen, _ in zip(pens(), range(27), strict=False)}) == 27
 
 
 def test_a_figure_is_the_same_every_time_and_leaves_the_settings_alone() -> None:
