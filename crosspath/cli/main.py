@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
@@ -43,6 +44,11 @@ VERBS: dict[str, Callable[..., None] | App] = {
 }
 
 
+PATIENCE = 3.0
+"""Seconds that a process which is not the first waits before it says why it ends: where the first ends as well,
+`torchrun` has ended this one by then, and the reason stands there once."""
+
+
 def build_app() -> App:
     """The application with every verb."""
     app = App(
@@ -72,14 +78,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an unforeseen error keeps its traceback."""
     # Of several processes, which torchrun numbers, the first speaks for all.
-    first = os.environ.get("RANK", "0") == "0"
+    rank = int(os.environ.get("RANK", "0"))
     try:
-        with nullcontext() if first else redirect_stdout(StringIO()):
+        with redirect_stdout(StringIO()) if rank else nullcontext():
             build_app()(list(arguments))
     except CycloptsError as error:
-        return _refuse(str(error) if first else "")
+        return _refuse(str(error), rank)
     except _mendable() as error:
-        return _refuse(str(error) if first else "")
+        return _refuse(str(error), rank)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -95,10 +101,13 @@ def _mendable() -> tuple[type[ValueError], ...]:
     return (InputError,) if library is None else (InputError, library.PathwayError)
 
 
-def _refuse(message: str) -> int:
-    """One line on stderr, however many the message has."""
+def _refuse(message: str, rank: int) -> int:
+    """One line on stderr, however many the message has; what happened to another process than the first, it says."""
+    if rank:
+        time.sleep(PATIENCE)
+        message = f"process {rank}: {message}"
     lines = (line.strip() for line in message.splitlines())
-    sys.stderr.write("; ".join(line for line in lines if line) + "\n" if message else "")
+    sys.stderr.write("; ".join(line for line in lines if line) + "\n")
     return 2
 
 
