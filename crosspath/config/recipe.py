@@ -71,6 +71,8 @@ class Recipe(Section):
             raise ValueError("train.ema_decay averages whole copies of the weights; train.parallel=sharded has none")
         if getattr(self.augment, "waveform", False) and not self.data.stream:
             raise ValueError("augment.waveform acts on recordings as they are read: it goes with data.stream=true")
+        if self.modality == "video" and self.evaluate.segments * self.evaluate.crops > 1 and not self.data.stream:
+            raise ValueError("several views of a video (evaluate.segments, evaluate.crops) need data.stream=true")
         if (self.masking is not None) != (self.objective == "masked_modeling"):
             raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
         if self.masking is not None:

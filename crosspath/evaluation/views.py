@@ -16,7 +16,6 @@ from crosspath.data.batches import prepare
 from crosspath.data.examples import Examples
 from crosspath.data.point_resampling import training_cloud
 from crosspath.data.streaming import Streamed
-from crosspath.errors import InputError
 
 LogitsOf = Callable[[Tensor], Tensor]
 VOTE_SEED = 0x707E
@@ -28,15 +27,10 @@ def averaged_views(
 ) -> Tensor:
     """The logarithm of the mean probability (B, K) over clips and crops of each video (VideoMAE's test protocol).
 
-    Raises
-    ------
-    InputError
-        For samples that were decoded to one view each: views are cut from the files.
+    Views are cut from the files: a recipe with several has a streamed set.
     """
     section = recipe.evaluate
-    if not isinstance(examples.inputs, Streamed):
-        found = f"{section.segments} x {section.crops} views of decoded clips"
-        raise InputError("evaluate.segments", "data.stream=true for several views", found, "set one of the two")
+    assert isinstance(examples.inputs, Streamed)
     views = examples.inputs.views(rows, section.segments, section.crops)
     count, each = views.shape[:2]
     logits = logits_of(prepare(recipe.data, views.reshape(count * each, *views.shape[2:]), device))

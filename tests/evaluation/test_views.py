@@ -76,11 +76,9 @@ def test_choices_on_the_way_look_once(clips: Path) -> None:
     torch.testing.assert_close(plain, Probe()(one))
 
 
-def test_views_of_decoded_clips_are_refused() -> None:
-    recipe = apply_overrides(video(5, 3), ["data.stream=false", "data.skip_damaged=false"])
-    examples = Examples(np.zeros((2, 3, 4, 16, 16), np.uint8), np.zeros(2, np.int64), ("a", "b"))
-    with pytest.raises(InputError, match=r"expected data.stream=true for several views"):
-        predict_logits(Probe(), recipe, examples, CPU, protocol=True)
+def test_views_of_decoded_clips_are_refused_before_anything_runs() -> None:
+    with pytest.raises(InputError, match=r"several views of a video .* need data.stream=true"):
+        apply_overrides(recipe_named("video/grid"), ["evaluate.segments=2"])
 
 
 def test_fault_best_of_many_votes() -> None:
