@@ -44,6 +44,8 @@ VERBS: dict[str, Callable[..., None] | App] = {
 }
 
 
+FIRST = "0"
+"""The rank of the first process, as `torchrun` writes it; a value of another tool's is not looked into."""
 PATIENCE = 3.0
 """Seconds that a process which is not the first waits before it says why it ends: where the first ends as well,
 `torchrun` has ended this one by then, and the reason stands there once."""
@@ -78,9 +80,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an unforeseen error keeps its traceback."""
     # Of several processes, which torchrun numbers, the first speaks for all.
-    rank = int(os.environ.get("RANK", "0"))
+    rank = os.environ.get("RANK", FIRST)
     try:
-        with redirect_stdout(StringIO()) if rank else nullcontext():
+        with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))
     except CycloptsError as error:
         return _refuse(str(error), rank)
@@ -101,9 +103,9 @@ def _mendable() -> tuple[type[ValueError], ...]:
     return (InputError,) if library is None else (InputError, library.PathwayError)
 
 
-def _refuse(message: str, rank: int) -> int:
+def _refuse(message: str, rank: str) -> int:
     """One line on stderr, however many the message has; what happened to another process than the first, it says."""
-    if rank:
+    if rank != FIRST:
         time.sleep(PATIENCE)
         message = f"process {rank}: {message}"
     lines = (line.strip() for line in message.splitlines())

@@ -131,14 +131,15 @@ def test_several_lines_become_one(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().err == "first; second; third\n"
 
 
+@pytest.mark.parametrize("rank", ["1", "of-another-tool"])
 def test_a_process_that_fails_alone_says_so_after_a_while(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rank: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("RANK", rank)
     monkeypatch.setattr("time.sleep", waited.append)
     assert main(["status", "nowhere"]) == 2
-    assert capsys.readouterr().err.startswith("process 1: nowhere: expected")
+    assert capsys.readouterr().err.startswith(f"process {rank}: nowhere: expected")
     assert len(waited) == 1
     assert waited[0] > 0
 

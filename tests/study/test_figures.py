@@ -68,7 +68,16 @@ def test_each_of_many_arms_has_a_panel_of_its_own_with_the_first_behind_it(width
 def test_more_curves_than_colours_differ_in_their_dashes() -> None:
     text = label_curves({f"arm {number}": {10: [0.5], 30: [0.6]} for number in range(13)}, WIDE)
     assert all(f">arm {number}<" in text for number in range(13))
-    assert len({pen for pen, _ in zip(pens(), range(27), strict=False)}) == 27
+    drawn = strokes(text)
+    assert sum("stroke-dasharray" not in style for style in drawn) >= len(SERIES)
+    assert any("stroke-dasharray" in style for style in drawn)
+    assert len(set(pens())) == 27
+
+
+def test_a_column_that_ends_early_has_its_own_numbers() -> None:
+    """Five panels at four columns: three of the upper row have none below them, and still say which epoch is where."""
+    text = learning_curves({f"arm {number}": [[0.1, 0.2], [0.2, 0.3]] for number in range(6)}, (1, 9), WIDE)
+    assert text.count(">8<") == 4
 
 
 def test_a_figure_is_the_same_every_time_and_leaves_the_settings_alone() -> None:
