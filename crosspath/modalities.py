@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
-from crosspath.data import audio, image, points, video
+from crosspath.data.readers import audio, image, points, video
 
 
 @dataclass(frozen=True, kw_only=True)

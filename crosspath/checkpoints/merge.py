@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.card import model_card
-from crosspath.checkpoints.certificate import certified, witness, write_certificate
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, outputs
 from crosspath.checkpoints.files import FORMAT_VERSION, finite, new_folder
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, save_checkpoint
+from crosspath.checkpoints.sharing.card import model_card
+from crosspath.checkpoints.sharing.certificate import certified, witness, write_certificate
 from crosspath.checkpoints.sources import published
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection

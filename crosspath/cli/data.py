@@ -15,8 +15,8 @@ from crosspath.errors import InputError
 
 if TYPE_CHECKING:
     from crosspath.config.data import Data as DataSection
-    from crosspath.data.get import Progress
-    from crosspath.data.known_set import KnownSet
+    from crosspath.data.catalogue.get import Progress
+    from crosspath.data.catalogue.known_set import KnownSet
 
 data = App(
     name="data",
@@ -40,7 +40,7 @@ def list_(*, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.known import KNOWN
+    from crosspath.data.catalogue.sets import KNOWN
     from crosspath.data.load import data_root
 
     root = data_root(data)
@@ -77,7 +77,7 @@ def show(name: str, /, *, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.known import known_set
+    from crosspath.data.catalogue.sets import known_set
     from crosspath.data.load import data_root
 
     known, root = known_set(name), data_root(data)
@@ -105,8 +105,8 @@ def get(name: str, /, *, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.get import get as get_set
-    from crosspath.data.known import known_set
+    from crosspath.data.catalogue.get import get as get_set
+    from crosspath.data.catalogue.sets import known_set
     from crosspath.data.load import data_root
 
     known, root = known_set(name), data_root(data)
@@ -154,8 +154,8 @@ def check(
         Print one JSON object on stdout.
     """
     from crosspath.config import apply_overrides
-    from crosspath.data.check import check as check_folder
-    from crosspath.data.check import own_section, recognised
+    from crosspath.data.catalogue.check import check as check_folder
+    from crosspath.data.catalogue.check import own_section, recognised
     from crosspath.data.load import located
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
     from crosspath.training.progress import reporter
@@ -190,7 +190,7 @@ def check(
 
 def _sections(known: "KnownSet", folder: Path) -> list["DataSection"]:
     """The `data` section of each way to read a set that is here: that of its first recipe, else the defaults."""
-    from crosspath.data.check import SECTIONS
+    from crosspath.data.catalogue.check import SECTIONS
     from crosspath.recipes import PRETRAINING, RECIPES
 
     shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]

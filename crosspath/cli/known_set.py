@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crosspath.cli.output import print_line
 
 if TYPE_CHECKING:
-    from crosspath.data.known_set import KnownSet
+    from crosspath.data.catalogue.known_set import KnownSet
 
 
 def described(known: "KnownSet", root: Path) -> dict[str, Any]:

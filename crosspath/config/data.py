@@ -157,7 +157,7 @@ class TextData(DataSection):
 
     modality: Literal["text"] = "text"
     dataset: Literal["dyck"] = "dyck"
-    """`dyck`: well-nested brackets of several kinds, drawn by a rule (`crosspath/data/brackets.py`); no files."""
+    """`dyck`: well-nested brackets of several kinds, drawn by a rule (`generated/brackets.py`); no files."""
     length: Annotated[int, Field(gt=0, multiple_of=2)] = 64
     """Tokens of a sequence; even, since every bracket that opens is closed inside it."""
     train_samples: PositiveInt | None = None

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData
-from crosspath.data.audio import AudioReader
 from crosspath.data.cache import Progress, Store, cache_root, latest, stored
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.few_shot import few_shot
-from crosspath.data.generated import GENERATED, generated_store
-from crosspath.data.image import ImageReader
+from crosspath.data.generated.sets import GENERATED, generated_store
 from crosspath.data.items import DamageError, Reader
 from crosspath.data.labels import label_array, without_samples
-from crosspath.data.points import PointReader
-from crosspath.data.remote import is_address
+from crosspath.data.readers.audio import AudioReader
+from crosspath.data.readers.image import ImageReader
+from crosspath.data.readers.points import PointReader
+from crosspath.data.readers.video import VideoReader
 from crosspath.data.splits import completed_parts, few_labels
-from crosspath.data.streaming import Streamed
-from crosspath.data.video import VideoReader
+from crosspath.data.streaming.remote import is_address
+from crosspath.data.streaming.streamed import Streamed
 from crosspath.errors import InputError
 
 FOLDERS = {

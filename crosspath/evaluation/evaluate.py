@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.batches import prepare_held_out
 from crosspath.data.examples import DataSet, Examples
 from crosspath.data.load import load_data, located
+from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.evaluation.masked import read_masked

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from crosspath.checkpoints.card import without_places
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.checkpoints.files import new_folder, replacing_files
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.checkpoints.sharing.card import without_places
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.exportable import (

@@ -24,7 +24,7 @@ AXES = {
 
 class Exportable(nn.Module):
     """Logits (B, K) of samples (B, *sample shape) as the data set's reader decodes them: colour values 0 to 255 as
-    uint8, log-mel frames and coordinates as float32. The normalisation is that of `prepare` in crosspath.data.batches.
+    uint8, log-mel frames and coordinates as float32. The normalisation is that of `crosspath.data.views.normalise`.
     """
 
     factor: Tensor

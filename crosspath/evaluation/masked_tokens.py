@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.data.batches import prepare_held_out
 from crosspath.data.examples import Examples
+from crosspath.data.views.normalise import prepare_held_out
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.masked import MASK_SEED
 from crosspath.objectives.masked_tokens import NamedTokens, name_hidden, naming_accuracies, naming_losses

@@ -9,8 +9,8 @@ import torch
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.batches import prepare_held_out
 from crosspath.data.load import read_file
+from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import MODALITIES

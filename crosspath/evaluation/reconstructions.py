@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData, ImageData, VideoData
-from crosspath.data.batches import prepare_held_out
 from crosspath.data.examples import Examples
+from crosspath.data.views.normalise import prepare_held_out
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.masked import MASK_SEED
 from crosspath.models.masked_autoencoder import Reconstruction

@@ -8,8 +8,8 @@ from torch import nn
 
 from crosspath.config import Recipe
 from crosspath.config.data import TextData
-from crosspath.data.brackets import partners
 from crosspath.data.examples import Examples
+from crosspath.data.generated.brackets import partners
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.masked_tokens import named_rows
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from crosspath.config import Recipe
 from crosspath.config.data import PointData
 from crosspath.config.training import PointAugment
-from crosspath.data.augment import augment_inputs
-from crosspath.data.batches import prepare
 from crosspath.data.examples import Examples
-from crosspath.data.point_resampling import training_cloud
-from crosspath.data.streaming import Streamed
+from crosspath.data.streaming.streamed import Streamed
+from crosspath.data.views.augment import augment_inputs
+from crosspath.data.views.normalise import prepare
+from crosspath.data.views.point_resampling import training_cloud
 
 LogitsOf = Callable[[Tensor], Tensor]
 VOTE_SEED = 0x707E

@@ -10,9 +10,9 @@ import torch
 
 from crosspath.checkpoints.files import write_json
 from crosspath.checkpoints.load import load_checkpoint
-from crosspath.data.batches import prepare_held_out
 from crosspath.data.examples import Examples
 from crosspath.data.load import load_data
+from crosspath.data.views.normalise import prepare_held_out
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.evaluate import predict_logits
 from crosspath.evaluation.reconstructions import draw_sample

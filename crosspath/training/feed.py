@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from crosspath.config import Recipe
-from crosspath.data.augment import augment_batch, augment_inputs
-from crosspath.data.batches import prepare
 from crosspath.data.examples import Examples
-from crosspath.data.frame_views import augmented_before_prepare
-from crosspath.data.mixing import paired_order
-from crosspath.data.streaming import Seen, Streamed, streamed_batches
+from crosspath.data.streaming.streamed import Seen, Streamed, streamed_batches
+from crosspath.data.views.augment import augment_batch, augment_inputs
+from crosspath.data.views.frame_views import augmented_before_prepare
+from crosspath.data.views.mixing import paired_order
+from crosspath.data.views.normalise import prepare
 from crosspath.errors import InputError
 from crosspath.training.order import Indices, epoch_batches, parts, smallest_part
 from crosspath.training.processes import Processes

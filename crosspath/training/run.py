@@ -14,7 +14,7 @@ from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data, located
-from crosspath.data.streaming import left_out
+from crosspath.data.streaming.streamed import left_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch

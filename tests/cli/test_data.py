@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from crosspath.cli.main import main
-from crosspath.data.known import KNOWN
+from crosspath.data.catalogue.sets import KNOWN
 from tests.cli.test_main import refused
 from tests.cli.test_verbs import answered
+from tests.data.catalogue.test_get import CONTENT
 from tests.data.files import class_folders, cut_in_half, write_image, write_sound
 from tests.data.server import Served, serving
-from tests.data.test_get import CONTENT
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.cache import cache_root
 from crosspath.data.examples import DataSet
-from crosspath.data.image import ImageReader
 from crosspath.data.load import load_data
+from crosspath.data.readers.image import ImageReader
 from crosspath.errors import InputError
 from tests.data.files import (
     class_folders,
@@ -180,7 +180,7 @@ def test_the_data_folder_is_never_touched(section: ImageData) -> None:
 def test_a_prepared_cache_stands_in_where_no_data_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.data.test_audio import esc_folder
+    from tests.data.readers.test_audio import esc_folder
 
     section = AudioData(dataset="esc10", frames=8, mels=8, cache_folder=tmp_path / "cache")
     root = esc_folder(tmp_path / "data")
@@ -199,7 +199,7 @@ def test_a_prepared_cache_stands_in_where_no_data_folder_is_named(
 
 
 def test_a_data_folder_that_was_named_and_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    from tests.data.test_audio import esc_folder
+    from tests.data.readers.test_audio import esc_folder
 
     section = AudioData(dataset="esc10", frames=8, mels=8, cache_folder=tmp_path / "cache")
     root = esc_folder(tmp_path / "data")

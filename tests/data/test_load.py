@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_opened_is_damaged(tmp_path: Path) -> None:
     section = own_set("image", tmp_path / "own", skip_damaged=True)
     loop = tmp_path / "own" / "cat" / "9.jpg"
     loop.write_bytes(b"x")
-    import crosspath.data.image as module
+    import crosspath.data.readers.image as module
 
     opened = module.ImageReader.decode_file
 

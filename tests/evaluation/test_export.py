@@ -13,7 +13,7 @@ from torch import Tensor
 from crosspath import InputError, export, load_checkpoint
 from crosspath.checkpoints import save_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.batches import prepare
+from crosspath.data.views.normalise import prepare
 from crosspath.evaluation.exportable import Exportable, described_input, distances, generated_samples
 from crosspath.modalities import MODALITIES as TABLE
 from crosspath.models import SIZES, Size, build_masked_autoencoder

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints import save_checkpoint
-from crosspath.data import generated
 from crosspath.data.examples import Examples
+from crosspath.data.generated import sets as generated
 from crosspath.data.load import load_data
 from crosspath.evaluation import evaluate
 from crosspath.evaluation.devices import Compute

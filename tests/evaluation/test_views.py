@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe, apply_overrides
-from crosspath.data.augment import augment_inputs
-from crosspath.data.batches import prepare
 from crosspath.data.examples import Examples
 from crosspath.data.load import load_data
-from crosspath.data.point_resampling import training_cloud
-from crosspath.data.streaming import Streamed
+from crosspath.data.streaming.streamed import Streamed
+from crosspath.data.views.augment import augment_inputs
+from crosspath.data.views.normalise import prepare
+from crosspath.data.views.point_resampling import training_cloud
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.evaluate import predict_logits

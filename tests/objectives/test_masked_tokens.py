@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from crosspath.config.data import TextData
-from crosspath.data.brackets import bracket_sequences
+from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.errors import InputError
 from crosspath.objectives.masked_tokens import (
     NamedTokens,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crosspath.checkpoints import auxiliary_source, save_checkpoint
-from crosspath.checkpoints.licences import licences
+from crosspath.checkpoints.sharing.licences import licences
 from crosspath.config import apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.errors import InputError
 from crosspath.modalities import MODALITIES, generated_batch

@@ -9,7 +9,7 @@ import torch
 
 from crosspath.checkpoints.files import read_tensors
 from crosspath.config import apply_overrides, read_recipe
-from crosspath.data import generated
+from crosspath.data.generated import sets as generated
 from crosspath.data.load import load_data
 from crosspath.evaluation import evaluate
 from crosspath.recipes import recipe_named

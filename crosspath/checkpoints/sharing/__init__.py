@@ -1,0 +1,1 @@
+"""What goes out with a checkpoint: hub, model card, licences, certificates."""

@@ -1,0 +1,204 @@
+"""The model card of a shared or merged model, as Markdown with the hub's YAML front matter."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crosspath.checkpoints.sharing.licences import Licence, licences
+from crosspath.checkpoints.sources import published
+from crosspath.config import Recipe, recipe_to_text
+from crosspath.config.training import PathwaySection
+from crosspath.models.about import About
+
+PIPELINES = {"image": "image-classification", "audio": "audio-classification", "video": "video-classification"}
+"""The hub's words for what a model does; it has none for point clouds."""
+PAPER = "2401.14405"
+
+Scales = Mapping[str, Mapping[str, Sequence[float]]]
+"""{weight: {auxiliary: λ}}."""
+
+
+def model_card(about: About, *, sha256: str, scales: Scales) -> str:
+    """What the model is, whose weights and data it owes itself to and under which terms, its scales, its recipe.
+
+    Parameters
+    ----------
+    about
+        With the receipt of a merged model (see `merge_checkpoint`): the card then tells how equal the outputs are.
+    sha256
+        Of the tensors of the model's own weights; of a merged one, the sums.
+    scales
+        Of the pathways: connected, or merged; empty without any.
+    """
+    terms = list(licences(about))
+    parts = [_front_matter(about), _what(about, scales), _licences(terms), _target(about, sha256)]
+    if about.auxiliaries:
+        parts.append(_auxiliaries(about))
+    if about.receipt is not None:
+        parts.append(_equality(about.receipt))
+    if scales:
+        parts.append(_scales(scales))
+    parts.append(["## Classes", "", ", ".join(about.classes)])
+    parts.append(_recipe(about))
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def _front_matter(about: About) -> list[str]:
+    values = {
+        "library_name": "crosspath",
+        # The choice is the publisher's; the section named here says what it has to heed.
+        "license": "other",
+        "license_name": "see-licences-in-the-model-card",
+        "license_link": "README.md",
+        **({"pipeline_tag": PIPELINES[about.recipe.modality]} if about.recipe.modality in PIPELINES else {}),
+        "tags": ["crosspath", "multimodal-pathway", about.recipe.modality, f"arxiv:{PAPER}"],
+    }
+    return ["---", yaml.safe_dump(values, sort_keys=False).rstrip(), "---"]
+
+
+def _what(about: About, scales: Scales) -> list[str]:
+    recipe = about.recipe
+    kind = f"{recipe.modality} model of size `{recipe.model.size}` with {len(about.classes)} classes"
+    method = f"Method: Multimodal Pathway, arXiv {PAPER}."
+    load = '`crosspath.ModalityModel.from_pretrained("OWNER/NAME")`'
+    if about.receipt is not None:
+        return [
+            f"# {recipe.name}, merged",
+            "",
+            f"A plain {kind}. It was trained with pathways (W + λ·W') from the auxiliaries below and holds the sums,",
+            f"at no further cost. {method} {load} loads it.",
+        ]
+    if scales:
+        return [
+            f"# {recipe.name}, with pathways",
+            "",
+            f"A {kind}, connected with the auxiliaries below: it computes with W + λ·W'. `model.safetensors` is the",
+            f"plain target, `pathway.safetensors` and `pathway.json` hold λ and W'. {method} {load} loads all of it;",
+            "`crosspath merge` makes it a plain model.",
+        ]
+    return [f"# {recipe.name}", "", f"A plain {kind}. {load} loads it."]
+
+
+def _licences(terms: Sequence[Licence]) -> list[str]:
+    flagged = [_flag(licence) for licence in terms if licence.non_commercial]
+    unknown = [f"{_named(licence)} ({licence.of})" for licence in terms if not licence.known]
+    return [
+        "## Licences",
+        "",
+        *(line for flag in flagged for line in (flag, "")),
+        *([f"Licence unknown: {', '.join(unknown)}. Find out before you share or use this model.", ""] * bool(unknown)),
+        "| part | data or weights | terms, as published | where |",
+        "|---|---|---|---|",
+        *(f"| {licence.part} | {licence.of} | {licence.terms} | {licence.address or ''} |" for licence in terms),
+    ]
+
+
+def _flag(licence: Licence) -> str:
+    return (
+        f"> **Not for commercial use as it stands: {_named(licence)} comes from {licence.of}, whose terms"
+        f" ({licence.terms}) do not grant commercial use.** Ask the owners first."
+    )
+
+
+def _named(licence: Licence) -> str:
+    return "the target" if licence.part == "target" else f"the auxiliary `{licence.part}`"
+
+
+def _target(about: About, sha256: str) -> list[str]:
+    digests = [f"sha256 of its tensors: `{sha256}`"]
+    if about.receipt is not None:
+        digests = [
+            f"sha256 of the target's tensors before: `{about.receipt['merge']['sha256_before']}`,",
+            f"after: `{about.receipt['merge']['sha256_after']}`.",
+        ]
+    started = [] if about.start is None else [f"Its training started from `{about.start}`."]
+    return ["## Target", "", f"Recipe `{about.recipe.name}`. {' '.join(started)}".rstrip(), *digests]
+
+
+def _auxiliaries(about: About) -> list[str]:
+    rows = ((name, published(recorded)) for name, recorded in about.auxiliaries.items())
+    return [
+        "## Auxiliaries",
+        "",
+        "| name | from | sha256 of its weights |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {recorded.get('recipe', recorded.get('origin', 'unknown'))} |"
+            f" {recorded.get('sha256', 'unknown')} |"
+            for name, recorded in rows
+        ),
+    ]
+
+
+def _equality(receipt: Mapping[str, Any]) -> list[str]:
+    return ["## Equality", "", *_equality_lines(receipt)]
+
+
+def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
+    equality = receipt["equality"]
+    generated = f"{equality['samples']} generated samples"
+    if equality["bitwise"]:
+        equal = f"bitwise equal on {generated}, in float32 and under bfloat16 autocast"
+    else:
+        worst = ", ".join(f"{name} {value:.3g}" for name, value in equality["max_difference"].items())
+        equal = f"not bitwise equal on {generated}; largest difference: {worst}"
+    yield f"Outputs before and after merging: {equal}."
+    certified = receipt.get("certificate")
+    if certified is not None:
+        found = certified["outputs"]
+        said = ", ".join(f"{name} {_compared(value)}" for name, value in found.items())
+        yield (
+            f"On {certified['samples']} samples of the {certified['part']} part of {certified['dataset']}: {said}."
+            " `certificate.json` holds the proof; `crosspath verify` checks it again."
+        )
+
+
+def _compared(found: Mapping[str, Any]) -> str:
+    if found["bitwise"]:
+        return "bitwise equal"
+    return f"largest difference {found['max_difference']}, same class for {found['same_class']:.1%}"
+
+
+def _scales(scales: Scales) -> list[str]:
+    return [
+        "## Scales",
+        "",
+        "| weight | auxiliary | λ |",
+        "|---|---|---|",
+        *(
+            f"| {weight} | {name} | {_shown(values)} |"
+            for weight, named in scales.items()
+            for name, values in named.items()
+        ),
+    ]
+
+
+def _recipe(about: About) -> list[str]:
+    plain = "`recipe.yaml` beside this card describes the plain model, without pathways."
+    recipe = without_places(about.recipe)
+    if about.receipt is not None:
+        recipe = recipe.model_copy(update={"pathway": PathwaySection.model_validate(about.receipt.get("pathway", {}))})
+    return [
+        "## Recipe",
+        "",
+        f"As it was trained{f'; {plain}' if about.receipt is not None else '.'}",
+        "",
+        "```yaml",
+        recipe_to_text(recipe).rstrip(),
+        "```",
+    ]
+
+
+def without_places(recipe: Recipe) -> Recipe:
+    """The recipe as it may leave its machine: of folders and files that only this machine has, the last part."""
+    data = {name: Path(value.name) for name, value in recipe.data if isinstance(value, Path)}
+    shards = {name: published({name: value})[name] for name, value in recipe.data if name.endswith("_shards")}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={**data, **shards, "cache_folder": None})})
+
+
+def _shown(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:+.6f}"
+    return f"{min(values):+.6f} to {max(values):+.6f} ({len(values)})"

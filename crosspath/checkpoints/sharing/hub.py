@@ -1,0 +1,172 @@
+"""Models as the Hugging Face hub keeps them: a folder for strangers, with a config and a card, and the way back."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from crosspath.checkpoints.files import FORMAT_VERSION, read_json
+from crosspath.checkpoints.load import MERGED, load_checkpoint
+from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
+from crosspath.checkpoints.sharing.card import Scales, model_card, without_places
+from crosspath.checkpoints.sources import published
+from crosspath.config.recipe import validated
+from crosspath.errors import InputError
+from crosspath.models import ModalityModel, build_model
+from crosspath.models.about import About
+from crosspath.pathway import pathways
+from crosspath.pathway.handle import ORIGINS, Origin
+from crosspath.pathway.parameters import plain_state
+from crosspath.pathway.sources import sha256_of_tensors
+
+CONFIG = "config.json"
+WANTED = ("*.safetensors", "*.json", "*.yaml")
+"""What is downloaded of a repository: nothing that could be executed."""
+
+
+def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
+    """Write a model into `folder` as others can use it: no place of this machine in it, and all that it needs.
+
+    A plain target (`model.safetensors`), the pathways of a connected one beside it, `recipe.yaml`, `config.json` (the
+    recipe and the class names, as JSON), `README.md` (the model card, unless one stands there already) and
+    `manifest.json`. A frozen auxiliary is stored by its values, unless it comes from the hub itself: then it stays a
+    reference. `ModalityModel.from_pretrained(folder)` reads it, and so does every command.
+
+    Raises
+    ------
+    InputError
+        For a model that does not say what it is (`model.about`), or is not what it says.
+    crosspath.pathway.PathwayError
+        For pathways without values or with sharded ones.
+    """
+    folder = Path(folder)
+    about = _about(model)
+    recipe = without_places(about.recipe)
+    auxiliaries = {name: published(recorded) for name, recorded in about.auxiliaries.items()}
+    config = {
+        "library_name": "crosspath",
+        "format_version": FORMAT_VERSION,
+        "recipe": recipe.model_dump(mode="json"),
+        "classes": list(about.classes),
+        "connected": has_pathways(model),
+    }
+    texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False) + "\n"}
+    if about.receipt is not None:
+        texts[MERGED] = json.dumps(about.receipt, indent=2) + "\n"
+    with _for_strangers(model, auxiliaries):
+        if not (folder / CARD).exists():
+            texts[CARD] = model_card(about, sha256=_digest(model), scales=_scales(model, about))
+        save_checkpoint(model, folder, recipe=recipe, classes=about.classes, auxiliaries=auxiliaries, texts=texts)
+
+
+def load_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
+) -> ModalityModel:
+    """The model in a folder or a hub repository; see `ModalityModel.from_pretrained`."""
+    folder = Path(name)
+    if not folder.exists():
+        options = {"cache_dir": cache_dir, "force_download": force_download, "local_files_only": local_files_only}
+        folder = _downloaded(str(name), {**options, "revision": revision, "token": token})
+    recipe = None
+    if (folder / CONFIG).is_file():
+        described = read_json(folder / CONFIG).get("recipe")
+        if not isinstance(described, dict):
+            todo = "name a folder or repository written by save_pretrained"
+            raise InputError(folder / CONFIG, "the recipe of a crosspath model", "none", todo)
+        recipe = validated(described, folder / CONFIG)
+    model = load_checkpoint(folder, recipe, auxiliaries).model
+    if not isinstance(model, ModalityModel):
+        todo = "load it with crosspath.load_checkpoint, or fine-tune it: crosspath train RECIPE --from CHECKPOINT"
+        raise InputError(name, "a classifier", f"a {type(model).__name__}", todo)
+    return model
+
+
+def _about(model: ModalityModel) -> About:
+    """What the model says it is, with what is connected now. Raises `InputError` when its weights say otherwise."""
+    about = model.about
+    where = "model.about"
+    if about is None:
+        raise InputError(where, "the model's recipe and classes", "none", "make the model with crosspath.build_model")
+    with torch.device("meta"):
+        plain = build_model(about.recipe, len(about.classes)).state_dict()
+    own = plain_state(model)
+    if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in plain.items()}:
+        todo = "set model.about to the recipe and the classes that it has now"
+        raise InputError(where, "the recipe of this model", "weights of other names or shapes", todo)
+    if has_pathways(model):
+        handle = pathways(model)
+        told = {name: {"origin": o.description, "sha256": o.sha256 or "unknown"} for name, o in handle.origins.items()}
+        known = {name: about.auxiliaries.get(name, told.get(name, {})) for name in handle.names}
+        return replace(about, auxiliaries=known, receipt=None)
+    # A model that was trained on after its merge is no longer what the receipt speaks of.
+    receipt = about.receipt
+    if receipt is not None and receipt["merge"]["sha256_after"] != _digest(model):
+        receipt = None
+    return replace(about, receipt=receipt)
+
+
+def _digest(model: nn.Module) -> str:
+    return sha256_of_tensors(sorted(plain_state(model).items()))
+
+
+def _scales(model: nn.Module, about: About) -> Scales:
+    if not has_pathways(model):
+        merged: Scales = {} if about.receipt is None else about.receipt["merge"]["scales"]
+        return merged
+    connected: dict[str, dict[str, list[float]]] = {}
+    for (weight, name), scale in pathways(model).scales().items():
+        connected.setdefault(weight, {})[name] = scale.detach().double().tolist()
+    return connected
+
+
+@contextmanager
+def _for_strangers(model: nn.Module, auxiliaries: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Inside the block the model's pathways tell of no file on this machine, and of no frozen auxiliary that only
+    this machine has: `save_pathway` then stores the values."""
+    told: list[dict[str, Origin]] = [own for part in model.modules() if (own := part.__dict__.get(ORIGINS))]
+    before = [dict(own) for own in told]
+    try:
+        for own in told:
+            own.update({name: _for_others(origin, auxiliaries.get(name, {})) for name, origin in own.items()})
+        yield
+    finally:
+        for own, kept in zip(told, before, strict=True):
+            own.update(kept)
+
+
+def _for_others(origin: Origin, recorded: Mapping[str, Any]) -> Origin:
+    on_hub = str(recorded.get("origin", "")).startswith(("timm:", "hf:"))
+    return replace(
+        origin,
+        description=published({"description": origin.description})["description"],
+        file=None,
+        sha256_of_frozen_values=origin.sha256_of_frozen_values if on_hub else None,
+    )
+
+
+def _downloaded(repository: str, options: Mapping[str, Any]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    expected = "a folder, or OWNER/NAME of a hub repository that can be reached"
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(WANTED), **options))
+    except LocalEntryNotFoundError:
+        raise InputError(repository, expected, "no folder, no connection, no local copy", "connect once") from None
+    except HFValidationError:
+        raise InputError(repository, expected, "neither", "correct the name") from None
+    except (HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(repository, expected, reason, "check the name and the connection") from None

@@ -1,0 +1,70 @@
+"""Generated data in the cached sample types of the four modalities, for trying things out without any files.
+
+Classes differ in kind, samples of a class in every parameter, and all carry noise: learnable, not trivial. A sample is
+a function of (seed, class, number within the class), so a larger set contains the smaller one. Labels run class by
+class.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from crosspath.data.generated.pictures import MOTIONS, PICTURES, clip, picture
+from crosspath.data.generated.solids import SOLIDS, solid
+from crosspath.data.generated.sounds import SAMPLE_RATE_HZ, SOUNDS, sound
+
+Kind = TypeVar("Kind")
+Generated = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
+SOUNDS_AT_ONCE = 64
+
+
+def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Generated:
+    """Log-mel frames float32 (N, T, F) of ten kinds of sound, labels (N,), class names.
+
+    Waveforms of 16 kHz just long enough for `frames`: one event at a random place over background noise.
+    """
+    import torch
+
+    from crosspath.data.readers.log_mel import log_mel
+
+    length = SAMPLE_RATE_HZ * 25 // 1000 + (frames - 1) * SAMPLE_RATE_HZ * 10 // 1000
+    waves, labels, classes = _drawn(SOUNDS, per_class, seed, "sound", lambda kind, rng: sound(kind, length, rng))
+    inputs = np.zeros((len(waves), frames, mels), np.float32)
+    for start in range(0, len(waves), SOUNDS_AT_ONCE):
+        part = torch.from_numpy(waves[start : start + SOUNDS_AT_ONCE].astype(np.float32))
+        inputs[start : start + len(part)] = log_mel(part, SAMPLE_RATE_HZ, mels)[:, :frames].numpy()
+    return inputs, labels, classes
+
+
+def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
+    """Point clouds float32 (N, P, 3) from the surfaces of ten solids, labels (N,), class names.
+
+    Turned about z, stretched along each axis, noisy; centred on their mean and scaled into the unit sphere.
+    """
+    clouds, labels, classes = _drawn(SOLIDS, per_class, seed, "solid", lambda kind, rng: solid(kind, points, rng))
+    return clouds.astype(np.float32), labels, classes
+
+
+def synthetic_images(per_class: int, size: int, seed: int) -> Generated:
+    """Colour pictures uint8 (N, 3, S, S) of eight shapes and textures, labels (N,), class names."""
+    return _drawn(PICTURES, per_class, seed, "picture", lambda kind, rng: picture(kind, size, rng))
+
+
+def synthetic_clips(per_class: int, frames: int, size: int, seed: int) -> Generated:
+    """Colour clips uint8 (N, 3, T, S, S) of eight motions, labels (N,), class names. Needs two frames or more."""
+    return _drawn(MOTIONS, per_class, seed, "motion", lambda kind, rng: clip(kind, frames, size, rng))
+
+
+def _drawn(
+    kinds: Mapping[str, Kind], per_class: int, seed: int, stream: str, one: Callable[[Kind, Generator], NDArray[Any]]
+) -> Generated:
+    stream_number = int.from_bytes(stream.encode(), "little")
+    samples = [
+        one(kind, np.random.default_rng((stream_number, seed, label, number)))
+        for label, kind in enumerate(kinds.values())
+        for number in range(per_class)
+    ]
+    return np.stack(samples), np.repeat(np.arange(len(kinds), dtype=np.int64), per_class), tuple(kinds)

@@ -1,0 +1,1 @@
+"""Files on disk to samples: one file a modality and one for its published sets."""

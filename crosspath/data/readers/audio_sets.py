@@ -1,0 +1,160 @@
+"""The audio sets that recipes read by name, as their publishers and the published code lay them out.
+
+ESC and Speech Commands come in two layouts. Where a set's own tables are there, they are read; otherwise the JSON lists
+of AST and AudioMAE (`audio_lists.py`). Both give the same split.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from crosspath.config.data import AudioData
+from crosspath.data.items import (
+    Item,
+    Listing,
+    Part,
+    existing,
+    file_stamp,
+    folder_below,
+    hidden,
+    no_files,
+    read_table,
+    table_items,
+    whole_number,
+)
+from crosspath.data.readers.audio_lists import lists_listing
+from crosspath.data.readers.lists import numbered_lines, refuse_repeated
+from crosspath.errors import InputError
+
+AUDIOSET_CLASSES = "class_labels_indices.csv"
+ESC_CLASSES = "esc_class_labels_indices.csv"
+ESC_LIST = "esc_eval_data_{}.json"
+COMMANDS_CLASSES = "speechcommands_class_labels_indices.csv"
+COMMANDS_LISTS: tuple[tuple[Part, str], ...] = (
+    ("train", "speechcommand_train_data.json"),
+    ("val", "speechcommand_valid_data.json"),
+    ("test", "speechcommand_eval_data.json"),
+)
+COMMANDS_TABLES: tuple[tuple[Part, str], ...] = (("val", "validation_list.txt"), ("test", "testing_list.txt"))
+
+
+def audioset(train: str, section: AudioData, folder: Path) -> Listing:
+    """AudioSet below `audioset`: the list `train`, and `eval_cleaned.json`, which is the test part.
+
+    Published code chooses epochs on the evaluation list that it reports. Here the validation part is held out of
+    training, by hashes of the recordings' names.
+    """
+    root = folder_below(folder, "audioset", f"{train}, eval_cleaned.json and {AUDIOSET_CLASSES}")
+    return lists_listing(
+        section, (("train", root / train), ("test", root / "eval_cleaned.json")), root / AUDIOSET_CLASSES
+    )
+
+
+def esc(name: str, section: AudioData, folder: Path) -> Listing:
+    """ESC-10 or ESC-50 below `name`, in five folds: `data.test_fold` is the test part, `data.validation_fold` the
+    validation part.
+
+    `meta/esc50.csv` and `audio/` are read where they are there. Otherwise the lists: the evaluation list of a fold,
+    `esc_eval_data_1.json` to `esc_eval_data_5.json`, is that fold; the training lists say nothing more.
+    """
+    root = folder_below(folder, name, "meta/esc50.csv and audio/")
+    table = root / "meta" / "esc50.csv"
+    if name == "esc10" or table.is_file():
+        return _esc_table(section, root, table)
+    paths = {_fold(path): path for path in root.glob(ESC_LIST.format("*"))}
+    if not paths:
+        expected = f"meta/esc50.csv and audio/, or {ESC_LIST.format(1)} to {ESC_LIST.format(5)}"
+        raise InputError(root, expected, "neither", "check the data folder")
+    held = _held_folds(section, paths)
+    lists = [(held.get(fold, "train"), paths[fold]) for fold in sorted(paths)]
+    return lists_listing(section, lists, root / ESC_CLASSES)
+
+
+def speech_commands(section: AudioData, folder: Path) -> Listing:
+    """Speech Commands below `speechcommands`: folders of words with `validation_list.txt` and `testing_list.txt`, which
+    name the files of these parts; `_background_noise_` is left out. Otherwise the three lists.
+    """
+    root = folder_below(folder, "speechcommands", "folders of words, validation_list.txt and testing_list.txt")
+    if any((root / name).is_file() for _, name in COMMANDS_TABLES):
+        return _words(root)
+    return lists_listing(section, [(part, root / name) for part, name in COMMANDS_LISTS], root / COMMANDS_CLASSES)
+
+
+def spoken_digits(section: AudioData, folder: Path) -> Listing:
+    """The Free Spoken Digit Dataset below `fsdd`: `metadata.csv` and `recordings/`."""
+    root = folder_below(folder, "fsdd", "metadata.csv and recordings/")
+    return table_items(root, "metadata.csv", "filename", "digit", "split", below="recordings")
+
+
+PUBLISHED: Mapping[str, Callable[[AudioData, Path], Listing]] = {
+    "esc10": partial(esc, "esc10"),
+    "esc50": partial(esc, "esc50"),
+    "fsdd": spoken_digits,
+    "audioset-20k": partial(audioset, "train_cleaned.json"),
+    "audioset-2m": partial(audioset, "train_all.json"),
+    "speechcommands": speech_commands,
+}
+"""{`data.dataset`: its listing, of the section and the data root}."""
+
+
+def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
+    """Classes in the order of their published numbers."""
+    rows = list(read_table(table, ("filename", "fold", "target", "category")))
+    names = {whole_number(row, "target", table, line): row["category"] for line, row in rows}
+    folds = [whole_number(row, "fold", table, line) for line, row in rows]
+    held = _held_folds(section, set(folds))
+    targets = sorted(names)
+    items = []
+    for (line, row), fold in zip(rows, folds, strict=True):
+        path = existing(root / "audio" / row["filename"], table, line)
+        items.append(
+            Item(
+                id=row["filename"],
+                label=targets.index(int(row["target"])),
+                part=held.get(fold, "train"),
+                path=path,
+                stamp=file_stamp(path),
+            )
+        )
+    return Listing(tuple(names[target] for target in targets), tuple(items))
+
+
+def _fold(path: Path) -> int:
+    number = path.stem.rpartition("_")[2]
+    if not number.isdecimal():
+        raise InputError(path, f"a list called {ESC_LIST.format('<fold>')}", path.name, "rename or remove it")
+    return int(number)
+
+
+def _held_folds(section: AudioData, folds: Iterable[int]) -> dict[int, Part]:
+    known = sorted(folds)
+    test, validation = section.test_fold, section.validation_fold
+    for name, fold in (("data.test_fold", test), ("data.validation_fold", validation)):
+        if fold not in known:
+            raise InputError(name, f"one of {', '.join(map(str, known))}", str(fold), f"change {name}")
+    if test == validation:
+        raise InputError("data.validation_fold", "another fold than data.test_fold", str(test), "change one of the two")
+    return {test: "test", validation: "val"}
+
+
+def _words(root: Path) -> Listing:
+    words = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(("_", ".")))
+    parts: dict[str, Part] = {}
+    seen: dict[str, str] = {}
+    for part, name in COMMANDS_TABLES:
+        for line, file in numbered_lines(root / name, "file names of that part, one a line"):
+            existing(root / file, root / name, line)
+            refuse_repeated(seen, file, f"{root / name} row {line}")
+            parts[file] = part
+    items = []
+    for number, word in enumerate(words):
+        paths = sorted(path for path in (root / word).glob("*.wav") if not hidden([path.name]))
+        if not paths:
+            raise no_files(root / word, "recordings", (".wav",))
+        for path in paths:
+            file = f"{word}/{path.name}"
+            items.append(Item(id=file, label=number, part=parts.pop(file, "train"), path=path, stamp=file_stamp(path)))
+    if parts:  # what a list names and no folder of words has would be missed in silence
+        file = min(parts)
+        raise InputError(seen[file], "a wav in a folder of words", file, "remove the row")
+    return Listing(tuple(words), tuple(items))

@@ -1,0 +1,119 @@
+"""Sets whose point clouds lie in h5 files: `data` (N, P, 3) and `label` (N,). ModelNet10 and ScanObjectNN."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from crosspath.data.items import Item, Listing, Part, file_stamp, folder_below
+from crosspath.data.readers.lists import numbered_lines
+from crosspath.errors import InputError
+
+SCANOBJECTNN_CLASSES = (
+    *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door"),
+    *("shelf", "table", "bed", "pillow", "sink", "sofa", "toilet"),
+)
+"""In the order of the labels, which the files give as numbers only."""
+
+
+@dataclass(frozen=True)
+class H5Set:
+    """The files of a set, all of them there, none of them opened."""
+
+    classes: tuple[str, ...]
+    files: tuple[tuple[Part, str, Path], ...]
+    """Part, name inside the set, place on disk."""
+
+    def sources(self) -> list[list[str]]:
+        """What a cache entry of the set depends on: its class names, and name and stamp of each file."""
+        return [list(self.classes), *([str(part), name, file_stamp(path)] for part, name, path in self.files)]
+
+    def listing(self) -> Listing:
+        """A sample a row.
+
+        Rows that `in_train` marks in a test file are left out: their very object is in the training part.
+
+        Raises
+        ------
+        InputError
+            For a damaged file, a missing key, or a label without a class.
+        """
+        items = (item for part, name, path in self.files for item in _items(path, name, part, len(self.classes)))
+        return Listing(self.classes, tuple(items))
+
+
+def modelnet10(folder: Path) -> H5Set:
+    """The layout of `modelnet40_ply_hdf5_2048`: lists of h5 files for training and test, and the class names.
+
+    Raises
+    ------
+    InputError
+        For a missing folder, list or file.
+    """
+    root = folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files")
+    names = numbered_lines(root / "shape_names.txt", "class names, one a line")
+    parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
+    files = []
+    for part, listed in parts:
+        for _, line in numbered_lines(root / listed, "names of h5 files, one a line"):
+            name = Path(line).name
+            files.append((part, name, _existing(root / name)))
+    return H5Set(tuple(name for _, name in names), tuple(files))
+
+
+def scanobjectnn(split: str, suffix: str, folder: Path) -> H5Set:
+    """ScanObjectNN (Uy et al. 2019) as it is published: `scanobjectnn/<split>/` with a training and a test file.
+
+    Raises
+    ------
+    InputError
+        For a missing folder or file.
+    """
+    root = folder_below(folder, "scanobjectnn", "main_split/ and main_split_nobg/") / split
+    parts: tuple[tuple[Part, str], ...] = (("train", "training"), ("test", "test"))
+    files = [(part, f"{name}_objectdataset{suffix}.h5") for part, name in parts]
+    return H5Set(SCANOBJECTNN_CLASSES, tuple((part, name, _existing(root / name)) for part, name in files))
+
+
+H5_SETS: dict[str, Callable[[Path], H5Set]] = {
+    "modelnet10": modelnet10,
+    "scanobjectnn-objbg": partial(scanobjectnn, "main_split", ""),
+    "scanobjectnn-objonly": partial(scanobjectnn, "main_split_nobg", ""),
+    "scanobjectnn-hardest": partial(scanobjectnn, "main_split", "_augmentedrot_scale75"),
+}
+"""By `data.dataset`. Of ScanObjectNN: objects on their background, objects alone, and the hardest variant, whose
+objects are cut, turned and scaled."""
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(path, "an h5 file", "none", "check the data folder")
+    return path
+
+
+def _items(path: Path, name: str, part: Part, classes: int) -> Iterator[Item]:
+    import h5py
+
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(path, "an h5 file", f"a damaged one ({error})", "get it again") from None
+    with file:
+        for key in ("data", "label"):
+            if key not in file:
+                raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "get a file of this layout")
+        try:
+            labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
+            left_out = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(path, "a readable `label`", str(error), "get the file again") from None
+        if len(labels) != len(file["data"]):
+            raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "get the file again")
+    stamp = file_stamp(path)
+    for row, label in enumerate(labels.tolist()):
+        if not 0 <= label < classes:
+            raise InputError(f"{path} row {row}", f"a label below {classes}", str(label), "check the class names")
+        if left_out is None or not left_out[row]:
+            yield Item(id=f"{name}/{row}", label=label, part=part, path=path, inside=row, stamp=stamp)

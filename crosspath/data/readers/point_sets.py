@@ -1,0 +1,138 @@
+"""ModelNet40, ShapeNet-55 and ShapeNetPart as they are published: a file a cloud, lists that say which part it is in.
+
+Nothing is read but lists and clouds: the pickled caches that published code leaves beside them are neither read nor
+written.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from crosspath.data.items import Item, Listing, Part, existing, file_stamp, folder_below
+from crosspath.data.readers.lists import numbered_lines, refuse_repeated
+from crosspath.errors import InputError
+
+PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))
+
+
+def modelnet40(folder: Path) -> Listing:
+    """ModelNet40 (Wu et al. 2015) resampled to 10,000 points with normals, of which x, y and z are read.
+
+    `modelnet40_normal_resampled/modelnet40_shape_names.txt` names the classes, one a line; `modelnet40_train.txt` and
+    `modelnet40_test.txt` hold ids such as `night_stand_0001`; a cloud is `<class>/<id>.txt`. There is no validation
+    list: a part of training is held out.
+
+    Raises
+    ------
+    InputError
+        For a missing folder or list, and for a row whose class or file is unknown or that was named before.
+    """
+    root = folder_below(folder, "modelnet40_normal_resampled", "modelnet40_shape_names.txt and modelnet40_train.txt")
+    classes = [name for _, name in numbered_lines(root / "modelnet40_shape_names.txt", "class names, one a line")]
+    items = []
+    seen: dict[str, str] = {}
+    for part, listed in PART_LISTS:
+        table = root / f"modelnet40_{listed}.txt"
+        for row, name in numbered_lines(table, "ids of clouds, one a line"):
+            refuse_repeated(seen, name, f"{table} row {row}")
+            category = name.rpartition("_")[0]
+            if category not in classes:
+                expected, todo = "<class>_<number> with a class of modelnet40_shape_names.txt", "correct the row"
+                raise InputError(f"{table} row {row}", expected, repr(name), todo)
+            items.append(_item(root, f"{category}/{name}.txt", classes.index(category), part, table, row))
+    return Listing(tuple(classes), tuple(items))
+
+
+def shapenet55(folder: Path) -> Listing:
+    """ShapeNet-55 (Yu et al. 2021): `shapenet55/ShapeNet-55/train.txt` and `test.txt`, clouds in
+    `shapenet55/shapenet_pc/`.
+
+    A line is a file name `<taxonomy>-<model>.npy`; the file is an array (8192, 3). Classes are the taxonomy numbers in
+    their order. There is no validation list: a part of training is held out.
+
+    Raises
+    ------
+    InputError
+        For a missing folder or list, and for a row whose file is missing or that was named before.
+    """
+    root = folder_below(folder, "shapenet55", "ShapeNet-55/train.txt, ShapeNet-55/test.txt and shapenet_pc/")
+    listed = []
+    seen: dict[str, str] = {}
+    for part, name in PART_LISTS:
+        table = root / "ShapeNet-55" / f"{name}.txt"
+        for row, line in numbered_lines(table, "names of .npy files, one a line"):
+            refuse_repeated(seen, line, f"{table} row {row}")
+            taxonomy, dash, _ = line.partition("-")
+            if not dash:
+                raise InputError(f"{table} row {row}", "<taxonomy>-<model>.npy", repr(line), "correct the row")
+            listed.append((part, table, row, line, taxonomy))
+    classes = sorted({taxonomy for *_, taxonomy in listed})
+    items = [
+        _item(root / "shapenet_pc", line, classes.index(taxonomy), part, table, row)
+        for part, table, row, line, taxonomy in listed
+    ]
+    return Listing(tuple(classes), tuple(items))
+
+
+def shapenetpart(folder: Path) -> Listing:
+    """ShapeNetPart (Yi et al. 2016) with normals and part numbers; the label of a cloud is its category.
+
+    `shapenetcore_partanno_segmentation_benchmark_v0_normal/synsetoffset2category.txt` holds a category and its offset a
+    line; `train_test_split/shuffled_{train,val,test}_file_list.json` hold strings `shape_data/<offset>/<id>`; a cloud
+    is `<offset>/<id>.txt`, with blanks between x y z nx ny nz part. `part_labels` reads the last column.
+
+    Raises
+    ------
+    InputError
+        For a missing folder or list, and for an entry whose category or file is unknown or that was named before.
+    """
+    name = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
+    root = folder_below(folder, name, "synsetoffset2category.txt and train_test_split/")
+    classes: dict[str, str] = {}
+    table = root / "synsetoffset2category.txt"
+    for row, line in numbered_lines(table, "a category and its offset a line"):
+        match line.split():
+            case [category, offset]:
+                classes[offset] = category
+            case _:
+                raise InputError(f"{table} row {row}", "a category and its offset", repr(line), "correct the row")
+    offsets = list(classes)
+    items = []
+    seen: dict[str, str] = {}
+    parts: tuple[Part, ...] = ("train", "val", "test")
+    for part in parts:
+        table = root / "train_test_split" / f"shuffled_{part}_file_list.json"
+        for entry, text in enumerate(_strings(table), 1):
+            refuse_repeated(seen, text, f"{table} row {entry}")
+            match text.split("/"):
+                case [_, offset, shape] if offset in classes:
+                    items.append(_item(root, f"{offset}/{shape}.txt", offsets.index(offset), part, table, entry))
+                case _:
+                    expected = "shape_data/<offset>/<id> with an offset of synsetoffset2category.txt"
+                    raise InputError(f"{table} row {entry}", expected, repr(text), "correct the row")
+    return Listing(tuple(classes.values()), tuple(items))
+
+
+PUBLISHED: dict[str, Callable[[Path], Listing]] = {
+    "modelnet40": modelnet40,
+    "shapenet55": shapenet55,
+    "shapenetpart": shapenetpart,
+}
+"""By `data.dataset`; each lists the set below a data root."""
+
+
+def _item(root: Path, name: str, label: int, part: Part, table: Path, row: int) -> Item:
+    path = existing(root / name, table, row)
+    return Item(id=name, label=label, part=part, path=path, stamp=file_stamp(path))
+
+
+def _strings(path: Path) -> list[str]:
+    if not path.is_file():
+        raise InputError(path, "a JSON list of shapes", "none", "check the data folder")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(path, "a JSON list of shapes", str(error), "get it again") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise InputError(path, "a JSON list of strings", type(entries).__name__, "get it again")
+    return entries

@@ -1,0 +1,182 @@
+"""Point clouds: published sets, shards, and class folders of clouds and meshes; what a cloud becomes as a sample."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import PointData
+from crosspath.config.training import Augment
+from crosspath.data.items import DamageError, Item, Listing, TrainingView, class_folder_items
+from crosspath.data.readers.h5_clouds import H5_SETS
+from crosspath.data.readers.point_sets import PUBLISHED
+from crosspath.data.streaming.shards import bytes_inside, shard_listing
+from crosspath.errors import InputError
+
+CLOUDS = (".npy", ".txt", ".xyz", ".pts")
+MESHES = (".off", ".ply", ".obj", ".stl")
+SUFFIXES = CLOUDS + MESHES
+NUMBERS = tuple("+-.0123456789")
+"""How the first row of a text file begins that has no heading."""
+SAMPLING_SEED = 0
+"""Of the points drawn from a mesh or thinned out of a large cloud: the same for everyone."""
+
+
+class PointReader:
+    """Clouds (P, 3), centred on their mean and scaled into the unit sphere.
+
+    A cloud with more points than asked for is thinned at random by a fixed seed; one with fewer repeats its points.
+    """
+
+    def __init__(self, section: PointData) -> None:
+        self.section = section
+        self.stored = section.stored_points or section.points
+        if self.stored < section.points:
+            expected, todo = f"at least the {section.points} of data.points", "keep more or draw fewer"
+            raise InputError("data.stored_points", expected, str(self.stored), todo)
+        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((self.stored, 3), np.dtype(np.float32))
+        self.settings: dict[str, Any] = {"points": self.stored}
+        if not section.normalise:
+            self.settings["normalise"] = False
+
+    def sources(self, folder: Path) -> list[list[str]] | None:
+        """Of sets in h5 files their lists and files, so that a prepared cache is found without h5py."""
+        find = H5_SETS.get(self.section.dataset)
+        return None if find is None else find(folder).sources()
+
+    def listing(self, folder: Path) -> Listing:
+        """The sets in h5 files, the other published sets, shards, or a user's class folders."""
+        if self.section.dataset in H5_SETS:
+            return H5_SETS[self.section.dataset](folder).listing()
+        if self.section.dataset in PUBLISHED:
+            return PUBLISHED[self.section.dataset](folder)
+        if self.section.dataset == "shards":
+            return shard_listing(self.section, folder)
+        return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+        """A decoder that keeps each h5 file open."""
+        with ExitStack() as stack:
+            arrays: dict[Path, Any] = {}
+
+            def decode(item: Item) -> NDArray[Any]:
+                if item.inside is None:
+                    return self.decode_file(item.path)
+                if isinstance(item.inside, tuple):
+                    return self._normalised(_from_array(BytesIO(bytes_inside(item))))
+                import h5py
+
+                if item.path not in arrays:
+                    arrays[item.path] = stack.enter_context(h5py.File(item.path, "r"))["data"]
+                try:
+                    points = np.asarray(arrays[item.path][item.inside])
+                except OSError as error:
+                    raise DamageError(f"row {item.inside}: it cannot be read ({error})") from None
+                try:
+                    return self._normalised(points)
+                except DamageError as damage:
+                    raise DamageError(f"row {item.inside}: {damage}") from None
+
+            yield decode
+
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """As `opened`: clouds are drawn, scaled and shifted in batches."""
+        with self.opened() as decode:
+            yield lambda item, sample: (decode(item), None)
+
+    def decode_file(self, path: Path) -> NDArray[Any]:
+        """One cloud or mesh."""
+        if path.suffix.lower() in MESHES:
+            return self._normalised(_from_mesh(path, self.stored))
+        return self._normalised(_from_cloud(path))
+
+    def _normalised(self, points: NDArray[Any]) -> NDArray[Any]:
+        if points.dtype.kind not in "fiu":
+            raise DamageError(f"expected numbers, found {points.dtype}")
+        # In double precision: coordinates of a survey lie far from the origin.
+        points = points.astype(np.float64)
+        if points.ndim != 2 or points.shape[1] < 3 or not len(points):
+            raise DamageError(f"expected rows of x y z, found an array of shape {points.shape}")
+        points = points[:, :3]
+        if not np.isfinite(points).all():
+            raise DamageError("it holds coordinates that are not finite")
+        wanted = self.stored
+        if len(points) != wanted:
+            points = points[kept_rows(len(points), wanted)]
+        if not self.section.normalise:
+            return points.astype(np.float32)
+        points = points - points.mean(0)
+        radius = np.linalg.norm(points, axis=1).max()
+        return (points / radius if radius > 0 else points).astype(np.float32)
+
+
+def kept_rows(count: int, wanted: int) -> NDArray[np.int64]:
+    """Which `wanted` points of a cloud with `count` are kept: drawn by a fixed seed; all, repeated, where too few."""
+    if count > wanted:
+        return np.random.default_rng(SAMPLING_SEED).permutation(count)[:wanted]
+    return np.arange(wanted) % count
+
+
+def _from_array(source: Path | IO[bytes]) -> NDArray[Any]:
+    try:
+        loaded = np.load(source, allow_pickle=False)
+    except Exception as error:  # a damaged header raises a wide range of types
+        raise DamageError(f"the array cannot be read ({error})".replace("\n", " ")) from None
+    if not isinstance(loaded, np.ndarray):
+        raise DamageError("expected one array, found an archive of several")
+    return loaded
+
+
+def _from_cloud(path: Path) -> NDArray[Any]:
+    """A .npy array or a text file with one point a row: x y z and more, separated by blanks or commas."""
+    if path.suffix.lower() == ".npy":
+        return _from_array(path)
+    text = path.read_text(encoding="utf-8", errors="replace").replace(",", " ")
+    if text[:1] in NUMBERS:
+        try:
+            # Ten times faster than the rows below, which can say what is wrong.
+            points = np.loadtxt(StringIO(text), usecols=(0, 1, 2), ndmin=2)
+            if np.isfinite(points).all():
+                return points
+        except ValueError:
+            pass
+    rows: list[list[float]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        values = line.split()
+        if not values or values[0].startswith("#"):
+            continue
+        if not rows and len(values) == 1 and values[0].isdecimal():  # some writers put the number of points first
+            continue
+        try:
+            rows.append([float(value) for value in values[:3]])
+        except ValueError:
+            raise DamageError(f"row {number}: expected numbers, found {line.strip()[:40]!r}") from None
+        if not np.isfinite(rows[-1]).all():
+            raise DamageError(f"row {number}: not finite: {line.strip()[:40]!r}")
+        if len(rows[-1]) < 3:
+            raise DamageError(f"row {number}: expected x y z, found {line.strip()[:40]!r}")
+    if not rows:
+        raise DamageError("it holds no points")
+    return np.array(rows)
+
+
+def _from_mesh(path: Path, count: int) -> NDArray[Any]:
+    """Points drawn evenly from the surface; the vertices where a file has no faces."""
+    import trimesh
+
+    try:
+        loaded = trimesh.load(path, process=False)
+        shape = loaded.to_geometry() if isinstance(loaded, trimesh.Scene) else loaded
+        faces = getattr(shape, "faces", None)
+        if faces is None or len(faces) == 0:
+            return np.asarray(getattr(shape, "vertices", ()), np.float64)
+        points, _ = trimesh.sample.sample_surface(shape, count, seed=SAMPLING_SEED)
+    except Exception as error:  # trimesh's loaders raise a wide range of types on damaged files
+        raise DamageError(f"the mesh cannot be read ({error})".replace("\n", " ")) from None
+    return np.asarray(points)

@@ -1,0 +1,160 @@
+"""Clips: the GRID tables, published lists, class folders, or a user's table; which frames of them are samples."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import VideoData
+from crosspath.config.training import Augment, VideoAugment
+from crosspath.data.items import (
+    Item,
+    Listing,
+    TrainingView,
+    class_folder_items,
+    existing,
+    file_stamp,
+    folder_below,
+    part_of,
+    read_table,
+    table_items,
+    whole_number,
+)
+from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
+from crosspath.data.readers.video_file import Video, damage_named, middle, video_of
+from crosspath.data.readers.video_sets import LISTS, list_listing
+from crosspath.data.streaming.shards import shard_listing
+from crosspath.data.views.frame_views import frames_view
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
+CLIP_STREAM = 0xC11B
+
+
+class VideoReader:
+    """Frames (3, T, H, W), turned as the file asks, short side resized, centre-cropped to a square."""
+
+    def __init__(self, section: VideoData) -> None:
+        self.section = section
+        size = section.image_size
+        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((3, section.frames, size, size), np.dtype(np.uint8))
+        self.settings: dict[str, Any] = {
+            "frames": section.frames,
+            "image_size": size,
+            "slot": section.slot if section.dataset == "grid" else None,
+            "span": section.span if section.dataset == "grid" else None,
+            "table": [section.csv, section.file_column, section.label_column, section.split_column],
+        }
+        if section.sampling != "spread" or section.resize is not None:
+            self.settings["sampling"] = [section.sampling, section.frame_step, section.resize]
+
+    def sources(self, folder: Path) -> None:
+        """None: the listing says it all."""
+
+    def listing(self, folder: Path) -> Listing:
+        """GRID by a slot's words, the published lists, shards, or a user's class folders or table."""
+        section = self.section
+        if section.dataset in LISTS:
+            return list_listing(section, folder)
+        if section.dataset == "shards":
+            return shard_listing(section, folder)
+        if section.dataset == "grid":
+            return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
+        if section.csv is not None:
+            return table_items(folder, section.csv, section.file_column, section.label_column, section.split_column)
+        return class_folder_items(folder, SUFFIXES, "clips")
+
+    def _grid(self, root: Path) -> Listing:
+        """`words.csv` gives the frames of one word, `clips.csv` the whole clip; both the official words of a slot."""
+        by_word = self.section.span == "word"
+        table = root / ("words.csv" if by_word else "clips.csv")
+        columns = ("file", "split", "slot", "word", "start_frame", "end_frame")
+        rows = list(read_table(table, columns if by_word else ("file", "split", "frames", self.section.slot)))
+        if by_word:
+            rows = [(line, row) for line, row in rows if row["slot"] == self.section.slot]
+        column = "word" if by_word else self.section.slot
+        classes = sorted({row[column] for _, row in rows})
+        items = []
+        for line, row in rows:
+            path = existing(root / row["file"], table, line)
+            span = None
+            if by_word:
+                start, stop = (whole_number(row, name, table, line) for name in ("start_frame", "end_frame"))
+                span = (start, stop)
+            items.append(
+                Item(
+                    id=f"{row['file']}#{self.section.slot}" if by_word else row["file"],
+                    label=classes.index(row[column]),
+                    part=part_of(row["split"], table, line),
+                    path=path,
+                    inside=span,
+                    stamp=file_stamp(path),
+                )
+            )
+        return Listing(tuple(classes), tuple(items))
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+        """A decoder; it keeps nothing open."""
+        yield lambda item: self._held_out(video_of(item))
+
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """A decoder of training clips: frames at a random place, cropped and altered alike as `section` says."""
+        assert isinstance(section, VideoAugment)
+        cropped = section.resized_crop is not None or section.multi_scale_crop
+
+        def view(item: Item, sample: int) -> TrainingView:
+            video = video_of(item)
+            generator = np.random.default_rng((CLIP_STREAM, seed, epoch, sample))
+            with damage_named():
+                indices = training_indices(video.length(), self.section, generator)
+                frames = video.frames(indices, None if cropped else self._short)
+            from PIL import Image
+
+            size = self.section.image_size
+            pictures = [Image.fromarray(frame if cropped else middle(frame, size)) for frame in frames]
+            return np.stack(frames_view(pictures, self.section, section, seed, epoch, sample), axis=1), None
+
+        yield view
+
+    def views(self, item: Item, segments: int, crops: int) -> NDArray[np.uint8]:
+        """The clips and crops of the test protocol (segments · crops, 3, T, S, S), clip by clip.
+
+        The short side is resized to `resize`; crops lie along the long side, in the middle of the short one.
+        """
+        video, size = video_of(item), self.section.image_size
+        with damage_named():
+            clips = np.array(view_indices(video.length(), self.section, segments))
+            frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self._short))
+        height, width = frames_NHWC.shape[1:3]
+        [middle_place] = crop_places(min(height, width), size, 1)
+        found = []
+        for clip_THWC in frames_NHWC.reshape(*clips.shape, *frames_NHWC.shape[1:]):
+            for place in crop_places(max(height, width), size, crops):
+                top, left = (middle_place, place) if width >= height else (place, middle_place)
+                found.append(clip_THWC[:, top : top + size, left : left + size].transpose(3, 0, 1, 2))
+        return np.stack(found)
+
+    def decode_file(self, path: Path) -> NDArray[Any]:
+        """One whole clip."""
+        return self._held_out(Video(path))
+
+    def _held_out(self, video: Video) -> NDArray[Any]:
+        with damage_named():
+            if self.section.sampling == "spread":
+                # Rounded where they lie in the whole clip, not in the range.
+                start, stop = video.span or (0, video.length())
+                spread = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
+                wanted = (spread - start).tolist()
+            else:
+                wanted = held_out_indices(video.length(), self.section)
+            frames = video.frames(wanted, self._short)
+            return np.stack([middle(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
+
+    @property
+    def _short(self) -> int:
+        """The short side of held-out frames before the middle square is cut out."""
+        return self.section.resize or self.section.image_size

@@ -1,0 +1,207 @@
+"""Augmentation of prepared batches on the device, between `prepare` and the model. No loop over samples.
+
+Every draw for a sample comes from its own counters (`randomness.py`); only mixing (`mixing.py`) looks at the rest of
+the batch. With everything off the batch comes back as it is. The batch given is never altered.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from crosspath.config.data import AudioData, Data, PointData, TextData, VideoData
+from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, TextAugment, VideoAugment
+from crosspath.data.generated.brackets import bracket_sequences
+from crosspath.data.randomness import normal, uniform
+from crosspath.data.views.mixing import mix
+from crosspath.data.views.point_resampling import training_cloud
+
+ERASED = (0.02, 1 / 3)
+NARROWEST = 0.3
+
+
+def augment_batch(
+    section: Augment,
+    data_section: Data,
+    batch: Tensor,
+    labels: Tensor,
+    classes: int,
+    seed: int,
+    epoch: int,
+    sample_ids_B: Tensor,
+    batch_key: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The augmented batch, shape and type unchanged, and its targets (B, K) in float32.
+
+    `batch` is prepared data (`batches.prepare`). `labels` lie on its device: class numbers (B,), whose targets sum
+    to 1; or targets (B, K) themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that
+    name the samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of
+    the whole.
+    """
+    targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
+    batch = augment_inputs(section, data_section, batch, seed, epoch, sample_ids_B)
+    mixup, cutmix = getattr(section, "mixup", 0.0), getattr(section, "cutmix", 0.0)
+    if getattr(section, "waveform", False):
+        mixup = 0.0  # mixed as waveforms
+    chance = getattr(section, "mixup_probability", 1.0)
+    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key, chance)
+
+
+def augment_inputs(
+    section: Augment, data_section: Data, batch: Tensor, seed: int, epoch: int, sample_ids_B: Tensor
+) -> Tensor:
+    """The augmented batch, without what needs labels or partners."""
+    draws = Draws(seed, epoch, sample_ids_B, batch.device)
+    if isinstance(section, ImageAugment):
+        padding = section.crop_padding if section.resized_crop is None else 0
+        batch = cropped_and_flipped(batch, padding, section.flip, draws)
+        return erased(batch, section.erasing, draws)
+    if isinstance(section, VideoAugment):
+        assert isinstance(data_section, VideoData)
+        cropped = section.resized_crop is not None or section.multi_scale_crop
+        batch = cropped_and_flipped(batch, 0 if cropped else section.crop_padding, section.flip, draws)
+        return erased(brightened(batch, section.brightness, data_section, draws), section.erasing, draws)
+    if isinstance(section, AudioAugment):
+        assert isinstance(data_section, AudioData)
+        return _augment_frames(section, data_section, batch, draws)
+    if isinstance(section, TextAugment):
+        assert isinstance(data_section, TextData)
+        if not section.redraw:
+            return batch
+        return bracket_sequences(data_section, seed, epoch, draws.sample_ids_B, "brackets/redrawn")
+    assert isinstance(data_section, PointData)
+    batch = training_cloud(batch, data_section.points, section.resample, seed, epoch, sample_ids_B)
+    return _augment_points(section, batch, draws)
+
+
+class Draws:
+    """The samples' random numbers, by stream."""
+
+    def __init__(self, seed: int, epoch: int, sample_ids_B: Tensor, device: torch.device) -> None:
+        self.seed, self.epoch = seed, epoch
+        self.sample_ids_B = sample_ids_B.to(device)
+
+    def uniform(self, stream: str, count: int = 1) -> Tensor:
+        """(B, count) in [0, 1)."""
+        return uniform(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+    def integers(self, stream: str, bound: int) -> Tensor:
+        """(B,) int64 in [0, bound); evenly, for bounds far below 2^24."""
+        return (self.uniform(stream)[:, 0] * bound).to(torch.int64)
+
+    def normal(self, stream: str, count: int) -> Tensor:
+        """(B, count) of the standard normal distribution."""
+        return normal(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+
+def cropped_and_flipped(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:
+    """Each sample (..., H, W) cropped to its old size out of its reflection-padded self, then mirrored by chance.
+
+    All channels and frames of a sample move alike.
+    """
+    if padding == 0 and flip == 0.0:
+        return batch
+    height, width = batch.shape[-2:]
+    rows_BH = torch.arange(height, device=batch.device).expand(len(batch), -1)
+    columns_BW = torch.arange(width, device=batch.device).expand(len(batch), -1)
+    if flip > 0.0:
+        columns_BW = torch.where(draws.uniform("flip") < flip, columns_BW.flip(1), columns_BW)
+    if padding > 0:
+        rows_BH = reflected(rows_BH + draws.integers("crop/row", 2 * padding + 1)[:, None] - padding, height)
+        columns_BW = reflected(columns_BW + draws.integers("crop/column", 2 * padding + 1)[:, None] - padding, width)
+    places_BS = (rows_BH[:, :, None] * width + columns_BW[:, None, :]).flatten(1)
+    planes_BCS = batch.reshape(len(batch), -1, height * width)
+    return planes_BCS.gather(2, places_BS[:, None].expand_as(planes_BCS)).view_as(batch)
+
+
+def reflected(indices: Tensor, size: int) -> Tensor:
+    """Indices beyond [0, size) folded back at the first and last element, which are not repeated."""
+    period = max(2 * (size - 1), 1)
+    folded = indices.remainder(period)
+    return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
+
+
+def brightened(batch_BCTHW: Tensor, most: float, data_section: VideoData, draws: Draws) -> Tensor:
+    """Clips with the brightness of each (black is 0) multiplied by 1 + U(-most, most), and cut where it is white."""
+    if most == 0.0:
+        return batch_BCTHW
+    channels = list(zip(data_section.mean, data_section.std, strict=True))
+    # What `prepare` makes of the values 0 and 1.
+    black_C111, white_C111 = (
+        torch.tensor([(value - mean) / std for mean, std in channels], device=batch_BCTHW.device).view(3, 1, 1, 1)
+        for value in (0.0, 1.0)
+    )
+    factors_B = 1.0 + most * (2.0 * draws.uniform("brightness")[:, 0] - 1.0)
+    brighter_BCTHW = (batch_BCTHW - black_C111) * factors_B.view(-1, 1, 1, 1, 1) + black_C111
+    return brighter_BCTHW.clamp(black_C111, white_C111)
+
+
+def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:
+    """Samples (B, C, ..., H, W), each by `chance` with one box filled with normal noise, a value a pixel and channel.
+
+    Random erasing (Zhong et al. 2020, arXiv 1708.04896) in the setting of timm and MAE: 2 % to a third of the area,
+    sides in a ratio of 0.3 to 1 / 0.3. Of a clip every frame loses the same box, each with noise of its own.
+    """
+    if chance == 0.0:
+        return batch
+    height, width = batch.shape[-2:]
+    draw_B5 = draws.uniform("erasing", 5)
+    area_B = (ERASED[0] + (ERASED[1] - ERASED[0]) * draw_B5[:, 1]) * height * width
+    log_ratio_B = math.log(NARROWEST) * (1.0 - 2.0 * draw_B5[:, 2])
+    # A box that would not fit is cut to the picture; timm draws again, which makes narrow boxes a little rarer.
+    down_B = (area_B * log_ratio_B.exp()).sqrt().round().clamp(1, height)
+    across_B = (area_B / log_ratio_B.exp()).sqrt().round().clamp(1, width)
+    top_B = (draw_B5[:, 3] * (height - down_B + 1)).floor()
+    left_B = (draw_B5[:, 4] * (width - across_B + 1)).floor()
+    rows_H, columns_W = (torch.arange(size, device=batch.device) for size in (height, width))
+    in_rows_BH = (rows_H >= top_B[:, None]) & (rows_H < (top_B + down_B)[:, None])
+    in_columns_BW = (columns_W >= left_B[:, None]) & (columns_W < (left_B + across_B)[:, None])
+    box_BHW = in_rows_BH[:, :, None] & in_columns_BW[:, None, :] & (draw_B5[:, 0] < chance)[:, None, None]
+    noise = draws.normal("erasing/noise", batch[0].numel()).view_as(batch).to(batch.dtype)
+    return torch.where(box_BHW.view(len(batch), *[1] * (batch.ndim - 3), height, width), noise, batch)
+
+
+def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
+    """Roll in time, gain, then SpecAugment's masks (Park et al. 2019), one along each axis.
+
+    Gain is given in natural-log units of the raw values, which preparing divides by 2 std. Masks hold the prepared
+    value of a raw 0, as published for this method.
+    """
+    frames, mels = batch_BTF.shape[1:]
+    if section.roll and not section.waveform:
+        shifts_B = draws.integers("roll", frames)
+        sources_BT = (torch.arange(frames, device=batch_BTF.device) - shifts_B[:, None]).remainder(frames)
+        batch_BTF = batch_BTF.gather(1, sources_BT[:, :, None].expand_as(batch_BTF))
+    if section.gain > 0.0 and not section.waveform:
+        gains_B = section.gain * (2.0 * draws.uniform("gain")[:, 0] - 1.0) / (2.0 * data_section.std)
+        batch_BTF = batch_BTF + gains_B[:, None, None]
+    filling = (0.0 - data_section.mean) / (2.0 * data_section.std)
+    if section.time_mask > 0:
+        masked_BT = _one_run(frames, section.time_mask, "time_mask", draws)
+        batch_BTF = batch_BTF.masked_fill(masked_BT[:, :, None], filling)
+    if section.mel_mask > 0:
+        masked_BF = _one_run(mels, section.mel_mask, "mel_mask", draws)
+        batch_BTF = batch_BTF.masked_fill(masked_BF[:, None, :], filling)
+    return batch_BTF
+
+
+def _one_run(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
+    """(B, size) bool: one run of 0 to `longest` (at most `size`) places a row, length and place drawn evenly."""
+    lengths_B = draws.integers(f"{stream}/length", min(longest, size) + 1)
+    starts_B = (draws.uniform(f"{stream}/start")[:, 0] * (size - lengths_B + 1)).to(torch.int64)
+    places_S = torch.arange(size, device=lengths_B.device)
+    return (places_S >= starts_B[:, None]) & (places_S < (starts_B + lengths_B)[:, None])
+
+
+def _augment_points(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
+    """Factor and shift of each axis, then normal jitter of each coordinate."""
+    low, high = section.scale
+    if (low, high) != (1.0, 1.0):
+        batch_BP3 = batch_BP3 * (low + (high - low) * draws.uniform("scale", 3))[:, None, :]
+    if section.shift > 0.0:
+        batch_BP3 = batch_BP3 + section.shift * (2.0 * draws.uniform("shift", 3) - 1.0)[:, None, :]
+    if section.jitter_std > 0.0:
+        jitter_BP3 = draws.normal("jitter", batch_BP3.shape[1] * 3).view_as(batch_BP3)
+        batch_BP3 = batch_BP3 + section.jitter_std * jitter_BP3
+    return batch_BP3

@@ -1,0 +1,86 @@
+"""ImageNet's folders: class numbers, the three parts, and what is said where folders are incomplete."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision.datasets import ImageFolder
+
+from crosspath.config.data import ImageData
+from crosspath.data.load import load_data, read_file
+from crosspath.data.readers.image_sets import imagenet_listing
+from crosspath.errors import InputError
+from tests.data.files import write_image
+from tests.data.published_images import SYNSETS, write_imagenet
+
+SECTION = ImageData(dataset="imagenet", image_size=8, validation_fraction=0.2)
+
+
+def test_class_numbers_are_the_order_of_the_folders(tmp_path: Path) -> None:
+    root = write_imagenet(tmp_path)
+    listing = imagenet_listing(root)
+    for part, folder in (("train", "train"), ("test", "val")):
+        expected = ImageFolder(str(root / "imagenet" / folder))
+        assert list(listing.classes) == expected.classes
+        found = [(str(item.path), item.label) for item in listing.items if item.part == part]
+        assert found == expected.samples
+
+
+def test_the_published_validation_folder_is_the_test_part_and_never_chooses_an_epoch(tmp_path: Path) -> None:
+    data = load_data(SECTION, write_imagenet(tmp_path, per_class=10, held=3), 0)
+    assert data.classes == SYNSETS
+    assert np.bincount(data.train.labels).tolist() == [8, 8, 8]
+    assert np.bincount(data.validation.labels).tolist() == [2, 2, 2]
+    assert np.bincount(data.test.labels).tolist() == [3, 3, 3]
+    assert {name.split("/")[0] for name in data.test.ids} == {"val"}
+    assert {name.split("/")[0] for name in data.train.ids + data.validation.ids} == {"train"}
+    assert len(set(data.train.ids + data.validation.ids + data.test.ids)) == 39
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_pictures_keep_their_labels(tmp_path: Path, stream: bool) -> None:
+    section = SECTION.model_copy(update={"stream": stream})
+    data = load_data(section, write_imagenet(tmp_path), 0)
+    for part in (data.train, data.validation, data.test):
+        assert [data.classes[label] for label in part.labels] == [name.split("/")[1] for name in part.ids]
+        for sample, name in zip(part.inputs[:], part.ids, strict=True):
+            np.testing.assert_array_equal(sample, read_file(section, tmp_path / "imagenet" / name))
+
+
+def test_fault_a_class_missing_from_val_shifted_all_later_classes(tmp_path: Path) -> None:
+    root = write_imagenet(tmp_path)
+    shutil.rmtree(root / "imagenet" / "val" / SYNSETS[1])
+    # What the fault is: the reader of folders that published code uses numbers each part by itself.
+    assert ImageFolder(str(root / "imagenet" / "val")).class_to_idx[SYNSETS[2]] == 1
+    with pytest.raises(InputError, match=rf"the same class folders .*1 in one of them only \({SYNSETS[1]}\)"):
+        imagenet_listing(root)
+
+
+def test_pictures_of_val_that_were_not_sorted_into_folders_are_told(tmp_path: Path) -> None:
+    root = write_imagenet(tmp_path)
+    for path in list((root / "imagenet" / "val").rglob("*.JPEG")):
+        path.rename(root / "imagenet" / "val" / path.name)
+    for folder in list((root / "imagenet" / "val").iterdir()):
+        if folder.is_dir():
+            folder.rmdir()
+    with pytest.raises(InputError, match=r"imagenet/val: expected class folders .*folder of its own"):
+        imagenet_listing(root)
+
+
+def test_the_unlabelled_test_folder_and_bookkeeping_are_left_alone(tmp_path: Path) -> None:
+    root = write_imagenet(tmp_path)
+    before = imagenet_listing(root)
+    (root / "imagenet" / "test").mkdir()
+    write_image(root / "imagenet" / "test" / "ILSVRC2012_test_00000001.JPEG")
+    (root / "imagenet" / "train" / ".ipynb_checkpoints").mkdir()
+    (root / "imagenet" / "train" / SYNSETS[0] / "wget.log").write_text("x")
+    assert imagenet_listing(root) == before
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"imagenet: expected a folder with train/<class>/ and val/<class>/"):
+        imagenet_listing(tmp_path)
+    (write_imagenet(tmp_path) / "imagenet" / "val").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"imagenet/val: expected a folder of class folders"):
+        imagenet_listing(tmp_path)
