@@ -1,10 +1,15 @@
-"""Imports only point downward: every import of the package is read, and each line that breaks a floor is named."""
+"""Imports only point downward, and never in a circle: every import of the package is read, and each line that breaks a
+floor is named.
+"""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "crosspath"
 
@@ -26,6 +31,11 @@ FLOORS = {
     "study": 6,
     "cli": 7,
 }
+ROOMS = {
+    "data": ("*", "generated", "views", "shards", "readers", "streaming", "load", "catalogue"),
+    "checkpoints": ("*", "foreign", "sharing", "merge", "hub", "verify"),
+}
+"""Rooms inside a folder, and files that stand above some of them, lowest first; `*` are the folder's other files."""
 METHOD_IMPORTS = {"torch", "safetensors", "crosspath"}
 """What `pathway/` may import beside the standard library; of crosspath only `layouts`."""
 
@@ -62,8 +72,82 @@ def broken_floors(paths: list[Path]) -> Iterator[str]:
                 yield f"{path.relative_to(PACKAGE.parent)}:{line}: {here} imports {there}"
 
 
+def broken_rooms(folder: str, paths: list[Path]) -> Iterator[str]:
+    order = ROOMS[folder]
+
+    def place_of(name: str) -> int:
+        return order.index(name) if name in order else 0
+
+    for path in paths:
+        here = path.relative_to(PACKAGE / folder).parts[0].removesuffix(".py")
+        if here == "__init__":  # it offers names of the whole folder
+            continue
+        for line, module in imports(path):
+            parts = module.split(".")
+            if parts[:2] == ["crosspath", folder] and len(parts) > 2 and place_of(parts[2]) > place_of(here):
+                yield f"{path.relative_to(PACKAGE.parent)}:{line}: {folder}/{here} imports {folder}/{parts[2]}"
+
+
+def import_circle(paths: Mapping[str, Path]) -> list[str]:
+    """Some modules that import each other in a circle, imports inside functions included; empty where none do."""
+    graph = {name: {other for other in modules_of(path, paths) if other != name} for name, path in paths.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        names: list[str] = circle.args[1]
+        return names
+    return []
+
+
+def modules_of(path: Path, paths: Mapping[str, Path]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in paths)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if name in paths or node.module in paths:
+                    yield name if name in paths else str(node.module)
+
+
+def modules() -> dict[str, Path]:
+    files = {path: path.relative_to(PACKAGE.parent).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
+    return {".".join(parts).removesuffix(".__init__"): path for path, parts in files.items()}
+
+
 def test_imports_point_downward() -> None:
     assert list(broken_floors(sources())) == []
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_rooms_of_a_folder_import_downward(folder: str) -> None:
+    names = {path.stem for path in (PACKAGE / folder).iterdir()}
+    assert set(ROOMS[folder]) - {"*"} <= names
+    rooms = {path.name for path in (PACKAGE / folder).iterdir() if path.is_dir()} - {"__pycache__"}
+    assert rooms <= set(ROOMS[folder])
+    assert list(broken_rooms(folder, sorted((PACKAGE / folder).rglob("*.py")))) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = {"crosspath.pathway.handle"}  # it imports `status.py`, which imports it
+    assert import_circle({name: path for name, path in modules().items() if name not in known}) == []
+
+
+def test_a_circle_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from crosspath.b import f\n")
+    (tmp_path / "b.py").write_text("def f():\n    import crosspath.a\n")
+    paths = {"crosspath.a": tmp_path / "a.py", "crosspath.b": tmp_path / "b.py"}
+    assert set(import_circle(paths)) == set(paths)
+    (tmp_path / "b.py").write_text("")
+    assert import_circle(paths) == []
+
+
+def test_a_room_that_imports_a_higher_one_is_named() -> None:
+    line = "from crosspath.data.readers.image import ImageReader\n"
+    bad = pretended(line, PACKAGE / "data" / "views" / "bad.py")
+    assert list(broken_rooms("data", [bad])) == ["crosspath/data/views/bad.py:1: data/views imports data/readers"]
+    bad = pretended(line, PACKAGE / "data" / "bad.py")
+    assert list(broken_rooms("data", [bad])) == ["crosspath/data/bad.py:1: data/bad imports data/readers"]
 
 
 def test_every_folder_has_a_floor() -> None:
@@ -80,18 +164,19 @@ def test_the_method_imports_torch_and_safetensors_only() -> None:
                 assert module.split(".")[1] in {"pathway", "layouts"}, f"{path}:{line}: {module}"
 
 
-def test_a_broken_floor_is_named(tmp_path: Path) -> None:
-    bad = PACKAGE / "layouts" / "bad.py"
-    line = "from crosspath.cli import main\n"
-    assert list(imports_of_text(line, bad)) == ["crosspath/layouts/bad.py:1: layouts imports cli"]
+def test_a_broken_floor_is_named() -> None:
+    bad = pretended("from crosspath.cli import main\n", PACKAGE / "layouts" / "bad.py")
+    assert list(broken_floors([bad])) == ["crosspath/layouts/bad.py:1: layouts imports cli"]
 
 
-def imports_of_text(text: str, pretended: Path) -> Iterator[str]:
-    class Pretended(type(pretended)):  # type: ignore[misc]
+def pretended(text: str, path: Path) -> Path:
+    """A file of that text that is not there."""
+
+    class Pretended(type(path)):  # type: ignore[misc]
         def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
             return text
 
-    yield from broken_floors([Pretended(pretended)])
+    return Pretended(path)
 
 
 def test_importing_the_package_loads_no_torch() -> None:

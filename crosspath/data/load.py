@@ -20,8 +20,8 @@ from crosspath.data.readers.audio import AudioReader
 from crosspath.data.readers.image import ImageReader
 from crosspath.data.readers.points import PointReader
 from crosspath.data.readers.video import VideoReader
+from crosspath.data.shards.remote import is_address
 from crosspath.data.splits import completed_parts, few_labels
-from crosspath.data.streaming.remote import is_address
 from crosspath.data.streaming.streamed import Streamed
 from crosspath.errors import InputError
 

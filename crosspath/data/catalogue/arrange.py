@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import DamageError, hidden, read_table
+from crosspath.data.folders import hidden
+from crosspath.data.items import DamageError
+from crosspath.data.tables import read_table
 from crosspath.errors import InputError
 
 Progress = Callable[[int, int | None], None]

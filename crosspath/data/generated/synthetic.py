@@ -28,7 +28,7 @@ def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Gener
     """
     import torch
 
-    from crosspath.data.readers.log_mel import log_mel
+    from crosspath.data.log_mel import log_mel
 
     length = SAMPLE_RATE_HZ * 25 // 1000 + (frames - 1) * SAMPLE_RATE_HZ * 10 // 1000
     waves, labels, classes = _drawn(SOUNDS, per_class, seed, "sound", lambda kind, rng: sound(kind, length, rng))

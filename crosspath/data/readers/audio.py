@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData
 from crosspath.config.training import Augment
-from crosspath.data.items import (
-    DamageError,
-    Item,
-    Listing,
-    TrainingView,
-    class_folder_items,
-    table_items,
-)
+from crosspath.data.folders import class_folder_items
+from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_several
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.stored_frames import stored_frames, with_stored_frames
 from crosspath.data.readers.truncation import cut_short
-from crosspath.data.streaming.shards import bytes_inside, shard_listing
+from crosspath.data.shards.listing import bytes_inside, shard_listing
+from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
@@ -119,7 +114,7 @@ class AudioReader:
         """The log-mel frames of a waveform, padded or cut."""
         import torch
 
-        from crosspath.data.readers.log_mel import log_mel
+        from crosspath.data.log_mel import log_mel
 
         waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
         return self._fitted(log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy())

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from crosspath.config.data import AudioData
-from crosspath.data.items import Item, Listing, Part, file_stamp, read_table, whole_number
+from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
-from crosspath.data.readers.lists import refuse_repeated
+from crosspath.data.tables import read_table, refuse_repeated, whole_number
 from crosspath.errors import InputError
 
 

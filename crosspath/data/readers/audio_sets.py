@@ -9,21 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from crosspath.config.data import AudioData
-from crosspath.data.items import (
-    Item,
-    Listing,
-    Part,
-    existing,
-    file_stamp,
-    folder_below,
-    hidden,
-    no_files,
-    read_table,
-    table_items,
-    whole_number,
-)
+from crosspath.data.folders import folder_below, hidden, no_files
+from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.readers.audio_lists import lists_listing
-from crosspath.data.readers.lists import numbered_lines, refuse_repeated
+from crosspath.data.tables import existing, numbered_lines, read_table, refuse_repeated, table_items, whole_number
 from crosspath.errors import InputError
 
 AUDIOSET_CLASSES = "class_labels_indices.csv"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from crosspath.data.items import Item, Listing, Part, file_stamp, folder_below
-from crosspath.data.readers.lists import numbered_lines
+from crosspath.data.folders import folder_below
+from crosspath.data.items import Item, Listing, Part, file_stamp
+from crosspath.data.tables import numbered_lines
 from crosspath.errors import InputError
 
 SCANOBJECTNN_CLASSES = (

@@ -13,20 +13,10 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
-from crosspath.data.items import (
-    PART_NAMES,
-    DamageError,
-    Item,
-    Listing,
-    Part,
-    TrainingView,
-    class_folder_items,
-    folder_below,
-    hidden,
-    no_files,
-)
+from crosspath.data.folders import class_folder_items, folder_below, hidden, no_files
+from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, TrainingView
 from crosspath.data.readers.image_sets import imagenet_listing
-from crosspath.data.streaming.shards import bytes_inside, shard_listing
+from crosspath.data.shards.listing import bytes_inside, shard_listing
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crosspath.data.items import Item, Listing, Part, class_folder_items, folder_below
+from crosspath.data.folders import class_folder_items, folder_below
+from crosspath.data.items import Item, Listing, Part
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")

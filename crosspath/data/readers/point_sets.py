@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from crosspath.data.items import Item, Listing, Part, existing, file_stamp, folder_below
-from crosspath.data.readers.lists import numbered_lines, refuse_repeated
+from crosspath.data.folders import folder_below
+from crosspath.data.items import Item, Listing, Part, file_stamp
+from crosspath.data.tables import existing, numbered_lines, refuse_repeated
 from crosspath.errors import InputError
 
 PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import PointData
 from crosspath.config.training import Augment
-from crosspath.data.items import DamageError, Item, Listing, TrainingView, class_folder_items
+from crosspath.data.folders import class_folder_items
+from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.readers.h5_clouds import H5_SETS
 from crosspath.data.readers.point_sets import PUBLISHED
-from crosspath.data.streaming.shards import bytes_inside, shard_listing
+from crosspath.data.shards.listing import bytes_inside, shard_listing
 from crosspath.errors import InputError
 
 CLOUDS = (".npy", ".txt", ".xyz", ".pts")

@@ -10,23 +10,13 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import VideoData
 from crosspath.config.training import Augment, VideoAugment
-from crosspath.data.items import (
-    Item,
-    Listing,
-    TrainingView,
-    class_folder_items,
-    existing,
-    file_stamp,
-    folder_below,
-    part_of,
-    read_table,
-    table_items,
-    whole_number,
-)
+from crosspath.data.folders import class_folder_items, folder_below
+from crosspath.data.items import Item, Listing, TrainingView, file_stamp
 from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
 from crosspath.data.readers.video_file import Video, damage_named, middle, video_of
 from crosspath.data.readers.video_sets import LISTS, list_listing
-from crosspath.data.streaming.shards import shard_listing
+from crosspath.data.shards.listing import shard_listing
+from crosspath.data.tables import existing, part_of, read_table, table_items, whole_number
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError, Item
 from crosspath.data.readers.truncation import cut_short
-from crosspath.data.streaming.shards import bytes_inside
+from crosspath.data.shards.listing import bytes_inside
 
 SEEK_BEYOND = 96
 """Frames to the next wanted one from which seeking is cheaper than decoding on."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosspath.config.data import VideoData
-from crosspath.data.items import Item, Listing, Part, existing, file_stamp, folder_below
-from crosspath.data.readers.lists import numbered_lines, refuse_repeated
+from crosspath.data.folders import folder_below
+from crosspath.data.items import Item, Listing, Part, file_stamp
+from crosspath.data.tables import existing, numbered_lines, refuse_repeated
 from crosspath.errors import InputError
 
 LISTS = ("k400", "ssv2", "ucf101", "hmdb51")

@@ -1,1 +1,1 @@
-"""Sets larger than memory: samples decoded when they are asked for, and sets stored as shards."""
+"""Sets larger than memory: samples decoded when they are asked for."""

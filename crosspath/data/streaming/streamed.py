@@ -19,7 +19,7 @@ from crosspath.config.data import AudioData, Data
 from crosspath.config.training import AudioAugment, Augment
 from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader, place_of
-from crosspath.data.streaming.replacing import first_whole
+from crosspath.data.replacing import first_whole
 from crosspath.data.views.waveform_views import waveform_view
 from crosspath.errors import InputError
 

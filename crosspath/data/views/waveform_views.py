@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.training import AudioAugment
 from crosspath.data.items import Item, TrainingView
-from crosspath.data.streaming.replacing import first_whole
+from crosspath.data.replacing import first_whole
 
 STREAM = 0x3A7E
 SHAPE = 10.0

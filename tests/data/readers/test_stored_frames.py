@@ -9,8 +9,8 @@ import torch
 from crosspath.config.data import AudioData
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data
+from crosspath.data.log_mel import log_mel
 from crosspath.data.readers.audio import AudioReader, decode_wave
-from crosspath.data.readers.log_mel import log_mel
 from crosspath.data.readers.stored_frames import stored_frames
 from crosspath.errors import InputError
 from tests.data.files import class_folders, write_sound

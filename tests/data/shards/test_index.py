@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crosspath.data.items import DamageError
-from crosspath.data.streaming.shard_index import Entry, read_index
+from crosspath.data.shards.index import Entry, read_index
 from crosspath.errors import InputError
 
 Members = list[tuple[str, bytes]]

@@ -16,8 +16,8 @@ from crosspath.config.data import ImageData
 from crosspath.config.training import ImageAugment
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data
-from crosspath.data.streaming import remote
-from crosspath.data.streaming.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
+from crosspath.data.shards import remote
+from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
 from crosspath.data.streaming.streamed import Streamed, streamed_batches
 from crosspath.errors import InputError
 from tests.data.published_shards import write_shards

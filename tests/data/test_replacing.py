@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crosspath.data.items import DamageError, Item
-from crosspath.data.streaming.replacing import IN_A_ROW, first_whole
+from crosspath.data.replacing import IN_A_ROW, first_whole
 from crosspath.errors import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from crosspath.data.readers.log_mel import log_mel, mel_filters
+from crosspath.data.log_mel import log_mel, mel_filters
 
 
 def waves(count: int, samples: int, seed: int = 0) -> torch.Tensor:

@@ -18,9 +18,9 @@ from crosspath.config.data import AudioData, Data
 from crosspath.data.cache import cache_root
 from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
-from crosspath.data.readers.lists import refuse_repeated
-from crosspath.data.streaming.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
-from crosspath.data.streaming.shard_index import Entry, read_index
+from crosspath.data.shards.index import Entry, read_index
+from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
+from crosspath.data.tables import refuse_repeated
 from crosspath.errors import InputError
 
 INDEX_VERSION = 1

@@ -16,8 +16,8 @@ from crosspath.config.training import AudioAugment, Augment, ImageAugment, Point
 from crosspath.data.examples import DataSet
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data, located, read_file
-from crosspath.data.streaming import shards
-from crosspath.data.streaming.shards import bytes_inside, shard_listing
+from crosspath.data.shards import listing as shards
+from crosspath.data.shards.listing import bytes_inside, shard_listing
 from crosspath.data.streaming.streamed import Streamed, streamed_batches
 from crosspath.errors import InputError
 from tests.data.published_shards import write_shards

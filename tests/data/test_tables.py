@@ -1,0 +1,105 @@
+"""Tables and lists of files: rows as an editor counts them, and faulty ones are named."""
+
+from pathlib import Path
+
+import pytest
+
+from crosspath.data.tables import numbered_lines, read_table, refuse_repeated, table_items
+from crosspath.errors import InputError
+
+
+def touch(path: Path) -> None:
+    path.write_text("0")
+
+
+def write_table(folder: Path, text: str, files: str = "abcd") -> Path:
+    for name in files:
+        touch(folder / f"{name}.txt")
+    (folder / "t.csv").write_text(text)
+    return folder
+
+
+def rows(folder: Path, split: str | None = None) -> list[tuple[str, str, str | None]]:
+    listing = table_items(folder, "t.csv", "file", "label", split)
+    return [(item.id, listing.classes[item.label], item.part) for item in listing.items]
+
+
+def test_a_table_lists_files_labels_and_parts(tmp_path: Path) -> None:
+    text = "\ufefflabel, file ,split\n\ncat,a.txt,train\n dog ,b.txt, Validation\ncat,c.txt,TEST\n"
+    write_table(tmp_path, text)
+    assert rows(tmp_path, "split") == [("a.txt", "cat", "train"), ("b.txt", "dog", "val"), ("c.txt", "cat", "test")]
+    assert {part for _, _, part in rows(tmp_path)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (("10", "9", "1"), ("1", "9", "10")),
+        (("bb", "a", "ccc"), ("a", "bb", "ccc")),
+        (("zoo", "b10", "b9"), ("b10", "b9", "zoo")),
+        (("x", "10", "9"), ("9", "10", "x")),
+    ],
+)
+def test_classes_are_sorted_numbers_by_value(tmp_path: Path, labels: tuple[str, ...], order: tuple[str, ...]) -> None:
+    text = "file,label\n" + "".join(f"{name}.txt,{label}\n" for name, label in zip("abc", labels, strict=True))
+    assert table_items(write_table(tmp_path, text), "t.csv", "file", "label", None).classes == order
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("path,label\na.txt,x\n", r"t\.csv row 1: expected columns file, split, found path, label;"),
+        ("", r"t\.csv row 1: expected columns file, label, split, found no header"),
+        ("file,label,split\n", r"t\.csv row 2: expected a row for each file, found none"),
+        ("file,label,split\na.txt,x,train\nz.txt,x,test\n", r"t\.csv row 3: .*found z\.txt, which is missing"),
+        ("file,label,split\na.txt,x,train\nb.txt,x,holdout\n", r"row 3: expected train, val or test, found 'holdout'"),
+        ("file,label,split\na.txt,x\n", r"t\.csv row 2: expected 3 values, found fewer"),
+        ("file,label,split\na.txt,,train\n", r"t\.csv row 2: expected a label, found none"),
+        ("file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n", r"row 4: .*a\.txt, named in row 2 too"),
+        ("file,label,split\n,x,train\n", r"t\.csv row 2: .*which is missing"),
+    ],
+)
+def test_a_faulty_table_names_its_row(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as caught:
+        rows(write_table(tmp_path, text), "split")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t\.csv: expected a csv file, found none"):
+        list(read_table(tmp_path / "t.csv", ()))
+    (tmp_path / "t.csv").write_bytes("file,label\nä.txt,x\n".encode("latin-1"))
+    with pytest.raises(InputError, match="expected a csv in UTF-8"):
+        list(read_table(tmp_path / "t.csv", ("file",)))
+
+
+def test_rows_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('file,note\na,"two\nlines"\n\nb,x\n')
+    assert [(line, row["file"]) for line, row in read_table(tmp_path / "t.csv", ("file",))] == [(3, "a"), (5, "b")]
+
+
+def test_rows_are_counted_as_an_editor_does_and_blank_ones_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\n  two \r\n")
+    assert numbered_lines(tmp_path / "a.txt", "names") == [(1, "one"), (3, "two")]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(None, "none"), (b"\n \n", "an empty file"), (b"caf\xe9\n", "can't decode byte 0xe9")]
+)
+def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
+    if content is not None:
+        (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        numbered_lines(tmp_path / "a.txt", "names, one a line")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.txt'}: expected names, one a line")
+    assert expected in caught.value.found
+
+
+def test_a_second_mention_names_the_first() -> None:
+    seen: dict[str, str] = {}
+    refuse_repeated(seen, "x", "train.txt row 1")
+    refuse_repeated(seen, "y", "train.txt row 2")
+    with pytest.raises(
+        InputError, match=r"test\.txt row 9: expected every file once, found x, named in train\.txt row 1"
+    ):
+        refuse_repeated(seen, "x", "test.txt row 9")
