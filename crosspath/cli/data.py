@@ -16,7 +16,7 @@ from crosspath.errors import InputError
 if TYPE_CHECKING:
     from crosspath.config.data import Data as DataSection
     from crosspath.data.catalogue.get import Progress
-    from crosspath.data.catalogue.known_set import KnownSet
+    from crosspath.data.catalogue.published_set import PublishedSet
 
 data = App(
     name="data",
@@ -40,12 +40,12 @@ def list_(*, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.catalogue.sets import KNOWN
+    from crosspath.data.catalogue.sets import PUBLISHED_SETS
     from crosspath.data.load import data_root
 
     root = data_root(data)
     if json:
-        print_json({"root": str(root), "sets": [described(known, root) for known in KNOWN.values()]})
+        print_json({"root": str(root), "sets": [described(known, root) for known in PUBLISHED_SETS.values()]})
         return
     rows = [
         (
@@ -56,7 +56,7 @@ def list_(*, data: Data = None, json: Json = False) -> None:
             "download" if known.archives else "by steps",
             presence(known, root),
         )
-        for known in KNOWN.values()
+        for known in PUBLISHED_SETS.values()
     ]
     print_table(("name", "modality", "classes", "samples", "to get", "here"), rows, f"data sets below {root}")
     print_line("image/digits, audio/sounds and point/solids need no files; recipes named folder read your own.")
@@ -77,10 +77,10 @@ def show(name: str, /, *, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.catalogue.sets import known_set
+    from crosspath.data.catalogue.sets import find_set
     from crosspath.data.load import data_root
 
-    known, root = known_set(name), data_root(data)
+    known, root = find_set(name), data_root(data)
     if json:
         print_json(described(known, root))
     else:
@@ -106,10 +106,10 @@ def get(name: str, /, *, data: Data = None, json: Json = False) -> None:
         Print one JSON object on stdout.
     """
     from crosspath.data.catalogue.get import get as get_set
-    from crosspath.data.catalogue.sets import known_set
+    from crosspath.data.catalogue.sets import find_set
     from crosspath.data.load import data_root
 
-    known, root = known_set(name), data_root(data)
+    known, root = find_set(name), data_root(data)
     if not known.archives:
         print_json(described(known, root)) if json else print_steps(known, root)
         todo = "take the steps on stdout, then `crosspath data check`"
@@ -155,19 +155,19 @@ def check(
     """
     from crosspath.config import apply_overrides
     from crosspath.data.catalogue.check import check as check_folder
-    from crosspath.data.catalogue.check import own_section, recognised
+    from crosspath.data.catalogue.check import guess_section, recognise_set
     from crosspath.data.load import located
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
     from crosspath.training.progress import reporter
 
-    known = recognised(folder) if recipe is None else None
+    known = recognise_set(folder) if recipe is None else None
     if recipe is not None:
         objective = "masked_modeling" if recipe in PRETRAINING.keys() - RECIPES.keys() else "classification"
         sections = [located(apply_overrides(recipe_named(recipe, objective), set_).data, folder)]
     elif set_:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     else:
-        sections = [own_section(folder)] if known is None else _sections(known, folder)
+        sections = [guess_section(folder)] if known is None else _sections(known, folder)
     with reporter(True) as listener:
         found = check_folder(folder, known, sections, listener.preparing)
     if json:
@@ -188,7 +188,7 @@ def check(
         raise InputError(folder, "whole, readable data", f"{count}{first}", todo)
 
 
-def _sections(known: "KnownSet", folder: Path) -> list["DataSection"]:
+def _sections(known: "PublishedSet", folder: Path) -> list["DataSection"]:
     """The `data` section of each way to read a set that is here: that of its first recipe, else the defaults."""
     from crosspath.data.catalogue.check import SECTIONS
     from crosspath.recipes import PRETRAINING, RECIPES

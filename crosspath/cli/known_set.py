@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from crosspath.cli.output import print_line
 
 if TYPE_CHECKING:
-    from crosspath.data.catalogue.known_set import KnownSet
+    from crosspath.data.catalogue.published_set import PublishedSet
 
 
-def described(known: "KnownSet", root: Path) -> dict[str, Any]:
+def described(known: "PublishedSet", root: Path) -> dict[str, Any]:
     """Everything known of a set, as one object."""
     facts = asdict(known)
     return {**facts, "folder": str(root / known.folder), "here": presence(known, root), "recipes": _recipes(known)}
 
 
-def presence(known: "KnownSet", root: Path) -> str:
+def presence(known: "PublishedSet", root: Path) -> str:
     """Whether the set lies below the data root: `yes`, `no` or `incomplete`."""
     folder = root / known.folder
     if not folder.exists():
@@ -24,12 +24,12 @@ def presence(known: "KnownSet", root: Path) -> str:
     return "incomplete" if known.missing(folder) else "yes"
 
 
-def amounts(known: "KnownSet") -> str:
+def amounts(known: "PublishedSet") -> str:
     """Published samples of each part."""
     return ", ".join(f"{count:,} {part}" for part, count in known.samples.items())
 
 
-def print_described(known: "KnownSet", root: Path) -> None:
+def print_described(known: "PublishedSet", root: Path) -> None:
     """What `crosspath data show` prints."""
     recipes = [f"{verb} {name}" for verb, names in _recipes(known).items() for name in names]
     print_line(f"{known.name}: {known.modality}, {known.classes} classes, samples: {amounts(known)}")
@@ -51,7 +51,7 @@ def print_described(known: "KnownSet", root: Path) -> None:
         print_line(f"    {size}, {f'sha256 {archive.sha256}' if archive.sha256 else 'no published checksum'}")
 
 
-def print_steps(known: "KnownSet", root: Path) -> None:
+def print_steps(known: "PublishedSet", root: Path) -> None:
     """The steps to take, numbered; nothing for a set that can be downloaded."""
     if known.steps:
         print_line(f"To get it, for {root / known.folder}:")
@@ -59,7 +59,7 @@ def print_steps(known: "KnownSet", root: Path) -> None:
         print_line(f"  {number}. {step}")
 
 
-def _print_tree(known: "KnownSet") -> None:
+def _print_tree(known: "PublishedSet") -> None:
     print_line(f"{known.folder}/")
     width = max(len(piece.pattern) for piece in known.pieces)
     for piece in known.tree:
@@ -70,7 +70,7 @@ def _print_tree(known: "KnownSet") -> None:
             print_line(f"  {piece.pattern:<{width}}  {piece.what}")
 
 
-def _recipes(known: "KnownSet") -> dict[str, list[str]]:
+def _recipes(known: "PublishedSet") -> dict[str, list[str]]:
     """{verb: names of the recipes that read the set}."""
     from crosspath.recipes import PRETRAINING, RECIPES
 

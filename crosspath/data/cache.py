@@ -62,7 +62,7 @@ def cache_root(named: Path | None) -> Path:
     return user_cache_path("crosspath")
 
 
-def stored(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
+def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
     """The decoded set at `folder`: from its entry when there is a whole one, else decoded now.
 
     Damaged files are left out and listed; whether that is an error is for the caller to say.
@@ -74,7 +74,7 @@ def stored(root: Path, dataset: str, folder: Path, reader: Reader, progress: Pro
     """
     sources = reader.sources(folder)
     listing = reader.listing(folder) if sources is None else None
-    key = _key(dataset, _described(listing) if listing is not None else sources, reader)
+    key = _key(dataset, _listing_fields(listing) if listing is not None else sources, reader)
     entry = root / f"{dataset}-{key[:20]}"
     store = _read(entry, key)
     if store is None:
@@ -88,11 +88,11 @@ def stored(root: Path, dataset: str, folder: Path, reader: Reader, progress: Pro
             raise InputError(root, "a cache folder with room to write", reason, todo) from None
         store = _read(entry, key)
         assert store is not None, entry
-    _remember(root, dataset, reader, entry.name)
+    _write_pointer(root, dataset, reader, entry.name)
     return store
 
 
-def latest(root: Path, dataset: str, reader: Reader) -> Store | None:
+def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:
     """The entry last used for this set and these settings: for a machine that has the cache and not the files."""
     try:
         name = json.loads(_pointer(root, dataset, reader).read_text(encoding="utf-8"))["entry"]
@@ -101,9 +101,9 @@ def latest(root: Path, dataset: str, reader: Reader) -> Store | None:
     return _read(root / name, None)
 
 
-def _described(listing: Listing) -> list[Any]:
+def _listing_fields(listing: Listing) -> list[Any]:
     items = [[item.id, item.label, item.part, item.inside, item.stamp, item.path.name] for item in listing.items]
-    missing = [path.name for path, _ in listing.left_out]
+    missing = [path.name for path, _ in listing.skipped]
     return [listing.classes, items, *([missing] if missing else [])]
 
 
@@ -146,7 +146,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "digest": digest,
             "classes": listing.classes,
             "settings": reader.settings,
-            "damaged": [[str(path), reason] for path, reason in (*listing.left_out, *damaged)],
+            "damaged": [[str(path), reason] for path, reason in (*listing.skipped, *damaged)],
             "ids": [item.id for item in kept],
             "labels": [item.label for item in kept],
             "parts": [item.part for item in kept],
@@ -175,7 +175,7 @@ def _decode(
     kept: list[Item] = []
     damaged: list[tuple[Path, str]] = []
     raw = path.with_suffix(".raw")
-    with raw.open("wb") as file, reader.opened() as decode, ThreadPoolExecutor() as pool:
+    with raw.open("wb") as file, reader.open_decoder() as decode, ThreadPoolExecutor() as pool:
 
         def attempt(item: Item) -> NDArray[Any] | str:
             try:
@@ -216,7 +216,7 @@ def _pointer(root: Path, dataset: str, reader: Reader) -> Path:
     return root / f"{dataset}-latest-{settings[:12]}.json"
 
 
-def _remember(root: Path, dataset: str, reader: Reader, entry: str) -> None:
+def _write_pointer(root: Path, dataset: str, reader: Reader, entry: str) -> None:
     pointer = _pointer(root, dataset, reader)
     text = json.dumps({"entry": entry})
     if pointer.is_file() and pointer.read_text(encoding="utf-8") == text:

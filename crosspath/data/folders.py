@@ -36,11 +36,11 @@ def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Li
                 path
                 for path in (root / name).rglob("*")
                 if path.suffix.lower() in suffixes
-                and not hidden(path.relative_to(root / name).parts)
+                and not is_hidden(path.relative_to(root / name).parts)
                 and path.is_file()
             )
             if not files and part in ("train", None):
-                raise no_files(root / name, kind, suffixes)
+                raise no_files_error(root / name, kind, suffixes)
             for path in files:
                 name_inside = path.relative_to(folder).as_posix()
                 items.append(Item(id=name_inside, label=label, part=part, path=path, stamp=file_stamp(path)))
@@ -61,15 +61,15 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
     return folder
 
 
-def hidden(parts: Iterable[str]) -> bool:
+def is_hidden(parts: Iterable[str]) -> bool:
     """Whether a path below a class folder is bookkeeping, not data (`.ipynb_checkpoints/`, `__MACOSX/`)."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def no_files(where: object, kind: str, suffixes: tuple[str, ...]) -> InputError:
+def no_files_error(where: object, kind: str, suffixes: tuple[str, ...]) -> InputError:
     """The error for a class that has nothing to train on."""
     return InputError(where, f"{kind} ({', '.join(suffixes)})", "none", "fill the folder or remove it")
 
 
 def _visible_folder(path: Path) -> bool:
-    return path.is_dir() and not hidden([path.name])
+    return path.is_dir() and not is_hidden([path.name])

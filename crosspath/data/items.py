@@ -50,7 +50,7 @@ class Listing:
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
-    left_out: tuple[tuple[Path, str], ...] = ()
+    skipped: tuple[tuple[Path, str], ...] = ()
     """Files that are missing or damaged, and how, where `data.skip_damaged` leaves them out."""
 
 
@@ -73,7 +73,7 @@ class Reader(Protocol):
         reader; None where the listing says it all.
         """
 
-    def opened(self) -> AbstractContextManager[Callable[[Item], NDArray[Any]]]:
+    def open_decoder(self) -> AbstractContextManager[Callable[[Item], NDArray[Any]]]:
         """A decoder of items in the cached sample type; raises `DamageError`."""
 
     def training_views(

@@ -29,7 +29,7 @@ def label_of(numbers: Sequence[int], multi_label: bool, where: object) -> Label:
     return found[0]
 
 
-def as_several(listing: Listing) -> Listing:
+def as_label_tuples(listing: Listing) -> Listing:
     """The same samples, each with a tuple of labels."""
     items = (
         replace(item, label=item.label if isinstance(item.label, tuple) else (item.label,)) for item in listing.items
@@ -47,7 +47,7 @@ def label_array(labels: Sequence[Label | list[int]], classes: int) -> NDArray[np
     return several_NK
 
 
-def without_samples(labels: NDArray[np.int64] | NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+def classes_without_samples(labels: NDArray[np.int64] | NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """The classes that no sample has."""
     if labels.ndim == 1:
         return np.setdiff1d(np.arange(classes), labels)

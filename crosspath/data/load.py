@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData
-from crosspath.data.cache import Progress, Store, cache_root, latest, stored
+from crosspath.data.cache import Progress, Store, cache_root, load_latest, load_or_decode
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.few_shot import few_shot
 from crosspath.data.generated.sets import GENERATED, generated_store
 from crosspath.data.items import DamageError, Reader
-from crosspath.data.labels import label_array, without_samples
+from crosspath.data.labels import classes_without_samples, label_array
 from crosspath.data.readers.audio import AudioReader
 from crosspath.data.readers.image import ImageReader
 from crosspath.data.readers.points import PointReader
 from crosspath.data.readers.video import VideoReader
 from crosspath.data.shards.remote import is_address
-from crosspath.data.splits import completed_parts, few_labels
-from crosspath.data.streaming.streamed import Streamed
+from crosspath.data.splits import assign_parts, draw_per_class
+from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 
 FOLDERS = {
@@ -75,7 +75,7 @@ def load_data(section: Data, root: Path | None, seed: int, progress: Progress | 
         store, notes = _decoded(section, root, progress)
         _refuse_damaged(section, store)
     fractions = section.validation_fraction, section.test_fraction
-    parts = completed_parts(store.parts, store.labels, *fractions, store.ids)
+    parts = assign_parts(store.parts, store.labels, *fractions, store.ids)
     if isinstance(section, PointData) and (section.way is not None or section.shot is not None):
         store, parts, smaller_classes = few_shot(section, store, parts)
         notes += smaller_classes
@@ -90,12 +90,14 @@ def load_data(section: Data, root: Path | None, seed: int, progress: Progress | 
         if store.labels.ndim > 1:
             todo = "leave it out: a sample that several classes share has no class to be counted for"
             raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
-        chosen, smaller = few_labels(store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed)
+        chosen, smaller = draw_per_class(
+            store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed
+        )
         rows["train"] = rows["train"][chosen]
         wanted = section.labels_per_class
         notes += [f"class {store.classes[label]} has {size} of {wanted} labels" for label, size in smaller.items()]
     else:
-        without = without_samples(store.labels[rows["train"]], len(store.classes))
+        without = classes_without_samples(store.labels[rows["train"]], len(store.classes))
         notes += [f"class {store.classes[label]} has no training sample" for label in without]
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(section.modality, store.classes, train, validation, test, store.damaged, fingerprint, tuple(notes))
@@ -168,9 +170,9 @@ def _decoded(section: Data, root: Path | None, progress: Progress | None) -> tup
         name = f"{section.modality}-{folder.resolve().name}-{place[:8]}"
     # A folder that was named and is not there is a mistake; where none was named, a cache that was carried here serves.
     named = section.dataset not in FOLDERS or root is not None or "CROSSPATH_DATA" in os.environ
-    store = None if files.exists() or named else latest(cache, name, reader)
+    store = None if files.exists() or named else load_latest(cache, name, reader)
     if store is None:
-        store = stored(cache, name, folder, reader, progress)
+        store = load_or_decode(cache, name, folder, reader, progress)
     else:
         notes.append(f"{folder} is absent: read from the prepared cache")
     return store, notes
@@ -182,12 +184,12 @@ def _listed(section: Data, root: Path | None) -> Store:
     listing = reader.listing(_folder(section, root))
     described = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
     return Store(
-        inputs=Streamed(section, reader, listing.items, len(listing.classes)),
+        inputs=StreamedSamples(section, reader, listing.items, len(listing.classes)),
         labels=label_array([item.label for item in listing.items], len(listing.classes)),
         parts=tuple(item.part for item in listing.items),
         ids=tuple(item.id for item in listing.items),
         classes=listing.classes,
-        damaged=tuple(Damaged(path, reason) for path, reason in listing.left_out),
+        damaged=tuple(Damaged(path, reason) for path, reason in listing.skipped),
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
     )
 

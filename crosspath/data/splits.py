@@ -11,7 +11,7 @@ SPLIT_SEED = 20240614
 LABELS_STREAM = 0x1ABE1
 
 
-def completed_parts(
+def assign_parts(
     parts: tuple[str | None, ...],
     labels: NDArray[np.int64] | NDArray[np.uint8],
     validation_fraction: float,
@@ -28,13 +28,13 @@ def completed_parts(
         if name not in result:
             candidates = result == "train"
             if labels.ndim == 1:
-                result[held_out(candidates, labels, fraction, name)] = name
+                result[draw_stratified(candidates, labels, fraction, name)] = name
             else:
-                result[drawn(candidates, ids, fraction, name)] = name
+                result[draw_by_hash(candidates, ids, fraction, name)] = name
     return result
 
 
-def held_out(
+def draw_stratified(
     candidates: NDArray[np.bool_], labels: NDArray[np.integer], fraction: float, name: str
 ) -> NDArray[np.int64]:
     """A stratified part: indices of each class the rounded fraction, one at least where the class has two or more."""
@@ -47,7 +47,7 @@ def held_out(
     return np.sort(np.concatenate(chosen))
 
 
-def drawn(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, name: str) -> NDArray[np.int64]:
+def draw_by_hash(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, name: str) -> NDArray[np.int64]:
     """A part drawn without regard to labels: indices of the rounded fraction whose ids have the smallest hashes.
 
     A sample more or less moves at most one other sample between parts.
@@ -61,7 +61,7 @@ def drawn(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, na
     return np.sort(members[order[:count]])
 
 
-def few_labels(
+def draw_per_class(
     labels: NDArray[np.integer], classes: int, per_class: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of those that are smaller."""

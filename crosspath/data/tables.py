@@ -34,7 +34,7 @@ def table_items(
         part: Part = None
         if split_column is not None:
             part = part_of(row[split_column], folder / table, line)
-        path = existing(folder / below / row[file_column], folder / table, line)
+        path = require_file(folder / below / row[file_column], folder / table, line)
         label = classes.index(row[label_column])
         items.append(Item(id=row[file_column], label=label, part=part, path=path, stamp=file_stamp(path)))
     return Listing(tuple(classes), tuple(items))
@@ -83,7 +83,7 @@ def part_of(name: str, table: Path, line: int) -> Part:
     return PART_NAMES[name.lower()]
 
 
-def existing(path: Path, table: Path, line: int) -> Path:
+def require_file(path: Path, table: Path, line: int) -> Path:
     """The path, which a row of a table names. Raises `InputError` when it is not there."""
     if not path.is_file():
         found = f"{path.name}, which is missing"

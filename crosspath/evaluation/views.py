@@ -12,7 +12,7 @@ from crosspath.config import Recipe
 from crosspath.config.data import PointData
 from crosspath.config.training import PointAugment
 from crosspath.data.examples import Examples
-from crosspath.data.streaming.streamed import Streamed
+from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.augment import augment_inputs
 from crosspath.data.views.normalise import prepare
 from crosspath.data.views.point_resampling import training_cloud
@@ -30,7 +30,7 @@ def averaged_views(
     Views are cut from the files: a recipe with several has a streamed set.
     """
     section = recipe.evaluate
-    assert isinstance(examples.inputs, Streamed)
+    assert isinstance(examples.inputs, StreamedSamples)
     views = examples.inputs.views(rows, section.segments, section.crops)
     count, each = views.shape[:2]
     logits = logits_of(prepare(recipe.data, views.reshape(count * each, *views.shape[2:]), device))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
-from crosspath.data.streaming.streamed import Seen, Streamed, streamed_batches
+from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
 from crosspath.data.views.augment import augment_batch, augment_inputs
 from crosspath.data.views.frame_views import augmented_before_prepare
 from crosspath.data.views.mixing import paired_order
@@ -96,15 +96,15 @@ class Feed:
             )
             yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, of=size)
 
-    def _read(self, mine: list[Indices], epoch: int) -> Iterator[Seen]:
+    def _read(self, mine: list[Indices], epoch: int) -> Iterator[TrainingViews]:
         """The samples of each part, and their targets where reading has mixed them already."""
         recipe, settings = self.recipe, self.recipe.train
-        if isinstance(self.examples.inputs, Streamed):
-            yield from streamed_batches(
+        if isinstance(self.examples.inputs, StreamedSamples):
+            yield from training_batches(
                 self.examples.inputs, recipe.augment, mine, settings.seed, epoch, settings.workers
             )
             return
         for indices in mine:
             inputs = self.examples.inputs[indices]
             inputs = augmented_before_prepare(recipe.data, recipe.augment, inputs, settings.seed, epoch, indices)
-            yield Seen(indices, inputs, None)
+            yield TrainingViews(indices, inputs, None)

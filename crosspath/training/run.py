@@ -14,7 +14,7 @@ from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data, located
-from crosspath.data.streaming.streamed import left_out
+from crosspath.data.streaming.samples import damaged_files
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities import generated_batch
@@ -256,7 +256,7 @@ def _run(
             "fingerprint": data.fingerprint,
             "damaged": [
                 {"path": str(damaged.path), "reason": damaged.reason}
-                for damaged in (*data.damaged, *left_out(data.train))
+                for damaged in (*data.damaged, *damaged_files(data.train))
             ],
         },
         start=None if from_checkpoint is None else str(from_checkpoint),

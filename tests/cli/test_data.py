@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crosspath.cli.main import main
-from crosspath.data.catalogue.sets import KNOWN
+from crosspath.data.catalogue.sets import PUBLISHED_SETS
 from tests.cli.test_main import refused
 from tests.cli.test_verbs import answered
 from tests.data.catalogue.test_get import CONTENT
@@ -21,9 +21,9 @@ from tests.data.server import Served, serving
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A server from which fsdd comes."""
     with serving(Served(CONTENT)) as server:
-        fsdd = KNOWN["fsdd"]
+        fsdd = PUBLISHED_SETS["fsdd"]
         archive = replace(fsdd.archives[0], address=server.address)
-        monkeypatch.setitem(KNOWN, "fsdd", replace(fsdd, archives=(archive,)))
+        monkeypatch.setitem(PUBLISHED_SETS, "fsdd", replace(fsdd, archives=(archive,)))
         yield server
 
 
@@ -69,13 +69,13 @@ def test_list_says_which_sets_are_here(tmp_path: Path, capsys: pytest.CaptureFix
     listed = answered(["data", "list", "--data", str(tmp_path)], capsys)
     assert listed["root"] == str(tmp_path)
     here = {known["name"]: known["here"] for known in listed["sets"]}
-    assert list(here) == list(KNOWN)
+    assert list(here) == list(PUBLISHED_SETS)
     assert here.pop("cifar10") == "yes"
     assert here.pop("fsdd") == "incomplete"
     assert set(here.values()) == {"no"}
     assert main(["data", "list", "--data", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in KNOWN)
+    assert all(name in shown for name in PUBLISHED_SETS)
     assert max(map(len, shown.splitlines()[1:])) <= 100
 
 
@@ -86,11 +86,11 @@ def test_the_data_root_may_come_from_the_environment(
     assert answered(["data", "list"], capsys)["root"] == str(tmp_path)
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", PUBLISHED_SETS)
 def test_show_tells_licence_tree_recipes_and_how_to_get_it(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = KNOWN[name]
+    known = PUBLISHED_SETS[name]
     assert main(["data", "show", name, "--data", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     for said in (known.licence, known.terms, f"{known.folder}/", *(piece.pattern for piece in known.pieces)):
@@ -112,7 +112,7 @@ def test_show_names_the_recipes_that_read_a_set(capsys: pytest.CaptureFixture[st
 
     for verb, table in (("train", RECIPES), ("pretrain", PRETRAINING)):
         for name, recipe in table.items():
-            known = next((known for known in KNOWN.values() if recipe().data.dataset in known.datasets), None)
+            known = next((known for known in PUBLISHED_SETS.values() if recipe().data.dataset in known.datasets), None)
             if known is not None:
                 assert name in answered(["data", "show", known.name], capsys)["recipes"][verb]
 
@@ -144,16 +144,16 @@ def test_get_ends_with_2_and_one_summary_when_the_address_is_gone(
     assert line.startswith(f"{served.address}: expected a file at this address, found 404")
 
 
-@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.steps])
+@pytest.mark.parametrize("name", [name for name, known in PUBLISHED_SETS.items() if known.steps])
 def test_get_prints_numbered_steps_for_what_owners_hand_out(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, line = ended_badly(["data", "get", name, "--data", str(tmp_path)], capsys)
     assert line.startswith(f"{name}: expected a set that can be downloaded")
     numbers = [text.split(".")[0] for text in out.splitlines()[1:]]
-    assert numbers == [f"  {number}" for number in range(1, len(KNOWN[name].steps) + 1)]
+    assert numbers == [f"  {number}" for number in range(1, len(PUBLISHED_SETS[name].steps) + 1)]
     out, _ = ended_badly(["data", "get", name, "--data", str(tmp_path), "--json"], capsys)
-    assert json.loads(out)["steps"] == list(KNOWN[name].steps)
+    assert json.loads(out)["steps"] == list(PUBLISHED_SETS[name].steps)
     assert list(tmp_path.iterdir()) == []
 
 

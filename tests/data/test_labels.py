@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspath.data.labels import label_array, label_of, without_samples
+from crosspath.data.labels import classes_without_samples, label_array, label_of
 from crosspath.errors import InputError
 
 several = st.lists(st.sets(st.integers(0, 6)).map(lambda found: tuple(sorted(found))), min_size=1, max_size=20)
@@ -19,7 +19,7 @@ def test_several_labels_become_zeros_and_ones(labels: list[tuple[int, ...]]) -> 
     # As they come back from a JSON manifest.
     np.testing.assert_array_equal(label_array([list(label) for label in labels], 7), found)
     present = {number for label in labels for number in label}
-    assert without_samples(found, 7).tolist() == sorted(set(range(7)) - present)
+    assert classes_without_samples(found, 7).tolist() == sorted(set(range(7)) - present)
 
 
 @given(st.lists(st.integers(0, 6), max_size=20))
@@ -27,7 +27,7 @@ def test_one_label_each_becomes_class_numbers(labels: list[int]) -> None:
     found = label_array(labels, 7)
     assert found.dtype == np.int64
     assert found.tolist() == labels
-    assert without_samples(found, 7).tolist() == sorted(set(range(7)) - set(labels))
+    assert classes_without_samples(found, 7).tolist() == sorted(set(range(7)) - set(labels))
 
 
 def test_a_label_beyond_the_classes_is_no_label() -> None:

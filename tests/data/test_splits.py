@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosspath.data.splits import completed_parts, drawn, few_labels, held_out
+from crosspath.data.splits import assign_parts, draw_by_hash, draw_per_class, draw_stratified
 
 LABELS = np.repeat(np.arange(4), [100, 50, 10, 3])[np.random.default_rng(0).permutation(163)]
 
@@ -13,7 +13,7 @@ def counts(parts: np.ndarray, name: str) -> list[int]:
 
 
 def test_missing_parts_are_held_out_of_each_class() -> None:
-    parts = completed_parts((None,) * 163, LABELS, 0.1, 0.2)
+    parts = assign_parts((None,) * 163, LABELS, 0.1, 0.2)
     assert set(parts) == {"train", "val", "test"}
     assert counts(parts, "test") == [20, 10, 2, 1]
     assert counts(parts, "val") == [8, 4, 1, 1]
@@ -22,17 +22,17 @@ def test_missing_parts_are_held_out_of_each_class() -> None:
 
 def test_a_part_that_the_set_names_is_kept_and_only_the_other_is_held_out() -> None:
     named = tuple("test" if number % 3 == 0 else "train" for number in range(163))
-    parts = completed_parts(named, LABELS, 0.1, 0.2)
+    parts = assign_parts(named, LABELS, 0.1, 0.2)
     assert (parts[::3] == "test").all()
     assert (parts == "test").sum() == len(range(0, 163, 3))
     assert 0 < (parts == "val").sum() < 20
-    both = completed_parts(tuple("val" if part == "test" else part for part in named), LABELS, 0.1, 0.2)
+    both = assign_parts(tuple("val" if part == "test" else part for part in named), LABELS, 0.1, 0.2)
     assert (both[::3] == "val").all()
     assert (both == "test").sum() > 0
 
 
 def test_the_split_is_the_same_every_time_and_no_run_of_neighbours() -> None:
-    first, second = (completed_parts((None,) * 163, LABELS, 0.1, 0.2) for _ in range(2))
+    first, second = (assign_parts((None,) * 163, LABELS, 0.1, 0.2) for _ in range(2))
     assert (first == second).all()
     members = np.flatnonzero(LABELS == 0)
     places = np.flatnonzero(first[members] == "test")
@@ -42,21 +42,21 @@ def test_the_split_is_the_same_every_time_and_no_run_of_neighbours() -> None:
 
 def test_the_split_does_not_depend_on_numpys_own_seed() -> None:
     np.random.seed(1)
-    first = completed_parts((None,) * 163, LABELS, 0.1, 0.2)
+    first = assign_parts((None,) * 163, LABELS, 0.1, 0.2)
     np.random.seed(2)
-    assert (first == completed_parts((None,) * 163, LABELS, 0.1, 0.2)).all()
+    assert (first == assign_parts((None,) * 163, LABELS, 0.1, 0.2)).all()
 
 
 def test_a_class_of_one_stays_in_training() -> None:
     labels = np.array([0, 0, 0, 1])
-    parts = completed_parts((None,) * 4, labels, 0.3, 0.3)
+    parts = assign_parts((None,) * 4, labels, 0.3, 0.3)
     assert parts[3] == "train"
     assert sorted(parts[:3]) == ["test", "train", "val"]
 
 
 @pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.zeros(0, np.int64)])
 def test_nothing_can_be_held_out_of_classes_of_one_or_of_nothing(labels: np.ndarray) -> None:
-    found = held_out(np.ones(len(labels), bool), labels, 0.5, "val")
+    found = draw_stratified(np.ones(len(labels), bool), labels, 0.5, "val")
     assert found.dtype == np.int64
     assert not len(found)
 
@@ -64,26 +64,26 @@ def test_nothing_can_be_held_out_of_classes_of_one_or_of_nothing(labels: np.ndar
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_extreme_fractions_leave_both_sides_something(fraction: float) -> None:
     labels = np.zeros(10, np.int64)
-    assert len(held_out(np.ones(10, bool), labels, fraction, "val")) == (1 if fraction < 0.5 else 9)
+    assert len(draw_stratified(np.ones(10, bool), labels, fraction, "val")) == (1 if fraction < 0.5 else 9)
 
 
 def test_few_labels_are_drawn_by_the_seed_the_same_number_of_each_class() -> None:
-    first, smaller = few_labels(LABELS, 4, 10, 0)
+    first, smaller = draw_per_class(LABELS, 4, 10, 0)
     assert np.bincount(LABELS[first]).tolist() == [10, 10, 10, 3]
     assert smaller == {3: 3}
     assert len(np.unique(first)) == 33
     assert (np.diff(first) > 0).all()
-    assert (few_labels(LABELS, 4, 10, 0)[0] == first).all()
-    assert not np.array_equal(few_labels(LABELS, 4, 10, 1)[0], first)
+    assert (draw_per_class(LABELS, 4, 10, 0)[0] == first).all()
+    assert not np.array_equal(draw_per_class(LABELS, 4, 10, 1)[0], first)
 
 
 def test_more_labels_contain_the_fewer_of_the_same_seed() -> None:
-    few, more = (set(few_labels(LABELS, 4, count, 3)[0].tolist()) for count in (5, 20))
+    few, more = (set(draw_per_class(LABELS, 4, count, 3)[0].tolist()) for count in (5, 20))
     assert few < more
 
 
 def test_a_class_without_samples_is_told() -> None:
-    chosen, smaller = few_labels(np.array([0, 0, 2]), 4, 1, 0)
+    chosen, smaller = draw_per_class(np.array([0, 0, 2]), 4, 1, 0)
     assert len(chosen) == 2
     assert smaller == {1: 0, 3: 0}
 
@@ -93,14 +93,14 @@ IDS = [f"clips/{number:05d}.wav" for number in range(200)]
 
 
 def test_parts_of_several_labels_are_drawn_by_ids() -> None:
-    parts = completed_parts((None,) * 200, SEVERAL, 0.1, 0.2, IDS)
+    parts = assign_parts((None,) * 200, SEVERAL, 0.1, 0.2, IDS)
     assert [(parts == name).sum() for name in ("test", "val", "train")] == [40, 16, 144]
     order = np.random.default_rng(2).permutation(200)
-    shuffled = completed_parts((None,) * 200, SEVERAL[order], 0.1, 0.2, [IDS[place] for place in order])
+    shuffled = assign_parts((None,) * 200, SEVERAL[order], 0.1, 0.2, [IDS[place] for place in order])
     np.testing.assert_array_equal(shuffled, parts[order])
     # Labels have no say, and a named part is kept.
-    np.testing.assert_array_equal(completed_parts((None,) * 200, 1 - SEVERAL, 0.1, 0.2, IDS), parts)
-    named = completed_parts(("test",) * 50 + ("train",) * 150, SEVERAL, 0.1, 0.2, IDS)
+    np.testing.assert_array_equal(assign_parts((None,) * 200, 1 - SEVERAL, 0.1, 0.2, IDS), parts)
+    named = assign_parts(("test",) * 50 + ("train",) * 150, SEVERAL, 0.1, 0.2, IDS)
     assert (named[:50] == "test").all()
     assert (named[50:] == "val").sum() == 15
     assert "test" not in named[50:]
@@ -108,17 +108,17 @@ def test_parts_of_several_labels_are_drawn_by_ids() -> None:
 
 def test_one_sample_less_moves_at_most_one_other_between_parts() -> None:
     everyone = np.ones(200, bool)
-    whole = {IDS[place] for place in drawn(everyone, IDS, 0.1, "val")}
+    whole = {IDS[place] for place in draw_by_hash(everyone, IDS, 0.1, "val")}
     for gone in range(0, 200, 7):
         fewer = everyone.copy()
         fewer[gone] = False
-        found = {IDS[place] for place in drawn(fewer, IDS, 0.1, "val")}
+        found = {IDS[place] for place in draw_by_hash(fewer, IDS, 0.1, "val")}
         assert len((whole ^ found) - {IDS[gone]}) <= 1
 
 
 def test_an_even_share_of_every_label_is_drawn() -> None:
     labels = (np.random.default_rng(3).random((20_000, 3)) < (0.5, 0.1, 0.02)).astype(np.uint8)
-    chosen = drawn(np.ones(20_000, bool), [str(number) for number in range(20_000)], 0.1, "val")
+    chosen = draw_by_hash(np.ones(20_000, bool), [str(number) for number in range(20_000)], 0.1, "val")
     counts = labels.sum(0)
     # Drawing without regard to labels: each label's count is binomial, but for a small correction.
     spread = (counts * 0.1 * 0.9) ** 0.5
@@ -127,6 +127,6 @@ def test_an_even_share_of_every_label_is_drawn() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_of_one_sample_or_none_nothing_is_drawn(count: int) -> None:
-    found = drawn(np.ones(count, bool), IDS[:count], 0.5, "val")
+    found = draw_by_hash(np.ones(count, bool), IDS[:count], 0.5, "val")
     assert found.dtype == np.int64
     assert len(found) == (1 if count == 2 else 0)

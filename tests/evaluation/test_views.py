@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import Examples
 from crosspath.data.load import load_data
-from crosspath.data.streaming.streamed import Streamed
+from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.augment import augment_inputs
 from crosspath.data.views.normalise import prepare
 from crosspath.data.views.point_resampling import training_cloud
@@ -50,7 +50,7 @@ def test_a_video_has_the_mean_probability_of_its_clips_and_crops(segments: int, 
     recipe = video(segments, crops)
     examples = load_data(recipe.data, clips, 0).test
     found = predict_logits(Probe(), recipe, examples, CPU, protocol=True)
-    assert isinstance(examples.inputs, Streamed)
+    assert isinstance(examples.inputs, StreamedSamples)
     for row in range(len(examples)):
         views = examples.inputs.reader.views(examples.inputs.items[row], segments, crops)  # type: ignore[attr-defined]
         assert len(views) == segments * crops

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosspath.config.data import Data
-from crosspath.data.catalogue.sets import KNOWN
+from crosspath.data.catalogue.sets import PUBLISHED_SETS
 from crosspath.data.generated.sets import GENERATED
 from crosspath.models.about import About
 from crosspath.recipes import PRETRAINING, RECIPES
@@ -59,7 +59,7 @@ def _of_data(part: str, section: Data) -> Licence:
     if section.dataset in GENERATED:
         terms, address = DIGITS if section.dataset == "digits" else (GENERATED_TERMS, None)
         return Licence(part=part, of=f"data set {section.dataset}", terms=terms, address=address)
-    for known in KNOWN.values():
+    for known in PUBLISHED_SETS.values():
         if section.dataset in known.datasets:
             return Licence(part=part, of=f"data set {known.name}", terms=known.licence, address=known.terms)
     return Licence(part=part, of="the trainer's own data", terms=UNKNOWN)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.folders import hidden
+from crosspath.data.folders import is_hidden
 from crosspath.data.items import DamageError
 from crosspath.data.tables import read_table
 from crosspath.errors import InputError
@@ -182,7 +182,7 @@ def _cifar_records(path: Path, classes: int) -> Iterator[tuple[int, NDArray[np.u
 
 def _only_folder(unpacked: Path) -> Path:
     """The one folder that an archive holds; what an archiver added beside it does not count."""
-    found = [path for path in unpacked.iterdir() if path.is_dir() and not hidden([path.name])]
+    found = [path for path in unpacked.iterdir() if path.is_dir() and not is_hidden([path.name])]
     if len(found) != 1:
         raise InputError("the archive", "one folder", f"{len(found)}", GET_AGAIN)
     return found[0]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.cache import CHUNK, Progress
-from crosspath.data.catalogue.known_set import KnownSet
-from crosspath.data.catalogue.sets import KNOWN
+from crosspath.data.catalogue.published_set import PublishedSet
+from crosspath.data.catalogue.sets import PUBLISHED_SETS
 from crosspath.data.items import DamageError, Item, Reader
 from crosspath.data.load import FOLDERS, reader_of
 from crosspath.data.readers import audio, image, points, video
@@ -44,7 +44,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckReport:
     """What was found in a folder."""
 
     folder: str
@@ -61,7 +61,7 @@ class Checked:
         return asdict(self)
 
 
-def recognised(folder: Path) -> KnownSet | None:
+def recognise_set(folder: Path) -> PublishedSet | None:
     """The known set that this folder is, by its name; None for any other.
 
     Raises
@@ -72,21 +72,21 @@ def recognised(folder: Path) -> KnownSet | None:
     if not folder.is_dir() and folder.suffix.lower() != ".zip":
         raise InputError(folder, "the folder of a data set", "none", "check the path")
     name = _named(folder).name
-    for known in KNOWN.values():
+    for known in PUBLISHED_SETS.values():
         if known.folder == name:
             return known
-    inside = [known.folder for known in KNOWN.values() if (folder / known.folder).is_dir()]
+    inside = [known.folder for known in PUBLISHED_SETS.values() if (folder / known.folder).is_dir()]
     if inside:
         todo = f"name one of them, such as {folder / inside[0]}"
         raise InputError(folder, "the folder of one data set", f"a data root with {', '.join(inside)}", todo)
-    for known in KNOWN.values():
+    for known in PUBLISHED_SETS.values():
         if _like(known, folder):
             todo = "rename it, or link to it under that name"
             raise InputError(folder, f"the name {known.folder}, where readers look", f"{known.name} as {name}", todo)
     return None
 
 
-def own_section(folder: Path) -> Data:
+def guess_section(folder: Path) -> Data:
     """The `data` section for class folders of one's own, of the modality that most files have.
 
     Raises
@@ -105,7 +105,9 @@ def own_section(folder: Path) -> Data:
     return SECTIONS[modality](folder=folder)
 
 
-def check(folder: Path, known: KnownSet | None, sections: Sequence[Data], progress: Progress | None = None) -> Checked:
+def check(
+    folder: Path, known: PublishedSet | None, sections: Sequence[Data], progress: Progress | None = None
+) -> CheckReport:
     """List and decode everything that the sections read.
 
     Parameters
@@ -146,13 +148,13 @@ def check(folder: Path, known: KnownSet | None, sections: Sequence[Data], progre
             faults.append(Fault(_below(folder, error.where), f"expected {error.expected}, found {error.found}"))
             continue
         classes |= set(listing.classes)
-        faults += [Fault(_below(folder, path), reason) for path, reason in listing.left_out]
+        faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped]
         new = [item for item in listing.items if (item.path, item.inside) not in seen]
         seen |= {(item.path, item.inside) for item in new}
         work.append((reader, new))
     faults += _damaged(folder, work, progress)
     samples = Counter[str](item.part or "unsplit" for _, items in work for item in items)
-    return Checked(
+    return CheckReport(
         folder=str(folder),
         set=None if known is None else known.name,
         modality=sections[0].modality,
@@ -166,7 +168,7 @@ def _damaged(folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: 
     """Decode every item; a fault for each that cannot be."""
     done, total = 0, sum(len(items) for _, items in work)
     for reader, items in work:
-        with reader.opened() as decode, ThreadPoolExecutor() as pool:
+        with reader.open_decoder() as decode, ThreadPoolExecutor() as pool:
 
             def attempt(item: Item, decode: Decoder = decode) -> str | None:
                 try:
@@ -188,9 +190,9 @@ def _damaged(folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: 
                         yield Fault(_below(folder, item.path) + inside, reason)
 
 
-def _like(known: KnownSet, folder: Path) -> bool:
+def _like(known: PublishedSet, folder: Path) -> bool:
     """Whether a folder has all pieces of a known set, and among them a file by whose name no other set goes."""
-    others = {piece.pattern for other in KNOWN.values() if other is not known for piece in other.pieces}
+    others = {piece.pattern for other in PUBLISHED_SETS.values() if other is not known for piece in other.pieces}
     own = {piece.pattern for piece in known.pieces if "*" not in piece.pattern} - others
     return any((folder / name).exists() for name in own) and not known.missing(folder)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from crosspath.data.catalogue.arrange import arrange
 from crosspath.data.catalogue.download import Notice, download
-from crosspath.data.catalogue.known_set import Archive, KnownSet
+from crosspath.data.catalogue.published_set import Archive, PublishedSet
 from crosspath.data.catalogue.unpack import unpack
 from crosspath.errors import InputError
 
@@ -21,7 +21,7 @@ Progress = Callable[[str, int, int | None], None]
 """Told (what is being done, units done, units in all where known)."""
 
 
-def get(known: KnownSet, root: Path, progress: Progress, notice: Notice) -> dict[str, Any]:
+def get(known: PublishedSet, root: Path, progress: Progress, notice: Notice) -> dict[str, Any]:
     """Put the set's folder below `root`; one that is there already and lacks nothing is left as it is.
 
     An interrupted download goes on where it stopped when this is called again. Returns what is recorded of the set's
@@ -59,7 +59,7 @@ def get(known: KnownSet, root: Path, progress: Progress, notice: Notice) -> dict
     return record
 
 
-def _present(known: KnownSet, folder: Path) -> dict[str, Any]:
+def _present(known: PublishedSet, folder: Path) -> dict[str, Any]:
     missing = known.missing(folder)
     if missing:
         found = f"one without {', '.join(piece.pattern for piece in missing)}"
@@ -83,7 +83,7 @@ def _archive(archive: Archive, work: Path, progress: Progress, notice: Notice) -
     return {"address": archive.address, "size": found.size, "sha256": found.sha256, "verified": found.verified}
 
 
-def _place(known: KnownSet, work: Path, folder: Path, record: dict[str, Any], progress: Progress) -> None:
+def _place(known: PublishedSet, work: Path, folder: Path, record: dict[str, Any], progress: Progress) -> None:
     """Unpack and arrange under temporary names, then rename. The archives stay until that is done."""
     unpacked, arranged = work / "unpacked", work / "arranged"
     for left in (unpacked, arranged):  # by a process that was ended

@@ -1,6 +1,6 @@
 """Known sets of images and recordings. Sizes and checksums stand here only where public records agree on them."""
 
-from crosspath.data.catalogue.known_set import Archive, KnownSet, Piece
+from crosspath.data.catalogue.published_set import Archive, Piece, PublishedSet
 
 ESC50_COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 ESC50 = Archive(
@@ -16,7 +16,7 @@ ESC_TREE = (
 )
 
 IMAGE = (
-    KnownSet(
+    PublishedSet(
         name="cifar10",
         modality="image",
         datasets=("cifar10",),
@@ -38,7 +38,7 @@ IMAGE = (
         ),
         note="The binary version is downloaded, which needs no pickle, and its pixels are kept without loss as PNG.",
     ),
-    KnownSet(
+    PublishedSet(
         name="imagenet",
         modality="image",
         datasets=("imagenet",),
@@ -65,7 +65,7 @@ IMAGE = (
 )
 
 AUDIO = (
-    KnownSet(
+    PublishedSet(
         name="esc10",
         modality="audio",
         datasets=("esc10",),
@@ -77,7 +77,7 @@ AUDIO = (
         archives=(ESC50,),
         note="Taken out of ESC-50. Five folds of 80; by default fold 4 is validation and fold 5 test.",
     ),
-    KnownSet(
+    PublishedSet(
         name="esc50",
         modality="audio",
         datasets=("esc50",),
@@ -95,7 +95,7 @@ AUDIO = (
         archives=(ESC50,),
         note="Five folds of 400; by default fold 4 is validation and fold 5 test.",
     ),
-    KnownSet(
+    PublishedSet(
         name="fsdd",
         modality="audio",
         datasets=("fsdd",),
@@ -114,7 +114,7 @@ AUDIO = (
             ),
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="speechcommands",
         modality="audio",
         datasets=("speechcommands",),
@@ -144,7 +144,7 @@ AUDIO = (
             ),
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="audioset",
         modality="audio",
         datasets=("audioset-20k", "audioset-2m"),

@@ -1,6 +1,6 @@
 """Known sets of point clouds and clips. Sizes and checksums stand here only where public records agree on them."""
 
-from crosspath.data.catalogue.known_set import Archive, KnownSet, Piece
+from crosspath.data.catalogue.published_set import Archive, Piece, PublishedSet
 
 SHAPENET_TERMS = "ShapeNet terms of use: research and teaching without profit"
 LISTS = (
@@ -13,7 +13,7 @@ LIST_STEP = (
 )
 
 POINT = (
-    KnownSet(
+    PublishedSet(
         name="modelnet10",
         modality="point",
         datasets=("modelnet10",),
@@ -36,7 +36,7 @@ POINT = (
         ),
         note="Points are drawn from the surfaces of the published meshes, by a fixed seed.",
     ),
-    KnownSet(
+    PublishedSet(
         name="modelnet40",
         modality="point",
         datasets=("modelnet40",),
@@ -57,7 +57,7 @@ POINT = (
             ),
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="scanobjectnn",
         modality="point",
         datasets=("scanobjectnn-objbg", "scanobjectnn-objonly", "scanobjectnn-hardest"),
@@ -85,7 +85,7 @@ POINT = (
             "Move its folders main_split and main_split_nobg here.",
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="shapenet55",
         modality="point",
         datasets=("shapenet55",),
@@ -105,7 +105,7 @@ POINT = (
             "Unpack the point clouds into shapenet_pc/, and put the lists train.txt and test.txt into ShapeNet-55/.",
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="shapenetpart",
         modality="point",
         datasets=("shapenetpart",),
@@ -131,7 +131,7 @@ POINT = (
 )
 
 VIDEO = (
-    KnownSet(
+    PublishedSet(
         name="grid_s1",
         modality="video",
         datasets=("grid",),
@@ -152,7 +152,7 @@ VIDEO = (
         ),
         note="Classes are those of slot digit; command, color, preposition and adverb have 4, letter has 25.",
     ),
-    KnownSet(
+    PublishedSet(
         name="k400",
         modality="video",
         datasets=("k400",),
@@ -168,7 +168,7 @@ VIDEO = (
         ),
         note="Fewer clips can still be had than were published.",
     ),
-    KnownSet(
+    PublishedSet(
         name="ssv2",
         modality="video",
         datasets=("ssv2",),
@@ -190,7 +190,7 @@ VIDEO = (
             "header; folders are absolute or below this one, labels are the numbers of the published labels file.",
         ),
     ),
-    KnownSet(
+    PublishedSet(
         name="ucf101",
         modality="video",
         datasets=("ucf101",),
@@ -210,7 +210,7 @@ VIDEO = (
         ),
         note="The first of the three official splits. Unpacking needs a program for rar: unrar, 7z or bsdtar.",
     ),
-    KnownSet(
+    PublishedSet(
         name="hmdb51",
         modality="video",
         datasets=("hmdb51",),

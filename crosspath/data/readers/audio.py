@@ -13,11 +13,11 @@ from crosspath.config.data import AudioData
 from crosspath.config.training import Augment
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
-from crosspath.data.labels import as_several
+from crosspath.data.labels import as_label_tuples
 from crosspath.data.readers.audio_sets import PUBLISHED
-from crosspath.data.readers.stored_frames import stored_frames, with_stored_frames
-from crosspath.data.readers.truncation import cut_short
-from crosspath.data.shards.listing import bytes_inside, shard_listing
+from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
+from crosspath.data.readers.truncation import truncation_reason
+from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 
@@ -59,35 +59,35 @@ class AudioReader:
             raise InputError("data.fbank_folder", "recordings that are files of their own", "shards", todo)
         listing = self._recordings(folder)
         if section.fbank_folder is not None:
-            listing = with_stored_frames(listing, section.fbank_folder.expanduser(), section.skip_damaged)
-        return as_several(listing) if section.multi_label else listing
+            listing = read_from_fbank(listing, section.fbank_folder.expanduser(), section.skip_damaged)
+        return as_label_tuples(listing) if section.multi_label else listing
 
     def _recordings(self, folder: Path) -> Listing:
         section = self.section
         if section.dataset in PUBLISHED:
             return PUBLISHED[section.dataset](section, folder)
         if section.dataset == "shards":
-            return shard_listing(section, folder)
+            return list_shards(section, folder)
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
             return table_items(folder, section.csv, *columns)
         return class_folder_items(folder, SUFFIXES, "recordings")
 
     @contextmanager
-    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+    def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder; it keeps nothing open."""
 
         def decode(item: Item) -> NDArray[Any]:
             if self.section.fbank_folder is not None:
-                return self._fitted(stored_frames(item.path, self.section.mels))
+                return self._fitted(read_fbank(item.path, self.section.mels))
             return self.frames_of(self.wave_of(item))
 
         yield decode
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """As `opened`: what acts on waveforms is for whoever has the other recordings too (`waveform_views.py`)."""
-        with self.opened() as decode:
+        """As `open_decoder`; augmentation of waveforms, which needs the other recordings, is in `waveform_views.py`."""
+        with self.open_decoder() as decode:
             yield lambda item, sample: (decode(item), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
@@ -100,11 +100,11 @@ class AudioReader:
             todo = "set augment.waveform=false, or leave data.fbank_folder out"
             raise InputError("data.fbank_folder", "recordings, whose waveforms are altered", "frames", todo)
         if isinstance(item.inside, tuple):
-            return self._centred(*decode_wave(item.path, bytes_inside(item), item.id))
+            return self._centred(*decode_wave(item.path, read_member(item), item.id))
         return self._centred(*decode_wave(item.path))
 
     def _centred(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-        wave = resampled(wave, rate, self.section.sample_rate_hz)
+        wave = resample(wave, rate, self.section.sample_rate_hz)
         if not len(wave):
             raise DamageError("it is shorter than one sample")
         centred: NDArray[np.float32] = wave - wave.mean()
@@ -132,7 +132,7 @@ def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tup
 
     `content` are the bytes of a recording inside a shard, called `name` there.
     """
-    reason = cut_short(path if content is None else content)
+    reason = truncation_reason(path if content is None else content)
     if reason is not None:
         raise DamageError(reason)
     suffix = (path.suffix if content is None else Path(name).suffix).lower()
@@ -150,7 +150,7 @@ def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tup
     return wave, rate
 
 
-def resampled(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
+def resample(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
     """The waveform at another sample rate (soxr, high quality)."""
     if rate == wanted:
         return wave

@@ -31,7 +31,7 @@ class Row:
     labels: str
 
 
-def lists_listing(section: AudioData, lists: Sequence[tuple[Part, Path]], table: Path) -> Listing:
+def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], table: Path) -> Listing:
     """Every recording of some lists, each of them one part of a set; `table` names the classes.
 
     A recording's id is its path in the list; absolute paths lose what all of them begin with, so that ids are the same

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from crosspath.config.data import AudioData
-from crosspath.data.folders import folder_below, hidden, no_files
+from crosspath.data.folders import folder_below, is_hidden, no_files_error
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.readers.audio_lists import lists_listing
-from crosspath.data.tables import existing, numbered_lines, read_table, refuse_repeated, table_items, whole_number
+from crosspath.data.readers.audio_lists import list_recordings
+from crosspath.data.tables import numbered_lines, read_table, refuse_repeated, require_file, table_items, whole_number
 from crosspath.errors import InputError
 
 AUDIOSET_CLASSES = "class_labels_indices.csv"
@@ -34,7 +34,7 @@ def audioset(train: str, section: AudioData, folder: Path) -> Listing:
     training, by hashes of the recordings' names.
     """
     root = folder_below(folder, "audioset", f"{train}, eval_cleaned.json and {AUDIOSET_CLASSES}")
-    return lists_listing(
+    return list_recordings(
         section, (("train", root / train), ("test", root / "eval_cleaned.json")), root / AUDIOSET_CLASSES
     )
 
@@ -56,7 +56,7 @@ def esc(name: str, section: AudioData, folder: Path) -> Listing:
         raise InputError(root, expected, "neither", "check the data folder")
     held = _held_folds(section, paths)
     lists = [(held.get(fold, "train"), paths[fold]) for fold in sorted(paths)]
-    return lists_listing(section, lists, root / ESC_CLASSES)
+    return list_recordings(section, lists, root / ESC_CLASSES)
 
 
 def speech_commands(section: AudioData, folder: Path) -> Listing:
@@ -66,7 +66,7 @@ def speech_commands(section: AudioData, folder: Path) -> Listing:
     root = folder_below(folder, "speechcommands", "folders of words, validation_list.txt and testing_list.txt")
     if any((root / name).is_file() for _, name in COMMANDS_TABLES):
         return _words(root)
-    return lists_listing(section, [(part, root / name) for part, name in COMMANDS_LISTS], root / COMMANDS_CLASSES)
+    return list_recordings(section, [(part, root / name) for part, name in COMMANDS_LISTS], root / COMMANDS_CLASSES)
 
 
 def spoken_digits(section: AudioData, folder: Path) -> Listing:
@@ -95,7 +95,7 @@ def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
     targets = sorted(names)
     items = []
     for (line, row), fold in zip(rows, folds, strict=True):
-        path = existing(root / "audio" / row["filename"], table, line)
+        path = require_file(root / "audio" / row["filename"], table, line)
         items.append(
             Item(
                 id=row["filename"],
@@ -132,14 +132,14 @@ def _words(root: Path) -> Listing:
     seen: dict[str, str] = {}
     for part, name in COMMANDS_TABLES:
         for line, file in numbered_lines(root / name, "file names of that part, one a line"):
-            existing(root / file, root / name, line)
+            require_file(root / file, root / name, line)
             refuse_repeated(seen, file, f"{root / name} row {line}")
             parts[file] = part
     items = []
     for number, word in enumerate(words):
-        paths = sorted(path for path in (root / word).glob("*.wav") if not hidden([path.name]))
+        paths = sorted(path for path in (root / word).glob("*.wav") if not is_hidden([path.name]))
         if not paths:
-            raise no_files(root / word, "recordings", (".wav",))
+            raise no_files_error(root / word, "recordings", (".wav",))
         for path in paths:
             file = f"{word}/{path.name}"
             items.append(Item(id=file, label=number, part=parts.pop(file, "train"), path=path, stamp=file_stamp(path)))

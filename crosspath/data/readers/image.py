@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
-from crosspath.data.folders import class_folder_items, folder_below, hidden, no_files
+from crosspath.data.folders import class_folder_items, folder_below, is_hidden, no_files_error
 from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, TrainingView
-from crosspath.data.readers.image_sets import imagenet_listing
-from crosspath.data.shards.listing import bytes_inside, shard_listing
+from crosspath.data.readers.image_sets import list_imagenet
+from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 
@@ -44,9 +44,9 @@ class ImageReader:
     def listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; class folders in a directory or a zip."""
         if self.section.dataset == "imagenet":
-            return imagenet_listing(folder)
+            return list_imagenet(folder)
         if self.section.dataset == "shards":
-            return shard_listing(self.section, folder)
+            return list_shards(self.section, folder)
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
@@ -56,7 +56,7 @@ class ImageReader:
         return class_folder_items(folder, SUFFIXES, "images")
 
     @contextmanager
-    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+    def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
         with self.pictures() as picture:
             yield lambda item: self.decode_file(item.path) if item.inside is None else self._centred(picture(item))
@@ -83,7 +83,7 @@ class ImageReader:
 
             def decode(item: Item) -> Any:
                 if isinstance(item.inside, tuple):
-                    return self._picture(BytesIO(bytes_inside(item)))
+                    return self._picture(BytesIO(read_member(item)))
                 if item.inside is None:
                     with item.path.open("rb") as file:
                         return self._picture(file)
@@ -173,11 +173,11 @@ def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Li
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "get it again") from None
     entries = [entry for entry in everything if not entry.is_dir()]
     files = [(PurePosixPath(entry.filename).parts, entry) for entry in entries]
-    files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not hidden(parts)]
+    files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not is_hidden(parts)]
     files = [(parts, entry) for parts, entry in files if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES]
     filled = {above for _, entry in files for above in PurePosixPath(entry.filename).parents}
     folders = {PurePosixPath(entry.filename) for entry in everything if entry.is_dir()}
-    empty = sorted(folder for folder in folders - filled if not hidden(folder.parts))
+    empty = sorted(folder for folder in folders - filled if not is_hidden(folder.parts))
     if files and empty:
         raise InputError(path / empty[0], f"images ({', '.join(SUFFIXES)})", "none", "fill the folder or remove it")
     while len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
@@ -194,7 +194,7 @@ def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Li
     trained = {parts[0] for own, parts, _ in placed if own in ("train", None)}
     for name in classes:
         if name not in trained and part is None:
-            raise no_files(f"{path} {name}/", "images", SUFFIXES)
+            raise no_files_error(f"{path} {name}/", "images", SUFFIXES)
     items = []
     for own, parts, entry in sorted(placed, key=lambda found: found[2].filename):
         items.append(

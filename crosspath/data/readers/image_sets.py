@@ -10,7 +10,7 @@ from crosspath.errors import InputError
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
-def imagenet_listing(folder: Path) -> Listing:
+def list_imagenet(folder: Path) -> Listing:
     """`imagenet/train/<class>/*` and `imagenet/val/<class>/*` below `folder`, class numbers in the folders' order.
 
     ImageNet's labelled test part was never published, and results are told on `val`: it is the test part here, read

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError
-from crosspath.data.readers.points import kept_rows
+from crosspath.data.readers.points import sample_rows
 
 PARTS = {
     "Airplane": range(4),
@@ -43,4 +43,4 @@ def part_labels(path: Path, stored_points: int) -> NDArray[np.int64]:
     parts = columns[:, -1]
     if not np.isin(parts, np.arange(PARTS["Table"].stop)).all():
         raise DamageError("it holds part numbers that are not whole numbers from 0 to 49")
-    return parts[kept_rows(len(parts), stored_points)].astype(np.int64)
+    return parts[sample_rows(len(parts), stored_points)].astype(np.int64)

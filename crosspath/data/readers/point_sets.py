@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import existing, numbered_lines, refuse_repeated
+from crosspath.data.tables import numbered_lines, refuse_repeated, require_file
 from crosspath.errors import InputError
 
 PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))
@@ -123,7 +123,7 @@ PUBLISHED: dict[str, Callable[[Path], Listing]] = {
 
 
 def _item(root: Path, name: str, label: int, part: Part, table: Path, row: int) -> Item:
-    path = existing(root / name, table, row)
+    path = require_file(root / name, table, row)
     return Item(id=name, label=label, part=part, path=path, stamp=file_stamp(path))
 
 

@@ -15,7 +15,7 @@ from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.readers.h5_clouds import H5_SETS
 from crosspath.data.readers.point_sets import PUBLISHED
-from crosspath.data.shards.listing import bytes_inside, shard_listing
+from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.errors import InputError
 
 CLOUDS = (".npy", ".txt", ".xyz", ".pts")
@@ -56,11 +56,11 @@ class PointReader:
         if self.section.dataset in PUBLISHED:
             return PUBLISHED[self.section.dataset](folder)
         if self.section.dataset == "shards":
-            return shard_listing(self.section, folder)
+            return list_shards(self.section, folder)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     @contextmanager
-    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+    def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each h5 file open."""
         with ExitStack() as stack:
             arrays: dict[Path, Any] = {}
@@ -69,7 +69,7 @@ class PointReader:
                 if item.inside is None:
                     return self.decode_file(item.path)
                 if isinstance(item.inside, tuple):
-                    return self._normalised(_from_array(BytesIO(bytes_inside(item))))
+                    return self._normalised(_from_array(BytesIO(read_member(item))))
                 import h5py
 
                 if item.path not in arrays:
@@ -87,8 +87,8 @@ class PointReader:
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """As `opened`: clouds are drawn, scaled and shifted in batches."""
-        with self.opened() as decode:
+        """As `open_decoder`: clouds are drawn, scaled and shifted in batches."""
+        with self.open_decoder() as decode:
             yield lambda item, sample: (decode(item), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
@@ -109,7 +109,7 @@ class PointReader:
             raise DamageError("it holds coordinates that are not finite")
         wanted = self.stored
         if len(points) != wanted:
-            points = points[kept_rows(len(points), wanted)]
+            points = points[sample_rows(len(points), wanted)]
         if not self.section.normalise:
             return points.astype(np.float32)
         points = points - points.mean(0)
@@ -117,7 +117,7 @@ class PointReader:
         return (points / radius if radius > 0 else points).astype(np.float32)
 
 
-def kept_rows(count: int, wanted: int) -> NDArray[np.int64]:
+def sample_rows(count: int, wanted: int) -> NDArray[np.int64]:
     """Which `wanted` points of a cloud with `count` are kept: drawn by a fixed seed; all, repeated, where too few."""
     if count > wanted:
         return np.random.default_rng(SAMPLING_SEED).permutation(count)[:wanted]

@@ -12,7 +12,7 @@ XING_TOLERANCE = 0.01
 """Share of an mp3 that may be missing: writers disagree on what they count."""
 
 
-def cut_short(source: Path | bytes) -> str | None:
+def truncation_reason(source: Path | bytes) -> str | None:
     """Why a file, or the content of one, is incomplete by its own account; None when nothing says so.
 
     Knows RIFF (wav, avi), IFF (aiff), Ogg (RFC 3533: the last page carries the end-of-stream flag), the boxes of mp4,

@@ -13,10 +13,10 @@ from crosspath.config.training import Augment, VideoAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import Item, Listing, TrainingView, file_stamp
 from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
-from crosspath.data.readers.video_file import Video, damage_named, middle, video_of
-from crosspath.data.readers.video_sets import LISTS, list_listing
-from crosspath.data.shards.listing import shard_listing
-from crosspath.data.tables import existing, part_of, read_table, table_items, whole_number
+from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
+from crosspath.data.readers.video_sets import LISTS, list_videos
+from crosspath.data.shards.listing import list_shards
+from crosspath.data.tables import part_of, read_table, require_file, table_items, whole_number
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
@@ -47,9 +47,9 @@ class VideoReader:
         """GRID by a slot's words, the published lists, shards, or a user's class folders or table."""
         section = self.section
         if section.dataset in LISTS:
-            return list_listing(section, folder)
+            return list_videos(section, folder)
         if section.dataset == "shards":
-            return shard_listing(section, folder)
+            return list_shards(section, folder)
         if section.dataset == "grid":
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
         if section.csv is not None:
@@ -68,7 +68,7 @@ class VideoReader:
         classes = sorted({row[column] for _, row in rows})
         items = []
         for line, row in rows:
-            path = existing(root / row["file"], table, line)
+            path = require_file(root / row["file"], table, line)
             span = None
             if by_word:
                 start, stop = (whole_number(row, name, table, line) for name in ("start_frame", "end_frame"))
@@ -86,7 +86,7 @@ class VideoReader:
         return Listing(tuple(classes), tuple(items))
 
     @contextmanager
-    def opened(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+    def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder; it keeps nothing open."""
         yield lambda item: self._held_out(video_of(item))
 
@@ -99,13 +99,13 @@ class VideoReader:
         def view(item: Item, sample: int) -> TrainingView:
             video = video_of(item)
             generator = np.random.default_rng((CLIP_STREAM, seed, epoch, sample))
-            with damage_named():
+            with decoder_errors_as_damage():
                 indices = training_indices(video.length(), self.section, generator)
                 frames = video.frames(indices, None if cropped else self._short)
             from PIL import Image
 
             size = self.section.image_size
-            pictures = [Image.fromarray(frame if cropped else middle(frame, size)) for frame in frames]
+            pictures = [Image.fromarray(frame if cropped else centre_square(frame, size)) for frame in frames]
             return np.stack(frames_view(pictures, self.section, section, seed, epoch, sample), axis=1), None
 
         yield view
@@ -116,7 +116,7 @@ class VideoReader:
         The short side is resized to `resize`; crops lie along the long side, in the middle of the short one.
         """
         video, size = video_of(item), self.section.image_size
-        with damage_named():
+        with decoder_errors_as_damage():
             clips = np.array(view_indices(video.length(), self.section, segments))
             frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self._short))
         height, width = frames_NHWC.shape[1:3]
@@ -133,7 +133,7 @@ class VideoReader:
         return self._held_out(Video(path))
 
     def _held_out(self, video: Video) -> NDArray[Any]:
-        with damage_named():
+        with decoder_errors_as_damage():
             if self.section.sampling == "spread":
                 # Rounded where they lie in the whole clip, not in the range.
                 start, stop = video.span or (0, video.length())
@@ -142,7 +142,7 @@ class VideoReader:
             else:
                 wanted = held_out_indices(video.length(), self.section)
             frames = video.frames(wanted, self._short)
-            return np.stack([middle(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
+            return np.stack([centre_square(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
 
     @property
     def _short(self) -> int:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError, Item
-from crosspath.data.readers.truncation import cut_short
-from crosspath.data.shards.listing import bytes_inside
+from crosspath.data.readers.truncation import truncation_reason
+from crosspath.data.shards.listing import read_member
 
 SEEK_BEYOND = 96
 """Frames to the next wanted one from which seeking is cheaper than decoding on."""
@@ -74,7 +74,7 @@ class Video:
         return str(self.path) if self.content is None else BytesIO(self.content)
 
     def _check(self) -> None:
-        reason = cut_short(self.path) if self.content is None else None
+        reason = truncation_reason(self.path) if self.content is None else None
         if reason is not None:
             raise DamageError(reason)
 
@@ -83,12 +83,12 @@ def video_of(item: Item) -> Video:
     """The video behind an item."""
     assert item.inside is None or isinstance(item.inside, tuple)
     if item.path.suffix == ".tar":
-        return Video(item.path, content=bytes_inside(item))
+        return Video(item.path, content=read_member(item))
     return Video(item.path, item.inside)
 
 
 @contextmanager
-def damage_named() -> Iterator[None]:
+def decoder_errors_as_damage() -> Iterator[None]:
     """Turn whatever a decoder raises into a `DamageError`."""
     try:
         yield
@@ -98,7 +98,7 @@ def damage_named() -> Iterator[None]:
         raise DamageError(f"the video decoder fails ({error})".replace("\n", " ")) from None
 
 
-def middle(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def centre_square(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """The square of `size` pixels in the middle of a frame."""
     top, left = (frame.shape[0] - size) // 2, (frame.shape[1] - size) // 2
     return frame[top : top + size, left : left + size]

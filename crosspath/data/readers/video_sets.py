@@ -7,7 +7,7 @@ from pathlib import Path
 from crosspath.config.data import VideoData
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import existing, numbered_lines, refuse_repeated
+from crosspath.data.tables import numbered_lines, refuse_repeated, require_file
 from crosspath.errors import InputError
 
 LISTS = ("k400", "ssv2", "ucf101", "hmdb51")
@@ -19,7 +19,7 @@ UNLABELLED = ("all",)
 """The one class of a pretraining list."""
 
 
-def list_listing(section: VideoData, folder: Path) -> Listing:
+def list_videos(section: VideoData, folder: Path) -> Listing:
     """The set's `train.csv`, `val.csv` and, where there is one, `test.csv`; or the pretraining list `data.csv`.
 
     Lists have no header, and blanks between their fields. A row is `path label`, in Something-Something
@@ -112,7 +112,7 @@ def _item(row: _Row, root: Path, part: Part, seen: dict[str, str]) -> Item:
     refuse_repeated(seen, name, row.where(root))
     path = root / row.path
     if row.frames is None:
-        existing(path, root / row.table, row.number)
+        require_file(path, root / row.table, row.number)
     elif not path.is_dir():
         found = f"{path.name}, which is missing"
         raise InputError(row.where(root), "the name of a folder", found, "restore the folder or remove the row")

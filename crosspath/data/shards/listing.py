@@ -64,7 +64,7 @@ class Shard:
             return read_index(file, self.where, modality)
 
 
-def shard_listing(section: Data, folder: Path) -> Listing:
+def list_shards(section: Data, folder: Path) -> Listing:
     """Every sample of the shards that `data.train_shards`, `validation_shards` and `test_shards` name, in their order.
 
     Names may hold braces, `train-{000..146}.tar`, as in bash; they are relative to `folder`, or addresses. A part
@@ -83,7 +83,7 @@ def shard_listing(section: Data, folder: Path) -> Listing:
         refuse_repeated(seen, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
     cache = cache_root(section.cache_folder) / "shards"
     items: list[Item] = []
-    left_out: list[tuple[Path, str]] = []
+    skipped: list[tuple[Path, str]] = []
     largest: tuple[int, str] = (-1, "")
     several = isinstance(section, AudioData) and section.multi_label
     with ThreadPoolExecutor() as pool:
@@ -93,7 +93,7 @@ def shard_listing(section: Data, folder: Path) -> Listing:
                 if not section.skip_damaged:
                     todo = "get it again, or leave damaged shards out with --set data.skip_damaged=true"
                     raise InputError(shard.where, "a whole shard", found, todo)
-                left_out.append((shard.path, found))
+                skipped.append((shard.path, found))
                 continue
             for entry in found:
                 where = f"{shard.where}/{entry.name}"
@@ -111,10 +111,10 @@ def shard_listing(section: Data, folder: Path) -> Listing:
                         stamp=stamp,
                     )
                 )
-    return Listing(_classes(section, shards[0], *largest), tuple(items), tuple(left_out))
+    return Listing(_classes(section, shards[0], *largest), tuple(items), tuple(skipped))
 
 
-def bytes_inside(item: Item) -> bytes:
+def read_member(item: Item) -> bytes:
     """The content of one sample. Raises `DamageError` where its shard has become shorter, and `InputError` where an
     address stays silent.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.training import AudioAugment
 from crosspath.data.items import Item, TrainingView
-from crosspath.data.replacing import first_whole
+from crosspath.data.replacement import first_readable
 
 STREAM = 0x3A7E
 SHAPE = 10.0
@@ -38,7 +38,7 @@ def waveform_view(
     """
 
     def heard(item: Item, generator: np.random.Generator) -> Wave:
-        return altered(reader.wave_of(item), section, generator)
+        return roll_and_amplify(reader.wave_of(item), section, generator)
 
     def view(item: Item, sample: int) -> TrainingView:
         generator = np.random.default_rng((STREAM, seed, epoch, sample))
@@ -46,15 +46,15 @@ def waveform_view(
         if section.mixup > 0.0 and generator.random() < section.mixup_probability:
             drawn = int(generator.integers(len(items)))
             share = float(generator.beta(section.mixup, section.mixup))
-            partner, other = first_whole(items, drawn, lambda place: heard(items[place], generator), damaged)
-            wave = mixed(wave, other, share)
+            partner, other = first_readable(items, drawn, lambda place: heard(items[place], generator), damaged)
+            wave = mix_waves(wave, other, share)
             targets_K = share * targets_K + (1.0 - share) * label_vector(items[partner], classes)
         return reader.frames_of(wave), targets_K
 
     yield view
 
 
-def altered(wave: Wave, section: AudioAugment, generator: np.random.Generator) -> Wave:
+def roll_and_amplify(wave: Wave, section: AudioAugment, generator: np.random.Generator) -> Wave:
     """Rolled in time by a uniform number of samples, and amplified by Beta(10, 10) + 0.5, where the section says so."""
     if section.roll:
         wave = np.roll(wave, int(generator.integers(len(wave))))
@@ -63,7 +63,7 @@ def altered(wave: Wave, section: AudioAugment, generator: np.random.Generator) -
     return wave
 
 
-def mixed(wave: Wave, partner: Wave, share: float) -> Wave:
+def mix_waves(wave: Wave, partner: Wave, share: float) -> Wave:
     """`share` of a recording and the rest of its partner, cut or padded with zeros to its length; the mean removed."""
     fitted = np.zeros_like(wave)
     kept = min(len(wave), len(partner))

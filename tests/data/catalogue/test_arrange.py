@@ -51,7 +51,7 @@ def test_cifar10_keeps_every_pixel_label_and_part(cifar: tuple[Path, np.ndarray,
     reader = reader_of(ImageData(dataset="cifar10", image_size=32))
     listing = reader.listing(root)
     assert listing.classes == tuple("abcdefghij")
-    with reader.opened() as decode:
+    with reader.open_decoder() as decode:
         found = [(item.part, item.label, decode(item).tobytes()) for item in listing.items]
     expected = [
         ("test" if file == 5 else "train", int(labels[file, row]), pixels[file, row].tobytes())
@@ -177,7 +177,7 @@ def test_modelnet10_s_meshes_become_points_on_their_surface(tmp_path: Path) -> N
     assert [(item.label, item.part) for item in listing.items] == [(0, "train")] * 3 + [(1, "train")] * 3 + [
         (0, "test")
     ] * 2 + [(1, "test")] * 2
-    with reader.opened() as decode:
+    with reader.open_decoder() as decode:
         cloud = decode(listing.items[3])  # a box of 4 x 1 x 1
     np.testing.assert_allclose(np.linalg.norm(cloud, axis=1).max(), 1, rtol=1e-5)
     extent = cloud.max(0) - cloud.min(0)

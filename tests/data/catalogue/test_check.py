@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
-from crosspath.data.catalogue.check import Checked, Fault, check, own_section, recognised
-from crosspath.data.catalogue.sets import KNOWN
+from crosspath.data.catalogue.check import CheckReport, Fault, check, guess_section, recognise_set
+from crosspath.data.catalogue.sets import PUBLISHED_SETS
 from crosspath.errors import InputError
 from tests.data.files import (
     class_folders,
@@ -41,15 +41,15 @@ def esc10(tmp_path: Path) -> Path:
     return folder
 
 
-def checked(folder: Path, *sections: Data) -> Checked:
-    return check(folder, recognised(folder), sections)
+def checked(folder: Path, *sections: Data) -> CheckReport:
+    return check(folder, recognise_set(folder), sections)
 
 
 def test_a_whole_folder_has_no_faults_and_is_not_touched(esc10: Path) -> None:
     before = listing_of(esc10)
     told: list[tuple[int, int]] = []
-    found = check(esc10, KNOWN["esc10"], [ESC10], lambda done, total: told.append((done, total)))
-    assert found == Checked(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
+    found = check(esc10, PUBLISHED_SETS["esc10"], [ESC10], lambda done, total: told.append((done, total)))
+    assert found == CheckReport(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
     assert told == [(done, 10) for done in range(1, 11)]
     assert listing_of(esc10) == before
 
@@ -131,7 +131,7 @@ def test_variants_of_a_set_are_read_one_by_one_and_a_file_only_once(tmp_path: Pa
     found = checked(folder, hardest, hardest)
     assert found.faults == ()
     assert found.samples == {"train": 3, "test": 3}
-    assert KNOWN["scanobjectnn"].here(folder) == ("scanobjectnn-hardest",)
+    assert PUBLISHED_SETS["scanobjectnn"].here(folder) == ("scanobjectnn-hardest",)
     both = checked(folder, hardest, PointData(dataset="scanobjectnn-objbg", points=16))
     assert [fault.path for fault in both.faults] == ["main_split/training_objectdataset.h5"]
     assert both.samples == found.samples
@@ -154,9 +154,9 @@ def test_a_folder_of_ones_own_is_read_by_its_modality(modality: str, tmp_path: P
     write, suffix, section = OWN[modality]
     folder = class_folders(tmp_path / "own", write, suffix, per_class=3)
     (folder / "notes.txt").write_text("x")
-    found_section = own_section(folder)
+    found_section = guess_section(folder)
     assert type(found_section) is section
-    assert recognised(folder) is None
+    assert recognise_set(folder) is None
     assert checked(folder, found_section).samples == {"unsplit": 6}
     cut_in_half(folder / "dog" / f"2{suffix}", 0.4)
     (fault,) = checked(folder, found_section).faults
@@ -165,24 +165,24 @@ def test_a_folder_of_ones_own_is_read_by_its_modality(modality: str, tmp_path: P
 
 def test_a_zip_of_ones_own_is_read(tmp_path: Path) -> None:
     archive = zipped(class_folders(tmp_path / "own", write_image, ".png"), tmp_path / "own.zip")
-    assert recognised(archive) is None
-    assert checked(archive, own_section(archive)).samples == {"unsplit": 12}
+    assert recognise_set(archive) is None
+    assert checked(archive, guess_section(archive)).samples == {"unsplit": 12}
 
 
 def test_a_folder_without_media_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected images, recordings, point clouds or clips, found none; .*--recipe"):
-        own_section(tmp_path)
+        guess_section(tmp_path)
     with pytest.raises(InputError, match="expected the folder of a data set, found none"):
-        recognised(tmp_path / "absent")
+        recognise_set(tmp_path / "absent")
 
 
 def test_a_known_set_is_recognised_by_its_folder(esc10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert recognised(esc10) is KNOWN["esc10"]
+    assert recognise_set(esc10) is PUBLISHED_SETS["esc10"]
     monkeypatch.chdir(esc10)
-    assert recognised(Path()) is KNOWN["esc10"]
+    assert recognise_set(Path()) is PUBLISHED_SETS["esc10"]
     assert checked(Path(), ESC10).faults == ()
     monkeypatch.chdir(esc10 / "audio")
-    assert recognised(Path("..")) is KNOWN["esc10"]
+    assert recognise_set(Path("..")) is PUBLISHED_SETS["esc10"]
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "esc10").symlink_to(esc10)
     assert checked(tmp_path / "elsewhere" / "esc10", ESC10).faults == ()
@@ -193,20 +193,20 @@ def test_a_known_set_under_another_name_is_told_its_name(tmp_path: Path) -> None
         (tmp_path / "pictures").mkdir(exist_ok=True)
         (tmp_path / "pictures" / name).touch()
     with pytest.raises(InputError, match="expected the name cifar10, where readers look, found cifar10 as pictures"):
-        recognised(tmp_path / "pictures")
+        recognise_set(tmp_path / "pictures")
     with pytest.raises(InputError, match="expected the name cifar10, where cifar10 is looked for, found pictures"):
         check(tmp_path / "pictures", None, [ImageData(dataset="cifar10")])
 
 
 def test_a_data_root_is_told_from_a_set(esc10: Path) -> None:
     with pytest.raises(InputError, match=r"found a data root with esc10; name one of them, such as .*/esc10"):
-        recognised(esc10.parent)
+        recognise_set(esc10.parent)
 
 
 def test_class_folders_in_parts_are_not_taken_for_a_known_set(tmp_path: Path) -> None:
     for part in ("train", "val"):
         class_folders(tmp_path / "own" / part, write_image, ".jpg", per_class=1)
-    assert recognised(tmp_path / "own") is None
+    assert recognise_set(tmp_path / "own") is None
 
 
 def test_of_the_real_esc10_only_the_recording_that_lost_its_end_is_bad(data_root: Path, tmp_path: Path) -> None:
@@ -222,4 +222,4 @@ def test_of_the_real_esc10_only_the_recording_that_lost_its_end_is_bad(data_root
     found = checked(copy, ESC10)
     assert [fault.path for fault in found.faults] == [f"audio/{files[7].name}"]
     assert found.samples == {"train": 240, "val": 80, "test": 80}
-    assert sum(found.samples.values()) == sum(KNOWN["esc10"].samples.values())
+    assert sum(found.samples.values()) == sum(PUBLISHED_SETS["esc10"].samples.values())

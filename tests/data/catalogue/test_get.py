@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 
 from crosspath.data.catalogue.get import RECORD, WORK, get
-from crosspath.data.catalogue.known_set import KnownSet
-from crosspath.data.catalogue.sets import KNOWN
+from crosspath.data.catalogue.published_set import PublishedSet
+from crosspath.data.catalogue.sets import PUBLISHED_SETS
 from crosspath.errors import InputError
 from tests.data.server import Served, serving
 
@@ -36,9 +36,9 @@ def served() -> Iterator[Served]:
         yield server
 
 
-def known_at(served: Served, sha256: str | None = None) -> KnownSet:
+def known_at(served: Served, sha256: str | None = None) -> PublishedSet:
     """The spoken digits, published by the server of this test."""
-    fsdd = KNOWN["fsdd"]
+    fsdd = PUBLISHED_SETS["fsdd"]
     return replace(fsdd, archives=(replace(fsdd.archives[0], address=served.address, sha256=sha256),))
 
 
@@ -140,4 +140,4 @@ def test_a_root_that_cannot_be_made_is_named(served: Served, tmp_path: Path) -> 
 
 def test_a_set_without_address_points_to_its_steps(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="take the steps of `crosspath data show imagenet`"):
-        get(KNOWN["imagenet"], tmp_path, Told().progress, print)
+        get(PUBLISHED_SETS["imagenet"], tmp_path, Told().progress, print)

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
-from crosspath.data.catalogue.sets import KNOWN, known_set
+from crosspath.data.catalogue.sets import PUBLISHED_SETS, find_set
 from crosspath.data.load import FOLDERS, reader_of
 from crosspath.errors import InputError
 
-every_set = pytest.mark.parametrize("name", KNOWN)
+every_set = pytest.mark.parametrize("name", PUBLISHED_SETS)
 SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video": VideoData}
 
 
 def test_every_published_set_that_readers_know_is_in_the_table() -> None:
-    assert sorted(dataset for known in KNOWN.values() for dataset in known.datasets) == sorted(FOLDERS)
+    assert sorted(dataset for known in PUBLISHED_SETS.values() for dataset in known.datasets) == sorted(FOLDERS)
 
 
 @every_set
 def test_a_set_can_be_had_by_download_or_by_steps(name: str) -> None:
-    known = KNOWN[name]
+    known = PUBLISHED_SETS[name]
     assert bool(known.archives) != bool(known.steps)
     assert re.fullmatch(r"https://\S+", known.terms)
     assert known.licence
@@ -33,7 +33,7 @@ def test_a_set_can_be_had_by_download_or_by_steps(name: str) -> None:
 
 @every_set
 def test_its_datasets_share_a_folder_and_a_modality(name: str) -> None:
-    known = KNOWN[name]
+    known = PUBLISHED_SETS[name]
     assert {FOLDERS[dataset] for dataset in known.datasets} == {known.folder}
     for dataset in known.datasets:
         assert SECTIONS[known.modality].model_validate({"dataset": dataset}).dataset == dataset
@@ -43,7 +43,7 @@ def test_its_datasets_share_a_folder_and_a_modality(name: str) -> None:
 @every_set
 def test_its_reader_names_the_same_folder_and_first_pieces(name: str, tmp_path: Path) -> None:
     """An empty data root and an empty folder: what the reader asks for is in the tree that is shown."""
-    known = KNOWN[name]
+    known = PUBLISHED_SETS[name]
     reader = reader_of(SECTIONS[known.modality].model_validate({"dataset": known.datasets[0]}))
     with pytest.raises(InputError) as caught:
         reader.listing(tmp_path)
@@ -56,19 +56,19 @@ def test_its_reader_names_the_same_folder_and_first_pieces(name: str, tmp_path: 
 
 
 def test_a_set_is_found_by_name_dataset_and_folder() -> None:
-    assert known_set("modelnet40") is known_set("modelnet40_normal_resampled") is KNOWN["modelnet40"]
-    assert known_set("grid") is known_set("grid_s1") is KNOWN["grid_s1"]
-    assert known_set("scanobjectnn-hardest") is KNOWN["scanobjectnn"]
+    assert find_set("modelnet40") is find_set("modelnet40_normal_resampled") is PUBLISHED_SETS["modelnet40"]
+    assert find_set("grid") is find_set("grid_s1") is PUBLISHED_SETS["grid_s1"]
+    assert find_set("scanobjectnn-hardest") is PUBLISHED_SETS["scanobjectnn"]
     with pytest.raises(InputError, match="did you mean esc50"):
-        known_set("esc5")
+        find_set("esc5")
     with pytest.raises(InputError, match="see `crosspath data list`"):
-        known_set("qqqq")
+        find_set("qqqq")
 
 
 @pytest.mark.parametrize("name", ["cifar10", "esc10", "fsdd", "grid_s1", "modelnet10"])
 def test_the_real_folders_have_every_piece(name: str, data_root: Path) -> None:
-    assert KNOWN[name].missing(data_root / name) == ()
-    assert KNOWN[name].here(data_root / name) == KNOWN[name].datasets
+    assert PUBLISHED_SETS[name].missing(data_root / name) == ()
+    assert PUBLISHED_SETS[name].here(data_root / name) == PUBLISHED_SETS[name].datasets
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -79,7 +79,7 @@ def touched(folder: Path, *names: str) -> Path:
 
 
 def test_one_whole_variant_is_enough(tmp_path: Path) -> None:
-    known = KNOWN["audioset"]
+    known = PUBLISHED_SETS["audioset"]
     folder = touched(tmp_path, "class_labels_indices.csv", "eval_cleaned.json")
     assert [piece.pattern for piece in known.missing(folder)] == ["train_cleaned.json"]
     assert known.here(folder) == ()
@@ -89,7 +89,7 @@ def test_one_whole_variant_is_enough(tmp_path: Path) -> None:
 
 
 def test_other_layouts_of_one_dataset_count(tmp_path: Path) -> None:
-    known = KNOWN["esc50"]
+    known = PUBLISHED_SETS["esc50"]
     folder = touched(tmp_path, "esc_class_labels_indices.csv", "esc_eval_data_1.json")
     assert known.missing(folder) == ()
     assert known.here(folder) == ("esc50",)

@@ -12,7 +12,7 @@ from crosspath.config.data import AudioData
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data, read_file
 from crosspath.data.log_mel import log_mel
-from crosspath.data.readers.audio import AudioReader, decode_wave, resampled
+from crosspath.data.readers.audio import AudioReader, decode_wave, resample
 from crosspath.errors import InputError
 from tests.data.files import cut_in_half, wave, write_sound
 
@@ -56,7 +56,7 @@ def test_every_depth_reads_to_the_same_scale(tmp_path: Path, subtype: str, step:
 
 def test_resampling_keeps_length_and_tone() -> None:
     time = np.arange(44100) / 44100
-    found = resampled(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44100, 16000)
+    found = resample(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44100, 16000)
     expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     assert found.dtype == np.float32
     assert len(found) == 16000

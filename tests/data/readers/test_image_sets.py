@@ -9,7 +9,7 @@ from torchvision.datasets import ImageFolder
 
 from crosspath.config.data import ImageData
 from crosspath.data.load import load_data, read_file
-from crosspath.data.readers.image_sets import imagenet_listing
+from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.errors import InputError
 from tests.data.files import write_image
 from tests.data.published_images import SYNSETS, write_imagenet
@@ -19,7 +19,7 @@ SECTION = ImageData(dataset="imagenet", image_size=8, validation_fraction=0.2)
 
 def test_class_numbers_are_the_order_of_the_folders(tmp_path: Path) -> None:
     root = write_imagenet(tmp_path)
-    listing = imagenet_listing(root)
+    listing = list_imagenet(root)
     for part, folder in (("train", "train"), ("test", "val")):
         expected = ImageFolder(str(root / "imagenet" / folder))
         assert list(listing.classes) == expected.classes
@@ -54,7 +54,7 @@ def test_fault_a_class_missing_from_val_shifted_all_later_classes(tmp_path: Path
     # What the fault is: the reader of folders that published code uses numbers each part by itself.
     assert ImageFolder(str(root / "imagenet" / "val")).class_to_idx[SYNSETS[2]] == 1
     with pytest.raises(InputError, match=rf"the same class folders .*1 in one of them only \({SYNSETS[1]}\)"):
-        imagenet_listing(root)
+        list_imagenet(root)
 
 
 def test_pictures_of_val_that_were_not_sorted_into_folders_are_told(tmp_path: Path) -> None:
@@ -65,22 +65,22 @@ def test_pictures_of_val_that_were_not_sorted_into_folders_are_told(tmp_path: Pa
         if folder.is_dir():
             folder.rmdir()
     with pytest.raises(InputError, match=r"imagenet/val: expected class folders .*folder of its own"):
-        imagenet_listing(root)
+        list_imagenet(root)
 
 
 def test_the_unlabelled_test_folder_and_bookkeeping_are_left_alone(tmp_path: Path) -> None:
     root = write_imagenet(tmp_path)
-    before = imagenet_listing(root)
+    before = list_imagenet(root)
     (root / "imagenet" / "test").mkdir()
     write_image(root / "imagenet" / "test" / "ILSVRC2012_test_00000001.JPEG")
     (root / "imagenet" / "train" / ".ipynb_checkpoints").mkdir()
     (root / "imagenet" / "train" / SYNSETS[0] / "wget.log").write_text("x")
-    assert imagenet_listing(root) == before
+    assert list_imagenet(root) == before
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"imagenet: expected a folder with train/<class>/ and val/<class>/"):
-        imagenet_listing(tmp_path)
+        list_imagenet(tmp_path)
     (write_imagenet(tmp_path) / "imagenet" / "val").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"imagenet/val: expected a folder of class folders"):
-        imagenet_listing(tmp_path)
+        list_imagenet(tmp_path)

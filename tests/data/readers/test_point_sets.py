@@ -132,7 +132,7 @@ def test_clouds_are_not_normalised_in_place(tmp_path: Path) -> None:
     reader = PointReader(section("shapenet55"))
     items = reader.listing(tmp_path).items
     before = [np.load(item.path) for item in items]
-    with reader.opened() as decode:
+    with reader.open_decoder() as decode:
         first = [decode(item) for item in items]
         for one, again in zip(first, [decode(item) for item in items], strict=True):
             np.testing.assert_array_equal(one, again)

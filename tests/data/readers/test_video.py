@@ -11,7 +11,7 @@ from crosspath.data.items import DamageError
 from crosspath.data.load import load_data, read_file
 from crosspath.data.readers import video_file
 from crosspath.data.readers.video import VideoReader
-from crosspath.data.readers.video_file import Video, middle
+from crosspath.data.readers.video_file import Video, centre_square
 from crosspath.errors import InputError
 from tests.data.files import cut_in_half, write_clip, write_sound
 
@@ -39,7 +39,7 @@ def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: in
     clip = Video(path)
     start, stop = span or (0, clip.length())
     wanted = np.linspace(start, max(start, stop - 1), count).round().astype(int).tolist()
-    return np.stack([middle(frame, size) for frame in clip.frames(wanted, size)])
+    return np.stack([centre_square(frame, size) for frame in clip.frames(wanted, size)])
 
 
 def evenly(start: int, stop: int, count: int) -> list[int]:

@@ -10,7 +10,7 @@ from crosspath.config.training import VideoAugment
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data
 from crosspath.data.readers.video import VideoReader
-from crosspath.data.streaming.streamed import streamed_batches
+from crosspath.data.streaming.samples import training_batches
 from crosspath.errors import InputError
 from tests.data.published_video import number_of, write_kinetics, write_ssv2, write_video
 
@@ -174,7 +174,7 @@ def test_half_a_frame_is_damage(tmp_path: Path) -> None:
     path = folder / "frames" / "val00" / "img_00008.jpg"
     path.write_bytes(path.read_bytes()[:300])
     reader = VideoReader(UNIFORM)
-    with reader.opened() as decode, pytest.raises(DamageError) as caught:
+    with reader.open_decoder() as decode, pytest.raises(DamageError) as caught:
         decode(next(item for item in reader.listing(tmp_path).items if item.id == "frames/val00"))
     assert "\n" not in str(caught.value)
 
@@ -196,7 +196,7 @@ def test_a_pretraining_list_of_frames_names_the_first_and_how_many(tmp_path: Pat
     (folder / "pretrain.csv").write_text("\n".join(rows))
     reader = VideoReader(changed(UNIFORM, csv="pretrain.csv"))
     items = reader.listing(tmp_path).items
-    with reader.opened() as decode:
+    with reader.open_decoder() as decode:
         for item, row in zip(items, rows, strict=True):
             first = int(row.split()[1]) - 1
             assert numbers_of(decode(item)) == list(range(first, first + 8))
@@ -286,7 +286,7 @@ def test_a_training_epoch_of_a_published_set_is_streamed(tmp_path: Path) -> None
     data = load_data(changed(DENSE, stream=True), tmp_path, 0)
     starts = set()
     for epoch in range(6):
-        [seen] = streamed_batches(data.train.inputs, VideoAugment(), [np.arange(4)], 0, epoch, 0)  # type: ignore[arg-type]
+        [seen] = training_batches(data.train.inputs, VideoAugment(), [np.arange(4)], 0, epoch, 0)  # type: ignore[arg-type]
         assert seen.inputs.shape == (4, 3, 8, 24, 24)
         for clip in seen.inputs:
             starts.add(numbers_of(clip)[0])

@@ -17,8 +17,8 @@ from crosspath.data.examples import DataSet
 from crosspath.data.items import DamageError
 from crosspath.data.load import load_data, located, read_file
 from crosspath.data.shards import listing as shards
-from crosspath.data.shards.listing import bytes_inside, shard_listing
-from crosspath.data.streaming.streamed import Streamed, streamed_batches
+from crosspath.data.shards.listing import list_shards, read_member
+from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
 from tests.data.published_shards import write_shards
 
@@ -64,10 +64,10 @@ def test_samples_are_those_of_the_files_that_went_in(modality: str, stream: bool
 def test_training_views_do_not_depend_on_the_number_of_workers(modality: str, tmp_path: Path) -> None:
     write_shards(tmp_path, modality)
     train = load_data(section(modality, tmp_path, stream=True), None, 0).train
-    assert isinstance(train.inputs, Streamed)
+    assert isinstance(train.inputs, StreamedSamples)
     batches = [np.array([5, 0, 3]), np.array([1, 7])]
     seen = [
-        [found.inputs for found in streamed_batches(train.inputs, MODALITIES[modality][1], batches, 1, 2, workers)]
+        [found.inputs for found in training_batches(train.inputs, MODALITIES[modality][1], batches, 1, 2, workers)]
         for workers in (0, 2)
     ]
     for alone, shared in zip(*seen, strict=True):
@@ -171,13 +171,13 @@ def test_a_damaged_sample_is_named_by_its_shard_and_member(modality: str, kind: 
 
 def test_a_shard_that_became_shorter_is_damaged(tmp_path: Path) -> None:
     paths = write_shards(tmp_path, "image")
-    item = shard_listing(section("image", tmp_path), tmp_path).items[3]
-    whole = bytes_inside(item)
+    item = list_shards(section("image", tmp_path), tmp_path).items[3]
+    whole = read_member(item)
     assert whole.startswith(b"\xff\xd8")
     assert isinstance(item.inside, tuple)
     paths[0].write_bytes(paths[0].read_bytes()[: item.inside[1] - 1])
     with pytest.raises(DamageError, match="the shard ends before this sample does"):
-        bytes_inside(item)
+        read_member(item)
 
 
 def test_a_shard_is_read_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,20 +191,20 @@ def test_a_shard_is_read_through_once(tmp_path: Path, monkeypatch: pytest.Monkey
         return original(file, where, modality)
 
     monkeypatch.setattr(shards, "read_index", counted)
-    first = shard_listing(own, tmp_path / "shards")
+    first = list_shards(own, tmp_path / "shards")
     assert sorted(read) == ["train-000.tar", "train-001.tar"]
-    assert shard_listing(own, tmp_path / "shards") == first
+    assert list_shards(own, tmp_path / "shards") == first
     assert len(read) == 2
     os.utime(paths[1], (1, 1))
-    shard_listing(own, tmp_path / "shards")
+    list_shards(own, tmp_path / "shards")
     assert read[2:] == ["train-001.tar"]
     for kept in (tmp_path / "cache" / "shards").iterdir():
         kept.write_text('[["half"')
-    assert [item.id for item in shard_listing(own, tmp_path / "shards").items] == [item.id for item in first.items]
+    assert [item.id for item in list_shards(own, tmp_path / "shards").items] == [item.id for item in first.items]
     assert len(read) == 5
     # The same files read as another modality are looked at again.
     with pytest.raises(InputError, match=r"expected one member \.npy"):
-        shard_listing(section("point", tmp_path / "shards", cache_folder=tmp_path / "cache"), tmp_path / "shards")
+        list_shards(section("point", tmp_path / "shards", cache_folder=tmp_path / "cache"), tmp_path / "shards")
 
 
 def test_no_place_to_keep_an_index_is_no_fault(tmp_path: Path) -> None:
@@ -263,8 +263,8 @@ def test_a_changed_shard_elsewhere_is_read_again(tmp_path: Path, elsewhere: Any)
     (path,) = write_shards(tmp_path, "image", names=("a.tar",))
     elsewhere.pipe_file("/bucket/a.tar", path.read_bytes())
     own = section("image", None, train_shards="memory://bucket/a.tar")
-    first = shard_listing(own, tmp_path)
-    assert shard_listing(own, tmp_path) == first
+    first = list_shards(own, tmp_path)
+    assert list_shards(own, tmp_path) == first
     (path,) = write_shards(tmp_path, "image", names=("a.tar",), per_shard=7)
     elsewhere.pipe_file("/bucket/a.tar", path.read_bytes())
-    assert len(shard_listing(own, tmp_path).items) == 7
+    assert len(list_shards(own, tmp_path).items) == 7

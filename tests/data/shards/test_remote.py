@@ -18,7 +18,7 @@ from crosspath.data.items import DamageError
 from crosspath.data.load import load_data
 from crosspath.data.shards import remote
 from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
-from crosspath.data.streaming.streamed import Streamed, streamed_batches
+from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
 from tests.data.published_shards import write_shards
 
@@ -172,10 +172,10 @@ def test_shards_of_a_server_read_as_local_ones_in_this_process_and_in_workers(tm
         there = load_data(own.model_copy(update=names), None, 0)
         np.testing.assert_array_equal(there.train.inputs[:], here.train.inputs[:])
         np.testing.assert_array_equal(there.test.labels, here.test.labels)
-        assert isinstance(there.train.inputs, Streamed)
+        assert isinstance(there.train.inputs, StreamedSamples)
         batches = [np.arange(4), np.arange(4, 8)]
         seen = [
-            [found.inputs for found in streamed_batches(there.train.inputs, ImageAugment(), batches, 0, 0, workers)]
+            [found.inputs for found in training_batches(there.train.inputs, ImageAugment(), batches, 0, 0, workers)]
             for workers in (0, 2)
         ]
         np.testing.assert_array_equal(seen[0], seen[1])

@@ -11,7 +11,7 @@ from scipy import stats
 
 from crosspath.config.training import AudioAugment
 from crosspath.data.items import DamageError, Item
-from crosspath.data.views.waveform_views import STREAM, altered, label_vector, mixed, waveform_view
+from crosspath.data.views.waveform_views import STREAM, label_vector, mix_waves, roll_and_amplify, waveform_view
 
 
 def wave(length: int, seed: int = 0) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_fault_roll_that_does_nothing_on_mono_recordings() -> None:
     shifts = Counter()
     sound = np.arange(50, dtype=np.float32)
     for seed in range(400):
-        rolled = altered(sound, section, np.random.default_rng(seed))
+        rolled = roll_and_amplify(sound, section, np.random.default_rng(seed))
         shifts[int(rolled[0])] += 1
         assert np.array_equal(np.roll(sound, int((rolled == 0).argmax())), rolled)
     assert len(shifts) == 50
@@ -33,7 +33,7 @@ def test_fault_roll_that_does_nothing_on_mono_recordings() -> None:
 def test_gain_is_beta_plus_a_half() -> None:
     section = AudioAugment(roll=False, gain=0.5)
     one = np.ones(1, np.float32)
-    gains = [float(altered(one, section, np.random.default_rng(seed))[0]) - 0.5 for seed in range(2000)]
+    gains = [float(roll_and_amplify(one, section, np.random.default_rng(seed))[0]) - 0.5 for seed in range(2000)]
     assert stats.kstest(gains, stats.beta(10, 10).cdf).pvalue > 0.01
 
 
@@ -43,7 +43,7 @@ def test_a_mixture_is_the_shares_of_both_with_the_partner_fitted(length: int, ot
     fitted = np.zeros(length)
     fitted[: min(length, other)] = second[:length]
     expected = share * first.astype(np.float64) + (1 - share) * fitted
-    found = mixed(first, second, share)
+    found = mix_waves(first, second, share)
     assert found.dtype == np.float32
     assert found == pytest.approx(expected - expected.mean(), abs=1e-5)
 
@@ -124,7 +124,7 @@ def test_fault_a_damaged_partner_was_taken_for_a_damaged_recording() -> None:
             drawn, share = drawn_for(sample)
             partner = 4 if drawn in (2, 3) else drawn
             passed_over += drawn in (2, 3)
-            assert np.array_equal(frames, mixed(wave(20, 0), wave(20, partner), share))
+            assert np.array_equal(frames, mix_waves(wave(20, 0), wave(20, partner), share))
             expected = share * label_vector(known[0], 4) + (1 - share) * label_vector(known[partner], 4)
             assert targets == pytest.approx(expected, abs=1e-6)
             if drawn not in (2, 3):

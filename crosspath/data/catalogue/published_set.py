@@ -30,7 +30,7 @@ class Archive:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownSet:
+class PublishedSet:
     """A data set that recipes read by name."""
 
     name: str

@@ -10,7 +10,7 @@ from crosspath.data.items import DamageError, Listing, file_stamp
 from crosspath.errors import InputError
 
 
-def with_stored_frames(listing: Listing, folder: Path, skip_damaged: bool) -> Listing:
+def read_from_fbank(listing: Listing, folder: Path, skip_damaged: bool) -> Listing:
     """The same samples, read from `folder/<stem>.npy` instead of the recordings.
 
     Raises
@@ -19,7 +19,7 @@ def with_stored_frames(listing: Listing, folder: Path, skip_damaged: bool) -> Li
         For frames that are missing, unless `skip_damaged` leaves them out; and for two recordings of one stem, which
         would get the same frames.
     """
-    items, left_out = [], list(listing.left_out)
+    items, skipped = [], list(listing.skipped)
     taken: dict[str, str] = {}
     for item in listing.items:
         path = folder / f"{item.path.stem}.npy"
@@ -34,11 +34,11 @@ def with_stored_frames(listing: Listing, folder: Path, skip_damaged: bool) -> Li
             if not skip_damaged:
                 todo = "compute them, or leave such recordings out with --set data.skip_damaged=true"
                 raise InputError(path, f"the frames of {item.id}", "none", todo) from None
-            left_out.append((path, "it is missing"))
-    return Listing(listing.classes, tuple(items), tuple(left_out))
+            skipped.append((path, "it is missing"))
+    return Listing(listing.classes, tuple(items), tuple(skipped))
 
 
-def stored_frames(path: Path, mels: int) -> NDArray[np.float32]:
+def read_fbank(path: Path, mels: int) -> NDArray[np.float32]:
     """The frames (T, F) of one file, not normalised, of any length. Raises `DamageError`."""
     try:
         frames = np.load(path, allow_pickle=False)

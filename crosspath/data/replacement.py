@@ -12,7 +12,7 @@ IN_A_ROW = 100
 Sample = TypeVar("Sample")
 
 
-def first_whole(
+def first_readable(
     items: Sequence[Item], row: int, read: Callable[[int], Sample], damaged: Callable[[int, str], None]
 ) -> tuple[int, Sample]:
     """The number of the first sample from `row` on that `read` can read, and what came of it; the first sample follows

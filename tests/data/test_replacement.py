@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crosspath.data.items import DamageError, Item
-from crosspath.data.replacing import IN_A_ROW, first_whole
+from crosspath.data.replacement import IN_A_ROW, first_readable
 from crosspath.errors import InputError
 
 
@@ -27,7 +27,7 @@ def reader(whole: set[int], reads: list[int]) -> Callable[[int], str]:
 @pytest.mark.parametrize(("row", "place", "passed"), [(1, 1, []), (2, 4, [2, 3]), (5, 0, [5])])
 def test_the_next_whole_sample_is_taken_and_the_first_follows_the_last(row: int, place: int, passed: list[int]) -> None:
     told: list[tuple[int, str]] = []
-    found = first_whole(items(6), row, reader({0, 1, 4}, []), lambda *fault: told.append(fault))
+    found = first_readable(items(6), row, reader({0, 1, 4}, []), lambda *fault: told.append(fault))
     assert found == (place, f"sample {place}")
     assert told == [(number, f"no {number}") for number in passed]
 
@@ -36,7 +36,7 @@ def test_the_next_whole_sample_is_taken_and_the_first_follows_the_last(row: int,
 def test_nothing_readable_is_an_error_and_not_a_search_through_all(count: int, tried: int) -> None:
     reads: list[int] = []
     with pytest.raises(InputError, match=rf"^2\.png: expected a readable file .*, found {tried} damaged ones in a row"):
-        first_whole(items(count), 2, reader(set(), reads), lambda *fault: None)
+        first_readable(items(count), 2, reader(set(), reads), lambda *fault: None)
     assert len(reads) == tried
 
 
@@ -45,4 +45,4 @@ def test_bad_input_is_passed_on() -> None:
         raise InputError("augment.waveform", "recordings", "frames", "leave it out")
 
     with pytest.raises(InputError, match="recordings"):
-        first_whole(items(3), 0, read, lambda *fault: None)
+        first_readable(items(3), 0, read, lambda *fault: None)

@@ -11,7 +11,7 @@ from crosspath.data.items import DamageError
 from crosspath.data.load import load_data
 from crosspath.data.log_mel import log_mel
 from crosspath.data.readers.audio import AudioReader, decode_wave
-from crosspath.data.readers.stored_frames import stored_frames
+from crosspath.data.readers.fbank_files import read_fbank
 from crosspath.errors import InputError
 from tests.data.files import class_folders, write_sound
 from tests.data.published_audio import write_audioset, write_esc50_folder, write_speechcommands
@@ -125,12 +125,12 @@ def test_damaged_frames_are_told_and_no_pickle_is_loaded(
     else:
         np.save(path, content)
     with pytest.raises(DamageError, match=message):
-        stored_frames(path, MELS)
+        read_fbank(path, MELS)
 
 
 def test_half_precision_frames_become_single_precision(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((3, MELS), np.float16))
-    found = stored_frames(tmp_path / "a.npy", MELS)
+    found = read_fbank(tmp_path / "a.npy", MELS)
     assert found.dtype == np.float32
     assert found.shape == (3, MELS)
 

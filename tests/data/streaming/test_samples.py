@@ -12,7 +12,7 @@ from crosspath.config.data import AudioData, Data, ImageData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, VideoAugment
 from crosspath.data.examples import DataSet
 from crosspath.data.load import load_data
-from crosspath.data.streaming.streamed import Seen, Streamed, streamed_batches
+from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
 from crosspath.errors import InputError
 from tests.data.files import write_image
 from tests.data.published_audio import write_audioset
@@ -42,9 +42,9 @@ def batches(count: int) -> list[np.ndarray]:
     return np.array_split(np.random.default_rng(0).permutation(count), 3)
 
 
-def seen(data: DataSet, augment: Augment, *, seed: int = 0, epoch: int = 0, workers: int = 0) -> list[Seen]:
-    assert isinstance(data.train.inputs, Streamed)
-    return list(streamed_batches(data.train.inputs, augment, batches(len(data.train)), seed, epoch, workers))
+def seen(data: DataSet, augment: Augment, *, seed: int = 0, epoch: int = 0, workers: int = 0) -> list[TrainingViews]:
+    assert isinstance(data.train.inputs, StreamedSamples)
+    return list(training_batches(data.train.inputs, augment, batches(len(data.train)), seed, epoch, workers))
 
 
 @pytest.mark.parametrize("modality", VIEWS)
@@ -75,8 +75,8 @@ def test_a_view_follows_from_seed_epoch_and_sample(modality: str, root: Path) ->
         other = np.concatenate([part.inputs for part in seen(data, augment, **changed)])
         assert not np.array_equal(first, other)
     # The same sample in another batch is the same view.
-    assert isinstance(data.train.inputs, Streamed)
-    [alone] = streamed_batches(data.train.inputs, augment, [np.array([2])], 0, 0, 0)
+    assert isinstance(data.train.inputs, StreamedSamples)
+    [alone] = training_batches(data.train.inputs, augment, [np.array([2])], 0, 0, 0)
     together = next(part for part in seen(data, augment) if 2 in part.rows)
     assert np.array_equal(alone.inputs[0], together.inputs[together.rows.tolist().index(2)])
 
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_refused_or_its_place_taken_by_the_next(tmp_path: Path
     rows = np.concatenate([part.rows for part in seen(skipping, augment)])
     assert row not in rows
     assert (rows == (row + 1) % len(data.train)).sum() == 2
-    assert isinstance(skipping.train.inputs, Streamed)
+    assert isinstance(skipping.train.inputs, StreamedSamples)
     assert [damaged.path for damaged in skipping.train.inputs.damaged] == [broken]
 
 
@@ -129,7 +129,7 @@ def test_a_zip_is_opened_by_each_worker_and_its_damaged_members_are_named(tmp_pa
     with pytest.raises(InputError, match=r"pictures\.zip/[ab]/\d\.png: expected a readable image file"):
         seen(load_data(section, None, 0), augment)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
-    assert isinstance(data.train.inputs, Streamed)
+    assert isinstance(data.train.inputs, StreamedSamples)
     inside = {archive / name for name in damaged if f"pictures.zip/{name}" in data.train.ids}
     assert len(inside) > 1
     runs = [np.concatenate([part.inputs for part in seen(data, augment, workers=workers)]) for workers in (0, 1, 3)]
@@ -143,15 +143,15 @@ def test_a_damaged_partner_is_named_and_costs_no_whole_recording_its_place(tmp_p
     write_audioset(tmp_path, train=14)
     section, augment = AUDIO, AudioAugment(waveform=True, mixup=10.0, mixup_probability=1.0)
     data = load_data(section, tmp_path, 0)
-    assert isinstance(data.train.inputs, Streamed)
+    assert isinstance(data.train.inputs, StreamedSamples)
     broken = data.train.inputs.items[3].path
     broken.write_bytes(b"no sound")
     others = [row for row in range(len(data.train)) if row != 3]
     with pytest.raises(InputError, match=f"{broken.name}: expected a readable audio file"):
-        list(streamed_batches(data.train.inputs, augment, [np.array(others)], 0, 0, 0))
+        list(training_batches(data.train.inputs, augment, [np.array(others)], 0, 0, 0))
     skipping = load_data(section.model_copy(update={"skip_damaged": True}), tmp_path, 0).train.inputs
-    assert isinstance(skipping, Streamed)
-    [part] = streamed_batches(skipping, augment, [np.array(others)], 0, 0, 0)
+    assert isinstance(skipping, StreamedSamples)
+    [part] = training_batches(skipping, augment, [np.array(others)], 0, 0, 0)
     assert part.rows.tolist() == others
     assert [damaged.path for damaged in skipping.damaged] == [broken]
 
@@ -168,7 +168,7 @@ def test_fault_a_folder_that_went_away_gave_zeros(tmp_path: Path) -> None:
 def test_a_damaged_held_out_file_is_refused_even_where_training_skips(tmp_path: Path) -> None:
     write_imagenet(tmp_path)
     data = load_data(IMAGE.model_copy(update={"skip_damaged": True}), tmp_path, 0)
-    assert isinstance(data.test.inputs, Streamed)
+    assert isinstance(data.test.inputs, StreamedSamples)
     broken = data.test.inputs.items[1].path
     broken.write_bytes(b"no picture")
     assert len(data.test.inputs[[0]]) == 1

@@ -19,7 +19,7 @@ from crosspath.config.data import AudioData, Data
 from crosspath.config.training import AudioAugment, Augment
 from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader, place_of
-from crosspath.data.replacing import first_whole
+from crosspath.data.replacement import first_readable
 from crosspath.data.views.waveform_views import waveform_view
 from crosspath.errors import InputError
 
@@ -27,7 +27,7 @@ THREADS = 4
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamedSamples:
     """One part of a set, undecoded; indexing gives held-out views, as if they had been decoded before."""
 
     section: Data
@@ -58,12 +58,12 @@ class Streamed:
         """
         places = np.arange(len(self.items))[index]
         chosen = [self.items[place] for place in np.atleast_1d(places)]
-        with self.reader.opened() as decode, ThreadPoolExecutor(THREADS) as pool:
+        with self.reader.open_decoder() as decode, ThreadPoolExecutor(THREADS) as pool:
             samples = list(pool.map(lambda item: self._whole(decode, item), chosen))
         stacked = np.stack(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
         return stacked if np.ndim(places) else stacked[0]
 
-    def rows_of(self, rows: NDArray[np.int64]) -> "Streamed":
+    def rows_of(self, rows: NDArray[np.int64]) -> "StreamedSamples":
         """Some of these samples."""
         return replace(self, items=tuple(self.items[row] for row in rows))
 
@@ -82,11 +82,11 @@ class Streamed:
         try:
             return np.asarray(decode(item), self.dtype)
         except (DamageError, OSError) as damage:
-            raise refused(self.section, item, str(damage)) from None
+            raise damaged_file_error(self.section, item, str(damage)) from None
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainingViews:
     """What an epoch sees of some samples."""
 
     rows: NDArray[np.int64]
@@ -96,9 +96,14 @@ class Seen:
     """Where they were mixed before they became samples."""
 
 
-def streamed_batches(
-    streamed: Streamed, augment: Augment, batches: Sequence[NDArray[np.int64]], seed: int, epoch: int, workers: int
-) -> Iterator[Seen]:
+def training_batches(
+    streamed: StreamedSamples,
+    augment: Augment,
+    batches: Sequence[NDArray[np.int64]],
+    seed: int,
+    epoch: int,
+    workers: int,
+) -> Iterator[TrainingViews]:
     """The training views of each batch of sample numbers, in order, read ahead by `workers` processes.
 
     Raises
@@ -107,10 +112,10 @@ def streamed_batches(
         For a damaged file, unless `data.skip_damaged` puts the next whole sample in its place.
     """
     loader = DataLoader(
-        _Views(streamed, augment, seed, epoch),
+        _ViewDataset(streamed, augment, seed, epoch),
         batch_sampler=[batch.tolist() for batch in batches],
         num_workers=workers,
-        collate_fn=_together,
+        collate_fn=_collate,
         # Without its own generator the loader would draw from the one that dropout draws from.
         generator=torch.Generator(),
     )
@@ -120,19 +125,19 @@ def streamed_batches(
             if isinstance(reason, InputError):
                 raise reason
             if not streamed.section.skip_damaged:
-                raise refused(streamed.section, item, reason)
+                raise damaged_file_error(streamed.section, item, reason)
             damaged = Damaged(place_of(item), reason)
             if damaged not in streamed.damaged:
                 streamed.damaged.append(damaged)
         yield found
 
 
-def left_out(examples: Examples) -> list[Damaged]:
+def damaged_files(examples: Examples) -> list[Damaged]:
     """The damaged files that a streamed part has met so far, in this process; none of a decoded part."""
-    return examples.inputs.damaged if isinstance(examples.inputs, Streamed) else []
+    return examples.inputs.damaged if isinstance(examples.inputs, StreamedSamples) else []
 
 
-def refused(section: Data, item: Item, reason: str) -> InputError:
+def damaged_file_error(section: Data, item: Item, reason: str) -> InputError:
     """The error for a damaged file of a streamed set."""
     todo = "restore or remove it; `crosspath data check DIR` finds them all"
     return InputError(place_of(item), f"a readable {section.modality} file", reason, todo)
@@ -142,10 +147,10 @@ Fault = tuple[int, str | InputError]
 """A sample number, and what is wrong with its file; or the error that no other sample could stand in for."""
 
 
-class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]):
+class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]):
     """By sample number: (the sample that was whole, its view, its mixed targets, damaged ones on the way)."""
 
-    def __init__(self, streamed: Streamed, augment: Augment, seed: int, epoch: int) -> None:
+    def __init__(self, streamed: StreamedSamples, augment: Augment, seed: int, epoch: int) -> None:
         self.streamed, self.augment, self.seed, self.epoch = streamed, augment, seed, epoch
         self._view: Any = None
         self._faults: list[Fault] = []
@@ -157,7 +162,9 @@ class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[F
             self._view = self._open.enter_context(self._opened())
         self._faults, items = [], self.streamed.items
         try:
-            place, (inputs, targets_K) = first_whole(items, row, lambda row: self._view(items[row], row), self._damaged)
+            place, (inputs, targets_K) = first_readable(
+                items, row, lambda row: self._view(items[row], row), self._damaged
+            )
         except InputError as error:
             # Raised here, in a worker, its four parts would be lost.
             self._faults.append((row, error))
@@ -183,8 +190,8 @@ class _Views(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[F
         return self.streamed.reader.training_views(augment, self.seed, self.epoch)
 
 
-def _together(samples: list[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]) -> Any:
+def _collate(samples: list[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]) -> Any:
     """One batch, and all faults met on the way."""
     rows, inputs, targets, faults = zip(*samples, strict=True)
     mixed = None if targets[0] is None else np.stack(targets)
-    return Seen(np.array(rows), np.stack(inputs), mixed), [fault for found in faults for fault in found]
+    return TrainingViews(np.array(rows), np.stack(inputs), mixed), [fault for found in faults for fault in found]
