@@ -23,7 +23,7 @@ _HOMES = {
     "Layout": "crosspath.layouts",
     "Place": "crosspath.layouts",
     "MatchReport": "crosspath.pathway",
-    "PathwayError": "crosspath.pathway",
+    "PathwayError": "crosspath.errors",
     "Pathways": "crosspath.pathway",
     "Receipt": "crosspath.pathway",
     "Status": "crosspath.pathway",

@@ -6,6 +6,7 @@ from crosspath.checkpoints.sharing.hub import save_pretrained as save_pretrained
 from crosspath.checkpoints.sharing.verify import verify as verify
 from crosspath.config import Recipe as Recipe
 from crosspath.errors import InputError as InputError
+from crosspath.errors import PathwayError as PathwayError
 from crosspath.evaluation.evaluate import evaluate as evaluate
 from crosspath.evaluation.export import export as export
 from crosspath.evaluation.predict import predict as predict
@@ -14,7 +15,6 @@ from crosspath.layouts import Place as Place
 from crosspath.models import ModalityModel as ModalityModel
 from crosspath.models import build_model as build_model
 from crosspath.pathway import MatchReport as MatchReport
-from crosspath.pathway import PathwayError as PathwayError
 from crosspath.pathway import Pathways as Pathways
 from crosspath.pathway import Receipt as Receipt
 from crosspath.pathway import Status as Status

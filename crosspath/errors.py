@@ -1,8 +1,12 @@
-"""The one error for what a user can mend. The command line prints it as one line and ends with 2."""
+"""The errors that a user can put right. The command line prints each as one line and exits with code 2."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: where it is, what was expected, what was found, what to do.
+    """Bad input, in one line: where it is, what was expected, what was found, what to do.
 
     `where` is a dotted recipe name (`train.epochs`), a file, or a file and a row.
     """
@@ -14,6 +18,39 @@ class InputError(ValueError):
         self.todo = todo
         super().__init__(f"{self.where}: expected {expected}, found {found}; {todo}")
 
-    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str, str]]:
-        """An exception is rebuilt from its one-line message otherwise, on its way between processes."""
-        return InputError, (self.where, self.expected, self.found, self.todo)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Between processes an exception is rebuilt from its message unless it says what else to use."""
+        return _rebuild, (type(self), self.args, vars(self))
+
+
+class PathwayError(InputError):
+    """A model or an auxiliary that cannot be connected, merged, saved or loaded as asked. The model is untouched."""
+
+    def __init__(self, where: object, expected: str = "", found: str = "", todo: str = "") -> None:
+        super().__init__(where, expected, found, todo)
+        if not expected:
+            self.args = (str(where),)
+
+    @classmethod
+    def of(cls, where: object, faults: Sequence[str]) -> Self:
+        """Several faults in one error, each a line of its message: `WHERE: REASON; REMEDY`."""
+        error = cls(where, "no faults", "; ".join(faults), "correct them")
+        error.args = ("\n".join(faults),)
+        return error
+
+
+@contextmanager
+def raise_as_pathway_error() -> Iterator[None]:
+    """The pathway library raises `PathwayError` only: turn what reading and writing files raises into one."""
+    try:
+        yield
+    except PathwayError:
+        raise
+    except InputError as error:
+        raise PathwayError(error.where, error.expected, error.found, error.todo) from None
+
+
+def _rebuild(kind: type[InputError], args: tuple[Any, ...], attributes: dict[str, Any]) -> InputError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

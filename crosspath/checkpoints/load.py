@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import check_manifest, read_json, read_tensors, refuse_pickle
 from crosspath.checkpoints.fit import load_strictly
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
+from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file
 from crosspath.models.about import About
 from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.pathway import load_pathway, merge
-from crosspath.pathway.sources import sha256_of_file
+from crosspath.pickles import refuse_pickle
 
 MERGED = "merge.json"
 """The receipt of a merge, beside the weights that it made."""

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, outputs
-from crosspath.checkpoints.files import FORMAT_VERSION, finite, new_folder
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
@@ -19,6 +18,7 @@ from crosspath.checkpoints.sources import published
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, finite, new_folder
 from crosspath.modalities import generated_batch
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model

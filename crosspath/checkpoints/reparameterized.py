@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from crosspath.files import tensor_faults
 from crosspath.pathway import PathwayError, Pathways, connect
 from crosspath.pathway.combine import Spread, effective_weight
 from crosspath.pathway.parameters import plain_state
@@ -39,16 +40,10 @@ def load_reparameterized(
         For a state dict without such layers, or one that does not fit the target. The target is untouched.
     """
     plain, layers = split_reparameterized(state, scale_key, weight_key)
-    own = plain_state(target)
-    wrong = [f"{name} missing" for name in own if name not in plain]
-    wrong += [f"{name} unexpected" for name in plain if name not in own]
-    wrong += [
-        f"{name} {tuple(plain[name].shape)} for {tuple(own[name].shape)}"
-        for name in own
-        if name in plain and plain[name].shape != own[name].shape
-    ]
-    if wrong:
-        raise PathwayError(f"state dict: expected the tensors of this target, found {'; '.join(wrong)}")
+    faults = tensor_faults(plain, plain_state(target))
+    if faults:
+        found = "; ".join(faults)
+        raise PathwayError("state dict", "the tensors of this target", found, "load it into the model it came from")
     auxiliary = {f"{layer}.weight": weight for layer, (_, weight) in layers.items()}
     pathway = connect(target, {"auxiliary": auxiliary}, names=list(auxiliary))
     with torch.no_grad():

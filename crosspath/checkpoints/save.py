@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from crosspath.checkpoints.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.config import Recipe, recipe_to_text
+from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.pathway import save_pathway
 from crosspath.pathway.parameters import connected
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_tensors
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
-from crosspath.pathway.sources import sha256_of_file
+from crosspath.files import read_tensors, sha256_of_file
 
 PLACE = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
 """An absolute path, and all that follows it."""

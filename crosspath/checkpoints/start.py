@@ -6,10 +6,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_tensors
-from crosspath.checkpoints.fit import mismatches
 from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
 from crosspath.errors import InputError
+from crosspath.files import read_tensors, tensor_faults
 from crosspath.pathway import merge
 from crosspath.tokenizers import fixed_positions
 from crosspath.tokenizers.patches import PatchTokenizer
@@ -77,7 +76,7 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
         notes.append(f"--from {path}: {said}; the new head starts afresh")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in given}
         tensors |= {name: own[name] for name in head}
-    faults = mismatches(model, tensors)
+    faults = tensor_faults(tensors, model.state_dict())
     if faults:
         raise InputError(
             path, "weights for this recipe's model", "; ".join(faults), "choose a checkpoint of the same model"

@@ -84,9 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))
-    except CycloptsError as error:
-        return _refuse(str(error), rank)
-    except _mendable() as error:
+    except (CycloptsError, InputError) as error:
         return _refuse(str(error), rank)
     except KeyboardInterrupt:
         return 130
@@ -95,12 +93,6 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout = None
         return 0
     return 0
-
-
-def _mendable() -> tuple[type[ValueError], ...]:
-    """What a user can mend. The pathway library loads torch, so it is asked only where something has loaded it."""
-    library = sys.modules.get("crosspath.pathway.errors")
-    return (InputError,) if library is None else (InputError, library.PathwayError)
 
 
 def _refuse(message: str, rank: str) -> int:

@@ -23,7 +23,7 @@ def status(checkpoint: Path, /, *, auxiliary: Auxiliaries = (), recipe: Recipe =
         Print one JSON object on stdout.
     """
     from crosspath.checkpoints import checkpoint_status
-    from crosspath.checkpoints.files import finite
+    from crosspath.files import finite
     from crosspath.recipes import recipe_named
 
     found = checkpoint_status(

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from crosspath.checkpoints.equality import compare_outputs
-from crosspath.checkpoints.files import new_folder, replacing_files
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.checkpoints.sharing.card import without_places
 from crosspath.config import Recipe
@@ -25,6 +24,7 @@ from crosspath.evaluation.exportable import (
     generated_samples,
     traced,
 )
+from crosspath.files import new_folder, replacing_files
 from crosspath.pathway import merge, pathways
 
 Format = Literal["onnx", "torch"]

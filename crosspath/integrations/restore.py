@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from crosspath.pathway import PathwayError, pathways
+from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.files import read_tensors, sha256_of_tensors, tensor_faults
+from crosspath.pathway import pathways
 from crosspath.pathway.combine import Spread
 from crosspath.pathway.files import (
     DESCRIPTION,
@@ -19,11 +21,9 @@ from crosspath.pathway.files import (
     TARGET,
     described_spread,
     read_description,
-    read_tensors,
 )
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.parameters import INSIDE, connected, plain_state
-from crosspath.pathway.sources import sha256_of_tensors
 
 
 def restore(target: nn.Module, folder: str | Path) -> None:
@@ -41,7 +41,8 @@ def restore(target: nn.Module, folder: str | Path) -> None:
     folder = Path(folder)
     handle = pathways(target)
     described = read_description(folder / DESCRIPTION)
-    plain, saved = read_tensors(folder / TARGET), read_tensors(folder / PATHWAYS)
+    with raise_as_pathway_error():
+        plain, saved = (read_tensors(folder / name, mapped=True)[0] for name in (TARGET, PATHWAYS))
     _check_connection(folder, target, described)
     scales = {f"{weight}.{name}.scale": scale for (weight, name), scale in handle.scales().items()}
     stored = {name for name, source in described["auxiliaries"].items() if source["stored"]}
@@ -49,8 +50,11 @@ def restore(target: nn.Module, folder: str | Path) -> None:
         f"{weight}.{name}.auxiliary": value for (weight, name), value in handle.auxiliaries().items() if name in stored
     }
     own = plain_state(target)
-    _check_tensors(folder / TARGET, own, plain)
-    _check_tensors(folder / PATHWAYS, scales | auxiliaries, saved)
+    for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, saved, scales | auxiliaries)):
+        faults = tensor_faults(actual, expected)
+        if faults:
+            todo = "resume in the model it was saved from"
+            raise PathwayError(folder / file, "the tensors of this model", "; ".join(faults), todo)
     _check_digests(folder, handle, described, plain, saved)
     with torch.no_grad():
         for name, tensor in own.items():
@@ -97,18 +101,6 @@ def _check_connection(folder: Path, target: nn.Module, described: Mapping[str, A
             f"{folder}: expected pathways connected as they were saved, found others at {', '.join(different)}; "
             "connect with the same auxiliaries and options, then resume"
         )
-
-
-def _check_tensors(file: Path, here: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
-    wrong = [f"{name} missing" for name in here if name not in saved]
-    wrong += [f"{name} unexpected" for name in saved if name not in here]
-    wrong += [
-        f"{name} {tuple(saved[name].shape)} for {tuple(here[name].shape)}"
-        for name in here
-        if name in saved and saved[name].shape != here[name].shape
-    ]
-    if wrong:
-        raise PathwayError(f"{file}: expected the tensors of this model, found {'; '.join(wrong)}")
 
 
 def _check_digests(

@@ -1,8 +1,8 @@
 """The method: match, connect, merge, disconnect, status, parameter groups, save and load. For any `nn.Module`."""
 
+from crosspath.errors import PathwayError
 from crosspath.pathway.choose_layout import layout_named
 from crosspath.pathway.connect import connect
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.groups import param_groups
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.load import load_pathway

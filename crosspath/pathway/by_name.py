@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from crosspath.pathway.errors import PathwayError
+from crosspath.errors import PathwayError
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source

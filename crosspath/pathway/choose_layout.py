@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
+from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, ORDERS, ROLES, Layout, Order, Place, Role
-from crosspath.pathway.errors import PathwayError
 
 
 def layout_named(name: str, *, heads: int | None = None, order: Order | None = None) -> Layout:

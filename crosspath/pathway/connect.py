@@ -9,10 +9,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from crosspath.errors import PathwayError
+from crosspath.files import sha256_of_file, sha256_of_tensors
 from crosspath.layouts import Layout
 from crosspath.pathway.assemble import Group, ScalePer, copied, groups_of, piece_of, spread_of
 from crosspath.pathway.by_name import Names
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.match import Blocks, Roles, match
 from crosspath.pathway.parameters import connected, holders
@@ -20,7 +21,7 @@ from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.quantised import is_quantised
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.slot import taken
-from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_file, sha256_of_tensors
+from crosspath.pathway.sources import AuxiliarySource, Source, opened
 from crosspath.pathway.stage import Staged, attach_all
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -12,56 +12,27 @@ had from elsewhere) and `pathway.json`:
 A folder is version 1 where it can be, so that it goes on to load where only that is known.
 """
 
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
+from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.files import read_json
 from crosspath.pathway.combine import Spread
-from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.sources import refuse_pickle
 
 FORMAT_VERSIONS = (1, 2)
 TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"
 
 
-def write_whole(path: Path, writer: Callable[[str], Any]) -> None:
-    """Write to a temporary name in the same folder, flush to disk, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        writer(str(temporary))
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        open_to_readers(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def open_to_readers(path: Path) -> None:
-    """The permissions that the user's other new files get; safetensors makes files for their owner alone."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
-
-
 def read_description(path: Path) -> dict[str, Any]:
     """The description in `pathway.json`. Raises `PathwayError` when there is none, or one of another version."""
-    try:
-        described: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PathwayError(f"{path}: expected the description of saved pathways, found none ({error})") from None
-    if not isinstance(described, dict):
-        raise PathwayError(f"{path}: expected the description of saved pathways, found other JSON; save it again")
-    if described.get("format_version") not in FORMAT_VERSIONS:
-        found, known = described.get("format_version"), " or ".join(map(str, FORMAT_VERSIONS))
-        raise PathwayError(f"{path}: expected format_version {known}, found {found}; use a fitting version")
-    return described
+    with raise_as_pathway_error():
+        description = read_json(path)
+    version = description.get("format_version")
+    if version not in FORMAT_VERSIONS:
+        expected = f"format_version {' or '.join(map(str, FORMAT_VERSIONS))}"
+        raise PathwayError(path, expected, repr(version), "use a version of crosspath that reads it")
+    return description
 
 
 def described_spread(spread: Spread) -> dict[str, Any]:
@@ -92,12 +63,3 @@ def format_version(spreads: Iterable[Spread]) -> int:
     """The oldest version whose readers understand these."""
     usual = tuple(Spread._field_defaults.values())
     return 1 if all((spread.along, spread.groups, spread.repeats) == usual for spread in spreads) else 2
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises `PathwayError` for a missing or damaged one, and for a pickle."""
-    refuse_pickle(path)
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PathwayError(f"{path}: expected a safetensors file, found {error}; save it again") from None

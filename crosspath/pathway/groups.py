@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
+from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
 from crosspath.pathway.choose_layout import chosen_layout
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.sources import ModuleSource

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from crosspath.pathway.errors import PathwayError
+from crosspath.errors import PathwayError
+from crosspath.files import sha256_of_tensors
 from crosspath.pathway.parameters import connected
 from crosspath.pathway.report import MatchReport
-from crosspath.pathway.sources import sha256_of_tensors
 
 if TYPE_CHECKING:
     from crosspath.pathway.status import Status

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_spread, read_tensors
+from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.files import read_tensors, sha256_of_tensors, tensor_faults
+from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_spread
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.parameters import connected, holders, plain_state
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.slot import Slot, lay, taken
-from crosspath.pathway.sources import AuxiliarySource, Source, opened, sha256_of_tensors
+from crosspath.pathway.sources import AuxiliarySource, Source, opened
 from crosspath.pathway.stage import Staged, attach_all
 
 
@@ -38,9 +39,13 @@ def load_pathway(
     """
     folder = Path(folder)
     described = read_description(folder / DESCRIPTION)
-    tensors, plain = read_tensors(folder / PATHWAYS), read_tensors(folder / TARGET)
+    with raise_as_pathway_error():
+        tensors, plain = (read_tensors(folder / name, mapped=True)[0] for name in (PATHWAYS, TARGET))
     state = plain_state(target)
-    _check_target(folder, state, plain)
+    faults = tensor_faults(plain, state)
+    if faults:
+        todo = "load it into a model like that"
+        raise PathwayError(folder, "the target it was saved from", "; ".join(faults), todo)
     try:
         entries = {
             (weight, name): _Entry(weight, name, entry, state)
@@ -117,18 +122,6 @@ class _Entry:
             or len(scale) < max(last for _, last, _ in spread.runs)
         ):
             raise PathwayError(f"{self.weight}: the saved pathway {self.name} does not fit it; save it again")
-
-
-def _check_target(folder: Path, state: Mapping[str, Tensor], plain: Mapping[str, Tensor]) -> None:
-    wrong = [f"{name} missing" for name in state if name not in plain]
-    wrong += [f"{name} unexpected" for name in plain if name not in state]
-    wrong += [
-        f"{name} {tuple(plain[name].shape)} for {tuple(state[name].shape)}"
-        for name in state
-        if name in plain and plain[name].shape != state[name].shape
-    ]
-    if wrong:
-        raise PathwayError(f"{folder}: expected the target it was saved from, found {'; '.join(wrong)}")
 
 
 def _fill(target: nn.Module, state: Mapping[str, Tensor], plain: Mapping[str, Tensor]) -> None:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, Layout, Place, Role
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 

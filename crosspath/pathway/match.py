@@ -8,11 +8,11 @@ from typing import Literal
 
 from torch import nn
 
+from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.differences import fault_of, meaning_of, ranges_of
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.locate import WRAPPED, Anatomy, locate
 from crosspath.pathway.quantised import quantised_in
 from crosspath.pathway.report import MatchReport, Mismatch, Pair

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crosspath.errors import PathwayError
+from crosspath.files import sha256_of_tensors
 from crosspath.pathway.combine import Spread
-from crosspath.pathway.errors import PathwayError
 from crosspath.pathway.handle import forget_origins, pathways
 from crosspath.pathway.parameters import Holder, connected, plain_state
 from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
-from crosspath.pathway.sources import sha256_of_tensors
 
 
 @dataclass(frozen=True)

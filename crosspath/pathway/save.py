@@ -1,20 +1,18 @@
 """Save a connected model: the plain target, and its pathways beside it."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crosspath.pathway.errors import PathwayError
-from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, described_spread, format_version, write_whole
+from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.files import sha256_of_tensors, write_tensors, write_text
+from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, described_spread, format_version
 from crosspath.pathway.handle import Origin, Pathways, pathways
 from crosspath.pathway.parameters import connected, plain_state
 from crosspath.pathway.parametrization import is_sharded
-from crosspath.pathway.sources import sha256_of_tensors
 
 
 def save_pathway(target: nn.Module, folder: str | Path) -> None:
@@ -32,7 +30,6 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
         if tensor.is_meta or is_sharded(tensor):
             raise PathwayError(f"{weight}: its values are not here (meta or sharded); load or gather them, then save")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     layers: dict[str, dict[str, Any]] = {}
     values: dict[str, Tensor] = {}
     scales: dict[str, Tensor] = {}
@@ -72,10 +69,10 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
         "auxiliaries": sources,
         "layers": layers,
     }
-    write_whole(folder / TARGET, lambda path: save_file(_untied(plain), path, {"format": "pt"}))
-    write_whole(folder / PATHWAYS, lambda path: save_file(values | scales, path, {"format": "pt"}))
-    text = json.dumps(described, indent=1, ensure_ascii=False)
-    write_whole(folder / DESCRIPTION, lambda path: Path(path).write_text(text, encoding="utf-8"))
+    with raise_as_pathway_error():
+        write_tensors(folder / TARGET, plain, {})
+        write_tensors(folder / PATHWAYS, values | scales, {})
+        write_text(folder / DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
 
 
 def _is_reference(handle: Pathways, name: str, digest: str) -> bool:
@@ -83,14 +80,3 @@ def _is_reference(handle: Pathways, name: str, digest: str) -> bool:
     origin = handle.origins.get(name)
     trains = any(value.requires_grad for (_, owner), value in handle.auxiliaries().items() if owner == name)
     return origin is not None and origin.sha256_of_frozen_values == digest and not trains
-
-
-def _untied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies where tensors share memory, which safetensors refuses."""
-    seen: set[int] = set()
-    result = {}
-    for name, value in state.items():
-        pointer = value.untyped_storage().data_ptr()
-        result[name] = value.clone() if pointer in seen else value
-        seen.add(pointer)
-    return result

@@ -2,8 +2,7 @@
 altered.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from crosspath.pathway.errors import PathwayError
+from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.parameters import holders
-from crosspath.pathway.pickles import misnamed, pickle_sign
+from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
 """What may be connected: a module, a state dict, or the path of a `.safetensors` file or of a folder that holds one."""
@@ -154,33 +153,8 @@ def opened(source: AuxiliarySource) -> Source:
         if (path / "pathway.json").exists():
             raise PathwayError(f"{path}: expected a plain model, found one with pathways; merge it first")
         path = path / "model.safetensors"
-    refuse_pickle(path)
+    with raise_as_pathway_error():
+        refuse_pickle(path)
     if not path.is_file():
         raise PathwayError(f"{path}: expected a .safetensors file, found none; check the path")
     return FileSource(path)
-
-
-def refuse_pickle(path: Path) -> None:
-    """Raise `PathwayError` for a file whose bytes or name say pickle, without opening it as one."""
-    if misnamed(path):
-        found = f"the name of a pickle ({path.suffix}) on safetensors; rename it"
-        raise PathwayError(f"{path}: expected a .safetensors file, found {found}")
-    sign = pickle_sign(path)
-    if sign is not None:
-        found = f"a pickle ({sign}); translate it with `crosspath convert`, or pass its state dict"
-        raise PathwayError(f"{path}: expected a .safetensors file, found {found}")
-
-
-def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """A digest of names, types, shapes and values, in the order given."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors:
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def sha256_of_file(path: Path) -> str:
-    """The digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
+from crosspath.files import sha256_of_tensors
 from crosspath.pathway import PathwayError, match
 from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.slot import Slot, put, taken
-from crosspath.pathway.sources import ModuleSource, opened, sha256_of_tensors
+from crosspath.pathway.sources import ModuleSource, opened
 
 STREAM = 0xA513
 """Keeps these draws apart from every other use of the same seed."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from crosspath.checkpoints.files import refuse_pickle
 from crosspath.config.section import Section
 from crosspath.config.wording import fault_in_words, joined
 from crosspath.errors import InputError
+from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 
 SEARCH_SEEDS = 1000

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from crosspath.checkpoints.files import write_json
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.data.examples import Examples
 from crosspath.data.load import load_data
@@ -16,6 +15,7 @@ from crosspath.data.views.normalise import prepare_held_out
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.evaluate import predict_logits
 from crosspath.evaluation.reconstructions import draw_sample
+from crosspath.files import write_json
 
 LOOKED_AT = 512
 """Test samples that are predicted again, the first of a fixed shuffle."""

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from crosspath.checkpoints.files import write_text
 from crosspath.errors import InputError
+from crosspath.files import write_text
 from crosspath.study.definition import Study, read_study
 
 DEFINITION = "study.yaml"

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from crosspath.checkpoints.files import read_json, write_text
+from crosspath.files import read_json, write_text
 from crosspath.layouts import LAYOUTS, Layout
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.drawing import NARROW, WIDE, Width

@@ -7,9 +7,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from crosspath.checkpoints.files import FORMAT_VERSION, read_json, refuse_pickle, write_json, write_text
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, read_json, write_json, write_text
+from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import write_examples

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from crosspath.checkpoints.files import read_json, write_text
+from crosspath.files import read_json, write_text
 from crosspath.modalities import MODALITIES
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study

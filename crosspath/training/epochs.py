@@ -10,11 +10,11 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import finite
 from crosspath.checkpoints.save import has_pathways
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
+from crosspath.files import finite
 from crosspath.training.feed import Feed
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch

@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from crosspath.checkpoints.files import FORMAT_VERSION, write_json
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData, PointData
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, write_json
 from crosspath.recipes import recipe_named
 from crosspath.training.epochs import score_name
 from crosspath.training.progress import Listener

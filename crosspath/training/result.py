@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from crosspath.checkpoints.files import FORMAT_VERSION, read_json
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, read_json
 
 RESULT = "result.json"
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from crosspath.checkpoints.files import check_manifest
 from crosspath.errors import InputError
+from crosspath.files import check_manifest
 from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder

@@ -17,9 +17,9 @@ from crosspath.data.load import load_data, located
 from crosspath.data.streaming.samples import damaged_files
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
+from crosspath.files import sha256_of_file
 from crosspath.modalities import generated_batch
 from crosspath.pathway import pathways
-from crosspath.pathway.sources import sha256_of_file
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training

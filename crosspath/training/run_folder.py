@@ -15,7 +15,10 @@ from typing import Any
 
 from torch import nn
 
-from crosspath.checkpoints.files import (
+from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
+from crosspath.config import Recipe, read_recipe, recipe_to_text
+from crosspath.errors import InputError
+from crosspath.files import (
     MANIFEST,
     check_manifest,
     new_folder,
@@ -26,9 +29,6 @@ from crosspath.checkpoints.files import (
     write_text,
     writing,
 )
-from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
-from crosspath.config import Recipe, read_recipe, recipe_to_text
-from crosspath.errors import InputError
 from crosspath.training.result import RESULT, Result, read_result
 from crosspath.training.state import STATE, STATE_FILES
 from crosspath.training.trackers import TENSORBOARD

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_json, read_tensors
 from crosspath.errors import InputError
+from crosspath.files import read_json, read_tensors
 from crosspath.training.processes import Processes, fill, whole_tensor
 
 STATE = "state.json"

@@ -14,13 +14,12 @@ from crosspath.checkpoints import (
     save_checkpoint,
 )
 from crosspath.checkpoints.equality import compare_outputs
-from crosspath.checkpoints.files import read_tensors
 from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
+from crosspath.files import read_tensors, sha256_of_file
 from crosspath.modalities import generated_batch
 from crosspath.pathway import connect
-from crosspath.pathway.sources import sha256_of_file
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
 
 

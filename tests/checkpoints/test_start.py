@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from, save_checkpoint
-from crosspath.checkpoints.files import read_tensors, write_tensors
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
+from crosspath.files import read_tensors, write_tensors
 from crosspath.models import MaskedAutoencoder, build_masked_autoencoder, build_model
 from crosspath.pathway import connect, match
 from tests.checkpoints.small import fresh, image_recipe

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from crosspath.checkpoints.files import read_tensors
 from crosspath.cli.main import main
 from crosspath.config import apply_overrides
+from crosspath.files import read_tensors
 from crosspath.models.build import build_model
 from crosspath.recipes import recipe_named
 

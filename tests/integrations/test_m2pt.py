@@ -243,9 +243,12 @@ def test_renamed_keys_of_a_copy_are_taken() -> None:
         (lambda state: state.pop("blocks.0.mlp.fc1.cross_modal_scale"), "blocks.0.mlp.fc1: .* found no cross_modal"),
         (lambda state: state.update({"blocks.0.mlp.fc1.aux_weight": torch.ones(2, 2)}), r"found \(2, 2\)"),
         (lambda state: state.update({"blocks.0.mlp.fc1.cross_modal_scale": torch.ones(())}), r"and \(\)"),
-        (lambda state: state.pop("blocks.1.norm1.weight"), "blocks.1.norm1.weight missing"),
-        (lambda state: state.update({"head.weight": torch.ones(2, 2)}), "head.weight unexpected"),
-        (lambda state: state.update({"blocks.1.norm1.weight": torch.ones(3)}), r"norm1.weight \(3,\) for \(8,\)"),
+        (lambda state: state.pop("blocks.1.norm1.weight"), "missing: blocks.1.norm1.weight"),
+        (lambda state: state.update({"head.weight": torch.ones(2, 2)}), "unexpected: head.weight"),
+        (
+            lambda state: state.update({"blocks.1.norm1.weight": torch.ones(3)}),
+            r"norm1.weight \(3,\) instead of \(8,\)",
+        ),
         (lambda state: state["blocks.0.mlp.fc1.aux_weight"].fill_(torch.nan), "not finite"),
     ],
 )

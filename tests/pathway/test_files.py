@@ -1,6 +1,7 @@
 """Saving and loading a connected model: plain names, exact values, references, no half-written file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway import save
+from crosspath import files
 from tests.pathway.small_models import WIDTH, Body, randomised
 
 
@@ -149,22 +150,24 @@ def test_dtype_of_the_new_target_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("file", "fault"),
     [
-        (lambda folder: (folder / "pathway.json").unlink(), "expected the description"),
-        (lambda folder: (folder / "pathway.json").write_text('{"format_version": 99}'), "found 99"),
-        (lambda folder: (folder / "pathway.safetensors").write_bytes(b"12"), "expected a safetensors file"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "expected a safetensors file"),
+        ("pathway.json", lambda path: path.unlink()),
+        ("pathway.json", lambda path: path.write_text("[]")),
+        ("pathway.json", lambda path: path.write_text('{"format_version": 99}')),
+        ("pathway.safetensors", lambda path: path.write_bytes(b"12")),
+        ("model.safetensors", lambda path: path.unlink()),
     ],
 )
-def test_damaged_folders_leave_the_target_untouched(tmp_path: Path, fault: object, message: str) -> None:
+def test_damaged_folders_leave_the_target_untouched(tmp_path: Path, file: str, fault: Callable[[Path], object]) -> None:
     target, _ = connected()
     crosspath.save_pathway(target, tmp_path)
-    fault(tmp_path)
+    fault(tmp_path / file)
     again = Body()
     before = {name: value.clone() for name, value in again.state_dict().items()}
-    with pytest.raises(crosspath.PathwayError, match=message):
+    with pytest.raises(crosspath.PathwayError) as error:
         crosspath.load_pathway(again, tmp_path)
+    assert error.value.where == str(tmp_path / file)
     assert all(torch.equal(value, before[name]) for name, value in again.state_dict().items())
 
 
@@ -182,7 +185,7 @@ def test_values_that_were_altered_are_noticed(tmp_path: Path) -> None:
 def test_another_target_is_refused(tmp_path: Path) -> None:
     target, _ = connected()
     crosspath.save_pathway(target, tmp_path)
-    with pytest.raises(crosspath.PathwayError, match=r"blocks\.2\.norm1\.weight missing"):
+    with pytest.raises(crosspath.PathwayError, match=r"missing: blocks\.2\.norm1\.weight"):
         crosspath.load_pathway(Body(depth=3), tmp_path)
 
 
@@ -195,8 +198,8 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: p
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(save, "save_file", broken)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(files, "save_file", broken)
+    with pytest.raises(crosspath.PathwayError, match="disk full"):
         crosspath.save_pathway(target, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

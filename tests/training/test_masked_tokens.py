@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from crosspath.checkpoints.files import read_tensors
 from crosspath.config import apply_overrides, read_recipe
 from crosspath.data.generated import sets as generated
 from crosspath.data.load import load_data
 from crosspath.evaluation import evaluate
+from crosspath.files import read_tensors
 from crosspath.recipes import recipe_named
 from crosspath.training import pretrain, train
 from crosspath.training.feed import Feed

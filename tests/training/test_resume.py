@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from crosspath.checkpoints.files import read_tensors
 from crosspath.config import Recipe, write_recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
+from crosspath.files import read_tensors
 from crosspath.training import train
 from crosspath.training.progress import Reporter
 from tests.checkpoints.small import audio_recipe, image_recipe

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, merge_checkpoint, save_checkpoint
-from crosspath.checkpoints.files import check_manifest, read_tensors
 from crosspath.config import Recipe, read_recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation import evaluate
+from crosspath.files import check_manifest, read_tensors
 from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
 from crosspath.training.epochs import Kept, keep

@@ -18,7 +18,7 @@ from crosspath.checkpoints.foreign.machine import Made, Named, Pickle, Stored, l
 from crosspath.checkpoints.foreign.pieces import pieces
 from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
-from crosspath.pathway.pickles import ZIP, is_pickle
+from crosspath.pickles import ZIP, is_pickle
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file that torch wrote before release 1.6."""

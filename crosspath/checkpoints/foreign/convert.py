@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
-from crosspath.checkpoints.files import new_folder, read_json, replacing_files, write_manifest, write_tensors
-from crosspath.checkpoints.fit import mismatches
 from crosspath.checkpoints.foreign.containers import Contents, contents
 from crosspath.checkpoints.foreign.formats import translated
 from crosspath.checkpoints.foreign.transformers_names import known_from
@@ -21,12 +19,21 @@ from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparamet
 from crosspath.checkpoints.save import RECIPE, WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
+from crosspath.files import (
+    new_folder,
+    read_json,
+    replacing_files,
+    sha256_of_file,
+    tensor_faults,
+    write_manifest,
+    write_tensors,
+)
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.models.sizes import SIZES
 from crosspath.pathway import connect
 from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import StateSource, sha256_of_file
+from crosspath.pathway.sources import StateSource
 
 Layers = dict[str, tuple[Tensor, Tensor]]
 """{layer: (λ, W')}."""
@@ -181,7 +188,7 @@ def fitting(foreign: Foreign, translation: Translation) -> tuple[ModalityModel, 
         model = build_model(translation.recipe, translation.recipe.data.classes or 1)
     own = model.state_dict()
     tensors |= {name: own[name] for name in own if name not in tensors and name.startswith(translation.fresh)}
-    faults = mismatches(model, tensors)
+    faults = tensor_faults(tensors, own)
     if not faults and not on_meta:
         values = {**tensors, **{f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}}
         faults = [f"values in {name} that are not finite" for name, t in values.items() if not t.isfinite().all()][:3]

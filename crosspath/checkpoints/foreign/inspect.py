@@ -8,8 +8,7 @@ from crosspath.checkpoints.foreign.convert import chosen, fitting, layout_of, op
 from crosspath.checkpoints.foreign.formats import translated
 from crosspath.checkpoints.foreign.translation import Foreign
 from crosspath.errors import InputError
-from crosspath.pathway import PathwayError
-from crosspath.pathway.sources import sha256_of_file
+from crosspath.files import sha256_of_file
 
 
 def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
     try:
         foreign = chosen(source, source.found.tensors, key)
         told["format"], told["fresh"] = _plan(foreign)
-    except (InputError, PathwayError) as error:
+    except InputError as error:
         told["problem"] = str(error)
     if foreign is not None:
         told |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}

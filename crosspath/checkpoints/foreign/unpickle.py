@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import read_safetensors, read_tensors, write_tensors
 from crosspath.checkpoints.foreign.containers import Contents
 from crosspath.errors import InputError
+from crosspath.files import read_safetensors, read_tensors, write_tensors
 
 
 def read_weights(path: Path, found: Contents, *, unsafe: bool = False) -> dict[str, Tensor]:

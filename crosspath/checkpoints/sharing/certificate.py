@@ -20,14 +20,13 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, same_class
-from crosspath.checkpoints.files import finite
 from crosspath.checkpoints.load import Checkpoint, checkpoint_files
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import without_places
 from crosspath.data.load import load_data, located
 from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
-from crosspath.pathway.sources import sha256_of_file, sha256_of_tensors
+from crosspath.files import finite, sha256_of_file, sha256_of_tensors
 
 CERTIFICATE, LOGITS = "certificate.json", "certificate.safetensors"
 FORMAT_VERSION = 1

@@ -10,19 +10,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from crosspath.checkpoints.files import FORMAT_VERSION, read_json
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, without_places
 from crosspath.checkpoints.sources import published
 from crosspath.config.recipe import validated
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
 from crosspath.models import ModalityModel, build_model
 from crosspath.models.about import About
 from crosspath.pathway import pathways
 from crosspath.pathway.handle import ORIGINS, Origin
 from crosspath.pathway.parameters import plain_state
-from crosspath.pathway.sources import sha256_of_tensors
 
 CONFIG = "config.json"
 WANTED = ("*.safetensors", "*.json", "*.yaml")

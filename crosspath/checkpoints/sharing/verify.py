@@ -9,7 +9,6 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, Equivalence, compare_outputs, outputs, same_class
-from crosspath.checkpoints.files import SAFETENSORS, finite, read_json, read_tensors, refuse_pickle
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.checkpoints.sharing.certificate import (
     CERTIFICATE,
@@ -21,9 +20,9 @@ from crosspath.checkpoints.sharing.certificate import (
     witness,
 )
 from crosspath.errors import InputError
-from crosspath.pathway import PathwayError
+from crosspath.files import SAFETENSORS, finite, read_json, read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.parameters import plain_state
-from crosspath.pathway.sources import sha256_of_file, sha256_of_tensors
+from crosspath.pickles import refuse_pickle
 
 
 @dataclass
@@ -201,7 +200,7 @@ def _connected_outputs(
         return None
     try:
         connected = load_checkpoint((folder / place).parent)
-    except (InputError, PathwayError) as error:
+    except InputError as error:
         found.notes.append(f"the connected model could not be run again ({error})")
         return None
     return outputs(connected.model, seen.batch)

@@ -15,10 +15,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from
-from crosspath.checkpoints.files import read_json
 from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
+from crosspath.files import read_json
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.pathway import merge, pathways

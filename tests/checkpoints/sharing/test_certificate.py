@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from crosspath.checkpoints import load_checkpoint, merge_checkpoint
 from crosspath.checkpoints.sharing.certificate import near, signed
 from crosspath.errors import InputError
-from crosspath.pathway.sources import sha256_of_file
+from crosspath.files import sha256_of_file
 from tests.checkpoints.small import connected_digits, saved_audio, saved_connected
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 import crosspath
 from crosspath import InputError
 from crosspath.checkpoints import Checkpoint, auxiliary_source, load_checkpoint, merge_checkpoint, save_checkpoint
-from crosspath.checkpoints.files import read_tensors, write_manifest
 from crosspath.checkpoints.sharing.certificate import signed
+from crosspath.files import read_tensors, write_manifest
 from crosspath.pathway import connect
 from tests.checkpoints.small import connected_digits, fresh, saved_audio
 from tests.data.files import write_image

@@ -1,17 +1,19 @@
-"""Tells a pickle from outside, by its bytes and by its name. A pickle is a program: none is opened here.
+"""Recognises a pickle by its bytes and by its name, and refuses it. A pickle is a program: none is opened here.
 
-safetensors begin with the length of their header, eight bytes, then `{`. A length can look like the beginning of a
-pickle (0x0280 is the mark of protocol 2), so that is asked first. What passes as safetensors is read as safetensors
+A safetensors file begins with the length of its header, eight bytes, then `{`. Some lengths look like the beginning of
+a pickle (0x0280 is the mark of protocol 2), so safetensors are recognised first. Such a file is read as safetensors
 only, whatever else it may be.
 """
 
 import pickletools
 from pathlib import Path
 
+from crosspath.errors import InputError
+
 SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th", ".tar"})
-"""Of files that are pickles by custom."""
+"""Of files that are usually pickles."""
 LONGEST_HEADER = 100_000_000
-"""What safetensors allows."""
+"""Bytes, as safetensors allows."""
 ZIP = b"PK\x03\x04"
 FIRST = frozenset(
     opcode.code.encode("latin-1")
@@ -21,8 +23,23 @@ FIRST = frozenset(
 """Opcodes with which a pickle can begin: those that need nothing on the stack."""
 
 
+def refuse_pickle(path: Path) -> None:
+    """Raise `InputError` for a file whose bytes or name are a pickle's, without opening it as one."""
+    if misnamed(path):
+        found = f"the name of a pickle ({path.suffix}) on safetensors"
+        raise InputError(path, "a .safetensors file", found, "rename it to .safetensors")
+    sign = pickle_sign(path)
+    if sign is not None:
+        raise InputError(
+            path,
+            "a safetensors file",
+            f"a pickle ({sign}), which can run code when opened",
+            "look at it with `crosspath inspect` and translate it with `crosspath convert`",
+        )
+
+
 def pickle_sign(path: Path) -> str | None:
-    """What says that a file is a pickle (`its first bytes`, else its suffix); None where nothing does."""
+    """What marks a file as a pickle (`its first bytes`, else its suffix); None where nothing does."""
     head = _head(path)
     if is_safetensors(head):
         return None
@@ -32,7 +49,7 @@ def pickle_sign(path: Path) -> str | None:
 
 
 def misnamed(path: Path) -> bool:
-    """Whether a file is safetensors under the name of a pickle: whoever goes by names would unpickle it."""
+    """Whether a file is safetensors under a pickle's name: a reader that goes by names would unpickle it."""
     return path.suffix in SUFFIXES and is_safetensors(_head(path))
 
 

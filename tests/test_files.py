@@ -8,19 +8,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from crosspath.checkpoints.files import (
+from crosspath.errors import InputError
+from crosspath.files import (
     check_manifest,
     new_folder,
     read_json,
     read_tensors,
     replacing,
     replacing_files,
+    sha256_of_file,
+    tensor_faults,
     write_json,
     write_manifest,
     write_tensors,
 )
-from crosspath.errors import InputError
-from crosspath.pathway.sources import sha256_of_file
 
 
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
@@ -171,3 +172,20 @@ def test_weights_are_readable_as_other_files_are(tmp_path: Path) -> None:
     write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(2)}, {})
     (tmp_path / "other").touch()
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_tensors_that_share_memory_are_written_as_copies(tmp_path: Path) -> None:
+    weight = torch.randn(4, 3)
+    write_tensors(tmp_path / "x.safetensors", {"a": weight, "b": weight, "row": weight[1]}, {})
+    tensors, _ = read_tensors(tmp_path / "x.safetensors")
+    assert torch.equal(tensors["a"], weight)
+    assert torch.equal(tensors["b"], weight)
+    assert torch.equal(tensors["row"], weight[1])
+
+
+def test_every_tensor_that_does_not_fit_is_named() -> None:
+    expected = {"a": torch.zeros(2), "b": torch.zeros(2), "c": torch.zeros(2)}
+    actual = {"a": torch.zeros(3), "b": torch.zeros(2, dtype=torch.float64), "d": torch.zeros(2)}
+    assert tensor_faults(actual, expected) == ["other shapes: a (3,) instead of (2,)", "missing: c", "unexpected: d"]
+    assert tensor_faults({}, {name: torch.zeros(1) for name in "abcde"}) == ["missing: a, b, c and 2 more"]
+    assert tensor_faults(expected, expected) == []

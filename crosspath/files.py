@@ -1,9 +1,11 @@
-"""Files that are either whole or absent: safetensors and JSON written under a temporary name, flushed, renamed.
+"""The one file layer: safetensors and JSON, whole or absent; digests and manifests; pickles refused.
 
-A manifest with the sha256 of its neighbours is written last, so that its presence means complete. Only safetensors
-are ever read as weights: formats that can execute code when opened are refused by name and by content.
+A file is written under a temporary name, flushed to disk and renamed. A manifest with the sha256 of its neighbours is
+written last, so that its presence means complete. Weights are read from safetensors only: a format that can run code
+when opened is refused by its name and by its bytes.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -14,23 +16,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from crosspath.errors import InputError
-from crosspath.pathway.files import open_to_readers
-from crosspath.pathway.pickles import misnamed, pickle_sign
-from crosspath.pathway.sources import sha256_of_file
+from crosspath.pickles import refuse_pickle
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFETENSORS = ".safetensors"
+LISTED = 3
+"""Tensor names that a message lists before it only counts."""
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what the system says while the block writes to `folder` (no permission, no space) into an `InputError`."""
+    """Raise `InputError` where the system refuses to write to `folder` (no permission, no space)."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -41,7 +44,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary neighbour of `path` to write to; flushed to disk and renamed to `path` when the block ends well."""
+    """A temporary neighbour of `path` to write to; flushed and renamed when the block ends without an error."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_files(folder: Path) -> Iterator[Path]:
-    """A temporary folder; its files are flushed and moved into `folder` when the block ends well."""
+    """A temporary folder; its files are flushed and moved into `folder` when the block ends without an error."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
@@ -76,11 +79,18 @@ def replacing_files(folder: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder` and below it."""
-    for left in [*folder.rglob(".*.writing"), *folder.rglob(".*.tmp"), *folder.rglob(".writing-*")]:
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    for path in [*folder.rglob(".*.writing"), *folder.rglob(".*.tmp"), *folder.rglob(".writing-*")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def open_to_readers(path: Path) -> None:
+    """Give a file the permissions of the user's other new files; safetensors makes files for their owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def flush(path: Path) -> None:
@@ -99,11 +109,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Nested plain data with infinities and NaN, which JSON has no word for, as None."""
+    """Nested plain data with None in place of infinities and NaN, which JSON cannot hold."""
     if isinstance(value, Mapping):
-        return {key: finite(inside) for key, inside in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(inside) for inside in value]
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -127,14 +137,23 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write a safetensors file, whole or not at all. Tensors that share memory become copies: the format has no word
+    for sharing.
+    """
+    values: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        pointer = value.untyped_storage().data_ptr()
+        values[name] = value.clone() if pointer in storages else value
+        storages.add(pointer)
     with replacing(path) as temporary:
-        save_file(whole, temporary, metadata={"format": "pt", **metadata})
+        save_file(values, temporary, metadata={"format": "pt", **metadata})
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors (copied into memory) and metadata of a safetensors file.
+def read_tensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file: copied into memory, or `mapped` from the file for a caller that
+    copies them itself.
 
     Raises
     ------
@@ -142,37 +161,52 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         For a missing file, one in a pickle format or under a pickle's name, and one that is damaged or cut short.
     """
     refuse_pickle(path)
-    return read_safetensors(path)
+    return read_safetensors(path, mapped=mapped)
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """As `read_tensors`, whatever the file is called. It is read as safetensors, and never as anything else."""
+def read_safetensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """As `read_tensors`, under any name. The file is read as safetensors, and never as anything else."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
     except OSError as error:
         raise InputError(path, "a safetensors file", error.strerror or "none", "check the path") from None
     except SafetensorError as error:
         raise InputError(path, "a whole safetensors file", f"damage ({error})", "copy or write it again") from None
+    return (tensors if mapped else {name: value.clone() for name, value in tensors.items()}), metadata
 
 
-def refuse_pickle(path: Path) -> None:
-    """Raise `InputError` for a file whose bytes or name say pickle, without opening it as one."""
-    if misnamed(path):
-        found = f"the name of a pickle ({path.suffix}) on safetensors"
-        raise InputError(path, "a .safetensors file", found, "rename it to .safetensors")
-    sign = pickle_sign(path)
-    if sign is not None:
-        raise InputError(
-            path,
-            "a safetensors file",
-            f"a pickle ({sign}), which can run code when opened",
-            "look at it with `crosspath inspect` and translate it with `crosspath convert`",
-        )
+def tensor_faults(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What prevents a strict load: tensors of another shape, missing and unexpected ones, one line of words each."""
+    shapes = [
+        f"{name} {tuple(actual[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in actual and actual[name].shape != expected[name].shape
+    ]
+    missing = [name for name in expected if name not in actual]
+    unexpected = [name for name in actual if name not in expected]
+    kinds = (("other shapes", shapes), ("missing", missing), ("unexpected", unexpected))
+    return [f"{kind}: {_first(names)}" for kind, names in kinds if names]
+
+
+def sha256_of_file(path: Path) -> str:
+    """The digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """A digest of names, types, shapes and values, in the order given."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
-    """Say, last of all, which files make up the folder's content and what their bytes are."""
+    """Record the sha256 of every file of the folder's content; written last of all."""
     files = {name: sha256_of_file(folder / name) for name in sorted(names)}
     write_json(folder / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
 
@@ -206,3 +240,8 @@ def new_folder(path: Path, option: str) -> None:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         found = f"{nearest}, " + ("which cannot be written" if nearest.is_dir() else "which is a file")
         raise InputError(path, "a folder that can be made", found, f"choose another {option}")
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
