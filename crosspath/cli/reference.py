@@ -8,8 +8,8 @@ from crosspath.cli.main import build_app
 INTRODUCTION = """\
 # Command line
 
-`crosspath VERB --help` prints the entry of one verb. Results go to stdout; progress, notes and errors go to stderr. With
-`--json`, stdout is exactly one JSON object.
+`crosspath VERB --help` prints the entry of one verb. Results go to stdout; progress, notes and errors go to stderr.
+With `--json`, stdout is exactly one JSON object.
 
 | exit code | meaning |
 | --- | --- |
@@ -27,6 +27,8 @@ def command_reference() -> str:
     verbs = text[text.index("## Table of Contents") :]
     # The list of verbs stands under its own heading; the contents repeat it and the page has a sidebar.
     verbs = verbs[verbs.index("**Commands**:") :].replace("**Commands**:", "## Verbs", 1)
+    # The usage lines of cyclopts 5 repeat how this program was started.
+    verbs = re.sub(r" -m \S+(?= \[OPTIONS\])", "", verbs)
     verbs = re.sub(r"^(#+) crosspath (.+)$", r"\1 \2", verbs, flags=re.MULTILINE)
     verbs = re.sub(r"\]\(#crosspath-", "](#", verbs)
     verbs = re.sub(r"^Example: `(.+)`$", r"Example:\n\n```console\n\1\n```", verbs, flags=re.MULTILINE)
