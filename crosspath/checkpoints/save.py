@@ -10,7 +10,7 @@ from torch import nn
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.pathway import save_pathway
-from crosspath.pathway.parameters import connected
+from crosspath.pathway.parameters import connections
 
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
@@ -21,7 +21,7 @@ CARD = "README.md"
 
 def has_pathways(model: nn.Module) -> bool:
     """Whether anything is connected inside the model."""
-    return any(True for _ in connected(model))
+    return any(True for _ in connections(model))
 
 
 def save_checkpoint(

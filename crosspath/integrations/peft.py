@@ -16,7 +16,7 @@ from torch import nn
 
 from crosspath.pathway import MatchReport, PathwayError
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.parameters import connected
+from crosspath.pathway.parameters import connections
 
 ADDITIVE = (lora.Linear, lora.Conv2d, lora.Embedding)
 """Adapters that add B·A to the target's own weight, whatever else is added."""
@@ -33,7 +33,7 @@ def merge_lora(model: PeftModel) -> nn.Module:
         For an adapter on a connected layer that is more than a sum (DoRA, IA3): merge the pathways first, then it is
         right.
     """
-    changed = {id(holder.module) for holder, _ in connected(model)}
+    changed = {id(holder.module) for holder, _ in connections(model)}
     for name, layer in model.named_modules():
         if not isinstance(layer, BaseTunerLayer) or id(layer.get_base_layer()) not in changed:
             continue

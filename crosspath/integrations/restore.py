@@ -23,7 +23,7 @@ from crosspath.pathway.files import (
     read_description,
 )
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.parameters import INSIDE, connected, plain_state
+from crosspath.pathway.parameters import INSIDE, connections, plain_state
 
 
 def restore(target: nn.Module, folder: str | Path) -> None:
@@ -72,9 +72,9 @@ def accept_plain_state(target: nn.Module) -> RemovableHandle:
 
 
 def _take_plain_names(target: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    if not any(prefix + holder.name in state for holder, _ in connected(target)):
+    if not any(prefix + holder.name in state for holder, _ in connections(target)):
         return
-    for holder, pathway in connected(target):
+    for holder, pathway in connections(target):
         path = holder.name.removesuffix(holder.attribute)
         inside = f"{prefix}{path}{INSIDE}.{holder.attribute}."
         if prefix + holder.name in state:
@@ -86,7 +86,7 @@ def _check_connection(folder: Path, target: nn.Module, described: Mapping[str, A
     """The same weights hold the same auxiliaries, cut and laid in the same way."""
     here = {
         (holder.name, name): described_spread(spread)
-        for holder, pathway in connected(target)
+        for holder, pathway in connections(target)
         for name, spread in pathway.spreads.items()
     }
     saved = {

@@ -1,7 +1,6 @@
 """The method: match, connect, merge, disconnect, status, parameter groups, save and load. For any `nn.Module`."""
 
 from crosspath.errors import PathwayError
-from crosspath.pathway.choose_layout import layout_named
 from crosspath.pathway.connect import connect
 from crosspath.pathway.groups import param_groups
 from crosspath.pathway.handle import Pathways, pathways
@@ -9,6 +8,7 @@ from crosspath.pathway.load import load_pathway
 from crosspath.pathway.match import match
 from crosspath.pathway.merge import Receipt, disconnect, merge
 from crosspath.pathway.report import MatchReport
+from crosspath.pathway.resolve_layout import layout_named
 from crosspath.pathway.save import save_pathway
 from crosspath.pathway.status import Status, status
 

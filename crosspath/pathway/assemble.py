@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from crosspath.pathway.combine import Spread
 from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.report import MatchReport, Pair
-from crosspath.pathway.slot import Slot, lay, taken
+from crosspath.pathway.slot import Slot, read_entries, write_parts
 from crosspath.pathway.sources import Source
 
 ScalePer = Literal["layer", "role", "head", "channel"]
@@ -62,14 +62,14 @@ def copied(group: Group, source: Source) -> Tensor:
     parts = []
     for pair in group.pairs:
         counterpart = piece_of(pair.auxiliary, group.bias)
-        parts.append(taken(source.tensor(counterpart.weight), counterpart))
+        parts.append(read_entries(source.tensor(counterpart.weight), counterpart))
     own = piece_of(group.pairs[0].target, group.bias)
     shape = list(original.shape)
     shape[own.axis] = sum(map(len, parts))
     # One copy into fresh, aligned memory: a file's mapping or the auxiliary's own storage is never kept.
     values = torch.empty(shape, dtype=original.dtype, device=original.device)
     if not values.is_meta:
-        lay(values, parts, own.axis, own.groups)
+        write_parts(values, parts, own.axis, own.groups)
     return values
 
 

@@ -16,12 +16,12 @@ from crosspath.pathway.assemble import Group, ScalePer, copied, groups_of, piece
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.match import Blocks, Roles, match
-from crosspath.pathway.parameters import connected, holders
+from crosspath.pathway.parameters import connections, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.quantised import is_quantised
 from crosspath.pathway.report import MatchReport, Pair
-from crosspath.pathway.slot import taken
-from crosspath.pathway.sources import AuxiliarySource, Source, opened
+from crosspath.pathway.slot import read_entries
+from crosspath.pathway.sources import AuxiliarySource, Source, open_source
 from crosspath.pathway.stage import Staged, attach_all
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -84,7 +84,7 @@ def connect(
         )
     if not math.isfinite(scale_init):
         raise PathwayError(f"scale_init: expected a finite number, found {scale_init!r}")
-    held = {name for _, pathway in connected(target) for name in pathway.spreads}
+    held = {name for _, pathway in connections(target) for name in pathway.spreads}
     layouts = _layouts(auxiliary_layout, auxiliary)
     accept = (accept,) if isinstance(accept, str) else tuple(accept)
     roles = roles if isinstance(roles, str) else tuple(roles)
@@ -92,7 +92,7 @@ def connect(
     planned: list[tuple[str, Source, MatchReport, list[Group]]] = []
     faults: list[str] = []
     for name, given in _named(auxiliary, held):
-        source = opened(given)
+        source = open_source(given)
         report = match(
             target,
             given,
@@ -231,7 +231,7 @@ def _unfit(target: nn.Module, source: Source, groups: list[Group], scale_per: Sc
                 yield f"{counterpart}: expected floating-point values, found {values.dtype}; convert the auxiliary"
             elif values.is_meta and not original.is_meta:
                 yield f"{counterpart}: the auxiliary holds no values (meta device); load them first"
-            elif not values.is_meta and not bool(torch.isfinite(taken(values, counterpart)).all()):
+            elif not values.is_meta and not bool(torch.isfinite(read_entries(values, counterpart)).all()):
                 yield f"{counterpart}: the auxiliary holds values that are not finite; use another checkpoint"
 
 

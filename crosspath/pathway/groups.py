@@ -7,9 +7,9 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
-from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.parameters import holders
+from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import ModuleSource
 
 
@@ -39,7 +39,7 @@ def param_groups(
     PathwayError
         For `layer_decay` on a model whose blocks no known layout, or not the given one, finds.
     """
-    given = chosen_layout(layout, "layout")
+    given = resolve_layout(layout, "layout")
     anatomy = locate(ModuleSource(target), given) if layer_decay is not None else None
     if layer_decay is not None and anatomy is None:
         named = "a known layout" if given is None else f"the layout {given.name!r}"

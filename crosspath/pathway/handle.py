@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
-from crosspath.pathway.parameters import connected
+from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pathways:
     @property
     def names(self) -> tuple[str, ...]:
         """The auxiliaries, in the order in which they were connected."""
-        return tuple(dict.fromkeys(name for _, pathway in connected(self.target) for name in pathway.spreads))
+        return tuple(dict.fromkeys(name for _, pathway in connections(self.target) for name in pathway.spreads))
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -55,11 +55,11 @@ class Pathways:
         """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its
         weight's λ.
         """
-        return {(holder.name, name): p.scale(name) for holder, p in connected(self.target) for name in p.scales}
+        return {(holder.name, name): p.scale(name) for holder, p in connections(self.target) for name in p.scales}
 
     def auxiliaries(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): W'}, the Parameters themselves."""
-        return {(holder.name, name): p.auxiliary(name) for holder, p in connected(self.target) for name in p.spreads}
+        return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.spreads}
 
     def digest(self, name: str) -> str:
         """sha256 of every W' of one auxiliary, by weight name."""
@@ -83,7 +83,7 @@ class Pathways:
         """
         if parametrize._cache_enabled:
             raise PathwayError("disabled: expected to stand outside of parametrize.cached(); leave that block first")
-        before = [(pathway, pathway.enabled) for _, pathway in connected(self.target)]
+        before = [(pathway, pathway.enabled) for _, pathway in connections(self.target)]
         try:
             for pathway, _ in before:
                 pathway.enabled = False
@@ -110,7 +110,7 @@ class Pathways:
 
 def pathways(target: nn.Module) -> Pathways:
     """The handle on a model that is connected already. Raises `PathwayError` when it is not."""
-    if not any(True for _ in connected(target)):
+    if not any(True for _ in connections(target)):
         raise PathwayError(f"{type(target).__name__}: expected a model with pathways, found none; connect it first")
     return Pathways(target)
 

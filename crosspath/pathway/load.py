@@ -13,10 +13,10 @@ from crosspath.files import read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, read_description, read_spread
 from crosspath.pathway.handle import Origin, Pathways
 from crosspath.pathway.merge import disconnect
-from crosspath.pathway.parameters import connected, holders, plain_state
+from crosspath.pathway.parameters import connections, holders, plain_state
 from crosspath.pathway.report import MatchReport
-from crosspath.pathway.slot import Slot, lay, taken
-from crosspath.pathway.sources import AuxiliarySource, Source, opened
+from crosspath.pathway.slot import Slot, read_entries, write_parts
+from crosspath.pathway.sources import AuxiliarySource, Source, open_source
 from crosspath.pathway.stage import Staged, attach_all
 
 
@@ -67,7 +67,7 @@ def load_pathway(
             raise
         raise PathwayError(f"{folder / DESCRIPTION}: expected a whole description, found damage ({error!r})") from None
 
-    if any(True for _ in connected(target)):
+    if any(True for _ in connections(target)):
         disconnect(target)
     _fill(target, state, plain)
     by_name = {holder.name: holder for holder in holders(target)}
@@ -156,7 +156,7 @@ def _supplied(
             raise PathwayError(
                 f"{name}: this frozen auxiliary is saved by reference to {where}; pass auxiliary={{{name!r}: ...}}"
             )
-        sources[name] = opened(given.get(name, file))
+        sources[name] = open_source(given.get(name, file))
     return sources
 
 
@@ -176,7 +176,7 @@ def _values(folder: Path, entry: _Entry, tensors: Mapping[str, Tensor], supplied
         parts.append((supplied[name].tensor(piece.weight), piece))
     values = torch.empty(entry.covered, dtype=entry.dtype, device=parts[0][0].device)
     try:
-        lay(values, [taken(*part) for part in parts], entry.spread.along, entry.spread.groups)
+        write_parts(values, [read_entries(*part) for part in parts], entry.spread.along, entry.spread.groups)
     except RuntimeError as error:
         raise PathwayError(
             f"{name}: expected the auxiliary it was connected with, found weights that do not fit {entry.weight} "

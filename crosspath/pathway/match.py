@@ -11,12 +11,12 @@ from torch import nn
 from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
 from crosspath.pathway.by_name import Names, match_names
-from crosspath.pathway.choose_layout import chosen_layout
 from crosspath.pathway.differences import fault_of, meaning_of, ranges_of
 from crosspath.pathway.locate import WRAPPED, Anatomy, locate
 from crosspath.pathway.quantised import quantised_in
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, opened
+from crosspath.pathway.resolve_layout import resolve_layout
+from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, open_source
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
 Blocks = Literal["same", "reversed"] | Mapping[int, int]
@@ -66,8 +66,8 @@ def match(
         that cannot be read.
     """
     accepted = _checked(accept, ACCEPTABLE, "accept")
-    target_source, auxiliary_source = ModuleSource(target), opened(auxiliary)
-    layouts = chosen_layout(target_layout, "target_layout"), chosen_layout(auxiliary_layout, "auxiliary_layout")
+    target_source, auxiliary_source = ModuleSource(target), open_source(auxiliary)
+    layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
         if roles != "all" or blocks != "same" or layouts != (None, None):
             raise PathwayError(

@@ -11,7 +11,7 @@ from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.combine import Spread
 from crosspath.pathway.handle import forget_origins, pathways
-from crosspath.pathway.parameters import Holder, connected, plain_state
+from crosspath.pathway.parameters import Holder, connections, plain_state
 from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
 
 
@@ -55,7 +55,7 @@ def merge(target: nn.Module) -> Receipt:
         off or a foreign parametrization stands on top. The model is untouched.
     """
     handle = pathways(target)
-    places = list(connected(target))
+    places = list(connections(target))
     results = {holder.name: _checked_sum(holder, pathway) for holder, pathway in places}
     scales: dict[str, dict[str, list[float]]] = {}
     for (name, auxiliary), scale in handle.scales().items():
@@ -87,7 +87,7 @@ def disconnect(target: nn.Module) -> None:
         Without pathways.
     """
     pathways(target)
-    for holder, _ in list(connected(target)):
+    for holder, _ in list(connections(target)):
         detach(holder.module, holder.attribute)
     forget_origins(target)
 

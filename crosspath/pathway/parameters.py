@@ -77,7 +77,7 @@ def plain_attributes(module: nn.Module) -> list[str]:
     return [name for name in order if name in present] + [name for name in [*connected, *own] if name not in order]
 
 
-def connected(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
+def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
     """Every parameter that has pathways, with them."""
     for holder in holders(model):
         pathway = holder.pathway

@@ -11,7 +11,7 @@ from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import sha256_of_tensors, write_tensors, write_text
 from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, described_spread, format_version
 from crosspath.pathway.handle import Origin, Pathways, pathways
-from crosspath.pathway.parameters import connected, plain_state
+from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import is_sharded
 
 
@@ -35,8 +35,8 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     scales: dict[str, Tensor] = {}
     digests = {name: handle.digest(name) for name in handle.names}
     referenced = {name for name, digest in digests.items() if _is_reference(handle, name, digest)}
-    owners = {id(pathway): holder.name for holder, pathway in connected(target)}
-    for holder, pathway in connected(target):
+    owners = {id(pathway): holder.name for holder, pathway in connections(target)}
+    for holder, pathway in connections(target):
         for name, spread in pathway.spreads.items():
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             key = f"{holder.name}.{name}"
@@ -63,7 +63,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     }
     plain = {name: value.contiguous() for name, value in plain_state(target).items()}
     described = {
-        "format_version": format_version(spread for _, held in connected(target) for spread in held.spreads.values()),
+        "format_version": format_version(spread for _, held in connections(target) for spread in held.spreads.values()),
         "sha256_of_target": sha256_of_tensors(sorted(plain.items())),
         "sha256_of_scales": sha256_of_tensors(sorted(scales.items())),
         "auxiliaries": sources,

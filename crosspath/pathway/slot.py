@@ -49,18 +49,18 @@ class Slot:
         return cls(found["weight"], start, stop, (), None, groups, bool(found["columns"]))
 
 
-def taken(tensor: Tensor, slot: Slot) -> Tensor:
+def read_entries(tensor: Tensor, slot: Slot) -> Tensor:
     """The role's entries, (outputs, inputs, ...); the tensor's own memory where they lie in one stretch."""
     return _view(tensor, slot).flatten(0, 1)
 
 
-def put(tensor: Tensor, slot: Slot, values: Tensor) -> None:
-    """Write the role's entries, given as `taken` returns them, into the tensor in place."""
+def write_entries(tensor: Tensor, slot: Slot, values: Tensor) -> None:
+    """Write the role's entries, given as `read_entries` returns them, into the tensor in place."""
     view = _view(tensor, slot)
     view.copy_(values.reshape(view.shape))
 
 
-def lay(whole: Tensor, parts: Sequence[Tensor], along: int, groups: int) -> None:
+def write_parts(whole: Tensor, parts: Sequence[Tensor], along: int, groups: int) -> None:
     """Write several roles' entries, each (outputs, inputs, ...), into `whole` as a tensor stores them: outputs along
     `along`, in each of `groups` stretches those of one part after those of another.
     """

@@ -133,7 +133,7 @@ def _kind(weight: Tensor) -> str:
     return f"{letter}{8 * weight.element_size()}"
 
 
-def opened(source: AuxiliarySource) -> Source:
+def open_source(source: AuxiliarySource) -> Source:
     """The source behind what the user gave.
 
     Raises

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.pathway.combine import Spread, covered_rows, effective_weight
 from crosspath.pathway.handle import pathways
-from crosspath.pathway.parameters import connected
+from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 
 
@@ -82,7 +82,7 @@ def status(target: nn.Module) -> Status:
     """
     handle = pathways(target)
     rows, half, enabled = [], 0, True
-    for holder, pathway in connected(target):
+    for holder, pathway in connections(target):
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
         for name, spread in pathway.spreads.items():

@@ -20,8 +20,8 @@ from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway import PathwayError, match
 from crosspath.pathway.locate import Anatomy, locate
-from crosspath.pathway.slot import Slot, put, taken
-from crosspath.pathway.sources import ModuleSource, opened
+from crosspath.pathway.slot import Slot, read_entries, write_entries
+from crosspath.pathway.sources import ModuleSource, open_source
 
 STREAM = 0xA513
 """Keeps these draws apart from every other use of the same seed."""
@@ -64,7 +64,7 @@ def copied_start(auxiliary: Auxiliary) -> Start:
     """
 
     def apply(model: nn.Module) -> list[str]:
-        source = opened(auxiliary.weights)
+        source = open_source(auxiliary.weights)
         try:
             report = match(model, auxiliary.weights)
         except PathwayError as error:
@@ -79,7 +79,9 @@ def copied_start(auxiliary: Auxiliary) -> Start:
                 if pair.target.bias is not None and pair.auxiliary.bias is not None:
                     slots.append((pair.target.bias, pair.auxiliary.bias))
                 for ours, theirs in slots:
-                    put(model.get_parameter(ours.weight), ours, taken(source.tensor(theirs.weight), theirs))
+                    write_entries(
+                        model.get_parameter(ours.weight), ours, read_entries(source.tensor(theirs.weight), theirs)
+                    )
         return [f"weights of {auxiliary.origin} are copied over {len(report.pairs)} of the target's"]
 
     return Start(origin=f"a copy of {auxiliary.origin}", sha256=auxiliary.sha256, apply=apply)
@@ -131,9 +133,9 @@ def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.rando
 
 def _write(model: nn.Module, slot: Slot, values: Matrix, rows: slice) -> None:
     parameter = model.get_parameter(slot.weight)
-    whole = taken(parameter, slot).clone()
+    whole = read_entries(parameter, slot).clone()
     whole[rows] = torch.from_numpy(np.ascontiguousarray(values)).to(whole)
-    put(parameter, slot, whole)
+    write_entries(parameter, slot, whole)
 
 
 def _uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
@@ -169,16 +171,16 @@ def _redrawn(auxiliary: Auxiliary, seed: int, draw: Draw, said: str) -> Auxiliar
         weights = tensors = {name: tensor.clone() for name, tensor in auxiliary.weights.items()}
     with torch.no_grad():
         for slot in list(_matrices(tensors, weights)):
-            part = taken(tensors[slot.weight], slot)
+            part = read_entries(tensors[slot.weight], slot)
             rng = np.random.default_rng((STREAM, seed, crc32(str(slot).encode())))
-            put(tensors[slot.weight], slot, torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
+            write_entries(tensors[slot.weight], slot, torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
     origin = f"{said.format(seed=seed)} {auxiliary.origin}"
     return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(tensors.items())), weights=weights)
 
 
 def _matrices(tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]) -> Iterator[Slot]:
     """Every matrix and the bias beside it; fused ones piece by piece."""
-    anatomy = locate(opened(source))
+    anatomy = locate(open_source(source))
     pieces: dict[str, list[Slot]] = {}
     for slot in anatomy.slots.values() if anatomy is not None else ():
         for held in (slot, slot.bias):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from crosspath.checkpoints.save import has_pathways
 from crosspath.config.training import PathwaySection
 from crosspath.pathway import connect, match, pathways, status
-from crosspath.pathway.parameters import connected
+from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 
 
@@ -89,7 +89,7 @@ def likeness_of(model: nn.Module, starts: Mapping[tuple[str, str], Tensor]) -> d
 def sizes_of(model: nn.Module) -> dict[str, float]:
     """{weight: root mean square of W + λ·W'}; empty for a plain model."""
     found: dict[str, float] = {}
-    for holder, _ in connected(model):
+    for holder, _ in connections(model):
         weight = getattr(holder.module, holder.attribute).detach()
         if not is_sharded(weight):
             found[holder.name] = float(weight.double().square().mean().sqrt())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import crosspath
 from crosspath.layouts import ROLES
 from crosspath.pathway.locate import locate
-from crosspath.pathway.slot import put, taken
+from crosspath.pathway.slot import read_entries, write_entries
 from crosspath.pathway.sources import ModuleSource, StateSource
 from tests.layouts.families import DEPTH, FAMILIES, HEADS, PICTURE, SIZES, WIDTH, shape_of, timm_model, transformers
 
@@ -118,7 +118,7 @@ def test_each_slot_does_what_its_role_says(built: tuple[str, nn.Module, tuple[Te
                 for part in (slot, slot.bias) if found == role else ():
                     if part is not None:
                         tensor = model.get_parameter(part.weight)
-                        put(tensor, part, value(taken(tensor, part)))
+                        write_entries(tensor, part, value(read_entries(tensor, part)))
 
     for silenced, others, another in (("value", ("query", "key"), "mlp_out"), ("query", ("key",), "value")):
         write(silenced, torch.zeros_like)

@@ -12,8 +12,8 @@ import crosspath
 from crosspath.layouts import LAYOUTS, ROLES
 from crosspath.layouts.timm import TIMM_BLOCKS
 from crosspath.layouts.torch import TORCH_ATTENTION, TORCH_ENCODER, TORCH_ENCODER_LAYER, TORCHVISION_VIT
-from crosspath.pathway.choose_layout import chosen_layout, layout_named
 from crosspath.pathway.locate import locate
+from crosspath.pathway.resolve_layout import layout_named, resolve_layout
 from crosspath.pathway.sources import ModuleSource
 
 
@@ -53,7 +53,7 @@ def test_the_table_describes_the_module(name: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_tables_are_consistent(layout: object) -> None:
     assert set(layout.roles) <= set(ROLES)
-    assert chosen_layout(layout, "layout") is layout
+    assert resolve_layout(layout, "layout") is layout
     assert layout_named(layout.name) == layout
     assert set(layout.absent) <= set(ROLES)
 

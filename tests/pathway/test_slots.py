@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import crosspath
 from crosspath.layouts import Layout
-from crosspath.pathway.slot import Slot, lay, put, taken
+from crosspath.pathway.slot import Slot, read_entries, write_entries, write_parts
 from tests.pathway.small_models import HEADS, WIDTH, Body, Decoder, HeadMajorBlock, TransposedBlock, randomised
 
 INTERLEAVED = crosspath.layout_named("timm blocks", order="interleaved")
@@ -212,14 +212,14 @@ def test_a_slot_reads_and_writes_the_same_entries(groups: int, transposed: bool)
     stored = tensor.T.contiguous() if transposed else tensor.clone()
     slot = Slot("w", 1, 12 // groups - 1, (12 - 2 * groups, 4), None, groups, transposed)
     rows = [row for row in range(12) if 1 <= row % (12 // groups) < 12 // groups - 1]
-    assert torch.equal(taken(stored, slot), tensor[rows])
-    put(stored, slot, -tensor[rows])
+    assert torch.equal(read_entries(stored, slot), tensor[rows])
+    write_entries(stored, slot, -tensor[rows])
     assert torch.equal(
         stored.T if transposed else stored,
         torch.where(torch.isin(torch.arange(12), torch.tensor(rows))[:, None], -tensor, tensor),
     )
     assert Slot.read(str(slot)) == Slot("w", slot.start, slot.stop, (), None, groups, transposed)
     whole = torch.empty(4, 12) if transposed else torch.empty(12, 4)
-    lay(whole, [tensor[:8], tensor[8:]], int(transposed), groups)
+    write_parts(whole, [tensor[:8], tensor[8:]], int(transposed), groups)
     parts = [tensor[:8].reshape(groups, -1, 4), tensor[8:].reshape(groups, -1, 4)]
     assert torch.equal(whole.T if transposed else whole, torch.cat(parts, 1).reshape(12, 4))

@@ -38,7 +38,7 @@ def layout_named(name: str, *, heads: int | None = None, order: Order | None = N
     return _checked(layout, f"layout {name!r}")
 
 
-def chosen_layout(given: Layout | str | None, argument: str) -> Layout | None:
+def resolve_layout(given: Layout | str | None, argument: str) -> Layout | None:
     """The layout that a user named or built; None to look for one.
 
     Raises
