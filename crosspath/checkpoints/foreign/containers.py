@@ -1,5 +1,5 @@
-"""What a file is before anything in it is believed: its container, its tensors' names and shapes, and what loading it
-would look up. Nothing is executed.
+"""What a file is, read without executing or trusting anything in it: its container, its tensors' names and shapes, and
+what loading it would look up.
 """
 
 import re
@@ -13,9 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from crosspath.checkpoints.foreign.danger import can_harm
-from crosspath.checkpoints.foreign.machine import Made, Named, Pickle, Stored, look
-from crosspath.checkpoints.foreign.pieces import pieces
+from crosspath.checkpoints.foreign.danger import is_dangerous
+from crosspath.checkpoints.foreign.pickles import MOST_OPCODES, Call, Global, PersistentId, Pickle, leaves, read_pickle
 from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
 from crosspath.pickles import ZIP, is_pickle
@@ -25,14 +24,14 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 REBUILDS = {f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "tensor_v3")}
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 LARGEST_PICKLE = 1 << 28
-"""Bytes of a pickle inside a zip. Those of checkpoints are smaller by far: their numbers lie beside them."""
+"""Bytes of a pickle inside a zip. Those of checkpoints are far smaller: their numbers lie beside them."""
 NUMBERS = re.compile(r"[^/]+/data/\d+")
 """Entries of a torch zip that hold a tensor's numbers."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A file, looked at from outside."""
+    """What a file holds, as read from outside."""
 
     container: str
     """Such as `safetensors` or `torch zip (pickle)`."""
@@ -40,27 +39,33 @@ class Contents:
     """On the meta device: shapes and types without numbers."""
     metadata: dict[str, str]
     """Of a safetensors file."""
-    names: tuple[Named, ...] = ()
+    names: tuple[Global, ...] = ()
     """Classes and functions that unpickling would look up."""
 
     @property
     def pickled(self) -> bool:
-        """Whether opening it means unpickling."""
+        """Whether loading it means unpickling."""
         return "pickle" in self.container
 
     @property
-    def beyond_weights(self) -> tuple[Named, ...]:
+    def beyond_weights(self) -> tuple[Global, ...]:
         """What torch's restricted unpickler (`weights_only=True`) refuses to look up."""
         return tuple(name for name in self.names if str(name) not in _allowed())
 
     @property
-    def dangerous(self) -> tuple[Named, ...]:
+    def dangerous(self) -> tuple[Global, ...]:
         """What can run code, write files or reach the network."""
-        return tuple(name for name in self.beyond_weights if can_harm(name))
+        return tuple(name for name in self.beyond_weights if is_dangerous(name))
 
 
-def contents(path: Path) -> Contents:
-    """Look at a file. Raises `InputError` for one that is missing, damaged, or neither safetensors nor a pickle."""
+def read_contents(path: Path) -> Contents:
+    """Read what a file holds.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, damaged, or neither safetensors nor a pickle.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -92,7 +97,7 @@ def contents(path: Path) -> Contents:
 
 
 def _zipped(path: Path) -> Contents:
-    pickles = []
+    pickles: list[tuple[str, Pickle]] = []
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.namelist()
@@ -105,25 +110,31 @@ def _zipped(path: Path) -> Contents:
                     found = f"{entry.filename} of {entry.file_size:,} bytes"
                     raise InputError(path, f"a pickle of at most {LARGEST_PICKLE:,} bytes", found, "do not open it")
                 if pickled:
-                    pickles.append((entry.filename, look(archive.read(entry), f"{path} {entry.filename}")))
+                    rest = MOST_OPCODES - sum(pickle.opcodes for _, pickle in pickles)
+                    pickle = read_pickle(archive.read(entry), f"{path} {entry.filename}", rest)
+                    pickles.append((entry.filename, pickle))
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise InputError(path, "a whole zip archive", f"damage ({error})", "copy it again") from None
-    names = tuple(dict.fromkeys(name for _, found in pickles for name in found.names))
+    names = _names(*(pickle for _, pickle in pickles))
     if any("/code/" in f"/{entry}" or entry.endswith("constants.pkl") for entry in entries):
         return Contents("TorchScript program (zip with pickle)", {}, {}, names)
-    whole = [found for entry, found in pickles if entry.rpartition("/")[2] == "data.pkl"]
-    if not whole:
+    weights = [pickle for name, pickle in pickles if name.rpartition("/")[2] == "data.pkl"]
+    if not weights:
         return Contents("zip with pickle" if pickles else "zip", {}, {}, names)
-    return Contents("torch zip (pickle)", tensors_of(whole[0], path), {}, names)
+    return Contents("torch zip (pickle)", tensors_of(weights[0], path), {}, names)
 
 
 def _streamed(stream: BinaryIO, path: Path) -> Contents:
-    first = look(stream, path)
+    first = read_pickle(stream, path)
     if first.value != TORCH_MAGIC:
-        return Contents("pickle", tensors_of(first, path), {}, tuple(first.names))
-    found = [look(stream, path) for _ in ("protocol", "system", "value", "storages")]
-    names = tuple(dict.fromkeys(name for part in (first, *found) for name in part.names))
-    return Contents("torch file before 1.6 (pickle)", tensors_of(found[2], path), {}, names)
+        return Contents("pickle", tensors_of(first, path), {}, first.names)
+    protocol, system, weights, storages = (read_pickle(stream, path) for _ in range(4))
+    names = _names(first, protocol, system, weights, storages)
+    return Contents("torch file before 1.6 (pickle)", tensors_of(weights, path), {}, names)
+
+
+def _names(*pickles: Pickle) -> tuple[Global, ...]:
+    return tuple(dict.fromkeys(name for pickle in pickles for name in pickle.names))
 
 
 def tensors_of(pickle: Pickle, where: object) -> dict[str, Tensor]:
@@ -132,26 +143,26 @@ def tensors_of(pickle: Pickle, where: object) -> dict[str, Tensor]:
     Raises
     ------
     InputError
-        For more pieces, or deeper ones, than a checkpoint has.
+        For more values, or deeper ones, than a checkpoint has.
     """
     try:
-        found = [(name, _tensor(value)) for name, value in pieces(pickle.value)]
+        tensors = {name: _tensor(value) for name, value in leaves(pickle.value)}
     except OverflowError as error:
         raise InputError(where, "a pickle of a checkpoint", str(error), "do not open it") from None
-    return {name: tensor for name, tensor in found if tensor is not None}
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
 def _tensor(value: Any) -> Tensor | None:
-    while isinstance(value, Made) and str(value.what) in PARAMETERS and isinstance(value.arguments, tuple):
+    while isinstance(value, Call) and str(value.function) in PARAMETERS and isinstance(value.arguments, tuple):
         value = value.arguments[0] if value.arguments else None
-    if not isinstance(value, Made) or not isinstance(value.arguments, tuple) or len(value.arguments) < 3:
+    if not isinstance(value, Call) or not isinstance(value.arguments, tuple) or len(value.arguments) < 3:
         return None
-    stored, shape = value.arguments[0], value.arguments[2]
-    if str(value.what) not in REBUILDS or not isinstance(stored, Stored) or not isinstance(shape, tuple):
+    storage, shape = value.arguments[0], value.arguments[2]
+    if str(value.function) not in REBUILDS or not isinstance(storage, PersistentId) or not isinstance(shape, tuple):
         return None
-    kind = stored.where[1] if isinstance(stored.where, tuple) and len(stored.where) > 1 else None
-    named = [part.name for part in (*value.arguments[3:], kind) if isinstance(part, Named)]
-    dtype = next((PICKLED_TYPES[name] for name in named if name in PICKLED_TYPES), torch.float32)
+    kind = storage.value[1] if isinstance(storage.value, tuple) and len(storage.value) > 1 else None
+    types = [part.name for part in (*value.arguments[3:], kind) if isinstance(part, Global)]
+    dtype = next((PICKLED_TYPES[name] for name in types if name in PICKLED_TYPES), torch.float32)
     try:
         return torch.empty(shape, dtype=dtype, device="meta")
     except (RuntimeError, TypeError, ValueError, OverflowError):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
-from crosspath.checkpoints.foreign.containers import Contents, contents
+from crosspath.checkpoints.foreign.containers import Contents, read_contents
 from crosspath.checkpoints.foreign.formats import translated
 from crosspath.checkpoints.foreign.transformers_names import known_from
 from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrapped
@@ -129,7 +129,7 @@ def opened(path: str | Path) -> Source:
         path = file
     config = path.parent / "config.json"
     known = known_from(read_json(config), config) if config.is_file() else {}
-    return Source(path, known, contents(path))
+    return Source(path, known, read_contents(path))
 
 
 def chosen(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:

@@ -1,10 +1,10 @@
-"""Which of the names that a pickle looks up can do harm: run code, write files, reach the network.
+"""Which of the names that a pickle looks up can run code, write files or reach the network.
 
-The list is of what is known, and serves to warn. It guards nothing: torch's restricted unpickler does, which looks up
-only what it knows to be harmless.
+The list serves to warn and is not a guard. The guard is torch's restricted unpickler (`weights_only=True`), which looks
+up only names that it knows to be harmless.
 """
 
-from crosspath.checkpoints.foreign.machine import Named
+from crosspath.checkpoints.foreign.pickles import Global
 
 MODULES = frozenset(
     {
@@ -48,18 +48,18 @@ HARMLESS = frozenset(
 """Of the modules above."""
 
 
-def can_harm(named: Named) -> bool:
-    """Whether looking this up and calling it is known to do harm, or cannot be told before it is done.
+def is_dangerous(name: Global) -> bool:
+    """Whether calling this can do harm, or what it is shows only while loading.
 
     A name with dots walks through attributes: `posixpath.os.system` is `os.system`.
     """
-    whole = str(named)
+    whole = str(name)
     if whole in HARMLESS:
         return False
-    if whole in FUNCTIONS or named.module.startswith(("a ", "an ")):
+    if whole in FUNCTIONS or name.module.startswith(("a ", "an ")):
         return True
-    parts = named.module.split(".")
+    parts = name.module.split(".")
     if any(".".join(parts[: count + 1]) in MODULES for count in range(len(parts))):
         return True
-    walked = named.name.split(".")
-    return len(walked) > 1 and any(part in MODULES or part[:1] == "_" or part[:1].islower() for part in walked)
+    attributes = name.name.split(".")
+    return len(attributes) > 1 and any(part in MODULES or part[:1] == "_" or part[:1].islower() for part in attributes)

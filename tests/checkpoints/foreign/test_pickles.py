@@ -3,6 +3,8 @@
 import io
 import pickle
 import pickletools
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
-from crosspath.checkpoints.foreign.containers import contents
-from crosspath.checkpoints.foreign.machine import Made, look
-from crosspath.checkpoints.foreign.pieces import pieces
+from crosspath.checkpoints.foreign import containers, convert_checkpoint, inspect_checkpoint, pickles
+from crosspath.checkpoints.foreign.containers import read_contents
+from crosspath.checkpoints.foreign.pickles import Call, leaves, read_pickle
 from crosspath.cli.main import main
 from crosspath.errors import InputError
 from tests.checkpoints.foreign.malicious import CORPUS, Runs
@@ -70,7 +71,7 @@ def test_tensors_of_a_pickle_are_listed_as_torch_reads_them(zipped: bool, tmp_pa
         "list": [torch.zeros(1, dtype=torch.bfloat16)],
     }
     torch.save(value, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
-    found = contents(tmp_path / "a.pth")
+    found = read_contents(tmp_path / "a.pth")
     seen = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in found.tensors.items()}
     assert seen == {
         "model.a": ((3, 4), torch.float32),
@@ -84,7 +85,7 @@ def test_tensors_of_a_pickle_are_listed_as_torch_reads_them(zipped: bool, tmp_pa
 def test_a_pickled_module_lists_its_state_dict(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
     torch.save(model, tmp_path / "a.pth")
-    found = contents(tmp_path / "a.pth")
+    found = read_contents(tmp_path / "a.pth")
     assert {name: tuple(t.shape) for name, t in found.tensors.items()} == {
         name: tuple(t.shape) for name, t in model.state_dict().items()
     }
@@ -104,6 +105,13 @@ def test_a_file_cut_short_is_an_error(kind: str, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match="damage"):
         inspect_checkpoint(path)
+
+
+def test_a_damaged_pickle_names_what_runs_before_the_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Runs(tmp_path / "canary"))[:-1] + b"R.")
+    with pytest.raises(InputError, match=r"damage .*io\.open"):
+        inspect_checkpoint(tmp_path / "a.pkl")
+    assert not (tmp_path / "canary").exists()
 
 
 def test_a_bomb_of_references_is_refused_in_time(tmp_path: Path) -> None:
@@ -147,7 +155,7 @@ def test_tensors_of_impossible_shapes_are_not_listed(tmp_path: Path) -> None:
 
     with (tmp_path / "a.pkl").open("wb") as file:
         Writer(file).dump({"good": Shaped(2, 3), "bad": [Shaped(-1), Shaped(2**70), Shaped(2**40, 2**40)]})
-    assert {name: tuple(found.shape) for name, found in contents(tmp_path / "a.pkl").tensors.items()} == {
+    assert {name: tuple(found.shape) for name, found in read_contents(tmp_path / "a.pkl").tensors.items()} == {
         "good": (2, 3)
     }
 
@@ -161,29 +169,72 @@ plain = st.recursive(
 
 @given(plain, st.integers(0, 5))
 def test_plain_values_come_out_as_they_went_in(value: Any, protocol: int) -> None:
-    if protocol < 3 and any(isinstance(leaf, bytes) for _, leaf in pieces(value)):
+    if protocol < 3 and any(isinstance(leaf, bytes) for _, leaf in leaves(value)):
         return  # old protocols spell bytes as a call
-    assert look(pickle.dumps(value, protocol=protocol), "here").value == value
+    assert read_pickle(pickle.dumps(value, protocol=protocol), "here").value == value
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_pickle_or_an_error(data: bytes) -> None:
     try:
-        look(data, "here")
+        read_pickle(data, "here")
     except InputError:
         return
     assert any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(io.BytesIO(data)))
 
 
 def test_every_opcode_of_python_is_understood() -> None:
-    from crosspath.checkpoints.foreign.machine import _CONSTANTS, _LITERALS, _SILENT, _Machine
-
+    """An opcode that is not handled would be an error whatever the stack holds."""
+    arguments = {"GLOBAL": "module name", "INST": "module name", "GET": 0, "BINGET": 0, "LONG_BINGET": 0}
     for opcode in pickletools.opcodes:
-        known = {*_SILENT, *_CONSTANTS, *_LITERALS}
-        assert opcode.name in known or hasattr(_Machine, f"_{opcode.name.lower()}"), opcode.name
+        machine = pickles._Machine()
+        machine.memo[0] = "memo"
+        machine.stack = ["value"] if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} else []
+        for kind in opcode.stack_before:
+            if kind is pickletools.markobject:
+                machine.marks.append(len(machine.stack))
+            elif kind is not pickletools.stackslice:
+                machine.stack.append({} if kind is pickletools.pydict else [])
+        depth = len(machine.stack) - sum(
+            kind not in (pickletools.markobject, pickletools.stackslice) for kind in opcode.stack_before
+        )
+        machine.step(opcode, arguments.get(opcode.name, 1))
+        if opcode.name not in {"MARK", "STOP", "READONLY_BUFFER"}:  # the last changes what lies there
+            assert len(machine.stack) == depth + len(opcode.stack_after), opcode.name
+
+
+def _zipped(path: Path, *entries: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, entry in enumerate(entries):
+            archive.writestr(f"archive/{number}.pkl", entry)
+    return path
+
+
+def test_pickles_of_endless_opcodes_are_refused_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compressed zip holds any number of them in a few kilobytes; the bound is on all its pickles together."""
+    endless = b"\x80\x02" + b"N0" * 3000 + b"N."
+    for module in (pickles, containers):
+        monkeypatch.setattr(module, "MOST_OPCODES", 10_000)
+    inspect_checkpoint(_zipped(tmp_path / "a.pth", endless))
+    with pytest.raises(InputError, match="opcodes"):
+        inspect_checkpoint(_zipped(tmp_path / "b.pth", endless, endless))
+
+
+def test_marks_on_a_high_stack_are_found_at_once() -> None:
+    """Their search once took as long as the stack is high."""
+    high = b"\x80\x02" + b"N" * 100_000 + b"(t0" * 100_000 + b"."
+    start = time.perf_counter()
+    read_pickle(high, "here")
+    assert time.perf_counter() - start < 10
+
+
+def test_a_tuple_of_tuples_as_a_key_is_not_hashed() -> None:
+    """Forty pairs, each holding the one before twice: its hash takes 2^40 steps."""
+    pairs = b"".join(b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) + b"0" for n in range(40))
+    assert read_pickle(b"\x80\x02)q\x00" + pairs + b"}h\x28K\x01s.", "here").value == {"<tuple>": 1}
 
 
 def test_a_call_keeps_its_arguments_without_calling() -> None:
-    value = look(pickle.dumps(Runs(Path("canary"))), "here").value
-    assert isinstance(value, Made)
+    value = read_pickle(pickle.dumps(Runs(Path("canary"))), "here").value
+    assert isinstance(value, Call)
     assert value.arguments == ("canary", "w")

@@ -1,0 +1,245 @@
+"""Reads a pickle's opcodes and builds inert values from them: nothing that the pickle names is imported or called.
+
+A pickle is a program for a small stack machine (protocols 0 to 5). Python's `pickletools` decodes it and says what
+each opcode pops. Here the two opcodes that could do harm, looking a global up and calling it, only record that they
+would.
+"""
+
+import io
+import itertools
+import pickletools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from crosspath.errors import InputError
+
+MOST_OPCODES = 10_000_000
+"""A checkpoint's pickle has a few thousand; these take some ten seconds."""
+MOST_LEAVES, DEEPEST = 1_000_000, 100
+"""Far more than a checkpoint has."""
+
+
+@dataclass(frozen=True)
+class Global:
+    """A class or function that loading would look up."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(eq=False)
+class Call:
+    """A call that loading would make, and what would be done to its result."""
+
+    function: Any
+    """Usually a `Global`."""
+    arguments: Any
+    state: Any = None
+    """For `__setstate__`, or attributes."""
+    items: list[Any] = field(default_factory=list)
+    pairs: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class PersistentId:
+    """A reference to data outside the pickle: torch keeps a tensor's numbers there."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Pickle:
+    """The inert contents of one pickle."""
+
+    value: Any
+    names: tuple[Global, ...]
+    """All that it looks up, in order, each once."""
+    opcodes: int
+    """How many it has."""
+
+
+ORDERED_DICT = Global("collections", "OrderedDict")
+COMPUTED = Global("a name", "computed while loading")
+
+
+def read_pickle(data: bytes | BinaryIO, where: object, most: int = MOST_OPCODES) -> Pickle:
+    """The first pickle in `data`, as inert values; a stream is left at the byte behind it.
+
+    Raises
+    ------
+    InputError
+        For something that is no pickle, or one that is cut short or has more than `most` opcodes.
+    """
+    machine = _Machine()
+    opcodes = pickletools.genops(io.BytesIO(data) if isinstance(data, bytes) else data)
+    try:
+        for opcode, argument, _ in itertools.islice(opcodes, most):
+            machine.step(opcode, argument)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
+        names = ", ".join(map(str, list(machine.names)[:3]))
+        found = "damage" + (f" in one that looks up {names}" if names else "")
+        raise InputError(where, "a whole pickle", found, "copy or write it again") from None
+    if not machine.stopped:
+        raise InputError(where, f"pickles of at most {MOST_OPCODES:,} opcodes", "more", "do not open it")
+    return Pickle(machine.value, tuple(machine.names), machine.count)
+
+
+class _Machine:
+    """The stack, the memo, and what was looked up."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        """Heights of the stack at which a mark lies."""
+        self.memo: dict[int, Any] = {}
+        self.names: dict[Global, None] = {}
+        self.value: Any = None
+        self.stopped = False
+        self.count = 0
+
+    def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
+        """One opcode: pop what it takes, push what it makes."""
+        self.count += 1
+        if opcode.name == "POP" and self.marks and self.marks[-1] == len(self.stack):
+            self.marks.pop()
+            return
+        popped = self._pop(opcode.stack_before)
+        match opcode.name:
+            case "PROTO" | "FRAME" | "READONLY_BUFFER" | "POP" | "POP_MARK":
+                pass
+            case "STOP":
+                self.value, self.stopped = popped[0], True
+            case "MARK":
+                self.marks.append(len(self.stack))
+            case "NONE" | "NEWTRUE" | "NEWFALSE" | "NEXT_BUFFER":
+                self.stack.append({"NEWTRUE": True, "NEWFALSE": False, "NEXT_BUFFER": b""}.get(opcode.name))
+            case "EMPTY_LIST" | "LIST" | "EMPTY_SET" | "FROZENSET":
+                self.stack.append(popped)
+            case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                self.stack.append(tuple(popped))
+            case "EMPTY_DICT" | "DICT":
+                self.stack.append(_add_pairs({}, popped))
+            case "APPEND" | "APPENDS" | "ADDITEMS":
+                self.stack.append(_add_items(popped[0], popped[1:]))
+            case "SETITEM" | "SETITEMS":
+                self.stack.append(_add_pairs(popped[0], popped[1:]))
+            case "GLOBAL":
+                self.stack.append(self._global(*argument.split(" ", 1)))
+            case "STACK_GLOBAL":
+                self.stack.append(self._global(*popped))
+            case "EXT1" | "EXT2" | "EXT4":
+                self.stack.append(self._global("an extension of copyreg", f"code {argument}"))
+            case "INST":
+                self.stack.append(_call(self._global(*argument.split(" ", 1)), tuple(popped)))
+            case "OBJ":
+                self.stack.append(_call(popped[0], tuple(popped[1:])))
+            case "REDUCE" | "NEWOBJ":
+                self.stack.append(_call(popped[0], popped[1]))
+            case "NEWOBJ_EX":
+                self.stack.append(_call(popped[0], (popped[1], popped[2])))
+            case "BUILD":
+                if isinstance(popped[0], Call):
+                    popped[0].state = popped[1]
+                self.stack.append(popped[0])
+            case "PERSID":
+                self.stack.append(PersistentId(argument))
+            case "BINPERSID":
+                self.stack.append(PersistentId(popped[0]))
+            case "DUP":
+                self.stack += popped * 2
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = self.stack[-1]
+            case "MEMOIZE":
+                self.stack += popped
+                self.memo[len(self.memo)] = popped[0]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                self.stack.append(self.memo[argument])
+            case _ if opcode.arg is not None:  # a number, a string, bytes
+                self.stack.append(argument)
+            case name:
+                raise ValueError(f"unknown opcode {name}")
+
+    def _pop(self, kinds: list[pickletools.StackObject]) -> list[Any]:
+        """Take from the stack what an opcode takes: single values, then all values since the last mark."""
+        marked = pickletools.markobject in kinds
+        single = kinds.index(pickletools.markobject) if marked else len(kinds)
+        start = (self.marks.pop() if marked else len(self.stack)) - single
+        if start < (self.marks[-1] if self.marks else 0):
+            raise IndexError("an empty stack")
+        popped = self.stack[start:]
+        del self.stack[start:]
+        return popped
+
+    def _global(self, module: Any, name: Any) -> Global:
+        found = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED
+        self.names[found] = None
+        return found
+
+
+def _call(function: Any, arguments: Any) -> Any:
+    return {} if function == ORDERED_DICT and not arguments else Call(function, arguments)
+
+
+def _add_items(whole: Any, values: list[Any]) -> Any:
+    items = whole.items if isinstance(whole, Call) else whole
+    if isinstance(items, list):
+        items += values
+    return whole
+
+
+def _add_pairs(whole: Any, values: list[Any]) -> Any:
+    pairs = whole.pairs if isinstance(whole, Call) else whole
+    if isinstance(pairs, dict):
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            # Others are not hashed: a nest of tuples can take forever.
+            pairs[key if isinstance(key, str | int | float | bytes) else f"<{type(key).__name__}>"] = value
+    return whole
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """(dotted name, leaf) of nested inert values: dictionaries, lists, and modules by their parts. Cycles end.
+
+    Raises
+    ------
+    OverflowError
+        For more values, or deeper ones, than a checkpoint has: a few hundred bytes can stand for any number of them.
+    """
+    numbers = itertools.count(1)
+    above: set[int] = set()
+
+    def walk(name: str, part: Any) -> Iterator[tuple[str, Any]]:
+        if next(numbers) > MOST_LEAVES:
+            raise OverflowError(f"one of more than {MOST_LEAVES:,} values")
+        children = _children(part)
+        if children is None or id(part) in above:
+            yield name, part
+            return
+        if len(above) == DEEPEST:
+            raise OverflowError(f"one nested deeper than {DEEPEST}")
+        above.add(id(part))
+        for key, child in children.items():
+            yield from walk(name if key in _PARTS else f"{name}.{key}" if name else str(key), child)
+        above.remove(id(part))
+
+    return walk("", value)
+
+
+_PARTS = ("_parameters", "_buffers", "_modules")
+"""Where a pickled torch module keeps what it is made of; they have no place in a name."""
+
+
+def _children(value: Any) -> dict[Any, Any] | None:
+    if isinstance(value, list | tuple):
+        return dict(enumerate(value))
+    if isinstance(value, Call):
+        state = value.state
+        if isinstance(state, dict) and "_modules" in state:
+            return {part: state[part] for part in _PARTS if isinstance(state.get(part), dict)}
+        if value.function == ORDERED_DICT or (value.pairs and not value.arguments):
+            return value.pairs
+        return None
+    return value if isinstance(value, dict) else None
