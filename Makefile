@@ -7,12 +7,13 @@ RUN := $(VENV)/bin
 WORKERS ?= auto
 test test-all: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-all lint types docs format clean
+.PHONY: help demo test test-all mutants lint types docs format clean
 
 help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
 	@echo "make test      the test suite (minutes)"
 	@echo "make test-all  the test suite with everything that is slow"
+	@echo "make mutants   faults put into central files, one at a time: which test catches each (half an hour)"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make lint types format"
 
@@ -24,6 +25,9 @@ test: $(VENV)/ready-dev
 
 test-all: $(VENV)/ready-all
 	$(RUN)/pytest -n $(WORKERS) -m "slow or not slow"
+
+mutants: $(VENV)/ready-dev
+	$(RUN)/python -m tests.mutation.run
 
 lint: $(VENV)/ready-dev
 	$(RUN)/ruff format --check .

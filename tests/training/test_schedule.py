@@ -33,6 +33,7 @@ def test_the_last_step_has_the_lowest_rate() -> None:
     schedule = Schedule(steps=50, warmup_steps=7, min_lr=1e-3)
     assert schedule.rate(49, 1.0) == pytest.approx(1e-3)
     assert schedule.rate(28, 1.0) == pytest.approx(1e-3 + 0.999 * 0.5 * (1 + math.cos(math.pi * 0.5)))
+    assert Schedule(steps=9, warmup_steps=7, min_lr=1e-3).rate(8, 1.0) == pytest.approx(1e-3)
 
 
 def test_rates_below_the_floor_stay_constant() -> None:

@@ -1,0 +1,83 @@
+"""Faults that once went unnoticed by the tests, as changes of text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault of one file, and the tests that must notice it."""
+
+    name: str
+    file: str
+    before: str
+    """Stands exactly once in the file."""
+    after: str
+    tests: tuple[str, ...]
+
+    def applied(self, source: str) -> str:
+        """The file with the fault."""
+        if source.count(self.before) != 1:
+            raise ValueError(
+                f"{self.name}: {self.file} holds {self.before!r} {source.count(self.before)} times, not once"
+            )
+        return source.replace(self.before, self.after)
+
+
+FAULTS = (
+    Fault(
+        name="best weights never restored",
+        file="training/epochs.py",
+        before="            kept.model.load_state_dict(kept.state)\n",
+        after="",
+        tests=("training/test_run.py",),
+    ),
+    Fault(
+        name="merge reads the attribute, which may be cached",
+        file="pathway/merge.py",
+        before="result: Tensor = pathway(holder.original)",
+        after="result: Tensor = getattr(holder.module, holder.attribute).detach().clone()",
+        tests=("pathway/test_merge.py", "pathway/test_with_pytorch.py"),
+    ),
+    Fault(
+        name="λ's gradient summed in half precision",
+        file="pathway/combine.py",
+        before="wide = torch.promote_types(gradient.dtype, torch.float32)",
+        after="wide = gradient.dtype",
+        tests=("pathway/test_combine.py", "pathway/test_contract.py"),
+    ),
+    Fault(
+        name="two auxiliaries in half precision not widened",
+        file="pathway/combine.py",
+        before="several_in_half = len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)",
+        after="several_in_half = False",
+        tests=("pathway/test_combine.py", "pathway/test_contract.py"),
+    ),
+    Fault(
+        name="class label dropped from a split's seed",
+        file="data/splits.py",
+        before="(SPLIT_SEED, sum(map(ord, name)), int(label))",
+        after="(SPLIT_SEED, sum(map(ord, name)))",
+        tests=("data/test_splits.py",),
+    ),
+    Fault(
+        name="part's name dropped from a split's seed",
+        file="data/splits.py",
+        before="(SPLIT_SEED, sum(map(ord, name)), int(label))",
+        after="(SPLIT_SEED, int(label))",
+        tests=("data/test_splits.py",),
+    ),
+    Fault(
+        name="part's name dropped from a hashed split's key",
+        file="data/splits.py",
+        before='f"{SPLIT_SEED} {name} "',
+        after='f"{SPLIT_SEED} "',
+        tests=("data/test_splits.py",),
+    ),
+    Fault(
+        name="top-5 reported at five classes",
+        file="evaluation/metrics.py",
+        before="logits_NK.shape[-1] > TOP",
+        after="logits_NK.shape[-1] >= TOP",
+        tests=("evaluation/test_metrics.py",),
+    ),
+)
