@@ -1,5 +1,7 @@
 """Parts are disjoint, stratified and fixed; few labels are drawn by the seed, from training only."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,40 @@ def test_the_split_does_not_depend_on_numpys_own_seed() -> None:
     first = assign_parts((None,) * 163, LABELS, 0.1, 0.2)
     np.random.seed(2)
     assert (first == assign_parts((None,) * 163, LABELS, 0.1, 0.2)).all()
+
+
+def test_every_class_and_every_part_has_a_draw_of_its_own() -> None:
+    labels = np.repeat([0, 1], 50)
+    everyone = np.ones(100, bool)
+    places = {name: draw_stratified(everyone, labels, 0.2, name) for name in ("val", "test")}
+    for chosen in places.values():
+        # The same places in both classes would mean that the class has no say in the draw.
+        assert set(chosen[chosen < 50]) != set(chosen[chosen >= 50] - 50)
+    assert set(places["val"]) != set(places["test"])
+    names = [str(number) for number in range(100)]
+    assert set(draw_by_hash(everyone, names, 0.2, "val")) != set(draw_by_hash(everyone, names, 0.2, "test"))
+
+
+def test_places_drawn_in_version_0_1_0_stay() -> None:
+    """A split must never move: these places decide which results compare with which."""
+    labels = np.repeat([0, 1], 20)
+    everyone = np.ones(40, bool)
+    assert draw_stratified(everyone, labels, 0.25, "val").tolist() == [12, 14, 16, 17, 19, 26, 30, 31, 34, 38]
+    assert draw_stratified(everyone, labels, 0.25, "test").tolist() == [3, 5, 6, 7, 12, 21, 22, 27, 30, 36]
+    names = [f"{number:02d}.wav" for number in range(40)]
+    assert draw_by_hash(everyone, names, 0.2, "val").tolist() == [1, 2, 12, 15, 25, 27, 28, 32]
+    assert draw_by_hash(everyone, names, 0.2, "test").tolist() == [3, 5, 12, 17, 23, 27, 37, 39]
+    assert draw_per_class(labels, 2, 4, 0)[0].tolist() == [2, 5, 10, 19, 20, 23, 27, 31]
+    assert draw_per_class(labels, 2, 4, 1)[0].tolist() == [12, 13, 15, 16, 26, 28, 32, 33]
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "expected"),
+    [(0.1, 0.2, "a6ad3c2ee52c3325"), (0.25, 0.33, "8e95845ec3eb44f5"), (0.02, 0.5, "4f21621bad0729cc")],
+)
+def test_parts_of_version_0_1_0_stay(validation: float, test: float, expected: str) -> None:
+    parts = assign_parts((None,) * 163, LABELS, validation, test)
+    assert hashlib.sha256(",".join(parts.tolist()).encode()).hexdigest()[:16] == expected
 
 
 def test_a_class_of_one_stays_in_training() -> None:

@@ -1,4 +1,4 @@
-"""Write the golden files: `PYTHONPATH=TREE python tests/golden/write.py [table] [folders]` from the repository root.
+"""Write the golden files: `PYTHONPATH=TREE python tests/golden/write.py [table] [folders] [splits]`.
 
 The files in this folder were written by the tree of version 0.1.0. They are written anew only where results are meant
 to change, and the reason then stands in the commit. A tree that changes structure alone leaves them as they are.
@@ -10,6 +10,9 @@ to change, and the reason then stands in the commit. A tree that changes structu
 `pathway/`: a folder of `save_pathway`, of torch's own encoder.
 `study/`, `comparison/`: with results of every run.
 `recipes.yaml`: every shipped recipe as `recipe.yaml` of a run has it, one document each.
+
+`splits.json`: ids of every part of every shipped set, as digests (`splits.py`); real sets are read below
+`CROSSPATH_DATA`, and keep their digests where it is not set.
 
 Folders are kept small by a size of encoder that is not shipped: `small_encoders` narrows `micro` to 16 wide, 2 blocks,
 2 heads, here and in the tests that read them.
@@ -34,10 +37,11 @@ import crosspath
 # The package above is that of PYTHONPATH, the tests below are those beside this file.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.golden import runs
+from tests.golden import runs, splits
 
 HERE = Path(__file__).resolve().parent
 DIGESTS = HERE / "digests.json"
+SPLITS = HERE / "splits.json"
 SMALL: dict[str, Any] = {**runs.ALWAYS, "data.labels_per_class": 4, "model.drop_path": 0.1, "train.checkpoint_every": 1}
 TARGET: dict[str, Any] = {**SMALL, "pathway.scale_init": 0.1, "augment.mixup": 0.4, "train.ema_decay": 0.9}
 SHORT = (
@@ -225,6 +229,23 @@ def write_studies(scratch: Path) -> None:
         )
 
 
+def write_splits(scratch: Path) -> None:
+    """The golden splits."""
+    table = json.loads(SPLITS.read_text(encoding="utf-8")) if SPLITS.exists() else {}
+    for name, described in splits.SPLITS.items():
+        root = None
+        if described.real:
+            if "CROSSPATH_DATA" not in os.environ:
+                continue
+            root = Path(os.environ["CROSSPATH_DATA"])
+        elif described.write is not None:
+            root = scratch / "sets" / name
+            root.mkdir(parents=True)
+            described.write(root)
+        table[name] = splits.split_of(name, root)
+    SPLITS.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
 def main(parts: list[str]) -> None:
     """Write the parts that are named, or all of them."""
     sys.stdout.write(f"written by {crosspath.__file__}\n")
@@ -233,14 +254,17 @@ def main(parts: list[str]) -> None:
     scratch.mkdir()
     os.environ["CROSSPATH_CACHE"] = str(scratch / "cache")
     known = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.exists() else {}
-    known["machine"] = runs.machine()
+    if "table" in parts or "folders" in parts:
+        known["machine"] = runs.machine()
     with runs.one_thread():
         if "table" in parts:
             known["runs"] = write_table(scratch)
         if "folders" in parts:
             known["folders"] = write_folders(scratch)
+        if "splits" in parts:
+            write_splits(scratch)
     DIGESTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["table", "folders"])
+    main(sys.argv[1:] or ["table", "folders", "splits"])
