@@ -37,7 +37,7 @@ _HOMES = {
     "merge_checkpoint": "crosspath.checkpoints",
     "checkpoint_status": "crosspath.checkpoints",
     "load_checkpoint": "crosspath.checkpoints",
-    "verify": "crosspath.checkpoints.sharing.verify",
+    "verify": "crosspath.checkpoints.sharing.certificate",
     "export": "crosspath.evaluation.export",
     "save_pretrained": "crosspath.checkpoints.sharing.hub",
     "load_pretrained": "crosspath.checkpoints.sharing.hub",

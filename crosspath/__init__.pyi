@@ -1,9 +1,9 @@
 from crosspath.checkpoints import checkpoint_status as checkpoint_status
 from crosspath.checkpoints import load_checkpoint as load_checkpoint
 from crosspath.checkpoints import merge_checkpoint as merge_checkpoint
+from crosspath.checkpoints.sharing.certificate import verify as verify
 from crosspath.checkpoints.sharing.hub import load_pretrained as load_pretrained
 from crosspath.checkpoints.sharing.hub import save_pretrained as save_pretrained
-from crosspath.checkpoints.sharing.verify import verify as verify
 from crosspath.config import Recipe as Recipe
 from crosspath.errors import InputError as InputError
 from crosspath.errors import PathwayError as PathwayError

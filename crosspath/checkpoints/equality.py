@@ -1,6 +1,9 @@
 """Are two outputs the same? Bitwise, and by how much not."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,14 +40,27 @@ def same_class(first_BK: Tensor, second_BK: Tensor) -> float:
     return float((first_BK.argmax(dim=1) == second_BK.argmax(dim=1)).double().mean())
 
 
+def compare_precisions(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """The comparison of two results of `outputs` as JSON values, {precision: {...}}; None for a NaN."""
+    values: dict[str, dict[str, Any]] = {}
+    for name in PRECISIONS:
+        equality = compare_outputs(first[name], second[name])
+        values[name] = {
+            "bitwise": equality.bitwise,
+            "max_difference": equality.max_difference if math.isfinite(equality.max_difference) else None,
+            "same_class": same_class(first[name], second[name]),
+        }
+    return values
+
+
 @torch.no_grad()
 def outputs(model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
     """Logits (B, K) of one prepared batch on the CPU, {precision: logits}."""
-    found = {}
+    logits = {}
     for name in PRECISIONS:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
-            found[name] = model(batch)
-    return found
+            logits[name] = model(batch)
+    return logits
 
 
 def _bytes(tensor: Tensor) -> Tensor:

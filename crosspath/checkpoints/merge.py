@@ -1,5 +1,4 @@
-"""Merge on files: a connected checkpoint in, a plain one out, with a receipt, a model card and, on demand, a
-certificate."""
+"""Merges a connected checkpoint into a plain one, with a receipt, a model card and, on demand, a certificate."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +8,12 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, outputs
+from crosspath.checkpoints.equality import compare_precisions, outputs
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
-from crosspath.checkpoints.sharing.certificate import certified, witness, write_certificate
+from crosspath.checkpoints.sharing.certificate import summary, write_certificate
+from crosspath.checkpoints.sharing.samples import held_out_samples
 from crosspath.checkpoints.sources import published
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
@@ -25,6 +25,7 @@ from crosspath.models.build import build_model
 from crosspath.pathway import merge
 
 SAMPLES = 8
+"""Generated ones, on which every merge compares outputs."""
 
 
 def merge_checkpoint(
@@ -57,45 +58,47 @@ def merge_checkpoint(
     loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
     if not loaded.connected:
         raise InputError(
-            checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: nothing is to merge"
+            checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: it has nothing to merge"
         )
-    seen = witness(loaded, None if data_root is None else Path(data_root)) if verify else None
+    samples = held_out_samples(loaded, None if data_root is None else Path(data_root)) if verify else None
     model = loaded.model
     assert isinstance(model, ModalityModel)
     assert model.about is not None
-    batches = {"generated": generated_batch(loaded.recipe, SAMPLES)} | ({} if seen is None else {"real": seen.batch})
+    batches = {"generated": generated_batch(loaded.recipe, SAMPLES)}
+    if samples is not None:
+        batches["real"] = samples.batch
     before = {name: outputs(model, batch) for name, batch in batches.items()}
     merged = finite(merge(model).to_json())
+    merged["auxiliaries"] = {name: published(record) for name, record in merged["auxiliaries"].items()}
     after = {name: outputs(model, batch) for name, batch in batches.items()}
     with torch.device("meta"):
         plain = build_model(loaded.recipe, len(loaded.classes))
     assert list(plain.state_dict()) == list(model.state_dict()), "a merged model has the plain model's keys"
 
-    found = {name: compare_outputs(before["generated"][name], after["generated"][name]) for name in PRECISIONS}
+    differences = compare_precisions(before["generated"], after["generated"])
     receipt: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "checkpoint": Path(checkpoint).absolute().name,
         "recipe": loaded.recipe.name,
         "pathway": loaded.recipe.pathway.model_dump(mode="json"),
-        "auxiliaries": {name: published(source) for name, source in loaded.auxiliaries.items()},
+        "auxiliaries": {name: published(record) for name, record in loaded.auxiliaries.items()},
         "equality": {
             "samples": SAMPLES,
-            "bitwise": all(equality.bitwise for equality in found.values()),
-            "max_difference": {name: equality.max_difference for name, equality in found.items()},
+            "bitwise": all(difference["bitwise"] for difference in differences.values()),
+            "max_difference": {name: difference["max_difference"] for name, difference in differences.items()},
         },
-        "merge": {**merged, "auxiliaries": {n: published(said) for n, said in merged["auxiliaries"].items()}},
+        "merge": merged,
     }
-    if seen is not None:
-        receipt["certificate"] = certified(seen, before["real"], after["real"])
+    if samples is not None:
+        receipt["certificate"] = summary(samples, before["real"], after["real"])
 
     about = replace(model.about, receipt=receipt)
     card = model_card(about, sha256=receipt["merge"]["sha256_after"], scales=receipt["merge"]["scales"])
 
-    def beside(folder: Path) -> None:
-        if seen is not None:
-            write_certificate(
-                folder, out, seen, loaded, receipt, logits={"before": before["real"], "after": after["real"]}
-            )
+    def certify(folder: Path) -> None:
+        if samples is not None:
+            logits = {"before": before["real"], "after": after["real"]}
+            write_certificate(folder, out, samples, loaded, receipt, logits)
 
     save_checkpoint(
         model,
@@ -104,6 +107,6 @@ def merge_checkpoint(
         classes=loaded.classes,
         auxiliaries=receipt["auxiliaries"],
         texts={MERGED: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
-        beside=beside,
+        beside=certify,
     )
     return receipt

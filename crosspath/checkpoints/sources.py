@@ -1,5 +1,6 @@
 """What an auxiliary is copied from, and the ones that the Hugging Face hub holds: timm models and other files."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,25 @@ def published(recorded: Mapping[str, Any]) -> dict[str, Any]:
         key: PLACE.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
         for key, value in recorded.items()
     }
+
+
+def relative_path(path: Path, home: Path) -> str | None:
+    """`path` relative to the folder `home`; None where they share only the root, since such a path is absolute in
+    disguise and useless on another machine."""
+    path, home = path.resolve(), home.resolve()
+    try:
+        shared = Path(os.path.commonpath([path, home]))
+    except ValueError:  # two drives
+        return None
+    return None if shared == Path(shared.anchor) else Path(os.path.relpath(path, home)).as_posix()
+
+
+def path_of_auxiliary(record: Mapping[str, Any], home: Path) -> str | None:
+    """Relative to the folder `home`, where an auxiliary still lies where the run read it, with the same bytes."""
+    origin = Path(str(record.get("origin", "")))
+    file = origin / WEIGHTS if origin.is_dir() else origin
+    present = origin.is_absolute() and file.is_file() and sha256_of_file(file) == record.get("sha256")
+    return relative_path(file, home) if present else None
 
 
 def hub_auxiliary(spec: str) -> Auxiliary:

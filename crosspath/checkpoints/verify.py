@@ -1,7 +1,7 @@
-"""Moved to `crosspath.checkpoints.sharing.verify`; this name is removed after one version."""
+"""Moved to `crosspath.checkpoints.sharing.certificate`; this name is removed after one version."""
 
 import warnings
 
-from crosspath.checkpoints.sharing.verify import *  # noqa: F403
+from crosspath.checkpoints.sharing.certificate import *  # noqa: F403
 
-warnings.warn("use crosspath.checkpoints.sharing.verify", DeprecationWarning, stacklevel=2)
+warnings.warn("use crosspath.checkpoints.sharing.certificate", DeprecationWarning, stacklevel=2)

@@ -22,7 +22,7 @@ def verify(certificate: Path, /, *, data: Data = None, json: Json = False) -> No
     json
         Print one JSON object on stdout.
     """
-    from crosspath.checkpoints.sharing.verify import verify as verify_certificate
+    from crosspath.checkpoints.sharing.certificate import verify as verify_certificate
 
     found = verify_certificate(certificate, data)
     if json:

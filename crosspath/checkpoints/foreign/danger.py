@@ -4,7 +4,7 @@ The list serves to warn and is not a guard. The guard is torch's restricted unpi
 up only names that it knows to be harmless.
 """
 
-from crosspath.checkpoints.foreign.pickles import Global
+from crosspath.checkpoints.foreign.opcodes import Global
 
 MODULES = frozenset(
     {

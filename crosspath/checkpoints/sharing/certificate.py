@@ -1,137 +1,101 @@
-"""The merge certificate: what a merge changed in the outputs on real data, and all that is needed to check it later.
+"""The merge certificate: how a merge changed outputs on real data. `merge --verify` writes it, `verify` checks it.
 
 `certificate.json` stands beside the merged weights, with `certificate.safetensors`: the logits of the same samples
-before and after, in float32 and under bfloat16 autocast. A digest of itself shows accidents and careless edits; it is
-no signature, since whoever forges a certificate can compute it too.
+before and after, in float32 and under bfloat16 autocast. Its digest of itself shows accidents and careless edits. It is
+no signature: whoever forges a certificate can compute it too.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
-from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, same_class
-from crosspath.checkpoints.load import Checkpoint, checkpoint_files
+from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, outputs
+from crosspath.checkpoints.load import Checkpoint, checkpoint_files, load_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import without_places
-from crosspath.data.load import load_data, located
-from crosspath.data.views.normalise import prepare_held_out
+from crosspath.checkpoints.sharing.samples import PART, Samples, held_out_samples
+from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
 from crosspath.errors import InputError
-from crosspath.files import finite, sha256_of_file, sha256_of_tensors
+from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
+from crosspath.pathway.parameters import plain_state
+from crosspath.pickles import refuse_pickle
 
 CERTIFICATE, LOGITS = "certificate.json", "certificate.safetensors"
 FORMAT_VERSION = 1
-PART = "test"
-WITNESSES = 32
-"""Samples that are compared."""
 TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
 """How far logits may lie apart on another machine, as a share of the largest (at least 1): another order of sums."""
+Logits = Mapping[str, Tensor]
+"""{precision: (B, K)}."""
+FILE: dict[str, type | UnionType] = {"path": str | NoneType, "sha256": str}
+CONTENT = {
+    "outputs": {name: {"bitwise": bool} for name in PRECISIONS},
+    "batch": {"ids": list, "fingerprint": str},
+    "logits": FILE,
+    "target": list,
+    "auxiliaries": dict,
+    "result": FILE,
+    "tensors": {"sha256_after": str},
+    "environment": dict,
+}
+"""What `verify` reads of a certificate."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Witness:
-    """The samples that a certificate speaks of."""
-
-    batch: Tensor
-    """Prepared, on the CPU."""
-    dataset: str
-    ids: tuple[str, ...]
-    data_fingerprint: str
-    """Of the whole data set, as in a run's `result.json`."""
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 of the prepared batch."""
-        return sha256_of_tensors([("batch", self.batch)])
-
-
-def witness(loaded: Checkpoint, root: Path | None, ids: tuple[str, ...] | None = None) -> Witness:
-    """Samples of the test part of a checkpoint's data: those named, else some spread over the whole part.
-
-    Raises
-    ------
-    InputError
-        For data that cannot be read, and for samples that are not in them.
-    """
-    section = located(loaded.recipe.data, root)
-    data = load_data(section, root, loaded.recipe.train.seed)
-    examples = data.test
-    if ids is None:
-        rows = np.unique(np.linspace(0, len(examples) - 1, min(WITNESSES, len(examples))).astype(np.int64))
-    else:
-        places = {name: row for row, name in enumerate(examples.ids)}
-        lacking = [name for name in ids if name not in places]
-        if lacking:
-            expected = f"sample {lacking[0]} in the {PART} part"
-            raise InputError(root or section.dataset, expected, "none of that name", "name the certificate's data")
-        rows = np.array([places[name] for name in ids])
-    return Witness(
-        batch=prepare_held_out(section, examples.inputs[rows], torch.device("cpu")),
-        dataset=section.dataset,
-        ids=tuple(examples.ids[row] for row in rows),
-        data_fingerprint=data.fingerprint,
-    )
-
-
-def certified(seen: Witness, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the samples showed, for the receipt: per precision whether every bit is equal, and by how much not."""
-    described = {}
-    for name in PRECISIONS:
-        found = compare_outputs(before[name], after[name])
-        described[name] = {
-            "bitwise": found.bitwise,
-            "max_difference": found.max_difference,
-            "same_class": same_class(before[name], after[name]),
-        }
-    shown: dict[str, Any] = finite(
-        {"dataset": seen.dataset, "part": PART, "samples": len(seen.ids), "outputs": described}
-    )
-    return shown
+def summary(samples: Samples, before: Logits, after: Logits) -> dict[str, Any]:
+    """The comparison on the samples, as the receipt, the model card and the certificate state it."""
+    outputs = compare_precisions(before, after)
+    return {"dataset": samples.dataset, "part": PART, "samples": len(samples.ids), "outputs": outputs}
 
 
 def write_certificate(
     folder: Path,
     home: Path,
-    seen: Witness,
-    loaded: Checkpoint,
+    samples: Samples,
+    checkpoint: Checkpoint,
     receipt: Mapping[str, Any],
-    logits: Mapping[str, Mapping[str, Tensor]],
+    logits: Mapping[str, Logits],
 ) -> None:
-    """Write both files into `folder`, where the merged weights lie already; paths in them are relative to `home`,
-    where the folder's files go. `logits`: {"before" and "after": {precision: logits}}."""
-    flat = {f"{when}.{name}": value.contiguous() for when, found in logits.items() for name, value in found.items()}
+    """Write both files into `folder`, which holds the merged weights already.
+
+    Paths in the certificate are relative to `home`, where the folder's files will lie. `logits` hold `before` and
+    `after`.
+    """
+    flat = {f"{when}.{name}": value.contiguous() for when, named in logits.items() for name, value in named.items()}
     save_file(flat, folder / LOGITS, {"format": "pt"})
-    source = checkpoint_files(loaded.path)
-    assert source.folder is not None
-    parts = [source.folder / name for name in (WEIGHTS, *PATHWAY_FILES)]
-    merged = receipt["merge"]
-    digests = {name: sha256_of_tensors([(name, value)]) for name, value in flat.items()}
+    source = checkpoint_files(checkpoint.path).folder
+    assert source is not None
+    merge = receipt["merge"]
     values = {
         "format_version": FORMAT_VERSION,
         "certificate": "merge",
         **receipt["certificate"],
         "tolerance": TOLERANCE,
-        "batch": {"fingerprint": seen.fingerprint, "ids": seen.ids, "data_fingerprint": seen.data_fingerprint},
-        "logits": {"path": LOGITS, "sha256": sha256_of_file(folder / LOGITS), "tensors": digests},
-        "target": [_file(part, home) for part in parts],
+        "batch": {"fingerprint": samples.fingerprint, "ids": samples.ids, "data_fingerprint": samples.data_fingerprint},
+        "logits": {
+            "path": LOGITS,
+            "sha256": sha256_of_file(folder / LOGITS),
+            "tensors": {name: sha256_of_tensors([(name, value)]) for name, value in flat.items()},
+        },
+        "target": [
+            {"file": name, "path": relative_path(source / name, home), "sha256": sha256_of_file(source / name)}
+            for name in (WEIGHTS, *PATHWAY_FILES)
+        ],
         "auxiliaries": {
-            name: {**recorded, **_auxiliary_file(loaded.auxiliaries[name], home)}
-            for name, recorded in receipt["auxiliaries"].items()
+            name: {**record, "path": path_of_auxiliary(checkpoint.auxiliaries[name], home)}
+            for name, record in receipt["auxiliaries"].items()
         },
         "result": {"path": WEIGHTS, "sha256": sha256_of_file(folder / WEIGHTS)},
-        "tensors": {"sha256_before": merged["sha256_before"], "sha256_after": merged["sha256_after"]},
-        "weight_drift": max(merged["drift"].values()),
-        "scales": merged["scales"],
-        "recipe": without_places(loaded.recipe).model_dump(mode="json"),
+        "tensors": {"sha256_before": merge["sha256_before"], "sha256_after": merge["sha256_after"]},
+        "weight_drift": max(merge["drift"].values()),
+        "scales": merge["scales"],
+        "recipe": without_places(checkpoint.recipe).model_dump(mode="json"),
         "environment": environment(),
     }
     text = json.dumps(signed(values), indent=2, allow_nan=False)
@@ -139,30 +103,167 @@ def write_certificate(
 
 
 def signed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The certificate with the digest of all its other values, in whatever order they stand."""
+    """The certificate with the digest of all its other values, whatever their order."""
     others = {name: value for name, value in values.items() if name != "sha256"}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return {**others, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _file(path: Path, home: Path) -> dict[str, Any]:
-    return {"file": path.name, "path": near(path, home), "sha256": sha256_of_file(path)}
+@dataclass
+class _Report:
+    """What a check came to, in words."""
+
+    checked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What could not be checked, and differences that do not concern the weights."""
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, passed: bool, checked: str, fault: str) -> None:
+        (self.checked if passed else self.faults).append(checked if passed else fault)
 
 
-def _auxiliary_file(recorded: Mapping[str, Any], home: Path) -> dict[str, Any]:
-    """The path of an auxiliary that still lies where the run read it, with the bytes that it had."""
-    origin = Path(str(recorded.get("origin", "")))
-    file = origin / WEIGHTS if origin.is_dir() else origin
-    here = origin.is_absolute() and file.is_file() and sha256_of_file(file) == recorded.get("sha256")
-    return {"path": near(file, home) if here else None}
+def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:
+    """Check a certificate of `merge_checkpoint(..., verify=True)`: the file, or the folder that holds it.
+
+    Always: the certificate itself, the merged weights and the stored logits. Where they have not moved: the files of
+    the target and of the auxiliaries. Where the data can be read (generated, below `data_root`, or below the usual
+    root): the merged outputs now against the stored ones, and against those of the connected model.
+
+    Returns `{"certificate", "checked", "notes", "outputs"}`; `outputs` is None without data.
+
+    Raises
+    ------
+    InputError
+        When anything differs from what is certified (all of it in one line), when the certificate cannot be read, and
+        for a `data_root` without the data.
+    """
+    path = Path(certificate)
+    path = path / CERTIFICATE if path.is_dir() else path
+    values = _read(path)
+    report, folder = _Report(checked=["the certificate"]), path.parent
+    _check_file(report, "the merged weights", values["result"], folder, required=True)
+    _check_file(report, "the stored logits", values["logits"], folder, required=True)
+    for entry in values["target"]:
+        _check_file(report, f"the target's {entry['file']}", entry, folder)
+    for name, entry in values["auxiliaries"].items():
+        _check_file(report, f"the auxiliary {name}", entry, folder)
+    differences = None
+    if not report.faults:
+        merged = load_checkpoint(folder)
+        digest = sha256_of_tensors(sorted(plain_state(merged.model).items()))
+        same = digest == values["tensors"]["sha256_after"]
+        report.add(same, "the merged tensors", "the merged tensors are others")
+        samples = _certified_samples(report, merged, values["batch"], None if data_root is None else Path(data_root))
+        if samples is not None and same:
+            differences = _check_outputs(report, merged, samples, values, folder)
+    if report.faults:
+        todo = "take the files as they were written, or merge again"
+        raise InputError(path, "what it certifies", "; ".join(report.faults), todo)
+    return {"certificate": str(path), "checked": report.checked, "notes": report.notes, "outputs": differences}
 
 
-def near(path: Path, home: Path) -> str | None:
-    """`path` as seen from the folder `home`; None where they share nothing but the root: that is an absolute path in
-    disguise, and of no use on another machine."""
-    path, home = path.resolve(), home.resolve()
+def _read(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if values.get("certificate") != "merge" or "sha256" not in values:
+        raise InputError(path, "a merge certificate", "another JSON object", "name the certificate.json of a merge")
+    if values != signed(values):
+        raise InputError(path, "the certificate as it was written", "a changed one", "copy it again, or merge again")
+    if values.get("format_version") != FORMAT_VERSION:
+        found = f"format_version {values.get('format_version')}"
+        raise InputError(path, f"format_version {FORMAT_VERSION}", found, "update crosspath")
+    whole = _has(values, CONTENT) and values["target"]
+    if not whole or not all(
+        [
+            *(_has(entry, {"file": str, **FILE}) for entry in values["target"]),
+            *(_has(entry, FILE) for entry in values["auxiliaries"].values()),
+        ]
+    ):
+        raise InputError(path, "a whole certificate", "one with parts missing", "copy it again, or merge again")
+    return values
+
+
+def _has(value: Any, content: Any) -> bool:
+    """Whether nested dictionaries hold all names of `content`, with values of its types."""
+    if not isinstance(content, dict):
+        return isinstance(value, content)
+    return isinstance(value, dict) and all(name in value and _has(value[name], kind) for name, kind in content.items())
+
+
+def _check_file(report: _Report, name: str, entry: Mapping[str, Any], folder: Path, *, required: bool = False) -> None:
+    if entry["path"] is None:
+        report.notes.append(f"{name}: no relative path leads to it, not checked")
+        return
+    file = folder / entry["path"]
+    if not file.is_file():
+        # A file missing from its folder is a fault; a whole folder that is not there has moved.
+        if required or file.parent.is_dir():
+            report.faults.append(f"{name} missing ({entry['path']})")
+        else:
+            report.notes.append(f"{name}: no longer at {entry['path']}, not checked")
+        return
+    same = sha256_of_file(file) == entry["sha256"]
+    if not same and file.suffix == SAFETENSORS:
+        refuse_pickle(file)
+    report.add(same, name, f"{name} changed ({entry['path']}: other bytes)")
+
+
+def _certified_samples(
+    report: _Report, merged: Checkpoint, batch: Mapping[str, Any], root: Path | None
+) -> Samples | None:
+    """The certificate's samples; without a `root` they may be missing, which is a note."""
     try:
-        shared = Path(os.path.commonpath([path, home]))
-    except ValueError:  # two drives
+        samples = held_out_samples(merged, root, tuple(batch["ids"]))
+    except InputError as error:
+        if root is not None:
+            raise
+        report.notes.append(f"outputs not computed, name the data with --data ({error})")
         return None
-    return None if shared == Path(shared.anchor) else Path(os.path.relpath(path, home)).as_posix()
+    if samples.fingerprint == batch["fingerprint"]:
+        report.checked.append("the samples")
+    else:
+        report.notes.append("the samples' bytes differ from the certified ones (other files, or another decoder)")
+    return samples
+
+
+def _check_outputs(
+    report: _Report, merged: Checkpoint, samples: Samples, values: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    logits, _ = read_tensors(folder / LOGITS)
+    missing = [f"after.{name}" for name in PRECISIONS if f"after.{name}" not in logits]
+    if missing:
+        raise InputError(folder / LOGITS, f"logits {missing[0]}", "none", "copy it again, or merge again")
+    stored = {name: logits[f"after.{name}"] for name in PRECISIONS}
+    now = outputs(merged.model, samples.batch)
+    connected = _connected_outputs(report, values, folder, samples)
+    if environment() != values["environment"]:
+        report.notes.append("versions, processor or threads differ from the certified ones: compared within tolerance")
+    for name in PRECISIONS:
+        again = compare_outputs(stored[name], now[name])
+        allowed = TOLERANCE[name] * max(1.0, float(stored[name].abs().max()))
+        report.add(
+            again.bitwise or again.max_difference <= allowed,
+            f"merged outputs in {name} ({'bitwise as stored' if again.bitwise else f'within tolerance: {again}'})",
+            f"merged outputs in {name} differ by {again.max_difference:.3g} (allowed {allowed:.3g})",
+        )
+        if connected is not None:
+            # Connected and merged compute the same function: what was bitwise equal is so on every machine.
+            equal = compare_outputs(connected[name], now[name])
+            report.add(
+                equal.bitwise or not values["outputs"][name]["bitwise"],
+                f"connected outputs in {name}",
+                f"connected and merged outputs in {name} are no longer equal ({equal})",
+            )
+    return compare_precisions(stored, now)
+
+
+def _connected_outputs(report: _Report, values: Mapping[str, Any], folder: Path, samples: Samples) -> Logits | None:
+    """Of the connected model that was merged, where all of it is still there."""
+    path = values["target"][0]["path"]
+    if path is None or not (folder / path).is_file():
+        return None
+    try:
+        connected = load_checkpoint((folder / path).parent)
+    except InputError as error:
+        report.notes.append(f"the connected model could not be run again ({error})")
+        return None
+    return outputs(connected.model, samples.batch)

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspath.checkpoints.foreign import containers, convert_checkpoint, inspect_checkpoint, pickles
+from crosspath.checkpoints.foreign import containers, convert_checkpoint, inspect_checkpoint, opcodes
 from crosspath.checkpoints.foreign.containers import read_contents
-from crosspath.checkpoints.foreign.pickles import Call, leaves, read_pickle
+from crosspath.checkpoints.foreign.opcodes import Call, leaves, read_pickle
 from crosspath.cli.main import main
 from crosspath.errors import InputError
 from tests.checkpoints.foreign.malicious import CORPUS, Runs
@@ -187,7 +187,7 @@ def test_every_opcode_of_python_is_understood() -> None:
     """An opcode that is not handled would be an error whatever the stack holds."""
     arguments = {"GLOBAL": "module name", "INST": "module name", "GET": 0, "BINGET": 0, "LONG_BINGET": 0}
     for opcode in pickletools.opcodes:
-        machine = pickles._Machine()
+        machine = opcodes._Machine()
         machine.memo[0] = "memo"
         machine.stack = ["value"] if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} else []
         for kind in opcode.stack_before:
@@ -213,7 +213,7 @@ def _zipped(path: Path, *entries: bytes) -> Path:
 def test_pickles_of_endless_opcodes_are_refused_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compressed zip holds any number of them in a few kilobytes; the bound is on all its pickles together."""
     endless = b"\x80\x02" + b"N0" * 3000 + b"N."
-    for module in (pickles, containers):
+    for module in (opcodes, containers):
         monkeypatch.setattr(module, "MOST_OPCODES", 10_000)
     inspect_checkpoint(_zipped(tmp_path / "a.pth", endless))
     with pytest.raises(InputError, match="opcodes"):

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from crosspath.checkpoints import load_checkpoint, merge_checkpoint
-from crosspath.checkpoints.sharing.certificate import near, signed
+from crosspath.checkpoints.sharing.certificate import signed
+from crosspath.checkpoints.sources import relative_path
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 from tests.checkpoints.small import connected_digits, saved_audio, saved_connected
@@ -92,9 +93,9 @@ def test_missing_data_write_nothing(tmp_path: Path) -> None:
 
 
 def test_paths_are_relative_or_not_at_all(tmp_path: Path) -> None:
-    assert near(tmp_path / "a" / "model.safetensors", tmp_path / "b") == "../a/model.safetensors"
-    assert near(tmp_path / "b" / "model.safetensors", tmp_path / "b") == "model.safetensors"
-    assert near(Path("/elsewhere/model.safetensors"), tmp_path) is None
+    assert relative_path(tmp_path / "a" / "model.safetensors", tmp_path / "b") == "../a/model.safetensors"
+    assert relative_path(tmp_path / "b" / "model.safetensors", tmp_path / "b") == "model.safetensors"
+    assert relative_path(Path("/elsewhere/model.safetensors"), tmp_path) is None
 
 
 def test_a_digest_of_itself_heeds_every_value_and_no_order() -> None:

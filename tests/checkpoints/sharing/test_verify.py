@@ -236,5 +236,5 @@ def test_a_connected_model_that_no_longer_equals_the_merged_one_is_a_fault(
             found.model.get_parameter("head.linear.bias").data[0] += 1e-6
         return found
 
-    monkeypatch.setattr("crosspath.checkpoints.sharing.verify.load_checkpoint", loaded)
+    monkeypatch.setattr("crosspath.checkpoints.sharing.certificate.load_checkpoint", loaded)
     assert "connected and merged outputs in float32 are no longer equal" in fault(folder)

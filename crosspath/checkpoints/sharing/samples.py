@@ -1,0 +1,63 @@
+"""The held-out samples on which a merge certificate compares outputs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crosspath.checkpoints.load import Checkpoint
+from crosspath.data.load import load_data, located
+from crosspath.data.views.normalise import prepare_held_out
+from crosspath.errors import InputError
+from crosspath.files import sha256_of_tensors
+
+PART = "test"
+MOST_SAMPLES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """The held-out samples on which outputs are compared."""
+
+    batch: Tensor
+    """Prepared, on the CPU."""
+    dataset: str
+    ids: tuple[str, ...]
+    data_fingerprint: str
+    """Of the whole data set, as in a run's `result.json`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the prepared batch."""
+        return sha256_of_tensors([("batch", self.batch)])
+
+
+def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, ...] | None = None) -> Samples:
+    """Samples of the test part of a checkpoint's data: those of `ids`, else up to 32 spread over the whole part.
+
+    Raises
+    ------
+    InputError
+        For data that cannot be read, and for samples that are not in them.
+    """
+    section = located(checkpoint.recipe.data, root)
+    data = load_data(section, root, checkpoint.recipe.train.seed)
+    examples = data.test
+    if ids is None:
+        count = min(MOST_SAMPLES, len(examples))
+        rows = np.unique(np.linspace(0, len(examples) - 1, count).astype(np.int64))
+    else:
+        row_of = {name: row for row, name in enumerate(examples.ids)}
+        missing = [name for name in ids if name not in row_of]
+        if missing:
+            expected = f"sample {missing[0]} in the {PART} part"
+            raise InputError(root or section.dataset, expected, "none of that name", "name the certificate's data")
+        rows = np.array([row_of[name] for name in ids])
+    return Samples(
+        batch=prepare_held_out(section, examples.inputs[rows], torch.device("cpu")),
+        dataset=section.dataset,
+        ids=tuple(examples.ids[row] for row in rows),
+        data_fingerprint=data.fingerprint,
+    )
