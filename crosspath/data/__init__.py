@@ -1,1 +1,1 @@
-"""Files on disk to batches: one file a modality, a decode-once cache, fixed splits, augmentation on the device."""
+"""From files on disk to batches. `load.py` is the way in; docs/design.md names the rooms and their order."""

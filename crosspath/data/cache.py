@@ -1,8 +1,8 @@
-"""Decode once: samples of a set as one memory-mapped array in the user's cache folder, never in the data folder.
+"""Decode once: the samples of a set as one memory-mapped array in the user's cache folder, never in the data folder.
 
-An entry is a folder with `inputs.npy` and, written last, `manifest.json`. Its name holds a digest of every file's name,
-size and time and of the reader's settings, so a change of either makes a new entry. Training from an entry needs none
-of the media readers.
+An entry is a folder with `inputs.npy` and, written last, `manifest.json`. Its name contains a digest of the reader's
+settings and of every file's name, size and time, so any change makes a new entry. Training from an entry needs no media
+library.
 """
 
 import hashlib
@@ -27,22 +27,22 @@ from crosspath.errors import InputError
 
 FORMAT_VERSION = 1
 CHUNK = 256
-"""Samples decoded ahead of the one that is written."""
+"""Samples decoded at a time."""
 REPORT_S = 0.1
 """Seconds between two reports of progress."""
 
 Progress = Callable[[int, int], None]
-"""Told (samples done, samples in all)."""
+"""Called with (samples done, samples in total)."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A decoded set: samples in rows, and what is known of each."""
+    """A decoded set: one row for each sample, before it is split."""
 
     inputs: Samples | NDArray[Any]
     """(N, sample shape), memory-mapped or streamed."""
     labels: NDArray[np.int64] | NDArray[np.uint8]
-    """Class numbers (N,); where a sample may have several, 0 and 1 (N, K)."""
+    """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""
     parts: tuple[str | None, ...]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
@@ -51,10 +51,10 @@ class Store:
     """sha256 of the decoded samples."""
 
 
-def cache_root(named: Path | None) -> Path:
-    """`named`, else `CROSSPATH_CACHE`, else the user's cache folder."""
-    if named is not None:
-        return named
+def cache_root(folder: Path | None) -> Path:
+    """`folder`, else `CROSSPATH_CACHE`, else the user's cache folder."""
+    if folder is not None:
+        return folder
     if "CROSSPATH_CACHE" in os.environ:
         return Path(os.environ["CROSSPATH_CACHE"])
     from platformdirs import user_cache_path
@@ -63,14 +63,14 @@ def cache_root(named: Path | None) -> Path:
 
 
 def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
-    """The decoded set at `folder`: from its entry when there is a whole one, else decoded now.
+    """The decoded set at `folder`, from its entry if that is complete, else decoded now.
 
-    Damaged files are left out and listed; whether that is an error is for the caller to say.
+    Damaged files are skipped and listed in `Store.damaged`; the caller decides whether they are an error.
 
     Raises
     ------
     InputError
-        As the reader's listing does, and where the cache folder cannot be written.
+        As the reader's listing does, and when the cache folder cannot be written.
     """
     sources = reader.sources(folder)
     listing = reader.listing(folder) if sources is None else None
@@ -84,8 +84,8 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
             _write(entry, key, listing, reader, progress)
         except OSError as error:
             reason = error.strerror or str(error)
-            todo = "name another with --set data.cache_folder=DIR or CROSSPATH_CACHE"
-            raise InputError(root, "a cache folder with room to write", reason, todo) from None
+            todo = "choose another with --set data.cache_folder=DIR or CROSSPATH_CACHE"
+            raise InputError(root, "a writable cache folder with free space", reason, todo) from None
         store = _read(entry, key)
         assert store is not None, entry
     _write_pointer(root, dataset, reader, entry.name)
@@ -93,7 +93,7 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
 
 
 def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:
-    """The entry last used for this set and these settings: for a machine that has the cache and not the files."""
+    """The entry used last for this set and these settings, for a machine that has the cache but not the files."""
     try:
         name = json.loads(_pointer(root, dataset, reader).read_text(encoding="utf-8"))["entry"]
     except (OSError, ValueError, KeyError):
@@ -107,18 +107,18 @@ def _listing_fields(listing: Listing) -> list[Any]:
     return [listing.classes, items, *([missing] if missing else [])]
 
 
-def _key(dataset: str, described: Any, reader: Reader) -> str:
-    text = json.dumps([FORMAT_VERSION, dataset, reader.settings, described])
+def _key(dataset: str, fields: Any, reader: Reader) -> str:
+    text = json.dumps([FORMAT_VERSION, dataset, reader.settings, fields])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(entry: Path, key: str | None) -> Store | None:
-    """The entry, or None when it is absent, incomplete, damaged or another set's."""
+    """The entry, or None if it is absent, incomplete, damaged or has another key."""
     try:
         manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
         if manifest["format_version"] != FORMAT_VERSION or manifest["key"] != (key or manifest["key"]):
             return None
-        # An empty file cannot be mapped: a set of which nothing could be decoded.
+        # An empty file cannot be memory-mapped; it occurs when nothing could be decoded.
         mode: Literal["r"] | None = "r" if manifest["ids"] else None
         store = Store(
             inputs=np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False),
@@ -135,11 +135,11 @@ def _read(entry: Path, key: str | None) -> Store | None:
 
 
 def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Progress | None) -> None:
-    """Decode everything under a temporary name, then rename; whoever comes second keeps the first one's entry."""
+    """Decodes everything under a temporary name, then renames it; of two writers the first one's entry stays."""
     temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex}.tmp")
     temporary.mkdir()
     try:
-        kept, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
+        decoded, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
         manifest = {
             "format_version": FORMAT_VERSION,
             "key": key,
@@ -147,9 +147,9 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "classes": listing.classes,
             "settings": reader.settings,
             "damaged": [[str(path), reason] for path, reason in (*listing.skipped, *damaged)],
-            "ids": [item.id for item in kept],
-            "labels": [item.label for item in kept],
-            "parts": [item.part for item in kept],
+            "ids": [item.id for item in decoded],
+            "labels": [item.label for item in decoded],
+            "parts": [item.part for item in decoded],
         }
         with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
             json.dump(manifest, file)
@@ -169,10 +169,10 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
 def _decode(
     path: Path, items: tuple[Item, ...], reader: Reader, progress: Progress | None
 ) -> tuple[list[Item], list[tuple[Path, str]], str]:
-    """Write all whole samples to `path`; returns their items, the damaged files, and the digest of the samples."""
+    """Writes all readable samples to `path`; returns their items, the damaged files, and the digest of the samples."""
     shape, dtype = reader.sample
     digest = hashlib.sha256()
-    kept: list[Item] = []
+    decoded: list[Item] = []
     damaged: list[tuple[Path, str]] = []
     raw = path.with_suffix(".raw")
     with raw.open("wb") as file, reader.open_decoder() as decode, ThreadPoolExecutor() as pool:
@@ -199,16 +199,16 @@ def _decode(
                 assert sample.shape == shape, (item.id, sample.shape, shape)
                 file.write(sample.data)
                 digest.update(sample.data)
-                kept.append(item)
-    # The number of rows is known only now: the header of a .npy file goes before what is there already.
+                decoded.append(item)
+    # A .npy file begins with the number of rows, which is known only now.
     with path.open("wb") as file, raw.open("rb") as samples:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(kept), *shape)}
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(decoded), *shape)}
         np.lib.format.write_array_header_2_0(file, header)
         shutil.copyfileobj(samples, file, 1 << 22)
         file.flush()
         os.fsync(file.fileno())
     raw.unlink()
-    return kept, damaged, digest.hexdigest()
+    return decoded, damaged, digest.hexdigest()
 
 
 def _pointer(root: Path, dataset: str, reader: Reader) -> Path:
@@ -225,5 +225,5 @@ def _write_pointer(root: Path, dataset: str, reader: Reader, entry: str) -> None
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(pointer)
-    except OSError:  # a prepared cache may be read-only; the entry itself is enough
+    except OSError:  # a read-only cache works without the pointer
         temporary.unlink(missing_ok=True)

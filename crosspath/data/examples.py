@@ -1,4 +1,4 @@
-"""What reading a data set gives: three parts of samples with labels, and an account of how they came about."""
+"""A data set in memory or on disk: its samples and labels in three parts, and what was damaged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Some samples, read or decoded now."""
+        """Reads or decodes some samples."""
 
     def rows_of(self, rows: NDArray[np.int64]) -> "Samples":
-        """Some of these samples, still unread."""
+        """A selection of these samples, without reading them."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a (memory-mapped) array, read when they are asked for."""
+    """Some rows of a memory-mapped array, read when indexed."""
 
     array: NDArray[Any]
     rows: NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of the array these rows would make."""
+        """(N, sample shape)."""
         return (len(self.rows), *self.array.shape[1:])
 
     @property
@@ -53,21 +53,22 @@ class Rows:
         return np.asarray(self.array[self.rows[index]])
 
     def rows_of(self, rows: NDArray[np.int64]) -> "Rows":
-        """Some of these rows, still unread."""
+        """A selection of these rows, without reading them."""
         return Rows(self.array, self.rows[rows])
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One part of a data set. `inputs[indices]` reads samples; ids name them."""
+    """One part of a data set. `inputs[indices]` reads samples."""
 
     inputs: Samples | NDArray[Any]
     """(N, sample shape): image uint8 (3, H, W); audio float32 (T, F); points float32 (P, 3); video uint8 (3, T, H,
-    W).
+    W); text int64 (L,).
     """
     labels: NDArray[np.int64] | NDArray[np.uint8]
-    """Class numbers (N,); where a sample may have several labels, 0 and 1 (N, K)."""
+    """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""
     ids: tuple[str, ...]
+    """Names of the samples within the set, the same on every machine."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,7 +76,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A file that was left out, and why."""
+    """A file that could not be read, and why."""
 
     path: Path
     reason: str
@@ -92,6 +93,6 @@ class DataSet:
     test: Examples
     damaged: tuple[Damaged, ...]
     fingerprint: str
-    """sha256 of the decoded samples, their labels and the fixed split; `labels_per_class` does not change it."""
+    """sha256 of the decoded samples, their labels and the split; `labels_per_class` does not change it."""
     notes: Sequence[str] = ()
-    """What a reader of the results should know, such as a class smaller than asked for."""
+    """Remarks for the run's log, such as a class with fewer labels than requested."""

@@ -1,4 +1,4 @@
-"""Samples of class folders, and the folders of shipped sets."""
+"""Samples of class folders, and the folders of published sets."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ from crosspath.errors import InputError
 
 
 def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Listing:
-    """`folder/<class>/files`, or the same below `train/`, `val/` and `test/`.
+    """The files of `folder/<class>/`, or of the same below `train/`, `val/` and `test/`. Classes are sorted by name.
 
     Raises
     ------
@@ -31,29 +31,30 @@ def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Li
         )
     items = []
     for part, root in parts:
-        for label, name in enumerate(classes):
+        for label, class_name in enumerate(classes):
+            class_folder = root / class_name
             files = sorted(
                 path
-                for path in (root / name).rglob("*")
+                for path in class_folder.rglob("*")
                 if path.suffix.lower() in suffixes
-                and not is_hidden(path.relative_to(root / name).parts)
+                and not is_hidden(path.relative_to(class_folder).parts)
                 and path.is_file()
             )
             if not files and part in ("train", None):
-                raise no_files_error(root / name, kind, suffixes)
+                raise no_files_error(class_folder, kind, suffixes)
             for path in files:
-                name_inside = path.relative_to(folder).as_posix()
-                items.append(Item(id=name_inside, label=label, part=part, path=path, stamp=file_stamp(path)))
+                name = path.relative_to(folder).as_posix()
+                items.append(Item(id=name, label=label, part=part, path=path, stamp=file_stamp(path)))
     return Listing(tuple(classes), tuple(items))
 
 
 def folder_below(root: Path, name: str, inside: str) -> Path:
-    """The folder of a shipped set below the data root.
+    """The folder of a published set below the data root.
 
     Raises
     ------
     InputError
-        When it is missing: what was expected inside, and what to do.
+        When it is missing; `inside` says what it should hold.
     """
     folder = root / name
     if not folder.is_dir():
@@ -62,12 +63,12 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
 
 
 def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a path below a class folder is bookkeeping, not data (`.ipynb_checkpoints/`, `__MACOSX/`)."""
+    """Whether a path has a part that is no data, such as `.ipynb_checkpoints/` or `__MACOSX/`."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def no_files_error(where: object, kind: str, suffixes: tuple[str, ...]) -> InputError:
-    """The error for a class that has nothing to train on."""
+    """The error for a class without files."""
     return InputError(where, f"{kind} ({', '.join(suffixes)})", "none", "fill the folder or remove it")
 
 

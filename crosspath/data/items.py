@@ -1,4 +1,4 @@
-"""What a data set lists before anything is decoded: one item a sample, and how to tell that a file has changed."""
+"""What a set lists before anything is decoded: one item for each sample; and what a reader of a modality must offer."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crosspath.config.training import Augment
 
 Part = Literal["train", "val", "test"] | None
-"""None: the set does not say; `splits.py` decides."""
+"""None: the set has no parts of its own; `splits.py` assigns one."""
 PART_NAMES: Mapping[str, Part] = {
     "train": "train",
     "training": "train",
@@ -22,26 +22,26 @@ PART_NAMES: Mapping[str, Part] = {
     "test": "test",
     "testing": "test",
 }
-"""What a table's split column may hold, and the folders that are parts, in any case."""
+"""Names that a split column or a folder may use for a part, in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One sample to be decoded."""
+    """One sample, not decoded yet."""
 
     id: str
     """Its name inside the set, the same on every machine."""
     label: int | tuple[int, ...]
-    """A class number; where a sample may have several, all of them."""
+    """A class number; several of them in a multi-label set."""
     part: Part
     path: Path
     inside: str | int | tuple[int, int] | None = None
-    """A member of a zip, a row of an array, a frame range [start, stop) of a clip, or, of a file whose name ends in
-    `.tar`, a byte range."""
+    """Where in the file: a member of a zip, a row of an array, frames [start, stop) of a clip, or bytes [start, stop)
+    of a `.tar`."""
     address: str | None = None
-    """Of a `.tar` that lies elsewhere; `path` is then its name only."""
+    """URL of a `.tar` that is not on this disk; `path` is then its name only."""
     stamp: str
-    """Changes when the file does."""
+    """Differs once the file has changed."""
 
 
 @dataclass(frozen=True)
@@ -51,50 +51,50 @@ class Listing:
     classes: tuple[str, ...]
     items: tuple[Item, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
-    """Files that are missing or damaged, and how, where `data.skip_damaged` leaves them out."""
+    """(path, reason) of missing or damaged files that `data.skip_damaged` leaves out."""
 
 
 class DamageError(Exception):
-    """A file is damaged; the message says how. Caught where files are decoded, and turned into an account."""
+    """A file is damaged; the message says how. Whoever decodes files catches it and reports the file."""
 
 
 TrainingView = tuple[NDArray[Any], NDArray[np.float32] | None]
-"""A sample as training sees it, and its targets (K,) where they were mixed with another's."""
+"""An augmented sample, and its targets (K,) where it was mixed with another one."""
 
 
 class Reader(Protocol):
-    """Reads one modality: which samples there are, and the pixels, frames or points of one."""
+    """Reads one modality: lists the samples of a folder and decodes them."""
 
     def listing(self, folder: Path) -> Listing:
-        """Every sample of the set at `folder`. Raises `InputError` for what the user can mend."""
+        """Every sample of the set at `folder`. Raises `InputError` for missing files and faulty tables."""
 
     def sources(self, folder: Path) -> list[list[str]] | None:
-        """Name and stamp of each file of the set, where listing its samples would mean opening them with a media
-        reader; None where the listing says it all.
+        """Name and stamp of each file, for sets whose samples cannot be listed without opening files with a media
+        library; else None, and the cache key follows from the listing.
         """
 
     def open_decoder(self) -> AbstractContextManager[Callable[[Item], NDArray[Any]]]:
-        """A decoder of items in the cached sample type; raises `DamageError`."""
+        """Opens a function that decodes an item to an array of `sample`'s shape and type, or raises `DamageError`."""
 
     def training_views(
         self, section: Augment, seed: int, epoch: int
     ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
-        """A decoder of (item, sample number) to what an epoch sees of it, for sets that are streamed."""
+        """Opens a function from (item, sample number) to its augmented view in an epoch, for streamed sets."""
 
     def decode_file(self, path: Path) -> NDArray[Any]:
-        """One file of the user's own, in the cached sample type; raises `DamageError`."""
+        """Decodes one file of the user's own, as items are decoded; raises `DamageError`."""
 
     @property
     def sample(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and type of a decoded sample."""
+        """Shape and dtype of a decoded sample."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that changes which samples there are and what decoding gives."""
+        """All options on which listing and decoding depend; part of the cache key."""
 
 
 def place_of(item: Item) -> Path:
-    """The file of an item, or its member of an archive: what to name where something is wrong with it."""
+    """The file of an item, or its member of an archive, for messages."""
     if isinstance(item.inside, str):
         return item.path / item.inside
     if item.path.suffix == ".tar" and isinstance(item.inside, tuple):
@@ -103,6 +103,6 @@ def place_of(item: Item) -> Path:
 
 
 def file_stamp(path: Path) -> str:
-    """Size and time of a file."""
+    """Size and modification time of a file."""
     status = path.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"

@@ -42,7 +42,7 @@ def mel_filters(sample_rate_hz: int, size: int, mels: int) -> Tensor:
     up = (bin_mels[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     down = (edges[2:] - bin_mels[:, None]) / (edges[2:] - edges[1:-1])
     filters = torch.minimum(up, down).clamp_min(0.0)
-    filters[-1] = 0.0  # Kaldi leaves the Nyquist bin out
+    filters[-1] = 0.0  # as in Kaldi, which ignores the Nyquist bin
     return filters
 
 

@@ -1,7 +1,7 @@
 """Counter-based random numbers: each is a function of (seed, epoch, sample id, stream, position) and of nothing else.
 
 The order of samples, the composition and size of batches, the number of workers and the device never change a draw,
-so two arms of a comparison meet the same augmentations. The generator is SplitMix64 (Steele, Lea and Flood, "Fast
+so two arms of a comparison see the same augmentations. The generator is SplitMix64 (Steele, Lea and Flood, "Fast
 splittable pseudorandom number generators", OOPSLA 2014), started afresh for every sample, in wrap-around int64 tensors.
 """
 
@@ -19,8 +19,8 @@ WORD = 1 << 64
 def uniform(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int) -> Tensor:
     """`count` float32 numbers (B, count) in [0, 1) for each integer id, multiples of 2^-24, on the ids' device.
 
-    `stream` names what the numbers are for; different streams, epochs and seeds are independent. Number k does not
-    depend on `count`.
+    `stream` is the name of a use; different streams, epochs and seeds are independent. Number k does not depend on
+    `count`.
     """
     return _words(seed, epoch, sample_ids_B, stream, count, bits=24).to(torch.float32) * 2.0**-24
 
@@ -39,21 +39,21 @@ def _words(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int,
     """The highest `bits` bits of `count` SplitMix64 outputs (B, count) for each id, as int64 below 2^bits."""
     key = int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest(), "little")
     for part in (seed, epoch):
-        key = _mixed_integer((key ^ part) + GAMMA)
+        key = _mix_integer((key ^ part) + GAMMA)
     ids_B = sample_ids_B.to(torch.int64)
-    states_B = _mixed(_mixed(ids_B * _signed(GAMMA)) ^ _signed(key))
+    states_B = _mix(_mix(ids_B * _signed(GAMMA)) ^ _signed(key))
     steps_K = torch.arange(1, count + 1, device=ids_B.device) * _signed(GAMMA)
-    return _logical_shift(_mixed(states_B[:, None] + steps_K), 64 - bits)
+    return _logical_shift(_mix(states_B[:, None] + steps_K), 64 - bits)
 
 
-def _mixed(words: Tensor) -> Tensor:
+def _mix(words: Tensor) -> Tensor:
     """SplitMix64's output function; int64 products wrap around as the 64-bit words of the original do."""
     words = (words ^ _logical_shift(words, 30)) * _signed(MULTIPLIERS[0])
     words = (words ^ _logical_shift(words, 27)) * _signed(MULTIPLIERS[1])
     return words ^ _logical_shift(words, 31)
 
 
-def _mixed_integer(word: int) -> int:
+def _mix_integer(word: int) -> int:
     """The same for one Python integer."""
     word %= WORD
     word = (word ^ (word >> 30)) * MULTIPLIERS[0] % WORD
@@ -62,7 +62,7 @@ def _mixed_integer(word: int) -> int:
 
 
 def _logical_shift(words: Tensor, places: int) -> Tensor:
-    # torch shifts int64 arithmetically; the mask removes the copies of the sign bit.
+    # torch shifts int64 arithmetically; the mask clears the copies of the sign bit.
     return (words >> places) & ((1 << (64 - places)) - 1)
 
 

@@ -1,4 +1,4 @@
-"""Class-balanced sampling for sets whose labels are many and uneven (the published AudioSet fine-tuning)."""
+"""Class-balanced sampling for unevenly labelled sets, as in the published fine-tuning on AudioSet."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +11,19 @@ ROWS = 1 << 14
 def sample_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Each sample's weight (N,): the sum over its labels of 1,000 / (samples with that label + 0.01).
 
-    `labels` are class numbers (N,), or 0 and 1 (N, K) where a sample may have several. One without labels has weight 0.
+    `labels` are class numbers (N,) or an indicator matrix (N, K). A sample without labels has weight 0.
     """
     if labels.ndim == 1:
         counts = np.bincount(labels)
         weights: NDArray[np.float64] = WEIGHT / (counts[labels] + COUNT_OFFSET)
         return weights
     class_weights = WEIGHT / (labels.sum(axis=0, dtype=np.int64) + COUNT_OFFSET)
-    # A product of all rows at once would need eight times the memory of the labels.
+    # In blocks: numpy converts the labels to float64, eight times their memory.
     return np.concatenate([labels[start : start + ROWS] @ class_weights for start in range(0, len(labels), ROWS)])
 
 
 def balanced_draw(labels: NDArray[np.integer], count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """`count` indices drawn with replacement, each with a chance in proportion to its weight."""
+    """`count` indices drawn with replacement, with probabilities in proportion to the weights."""
     weights = sample_weights(labels)
     generator = np.random.default_rng((STREAM, seed, epoch))
     return generator.choice(len(labels), size=count, p=weights / weights.sum())

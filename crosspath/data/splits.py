@@ -1,4 +1,4 @@
-"""Which sample belongs to which part: deterministic, disjoint, stratified, and the same for every run."""
+"""Assigns samples to parts: deterministic, disjoint, stratified, and the same for every run."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPLIT_SEED = 20240614
-"""Of the parts that a set does not name itself. Fixed: `train.seed` must never move a sample between parts."""
+"""Of the parts that a set does not define itself. Fixed: `train.seed` must never move a sample between parts."""
 LABELS_STREAM = 0x1ABE1
 
 
@@ -18,10 +18,9 @@ def assign_parts(
     test_fraction: float,
     ids: Sequence[str] = (),
 ) -> NDArray[np.str_]:
-    """Every sample's part, with `test` and `val` parts held out of training where the set has none.
+    """Each sample's part (N,); where the set has no `test` or `val` part, one is held out of training.
 
-    Class numbers (N,) give stratified parts. Where a sample may have several labels (N, K), strata overlap: there the
-    `ids`, which are then needed, decide by their hashes.
+    Labels (N,) give stratified parts. Multi-label sets (N, K) have no strata; their parts follow from hashes of `ids`.
     """
     result = np.array([part or "train" for part in parts], "<U5")
     for name, fraction in (("test", test_fraction), ("val", validation_fraction)):
@@ -37,20 +36,20 @@ def assign_parts(
 def draw_stratified(
     candidates: NDArray[np.bool_], labels: NDArray[np.integer], fraction: float, name: str
 ) -> NDArray[np.int64]:
-    """A stratified part: indices of each class the rounded fraction, one at least where the class has two or more."""
-    chosen = [np.zeros(0, np.int64)]
+    """Indices of a stratified part: of each class the rounded fraction, one or more where it has two or more."""
+    selected = [np.zeros(0, np.int64)]
     for label in np.unique(labels[candidates]):
         members = np.flatnonzero(candidates & (labels == label))
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         order = np.random.default_rng((SPLIT_SEED, sum(map(ord, name)), int(label))).permutation(len(members))
-        chosen.append(members[order[:count]])
-    return np.sort(np.concatenate(chosen))
+        selected.append(members[order[:count]])
+    return np.sort(np.concatenate(selected))
 
 
 def draw_by_hash(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, name: str) -> NDArray[np.int64]:
-    """A part drawn without regard to labels: indices of the rounded fraction whose ids have the smallest hashes.
+    """Indices of a part drawn regardless of labels: the rounded fraction whose ids have the smallest hashes.
 
-    A sample more or less moves at most one other sample between parts.
+    Adding or removing a sample moves at most one other sample between parts.
     """
     assert len(ids) == len(candidates), (len(ids), len(candidates))
     members = np.flatnonzero(candidates)
@@ -64,12 +63,12 @@ def draw_by_hash(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: fl
 def draw_per_class(
     labels: NDArray[np.integer], classes: int, per_class: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
-    """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of those that are smaller."""
-    chosen, smaller = [], {}
+    """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of classes that have fewer."""
+    selected, smaller = [], {}
     for label in range(classes):
         members = np.flatnonzero(labels == label)
         if len(members) < per_class:
             smaller[label] = len(members)
         order = np.random.default_rng((LABELS_STREAM, seed, label)).permutation(len(members))
-        chosen.append(members[order[:per_class]])
-    return np.sort(np.concatenate(chosen)), smaller
+        selected.append(members[order[:per_class]])
+    return np.sort(np.concatenate(selected)), smaller

@@ -1,4 +1,4 @@
-"""Tables and lists of a set's files: csv files with columns, and plain lists with one file a line."""
+"""Tables and lists of files: csv files with columns, and text files with one entry a line."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -11,26 +11,24 @@ from crosspath.errors import InputError
 def table_items(
     folder: Path, table: str, file_column: str, label_column: str, split_column: str | None, below: str = ""
 ) -> Listing:
-    """A csv with one row a file; file names are relative to `folder / below`. Classes sorted, numbers by value.
+    """The samples of a csv with one row for each file, relative to `folder / below`. Classes are sorted, numbers by
+    value.
 
     Raises
     ------
     InputError
-        For a missing table or column, a row without a label, a row that names a missing file or one that was named
-        before, or an unknown split.
+        For a missing table or column, an unknown split, and a row without a label, or whose file is missing or stands
+        in an earlier row.
     """
     rows = list(read_table(folder / table, (file_column, label_column, *([split_column] if split_column else []))))
     classes = sorted({row[label_column] for _, row in rows}, key=_numbers_first)
     items = []
-    seen: dict[str, int] = {}
+    first_rows: dict[str, str] = {}
     for line, row in rows:
+        where = f"{folder / table} row {line}"
         if not row[label_column]:
-            raise InputError(f"{folder / table} row {line}", f"a {label_column}", "none", "complete or remove the row")
-        if row[file_column] in seen:
-            # A file in two parts would be judged on what it was trained on.
-            found = f"{row[file_column]}, named in row {seen[row[file_column]]} too"
-            raise InputError(f"{folder / table} row {line}", "every file once", found, "remove one of the rows")
-        seen[row[file_column]] = line
+            raise InputError(where, f"a {label_column}", "none", "complete or remove the row")
+        refuse_repeated(first_rows, row[file_column], where)
         part: Part = None
         if split_column is not None:
             part = part_of(row[split_column], folder / table, line)
@@ -41,7 +39,7 @@ def table_items(
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(row number as an editor counts it, row) of a csv that has at least these columns."""
+    """(line number as an editor counts it, row) for each row of a csv that has at least these columns."""
     if not path.is_file():
         raise InputError(path, "a csv file", "none", "check the data folder")
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -51,9 +49,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict
             reader.fieldnames = names
             missing = [column for column in columns if column not in names]
             if missing:
-                found = ", ".join(names) or "no header"
-                todo = "name the columns of your table"
-                raise InputError(f"{path} row 1", f"columns {', '.join(missing)}", found, todo)
+                header, todo = ", ".join(names) or "no header", "name the columns of your table"
+                raise InputError(f"{path} row 1", f"columns {', '.join(missing)}", header, todo)
             line = 1
             for row in reader:
                 line = reader.line_num
@@ -61,13 +58,15 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict
                     raise InputError(f"{path} row {line}", f"{len(names)} values", "fewer", "complete it")
                 yield line, {column: row[column].strip() for column in columns}
             if line == 1:
-                raise InputError(f"{path} row 2", "a row for each file", "none", "fill the table")
+                raise InputError(f"{path} row 2", "a row for each file", "none", "add rows to the table")
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path} row {reader.line_num}", "a csv in UTF-8", str(error), "save it as such") from None
+            raise InputError(
+                f"{path} row {reader.line_num}", "a csv in UTF-8", str(error), "save it in UTF-8"
+            ) from None
 
 
 def whole_number(row: Mapping[str, str], column: str, table: Path, line: int) -> int:
-    """The row's number in that column. Raises `InputError` naming the row."""
+    """The whole number in that column of a row. Raises `InputError` with the row."""
     try:
         return int(row[column])
     except ValueError:
@@ -77,49 +76,50 @@ def whole_number(row: Mapping[str, str], column: str, table: Path, line: int) ->
 
 
 def part_of(name: str, table: Path, line: int) -> Part:
-    """The part that a row of a table names. Raises `InputError` naming the row."""
+    """The part of that name in a row of a table. Raises `InputError` with the row."""
     if name.lower() not in PART_NAMES:
         raise InputError(f"{table} row {line}", "train, val or test", repr(name), "correct the split")
     return PART_NAMES[name.lower()]
 
 
 def require_file(path: Path, table: Path, line: int) -> Path:
-    """The path, which a row of a table names. Raises `InputError` when it is not there."""
+    """The path that stands in a row of a table. Raises `InputError` with the row when there is no such file."""
     if not path.is_file():
-        found = f"{path.name}, which is missing"
-        raise InputError(f"{table} row {line}", "the name of a file", found, "restore the file or remove the row")
+        missing = f"{path.name}, which is missing"
+        raise InputError(f"{table} row {line}", "the name of a file", missing, "restore the file or remove the row")
     return path
 
 
 def numbered_lines(path: Path, expected: str) -> list[tuple[int, str]]:
-    """(row as an editor counts it, text) of every line that is not blank.
+    """(line number as an editor counts it, text) of every line that is not blank.
 
     Raises
     ------
     InputError
-        For a list that is missing, empty or not UTF-8; `expected` says what should stand in it.
+        For a list that is missing, empty or not UTF-8; `expected` says what it should hold.
     """
     if not path.is_file():
         raise InputError(path, expected, "none", "check the data folder")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(path, f"{expected}, in UTF-8", str(error), "save it as such") from None
+        raise InputError(path, f"{expected}, in UTF-8", str(error), "save it in UTF-8") from None
     lines = [(row, line.strip()) for row, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
-        raise InputError(path, expected, "an empty file", "get it again")
+        raise InputError(path, expected, "an empty file", "download it again")
     return lines
 
 
-def refuse_repeated(seen: dict[str, str], name: str, where: str) -> None:
-    """Remember where a sample was named; a second time is an error, within a list and across the lists of a set."""
-    if name in seen:
-        # A file in two parts would be judged on what it was trained on.
-        raise InputError(where, "every file once", f"{name}, named in {seen[name]} too", "remove one of the rows")
-    seen[name] = where
+def refuse_repeated(first_places: dict[str, str], name: str, where: str) -> None:
+    """Notes in `first_places` where a sample is listed. Raises `InputError` where it is listed a second time."""
+    if name in first_places:
+        # A file in two parts would be tested on a model that was trained on it.
+        repeated = f"{name}, also in {first_places[name]}"
+        raise InputError(where, "every file once", repeated, "remove one of the rows")
+    first_places[name] = where
 
 
 def _numbers_first(name: str) -> tuple[bool, int, str]:
-    """Sorts numbers by value, then names by the alphabet."""
+    """Sort key: numbers by value, then names in alphabetical order."""
     number = name.isascii() and name.isdigit()
     return (not number, int(name) if number else 0, name)

@@ -227,7 +227,7 @@ def test_the_cache_folder_is_the_named_one_else_the_environments_else_the_users(
 
 def test_a_cache_folder_that_cannot_be_written_is_named(section: ImageData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match=r"file/cache: expected a cache folder .*CROSSPATH_CACHE"):
+    with pytest.raises(InputError, match=r"file/cache: expected a writable cache folder .*CROSSPATH_CACHE"):
         load_data(section.model_copy(update={"cache_folder": tmp_path / "file" / "cache"}), None, 0)
 
 

@@ -55,7 +55,7 @@ def test_classes_are_sorted_numbers_by_value(tmp_path: Path, labels: tuple[str, 
         ("file,label,split\na.txt,x,train\nb.txt,x,holdout\n", r"row 3: expected train, val or test, found 'holdout'"),
         ("file,label,split\na.txt,x\n", r"t\.csv row 2: expected 3 values, found fewer"),
         ("file,label,split\na.txt,,train\n", r"t\.csv row 2: expected a label, found none"),
-        ("file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n", r"row 4: .*a\.txt, named in row 2 too"),
+        ("file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n", r"row 4: .*a\.txt, also in .*t\.csv row 2"),
         ("file,label,split\n,x,train\n", r"t\.csv row 2: .*which is missing"),
     ],
 )
@@ -100,6 +100,6 @@ def test_a_second_mention_names_the_first() -> None:
     refuse_repeated(seen, "x", "train.txt row 1")
     refuse_repeated(seen, "y", "train.txt row 2")
     with pytest.raises(
-        InputError, match=r"test\.txt row 9: expected every file once, found x, named in train\.txt row 1"
+        InputError, match=r"test\.txt row 9: expected every file once, found x, also in train\.txt row 1"
     ):
         refuse_repeated(seen, "x", "test.txt row 9")

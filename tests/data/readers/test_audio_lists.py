@@ -93,7 +93,7 @@ def test_a_damaged_recording_is_told_as_in_every_set(tmp_path: Path) -> None:
 def test_a_recording_in_two_lists_is_a_leak_and_refused(tmp_path: Path) -> None:
     root = write_audioset(tmp_path)
     change(root, 2, wav="eval_wav/Yeval0001.wav")
-    with pytest.raises(InputError, match=r"eval_cleaned\.json row 2: .*named in .*train_cleaned\.json row 3 too"):
+    with pytest.raises(InputError, match=r"eval_cleaned\.json row 2: .*also in .*train_cleaned\.json row 3"):
         load_data(SECTION, root, 0)
 
 

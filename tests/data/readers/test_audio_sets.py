@@ -179,7 +179,7 @@ def test_faulty_lists_of_speech_commands_are_told(tmp_path: Path) -> None:
     whole = (folder / "testing_list.txt").read_text()
     for line, message in (
         ("bed/none.wav", r"testing_list\.txt row 4: .*none\.wav, which is missing"),
-        ("bed/004_nohash_0.wav", r"testing_list\.txt row 4: .*named in .*validation_list\.txt row 1 too"),
+        ("bed/004_nohash_0.wav", r"testing_list\.txt row 4: .*also in .*validation_list\.txt row 1"),
         ("_background_noise_/pink_noise.wav", r"testing_list\.txt row 4: expected a wav in a folder of words"),
     ):
         (folder / "testing_list.txt").write_text(whole + line + "\n")

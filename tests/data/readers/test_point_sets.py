@@ -72,7 +72,7 @@ def test_classes_are_numbered_by_the_lines_of_the_names_and_may_be_empty(tmp_pat
             "row 3: expected the name of a file, found xbox_0009.txt, whi",
         ),
         ("modelnet40_train.txt", "night_stand_0001", "nightstand_0001", "row 3: expected <class>_<number>"),
-        ("modelnet40_test.txt", "xbox_0003", "xbox_0001", "row 3: expected every file once, found xbox_0001, named in"),
+        ("modelnet40_test.txt", "xbox_0003", "xbox_0001", "row 3: expected every file once, found xbox_0001, also in"),
         ("modelnet40_train.txt", "airplane_0002", "airplane", "row 2: expected <class>_<number>"),
     ],
 )
