@@ -35,7 +35,9 @@ def test_the_next_whole_sample_is_taken_and_the_first_follows_the_last(row: int,
 @pytest.mark.parametrize(("count", "tried"), [(3, 3), (5000, IN_A_ROW)])
 def test_nothing_readable_is_an_error_and_not_a_search_through_all(count: int, tried: int) -> None:
     reads: list[int] = []
-    with pytest.raises(InputError, match=rf"^2\.png: expected a readable file .*, found {tried} damaged ones in a row"):
+    with pytest.raises(
+        InputError, match=rf"^2\.png: expected a readable file .*, found {tried} damaged files in a row"
+    ):
         first_readable(items(count), 2, reader(set(), reads), lambda *fault: None)
     assert len(reads) == tried
 

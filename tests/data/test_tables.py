@@ -90,8 +90,8 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, e
     if content is not None:
         (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputError) as caught:
-        numbered_lines(tmp_path / "a.txt", "names, one a line")
-    assert str(caught.value).startswith(f"{tmp_path / 'a.txt'}: expected names, one a line")
+        numbered_lines(tmp_path / "a.txt", "names, one on each line")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.txt'}: expected names, one on each line")
     assert expected in caught.value.found
 
 

@@ -1,4 +1,4 @@
-"""Recordings: class folders or tables of files, decoded, resampled and turned into log-mel frames."""
+"""Recordings, decoded, resampled and turned into log-mel frames."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +23,11 @@ from crosspath.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
 SOUNDFILE = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
-"""What libsndfile decodes; other containers go through FFmpeg."""
+"""Decoded by libsndfile; other containers by FFmpeg."""
 
 
 class AudioReader:
-    """Log-mel frames (T, F), not yet normalised: channel 0, mean removed, zeros after the end, cut at `frames`."""
+    """Log-mel frames (T, F) of channel 0, mean removed, padded with zeros or cut to `frames`; not normalised."""
 
     def __init__(self, section: AudioData) -> None:
         self.section = section
@@ -45,18 +45,17 @@ class AudioReader:
             self.settings["multi_label"] = True
 
     def sources(self, folder: Path) -> None:
-        """None: the listing says it all."""
+        """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """A published set as it is laid out (`published_audio.py`), shards, or a user's class folders or table.
+        """A published set (`audio_sets.py`), shards, or a user's class folders or table.
 
-        Stored frames stand in for the recordings where there are any, and labels are tuples where `data.multi_label`
-        says so.
+        With `data.fbank_folder` the items are files of frames; with `data.multi_label` labels are tuples.
         """
         section = self.section
         if section.fbank_folder is not None and section.dataset == "shards":
-            todo = "put the frames' recordings into a folder, or leave data.fbank_folder out"
-            raise InputError("data.fbank_folder", "recordings that are files of their own", "shards", todo)
+            todo = "store the recordings as single files, or leave data.fbank_folder out"
+            raise InputError("data.fbank_folder", "recordings in single files", "shards", todo)
         listing = self._recordings(folder)
         if section.fbank_folder is not None:
             listing = read_from_fbank(listing, section.fbank_folder.expanduser(), section.skip_damaged)
@@ -75,11 +74,11 @@ class AudioReader:
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
-        """A decoder; it keeps nothing open."""
+        """A decoder; no file stays open."""
 
         def decode(item: Item) -> NDArray[Any]:
             if self.section.fbank_folder is not None:
-                return self._fitted(read_fbank(item.path, self.section.mels))
+                return self._fit_length(read_fbank(item.path, self.section.mels))
             return self.frames_of(self.wave_of(item))
 
         yield decode
@@ -91,19 +90,19 @@ class AudioReader:
             yield lambda item, sample: (decode(item), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
-        """One recording."""
-        return self.frames_of(self._centred(*decode_wave(path)))
+        """The frames of one recording."""
+        return self.frames_of(self._resample_and_centre(*decode_wave(path)))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
-        """Channel 0 of a recording at the recipe's rate, its mean removed. Raises `DamageError`."""
+        """Channel 0 of a recording (S,) at the recipe's sample rate, its mean removed. Raises `DamageError`."""
         if self.section.fbank_folder is not None:
             todo = "set augment.waveform=false, or leave data.fbank_folder out"
-            raise InputError("data.fbank_folder", "recordings, whose waveforms are altered", "frames", todo)
+            raise InputError("data.fbank_folder", "recordings, since augment.waveform is on", "frames", todo)
         if isinstance(item.inside, tuple):
-            return self._centred(*decode_wave(item.path, read_member(item), item.id))
-        return self._centred(*decode_wave(item.path))
+            return self._resample_and_centre(*decode_wave(item.path, read_member(item), item.id))
+        return self._resample_and_centre(*decode_wave(item.path))
 
-    def _centred(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    def _resample_and_centre(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         wave = resample(wave, rate, self.section.sample_rate_hz)
         if not len(wave):
             raise DamageError("it is shorter than one sample")
@@ -111,26 +110,26 @@ class AudioReader:
         return centred
 
     def frames_of(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The log-mel frames of a waveform, padded or cut."""
+        """The log-mel frames (T, F) of a waveform (S,), padded or cut."""
         import torch
 
         from crosspath.data.log_mel import log_mel
 
         waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
-        return self._fitted(log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy())
+        return self._fit_length(log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy())
 
-    def _fitted(self, frames_TF: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Zeros after the end, cut at the recipe's number of frames."""
+    def _fit_length(self, frames_TF: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The frames padded with zeros, or cut, to the recipe's number."""
         result = np.zeros(self.sample[0], np.float32)
-        kept = min(len(frames_TF), len(result))
-        result[:kept] = frames_TF[:kept]
+        count = min(len(frames_TF), len(result))
+        result[:count] = frames_TF[:count]
         return result
 
 
 def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tuple[NDArray[np.float32], int]:
-    """Channel 0 of a recording in [-1, 1], and its sample rate. Raises `DamageError`.
+    """Channel 0 of a recording (S,) in [-1, 1], and its sample rate in Hz. Raises `DamageError`.
 
-    `content` are the bytes of a recording inside a shard, called `name` there.
+    For a recording inside a shard, `content` are its bytes and `name` its file name there.
     """
     reason = truncation_reason(path if content is None else content)
     if reason is not None:
@@ -138,41 +137,41 @@ def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tup
     suffix = (path.suffix if content is None else Path(name).suffix).lower()
     source: Path | IO[bytes] = path if content is None else BytesIO(content)
     try:
-        wave, rate = _by_soundfile(source) if suffix in SOUNDFILE else _by_ffmpeg(source)
-    except (DamageError, ImportError, MemoryError):  # a missing reader is no fault of the file
+        wave, rate = _read_with_soundfile(source) if suffix in SOUNDFILE else _read_with_ffmpeg(source)
+    except (DamageError, ImportError, MemoryError):  # not the file's fault
         raise
-    except Exception as error:  # decoders raise a wide range of types on damaged files
+    except Exception as error:  # decoders raise many types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
     if not len(wave):
-        raise DamageError("no sample comes out")
+        raise DamageError("it contains no samples")
     if not np.isfinite(wave).all():
         raise DamageError("its samples are not finite")
     return wave, rate
 
 
-def resample(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
-    """The waveform at another sample rate (soxr, high quality)."""
-    if rate == wanted:
+def resample(wave: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
+    """The waveform (S,) at another sample rate in Hz (soxr, high quality)."""
+    if rate == new_rate:
         return wave
     import soxr
 
-    result: NDArray[np.float32] = soxr.resample(wave, rate, wanted).astype(np.float32)
+    result: NDArray[np.float32] = soxr.resample(wave, rate, new_rate).astype(np.float32)
     return result
 
 
-def _by_soundfile(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
+def _read_with_soundfile(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
     import soundfile
 
     samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 
 
-def _by_ffmpeg(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
+def _read_with_ffmpeg(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
     import av
 
     with av.open(str(source) if isinstance(source, Path) else source, "r") as container:
         if not container.streams.audio:
-            raise DamageError("it has no sound")
+            raise DamageError("it has no audio stream")
         stream = container.streams.audio[0]
         resampler = av.AudioResampler(format="fltp", layout=stream.layout.name)
         parts = [out.to_ndarray()[0] for frame in container.decode(stream) for out in resampler.resample(frame)]

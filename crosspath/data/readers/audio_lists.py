@@ -1,8 +1,8 @@
-"""Lists of recordings as AST (Gong et al. 2021) and AudioMAE publish them: JSON, with a csv that names the classes.
+"""Lists of recordings as AST (Gong et al. 2021) and AudioMAE publish them: JSON, with a csv of classes.
 
 A list is `{"data": [{"wav": PATH, "labels": "MID,MID"}, ...]}`. The csv has the columns `index`, `mid` and
-`display_name`, in any order. A `wav` that is a relative path lies below the list's own folder; an absolute one is taken
-as it is, so lists from another machine need their paths corrected.
+`display_name`, in any order. A `wav` is a path, absolute or relative to the list's folder. Absolute paths of another
+machine must be corrected first.
 """
 
 import json
@@ -23,26 +23,26 @@ class Row:
     """One recording of a list."""
 
     where: str
-    """The list and the number of the entry in it, counted from 1."""
+    """The list and the number of the entry, from 1."""
     part: Part
     wav: PurePath
-    """As the list has it."""
+    """As it stands in the list."""
     path: Path
     labels: str
 
 
 def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], table: Path) -> Listing:
-    """Every recording of some lists, each of them one part of a set; `table` names the classes.
+    """Every recording of some lists, each of which is one part of a set; `table` is the csv of classes.
 
-    A recording's id is its path in the list; absolute paths lose what all of them begin with, so that ids are the same
-    on every machine. Where `data.fbank_folder` is given nobody asks whether the recordings themselves are there.
+    A recording's id is its path in the list; absolute paths lose their common folder, so that ids are the same on every
+    machine. With `data.fbank_folder` the recordings themselves need not exist.
 
     Raises
     ------
     InputError
-        For a missing or faulty list or table; and, naming list and row, for a recording that is missing (unless
-        `data.skip_damaged` leaves it out), that was listed before, or whose labels are unknown, or several in a set
-        with one label a sample.
+        For a missing or faulty list or table; and, with list and row, for a recording that is missing (unless
+        `data.skip_damaged` skips it), listed twice, or has unknown labels, or several in a set with one label for each
+        sample.
     """
     numbers, classes = class_table(table)
     rows = [row for part, path in lists for row in read_list(path, part)]
@@ -50,10 +50,10 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
     shared = os.path.commonpath(absolute) if absolute else ""
     items: list[Item] = []
     missing: list[Row] = []
-    seen: dict[str, str] = {}
+    first_places: dict[str, str] = {}
     for row in rows:
         name = (row.wav.relative_to(shared) if row.wav.is_absolute() else row.wav).as_posix()
-        refuse_repeated(seen, name, row.where)
+        refuse_repeated(first_places, name, row.where)
         label = label_of(_numbers(row, numbers, table), section.multi_label, row.where)
         try:
             stamp = file_stamp(row.path) if section.fbank_folder is None else ""
@@ -63,7 +63,7 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
         items.append(Item(id=name, label=label, part=row.part, path=row.path, stamp=stamp))
     if missing and not section.skip_damaged:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        todo = "correct the path, or leave missing recordings out with --set data.skip_damaged=true"
+        todo = "correct the path, or skip missing recordings with --set data.skip_damaged=true"
         raise InputError(missing[0].where, "the path of a file", f"{missing[0].path}, which is missing{more}", todo)
     return Listing(classes, tuple(items), tuple((row.path, f"it is missing ({row.where})") for row in missing))
 
@@ -75,42 +75,42 @@ def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     for line, row in read_table(path, ("index", "mid", "display_name")):
         number = whole_number(row, "index", path, line)
         if number in names or row["mid"] in numbers:
-            found = f"index {number}, mid {row['mid']}"
-            raise InputError(f"{path} row {line}", "an index and a mid of its own", found, "correct it")
+            repeated = f"index {number}, mid {row['mid']}"
+            raise InputError(f"{path} row {line}", "an index and a mid that no other row has", repeated, "correct it")
         numbers[row["mid"]] = number
         names[number] = row["display_name"]
     if sorted(names) != list(range(len(names))):
-        odd = next(number for number in sorted(names) if not 0 <= number < len(names))
-        raise InputError(path, f"the indices 0 to {len(names) - 1}", str(odd), "complete the table")
+        outside = next(number for number in sorted(names) if not 0 <= number < len(names))
+        raise InputError(path, f"the indices 0 to {len(names) - 1}", str(outside), "complete the table")
     return numbers, tuple(names[number] for number in range(len(names)))
 
 
 def read_list(path: Path, part: Part) -> Iterator[Row]:
     """The rows of one list."""
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(path, "a list of recordings", "none", "check the data folder") from None
     except (OSError, ValueError) as error:
-        raise InputError(path, "a list of recordings in JSON", str(error), "get it again") from None
-    entries = described.get("data") if isinstance(described, dict) else None
+        raise InputError(path, "a list of recordings in JSON", str(error), "download it again") from None
+    entries = content.get("data") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
-        found = "another layout" if entries is None else "an empty one"
-        raise InputError(path, 'a list {"data": [{"wav": ..., "labels": ...}, ...]}', found, "get it again")
+        actual = "another layout" if entries is None else "an empty one"
+        raise InputError(path, 'a list {"data": [{"wav": ..., "labels": ...}, ...]}', actual, "download it again")
     for number, entry in enumerate(entries, 1):
         where = f"{path} row {number}"
         values = [entry.get(key) for key in ("wav", "labels")] if isinstance(entry, dict) else [None, None]
         wav, labels = values
         if not isinstance(wav, str) or not isinstance(labels, str) or not wav:
-            raise InputError(where, "a text `wav` and a text `labels`", f"{entry}"[:60], "correct it")
+            raise InputError(where, "strings `wav` and `labels`", f"{entry}"[:60], "correct it")
         yield Row(where, part, PurePath(wav), path.parent / wav, labels)
 
 
 def _numbers(row: Row, numbers: Mapping[str, int], table: Path) -> list[int]:
-    found = []
+    labels = []
     for mid in row.labels.split(","):
         if mid.strip() not in numbers:
             todo = "correct the row or complete the table"
-            raise InputError(row.where, f"labels that {table.name} names", repr(mid.strip()), todo)
-        found.append(numbers[mid.strip()])
-    return found
+            raise InputError(row.where, f"labels of {table.name}", repr(mid.strip()), todo)
+        labels.append(numbers[mid.strip()])
+    return labels

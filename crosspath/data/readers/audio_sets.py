@@ -1,7 +1,7 @@
 """The audio sets that recipes read by name, as their publishers and the published code lay them out.
 
-ESC and Speech Commands come in two layouts. Where a set's own tables are there, they are read; otherwise the JSON lists
-of AST and AudioMAE (`audio_lists.py`). Both give the same split.
+ESC and Speech Commands exist in two layouts: with the publisher's tables, which are read if present, or with the JSON
+lists of AST and AudioMAE (`audio_lists.py`). Both give the same split.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,9 +28,9 @@ COMMANDS_TABLES: tuple[tuple[Part, str], ...] = (("val", "validation_list.txt"),
 
 
 def audioset(train: str, section: AudioData, folder: Path) -> Listing:
-    """AudioSet below `audioset`: the list `train`, and `eval_cleaned.json`, which is the test part.
+    """AudioSet below `audioset`: the training list `train`, and `eval_cleaned.json` as test part.
 
-    Published code chooses epochs on the evaluation list that it reports. Here the validation part is held out of
+    Published code selects epochs on the evaluation list that it reports. Here the validation part is held out of
     training, by hashes of the recordings' names.
     """
     root = folder_below(folder, "audioset", f"{train}, eval_cleaned.json and {AUDIOSET_CLASSES}")
@@ -43,8 +43,8 @@ def esc(name: str, section: AudioData, folder: Path) -> Listing:
     """ESC-10 or ESC-50 below `name`, in five folds: `data.test_fold` is the test part, `data.validation_fold` the
     validation part.
 
-    `meta/esc50.csv` and `audio/` are read where they are there. Otherwise the lists: the evaluation list of a fold,
-    `esc_eval_data_1.json` to `esc_eval_data_5.json`, is that fold; the training lists say nothing more.
+    `meta/esc50.csv` and `audio/` are read if present, else the evaluation lists `esc_eval_data_1.json` to
+    `esc_eval_data_5.json`, each of which is one fold. The training lists add nothing.
     """
     root = folder_below(folder, name, "meta/esc50.csv and audio/")
     table = root / "meta" / "esc50.csv"
@@ -54,16 +54,16 @@ def esc(name: str, section: AudioData, folder: Path) -> Listing:
     if not paths:
         expected = f"meta/esc50.csv and audio/, or {ESC_LIST.format(1)} to {ESC_LIST.format(5)}"
         raise InputError(root, expected, "neither", "check the data folder")
-    held = _held_folds(section, paths)
-    lists = [(held.get(fold, "train"), paths[fold]) for fold in sorted(paths)]
+    parts = _fold_parts(section, paths)
+    lists = [(parts.get(fold, "train"), paths[fold]) for fold in sorted(paths)]
     return list_recordings(section, lists, root / ESC_CLASSES)
 
 
 def speech_commands(section: AudioData, folder: Path) -> Listing:
-    """Speech Commands below `speechcommands`: folders of words with `validation_list.txt` and `testing_list.txt`, which
-    name the files of these parts; `_background_noise_` is left out. Otherwise the three lists.
+    """Speech Commands below `speechcommands`: a folder for each word, with the files of the held-out parts listed in
+    `validation_list.txt` and `testing_list.txt`, without `_background_noise_`; else the three JSON lists.
     """
-    root = folder_below(folder, "speechcommands", "folders of words, validation_list.txt and testing_list.txt")
+    root = folder_below(folder, "speechcommands", "a folder for each word, validation_list.txt and testing_list.txt")
     if any((root / name).is_file() for _, name in COMMANDS_TABLES):
         return _words(root)
     return list_recordings(section, [(part, root / name) for part, name in COMMANDS_LISTS], root / COMMANDS_CLASSES)
@@ -83,15 +83,15 @@ PUBLISHED: Mapping[str, Callable[[AudioData, Path], Listing]] = {
     "audioset-2m": partial(audioset, "train_all.json"),
     "speechcommands": speech_commands,
 }
-"""{`data.dataset`: its listing, of the section and the data root}."""
+"""Functions of the section and the data root, by `data.dataset`."""
 
 
 def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
-    """Classes in the order of their published numbers."""
+    """The samples of the table; classes in the order of their published numbers."""
     rows = list(read_table(table, ("filename", "fold", "target", "category")))
     names = {whole_number(row, "target", table, line): row["category"] for line, row in rows}
     folds = [whole_number(row, "fold", table, line) for line, row in rows]
-    held = _held_folds(section, set(folds))
+    parts = _fold_parts(section, set(folds))
     targets = sorted(names)
     items = []
     for (line, row), fold in zip(rows, folds, strict=True):
@@ -100,7 +100,7 @@ def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
             Item(
                 id=row["filename"],
                 label=targets.index(int(row["target"])),
-                part=held.get(fold, "train"),
+                part=parts.get(fold, "train"),
                 path=path,
                 stamp=file_stamp(path),
             )
@@ -111,16 +111,17 @@ def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
 def _fold(path: Path) -> int:
     number = path.stem.rpartition("_")[2]
     if not number.isdecimal():
-        raise InputError(path, f"a list called {ESC_LIST.format('<fold>')}", path.name, "rename or remove it")
+        raise InputError(path, f"a list named {ESC_LIST.format('<fold>')}", path.name, "rename or remove it")
     return int(number)
 
 
-def _held_folds(section: AudioData, folds: Iterable[int]) -> dict[int, Part]:
-    known = sorted(folds)
+def _fold_parts(section: AudioData, folds: Iterable[int]) -> dict[int, Part]:
+    """The held-out folds and their parts; all others are training."""
+    numbers = sorted(folds)
     test, validation = section.test_fold, section.validation_fold
     for name, fold in (("data.test_fold", test), ("data.validation_fold", validation)):
-        if fold not in known:
-            raise InputError(name, f"one of {', '.join(map(str, known))}", str(fold), f"change {name}")
+        if fold not in numbers:
+            raise InputError(name, f"one of {', '.join(map(str, numbers))}", str(fold), f"change {name}")
     if test == validation:
         raise InputError("data.validation_fold", "another fold than data.test_fold", str(test), "change one of the two")
     return {test: "test", validation: "val"}
@@ -129,11 +130,11 @@ def _held_folds(section: AudioData, folds: Iterable[int]) -> dict[int, Part]:
 def _words(root: Path) -> Listing:
     words = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(("_", ".")))
     parts: dict[str, Part] = {}
-    seen: dict[str, str] = {}
+    first_places: dict[str, str] = {}
     for part, name in COMMANDS_TABLES:
-        for line, file in numbered_lines(root / name, "file names of that part, one a line"):
+        for line, file in numbered_lines(root / name, "file names, one on each line"):
             require_file(root / file, root / name, line)
-            refuse_repeated(seen, file, f"{root / name} row {line}")
+            refuse_repeated(first_places, file, f"{root / name} row {line}")
             parts[file] = part
     items = []
     for number, word in enumerate(words):
@@ -143,7 +144,7 @@ def _words(root: Path) -> Listing:
         for path in paths:
             file = f"{word}/{path.name}"
             items.append(Item(id=file, label=number, part=parts.pop(file, "train"), path=path, stamp=file_stamp(path)))
-    if parts:  # what a list names and no folder of words has would be missed in silence
+    if parts:  # a listed file outside the words' folders
         file = min(parts)
-        raise InputError(seen[file], "a wav in a folder of words", file, "remove the row")
+        raise InputError(first_places[file], "a .wav file in a word's folder", file, "remove the row")
     return Listing(tuple(words), tuple(items))

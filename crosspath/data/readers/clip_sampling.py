@@ -1,7 +1,7 @@
-"""Which frames of a video make a clip: for training at random, for held-out clips and test views always the same.
+"""Which frames of a video make a clip: random ones in training, fixed ones for held-out clips and test views.
 
 The published rules of VideoMAE (arXiv 2203.12602) for Kinetics (`dense`) and Something-Something (`uniform`). Frames
-are counted from 0.
+are numbered from 0.
 """
 
 from itertools import pairwise
@@ -16,9 +16,9 @@ Indices = list[int]
 def training_indices(length: int, section: VideoData, generator: np.random.Generator) -> Indices:
     """The frames of a training clip of a video with `length` frames.
 
-    `dense`: `frames` of them evenly in a window of frames · frame_step at a random place; a shorter video is taken
-    whole and repeats its last frame. `uniform`: one at a random place of each of `frames` equal segments. `spread`:
-    evenly over the whole.
+    `dense`: `frames` evenly spaced frames of a window of frames · frame_step at a random place; a shorter video is used
+    whole and repeats its last frame. `uniform`: a random frame of each of `frames` equal segments. `spread`: evenly
+    over the whole video.
     """
     if section.sampling == "dense":
         window = section.frames * section.frame_step
@@ -45,10 +45,9 @@ def held_out_indices(length: int, section: VideoData) -> Indices:
 def view_indices(length: int, section: VideoData, segments: int) -> list[Indices]:
     """The frames of each of `segments` test clips of a video.
 
-    `dense`: of every frame_step-th frame, clip k begins at int(k·(T' - frames) / (segments - 1)), and one clip in the
-    middle where there is only one (the published formula divides by zero). `uniform` and `spread`: clips whose frames
-    lie between each other's, the first of them at the beginning of each of `frames` equal segments; one clip alone is
-    the held-out one.
+    `dense`: among every frame_step-th frame, T' in number, clip k begins at int(k·(T' - frames) / (segments - 1)); a
+    single clip lies in the middle, where the published formula divides by zero. `uniform` and `spread`: clips with
+    interleaved frames, the first of which begin each of `frames` equal segments; a single clip is the held-out one.
     """
     if section.sampling == "dense":
         every = list(range(0, length, section.frame_step))
@@ -64,7 +63,7 @@ def view_indices(length: int, section: VideoData, segments: int) -> list[Indices
 
 
 def crop_places(long: int, short: int, crops: int) -> list[int]:
-    """Where square crops of side `short` begin along a side of `long` pixels: evenly spread, one in the middle."""
+    """Offsets of square crops of side `short` along `long` pixels: evenly spaced, a single one in the middle."""
     room = long - short
     return [int(c * room / (crops - 1)) for c in range(crops)] if crops > 1 else [room // 2]
 
@@ -74,18 +73,18 @@ def _evenly(start: int, stop: int, count: int) -> Indices:
 
 
 def _window(start: int, section: VideoData) -> Indices:
-    """As published the grid ends one beyond the window, whose last frame then stands in."""
+    """As published, the last grid point lies one beyond the window; the window's last frame takes its place."""
     stop = start + section.frames * section.frame_step
     return [min(int(index), stop - 1) for index in np.linspace(start, stop, section.frames)]
 
 
 def _short_video(length: int, section: VideoData) -> Indices:
-    """One frame for every `frame_step`, evenly over the whole, then the last one again."""
-    taken = np.linspace(0, length, max(1, length // section.frame_step))
-    return [min(int(index), length - 1) for index in taken] + [length - 1] * (section.frames - len(taken))
+    """One frame for every `frame_step`, evenly spaced, then the last one repeated."""
+    places = np.linspace(0, length, max(1, length // section.frame_step))
+    return [min(int(index), length - 1) for index in places] + [length - 1] * (section.frames - len(places))
 
 
 def _segments(length: int, count: int) -> list[tuple[int, int]]:
-    """[start, stop) of each, one frame at least; in a video with fewer frames than segments some are the same."""
+    """[start, stop) of each segment, at least one frame; a video with fewer frames repeats some."""
     edges = [place * length // count for place in range(count + 1)]
     return [(start, max(start + 1, stop)) for start, stop in pairwise(edges)]

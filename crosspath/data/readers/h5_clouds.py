@@ -16,25 +16,23 @@ SCANOBJECTNN_CLASSES = (
     *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door"),
     *("shelf", "table", "bed", "pillow", "sink", "sofa", "toilet"),
 )
-"""In the order of the labels, which the files give as numbers only."""
+"""In the order of the labels, which are numbers in the files."""
 
 
 @dataclass(frozen=True)
 class H5Set:
-    """The files of a set, all of them there, none of them opened."""
+    """The files of a set, which exist and are not opened yet."""
 
     classes: tuple[str, ...]
     files: tuple[tuple[Part, str, Path], ...]
-    """Part, name inside the set, place on disk."""
+    """Part, name inside the set, path."""
 
     def sources(self) -> list[list[str]]:
-        """What a cache entry of the set depends on: its class names, and name and stamp of each file."""
+        """The class names, and part, name and stamp of each file: what a cache entry depends on."""
         return [list(self.classes), *([str(part), name, file_stamp(path)] for part, name, path in self.files)]
 
     def listing(self) -> Listing:
-        """A sample a row.
-
-        Rows that `in_train` marks in a test file are left out: their very object is in the training part.
+        """One sample for each row, except rows that `in_train` marks in a test file: those objects are in training too.
 
         Raises
         ------
@@ -54,18 +52,18 @@ def modelnet10(folder: Path) -> H5Set:
         For a missing folder, list or file.
     """
     root = folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files")
-    names = numbered_lines(root / "shape_names.txt", "class names, one a line")
+    names = numbered_lines(root / "shape_names.txt", "class names, one on each line")
     parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
     files = []
-    for part, listed in parts:
-        for _, line in numbered_lines(root / listed, "names of h5 files, one a line"):
+    for part, table in parts:
+        for _, line in numbered_lines(root / table, "names of h5 files, one on each line"):
             name = Path(line).name
-            files.append((part, name, _existing(root / name)))
+            files.append((part, name, _require_h5(root / name)))
     return H5Set(tuple(name for _, name in names), tuple(files))
 
 
 def scanobjectnn(split: str, suffix: str, folder: Path) -> H5Set:
-    """ScanObjectNN (Uy et al. 2019) as it is published: `scanobjectnn/<split>/` with a training and a test file.
+    """ScanObjectNN (Uy et al. 2019) as published: `scanobjectnn/<split>/` with a training and a test file.
 
     Raises
     ------
@@ -75,7 +73,7 @@ def scanobjectnn(split: str, suffix: str, folder: Path) -> H5Set:
     root = folder_below(folder, "scanobjectnn", "main_split/ and main_split_nobg/") / split
     parts: tuple[tuple[Part, str], ...] = (("train", "training"), ("test", "test"))
     files = [(part, f"{name}_objectdataset{suffix}.h5") for part, name in parts]
-    return H5Set(SCANOBJECTNN_CLASSES, tuple((part, name, _existing(root / name)) for part, name in files))
+    return H5Set(SCANOBJECTNN_CLASSES, tuple((part, name, _require_h5(root / name)) for part, name in files))
 
 
 H5_SETS: dict[str, Callable[[Path], H5Set]] = {
@@ -85,10 +83,10 @@ H5_SETS: dict[str, Callable[[Path], H5Set]] = {
     "scanobjectnn-hardest": partial(scanobjectnn, "main_split", "_augmentedrot_scale75"),
 }
 """By `data.dataset`. Of ScanObjectNN: objects on their background, objects alone, and the hardest variant, whose
-objects are cut, turned and scaled."""
+objects are cut, rotated and scaled."""
 
 
-def _existing(path: Path) -> Path:
+def _require_h5(path: Path) -> Path:
     if not path.is_file():
         raise InputError(path, "an h5 file", "none", "check the data folder")
     return path
@@ -100,21 +98,21 @@ def _items(path: Path, name: str, part: Part, classes: int) -> Iterator[Item]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise InputError(path, "an h5 file", f"a damaged one ({error})", "get it again") from None
+        raise InputError(path, "an h5 file", f"a damaged one ({error})", "download it again") from None
     with file:
         for key in ("data", "label"):
             if key not in file:
-                raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "get a file of this layout")
+                raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "use a file with this layout")
         try:
             labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
-            left_out = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
+            in_training = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
         except (OSError, TypeError, ValueError) as error:
-            raise InputError(path, "a readable `label`", str(error), "get the file again") from None
+            raise InputError(path, "a readable `label`", str(error), "download the file again") from None
         if len(labels) != len(file["data"]):
-            raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "get the file again")
+            raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "download the file again")
     stamp = file_stamp(path)
     for row, label in enumerate(labels.tolist()):
         if not 0 <= label < classes:
             raise InputError(f"{path} row {row}", f"a label below {classes}", str(label), "check the class names")
-        if left_out is None or not left_out[row]:
+        if in_training is None or not in_training[row]:
             yield Item(id=f"{name}/{row}", label=label, part=part, path=path, inside=row, stamp=stamp)

@@ -1,4 +1,4 @@
-"""Images: class folders, as directories or inside a zip, decoded with Pillow."""
+"""Images of class folders, in directories or inside a zip, decoded with Pillow."""
 
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,10 +24,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 class ImageReader:
-    """RGB images, turned upright by their EXIF tag, short side resized (bicubic), centre-cropped to a square.
+    """RGB images uint8 (3, S, S): rotated by their EXIF tag, short side resized (bicubic), centre-cropped to a square.
 
     Grey and palette images become RGB, 16-bit ones keep their upper 8 bits, transparency is dropped, and of several
-    pictures in a file the first counts.
+    images in a file the first is read.
     """
 
     def __init__(self, section: ImageData) -> None:
@@ -39,7 +39,7 @@ class ImageReader:
             self.settings["resize"] = section.resize
 
     def sources(self, folder: Path) -> None:
-        """None: the listing says it all."""
+        """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; class folders in a directory or a zip."""
@@ -50,7 +50,7 @@ class ImageReader:
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
-            return _joined([_zip_items(root / f"{part}.zip", part) for part in parts])
+            return _merge([_zip_items(root / f"{part}.zip", part) for part in parts])
         if folder.suffix.lower() == ".zip" and folder.is_file():
             return _zip_items(folder, None)
         return class_folder_items(folder, SUFFIXES, "images")
@@ -58,70 +58,73 @@ class ImageReader:
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
-        with self.pictures() as picture:
-            yield lambda item: self.decode_file(item.path) if item.inside is None else self._centred(picture(item))
+        with self.open_images() as decode:
+            yield lambda item: self.decode_file(item.path) if item.inside is None else self._to_sample(decode(item))
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """A decoder of training views: pictures cropped and altered as `section` says, each by draws of its own."""
+        """Random crops and RandAugment of `frame_views.py`, as `section` asks for."""
         assert isinstance(section, ImageAugment)
-        with self.pictures() as picture:
+        with self.open_images() as decode:
 
             def view(item: Item, sample: int) -> TrainingView:
-                image = picture(item)
+                image = decode(item)
                 if section.resized_crop is None:
-                    image = self._centred_picture(image)
+                    image = self._centre_crop(image)
                 return frames_view([image], self.section, section, seed, epoch, sample)[0], None
 
             yield view
 
     @contextmanager
-    def pictures(self) -> Iterator[Callable[[Item], Any]]:
-        """A decoder of whole pictures: upright Pillow images in RGB, of any size."""
+    def open_images(self) -> Iterator[Callable[[Item], Any]]:
+        """A decoder to upright RGB Pillow images of any size."""
         with ExitStack() as stack:
             archives: dict[Path, zipfile.ZipFile] = {}
 
             def decode(item: Item) -> Any:
                 if isinstance(item.inside, tuple):
-                    return self._picture(BytesIO(read_member(item)))
+                    return self._decode(BytesIO(read_member(item)))
                 if item.inside is None:
                     with item.path.open("rb") as file:
-                        return self._picture(file)
+                        return self._decode(file)
                 if item.path not in archives:
                     archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
                     content = archives[item.path].read(str(item.inside))
-                except Exception as error:  # a wide range of types: checksum, stream, compression, encryption
+                except Exception as error:  # many types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None
-                return self._picture(BytesIO(content))
+                return self._decode(BytesIO(content))
 
             yield decode
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One image file."""
         with path.open("rb") as file:
-            return self._centred(self._picture(file))
+            return self._to_sample(self._decode(file))
 
-    def _picture(self, file: IO[bytes]) -> Any:
+    def _decode(self, file: IO[bytes]) -> Any:
         from PIL import Image, ImageFile, UnidentifiedImageError
 
         if ImageFile.LOAD_TRUNCATED_IMAGES:
-            where, todo = "PIL.ImageFile.LOAD_TRUNCATED_IMAGES", "leave it off: half images would pass for whole ones"
+            where, todo = (
+                "PIL.ImageFile.LOAD_TRUNCATED_IMAGES",
+                "turn it off: truncated images would be read as whole ones",
+            )
             raise InputError(where, "False", "True", todo)
         try:
-            with Image.open(file) as opened:
-                opened.load()
-                return _upright_rgb(opened)
-        except UnidentifiedImageError:  # its message names an object in memory
-            raise DamageError("the image decoder fails (no image format that it knows)") from None
-        except Exception as error:  # Pillow's decoders raise a wide range of types on damaged files
+            with Image.open(file) as image:
+                image.load()
+                return _upright_rgb(image)
+        except UnidentifiedImageError:  # its message contains the address of an object
+            raise DamageError("the image decoder fails (unknown image format)") from None
+        except Exception as error:  # Pillow's decoders raise many types on damaged files
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
 
-    def _centred(self, image: Any) -> NDArray[Any]:
-        return np.asarray(self._centred_picture(image)).transpose(2, 0, 1)
+    def _to_sample(self, image: Any) -> NDArray[Any]:
+        return np.asarray(self._centre_crop(image)).transpose(2, 0, 1)
 
-    def _centred_picture(self, image: Any) -> Any:
-        """The short side resized to `resize` (bicubic), the middle square of `image_size`."""
+    def _centre_crop(self, image: Any) -> Any:
+        """The short side resized to `resize` (bicubic), then the centre square of `image_size`."""
         from PIL import Image
 
         size, short = self.section.image_size, self.section.resize or self.section.image_size
@@ -140,7 +143,7 @@ def _upright_rgb(image: Any) -> Any:
 
     try:
         image = ImageOps.exif_transpose(image)
-    except Exception:  # a faulty tag says nothing about the picture
+    except Exception:  # a faulty tag does not make the image unreadable
         image = image.copy()
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
@@ -151,8 +154,8 @@ def _upright_rgb(image: Any) -> Any:
 
 def _zip_items(path: Path, part: Part) -> Listing:
     """Class folders inside a zip, with or without folders around them all, and with or without `train/`, `val/`,
-    `test/`; all of the given part, if there is one. An archive that has not changed since is not read again: the runs
-    of a study ask for the same one hundreds of times.
+    `test/`; all in `part`, if given. The listing of an unchanged archive is kept in memory: a study's runs ask for the
+    same one hundreds of times.
     """
     try:
         state = path.stat()
@@ -163,23 +166,23 @@ def _zip_items(path: Path, part: Part) -> Listing:
 
 @lru_cache(maxsize=4)
 def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Listing:
-    """`state` tells one content of the path from another."""
+    """`state` differs once the file has changed."""
     try:
         with zipfile.ZipFile(path) as archive:
-            everything = archive.infolist()
+            members = archive.infolist()
     except FileNotFoundError:
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
     except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "get it again") from None
-    entries = [entry for entry in everything if not entry.is_dir()]
+        raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "download it again") from None
+    entries = [entry for entry in members if not entry.is_dir()]
     files = [(PurePosixPath(entry.filename).parts, entry) for entry in entries]
     files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not is_hidden(parts)]
     files = [(parts, entry) for parts, entry in files if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES]
-    filled = {above for _, entry in files for above in PurePosixPath(entry.filename).parents}
-    folders = {PurePosixPath(entry.filename) for entry in everything if entry.is_dir()}
-    empty = sorted(folder for folder in folders - filled if not is_hidden(folder.parts))
+    with_images = {parent for _, entry in files for parent in PurePosixPath(entry.filename).parents}
+    folders = {PurePosixPath(entry.filename) for entry in members if entry.is_dir()}
+    empty = sorted(folder for folder in folders - with_images if not is_hidden(folder.parts))
     if files and empty:
-        raise InputError(path / empty[0], f"images ({', '.join(SUFFIXES)})", "none", "fill the folder or remove it")
+        raise InputError(path / empty[0], f"images ({', '.join(SUFFIXES)})", "none", "add images or remove the folder")
     while len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
         files = [(parts[1:], entry) for parts, entry in files if len(parts) > 2]
     if part is None and any(PART_NAMES.get(parts[0].lower()) == "train" for parts, _ in files):
@@ -191,12 +194,12 @@ def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Li
         todo = "put the images of each class into a folder of its own"
         raise InputError(path, "images in class folders", "none", todo)
     classes = sorted({parts[0] for _, parts, _ in placed})
-    trained = {parts[0] for own, parts, _ in placed if own in ("train", None)}
+    training_classes = {parts[0] for own, parts, _ in placed if own in ("train", None)}
     for name in classes:
-        if name not in trained and part is None:
+        if name not in training_classes and part is None:
             raise no_files_error(f"{path} {name}/", "images", SUFFIXES)
     items = []
-    for own, parts, entry in sorted(placed, key=lambda found: found[2].filename):
+    for own, parts, entry in sorted(placed, key=lambda member: member[2].filename):
         items.append(
             Item(
                 id=f"{path.name}/{entry.filename}",
@@ -210,8 +213,10 @@ def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Li
     return Listing(tuple(classes), tuple(items))
 
 
-def _joined(listings: list[Listing]) -> Listing:
+def _merge(listings: list[Listing]) -> Listing:
     classes = listings[0].classes
     if any(other.classes != classes for other in listings):
-        raise InputError("cifar10", "the same classes in train.zip and test.zip", "others", "get the files again")
+        raise InputError(
+            "cifar10", "the same classes in train.zip and test.zip", "different ones", "download the files again"
+        )
     return Listing(classes, tuple(item for listing in listings for item in listing.items))

@@ -1,4 +1,4 @@
-"""ImageNet as it is published: folders of classes for training and for validation."""
+"""ImageNet as published: class folders for training and validation."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,24 +13,25 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 def list_imagenet(folder: Path) -> Listing:
     """`imagenet/train/<class>/*` and `imagenet/val/<class>/*` below `folder`, class numbers in the folders' order.
 
-    ImageNet's labelled test part was never published, and results are told on `val`: it is the test part here, read
-    once a run. The validation part, by which choices are made, is held out of `train` (`data.validation_fraction`,
-    stratified). Published code chooses epochs on the part it reports.
+    The labels of ImageNet's test part are not public, and results are reported on `val`. So `val` is the test part
+    here, read once in a run, and the validation part is held out of `train` (`data.validation_fraction`, stratified).
+    Published code selects epochs on the part it reports.
 
     Raises
     ------
     InputError
-        For a missing folder, a class without pictures, or other classes in `val` than in `train`: numbered apart, as
-        published code does it, every class after the missing one would be another one.
+        For a missing folder, a class without images, or different classes in `train` and `val`, whose numbers would
+        then disagree.
     """
     root = folder_below(folder, "imagenet", "train/<class>/ and val/<class>/")
-    train, held = (class_folder_items(root / name, SUFFIXES, "images") for name in ("train", "val"))
-    if train.classes != held.classes:
-        odd = sorted(set(train.classes) ^ set(held.classes))
-        found = f"{len(odd)} in one of them only ({', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''})"
-        raise InputError(root, "the same class folders in train and val", found, "complete the folders")
-    return Listing(train.classes, (*_placed(train, "train", "train"), *_placed(held, "val", "test")))
+    train, held_out = (class_folder_items(root / name, SUFFIXES, "images") for name in ("train", "val"))
+    if train.classes != held_out.classes:
+        unmatched = sorted(set(train.classes) ^ set(held_out.classes))
+        names = f"{', '.join(unmatched[:3])}{', ...' if len(unmatched) > 3 else ''}"
+        difference = f"{len(unmatched)} in one of them only ({names})"
+        raise InputError(root, "the same class folders in train and val", difference, "complete the folders")
+    return Listing(train.classes, (*_items(train, "train", "train"), *_items(held_out, "val", "test")))
 
 
-def _placed(listing: Listing, name: str, part: Part) -> tuple[Item, ...]:
+def _items(listing: Listing, name: str, part: Part) -> tuple[Item, ...]:
     return tuple(replace(item, id=f"{name}/{item.id}", part=part) for item in listing.items)

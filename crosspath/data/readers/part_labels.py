@@ -1,4 +1,4 @@
-"""ShapeNetPart's parts: which numbers belong to which category, and the part of each point of a cloud."""
+"""ShapeNetPart's parts: the part numbers of each category, and the part of each point of a cloud."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ PARTS = {
     "Skateboard": range(44, 47),
     "Table": range(47, 50),
 }
-"""The numbers of a category's parts among the 50 of all categories (Yi et al. 2016)."""
+"""Part numbers of each category, of 50 in total (Yi et al. 2016)."""
 
 
 def part_labels(path: Path, stored_points: int) -> NDArray[np.int64]:
-    """The part (P,), from 0 to 49, of each point that the reader keeps of a ShapeNetPart cloud, in its order.
+    """The part number int64 (P,), 0 to 49, of each point that the reader samples from a ShapeNetPart cloud.
 
-    The parts stand in the last column of `<offset>/<id>.txt`. Raises `DamageError`.
+    Parts are the last column of `<offset>/<id>.txt`. Raises `DamageError`.
     """
     try:
         columns = np.loadtxt(path, ndmin=2)
@@ -42,5 +42,5 @@ def part_labels(path: Path, stored_points: int) -> NDArray[np.int64]:
         raise DamageError(f"expected rows of x y z nx ny nz part, found {columns.shape[1]} columns")
     parts = columns[:, -1]
     if not np.isin(parts, np.arange(PARTS["Table"].stop)).all():
-        raise DamageError("it holds part numbers that are not whole numbers from 0 to 49")
+        raise DamageError("it has part numbers other than whole numbers from 0 to 49")
     return parts[sample_rows(len(parts), stored_points)].astype(np.int64)

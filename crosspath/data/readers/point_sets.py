@@ -1,7 +1,6 @@
-"""ModelNet40, ShapeNet-55 and ShapeNetPart as they are published: a file a cloud, lists that say which part it is in.
+"""ModelNet40, ShapeNet-55 and ShapeNetPart as published: a file for each cloud, and lists of the parts.
 
-Nothing is read but lists and clouds: the pickled caches that published code leaves beside them are neither read nor
-written.
+The pickled caches that published code writes beside them are neither read nor written.
 """
 
 import json
@@ -19,23 +18,23 @@ PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test")
 def modelnet40(folder: Path) -> Listing:
     """ModelNet40 (Wu et al. 2015) resampled to 10,000 points with normals, of which x, y and z are read.
 
-    `modelnet40_normal_resampled/modelnet40_shape_names.txt` names the classes, one a line; `modelnet40_train.txt` and
-    `modelnet40_test.txt` hold ids such as `night_stand_0001`; a cloud is `<class>/<id>.txt`. There is no validation
+    `modelnet40_normal_resampled/modelnet40_shape_names.txt` has a class name on each line; `modelnet40_train.txt` and
+    `modelnet40_test.txt` have ids such as `night_stand_0001`; a cloud is `<class>/<id>.txt`. There is no validation
     list: a part of training is held out.
 
     Raises
     ------
     InputError
-        For a missing folder or list, and for a row whose class or file is unknown or that was named before.
+        For a missing folder or list, and for a row with an unknown class, a missing file or a repeated id.
     """
     root = folder_below(folder, "modelnet40_normal_resampled", "modelnet40_shape_names.txt and modelnet40_train.txt")
-    classes = [name for _, name in numbered_lines(root / "modelnet40_shape_names.txt", "class names, one a line")]
+    classes = [name for _, name in numbered_lines(root / "modelnet40_shape_names.txt", "class names, one on each line")]
     items = []
-    seen: dict[str, str] = {}
-    for part, listed in PART_LISTS:
-        table = root / f"modelnet40_{listed}.txt"
-        for row, name in numbered_lines(table, "ids of clouds, one a line"):
-            refuse_repeated(seen, name, f"{table} row {row}")
+    first_places: dict[str, str] = {}
+    for part, list_name in PART_LISTS:
+        table = root / f"modelnet40_{list_name}.txt"
+        for row, name in numbered_lines(table, "ids of clouds, one on each line"):
+            refuse_repeated(first_places, name, f"{table} row {row}")
             category = name.rpartition("_")[0]
             if category not in classes:
                 expected, todo = "<class>_<number> with a class of modelnet40_shape_names.txt", "correct the row"
@@ -48,29 +47,29 @@ def shapenet55(folder: Path) -> Listing:
     """ShapeNet-55 (Yu et al. 2021): `shapenet55/ShapeNet-55/train.txt` and `test.txt`, clouds in
     `shapenet55/shapenet_pc/`.
 
-    A line is a file name `<taxonomy>-<model>.npy`; the file is an array (8192, 3). Classes are the taxonomy numbers in
-    their order. There is no validation list: a part of training is held out.
+    A line is a file name `<taxonomy>-<model>.npy`; the file is an array (8192, 3). Classes are the sorted taxonomy
+    numbers. There is no validation list: a part of training is held out.
 
     Raises
     ------
     InputError
-        For a missing folder or list, and for a row whose file is missing or that was named before.
+        For a missing folder or list, and for a row whose file is missing or repeated.
     """
     root = folder_below(folder, "shapenet55", "ShapeNet-55/train.txt, ShapeNet-55/test.txt and shapenet_pc/")
-    listed = []
-    seen: dict[str, str] = {}
+    rows = []
+    first_places: dict[str, str] = {}
     for part, name in PART_LISTS:
         table = root / "ShapeNet-55" / f"{name}.txt"
-        for row, line in numbered_lines(table, "names of .npy files, one a line"):
-            refuse_repeated(seen, line, f"{table} row {row}")
+        for row, line in numbered_lines(table, "names of .npy files, one on each line"):
+            refuse_repeated(first_places, line, f"{table} row {row}")
             taxonomy, dash, _ = line.partition("-")
             if not dash:
                 raise InputError(f"{table} row {row}", "<taxonomy>-<model>.npy", repr(line), "correct the row")
-            listed.append((part, table, row, line, taxonomy))
-    classes = sorted({taxonomy for *_, taxonomy in listed})
+            rows.append((part, table, row, line, taxonomy))
+    classes = sorted({taxonomy for *_, taxonomy in rows})
     items = [
         _item(root / "shapenet_pc", line, classes.index(taxonomy), part, table, row)
-        for part, table, row, line, taxonomy in listed
+        for part, table, row, line, taxonomy in rows
     ]
     return Listing(tuple(classes), tuple(items))
 
@@ -78,20 +77,20 @@ def shapenet55(folder: Path) -> Listing:
 def shapenetpart(folder: Path) -> Listing:
     """ShapeNetPart (Yi et al. 2016) with normals and part numbers; the label of a cloud is its category.
 
-    `shapenetcore_partanno_segmentation_benchmark_v0_normal/synsetoffset2category.txt` holds a category and its offset a
-    line; `train_test_split/shuffled_{train,val,test}_file_list.json` hold strings `shape_data/<offset>/<id>`; a cloud
-    is `<offset>/<id>.txt`, with blanks between x y z nx ny nz part. `part_labels` reads the last column.
+    `shapenetcore_partanno_segmentation_benchmark_v0_normal/synsetoffset2category.txt` has a category and its offset on
+    each line; `train_test_split/shuffled_{train,val,test}_file_list.json` have strings `shape_data/<offset>/<id>`; a
+    cloud is `<offset>/<id>.txt`, with rows of x y z nx ny nz part. `part_labels` reads the last column.
 
     Raises
     ------
     InputError
-        For a missing folder or list, and for an entry whose category or file is unknown or that was named before.
+        For a missing folder or list, and for an entry with an unknown category, a missing file or a repeated name.
     """
     name = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
     root = folder_below(folder, name, "synsetoffset2category.txt and train_test_split/")
     classes: dict[str, str] = {}
     table = root / "synsetoffset2category.txt"
-    for row, line in numbered_lines(table, "a category and its offset a line"):
+    for row, line in numbered_lines(table, "a category and its offset on each line"):
         match line.split():
             case [category, offset]:
                 classes[offset] = category
@@ -99,12 +98,12 @@ def shapenetpart(folder: Path) -> Listing:
                 raise InputError(f"{table} row {row}", "a category and its offset", repr(line), "correct the row")
     offsets = list(classes)
     items = []
-    seen: dict[str, str] = {}
+    first_places: dict[str, str] = {}
     parts: tuple[Part, ...] = ("train", "val", "test")
     for part in parts:
         table = root / "train_test_split" / f"shuffled_{part}_file_list.json"
         for entry, text in enumerate(_strings(table), 1):
-            refuse_repeated(seen, text, f"{table} row {entry}")
+            refuse_repeated(first_places, text, f"{table} row {entry}")
             match text.split("/"):
                 case [_, offset, shape] if offset in classes:
                     items.append(_item(root, f"{offset}/{shape}.txt", offsets.index(offset), part, table, entry))
@@ -119,7 +118,7 @@ PUBLISHED: dict[str, Callable[[Path], Listing]] = {
     "shapenet55": shapenet55,
     "shapenetpart": shapenetpart,
 }
-"""By `data.dataset`; each lists the set below a data root."""
+"""Functions of the data root, by `data.dataset`."""
 
 
 def _item(root: Path, name: str, label: int, part: Part, table: Path, row: int) -> Item:
@@ -133,7 +132,7 @@ def _strings(path: Path) -> list[str]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(path, "a JSON list of shapes", str(error), "get it again") from None
+        raise InputError(path, "a JSON list of shapes", str(error), "download it again") from None
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InputError(path, "a JSON list of strings", type(entries).__name__, "get it again")
+        raise InputError(path, "a JSON list of strings", type(entries).__name__, "download it again")
     return entries

@@ -1,16 +1,17 @@
-"""Point clouds: published sets, shards, and class folders of clouds and meshes; what a cloud becomes as a sample."""
+"""Point clouds and meshes, decoded and normalised."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import PointData
 from crosspath.config.training import Augment
+from crosspath.data.arrays import load_array
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.readers.h5_clouds import H5_SETS
@@ -22,35 +23,35 @@ CLOUDS = (".npy", ".txt", ".xyz", ".pts")
 MESHES = (".off", ".ply", ".obj", ".stl")
 SUFFIXES = CLOUDS + MESHES
 NUMBERS = tuple("+-.0123456789")
-"""How the first row of a text file begins that has no heading."""
+"""First characters of a text file without a heading."""
 SAMPLING_SEED = 0
-"""Of the points drawn from a mesh or thinned out of a large cloud: the same for everyone."""
+"""Of the points drawn from a mesh or from a larger cloud: the same on every machine."""
 
 
 class PointReader:
-    """Clouds (P, 3), centred on their mean and scaled into the unit sphere.
+    """Clouds float32 (P, 3), centred on their mean and scaled into the unit sphere.
 
-    A cloud with more points than asked for is thinned at random by a fixed seed; one with fewer repeats its points.
+    Of a cloud with more points a random sample by a fixed seed is used; one with fewer repeats its points.
     """
 
     def __init__(self, section: PointData) -> None:
         self.section = section
-        self.stored = section.stored_points or section.points
-        if self.stored < section.points:
-            expected, todo = f"at least the {section.points} of data.points", "keep more or draw fewer"
-            raise InputError("data.stored_points", expected, str(self.stored), todo)
-        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((self.stored, 3), np.dtype(np.float32))
-        self.settings: dict[str, Any] = {"points": self.stored}
+        self.points = section.stored_points or section.points
+        if self.points < section.points:
+            expected, todo = f"at least the {section.points} of data.points", "raise it or lower data.points"
+            raise InputError("data.stored_points", expected, str(self.points), todo)
+        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((self.points, 3), np.dtype(np.float32))
+        self.settings: dict[str, Any] = {"points": self.points}
         if not section.normalise:
             self.settings["normalise"] = False
 
     def sources(self, folder: Path) -> list[list[str]] | None:
-        """Of sets in h5 files their lists and files, so that a prepared cache is found without h5py."""
-        find = H5_SETS.get(self.section.dataset)
-        return None if find is None else find(folder).sources()
+        """The lists and files of sets in h5 files, so that their cache works without h5py."""
+        h5_set = H5_SETS.get(self.section.dataset)
+        return None if h5_set is None else h5_set(folder).sources()
 
     def listing(self, folder: Path) -> Listing:
-        """The sets in h5 files, the other published sets, shards, or a user's class folders."""
+        """A set in h5 files, another published set, shards, or a user's class folders."""
         if self.section.dataset in H5_SETS:
             return H5_SETS[self.section.dataset](folder).listing()
         if self.section.dataset in PUBLISHED:
@@ -69,7 +70,7 @@ class PointReader:
                 if item.inside is None:
                     return self.decode_file(item.path)
                 if isinstance(item.inside, tuple):
-                    return self._normalised(_from_array(BytesIO(read_member(item))))
+                    return self._normalise(load_array(BytesIO(read_member(item))))
                 import h5py
 
                 if item.path not in arrays:
@@ -79,7 +80,7 @@ class PointReader:
                 except OSError as error:
                     raise DamageError(f"row {item.inside}: it cannot be read ({error})") from None
                 try:
-                    return self._normalised(points)
+                    return self._normalise(points)
                 except DamageError as damage:
                     raise DamageError(f"row {item.inside}: {damage}") from None
 
@@ -87,29 +88,28 @@ class PointReader:
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """As `open_decoder`: clouds are drawn, scaled and shifted in batches."""
+        """As `open_decoder`; clouds are augmented in batches."""
         with self.open_decoder() as decode:
             yield lambda item, sample: (decode(item), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
-        """One cloud or mesh."""
+        """The points (P, 3) of one cloud or mesh."""
         if path.suffix.lower() in MESHES:
-            return self._normalised(_from_mesh(path, self.stored))
-        return self._normalised(_from_cloud(path))
+            return self._normalise(_from_mesh(path, self.points))
+        return self._normalise(_from_cloud(path))
 
-    def _normalised(self, points: NDArray[Any]) -> NDArray[Any]:
+    def _normalise(self, points: NDArray[Any]) -> NDArray[Any]:
         if points.dtype.kind not in "fiu":
             raise DamageError(f"expected numbers, found {points.dtype}")
-        # In double precision: coordinates of a survey lie far from the origin.
+        # In double precision, since the coordinates of a survey lie far from the origin.
         points = points.astype(np.float64)
         if points.ndim != 2 or points.shape[1] < 3 or not len(points):
             raise DamageError(f"expected rows of x y z, found an array of shape {points.shape}")
         points = points[:, :3]
         if not np.isfinite(points).all():
-            raise DamageError("it holds coordinates that are not finite")
-        wanted = self.stored
-        if len(points) != wanted:
-            points = points[sample_rows(len(points), wanted)]
+            raise DamageError("it has coordinates that are not finite")
+        if len(points) != self.points:
+            points = points[sample_rows(len(points), self.points)]
         if not self.section.normalise:
             return points.astype(np.float32)
         points = points - points.mean(0)
@@ -117,31 +117,21 @@ class PointReader:
         return (points / radius if radius > 0 else points).astype(np.float32)
 
 
-def sample_rows(count: int, wanted: int) -> NDArray[np.int64]:
-    """Which `wanted` points of a cloud with `count` are kept: drawn by a fixed seed; all, repeated, where too few."""
-    if count > wanted:
-        return np.random.default_rng(SAMPLING_SEED).permutation(count)[:wanted]
-    return np.arange(wanted) % count
-
-
-def _from_array(source: Path | IO[bytes]) -> NDArray[Any]:
-    try:
-        loaded = np.load(source, allow_pickle=False)
-    except Exception as error:  # a damaged header raises a wide range of types
-        raise DamageError(f"the array cannot be read ({error})".replace("\n", " ")) from None
-    if not isinstance(loaded, np.ndarray):
-        raise DamageError("expected one array, found an archive of several")
-    return loaded
+def sample_rows(count: int, size: int) -> NDArray[np.int64]:
+    """Indices (size,) of the points used of a cloud with `count`: drawn by a fixed seed, or repeated if too few."""
+    if count > size:
+        return np.random.default_rng(SAMPLING_SEED).permutation(count)[:size]
+    return np.arange(size) % count
 
 
 def _from_cloud(path: Path) -> NDArray[Any]:
-    """A .npy array or a text file with one point a row: x y z and more, separated by blanks or commas."""
+    """A .npy array, or a text file with a point on each row: x y z and more, separated by blanks or commas."""
     if path.suffix.lower() == ".npy":
-        return _from_array(path)
+        return load_array(path)
     text = path.read_text(encoding="utf-8", errors="replace").replace(",", " ")
     if text[:1] in NUMBERS:
         try:
-            # Ten times faster than the rows below, which can say what is wrong.
+            # Ten times faster than the loop below, which can report the faulty row.
             points = np.loadtxt(StringIO(text), usecols=(0, 1, 2), ndmin=2)
             if np.isfinite(points).all():
                 return points
@@ -152,7 +142,7 @@ def _from_cloud(path: Path) -> NDArray[Any]:
         values = line.split()
         if not values or values[0].startswith("#"):
             continue
-        if not rows and len(values) == 1 and values[0].isdecimal():  # some writers put the number of points first
+        if not rows and len(values) == 1 and values[0].isdecimal():  # some writers begin with the number of points
             continue
         try:
             rows.append([float(value) for value in values[:3]])
@@ -163,21 +153,21 @@ def _from_cloud(path: Path) -> NDArray[Any]:
         if len(rows[-1]) < 3:
             raise DamageError(f"row {number}: expected x y z, found {line.strip()[:40]!r}")
     if not rows:
-        raise DamageError("it holds no points")
+        raise DamageError("it has no points")
     return np.array(rows)
 
 
 def _from_mesh(path: Path, count: int) -> NDArray[Any]:
-    """Points drawn evenly from the surface; the vertices where a file has no faces."""
+    """Points drawn evenly from the surface, or the vertices of a file without faces."""
     import trimesh
 
     try:
-        loaded = trimesh.load(path, process=False)
-        shape = loaded.to_geometry() if isinstance(loaded, trimesh.Scene) else loaded
+        scene = trimesh.load(path, process=False)
+        shape = scene.to_geometry() if isinstance(scene, trimesh.Scene) else scene
         faces = getattr(shape, "faces", None)
         if faces is None or len(faces) == 0:
             return np.asarray(getattr(shape, "vertices", ()), np.float64)
         points, _ = trimesh.sample.sample_surface(shape, count, seed=SAMPLING_SEED)
-    except Exception as error:  # trimesh's loaders raise a wide range of types on damaged files
+    except Exception as error:  # trimesh's loaders raise many types on damaged files
         raise DamageError(f"the mesh cannot be read ({error})".replace("\n", " ")) from None
     return np.asarray(points)

@@ -1,21 +1,21 @@
-"""Files that end too early although decoders read them in silence: what a container promises against what is there."""
+"""Detects truncated files that decoders read without an error, by the sizes that their containers state."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 UNKNOWN_RIFF_SIZES = (0, 0xFFFFFFFF)
-"""Written by those who stream and cannot go back to fill in the size; the second one by RF64 as well."""
+"""Written by streaming encoders, which do not know the size; the second one also by RF64."""
 OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 """The longest page: header, segment table, segments."""
 XING_TOLERANCE = 0.01
-"""Share of an mp3 that may be missing: writers disagree on what they count."""
+"""Share of an mp3 that may be missing, since encoders count differently."""
 
 
 def truncation_reason(source: Path | bytes) -> str | None:
-    """Why a file, or the content of one, is incomplete by its own account; None when nothing says so.
+    """Why a file, given by its path or content, is truncated; None if nothing indicates it.
 
-    Knows RIFF (wav, avi), IFF (aiff), Ogg (RFC 3533: the last page carries the end-of-stream flag), the boxes of mp4,
+    Reads RIFF (wav, avi), IFF (aiff), Ogg (RFC 3533: the last page carries the end-of-stream flag), the boxes of mp4,
     mov and m4a (ISO/IEC 14496-12), the segment of mkv and webm (RFC 9559), and the Xing header of mp3.
     """
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
@@ -36,8 +36,8 @@ def truncation_reason(source: Path | bytes) -> str | None:
     return None
 
 
-def _short(promised: int, size: int, by: str) -> str | None:
-    return f"its {by} promises {promised} bytes, the file has {size}" if promised > size else None
+def _short(stated: int, size: int, header: str) -> str | None:
+    return f"its {header} states {stated} bytes, the file has {size}" if stated > size else None
 
 
 def _ogg(file: BinaryIO, size: int) -> str | None:
@@ -46,7 +46,7 @@ def _ogg(file: BinaryIO, size: int) -> str | None:
     page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
     ends_stream = len(page) >= 27 and page[5] & 4
     if not ends_stream or len(page) < 27 + page[26] or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
-        return "its Ogg stream has no whole end-of-stream page"
+        return "its Ogg stream has no complete end-of-stream page"
     return None
 
 
@@ -58,7 +58,7 @@ def _boxes(file: BinaryIO, size: int) -> str | None:
         length, name = int.from_bytes(head[:4], "big"), head[4:8]
         if length == 1:  # a 64-bit length follows
             length = int.from_bytes(head[8:16], "big")
-        if length < 8:  # 0: to the end of the file
+        if length < 8:  # 0 means to the end of the file
             return None
         if name in (b"mdat", b"moov", b"moof"):
             reason = _short(start + length, size, f"box `{name.decode()}`")
@@ -79,7 +79,7 @@ def _matroska(file: BinaryIO, size: int) -> str | None:
 
 
 def _ebml_size(file: BinaryIO) -> int | None:
-    """A number of 1 to 8 bytes, its length told by the leading zeros; None when all ones: unknown."""
+    """A number of 1 to 8 bytes, whose leading zeros give its length; None for all ones, which mean unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None
@@ -93,13 +93,13 @@ def _xing(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     head = file.read(10)
     start = 0
-    if head[:3] == b"ID3" and len(head) == 10:  # a tag whose length holds 7 bits a byte
+    if head[:3] == b"ID3" and len(head) == 10:  # a tag whose length has 7 bits in each byte
         start = 10 + sum(byte << 7 * (3 - place) for place, byte in enumerate(head[6:10]))
     file.seek(start)
     frame = file.read(64)
-    found = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if found < 0 or not frame[found + 7] & 2:
+    header = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if header < 0 or not frame[header + 7] & 2:
         return None
-    at = found + 8 + (4 if frame[found + 7] & 1 else 0)
-    promised = int.from_bytes(frame[at : at + 4], "big")
-    return _short(start + int(promised * (1 - XING_TOLERANCE)), size, "Xing header")
+    at = header + 8 + (4 if frame[header + 7] & 1 else 0)
+    stated = int.from_bytes(frame[at : at + 4], "big")
+    return _short(start + int(stated * (1 - XING_TOLERANCE)), size, "Xing header")

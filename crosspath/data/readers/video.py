@@ -1,4 +1,4 @@
-"""Clips: the GRID tables, published lists, class folders, or a user's table; which frames of them are samples."""
+"""Clips of videos: which frames of them are samples, decoded, resized and cropped."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ CLIP_STREAM = 0xC11B
 
 
 class VideoReader:
-    """Frames (3, T, H, W), turned as the file asks, short side resized, centre-cropped to a square."""
+    """Frames uint8 (3, T, S, S): rotated by the file's metadata, short side resized, centre-cropped to a square."""
 
     def __init__(self, section: VideoData) -> None:
         self.section = section
@@ -41,10 +41,10 @@ class VideoReader:
             self.settings["sampling"] = [section.sampling, section.frame_step, section.resize]
 
     def sources(self, folder: Path) -> None:
-        """None: the listing says it all."""
+        """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """GRID by a slot's words, the published lists, shards, or a user's class folders or table."""
+        """GRID by a slot's words, a published list, shards, or a user's class folders or table."""
         section = self.section
         if section.dataset in LISTS:
             return list_videos(section, folder)
@@ -57,7 +57,7 @@ class VideoReader:
         return class_folder_items(folder, SUFFIXES, "clips")
 
     def _grid(self, root: Path) -> Listing:
-        """`words.csv` gives the frames of one word, `clips.csv` the whole clip; both the official words of a slot."""
+        """GRID labelled by the slot's word: the frames of that word (`words.csv`), or whole clips (`clips.csv`)."""
         by_word = self.section.span == "word"
         table = root / ("words.csv" if by_word else "clips.csv")
         columns = ("file", "split", "slot", "word", "start_frame", "end_frame")
@@ -87,12 +87,12 @@ class VideoReader:
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
-        """A decoder; it keeps nothing open."""
-        yield lambda item: self._held_out(video_of(item))
+        """A decoder; no file stays open."""
+        yield lambda item: self._held_out_clip(video_of(item))
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """A decoder of training clips: frames at a random place, cropped and altered alike as `section` says."""
+        """Clips of random frames, all cropped and augmented alike as `section` asks for."""
         assert isinstance(section, VideoAugment)
         cropped = section.resized_crop is not None or section.multi_scale_crop
 
@@ -111,40 +111,40 @@ class VideoReader:
         yield view
 
     def views(self, item: Item, segments: int, crops: int) -> NDArray[np.uint8]:
-        """The clips and crops of the test protocol (segments · crops, 3, T, S, S), clip by clip.
+        """The views of the test protocol, uint8 (segments · crops, 3, T, S, S), clip by clip.
 
-        The short side is resized to `resize`; crops lie along the long side, in the middle of the short one.
+        The short side is resized to `resize`; crops are spaced along the long side, centred on the short one.
         """
         video, size = video_of(item), self.section.image_size
         with decoder_errors_as_damage():
             clips = np.array(view_indices(video.length(), self.section, segments))
             frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self._short))
         height, width = frames_NHWC.shape[1:3]
-        [middle_place] = crop_places(min(height, width), size, 1)
-        found = []
+        [centre] = crop_places(min(height, width), size, 1)
+        crops_N3TSS = []
         for clip_THWC in frames_NHWC.reshape(*clips.shape, *frames_NHWC.shape[1:]):
             for place in crop_places(max(height, width), size, crops):
-                top, left = (middle_place, place) if width >= height else (place, middle_place)
-                found.append(clip_THWC[:, top : top + size, left : left + size].transpose(3, 0, 1, 2))
-        return np.stack(found)
+                top, left = (centre, place) if width >= height else (place, centre)
+                crops_N3TSS.append(clip_THWC[:, top : top + size, left : left + size].transpose(3, 0, 1, 2))
+        return np.stack(crops_N3TSS)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
-        """One whole clip."""
-        return self._held_out(Video(path))
+        """The held-out clip of one file."""
+        return self._held_out_clip(Video(path))
 
-    def _held_out(self, video: Video) -> NDArray[Any]:
+    def _held_out_clip(self, video: Video) -> NDArray[Any]:
         with decoder_errors_as_damage():
             if self.section.sampling == "spread":
-                # Rounded where they lie in the whole clip, not in the range.
+                # Rounded in the whole video, not in the span.
                 start, stop = video.span or (0, video.length())
                 spread = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
-                wanted = (spread - start).tolist()
+                indices = (spread - start).tolist()
             else:
-                wanted = held_out_indices(video.length(), self.section)
-            frames = video.frames(wanted, self._short)
+                indices = held_out_indices(video.length(), self.section)
+            frames = video.frames(indices, self._short)
             return np.stack([centre_square(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
 
     @property
     def _short(self) -> int:
-        """The short side of held-out frames before the middle square is cut out."""
+        """The short side of frames before the centre crop."""
         return self.section.resize or self.section.image_size

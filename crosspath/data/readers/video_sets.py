@@ -1,4 +1,4 @@
-"""Lists of videos as they are published: Kinetics, UCF101 and HMDB51, Something-Something v2, pretraining lists."""
+"""Lists of videos as published: Kinetics, UCF101 and HMDB51, Something-Something v2, pretraining lists."""
 
 import re
 from dataclasses import dataclass
@@ -11,52 +11,51 @@ from crosspath.data.tables import numbered_lines, refuse_repeated, require_file
 from crosspath.errors import InputError
 
 LISTS = ("k400", "ssv2", "ucf101", "hmdb51")
-"""Values of `data.dataset`; each is the folder below the data root, too."""
+"""Values of `data.dataset`, and folders below the data root."""
 FRAME_FOLDERS = ("ssv2",)
-"""Sets whose videos are folders of pictures `img_00001.jpg` and so on."""
+"""Sets whose videos are folders of images `img_00001.jpg` and so on."""
 WHOLE = re.compile(r"-?[0-9]+")
 UNLABELLED = ("all",)
-"""The one class of a pretraining list."""
+"""The only class of a pretraining list."""
 
 
 def list_videos(section: VideoData, folder: Path) -> Listing:
-    """The set's `train.csv`, `val.csv` and, where there is one, `test.csv`; or the pretraining list `data.csv`.
+    """The set's `train.csv`, `val.csv` and, if present, `test.csv`; or the pretraining list that `data.csv` names.
 
     Lists have no header, and blanks between their fields. A row is `path label`, in Something-Something
-    `folder total_frames label`; in a pretraining list `path 0 -1` for a file and `folder start total` for frames, the
-    first of them numbered `start`. Paths are absolute or relative to the set's folder, and may hold blanks.
+    `folder total_frames label`; in a pretraining list `path 0 -1` for a file and `folder start total` for frames
+    numbered from `start`. Paths are absolute or relative to the set's folder, and may contain blanks.
 
-    Results are published on `val.csv`: without a `test.csv` it is the test part, read once a run, and the validation
-    part, by which choices are made, is held out of `train.csv` (`data.validation_fraction`, stratified). Published code
-    chooses epochs on the part it reports. A pretraining list names no parts; labels do not count there, and all samples
-    are of one class.
+    Results are published on `val.csv`. Without a `test.csv` it is the test part, read once in a run, and the validation
+    part is held out of `train.csv` (`data.validation_fraction`, stratified). Published code selects epochs on the part
+    it reports. A pretraining list has no parts and no labels: all samples are of one class.
 
-    Class names are the lines of `labels.txt` or of a `label_map*.txt` in the folder; else class numbers, of which there
-    are `data.classes`, or as many as the lists name.
+    Class names are the lines of `labels.txt` or of a `label_map*.txt` in the folder; else numbers below `data.classes`,
+    or up to the largest label.
 
     Raises
     ------
     InputError
-        For a missing folder or list, a row that is none, a label beyond the classes, and a row whose file is missing
-        or that was named before.
+        For a missing folder or list, a malformed row, a label beyond the classes, and a row whose file is missing or
+        repeated.
     """
-    root = folder_below(folder, section.dataset, "train.csv, val.csv and the videos that they name")
-    seen: dict[str, str] = {}
+    root = folder_below(folder, section.dataset, "train.csv, val.csv and the videos they list")
+    first_places: dict[str, str] = {}
     if section.csv is not None:
         rows = [_pretraining_row(root, section.csv, *line) for line in _lines(root / section.csv)]
-        return Listing(UNLABELLED, tuple(_item(row, root, None, seen) for row in rows))
+        return Listing(UNLABELLED, tuple(_item(row, root, None, first_places) for row in rows))
     parts: tuple[tuple[Part, str], ...] = (("train", "train.csv"), ("test", "val.csv"))
     if (root / "test.csv").is_file():
         parts = (("train", "train.csv"), ("val", "val.csv"), ("test", "test.csv"))
     read = _frames_row if section.dataset in FRAME_FOLDERS else _file_row
-    listed = [(part, read(root, name, *line)) for part, name in parts for line in _lines(root / name)]
+    rows_of_parts = [(part, read(root, name, *line)) for part, name in parts for line in _lines(root / name)]
     classes = _class_names(root)
-    count = len(classes) or section.classes or 1 + max(row.label for _, row in listed)
-    for _, row in listed:
+    count = len(classes) or section.classes or 1 + max(row.label for _, row in rows_of_parts)
+    for _, row in rows_of_parts:
         if not 0 <= row.label < count:
             raise InputError(row.where(root), f"a label from 0 to {count - 1}", str(row.label), "correct the label")
     names = classes or tuple(map(str, range(count)))
-    return Listing(names, tuple(_item(row, root, part, seen) for part, row in listed))
+    return Listing(names, tuple(_item(row, root, part, first_places) for part, row in rows_of_parts))
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class _Row:
     path: str
     label: int = 0
     frames: tuple[int, int] | None = None
-    """Of a folder of pictures the frames [start, stop), counted from 0."""
+    """Of a folder of images the frames [start, stop), numbered from 0."""
 
     def where(self, root: Path) -> str:
         return f"{root / self.table} row {self.number}"
@@ -90,41 +89,41 @@ def _pretraining_row(root: Path, table: str, number: int, line: str) -> _Row:
 
 def _with_frames(root: Path, row: _Row, start: int, total: int) -> _Row:
     if start < 0 or total < 1:
-        found = f"{total} from number {start + 1}"
-        raise InputError(row.where(root), "one frame or more, numbered from 1", found, "correct the row")
+        actual = f"{total} from number {start + 1}"
+        raise InputError(row.where(root), "one frame or more, numbered from 1", actual, "correct the row")
     return _Row(row.table, row.number, row.path, row.label, (start, start + total))
 
 
 def _fields(root: Path, table: str, number: int, line: str, expected: str) -> tuple[str, list[int]]:
-    """The path, which may hold blanks, and the whole numbers behind it: as many as `expected` has fields but one."""
+    """The path, which may contain blanks, and the whole numbers after it: one for each further field of `expected`."""
     count = len(expected.split()) - 1
     path, *rest = line.rsplit(maxsplit=count)
-    # Not `isdigit`: it takes digits of other scripts, which `int` may refuse.
+    # Not `isdigit`, which accepts digits of other scripts that `int` may refuse.
     if len(rest) < count or not all(WHOLE.fullmatch(text) for text in rest):
         raise InputError(f"{root / table} row {number}", f"`{expected}`", repr(line), "correct the row")
     return path, [int(text) for text in rest]
 
 
-def _item(row: _Row, root: Path, part: Part, seen: dict[str, str]) -> Item:
+def _item(row: _Row, root: Path, part: Part, first_places: dict[str, str]) -> Item:
     name = row.path
     if row.frames is not None and part is None:
         name = f"{row.path}#{row.frames[0]}-{row.frames[1]}"
-    refuse_repeated(seen, name, row.where(root))
+    refuse_repeated(first_places, name, row.where(root))
     path = root / row.path
     if row.frames is None:
         require_file(path, root / row.table, row.number)
     elif not path.is_dir():
-        found = f"{path.name}, which is missing"
-        raise InputError(row.where(root), "the name of a folder", found, "restore the folder or remove the row")
+        missing = f"{path.name}, which is missing"
+        raise InputError(row.where(root), "the name of a folder", missing, "restore the folder or remove the row")
     return Item(id=name, label=row.label, part=part, path=path, inside=row.frames, stamp=file_stamp(path))
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    return numbered_lines(path, "a list of videos, one a line")
+    return numbered_lines(path, "a list of videos, one on each line")
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
     for path in (root / "labels.txt", *sorted(root.glob("label_map*.txt"))):
         if path.is_file():
-            return tuple(name for _, name in numbered_lines(path, "class names, one a line"))
+            return tuple(name for _, name in numbered_lines(path, "class names, one on each line"))
     return ()

@@ -128,7 +128,7 @@ def test_a_wav_that_promises_more_than_it_has_is_damaged(tmp_path: Path) -> None
     write_sound(tmp_path / "a.wav")
     cut_in_half(tmp_path / "a.wav")
     assert len(soundfile.read(tmp_path / "a.wav")[0])
-    with pytest.raises(DamageError, match=r"RIFF header promises 16044 bytes, the file has 8022"):
+    with pytest.raises(DamageError, match=r"RIFF header states 16044 bytes, the file has 8022"):
         decode_wave(tmp_path / "a.wav")
 
 

@@ -107,7 +107,7 @@ def test_unknown_labels_are_told_by_their_row(tmp_path: Path, labels: str, found
     with pytest.raises(InputError) as caught:
         load_data(SECTION, root, 0)
     assert caught.value.where.endswith("train_cleaned.json row 4")
-    assert caught.value.expected == "labels that class_labels_indices.csv names"
+    assert caught.value.expected == "labels of class_labels_indices.csv"
     assert caught.value.found == found
 
 
@@ -134,9 +134,9 @@ def test_one_label_each_gives_class_numbers(tmp_path: Path) -> None:
         ("{", r"train_cleaned\.json: expected a list of recordings in JSON, found Expecting"),
         ("[]", r'train_cleaned\.json: expected a list \{"data"'),
         ('{"data": []}', r"found an empty one"),
-        ('{"data": [7]}', r"train_cleaned\.json row 1: expected a text `wav` and a text `labels`, found 7"),
-        ('{"data": [{"wav": "a.wav", "labels": ["x"]}]}', r"row 1: expected a text"),
-        ('{"data": [{"labels": "x"}]}', r"row 1: expected a text"),
+        ('{"data": [7]}', r"train_cleaned\.json row 1: expected strings `wav` and `labels`, found 7"),
+        ('{"data": [{"wav": "a.wav", "labels": ["x"]}]}', r"row 1: expected strings"),
+        ('{"data": [{"labels": "x"}]}', r"row 1: expected strings"),
         (b"\xff\xfe", r"train_cleaned\.json: expected a list of recordings in JSON"),
         (None, r"train_cleaned\.json: expected a list of recordings, found none"),
     ],
@@ -157,8 +157,8 @@ def test_a_faulty_list_is_told_in_one_line(tmp_path: Path, content: str | bytes 
     [
         ("0,/m/a,A\n2,/m/b,B", r"the indices 0 to 1, found 2"),
         ("0,/m/a,A\n-1,/m/b,B", r"the indices 0 to 1, found -1"),
-        ("0,/m/a,A\n0,/m/b,B", r"row 3: expected an index and a mid of its own, found index 0, mid /m/b"),
-        ("0,/m/a,A\n1,/m/a,B", r"row 3: expected an index and a mid of its own"),
+        ("0,/m/a,A\n0,/m/b,B", r"row 3: expected an index and a mid that no other row has, found index 0, mid /m/b"),
+        ("0,/m/a,A\n1,/m/a,B", r"row 3: expected an index and a mid that no other row has"),
         ("0,/m/a,A\nx,/m/b,B", r"row 3: expected a whole number in `index`"),
     ],
 )

@@ -152,7 +152,7 @@ def test_neither_layout_of_esc50_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"meta/esc50\.csv and audio/, or esc_eval_data_1\.json"):
         load_data(ESC, tmp_path, 0)
     (tmp_path / "esc50" / "esc_eval_data_all.json").write_text("{}")
-    with pytest.raises(InputError, match=r"esc_eval_data_all\.json: expected a list called esc_eval_data_<fold>"):
+    with pytest.raises(InputError, match=r"esc_eval_data_all\.json: expected a list named esc_eval_data_<fold>"):
         load_data(ESC, tmp_path, 0)
 
 
@@ -180,13 +180,13 @@ def test_faulty_lists_of_speech_commands_are_told(tmp_path: Path) -> None:
     for line, message in (
         ("bed/none.wav", r"testing_list\.txt row 4: .*none\.wav, which is missing"),
         ("bed/004_nohash_0.wav", r"testing_list\.txt row 4: .*also in .*validation_list\.txt row 1"),
-        ("_background_noise_/pink_noise.wav", r"testing_list\.txt row 4: expected a wav in a folder of words"),
+        ("_background_noise_/pink_noise.wav", r"testing_list\.txt row 4: expected a \.wav file in a word's folder"),
     ):
         (folder / "testing_list.txt").write_text(whole + line + "\n")
         with pytest.raises(InputError, match=message):
             load_data(COMMANDS, tmp_path, 0)
     (folder / "testing_list.txt").unlink()
-    with pytest.raises(InputError, match=r"testing_list\.txt: expected file names of that part"):
+    with pytest.raises(InputError, match=r"testing_list\.txt: expected file names"):
         load_data(COMMANDS, tmp_path, 0)
     (folder / "testing_list.txt").write_text(whole)
     (folder / "marvin").mkdir()

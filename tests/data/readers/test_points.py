@@ -242,8 +242,8 @@ def test_faults_of_the_h5_layout_are_named(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     for name, expected in (
         ("ply_data_train0.h5", "expected an h5 file, found none"),
-        ("train_files.txt", "expected names of h5 files, one a line, found none"),
-        ("shape_names.txt", "expected class names, one a line, found none"),
+        ("train_files.txt", "expected names of h5 files, one on each line, found none"),
+        ("shape_names.txt", "expected class names, one on each line, found none"),
     ):
         (folder / name).unlink()
         with pytest.raises(InputError, match=rf"{name}: {expected}"):
@@ -254,9 +254,7 @@ def test_a_row_that_is_not_finite_is_named_and_left_out_on_request(tmp_path: Pat
     path = modelnet_folder(tmp_path) / "modelnet10" / "ply_data_train0.h5"
     with h5py.File(path, "a") as file:
         file["data"][5, 7] = np.nan
-    with pytest.raises(
-        InputError, match=r"train0\.h5: .*row 5: it holds coordinates that are not finite;.*skip_damaged"
-    ):
+    with pytest.raises(InputError, match=r"train0\.h5: .*row 5: it has coordinates that are not finite;.*skip_damaged"):
         load_data(MODELNET, tmp_path, 0)
     data = load_data(MODELNET.model_copy(update={"skip_damaged": True}), tmp_path, 0)
     assert len(data.train) + len(data.validation) == 7

@@ -107,7 +107,7 @@ def test_missing_lists_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"k400: expected a folder with train\.csv, val\.csv"):
         load_data(DENSE, tmp_path, 0)
     (write_kinetics(tmp_path) / "val.csv").unlink()
-    with pytest.raises(InputError, match=r"val\.csv: expected a list of videos, one a line, found none"):
+    with pytest.raises(InputError, match=r"val\.csv: expected a list of videos, one on each line, found none"):
         load_data(DENSE, tmp_path, 0)
 
 
