@@ -14,7 +14,7 @@ from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
 from crosspath.checkpoints.sharing.certificate import summary, write_certificate
 from crosspath.checkpoints.sharing.samples import held_out_samples
-from crosspath.checkpoints.sources import published
+from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
@@ -69,7 +69,7 @@ def merge_checkpoint(
         batches["real"] = samples.batch
     before = {name: outputs(model, batch) for name, batch in batches.items()}
     merged = finite(merge(model).to_json())
-    merged["auxiliaries"] = {name: published(record) for name, record in merged["auxiliaries"].items()}
+    merged["auxiliaries"] = {name: strip_paths(record) for name, record in merged["auxiliaries"].items()}
     after = {name: outputs(model, batch) for name, batch in batches.items()}
     with torch.device("meta"):
         plain = build_model(loaded.recipe, len(loaded.classes))
@@ -81,7 +81,7 @@ def merge_checkpoint(
         "checkpoint": Path(checkpoint).absolute().name,
         "recipe": loaded.recipe.name,
         "pathway": loaded.recipe.pathway.model_dump(mode="json"),
-        "auxiliaries": {name: published(record) for name, record in loaded.auxiliaries.items()},
+        "auxiliaries": {name: strip_paths(record) for name, record in loaded.auxiliaries.items()},
         "equality": {
             "samples": SAMPLES,
             "bitwise": all(difference["bitwise"] for difference in differences.values()),

@@ -32,13 +32,13 @@ class Auxiliary:
     modality: str | None = None
     """Which modality its data were of, or `procedural`, where the file says it."""
 
-    def recorded(self) -> dict[str, str]:
+    def record(self) -> dict[str, str]:
         """Where it came from, as runs and checkpoints keep it: `origin`, `sha256` and, where known, `recipe`."""
         said = {"origin": self.origin, "sha256": self.sha256}
         return said if self.recipe is None else {**said, "recipe": self.recipe}
 
 
-def published(recorded: Mapping[str, Any]) -> dict[str, Any]:
+def strip_paths(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """A record as it may leave the machine it was made on: of paths that only this machine has, the last part."""
     return {
         key: PLACE.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value

@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
-from crosspath.checkpoints.sharing.card import without_places
+from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.exportable import (
@@ -167,7 +167,7 @@ def _metadata(described: Mapping[str, Any], recipe: Recipe) -> dict[str, str]:
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in described.items()
     }
-    whole = json.dumps(without_places(recipe).model_dump(mode="json"), ensure_ascii=False)
+    whole = json.dumps(strip_recipe_paths(recipe).model_dump(mode="json"), ensure_ascii=False)
     return {**texts, "recipe_tree": whole, "crosspath": version("crosspath")}
 
 

@@ -197,7 +197,7 @@ def _run(
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
-    origins = {name: source.recorded() for name, source in sources.items()}
+    origins = {name: source.record() for name, source in sources.items()}
     limit_scope(model, recipe)
     starts = starts_of(model)
     if processes.count > 1:

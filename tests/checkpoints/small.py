@@ -85,6 +85,6 @@ def connected_digits(folder: Path) -> ModalityModel:
         folder / "image",
         recipe=recipe,
         classes=tuple(str(digit) for digit in range(10)),
-        auxiliaries={"audio": source.recorded()},
+        auxiliaries={"audio": source.record()},
     )
     return model

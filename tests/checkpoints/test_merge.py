@@ -102,9 +102,9 @@ def test_a_bias_of_zeros_has_no_relative_change(tmp_path: Path) -> None:
 def test_what_is_published_names_no_place_on_the_machine(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     source = auxiliary_source(tmp_path / "audio")
-    assert source.recorded()["recipe"] == "audio/fsdd"
+    assert source.record()["recipe"] == "audio/fsdd"
     random = {"origin": f"random values of the shapes of {tmp_path}/of mine/audio", "sha256": "1"}
-    for name, recorded in (("known", source.recorded()), ("random", random)):
+    for name, recorded in (("known", source.record()), ("random", random)):
         model = fresh(image_recipe(), 3)
         connect(model, {"audio": tmp_path / "audio" / "model.safetensors"}, scale_init=0.1)
         save_checkpoint(

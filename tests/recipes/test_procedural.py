@@ -77,7 +77,7 @@ def test_as_an_auxiliary_it_is_of_no_targets_modality_whatever_its_name(name: st
     save_checkpoint(built(), tmp_path / "run", recipe=recipe, classes=())
     source = auxiliary_source(tmp_path / "run")
     assert (source.recipe, source.modality) == (name, "procedural")
-    assert set(source.recorded()) == {"origin", "sha256", "recipe"}
+    assert set(source.record()) == {"origin", "sha256", "recipe"}
 
 
 def test_what_it_grows_needs_no_licence() -> None:

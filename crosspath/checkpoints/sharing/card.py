@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from crosspath.checkpoints.sharing.licences import Licence, licences
-from crosspath.checkpoints.sources import published
+from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.config.training import PathwaySection
 from crosspath.models.about import About
@@ -118,7 +118,7 @@ def _target(about: About, sha256: str) -> list[str]:
 
 
 def _auxiliaries(about: About) -> list[str]:
-    rows = ((name, published(recorded)) for name, recorded in about.auxiliaries.items())
+    rows = ((name, strip_paths(recorded)) for name, recorded in about.auxiliaries.items())
     return [
         "## Auxiliaries",
         "",
@@ -177,7 +177,7 @@ def _scales(scales: Scales) -> list[str]:
 
 def _recipe(about: About) -> list[str]:
     plain = "`recipe.yaml` beside this card describes the plain model, without pathways."
-    recipe = without_places(about.recipe)
+    recipe = strip_recipe_paths(about.recipe)
     if about.receipt is not None:
         recipe = recipe.model_copy(update={"pathway": PathwaySection.model_validate(about.receipt.get("pathway", {}))})
     return [
@@ -191,10 +191,10 @@ def _recipe(about: About) -> list[str]:
     ]
 
 
-def without_places(recipe: Recipe) -> Recipe:
+def strip_recipe_paths(recipe: Recipe) -> Recipe:
     """The recipe as it may leave its machine: of folders and files that only this machine has, the last part."""
     data = {name: Path(value.name) for name, value in recipe.data if isinstance(value, Path)}
-    shards = {name: published({name: value})[name] for name, value in recipe.data if name.endswith("_shards")}
+    shards = {name: strip_paths({name: value})[name] for name, value in recipe.data if name.endswith("_shards")}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={**data, **shards, "cache_folder": None})})
 
 

@@ -20,7 +20,7 @@ from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, outputs
 from crosspath.checkpoints.load import Checkpoint, checkpoint_files, load_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
-from crosspath.checkpoints.sharing.card import without_places
+from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import PART, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
 from crosspath.errors import InputError
@@ -95,7 +95,7 @@ def write_certificate(
         "tensors": {"sha256_before": merge["sha256_before"], "sha256_after": merge["sha256_after"]},
         "weight_drift": max(merge["drift"].values()),
         "scales": merge["scales"],
-        "recipe": without_places(checkpoint.recipe).model_dump(mode="json"),
+        "recipe": strip_recipe_paths(checkpoint.recipe).model_dump(mode="json"),
         "environment": environment(),
     }
     text = json.dumps(signed(values), indent=2, allow_nan=False)

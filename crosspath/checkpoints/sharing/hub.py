@@ -12,8 +12,8 @@ from torch import nn
 
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
-from crosspath.checkpoints.sharing.card import Scales, model_card, without_places
-from crosspath.checkpoints.sources import published
+from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
+from crosspath.checkpoints.sources import strip_paths
 from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
@@ -45,8 +45,8 @@ def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
     """
     folder = Path(folder)
     about = _about(model)
-    recipe = without_places(about.recipe)
-    auxiliaries = {name: published(recorded) for name, recorded in about.auxiliaries.items()}
+    recipe = strip_recipe_paths(about.recipe)
+    auxiliaries = {name: strip_paths(recorded) for name, recorded in about.auxiliaries.items()}
     config = {
         "library_name": "crosspath",
         "format_version": FORMAT_VERSION,
@@ -149,7 +149,7 @@ def _for_others(origin: Origin, recorded: Mapping[str, Any]) -> Origin:
     on_hub = str(recorded.get("origin", "")).startswith(("timm:", "hf:"))
     return replace(
         origin,
-        description=published({"description": origin.description})["description"],
+        description=strip_paths({"description": origin.description})["description"],
         file=None,
         sha256_of_frozen_values=origin.sha256_of_frozen_values if on_hub else None,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
-from crosspath.checkpoints.sharing.card import model_card, without_places
+from crosspath.checkpoints.sharing.card import model_card, strip_recipe_paths
 from crosspath.models.about import About
 from crosspath.recipes import recipe_named
 from tests.checkpoints.small import image_recipe
@@ -82,9 +82,9 @@ def test_a_merged_card_tells_the_equality_as_it_was_measured() -> None:
 
 def test_no_folder_of_this_machine_leaves_with_the_recipe() -> None:
     recipe = image_recipe("data.folder=/home/me/pictures", "data.cache_folder=/home/me/cache")
-    told = without_places(recipe)
+    told = strip_recipe_paths(recipe)
     assert str(told.data.folder) == "pictures"
     assert told.data.cache_folder is None
     sounds = recipe_named("audio/folder")
     data = sounds.data.model_copy(update={"train_shards": "/home/me/train-{0..3}.tar"})
-    assert without_places(sounds.model_copy(update={"data": data})).data.train_shards == "train-{0..3}.tar"
+    assert strip_recipe_paths(sounds.model_copy(update={"data": data})).data.train_shards == "train-{0..3}.tar"

@@ -194,7 +194,7 @@ def pictures(tmp_path: Path) -> Path:
         tmp_path / "image",
         recipe=recipe,
         classes=("dark", "light"),
-        auxiliaries={"audio": source.recorded()},
+        auxiliaries={"audio": source.record()},
     )
     return tmp_path / "pictures"
 
