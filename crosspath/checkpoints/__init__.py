@@ -1,4 +1,4 @@
-"""What a run leaves behind: written, read, rebuilt (with its pathways) and merged on files."""
+"""Checkpoints: saved, loaded (model rebuilt, pathways connected), merged and shared."""
 
 from crosspath.checkpoints.load import Checkpoint, auxiliary_source, load_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint

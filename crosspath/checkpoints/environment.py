@@ -1,4 +1,4 @@
-"""What the last bits of a result depend on beside weights and data: versions, processor, threads."""
+"""What can change the last bits of a result besides weights and data: versions, processor, threads."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +15,7 @@ def environment() -> dict[str, Any]:
     return {
         "versions": {
             "python": platform.python_version(),
-            # Torch's own word names its build as well.
+            # torch's own version names its build as well.
             "torch": str(torch.__version__),
             **{name: _version(name) for name in PACKAGES},
         },
@@ -37,5 +37,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

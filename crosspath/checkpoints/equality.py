@@ -1,4 +1,4 @@
-"""Are two outputs the same? Bitwise, and by how much not."""
+"""Compares outputs: bitwise equality and the largest difference."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 PRECISIONS = ("float32", "bfloat16")
-"""In which outputs are compared; bfloat16 by autocast."""
+"""Those in which outputs are compared; bfloat16 by autocast."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def compare_outputs(first: Tensor, second: Tensor) -> Equivalence:
 
 
 def same_class(first_BK: Tensor, second_BK: Tensor) -> float:
-    """The share of samples, 0 to 1, whose largest logit is at the same place in both."""
+    """The share of samples, 0 to 1, for which both predict the same class."""
     return float((first_BK.argmax(dim=1) == second_BK.argmax(dim=1)).double().mean())
 
 

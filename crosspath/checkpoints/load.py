@@ -1,4 +1,4 @@
-"""Read a checkpoint back: the recipe, the class names and the rebuilt model, pathways connected.
+"""Loads a checkpoint: the recipe, the class names and the rebuilt model, pathways connected.
 
 A checkpoint is a run folder, a saved folder or one safetensors file whose metadata holds the recipe.
 """
@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.fit import load_strictly
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
-from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file
+from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file, tensor_faults
 from crosspath.models.about import About
 from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
@@ -26,21 +25,21 @@ from crosspath.pathway import load_pathway, merge
 from crosspath.pickles import refuse_pickle
 
 MERGED = "merge.json"
-"""The receipt of a merge, beside the weights that it made."""
+"""The receipt of a merge, beside the merged weights."""
 HEAD = "head.linear.weight"
-"""The last layer, one row a class."""
+"""The last layer, with one row per class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A rebuilt model on the CPU, in evaluation mode, and what it is."""
+    """A rebuilt model, on the CPU and in evaluation mode, with its recipe and class names."""
 
     path: Path
     recipe: Recipe
     classes: tuple[str, ...]
     model: nn.Module
     auxiliaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """{name: {"origin", "sha256", "recipe" where known}} of its pathways, as the run recorded them."""
+    """{name: record} of its pathways: see `Auxiliary.record`."""
 
     @property
     def connected(self) -> bool:
@@ -70,8 +69,8 @@ def checkpoint_files(path: str | Path) -> Files:
         raise InputError(path, "a run folder, saved folder or .safetensors file", "none", "check the path")
     if path.is_file():
         refuse_pickle(path)
-        beside = path.parent if path.name == WEIGHTS and _pathways_beside(path.parent) else None
-        return Files(path, beside)
+        folder = path.parent if path.name == WEIGHTS and _has_pathway_files(path.parent) else None
+        return Files(path, folder)
     if not (path / WEIGHTS).is_file():
         for file in sorted(path.iterdir()):
             if file.is_file():
@@ -80,10 +79,10 @@ def checkpoint_files(path: str | Path) -> Files:
         todo = "finish the run, or name one of its checkpoints/" if unfinished else "check the path"
         raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if unfinished else "none", todo)
     check_manifest(path)
-    return Files(path / WEIGHTS, path if _pathways_beside(path) else None)
+    return Files(path / WEIGHTS, path if _has_pathway_files(path) else None)
 
 
-def _pathways_beside(folder: Path) -> bool:
+def _has_pathway_files(folder: Path) -> bool:
     return any((folder / name).exists() for name in PATHWAY_FILES)
 
 
@@ -93,7 +92,7 @@ def load_checkpoint(
     """Rebuild the model of a checkpoint, with its pathways connected; every weight must be there and no other.
 
     `recipe` is needed only for a file that holds none; `auxiliaries` ({name: checkpoint}) only where a frozen
-    auxiliary, which is saved by reference, no longer lies where it lay.
+    auxiliary, which is saved by reference, has moved.
 
     Raises
     ------
@@ -106,60 +105,70 @@ def load_checkpoint(
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
     classes = () if recipe.objective == "masked_modeling" else _classes(files.weights, metadata, tensors)
-    recorded: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
-    sources = _referenced(Path(path), files.folder, recorded, auxiliaries or {})
-    # Building draws initial weights: the caller's random state is none of their business.
+    records: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
+    sources = _frozen_auxiliaries(Path(path), files.folder, records, auxiliaries or {})
+    # Building draws initial weights, which must not change the caller's random state.
     with torch.random.fork_rng(devices=[]):
         model = _built(recipe, len(classes))
     if files.folder is None:
         refuse_connected(files.weights, tensors, metadata)
-        load_strictly(model, tensors, files.weights)
+        _load_strictly(model, tensors, files.weights)
     else:
-        load_strictly(model, tensors, files.weights)
+        _load_strictly(model, tensors, files.weights)
         load_pathway(model, files.folder, sources)
     if isinstance(model, ModalityModel):
-        model.about = _about(Path(path), recipe, classes, recorded)
-    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=recorded)
+        model.about = _about(Path(path), recipe, classes, records)
+    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=records)
+
+
+def _load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+    """Load every parameter and buffer of a plain model, in place. Raises `InputError` listing what does not fit."""
+    faults = tensor_faults(tensors, model.state_dict())
+    if faults:
+        raise InputError(
+            where, "the weights of the recipe's model", "; ".join(faults), "name the recipe it was made with"
+        )
+    model.load_state_dict(dict(tensors), strict=True)
 
 
 def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Mapping[str, Mapping[str, Any]]) -> About:
-    """With what a folder says beyond its weights: a merge's receipt, a run's start."""
+    """With a folder's merge receipt and the checkpoint that its run started from."""
     receipt = read_json(path / MERGED) if (path / MERGED).is_file() else None
     start = read_json(path / "result.json").get("start") if (path / "result.json").is_file() else None
-    named = None if start is None else Path(start).name
-    return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=named)
+    name = None if start is None else Path(start).name
+    return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=name)
 
 
 def _built(recipe: Recipe, classes: int) -> nn.Module:
     return build_masked_model(recipe) if recipe.objective == "masked_modeling" else build_model(recipe, classes)
 
 
-def _referenced(
-    path: Path, folder: Path | None, recorded: Mapping[str, Mapping[str, Any]], given: Mapping[str, str | Path]
+def _frozen_auxiliaries(
+    path: Path, folder: Path | None, records: Mapping[str, Mapping[str, Any]], replacements: Mapping[str, str | Path]
 ) -> dict[str, nn.Module | dict[str, Tensor]]:
-    """The frozen auxiliaries that are saved as a reference, read again from where they came, or from what was given."""
-    described = {} if folder is None else read_json(folder / "pathway.json").get("auxiliaries")
-    # What else is wrong with the description is for `load_pathway` to say.
-    named = described.items() if isinstance(described, dict) else ()
-    wanted = [name for name, source in named if isinstance(source, dict) and not source.get("stored", True)]
-    for name in given:
-        if name not in wanted:
-            expected = f"one of {', '.join(wanted)}" if wanted else "no auxiliary: all it needs is stored in it"
+    """The frozen auxiliaries that are saved as a reference, read from a replacement or from their origin."""
+    entries = {} if folder is None else read_json(folder / "pathway.json").get("auxiliaries")
+    # `load_pathway` reports whatever else is wrong with the entries.
+    pairs = entries.items() if isinstance(entries, dict) else ()
+    references = [name for name, entry in pairs if isinstance(entry, dict) and not entry.get("stored", True)]
+    for name in replacements:
+        if name not in references:
+            expected = f"one of {', '.join(references)}" if references else "no auxiliary: all it needs is stored in it"
             raise InputError(f"--auxiliary for {path}", expected, repr(name), "leave it out")
-    found = {}
-    for name in wanted:
-        origin = given.get(name) or recorded.get(name, {}).get("origin")
+    weights = {}
+    for name in references:
+        origin = replacements.get(name) or records.get(name, {}).get("origin")
         if origin is None:
             continue
         try:
-            found[name] = auxiliary_source(origin).weights
+            weights[name] = auxiliary_source(origin).weights
         except InputError as error:
-            if name in given:
+            if name in replacements:
                 raise
             where = f"auxiliary {name} of {path}"
             todo = f"name it with --auxiliary {name}=CHECKPOINT"
             raise InputError(where, f"the frozen auxiliary at {origin}", error.found, todo) from None
-    return found
+    return weights
 
 
 def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Recipe:
@@ -179,7 +188,7 @@ def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, T
 
 
 def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
-    """A JSON value of the file's metadata, empty where it stands in none."""
+    """A JSON value of the file's metadata; empty where there is none."""
     try:
         value = json.loads(metadata[name]) if name in metadata else kind()
     except ValueError:
@@ -223,7 +232,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if loaded.connected:
         merge(loaded.model)
     if isinstance(loaded.model, MaskedAutoencoder):
-        # The decoder has blocks too, and they are no counterpart of anything.
+        # The decoder's blocks have no counterpart in a target.
         del loaded.model.decoder
     return Auxiliary(
         origin=str(path),

@@ -40,7 +40,7 @@ def merge_checkpoint(
     """Fold a checkpoint's pathways into its weights and write the plain model to `out`.
 
     `out` gets `model.safetensors` with exactly the keys of a model trained without pathways, `recipe.yaml` (its
-    `pathway` section back at the defaults: the plain model has none), `merge.json` (the receipt, also returned),
+    `pathway` section at its defaults, since the plain model has none), `merge.json` (the receipt, also returned),
     `README.md` (the model card) and `manifest.json`. Outputs before and after are compared on a generated batch, in
     float32 and under bfloat16 autocast. With `verify` they are compared on held-out samples of the recipe's data as
     well, below `data_root` (as for `evaluate`; generated sets need none), and `out` gets `certificate.json` and
@@ -107,6 +107,6 @@ def merge_checkpoint(
         classes=loaded.classes,
         auxiliaries=receipt["auxiliaries"],
         texts={MERGED: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
-        beside=certify,
+        write_more=certify,
     )
     return receipt

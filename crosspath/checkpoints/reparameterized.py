@@ -1,4 +1,4 @@
-"""State dicts of layers that the published `multimodal_pathway.py` (M2PT, commit 57cd821) swapped in.
+"""State dicts of models whose linear layers M2PT's `multimodal_pathway.py` (commit 57cd821) has replaced.
 
 Such a layer keeps λ as `LAYER.cross_modal_scale` and W' as `LAYER.aux_weight` beside `LAYER.weight`.
 """
@@ -14,30 +14,30 @@ from crosspath.pathway.combine import Spread, effective_weight
 from crosspath.pathway.parameters import plain_state
 
 SCALE, WEIGHT = "cross_modal_scale", "aux_weight"
-"""What the published layer calls λ and W'. (An older copy of it, in the point segmentation, says `pretrained_scale` and
+"""The published layer's names of λ and W'. (An older copy, in the point segmentation, has `pretrained_scale` and
 `pretrained_weight`.)"""
 
 
 def load_reparameterized(
     target: nn.Module, state: Mapping[str, Tensor], *, scale_key: str = SCALE, weight_key: str = WEIGHT
 ) -> Pathways:
-    """Fill a plain target from a state dict of swapped layers, and connect it with the λ and W' found there.
+    """Load a state dict of replaced layers into a plain target, connected with the state dict's λ and W'.
 
     `crosspath.merge` or `crosspath.save_pathway` may follow.
 
     Parameters
     ----------
     target
-        The plain model; its layers not swapped, and not connected.
+        The plain model: its own linear layers, not connected.
     state
-        `model.state_dict()` of the model with swapped layers, or the entry `model` of a published checkpoint.
+        `model.state_dict()` of the model with replaced layers, or the entry `model` of a published checkpoint.
     scale_key, weight_key
-        What the swapped layer calls λ and W', where a copy renamed them.
+        The layer's names of λ and W', where a copy has renamed them.
 
     Raises
     ------
     PathwayError
-        For a state dict without such layers, or one that does not fit the target. The target is untouched.
+        For a state dict without such layers, or one that does not fit the target. The target is then unchanged.
     """
     plain, layers = split_reparameterized(state, scale_key, weight_key)
     faults = tensor_faults(plain, plain_state(target))
@@ -57,7 +57,7 @@ def load_reparameterized(
 def merge_reparameterized(
     state: Mapping[str, Tensor], *, scale_key: str = SCALE, weight_key: str = WEIGHT
 ) -> dict[str, Tensor]:
-    """The plain state dict in which each weight is W + λ·W', for a model without swapped layers.
+    """The plain state dict in which each weight is W + λ·W', for a model with plain linear layers.
 
     Raises
     ------

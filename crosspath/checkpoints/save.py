@@ -1,4 +1,4 @@
-"""Write a model: its weights under plain names, its pathways beside them, its recipe and class names inside."""
+"""Saves a model: weights under plain names, pathways beside them, recipe and class names in the metadata."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +16,11 @@ WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
 RECIPE = "recipe.yaml"
 CARD = "README.md"
-"""The model card. No manifest names it: people go on writing it, on the hub too, and its bytes are nobody's promise."""
+"""The model card. The manifest leaves it out, since people edit it, on the hub too."""
 
 
 def has_pathways(model: nn.Module) -> bool:
-    """Whether anything is connected inside the model."""
+    """Whether the model has pathways."""
     return any(True for _ in connections(model))
 
 
@@ -32,14 +32,21 @@ def save_checkpoint(
     classes: Sequence[str],
     auxiliaries: Mapping[str, Mapping[str, Any]] | None = None,
     texts: Mapping[str, str] | None = None,
-    beside: Callable[[Path], None] | None = None,
+    write_more: Callable[[Path], None] | None = None,
 ) -> None:
     """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
 
-    Recipe and class names also stand in the metadata of `model.safetensors`, so that a plain one rebuilds its model
-    alone; with pathways the metadata says that the file is one part of three. `auxiliaries` says where each came from
-    ({name: {"origin", "sha256", "recipe" where known}}); `texts` are further files, {name: content}, and `beside`
-    writes others into the folder it is given, all (but a model card) under the same manifest.
+    The metadata of `model.safetensors` holds recipe and class names too, so that a plain model can be rebuilt from
+    this file alone, and whether `pathway.*` belong to it.
+
+    Parameters
+    ----------
+    auxiliaries
+        {name: record} of where each came from: see `Auxiliary.record`.
+    texts
+        {name: content} of further files.
+    write_more
+        Writes further files into the folder it is called with. All but a model card enter the manifest.
     """
     is_connected = has_pathways(model)
     metadata = {
@@ -51,14 +58,14 @@ def save_checkpoint(
     with replacing_files(folder) as temporary:
         if is_connected:
             save_pathway(model, temporary)
-            tensors, kept = read_tensors(temporary / WEIGHTS)
-            write_tensors(temporary / WEIGHTS, tensors, kept | metadata)
+            tensors, own_metadata = read_tensors(temporary / WEIGHTS)
+            write_tensors(temporary / WEIGHTS, tensors, own_metadata | metadata)
         else:
             write_tensors(temporary / WEIGHTS, model.state_dict(), metadata)
         (temporary / RECIPE).write_text(recipe_to_text(recipe), encoding="utf-8")
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
-        if beside is not None:
-            beside(temporary)
+        if write_more is not None:
+            write_more(temporary)
         names = [file.name for file in temporary.iterdir() if file.name != CARD]
     write_manifest(folder, names)

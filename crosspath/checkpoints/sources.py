@@ -1,4 +1,4 @@
-"""What an auxiliary is copied from, and the ones that the Hugging Face hub holds: timm models and other files."""
+"""Auxiliary weights and where they come from; those on the Hugging Face hub: timm models and other repositories."""
 
 import os
 import re
@@ -13,36 +13,36 @@ from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
 
-PLACE = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
-"""An absolute path, and all that follows it."""
+LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
+"""An absolute path and all that follows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Auxiliary:
-    """What `connect` copies from, and where it came from."""
+    """Weights for `connect` to copy, and where they come from."""
 
     origin: str
     """`timm:NAME`, `hf:OWNER/NAME`, or the absolute path of a checkpoint."""
     sha256: str
     """Of the weight file's bytes."""
     weights: nn.Module | dict[str, Tensor]
-    """A rebuilt model where the file says how, else its named tensors."""
+    """The rebuilt model where the file holds a recipe, else its named tensors."""
     recipe: str | None = None
-    """The name of the recipe it was trained with, where the file says it."""
+    """The name of the recipe it was trained with, where the file holds one."""
     modality: str | None = None
-    """Which modality its data were of, or `procedural`, where the file says it."""
+    """The modality of its training data, or `procedural`, where the file holds a recipe."""
 
     def record(self) -> dict[str, str]:
-        """Where it came from, as runs and checkpoints keep it: `origin`, `sha256` and, where known, `recipe`."""
-        said = {"origin": self.origin, "sha256": self.sha256}
-        return said if self.recipe is None else {**said, "recipe": self.recipe}
+        """Where it comes from, as runs and checkpoints store it: `origin`, `sha256` and, if there is one, `recipe`."""
+        record = {"origin": self.origin, "sha256": self.sha256}
+        return record if self.recipe is None else {**record, "recipe": self.recipe}
 
 
-def strip_paths(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as it may leave the machine it was made on: of paths that only this machine has, the last part."""
+def strip_paths(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record to share: absolute paths, which mean nothing on another machine, cut down to their last part."""
     return {
-        key: PLACE.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
-        for key, value in recorded.items()
+        key: LOCAL_PATH.sub(lambda match: Path(match[0]).name, value) if isinstance(value, str) else value
+        for key, value in record.items()
     }
 
 
@@ -90,11 +90,11 @@ def _from_timm(spec: str) -> Auxiliary:
     file = _from_hub(str(repository), spec)
     tensors = read_tensors(file)[0]
     own = model.state_dict()
-    # Weights that timm itself would reshape on loading (positions, heads) are not what a pathway reads.
-    fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
-    if any(name.startswith("blocks.") and name not in fitting for name in own):
+    # timm itself would reshape positions and heads on loading; a pathway does not read them.
+    same_shape = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    if any(name.startswith("blocks.") and name not in same_shape for name in own):
         return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=tensors)
-    model.load_state_dict(fitting, strict=False)
+    model.load_state_dict(same_shape, strict=False)
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
 
 
@@ -108,8 +108,8 @@ def _from_hub(repository: str, spec: str) -> Path:
     except LocalEntryNotFoundError:
         raise InputError(where, f"{WEIGHTS} from the hub", "no connection and no local copy", "connect once") from None
     except EntryNotFoundError:
-        found = "a repository without it"
-        raise InputError(where, WEIGHTS, found, "choose one that holds safetensors") from None
+        todo = "choose one that holds safetensors"
+        raise InputError(where, WEIGHTS, "a repository without it", todo) from None
     except HFValidationError:
         raise InputError(where, "OWNER/NAME of a hub repository", repr(repository), "correct it") from None
     except (HfHubHTTPError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Where a target starts from: the weights of an earlier checkpoint (`--from`)."""
+"""Initialises a target from the weights of an earlier checkpoint (`--from`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from crosspath.tokenizers.patches import PatchTokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Something done to a target's own weights before it trains, beyond what `--from` loads."""
+    """A change to a target's own weights before it trains, beyond what `--from` loads."""
 
     origin: str
-    """What it is, in words."""
+    """What the change is, in words."""
     sha256: str
-    """Tells one from another: of the weights it comes from."""
+    """Of the weights it comes from; identifies it."""
     apply: Callable[[nn.Module], list[str]]
-    """Changes the plain model in place; returns what to say about it."""
+    """Changes the plain model in place; returns notes for the user."""
 
 
 POSITIONS = "tokenizer.positions"
-"""Of a tokenizer that learns them; a fixed table stands in no checkpoint."""
+"""Learned positions. Fixed ones are in no checkpoint."""
 
 
 def plain_weights(path: str | Path) -> dict[str, Tensor]:
-    """The weights a checkpoint computes with, under plain names; pathways are merged in memory."""
+    """The weights of a checkpoint under plain names, its pathways merged in memory."""
     files = checkpoint_files(path)
     if files.folder is not None:
         checkpoint = load_checkpoint(path)
@@ -43,38 +43,38 @@ def plain_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
-    """Start `model` (plain, in place) from a checkpoint's weights; returns what was left out, in words.
+    """Load a checkpoint's weights into a plain model, in place; returns notes on what was not loaded.
 
-    A head of another shape is left out as a whole, and said. From masked modelling a classifier takes tokenizer and
-    encoder; the decoder (of text the mask token and the layer over the vocabulary), and the encoder's last norm where
-    the classifier has none, stay behind, and that is said. Anything else that does not fit is an error.
+    A head of another shape is not loaded. From masked modelling, a classifier loads tokenizer and encoder, but not the
+    decoder (for text, the mask token and the layer over the vocabulary), nor the encoder's last norm where it has none
+    itself. Anything else that does not fit is an error.
 
     Raises
     ------
     InputError
-        Naming the weights of other shapes, the missing and the unexpected ones; `model` is untouched.
+        Naming weights of other shapes, missing and unexpected ones; `model` is then unchanged.
     """
     tensors = plain_weights(path)
     own = model.state_dict()
     head = {name for name in own if name.startswith("head.")}
-    given = {name for name in tensors if name.startswith("head.")}
+    loaded_head = {name for name in tensors if name.startswith("head.")}
     notes = []
     parts = ("decoder.", "mask_token", "predict.", "encoder.norm.", "encoder.cls_token")
-    behind = [part for part in parts if _has(tensors, part) and not _has(own, part)]
-    if behind:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(behind))}
-        notes.append(f"--from {path}: its {' and '.join(part.rstrip('.') for part in behind)} stayed behind")
+    skipped = [part for part in parts if _has(tensors, part) and not _has(own, part)]
+    if skipped:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(skipped))}
+        notes.append(f"--from {path}: not loaded: {', '.join(part.rstrip('.') for part in skipped)}")
     if (
         POSITIONS in own
         and POSITIONS not in tensors
         and isinstance(tokenizer := getattr(model, "tokenizer", None), PatchTokenizer)
     ):
         tensors = {**tensors, POSITIONS: fixed_positions(tokenizer.grid, tokenizer.width)}
-        notes.append(f"--from {path}: its fixed positions are where learned ones begin")
-    if given != head or any(tensors[name].shape != own[name].shape for name in head):
-        said = "its head has another shape and was left out" if given else "it has no head"
-        notes.append(f"--from {path}: {said}; the new head starts afresh")
-        tensors = {name: tensor for name, tensor in tensors.items() if name not in given}
+        notes.append(f"--from {path}: learned positions are initialised with its fixed ones")
+    if loaded_head != head or any(tensors[name].shape != own[name].shape for name in head):
+        reason = "its head has another shape and is not loaded" if loaded_head else "it has no head"
+        notes.append(f"--from {path}: {reason}; the new head is initialised at random")
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
         tensors |= {name: own[name] for name in head}
     faults = tensor_faults(tensors, model.state_dict())
     if faults:

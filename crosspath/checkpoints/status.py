@@ -1,4 +1,4 @@
-"""The pathways of a checkpoint, as data and as a table."""
+"""The pathways of a checkpoint: scales and norms, as data and as a table."""
 
 from collections.abc import Mapping
 from pathlib import Path

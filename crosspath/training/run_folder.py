@@ -114,7 +114,7 @@ class RunFolder:
     ) -> None:
         """A checkpoint on the way, with what `beside` writes into its folder; of older ones the newest are kept."""
         folder = self.path / CHECKPOINTS / f"{step:08d}"
-        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, beside=beside)
+        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, write_more=beside)
         for old in self.states()[self.recipe.train.keep_checkpoints :]:
             shutil.rmtree(old)
 

@@ -53,14 +53,14 @@ def test_a_masked_file_without_metadata_needs_a_recipe_and_no_head(tmp_path: Pat
 
 @MODALITIES
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_a_classifier_takes_the_body_and_says_what_stays_behind(modality: str, pooling: str, tmp_path: Path) -> None:
+def test_a_classifier_loads_the_body_and_notes_what_it_skips(modality: str, pooling: str, tmp_path: Path) -> None:
     autoencoder = saved_masked(tmp_path / "run", modality, pooling=pooling)
     model = build_model(recipe_for(modality, pooling=pooling), 3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    behind, head = load_weights_from(model, tmp_path / "run")
-    left = "decoder and encoder.norm" if pooling == "mean" else "decoder"
-    assert behind == f"--from {tmp_path / 'run'}: its {left} stayed behind"
-    assert head == f"--from {tmp_path / 'run'}: it has no head; the new head starts afresh"
+    skipped, head = load_weights_from(model, tmp_path / "run")
+    parts = "decoder, encoder.norm" if pooling == "mean" else "decoder"
+    assert skipped == f"--from {tmp_path / 'run'}: not loaded: {parts}"
+    assert head.startswith(f"--from {tmp_path / 'run'}: it has no head")
     source = autoencoder.state_dict()
     for name, tensor in model.state_dict().items():
         # MAE's `fc_norm`, here `head.norm`, is not filled from the encoder's norm.
@@ -68,7 +68,7 @@ def test_a_classifier_takes_the_body_and_says_what_stays_behind(modality: str, p
     assert any(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_pretraining_goes_on_from_pretraining_with_the_decoder(tmp_path: Path) -> None:
+def test_pretraining_loads_the_decoder_of_pretraining(tmp_path: Path) -> None:
     saved = saved_masked(tmp_path / "run")
     model = build_masked_autoencoder(masked_recipe("image"))
     assert load_weights_from(model, tmp_path / "run") == []
