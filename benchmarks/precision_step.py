@@ -16,7 +16,7 @@ from rich.table import Table
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.evaluation.devices import Compute
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.objectives.masked_modeling import masked_errors
 from crosspath.recipes import recipe_named

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from crosspath.modalities import MODALITIES, generated_batch
+from crosspath.modalities import MODALITIES
+from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_model
 from crosspath.recipes import RECIPES, recipe_named
 
@@ -12,7 +13,7 @@ from crosspath.recipes import RECIPES, recipe_named
 def test_generated_samples_fit_the_model(name: str) -> None:
     recipe = recipe_named(name)
     batch = generated_batch(recipe, 2)
-    assert batch.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe)
+    assert batch.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe.data)
     with torch.no_grad():
         assert build_model(recipe, 4).eval()(batch).shape == (2, 4)
 

@@ -18,9 +18,9 @@ from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file, tensor_faults
 from crosspath.models.about import About
-from crosspath.models.build import build_masked_model, build_model
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
+from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
 from crosspath.pickles import refuse_pickle
 
@@ -104,12 +104,12 @@ def load_checkpoint(
     files = checkpoint_files(path)
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
-    classes = () if recipe.objective == "masked_modeling" else _classes(files.weights, metadata, tensors)
+    classes = _classes(files.weights, metadata, tensors) if objective_of(recipe).labelled else ()
     records: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
     sources = _frozen_auxiliaries(Path(path), files.folder, records, auxiliaries or {})
     # Building draws initial weights, which must not change the caller's random state.
     with torch.random.fork_rng(devices=[]):
-        model = _built(recipe, len(classes))
+        model = objective_of(recipe).build(recipe, len(classes))
     if files.folder is None:
         refuse_connected(files.weights, tensors, metadata)
         _load_strictly(model, tensors, files.weights)
@@ -137,10 +137,6 @@ def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Ma
     start = read_json(path / "result.json").get("start") if (path / "result.json").is_file() else None
     name = None if start is None else Path(start).name
     return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=name)
-
-
-def _built(recipe: Recipe, classes: int) -> nn.Module:
-    return build_masked_model(recipe) if recipe.objective == "masked_modeling" else build_model(recipe, classes)
 
 
 def _frozen_auxiliaries(

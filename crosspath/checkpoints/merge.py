@@ -19,7 +19,7 @@ from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, finite, new_folder
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.pathway import merge

@@ -14,9 +14,9 @@ from crosspath.cli.output import print_json, print_line, print_table
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
+    from crosspath.catalogue.get import Progress
+    from crosspath.catalogue.published_set import PublishedSet
     from crosspath.config.data import Data as DataSection
-    from crosspath.data.catalogue.get import Progress
-    from crosspath.data.catalogue.published_set import PublishedSet
 
 data = App(
     name="data",
@@ -40,8 +40,8 @@ def list_(*, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.catalogue.sets import PUBLISHED_SETS
-    from crosspath.data.load import data_root
+    from crosspath.catalogue.sets import PUBLISHED_SETS
+    from crosspath.modalities.load import data_root
 
     root = data_root(data)
     if json:
@@ -77,8 +77,8 @@ def show(name: str, /, *, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.catalogue.sets import find_set
-    from crosspath.data.load import data_root
+    from crosspath.catalogue.sets import find_set
+    from crosspath.modalities.load import data_root
 
     known, root = find_set(name), data_root(data)
     if json:
@@ -105,9 +105,9 @@ def get(name: str, /, *, data: Data = None, json: Json = False) -> None:
     json
         Print one JSON object on stdout.
     """
-    from crosspath.data.catalogue.get import get as get_set
-    from crosspath.data.catalogue.sets import find_set
-    from crosspath.data.load import data_root
+    from crosspath.catalogue.get import get as get_set
+    from crosspath.catalogue.sets import find_set
+    from crosspath.modalities.load import data_root
 
     known, root = find_set(name), data_root(data)
     if not known.archives:
@@ -153,10 +153,10 @@ def check(
     json
         Print one JSON object on stdout.
     """
+    from crosspath.catalogue.check import check as check_folder
+    from crosspath.catalogue.check import guess_section, recognise_set
     from crosspath.config import apply_overrides
-    from crosspath.data.catalogue.check import check as check_folder
-    from crosspath.data.catalogue.check import guess_section, recognise_set
-    from crosspath.data.load import located
+    from crosspath.modalities.load import located
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
     from crosspath.training.progress import reporter
 
@@ -190,13 +190,13 @@ def check(
 
 def _sections(known: "PublishedSet", folder: Path) -> list["DataSection"]:
     """The `data` section of each way to read a set that is here: that of its first recipe, else the defaults."""
-    from crosspath.data.catalogue.check import SECTIONS
+    from crosspath.modalities import MODALITIES
     from crosspath.recipes import PRETRAINING, RECIPES
 
     shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
     sections = []
     for dataset in known.here(folder) or known.datasets:
-        default = SECTIONS[known.modality].model_validate({"dataset": dataset})
+        default = MODALITIES[known.modality].data_section({"dataset": dataset})
         sections.append(next((section for section in shipped if section.dataset == dataset), default))
     return sections
 

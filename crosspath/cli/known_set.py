@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crosspath.cli.output import print_line
 
 if TYPE_CHECKING:
-    from crosspath.data.catalogue.published_set import PublishedSet
+    from crosspath.catalogue.published_set import PublishedSet
 
 
 def described(known: "PublishedSet", root: Path) -> dict[str, Any]:

@@ -1,11 +1,17 @@
 """What a run is: a recipe of typed sections, its overrides and its file. Knows no model and no data."""
 
 from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text, write_recipe
+from crosspath.config.kinds import add_sections
 from crosspath.config.overrides import apply_overrides
 from crosspath.config.recipe import Recipe, validated
+from crosspath.config.shipped import AUDIO, IMAGE, POINT, TEXT, VIDEO
+
+for _sections in (IMAGE, AUDIO, POINT, VIDEO, TEXT):
+    add_sections(_sections)
 
 __all__ = [
     "Recipe",
+    "add_sections",
     "apply_overrides",
     "read_recipe",
     "recipe_from_text",

@@ -6,8 +6,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny
 
+from crosspath.config.kinds import typed_data
 from crosspath.config.section import Section
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -42,6 +43,19 @@ class DataSection(Section):
     or at an address; the two below name the held-out parts."""
     validation_shards: str | None = None
     test_shards: str | None = None
+    modality: str
+    dataset: str = "folder"
+    """A shipped set, `shards`, or `folder`: the user's own data."""
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether a sample may have several labels."""
+        return False
+
+    @property
+    def procedural(self) -> bool:
+        """Whether a rule made the samples, so that they are of no modality to a comparison."""
+        return False
 
 
 class ImageData(DataSection):
@@ -93,6 +107,11 @@ class AudioData(DataSection):
     """ESC layout: the fold that is the test part."""
     validation_fold: PositiveInt = 4
     """ESC layout: the fold that is the validation part."""
+
+    @property
+    def several_labels(self) -> bool:
+        """As `multi_label` says."""
+        return self.multi_label
 
 
 class PointData(DataSection):
@@ -180,4 +199,5 @@ class TextData(DataSection):
         return self.dataset == "dyck"
 
 
-Data = Annotated[ImageData | AudioData | PointData | VideoData | TextData, Field(discriminator="modality")]
+Data = Annotated[SerializeAsAny[DataSection], BeforeValidator(typed_data)]
+"""Of the class that its `modality` names."""

@@ -2,14 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SerializeAsAny
 
+from crosspath.config.kinds import typed_tokenizer
 from crosspath.config.section import Section
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-class ImagePatches(Section):
+class TokenizerSection(Section):
+    """How a sample becomes tokens; one subclass a modality."""
+
+    kind: str
+
+
+class ImagePatches(TokenizerSection):
     """A two-dimensional convolution whose stride is its kernel."""
 
     kind: Literal["image_patches"] = "image_patches"
@@ -17,7 +24,7 @@ class ImagePatches(Section):
     """Height and width in pixels."""
 
 
-class AudioPatches(Section):
+class AudioPatches(TokenizerSection):
     """Patches of the (frames, mels) plane; time is the height."""
 
     kind: Literal["audio_patches"] = "audio_patches"
@@ -25,7 +32,7 @@ class AudioPatches(Section):
     """Frames and mel bins."""
 
 
-class VideoTubelets(Section):
+class VideoTubelets(TokenizerSection):
     """A three-dimensional convolution whose stride is its kernel."""
 
     kind: Literal["video_tubelets"] = "video_tubelets"
@@ -33,7 +40,7 @@ class VideoTubelets(Section):
     """Frames, height and width."""
 
 
-class PointGroups(Section):
+class PointGroups(TokenizerSection):
     """Farthest-point centres, their nearest neighbours, and a small PointNet for each group."""
 
     kind: Literal["point_groups"] = "point_groups"
@@ -41,7 +48,7 @@ class PointGroups(Section):
     group_size: PositiveInt = 32
 
 
-class TextTokens(Section):
+class TextTokens(TokenizerSection):
     """A table with one row for each token of the vocabulary."""
 
     kind: Literal["text_tokens"] = "text_tokens"
@@ -49,9 +56,8 @@ class TextTokens(Section):
     """`frozen`: random rows that never learn, so that all that is learned stands in the encoder."""
 
 
-Tokenizer = Annotated[
-    ImagePatches | AudioPatches | VideoTubelets | PointGroups | TextTokens, Field(discriminator="kind")
-]
+Tokenizer = Annotated[SerializeAsAny[TokenizerSection], BeforeValidator(typed_tokenizer)]
+"""Of the class that its `kind` names."""
 
 
 class ModelSection(Section):

@@ -1,10 +1,20 @@
 """The sections that say how a model is trained and judged."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+)
 
+from crosspath.config.kinds import check_mask, typed_augment
 from crosspath.config.section import Section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -63,7 +73,32 @@ class ScheduleSection(Section):
     min_lr: NonNegativeFloat = 1e-6
 
 
-class ImageAugment(Section):
+class Mixing(NamedTuple):
+    """How prepared samples of a batch are mixed with each other; the Beta parameters are off at 0."""
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    chance: float = 1.0
+    """That a sample is mixed at all."""
+
+
+class AugmentSection(Section):
+    """What training alters in a sample; one subclass a modality."""
+
+    modality: str
+
+    @property
+    def mixing(self) -> Mixing:
+        """What mixes whole batches."""
+        return Mixing()
+
+    @property
+    def dropped_rows(self) -> tuple[float, ...]:
+        """Shares of the rows of tokens, along each axis of their grid, that training leaves out; none by default."""
+        return ()
+
+
+class ImageAugment(AugmentSection):
     """Applied to whole batches on the device, seeded per sample."""
 
     modality: Literal["image"] = "image"
@@ -81,8 +116,13 @@ class ImageAugment(Section):
     """Beta parameter; 0 is off. With both mixup and cutmix on, each batch uses one of them."""
     cutmix: NonNegativeFloat = 0.0
 
+    @property
+    def mixing(self) -> Mixing:
+        """Mixup and cutmix, one of them a batch."""
+        return Mixing(self.mixup, self.cutmix)
 
-class AudioAugment(Section):
+
+class AudioAugment(AugmentSection):
     """On log-mel frames."""
 
     modality: Literal["audio"] = "audio"
@@ -102,8 +142,18 @@ class AudioAugment(Section):
     patch_drop: tuple[Dropped, Dropped] = (0.0, 0.0)
     """Shares of the rows of patches in time and in mel bins that training leaves out, drawn anew for each sample."""
 
+    @property
+    def mixing(self) -> Mixing:
+        """Mixup of frames; with `waveform` recordings were mixed before they became frames."""
+        return Mixing(0.0 if self.waveform else self.mixup, chance=self.mixup_probability)
 
-class PointAugment(Section):
+    @property
+    def dropped_rows(self) -> tuple[float, ...]:
+        """As `patch_drop` says."""
+        return self.patch_drop if any(self.patch_drop) else ()
+
+
+class PointAugment(AugmentSection):
     """On coordinates."""
 
     modality: Literal["point"] = "point"
@@ -117,7 +167,7 @@ class PointAugment(Section):
     jitter_std: NonNegativeFloat = 0.0
 
 
-class VideoAugment(Section):
+class VideoAugment(AugmentSection):
     """The same crop and flip for all frames of a clip."""
 
     modality: Literal["video"] = "video"
@@ -136,8 +186,13 @@ class VideoAugment(Section):
     mixup: NonNegativeFloat = 0.0
     cutmix: NonNegativeFloat = 0.0
 
+    @property
+    def mixing(self) -> Mixing:
+        """Mixup and cutmix, one of them a batch."""
+        return Mixing(self.mixup, self.cutmix)
 
-class TextAugment(Section):
+
+class TextAugment(AugmentSection):
     """On token numbers."""
 
     modality: Literal["text"] = "text"
@@ -145,9 +200,8 @@ class TextAugment(Section):
     """`dyck` only: every epoch draws each training sequence anew, by the same rule."""
 
 
-Augment = Annotated[
-    ImageAugment | AudioAugment | PointAugment | VideoAugment | TextAugment, Field(discriminator="modality")
-]
+Augment = Annotated[SerializeAsAny[AugmentSection], BeforeValidator(typed_augment)]
+"""Of the class that its `modality` names."""
 
 
 class MaskingSection(Section):
@@ -155,7 +209,7 @@ class MaskingSection(Section):
 
     ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.75
     """Share of the tokens that the encoder does not see; of the closing brackets with `closers`."""
-    kind: Literal["random", "tube", "block", "time_frequency", "closers"] = "random"
+    kind: Annotated[str, AfterValidator(check_mask)] = "random"
     """`tube`: the same places in every frame (video). `block`: the centres nearest to a random one (points).
     `time_frequency`: whole rows in time and in mel bins (audio). `closers`: closing brackets, in whose places the
     encoder sees a mask token; the settings below are then not used, since there is no decoder (text)."""

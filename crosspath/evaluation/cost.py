@@ -2,10 +2,14 @@
 
 import time
 from dataclasses import asdict, dataclass
+from math import prod
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from crosspath.objectives.objective import token_grid
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,17 @@ class Cost:
     def to_json(self) -> dict[str, int | float | None]:
         """Plain data."""
         return asdict(self)
+
+
+def cost_of(model: nn.Module, batch: Tensor, *, timed: bool) -> dict[str, Any]:
+    """Parameters and tokens of a model; with `timed`, the latency of a forward pass of the batch as well."""
+    if timed:
+        return measure_cost(model, batch).to_json()
+    return {
+        "parameters": count_parameters(model),
+        "trainable_parameters": count_parameters(model, trainable=True),
+        "tokens": prod(token_grid(model)),
+    }
 
 
 def count_parameters(model: nn.Module, trainable: bool = False) -> int:

@@ -4,21 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples
-from crosspath.data.load import load_data, located
-from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
-from crosspath.evaluation.devices import Compute, choose_compute
-from crosspath.evaluation.masked import read_masked
-from crosspath.evaluation.masked_tokens import read_tokens, token_metrics
-from crosspath.evaluation.metrics import classification_metrics, multi_label_metrics
-from crosspath.evaluation.views import averaged_views, averaged_votes
+from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.modalities.load import load_data, located
+from crosspath.objectives import objective_of
 
 Split = Literal["train", "validation", "test"]
 
@@ -47,26 +40,20 @@ def evaluate(
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     root = None if data_root is None else Path(data_root)
     data = load_data(located(loaded.recipe.data, root), root, loaded.recipe.train.seed)
-    if loaded.recipe.objective == "classification":
+    if objective_of(loaded.recipe).labelled:
         check_classes(data, loaded.classes, loaded.path)
     examples: Examples = getattr(data, split)
     if len(examples) == 0:
         raise InputError(f"the {split} part of {loaded.recipe.name}", "samples", "none", "choose another --split")
     compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device)
-    if loaded.recipe.objective == "masked_modeling" and loaded.recipe.modality == "text":
-        metrics = token_metrics(read_tokens(model, loaded.recipe, examples, range(len(examples)), compute))
-    elif loaded.recipe.objective == "masked_modeling":
-        metrics = read_masked(model, loaded.recipe, examples, compute)
-    else:
-        logits_NK = predict_logits(model, loaded.recipe, examples, compute, protocol=split == "test")
-        metrics = part_metrics(logits_NK, torch.as_tensor(np.asarray(examples.labels)))
+    outputs = held_out_outputs(model, loaded.recipe, examples, compute, protocol=split == "test")
     return {
         "checkpoint": str(loaded.path),
         "recipe": loaded.recipe.name,
         "split": split,
         "samples": len(examples),
-        "metrics": metrics,
+        "metrics": held_out_metrics(outputs, loaded.recipe, examples),
     }
 
 
@@ -75,48 +62,3 @@ def check_classes(data: DataSet, classes: tuple[str, ...], where: object) -> Non
     if tuple(data.classes) != tuple(classes):
         found = f"{len(data.classes)} others ({', '.join(data.classes[:3])}, ...)"
         raise InputError(where, f"data of its {len(classes)} classes", found, "name the data it was trained on")
-
-
-def part_metrics(logits_NK: Tensor, labels: Tensor) -> dict[str, float]:
-    """The metrics of one label a sample (N,) or several (N, K); empty without samples."""
-    if labels.ndim == 2:
-        return multi_label_metrics(logits_NK, labels)
-    return classification_metrics(logits_NK, labels)
-
-
-@torch.no_grad()
-def predict_logits(
-    model: nn.Module, recipe: Recipe, examples: Examples, compute: Compute, *, protocol: bool = False
-) -> Tensor:
-    """Logits (N, K) in float32 on the CPU, in the examples' order, with the recipe's evaluation batches.
-
-    With `protocol` several views of each sample count, where the recipe's `evaluate` section asks for them: clips and
-    crops of a video (the logarithm of the mean probability comes back), random subsets of a cloud (the mean logits).
-    The model stands on `compute.device`; it runs in evaluation mode and gets its own mode back.
-    """
-    training = model.training
-    model.eval()
-    section = recipe.evaluate
-    views = section.segments * section.crops if protocol and recipe.modality == "video" else 1
-    votes = section.votes if protocol and recipe.modality == "point" else 1
-    size = max(1, section.batch_size // views)
-
-    def logits_of(batch: Tensor) -> Tensor:
-        with compute.autocast():
-            logits_BK: Tensor = model(batch)
-        return logits_BK.float()
-
-    parts = []
-    try:
-        for start in range(0, len(examples), size):
-            rows = np.arange(start, min(start + size, len(examples)))
-            if views > 1:
-                logits_BK = averaged_views(recipe, examples, rows, compute.device, logits_of)
-            elif votes > 1:
-                logits_BK = averaged_votes(recipe, examples, rows, compute.device, logits_of)
-            else:
-                logits_BK = logits_of(prepare_held_out(recipe.data, examples.inputs[rows], compute.device))
-            parts.append(logits_BK.cpu())
-    finally:
-        model.train(training)
-    return torch.cat(parts)

@@ -22,8 +22,10 @@ from crosspath.evaluation.exportable import (
     Exportable,
     described_input,
     generated_samples,
+    require_export,
     traced,
 )
+from crosspath.evaluation.predict import require_classifier
 from crosspath.files import new_folder, replacing_files
 from crosspath.pathway import merge, pathways
 
@@ -71,9 +73,8 @@ def export(
             found = f"no {', no '.join(lacking)}"
             raise InputError("export --format onnx", ", ".join(PACKAGES), found, "pip install 'crosspath[export]'")
     loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
-    if loaded.recipe.objective != "classification":
-        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
-        raise InputError(checkpoint, "a classifier", f"a checkpoint of {loaded.recipe.objective}", todo)
+    require_classifier(loaded, checkpoint)
+    require_export(loaded.recipe)
     merged = list(pathways(loaded.model).names) if loaded.connected else []
     if loaded.connected:
         merge(loaded.model)
@@ -114,7 +115,7 @@ def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
 
 
 def _described(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
-    multi_label = bool(getattr(loaded.recipe.data, "multi_label", False))
+    several = loaded.recipe.data.several_labels
     return {
         "format": kind,
         "recipe": loaded.recipe.name,
@@ -125,7 +126,7 @@ def _described(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str,
             "name": OUTPUT,
             "type": "float32",
             "shape": ["batch", len(loaded.classes)],
-            "probabilities": "sigmoid of each" if multi_label else "softmax over the classes",
+            "probabilities": "sigmoid of each" if several else "softmax over the classes",
         },
     }
 

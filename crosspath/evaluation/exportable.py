@@ -8,23 +8,19 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from crosspath.config import Recipe
-from crosspath.config.data import AudioData, ImageData, VideoData
-from crosspath.modalities import MODALITIES, generated_batch
+from crosspath.errors import InputError
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import generated_batch
+from crosspath.modalities.modality import Export
 
 INPUT, OUTPUT = "samples", "logits"
 EXAMPLE = 3
 """Samples that the graph is traced with; 1 would be taken for a constant."""
-AXES = {
-    "image": ["batch", "channel", "row", "column"],
-    "audio": ["batch", "frame", "mel bin"],
-    "point": ["batch", "point", "coordinate"],
-    "video": ["batch", "channel", "frame", "row", "column"],
-}
 
 
 class Exportable(nn.Module):
-    """Logits (B, K) of samples (B, *sample shape) as the data set's reader decodes them: colour values 0 to 255 as
-    uint8, log-mel frames and coordinates as float32. The normalisation is that of `crosspath.data.views.normalise`.
+    """Logits (B, K) of samples (B, *sample shape) as the data set's reader decodes them, such as colour values 0 to 255
+    as uint8. The normalisation is the modality's own (`Modality.scaling`), in the same order and precision.
     """
 
     factor: Tensor
@@ -33,64 +29,47 @@ class Exportable(nn.Module):
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        section = recipe.data
-        self.colours = isinstance(section, ImageData | VideoData)
-        if isinstance(section, ImageData | VideoData):
-            shape = (3, *[1] * (len(MODALITIES[recipe.modality].sample_shape(recipe)) - 1))
-            factor = torch.tensor([255.0 * std for std in section.std]).view(shape)
-            shift = torch.tensor([m / std for m, std in zip(section.mean, section.std, strict=True)]).view(shape)
-        elif isinstance(section, AudioData):
-            factor, shift = torch.tensor(2.0 * section.std), torch.tensor(section.mean)
-        else:
-            factor, shift = torch.tensor(1.0), torch.tensor(0.0)
+        modality = modality_of(recipe)
+        scaling = modality.scaling(recipe.data)
+        self.divide_first = scaling is not None and scaling.divide_first
+        axes = len(modality.sample_shape(recipe.data)) + 1
+        factor, shift = (torch.tensor(1.0), torch.tensor(0.0)) if scaling is None else scaling.tensors(axes)
         self.register_buffer("factor", factor, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Normalise, then compute; the order of the two steps is that of each modality's reader."""
+        """Normalise, then compute."""
         batch = samples.to(torch.float32)
-        batch = batch / self.factor - self.shift if self.colours else (batch - self.shift) / self.factor
+        batch = batch / self.factor - self.shift if self.divide_first else (batch - self.shift) / self.factor
         logits_BK: Tensor = self.model(batch)
         return logits_BK
 
 
+def require_export(recipe: Recipe) -> Export[Any]:
+    """How the modality's samples are exported. Raises `InputError` for one that says nothing about it."""
+    export = modality_of(recipe).export
+    if export is None:
+        todo = "give its modality an `export`"
+        raise InputError("recipe.modality", "a modality that can be exported", recipe.modality, todo)
+    return export
+
+
 def described_input(recipe: Recipe) -> dict[str, Any]:
     """What the exported model reads, for its metadata."""
-    shape = MODALITIES[recipe.modality].sample_shape(recipe)
-    section = recipe.data
-    if isinstance(section, ImageData | VideoData):
-        kind, inside = "uint8", f"(x / 255 - {list(section.mean)}) / {list(section.std)}, by colour channel"
-        outside = f"RGB values 0 to 255, short side resized to {section.resize or section.image_size}, centre-cropped"
-    elif isinstance(section, AudioData):
-        kind, inside = "float32", f"(x - {section.mean}) / {2 * section.std}"
-        outside = (
-            f"Kaldi-style log-mel frames (25 ms every 10 ms, {section.mels} bins) of {section.sample_rate_hz} Hz sound,"
-            f" padded or cut to {section.frames} frames"
-        )
-    else:
-        kind, inside = "float32", "none"
-        outside = "x, y, z of each point" + (
-            ", centred on the cloud's mean and scaled into the unit sphere"
-            if getattr(section, "normalise", False)
-            else ""
-        )
+    export = require_export(recipe)
     return {
         "name": INPUT,
-        "type": kind,
-        "shape": ["batch", *shape],
-        "axes": AXES[recipe.modality],
-        "expected": outside,
-        "normalisation_inside": inside,
+        "type": str(export.dtype).removeprefix("torch."),
+        "shape": ["batch", *modality_of(recipe).sample_shape(recipe.data)],
+        "axes": ["batch", *export.axes],
+        "expected": export.expected(recipe.data),
+        "normalisation_inside": export.normalisation(recipe.data),
     }
 
 
 def generated_samples(recipe: Recipe, count: int, seed: int = 0) -> Tensor:
     """`count` random samples as the exported model reads them, the same for the same seed."""
-    prepared = generated_batch(recipe, count, seed)
-    section = recipe.data
-    if isinstance(section, ImageData | VideoData):
-        return ((prepared + 1) * 127.5).to(torch.uint8)
-    return prepared * (2 * section.std) + section.mean if isinstance(section, AudioData) else prepared
+    return require_export(recipe).raw(recipe.data, generated_batch(recipe, count, seed))
 
 
 def traced(module: Exportable, recipe: Recipe) -> ExportedProgram:

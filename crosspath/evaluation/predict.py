@@ -1,19 +1,21 @@
 """Class names with probabilities for files of the user's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.load import read_file
-from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
-from crosspath.modalities import MODALITIES
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.load import read_file
+from crosspath.objectives import objective_of
 
 
 @torch.no_grad()
@@ -25,7 +27,7 @@ def predict(
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> list[dict[str, Any]]:
-    """The `top` most probable classes of each file.
+    """The `top` most probable classes of each file; of a set with several labels a sample each has its own probability.
 
     Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first.
 
@@ -35,12 +37,10 @@ def predict(
         For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
-    if loaded.recipe.objective != "classification":
-        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
-        raise InputError(checkpoint, "a classifier", f"a checkpoint of {loaded.recipe.objective}", todo)
+    probabilities_of = require_classifier(loaded, checkpoint)
     compute = choose_compute(loaded.recipe)
     model = loaded.model.to(compute.device).eval()
-    accepted = MODALITIES[loaded.recipe.modality].files
+    accepted = modality_of(loaded.recipe).suffixes
     results = []
     for file in map(Path, files):
         if not file.is_file():
@@ -53,7 +53,7 @@ def predict(
         sample = np.asarray(read_file(loaded.recipe.data, file))
         with compute.autocast():
             logits_BK = model(prepare_held_out(loaded.recipe.data, sample[None], compute.device))
-        probabilities_K = logits_BK[0].double().cpu().softmax(dim=-1)
+        probabilities_K = probabilities_of(logits_BK[0].double().cpu())
         best = probabilities_K.topk(min(top, len(loaded.classes)))
         predictions = [
             {"class": loaded.classes[index], "probability": probability}
@@ -61,3 +61,12 @@ def predict(
         ]
         results.append({"file": str(file), "predictions": predictions})
     return results
+
+
+def require_classifier(loaded: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:
+    """What turns its logits into probabilities. Raises `InputError` for a checkpoint that is no classifier."""
+    objective = objective_of(loaded.recipe)
+    if objective.probabilities is None:
+        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
+        raise InputError(where, "a classifier", f"a checkpoint of {objective.name}", todo)
+    return objective.probabilities

@@ -3,10 +3,11 @@
 from crosspath.models.build import build_masked_autoencoder, build_masked_model, build_model
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead, Pooling
-from crosspath.models.masked_autoencoder import Decoder, Mask, MaskedAutoencoder, Reconstruction
+from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder, Reconstruction
 from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.sizes import SIZES, Size
+from crosspath.tokenizers import Mask
 
 __all__ = [
     "SIZES",

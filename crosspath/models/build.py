@@ -1,11 +1,8 @@
 """From a recipe to a model: the sections' names and numbers turned into plain arguments."""
 
-import math
-
 from crosspath.config import Recipe
-from crosspath.config.data import AudioData, ImageData, TextData, VideoData
-from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, TextTokens, VideoTubelets
 from crosspath.errors import InputError
+from crosspath.modalities import modality_of
 from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
@@ -13,15 +10,7 @@ from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
 from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.sizes import SIZES
-from crosspath.tokenizers import (
-    AudioTokenizer,
-    ImageTokenizer,
-    PointTokenizer,
-    TextTokenizer,
-    Tokenizer,
-    VideoTokenizer,
-)
-from crosspath.tokenizers.patches import PatchTokenizer
+from crosspath.tokenizers import MaskableTokenizer, TextTokenizer, Tokenizer
 
 
 def build_model(recipe: Recipe, classes: int) -> ModalityModel:
@@ -39,7 +28,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
     size = SIZES[section.size]
     mean_pooled = section.pooling == "mean"
     model = ModalityModel(
-        _build_tokenizer(recipe, size.width),
+        build_tokenizer(recipe),
         _build_encoder(recipe, final_norm=not mean_pooled),
         ClassificationHead(
             size.width,
@@ -65,8 +54,8 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
     Raises
     ------
     InputError
-        When the patch does not divide the input, the decoder's heads do not divide its width, or that width does not
-        fit fixed positions.
+        When the patch does not divide the input, the decoder's heads do not divide its width, that width does not fit
+        fixed positions, or tokens of the modality cannot be reconstructed.
     """
     section, masking = recipe.model, recipe.masking
     assert masking is not None
@@ -74,15 +63,14 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
         where, expected = "masking.decoder_heads", f"a divisor of the width {masking.decoder_width}"
         raise InputError(where, expected, str(masking.decoder_heads), "choose another number of heads")
     size = SIZES[section.size]
-    tokenizer = _build_tokenizer(recipe, size.width)
-    if isinstance(tokenizer, PointTokenizer):
-        values, grid = 3 * tokenizer.group_size, None
-    else:
-        assert isinstance(tokenizer, PatchTokenizer)
-        values, grid = tokenizer.channels * math.prod(tokenizer.patch), tokenizer.grid
-        if len(grid) == 2 and masking.decoder_width % 4:
-            where, expected = "masking.decoder_width", "a multiple of 4 for two-axis sine-cosine positions"
-            raise InputError(where, expected, str(masking.decoder_width), "choose another width")
+    tokenizer = build_tokenizer(recipe)
+    if not isinstance(tokenizer, MaskableTokenizer):
+        where, expected = "objective", "a modality whose tokens can be reconstructed"
+        raise InputError(where, expected, recipe.modality, "set objective=classification")
+    grid = tokenizer.fixed_grid
+    if grid is not None and len(grid) == 2 and masking.decoder_width % 4:
+        where, expected = "masking.decoder_width", "a multiple of 4 for two-axis sine-cosine positions"
+        raise InputError(where, expected, str(masking.decoder_width), "choose another width")
     return MaskedAutoencoder(
         tokenizer,
         _build_encoder(recipe, final_norm=True),
@@ -91,7 +79,7 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
             masking.decoder_width,
             masking.decoder_depth,
             masking.decoder_heads,
-            values,
+            tokenizer.target_values,
             grid,
             norm_eps=section.norm_eps,
             every_block=section.position_every_block,
@@ -99,19 +87,29 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
     )
 
 
+def build_masked_tokens(recipe: Recipe) -> MaskedTokens:
+    """The masked token model of a recipe of discrete tokens, freshly initialised from torch's random state."""
+    tokenizer = build_tokenizer(recipe)
+    assert isinstance(tokenizer, TextTokenizer)
+    return MaskedTokens(tokenizer, _build_encoder(recipe, final_norm=True))
+
+
 def build_masked_model(recipe: Recipe) -> MaskedAutoencoder | MaskedTokens:
-    """What masked modelling trains: `MaskedTokens` for text, else a masked autoencoder.
+    """What masked modelling trains: `MaskedTokens` where samples are token numbers, else a masked autoencoder.
 
     Raises
     ------
     InputError
         See `build_masked_autoencoder`.
     """
-    if recipe.modality != "text":
-        return build_masked_autoencoder(recipe)
-    tokenizer = _build_tokenizer(recipe, SIZES[recipe.model.size].width)
-    assert isinstance(tokenizer, TextTokenizer)
-    return MaskedTokens(tokenizer, _build_encoder(recipe, final_norm=True))
+    return build_masked_autoencoder(recipe) if modality_of(recipe).discrete is None else build_masked_tokens(recipe)
+
+
+def build_tokenizer(recipe: Recipe) -> Tokenizer:
+    """The tokenizer of the recipe's modality, at the width of the recipe's encoder."""
+    section = recipe.model
+    width = SIZES[section.size].width
+    return modality_of(recipe).tokenizer(section.tokenizer, recipe.data, width, section.positions)
 
 
 def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
@@ -129,22 +127,3 @@ def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
         final_norm=final_norm,
         gradient_checkpointing=section.gradient_checkpointing,
     )
-
-
-def _build_tokenizer(recipe: Recipe, width: int) -> Tokenizer:
-    tokenizer, data = recipe.model.tokenizer, recipe.data
-    if isinstance(tokenizer, PointGroups):
-        return PointTokenizer(tokenizer.groups, tokenizer.group_size, width)
-    # A recipe pairs tokenizer, data and positions by modality; `centres` is the points' alone.
-    positions = recipe.model.positions
-    assert positions != "centres"
-    if isinstance(tokenizer, TextTokens) and isinstance(data, TextData):
-        frozen = tokenizer.embedding == "frozen"
-        return TextTokenizer(data.vocabulary, data.length, width, frozen=frozen, positions=positions)
-    if isinstance(tokenizer, ImagePatches) and isinstance(data, ImageData):
-        return ImageTokenizer(data.image_size, tokenizer.patch, width, positions=positions)
-    if isinstance(tokenizer, AudioPatches) and isinstance(data, AudioData):
-        return AudioTokenizer(data.frames, data.mels, tokenizer.patch, width, positions=positions)
-    assert isinstance(tokenizer, VideoTubelets)
-    assert isinstance(data, VideoData)
-    return VideoTokenizer(data.frames, data.image_size, tokenizer.patch, width, positions=positions)

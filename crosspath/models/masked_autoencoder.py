@@ -3,7 +3,6 @@
 B batch, N tokens, V visible ones, M masked ones, D the encoder's width, E the decoder's, P values of a token's target.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -12,20 +11,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from crosspath.models.encoder import Encoder, initialise_linear
-from crosspath.models.modality_model import chosen, subset
-from crosspath.tokenizers import PointTokenizer, Tokenizer, Tokens, fixed_positions
-from crosspath.tokenizers.patches import PatchTokenizer, patches_of
-
-
-class Mask(NamedTuple):
-    """Two sets of token positions that together are all; each row ascends."""
-
-    visible_BV: Tensor  # noqa: N815
-    masked_BM: Tensor  # noqa: N815
-
-
-ChooseMask = Callable[[Tensor | None], Mask]
-"""Given the centres of the groups (B, G, 3), or None where tokens lie on a grid: what to hide."""
+from crosspath.tokenizers import ChooseMask, Mask, MaskableTokenizer, fixed_positions, select
 
 
 class Reconstruction(NamedTuple):
@@ -39,12 +25,10 @@ class Reconstruction(NamedTuple):
 class MaskedAutoencoder(nn.Module):
     """Keys: `tokenizer.*`, `encoder.*` (with its final norm), `decoder.*`.
 
-    Groups of points that are hidden are not even embedded: Point-MAE embeds all and then leaves them out, which gives
-    its batch normalisation more samples and the encoder the same. A class token, where the recipe's classifier has
-    one, takes part in the encoder and is not shown to the decoder.
+    A class token, where the recipe's classifier has one, takes part in the encoder and is not shown to the decoder.
     """
 
-    def __init__(self, tokenizer: Tokenizer, encoder: Encoder, decoder: "Decoder") -> None:
+    def __init__(self, tokenizer: MaskableTokenizer, encoder: Encoder, decoder: "Decoder") -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.encoder = encoder
@@ -52,24 +36,12 @@ class MaskedAutoencoder(nn.Module):
 
     def forward(self, batch: Tensor, choose_mask: ChooseMask) -> Reconstruction:
         """Hide, encode what is left, decode what was hidden; `batch` is what the tokenizer reads."""
-        if isinstance(self.tokenizer, PointTokenizer):
-            groups_BGM3, centres_BG3 = self.tokenizer.group(batch)
-            mask = choose_mask(centres_BG3)
-            shown_BVM3 = chosen(groups_BGM3.flatten(2), mask.visible_BV).view(len(batch), -1, *groups_BGM3.shape[2:])
-            tokens = Tokens(
-                self.tokenizer.embed(shown_BVM3), self.tokenizer.pos_embed(chosen(centres_BG3, mask.visible_BV))
-            )
-            target_BNP, places_BN = groups_BGM3.flatten(2), centres_BG3
-        else:
-            assert isinstance(self.tokenizer, PatchTokenizer)
-            mask = choose_mask(None)
-            tokens = subset(self.tokenizer(batch), mask.visible_BV)
-            target_BNP, places_BN = patches_of(self.tokenizer, batch), None
-        features_BVD = self.encoder(tokens)
+        view = self.tokenizer.mask(batch, choose_mask)
+        features_BVD = self.encoder(view.visible)
         if self.encoder.has_cls:
             features_BVD = features_BVD[:, 1:]
-        predicted_BMP = self.decoder(features_BVD, mask, places_BN)
-        return Reconstruction(predicted_BMP, chosen(target_BNP, mask.masked_BM), mask)
+        predicted_BMP = self.decoder(features_BVD, view.mask, view.centres_BN3)
+        return Reconstruction(predicted_BMP, select(view.target_BNP, view.mask.masked_BM), view.mask)
 
 
 class Decoder(nn.Module):
@@ -122,10 +94,10 @@ class Decoder(nn.Module):
         x_BNE = torch.cat([token_BME, visible_BVE], dim=1)
         places_BN = torch.cat([mask.masked_BM, mask.visible_BV], dim=1)
         if self.centres is None:
-            positions_BNE = chosen(self.positions_1NE.to(x_BNE.device).expand(len(x_BNE), -1, -1), places_BN)
+            positions_BNE = select(self.positions_1NE.to(x_BNE.device).expand(len(x_BNE), -1, -1), places_BN)
         else:
             assert centres_BN3 is not None
-            positions_BNE = self.centres(chosen(centres_BN3, places_BN))
+            positions_BNE = self.centres(select(centres_BN3, places_BN))
         if not self.every_block:
             x_BNE = x_BNE + positions_BNE
         for block in self.blocks:

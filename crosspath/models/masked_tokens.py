@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.models.encoder import Encoder, initialise_linear
-from crosspath.models.modality_model import chosen
-from crosspath.tokenizers import TextTokenizer, Tokens
+from crosspath.tokenizers import TextTokenizer, Tokens, select
 from crosspath.tokenizers.text import TABLE_STD
 
 
@@ -37,5 +36,5 @@ class MaskedTokens(nn.Module):
         features_BND = self.encoder(Tokens(shown_BND, positions_1ND))
         if self.encoder.has_cls:
             features_BND = features_BND[:, 1:]
-        logits_BMV: Tensor = self.predict(chosen(features_BND, masked_BM))
+        logits_BMV: Tensor = self.predict(select(features_BND, masked_BM))
         return logits_BMV

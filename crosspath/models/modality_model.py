@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
-from crosspath.tokenizers import Tokenizer, Tokens
+from crosspath.tokenizers import Tokenizer, select_tokens
 
 
 class ModalityModel(nn.Module, ModelHubMixin):
@@ -28,18 +28,18 @@ class ModalityModel(nn.Module, ModelHubMixin):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, batch: Tensor, kept_BV: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Tensor, visible_BV: Tensor | None = None) -> Tensor:
         """Logits (B, K) of a prepared batch, whose shape the tokenizer names.
 
-        `kept_BV` are the tokens that the encoder sees of each sample; all of them when not given.
+        `visible_BV` are the tokens that the encoder sees of each sample; all of them when not given.
         """
-        logits_BK: Tensor = self.head(self.features(batch, kept_BV), self.encoder.has_cls)
+        logits_BK: Tensor = self.head(self.features(batch, visible_BV), self.encoder.has_cls)
         return logits_BK
 
-    def features(self, batch: Tensor, kept_BV: Tensor | None = None) -> Tensor:
+    def features(self, batch: Tensor, visible_BV: Tensor | None = None) -> Tensor:
         """The encoder's features (B, N, D), or (B, N + 1, D) with the class token's first."""
         tokens = self.tokenizer(batch)
-        features_BND: Tensor = self.encoder(tokens if kept_BV is None else subset(tokens, kept_BV))
+        features_BND: Tensor = self.encoder(tokens if visible_BV is None else select_tokens(tokens, visible_BV))
         return features_BND
 
     @classmethod
@@ -82,14 +82,3 @@ class ModalityModel(nn.Module, ModelHubMixin):
         import crosspath
 
         crosspath.save_pretrained(self, save_directory)
-
-
-def subset(tokens: Tokens, kept_BV: Tensor) -> Tokens:
-    """Some of each sample's tokens, with their positions."""
-    positions_BND = tokens.positions_BND.expand(len(kept_BV), -1, -1)
-    return Tokens(chosen(tokens.tokens_BND, kept_BV), chosen(positions_BND, kept_BV))
-
-
-def chosen(rows_BNX: Tensor, places_BK: Tensor) -> Tensor:
-    """The rows at `places_BK` of each sample: (B, K, X)."""
-    return rows_BNX.gather(1, places_BK[:, :, None].expand(-1, -1, rows_BNX.shape[2]))

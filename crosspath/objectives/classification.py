@@ -1,7 +1,16 @@
-"""Supervised classification: cross entropy with targets that may be mixed and smoothed."""
+"""Classification, of one label a sample or of several."""
 
-from torch import Tensor
-from torch.nn.functional import log_softmax
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+
+from crosspath.config import Recipe
+from crosspath.models.build import build_model
+from crosspath.objectives.masking import kept_patches
+from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
+from crosspath.objectives.objective import Batch, Objective, token_grid
 
 
 def soft_cross_entropies(logits_BK: Tensor, targets_BK: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -15,3 +24,84 @@ def soft_cross_entropies(logits_BK: Tensor, targets_BK: Tensor, smoothing: float
     classes = logits_BK.shape[-1]
     smoothed_BK = targets_BK.to(log_probabilities_BK.dtype) * (1.0 - smoothing) + smoothing / classes
     return -(smoothed_BK * log_probabilities_BK).sum(dim=-1)
+
+
+def binary_cross_entropies(logits_BK: Tensor, targets_BK: Tensor, smoothing: float = 0.0) -> Tensor:
+    """For each sample (B,) the binary cross entropy of its logits, averaged over the classes.
+
+    Computed in float32 (or wider). Targets are probabilities in [0, 1]; `smoothing` moves that part of each to 0.5.
+    """
+    logits_BK = logits_BK.to(torch.promote_types(logits_BK.dtype, torch.float32))
+    smoothed_BK = targets_BK.to(logits_BK.dtype) * (1.0 - smoothing) + 0.5 * smoothing
+    return binary_cross_entropy_with_logits(logits_BK, smoothed_BK, reduction="none").mean(dim=-1)
+
+
+def training_logits(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    """Logits (B, K) of a training batch, of whose tokens the augmentation may leave some rows out."""
+    logits_BK: Tensor
+    dropped = recipe.augment.dropped_rows
+    if dropped:
+        times, mels = token_grid(model)
+        visible_BV = kept_patches((dropped[0], dropped[1]), (times, mels), recipe.train.seed, batch.epoch, batch.ids_B)
+        logits_BK = model(batch.inputs, visible_BV.to(batch.inputs.device))
+    else:
+        logits_BK = model(batch.inputs)
+    return logits_BK
+
+
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    assert batch.targets_BK is not None
+    return soft_cross_entropies(training_logits(model, recipe, batch), batch.targets_BK, recipe.train.label_smoothing)
+
+
+def _binary_losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    assert batch.targets_BK is not None
+    smoothing = recipe.train.label_smoothing
+    return binary_cross_entropies(training_logits(model, recipe, batch), batch.targets_BK, smoothing)
+
+
+def _logits(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+    logits_BK: Tensor = model(batch)
+    return logits_BK
+
+
+def _softmax(logits_BK: Tensor) -> Tensor:
+    return logits_BK.softmax(dim=-1)
+
+
+def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
+    return prod(token_grid(model))
+
+
+def _one_label(recipe: Recipe) -> bool:
+    return recipe.objective == "classification" and not recipe.data.several_labels
+
+
+def _several_labels(recipe: Recipe) -> bool:
+    return recipe.objective == "classification" and recipe.data.several_labels
+
+
+CLASSIFICATION = Objective(
+    name="classification",
+    verb="train",
+    serves=_one_label,
+    build=build_model,
+    losses=_losses,
+    outputs=_logits,
+    metrics=classification_metrics,
+    selects_by="accuracy",
+    probabilities=_softmax,
+    visible=_all_tokens,
+)
+SEVERAL_LABELS = Objective(
+    name="several labels",
+    verb="train",
+    serves=_several_labels,
+    build=build_model,
+    losses=_binary_losses,
+    outputs=_logits,
+    metrics=multi_label_metrics,
+    selects_by="map",
+    probabilities=torch.sigmoid,
+    visible=_all_tokens,
+)

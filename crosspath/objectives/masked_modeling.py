@@ -1,22 +1,20 @@
 """Masked modelling: how far the decoder's answer is from what was hidden, for each sample.
 
-Tokens of images, recordings and clips are compared value by value (MAE, arXiv 2111.06377), groups of points as sets
-(Point-MAE, arXiv 2203.06604).
+How a reconstruction is compared with the truth is the modality's: see `crosspath.modalities.errors`.
 """
 
 import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.models.masked_autoencoder import Mask, Reconstruction
-from crosspath.objectives.chamfer import chamfer
-from crosspath.objectives.masking import draw_mask
-from crosspath.tokenizers import Tokenizer
-from crosspath.tokenizers.patches import PatchTokenizer
-
-EPSILON = 1e-6
-"""Added to a patch's variance. VideoMAE adds it to the standard deviation, which differs on flat patches only, and
-normalises the channels of a patch apart, where here as in MAE they share one mean and one deviation."""
+from crosspath.modalities import modality_of
+from crosspath.modalities.errors import patch_errors
+from crosspath.models.build import build_masked_autoencoder
+from crosspath.models.masked_autoencoder import Reconstruction
+from crosspath.objectives.masking import draw_mask, visible_count
+from crosspath.objectives.objective import MASK_SEED, Batch, Objective, token_grid
+from crosspath.objectives.reconstructions import write_reconstructions
+from crosspath.tokenizers import Mask
 
 
 def masked_errors(model: nn.Module, recipe: Recipe, batch: Tensor, seed: int, epoch: int, ids_B: Tensor) -> Tensor:
@@ -35,40 +33,57 @@ def reconstruct(
     def choose(centres_BG3: Tensor | None) -> Mask:
         return draw_mask(masking, grid, seed, epoch, places_B, centres_BG3)
 
-    found: Reconstruction = model(batch, choose)
-    return found
+    reconstruction: Reconstruction = model(batch, choose)
+    return reconstruction
 
 
-def errors_of(found: Reconstruction, recipe: Recipe) -> Tensor:
-    """The mean error of each sample (B,), in float32 or wider: squared differences, or Chamfer distances of groups."""
-    predicted_BMP = found.predicted_BMP.to(torch.promote_types(found.predicted_BMP.dtype, torch.float32))
-    if recipe.modality == "point":
-        groups = (points.reshape(-1, points.shape[2] // 3, 3) for points in (predicted_BMP, found.target_BMP))
-        return chamfer(*groups).view(predicted_BMP.shape[:2]).mean(dim=1)
+def errors_of(reconstruction: Reconstruction, recipe: Recipe) -> Tensor:
+    """The mean error of each sample (B,), in float32 or wider."""
     assert recipe.masking is not None
-    target_BMP = normalised(found.target_BMP) if recipe.masking.normalise_targets else found.target_BMP
-    return (predicted_BMP - target_BMP).square().mean(dim=(1, 2))
+    predicted_BMP = reconstruction.predicted_BMP
+    predicted_BMP = predicted_BMP.to(torch.promote_types(predicted_BMP.dtype, torch.float32))
+    errors = modality_of(recipe).errors or patch_errors
+    return errors(predicted_BMP, reconstruction.target_BMP, recipe.masking.normalise_targets)
 
 
-def normalised(patches_BMP: Tensor) -> Tensor:
-    """Each patch without its own mean and (unbiased) standard deviation."""
-    mean_BM1, spread_BM1 = _moments(patches_BMP)
-    return (patches_BMP - mean_BM1) / spread_BM1
+def _build(recipe: Recipe, classes: int) -> nn.Module:
+    model = build_masked_autoencoder(recipe)
+    _visible(recipe, model)  # Shares that cannot divide the tokens show before anything is written.
+    return model
 
 
-def denormalised(predicted_BMP: Tensor, target_BMP: Tensor) -> Tensor:
-    """Predictions of normalised patches, with the mean and spread of the true ones: for pictures."""
-    mean_BM1, spread_BM1 = _moments(target_BMP)
-    return predicted_BMP * spread_BM1 + mean_BM1
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    return masked_errors(model, recipe, batch.inputs, recipe.train.seed, batch.epoch, batch.ids_B)
 
 
-def token_grid(model: nn.Module) -> tuple[int, ...]:
-    """The arrangement of the model's tokens, one axis of groups or the axes of its patches; DDP may wrap the model."""
-    tokenizer = getattr(model, "module", model).tokenizer
-    assert isinstance(tokenizer, Tokenizer)
-    return tokenizer.grid if isinstance(tokenizer, PatchTokenizer) else (tokenizer.num_tokens,)
+def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+    """Errors with masks that follow from a sample's row: the same at every reading, so that readings compare."""
+    return masked_errors(model, recipe, batch, MASK_SEED, 0, rows_B)
 
 
-def _moments(patches_BMP: Tensor) -> tuple[Tensor, Tensor]:
-    variance_BM1 = patches_BMP.var(dim=2, keepdim=True, unbiased=True)
-    return patches_BMP.mean(dim=2, keepdim=True), (variance_BM1 + EPSILON).sqrt()
+def _metrics(errors_N: Tensor, labels: Tensor) -> dict[str, float]:
+    return {"loss": float(errors_N.double().mean())} if len(errors_N) else {}
+
+
+def _visible(recipe: Recipe, model: nn.Module) -> int:
+    assert recipe.masking is not None
+    return visible_count(recipe.masking, token_grid(model))
+
+
+def _serves(recipe: Recipe) -> bool:
+    return recipe.objective == "masked_modeling" and modality_of(recipe).discrete is None
+
+
+MASKED_MODELING = Objective(
+    name="masked modelling",
+    verb="pretrain",
+    serves=_serves,
+    build=_build,
+    losses=_losses,
+    outputs=_outputs,
+    metrics=_metrics,
+    selects_by="loss",
+    visible=_visible,
+    decodes=True,
+    show=write_reconstructions,
+)

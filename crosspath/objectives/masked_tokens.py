@@ -1,19 +1,33 @@
-"""Masked modelling of text: which tokens are hidden, and how well the model names them.
+"""Masked modelling of token numbers: which tokens are hidden, and how well the model names them.
 
-Of bracket sequences only closers are hidden. Each is then decided by what stays visible: the nesting shows where its
-partner stands, and the partner's kind is its own. B batch, L tokens of a sequence, M masked ones, V vocabulary.
+Which tokens may be hidden is the modality's to say (`Discrete.maskable`). B batch, L tokens of a sequence, M masked
+ones, V vocabulary.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from crosspath.config import Recipe
-from crosspath.config.data import TextData
+from crosspath.data.examples import Examples
 from crosspath.data.randomness import uniform
 from crosspath.errors import InputError
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.modality import Discrete
+from crosspath.models.build import build_masked_tokens
+from crosspath.objectives.objective import MASK_SEED, Batch, Objective, token_grid
+from crosspath.objectives.sequences import write_sequences
+
+SHOWN = 6
+"""Sequences on the page of a run."""
 
 
 class NamedTokens(NamedTuple):
@@ -28,45 +42,122 @@ class NamedTokens(NamedTuple):
 def name_hidden(
     model: nn.Module, recipe: Recipe, batch_BL: Tensor, seed: int, epoch: int, ids_B: Tensor
 ) -> NamedTokens:
-    """Hide closers of a prepared batch and let a `MaskedTokens` model name them; masks follow from the counters."""
-    assert isinstance(recipe.data, TextData)
-    assert recipe.masking is not None
-    count = hidden_count(recipe.data, recipe.masking.ratio)
+    """Hide tokens of a prepared batch and let a `MaskedTokens` model name them; masks follow from the counters."""
+    count = hidden_count(recipe)
     noise_BL = uniform(seed, epoch, ids_B.to(batch_BL.device), "mask", batch_BL.shape[1])
-    masked_BM = hidden_closers(noise_BL, batch_BL, recipe.data.kinds, count)
+    masked_BM = hidden_places(noise_BL, _discrete(recipe).maskable(recipe.data, batch_BL), count)
     logits_BMV = model(batch_BL, masked_BM)
     return NamedTokens(logits_BMV, batch_BL.gather(1, masked_BM), masked_BM)
 
 
-def hidden_count(section: TextData, ratio: float) -> int:
-    """How many closers of a sequence are hidden: int(ratio·L/2), the same number of each, drawn evenly. The published
-    procedural warm-up (arXiv 2511.13945) hides each by chance, so that their number varies.
+def hidden_count(recipe: Recipe) -> int:
+    """How many tokens of a sequence are hidden: int(ratio·(those that may be)), the same number of each, drawn evenly.
+    The published procedural warm-up (arXiv 2511.13945) hides each by chance, so that their number varies.
 
     Raises
     ------
     InputError
         When the ratio hides none of so few.
     """
-    closers = section.length // 2
-    count = int(ratio * closers)
+    assert recipe.masking is not None
+    maskable = _discrete(recipe).maskable_count(recipe.data)
+    count = int(recipe.masking.ratio * maskable)
     if count == 0:
-        raise InputError("masking.ratio", "at least one hidden closer", f"none of {closers}", "choose another share")
+        raise InputError("masking.ratio", "at least one hidden token", f"none of {maskable}", "choose another share")
     return count
 
 
-def hidden_closers(noise_BL: Tensor, ids_BL: Tensor, kinds: int, count: int) -> Tensor:
-    """The places (B, count), ascending, of the closers with the smallest noise (below 1)."""
-    order_BL = noise_BL.masked_fill(ids_BL < kinds, 1.0).argsort(dim=1, stable=True)
+def hidden_places(noise_BL: Tensor, maskable_BL: Tensor, count: int) -> Tensor:
+    """The places (B, count), ascending, of the maskable tokens with the smallest noise (below 1)."""
+    order_BL = noise_BL.masked_fill(~maskable_BL, 1.0).argsort(dim=1, stable=True)
     return order_BL[:, :count].sort(dim=1).values
 
 
-def naming_losses(found: NamedTokens) -> Tensor:
+def naming_losses(named: NamedTokens) -> Tensor:
     """The mean cross entropy of each sample (B,) on its hidden tokens, over the vocabulary, in float32 or wider."""
-    logits_BMV = found.logits_BMV.to(torch.promote_types(found.logits_BMV.dtype, torch.float32))
-    losses = cross_entropy(logits_BMV.flatten(0, 1), found.targets_BM.flatten(), reduction="none")
-    return losses.view(found.targets_BM.shape).mean(dim=1)
+    logits_BMV = named.logits_BMV.to(torch.promote_types(named.logits_BMV.dtype, torch.float32))
+    losses = cross_entropy(logits_BMV.flatten(0, 1), named.targets_BM.flatten(), reduction="none")
+    return losses.view(named.targets_BM.shape).mean(dim=1)
 
 
-def naming_accuracies(found: NamedTokens) -> Tensor:
-    """The share of the hidden tokens of each sample (B,) that the model names rightly."""
-    return (found.logits_BMV.argmax(dim=2) == found.targets_BM).float().mean(dim=1)
+def naming_accuracies(named: NamedTokens) -> Tensor:
+    """The share of the hidden tokens of each sample (B,) that the model names correctly."""
+    return (named.logits_BMV.argmax(dim=2) == named.targets_BM).float().mean(dim=1)
+
+
+def _discrete(recipe: Recipe) -> Discrete[Any]:
+    discrete = modality_of(recipe).discrete
+    assert discrete is not None
+    return discrete
+
+
+def _build(recipe: Recipe, classes: int) -> nn.Module:
+    hidden_count(recipe)
+    return build_masked_tokens(recipe)
+
+
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    return naming_losses(name_hidden(model, recipe, batch.inputs, recipe.train.seed, batch.epoch, batch.ids_B))
+
+
+def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+    """Loss and accuracy of each sample (B, 2), with masks that are the same at every reading."""
+    named = name_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
+    return torch.stack([naming_losses(named), naming_accuracies(named)], dim=1)
+
+
+def _metrics(outputs_N2: Tensor, labels: Tensor) -> dict[str, float]:
+    if not len(outputs_N2):
+        return {}
+    loss, accuracy = outputs_N2.double().mean(dim=0).tolist()
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def _visible(recipe: Recipe, model: nn.Module) -> int:
+    """All: hidden tokens are replaced, not left out."""
+    hidden_count(recipe)
+    return prod(token_grid(model))
+
+
+def _serves(recipe: Recipe) -> bool:
+    return recipe.objective == "masked_modeling" and modality_of(recipe).discrete is not None
+
+
+def _show(
+    model: nn.Module,
+    recipe: Recipe,
+    examples: Examples,
+    folder: Path,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> Path:
+    """A page of held-out sequences with the model's predictions of their hidden tokens."""
+    rows = np.unique(np.linspace(0, len(examples) - 1, min(SHOWN, len(examples))).round().astype(int))
+    training = model.training
+    model.eval()
+    try:
+        batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
+        with torch.no_grad(), autocast():
+            named = name_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
+    finally:
+        model.train(training)
+    predicted_BM, masked_BM = named.logits_BMV.argmax(dim=2).cpu().tolist(), named.masked_BM.cpu().tolist()
+    predictions = [dict(zip(*pair, strict=True)) for pair in zip(masked_BM, predicted_BM, strict=True)]
+    sequences = [[int(token) for token in np.asarray(examples.inputs[row])] for row in rows]
+    names = [examples.ids[row] for row in rows]
+    cells = [_discrete(recipe).cells(recipe.data, *pair) for pair in zip(sequences, predictions, strict=True)]
+    return write_sequences(recipe.name, names, sequences, predictions, cells, folder)
+
+
+MASKED_TOKENS = Objective(
+    name="masked tokens",
+    verb="pretrain",
+    serves=_serves,
+    build=_build,
+    losses=_losses,
+    outputs=_outputs,
+    metrics=_metrics,
+    selects_by="accuracy",
+    visible=_visible,
+    show=_show,
+)

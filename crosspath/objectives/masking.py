@@ -12,7 +12,7 @@ from torch import Tensor
 from crosspath.config.training import MaskingSection
 from crosspath.data.randomness import uniform
 from crosspath.errors import InputError
-from crosspath.models.masked_autoencoder import Mask
+from crosspath.tokenizers import Mask
 
 
 def draw_mask(

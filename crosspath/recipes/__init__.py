@@ -17,56 +17,22 @@ from crosspath.recipes import (
     published_video,
     video,
 )
-from crosspath.recipes.pretraining import SMALL
 
-PUBLISHED: dict[str, Callable[[], Recipe]] = {
-    "image/imagenet": published_image.imagenet,
-    "image/imagenet-probe": published_image.imagenet_probe,
-    "audio/audioset-20k": published_audio.audioset_20k,
-    "audio/audioset-2m": published_audio.audioset_2m,
-    "audio/esc50": published_audio.esc50,
-    "audio/speechcommands": published_audio.speechcommands,
-    "point/modelnet40": published_points.modelnet40,
-    "point/modelnet40-fewshot": published_points.modelnet40_fewshot,
-    "point/scanobjectnn-objbg": published_points.scanobjectnn_objbg,
-    "point/scanobjectnn-objonly": published_points.scanobjectnn_objonly,
-    "point/scanobjectnn-hardest": published_points.scanobjectnn_hardest,
-    "video/k400": published_video.k400,
-    "video/ssv2": published_video.ssv2,
-    "video/ucf101": published_video.ucf101,
-    "video/hmdb51": published_video.hmdb51,
-}
-PUBLISHED_PRETRAINING: dict[str, Callable[[], Recipe]] = {
-    "image/imagenet": published_image.imagenet_pretraining,
-    "audio/audioset-2m": published_audio.audioset_pretraining,
-    "point/shapenet55": published_points.shapenet55_pretraining,
-    "video/k400": published_video.k400_pretraining,
-}
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    "image/cifar10": image.cifar10,
-    "image/digits": image.digits,
-    "image/folder": image.folder,
-    "audio/esc10": audio.esc10,
-    "audio/fsdd": audio.fsdd,
-    "audio/sounds": audio.sounds,
-    "audio/folder": audio.folder,
-    "point/modelnet10": points.modelnet10,
-    "point/solids": points.solids,
-    "point/folder": points.folder,
-    "video/grid": video.grid,
-    "video/folder": video.folder,
-    **PUBLISHED,
-}
-"""What `crosspath train` knows."""
-
-
+RECIPES: dict[str, Callable[[], Recipe]] = {**image.RECIPES, **audio.RECIPES, **points.RECIPES, **video.RECIPES}
+"""What `crosspath train` can run; `crosspath.modalities.add` adds those of another modality."""
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
-    **SMALL,
-    "procedural/dyck": procedural.dyck_pretraining,
-    **PUBLISHED_PRETRAINING,
+    **image.PRETRAINING,
+    **audio.PRETRAINING,
+    **points.PRETRAINING,
+    **video.PRETRAINING,
+    **procedural.PRETRAINING,
 }
-"""What `crosspath pretrain` knows; the names are those of the training recipes, but for `procedural/*`, which only
-grows auxiliaries."""
+"""What `crosspath pretrain` can run; the names are those of the training recipes, but for `procedural/*`."""
+
+_PUBLISHED = (published_image, published_audio, published_points, published_video)
+PUBLISHED = {name: recipe for module in _PUBLISHED for name, recipe in module.RECIPES.items()}
+"""Those of `RECIPES` with published settings on published data."""
+PUBLISHED_PRETRAINING = {name: recipe for module in _PUBLISHED for name, recipe in module.PRETRAINING.items()}
 
 VERBS = {"classification": "train", "masked_modeling": "pretrain"}
 

@@ -1,10 +1,14 @@
 """Shipped audio recipes: environmental sounds, spoken digits, generated sounds, and any folder or table of
 recordings."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches, ModelSection
 from crosspath.config.training import AudioAugment, OptimizerSection, ScheduleSection, TrainSection
+from crosspath.recipes import published_audio as published
+from crosspath.recipes.pretraining import pretraining
 
 
 def esc10() -> Recipe:
@@ -94,3 +98,26 @@ def folder() -> Recipe:
         augment=AudioAugment(roll=True, gain=0.5, time_mask=48, mel_mask=8),
         train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
     )
+
+
+def _pretraining(recipe: Recipe, roll: bool, *, ratio: float = 0.8, epochs: int, batch_size: int = 64) -> Recipe:
+    """80 % of the tokens hidden, unless `ratio` says otherwise (AudioMAE)."""
+    augment = AudioAugment(roll=roll, gain=0.5, time_mask=0, mel_mask=0)
+    return pretraining(recipe, augment, ratio=ratio, epochs=epochs, batch_size=batch_size)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "audio/esc10": esc10,
+    "audio/fsdd": fsdd,
+    "audio/sounds": sounds,
+    "audio/folder": folder,
+    **published.RECIPES,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    "audio/esc10": lambda: _pretraining(esc10(), True, epochs=200, batch_size=32),
+    "audio/fsdd": lambda: _pretraining(fsdd(), False, epochs=60),
+    "audio/sounds": lambda: _pretraining(sounds(), True, ratio=0.6, epochs=40, batch_size=32),
+    "audio/folder": lambda: _pretraining(folder(), True, epochs=50),
+    **published.PRETRAINING,
+}
+"""By the name of the training recipe: `crosspath pretrain NAME`."""

@@ -1,9 +1,13 @@
 """Shipped image recipes: small photographs, handwritten digits without any files, and any folder of pictures."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
 from crosspath.config.training import ImageAugment, OptimizerSection, ScheduleSection, TrainSection
+from crosspath.recipes import published_image as published
+from crosspath.recipes.pretraining import pretraining
 
 
 def cifar10() -> Recipe:
@@ -65,3 +69,26 @@ def folder() -> Recipe:
         augment=ImageAugment(crop_padding=8, flip=0.5),
         train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
     )
+
+
+def _pretraining(
+    recipe: Recipe, crop_padding: int, flip: float, *, ratio: float = 0.75, epochs: int, batch_size: int = 64
+) -> Recipe:
+    """75 % of the tokens hidden, unless `ratio` says otherwise (MAE)."""
+    augment = ImageAugment(crop_padding=crop_padding, flip=flip)
+    return pretraining(recipe, augment, ratio=ratio, epochs=epochs, batch_size=batch_size)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "image/cifar10": cifar10,
+    "image/digits": digits,
+    "image/folder": folder,
+    **published.RECIPES,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    "image/cifar10": lambda: _pretraining(cifar10(), 4, 0.5, epochs=10, batch_size=128),
+    "image/digits": lambda: _pretraining(digits(), 1, 0.0, ratio=0.5, epochs=40, batch_size=32),
+    "image/folder": lambda: _pretraining(folder(), 8, 0.5, epochs=50),
+    **published.PRETRAINING,
+}
+"""By the name of the training recipe: `crosspath pretrain NAME`."""

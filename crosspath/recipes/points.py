@@ -1,9 +1,13 @@
 """Shipped point-cloud recipes: ModelNet10 in the h5 layout, generated solids, and any folder of clouds or meshes."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
 from crosspath.config.training import OptimizerSection, PointAugment, ScheduleSection, TrainSection
+from crosspath.recipes import published_points as published
+from crosspath.recipes.pretraining import pretraining
 
 
 def modelnet10() -> Recipe:
@@ -57,3 +61,23 @@ def folder() -> Recipe:
         augment=PointAugment(),
         train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
     )
+
+
+def _pretraining(recipe: Recipe, epochs: int) -> Recipe:
+    """60 % of the groups hidden (Point-MAE)."""
+    return pretraining(recipe, PointAugment(), ratio=0.6, epochs=epochs)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "point/modelnet10": modelnet10,
+    "point/solids": solids,
+    "point/folder": folder,
+    **published.RECIPES,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    "point/modelnet10": lambda: _pretraining(modelnet10(), 30),
+    "point/solids": lambda: _pretraining(solids(), 30),
+    "point/folder": lambda: _pretraining(folder(), 50),
+    **published.PRETRAINING,
+}
+"""By the name of the training recipe: `crosspath pretrain NAME`."""

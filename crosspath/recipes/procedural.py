@@ -1,4 +1,6 @@
-"""Shipped procedural recipes: sequences that a rule makes, without meaning or files, to grow auxiliaries on."""
+"""Shipped procedural recipes: sequences that a rule makes, without meaning or files, to pretrain auxiliaries on."""
+
+from collections.abc import Callable
 
 from crosspath.config import Recipe
 from crosspath.config.data import TextData
@@ -27,3 +29,7 @@ def dyck_pretraining() -> Recipe:
         train=TrainSection(epochs=10, batch_size=128),
         masking=MaskingSection(kind="closers", ratio=0.5),
     )
+
+
+PRETRAINING: dict[str, Callable[[], Recipe]] = {"procedural/dyck": dyck_pretraining}
+"""For auxiliaries alone: no training recipe reads these sequences."""

@@ -1,5 +1,7 @@
 """Audio recipes with the settings of the published code: AudioSet, ESC-50 and Speech Commands (AudioMAE's)."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches, ModelSection
@@ -173,3 +175,12 @@ def audioset_pretraining() -> Recipe:
         train=TrainSection(epochs=33, batch_size=512, workers=8, evaluate_every=4, checkpoint_steps=1000),
         masking=MaskingSection(ratio=0.8, decoder_width=512, decoder_depth=8, decoder_heads=16, normalise_targets=True),
     )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "audio/audioset-20k": audioset_20k,
+    "audio/audioset-2m": audioset_2m,
+    "audio/esc50": esc50,
+    "audio/speechcommands": speechcommands,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {"audio/audioset-2m": audioset_pretraining}

@@ -1,5 +1,7 @@
 """Image recipes with the settings of the published code: ImageNet-1K (MAE, and M2PT's fine-tuning of it)."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
@@ -119,3 +121,10 @@ def imagenet_pretraining() -> Recipe:
             ratio=0.75, decoder_width=512, decoder_depth=8, decoder_heads=16, normalise_targets=True
         ),
     )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "image/imagenet": imagenet,
+    "image/imagenet-probe": imagenet_probe,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {"image/imagenet": imagenet_pretraining}

@@ -1,5 +1,7 @@
 """Point-cloud recipes with the settings of the published code: Point-MAE's, at the width of M2PT's pathways."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
@@ -149,3 +151,13 @@ def shapenet55_pretraining() -> Recipe:
         evaluate=EvaluateSection(batch_size=128),
         masking=MaskingSection(ratio=0.6, kind="random", decoder_width=768, decoder_depth=4, decoder_heads=6),
     )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "point/modelnet40": modelnet40,
+    "point/modelnet40-fewshot": modelnet40_fewshot,
+    "point/scanobjectnn-objbg": scanobjectnn_objbg,
+    "point/scanobjectnn-objonly": scanobjectnn_objonly,
+    "point/scanobjectnn-hardest": scanobjectnn_hardest,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {"point/shapenet55": shapenet55_pretraining}

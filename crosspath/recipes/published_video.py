@@ -1,5 +1,7 @@
 """Video recipes with the settings of the published code: Kinetics-400 and others (VideoMAE V2's)."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import VideoData
 from crosspath.config.model import ModelSection, VideoTubelets
@@ -177,3 +179,12 @@ def _variant(
             "evaluate": plain.evaluate.model_copy(update={"segments": segments}),
         }
     )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "video/k400": k400,
+    "video/ssv2": ssv2,
+    "video/ucf101": ucf101,
+    "video/hmdb51": hmdb51,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {"video/k400": k400_pretraining}

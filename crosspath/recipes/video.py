@@ -1,9 +1,13 @@
 """Shipped video recipes: spoken words read from a face, and any folder or table of clips."""
 
+from collections.abc import Callable
+
 from crosspath.config import Recipe
 from crosspath.config.data import VideoData
 from crosspath.config.model import ModelSection, VideoTubelets
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection, VideoAugment
+from crosspath.recipes import published_video as published
+from crosspath.recipes.pretraining import pretraining
 
 
 def grid() -> Recipe:
@@ -42,3 +46,22 @@ def folder() -> Recipe:
         augment=VideoAugment(crop_padding=3, flip=0.5, brightness=0.2),
         train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
     )
+
+
+def _pretraining(recipe: Recipe, crop_padding: int, flip: float, epochs: int, batch_size: int = 64) -> Recipe:
+    """75 % of the places hidden, the same in every frame (VideoMAE)."""
+    augment = VideoAugment(crop_padding=crop_padding, flip=flip)
+    return pretraining(recipe, augment, ratio=0.75, kind="tube", epochs=epochs, batch_size=batch_size)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "video/grid": grid,
+    "video/folder": folder,
+    **published.RECIPES,
+}
+PRETRAINING: dict[str, Callable[[], Recipe]] = {
+    "video/grid": lambda: _pretraining(grid(), 2, 0.5, epochs=150, batch_size=32),
+    "video/folder": lambda: _pretraining(folder(), 3, 0.5, epochs=50),
+    **published.PRETRAINING,
+}
+"""By the name of the training recipe: `crosspath pretrain NAME`."""

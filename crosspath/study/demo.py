@@ -17,13 +17,13 @@ import torch
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, merge_checkpoint
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.config import Recipe, apply_overrides
-from crosspath.data.load import load_data
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import count_parameters
 from crosspath.evaluation.devices import choose_compute
-from crosspath.evaluation.evaluate import predict_logits
-from crosspath.evaluation.metrics import classification_metrics
+from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import FORMAT_VERSION, new_folder, write_json, write_text
+from crosspath.modalities.load import load_data
+from crosspath.objectives.metrics import classification_metrics
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.controls import random_auxiliary

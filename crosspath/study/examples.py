@@ -10,12 +10,12 @@ import torch
 
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.data.examples import Examples
-from crosspath.data.load import load_data
-from crosspath.data.views.normalise import prepare_held_out
 from crosspath.evaluation.devices import choose_compute
-from crosspath.evaluation.evaluate import predict_logits
-from crosspath.evaluation.reconstructions import draw_sample
+from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import write_json
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.load import load_data
+from crosspath.objectives.reconstructions import draw_sample
 
 LOOKED_AT = 512
 """Test samples that are predicted again, the first of a fixed shuffle."""

@@ -16,12 +16,25 @@ from crosspath.tokenizers.positions import (
     sincos_2d,
 )
 from crosspath.tokenizers.text import TextTokenizer
-from crosspath.tokenizers.tokens import Tokenizer, Tokens
+from crosspath.tokenizers.tokens import (
+    ChooseMask,
+    Mask,
+    MaskableTokenizer,
+    MaskedView,
+    Tokenizer,
+    Tokens,
+    select,
+    select_tokens,
+)
 from crosspath.tokenizers.video import VideoTokenizer
 
 __all__ = [
     "AudioTokenizer",
+    "ChooseMask",
     "ImageTokenizer",
+    "Mask",
+    "MaskableTokenizer",
+    "MaskedView",
     "PointTokenizer",
     "TextTokenizer",
     "Tokenizer",
@@ -33,6 +46,8 @@ __all__ = [
     "resize_positions",
     "resize_positions_1d",
     "resize_positions_2d",
+    "select",
+    "select_tokens",
     "sincos_1d",
     "sincos_2d",
 ]

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from crosspath.errors import InputError
 from crosspath.tokenizers.positions import fixed_positions, resize_positions
-from crosspath.tokenizers.tokens import Tokenizer, Tokens
+from crosspath.tokenizers.tokens import ChooseMask, MaskableTokenizer, MaskedView, Tokens, select_tokens
 
 PositionKind = Literal["sincos", "learned"]
 
 
-class PatchTokenizer(Tokenizer):
+class PatchTokenizer(MaskableTokenizer):
     """Cuts a grid of values into patches, one token a patch, the last axis running fastest.
 
     `proj` is the convolution (D, channels, *patch). `positions` (1, N, D) is a parameter when learned. The fixed
@@ -21,6 +21,7 @@ class PatchTokenizer(Tokenizer):
     table of its own is loaded with learned positions (`requires_grad_(False)` keeps them as stored).
     """
 
+    fixed_grid: tuple[int, ...]
     positions: Tensor
 
     def __init__(
@@ -31,8 +32,9 @@ class PatchTokenizer(Tokenizer):
         self.patch = patch
         self.width = width
         self.channels = channels
-        self.grid = patch_grid(sizes, patch)
-        self.num_tokens = math.prod(self.grid)
+        self.fixed_grid = patch_grid(sizes, patch)
+        self.num_tokens = math.prod(self.fixed_grid)
+        self.target_values = channels * math.prod(patch)
         convolution = nn.Conv2d if len(patch) == 2 else nn.Conv3d
         self.proj = convolution(channels, width, kernel_size=patch, stride=patch)  # type: ignore[arg-type]
         # Xavier over the flattened kernel: the convolution is a linear layer on patches (MAE).
@@ -61,6 +63,16 @@ class PatchTokenizer(Tokenizer):
         # A fixed table is real even where the model is on the meta device.
         return Tokens(tokens_BND, self.positions.to(tokens_BND.device))
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Patches along each axis."""
+        return self.fixed_grid
+
+    def mask(self, batch: Tensor, choose_mask: ChooseMask) -> MaskedView:
+        """The visible tokens of a batch, and the values of every patch."""
+        mask = choose_mask(None)
+        return MaskedView(select_tokens(self(batch), mask.visible_BV), patches_of(self, batch), None, mask)
+
     def _resize(self, sizes: tuple[int, ...]) -> None:
         """Takes inputs of other `sizes` from now on: learned positions are interpolated (a new parameter: make the
         optimizer afterwards), a fixed table is computed anew, as if the tokenizer had been built with these sizes."""
@@ -71,7 +83,7 @@ class PatchTokenizer(Tokenizer):
         else:
             self.positions = fixed_positions(grid, self.width).to(self.positions)
         self.sizes = sizes
-        self.grid = grid
+        self.fixed_grid = grid
         self.num_tokens = math.prod(grid)
 
 

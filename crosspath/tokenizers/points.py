@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from crosspath.errors import InputError
 from crosspath.tokenizers.grouping import farthest_point_sample, gather_points, nearest_neighbours
-from crosspath.tokenizers.tokens import Tokenizer, Tokens
+from crosspath.tokenizers.tokens import ChooseMask, MaskableTokenizer, MaskedView, Tokens, select
 
 LOCAL = 256
 """Channels of a point before its group is pooled for the first time."""
 
 
-class PointTokenizer(Tokenizer):
+class PointTokenizer(MaskableTokenizer):
     """Tokens of point clouds (B, P, 3), one a group; positions are a small network's answer to the centre.
 
     `first_conv` and `second_conv` are the published convolutions of kernel 1. They are computed as matrix products
@@ -26,6 +26,8 @@ class PointTokenizer(Tokenizer):
         super().__init__()
         self.num_tokens = groups
         self.group_size = group_size
+        self.fixed_grid = None
+        self.target_values = 3 * group_size
         self.width = width
         self.first_conv = nn.Sequential(
             nn.Conv1d(3, LOCAL // 2, 1), nn.BatchNorm1d(LOCAL // 2), nn.ReLU(), nn.Conv1d(LOCAL // 2, LOCAL, 1)
@@ -47,6 +49,19 @@ class PointTokenizer(Tokenizer):
             raise InputError("batch", "clouds (batch, points, 3)", str(tuple(points_BP3.shape)), "keep x, y and z only")
         groups_BGM3, centres_BG3 = self.group(points_BP3)
         return Tokens(self.embed(groups_BGM3), self.pos_embed(centres_BG3))
+
+    def mask(self, batch_BP3: Tensor, choose_mask: ChooseMask) -> MaskedView:
+        """The visible groups of clouds, and every group's points relative to its centre.
+
+        Hidden groups are not even embedded: Point-MAE embeds all and then leaves them out, which gives its batch
+        normalisation more samples and the encoder the same.
+        """
+        groups_BGM3, centres_BG3 = self.group(batch_BP3)
+        mask = choose_mask(centres_BG3)
+        visible_BV = mask.visible_BV
+        groups_BVM3 = select(groups_BGM3.flatten(2), visible_BV).view(len(visible_BV), -1, *groups_BGM3.shape[2:])
+        visible = Tokens(self.embed(groups_BVM3), self.pos_embed(select(centres_BG3, visible_BV)))
+        return MaskedView(visible, groups_BGM3.flatten(2), centres_BG3, mask)
 
     def group(self, points_BP3: Tensor) -> tuple[Tensor, Tensor]:
         """Groups (B, G, M, 3) relative to their centres, and the centres (B, G, 3)."""

@@ -1,6 +1,10 @@
-"""Tokens, what every tokenizer returns and every encoder reads, and the class all tokenizers share."""
+"""Tokens, what every tokenizer returns and every encoder reads, and the classes all tokenizers share.
+
+B batch, N tokens, V visible ones, M masked ones, D width, P values of a token's target.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -15,6 +19,29 @@ class Tokens(NamedTuple):
     """Positions (1, N, D) when all samples share them, else (B, N, D)."""
 
 
+class Mask(NamedTuple):
+    """Two sets of token positions that together are all; each row ascends."""
+
+    visible_BV: Tensor  # noqa: N815
+    masked_BM: Tensor  # noqa: N815
+
+
+ChooseMask = Callable[[Tensor | None], Mask]
+"""Given the centres of the groups (B, G, 3), or None where tokens lie on a grid: what to hide."""
+
+
+class MaskedView(NamedTuple):
+    """A batch as masked modelling sees it."""
+
+    visible: Tokens
+    """Of the visible tokens alone."""
+    target_BNP: Tensor  # noqa: N815
+    """What each token holds."""
+    centres_BN3: Tensor | None  # noqa: N815
+    """Where each token lies in space; None where tokens lie on a grid."""
+    mask: Mask
+
+
 class Tokenizer(nn.Module, ABC):
     """Turns a prepared batch of one modality into tokens."""
 
@@ -23,6 +50,35 @@ class Tokenizer(nn.Module, ABC):
     num_tokens: int
     """Tokens N of a sample."""
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """How the tokens are arranged: one axis, unless a subclass says otherwise."""
+        return (self.num_tokens,)
+
     @abstractmethod
     def forward(self, batch: Tensor) -> Tokens:
         """The tokens of a batch whose shape the subclass names."""
+
+
+class MaskableTokenizer(Tokenizer):
+    """A tokenizer whose tokens a decoder can reconstruct."""
+
+    target_values: int
+    """Values P that a token's target holds."""
+    fixed_grid: tuple[int, ...] | None
+    """The grid on which the decoder's positions are fixed; None where tokens lie anywhere in space."""
+
+    @abstractmethod
+    def mask(self, batch: Tensor, choose_mask: ChooseMask) -> MaskedView:
+        """Hide tokens of a batch and embed the others."""
+
+
+def select(rows_BNX: Tensor, places_BK: Tensor) -> Tensor:
+    """The rows at `places_BK` of each sample: (B, K, X)."""
+    return rows_BNX.gather(1, places_BK[:, :, None].expand(-1, -1, rows_BNX.shape[2]))
+
+
+def select_tokens(tokens: Tokens, places_BK: Tensor) -> Tokens:
+    """Some of each sample's tokens, with their positions."""
+    positions_BND = tokens.positions_BND.expand(len(places_BK), -1, -1)
+    return Tokens(select(tokens.tokens_BND, places_BK), select(positions_BND, places_BK))

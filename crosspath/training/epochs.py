@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,9 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.files import finite
+from crosspath.objectives import Objective
 from crosspath.training.feed import Feed
+from crosspath.training.held_out import read_part
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch
 from crosspath.training.pathways import scales_of
@@ -26,7 +28,6 @@ from crosspath.training.schedule import Schedule
 from crosspath.training.scope import training_mode
 from crosspath.training.state import Learning, Position, Resumed, write_state
 from crosspath.training.step import Stepper
-from crosspath.training.tasks import Task
 from crosspath.training.trackers import Tracker, flat
 
 
@@ -50,7 +51,8 @@ class Training:
 
     run: RunFolder
     report: Listener
-    task: Task
+    objective: Objective
+    classes: tuple[str, ...]
     data: DataSet
     compute: Compute
     processes: Processes
@@ -82,7 +84,7 @@ class Training:
         feed = Feed(
             recipe=recipe,
             examples=self.data.train,
-            classes=len(self.task.classes),
+            classes=len(self.classes),
             processes=self.processes,
             device=self.compute.device,
         )
@@ -90,7 +92,7 @@ class Training:
         stepper = Stepper(
             model=called,
             optimizer=optimizer,
-            losses=self.task.losses,
+            losses=lambda called, part: self.objective.losses(called, recipe, part),
             compute=self.compute,
             clip_norm=recipe.optimizer.clip_norm,
             processes=self.processes,
@@ -154,8 +156,10 @@ class Training:
         last = epoch == settings.epochs
         metrics: dict[str, float] = {}
         if last or (epoch % settings.evaluate_every == 0 and epoch >= settings.evaluate_from):
-            metrics = self.task.read(kept.model, self.data.validation, self.compute, final=False)
-            keep(kept, epoch, metrics, settings.select, self.processes)
+            metrics = read_part(
+                kept.model, self.run.recipe, self.data.validation, self.compute, self.processes, protocol=False
+            )
+            keep(kept, epoch, metrics, self.objective.score, settings.select, self.processes)
         mean_loss = position.epoch_loss / position.epoch_samples
         summary: dict[str, Any] = {"step": position.step, "epoch": epoch, "train_loss": mean_loss}
         if metrics:
@@ -188,7 +192,7 @@ class Training:
             self.run.save_step(
                 whole,
                 self._position.step,
-                self.task.classes,
+                self.classes,
                 self.auxiliaries,
                 lambda folder: write_state(folder, self._position, tensors),
             )
@@ -198,7 +202,14 @@ class Training:
 LOWER = "lower optimizer.lr"
 
 
-def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str, processes: Processes | None = None) -> None:
+def keep(
+    kept: Kept,
+    epoch: int,
+    metrics: dict[str, float],
+    score: Callable[[dict[str, float]], float],
+    select: str,
+    processes: Processes | None = None,
+) -> None:
     """Note the epoch just read; with `best`, only when it is better than every one before (ties keep the earlier)."""
     if select == "best" and kept.epoch and score(metrics) <= score(kept.metrics):
         return
@@ -206,17 +217,6 @@ def keep(kept: Kept, epoch: int, metrics: dict[str, float], select: str, process
     if select == "best":
         whole = kept.model if processes is None else processes.whole(kept.model)
         kept.state.update({name: value.detach().cpu().clone() for name, value in whole.state_dict().items()})
-
-
-def score(metrics: Mapping[str, float]) -> float:
-    """The number by which the best epoch is chosen: mean average precision, accuracy, or the loss turned round."""
-    name = score_name(metrics)
-    return -metrics[name] if name == "loss" else metrics.get(name, 0.0)
-
-
-def score_name(metrics: Mapping[str, float]) -> str:
-    """Which metric counts: `map` of several labels a sample, `accuracy` of one, else `loss`, where less is better."""
-    return next((name for name in ("map", "accuracy", "loss") if name in metrics), "accuracy")
 
 
 def _checked(loss: float, step: int) -> float:

@@ -5,34 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
-from crosspath.data.views.augment import augment_batch, augment_inputs
-from crosspath.data.views.frame_views import augmented_before_prepare
 from crosspath.data.views.mixing import paired_order
-from crosspath.data.views.normalise import prepare
 from crosspath.errors import InputError
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import augment_batch, augment_inputs, prepare
+from crosspath.objectives import Batch, objective_of
 from crosspath.training.order import Indices, epoch_batches, parts, smallest_part
 from crosspath.training.processes import Processes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One part of a batch, ready for the model."""
-
-    inputs: Tensor
-    """Prepared and augmented samples (B, ...), on the device."""
-    targets_BK: Tensor | None  # noqa: N815
-    """Distributions over classes, or independent probabilities; None where nothing is to be labelled."""
-    ids_B: Tensor  # noqa: N815
-    """Which samples of the training part these are."""
-    epoch: int
-    """The counter of this view: what is drawn for a sample depends on it."""
-    of: int
-    """Samples of the whole batch, over all parts, views and processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +61,7 @@ class Feed:
             batch = prepare(recipe.data, seen.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
-            if recipe.objective == "masked_modeling":
+            if not objective_of(recipe).labelled:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
                 yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, of=size)
                 continue
@@ -106,5 +89,7 @@ class Feed:
             return
         for indices in mine:
             inputs = self.examples.inputs[indices]
-            inputs = augmented_before_prepare(recipe.data, recipe.augment, inputs, settings.seed, epoch, indices)
+            inputs = modality_of(recipe).before_batch(
+                recipe.data, recipe.augment, inputs, settings.seed, epoch, indices
+            )
             yield TrainingViews(indices, inputs, None)

@@ -8,17 +8,15 @@ from typing import Any
 
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe
-from crosspath.config.data import AudioData, PointData
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, write_json
+from crosspath.modalities import modality_of
+from crosspath.objectives import objective_of
 from crosspath.recipes import recipe_named
-from crosspath.training.epochs import score_name
 from crosspath.training.progress import Listener
 from crosspath.training.run import train
 
 FOLDS = "folds.json"
-ESC_FOLDS = 5
-FEW_SHOT_FOLDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ def train_folds(
             progress=progress,
             resume=resume and folder.exists(),
         )
-        metric = score_name(result.metrics["test"])
+        metric = objective_of(variant).selects_by
         values.append(result.metrics["test"][metric])
     found = FoldsResult(
         folder=str(out),
@@ -97,17 +95,11 @@ def train_folds(
 
 def folds_of(recipe: Recipe) -> dict[int, Recipe]:
     """The recipe of each fold, by the fold's number. Raises `InputError` where the data have none."""
-    data = recipe.data
-    if isinstance(data, AudioData) and data.dataset in ("esc10", "esc50"):
-        return {
-            fold: _with_data(recipe, test_fold=fold, validation_fold=fold % ESC_FOLDS + 1)
-            for fold in range(1, ESC_FOLDS + 1)
-        }
-    if isinstance(data, PointData) and data.way is not None:
-        return {fold: _with_data(recipe, fold=fold) for fold in range(FEW_SHOT_FOLDS)}
-    expected = "data of several folds: audio/esc10, audio/esc50, or point clouds with data.way and data.shot"
-    raise InputError("--folds", expected, recipe.name, "leave it out")
-
-
-def _with_data(recipe: Recipe, **values: int) -> Recipe:
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)})
+    folds = modality_of(recipe).folds(recipe.data)
+    if not folds:
+        expected = "data of several folds: audio/esc10, audio/esc50, or point clouds with data.way and data.shot"
+        raise InputError("--folds", expected, recipe.name, "leave it out")
+    return {
+        fold: recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(settings))})
+        for fold, settings in folds.items()
+    }

@@ -4,17 +4,13 @@ from math import ceil, prod
 from typing import Any
 
 import torch
-from torch import nn
 
 from crosspath.config import Recipe
-from crosspath.config.data import TextData
-from crosspath.config.model import PointGroups
 from crosspath.evaluation.cost import count_parameters
-from crosspath.models.build import build_masked_model, build_model
+from crosspath.modalities import modality_of
 from crosspath.models.sizes import SIZES
-from crosspath.objectives.masked_modeling import token_grid
-from crosspath.objectives.masked_tokens import hidden_count
-from crosspath.objectives.masking import visible_count
+from crosspath.objectives import objective_of
+from crosspath.objectives.objective import token_grid
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.order import steps_per_epoch
 
@@ -22,9 +18,6 @@ BLOCK_VALUES = 17
 """Values that a block keeps for its backward pass, for each token and unit of width: two inputs of norms and their
 results (4), queries, keys and values (3), the attention's result before and after its layout changes (2), the hidden
 layer before and after its nonlinearity (8)."""
-POINT_LAYERS = 2 * 128 + 256 + 2 * 512
-"""Values that the point tokenizer keeps for each point of a group beside its result: its layers before and after their
-normalisation."""
 WORD_BYTES = 4
 
 
@@ -37,25 +30,19 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     float32: see `training_memory`.
     """
     classes, samples = recipe.data.classes, recipe.data.train_samples
-    masked = recipe.objective == "masked_modeling"
+    objective = objective_of(recipe)
     with torch.device("meta"):
-        model: nn.Module = build_masked_model(recipe) if masked else build_model(recipe, classes or 1)
+        model = objective.build(recipe, classes or 1)
     parameters = count_parameters(model)
-    if not masked and classes is None:
+    if objective.labelled and classes is None:
         parameters -= count_parameters(model.get_submodule("head"))
     if samples is not None and classes is not None and recipe.data.labels_per_class is not None:
         samples = min(samples, classes * recipe.data.labels_per_class)
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)
-    grid = token_grid(model)
-    tokens = prod(grid)
-    visible = tokens
-    if recipe.masking is not None and isinstance(recipe.data, TextData):
-        hidden_count(recipe.data, recipe.masking.ratio)
-    elif recipe.masking is not None:
-        visible = visible_count(recipe.masking, grid)
+    tokens, visible = prod(token_grid(model)), objective.visible(recipe, model)
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "classes": None if masked else classes,
+        "classes": classes if objective.labelled else None,
         "parameters": parameters,
         "tokens": tokens,
         "visible_tokens": visible,
@@ -76,9 +63,9 @@ def training_memory(recipe: Recipe, parameters: int, tokens: int, visible: int) 
     size = SIZES[recipe.model.size]
     depth = 1 if recipe.model.gradient_checkpointing else size.depth
     values = visible * size.width * depth
-    if recipe.masking is not None and recipe.modality != "text":
+    if recipe.masking is not None and objective_of(recipe).decodes:
         values += tokens * recipe.masking.decoder_width * recipe.masking.decoder_depth
-    if isinstance(recipe.model.tokenizer, PointGroups):
-        values += (POINT_LAYERS + size.width) * recipe.model.tokenizer.group_size * tokens // BLOCK_VALUES
+    beside = modality_of(recipe).tokenizer_values(recipe.model.tokenizer, size.width)
+    values += beside * tokens // BLOCK_VALUES
     samples = ceil(recipe.train.batch_size / recipe.train.accumulate)
     return WORD_BYTES * (copies * parameters + samples * BLOCK_VALUES * values)

@@ -13,16 +13,19 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data, located
 from crosspath.data.streaming.samples import damaged_files
 from crosspath.errors import InputError
+from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
 from crosspath.files import sha256_of_file
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
+from crosspath.modalities.load import load_data, located
+from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
+from crosspath.training.held_out import read_part
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.pathways import (
     connect_auxiliaries,
@@ -38,7 +41,6 @@ from crosspath.training.result import Result
 from crosspath.training.resume import taken_up
 from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
 from crosspath.training.scope import limit_scope
-from crosspath.training.tasks import task_of
 from crosspath.training.trackers import check_trackers, trackers
 
 
@@ -108,7 +110,7 @@ def pretrain(
         As `train`, and for a recipe that does not pretrain.
     """
     named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
-    if named.objective != "masked_modeling":
+    if objective_of(named).verb != "pretrain":
         raise InputError("objective", "masked_modeling", named.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / named.name if out is None else out
     return _entered(named, out, data_root, from_checkpoint, {}, None, progress, resume)
@@ -185,10 +187,11 @@ def _run(
         root = None if data_root is None else Path(data_root)
         data = load_data(recipe.data, root, seed, progress=report.preparing)
     _check_size(recipe, data)
-    task = task_of(recipe, data, processes)
+    objective = objective_of(recipe)
+    classes = tuple(data.classes) if objective.labelled else ()
 
     torch.manual_seed(seed)
-    model = task.build(recipe)
+    model = objective.build(recipe, len(classes))
     notes = load_weights_from(model, from_checkpoint) if from_checkpoint is not None else []
     if start is not None:
         notes.extend(start.apply(model))
@@ -216,7 +219,8 @@ def _run(
     training = Training(
         run=run,
         report=report,
-        task=task,
+        objective=objective,
+        classes=classes,
         data=data,
         compute=compute,
         processes=processes,
@@ -231,24 +235,22 @@ def _run(
     finally:
         for tracker in watching:
             tracker.close()
+    # The one reading of the test part.
+    test: dict[str, float] = {}
+    if recipe.evaluate.test:
+        test = read_part(kept.model.to(compute.device), recipe, data.test, compute, processes, protocol=True)
     result = Result(
         folder=str(run.path),
         recipe=recipe.name,
         objective=recipe.objective,
         seed=seed,
-        metrics={
-            "validation": kept.metrics,
-            # The one reading of the test part.
-            "test": task.read(kept.model.to(compute.device), data.test, compute, final=True)
-            if recipe.evaluate.test
-            else {},
-        },
+        metrics={"validation": kept.metrics, "test": test},
         epoch=kept.epoch,
         epochs=recipe.train.epochs,
         steps=kept.steps,
         samples={"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
-        classes=task.classes,
-        cost=task.cost(kept.model, generated_batch(recipe, 1).to(compute.device)),
+        classes=classes,
+        cost=cost_of(kept.model, generated_batch(recipe, 1).to(compute.device), timed=objective.labelled),
         duration_s=time.perf_counter() - started,
         compute={"device": str(compute.device), "precision": compute.precision, "reason": compute.reason},
         environment=environment(compute.device),
@@ -269,7 +271,9 @@ def _run(
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
-        task.show(kept.model, data, compute, run.path / RECONSTRUCTIONS)
+        if objective.show is not None and len(data.validation):
+            folder = run.path / RECONSTRUCTIONS
+            objective.show(kept.model, recipe, data.validation, folder, compute.device, compute.autocast)
         run.finish(kept.model, result)
     processes.wait()
     return result

@@ -5,6 +5,7 @@ from torch import nn
 from crosspath.checkpoints.save import has_pathways
 from crosspath.config import Recipe
 from crosspath.errors import InputError
+from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 
 
@@ -21,7 +22,7 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     """
     if recipe.train.scope == "all":
         return
-    if recipe.objective != "classification":
+    if not objective_of(recipe).labelled:
         raise InputError("train.scope", "all, for masked modelling", repr(recipe.train.scope), "leave it out")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("head."))

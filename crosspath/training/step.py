@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.evaluation.devices import Compute
-from crosspath.training.feed import Batch
+from crosspath.objectives import Batch
 from crosspath.training.processes import Processes
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from, save_checkpoint
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, write_tensors
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.pathway import PathwayError, connect, merge
 from tests.checkpoints.small import (
     AUDIO_CLASSES,

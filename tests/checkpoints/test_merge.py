@@ -18,7 +18,7 @@ from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.pathway import connect
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
 

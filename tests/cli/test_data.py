@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.cli.main import main
-from crosspath.data.catalogue.sets import PUBLISHED_SETS
+from tests.catalogue.test_get import CONTENT
 from tests.cli.test_main import refused
 from tests.cli.test_verbs import answered
-from tests.data.catalogue.test_get import CONTENT
 from tests.data.files import class_folders, cut_in_half, write_image, write_sound
 from tests.data.server import Served, serving
 
@@ -127,7 +127,7 @@ def test_get_puts_a_set_in_place_and_says_that_it_was_not_verified(
     assert "recorded, not verified" in seen.out
     assert f"fsdd is in {tmp_path / 'data' / 'fsdd'}" in seen.out
     assert "CC BY-SA 4.0" in seen.err
-    assert "retrying in 1 s" in seen.err
+    assert "again in 1 s" in seen.err
     assert "downloading free-spoken-digit-dataset.zip" in seen.err
     again = answered(arguments, capsys)
     assert again["folder"] == str(tmp_path / "data" / "fsdd")

@@ -55,7 +55,7 @@ def test_the_main_job(target: str, data_root: Path, tmp_path: Path, capsys: pyte
 
 
 def test_published_sizes_are_the_data_s(data_root: Path) -> None:
-    from crosspath.data.load import load_data
+    from crosspath.modalities.load import load_data
 
     for name in ("audio/fsdd", "point/modelnet10"):
         recipe = recipe_named(name)

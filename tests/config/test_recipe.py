@@ -77,7 +77,7 @@ def test_all_faults_come_at_once(recipe: Recipe) -> None:
 
 
 def test_sections_must_agree(recipe: Recipe) -> None:
-    with pytest.raises(InputError, match="positions is `centres` for points"):
+    with pytest.raises(InputError, match=r"model\.positions is centres"):
         apply_overrides(recipe, ["model.positions=centres"])
 
 

@@ -15,9 +15,9 @@ import pytest
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.cache import cache_root
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data
 from crosspath.data.readers.image import ImageReader
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.files import (
     class_folders,
     cut_in_half,
@@ -187,7 +187,7 @@ def test_a_prepared_cache_stands_in_where_no_data_folder_is_named(
     first = load_data(section, root, 0)
     (root / "esc10").rename(root / "gone")
     monkeypatch.delenv("CROSSPATH_DATA", raising=False)
-    monkeypatch.setattr("crosspath.data.load.data_root", lambda named: named or tmp_path / "nowhere")
+    monkeypatch.setattr("crosspath.modalities.load.data_root", lambda named: named or tmp_path / "nowhere")
     second = load_data(section, None, 0)
     assert same(first, second)
     assert second.notes == (f"{tmp_path / 'nowhere'} is absent: read from the prepared cache",)
@@ -249,7 +249,7 @@ def test_a_prepared_cache_needs_no_media_reader(tmp_path: Path) -> None:
         "import json, sys\n"
         "from pydantic import TypeAdapter\n"
         "from crosspath.config.data import Data\n"
-        "from crosspath.data.load import load_data\n"
+        "from crosspath.modalities.load import load_data\n"
         "readers = ('av', 'soundfile', 'soxr', 'h5py', 'trimesh', 'PIL')\n"
         "sys.modules.update(dict.fromkeys(readers))\n"
         "for section in json.loads(sys.argv[1]):\n"

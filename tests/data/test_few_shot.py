@@ -7,8 +7,8 @@ import pytest
 
 from crosspath.config.data import PointData
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.published_points import MODELNET40, write_modelnet40
 
 CLASSES = MODELNET40[18:26]  # with night_stand

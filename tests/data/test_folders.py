@@ -7,8 +7,8 @@ import pytest
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.folders import class_folder_items
-from crosspath.data.load import load_data
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.files import class_folders, write_image
 
 

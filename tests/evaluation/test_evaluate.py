@@ -7,7 +7,8 @@ import torch
 from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.evaluation.evaluate import check_classes, predict_logits
+from crosspath.evaluation.evaluate import check_classes
+from crosspath.evaluation.held_out import predict_logits
 from tests.checkpoints.small import fresh, image_recipe
 
 CPU = Compute(device=torch.device("cpu"), precision="float32", reason="test")

@@ -13,9 +13,9 @@ from torch import Tensor
 from crosspath import InputError, export, load_checkpoint
 from crosspath.checkpoints import save_checkpoint
 from crosspath.config import Recipe
-from crosspath.data.views.normalise import prepare
 from crosspath.evaluation.exportable import Exportable, described_input, distances, generated_samples
 from crosspath.modalities import MODALITIES as TABLE
+from crosspath.modalities.batches import prepare
 from crosspath.models import SIZES, Size, build_masked_autoencoder
 from crosspath.recipes import recipe_named
 from crosspath.tokenizers.grouping import nearest_neighbours

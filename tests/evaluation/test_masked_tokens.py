@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints import save_checkpoint
+from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.data.generated import sets as generated
-from crosspath.data.load import load_data
 from crosspath.evaluation import evaluate
 from crosspath.evaluation.devices import Compute
-from crosspath.evaluation.masked import MASK_SEED
-from crosspath.evaluation.masked_tokens import named_rows, read_tokens, token_metrics
-from crosspath.evaluation.sequences import write_sequences
-from crosspath.objectives.masked_tokens import name_hidden, naming_accuracies, naming_losses
+from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.modalities.load import load_data
+from crosspath.objectives import masked_tokens
+from crosspath.objectives.masked_tokens import MASKED_TOKENS, name_hidden, naming_accuracies, naming_losses
+from crosspath.objectives.objective import MASK_SEED
 from tests.models.test_masked_tokens import built, dyck_recipe
 from tests.objectives.test_masked_tokens import KINDS, perfect, sequences
 
@@ -43,10 +44,14 @@ def examples_of(count: int) -> Examples:
     return Examples(sequences(count).numpy(), np.zeros(count, np.int64), ids)
 
 
+def metrics_of(model: nn.Module, recipe: Recipe, examples: Examples) -> dict[str, float]:
+    return held_out_metrics(held_out_outputs(model, recipe, examples, CPU), recipe, examples)
+
+
 def test_the_metrics_are_means_over_samples_in_evaluation_mode() -> None:
     recipe = dyck_recipe("evaluate.batch_size=4", "model.drop_path=0.5")
     model, examples = built("model.drop_path=0.5").train(), examples_of(10)
-    found = token_metrics(read_tokens(model, recipe, examples, range(10), CPU))
+    found = metrics_of(model, recipe, examples)
     assert model.training
     with torch.no_grad():
         named = name_hidden(model.eval(), recipe, sequences(10), MASK_SEED, 0, torch.arange(10))
@@ -57,18 +62,18 @@ def test_the_metrics_are_means_over_samples_in_evaluation_mode() -> None:
 
 
 def test_who_follows_the_nesting_reads_one() -> None:
-    found = token_metrics(read_tokens(Perfect(), dyck_recipe(), examples_of(50), range(50), CPU))
+    found = metrics_of(Perfect(), dyck_recipe(), examples_of(50))
     assert found["accuracy"] == 1.0
     assert found["loss"] < 1e-6
 
 
 def test_a_sample_is_asked_the_same_in_any_batch_with_any_seed_and_by_any_process() -> None:
     model, examples = built(), examples_of(7)
-    whole = read_tokens(model, dyck_recipe(), examples, range(7), CPU)
-    pairs = read_tokens(model, dyck_recipe("evaluate.batch_size=2", "train.seed=5"), examples, range(7), CPU)
+    whole = held_out_outputs(model, dyck_recipe(), examples, CPU)
+    pairs = held_out_outputs(model, dyck_recipe("evaluate.batch_size=2", "train.seed=5"), examples, CPU)
     torch.testing.assert_close(pairs, whole, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(
-        read_tokens(model, dyck_recipe(), examples, [5, 1], CPU), whole[[5, 1]], rtol=1e-5, atol=1e-6
+        held_out_outputs(model, dyck_recipe(), examples, CPU, [5, 1]), whole[[5, 1]], rtol=1e-5, atol=1e-6
     )
 
 
@@ -78,17 +83,23 @@ def test_evaluate_reads_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
     save_checkpoint(built(), tmp_path / "run", recipe=recipe, classes=())
     found = evaluate(tmp_path / "run", split="validation")
     validation = load_data(recipe.data, None, seed=0).validation
-    assert found["metrics"] == token_metrics(read_tokens(built(), recipe, validation, range(20), CPU))
+    assert found["metrics"] == metrics_of(built(), recipe, validation)
     assert found["samples"] == 20
 
 
-def test_the_page_shows_every_token_and_colours_the_hidden_ones(tmp_path: Path) -> None:
+def test_the_page_shows_every_token_and_colours_the_hidden_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     examples = examples_of(30)
-    path = write_sequences(Perfect(faulty=True), dyck_recipe(), examples, tmp_path / "shown", CPU, count=30)
+    monkeypatch.setattr(masked_tokens, "SHOWN", 30)
+    assert MASKED_TOKENS.show is not None
+    path = MASKED_TOKENS.show(
+        Perfect(faulty=True), dyck_recipe(), examples, tmp_path / "shown", CPU.device, CPU.autocast
+    )
     page = path.read_text(encoding="utf-8")
     shown = re.findall(r"<h3>(\S+): (\d) of 4 right</h3><p class=s>(.*?)</p>", page)
     assert [name for name, _, _ in shown] == list(examples.ids)
-    hidden = named_rows(Perfect(), dyck_recipe(), examples, range(30), CPU).masked_BM
+    hidden = name_hidden(Perfect(), dyck_recipe(), sequences(30), MASK_SEED, 0, torch.arange(30)).masked_BM
     assert {tokens[0] == 0 for tokens in sequences(30).tolist()} == {True, False}
     for (_, right, cells), tokens, places in zip(shown, sequences(30).tolist(), hidden.tolist(), strict=True):
         faulty = tokens[0] == 0

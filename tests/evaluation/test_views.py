@@ -9,15 +9,14 @@ from torch import Tensor, nn
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import Examples
-from crosspath.data.load import load_data
 from crosspath.data.streaming.samples import StreamedSamples
-from crosspath.data.views.augment import augment_inputs
-from crosspath.data.views.normalise import prepare
 from crosspath.data.views.point_resampling import training_cloud
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.evaluation.evaluate import predict_logits
-from crosspath.evaluation.views import VOTE_SEED, number_of
+from crosspath.evaluation.held_out import predict_logits
+from crosspath.modalities.batches import augment_inputs, prepare
+from crosspath.modalities.load import load_data
+from crosspath.modalities.point import VOTE_SEED, number_of
 from crosspath.recipes import recipe_named
 from tests.data.published_video import write_kinetics
 

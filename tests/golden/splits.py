@@ -61,7 +61,7 @@ SPLITS: dict[str, SplitOf] = {
 
 def split_of(name: str, root: Path | None) -> dict[str, str]:
     """{part: "count digest"} of a set, and of the training part with few labels for each seed."""
-    from crosspath.data.load import load_data
+    from crosspath.modalities.load import load_data
 
     described = SPLITS[name]
     objective = "masked_modeling" if name == "shapenet55" else "classification"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from crosspath.objectives.chamfer import chamfer
+from crosspath.modalities.errors import chamfer
 
 
 def clouds(pairs: int, first: int, second: int, seed: int = 0) -> tuple[Tensor, Tensor]:

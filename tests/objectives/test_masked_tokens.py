@@ -12,8 +12,8 @@ from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.errors import InputError
 from crosspath.objectives.masked_tokens import (
     NamedTokens,
-    hidden_closers,
     hidden_count,
+    hidden_places,
     name_hidden,
     naming_accuracies,
     naming_losses,
@@ -91,14 +91,14 @@ def test_masks_follow_from_seed_epoch_and_sample() -> None:
 def test_closers_of_the_smallest_noise_are_hidden() -> None:
     ids = torch.tensor([[0, 1, 6, 5, 2, 7]])
     noise = torch.tensor([[0.0, 0.1, 0.9, 0.3, 0.2, 0.5]])
-    assert hidden_closers(noise, ids, KINDS, 2).tolist() == [[3, 5]]
+    assert hidden_places(noise, ids >= KINDS, 2).tolist() == [[3, 5]]
 
 
 def test_how_many_are_hidden_is_the_ratio_rounded_down_and_never_none() -> None:
-    assert hidden_count(TextData(length=64), 0.5) == 16
-    assert hidden_count(TextData(length=14), 0.5) == 3
-    with pytest.raises(InputError, match=r"masking\.ratio: expected at least one hidden closer, found none of 1"):
-        hidden_count(TextData(length=2), 0.5)
+    assert hidden_count(dyck_recipe("data.length=64")) == 16
+    assert hidden_count(dyck_recipe("data.length=14")) == 3
+    with pytest.raises(InputError, match=r"masking\.ratio: expected at least one hidden token, found none of 1"):
+        hidden_count(dyck_recipe("data.length=2"))
 
 
 def test_losses_are_cross_entropies_of_the_hidden_tokens() -> None:

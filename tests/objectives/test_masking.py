@@ -11,8 +11,8 @@ from torch import Tensor
 
 from crosspath.config.training import MaskingSection
 from crosspath.errors import InputError
-from crosspath.models.masked_autoencoder import Mask
 from crosspath.objectives.masking import draw_mask, kept_patches, kept_rows, random_mask, tube_mask, visible_count
+from crosspath.tokenizers import Mask
 
 IDS = torch.arange(40)
 GRIDS = {"random": (6, 5), "tube": (4, 3, 5), "block": (30,), "time_frequency": (12, 7)}

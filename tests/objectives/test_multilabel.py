@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from crosspath.objectives.multilabel import binary_cross_entropies
+from crosspath.objectives.classification import binary_cross_entropies
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -8,7 +8,8 @@ from crosspath.checkpoints import auxiliary_source, save_checkpoint
 from crosspath.checkpoints.sharing.licences import licences
 from crosspath.config import apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.errors import InputError
-from crosspath.modalities import MODALITIES, generated_batch
+from crosspath.modalities import MODALITIES
+from crosspath.modalities.batches import generated_batch
 from crosspath.models.about import About
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from crosspath.training import plan
@@ -20,7 +21,7 @@ NAME = "procedural/dyck"
 def test_it_is_micro_with_64_tokens_and_survives_its_own_file() -> None:
     recipe = recipe_named(NAME, "masked_modeling")
     assert recipe.name == NAME
-    assert recipe.model.tokenizer.kind == MODALITIES[recipe.modality].tokenizer
+    assert recipe.model.tokenizer.kind == MODALITIES[recipe.modality].sections.tokenizer_kind
     assert recipe_from_text(recipe_to_text(recipe), "text") == recipe
     planned = plan(recipe)
     assert recipe.model.size == "micro"
@@ -39,8 +40,14 @@ def test_it_is_micro_with_64_tokens_and_survives_its_own_file() -> None:
         ("data.kinds=0", "data.kinds: expected greater than 0, found 0; change data.kinds"),
         ("data.max_depth=0", "data.max_depth: expected greater than 0, found 0; change data.max_depth"),
         ("data.open_probability=1", "data.open_probability: expected less than 1, found 1; change"),
-        ("masking.kind=random", "recipe: expected sections that agree, found masking.kind is random, but text has"),
-        ("model.positions=centres", "recipe: expected sections that agree, found model.positions is `centres` for"),
+        (
+            "masking.kind=random",
+            "recipe: expected sections that agree, found masking.kind is random, and text has closers",
+        ),
+        (
+            "model.positions=centres",
+            "recipe: expected sections that agree, found model.positions is centres, and text has",
+        ),
     ],
 )
 def test_bad_settings_are_one_line(override: str, said: str) -> None:
@@ -51,12 +58,12 @@ def test_bad_settings_are_one_line(override: str, said: str) -> None:
 
 
 def test_a_dry_run_already_says_when_nothing_would_be_hidden() -> None:
-    with pytest.raises(InputError, match=r"masking\.ratio: expected at least one hidden closer"):
+    with pytest.raises(InputError, match=r"masking\.ratio: expected at least one hidden token"):
         plan(dyck_recipe("data.length=2"))
 
 
 def test_closers_are_hidden_in_text_alone() -> None:
-    with pytest.raises(InputError, match=r"masking\.kind closers is for text, the recipe's modality is image"):
+    with pytest.raises(InputError, match=r"masking\.kind is closers, and image has random"):
         apply_overrides(recipe_named("image/digits", "masked_modeling"), ("masking.kind=closers",))
 
 

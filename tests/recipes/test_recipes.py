@@ -8,14 +8,13 @@ import torch
 from crosspath.config import Recipe, recipe_from_text, recipe_to_text, write_recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.modalities import MODALITIES, generated_batch
+from crosspath.modalities import MODALITIES
+from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.objectives import Batch, objective_of
 from crosspath.recipes import PRETRAINING, PUBLISHED, RECIPES, recipe_named
-from crosspath.training.feed import Batch
 from crosspath.training.optimizer import build_optimizer
-from crosspath.training.processes import Processes
 from crosspath.training.step import Stepper
-from crosspath.training.tasks import Classification
 
 SIZES = {
     "image/cifar10": (10, 45000),
@@ -33,7 +32,7 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
 
 def test_a_recipe_carries_the_name_it_is_found_under(recipe: Recipe) -> None:
     assert RECIPES[recipe.name]() == recipe
-    assert recipe.model.tokenizer.kind == MODALITIES[recipe.modality].tokenizer
+    assert recipe.model.tokenizer.kind == MODALITIES[recipe.modality].sections.tokenizer_kind
 
 
 def test_small_recipes_are_micro_with_at_most_128_tokens(recipe: Recipe) -> None:
@@ -63,9 +62,12 @@ def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     part = Batch(inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, of=3)
     compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    task = Classification(recipe, ("a", "b", "c"), Processes(0, 1))
     stepper = Stepper(
-        model=model, optimizer=build_optimizer(model, recipe), losses=task.losses, compute=compute, clip_norm=1.0
+        model=model,
+        optimizer=build_optimizer(model, recipe),
+        losses=lambda model, part: objective_of(recipe).losses(model, recipe, part),
+        compute=compute,
+        clip_norm=1.0,
     )
     losses = [float(stepper.step([part])) for _ in range(2)]
     assert all(0 < loss < 10 for loss in losses)

@@ -9,9 +9,9 @@ import torch
 
 from crosspath.config import apply_overrides, read_recipe
 from crosspath.data.generated import sets as generated
-from crosspath.data.load import load_data
 from crosspath.evaluation import evaluate
 from crosspath.files import read_tensors
+from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
 from crosspath.training import pretrain, train
 from crosspath.training.feed import Feed

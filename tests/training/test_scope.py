@@ -10,7 +10,7 @@ from crosspath.checkpoints import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_model
 from crosspath.recipes import recipe_named
 from crosspath.training import pretrain, train

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from crosspath.evaluation.devices import Compute
+from crosspath.objectives import Batch
 from crosspath.objectives.classification import soft_cross_entropies
-from crosspath.training.feed import Batch
 from crosspath.training.processes import Processes
 from crosspath.training.step import Stepper
 

@@ -10,10 +10,9 @@ from crosspath.checkpoints.sharing.licences import Licence, licences
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.config.training import PathwaySection
+from crosspath.modalities import modality_of
 from crosspath.models.about import About
 
-PIPELINES = {"image": "image-classification", "audio": "audio-classification", "video": "video-classification"}
-"""The hub's words for what a model does; it has none for point clouds."""
 PAPER = "2401.14405"
 
 Scales = Mapping[str, Mapping[str, Sequence[float]]]
@@ -46,13 +45,14 @@ def model_card(about: About, *, sha256: str, scales: Scales) -> str:
 
 
 def _front_matter(about: About) -> list[str]:
+    task = modality_of(about.recipe).hub_task
     values = {
         "library_name": "crosspath",
         # The choice is the publisher's; the section named here says what it has to heed.
         "license": "other",
         "license_name": "see-licences-in-the-model-card",
         "license_link": "README.md",
-        **({"pipeline_tag": PIPELINES[about.recipe.modality]} if about.recipe.modality in PIPELINES else {}),
+        **({} if task is None else {"pipeline_tag": task}),
         "tags": ["crosspath", "multimodal-pathway", about.recipe.modality, f"arxiv:{PAPER}"],
     }
     return ["---", yaml.safe_dump(values, sort_keys=False).rstrip(), "---"]

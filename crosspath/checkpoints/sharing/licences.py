@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.config.data import Data
-from crosspath.data.catalogue.sets import PUBLISHED_SETS
-from crosspath.data.generated.sets import GENERATED
+from crosspath.modalities import modality_of
 from crosspath.models.about import About
 from crosspath.recipes import PRETRAINING, RECIPES
 
@@ -56,7 +56,7 @@ def licences(about: About) -> Iterator[Licence]:
 
 
 def _of_data(part: str, section: Data) -> Licence:
-    if section.dataset in GENERATED:
+    if section.dataset in modality_of(section).generated:
         terms, address = DIGITS if section.dataset == "digits" else (GENERATED_TERMS, None)
         return Licence(part=part, of=f"data set {section.dataset}", terms=terms, address=address)
     for known in PUBLISHED_SETS.values():

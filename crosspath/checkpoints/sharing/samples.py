@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from crosspath.checkpoints.load import Checkpoint
-from crosspath.data.load import load_data, located
-from crosspath.data.views.normalise import prepare_held_out
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.load import load_data, located
 
 PART = "test"
 MOST_SAMPLES = 32

@@ -1,98 +1,43 @@
-"""Augmentation of prepared batches on the device, between `prepare` and the model. No loop over samples.
+"""Augmentation of prepared batches on the device, between normalisation and the model. No loop over samples.
 
-Every draw for a sample comes from its own counters (`randomness.py`); only mixing (`mixing.py`) looks at the rest of
-the batch. With everything off the batch comes back as it is. The batch given is never altered.
+One function a modality, all of one signature. Every draw for a sample comes from its own counters (`draws.py`); only
+mixing (`mixing.py`) looks at the rest of the batch. With everything off the batch comes back as it is; the batch passed
+in is never altered.
 """
 
 import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from crosspath.config.data import AudioData, Data, PointData, TextData, VideoData
-from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, TextAugment, VideoAugment
+from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
+from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, TextAugment, VideoAugment
 from crosspath.data.generated.brackets import bracket_sequences
-from crosspath.data.randomness import normal, uniform
-from crosspath.data.views.mixing import mix
+from crosspath.data.views.draws import Draws
 from crosspath.data.views.point_resampling import training_cloud
 
 ERASED = (0.02, 1 / 3)
 NARROWEST = 0.3
 
 
-def augment_batch(
-    section: Augment,
-    data_section: Data,
-    batch: Tensor,
-    labels: Tensor,
-    classes: int,
-    seed: int,
-    epoch: int,
-    sample_ids_B: Tensor,
-    batch_key: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The augmented batch, shape and type unchanged, and its targets (B, K) in float32.
-
-    `batch` is prepared data (`batches.prepare`). `labels` lie on its device: class numbers (B,), whose targets sum
-    to 1; or targets (B, K) themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that
-    name the samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of
-    the whole.
-    """
-    targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
-    batch = augment_inputs(section, data_section, batch, seed, epoch, sample_ids_B)
-    mixup, cutmix = getattr(section, "mixup", 0.0), getattr(section, "cutmix", 0.0)
-    if getattr(section, "waveform", False):
-        mixup = 0.0  # mixed as waveforms
-    chance = getattr(section, "mixup_probability", 1.0)
-    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key, chance)
+def augment_images(section: ImageAugment, data: ImageData, batch_BCHW: Tensor, draws: Draws) -> Tensor:
+    """Padded crop, flip and random erasing."""
+    padding = section.crop_padding if section.resized_crop is None else 0
+    return erased(cropped_and_flipped(batch_BCHW, padding, section.flip, draws), section.erasing, draws)
 
 
-def augment_inputs(
-    section: Augment, data_section: Data, batch: Tensor, seed: int, epoch: int, sample_ids_B: Tensor
-) -> Tensor:
-    """The augmented batch, without what needs labels or partners."""
-    draws = Draws(seed, epoch, sample_ids_B, batch.device)
-    if isinstance(section, ImageAugment):
-        padding = section.crop_padding if section.resized_crop is None else 0
-        batch = cropped_and_flipped(batch, padding, section.flip, draws)
-        return erased(batch, section.erasing, draws)
-    if isinstance(section, VideoAugment):
-        assert isinstance(data_section, VideoData)
-        cropped = section.resized_crop is not None or section.multi_scale_crop
-        batch = cropped_and_flipped(batch, 0 if cropped else section.crop_padding, section.flip, draws)
-        return erased(brightened(batch, section.brightness, data_section, draws), section.erasing, draws)
-    if isinstance(section, AudioAugment):
-        assert isinstance(data_section, AudioData)
-        return _augment_frames(section, data_section, batch, draws)
-    if isinstance(section, TextAugment):
-        assert isinstance(data_section, TextData)
-        if not section.redraw:
-            return batch
-        return bracket_sequences(data_section, seed, epoch, draws.sample_ids_B, "brackets/redrawn")
-    assert isinstance(data_section, PointData)
-    batch = training_cloud(batch, data_section.points, section.resample, seed, epoch, sample_ids_B)
-    return _augment_points(section, batch, draws)
+def augment_clips(section: VideoAugment, data: VideoData, batch_BCTHW: Tensor, draws: Draws) -> Tensor:
+    """Padded crop, flip, brightness and random erasing, alike in all frames of a clip."""
+    cropped = section.resized_crop is not None or section.multi_scale_crop
+    batch_BCTHW = cropped_and_flipped(batch_BCTHW, 0 if cropped else section.crop_padding, section.flip, draws)
+    return erased(brightened(batch_BCTHW, section.brightness, data, draws), section.erasing, draws)
 
 
-class Draws:
-    """The samples' random numbers, by stream."""
-
-    def __init__(self, seed: int, epoch: int, sample_ids_B: Tensor, device: torch.device) -> None:
-        self.seed, self.epoch = seed, epoch
-        self.sample_ids_B = sample_ids_B.to(device)
-
-    def uniform(self, stream: str, count: int = 1) -> Tensor:
-        """(B, count) in [0, 1)."""
-        return uniform(self.seed, self.epoch, self.sample_ids_B, stream, count)
-
-    def integers(self, stream: str, bound: int) -> Tensor:
-        """(B,) int64 in [0, bound); evenly, for bounds far below 2^24."""
-        return (self.uniform(stream)[:, 0] * bound).to(torch.int64)
-
-    def normal(self, stream: str, count: int) -> Tensor:
-        """(B, count) of the standard normal distribution."""
-        return normal(self.seed, self.epoch, self.sample_ids_B, stream, count)
+def redraw_sequences(section: TextAugment, data: TextData, batch_BL: Tensor, draws: Draws) -> Tensor:
+    """Bracket sequences drawn anew by the rule that made them, where `redraw` says so."""
+    if not section.redraw:
+        return batch_BL
+    return bracket_sequences(data, draws.seed, draws.epoch, draws.sample_ids_B, "brackets/redrawn")
 
 
 def cropped_and_flipped(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:
@@ -122,11 +67,11 @@ def reflected(indices: Tensor, size: int) -> Tensor:
     return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
 
 
-def brightened(batch_BCTHW: Tensor, most: float, data_section: VideoData, draws: Draws) -> Tensor:
+def brightened(batch_BCTHW: Tensor, most: float, data: VideoData, draws: Draws) -> Tensor:
     """Clips with the brightness of each (black is 0) multiplied by 1 + U(-most, most), and cut where it is white."""
     if most == 0.0:
         return batch_BCTHW
-    channels = list(zip(data_section.mean, data_section.std, strict=True))
+    channels = list(zip(data.mean, data.std, strict=True))
     # What `prepare` makes of the values 0 and 1.
     black_C111, white_C111 = (
         torch.tensor([(value - mean) / std for mean, std in channels], device=batch_BCTHW.device).view(3, 1, 1, 1)
@@ -162,7 +107,7 @@ def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:
     return torch.where(box_BHW.view(len(batch), *[1] * (batch.ndim - 3), height, width), noise, batch)
 
 
-def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
+def augment_frames(section: AudioAugment, data: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
     """Roll in time, gain, then SpecAugment's masks (Park et al. 2019), one along each axis.
 
     Gain is given in natural-log units of the raw values, which preparing divides by 2 std. Masks hold the prepared
@@ -174,9 +119,9 @@ def _augment_frames(section: AudioAugment, data_section: AudioData, batch_BTF: T
         sources_BT = (torch.arange(frames, device=batch_BTF.device) - shifts_B[:, None]).remainder(frames)
         batch_BTF = batch_BTF.gather(1, sources_BT[:, :, None].expand_as(batch_BTF))
     if section.gain > 0.0 and not section.waveform:
-        gains_B = section.gain * (2.0 * draws.uniform("gain")[:, 0] - 1.0) / (2.0 * data_section.std)
+        gains_B = section.gain * (2.0 * draws.uniform("gain")[:, 0] - 1.0) / (2.0 * data.std)
         batch_BTF = batch_BTF + gains_B[:, None, None]
-    filling = (0.0 - data_section.mean) / (2.0 * data_section.std)
+    filling = (0.0 - data.mean) / (2.0 * data.std)
     if section.time_mask > 0:
         masked_BT = _one_run(frames, section.time_mask, "time_mask", draws)
         batch_BTF = batch_BTF.masked_fill(masked_BT[:, :, None], filling)
@@ -194,7 +139,14 @@ def _one_run(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
     return (places_S >= starts_B[:, None]) & (places_S < (starts_B + lengths_B)[:, None])
 
 
-def _augment_points(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
+def augment_clouds(section: PointAugment, data: PointData, batch_BS3: Tensor, draws: Draws) -> Tensor:
+    """`data.points` of the stored points, then `move_clouds`."""
+    ids_B = draws.sample_ids_B
+    batch_BP3 = training_cloud(batch_BS3, data.points, section.resample, draws.seed, draws.epoch, ids_B)
+    return move_clouds(section, batch_BP3, draws)
+
+
+def move_clouds(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
     """Factor and shift of each axis, then normal jitter of each coordinate."""
     low, high = section.scale
     if (low, high) != (1.0, 1.0):

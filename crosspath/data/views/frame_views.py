@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.data import Data, ImageData, VideoData
-from crosspath.config.training import Augment, ImageAugment, VideoAugment
+from crosspath.config.data import ImageData, VideoData
+from crosspath.config.training import ImageAugment, VideoAugment
 from crosspath.errors import InputError
 
 STREAM = 0xF4A3E
@@ -64,15 +64,19 @@ def frames_view(
     return [np.asarray(frame).transpose(2, 0, 1) for frame in frames]
 
 
-def augmented_before_prepare(
-    data: Data, section: Augment, inputs: NDArray[Any], seed: int, epoch: int, ids_B: NDArray[np.int64]
+def augment_pictures(
+    data: ImageData | VideoData,
+    section: ImageAugment | VideoAugment,
+    inputs: NDArray[Any],
+    seed: int,
+    epoch: int,
+    ids_B: NDArray[np.int64],
 ) -> NDArray[Any]:
     """What `frames_view` makes of decoded samples, images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged where no
     such augmentation is on.
     """
-    if not isinstance(section, ImageAugment | VideoAugment) or not isinstance(data, ImageData | VideoData):
-        return inputs
-    if section.resized_crop is None and section.rand_augment is None and not getattr(section, "multi_scale_crop", 0):
+    multi_scale = isinstance(section, VideoAugment) and section.multi_scale_crop
+    if section.resized_crop is None and section.rand_augment is None and not multi_scale:
         return inputs
     from PIL import Image
 

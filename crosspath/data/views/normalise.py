@@ -1,35 +1,42 @@
-"""Cached samples to the tensors that models read: the fixed normalisation of each modality, on the device."""
+"""Decoded samples to tensors on the device, with the fixed normalisation of their modality."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData, VideoData
-from crosspath.data.views.point_resampling import held_out_cloud
 
-
-def prepare(section: Data, inputs: NDArray[Any], device: torch.device) -> Tensor:
-    """A float32 batch (token numbers: int64) on `device`, of the shape of `inputs`, which are copied, never altered.
-
-    Images and clips (uint8) go to (x / 255 - mean) / std of their channels, [-1, 1] by default; log-mel frames to
-    (x - mean) / (2 std), the convention of AST (Gong et al. 2021); points stay as they are.
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """The fixed normalisation of decoded samples: `(x - shift) / factor`, or `x / factor - shift` where division comes
+    first. The order is kept, since the two round differently.
     """
-    if isinstance(section, TextData):
-        return torch.tensor(inputs, device=device, dtype=torch.int64)
-    batch = torch.tensor(inputs, device=device).to(torch.float32)
-    if isinstance(section, ImageData | VideoData):
-        shape = (3, *[1] * (batch.ndim - 2))
-        spread = torch.tensor([255.0 * std for std in section.std], device=device).view(shape)
-        middle = torch.tensor([m / std for m, std in zip(section.mean, section.std, strict=True)], device=device)
-        return batch.div_(spread).sub_(middle.view(shape))
-    if isinstance(section, AudioData):
-        return batch.sub_(section.mean).div_(2.0 * section.std)
-    return batch
+
+    factor: Sequence[float]
+    """One value, or one a channel."""
+    shift: Sequence[float]
+    divide_first: bool = False
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """The normalised batch (B, ...) or (B, C, ...), in place."""
+        factor, shift = self.tensors(batch.ndim, batch.device)
+        return batch.div_(factor).sub_(shift) if self.divide_first else batch.sub_(shift).div_(factor)
+
+    def tensors(self, axes: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        """Factor and shift in float32, shaped to fit a batch with that many axes."""
+        factor, shift = (torch.tensor(list(values), device=device) for values in (self.factor, self.shift))
+        if len(self.factor) == 1:
+            return factor[0], shift[0]
+        shape = (-1, *[1] * (axes - 2))
+        return factor.view(shape), shift.view(shape)
 
 
-def prepare_held_out(section: Data, inputs: NDArray[Any], device: torch.device) -> Tensor:
-    """`prepare` for samples that no augmentation follows: of larger stored clouds the farthest-point sample."""
-    batch = prepare(section, inputs, device)
-    return held_out_cloud(batch, section.points) if isinstance(section, PointData) else batch
+def normalised_batch(
+    inputs: NDArray[Any], scaling: Scaling | None, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """A batch of `dtype` on `device`, of the shape of `inputs`, which are copied, never altered."""
+    batch = torch.tensor(inputs, device=device).to(dtype)
+    return batch if scaling is None else scaling(batch)

@@ -17,7 +17,7 @@ from crosspath import InputError, ModalityModel, load_checkpoint
 from crosspath.checkpoints import auxiliary_source, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.files import read_tensors
-from crosspath.modalities import generated_batch
+from crosspath.modalities.batches import generated_batch
 from crosspath.models import build_masked_autoencoder
 from crosspath.pathway import connect, pathways
 from crosspath.recipes import recipe_named

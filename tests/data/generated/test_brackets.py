@@ -12,9 +12,8 @@ from crosspath.config import apply_overrides
 from crosspath.config.data import TextData
 from crosspath.config.training import TextAugment
 from crosspath.data.generated.brackets import bracket_sequences, partners
-from crosspath.data.load import load_data
-from crosspath.data.views.augment import augment_inputs
-from crosspath.data.views.normalise import prepare
+from crosspath.modalities.batches import augment_inputs, prepare
+from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
 
 FOUR_DEVIATIONS = 4.0

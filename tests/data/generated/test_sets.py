@@ -7,9 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from crosspath.config import Recipe, apply_overrides
-from crosspath.data.load import load_data
 from crosspath.errors import InputError
 from crosspath.modalities import MODALITIES
+from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
 
 NAMES = ("image/digits", "audio/sounds", "point/solids")

@@ -10,10 +10,10 @@ import torch
 
 from crosspath.config.data import AudioData
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data, read_file
 from crosspath.data.log_mel import log_mel
 from crosspath.data.readers.audio import AudioReader, decode_wave, resample
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data, read_file
 from tests.data.files import cut_in_half, wave, write_sound
 
 SECTION = AudioData(frames=32, mels=40)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from crosspath.config.data import AudioData
-from crosspath.data.load import load_data
 from crosspath.data.readers.audio import AudioReader
 from crosspath.data.readers.audio_lists import class_table
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.published_audio import NAMES, mid, write_audioset, write_class_table, write_list
 
 SECTION = AudioData(dataset="audioset-20k", multi_label=True, frames=8, mels=8)

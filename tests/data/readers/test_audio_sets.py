@@ -9,9 +9,9 @@ import pytest
 
 from crosspath.config.data import AudioData
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data
 from crosspath.data.readers.audio import AudioReader
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.published_audio import (
     write_audioset,
     write_esc50_folder,
@@ -110,7 +110,7 @@ def test_another_reading_of_the_labels_is_another_set(tmp_path: Path, monkeypatc
     load_data(section, root, 0)
     shutil.rmtree(root / "esc50")
     monkeypatch.delenv("CROSSPATH_DATA", raising=False)
-    monkeypatch.setattr("crosspath.data.load.data_root", lambda named: tmp_path / "nowhere")
+    monkeypatch.setattr("crosspath.modalities.load.data_root", lambda named: tmp_path / "nowhere")
     assert load_data(section, None, 0).train.labels.ndim == 1
     with pytest.raises(InputError, match="expected a folder with"):
         load_data(section.model_copy(update={"multi_label": True}), None, 0)

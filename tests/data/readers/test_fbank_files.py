@@ -8,11 +8,11 @@ import torch
 
 from crosspath.config.data import AudioData
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data
 from crosspath.data.log_mel import log_mel
 from crosspath.data.readers.audio import AudioReader, decode_wave
 from crosspath.data.readers.fbank_files import read_fbank
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.files import class_folders, write_sound
 from tests.data.published_audio import write_audioset, write_esc50_folder, write_speechcommands
 

@@ -9,9 +9,9 @@ from PIL import Image, ImageFile
 
 from crosspath.config.data import ImageData
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data, read_file
 from crosspath.data.readers.image import ImageReader
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data, read_file
 from tests.data.files import class_folders, cut_in_half, write_image, zipped
 
 SECTION = ImageData(image_size=16)

@@ -8,9 +8,9 @@ import pytest
 from torchvision.datasets import ImageFolder
 
 from crosspath.config.data import ImageData
-from crosspath.data.load import load_data, read_file
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data, read_file
 from tests.data.files import write_image
 from tests.data.published_images import SYNSETS, write_imagenet
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from crosspath.config.data import PointData
-from crosspath.data.load import load_data
 from crosspath.data.readers.points import PointReader
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.files import listing_of
 from tests.data.published_points import (
     MODELNET40,
@@ -216,7 +216,7 @@ def test_a_prepared_scanobjectnn_is_read_without_h5py(tmp_path: Path) -> None:
         "import sys; sys.modules['h5py'] = None\n"
         "from pathlib import Path\n"
         "from crosspath.config.data import PointData\n"
-        "from crosspath.data.load import load_data\n"
+        "from crosspath.modalities.load import load_data\n"
         f"section = PointData(dataset='scanobjectnn-objbg', points=64)\n"
         f"print(len(load_data(section, Path({str(tmp_path)!r}), 0).test))"
     )

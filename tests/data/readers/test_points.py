@@ -10,9 +10,9 @@ import pytest
 import trimesh
 
 from crosspath.config.data import PointData
-from crosspath.data.load import load_data, read_file
 from crosspath.data.readers.points import PointReader
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data, read_file
 from tests.data.files import class_folders, cut_in_half, write_cloud
 
 SECTION = PointData(points=64)
@@ -267,7 +267,7 @@ def test_a_prepared_h5_set_is_read_without_h5py(tmp_path: Path) -> None:
         "import sys; sys.modules['h5py'] = None\n"
         "from pathlib import Path\n"
         "from crosspath.config.data import PointData\n"
-        "from crosspath.data.load import load_data\n"
+        "from crosspath.modalities.load import load_data\n"
         f"print(len(load_data(PointData(dataset='modelnet10', points=64), Path({str(tmp_path)!r}), 0).test))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -8,11 +8,11 @@ import pytest
 
 from crosspath.config.data import VideoData
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data, read_file
 from crosspath.data.readers import video_file
 from crosspath.data.readers.video import VideoReader
 from crosspath.data.readers.video_file import Video, centre_square
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data, read_file
 from tests.data.files import cut_in_half, write_clip, write_sound
 
 SECTION = VideoData(frames=5, image_size=16)

@@ -8,10 +8,10 @@ import pytest
 from crosspath.config.data import VideoData
 from crosspath.config.training import VideoAugment
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data
 from crosspath.data.readers.video import VideoReader
 from crosspath.data.streaming.samples import training_batches
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.published_video import number_of, write_kinetics, write_ssv2, write_video
 
 DENSE = VideoData(dataset="k400", frames=8, image_size=24, sampling="dense", frame_step=4)

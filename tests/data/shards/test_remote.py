@@ -15,11 +15,11 @@ import pytest
 from crosspath.config.data import ImageData
 from crosspath.config.training import ImageAugment
 from crosspath.data.items import DamageError
-from crosspath.data.load import load_data
 from crosspath.data.shards import remote
 from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
 from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.published_shards import write_shards
 
 over_http = pytest.mark.skipif(importlib.util.find_spec("aiohttp") is None, reason="fsspec needs aiohttp for http")
@@ -98,7 +98,7 @@ def test_what_a_reader_says_of_a_file_is_passed_on_at_once(kept: Any) -> None:
 
 
 def test_a_part_beyond_the_end_is_no_part(kept: Any) -> None:
-    with pytest.raises(InputError, match=r"expected an answer, found EOFError: received 2 of 10 bytes"):
+    with pytest.raises(InputError, match=r"expected an answer, found EOFError: 2 of 10 bytes came"):
         read_part("memory://bucket/a.tar", 98, 108)
 
 
@@ -213,6 +213,6 @@ def test_a_server_without_parts_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(bytes(2000))
     with (
         served(tmp_path, ["whole"], []) as address,
-        pytest.raises(InputError, match="the server does not send parts"),
+        pytest.raises(InputError, match="the server sends whole files only"),
     ):
         read_part(f"{address}/a.tar", 5, 10)

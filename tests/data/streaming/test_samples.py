@@ -11,9 +11,9 @@ import torch
 from crosspath.config.data import AudioData, Data, ImageData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, VideoAugment
 from crosspath.data.examples import DataSet
-from crosspath.data.load import load_data
 from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
 from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
 from tests.data.files import write_image
 from tests.data.published_audio import write_audioset
 from tests.data.published_images import write_imagenet

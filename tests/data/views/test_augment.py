@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
-from crosspath.data.views.augment import Draws, augment_batch, augment_inputs, erased
+from crosspath.data.views.augment import erased
+from crosspath.data.views.draws import Draws
+from crosspath.modalities.batches import augment_batch, augment_inputs
 
 AUDIO = AudioData(mean=-6.0, std=5.0)
 FILLING = 0.6

@@ -11,8 +11,9 @@ from timm.data.auto_augment import rand_augment_transform
 
 from crosspath.config.data import AudioData, ImageData, VideoData
 from crosspath.config.training import AudioAugment, ImageAugment, VideoAugment
-from crosspath.data.views.frame_views import augmented_before_prepare, frames_view, multi_scale_box, resized_crop_box
+from crosspath.data.views.frame_views import augment_pictures, frames_view, multi_scale_box, resized_crop_box
 from crosspath.errors import InputError
+from crosspath.modalities import MODALITIES
 
 DATA = ImageData(image_size=24)
 POLICY = "rand-m9-mstd0.5-inc1"
@@ -102,20 +103,20 @@ def test_decoded_samples_get_the_views_of_their_pictures(video: bool) -> None:
     data = VideoData(frames=2, image_size=24) if video else DATA
     section = (VideoAugment if video else ImageAugment)(resized_crop=(0.2, 0.6), rand_augment=POLICY)
     ids = np.array([3, 9, 4, 1])
-    found = augmented_before_prepare(data, section, inputs, 7, 8, ids)
+    found = augment_pictures(data, section, inputs, 7, 8, ids)
     assert found.shape == inputs.shape
     frames = inputs[2].transpose(1, 2, 3, 0) if video else inputs[2].transpose(1, 2, 0)[None]
     expected = np.stack(frames_view([Image.fromarray(frame) for frame in frames], data, section, 7, 8, 4))
     assert np.array_equal(found[2], expected.transpose(1, 0, 2, 3) if video else expected[0])
-    alone = augmented_before_prepare(data, section, inputs[2:3], 7, 8, ids[2:3])
+    alone = augment_pictures(data, section, inputs[2:3], 7, 8, ids[2:3])
     assert np.array_equal(alone[0], found[2])
 
 
 def test_without_such_augmentation_samples_come_back_as_they_are() -> None:
     inputs = np.zeros((2, 3, 24, 24), np.uint8)
-    assert augmented_before_prepare(DATA, ImageAugment(), inputs, 0, 0, np.arange(2)) is inputs
+    assert augment_pictures(DATA, ImageAugment(), inputs, 0, 0, np.arange(2)) is inputs
     frames = np.zeros((2, 8, 4), np.float32)
-    assert augmented_before_prepare(AudioData(), AudioAugment(), frames, 0, 0, np.arange(2)) is frames
+    assert MODALITIES["audio"].before_batch(AudioData(), AudioAugment(), frames, 0, 0, np.arange(2)) is frames
 
 
 def test_an_unknown_policy_is_named() -> None:

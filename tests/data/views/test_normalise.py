@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
-from crosspath.data.views.normalise import prepare, prepare_held_out
 from crosspath.data.views.point_resampling import held_out_cloud
+from crosspath.modalities.batches import prepare, prepare_held_out
 
 CPU = torch.device("cpu")
 

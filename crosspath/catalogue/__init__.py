@@ -1,0 +1,1 @@
+"""Known sets: how to get, arrange and check them."""

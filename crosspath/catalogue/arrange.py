@@ -1,0 +1,209 @@
+"""From a publisher's archive, unpacked, to the folder that the set's reader looks for. One function a set."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.folders import is_hidden
+from crosspath.data.items import DamageError
+from crosspath.data.tables import read_table
+from crosspath.errors import InputError
+
+Progress = Callable[[int, int | None], None]
+"""Told (samples done, samples in all)."""
+
+PIXELS = 32 * 32 * 3
+CIFAR_RECORDS = 10_000
+"""Pictures of each of the six files: a byte with the class, then the planes red, green and blue."""
+RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
+"""The spoken digits: digit, speaker, number of the recording."""
+TEST_RECORDINGS = 5
+"""Of each digit and speaker, those numbered below this are the official test part."""
+GET_AGAIN = "the publisher has changed the archive, or it is damaged: get it again"
+MESH_POINTS = 2048
+"""Points drawn from each mesh, as in the well-known h5 files of ModelNet40."""
+
+
+def arrange(name: str, unpacked: Path, into: Path, progress: Progress) -> None:
+    """Fill the new folder `into` from `unpacked`, which holds what the set's archives held and is used up.
+
+    Raises
+    ------
+    InputError
+        For files that are missing or have another size or form than the publisher's.
+    """
+    ARRANGEMENTS.get(name, _as_it_is)(unpacked, into, progress)
+
+
+def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The binary version, whose files are no pickles, to `train.zip` and `test.zip` of class folders of PNG files."""
+    from PIL import Image
+
+    root = _only_folder(unpacked)
+    classes = _existing(root / "batches.meta.txt").read_text(encoding="utf-8").split()
+    done = 0
+    for part, files in (
+        ("train", [f"data_batch_{number}.bin" for number in range(1, 6)]),
+        ("test", ["test_batch.bin"]),
+    ):
+        counts = [0] * len(classes)
+        with zipfile.ZipFile(into / f"{part}.zip", "w") as archive:
+            for file in files:
+                for label, pixels in _cifar_records(root / file, len(classes)):
+                    content = BytesIO()
+                    Image.fromarray(pixels).save(content, "PNG")
+                    # A ZipInfo of its own has a fixed date: the same pictures give the same bytes.
+                    member = zipfile.ZipInfo(f"{part}/{classes[label]}/{counts[label]:04d}.png")
+                    archive.writestr(member, content.getvalue())
+                    counts[label] += 1
+                    done += 1
+                    progress(done, 6 * CIFAR_RECORDS)
+
+
+def esc10(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The recordings that ESC-50's table marks as ESC-10, with the licence that names their authors."""
+    root = _only_folder(unpacked)
+    columns = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+    rows = [row for _, row in read_table(root / "meta" / "esc50.csv", columns) if row["esc10"] == "True"]
+    (into / "audio").mkdir()
+    for done, row in enumerate(rows, 1):
+        _move(root / "audio" / row["filename"], into / "audio")
+        progress(done, len(rows))
+    _move(root / "LICENSE", into)
+    (into / "meta").mkdir()
+    _write_table(into / "meta" / "esc50.csv", columns, (row.values() for row in rows))
+
+
+def esc50(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The table and the recordings, with the licence that names their authors; the repository's code stays behind."""
+    root = _only_folder(unpacked)
+    for name in ("meta", "audio", "LICENSE"):
+        _move(root / name, into)
+
+
+def fsdd(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The recordings, and a table of what their names say and of the official split."""
+    root = _only_folder(unpacked)
+    _move(root / "recordings", into)
+    rows = []
+    for path in sorted((into / "recordings").glob("*.wav")):
+        named = RECORDING.fullmatch(path.name)
+        if named is None:
+            raise InputError(path.name, "<digit>_<speaker>_<number>.wav", "another name", GET_AGAIN)
+        part = "test" if int(named[3]) < TEST_RECORDINGS else "train"
+        rows.append((path.name, *named.groups(), part))
+    _write_table(into / "metadata.csv", ("filename", "digit", "speaker", "index", "split"), rows)
+
+
+def speechcommands(unpacked: Path, into: Path, progress: Progress) -> None:
+    """As it is; this archive has no folder around its files."""
+    for path in sorted(unpacked.iterdir()):
+        _move(path, into)
+
+
+def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
+    """Meshes to h5 files: points drawn evenly from the surface, centred on their mean, scaled into the unit sphere."""
+    import h5py
+
+    from crosspath.config.data import PointData
+    from crosspath.data.readers.points import PointReader
+
+    root = _only_folder(unpacked)
+    classes = sorted(path.name for path in root.iterdir() if path.is_dir())
+    meshes = {
+        part: [
+            (label, path) for label, name in enumerate(classes) for path in sorted((root / name / part).glob("*.off"))
+        ]
+        for part in ("train", "test")
+    }
+    reader = PointReader(PointData(points=MESH_POINTS))
+    done, total = 0, sum(map(len, meshes.values()))
+    for part, found in meshes.items():
+        with h5py.File(into / f"ply_data_{part}0.h5", "w") as file:
+            file["label"] = np.array([[label] for label, _ in found], np.uint8)
+            clouds = file.create_dataset("data", (len(found), MESH_POINTS, 3), np.float32)
+            for row, (_, path) in enumerate(found):
+                try:
+                    clouds[row] = reader.decode_file(path)
+                except DamageError as damage:
+                    raise InputError(path.name, "a whole mesh", str(damage), GET_AGAIN) from None
+                done += 1
+                progress(done, total)
+        (into / f"{part}_files.txt").write_text(f"ply_data_{part}0.h5\n", encoding="utf-8")
+    (into / "shape_names.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+
+
+def ucf101(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The clips, with the lists of the first official split and the class names."""
+    lists = _existing(unpacked / "ucfTrainTestlist")
+    _move(unpacked / "UCF-101", into)
+    (into / "UCF-101").rename(into / "videos")
+    names = [line.split()[1] for line in _lines(lists / "classInd.txt")]
+    (into / "labels.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    for name, listed in (("train.csv", "trainlist01.txt"), ("val.csv", "testlist01.txt")):
+        files = [line.split()[0] for line in _lines(lists / listed)]
+        rows = [f"videos/{file} {names.index(file.partition('/')[0])}\n" for file in files]
+        (into / name).write_text("".join(rows), encoding="utf-8")
+
+
+def _as_it_is(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The archive's own folder, where it is laid out as the reader wants it."""
+    root = _only_folder(unpacked)
+    for path in sorted(root.iterdir()):
+        _move(path, into)
+
+
+ARRANGEMENTS: dict[str, Callable[[Path, Path, Progress], None]] = {
+    "cifar10": cifar10,
+    "esc10": esc10,
+    "esc50": esc50,
+    "fsdd": fsdd,
+    "speechcommands": speechcommands,
+    "modelnet10": modelnet10,
+    "ucf101": ucf101,
+}
+
+
+def _cifar_records(path: Path, classes: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(class number, pixels (H, W, 3)) of each record."""
+    records = np.frombuffer(_existing(path).read_bytes(), np.uint8)
+    if records.size != CIFAR_RECORDS * (1 + PIXELS) or records[:: 1 + PIXELS].max() >= classes:
+        expected = f"{CIFAR_RECORDS:,} records of {1 + PIXELS:,} bytes, labels below {classes}"
+        raise InputError(path.name, expected, f"{records.size:,} bytes", GET_AGAIN)
+    for record in records.reshape(CIFAR_RECORDS, 1 + PIXELS):
+        yield int(record[0]), record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
+
+
+def _only_folder(unpacked: Path) -> Path:
+    """The one folder that an archive holds; what an archiver added beside it does not count."""
+    found = [path for path in unpacked.iterdir() if path.is_dir() and not is_hidden([path.name])]
+    if len(found) != 1:
+        raise InputError("the archive", "one folder", f"{len(found)}", GET_AGAIN)
+    return found[0]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in _existing(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise InputError("the archive", path.name, "none", GET_AGAIN)
+    return path
+
+
+def _move(path: Path, into: Path) -> None:
+    _existing(path).rename(into / path.name)
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

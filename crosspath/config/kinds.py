@@ -1,0 +1,111 @@
+"""Which sections a recipe of each modality has: the table by which `data`, `augment` and `model.tokenizer` are typed.
+
+The shipped modalities are added in `crosspath/config/__init__.py`; another one by `crosspath.modalities.add`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticKnownError
+
+from crosspath.config.section import Section
+
+
+def no_rules(recipe: Any) -> None:
+    """For modalities whose sections agree whatever they hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sections:
+    """The sections of a recipe that differ between modalities."""
+
+    modality: str
+    """The default of `data.modality` and `augment.modality`."""
+    data: type[Section]
+    augment: type[Section]
+    tokenizer: type[Section]
+    positions: tuple[str, ...] = ("sincos", "learned")
+    """What `model.positions` may be."""
+    masks: tuple[str, ...] = ("random",)
+    """What `masking.kind` may be."""
+    rules: Callable[[Any], None] = no_rules
+    """Raises `ValueError` for a recipe whose sections do not agree with each other."""
+
+    @property
+    def tokenizer_kind(self) -> str:
+        """The default of `model.tokenizer.kind`."""
+        return str(self.tokenizer.model_fields["kind"].default)
+
+
+_KINDS: dict[str, Sections] = {}
+
+
+def add_sections(sections: Sections) -> None:
+    """Make a modality known to recipes. Raises `ValueError` for a name that another modality has."""
+    present = _KINDS.setdefault(sections.modality, sections)
+    if present is not sections:
+        raise ValueError(f"a modality called {sections.modality} is there already")
+
+
+def sections_of(modality: str) -> Sections:
+    """The sections of a modality. Raises `KeyError` for one that was never added."""
+    return _KINDS[modality]
+
+
+def modality_names() -> tuple[str, ...]:
+    """Every modality that recipes may name, in the order in which they were added."""
+    return tuple(_KINDS)
+
+
+def mask_kinds() -> tuple[str, ...]:
+    """Every mask that some modality has."""
+    return tuple(dict.fromkeys(kind for sections in _KINDS.values() for kind in sections.masks))
+
+
+def check_modality(name: str) -> str:
+    """`name`, if it is a modality's; a validator."""
+    if name not in _KINDS:
+        raise PydanticKnownError("literal_error", {"expected": _quoted(_KINDS, " or ")})
+    return name
+
+
+def check_mask(kind: str) -> str:
+    """`kind`, if some modality has such a mask; a validator."""
+    if kind not in mask_kinds():
+        raise PydanticKnownError("literal_error", {"expected": _quoted(mask_kinds(), " or ")})
+    return kind
+
+
+def typed_tokenizer(value: object) -> object:
+    """A `model.tokenizer` section of the class that its `kind` names; a validator."""
+    return _typed(value, "kind", {sections.tokenizer_kind: sections.tokenizer for sections in _KINDS.values()})
+
+
+def typed_data(value: object) -> object:
+    """A `data` section of the class that its `modality` names; a validator."""
+    return _typed(value, "modality", {name: sections.data for name, sections in _KINDS.items()})
+
+
+def typed_augment(value: object) -> object:
+    """An `augment` section of the class that its `modality` names; a validator."""
+    return _typed(value, "modality", {name: sections.augment for name, sections in _KINDS.items()})
+
+
+def _typed(value: object, tag: str, classes: Mapping[str, type[Section]]) -> object:
+    """`value` checked by the class that its tag names. pydantic puts the place of a fault inside before the message."""
+    if isinstance(value, BaseModel) or not isinstance(value, Mapping):
+        return value
+    if tag not in value:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": f"'{tag}'"})
+    section = classes.get(value[tag]) if isinstance(value[tag], str) else None
+    if section is None:
+        context = {"discriminator": f"'{tag}'", "tag": str(value[tag]), "expected_tags": _quoted(classes, ", ")}
+        raise PydanticKnownError("union_tag_invalid", context)
+    return section.model_validate(value)
+
+
+def _quoted(names: Any, last: str) -> str:
+    *before, final = [f"'{name}'" for name in names]
+    return f"{', '.join(before)}{last}{final}" if before else final

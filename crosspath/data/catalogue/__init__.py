@@ -1,1 +1,0 @@
-"""Published sets: what they consist of, how to download, arrange and check them."""

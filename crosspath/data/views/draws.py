@@ -1,0 +1,26 @@
+"""The random numbers of a batch's samples: each sample's own, whatever batch, worker or device it is in."""
+
+import torch
+from torch import Tensor
+
+from crosspath.data.randomness import normal, uniform
+
+
+class Draws:
+    """The samples' random numbers, by stream."""
+
+    def __init__(self, seed: int, epoch: int, sample_ids_B: Tensor, device: torch.device) -> None:
+        self.seed, self.epoch = seed, epoch
+        self.sample_ids_B = sample_ids_B.to(device)
+
+    def uniform(self, stream: str, count: int = 1) -> Tensor:
+        """(B, count) in [0, 1)."""
+        return uniform(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+    def integers(self, stream: str, bound: int) -> Tensor:
+        """(B,) int64 in [0, bound); evenly, for bounds far below 2^24."""
+        return (self.uniform(stream)[:, 0] * bound).to(torch.int64)
+
+    def normal(self, stream: str, count: int) -> Tensor:
+        """(B, count) of the standard normal distribution."""
+        return normal(self.seed, self.epoch, self.sample_ids_B, stream, count)

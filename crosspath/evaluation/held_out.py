@@ -1,0 +1,68 @@
+"""The loop over a held-out part: what a model says of each sample, by the recipe's objective."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from crosspath.config import Recipe
+from crosspath.data.examples import Examples
+from crosspath.evaluation.devices import Compute
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.objectives import objective_of
+
+
+@torch.no_grad()
+def held_out_outputs(
+    model: nn.Module,
+    recipe: Recipe,
+    examples: Examples,
+    compute: Compute,
+    rows: Sequence[int] | None = None,
+    *,
+    protocol: bool = False,
+) -> Tensor:
+    """The objective's outputs (N, ...) in float32 on the CPU for the examples at `rows`, all of them when not given.
+
+    With `protocol` several views of each sample count, where the recipe's `evaluate` section asks for them and the
+    objective is classification: clips and crops of a video (the logarithm of the mean probability comes back), random
+    subsets of a cloud (the mean logits). The model stands on `compute.device`; it runs in evaluation mode and gets its
+    own mode back.
+    """
+    objective = objective_of(recipe)
+    test = modality_of(recipe).protocol(recipe) if protocol and objective.labelled else None
+    size = max(1, recipe.evaluate.batch_size // (1 if test is None else test.views))
+    rows = range(len(examples)) if rows is None else rows
+    training = model.training
+    model.eval()
+
+    def outputs_of(batch: Tensor, rows_B: Tensor) -> Tensor:
+        with compute.autocast():
+            return objective.outputs(model, recipe, batch, rows_B).float()
+
+    def read(some: Sequence[int]) -> Tensor:
+        places = np.asarray(some)
+        rows_B = torch.as_tensor(places)
+        if test is not None:
+            return test.logits(examples, places, compute.device, lambda batch: outputs_of(batch, rows_B))
+        return outputs_of(prepare_held_out(recipe.data, examples.inputs[places], compute.device), rows_B)
+
+    try:
+        parts = [read(rows[start : start + size]).cpu() for start in range(0, len(rows), size)]
+    finally:
+        model.train(training)
+    return torch.cat(parts)
+
+
+def held_out_metrics(outputs: Tensor, recipe: Recipe, examples: Examples) -> dict[str, float]:
+    """The objective's metrics of a whole held-out part; empty without samples."""
+    return objective_of(recipe).metrics(outputs, torch.as_tensor(np.asarray(examples.labels)))
+
+
+def predict_logits(
+    model: nn.Module, recipe: Recipe, examples: Examples, compute: Compute, *, protocol: bool = False
+) -> Tensor:
+    """Logits (N, K) of a classifier in float32 on the CPU, in the examples' order; see `held_out_outputs`."""
+    return held_out_outputs(model, recipe, examples, compute, protocol=protocol)

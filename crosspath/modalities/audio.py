@@ -1,0 +1,119 @@
+"""Sound: recordings, as log-mel frames (T, F)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config.data import AudioData
+from crosspath.config.model import AudioPatches
+from crosspath.config.shipped import AUDIO as SECTIONS
+from crosspath.config.training import AudioAugment
+from crosspath.data.generated.sets import sounds
+from crosspath.data.items import Item, TrainingView
+from crosspath.data.readers.audio import SUFFIXES, AudioReader
+from crosspath.data.streaming.samples import reader_views
+from crosspath.data.views.augment import augment_frames
+from crosspath.data.views.normalise import Scaling
+from crosspath.data.views.waveform_views import waveform_view
+from crosspath.modalities.modality import Export, Modality, Picture
+from crosspath.recipes import audio
+from crosspath.tokenizers import AudioTokenizer
+from crosspath.tokenizers.patches import PositionKind
+
+FRAME_SHIFT_S = 0.01
+ESC_FOLDS = 5
+
+
+def _tokenizer(section: AudioPatches, data: AudioData, width: int, positions: PositionKind) -> AudioTokenizer:
+    return AudioTokenizer(data.frames, data.mels, section.patch, width, positions=positions)
+
+
+def _sample_shape(data: AudioData) -> tuple[int, ...]:
+    return (data.frames, data.mels)
+
+
+def _scaling(data: AudioData) -> Scaling:
+    """(x - mean) / (2 std), the convention of AST (Gong et al. 2021)."""
+    return Scaling(factor=[2.0 * data.std], shift=[data.mean])
+
+
+def _folds(data: AudioData) -> Mapping[int, Mapping[str, int]]:
+    """ESC-10 and ESC-50: fold k is the test part and the next one the validation part, k from 1 to 5."""
+    if data.dataset not in ("esc10", "esc50"):
+        return {}
+    return {fold: {"test_fold": fold, "validation_fold": fold % ESC_FOLDS + 1} for fold in range(1, ESC_FOLDS + 1)}
+
+
+def _views(
+    reader: Any,
+    augment: AudioAugment,
+    items: Sequence[Item],
+    classes: int,
+    seed: int,
+    epoch: int,
+    damaged: Callable[[int, str], None],
+) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
+    """Waveforms that are altered and mixed before they become frames, where the section says so."""
+    if augment.waveform:
+        return waveform_view(reader, items, classes, augment, seed, epoch, damaged)
+    return reader_views(reader, augment, items, classes, seed, epoch, damaged)
+
+
+def _draw(axes: Any, frames_1TF: NDArray[Any], original_1TF: NDArray[Any], data: AudioData) -> None:
+    plane_TF, whole_TF = (values.reshape(values.shape[-2:]) for values in (frames_1TF, original_1TF))
+    axes.set_facecolor("0.6")
+    extent = (0.0, len(plane_TF) * FRAME_SHIFT_S, 0, data.mels)
+    low, high = float(whole_TF.min()), float(whole_TF.max())
+    axes.imshow(plane_TF.T, origin="lower", aspect="auto", vmin=low, vmax=high, extent=extent, cmap="magma")
+    axes.set_xlabel("s", fontsize=8)
+    axes.set_ylabel("mel bin", fontsize=8)
+
+
+def _raw(data: AudioData, generated: Tensor) -> Tensor:
+    return generated * (2 * data.std) + data.mean
+
+
+def _expected(data: AudioData) -> str:
+    return (
+        f"Kaldi-style log-mel frames (25 ms every 10 ms, {data.mels} bins) of {data.sample_rate_hz} Hz sound,"
+        f" padded or cut to {data.frames} frames"
+    )
+
+
+def _normalisation(data: AudioData) -> str:
+    return f"(x - {data.mean}) / {2 * data.std}"
+
+
+AUDIO = Modality[AudioData, AudioAugment, AudioPatches](
+    sections=SECTIONS,
+    suffixes=SUFFIXES,
+    containers=(".mp4", ".webm"),
+    content="recordings",
+    sets={
+        "esc10": "esc10",
+        "fsdd": "fsdd",
+        "audioset-20k": "audioset",
+        "audioset-2m": "audioset",
+        "esc50": "esc50",
+        "speechcommands": "speechcommands",
+    },
+    generated={"sounds": sounds},
+    reader=AudioReader,
+    folds=_folds,
+    sample_shape=_sample_shape,
+    scaling=_scaling,
+    tokenizer=_tokenizer,
+    augment=augment_frames,
+    views=_views,
+    picture=Picture(draw=_draw, width=4.0),
+    export=Export(
+        axes=("frame", "mel bin"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation
+    ),
+    hub_task="audio-classification",
+    recipes=audio.RECIPES,
+    pretraining=audio.PRETRAINING,
+)

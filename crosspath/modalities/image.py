@@ -1,0 +1,58 @@
+"""Images: files with one picture each, as RGB squares (3, S, S)."""
+
+import torch
+
+from crosspath.config.data import ImageData
+from crosspath.config.model import ImagePatches
+from crosspath.config.shipped import IMAGE as SECTIONS
+from crosspath.config.training import ImageAugment
+from crosspath.data.generated.sets import digits
+from crosspath.data.readers.image import SUFFIXES, ImageReader
+from crosspath.data.views.augment import augment_images
+from crosspath.data.views.frame_views import augment_pictures
+from crosspath.modalities.colours import (
+    colour_levels,
+    colour_normalisation,
+    colour_scaling,
+    draw_colours,
+    expected_colours,
+)
+from crosspath.modalities.modality import Export, Modality, Picture
+from crosspath.recipes import image
+from crosspath.tokenizers import ImageTokenizer
+from crosspath.tokenizers.patches import PositionKind
+
+
+def _tokenizer(section: ImagePatches, data: ImageData, width: int, positions: PositionKind) -> ImageTokenizer:
+    return ImageTokenizer(data.image_size, section.patch, width, positions=positions)
+
+
+def _sample_shape(data: ImageData) -> tuple[int, ...]:
+    return (3, data.image_size, data.image_size)
+
+
+IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
+    sections=SECTIONS,
+    suffixes=SUFFIXES,
+    reads_zips=True,
+    content="images",
+    sets={"cifar10": "cifar10", "imagenet": "imagenet"},
+    generated={"digits": digits},
+    reader=ImageReader,
+    sample_shape=_sample_shape,
+    scaling=colour_scaling,
+    tokenizer=_tokenizer,
+    before_batch=augment_pictures,
+    augment=augment_images,
+    picture=Picture(draw=draw_colours),
+    export=Export(
+        axes=("channel", "row", "column"),
+        dtype=torch.uint8,
+        raw=colour_levels,
+        expected=expected_colours,
+        normalisation=colour_normalisation,
+    ),
+    hub_task="image-classification",
+    recipes=image.RECIPES,
+    pretraining=image.PRETRAINING,
+)

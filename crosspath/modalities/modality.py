@@ -1,0 +1,202 @@
+"""What a modality is: one object that holds everything in which modalities differ.
+
+The rest of the package asks this object and never which modality it holds. A modality needs its sections, a reader, the
+shape of a sample and a tokenizer; every other field has a default that leaves samples as they are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.config.data import DataSection
+from crosspath.config.kinds import Sections
+from crosspath.config.model import TokenizerSection
+from crosspath.config.training import AugmentSection
+from crosspath.data.cache import Store
+from crosspath.data.examples import Examples
+from crosspath.data.generated.sets import GeneratedSamples
+from crosspath.data.items import Reader
+from crosspath.data.streaming.samples import Views, reader_views
+from crosspath.data.views.draws import Draws
+from crosspath.data.views.normalise import Scaling
+from crosspath.tokenizers import Mask, Tokenizer
+
+D = TypeVar("D", bound=DataSection)
+A = TypeVar("A", bound=AugmentSection)
+T = TypeVar("T", bound=TokenizerSection)
+
+LogitsOf = Callable[[Tensor], Tensor]
+"""The model, as a test protocol calls it: logits (B, K) in float32 of a prepared batch."""
+Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+"""A sample, what the encoder saw of it, and its reconstruction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Generic[D]):
+    """What an exported model reads: samples as the reader decodes them."""
+
+    axes: tuple[str, ...]
+    """Names of a sample's axes."""
+    dtype: torch.dtype
+    raw: Callable[[D, Tensor], Tensor]
+    """Generated samples in [-1, 1] as the reader would give them."""
+    expected: Callable[[D], str]
+    """What a sample has to be, in words."""
+    normalisation: Callable[[D], str]
+    """What the exported graph does first, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture(Generic[D]):
+    """How a prepared sample is drawn, alone and beside its reconstruction."""
+
+    draw: Callable[[Any, NDArray[Any], NDArray[Any], D], None]
+    """Draws one frame of a sample on matplotlib axes; the second array is the original, for the range of values."""
+    frames: int = 1
+    """Frames drawn of a sample whose second axis is time."""
+    width: float = 2.6
+    """Inches of one drawing."""
+    projection: str | None = None
+    """matplotlib's, such as `3d`."""
+    reconstructions: Callable[[Any, Tensor, Tensor, Tensor, Mask, bool], list[Triple]] | None = None
+    """(tokenizer, batch, predicted, target, mask, whether targets were normalised) to what is drawn of each sample;
+    patches on a grid when not given."""
+    shared: str = ""
+    """What of the hidden tokens the model is told, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrete(Generic[D]):
+    """Of samples that are token numbers: masked modelling names hidden tokens instead of drawing them."""
+
+    vocabulary: Callable[[D], int]
+    maskable: Callable[[D, Tensor], Tensor]
+    """Which tokens (B, L) of a batch may be hidden, a boolean each; the same number in every sample."""
+    maskable_count: Callable[[D], int]
+    cells: Callable[[D, list[int], Mapping[int, int]], list[str]]
+    """A sequence and {place: predicted token} as HTML, a cell a token."""
+
+
+class SeveralViews(NamedTuple):
+    """A test that looks at each sample more than once."""
+
+    views: int
+    """Views of a sample that the model sees in one batch."""
+    logits: Callable[[Examples, NDArray[Any], torch.device, LogitsOf], Tensor]
+    """Logits (B, K) of the examples at some rows."""
+
+
+def whole_set(section: Any, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], Sequence[str]]:
+    """The set as it is, without notes."""
+    return store, parts, ()
+
+
+def no_folds(section: Any) -> Mapping[int, Mapping[str, int]]:
+    """Data without a protocol of several folds."""
+    return {}
+
+
+def unscaled(section: Any) -> Scaling | None:
+    """Samples stay as they are decoded."""
+    return None
+
+
+def unchanged(section: Any, batch: Tensor) -> Tensor:
+    """Held-out samples stay as they are."""
+    return batch
+
+
+def not_augmented(augment: Any, section: Any, batch: Tensor, draws: Draws) -> Tensor:
+    """Training samples stay as they are."""
+    return batch
+
+
+def stored_as_decoded(
+    section: Any, augment: Any, inputs: NDArray[Any], seed: int, epoch: int, ids_B: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Decoded samples stay as they are until they are a batch on the device."""
+    return inputs
+
+
+def one_look(recipe: Recipe) -> SeveralViews | None:
+    """The test reads each sample once."""
+    return None
+
+
+def nothing_beside(tokenizer: Any, width: int) -> int:
+    """The tokenizer keeps nothing but its tokens for the backward pass."""
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality(Generic[D, A, T]):
+    """One modality. Functions take the modality's own sections; shapes are those of `crosspath.data.examples`."""
+
+    sections: Sections
+
+    # Files to samples.
+    suffixes: tuple[str, ...] = ()
+    """Of the files that are read, in lower case."""
+    containers: tuple[str, ...] = ()
+    """Those of them that another modality may own as well."""
+    reads_zips: bool = False
+    """Whether a zip of class folders is read like a folder."""
+    content: str = "samples"
+    """What the files hold, in the plural: `images`."""
+    sets: Mapping[str, str] = field(default_factory=dict)
+    """Shipped sets by the value of `data.dataset`, and their folders below the data root."""
+    generated: Mapping[str, Callable[[D], GeneratedSamples]] = field(default_factory=dict)
+    """Sets that need no files."""
+    reader: Callable[[D], Reader] | None = None
+    select: Callable[[D, Store, NDArray[np.str_]], tuple[Store, NDArray[np.str_], Sequence[str]]] = whole_set
+    """The classes and samples that a protocol such as few-shot keeps of a set; a sample's part is then empty."""
+    folds: Callable[[D], Mapping[int, Mapping[str, int]]] = no_folds
+    """Of protocols with several folds: the `data` settings of each."""
+
+    # Samples to tokens.
+    sample_shape: Callable[[D], tuple[int, ...]]
+    """Of one prepared sample, without the batch."""
+    scaling: Callable[[D], Scaling | None] = unscaled
+    held_out: Callable[[D, Tensor], Tensor] = unchanged
+    """What held-out samples get instead of augmentation."""
+    tokenizer: Callable[[T, D, int, Any], Tokenizer]
+    """(section, data section, width, kind of positions) to a module."""
+    tokenizer_values: Callable[[T, int], int] = nothing_beside
+    """Values that the tokenizer keeps for the backward pass, for each token, beside the token itself."""
+    discrete: Discrete[D] | None = None
+
+    # What training alters.
+    before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = stored_as_decoded
+    augment: Callable[[A, D, Tensor, Draws], Tensor] = not_augmented
+    views: Views = reader_views
+
+    # What is measured and shown.
+    protocol: Callable[[Recipe], SeveralViews | None] = one_look
+    errors: Callable[[Tensor, Tensor, bool], Tensor] | None = None
+    """(predicted, target, normalise) to the mean error of each sample's hidden tokens; squared differences of patches
+    when not given."""
+    picture: Picture[D] | None = None
+    export: Export[D] | None = None
+    hub_task: str | None = None
+    """The hub's word for a classifier of this modality."""
+
+    # Shipped runs.
+    recipes: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
+    pretraining: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As in `recipe.modality`."""
+        return self.sections.modality
+
+    def data_section(self, values: Mapping[str, Any]) -> DataSection:
+        """The `data` section with these values and defaults for all others."""
+        section = self.sections.data.model_validate(values)
+        assert isinstance(section, DataSection)
+        return section

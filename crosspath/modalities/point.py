@@ -1,0 +1,142 @@
+"""Point clouds and meshes, as coordinates (P, 3)."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.config.data import PointData
+from crosspath.config.model import PointGroups
+from crosspath.config.shipped import POINT as SECTIONS
+from crosspath.config.training import PointAugment
+from crosspath.data.cache import Store
+from crosspath.data.examples import Examples
+from crosspath.data.few_shot import few_shot
+from crosspath.data.generated.sets import solids
+from crosspath.data.readers.points import SUFFIXES, PointReader
+from crosspath.data.views.augment import augment_clouds
+from crosspath.data.views.draws import Draws
+from crosspath.data.views.point_resampling import held_out_cloud
+from crosspath.modalities.drawn_clouds import draw_cloud, drawn_clouds
+from crosspath.modalities.errors import chamfer_errors
+from crosspath.modalities.modality import Export, LogitsOf, Modality, Picture, SeveralViews
+from crosspath.recipes import points
+from crosspath.tokenizers import PointTokenizer
+
+FEW_SHOT_FOLDS = 10
+VOTE_SEED = 0x707E
+"""Of the subsets that vote. Fixed, so that a checkpoint has one test score."""
+POINT_LAYERS = 2 * 128 + 256 + 2 * 512
+"""Values that the tokenizer keeps for each point of a group beside its result: its layers before and after their
+normalisation."""
+
+
+def _tokenizer(section: PointGroups, data: PointData, width: int, positions: str) -> PointTokenizer:
+    return PointTokenizer(section.groups, section.group_size, width)
+
+
+def _tokenizer_values(section: PointGroups, width: int) -> int:
+    return (POINT_LAYERS + width) * section.group_size
+
+
+def _sample_shape(data: PointData) -> tuple[int, ...]:
+    return (data.points, 3)
+
+
+def _held_out(data: PointData, batch_BS3: Tensor) -> Tensor:
+    """Of larger stored clouds the farthest-point sample."""
+    return held_out_cloud(batch_BS3, data.points)
+
+
+def _select(data: PointData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], tuple[str, ...]]:
+    """The few-shot protocol, where `data.way` and `data.shot` ask for it."""
+    if data.way is None and data.shot is None:
+        return store, parts, ()
+    return few_shot(data, store, parts)
+
+
+def _folds(data: PointData) -> Mapping[int, Mapping[str, int]]:
+    """Few-shot: ten draws of classes and clouds, numbered from 0."""
+    return {} if data.way is None else {fold: {"fold": fold} for fold in range(FEW_SHOT_FOLDS)}
+
+
+def votes(recipe: Recipe) -> SeveralViews | None:
+    """The mean logits (B, K) over `evaluate.votes` random subsets of each cloud, each scaled and shifted.
+
+    The number of votes is fixed beforehand: the published test repeats the vote 299 times and reports the best.
+    """
+    count = recipe.evaluate.votes
+    if count == 1:
+        return None
+
+    def logits(examples: Examples, rows: NDArray[Any], device: torch.device, logits_of: LogitsOf) -> Tensor:
+        stored = torch.tensor(examples.inputs[rows], device=device)
+        # By name: a part of the samples, in another process, is seen just as the whole is.
+        ids_B = torch.tensor([number_of(examples.ids[row]) for row in rows])
+        total = torch.zeros((), device=device)
+        for vote in range(count):
+            draws = Draws(VOTE_SEED, vote, ids_B, stored.device)
+            total = total + logits_of(augment_clouds(recipe.augment, recipe.data, stored, draws))  # type: ignore[arg-type]
+        return total / count
+
+    return SeveralViews(1, logits)
+
+
+def number_of(name: str) -> int:
+    """A number for a sample's name, the same everywhere."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "little")
+
+
+def _raw(data: PointData, generated: Tensor) -> Tensor:
+    return generated
+
+
+def _expected(data: PointData) -> str:
+    scaled = ", centred on the cloud's mean and scaled into the unit sphere" if data.normalise else ""
+    return f"x, y, z of each point{scaled}"
+
+
+def _normalisation(data: PointData) -> str:
+    return "none"
+
+
+POINT = Modality[PointData, PointAugment, PointGroups](
+    sections=SECTIONS,
+    suffixes=SUFFIXES,
+    content="point clouds",
+    sets={
+        "modelnet10": "modelnet10",
+        "modelnet40": "modelnet40_normal_resampled",
+        "scanobjectnn-objbg": "scanobjectnn",
+        "scanobjectnn-objonly": "scanobjectnn",
+        "scanobjectnn-hardest": "scanobjectnn",
+        "shapenet55": "shapenet55",
+        "shapenetpart": "shapenetcore_partanno_segmentation_benchmark_v0_normal",
+    },
+    generated={"solids": solids},
+    reader=PointReader,
+    select=_select,
+    folds=_folds,
+    sample_shape=_sample_shape,
+    held_out=_held_out,
+    tokenizer=_tokenizer,
+    tokenizer_values=_tokenizer_values,
+    augment=augment_clouds,
+    protocol=votes,
+    errors=chamfer_errors,
+    picture=Picture(draw=draw_cloud, projection="3d", reconstructions=drawn_clouds, shared="(hidden centres given)"),
+    export=Export(
+        axes=("point", "coordinate"),
+        dtype=torch.float32,
+        raw=_raw,
+        expected=_expected,
+        normalisation=_normalisation,
+    ),
+    recipes=points.RECIPES,
+    pretraining=points.PRETRAINING,
+)

@@ -1,0 +1,84 @@
+"""Clips: frames of a film, as RGB squares over time (3, T, S, S)."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.config.data import VideoData
+from crosspath.config.model import VideoTubelets
+from crosspath.config.shipped import VIDEO as SECTIONS
+from crosspath.config.training import VideoAugment
+from crosspath.data.examples import Examples
+from crosspath.data.readers.video import SUFFIXES, VideoReader
+from crosspath.data.streaming.samples import StreamedSamples
+from crosspath.data.views.augment import augment_clips
+from crosspath.data.views.frame_views import augment_pictures
+from crosspath.data.views.normalise import normalised_batch
+from crosspath.modalities.colours import (
+    colour_levels,
+    colour_normalisation,
+    colour_scaling,
+    draw_colours,
+    expected_colours,
+)
+from crosspath.modalities.modality import Export, LogitsOf, Modality, Picture, SeveralViews
+from crosspath.recipes import video
+from crosspath.tokenizers import VideoTokenizer
+from crosspath.tokenizers.patches import PositionKind
+
+
+def _tokenizer(section: VideoTubelets, data: VideoData, width: int, positions: PositionKind) -> VideoTokenizer:
+    return VideoTokenizer(data.frames, data.image_size, section.patch, width, positions=positions)
+
+
+def _sample_shape(data: VideoData) -> tuple[int, ...]:
+    return (3, data.frames, data.image_size, data.image_size)
+
+
+def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
+    """The logarithm of the mean probability (B, K) over clips and crops of each video (VideoMAE's test protocol).
+
+    Views are cut from the files: a recipe with several has a streamed set.
+    """
+    segments, crops, data = recipe.evaluate.segments, recipe.evaluate.crops, recipe.data
+    assert isinstance(data, VideoData)
+    if segments * crops == 1:
+        return None
+
+    def logits(examples: Examples, rows: NDArray[Any], device: torch.device, logits_of: LogitsOf) -> Tensor:
+        assert isinstance(examples.inputs, StreamedSamples)
+        views = examples.inputs.views(rows, segments, crops)
+        count, each = views.shape[:2]
+        batch = normalised_batch(views.reshape(count * each, *views.shape[2:]), colour_scaling(data), device)
+        return logits_of(batch).view(count, each, -1).double().softmax(dim=2).mean(dim=1).clamp_min(1e-30).log().float()
+
+    return SeveralViews(segments * crops, logits)
+
+
+VIDEO = Modality[VideoData, VideoAugment, VideoTubelets](
+    sections=SECTIONS,
+    suffixes=SUFFIXES,
+    content="clips",
+    sets={"grid": "grid_s1", "k400": "k400", "ssv2": "ssv2", "ucf101": "ucf101", "hmdb51": "hmdb51"},
+    reader=VideoReader,
+    sample_shape=_sample_shape,
+    scaling=colour_scaling,
+    tokenizer=_tokenizer,
+    before_batch=augment_pictures,
+    augment=augment_clips,
+    protocol=clips_and_crops,
+    picture=Picture(draw=draw_colours, frames=4),
+    export=Export(
+        axes=("channel", "frame", "row", "column"),
+        dtype=torch.uint8,
+        raw=colour_levels,
+        expected=expected_colours,
+        normalisation=colour_normalisation,
+    ),
+    hub_task="video-classification",
+    recipes=video.RECIPES,
+    pretraining=video.PRETRAINING,
+)

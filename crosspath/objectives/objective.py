@@ -1,0 +1,81 @@
+"""What an objective is: one object that holds everything in which objectives differ."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.config import Recipe
+from crosspath.data.examples import Examples
+from crosspath.tokenizers import Tokenizer
+
+MASK_SEED = 0x3A5C
+"""Of the masks of held-out samples. Fixed: `train.seed` must not change what is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One part of a training batch, ready for the model."""
+
+    inputs: Tensor
+    """Prepared and augmented samples (B, ...), on the device."""
+    targets_BK: Tensor | None  # noqa: N815
+    """Distributions over classes, or independent probabilities; None where the objective needs no labels."""
+    ids_B: Tensor  # noqa: N815
+    """Which samples of the training part these are."""
+    epoch: int
+    """The counter of this view: what is drawn for a sample depends on it."""
+    of: int
+    """Samples of the whole batch, over all parts, views and processes."""
+
+
+Show = Callable[[nn.Module, Recipe, Examples, Path, torch.device, Callable[[], AbstractContextManager[Any]]], Any]
+"""(model, recipe, examples, folder, device, autocast): writes pictures or a page of held-out samples to the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What is minimised, and how a held-out part is judged. Models and batches lie on one device."""
+
+    name: str
+    verb: Literal["train", "pretrain"]
+    serves: Callable[[Recipe], bool]
+    """Whether a recipe trains by this objective."""
+    build: Callable[[Recipe, int], nn.Module]
+    """The freshly initialised model of a recipe with that many classes, from torch's random state."""
+    losses: Callable[[nn.Module, Recipe, Batch], Tensor]
+    """What is minimised, for each sample (B,)."""
+    outputs: Callable[[nn.Module, Recipe, Tensor, Tensor], Tensor]
+    """(model, recipe, prepared batch, rows of the held-out part) to what `metrics` needs of each sample (B, ...)."""
+    metrics: Callable[[Tensor, Tensor], dict[str, float]]
+    """(outputs (N, ...), labels) to flat floats, accuracies as fractions; without samples it is empty."""
+    selects_by: Literal["accuracy", "map", "loss"]
+    """The metric by which `train.select=best` chooses; of `loss` less is better."""
+    probabilities: Callable[[Tensor], Tensor] | None = None
+    """Logits (..., K) to class probabilities; None where the model is no classifier."""
+    visible: Callable[[Recipe, nn.Module], int]
+    """Tokens of a sample that the encoder sees. Raises `InputError` for a `masking` section that cannot divide them."""
+    decodes: bool = False
+    """Whether a decoder trains beside the encoder."""
+    show: Show | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether samples need labels: the model is a classifier then."""
+        return self.probabilities is not None
+
+    def score(self, metrics: dict[str, float]) -> float:
+        """The number by which the best epoch is chosen; more is better."""
+        value = metrics.get(self.selects_by, 0.0)
+        return -value if self.selects_by == "loss" else value
+
+
+def token_grid(model: nn.Module) -> tuple[int, ...]:
+    """The arrangement of the model's tokens, one axis of groups or the axes of its patches; DDP may wrap the model."""
+    tokenizer = getattr(model, "module", model).tokenizer
+    assert isinstance(tokenizer, Tokenizer)
+    return tokenizer.grid

@@ -1,0 +1,147 @@
+"""Pictures of masked modelling: a held-out sample, what the encoder saw of it, and what the decoder made of that."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from crosspath.config import Recipe
+from crosspath.data.examples import Examples
+from crosspath.modalities import modality_of
+from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.errors import denormalised
+from crosspath.modalities.modality import Picture, Triple
+from crosspath.objectives.masking import draw_mask
+from crosspath.objectives.objective import MASK_SEED, token_grid
+from crosspath.tokenizers import Mask
+from crosspath.tokenizers.patches import PatchTokenizer, from_patches, patches_of
+
+TITLES = ("original", "what the encoder saw", "reconstruction")
+
+
+@torch.no_grad()
+def write_reconstructions(
+    model: nn.Module,
+    recipe: Recipe,
+    examples: Examples,
+    folder: Path,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]] | None = None,
+    count: int = 6,
+) -> list[Path]:
+    """One PNG for each of `count` samples spread evenly over a held-out part; returns their paths.
+
+    Visible tokens are shown as they are, so a reconstruction is what a person would see of the whole. Patches that
+    were normalised for the loss get the mean and spread of the true ones back. Pictures are computed in float32
+    whatever `autocast` says. A modality that says nothing about pictures gets none.
+    """
+    picture = modality_of(recipe).picture
+    masking = recipe.masking
+    if picture is None:
+        return []
+    assert masking is not None
+    rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).round().astype(int))
+    rows_B = torch.as_tensor(rows, device=device)
+    grid = token_grid(model)
+
+    def choose(centres_BG3: Tensor | None) -> Mask:
+        return draw_mask(masking, grid, MASK_SEED, 0, rows_B, centres_BG3)
+
+    training = model.training
+    model.eval()
+    try:
+        batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
+        result = model(batch, choose)
+        triples = (picture.reconstructions or patch_pictures)(
+            model.tokenizer, batch, result.predicted_BMP, result.target_BMP, result.mask, masking.normalise_targets
+        )
+    finally:
+        model.train(training)
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = caption(picture, recipe)
+    paths = []
+    for number, row in enumerate(rows):
+        path = folder / f"{number:02d}.png"
+        _draw_triple(picture, recipe, triples[number], shared, path, examples.ids[row])
+        paths.append(path)
+    return paths
+
+
+def patch_pictures(
+    tokenizer: Any,
+    batch: Tensor,
+    predicted_BMP: Tensor,
+    target_BMP: Tensor,
+    mask: Mask,
+    normalise: bool,
+) -> list[Triple]:
+    """Of each sample the original, the visible (hidden patches NaN) and the reconstructed one, (channels, *sizes)."""
+    assert isinstance(tokenizer, PatchTokenizer)
+    original_BNP = patches_of(tokenizer, batch)
+    predicted_BMP = predicted_BMP.to(original_BNP.dtype)
+    if normalise:
+        predicted_BMP = denormalised(predicted_BMP, target_BMP)
+    places = mask.masked_BM[:, :, None].expand(-1, -1, original_BNP.shape[2])
+    seen_BNP = original_BNP.scatter(1, places, torch.nan)
+    filled_BNP = original_BNP.scatter(1, places, predicted_BMP)
+    wholes = (from_patches(tokenizer, patches) for patches in (original_BNP, seen_BNP, filled_BNP))
+    original, seen, filled = (list(whole.float().cpu().numpy()) for whole in wholes)
+    return list(zip(original, seen, filled, strict=True))
+
+
+def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:
+    """A prepared sample (without the batch) as a small PNG: picture, spectrogram, cloud, or the frames of a clip."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    picture = modality_of(recipe).picture
+    columns = 1 if picture is None else picture.frames
+    figure = Figure(figsize=(1.3 * columns, 1.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for column in range(columns if picture is not None else 0):
+        assert picture is not None
+        axes = figure.add_subplot(1, columns, column + 1, projection=picture.projection)
+        frame = _frame(picture, sample, column)
+        picture.draw(axes, frame, frame, recipe.data)
+        axes.set_axis_off()
+    figure.savefig(file, dpi=90, format="png", metadata={"Software": None})
+
+
+def caption(picture: Picture[Any], recipe: Recipe) -> str:
+    """What of the hidden tokens was not the model's to find, for whoever looks at the picture."""
+    assert recipe.masking is not None
+    return picture.shared or ("(mean and spread given)" if recipe.masking.normalise_targets else "")
+
+
+def _draw_triple(picture: Picture[Any], recipe: Recipe, triple: Triple, shared: str, path: Path, name: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = picture.frames
+    figure = Figure(figsize=(3 * picture.width, 0.5 + 2.6 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(name, fontsize=9)
+    titles = (*TITLES[:2], f"{TITLES[2]} {shared}".rstrip())
+    for column, (title, part) in enumerate(zip(titles, triple, strict=True)):
+        for row in range(rows):
+            axes = figure.add_subplot(rows, 3, 3 * row + column + 1, projection=picture.projection)
+            picture.draw(axes, _frame(picture, part, row), _frame(picture, triple[0], row), recipe.data)
+            if row == 0:
+                axes.set_title(title, fontsize=9)
+            if rows > 1 and column == 0:
+                axes.set_ylabel(f"frame {_frame_number(picture, part.shape[1], row) + 1}", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _frame(picture: Picture[Any], sample: NDArray[Any], row: int) -> NDArray[Any]:
+    """One of the frames shown of a sample whose second axis is time; the sample itself where it has none."""
+    return sample if picture.frames == 1 else sample[:, _frame_number(picture, sample.shape[1], row)]
+
+
+def _frame_number(picture: Picture[Any], frames: int, row: int) -> int:
+    return round(row * (frames - 1) / (picture.frames - 1))

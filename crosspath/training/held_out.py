@@ -1,0 +1,32 @@
+"""Reading a held-out part while training: each process reads a share, and each sample counts once."""
+
+import math
+
+from torch import nn
+
+from crosspath.config import Recipe
+from crosspath.data.examples import Examples
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import Compute
+from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.training.processes import Processes
+
+
+def read_part(
+    model: nn.Module, recipe: Recipe, examples: Examples, compute: Compute, processes: Processes, *, protocol: bool
+) -> dict[str, float]:
+    """The objective's metrics of a held-out part; empty where it has no samples. `protocol` reads it as the test does.
+
+    Raises
+    ------
+    InputError
+        For metrics that are not finite.
+    """
+    if len(examples) == 0:
+        return {}
+    rows = processes.share(len(examples))
+    outputs = held_out_outputs(model, recipe, examples, compute, rows, protocol=protocol)
+    metrics = held_out_metrics(processes.gathered(outputs, len(examples)), recipe, examples)
+    if not all(math.isfinite(value) for value in metrics.values()):
+        raise InputError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
+    return metrics

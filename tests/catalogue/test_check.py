@@ -1,0 +1,225 @@
+"""Verified folders: what is missing, what is damaged, and which set a folder is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from crosspath.catalogue.check import CheckReport, Fault, check, guess_section, recognise_set
+from crosspath.catalogue.sets import PUBLISHED_SETS
+from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
+from crosspath.errors import InputError
+from tests.data.files import (
+    class_folders,
+    cut_in_half,
+    listing_of,
+    write_clip,
+    write_cloud,
+    write_image,
+    write_sound,
+    zipped,
+)
+
+ESC10 = AudioData(dataset="esc10", frames=8, mels=8)
+
+
+@pytest.fixture
+def esc10(tmp_path: Path) -> Path:
+    """The layout of ESC-10 in small: a recording of each of two classes in each fold."""
+    folder = tmp_path / "esc10"
+    for name in ("meta", "audio"):
+        (folder / name).mkdir(parents=True)
+    rows = ["filename,fold,target,category"]
+    for fold in range(1, 6):
+        for target, category in ((0, "dog"), (1, "rooster")):
+            write_sound(folder / "audio" / f"{fold}-{target}.ogg", seed=fold, seconds=0.2)
+            rows.append(f"{fold}-{target}.ogg,{fold},{target},{category}")
+    (folder / "meta" / "esc50.csv").write_text("\n".join(rows))
+    return folder
+
+
+def checked(folder: Path, *sections: Data) -> CheckReport:
+    return check(folder, recognise_set(folder), sections)
+
+
+def test_a_whole_folder_has_no_faults_and_is_not_touched(esc10: Path) -> None:
+    before = listing_of(esc10)
+    told: list[tuple[int, int]] = []
+    found = check(esc10, PUBLISHED_SETS["esc10"], [ESC10], lambda done, total: told.append((done, total)))
+    assert found == CheckReport(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
+    assert told == [(done, 10) for done in range(1, 11)]
+    assert listing_of(esc10) == before
+
+
+def test_every_damaged_file_is_listed_with_a_reason(esc10: Path) -> None:
+    cut_in_half(esc10 / "audio" / "2-0.ogg")
+    (esc10 / "audio" / "4-1.ogg").write_bytes(b"")
+    found = checked(esc10, ESC10)
+    assert [fault.path for fault in found.faults] == ["audio/2-0.ogg", "audio/4-1.ogg"]
+    assert "no whole end-of-stream page" in found.faults[0].reason
+    assert all("\n" not in fault.reason for fault in found.faults)
+    assert sum(found.samples.values()) == 10
+
+
+def test_missing_pieces_are_all_listed(esc10: Path) -> None:
+    shutil.rmtree(esc10 / "audio")
+    (esc10 / "meta" / "esc50.csv").unlink()
+    found = checked(esc10, ESC10)
+    assert [fault.path for fault in found.faults[:2]] == ["meta/esc50.csv", "audio/*"]
+    assert found.faults[0].reason.startswith("missing: one row a recording")
+    assert found.samples == {}
+
+
+def test_a_faulty_table_is_a_fault_with_its_row(esc10: Path) -> None:
+    (esc10 / "audio" / "3-1.ogg").unlink()
+    (fault,) = checked(esc10, ESC10).faults
+    assert fault == Fault("meta/esc50.csv row 7", "expected the name of a file, found 3-1.ogg, which is missing")
+
+
+def test_missing_files_of_a_json_list_are_all_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "esc50"
+    folder.mkdir()
+    (folder / "esc_class_labels_indices.csv").write_text("index,mid,display_name\n0,/m/a,dog\n1,/m/b,pig\n")
+    for fold in range(1, 6):
+        entries = [{"wav": f"{fold}-{label}.wav", "labels": f"/m/{'ab'[label]}"} for label in (0, 1)]
+        (folder / f"esc_eval_data_{fold}.json").write_text(json.dumps({"data": entries}))
+        write_sound(folder / f"{fold}-0.wav", seconds=0.1)
+    found = checked(folder, AudioData(dataset="esc50", frames=8, mels=8))
+    assert sorted(fault.path for fault in found.faults) == [f"{fold}-1.wav" for fold in range(1, 6)]
+    assert all("missing" in fault.reason for fault in found.faults)
+    assert sum(found.samples.values()) == 5
+
+
+def test_a_zip_member_is_named_inside_its_zip(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        class_folders(tmp_path / part, write_image, ".png", per_class=2)
+    (tmp_path / "test" / "dog" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "cifar10").mkdir()
+    for part in ("train", "test"):
+        zipped(tmp_path / part, tmp_path / "cifar10" / f"{part}.zip", f"{part}/")
+    found = checked(tmp_path / "cifar10", ImageData(dataset="cifar10"))
+    assert found.samples == {"train": 4, "test": 4}
+    (fault,) = found.faults
+    assert fault.path == "test.zip/test/dog/1.png"
+
+
+def test_every_row_of_an_array_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "modelnet10"
+    folder.mkdir()
+    (folder / "shape_names.txt").write_text("bed\nsofa\n")
+    for part in ("train", "test"):
+        (folder / f"{part}_files.txt").write_text(f"{part}.h5\n")
+        with h5py.File(folder / f"{part}.h5", "w") as file:
+            clouds = np.random.default_rng(0).standard_normal((4, 32, 3))
+            clouds[2 if part == "test" else slice(0)] = np.nan
+            file["data"], file["label"] = clouds, np.array([[0], [1], [0], [1]])
+    (fault,) = checked(folder, PointData(dataset="modelnet10", points=16)).faults
+    assert fault.path == "test.h5"
+    assert "row 2" in fault.reason
+
+
+def test_variants_of_a_set_are_read_one_by_one_and_a_file_only_once(tmp_path: Path) -> None:
+    folder = tmp_path / "scanobjectnn"
+    (folder / "main_split").mkdir(parents=True)
+    for part in ("training", "test"):
+        with h5py.File(folder / "main_split" / f"{part}_objectdataset_augmentedrot_scale75.h5", "w") as file:
+            file["data"], file["label"] = np.random.default_rng(0).standard_normal((3, 32, 3)), np.arange(3)
+    hardest = PointData(dataset="scanobjectnn-hardest", points=16)
+    found = checked(folder, hardest, hardest)
+    assert found.faults == ()
+    assert found.samples == {"train": 3, "test": 3}
+    assert PUBLISHED_SETS["scanobjectnn"].here(folder) == ("scanobjectnn-hardest",)
+    both = checked(folder, hardest, PointData(dataset="scanobjectnn-objbg", points=16))
+    assert [fault.path for fault in both.faults] == ["main_split/training_objectdataset.h5"]
+    assert both.samples == found.samples
+
+
+def small_clip(path: Path, seed: int) -> None:
+    write_clip(path, [seed * 5, 200])
+
+
+OWN = {
+    "image": (write_image, ".jpg", ImageData),
+    "audio": (write_sound, ".wav", AudioData),
+    "point": (write_cloud, ".npy", PointData),
+    "video": (small_clip, ".mp4", VideoData),
+}
+
+
+@pytest.mark.parametrize("modality", OWN)
+def test_a_folder_of_ones_own_is_read_by_its_modality(modality: str, tmp_path: Path) -> None:
+    write, suffix, section = OWN[modality]
+    folder = class_folders(tmp_path / "own", write, suffix, per_class=3)
+    (folder / "notes.txt").write_text("x")
+    found_section = guess_section(folder)
+    assert type(found_section) is section
+    assert recognise_set(folder) is None
+    assert checked(folder, found_section).samples == {"unsplit": 6}
+    cut_in_half(folder / "dog" / f"2{suffix}", 0.4)
+    (fault,) = checked(folder, found_section).faults
+    assert fault.path == f"dog/2{suffix}"
+
+
+def test_a_zip_of_ones_own_is_read(tmp_path: Path) -> None:
+    archive = zipped(class_folders(tmp_path / "own", write_image, ".png"), tmp_path / "own.zip")
+    assert recognise_set(archive) is None
+    assert checked(archive, guess_section(archive)).samples == {"unsplit": 12}
+
+
+def test_a_folder_without_media_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected images, recordings, point clouds or clips, found none; .*--recipe"):
+        guess_section(tmp_path)
+    with pytest.raises(InputError, match="expected the folder of a data set, found none"):
+        recognise_set(tmp_path / "absent")
+
+
+def test_a_known_set_is_recognised_by_its_folder(esc10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recognise_set(esc10) is PUBLISHED_SETS["esc10"]
+    monkeypatch.chdir(esc10)
+    assert recognise_set(Path()) is PUBLISHED_SETS["esc10"]
+    assert checked(Path(), ESC10).faults == ()
+    monkeypatch.chdir(esc10 / "audio")
+    assert recognise_set(Path("..")) is PUBLISHED_SETS["esc10"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "esc10").symlink_to(esc10)
+    assert checked(tmp_path / "elsewhere" / "esc10", ESC10).faults == ()
+
+
+def test_a_known_set_under_another_name_is_told_its_name(tmp_path: Path) -> None:
+    for name in ("train.zip", "test.zip"):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        (tmp_path / "pictures" / name).touch()
+    with pytest.raises(InputError, match="expected the name cifar10, where readers look, found cifar10 as pictures"):
+        recognise_set(tmp_path / "pictures")
+    with pytest.raises(InputError, match="expected the name cifar10, where cifar10 is looked for, found pictures"):
+        check(tmp_path / "pictures", None, [ImageData(dataset="cifar10")])
+
+
+def test_a_data_root_is_told_from_a_set(esc10: Path) -> None:
+    with pytest.raises(InputError, match=r"found a data root with esc10; name one of them, such as .*/esc10"):
+        recognise_set(esc10.parent)
+
+
+def test_class_folders_in_parts_are_not_taken_for_a_known_set(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        class_folders(tmp_path / "own" / part, write_image, ".jpg", per_class=1)
+    assert recognise_set(tmp_path / "own") is None
+
+
+def test_of_the_real_esc10_only_the_recording_that_lost_its_end_is_bad(data_root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "esc10"
+    (copy / "audio").mkdir(parents=True)
+    shutil.copytree(data_root / "esc10" / "meta", copy / "meta")
+    files = sorted((data_root / "esc10" / "audio").iterdir())
+    for path in files:
+        (copy / "audio" / path.name).symlink_to(path)
+    damaged = copy / "audio" / files[7].name
+    damaged.unlink()
+    damaged.write_bytes(files[7].read_bytes()[:-100])
+    found = checked(copy, ESC10)
+    assert [fault.path for fault in found.faults] == [f"audio/{files[7].name}"]
+    assert found.samples == {"train": 240, "val": 80, "test": 80}
+    assert sum(found.samples.values()) == sum(PUBLISHED_SETS["esc10"].samples.values())

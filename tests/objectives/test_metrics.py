@@ -1,0 +1,59 @@
+"""Metrics against scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, top_k_accuracy_score
+
+from crosspath.objectives.metrics import average_precisions, classification_metrics, multi_label_metrics
+
+
+def _sample(classes: int, samples: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(classes)
+    labels_N = torch.randint(classes, (samples,), generator=generator)
+    logits_NK = torch.randn(samples, classes, generator=generator)
+    logits_NK[torch.arange(samples), labels_N] += 1.0
+    return logits_NK, labels_N
+
+
+@pytest.mark.parametrize("classes", [3, 10])
+def test_agrees_with_scikit_learn(classes: int) -> None:
+    logits_NK, labels_N = _sample(classes)
+    found = classification_metrics(logits_NK, labels_N)
+    names = list(range(classes))
+    assert found["accuracy"] == accuracy_score(labels_N, logits_NK.argmax(dim=-1))
+    assert found["loss"] == pytest.approx(
+        log_loss(labels_N, logits_NK.double().softmax(dim=-1), labels=names), rel=1e-9
+    )
+    if classes > 5:
+        assert found["top5_accuracy"] == top_k_accuracy_score(labels_N, logits_NK, k=5, labels=names)
+    assert set(found) == ({"accuracy", "loss", "top5_accuracy"} if classes > 5 else {"accuracy", "loss"})
+    assert all(type(value) is float for value in found.values())
+
+
+def test_no_samples_no_metrics() -> None:
+    assert classification_metrics(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)) == {}
+
+
+@given(seed=st.integers(0, 10**6), samples=st.integers(2, 40), levels=st.sampled_from([2, 5, 10**6]))
+def test_average_precision_is_scikit_learns_with_ties_too(seed: int, samples: int, levels: int) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, levels, (samples, 3)) / levels
+    labels = generator.random((samples, 3)) < 0.4
+    labels[0] = True
+    found = average_precisions(torch.from_numpy(scores), torch.from_numpy(labels))
+    expected = [average_precision_score(labels[:, k], scores[:, k]) for k in range(3)]
+    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_class_without_positives_is_left_out_and_counted() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 2.0, 5.0]])
+    labels = torch.tensor([[1, 0, 0], [0, 0, 1], [1, 0, 1]], dtype=torch.uint8)
+    metrics = multi_label_metrics(logits, labels)
+    assert metrics["map_classes"] == 2.0
+    assert metrics["map"] == pytest.approx(1.0)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels.double())
+    assert metrics["loss"] == pytest.approx(float(expected))
+    assert multi_label_metrics(logits, torch.zeros_like(labels)) == {}
