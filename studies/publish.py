@@ -1,10 +1,10 @@
-"""Put studies into the documents: their rows into `docs/results.json`, their tables into `docs/results.md`.
+"""Publish studies: their rows in `docs/results.json`, their tables in the pages.
 
     python studies/publish.py runs/twelve-directions runs/longer
 
-A study's table stands in `docs/results.md` between `<!-- table: NAME KIND -->` and `<!-- end -->` and is written anew
-from the rows of `docs/results.json`, so that the two cannot come apart; without a folder all tables are written again.
-`KINDS` lists the kinds.
+A table stands between `<!-- table: STUDY KIND -->` and `<!-- end -->` (several studies: `STUDY,STUDY`) and is written
+from the rows of `docs/results.json`, so that page and rows cannot disagree. Without a folder, every table is written
+again. `KINDS` lists the kinds, `PAGES` the pages.
 """
 
 import argparse
@@ -19,35 +19,77 @@ from crosspath.study.labels import label_savings
 from crosspath.study.statistics import compare_paired
 from crosspath.study.table import Row as TableRow
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-MARKED = re.compile(r"(<!-- table: ([\w-]+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+REPOSITORY = Path(__file__).resolve().parent.parent
+ROWS = REPOSITORY / "docs" / "results.json"
+PAGES = (
+    REPOSITORY / "README.md",
+    REPOSITORY / "docs" / "results.md",
+    *sorted((REPOSITORY / "docs" / "results").glob("*.md")),
+)
+MARKED = re.compile(r"(<!-- table: ([\w,-]+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Row = dict[str, Any]
 
 
 def main() -> None:
-    """Take in the studies that are named, then write every table."""
+    """Add the rows of the named studies, then write every table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="*", type=Path, help="folders of studies, each with a results.json")
     options = parser.parse_args()
-    rows: list[Row] = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
+    rows: list[Row] = json.loads(ROWS.read_text(encoding="utf-8"))
     for folder in options.studies:
         summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         command = f"crosspath study studies/{summary['study']}.yaml --data DATA"
-        taken = [{**row, "command": command} for row in summary["rows"]]
-        rows = [row for row in rows if row["study"] != summary["study"]] + taken
-    (DOCS / "results.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    page = (DOCS / "results.md").read_text(encoding="utf-8")
-    (DOCS / "results.md").write_text(with_tables(page, rows), encoding="utf-8")
+        new = [{**row, "command": command} for row in summary["rows"]]
+        rows = [row for row in rows if row["study"] != summary["study"]] + new
+    ROWS.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 def with_tables(page: str, rows: list[Row]) -> str:
     """The page with every marked table written from the rows."""
 
-    def written(found: re.Match[str]) -> str:
-        table = KINDS[found[3]]([row for row in rows if row["study"] == found[2]])
-        return f"{found[1]}{table}\n{found[4]}"
+    def write(marked: re.Match[str]) -> str:
+        opening, studies, kind, end = marked.groups()
+        table = KINDS[kind]([row for row in rows if row["study"] in studies.split(",")])
+        return f"{opening}{table}\n{end}"
 
-    return MARKED.sub(written, page)
+    return MARKED.sub(write, page)
+
+
+def overview(rows: list[Row]) -> str:
+    """One line a direction with a verdict: in the twelve directions, or with the same setting on fresh seeds."""
+    columns = ("target", "auxiliary", "`pathway` − `none`", "verdict", "`random` − `none`", "on fresh seeds", "verdict")
+    first = [row for row in rows if row["study"] == "twelve-directions"]
+    random = {(row["target"], row["auxiliary"]): row for row in first if row["arm"] == "random"}
+    fresh = {(row["target"], row["auxiliary"]): row for row in rows if row["variant"] == FRESH}
+    lines = []
+    for row in sorted(first, key=lambda row: -(row["difference"] or 0)):
+        key = row["target"], row["auxiliary"]
+        again = fresh.get(key)
+        if row["arm"] != "pathway" or {row["verdict"], again and again["verdict"]} <= {"no evidence", None}:
+            continue
+        line = (code(row["target"]), code(row["auxiliary"]), interval(row), row["verdict"], interval(random[key]))
+        lines.append(line if again is None else (*line, interval(again), again["verdict"]))
+    return table(columns, lines)
+
+
+FRESH = "whole-body"
+"""The variant of the ablations that has the setting of the twelve directions."""
+
+
+def starts(rows: list[Row]) -> str:
+    """One line a target: masked modelling first against training from scratch."""
+    columns = ("target", "labels a class", "from scratch", "pretrained", "difference", "p", "verdict")
+    scratch = {row["target"]: row for row in rows if row["arm"] == "scratch"}
+    pretrained = {row["target"]: row for row in rows if row["arm"] == "pretrained"}
+    lines = []
+    for target in ("image/cifar10", "audio/esc10", "point/modelnet10", "video/grid"):
+        row = pretrained[target]
+        accuracies = spread(scratch[target]), spread(row)
+        lines.append((code(target), str(row["labels_per_class"]), *accuracies, interval(row), small(row["p"])))
+        lines[-1] += (row["verdict"],)
+    return table(columns, lines)
 
 
 def directions(rows: list[Row]) -> str:
@@ -59,8 +101,8 @@ def directions(rows: list[Row]) -> str:
     lines = []
     for row in (row for row in rows if row["arm"] == "pathway"):
         key = row["target"], row["auxiliary"]
-        said = (named(row["target"]), named(row["auxiliary"]), spread(plain[key[0]]), *compared(row))
-        lines.append((*said, interval(random[key]), over(row, random[key])))
+        line = (code(row["target"]), code(row["auxiliary"]), spread(plain[key[0]]), *verdict(row))
+        lines.append((*line, interval(random[key]), over(row, random[key])))
     return table(columns, lines)
 
 
@@ -68,15 +110,15 @@ def controls(rows: list[Row]) -> str:
     """One line an arm, of the one direction a target that has controls; the pathway itself first."""
     columns = ("target", "arm", "auxiliary", "test, %", "− `none`", "p", "p adjusted", "verdict", "`pathway` − arm")
     lines = []
-    for copied in (row for row in rows if row["arm"] == "copy"):
-        target, auxiliary = copied["target"], copied["auxiliary"]
+    for copy in (row for row in rows if row["arm"] == "copy"):
+        target, auxiliary = copy["target"], copy["auxiliary"]
         own = [row for row in rows if row["target"] == target and row["arm"] != "none"]
         own = [row for row in own if row["auxiliary"] == auxiliary or row["arm"] in ("mimetic", "same-modality")]
         pathway = next(row for row in own if row["arm"] == "pathway")
         for row in own:
             difference = "" if row is pathway else over(pathway, row)
-            said = (named(target), named(row["arm"]), named(row["auxiliary"]), spread(row), *compared(row), difference)
-            lines.append(said)
+            line = (code(target), code(row["arm"]), code(row["auxiliary"]), spread(row), *verdict(row), difference)
+            lines.append(line)
     return table(columns, lines)
 
 
@@ -86,9 +128,9 @@ def variants(rows: list[Row]) -> str:
     lines = []
     for target in dict.fromkeys(row["target"] for row in rows):
         own = [row for row in rows if row["target"] == target]
-        lines += [(named(target), named("none"), f"{row['rate']:g}", spread(row)) for row in own[:1]]
+        lines += [(code(target), code("none"), f"{row['rate']:g}", spread(row)) for row in own[:1]]
         lines += [
-            (named(target), row["variant"], f"{row['rate']:g}", spread(row), *compared(row))
+            (code(target), row["variant"], f"{row['rate']:g}", spread(row), *verdict(row))
             for row in own
             if row["arm"] != "none"
         ]
@@ -99,8 +141,8 @@ def savings(rows: list[Row]) -> str:
     """One line a number of labels: accuracy of both arms, and how many labels `none` would need for the same."""
     columns = ("target", "auxiliary", "labels a class", "`none`, %", "`pathway`, %", "difference", "p", "p adjusted")
     columns += ("verdict", "worth as many labels times")
-    found = label_savings([TableRow(**{**row, "seeds": tuple(row["seeds"])}) for row in rows])
-    factors = {(one.target, one.labels_per_class): one for one in found if one.arm == "pathway"}
+    savings_of_arms = label_savings([TableRow(**{**row, "seeds": tuple(row["seeds"])}) for row in rows])
+    factors = {(one.target, one.labels_per_class): one for one in savings_of_arms if one.arm == "pathway"}
     plain = {(row["target"], row["labels_per_class"]): row for row in rows if row["arm"] == "none"}
     lines = []
     for row in (row for row in rows if row["arm"] == "pathway"):
@@ -109,8 +151,8 @@ def savings(rows: list[Row]) -> str:
         factor = f"{one.beyond} of {one.seeds} seeds beyond what `none` reached"
         if one.factor is not None and one.low is not None and one.high is not None:
             factor = f"{one.factor:.2f} ({one.low:.2f} to {one.high:.2f})"
-        said = (named(key[0]), named(row["auxiliary"]), str(key[1]), spread(plain[key]), spread(row), *compared(row))
-        lines.append((*said, factor))
+        line = (code(key[0]), code(row["auxiliary"]), str(key[1]), spread(plain[key]), spread(row), *verdict(row))
+        lines.append((*line, factor))
     return table(columns, lines)
 
 
@@ -119,14 +161,22 @@ def arms(rows: list[Row]) -> str:
     columns = ("target", "labels", "arm", "auxiliary", "test, %", "− `none`", "p", "verdict")
     lines = []
     for row in rows:
-        arm = named(row["arm"]) + (f" {row['variant']}" if row["variant"] else "")
-        said = (named(row["target"]), str(row["labels_per_class"]), arm, named(row["auxiliary"]), spread(row))
-        lines.append((*said, interval(row), small(row["p"]), row["verdict"] or ""))
+        arm = code(row["arm"]) + (f" {row['variant']}" if row["variant"] else "")
+        line = (code(row["target"]), str(row["labels_per_class"]), arm, code(row["auxiliary"]), spread(row))
+        lines.append((*line, interval(row), small(row["p"]), row["verdict"] or ""))
     return table(columns, lines)
 
 
-KINDS = {"directions": directions, "controls": controls, "arms": arms, "variants": variants, "savings": savings}
-"""What a marked table shows of its study's rows."""
+KINDS = {
+    "overview": overview,
+    "starts": starts,
+    "directions": directions,
+    "controls": controls,
+    "arms": arms,
+    "variants": variants,
+    "savings": savings,
+}
+"""What a marked table shows of its studies' rows."""
 
 
 def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -135,12 +185,12 @@ def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(head + [f"| {' | '.join((*line, *[''] * (len(columns) - len(line))))} |" for line in lines])
 
 
-def named(name: str | None) -> str:
-    """As code; nothing for nothing."""
+def code(name: str | None) -> str:
+    """The name as code; empty for None."""
     return f"`{name}`" if name else ""
 
 
-def compared(row: Row) -> tuple[str, str, str, str]:
+def verdict(row: Row) -> tuple[str, str, str, str]:
     """Difference to `none`, p, adjusted p, verdict."""
     return interval(row), small(row["p"]), small(row["p_adjusted"]), row["verdict"] or ""
 

@@ -3,8 +3,11 @@
 import dataclasses
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 from crosspath.study.table import Row as TableRow
 
@@ -37,13 +40,40 @@ def publish() -> ModuleType:
     return module
 
 
-def test_every_marked_table_says_what_the_rows_say() -> None:
-    page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
-    tools = publish()
-    names = [found[2] for found in tools.MARKED.finditer(page)]
-    assert "twelve-directions" in names
-    assert set(names) <= {row["study"] for row in ROWS}
-    assert tools.with_tables(page, ROWS) == page
+TOOLS = publish()
+NUMBER = re.compile(r"[+−]\d+\.\d")
+COMMAND = re.compile(r"studies/([\w-]+)\.yaml|benchmarks/(pretraining)\.py")
+
+
+def tables(study: str) -> str:
+    """The published tables of a study, as text."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in TOOLS.PAGES)
+    return "".join(marked[0] for marked in TOOLS.MARKED.finditer(pages) if study in marked[2].split(","))
+
+
+@pytest.mark.parametrize("page", TOOLS.PAGES, ids=lambda page: page.stem)
+def test_every_marked_table_is_that_of_the_rows(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert TOOLS.with_tables(text, ROWS) == text
+
+
+def test_every_study_has_a_published_table() -> None:
+    assert all(tables(study) for study in {row["study"] for row in ROWS})
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/will-it-help.md"])
+def test_a_claim_stands_beside_the_command_that_made_its_numbers(name: str) -> None:
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    text = TOOLS.MARKED.sub("", text)
+    # A claim is a paragraph, an item of a list, or a row of a table.
+    claims = re.split(r"\n\s*\n|\n\s*(?=- |\|)", text)
+    claims = [claim for claim in claims if NUMBER.search(claim)]
+    assert claims
+    for claim in claims:
+        studies = ["".join(names) for names in COMMAND.findall(claim)]
+        assert studies, claim
+        published = "".join(tables(study) for study in studies)
+        assert [number for number in NUMBER.findall(claim) if number not in published] == [], claim
 
 
 def test_every_row_has_the_agreed_fields_and_a_command_that_is_there() -> None:
@@ -66,8 +96,8 @@ def test_the_main_study_has_all_twelve_directions_with_their_control() -> None:
 def row(arm: str, auxiliary: str | None, values: list[float], **more: object) -> dict[str, object]:
     """A row as `docs/results.json` holds it."""
     fields = {field.name: None for field in dataclasses.fields(TableRow)}
-    known = {"target": "t", "metric": "accuracy", "part": "test", "seeds": [0, 1, 2], "std": 0.0, "rate": 1e-3}
-    return {**fields, **known, "arm": arm, "auxiliary": auxiliary, "values": values, "mean": sum(values) / 3, **more}
+    common = {"target": "t", "metric": "accuracy", "part": "test", "seeds": [0, 1, 2], "std": 0.0, "rate": 1e-3}
+    return {**fields, **common, "arm": arm, "auxiliary": auxiliary, "values": values, "mean": sum(values) / 3, **more}
 
 
 def test_a_table_of_controls_holds_one_direction_and_sets_the_pathway_against_each_arm() -> None:
@@ -80,7 +110,7 @@ def test_a_table_of_controls_holds_one_direction_and_sets_the_pathway_against_ea
         row("mimetic", None, [0.2, 0.2, 0.3]),
         row("same-modality", "own", [0.6, 0.6, 0.6]),
     ]
-    lines = publish().controls(rows).splitlines()[2:]
+    lines = TOOLS.controls(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == [
         "`pathway`",
         "`random`",
@@ -96,7 +126,7 @@ def test_a_table_of_label_savings_says_how_many_labels_none_would_need() -> None
     for labels, plain, ours in ((10, 0.2, 0.3), (40, 0.4, 0.9)):
         rows.append(row("none", None, [plain] * 3, labels_per_class=labels))
         rows.append(row("pathway", "a", [ours] * 3, labels_per_class=labels))
-    few, many = publish().savings(rows).splitlines()[2:]
+    few, many = TOOLS.savings(rows).splitlines()[2:]
     # Half-way between 10 and 40 on a logarithmic axis stands 20.
     assert few.endswith("| 2.00 (2.00 to 2.00) |")
     assert many.endswith("| 3 of 3 seeds beyond what `none` reached |")
@@ -108,5 +138,5 @@ def test_a_table_of_variants_names_none_once() -> None:
         for variant in ("start-0", "start-1")
         for arm, auxiliary in (("none", None), ("pathway", "a"))
     ]
-    lines = publish().variants(rows).splitlines()[2:]
+    lines = TOOLS.variants(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["`none`", "start-0", "start-1"]
