@@ -1,1 +1,1 @@
-"""Known sets: how to get, arrange and check them."""
+"""Published sets: what they consist of, how to download, arrange and check them."""

@@ -1,4 +1,4 @@
-"""From a publisher's archive, unpacked, to the folder that the set's reader looks for. One function a set."""
+"""Arranges an unpacked archive as the folder that the set's reader expects: one function for each set."""
 
 import csv
 import re
@@ -16,37 +16,37 @@ from crosspath.data.tables import read_table
 from crosspath.errors import InputError
 
 Progress = Callable[[int, int | None], None]
-"""Told (samples done, samples in all)."""
+"""Called with (samples done, samples in total)."""
 
 PIXELS = 32 * 32 * 3
 CIFAR_RECORDS = 10_000
-"""Pictures of each of the six files: a byte with the class, then the planes red, green and blue."""
+"""Images in each of the six files: a byte with the class, then the planes red, green and blue."""
 RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
-"""The spoken digits: digit, speaker, number of the recording."""
+"""File names of spoken digits: digit, speaker, number of the recording."""
 TEST_RECORDINGS = 5
-"""Of each digit and speaker, those numbered below this are the official test part."""
-GET_AGAIN = "the publisher has changed the archive, or it is damaged: get it again"
+"""Recordings of each digit and speaker numbered below this are the official test part."""
+DOWNLOAD_AGAIN = "the publisher has changed the archive, or it is damaged: download it again"
 MESH_POINTS = 2048
-"""Points drawn from each mesh, as in the well-known h5 files of ModelNet40."""
+"""Points drawn from each mesh, as in the published h5 files of ModelNet40."""
 
 
 def arrange(name: str, unpacked: Path, into: Path, progress: Progress) -> None:
-    """Fill the new folder `into` from `unpacked`, which holds what the set's archives held and is used up.
+    """Fills the new folder `into` with files moved from `unpacked`, the content of the set's archives.
 
     Raises
     ------
     InputError
-        For files that are missing or have another size or form than the publisher's.
+        For files that are missing or differ in size or format from the publisher's.
     """
-    ARRANGEMENTS.get(name, _as_it_is)(unpacked, into, progress)
+    ARRANGEMENTS.get(name, _unchanged)(unpacked, into, progress)
 
 
 def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
-    """The binary version, whose files are no pickles, to `train.zip` and `test.zip` of class folders of PNG files."""
+    """The binary version, which has no pickles, as `train.zip` and `test.zip` of class folders of PNG files."""
     from PIL import Image
 
     root = _only_folder(unpacked)
-    classes = _existing(root / "batches.meta.txt").read_text(encoding="utf-8").split()
+    classes = _require(root / "batches.meta.txt").read_text(encoding="utf-8").split()
     done = 0
     for part, files in (
         ("train", [f"data_batch_{number}.bin" for number in range(1, 6)]),
@@ -58,7 +58,7 @@ def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
                 for label, pixels in _cifar_records(root / file, len(classes)):
                     content = BytesIO()
                     Image.fromarray(pixels).save(content, "PNG")
-                    # A ZipInfo of its own has a fixed date: the same pictures give the same bytes.
+                    # A new ZipInfo has a fixed date, so the archive depends on the images only.
                     member = zipfile.ZipInfo(f"{part}/{classes[label]}/{counts[label]:04d}.png")
                     archive.writestr(member, content.getvalue())
                     counts[label] += 1
@@ -67,7 +67,7 @@ def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
 
 
 def esc10(unpacked: Path, into: Path, progress: Progress) -> None:
-    """The recordings that ESC-50's table marks as ESC-10, with the licence that names their authors."""
+    """The recordings that ESC-50's table marks as ESC-10, and the licence with their authors."""
     root = _only_folder(unpacked)
     columns = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
     rows = [row for _, row in read_table(root / "meta" / "esc50.csv", columns) if row["esc10"] == "True"]
@@ -81,34 +81,34 @@ def esc10(unpacked: Path, into: Path, progress: Progress) -> None:
 
 
 def esc50(unpacked: Path, into: Path, progress: Progress) -> None:
-    """The table and the recordings, with the licence that names their authors; the repository's code stays behind."""
+    """The table, the recordings, and the licence with their authors, without the repository's code."""
     root = _only_folder(unpacked)
     for name in ("meta", "audio", "LICENSE"):
         _move(root / name, into)
 
 
 def fsdd(unpacked: Path, into: Path, progress: Progress) -> None:
-    """The recordings, and a table of what their names say and of the official split."""
+    """The recordings, and a table of the fields of their names and the official split."""
     root = _only_folder(unpacked)
     _move(root / "recordings", into)
     rows = []
     for path in sorted((into / "recordings").glob("*.wav")):
-        named = RECORDING.fullmatch(path.name)
-        if named is None:
-            raise InputError(path.name, "<digit>_<speaker>_<number>.wav", "another name", GET_AGAIN)
-        part = "test" if int(named[3]) < TEST_RECORDINGS else "train"
-        rows.append((path.name, *named.groups(), part))
+        fields = RECORDING.fullmatch(path.name)
+        if fields is None:
+            raise InputError(path.name, "<digit>_<speaker>_<number>.wav", "another name", DOWNLOAD_AGAIN)
+        part = "test" if int(fields[3]) < TEST_RECORDINGS else "train"
+        rows.append((path.name, *fields.groups(), part))
     _write_table(into / "metadata.csv", ("filename", "digit", "speaker", "index", "split"), rows)
 
 
 def speechcommands(unpacked: Path, into: Path, progress: Progress) -> None:
-    """As it is; this archive has no folder around its files."""
+    """Unchanged; this archive has no folder around its files."""
     for path in sorted(unpacked.iterdir()):
         _move(path, into)
 
 
 def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
-    """Meshes to h5 files: points drawn evenly from the surface, centred on their mean, scaled into the unit sphere."""
+    """Meshes as h5 files of points drawn evenly from the surface, centred and scaled into the unit sphere."""
     import h5py
 
     from crosspath.config.data import PointData
@@ -124,15 +124,15 @@ def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
     }
     reader = PointReader(PointData(points=MESH_POINTS))
     done, total = 0, sum(map(len, meshes.values()))
-    for part, found in meshes.items():
+    for part, files in meshes.items():
         with h5py.File(into / f"ply_data_{part}0.h5", "w") as file:
-            file["label"] = np.array([[label] for label, _ in found], np.uint8)
-            clouds = file.create_dataset("data", (len(found), MESH_POINTS, 3), np.float32)
-            for row, (_, path) in enumerate(found):
+            file["label"] = np.array([[label] for label, _ in files], np.uint8)
+            clouds = file.create_dataset("data", (len(files), MESH_POINTS, 3), np.float32)
+            for row, (_, path) in enumerate(files):
                 try:
                     clouds[row] = reader.decode_file(path)
                 except DamageError as damage:
-                    raise InputError(path.name, "a whole mesh", str(damage), GET_AGAIN) from None
+                    raise InputError(path.name, "a readable mesh", str(damage), DOWNLOAD_AGAIN) from None
                 done += 1
                 progress(done, total)
         (into / f"{part}_files.txt").write_text(f"ply_data_{part}0.h5\n", encoding="utf-8")
@@ -141,19 +141,19 @@ def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
 
 def ucf101(unpacked: Path, into: Path, progress: Progress) -> None:
     """The clips, with the lists of the first official split and the class names."""
-    lists = _existing(unpacked / "ucfTrainTestlist")
+    lists = _require(unpacked / "ucfTrainTestlist")
     _move(unpacked / "UCF-101", into)
     (into / "UCF-101").rename(into / "videos")
     names = [line.split()[1] for line in _lines(lists / "classInd.txt")]
     (into / "labels.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    for name, listed in (("train.csv", "trainlist01.txt"), ("val.csv", "testlist01.txt")):
-        files = [line.split()[0] for line in _lines(lists / listed)]
+    for name, split in (("train.csv", "trainlist01.txt"), ("val.csv", "testlist01.txt")):
+        files = [line.split()[0] for line in _lines(lists / split)]
         rows = [f"videos/{file} {names.index(file.partition('/')[0])}\n" for file in files]
         (into / name).write_text("".join(rows), encoding="utf-8")
 
 
-def _as_it_is(unpacked: Path, into: Path, progress: Progress) -> None:
-    """The archive's own folder, where it is laid out as the reader wants it."""
+def _unchanged(unpacked: Path, into: Path, progress: Progress) -> None:
+    """The archive's folder, which has the reader's layout already."""
     root = _only_folder(unpacked)
     for path in sorted(root.iterdir()):
         _move(path, into)
@@ -172,34 +172,34 @@ ARRANGEMENTS: dict[str, Callable[[Path, Path, Progress], None]] = {
 
 def _cifar_records(path: Path, classes: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """(class number, pixels (H, W, 3)) of each record."""
-    records = np.frombuffer(_existing(path).read_bytes(), np.uint8)
+    records = np.frombuffer(_require(path).read_bytes(), np.uint8)
     if records.size != CIFAR_RECORDS * (1 + PIXELS) or records[:: 1 + PIXELS].max() >= classes:
         expected = f"{CIFAR_RECORDS:,} records of {1 + PIXELS:,} bytes, labels below {classes}"
-        raise InputError(path.name, expected, f"{records.size:,} bytes", GET_AGAIN)
+        raise InputError(path.name, expected, f"{records.size:,} bytes", DOWNLOAD_AGAIN)
     for record in records.reshape(CIFAR_RECORDS, 1 + PIXELS):
         yield int(record[0]), record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
 
 
 def _only_folder(unpacked: Path) -> Path:
-    """The one folder that an archive holds; what an archiver added beside it does not count."""
-    found = [path for path in unpacked.iterdir() if path.is_dir() and not is_hidden([path.name])]
-    if len(found) != 1:
-        raise InputError("the archive", "one folder", f"{len(found)}", GET_AGAIN)
-    return found[0]
+    """The only folder of an archive, apart from hidden ones."""
+    folders = [path for path in unpacked.iterdir() if path.is_dir() and not is_hidden([path.name])]
+    if len(folders) != 1:
+        raise InputError("the archive", "one folder", f"{len(folders)}", DOWNLOAD_AGAIN)
+    return folders[0]
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for line in _existing(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for line in _require(path).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _existing(path: Path) -> Path:
+def _require(path: Path) -> Path:
     if not path.exists():
-        raise InputError("the archive", path.name, "none", GET_AGAIN)
+        raise InputError("the archive", path.name, "none", DOWNLOAD_AGAIN)
     return path
 
 
 def _move(path: Path, into: Path) -> None:
-    _existing(path).rename(into / path.name)
+    _require(path).rename(into / path.name)
 
 
 def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[str]]) -> None:

@@ -1,81 +1,76 @@
-"""Verify a data folder: are all its pieces there, and does every file decode the way its reader decodes it."""
+"""Verifies a data folder: all pieces are there, and every file can be decoded."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from crosspath.catalogue.published_set import PublishedSet
 from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.config.data import Data, DataSection
-from crosspath.data.cache import CHUNK, Progress
-from crosspath.data.items import DamageError, Item, Reader
+from crosspath.data.decoding import Progress, decode_items
+from crosspath.data.items import Item, Reader
 from crosspath.errors import InputError
 from crosspath.modalities import MODALITIES, Modality, modality_of
 from crosspath.modalities.load import reader_of
 
-Decoder = Callable[[Item], NDArray[Any]]
-
 
 @dataclass(frozen=True)
 class Fault:
-    """Something missing or damaged."""
+    """A missing or damaged file."""
 
     path: str
-    """Below the folder where it lies there."""
+    """Relative to the folder, if inside it."""
     reason: str
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a folder."""
+    """The result of a check."""
 
     folder: str
     set: str | None
-    """The known set that it is; None for a folder of one's own."""
+    """Name of the published set; None for a user's own folder."""
     modality: str
     classes: int
     samples: dict[str, int]
-    """Samples of each part, whole or damaged; `unsplit` where the set does not say."""
+    """Samples of each part, damaged ones included; `unsplit` if the set has no parts."""
     faults: tuple[Fault, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As one object."""
+        """As a JSON object."""
         return asdict(self)
 
 
 def recognise_set(folder: Path) -> PublishedSet | None:
-    """The known set that this folder is, by its name; None for any other.
+    """The published set with this folder's name; None for any other folder.
 
     Raises
     ------
     InputError
-        For a missing folder, a known set's files under another name, and a data root of several sets.
+        For a missing folder, a published set under another name, and a data root of several sets.
     """
     if not folder.is_dir() and folder.suffix.lower() != ".zip":
         raise InputError(folder, "the folder of a data set", "none", "check the path")
-    name = _named(folder).name
-    for known in PUBLISHED_SETS.values():
-        if known.folder == name:
-            return known
-    inside = [known.folder for known in PUBLISHED_SETS.values() if (folder / known.folder).is_dir()]
+    name = _with_name(folder).name
+    for entry in PUBLISHED_SETS.values():
+        if entry.folder == name:
+            return entry
+    inside = [entry.folder for entry in PUBLISHED_SETS.values() if (folder / entry.folder).is_dir()]
     if inside:
         todo = f"name one of them, such as {folder / inside[0]}"
         raise InputError(folder, "the folder of one data set", f"a data root with {', '.join(inside)}", todo)
-    for known in PUBLISHED_SETS.values():
-        if _like(known, folder):
+    for entry in PUBLISHED_SETS.values():
+        if _matches(entry, folder):
             todo = "rename it, or link to it under that name"
-            raise InputError(folder, f"the name {known.folder}, where readers look", f"{known.name} as {name}", todo)
+            raise InputError(folder, f"the name {entry.folder}, where readers look", f"{entry.name} as {name}", todo)
     return None
 
 
 def guess_section(folder: Path) -> DataSection:
-    """The `data` section for class folders of one's own, of the modality that most files have. Files that two
-    modalities read, such as .mp4, count for both; between equals the one with more files of its own wins.
+    """The `data` section for a user's class folders, of the modality of most files. Files that two modalities read,
+    such as .mp4, count for both; with equal counts the modality with more files of its own wins.
 
     Raises
     ------
@@ -93,65 +88,65 @@ def guess_section(folder: Path) -> DataSection:
 
     best = max(readable, key=counts)
     if not counts(best)[0]:
-        todo = "name another folder, or say how it is read with --recipe NAME"
+        todo = "choose another folder, or name its recipe with --recipe NAME"
         *others, last = (modality.content for modality in readable)
         raise InputError(folder, f"{', '.join(others)} or {last}", "none", todo)
     return best.data_section({"folder": folder})
 
 
 def check(
-    folder: Path, known: PublishedSet | None, sections: Sequence[Data], progress: Progress | None = None
+    folder: Path, entry: PublishedSet | None, sections: Sequence[Data], progress: Progress | None = None
 ) -> CheckReport:
-    """List and decode everything that the sections read.
+    """Lists and decodes everything that the sections read.
 
     Parameters
     ----------
-    known
-        The set whose pieces must all be there; None to ask only for what the sections name.
+    entry
+        The published set whose pieces must all be there; None for a user's own folder.
     sections
-        One for each way in which the folder is read, all of one modality. A sample that several read is decoded once.
+        One for each way of reading the folder, all of one modality. A sample that several read is decoded once.
     progress
-        Told (samples decoded, samples in all).
+        Called with (samples decoded, samples in total).
 
     Returns
     -------
-    What was found. Missing pieces, faulty tables and damaged files are `faults`.
+    The report. Missing pieces, faulty tables and damaged files are `faults`.
 
     Raises
     ------
     InputError
-        For a known set under another name than its readers look for.
+        For a published set under another name than its readers look for.
     """
-    name = _named(folder).name
+    name = _with_name(folder).name
     faults = (
-        [] if known is None else [Fault(piece.pattern, f"missing: {piece.what}") for piece in known.missing(folder)]
+        [] if entry is None else [Fault(piece.pattern, f"missing: {piece.what}") for piece in entry.missing(folder)]
     )
     work: list[tuple[Reader, list[Item]]] = []
     classes: set[str] = set()
-    seen: set[tuple[Path, object]] = set()
+    checked: set[tuple[Path, object]] = set()
     for section in sections:
         sets = modality_of(section).sets
         expected = sets.get(section.dataset, name)
         if expected != name:
             todo = "rename it, or link to it under that name"
             raise InputError(folder, f"the name {expected}, where {section.dataset} is looked for", name, todo)
-        # Files that a table names and that are missing are then listed; the first of them would end it otherwise.
+        # Without `skip_damaged` the listing would end at the first missing file.
         reader = reader_of(section.model_copy(update={"skip_damaged": True}))
         try:
-            listing = reader.listing(_named(folder).parent if section.dataset in sets else folder)
+            listing = reader.listing(_with_name(folder).parent if section.dataset in sets else folder)
         except InputError as error:
             faults.append(Fault(_below(folder, error.where), f"expected {error.expected}, found {error.found}"))
             continue
         classes |= set(listing.classes)
         faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped]
-        new = [item for item in listing.items if (item.path, item.inside) not in seen]
-        seen |= {(item.path, item.inside) for item in new}
+        new = [item for item in listing.items if (item.path, item.inside) not in checked]
+        checked |= {(item.path, item.inside) for item in new}
         work.append((reader, new))
     faults += _damaged(folder, work, progress)
     samples = Counter[str](item.part or "unsplit" for _, items in work for item in items)
     return CheckReport(
         folder=str(folder),
-        set=None if known is None else known.name,
+        set=None if entry is None else entry.name,
         modality=sections[0].modality,
         classes=len(classes),
         samples=dict(samples),
@@ -160,43 +155,30 @@ def check(
 
 
 def _damaged(folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: Progress | None) -> Iterator[Fault]:
-    """Decode every item; a fault for each that cannot be."""
+    """Decodes every item; a fault for each damaged one."""
     done, total = 0, sum(len(items) for _, items in work)
     for reader, items in work:
-        with reader.open_decoder() as decode, ThreadPoolExecutor() as pool:
-
-            def attempt(item: Item, decode: Decoder = decode) -> str | None:
-                try:
-                    decode(item)
-                except DamageError as damage:
-                    return str(damage)
-                except OSError as error:
-                    return f"it cannot be read ({error.strerror or error})"
-                return None
-
-            for start in range(0, len(items), CHUNK):
-                chunk = items[start : start + CHUNK]
-                for item, reason in zip(chunk, pool.map(attempt, chunk), strict=True):
-                    done += 1
-                    if progress is not None:
-                        progress(done, total)
-                    if reason is not None:
-                        inside = f"/{item.inside}" if isinstance(item.inside, str) else ""
-                        yield Fault(_below(folder, item.path) + inside, reason)
+        before = done
+        for done, (item, result) in enumerate(decode_items(reader, items, None), before + 1):
+            if progress is not None:
+                progress(done, total)
+            if isinstance(result, str):
+                member = f"/{item.inside}" if isinstance(item.inside, str) else ""
+                yield Fault(_below(folder, item.path) + member, result)
 
 
-def _like(known: PublishedSet, folder: Path) -> bool:
-    """Whether a folder has all pieces of a known set, and among them a file by whose name no other set goes."""
-    others = {piece.pattern for other in PUBLISHED_SETS.values() if other is not known for piece in other.pieces}
-    own = {piece.pattern for piece in known.pieces if "*" not in piece.pattern} - others
-    return any((folder / name).exists() for name in own) and not known.missing(folder)
+def _matches(entry: PublishedSet, folder: Path) -> bool:
+    """Whether a folder has all pieces of a published set, among them a file name that no other set has."""
+    others = {piece.pattern for other in PUBLISHED_SETS.values() if other is not entry for piece in other.pieces}
+    own = {piece.pattern for piece in entry.pieces if "*" not in piece.pattern} - others
+    return any((folder / name).exists() for name in own) and not entry.missing(folder)
 
 
-def _named(folder: Path) -> Path:
-    """The folder under the name by which it was called, also where that was `.` or ended in `..`."""
+def _with_name(folder: Path) -> Path:
+    """The folder with a name, also if given as `.` or ending in `..`."""
     return folder.resolve() if folder.name in ("", "..") else folder.absolute()
 
 
 def _below(folder: Path, where: str | Path) -> str:
-    """A place as seen from the folder."""
-    return str(where).replace(f"{_named(folder)}/", "").replace(f"{folder}/", "")
+    """A path relative to the folder."""
+    return str(where).replace(f"{_with_name(folder)}/", "").replace(f"{folder}/", "")

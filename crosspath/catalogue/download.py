@@ -1,7 +1,7 @@
-"""Download one file: continued where it stopped, tried again when the connection breaks, finished only when right.
+"""Downloads one file: resumes it, retries after a broken connection, and verifies its size and sha256.
 
-While it grows the file is called `NAME.part`; `NAME.part.json` beside it holds the server's mark (ETag or date) of the
-version that it is a part of. A part that turns out to be wrong is removed, so the next try starts afresh.
+An unfinished file is named `NAME.part`; `NAME.part.json` holds the validator (ETag or date) of its version. A part that
+turns out to be wrong is removed, and the next attempt starts from the beginning.
 """
 
 import hashlib
@@ -21,33 +21,33 @@ from urllib.request import Request, urlopen
 from crosspath.errors import InputError
 
 TIMEOUT_S = 60.0
-"""Without a byte for this long, a connection counts as broken."""
+"""A connection without data for this long counts as broken."""
 ATTEMPTS = 5
-"""Tries in a row that bring nothing new before a download is given up."""
+"""Consecutive attempts without new data after which a download fails."""
 LONGEST_WAIT_S = 30.0
 CHUNK = 1 << 20
-PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP answers after which another try is worth while."""
+RETRY_CODES = (408, 425, 429, 500, 502, 503, 504)
+"""HTTP status codes after which the request is repeated."""
 
 Progress = Callable[[int, int | None], None]
-"""Told (bytes so far, bytes in all where known)."""
+"""Called with (bytes received, bytes in total or None)."""
 Notice = Callable[[str], None]
-"""Told one line for a person."""
+"""Called with a line for the user."""
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A whole file and what is known of its content."""
+    """A complete file."""
 
     path: Path
     size: int
     sha256: str
     verified: bool
-    """Whether `sha256` was compared with one that was known before."""
+    """Whether `sha256` was compared with a published one."""
 
 
 class _BrokenError(Exception):
-    """The connection broke or the server was busy; what has arrived is kept."""
+    """The connection broke or the server was busy; the part received so far is valid."""
 
 
 def download(
@@ -60,36 +60,36 @@ def download(
     notice: Notice | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Downloaded:
-    """The file at `address` as `target`; one that is there already is only checked.
+    """The file at `address` as `target`; an existing one is only verified.
 
     Parameters
     ----------
     wait
-        Waits that many seconds between two tries.
+        Called with the seconds to wait before the next attempt.
 
     Raises
     ------
     InputError
-        For an address that answers with an error, a connection that stays broken, bytes that are not those of
-        `sha256` or `size` (they are removed), and a disk without room.
+        For an HTTP error, a connection that stays broken, content that differs from `sha256` or `size` (it is
+        removed), and a full disk.
     """
     part = target.with_name(f"{target.name}.part")
     if not target.exists():
         _fetch(address, part, size, progress, notice, wait)
-    whole = target if target.exists() else part
-    length, found = whole.stat().st_size, _sha256(whole)
+    path = target if target.exists() else part
+    length, digest = path.stat().st_size, _sha256(path)
     wrong_size = size is not None and length != size
-    if wrong_size or sha256 not in (None, found):
-        _forget(part)
+    if wrong_size or sha256 not in (None, digest):
+        _remove(part)
         target.unlink(missing_ok=True)
-        todo = "what was downloaded is removed; try again, and if it stays so the publisher has changed the file"
+        todo = "the download is removed; try again, and if this repeats, the publisher has changed the file"
         if wrong_size:
             raise InputError(address, f"{size:,} bytes", f"{length:,}", todo)
-        raise InputError(address, f"sha256 {sha256}", found, todo)
-    if whole is part:
+        raise InputError(address, f"sha256 {sha256}", digest, todo)
+    if path is part:
         part.replace(target)
-        _forget(part)
-    return Downloaded(target, length, found, sha256 is not None)
+        _remove(part)
+    return Downloaded(target, length, digest, sha256 is not None)
 
 
 def _fetch(
@@ -100,7 +100,7 @@ def _fetch(
     notice: Notice | None,
     wait: Callable[[float], None],
 ) -> None:
-    """Bring `part` to its end, in as many tries as it takes while each brings something new."""
+    """Completes `part`, repeating the request as long as it makes progress."""
     furthest, failures = _length(part), 0
     while True:
         try:
@@ -111,30 +111,30 @@ def _fetch(
             failures = 1 if reached > furthest else failures + 1
             furthest = max(furthest, reached)
             if failures == ATTEMPTS:
-                todo = "check the connection and try again: it goes on where it stopped"
+                todo = "check the connection and try again: the download resumes"
                 raise InputError(address, "the whole file", f"{reached:,} bytes, then {error}", todo) from None
             pause = min(2.0 ** (failures - 1), LONGEST_WAIT_S)
             if notice is not None:
-                notice(f"{address}: {error}; again in {pause:.0f} s")
+                notice(f"{address}: {error}; retrying in {pause:.0f} s")
             wait(pause)
 
 
 def _continue(address: str, part: Path, size: int | None, progress: Progress | None) -> None:
-    """One request for what is missing of `part`, or for everything where a rest would not fit to it."""
-    mark = _mark_of(part, address)
-    offset = _length(part) if mark is not None else 0
+    """One request for the rest of `part`, or for the whole file if the version of the part is unknown."""
+    validator = _stored_validator(part, address)
+    offset = _length(part) if validator is not None else 0
     headers = {"User-Agent": "crosspath", "Accept-Encoding": "identity"}
-    if offset and mark is not None:
-        headers |= {"Range": f"bytes={offset}-", "If-Range": mark}
+    if offset and validator is not None:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
     try:
         with urlopen(Request(address, headers=headers), timeout=TIMEOUT_S) as response:
-            _receive(response, address, part, offset, mark, size, progress)
+            _receive(response, address, part, offset, validator, size, progress)
     except HTTPError as error:
-        _answered(error, address, part, offset)
+        _handle_status(error, address, part, offset)
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
-            todo = "try from another network, or fetch it with a browser"
+            todo = "try from another network, or download it with a browser"
             raise InputError(address, "a server with a valid certificate", reason.verify_message, todo) from None
         raise _BrokenError(f"the connection broke ({reason or type(error).__name__})") from None
 
@@ -144,34 +144,35 @@ def _receive(
     address: str,
     part: Path,
     offset: int,
-    mark: str | None,
+    validator: str | None,
     size: int | None,
     progress: Progress | None,
 ) -> None:
-    """Write the body of an answer behind what `part` holds, or in its place where the server sent everything."""
+    """Appends the body of a partial answer to `part`, or replaces `part` by a complete answer."""
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() else None
-    new_mark = _mark(response)
+    new_validator = _validator(response)
     if response.status == 206:
         start, total = _range(response.headers.get("Content-Range", ""))
-        if start != offset or new_mark not in (None, mark):
-            _forget(part)
-            raise _BrokenError("the server sent another part, or a part of another version")
+        if start != offset or new_validator not in (None, validator):
+            _remove(part)
+            raise _BrokenError("the server sent a part from another position or version")
     else:
         offset = 0
     if size is not None and total not in (None, size):
-        _forget(part)
+        _remove(part)
         todo = "the publisher has changed it: see `crosspath data show` for its page"
         raise InputError(address, f"a file of {size:,} bytes", f"one of {total:,}", todo)
-    to_come = (total or size or 0) - offset
+    remaining = (total or size or 0) - offset
     free = shutil.disk_usage(part.parent).free
-    if to_come > free:
-        todo = "make room, or name another disk with --data DIR"
-        raise InputError(part.parent, f"room for {to_come:,} bytes", f"{free:,}", todo)
+    if remaining > free:
+        todo = "free some space, or choose another disk with --data DIR"
+        raise InputError(part.parent, f"{remaining:,} bytes of free space", f"{free:,}", todo)
     with _writing(part):
-        # In this order: bytes of an older version never stand under a newer one's mark.
+        # In this order: the validator of a new version never stands beside bytes of an old one.
         file = part.open("ab" if offset else "wb")
-        _notes(part).write_text(json.dumps({"address": address, "mark": new_mark or mark}), encoding="utf-8")
+        fields = {"address": address, "mark": new_validator or validator}
+        _notes(part).write_text(json.dumps(fields), encoding="utf-8")
     with file:
         while block := response.read1(CHUNK):
             with _writing(part):
@@ -183,21 +184,21 @@ def _receive(
             file.flush()
             os.fsync(file.fileno())
     if total is not None and offset > total:
-        _forget(part)
+        _remove(part)
     if total not in (None, offset):
         raise _BrokenError(f"the connection ended at byte {offset:,} of {total:,}")
 
 
-def _answered(error: HTTPError, address: str, part: Path, offset: int) -> None:
-    """What an HTTP error means: the part is whole, another try is worth while, or the address is wrong."""
+def _handle_status(error: HTTPError, address: str, part: Path, offset: int) -> None:
+    """Handles an HTTP error: the part may be complete, the request worth repeating, or the address wrong."""
     with error:
         if error.code == 416:
-            # Nothing lies behind what we have: it is all, or it belongs to a longer version that is gone.
+            # Nothing follows the part: it is complete, or belongs to a longer version.
             if error.headers.get("Content-Range", "").endswith(f"/{offset}"):
                 return
-            _forget(part)
-            raise _BrokenError("the file on the server is shorter than what was here")
-        if error.code in PASSING:
+            _remove(part)
+            raise _BrokenError("the file on the server is shorter than the part on disk")
+        if error.code in RETRY_CODES:
             raise _BrokenError(f"the server answered {error.code} {error.reason}")
         todo = "see `crosspath data show` for the publisher's page"
         raise InputError(address, "a file at this address", f"{error.code} {error.reason}", todo)
@@ -205,16 +206,16 @@ def _answered(error: HTTPError, address: str, part: Path, offset: int) -> None:
 
 @contextmanager
 def _writing(part: Path) -> Iterator[None]:
-    """Tells trouble with the disk from trouble with the connection."""
+    """Turns errors of the disk into `InputError`, to tell them from errors of the connection."""
     try:
         yield
     except OSError as error:
-        todo = "make room, or name another folder with --data DIR"
-        raise InputError(part.parent, "a folder to write to", error.strerror or str(error), todo) from None
+        todo = "free some space, or choose another folder with --data DIR"
+        raise InputError(part.parent, "a writable folder", error.strerror or str(error), todo) from None
 
 
 def _range(header: str) -> tuple[int, int | None]:
-    """First byte and whole length of `bytes FIRST-LAST/LENGTH` (RFC 9110, 14.4); (-1, None) for anything else."""
+    """First byte and total length of `bytes FIRST-LAST/LENGTH` (RFC 9110, 14.4); (-1, None) for any other text."""
     unit, _, rest = header.partition(" ")
     span, _, length = rest.partition("/")
     first = span.partition("-")[0]
@@ -223,14 +224,14 @@ def _range(header: str) -> tuple[int, int | None]:
     return int(first), int(length) if length.isdecimal() else None
 
 
-def _mark(response: HTTPResponse) -> str | None:
-    """What tells this version of the file from others: a strong ETag, else the date of its last change."""
+def _validator(response: HTTPResponse) -> str | None:
+    """Identifies a version of the file: a strong ETag, else the date of its last change."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified")
 
 
-def _mark_of(part: Path, address: str) -> str | None:
-    """The mark under which `part` was begun at this address; None where there is none, and it must start afresh."""
+def _stored_validator(part: Path, address: str) -> str | None:
+    """The validator of the version that `part` belongs to; None if unknown or of another address."""
     try:
         notes = json.loads(_notes(part).read_text(encoding="utf-8"))
         return notes["mark"] if notes["address"] == address and isinstance(notes["mark"], str) else None
@@ -242,7 +243,7 @@ def _notes(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _forget(part: Path) -> None:
+def _remove(part: Path) -> None:
     part.unlink(missing_ok=True)
     _notes(part).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Get a known set: download its archives, unpack them, arrange the folder, and put it in place in one step."""
+"""Downloads a published set: its archives are downloaded, unpacked and arranged, and the finished folder is renamed."""
 
 import json
 import shutil
@@ -13,66 +13,64 @@ from crosspath.catalogue.unpack import unpack
 from crosspath.errors import InputError
 
 WORK = ".crosspath-downloads"
-"""Below the data root: what is not finished. On the same disk, so that the last step is a rename."""
+"""Folder of unfinished work below the data root, on the same disk so that the last step is a rename."""
 RECORD = "SOURCE.json"
-"""In the finished folder: where it came from, with checksums."""
+"""File in the finished folder with addresses and checksums of its archives."""
 
 Progress = Callable[[str, int, int | None], None]
-"""Told (what is being done, units done, units in all where known)."""
+"""Called with (step, units done, units in total or None)."""
 
 
-def get(known: PublishedSet, root: Path, progress: Progress, notice: Notice) -> dict[str, Any]:
-    """Put the set's folder below `root`; one that is there already and lacks nothing is left as it is.
+def get(entry: PublishedSet, root: Path, progress: Progress, notice: Notice) -> dict[str, Any]:
+    """Creates the set's folder below `root`; a complete one is left unchanged.
 
-    An interrupted download goes on where it stopped when this is called again. Returns what is recorded of the set's
-    source: its archives with address, size, sha256, and whether the sha256 was known before (`verified`).
+    An interrupted download resumes when this is called again. Returns the record of the set's source: its archives with
+    address, size, sha256, and whether the sha256 was compared with a published one (`verified`).
 
     Raises
     ------
     InputError
-        For a set that can only be had by its publisher's steps, an incomplete folder in the way, another process that
-        gets the same set, and as `download`, `unpack` and `arrange` do.
+        For a set that its publisher hands out only on request, an existing incomplete folder, another process that
+        downloads the same set, and as `download`, `unpack` and `arrange` do.
     """
     from filelock import FileLock, Timeout
 
-    folder = root / known.folder
-    if not known.archives:
-        todo = f"take the steps of `crosspath data show {known.name}`"
-        raise InputError(
-            known.name, "a set that can be downloaded without asking", "one that its owners hand out", todo
-        )
+    folder = root / entry.folder
+    if not entry.archives:
+        todo = f"take the steps of `crosspath data show {entry.name}`"
+        raise InputError(entry.name, "a set with a public download", "one that its owners hand out on request", todo)
     if folder.exists():
-        return _present(known, folder)
-    work = root / WORK / known.name
+        return _present(entry, folder)
+    work = root / WORK / entry.name
     try:
         work.mkdir(parents=True, exist_ok=True)
         with FileLock(work / "lock", timeout=0):
-            archives = [_archive(archive, work, progress, notice) for archive in known.archives]
-            record = {"set": known.name, "licence": known.licence, "terms": known.terms, "archives": archives}
-            _place(known, work, folder, record, progress)
+            archives = [_archive(archive, work, progress, notice) for archive in entry.archives]
+            record = {"set": entry.name, "licence": entry.licence, "terms": entry.terms, "archives": archives}
+            _place(entry, work, folder, record, progress)
     except Timeout:
-        raise InputError(work, "no other download of this set", "one at work", "wait for it to end") from None
+        raise InputError(work, "no other download of this set", "one in progress", "wait until it ends") from None
     except OSError as error:
-        todo = "name a folder that can be written with --data DIR"
-        raise InputError(root, "a folder to write to", error.strerror or str(error), todo) from None
+        todo = "choose another folder with --data DIR"
+        raise InputError(root, "a writable folder", error.strerror or str(error), todo) from None
     shutil.rmtree(work, ignore_errors=True)
     return record
 
 
-def _present(known: PublishedSet, folder: Path) -> dict[str, Any]:
-    missing = known.missing(folder)
+def _present(entry: PublishedSet, folder: Path) -> dict[str, Any]:
+    missing = entry.missing(folder)
     if missing:
-        found = f"one without {', '.join(piece.pattern for piece in missing)}"
-        raise InputError(folder, f"a whole {known.name} or no folder", found, "move it away and try again")
+        actual = f"one without {', '.join(piece.pattern for piece in missing)}"
+        raise InputError(folder, f"a complete {entry.name} or no folder", actual, "move it away and try again")
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return record
     except (OSError, ValueError):
-        return {"set": known.name, "licence": known.licence, "terms": known.terms, "archives": []}
+        return {"set": entry.name, "licence": entry.licence, "terms": entry.terms, "archives": []}
 
 
 def _archive(archive: Archive, work: Path, progress: Progress, notice: Notice) -> dict[str, Any]:
-    found = download(
+    file = download(
         archive.address,
         work / archive.name,
         sha256=archive.sha256,
@@ -80,26 +78,27 @@ def _archive(archive: Archive, work: Path, progress: Progress, notice: Notice) -
         progress=lambda done, total: progress(f"downloading {archive.name}", done, total),
         notice=notice,
     )
-    return {"address": archive.address, "size": found.size, "sha256": found.sha256, "verified": found.verified}
+    return {"address": archive.address, "size": file.size, "sha256": file.sha256, "verified": file.verified}
 
 
-def _place(known: PublishedSet, work: Path, folder: Path, record: dict[str, Any], progress: Progress) -> None:
-    """Unpack and arrange under temporary names, then rename. The archives stay until that is done."""
+def _place(entry: PublishedSet, work: Path, folder: Path, record: dict[str, Any], progress: Progress) -> None:
+    """Unpacks and arranges under temporary names, then renames. The archives stay until then."""
     unpacked, arranged = work / "unpacked", work / "arranged"
-    for left in (unpacked, arranged):  # by a process that was ended
-        shutil.rmtree(left, ignore_errors=True)
+    for temporary in (unpacked, arranged):  # of a process that was killed
+        shutil.rmtree(temporary, ignore_errors=True)
     try:
-        for archive in known.archives:
+        for archive in entry.archives:
             progress(f"unpacking {archive.name}", 0, None)
             unpack(work / archive.name, unpacked)
         arranged.mkdir()
-        arrange(known.name, unpacked, arranged, lambda done, total: progress("arranging", done, total))
-        missing = known.missing(arranged)
+        arrange(entry.name, unpacked, arranged, lambda done, total: progress("arranging", done, total))
+        missing = entry.missing(arranged)
         if missing:
-            lacks = ", ".join(piece.pattern for piece in missing)
-            raise InputError(known.name, lacks, "none in the archive", "get it by hand: `crosspath data show`")
+            patterns = ", ".join(piece.pattern for piece in missing)
+            todo = "download it by hand: `crosspath data show` lists the steps"
+            raise InputError(entry.name, patterns, "none in the archive", todo)
         (arranged / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         arranged.rename(folder)
     finally:
-        for left in (unpacked, arranged):
-            shutil.rmtree(left, ignore_errors=True)
+        for temporary in (unpacked, arranged):
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Known sets of images and recordings. Sizes and checksums stand here only where public records agree on them."""
+"""Published sets of images and recordings. Sizes and checksums are given only if public records agree on them."""
 
 from crosspath.catalogue.published_set import Archive, Piece, PublishedSet
 
@@ -11,8 +11,8 @@ ESC50 = Archive(
 )
 FSDD_COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 ESC_TREE = (
-    Piece("meta/esc50.csv", "one row a recording: filename, fold, target, category"),
-    Piece("audio/*", "the recordings that the table names"),
+    Piece("meta/esc50.csv", "one row for each recording: filename, fold, target, category"),
+    Piece("audio/*", "the recordings that the table lists"),
 )
 
 IMAGE = (
@@ -36,7 +36,7 @@ IMAGE = (
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
-        note="The binary version is downloaded, which needs no pickle, and its pixels are kept without loss as PNG.",
+        note="The binary version is downloaded, which has no pickles; its images are stored losslessly as PNG.",
     ),
     PublishedSet(
         name="imagenet",
@@ -44,21 +44,21 @@ IMAGE = (
         datasets=("imagenet",),
         classes=1000,
         samples={"train": 1_281_167, "val": 50_000},
-        licence="ImageNet terms of access: research and teaching without profit; the pictures stay their owners'",
+        licence="ImageNet terms of access: non-commercial research and teaching; the images belong to their owners",
         terms="https://image-net.org/download.php",
         tree=(
-            Piece("train/*/*", "<class>/<picture>.JPEG, 1,000 classes (n01440764 and so on)"),
-            Piece("val/*/*", "the same class folders, 50 pictures each"),
+            Piece("train/*/*", "<class>/<image>.JPEG, 1,000 classes (n01440764 and so on)"),
+            Piece("val/*/*", "the same class folders, 50 images each"),
         ),
         steps=(
             "Register at https://image-net.org/download.php and accept the terms of access.",
             "Open the page of ILSVRC 2012 there and download ILSVRC2012_img_train.tar (137.7 GiB, md5 "
             "1d675b47d978889d74fa0da5fadfb00e), ILSVRC2012_img_val.tar (6.3 GiB, md5 29b22e2961454d5413ddabcf34fc5622) "
             "and ILSVRC2012_devkit_t12.tar.gz (md5 fa75699e90414af021442c21a62c3abf).",
-            "Unpack the training archive into train/; it holds one tar a class: unpack each into a folder of its name.",
-            "Unpack the validation archive and move each picture into val/<class>/: "
-            "data/ILSVRC2012_validation_ground_truth.txt of the devkit has the number of each picture's class, "
-            "data/meta.mat which class a number is. torchvision.datasets.ImageNet does steps 3 and 4.",
+            "Unpack the training archive into train/. It has a tar for each class: unpack each into its own folder.",
+            "Unpack the validation archive and move each image into val/<class>/: "
+            "data/ILSVRC2012_validation_ground_truth.txt of the devkit has the class number of each image, "
+            "data/meta.mat the class of each number. torchvision.datasets.ImageNet does steps 3 and 4.",
         ),
         note="val is read as the test part, and the validation part is held out of train.",
     ),
@@ -75,7 +75,7 @@ AUDIO = (
         terms="https://github.com/karolpiczak/ESC-50#license",
         tree=ESC_TREE,
         archives=(ESC50,),
-        note="Taken out of ESC-50. Five folds of 80; by default fold 4 is validation and fold 5 test.",
+        note="A part of ESC-50. Five folds of 80; by default fold 4 is validation and fold 5 test.",
     ),
     PublishedSet(
         name="esc50",
@@ -104,7 +104,7 @@ AUDIO = (
         licence="CC BY-SA 4.0",
         terms="https://github.com/Jakobovski/free-spoken-digit-dataset#license",
         tree=(
-            Piece("metadata.csv", "one row a recording: filename, digit, speaker, index, split"),
+            Piece("metadata.csv", "one row for each recording: filename, digit, speaker, index, split"),
             Piece("recordings/*.wav", "<digit>_<speaker>_<index>.wav"),
         ),
         archives=(
@@ -124,9 +124,9 @@ AUDIO = (
         terms="https://arxiv.org/abs/1804.03209",
         variants={
             "as published": (
-                Piece("validation_list.txt", "<word>/<name>.wav of the validation part, one a line"),
+                Piece("validation_list.txt", "<word>/<name>.wav of the validation part, one on each line"),
                 Piece("testing_list.txt", "the same for the test part"),
-                Piece("*/*.wav", "a folder of each word"),
+                Piece("*/*.wav", "a folder for each word"),
             ),
             "lists of AST and AudioMAE": (
                 Piece("speechcommands_class_labels_indices.csv", "columns index, mid, display_name"),
@@ -150,7 +150,7 @@ AUDIO = (
         datasets=("audioset-20k", "audioset-2m"),
         classes=527,
         samples={"train (20k)": 22_160, "train (2m)": 2_063_949, "test": 20_371},
-        licence="labels CC BY 4.0, ontology CC BY-SA 4.0 (Google); the recordings are YouTube's and their authors'",
+        licence="labels CC BY 4.0, ontology CC BY-SA 4.0 (Google); the recordings belong to YouTube and their authors",
         terms="https://research.google.com/audioset/download.html",
         tree=(
             Piece("class_labels_indices.csv", "columns index, mid, display_name"),
@@ -163,11 +163,11 @@ AUDIO = (
         steps=(
             "Download class_labels_indices.csv, eval_segments.csv, balanced_train_segments.csv and, for audioset-2m, "
             "unbalanced_train_segments.csv from http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv/.",
-            "Collect the sound of the ten seconds that each row names, where YouTube and its terms still give it, as "
-            "wav or flac files.",
-            "Write the lists above: one entry a recording, `wav` absolute or below the list's folder, `labels` the "
-            "row's positive_labels with commas between them. train_all.json holds both training parts.",
+            "Collect the audio of the ten seconds in each row, where still available under YouTube's terms, as wav or "
+            "flac files.",
+            "Write the lists above: one entry for each recording, `wav` absolute or relative to the list's folder, "
+            "`labels` the row's positive_labels, separated by commas. train_all.json contains both training parts.",
         ),
-        note="Fewer recordings can still be had than are listed.",
+        note="Fewer recordings are still available than are listed.",
     ),
 )

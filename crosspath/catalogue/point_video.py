@@ -1,15 +1,15 @@
-"""Known sets of point clouds and clips. Sizes and checksums stand here only where public records agree on them."""
+"""Published sets of point clouds and clips. Sizes and checksums are given only if public records agree on them."""
 
 from crosspath.catalogue.published_set import Archive, Piece, PublishedSet
 
-SHAPENET_TERMS = "ShapeNet terms of use: research and teaching without profit"
+SHAPENET_TERMS = "ShapeNet terms of use: non-commercial research and teaching"
 LISTS = (
-    Piece("train.csv", "no header, one row a clip: path label (a number from 0), with a blank between them"),
+    Piece("train.csv", "no header, one row for each clip: path label (a number from 0), separated by a blank"),
     Piece("val.csv", "the same for the published test part"),
 )
 LIST_STEP = (
-    "Write train.csv and val.csv: one row a clip, `path label` with a blank between them, no header; paths are "
-    "absolute or below this folder, labels are numbers from 0 in the alphabetical order of the classes."
+    "Write train.csv and val.csv: one row for each clip, `path label`, separated by a blank, no header; paths are "
+    "absolute or relative to this folder, labels are numbers from 0 in the alphabetical order of the classes."
 )
 
 POINT = (
@@ -19,13 +19,13 @@ POINT = (
         datasets=("modelnet10",),
         classes=10,
         samples={"train": 3991, "test": 908},
-        licence="for academic research; rights to the models stay with their authors",
+        licence="for academic research; the models belong to their authors",
         terms="https://modelnet.cs.princeton.edu/",
         tree=(
-            Piece("shape_names.txt", "class names, one a line"),
-            Piece("train_files.txt", "names of the h5 files of the training part, one a line"),
+            Piece("shape_names.txt", "class names, one on each line"),
+            Piece("train_files.txt", "names of the h5 files of the training part, one on each line"),
             Piece("test_files.txt", "the same for the test part"),
-            Piece("*.h5", "`data` (N, points, 3) and `label` (N, 1); test rows that `in_train` marks are left out"),
+            Piece("*.h5", "`data` (N, points, 3) and `label` (N, 1); test rows that `in_train` marks are skipped"),
         ),
         archives=(
             Archive(
@@ -42,11 +42,11 @@ POINT = (
         datasets=("modelnet40",),
         classes=40,
         samples={"train": 9843, "test": 2468},
-        licence="for academic research; rights to the models stay with their authors",
+        licence="for academic research; the models belong to their authors",
         terms="https://modelnet.cs.princeton.edu/",
         tree=(
-            Piece("modelnet40_shape_names.txt", "class names, one a line"),
-            Piece("modelnet40_train.txt", "ids of the training part such as airplane_0001, one a line"),
+            Piece("modelnet40_shape_names.txt", "class names, one on each line"),
+            Piece("modelnet40_train.txt", "ids of the training part such as airplane_0001, one on each line"),
             Piece("modelnet40_test.txt", "the same for the test part"),
             Piece("*/*.txt", "<class>/<id>.txt: 10,000 rows x,y,z,nx,ny,nz"),
         ),
@@ -75,13 +75,13 @@ POINT = (
                 Piece("main_split_nobg/test_objectdataset.h5", "the same for the test part"),
             ),
             "scanobjectnn-hardest": (
-                Piece("main_split/training_objectdataset_augmentedrot_scale75.h5", "cut, turned and scaled"),
+                Piece("main_split/training_objectdataset_augmentedrot_scale75.h5", "cut, rotated and scaled"),
                 Piece("main_split/test_objectdataset_augmentedrot_scale75.h5", "the same for the test part"),
             ),
         },
         steps=(
             "Fill in the form at https://hkust-vgd.github.io/scanobjectnn/ to accept the terms of use.",
-            "Download h5_files.zip from the address that is sent to you, and unpack it.",
+            "Download h5_files.zip from the URL in the answer, and unpack it.",
             "Move its folders main_split and main_split_nobg here.",
         ),
     ),
@@ -94,7 +94,7 @@ POINT = (
         licence=SHAPENET_TERMS,
         terms="https://shapenet.org/terms",
         tree=(
-            Piece("ShapeNet-55/train.txt", "file names <taxonomy>-<model>.npy of the training part, one a line"),
+            Piece("ShapeNet-55/train.txt", "file names <taxonomy>-<model>.npy of the training part, one on each line"),
             Piece("ShapeNet-55/test.txt", "the same for the test part"),
             Piece("shapenet_pc/*.npy", "the arrays (8192, 3)"),
         ),
@@ -114,7 +114,7 @@ POINT = (
         licence=SHAPENET_TERMS,
         terms="https://shapenet.org/terms",
         tree=(
-            Piece("synsetoffset2category.txt", "a category and its offset a line"),
+            Piece("synsetoffset2category.txt", "a category and its offset on each line"),
             Piece("train_test_split/shuffled_train_file_list.json", "strings shape_data/<offset>/<id>"),
             Piece("train_test_split/shuffled_val_file_list.json", "the same for the validation part"),
             Piece("train_test_split/shuffled_test_file_list.json", "the same for the test part"),
@@ -140,14 +140,14 @@ VIDEO = (
         licence="CC BY 4.0",
         terms="https://doi.org/10.5281/zenodo.3625687",
         tree=(
-            Piece("clips.csv", "one row a clip: file, split, frames, and its six words by slot"),
-            Piece("words.csv", "one row a word: file, split, slot, word, start_frame, end_frame (exclusive)"),
+            Piece("clips.csv", "one row for each clip: file, split, frames, and its six words by slot"),
+            Piece("words.csv", "one row for each word: file, split, slot, word, start_frame, end_frame (exclusive)"),
             Piece("videos/*.mp4", "the clips"),
         ),
         steps=(
             "Download the video and the word alignments of talker 1 from https://doi.org/10.5281/zenodo.3625687.",
             "Put the clips into videos/ as mp4, cropped to the mouth (published here: 112x112 from left 99, top 158).",
-            "Write clips.csv and words.csv with the columns above from the alignments (25 frames a second), with 700 "
+            "Write clips.csv and words.csv with the columns above from the alignments (25 frames per second), with 700 "
             "clips in train, 100 in val and 200 in test.",
         ),
         note="Classes are those of slot digit; command, color, preposition and adverb have 4, letter has 25.",
@@ -158,7 +158,7 @@ VIDEO = (
         datasets=("k400",),
         classes=400,
         samples={"train": 246_245, "val": 20_000},
-        licence="lists CC BY 4.0 (Google); the clips are YouTube's and their authors'",
+        licence="lists CC BY 4.0 (Google); the clips belong to YouTube and their authors",
         terms="https://github.com/cvdfoundation/kinetics-dataset",
         tree=LISTS,
         steps=(
@@ -166,7 +166,7 @@ VIDEO = (
             "unpack them here.",
             LIST_STEP,
         ),
-        note="Fewer clips can still be had than were published.",
+        note="Fewer clips are still available than were published.",
     ),
     PublishedSet(
         name="ssv2",
@@ -177,17 +177,17 @@ VIDEO = (
         licence="Qualcomm's data licence for research use",
         terms="https://www.qualcomm.com/developer/software/something-something-v-2-dataset",
         tree=(
-            Piece("train.csv", "no header, one row a clip: folder total_frames label, with blanks between them"),
+            Piece("train.csv", "no header, one row for each clip: folder total_frames label, separated by blanks"),
             Piece("val.csv", "the same for the published test part"),
         ),
         steps=(
             "Register at https://www.qualcomm.com/developer/software/something-something-v-2-dataset, accept the "
             "licence, and download all parts of the videos and the labels.",
             "Join and unpack the parts as that page describes; the clips are .webm.",
-            "Turn each clip into a folder of pictures, img_00001.jpg first: "
+            "Convert each clip to a folder of images, img_00001.jpg first: "
             "`ffmpeg -i 1.webm -q:v 2 frames/1/img_%05d.jpg`.",
-            "Write train.csv and val.csv: one row a clip, `folder total_frames label` with blanks between them, no "
-            "header; folders are absolute or below this one, labels are the numbers of the published labels file.",
+            "Write train.csv and val.csv: one row for each clip, `folder total_frames label`, separated by blanks, no "
+            "header; folders are absolute or relative to this one, labels are those of the published labels file.",
         ),
     ),
     PublishedSet(

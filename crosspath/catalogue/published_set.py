@@ -1,4 +1,4 @@
-"""What is known of a published data set before any of it is on disk. Facts only; `known.py` holds the table."""
+"""The description of a published set: pieces, archives, licence. `sets.py` has the table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,71 +10,71 @@ from crosspath.modalities.load import set_folders
 
 @dataclass(frozen=True)
 class Piece:
-    """Something that must lie in a set's folder."""
+    """A file or folder that a set's folder must contain."""
 
     pattern: str
-    """Path below the folder, `*` for any name."""
+    """Path relative to the folder, `*` for any name."""
     what: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One file to download from the set's publisher."""
+    """A file to download from the set's publisher."""
 
     address: str
     name: str
-    """What it is called on disk; its suffix says how it is packed."""
+    """File name on disk; its suffix gives the format."""
     size: int | None = None
     sha256: str | None = None
-    """None where the publisher names none and no public record agrees on one: it is then recorded, not verified."""
+    """None if no checksum is published: it is then recorded, not verified."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSet:
-    """A data set that recipes read by name."""
+    """A set that recipes read by name."""
 
     name: str
     modality: Literal["image", "audio", "point", "video"]
     datasets: tuple[str, ...]
-    """Values of `data.dataset` that read it."""
+    """Values of `data.dataset` for it."""
     classes: int
     samples: Mapping[str, int]
     """Published number of samples of each part."""
     licence: str
     terms: str
-    """Where licence or terms are published."""
+    """URL of the licence or terms."""
     tree: tuple[Piece, ...] = ()
-    """What must be there in any case."""
+    """Pieces that are always required."""
     variants: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
-    """{name: pieces}, of which one variant must be whole: other layouts, or parts that one of `datasets` needs, under
+    """{name: pieces}, of which one must be complete: other layouts, or the pieces that one of `datasets` needs, under
     its name."""
     archives: tuple[Archive, ...] = ()
-    """What `crosspath data get` downloads; empty where `steps` must be taken instead."""
+    """Downloads of `crosspath data get`; empty if the user must follow `steps`."""
     steps: tuple[str, ...] = ()
-    """What a person does to get the set, in order."""
+    """Instructions for the user to obtain the set, in order."""
     note: str = ""
 
     @property
     def folder(self) -> str:
-        """Its folder below the data root, which is where its readers look."""
+        """Its folder below the data root."""
         return set_folders()[self.datasets[0]]
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """All pieces, those of every variant among them."""
+        """All pieces, including those of every variant."""
         return (*self.tree, *(piece for pieces in self.variants.values() for piece in pieces))
 
     def missing(self, folder: Path) -> tuple[Piece, ...]:
-        """The pieces that are not in `folder`; of its variants those of the one that lacks least."""
-        lacking = [_lacking(pieces, folder) for pieces in self.variants.values()]
-        return _lacking(self.tree, folder) + min(lacking, key=len, default=())
+        """The pieces missing in `folder`; of the variants those of the most complete one."""
+        of_variants = [_missing(pieces, folder) for pieces in self.variants.values()]
+        return _missing(self.tree, folder) + min(of_variants, key=len, default=())
 
     def here(self, folder: Path) -> tuple[str, ...]:
-        """Those of `datasets` that can be read from `folder`."""
+        """The `datasets` that can be read from `folder`."""
         if self.missing(folder):
             return ()
-        return tuple(name for name in self.datasets if not _lacking(self.variants.get(name, ()), folder))
+        return tuple(name for name in self.datasets if not _missing(self.variants.get(name, ()), folder))
 
 
-def _lacking(pieces: tuple[Piece, ...], folder: Path) -> tuple[Piece, ...]:
+def _missing(pieces: tuple[Piece, ...], folder: Path) -> tuple[Piece, ...]:
     return tuple(piece for piece in pieces if next(folder.glob(piece.pattern), None) is None)

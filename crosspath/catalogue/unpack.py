@@ -1,4 +1,4 @@
-"""Unpack a downloaded archive: plain files and folders below one folder, and nothing else."""
+"""Unpacks a downloaded archive: only plain files and folders, below one folder."""
 
 import shutil
 import subprocess
@@ -14,19 +14,19 @@ RAR_TOOLS = {
     "7z": ("7z", "x", "-bd", "-y", "-o{into}", "{archive}"),
     "bsdtar": ("bsdtar", "-x", "-f", "{archive}", "-C", "{into}"),
 }
-"""Programs that unpack rar, for which Python has no library of its own, and how they are called."""
+"""Command lines of programs that unpack rar, for which Python has no library."""
 
-NO_ROOM = "make room, or name another folder with --data DIR"
+NO_SPACE = "free some space, or choose another folder with --data DIR"
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Everything in a zip, a rar or, whatever its suffix, a tar (also compressed), below the folder `into`.
+    """Unpacks a `.zip`, a `.rar` or, with any other suffix, a tar (also compressed) into the folder `into`.
 
     Raises
     ------
     InputError
-        For an archive that is damaged or of another kind, members that would land outside `into` or are links or
-        devices, a disk without room, and a rar where no program can unpack it.
+        For an archive that is damaged or of another kind, members outside `into`, links and devices, a full disk, and
+        a rar without a program to unpack it.
     """
     into.mkdir(parents=True, exist_ok=True)
     try:
@@ -37,46 +37,44 @@ def unpack(archive: Path, into: Path) -> None:
         else:
             _unpack_tar(archive, into)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, RuntimeError) as error:
-        found = f"a damaged one ({' '.join(str(error).split())})"
-        raise InputError(archive, "a whole archive", found, "remove it and get it again") from None
+        reason = f"a damaged one ({' '.join(str(error).split())})"
+        raise InputError(archive, "a complete archive", reason, "remove it and download it again") from None
     except OSError as error:
-        raise InputError(into, "a folder to unpack into", error.strerror or str(error), NO_ROOM) from None
+        raise InputError(into, "a writable folder", error.strerror or str(error), NO_SPACE) from None
 
 
 def _unpack_zip(archive: Path, into: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        members = opened.infolist()
+    with zipfile.ZipFile(archive) as file:
+        members = file.infolist()
         for member in members:
             kind = member.external_attr >> 28  # the upper bits of a Unix mode; 0 where none is stored
             _refuse_unsafe(archive, member.filename, kind in (0, 0o4, 0o10))
         size = sum(member.file_size for member in members)
         free = shutil.disk_usage(into).free
         if size > free:
-            raise InputError(
-                into, f"room for {size:,} bytes", f"{free:,}", "make room, or name another with --data DIR"
-            )
+            raise InputError(into, f"{size:,} bytes of free space", f"{free:,}", NO_SPACE)
         for member in members:
-            opened.extract(member, into)
+            file.extract(member, into)
 
 
 def _unpack_tar(archive: Path, into: Path) -> None:
-    with tarfile.open(archive) as opened:
-        for member in opened:
+    with tarfile.open(archive) as file:
+        for member in file:
             _refuse_unsafe(archive, member.name, member.isfile() or member.isdir())
-            opened.extract(member, into, filter="data")
+            file.extract(member, into, filter="data")
 
 
 def _unpack_rar(archive: Path, into: Path) -> None:
-    """With the first program found; each of them keeps members below the folder it is given."""
+    """With the first available program; each of them keeps members below the target folder."""
     tool = next((name for name in RAR_TOOLS if shutil.which(name)), None)
     if tool is None:
-        todo = "install one and try again: the download is kept"
+        todo = "install one and try again: the download stays"
         raise InputError(archive, f"a program that unpacks rar ({', '.join(RAR_TOOLS)})", "none", todo)
     command = [word.format(archive=archive, into=into) for word in RAR_TOOLS[tool]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or f"code {done.returncode}").splitlines()[-1]
-        raise InputError(archive, "a whole rar archive", f"{tool}: {said}", "remove it and get it again")
+        message = (done.stderr.strip() or done.stdout.strip() or f"code {done.returncode}").splitlines()[-1]
+        raise InputError(archive, "a complete rar archive", f"{tool}: {message}", "remove it and download it again")
     for path in into.rglob("*"):
         _refuse_unsafe(archive, path.relative_to(into).as_posix(), not path.is_symlink())
 
@@ -85,5 +83,5 @@ def _refuse_unsafe(archive: Path, name: str, plain: bool) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     outside = path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts
     if outside or not plain:
-        found = f"{name!r}, which {'points outside' if outside else 'is a link or a device'}"
-        raise InputError(archive, "files and folders below one folder", found, "do not use this archive")
+        member = f"{name!r}, which {'points outside' if outside else 'is a link or a device'}"
+        raise InputError(archive, "files and folders below one folder", member, "do not use this archive")

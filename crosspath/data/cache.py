@@ -9,10 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,19 +17,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.data.decoding import Progress as Progress
+from crosspath.data.decoding import decode_items
 from crosspath.data.examples import Damaged, Samples
-from crosspath.data.items import DamageError, Item, Listing, Reader, place_of
+from crosspath.data.items import Item, Listing, Reader, place_of
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 
 FORMAT_VERSION = 1
-CHUNK = 256
-"""Samples decoded at a time."""
-REPORT_S = 0.1
-"""Seconds between two reports of progress."""
-
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in total)."""
 
 
 @dataclass(frozen=True)
@@ -175,31 +167,16 @@ def _decode(
     decoded: list[Item] = []
     damaged: list[tuple[Path, str]] = []
     raw = path.with_suffix(".raw")
-    with raw.open("wb") as file, reader.open_decoder() as decode, ThreadPoolExecutor() as pool:
-
-        def attempt(item: Item) -> NDArray[Any] | str:
-            try:
-                return decode(item)
-            except DamageError as damage:
-                return str(damage)
-            except OSError as error:
-                return f"it cannot be read ({error.strerror or error})"
-
-        reported = time.monotonic()
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
-            for done, (item, result) in enumerate(zip(chunk, pool.map(attempt, chunk), strict=True), start + 1):
-                if progress is not None and (done == len(items) or time.monotonic() - reported >= REPORT_S):
-                    progress(done, len(items))
-                    reported = time.monotonic()
-                if isinstance(result, str):
-                    damaged.append((place_of(item), result))
-                    continue
-                sample = np.ascontiguousarray(result, dtype)
-                assert sample.shape == shape, (item.id, sample.shape, shape)
-                file.write(sample.data)
-                digest.update(sample.data)
-                decoded.append(item)
+    with raw.open("wb") as file:
+        for item, result in decode_items(reader, items, progress):
+            if isinstance(result, str):
+                damaged.append((place_of(item), result))
+                continue
+            sample = np.ascontiguousarray(result, dtype)
+            assert sample.shape == shape, (item.id, sample.shape, shape)
+            file.write(sample.data)
+            digest.update(sample.data)
+            decoded.append(item)
     # A .npy file begins with the number of rows, which is known only now.
     with path.open("wb") as file, raw.open("rb") as samples:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(decoded), *shape)}

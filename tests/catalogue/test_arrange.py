@@ -83,7 +83,7 @@ def test_cifar10_in_another_form_is_refused(
         path.unlink()
     with pytest.raises(InputError, match=r"data_batch_2\.bin") as caught:
         arranged("cifar10", tmp_path / "unpacked", tmp_path / "data", "cifar10")
-    assert "get it again" in caught.value.todo
+    assert "download it again" in caught.value.todo
 
 
 def esc_archive(folder: Path) -> Path:
@@ -190,7 +190,7 @@ def test_a_damaged_mesh_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "unpacked" / "ModelNet10" / "bed" / "train"
     folder.mkdir(parents=True)
     (folder / "bed_0001.off").write_text("OFF\n8 12 0\n0 0")
-    with pytest.raises(InputError, match=r"bed_0001\.off: expected a whole mesh"):
+    with pytest.raises(InputError, match=r"bed_0001\.off: expected a readable mesh"):
         arranged("modelnet10", tmp_path / "unpacked", tmp_path / "data", "modelnet10")
 
 

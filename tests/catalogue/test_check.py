@@ -59,7 +59,7 @@ def test_every_damaged_file_is_listed_with_a_reason(esc10: Path) -> None:
     (esc10 / "audio" / "4-1.ogg").write_bytes(b"")
     found = checked(esc10, ESC10)
     assert [fault.path for fault in found.faults] == ["audio/2-0.ogg", "audio/4-1.ogg"]
-    assert "no whole end-of-stream page" in found.faults[0].reason
+    assert "no complete end-of-stream page" in found.faults[0].reason
     assert all("\n" not in fault.reason for fault in found.faults)
     assert sum(found.samples.values()) == 10
 
@@ -69,7 +69,7 @@ def test_missing_pieces_are_all_listed(esc10: Path) -> None:
     (esc10 / "meta" / "esc50.csv").unlink()
     found = checked(esc10, ESC10)
     assert [fault.path for fault in found.faults[:2]] == ["meta/esc50.csv", "audio/*"]
-    assert found.faults[0].reason.startswith("missing: one row a recording")
+    assert found.faults[0].reason.startswith("missing: one row for each recording")
     assert found.samples == {}
 
 

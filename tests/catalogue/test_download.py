@@ -224,14 +224,14 @@ def test_no_connection_is_one_line(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_before(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(InputError, match=r"expected room for 3,000,000 bytes, found 1,000"):
+    with pytest.raises(InputError, match=r"expected 3,000,000 bytes of free space, found 1,000"):
         fetched(served, tmp_path / "a.bin")
     assert left(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_said(served: Served, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").mkdir()
-    with pytest.raises(InputError, match="expected a folder to write to, found Is a directory"):
+    with pytest.raises(InputError, match="expected a writable folder, found Is a directory"):
         fetched(served, tmp_path / "a.bin")
 
 

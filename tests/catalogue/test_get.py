@@ -81,7 +81,9 @@ def test_an_incomplete_folder_in_the_way_is_named(served: Served, tmp_path: Path
     told = Told()
     get(known_at(served), tmp_path, told.progress, told.notices.append)
     (tmp_path / "fsdd" / "metadata.csv").unlink()
-    with pytest.raises(InputError, match=r"fsdd: expected a whole fsdd or no folder, found one without metadata\.csv"):
+    with pytest.raises(
+        InputError, match=r"fsdd: expected a complete fsdd or no folder, found one without metadata\.csv"
+    ):
         get(known_at(served), tmp_path, told.progress, told.notices.append)
 
 
@@ -126,7 +128,7 @@ def test_two_at_once_are_refused(served: Served, tmp_path: Path) -> None:
     (tmp_path / WORK / "fsdd").mkdir(parents=True)
     with (
         FileLock(tmp_path / WORK / "fsdd" / "lock"),
-        pytest.raises(InputError, match="expected no other download of this set, found one at work"),
+        pytest.raises(InputError, match="expected no other download of this set, found one in progress"),
     ):
         get(known_at(served), tmp_path, Told().progress, print)
     assert served.requests == []
@@ -134,7 +136,7 @@ def test_two_at_once_are_refused(served: Served, tmp_path: Path) -> None:
 
 def test_a_root_that_cannot_be_made_is_named(served: Served, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="expected a folder to write to"):
+    with pytest.raises(InputError, match="expected a writable folder"):
         get(known_at(served), tmp_path / "file", Told().progress, print)
 
 

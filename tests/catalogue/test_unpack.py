@@ -81,7 +81,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, suffix: str, share: float) -
     content = {"set/a.bin": bytes(range(256)) * 400}
     archive = (zip_of if suffix == "zip" else tar_of)(tmp_path / f"a.{suffix}", content)
     archive.write_bytes(archive.read_bytes()[: int(archive.stat().st_size * share)])
-    with pytest.raises(InputError, match=rf"a\.{suffix}: expected a whole archive, found a damaged one") as caught:
+    with pytest.raises(InputError, match=rf"a\.{suffix}: expected a complete archive, found a damaged one") as caught:
         unpack(archive, tmp_path / "out")
     assert "\n" not in str(caught.value)
 
@@ -97,7 +97,7 @@ def test_a_flipped_bit_in_a_zip_is_damage(tmp_path: Path) -> None:
 
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_text("<html>not found</html>")
-    with pytest.raises(InputError, match="expected a whole archive"):
+    with pytest.raises(InputError, match="expected a complete archive"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
 
 
@@ -106,7 +106,7 @@ def test_a_zip_larger_than_the_disk_is_refused(tmp_path: Path, monkeypatch: pyte
     from types import SimpleNamespace
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    with pytest.raises(InputError, match="expected room for 3,003 bytes, found 100"):
+    with pytest.raises(InputError, match="expected 3,003 bytes of free space, found 100"):
         unpack(zip_of(tmp_path / "a.zip", FILES), tmp_path / "out")
     assert read(tmp_path / "out") == {}
 
@@ -130,7 +130,7 @@ def test_a_rar_that_the_program_refuses_is_named(tmp_path: Path, monkeypatch: py
     (tmp_path / "a.rar").write_bytes(b"rar")
     fake_tool(tmp_path / "bin", "echo bad >&2; echo 'checksum error' >&2; exit 3")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(InputError, match=r"a\.rar: expected a whole rar archive, found unrar: checksum error"):
+    with pytest.raises(InputError, match=r"a\.rar: expected a complete rar archive, found unrar: checksum error"):
         unpack(tmp_path / "a.rar", tmp_path / "out")
 
 

@@ -127,7 +127,7 @@ def test_get_puts_a_set_in_place_and_says_that_it_was_not_verified(
     assert "recorded, not verified" in seen.out
     assert f"fsdd is in {tmp_path / 'data' / 'fsdd'}" in seen.out
     assert "CC BY-SA 4.0" in seen.err
-    assert "again in 1 s" in seen.err
+    assert "retrying in 1 s" in seen.err
     assert "downloading free-spoken-digit-dataset.zip" in seen.err
     again = answered(arguments, capsys)
     assert again["folder"] == str(tmp_path / "data" / "fsdd")

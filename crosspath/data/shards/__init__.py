@@ -1,1 +1,1 @@
-"""Sets stored as tar files, on a disk or at an address: which samples they hold, and the bytes of one."""
+"""Sets in tar files, on a disk or behind a URL: the samples they contain, and the bytes of each."""

@@ -1,9 +1,9 @@
-"""What lies where in a tar of samples, by the convention of WebDataset (github.com/webdataset/webdataset).
+"""The index of a tar of samples: name, byte range and labels of each.
 
-Neighbouring members of one key, the name up to the first dot of its last part, are one sample; the rest of the name
-says what a member is: a picture, a recording, a cloud or a clip, and beside it `cls`, a class number, or `json`, whose
-`labels` are several. Only headers and labels are read. Every other byte is left where it is, to be read when its turn
-comes, so samples of a tar are reached in any order.
+Tars follow the convention of WebDataset (github.com/webdataset/webdataset). Consecutive members with one key, the path
+up to the first dot of the file name, are one sample; the rest of the name is the kind of the member: an image, a
+recording, a cloud or a clip; and `cls`, a class number, or `json`, with a list of `labels`. Only headers and labels are
+read. Samples can then be read in any order by their byte ranges.
 """
 
 import json
@@ -22,24 +22,22 @@ MEDIA: Mapping[str, tuple[str, ...]] = {
     "point": ("npy",),
     "video": ("mp4", "avi", "mkv", "webm"),
 }
-"""What a member of each modality is called."""
+"""Kinds of the members that hold a sample, by modality."""
 LABELS = ("cls", "json")
-"""Where both are there, the first counts."""
+"""Kinds of the members that hold labels; of both the first counts."""
 BLOCK = 512
-
-
-OWN = re.compile(r"__[^/]*__($|/)")
-"""Names that WebDataset keeps for itself."""
+RESERVED = re.compile(r"__[^/]*__($|/)")
+"""Names that WebDataset reserves for itself."""
 
 
 class Entry(NamedTuple):
     """One sample."""
 
     name: str
-    """The member that holds the picture, the recording, the cloud or the clip."""
+    """Of the member that holds the image, the recording, the cloud or the clip."""
     start: int
     stop: int
-    """Its bytes in the tar: [start, stop)."""
+    """The member's bytes in the tar are [start, stop)."""
     labels: tuple[int, ...]
 
 
@@ -48,67 +46,65 @@ class Member(NamedTuple):
 
     key: str
     kind: str
-    """What follows the first dot, in lower case."""
+    """The file name after its first dot, in lower case."""
     name: str
     start: int
     stop: int
     content: bytes
-    """Of labels; of everything else nothing is read."""
+    """Of members with labels; empty for others, which are not read."""
 
 
 def read_index(file: BinaryIO, where: str, modality: str) -> list[Entry]:
-    """All samples of the tar that `file` holds, in their order; `where` is its name in messages.
+    """All samples of the tar in `file`, in their order; `where` is its name in messages.
 
     Raises
     ------
     DamageError
-        For what is not a whole, uncompressed tar. One that was cut between two members has lost its end mark.
+        For anything but a complete, uncompressed tar. One that was cut between two members lacks the end mark.
     InputError
-        For a sample without exactly one member of the modality or without labels, and for a key that comes again.
+        For a sample without exactly one member of the modality or without labels, and for a repeated key.
     """
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
-            found = list(_members(archive))
-            # Where a header is damaged, tarfile ends in silence.
+            members = list(_members(archive))
+            # At a damaged header tarfile stops without an error.
             file.seek(archive.offset)
-            whole = file.read(BLOCK) == bytes(BLOCK)
+            complete = file.read(BLOCK) == bytes(BLOCK)
     except (tarfile.TarError, EOFError) as error:
         raise DamageError(f"it cannot be read as an uncompressed tar ({error})") from None
-    if not whole:
+    if not complete:
         raise DamageError("it ends without an end mark, or is damaged in the middle")
-    if not found:
+    if not members:
         raise InputError(where, "samples", "none", "remove it")
-    entries = []
-    seen: set[str] = set()
-    for key, members in groupby(found, lambda member: member.key):
-        if key in seen:
+    entries: dict[str, Entry] = {}
+    for key, sample in groupby(members, lambda member: member.key):
+        if key in entries:
             todo = "write the members of a sample one after the other"
-            raise InputError(f"{where}/{key}", "a key of its own", "one that came before", todo)
-        seen.add(key)
-        entries.append(_entry({member.kind: member for member in members}, f"{where}/{key}", modality))
-    return entries
+            raise InputError(f"{where}/{key}", "each key once", "a repeated one", todo)
+        entries[key] = _entry({member.kind: member for member in sample}, f"{where}/{key}", modality)
+    return list(entries.values())
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[Member]:
     """Every file whose name has a key and a kind."""
-    for found in archive:
-        folder, slash, name = found.name.rpartition("/")
+    for info in archive:
+        folder, slash, name = info.name.rpartition("/")
         stem, _, kind = name.partition(".")
-        if found.isfile() and stem and kind and not OWN.match(found.name):
-            file = archive.extractfile(found) if kind.lower() in LABELS else None
+        if info.isfile() and stem and kind and not RESERVED.match(info.name):
+            file = archive.extractfile(info) if kind.lower() in LABELS else None
             content = b"" if file is None else file.read()
-            start = found.offset_data
-            yield Member(folder + slash + stem, kind.lower(), found.name, start, start + found.size, content)
+            start = info.offset_data
+            yield Member(folder + slash + stem, kind.lower(), info.name, start, start + info.size, content)
 
 
 def _entry(members: Mapping[str, Member], where: str, modality: str) -> Entry:
-    shown = ", ".join(f".{kind}" for kind in members)
+    kinds = ", ".join(f".{kind}" for kind in members)
     media = [member for kind, member in members.items() if kind in MEDIA[modality]]
     if len(media) != 1:
-        raise InputError(where, f"one member .{', .'.join(MEDIA[modality])}", shown, "write the shard again")
+        raise InputError(where, f"one member .{', .'.join(MEDIA[modality])}", kinds, "write the shard again")
     kind = next((kind for kind in LABELS if kind in members), None)
     if kind is None:
-        raise InputError(where, "a member .cls, or .json with `labels`", shown, "write the shard again")
+        raise InputError(where, "a member .cls, or .json with `labels`", kinds, "write the shard again")
     labels = _labels(members[kind], where)
     return Entry(media[0].name, media[0].start, media[0].stop, labels)
 

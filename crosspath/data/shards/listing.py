@@ -1,8 +1,8 @@
-"""Sets in shards: tar files of samples (`shard_index.py`), below a folder or at addresses.
+"""Sets in shards: tar files of samples (`index.py`), below a folder or behind URLs.
 
-Each tar is read through once, and where its samples lie is kept in the cache folder. After that a shard is like any
-other file with many samples in it: they are reached in any order, so the order of a run, its splits, its resumption and
-its parts for several processes are those of every other set. Samples are read where they lie, on a disk or elsewhere.
+Each tar is read once, and its index stays in the cache folder. After that its samples can be read in any order, so
+order, splits, resuming and the division over several processes work as for every other set. Samples are read by their
+byte range, on a disk or over the network.
 """
 
 import hashlib
@@ -37,18 +37,18 @@ class Shard:
     """One tar of samples."""
 
     name: str
-    """As the pattern has it, or the path of its address: the ids of its samples begin with it."""
+    """As in the pattern, or the path of its URL; the ids of its samples begin with it."""
     part: Part
     path: Path
     address: str | None = None
 
     @property
     def where(self) -> str:
-        """Its full name."""
+        """Its path or URL, for messages."""
         return self.address or str(self.path)
 
     def stamp(self) -> str:
-        """Changes when the shard does. Raises `InputError` where it is missing."""
+        """Differs once the shard has changed. Raises `InputError` when it is missing."""
         if self.address is not None:
             return stamp_of(self.address)
         if not self.path.is_file():
@@ -65,36 +65,36 @@ class Shard:
 
 
 def list_shards(section: Data, folder: Path) -> Listing:
-    """Every sample of the shards that `data.train_shards`, `validation_shards` and `test_shards` name, in their order.
+    """Every sample of the shards in `data.train_shards`, `validation_shards` and `test_shards`, in their order.
 
-    Names may hold braces, `train-{000..146}.tar`, as in bash; they are relative to `folder`, or addresses. A part
-    without shards of its own is held out of training. Class names are the lines of `classes.txt` beside the first
-    shard; else the classes are numbers, `data.classes` of them or as many as are found.
+    Names are relative to `folder`, or URLs, and may have braces as in bash: `train-{000..146}.tar`. A part without
+    shards is held out of training. Class names are the lines of `classes.txt` beside the first shard; else numbers
+    below `data.classes`, or up to the largest label.
 
     Raises
     ------
     InputError
         For missing names or shards, faulty samples, class numbers beyond the classes, and damaged shards unless
-        `data.skip_damaged` leaves these out.
+        `data.skip_damaged` skips them.
     """
-    shards = [shard for part, field in PATTERNS for shard in _named(section, part, field, folder)]
-    seen: dict[str, str] = {}
+    shards = [shard for part, field in PATTERNS for shard in _shards_of_part(section, part, field, folder)]
+    first_places: dict[str, str] = {}
     for shard in shards:
-        refuse_repeated(seen, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
+        refuse_repeated(first_places, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
     cache = cache_root(section.cache_folder) / "shards"
     items: list[Item] = []
     skipped: list[tuple[Path, str]] = []
     largest: tuple[int, str] = (-1, "")
     with ThreadPoolExecutor() as pool:
-        indexes = pool.map(lambda shard: _indexed(shard, section.modality, cache), shards)
-        for shard, (stamp, found) in zip(shards, indexes, strict=True):
-            if isinstance(found, str):
+        indexes = pool.map(lambda shard: _load_index(shard, section.modality, cache), shards)
+        for shard, (stamp, entries) in zip(shards, indexes, strict=True):
+            if isinstance(entries, str):
                 if not section.skip_damaged:
-                    todo = "get it again, or leave damaged shards out with --set data.skip_damaged=true"
-                    raise InputError(shard.where, "a whole shard", found, todo)
-                skipped.append((shard.path, found))
+                    todo = "download it again, or skip damaged shards with --set data.skip_damaged=true"
+                    raise InputError(shard.where, "a complete shard", entries, todo)
+                skipped.append((shard.path, entries))
                 continue
-            for entry in found:
+            for entry in entries:
                 where = f"{shard.where}/{entry.name}"
                 if entry.labels and min(entry.labels) < 0:
                     raise InputError(where, "class numbers from 0", str(min(entry.labels)), "write the shard again")
@@ -114,8 +114,8 @@ def list_shards(section: Data, folder: Path) -> Listing:
 
 
 def read_member(item: Item) -> bytes:
-    """The content of one sample. Raises `DamageError` where its shard has become shorter, and `InputError` where an
-    address stays silent.
+    """The bytes of a sample's member. Raises `DamageError` when the shard has become shorter, and `InputError` when its
+    server does not answer.
     """
     assert isinstance(item.inside, tuple), item
     start, stop = item.inside
@@ -129,8 +129,8 @@ def read_member(item: Item) -> bytes:
     return content
 
 
-def _named(section: Data, part: Part, field: str, folder: Path) -> Iterator[Shard]:
-    """The shards of one part; none where the section names none."""
+def _shards_of_part(section: Data, part: Part, field: str, folder: Path) -> Iterator[Shard]:
+    """The shards of one part; none if the section has no pattern for it."""
     pattern: str | None = getattr(section, field)
     if pattern is None:
         if part == "train":
@@ -138,17 +138,17 @@ def _named(section: Data, part: Part, field: str, folder: Path) -> Iterator[Shar
             raise InputError(f"data.{field}", "the names of the training shards", "none", todo)
         return
     if pattern.startswith("pipe:"):
-        todo = "name files or addresses: a pipe would run a command"
+        todo = "use file names or URLs: a pipe would run a command"
         raise InputError(f"data.{field}", "names of tar files", repr(pattern), todo)
-    for name in _expanded(pattern, field):
+    for name in _expand_braces(pattern, field):
         address = name if is_address(name) else None
-        shown = name_of(address) if address is not None else name
-        if not shown.endswith(".tar"):
+        path = name_of(address) if address is not None else name
+        if not path.endswith(".tar"):
             raise InputError(f"data.{field}", "names that end in .tar", repr(name), "use uncompressed tar files")
-        yield Shard(shown, part, Path(shown) if address is not None else folder / name, address)
+        yield Shard(path, part, Path(path) if address is not None else folder / name, address)
 
 
-def _expanded(pattern: str, field: str) -> list[str]:
+def _expand_braces(pattern: str, field: str) -> list[str]:
     if "{" not in pattern:
         return [pattern]
     try:
@@ -162,26 +162,26 @@ def _expanded(pattern: str, field: str) -> list[str]:
         raise InputError(f"data.{field}", "braces in pairs", str(error), "correct the pattern") from None
 
 
-def _indexed(shard: Shard, modality: str, cache: Path) -> tuple[str, list[Entry] | str]:
-    """(stamp, samples, or why the shard is damaged), from the cache where it knows this shard."""
+def _load_index(shard: Shard, modality: str, cache: Path) -> tuple[str, list[Entry] | str]:
+    """(stamp, index or the reason why the shard is damaged); from the cache if it has the index."""
     stamp = shard.stamp()
     key = hashlib.sha256(json.dumps([INDEX_VERSION, shard.where, stamp, modality]).encode()).hexdigest()
-    kept = cache / f"{key[:32]}.json"
+    path = cache / f"{key[:32]}.json"
     try:
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        return stamp, [Entry(name, start, stop, tuple(labels)) for name, start, stop, labels in found]
-    except (OSError, ValueError, TypeError):  # absent, or half of one
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return stamp, [Entry(name, start, stop, tuple(labels)) for name, start, stop, labels in rows]
+    except (OSError, ValueError, TypeError):  # absent or incomplete
         pass
     try:
         entries = shard.index(modality)
     except DamageError as damage:
         return stamp, str(damage)
-    temporary = kept.with_name(f".{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(entries), encoding="utf-8")
-        temporary.replace(kept)
-    except OSError:  # without a place to keep it, the index is made anew each time
+        temporary.replace(path)
+    except OSError:  # without a writable cache the index is read from the shard each time
         with suppress(OSError):
             temporary.unlink()
     return stamp, entries

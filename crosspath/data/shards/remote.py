@@ -1,7 +1,7 @@
-"""Files at addresses (https, s3, gs, hf and others), read through fsspec, a part at a time.
+"""Remote files (https, s3, gs, hf and others), read in parts through fsspec.
 
-A part that does not come is asked for again. A connection that stays away is an error that ends the run, never a
-damaged file to be left out: what a run sees must not depend on the network's mood.
+A failed request is repeated. If the connection stays down the run ends with an error; the file never counts as damaged,
+since the samples of a run must not depend on the network.
 """
 
 import hashlib
@@ -15,102 +15,102 @@ from crosspath.data.items import DamageError
 from crosspath.errors import InputError
 
 WAITS_S = (1.0, 4.0, 16.0)
-"""Before the second, third and fourth try."""
-PASSING_MARKS = ("url",)
-"""What a server says of a file that changes although the file does not: where it sent this request on to."""
+"""Before the second, third and fourth attempt."""
+CHANGING_FIELDS = ("url",)
+"""Fields of a file's description that change although the file does not, such as the target of a redirect."""
 
 Answer = TypeVar("Answer")
 
 
 def is_address(name: str) -> bool:
-    """Whether this names something elsewhere."""
+    """Whether a name is a URL."""
     return "://" in name
 
 
 def name_of(address: str) -> str:
-    """The path of an address, without who serves it and with what permission."""
+    """The path of a URL, without host, user and query."""
     return urlsplit(address).path.lstrip("/")
 
 
 def beside(address: str, name: str) -> str:
-    """The address of another file in the same place."""
+    """The URL of another file in the same folder."""
     parts = urlsplit(address)
     return parts._replace(path=parts.path.rpartition("/")[0] + "/" + name).geturl()
 
 
 def stamp_of(address: str) -> str:
-    """Size and a digest of what the server says of a file. Raises `InputError`, as all of these do."""
+    """Size and a digest of the server's description of a file. Raises `InputError`, as all of these functions do."""
 
     def read() -> str:
-        store, path = _located(address)
-        known = {key: value for key, value in store.info(path).items() if key not in PASSING_MARKS}
-        digest = hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
-        return f"{known.get('size')}-{digest[:16]}"
+        store, path = _open_store(address)
+        fields = {key: value for key, value in store.info(path).items() if key not in CHANGING_FIELDS}
+        digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
+        return f"{fields.get('size')}-{digest[:16]}"
 
-    return _answered(address, read)
+    return _with_retries(address, read)
 
 
 def read_part(address: str, start: int, stop: int) -> bytes:
-    """The bytes [start, stop)."""
+    """The bytes [start, stop) of a file."""
 
     def read() -> bytes:
-        store, path = _located(address)
+        store, path = _open_store(address)
         content: bytes = store.cat_file(path, start=start, end=stop)
         if len(content) > stop - start:
-            raise ValueError("the server sends whole files only, not parts of them")
+            raise ValueError("the server does not send parts of files")
         if len(content) < stop - start:
-            raise EOFError(f"{len(content)} of {stop - start} bytes came")
+            raise EOFError(f"received {len(content)} of {stop - start} bytes")
         return content
 
-    return _answered(address, read)
+    return _with_retries(address, read)
 
 
 def read_whole(address: str) -> bytes | None:
-    """All bytes; None where there is no such file."""
+    """All bytes of a file, or None if there is none."""
 
     def read() -> bytes | None:
-        store, path = _located(address)
+        store, path = _open_store(address)
         if not store.exists(path):
             return None
         content: bytes = store.cat_file(path)
         return content
 
-    return _answered(address, read)
+    return _with_retries(address, read)
 
 
 def read_through(address: str, reader: Callable[[BinaryIO], Answer]) -> Answer:
-    """What `reader` makes of a file in which it may seek; it starts again where the connection breaks."""
+    """The result of `reader` on a seekable file; it is called again after a broken connection."""
 
     def read() -> Answer:
-        store, path = _located(address)
+        store, path = _open_store(address)
         with store.open(path, "rb") as file:
             return reader(file)
 
-    return _answered(address, read)
+    return _with_retries(address, read)
 
 
-def _located(address: str) -> tuple[Any, str]:
+def _open_store(address: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
     store, path = url_to_fs(address)
     return store, path
 
 
-def _answered(address: str, read: Callable[[], Answer]) -> Answer:
+def _with_retries(address: str, read: Callable[[], Answer]) -> Answer:
     for wait in (*WAITS_S, None):
         try:
             return read()
-        except (InputError, DamageError):  # said by a reader of what came
+        except (InputError, DamageError):  # raised by the reader about the content
             raise
         except FileNotFoundError:
-            raise InputError(address, "a file", "none", "check the address") from None
+            raise InputError(address, "a file", "none", "check the URL") from None
         except (ImportError, ValueError) as error:
-            todo = "install what is missing, or copy the files to a disk"
-            raise InputError(address, "an address that can be read in parts", str(error), todo) from None
-        except Exception as error:  # each protocol has errors of its own
+            todo = "install the missing package, or copy the files to a disk"
+            raise InputError(address, "a URL that can be read in parts", str(error), todo) from None
+        except Exception as error:  # each protocol raises its own errors
             if wait is None:
-                found = f"{type(error).__name__}: {error}".replace("\n", " ")
-                todo = "check the connection; a run goes on with --resume"
-                raise InputError(address, "an answer", found, todo) from None
+                reason = f"{type(error).__name__}: {error}".replace("\n", " ")
+                todo = "check the connection; --resume continues a run"
+                raise InputError(address, "an answer", reason, todo) from None
             time.sleep(wait)
     raise AssertionError("unreachable")

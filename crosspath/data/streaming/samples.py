@@ -1,7 +1,7 @@
-"""Samples that are decoded when they are asked for: sets too large to decode once, and augmentations of whole files.
+"""Samples decoded on access, for sets too large to decode once and for augmentation of whole files.
 
-Held-out views come from a few threads, training views from worker processes. What a sample looks like follows from
-seed, epoch and sample number, so the number of workers changes nothing but the time.
+Held-out samples are decoded by a few threads, training views by worker processes. A view follows from seed, epoch and
+sample number, so the number of workers changes only the speed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ def reader_views(
 
 @dataclass(frozen=True)
 class StreamedSamples:
-    """One part of a set, undecoded; indexing gives held-out views, as if they had been decoded before."""
+    """One part of a set, decoded when indexed, with the same result as for a decoded set."""
 
     section: Data
     reader: Reader
@@ -65,11 +65,11 @@ class StreamedSamples:
     views_of: Views = reader_views
     """What training sees of the samples."""
     damaged: list[Damaged] = field(default_factory=list)
-    """Files that turned out to be damaged, where `data.skip_damaged` goes on without them."""
+    """Damaged files met during training that `data.skip_damaged` skips."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of the array of all samples."""
+        """(N, sample shape)."""
         return (len(self.items), *self.reader.sample[0])
 
     @property
@@ -81,34 +81,34 @@ class StreamedSamples:
         return len(self.items)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """The held-out views of some samples.
+        """Decodes some samples.
 
-        Raises `InputError` for a damaged file, with `data.skip_damaged` too: what a model is judged on must not change
-        while it is read.
+        Raises `InputError` for a damaged file, also with `data.skip_damaged`: the samples of an evaluation must not
+        change.
         """
-        places = np.arange(len(self.items))[index]
-        chosen = [self.items[place] for place in np.atleast_1d(places)]
+        rows = np.arange(len(self.items))[index]
+        selected = [self.items[row] for row in np.atleast_1d(rows)]
         with self.reader.open_decoder() as decode, ThreadPoolExecutor(THREADS) as pool:
-            samples = list(pool.map(lambda item: self._whole(decode, item), chosen))
+            samples = list(pool.map(lambda item: self._decode(decode, item), selected))
         stacked = np.stack(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
-        return stacked if np.ndim(places) else stacked[0]
+        return stacked if np.ndim(rows) else stacked[0]
 
     def rows_of(self, rows: NDArray[np.int64]) -> "StreamedSamples":
-        """Some of these samples."""
+        """A selection of these samples."""
         return replace(self, items=tuple(self.items[row] for row in rows))
 
     def views(self, rows: NDArray[np.int64], segments: int, crops: int) -> NDArray[np.uint8]:
-        """The clips and crops of the video test protocol: (B, segments · crops, 3, T, S, S)."""
+        """The views of the video test protocol, uint8 (B, segments · crops, 3, T, S, S)."""
         reader: Any = self.reader
 
         def decode(item: Item) -> NDArray[Any]:
-            found: NDArray[Any] = reader.views(item, segments, crops)
-            return found
+            views: NDArray[Any] = reader.views(item, segments, crops)
+            return views
 
         with ThreadPoolExecutor(THREADS) as pool:
-            return np.stack(list(pool.map(lambda row: self._whole(decode, self.items[row]), rows)))
+            return np.stack(list(pool.map(lambda row: self._decode(decode, self.items[row]), rows)))
 
-    def _whole(self, decode: Any, item: Item) -> NDArray[Any]:
+    def _decode(self, decode: Any, item: Item) -> NDArray[Any]:
         try:
             return np.asarray(decode(item), self.dtype)
         except (DamageError, OSError) as damage:
@@ -117,13 +117,13 @@ class StreamedSamples:
 
 @dataclass(frozen=True)
 class TrainingViews:
-    """What an epoch sees of some samples."""
+    """A batch of augmented samples."""
 
     rows: NDArray[np.int64]
-    """Which samples these are: those asked for, but for damaged ones, in whose place the next whole one stands."""
+    """The sample numbers; a damaged sample is replaced by the next readable one."""
     inputs: NDArray[Any]
     targets_BK: NDArray[np.float32] | None  # noqa: N815
-    """Where they were mixed before they became samples."""
+    """For samples mixed as waveforms; else None."""
 
 
 def training_batches(
@@ -134,24 +134,24 @@ def training_batches(
     epoch: int,
     workers: int,
 ) -> Iterator[TrainingViews]:
-    """The training views of each batch of sample numbers, in order, read ahead by `workers` processes.
+    """The training views of each batch of sample numbers, in order, prefetched by `workers` processes.
 
     Raises
     ------
     InputError
-        For a damaged file, unless `data.skip_damaged` puts the next whole sample in its place.
+        For a damaged file, unless `data.skip_damaged` replaces it by the next readable one.
     """
     loader = DataLoader(
         _ViewDataset(streamed, augment, seed, epoch),
         batch_sampler=[batch.tolist() for batch in batches],
         num_workers=workers,
         collate_fn=_collate,
-        # Without its own generator the loader would draw from the one that dropout draws from.
+        # Without its own generator the loader would draw from the one that dropout uses.
         generator=torch.Generator(),
     )
-    for found, faults in loader:
-        for place, reason in faults:
-            item = streamed.items[place]
+    for views, faults in loader:
+        for row, reason in faults:
+            item = streamed.items[row]
             if isinstance(reason, InputError):
                 raise reason
             if not streamed.section.skip_damaged:
@@ -159,26 +159,26 @@ def training_batches(
             damaged = Damaged(place_of(item), reason)
             if damaged not in streamed.damaged:
                 streamed.damaged.append(damaged)
-        yield found
+        yield views
 
 
 def damaged_files(examples: Examples) -> list[Damaged]:
-    """The damaged files that a streamed part has met so far, in this process; none of a decoded part."""
+    """The damaged files met so far in this process; none in a decoded part."""
     return examples.inputs.damaged if isinstance(examples.inputs, StreamedSamples) else []
 
 
 def damaged_file_error(section: Data, item: Item, reason: str) -> InputError:
     """The error for a damaged file of a streamed set."""
-    todo = "restore or remove it; `crosspath data check DIR` finds them all"
+    todo = "restore or remove it; `crosspath data check DIR` lists all of them"
     return InputError(place_of(item), f"a readable {section.modality} file", reason, todo)
 
 
 Fault = tuple[int, str | InputError]
-"""A sample number, and what is wrong with its file; or the error that no other sample could stand in for."""
+"""A sample number, and the reason why its file is damaged, or the error if no sample could replace it."""
 
 
 class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]):
-    """By sample number: (the sample that was whole, its view, its mixed targets, damaged ones on the way)."""
+    """By sample number: (number of the sample read, its view, its mixed targets, damaged samples skipped)."""
 
     def __init__(self, streamed: StreamedSamples, augment: Augment, seed: int, epoch: int) -> None:
         self.streamed, self.augment, self.seed, self.epoch = streamed, augment, seed, epoch
@@ -187,32 +187,34 @@ class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, 
 
     def __getitem__(self, row: int) -> tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]:
         if self._view is None:
-            # Opened in the process that reads: open files are not shared.
+            # In the worker process, since open files cannot be shared.
             self._open = ExitStack()
             self._view = self._open.enter_context(self._opened())
         self._faults, items = [], self.streamed.items
         try:
             place, (inputs, targets_K) = first_readable(
-                items, row, lambda row: self._view(items[row], row), self._damaged
+                items, row, lambda row: self._view(items[row], row), self._add_fault
             )
         except InputError as error:
-            # Raised here, in a worker, its four parts would be lost.
+            # An exception raised in a worker would lose its fields.
             self._faults.append((row, error))
             return row, np.zeros(self.streamed.shape[1:], self.streamed.dtype), None, self._faults
         return place, np.ascontiguousarray(inputs, self.streamed.dtype), targets_K, self._faults
 
-    def _damaged(self, place: int, reason: str) -> None:
-        self._faults.append((place, reason))
+    def _add_fault(self, row: int, reason: str) -> None:
+        self._faults.append((row, reason))
 
     def _opened(self) -> Any:
         streamed = self.streamed
         return streamed.views_of(
-            streamed.reader, self.augment, streamed.items, streamed.classes, self.seed, self.epoch, self._damaged
+            streamed.reader, self.augment, streamed.items, streamed.classes, self.seed, self.epoch, self._add_fault
         )
 
 
 def _collate(samples: list[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]) -> Any:
-    """One batch, and all faults met on the way."""
+    """One batch, and the faults of all its samples."""
     rows, inputs, targets, faults = zip(*samples, strict=True)
     mixed = None if targets[0] is None else np.stack(targets)
-    return TrainingViews(np.array(rows), np.stack(inputs), mixed), [fault for found in faults for fault in found]
+    return TrainingViews(np.array(rows), np.stack(inputs), mixed), [
+        fault for sample_faults in faults for fault in sample_faults
+    ]

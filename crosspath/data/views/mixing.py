@@ -1,8 +1,7 @@
-"""Mixup and cutmix over whole batches with their soft targets; the last step of an augmentation.
+"""Mixup and cutmix over whole batches with soft targets, the last step of augmentation.
 
-A mixture needs a partner, so it is the one augmentation that depends on which samples share a batch. It does not depend
-on their order: partners are drawn by sample id. Batches are read sorted, and in sorted batches "the same batch in
-reverse" would pair the first class with the last one always.
+Mixing depends on which samples share a batch, but not on their order: partners are drawn by sample id. (Batches are
+sorted; pairing them in reverse would always pair the first class with the last.)
 """
 
 import numpy as np
@@ -25,15 +24,15 @@ def mix(
     batch_key: int | None = None,
     chance: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """The batch (B, ..., H, W) and targets mixed; unchanged when both Beta parameters are 0.
+    """The mixed batch (B, ..., H, W) and targets (B, K); unchanged when both Beta parameters are 0.
 
     One share λ ~ Beta(a, a) a batch, from a generator seeded by (seed, epoch, smallest sample id of the batch): mixup
     (Zhang et al. 2018) gives λ x + (1 - λ) partner; cutmix (Yun et al. 2019) copies a box of about (1 - λ) of the area
-    from the partner, at the same place in every frame, and corrects λ to the area inside the picture. With both on, a
-    fair draw chooses one for the batch. Partners are the batch reversed, in an order drawn for (seed, epoch).
+    from the partner, at the same place in every frame, and corrects λ to the area inside the image. With both on, a
+    fair draw selects one for the batch. Partners follow from an order drawn for (seed, epoch).
 
-    A part of a batch that `paired_order` has divided mixes as it would within the whole: `batch_key` is then the
-    smallest id of the whole batch. With a `chance` below 1 each sample is mixed or left alone by a draw of its own.
+    A micro-batch in `paired_order` is mixed as within the whole batch; `batch_key` is then the smallest id of the whole
+    batch. With a `chance` below 1 a draw for each sample decides whether it is mixed.
     """
     if mixup == 0.0 and cutmix == 0.0:
         return batch, targets_BK
@@ -53,14 +52,14 @@ def mix(
         mixed = torch.lerp(batch[partners_B], batch, share)
     mixed_targets_BK = torch.lerp(targets_BK[partners_B], targets_BK, share)
     if chance < 1.0:
-        alone_B1 = (uniform(seed, epoch, sample_ids_B, "mix/chance", 1) >= chance).to(batch.device)
-        mixed = torch.where(alone_B1.view(-1, *[1] * (batch.ndim - 1)), batch, mixed)
-        mixed_targets_BK = torch.where(alone_B1, targets_BK, mixed_targets_BK)
+        unmixed_B1 = (uniform(seed, epoch, sample_ids_B, "mix/chance", 1) >= chance).to(batch.device)
+        mixed = torch.where(unmixed_B1.view(-1, *[1] * (batch.ndim - 1)), batch, mixed)
+        mixed_targets_BK = torch.where(unmixed_B1, targets_BK, mixed_targets_BK)
     return mixed, mixed_targets_BK
 
 
 def partners(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
-    """Position in the batch of each sample's partner (B,): pairs drawn by ids; one of an odd batch is its own."""
+    """Position in the batch of each sample's partner (B,); in an odd batch one sample is its own partner."""
     order_B = uniform(seed, epoch, sample_ids_B, "mix/order", 1)[:, 0].argsort(stable=True)
     partners_B = torch.empty_like(order_B)
     partners_B[order_B] = order_B.flip(0)
@@ -68,9 +67,9 @@ def partners(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
 
 
 def paired_order(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
-    """An order of the batch (B,) in which partners are neighbours: places 2k and 2k + 1, the odd one out last.
+    """An order of the batch (B,) with partners at positions 2k and 2k + 1, an unpaired sample last.
 
-    Cut between pairs, every part holds its samples' partners, and `partners` finds them there.
+    Micro-batches cut between pairs contain their samples' partners, and `partners` pairs them in the same way.
     """
     order_B = uniform(seed, epoch, sample_ids_B, "mix/order", 1)[:, 0].argsort(stable=True)
     half = (len(order_B) + 1) // 2
@@ -81,7 +80,7 @@ def paired_order(seed: int, epoch: int, sample_ids_B: Tensor) -> Tensor:
 
 
 def cut_box(height: int, width: int, share: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of a box with sides sqrt(1 - share) of the picture's, cut at its border."""
+    """(top, bottom, left, right) of a box with sides sqrt(1 - share) of the image's, clipped to the image."""
     ratio = (1.0 - share) ** 0.5
     box_height, box_width = int(height * ratio), int(width * ratio)
     row, column = int(generator.integers(height)), int(generator.integers(width))

@@ -1,4 +1,4 @@
-"""Fewer points of a larger stored cloud: anew at every training step, and always the same for held-out clouds."""
+"""Samples points of larger clouds: random ones at every training step, fixed ones for held-out clouds."""
 
 from math import ceil
 from typing import Literal
@@ -9,12 +9,12 @@ from crosspath.data.randomness import uniform
 from crosspath.tokenizers.grouping import farthest_point_sample, gather_points
 
 CANDIDATES = {1024: 1200, 2048: 2400, 4096: 4800, 8192: 8192}
-"""Published: the farthest-point sample from which training draws its subset, by the number of points drawn."""
+"""Published sizes of the farthest-point sample from which training draws, by the number of points drawn."""
 
 
 def held_out_cloud(points_BS3: Tensor, count: int) -> Tensor:
-    """The farthest-point sample (B, count, 3) by which the published evaluation reads a cloud; it depends on nothing
-    else. A cloud with `count` points or fewer stays as it is.
+    """The farthest-point sample (B, count, 3) of clouds (B, S, 3), as in the published evaluation. Clouds with `count`
+    points or fewer are returned unchanged.
     """
     if points_BS3.shape[1] <= count:
         return points_BS3
@@ -26,8 +26,8 @@ def training_cloud(
 ) -> Tensor:
     """`count` points (B, count, 3) of each cloud, drawn for (seed, epoch, sample id).
 
-    `random`: any subset. `farthest`: a random subset of a farthest-point sample somewhat larger than `count`
-    (`CANDIDATES`, else a sixth more), the published augmentation of point classification.
+    `random`: a random subset. `farthest`: a random subset of a farthest-point sample of `CANDIDATES[count]` points (or
+    a sixth more than `count`), the published augmentation of point classification.
     """
     if points_BS3.shape[1] <= count:
         return points_BS3

@@ -1,6 +1,6 @@
-"""The published augmentation of waveforms: roll, gain, and the mixing of two recordings (AudioMAE's fine-tuning).
+"""The augmentation of waveforms in AudioMAE's published fine-tuning: roll, gain, and mixing of two recordings.
 
-Every draw comes from a generator of (seed, epoch, sample).
+Every draw comes from a generator seeded by (seed, epoch, sample).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from crosspath.data.replacement import first_readable
 
 STREAM = 0x3A7E
 SHAPE = 10.0
-"""Of the symmetric Beta distributions of gain and mixing share."""
+"""Parameter of the symmetric Beta distribution of the gain."""
 
 Wave = NDArray[np.float32]
 
@@ -31,22 +31,22 @@ def waveform_view(
     epoch: int,
     damaged: Callable[[int, str], None],
 ) -> Iterator[Callable[[Item, int], TrainingView]]:
-    """A decoder of (item, sample number) to log-mel frames and targets (K,); `items` are the training part.
+    """A function from (item, sample number) to log-mel frames (T, F) and targets (K,); `items` are the training part.
 
-    Both recordings of a mixture are rolled and amplified first; its targets are the share of each one's labels, added.
-    Where a partner is damaged, `damaged` is told its number and the reason, and the next whole recording is mixed in.
+    Both recordings of a mixture are rolled and amplified first; their labels are mixed in the same shares. A damaged
+    partner is reported to `damaged` as (number, reason) and replaced by the next readable recording.
     """
 
-    def heard(item: Item, generator: np.random.Generator) -> Wave:
+    def load_wave(item: Item, generator: np.random.Generator) -> Wave:
         return roll_and_amplify(reader.wave_of(item), section, generator)
 
     def view(item: Item, sample: int) -> TrainingView:
         generator = np.random.default_rng((STREAM, seed, epoch, sample))
-        wave, targets_K = heard(item, generator), label_vector(item, classes)
+        wave, targets_K = load_wave(item, generator), label_vector(item, classes)
         if section.mixup > 0.0 and generator.random() < section.mixup_probability:
             drawn = int(generator.integers(len(items)))
             share = float(generator.beta(section.mixup, section.mixup))
-            partner, other = first_readable(items, drawn, lambda place: heard(items[place], generator), damaged)
+            partner, other = first_readable(items, drawn, lambda row: load_wave(items[row], generator), damaged)
             wave = mix_waves(wave, other, share)
             targets_K = share * targets_K + (1.0 - share) * label_vector(items[partner], classes)
         return reader.frames_of(wave), targets_K
@@ -55,7 +55,7 @@ def waveform_view(
 
 
 def roll_and_amplify(wave: Wave, section: AudioAugment, generator: np.random.Generator) -> Wave:
-    """Rolled in time by a uniform number of samples, and amplified by Beta(10, 10) + 0.5, where the section says so."""
+    """Rolls by a uniform number of samples and amplifies by Beta(10, 10) + 0.5, as the section asks for."""
     if section.roll:
         wave = np.roll(wave, int(generator.integers(len(wave))))
     if section.gain > 0.0:
@@ -64,17 +64,17 @@ def roll_and_amplify(wave: Wave, section: AudioAugment, generator: np.random.Gen
 
 
 def mix_waves(wave: Wave, partner: Wave, share: float) -> Wave:
-    """`share` of a recording and the rest of its partner, cut or padded with zeros to its length; the mean removed."""
-    fitted = np.zeros_like(wave)
-    kept = min(len(wave), len(partner))
-    fitted[:kept] = partner[:kept]
-    result: Wave = np.float32(share) * wave + np.float32(1.0 - share) * fitted
+    """`share` of a recording plus the rest of its partner, cut or zero-padded to its length; the mean removed."""
+    padded = np.zeros_like(wave)
+    length = min(len(wave), len(partner))
+    padded[:length] = partner[:length]
+    result: Wave = np.float32(share) * wave + np.float32(1.0 - share) * padded
     centred: Wave = result - result.mean(dtype=np.float32)
     return centred
 
 
 def label_vector(item: Item, classes: int) -> NDArray[np.float32]:
-    """An item's labels as 0 and 1 (K,)."""
+    """An item's labels as an indicator vector (K,)."""
     vector = np.zeros(classes, np.float32)
     vector[list(item.label) if isinstance(item.label, tuple) else [item.label]] = 1.0
     return vector

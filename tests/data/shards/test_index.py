@@ -129,7 +129,7 @@ def test_labels_are_a_number_or_a_list(members: dict[str, bytes], labels: tuple[
         ([("k.jpg", b""), ("k.json", b'{"labels": 1}')], r"a\.tar/k\.json: expected class numbers"),
         ([("k.jpg", b""), ("k.json", b'{"labels": [true]}')], r"a\.tar/k\.json: expected class numbers"),
         ([("k.jpg", b""), ("k.json", b"\xff")], r"a\.tar/k\.json: expected class numbers"),
-        ([*WHOLE, ("0.cls", b"1"), ("0.jpg", b"")], r"a\.tar/0: expected a key of its own, found one that came before"),
+        ([*WHOLE, ("0.cls", b"1"), ("0.jpg", b"")], r"a\.tar/0: expected each key once, found a repeated one"),
         ([("README", b"")], r"a\.tar: expected samples, found none"),
     ],
 )

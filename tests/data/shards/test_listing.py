@@ -128,7 +128,7 @@ def test_class_numbers_start_at_nought(tmp_path: Path) -> None:
         ({"train_shards": "train-{000..002}.tar"}, r"train-002\.tar: expected a shard, found none; check data\.folder"),
         ({"test_shards": "train-001.tar"}, r"data\.test_shards: expected every file once, found train-001\.tar"),
         ({"folder": None}, r"data\.folder: expected the folder with your data"),
-        ({"train_shards": "nowhere://x/a.tar"}, r"nowhere://x/a\.tar: expected an address .*Protocol not known"),
+        ({"train_shards": "nowhere://x/a.tar"}, r"nowhere://x/a\.tar: expected a URL .*Protocol not known"),
     ],
 )
 def test_faulty_names_are_told(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_damaged_shard_is_told_or_left_out(stream: bool, tmp_path: Path) -> No
     paths = write_shards(tmp_path, "image")
     paths[1].write_bytes(paths[1].read_bytes()[:2000])
     own = section("image", tmp_path, stream=stream)
-    with pytest.raises(InputError, match=r"train-001\.tar: expected a whole shard, .*data\.skip_damaged=true"):
+    with pytest.raises(InputError, match=r"train-001\.tar: expected a complete shard, .*data\.skip_damaged=true"):
         load_data(own, None, 0)
     data = load_data(own.model_copy(update={"skip_damaged": True}), None, 0)
     assert [damaged.path for damaged in data.damaged] == [paths[1]]
@@ -251,7 +251,7 @@ def test_class_names_and_damage_elsewhere(tmp_path: Path, elsewhere: Any) -> Non
     own = section("image", None, train_shards=f"memory://bucket/set/{TRAIN}", stream=True)
     assert load_data(own, None, 0).classes == ("cat", "dog")
     elsewhere.pipe_file("/bucket/set/train-001.tar", paths[1].read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"memory://bucket/set/train-001\.tar: expected a whole shard"):
+    with pytest.raises(InputError, match=r"memory://bucket/set/train-001\.tar: expected a complete shard"):
         load_data(own, None, 0)
     assert len(ids(load_data(own.model_copy(update={"skip_damaged": True}), None, 0))) == 6
     elsewhere.rm("/bucket/set/train-001.tar")
