@@ -1,4 +1,4 @@
-"""Checkpoints that others wrote: looked at without running anything in them, and translated into this library's."""
+"""Checkpoints of other projects: inspected without running anything in them, and converted to this library's."""
 
 from crosspath.checkpoints.foreign.convert import convert_checkpoint
 from crosspath.checkpoints.foreign.inspect import inspect_checkpoint

@@ -1,4 +1,4 @@
-"""Encoder blocks by timm's key names, as ViT, MAE, AudioMAE, VideoMAE and Point-MAE files have them."""
+"""Converts encoder blocks under timm's key names: ViT, MAE, AudioMAE, VideoMAE and Point-MAE files."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ LINEAR = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
 def take_blocks(foreign: Foreign, prefix: str = "blocks.") -> tuple[dict[str, Tensor], int, int, bool]:
     """The blocks under `encoder.blocks.`, their width and depth, and whether q, k and v have a bias.
 
-    VideoMAE's `q_bias` and `v_bias` become the fused bias with zeros for the keys, whose bias attention does not see.
+    VideoMAE's `q_bias` and `v_bias` become the fused bias with zeros for the keys, which attention ignores.
 
     Raises
     ------

@@ -49,12 +49,12 @@ class Contents:
 
     @property
     def beyond_weights(self) -> tuple[Global, ...]:
-        """What torch's restricted unpickler (`weights_only=True`) refuses to look up."""
+        """Those that torch's restricted unpickler (`weights_only=True`) refuses to look up."""
         return tuple(name for name in self.names if str(name) not in _allowed())
 
     @property
     def dangerous(self) -> tuple[Global, ...]:
-        """What can run code, write files or reach the network."""
+        """Those that can run code, write files or reach the network."""
         return tuple(name for name in self.beyond_weights if is_dangerous(name))
 
 
@@ -84,12 +84,12 @@ def read_contents(path: Path) -> Contents:
         with path.open("rb") as stream:
             return _streamed(stream, path)
     try:
-        with safe_open(path, framework="pt") as opened:
-            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             shapes = {
                 name: (part.get_shape(), SAFETENSORS_TYPES.get(part.get_dtype())) for name, part in slices.items()
             }
-            metadata = dict(opened.metadata() or {})
+            metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise InputError(path, "a safetensors file or a pickle", f"neither ({error})", "copy it again") from None
     tensors = {name: torch.empty(shape, dtype=dtype, device="meta") for name, (shape, dtype) in shapes.items()}

@@ -1,4 +1,4 @@
-"""From a foreign file to a checkpoint of this library, with a receipt of what became of every tensor."""
+"""Converts a foreign file to a checkpoint of this library, with a receipt of what became of every tensor."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.foreign.containers import Contents, read_contents
-from crosspath.checkpoints.foreign.formats import translated
-from crosspath.checkpoints.foreign.transformers_names import known_from
-from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrapped
+from crosspath.checkpoints.foreign.formats import translate
+from crosspath.checkpoints.foreign.transformers_names import settings_of
+from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrap
 from crosspath.checkpoints.foreign.unpickle import read_weights
 from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
 from crosspath.checkpoints.save import RECIPE, WEIGHTS, save_checkpoint
@@ -39,19 +39,19 @@ Layers = dict[str, tuple[Tensor, Tensor]]
 """{layer: (λ, W')}."""
 RECEIPT = "conversion.json"
 AUXILIARY = "auxiliary"
-"""The name of a published pathway: its files give it none."""
+"""The name of an M2PT model's auxiliary: its files give it none."""
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
-"""In a folder of timm or transformers, the first that is there."""
+"""In a folder of timm or transformers; the first that exists is read."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A foreign file and what stands beside it."""
+    """A foreign file and the settings beside it."""
 
     file: Path
-    known: Mapping[str, Any]
-    """What a `config.json` beside it says."""
-    found: Contents
+    config: Mapping[str, Any]
+    """The settings of a `config.json` beside it."""
+    contents: Contents
 
 
 def convert_checkpoint(
@@ -64,21 +64,21 @@ def convert_checkpoint(
     bare: bool = False,
     unsafe: bool = False,
 ) -> dict[str, Any]:
-    """Write a foreign checkpoint into the new folder `out`, as `crosspath train --from` and `--auxiliary` read them.
+    """Convert a foreign checkpoint into the new folder `out`, for `crosspath train --from` and `--auxiliary`.
 
-    Heads are left behind, and the new one starts afresh. A format that is not known, but has blocks of a known layout,
+    Heads are dropped, and the new one is initialised at random. An unknown format that has blocks of a known layout
     becomes bare weights, which serve as an auxiliary.
 
     Parameters
     ----------
     settings
-        `section.field=value` of the model's recipe, such as `data.image_size=384`: positions are resized to it.
+        `section.field=value` of the model's recipe, such as `data.image_size=384`, to which positions are resized.
     key
-        The entry of the file that holds the model, such as `model_ema`; found by itself when not given.
+        The entry of the file that holds the model, such as `model_ema`; recognised automatically when None.
     merge
-        Fold the pathways of a checkpoint trained with M2PT into its weights, instead of keeping them connected.
+        Merge the pathways of a checkpoint trained with M2PT, instead of keeping them connected.
     bare
-        Keep the weights as they are, as an auxiliary, and rebuild no model: for one that this library does not have.
+        Keep the weights under their own names, as an auxiliary only: for a model that this library does not have.
     unsafe
         See `read_weights`.
 
@@ -89,20 +89,20 @@ def convert_checkpoint(
     Raises
     ------
     InputError
-        For a file that is missing, damaged, needs more than weights, or has tensors that the format has no place for.
+        For a file that is missing, damaged, needs more than weights, or has tensors that the format does not have.
         Nothing is written then.
     """
-    source, out = opened(path), Path(out)
+    source, out = find_source(path), Path(out)
     new_folder(out, "OUT")
-    foreign = chosen(source, read_weights(source.file, source.found, unsafe=unsafe), key)
+    foreign = select_model(source, read_weights(source.file, source.contents, unsafe=unsafe), key)
     settings = tuple(settings)
-    translation = None if bare else translated(foreign, lambda recipe: apply_overrides(recipe, settings))
+    translation = None if bare else translate(foreign, lambda recipe: apply_overrides(recipe, settings))
     receipt = {
         "format_version": 1,
         "source": {
             "file": source.file.name,
             "sha256": sha256_of_file(source.file),
-            "container": source.found.container,
+            "container": source.contents.container,
         },
         "settings": list(settings),
         "environment": environment(),
@@ -115,8 +115,11 @@ def convert_checkpoint(
     return _write(foreign, translation, out, receipt, merge=merge)
 
 
-def opened(path: str | Path) -> Source:
-    """A foreign file, or the one in a folder of timm or transformers. Raises `InputError` for this library's own."""
+def find_source(path: str | Path) -> Source:
+    """The foreign file at a path or in a folder of timm or transformers.
+
+    Raises `InputError` for this library's own checkpoints, and for a file or folder that holds no weights.
+    """
     path = Path(path)
     if path.is_dir():
         file = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
@@ -128,43 +131,41 @@ def opened(path: str | Path) -> Source:
             raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
         path = file
     config = path.parent / "config.json"
-    known = known_from(read_json(config), config) if config.is_file() else {}
-    return Source(path, known, read_contents(path))
+    settings = settings_of(read_json(config), config) if config.is_file() else {}
+    return Source(path, settings, read_contents(path))
 
 
-def chosen(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
-    """The model's tensors among those of the file, unwrapped."""
-    if "recipe" in source.found.metadata:
+def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
+    """The model's tensors among those of the file, under plain names."""
+    if "recipe" in source.contents.metadata:
         raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
     if key is not None:
         inside = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
         if not inside:
             entries = ", ".join(dict.fromkeys(name.partition(".")[0] for name in tensors))
             raise InputError(f"--key {key}", f"an entry of {source.file}", f"only {entries}", "choose among them")
-        foreign = unwrapped(
-            source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.known
-        )
+        foreign = unwrap(source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.config)
         beside = {name: "beside the model" for name in tensors if name not in inside}
         return Foreign(
             source.file,
             foreign.tensors,
-            source.known,
+            source.config,
             {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
             dropped=beside | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
         )
-    return unwrapped(source.file, tensors, source.known)
+    return unwrap(source.file, tensors, source.config)
 
 
-def layout_of(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the layout whose roles these weights have, if any: then they serve as an auxiliary."""
+def layout_name(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the layout that fits these weights, if any: then they can serve as an auxiliary."""
     anatomy = locate(StateSource(dict(tensors)))
     return None if anatomy is None else anatomy.layout.name
 
 
-def fitting(foreign: Foreign, translation: Translation) -> tuple[ModalityModel, dict[str, Tensor], Layers]:
-    """The model that a translation is for, freshly initialised; the tensors for it; and λ and W' of published pathways.
+def instantiate(foreign: Foreign, translation: Translation) -> tuple[ModalityModel, dict[str, Tensor], Layers]:
+    """A translation's model, freshly initialised; the tensors to load into it; and λ and W' of M2PT's layers.
 
-    Of tensors on the meta device shapes are checked.
+    Of tensors on the meta device only the shapes are checked.
 
     Raises
     ------
@@ -201,11 +202,11 @@ def fitting(foreign: Foreign, translation: Translation) -> tuple[ModalityModel, 
 def _write(
     foreign: Foreign, translation: Translation, out: Path, receipt: dict[str, Any], *, merge: bool
 ) -> dict[str, Any]:
-    model, tensors, layers = fitting(foreign, translation)
+    model, tensors, layers = instantiate(foreign, translation)
     if merge and not layers:
         raise InputError("--merge", f"layers with {SCALE} and {WEIGHT}", "none in the file", "leave it out")
-    folded = merge and bool(layers)
-    if folded:
+    merged = merge and bool(layers)
+    if merged:
         parts = {f"{layer}.{SCALE}": scale for layer, (scale, _) in layers.items()}
         parts |= {f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}
         tensors, layers = merge_reparameterized(tensors | parts), {}
@@ -224,7 +225,7 @@ def _write(
     receipt |= {
         "format": foreign.format,
         "recipe": recipe.name,
-        "pathways": "merged" if folded else "kept" if layers else "none",
+        "pathways": "merged" if merged else "kept" if layers else "none",
         "used": foreign.used,
         "dropped": foreign.dropped,
         "fresh": list(translation.fresh),
@@ -236,18 +237,18 @@ def _write(
 
 
 def _with_pathway(recipe: Recipe, layers: Mapping[str, object]) -> Recipe:
-    """The published pathway's own settings, where there is one."""
+    """The settings of M2PT's pathway, where there is one."""
     if not layers:
         return recipe
     return recipe.model_copy(update={"pathway": recipe.pathway.model_copy(update={"accept": ("heads",)})})
 
 
 def _write_bare(foreign: Foreign, out: Path, receipt: dict[str, Any]) -> dict[str, Any]:
-    layout = layout_of(foreign.tensors)
+    layout = layout_name(foreign.tensors)
     if layout is None:
-        named = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
-        todo = "see docs/checkpoints.md for the formats that are known"
-        raise InputError(foreign.where, "a known format, or blocks of a known layout", named, todo)
+        first = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
+        todo = "see docs/checkpoints.md for the known formats"
+        raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
     receipt |= {
         "format": f"weights of {layout}",

@@ -1,9 +1,9 @@
-"""Which published format a foreign checkpoint has, by its names and shapes."""
+"""Recognises the published format of a foreign checkpoint by its names and shapes."""
 
 from collections.abc import Callable
 
 from crosspath.checkpoints.foreign import grids, points
-from crosspath.checkpoints.foreign.grids import Overridden
+from crosspath.checkpoints.foreign.grids import Override
 from crosspath.checkpoints.foreign.transformers_names import is_transformers, to_timm_names
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.reparameterized import WEIGHT
@@ -11,7 +11,7 @@ from crosspath.checkpoints.reparameterized import WEIGHT
 AST_HEADS = ("mlp_head.", "classifier.dense.", "dist_token", "distillation_token")
 
 
-def translated(foreign: Foreign, overridden: Overridden) -> Translation | None:
+def translate(foreign: Foreign, override: Override) -> Translation | None:
     """The checkpoint as a model of this library; None where the format is unknown.
 
     Works on shapes alone: tensors on the meta device give the plan of a translation.
@@ -19,21 +19,21 @@ def translated(foreign: Foreign, overridden: Overridden) -> Translation | None:
     Raises
     ------
     InputError
-        For a known format with tensors missing, or with some that have no place.
+        For a known format with tensors missing, or with some that it does not have.
     """
     origin = ""
     if is_transformers(foreign):
         to_timm_names(foreign)
         origin = "transformers "
-    kind, translate = _known(foreign)
-    if translate is None:
+    name, convert = _identify(foreign)
+    if convert is None:
         return None
-    swapped = any(name.endswith(f".{WEIGHT}") for name in foreign.tensors)
-    foreign.format = (origin + kind.removeprefix("timm ") if origin else kind) + " trained with M2PT" * swapped
-    return translate(foreign, overridden)
+    replaced = any(tensor.endswith(f".{WEIGHT}") for tensor in foreign.tensors)
+    foreign.format = (origin + name.removeprefix("timm ") if origin else name) + " trained with M2PT" * replaced
+    return convert(foreign, override)
 
 
-def _known(foreign: Foreign) -> tuple[str, Callable[[Foreign, Overridden], Translation] | None]:
+def _identify(foreign: Foreign) -> tuple[str, Callable[[Foreign, Override], Translation] | None]:
     names = tuple(foreign.tensors)
     if any("blocks.blocks.0.attn.qkv.weight" in name for name in names):
         return ("Point-BERT" if points.is_bert(foreign) else "Point-MAE"), points.point
@@ -44,7 +44,7 @@ def _known(foreign: Foreign) -> tuple[str, Callable[[Foreign, Overridden], Trans
     if len(kernel) == 5:
         return "VideoMAE" + " pretraining" * decoder, grids.video
     if kernel[1] == 1:
-        # transformers' names have been turned into timm's by now.
-        turned = any(name.startswith(AST_HEADS) for name in names)
-        return ("AST", grids.ast) if turned else ("AudioMAE", grids.audio_mae)
+        # transformers' names have become timm's by now.
+        has_ast_head = any(name.startswith(AST_HEADS) for name in names)
+        return ("AST", grids.ast) if has_ast_head else ("AudioMAE", grids.audio_mae)
     return ("MAE" if decoder else "timm ViT"), grids.image

@@ -1,71 +1,71 @@
-"""Says what a foreign checkpoint is and what would become of it, from names and shapes, without executing anything."""
+"""Names a foreign checkpoint's format and plans its conversion, from names and shapes, without executing anything."""
 
 from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.foreign.containers import Contents
-from crosspath.checkpoints.foreign.convert import chosen, fitting, layout_of, opened
-from crosspath.checkpoints.foreign.formats import translated
+from crosspath.checkpoints.foreign.convert import find_source, instantiate, layout_name, select_model
+from crosspath.checkpoints.foreign.formats import translate
 from crosspath.checkpoints.foreign.translation import Foreign
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 
 
 def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str, Any]:
-    """Name a checkpoint's format, list its tensors, and say what `convert` would use and drop.
+    """Name a checkpoint's format, list its tensors, and plan what `convert` would use and drop.
 
-    Of a pickle the opcodes are read and nothing is imported or called.
+    Of a pickle only the opcodes are read: nothing is imported or called.
 
     Returns
     -------
     `file`, `sha256`, `container`, `format` (None where unknown), `tensors` ({name: [shape, type]}), `used`
     ({name: what it becomes}), `dropped` ({name: why}), `fresh`, `notes`, `pickle` (None, or what loading it looks up),
-    `problem` (why it cannot be converted, or None) and `next` (the command to go on with).
+    `problem` (why it cannot be converted, or None) and `next` (the command to run next).
 
     Raises
     ------
     InputError
         For a file that is missing, damaged, or neither safetensors nor a pickle.
     """
-    source = opened(path)
+    source = find_source(path)
     tensors = {
         name: [list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
-        for name, tensor in source.found.tensors.items()
+        for name, tensor in source.contents.tensors.items()
     }
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "file": str(source.file),
         "sha256": sha256_of_file(source.file),
-        "container": source.found.container,
+        "container": source.contents.container,
         "format": None,
         "tensors": tensors,
         "used": {},
         "dropped": {},
         "fresh": [],
         "notes": [],
-        "pickle": _pickle(source.found),
+        "pickle": _pickle(source.contents),
         "problem": None,
         "next": None,
     }
     foreign = None
     try:
-        foreign = chosen(source, source.found.tensors, key)
-        told["format"], told["fresh"] = _plan(foreign)
+        foreign = select_model(source, source.contents.tensors, key)
+        report["format"], report["fresh"] = _plan(foreign)
     except InputError as error:
-        told["problem"] = str(error)
+        report["problem"] = str(error)
     if foreign is not None:
-        told |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
-        told["format"] = told["format"] or foreign.format
-    told["next"] = _next(path, source.found, told)
-    return told
+        report |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
+        report["format"] = report["format"] or foreign.format
+    report["next"] = _next(path, source.contents, report)
+    return report
 
 
 def _plan(foreign: Foreign) -> tuple[str | None, list[str]]:
-    """The format, and what starts afresh. Raises `InputError` for what cannot be converted."""
-    translation = translated(foreign, lambda recipe: recipe)
+    """The format, and the components to initialise. Raises `InputError` for what cannot be converted."""
+    translation = translate(foreign, lambda recipe: recipe)
     if translation is not None:
-        fitting(foreign, translation)
+        instantiate(foreign, translation)
         return foreign.format, list(translation.fresh)
-    layout = layout_of(foreign.tensors) if foreign.tensors else None
+    layout = layout_name(foreign.tensors) if foreign.tensors else None
     if layout is None:
         return None, []
     foreign.used |= {foreign.full_names.get(name, name): name for name in foreign.tensors}
@@ -73,20 +73,20 @@ def _plan(foreign: Foreign) -> tuple[str | None, list[str]]:
     return f"weights of {layout}", []
 
 
-def _pickle(found: Contents) -> dict[str, Any] | None:
-    if not found.pickled:
+def _pickle(contents: Contents) -> dict[str, Any] | None:
+    if not contents.pickled:
         return None
     return {
-        "looks_up": [str(name) for name in found.names],
-        "beyond_weights": [str(name) for name in found.beyond_weights],
-        "dangerous": [str(name) for name in found.dangerous],
+        "looks_up": [str(name) for name in contents.names],
+        "beyond_weights": [str(name) for name in contents.beyond_weights],
+        "dangerous": [str(name) for name in contents.dangerous],
     }
 
 
-def _next(path: str | Path, found: Contents, told: dict[str, Any]) -> str | None:
-    if found.dangerous:
-        return "do not open it: loading it runs code as you"
-    if told["problem"] or told["format"] is None:
+def _next(path: str | Path, contents: Contents, report: dict[str, Any]) -> str | None:
+    if contents.dangerous:
+        return "do not open it: loading it runs code with your rights"
+    if report["problem"] or report["format"] is None:
         return None
-    unsafe = " --unsafe-pickle" if found.beyond_weights else ""
+    unsafe = " --unsafe-pickle" if contents.beyond_weights else ""
     return f"crosspath convert {path} OUT{unsafe}"

@@ -1,4 +1,4 @@
-"""What safetensors and pickles call the types of tensors."""
+"""The names of tensor types in safetensors files and in pickles."""
 
 import torch
 

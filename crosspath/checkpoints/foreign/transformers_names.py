@@ -1,4 +1,4 @@
-"""Hugging Face transformers' names of ViT, ViTMAE, DeiT, AST and VideoMAE, turned into timm's."""
+"""Renames Hugging Face transformers' ViT, ViTMAE, DeiT, AST and VideoMAE weights to timm's names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ from crosspath.checkpoints.foreign.translation import FUSED, Foreign
 from crosspath.errors import InputError
 
 _LONG = {"q": "query", "k": "key", "v": "value"}
-RENAMED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+RENAMES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^(?:encoder\.)?layers?\.(\d+)\.", r"blocks.\1."),
     (r"layernorm_before\.", "norm1."),
     (r"layernorm_after\.", "norm2."),
     (r"attention\.output\.dense\.|attention\.o_proj\.", "attn.proj."),
     (r"attention\.attention\.([qv]_bias)$", r"attn.\1"),
     (r"attention\.(?:attention\.)?(query|key|value)\.", r"attn.\1."),
-    (r"attention\.(?:attention\.)?(q|k|v)_proj\.", lambda found: f"attn.{_LONG[found[1]]}."),
+    (r"attention\.(?:attention\.)?(q|k|v)_proj\.", lambda match: f"attn.{_LONG[match[1]]}."),
     (r"intermediate\.dense\.", "mlp.fc1."),
     (r"^(blocks\.\d+\.)output\.dense\.", r"\1mlp.fc2."),
     (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
@@ -39,7 +39,7 @@ def to_timm_names(foreign: Foreign) -> None:
     """Rename in place, and fuse query, key and value."""
     for name in list(foreign.tensors):
         new = name
-        for pattern, replacement in RENAMED:
+        for pattern, replacement in RENAMES:
             new = re.sub(pattern, replacement, new)
         foreign.full_names[new] = foreign.full_names.get(name, name)
         foreign.tensors[new] = foreign.tensors.pop(name)
@@ -55,22 +55,22 @@ def to_timm_names(foreign: Foreign) -> None:
             foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
 
 
-def known_from(config: Mapping[str, Any], where: object) -> dict[str, Any]:
-    """What a `config.json` of transformers or timm says that no tensor does.
+def settings_of(config: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """The settings in a `config.json` of transformers or timm that no tensor shows.
 
     Raises
     ------
     InputError
-        Where it says something else than numbers.
+        For a setting that is no number.
     """
     if "architecture" in config:
         cfg = config.get("pretrained_cfg")
         cfg = cfg if isinstance(cfg, dict) else config
-        said = {name: cfg[name] for name in ("mean", "std") if cfg.get(name) is not None}
-        for name, values in said.items():
+        statistics = {name: cfg[name] for name in ("mean", "std") if cfg.get(name) is not None}
+        for name, values in statistics.items():
             if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
                 raise InputError(where, f"three numbers as `{name}`", repr(values), "correct it")
-        return {name: tuple(values) for name, values in said.items()}
+        return {name: tuple(values) for name, values in statistics.items()}
     if "model_type" not in config:
         return {}
     names = {
@@ -81,13 +81,13 @@ def known_from(config: Mapping[str, Any], where: object) -> dict[str, Any]:
         "stride": "frequency_stride",
         "image_size": "image_size",
     }
-    found = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
-    for ours, value in found.items():
+    settings = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
+    for ours, value in settings.items():
         value = value[0] if isinstance(value, list) and len(set(value)) == 1 else value
         if not _is_number(value) or value <= 0:
             raise InputError(where, f"a number above 0 as `{names[ours]}`", repr(value), "correct it")
-        found[ours] = value
-    return found
+        settings[ours] = value
+    return settings
 
 
 def _is_number(value: object) -> bool:

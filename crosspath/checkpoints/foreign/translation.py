@@ -1,4 +1,4 @@
-"""What a translation is made of: the foreign tensors, taken one by one, and what becomes of each."""
+"""The tensors of a foreign checkpoint, taken one by one, and the record of what became of each."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
 
 WRAPPERS = ("model", "module", "state_dict", "base_model", "model_state_dict", "_orig_mod")
-"""Names under which training scripts put a model in a dictionary, or wrappers in front of its names."""
+"""Entries under which training scripts store a model, and prefixes that wrappers add to its names."""
 PREFIXES = (
     "backbone.",
     "encoder.",
@@ -23,85 +23,85 @@ PREFIXES = (
     "v.",
     "base_model.",
 )
-"""Names of the encoder inside a larger model. Taken off only where blocks follow."""
+"""Names of the encoder inside a larger model. Removed only where blocks follow."""
 
 FUSED = " + "
-"""Between the names of tensors that were joined into one."""
+"""Between the names of tensors that are fused into one."""
 TODO = "copy the file again, or choose another"
 
 
 @dataclass
 class Foreign:
-    """The tensors of a foreign checkpoint under their own names, and what is known beside them."""
+    """The tensors of a foreign checkpoint that are still to be converted, under their own names."""
 
     where: object
     tensors: dict[str, Tensor]
-    known: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
     """From a `config.json`: `norm_eps`, `heads`, `mean`, `std`, `frames`, `mels`, `stride`."""
     full_names: dict[str, str] = field(default_factory=dict)
-    """{name: its name in the file}, where wrappers were taken off."""
+    """{name: its name in the file}, with wrappers' prefixes."""
     dropped: dict[str, str] = field(default_factory=dict)
-    """{name in the file: why it is left behind}."""
+    """{name in the file: why it is not converted}."""
     used: dict[str, str] = field(default_factory=dict)
     """{name in the file: what it became}."""
     notes: list[str] = field(default_factory=list)
     format: str | None = None
-    """What it is called, as soon as that is known."""
+    """The format's name, once it is recognised."""
 
     def has(self, name: str) -> bool:
-        """Whether a tensor of this name is still to be taken."""
+        """Whether a tensor of this name is still to be converted."""
         return name in self.tensors
 
     def shape(self, name: str, *axes: int) -> tuple[int, ...]:
-        """Of a tensor still to be taken.
+        """The shape of a tensor still to be converted.
 
-        Raises `InputError` where there is none, for another number of axes than one of `axes`, and for an empty one.
+        Raises `InputError` where there is none, for a number of axes that is not among `axes`, and for an empty one.
         """
-        found = tuple(self._get(name).shape)
-        if len(found) not in axes or not all(found):
+        shape = tuple(self._get(name).shape)
+        if len(shape) not in axes or not all(shape):
             expected = f"{self._full(name)} of {' or '.join(map(str, axes))} axes"
-            raise InputError(self.where, expected, f"shape {found}", TODO)
-        return found
+            raise InputError(self.where, expected, f"shape {shape}", TODO)
+        return shape
 
     def expect(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise `InputError` unless a tensor still to be taken has this shape."""
-        found = tuple(self._get(name).shape)
-        if found != shape:
-            raise InputError(self.where, f"{self._full(name)} of shape {shape}", f"{found}", TODO)
+        """Raise `InputError` unless a tensor still to be converted has this shape."""
+        actual = tuple(self._get(name).shape)
+        if actual != shape:
+            raise InputError(self.where, f"{self._full(name)} of shape {shape}", f"{actual}", TODO)
 
     def take(self, name: str, becomes: str) -> Tensor:
-        """One tensor, on its way to `becomes`.
+        """Remove one tensor and return it; `becomes` is its new name, for the receipt.
 
-        Raises `InputError` where there is none, and for one of integers, whose meaning the file alone does not tell.
+        Raises `InputError` where there is none, and for integers, whose scale the file does not give.
         """
-        found = self._get(name)
-        if not found.is_floating_point() and not name.endswith("num_batches_tracked"):
+        tensor = self._get(name)
+        if not tensor.is_floating_point() and not name.endswith("num_batches_tracked"):
             expected = f"{self._full(name)} in floating point"
-            raise InputError(self.where, expected, str(found.dtype).removeprefix("torch."), "save it unquantised")
+            raise InputError(self.where, expected, str(tensor.dtype).removeprefix("torch."), "save it unquantised")
         del self.tensors[name]
         self.used |= dict.fromkeys(self._full(name).split(FUSED), becomes)
-        return found
+        return tensor
 
     def drop(self, pattern: str, reason: str) -> list[str]:
-        """Leave behind what matches; returns the names."""
-        found = [name for name in self.tensors if re.match(pattern, name)]
-        for name in found:
+        """Drop the tensors whose names match; returns these names."""
+        names = [name for name in self.tensors if re.match(pattern, name)]
+        for name in names:
             del self.tensors[name]
             self.dropped |= dict.fromkeys(self._full(name).split(FUSED), reason)
-        return found
+        return names
 
     def indices(self, prefix: str) -> list[int]:
-        """Of the blocks whose names begin with `prefix`, ascending."""
+        """The indices of the blocks whose names begin with `prefix`, ascending."""
         matches = (re.match(re.escape(prefix) + r"(\d+)\.", name) for name in self.tensors)
         return sorted({int(match[1]) for match in matches if match})
 
     def finish(self) -> None:
-        """Raise `InputError` when something has no place: such a model would not be the same without it."""
+        """Raise `InputError` for tensors left over: without them the model would compute something else."""
         if self.tensors:
             names = [self._full(name) for name in self.tensors]
-            listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+            first = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
             todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
-            raise InputError(self.where, "tensors that this format has a place for", listed, todo)
+            raise InputError(self.where, "only tensors of this format", first, todo)
 
     def _get(self, name: str) -> Tensor:
         if name not in self.tensors:
@@ -118,13 +118,13 @@ class Translation:
 
     recipe: Recipe
     tensors: dict[str, Tensor]
-    """By this library's names; published pathway layers still hold `cross_modal_scale` and `aux_weight`."""
+    """By this library's names; M2PT's layers still have `cross_modal_scale` and `aux_weight`."""
     fresh: tuple[str, ...]
-    """First components of names that the file does not have and that start afresh."""
+    """First components of names that the file does not have: these weights are initialised at random."""
 
 
-def unwrapped(where: object, tensors: Mapping[str, Tensor], known: Mapping[str, Any]) -> Foreign:
-    """The model inside a training checkpoint, under plain names; what lay beside it is dropped, and said."""
+def unwrap(where: object, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Foreign:
+    """The model inside a training checkpoint, under plain names; entries beside the model are dropped."""
     names = {name: name for name in tensors}
     dropped: dict[str, str] = {}
     while wrapper := next((w for w in WRAPPERS if any(name.startswith(f"{w}.") for name in names)), None):
@@ -134,10 +134,10 @@ def unwrapped(where: object, tensors: Mapping[str, Tensor], known: Mapping[str, 
         if any(re.match(re.escape(prefix) + r"(blocks|encoder\.layer|layers)\.\d+\.", name) for name in names):
             inner = {name[len(prefix) :]: full for name, full in names.items() if name.startswith(prefix)}
             names = {name: full for name, full in names.items() if not name.startswith(prefix)} | inner
-    return Foreign(where, {name: tensors[full] for name, full in names.items()}, known, dict(names), dropped=dropped)
+    return Foreign(where, {name: tensors[full] for name, full in names.items()}, config, dict(names), dropped=dropped)
 
 
-def size_named(where: object, width: int, depth: int) -> str:
+def size_of(where: object, width: int, depth: int) -> str:
     """The name of the size with this width and depth. Raises `InputError` where there is none."""
     for name, size in SIZES.items():
         if (size.width, size.depth) == (width, depth):
@@ -148,17 +148,17 @@ def size_named(where: object, width: int, depth: int) -> str:
 
 
 def with_settings(recipe: Recipe, **sections: Mapping[str, Any]) -> Recipe:
-    """A recipe with some fields of some sections changed, validated."""
+    """A recipe with fields of some sections replaced, validated."""
     changed = {name: getattr(recipe, name).model_copy(update=dict(fields)) for name, fields in sections.items()}
     return Recipe.model_validate(recipe.model_copy(update=changed).model_dump())
 
 
 def square(count: int) -> int | None:
-    """The side of a square grid of `count` places, where it is one."""
+    """The side of a square grid of `count` positions; None where it is not square."""
     side = round(count**0.5)
     return side if side * side == count else None
 
 
-def first_of(names: Iterable[str]) -> tuple[str, ...]:
+def first_components(names: Iterable[str]) -> tuple[str, ...]:
     """Names shortened to their first two components, each once."""
     return tuple(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from crosspath.checkpoints.foreign.formats import translated
-from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrapped
+from crosspath.checkpoints.foreign.formats import translate
+from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrap
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.models.build import build_model
@@ -12,12 +12,12 @@ from tests.checkpoints.foreign import published
 
 
 def planned(shapes: dict[str, tuple[int, ...]], *settings: str) -> tuple[Foreign, Translation]:
-    foreign = unwrapped("FILE", published.filled(shapes, device="meta"), {})
+    foreign = unwrap("FILE", published.filled(shapes, device="meta"), {})
 
-    def overridden(recipe: Recipe) -> Recipe:
+    def override(recipe: Recipe) -> Recipe:
         return apply_overrides(recipe, settings)
 
-    translation = translated(foreign, overridden)
+    translation = translate(foreign, override)
     assert translation is not None
     return foreign, translation
 
@@ -121,4 +121,4 @@ def test_another_width_is_named_with_those_that_are_known() -> None:
 
 
 def test_an_unknown_format_is_none() -> None:
-    assert translated(unwrapped("FILE", published.filled({"fc.weight": (2, 2)}), {}), lambda recipe: recipe) is None
+    assert translate(unwrap("FILE", published.filled({"fc.weight": (2, 2)}), {}), lambda recipe: recipe) is None
