@@ -26,11 +26,6 @@ class InputError(ValueError):
 class PathwayError(InputError):
     """A model or an auxiliary that cannot be connected, merged, saved or loaded as asked. The model is untouched."""
 
-    def __init__(self, where: object, expected: str = "", found: str = "", todo: str = "") -> None:
-        super().__init__(where, expected, found, todo)
-        if not expected:
-            self.args = (str(where),)
-
     @classmethod
     def of(cls, where: object, faults: Sequence[str]) -> Self:
         """Several faults in one error, each a line of its message: `WHERE: REASON; REMEDY`."""

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from crosspath.files import tensor_faults
 from crosspath.pathway import PathwayError, Pathways, connect
-from crosspath.pathway.combine import Spread, effective_weight
+from crosspath.pathway.combine import effective_weight
 from crosspath.pathway.parameters import plain_state
+from crosspath.pathway.spread import Spread
 
 SCALE, WEIGHT = "cross_modal_scale", "aux_weight"
 """The published layer's names of λ and W'. (An older copy, in the point segmentation, has `pretrained_scale` and
@@ -67,10 +68,9 @@ def merge_reparameterized(
     plain, layers = split_reparameterized(state, scale_key, weight_key)
     for layer, (scale, auxiliary) in layers.items():
         weight = plain[f"{layer}.weight"]
-        rows = len(weight)
-        spread = Spread(((0, rows),), rows, 0, ((0, 1, rows),))
         with torch.no_grad():
-            plain[f"{layer}.weight"] = effective_weight(weight, [auxiliary], [scale], [spread])
+            summed = effective_weight(weight, [auxiliary], [scale], [Spread.single(len(weight))])
+        plain[f"{layer}.weight"] = summed
     return plain
 
 
@@ -81,13 +81,12 @@ def split_reparameterized(
     layers = {name.removesuffix(f".{scale_key}") for name in state if name.endswith(f".{scale_key}")}
     layers |= {name.removesuffix(f".{weight_key}") for name in state if name.endswith(f".{weight_key}")}
     if not layers:
-        raise PathwayError(
-            f"state dict: expected layers with {scale_key} and {weight_key}, found none; pass the model's own state "
-            "dict (the entry `model` of a published checkpoint), or name the keys of the copy"
-        )
+        expected = f"layers with {scale_key} and {weight_key}"
+        todo = "pass the model's own state dict (entry `model` of a published checkpoint), or name the copy's keys"
+        raise PathwayError("state dict", expected, "none", todo)
     faults = list(_faults(state, sorted(layers), scale_key, weight_key))
     if faults:
-        raise PathwayError("\n".join(faults))
+        raise PathwayError.of("state dict", faults)
     extra = {f"{layer}.{key}" for layer in layers for key in (scale_key, weight_key)}
     plain = {name: value for name, value in state.items() if name not in extra}
     return plain, {layer: (state[f"{layer}.{scale_key}"], state[f"{layer}.{weight_key}"]) for layer in sorted(layers)}

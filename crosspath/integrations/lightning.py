@@ -1,4 +1,4 @@
-"""Lightning: log λ, save small beside every checkpoint, merge at the end. For `lightning` and `pytorch_lightning`.
+"""Lightning: log λ, save plain files beside checkpoints, merge at the end. For `lightning` and `pytorch_lightning`.
 
 ```
 crosspath.connect(module.model, auxiliary)
@@ -16,8 +16,8 @@ from torch import nn
 
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, pathways, save_pathway
-from crosspath.pathway.files import DESCRIPTION
-from crosspath.pathway.handle import ORIGINS
+from crosspath.pathway.origins import ORIGINS
+from crosspath.pathway.saved import DESCRIPTION
 
 try:
     from lightning.pytorch import Callback
@@ -29,14 +29,14 @@ class PathwayCallback(Callback):  # type: ignore[misc]
     """What a connected model needs while Lightning trains it. Connect before `fit`.
 
     - λ is logged at every step that Lightning logs, one number per weight and auxiliary.
-    - A `.ckpt` holds W, λ and W' under the live module's keys, as Lightning writes it: `fit(ckpt_path=...)` goes on
-      to the bit, in a module that is connected alike; loading it into a plain module is an error.
-    - Beside each `NAME.ckpt` lies the folder `NAME.pathway`, without pickle: the connected model's own plain
-      `model.safetensors`, and λ and W' (none that is frozen) for `crosspath.load_pathway`. It goes when the
-      checkpoint goes.
+    - A `.ckpt` holds W, λ and W' under the live module's keys, as Lightning writes it: `fit(ckpt_path=...)` resumes
+      bit-identically in a module that is connected in the same way; loading it into a plain module is an error.
+    - Beside each `NAME.ckpt` is the folder `NAME.pathway`, without pickle: the connected model's own plain
+      `model.safetensors`, and λ and W' (except frozen ones) for `crosspath.load_pathway`. It is deleted together with
+      the checkpoint.
 
-    A checkpoint of a connected model does not load into the merged one: with `merge_at_end` leave
-    `test(ckpt_path="best")` out, or merge yourself after it.
+    A checkpoint of a connected model does not load into the merged one: with `merge_at_end` do not call
+    `test(ckpt_path="best")`, or merge yourself after it.
     """
 
     def __init__(self, *, merge_at_end: bool = False, save_beside: bool = True) -> None:
@@ -44,9 +44,9 @@ class PathwayCallback(Callback):  # type: ignore[misc]
         Parameters
         ----------
         merge_at_end
-            Merge when `fit` ends: the module is plain then, and `receipt` tells what was done.
+            Merge when `fit` ends: the module is then plain, and `receipt` holds what was merged.
         save_beside
-            Write the folder beside each checkpoint; False for checkpoints that do not lie in a local folder.
+            Write the folder beside each checkpoint; False for checkpoints that are not in a local folder.
         """
         super().__init__()
         self.merge_at_end = merge_at_end
@@ -55,30 +55,32 @@ class PathwayCallback(Callback):  # type: ignore[misc]
         """Of the merge at the end."""
 
     def setup(self, trainer: Any, pl_module: nn.Module, stage: str) -> None:
-        """Refuse a plain module, and stand between the trainer and its checkpoint files."""
+        """Refuse a plain module, and wrap the trainer's checkpoint writer."""
         if stage == "fit":
             pathways(pl_module)
             if self.save_beside:
-                trainer.strategy.checkpoint_io = _Beside(trainer.strategy.checkpoint_io, _connected_target(pl_module))
+                trainer.strategy.checkpoint_io = _WriterBeside(
+                    trainer.strategy.checkpoint_io, _connected_target(pl_module)
+                )
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Hand λ to Lightning's log."""
+        """Log λ."""
         names, values = scales_to_log(pl_module)
         pl_module.log_dict(dict(zip(names, values, strict=True)), on_step=True, on_epoch=False, batch_size=1)
 
     def on_fit_end(self, trainer: Any, pl_module: nn.Module) -> None:
-        """Merge, after the last checkpoint is written."""
+        """Merge after the last checkpoint is written."""
         if self.merge_at_end:
             self.receipt = merge(pl_module)
 
     def teardown(self, trainer: Any, pl_module: nn.Module, stage: str) -> None:
-        """Give the trainer its files back."""
-        if isinstance(trainer.strategy.checkpoint_io, _Beside):
+        """Restore the trainer's own checkpoint writer."""
+        if isinstance(trainer.strategy.checkpoint_io, _WriterBeside):
             trainer.strategy.checkpoint_io = trainer.strategy.checkpoint_io.inner
 
 
-class _Beside:
-    """The trainer's own way to its checkpoint files, and a folder of `save_pathway` beside each."""
+class _WriterBeside:
+    """The trainer's own checkpoint writer, which also writes a folder of `save_pathway` beside each checkpoint."""
 
     def __init__(self, inner: Any, target: nn.Module) -> None:
         self.inner = inner
@@ -104,16 +106,15 @@ class _Beside:
 
 def _folder_beside(path: str | Path) -> Path:
     if "://" in str(path):
-        raise PathwayError(f"{path}: expected a checkpoint in a local folder; use PathwayCallback(save_beside=False)")
+        todo = "use PathwayCallback(save_beside=False)"
+        raise PathwayError(path, "a checkpoint in a local folder", "an address", todo)
     return Path(path).with_suffix(".pathway")
 
 
 def _connected_target(module: nn.Module) -> nn.Module:
     """The module that `connect` was called with: the Lightning module itself, or the one model inside it."""
-    found = [part for part in module.modules() if ORIGINS in part.__dict__]
-    if len(found) != 1:
-        raise PathwayError(
-            f"{type(module).__name__}: expected one connected model inside it, found {len(found)}; "
-            "use PathwayCallback(save_beside=False) and save each with save_pathway"
-        )
-    return found[0]
+    targets = [part for part in module.modules() if ORIGINS in part.__dict__]
+    if len(targets) != 1:
+        todo = "use PathwayCallback(save_beside=False) and save each with save_pathway"
+        raise PathwayError(type(module).__name__, "one connected model inside it", str(len(targets)), todo)
+    return targets[0]

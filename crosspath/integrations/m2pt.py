@@ -1,5 +1,5 @@
-"""For code that carries a copy of the published `multimodal_pathway.py` (M2PT, commit 57cd821): the same call, and the
-state dicts that the copy leaves behind.
+"""For code that has a copy of the published `multimodal_pathway.py` (M2PT, commit 57cd821): the same call, and the
+state dicts that its models were saved with.
 
 A copied layer keeps λ as `LAYER.cross_modal_scale` and W' as `LAYER.aux_weight` beside `LAYER.weight`.
 """
@@ -15,9 +15,9 @@ from crosspath.pathway import PathwayError, Pathways, connect
 __all__ = ["DIFFERENCES", "load_reparameterized", "merge_reparameterized", "reparameterize_aux_into_target_model"]
 
 DIFFERENCES = (
-    "the auxiliary model is copied from; it is neither trained nor changed, and its requires_grad stays as it is",
+    "the auxiliary model is only copied; it is neither trained nor changed, and its requires_grad stays as it is",
     "layers stay the target's own, with their device, dtype, hooks and frozen weights; none is replaced",
-    "attention that reads qkv.weight itself has its pathway, too",
+    "attention that reads qkv.weight itself gets its pathway, too",
     "a layer without bias works",
     "other depths, other head counts, other shapes and missing layers are one error before anything is touched",
     "a second call adds an auxiliary; it does not drop the first",
@@ -33,9 +33,10 @@ def reparameterize_aux_into_target_model(
     layer_names: Sequence[str] = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"),
     main_body_name: str = "blocks",
 ) -> Pathways:
-    """The published function by its own signature, over `crosspath.connect`: λ = 0, one a layer, all of it trained.
+    """The published function with its own signature, over `crosspath.connect`: one λ for each layer, 0 at the start; W,
+    W' and λ are all trained.
 
-    New code calls `crosspath.connect(target, auxiliary)`, which finds the layers itself.
+    New code calls `crosspath.connect(target, auxiliary)`, which recognises the layers automatically.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def reparameterize_aux_into_target_model(
     Raises
     ------
     PathwayError
-        For everything that does not pair, in one message; the target is untouched.
+        For everything that does not pair, in one message. The target is untouched.
     """
     warnings.warn(
         "crosspath: this differs from the published multimodal_pathway.py: " + "; ".join(DIFFERENCES), stacklevel=2
@@ -55,10 +56,9 @@ def reparameterize_aux_into_target_model(
     target_blocks = _blocks(target_model, main_body_name, "target")
     aux_blocks = _blocks(aux_model, main_body_name, "auxiliary")
     if len(target_blocks) != len(aux_blocks):
-        raise PathwayError(
-            f"{main_body_name}: expected as many blocks in the auxiliary, found {len(target_blocks)} in the target and "
-            f"{len(aux_blocks)} in the auxiliary; choose pairs with crosspath.connect(blocks={{target: auxiliary}})"
-        )
+        found = f"{len(target_blocks)} in the target and {len(aux_blocks)} in the auxiliary"
+        todo = "choose pairs with crosspath.connect(blocks={target: auxiliary})"
+        raise PathwayError(main_body_name, "as many blocks in the auxiliary", found, todo)
     names: dict[str, str] = {}
     faults: list[str] = []
     for (name, block), (aux_name, aux_block) in zip(target_blocks.items(), aux_blocks.items(), strict=True):
@@ -66,12 +66,12 @@ def reparameterize_aux_into_target_model(
         if heads and aux_heads and heads != aux_heads:
             faults.append(
                 f"{main_body_name}.{name}: target has {sorted(heads)} heads, auxiliary has {sorted(aux_heads)}; "
-                'crosspath.connect(accept={"heads"}) takes the rows as they are'
+                'crosspath.connect(accept={"heads"}) pairs them anyway'
             )
         for layer in layer_names:
             names[f"{main_body_name}.{name}.{layer}.weight"] = f"{main_body_name}.{aux_name}.{layer}.weight"
     if faults:
-        raise PathwayError("\n".join(faults))
+        raise PathwayError.of(main_body_name, faults)
     return connect(target_model, aux_model, names=names)
 
 
@@ -79,11 +79,10 @@ def _blocks(model: nn.Module, name: str, side: str) -> dict[str, nn.Module]:
     try:
         return dict(model.get_submodule(name).named_children())
     except AttributeError:
-        raise PathwayError(
-            f"main_body_name: expected a sequence of blocks in the {side}, found no {name!r} in {type(model).__name__}"
-        ) from None
+        found = f"no {name!r} in {type(model).__name__}"
+        raise PathwayError("main_body_name", f"a sequence of blocks in the {side}", found, "correct the name") from None
 
 
 def _heads(block: nn.Module) -> set[int]:
-    found = (getattr(module, "num_heads", None) for module in block.modules())
-    return {heads for heads in found if isinstance(heads, int)}
+    counts = (getattr(module, "num_heads", None) for module in block.modules())
+    return {count for count in counts if isinstance(count, int)}

@@ -1,10 +1,10 @@
-"""LoRA adapters of peft on a connected model: both merge, in either order, to W + B·A·s + λ·W'.
+"""peft's LoRA adapters on a connected model: both merge, in either order, to W + B·A·s + λ·W'.
 
 Pathways first: `crosspath.merge(model)`, then peft's own `merge_and_unload()`. Adapters first: `merge_lora(model)`,
 then `crosspath.merge`. peft's own merge on a connected layer would be lost: it adds to the weight that it reads, and a
-connected layer's weight is computed anew at every read.
+connected layer computes its weight at every read.
 
-`get_peft_model` freezes everything but its adapters, λ among it: connect after it.
+`get_peft_model` freezes everything except its adapters, and so λ too: connect after it.
 """
 
 from typing import Any, cast
@@ -19,30 +19,28 @@ from crosspath.pathway.handle import Pathways
 from crosspath.pathway.parameters import connections
 
 ADDITIVE = (lora.Linear, lora.Conv2d, lora.Embedding)
-"""Adapters that add B·A to the target's own weight, whatever else is added."""
+"""Adapters that only add B·A to the target's own weight."""
 
 
 def merge_lora(model: PeftModel) -> nn.Module:
-    """Fold the LoRA adapters into the target's own weights; the pathways stay, and the model comes back without peft.
+    """Merge the LoRA adapters into the target's own weights. Returns the model without peft; its pathways stay.
 
-    On a model without pathways it is peft's `merge_and_unload`.
+    On a model without pathways this is peft's `merge_and_unload`.
 
     Raises
     ------
     PathwayError
-        For an adapter on a connected layer that is more than a sum (DoRA, IA3): merge the pathways first, then it is
-        right.
+        For an adapter on a connected layer that does more than add (DoRA, IA3): merge the pathways first.
     """
-    changed = {id(holder.module) for holder, _ in connections(model)}
+    connected = {id(holder.module) for holder, _ in connections(model)}
     for name, layer in model.named_modules():
-        if not isinstance(layer, BaseTunerLayer) or id(layer.get_base_layer()) not in changed:
+        if not isinstance(layer, BaseTunerLayer) or id(layer.get_base_layer()) not in connected:
             continue
         if not isinstance(layer, ADDITIVE) or layer.lora_variant:
             kinds = {type(part).__name__ for part in (layer, *getattr(layer, "lora_variant", {}).values())}
-            found = " with ".join(sorted(kinds))
-            raise PathwayError(f"{name}: expected plain LoRA, found {found}; call crosspath.merge before it")
+            raise PathwayError(name, "plain LoRA", " with ".join(sorted(kinds)), "call crosspath.merge before it")
     handle = Pathways(model)
-    # Switched off, a connected layer's weight is the target's own Parameter, which peft adds to in place.
+    # While disabled, a connected layer's weight is the target's own Parameter, which peft adds to in place.
     with handle.disabled():
         merged = cast(Any, model).merge_and_unload()
     assert isinstance(merged, nn.Module)

@@ -1,4 +1,4 @@
-"""transformers' Trainer: log λ, save small beside every checkpoint, resume exactly, merge at the end.
+"""transformers' Trainer: log λ, save plain files in every checkpoint, resume exactly, merge at the end.
 
 ```
 crosspath.connect(model, auxiliary)
@@ -27,15 +27,14 @@ STATE = "trainer_state.json"
 class PathwayCallback(TrainerCallback):  # type: ignore[misc]
     """What a connected model needs while transformers' Trainer trains it. Connect before `train()`.
 
-    - At every logging step λ goes through `Trainer.log`, one number per weight and auxiliary.
+    - λ is logged through `Trainer.log` at every logging step, one number per weight and auxiliary.
     - A checkpoint holds the plain target as `model.safetensors`, which `from_pretrained` reads, and λ and W' in
       `pathway.safetensors` and `pathway.json` beside it, which `crosspath.load_pathway` reads.
-    - A resumed run goes on from these files, to the bit. The Trainer's own loading comes first; the callback then fills
-      every tensor.
-    - With `load_best_model_at_end` the best checkpoint's λ and W' come back along with its target.
+    - A run resumes from these files bit-identically: the Trainer loads first, then the callback fills every tensor.
+    - With `load_best_model_at_end`, λ and W' of the best checkpoint are restored together with its target.
 
-    `Trainer.save_model` knows nothing of this: merge first, or use `crosspath.save_pathway`. Models that FSDP or
-    DeepSpeed shard are not supported: saving them raises.
+    `Trainer.save_model` does none of this: merge first, or use `crosspath.save_pathway`. Models sharded by FSDP or
+    DeepSpeed are not supported: saving them raises `PathwayError`.
     """
 
     def __init__(self, trainer: Trainer, *, merge_at_end: bool = False, resume_from: str | Path | None = None) -> None:
@@ -45,33 +44,32 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         trainer
             Whose model is connected.
         merge_at_end
-            Merge when training ends: `trainer.model` is plain then, and `receipt` tells what was done.
+            Merge when training ends: `trainer.model` is then plain, and `receipt` holds what was merged.
         resume_from
-            The checkpoint that `trainer.train(resume_from_checkpoint=...)` gets, where it does not lie in the
-            output folder.
+            The checkpoint passed to `trainer.train(resume_from_checkpoint=...)`, where it is not in the output
+            folder.
         """
         self.trainer = trainer
         self.merge_at_end = merge_at_end
         self.resume_from = None if resume_from is None else Path(resume_from)
         self.receipt: Receipt | None = None
         """Of the merge at the end."""
-        # The Trainer loads a checkpoint's plain target before it calls anyone. A `model_init` makes its model too late
-        # for this; the Trainer then warns of missing keys, and the callback fills them all the same.
+        # The Trainer loads a checkpoint's plain target before it calls any callback. With `model_init` the model does
+        # not exist yet; the Trainer then warns about missing keys, and the callback fills them all the same.
         self._accepting = accept_plain_state(trainer.model) if isinstance(trainer.model, nn.Module) else None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Refuse a plain model, warn of a decayed λ, and fill the model that a run resumes with."""
+        """Refuse a plain model, warn about weight decay on λ, and fill the model of a resumed run."""
         pathways(self._model)
-        self._warn_of_decay(kwargs["optimizer"])
+        self._warn_about_decay(kwargs["optimizer"])
         if state.global_step > 0:
             folder = self.resume_from or _checkpoint(args, state)
             if not _is_of_run(folder, state):
-                raise PathwayError(
-                    f"{folder}: expected the checkpoint that training resumes from, found none or another one; "
-                    "name it with PathwayCallback(resume_from=...)"
-                )
+                expected = "the checkpoint that training resumes from"
+                todo = "name it with PathwayCallback(resume_from=...)"
+                raise PathwayError(folder, expected, "none or another one", todo)
             restore(self._model, folder)
 
     def on_log(
@@ -82,26 +80,26 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """λ, whenever the Trainer logs its loss."""
+        """Log λ whenever the Trainer logs its loss."""
         if logs is not None and "loss" in logs:
             names, values = scales_to_log(self._model)
             self.trainer.log(dict(zip(names, values.tolist(), strict=True)))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Replace the Trainer's file of the model, whose keys no plain model knows, by the small and plain ones."""
+        """Replace the Trainer's model file, whose keys do not fit a plain model, by the files of `save_pathway`."""
         folder = _checkpoint(args, state)
         if not args.should_save:
             return
         if not folder.is_dir():
-            raise PathwayError(f"{folder}: expected the checkpoint just saved, found none; save into args.output_dir")
-        for written in (*folder.glob("model*.safetensors"), *folder.glob("model.safetensors.index.json")):
-            written.unlink()
+            raise PathwayError(folder, "the checkpoint just saved", "none", "save into args.output_dir")
+        for file in (*folder.glob("model*.safetensors"), *folder.glob("model.safetensors.index.json")):
+            file.unlink()
         save_pathway(self._model, folder)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Fill in the best checkpoint where that is asked for, and merge where that is."""
+        """Restore the best checkpoint and merge, where asked to."""
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
             restore(self._model, state.best_model_checkpoint)
         if self._accepting is not None:
@@ -115,12 +113,13 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         assert isinstance(model, nn.Module)
         return model
 
-    def _warn_of_decay(self, optimizer: torch.optim.Optimizer) -> None:
+    def _warn_about_decay(self, optimizer: torch.optim.Optimizer) -> None:
         scales = {id(scale) for scale in pathways(self._model).scales().values()}
         decayed = [p for group in optimizer.param_groups if group.get("weight_decay") for p in group["params"]]
         if any(id(parameter) in scales for parameter in decayed):
             warnings.warn(
-                "crosspath: this optimizer decays λ; pass Trainer(optimizers=(optimizer_for(model, args), None))",
+                "crosspath: this optimizer applies weight decay to λ; "
+                "pass Trainer(optimizers=(optimizer_for(model, args), None))",
                 stacklevel=2,
             )
 
@@ -132,9 +131,9 @@ def optimizer_for(
     layer_decay: float | None = None,
     scale_lr: float | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimizer that `args` name, over `crosspath.param_groups`: pass it as `Trainer(optimizers=(this, None))`.
+    """The optimizer of `args` over `crosspath.param_groups`: pass it as `Trainer(optimizers=(this, None))`.
 
-    The rate and the weight decay are those of `args`; `layer_decay` and `scale_lr` as in `param_groups`.
+    Learning rate and weight decay are those of `args`; `layer_decay` and `scale_lr` as in `param_groups`.
 
     Raises
     ------
@@ -143,7 +142,7 @@ def optimizer_for(
     """
     kind, options = Trainer.get_optimizer_cls_and_kwargs(args, cast(Any, model))
     if not issubclass(kind, torch.optim.Optimizer) or {"params", "model", "optimizer_dict"} & options.keys():
-        raise PathwayError(f"optim: expected an optimizer of parameter groups, found {args.optim}; choose another one")
+        raise PathwayError("optim", "an optimizer of parameter groups", str(args.optim), "choose another one")
     groups = param_groups(
         model, lr=args.learning_rate, weight_decay=args.weight_decay, layer_decay=layer_decay, scale_lr=scale_lr
     )
@@ -157,6 +156,6 @@ def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
 
 
 def _is_of_run(folder: Path, state: TrainerState) -> bool:
-    """Whether the Trainer took its state from this checkpoint."""
+    """Whether the Trainer's state is that of this checkpoint."""
     file = folder / STATE
     return file.is_file() and TrainerState.load_from_json(str(file)).log_history == state.log_history

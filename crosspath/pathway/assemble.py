@@ -1,105 +1,132 @@
-"""What one auxiliary supplies to one target tensor: which pieces, W' laid as the target stores it, and λ's shares."""
+"""Builds what a plan describes (W', λ, and how they lie on W) and attaches it to the target.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+Everything is built before the first module is touched: an error leaves the target as it was.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import Spread
-from crosspath.pathway.parameters import Holder, holders
-from crosspath.pathway.report import MatchReport, Pair
-from crosspath.pathway.slot import Slot, read_entries, write_parts
+from crosspath.files import sha256_of_file, sha256_of_tensors
+from crosspath.pathway.origins import Origin
+from crosspath.pathway.parameters import Holder
+from crosspath.pathway.parametrization import attach
+from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
+from crosspath.pathway.slot import read_entries, write_parts
 from crosspath.pathway.sources import Source
+from crosspath.pathway.spread import Spread
 
-ScalePer = Literal["layer", "role", "head", "channel"]
 
-
-@dataclass(frozen=True)
-class Group:
-    """All pieces of one target tensor that one auxiliary supplies, in the order of the target's rows."""
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """What one auxiliary adds to one target tensor."""
 
     holder: Holder
-    pairs: tuple[Pair, ...]
-    positions: tuple[int, ...]
-    """Of each pair among those of the weight; a bias may hold fewer."""
-    bias: bool
-
-    @property
-    def weight(self) -> str:
-        """The target weight it belongs to."""
-        return self.pairs[0].target.weight
-
-
-def groups_of(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[Group]:
-    by_name = {holder.name: holder for holder in holders(target)}
-    pieces: dict[str, list[Pair]] = {}
-    for pair in report.pairs:
-        pieces.setdefault(pair.target.weight, []).append(pair)
-    for name, pairs in pieces.items():
-        ordered = tuple(sorted(pairs, key=lambda pair: pair.target.start))
-        yield Group(by_name[name], ordered, tuple(range(len(ordered))), bias=False)
-        biases: dict[str, list[int]] = {}
-        for index, pair in enumerate(ordered if bias else ()):
-            if pair.target.bias is not None and pair.auxiliary.bias is not None:
-                biases.setdefault(pair.target.bias.weight, []).append(index)
-        for own, held in biases.items():
-            yield Group(by_name[own], tuple(ordered[index] for index in held), tuple(held), bias=True)
+    name: str
+    """The auxiliary's."""
+    values: nn.Parameter
+    """W'."""
+    scale: nn.Parameter | str
+    """λ, or the target weight whose λ a bias borrows."""
+    spread: Spread
+    pieces: tuple[str, ...]
+    """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
 
 
-def piece_of(slot: Slot, bias: bool) -> Slot:
-    """The slot itself, or that of its bias."""
-    if not bias:
-        return slot
-    assert slot.bias is not None
-    return slot.bias
+def attach_all(attachments: Iterable[Attachment]) -> None:
+    """Attach everything to the target."""
+    attachments = list(attachments)
+    places = {part.holder.name: attach(part.holder.module, part.holder.attribute) for part in attachments}
+    for part in attachments:
+        place = places[part.holder.name]
+        if isinstance(part.scale, str):
+            place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
+        else:
+            place.add(part.name, part.values, part.scale, part.spread, part.pieces)
 
 
-def copied(group: Group, source: Source) -> Tensor:
-    """W' as the target stores it (its order of rows, its way round), in its type and on its device."""
-    original = group.holder.original
-    parts = []
-    for pair in group.pairs:
-        counterpart = piece_of(pair.auxiliary, group.bias)
-        parts.append(read_entries(source.tensor(counterpart.weight), counterpart))
-    own = piece_of(group.pairs[0].target, group.bias)
+def build(plan: Plan) -> list[Attachment]:
+    """W', its spread and λ for each target tensor, in the target's type and on its device."""
+    options = plan.options
+    attachments = []
+    for tensor in plan.tensors:
+        values = auxiliary_values(tensor, plan.source)
+        spread, count = spread_of(tensor, values.shape, options.scale_per)
+        scale = torch.full((count,), options.scale_init, dtype=values.dtype, device=values.device)
+        attachments.append(
+            Attachment(
+                holder=tensor.holder,
+                name=plan.name,
+                values=nn.Parameter(values, requires_grad=options.train_auxiliary),
+                scale=tensor.weight if tensor.bias else nn.Parameter(scale, requires_grad=options.train_scale),
+                spread=spread,
+                pieces=tuple(map(str, tensor.auxiliary_slots)),
+            )
+        )
+    return attachments
+
+
+def auxiliary_values(tensor: TensorPlan, source: Source) -> Tensor:
+    """W' in the target's order of rows and orientation, its type and on its device."""
+    original, slot = tensor.holder.original, tensor.target_slots[0]
+    parts = [read_entries(source.tensor(piece.weight), piece) for piece in tensor.auxiliary_slots]
     shape = list(original.shape)
-    shape[own.axis] = sum(map(len, parts))
-    # One copy into fresh, aligned memory: a file's mapping or the auxiliary's own storage is never kept.
+    shape[slot.axis] = sum(map(len, parts))
+    # One copy into fresh, aligned memory: never the mapping of a file or the auxiliary's own storage.
     values = torch.empty(shape, dtype=original.dtype, device=original.device)
     if not values.is_meta:
-        write_parts(values, parts, own.axis, own.groups)
+        write_parts(values, parts, slot.axis, slot.groups)
     return values
 
 
-def spread_of(group: Group, values: Tensor, scale_per: ScalePer) -> tuple[Spread, int]:
-    """How W' lies on W, and the number of λ."""
-    slots = [piece_of(pair.target, group.bias) for pair in group.pairs]
-    own, role, heads = slots[0], group.pairs[0].role, group.pairs[0].heads
+def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
+    """How a W' of this shape lies on W, and the number of λ."""
+    slots = tensor.target_slots
+    slot, role, heads = slots[0], tensor.pairs[0].role, tensor.pairs[0].heads
     segments: list[tuple[int, int]] = []
-    for slot in slots:
-        if segments and segments[-1][1] == slot.start:
-            segments[-1] = (segments[-1][0], slot.stop)
+    for start, stop in ((piece.start, piece.stop) for piece in slots):
+        if segments and segments[-1][1] == start:
+            segments[-1] = (segments[-1][0], stop)
         else:
-            segments.append((slot.start, slot.stop))
-    axis, rows, repeats = own.axis, values.shape[own.axis], 1
-    lengths = [slot.stop - slot.start for slot in slots]
+            segments.append((start, stop))
+    axis, rows, repeats = slot.axis, shape[slot.axis], 1
+    lengths = [piece.stop - piece.start for piece in slots]
     runs = [(0, 1, rows)]
     if scale_per == "channel":
         runs = [(0, rows, rows)]
     elif scale_per == "role":
-        runs = [(index, index + 1, length) for index, length in zip(group.positions, lengths, strict=True)]
-        repeats = own.groups
+        runs = [(index, index + 1, length) for index, length in zip(tensor.positions, lengths, strict=True)]
+        repeats = slot.groups
     elif scale_per == "head" and role is not None and not role.startswith("mlp"):
         assert heads is not None
         if role == "attention_output":
-            axis = 1 - own.axis
-            runs = [(0, heads, values.shape[axis])]
-        elif own.groups > 1:  # each head's rows of all roles stand together
+            axis = 1 - slot.axis
+            runs = [(0, heads, shape[axis])]
+        elif slot.groups > 1:  # the rows of all roles stand together, head by head
             runs = [(0, heads, rows)]
         else:
             runs = [(0, heads, length) for length in lengths]
-    count = max(last for _, last, _ in runs)
-    extent = group.holder.original.shape[own.axis]
-    return Spread(tuple(segments), extent, axis, tuple(runs), own.axis, own.groups, repeats), count
+    spread = Spread(
+        segments=tuple(segments),
+        rows=tensor.holder.original.shape[slot.axis],
+        axis=axis,
+        runs=tuple(runs),
+        along=slot.axis,
+        groups=slot.groups,
+        repeats=repeats,
+    )
+    return spread, max(last for _, last, _ in runs)
+
+
+def origin_of(plan: Plan, attachments: Iterable[Attachment]) -> Origin:
+    """Where the plan's auxiliary came from; of a frozen one, also a digest of the values that were built."""
+    values = {} if plan.options.train_auxiliary else {part.holder.name: part.values for part in attachments}
+    digest = None
+    if values and not any(value.is_meta for value in values.values()):
+        digest = sha256_of_tensors(sorted(values.items()))
+    file, options = plan.source.file, asdict(plan.options)
+    if file is None:
+        return Origin(plan.source.origin, None, None, options, digest)
+    return Origin(plan.source.origin, str(file.resolve()), sha256_of_file(file), options, digest)

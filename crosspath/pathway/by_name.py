@@ -1,4 +1,4 @@
-"""Pair weights by their names, whatever they do in their models."""
+"""Pair weights by their names, whatever role they have in their models."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,18 +10,20 @@ from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 
 Names = str | Iterable[str] | Mapping[str, str] | None
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
+    """Pair the weights that `names` selects: see `match`."""
     ours, theirs = target.shapes(), auxiliary.shapes()
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
-    seen: set[str] = set()
-    for name, counterpart in _named(names, ours):
-        if name in seen:
+    earlier: set[str] = set()
+    for name, counterpart in _select(names, ours):
+        if name in earlier:
             mismatches.append(Mismatch("twice", name, "it is listed twice", "list it once"))
             continue
-        seen.add(name)
+        earlier.add(name)
         if name not in ours:
             near = get_close_matches(name, ours, n=1)
             hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"
@@ -33,28 +35,28 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
             reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
             mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
         else:
-            biases = [weight.removesuffix("weight") + "bias" for weight in (name, counterpart)]
-            held = [
-                Slot(bias, 0, side[weight][0], side[bias]) if bias in side and weight.endswith("weight") else None
-                for bias, side, weight in zip(biases, (ours, theirs), (name, counterpart), strict=True)
-            ]
-            slots = [
-                Slot(weight, 0, side[weight][0], side[weight], bias)
-                for weight, side, bias in zip((name, counterpart), (ours, theirs), held, strict=True)
-            ]
-            pairs.append(Pair(slots[0], slots[1], None))
+            pairs.append(Pair(_whole(name, ours), _whole(counterpart, theirs), None))
     if not pairs and not mismatches:
         mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
     return MatchReport(tuple(pairs), tuple(mismatches))
 
 
-def _named(names: Names, ours: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, str]]:
+def _whole(weight: str, shapes: Shapes) -> Slot:
+    """The slot of a whole weight, with the bias beside it."""
+    rows, bias = shapes[weight][0], weight.removesuffix("weight") + "bias"
+    has_bias = weight.endswith("weight") and bias in shapes
+    return Slot(weight, 0, rows, shapes[weight], Slot(bias, 0, rows, shapes[bias]) if has_bias else None)
+
+
+def _select(names: Names, shapes: Shapes) -> Iterator[tuple[str, str]]:
+    """(target weight, auxiliary weight) of each selected pair."""
     if isinstance(names, str):
         try:
             pattern = re.compile(names)
         except re.error as error:
-            raise PathwayError(f"names: expected a regular expression, found {names!r} ({error}); correct it") from None
-        yield from ((name, name) for name, shape in ours.items() if len(shape) > 1 and pattern.search(name))
+            found = f"{names!r} ({error})"
+            raise PathwayError("names", "a regular expression", found, "correct it") from None
+        yield from ((name, name) for name, shape in shapes.items() if len(shape) > 1 and pattern.search(name))
     elif isinstance(names, Mapping):
         yield from names.items()
     elif names is not None:

@@ -1,4 +1,4 @@
-"""What stands between two blocks: roles that do not pair, and equal shapes that mean different things."""
+"""Why two blocks do not pair: roles without a counterpart, and equal shapes that mean different things."""
 
 from collections.abc import Iterable
 
@@ -7,40 +7,38 @@ from crosspath.pathway.locate import Anatomy
 from crosspath.pathway.report import Mismatch
 
 
-def fault_of(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
-    """Why a role of one target block and one auxiliary block does not pair."""
-    found, remedies, what = [], [], "shape"
+def explain(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
+    """Why this role of a target block does not pair with an auxiliary block."""
+    reasons, remedies, what = [], [], "shape"
     for side, (anatomy, block) in (("target", target), ("auxiliary", auxiliary)):
-        slot, unclear = anatomy.slots.get((block, role)), anatomy.unclear.get((block, role))
-        if unclear is not None:
+        slot, ambiguity = anatomy.slots.get((block, role)), anatomy.ambiguous.get((block, role))
+        if ambiguity is not None:
             what = "order"
-            found.append(f"{side}'s {unclear.reason}")
-            remedies.append(unclear.remedy.replace("{side}", side))
+            reasons.append(f"{side}'s {ambiguity.reason}")
+            remedies.append(ambiguity.remedy.replace("{side}", side))
         elif slot is None:
             what = "missing" if what == "shape" else what
-            why = anatomy.layout.absent.get(role)
-            found.append(f"{side} no such weight" + (f" ({why})" if why else ""))
+            absence = anatomy.layout.absent.get(role)
+            reasons.append(f"{side} no such weight" + (f" ({absence})" if absence else ""))
         else:
-            found.append(f"{side} {slot.shape}")
+            reasons.append(f"{side} {slot.shape}")
     if what == "shape":
         remedies.append(
             "use an auxiliary of the target's width, pair other blocks with blocks=, or leave the role out with roles= "
             "or names="
         )
     elif not remedies:
-        remedies.append(
-            "leave the role out with roles=, or describe where it is with target_layout= or auxiliary_layout="
-        )
-    return Mismatch(what, role, ", ".join(found), "; ".join(remedies))
+        remedies.append("leave the role out with roles=, or say where it is with target_layout= or auxiliary_layout=")
+    return Mismatch(what, role, ", ".join(reasons), "; ".join(remedies))
 
 
-def meaning_of(
-    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], chosen: tuple[Role, ...]
+def compare_meaning(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], roles: tuple[Role, ...]
 ) -> tuple[list[Mismatch], list[str]]:
     """Differences in what equal shapes mean, and what could not be checked."""
     differences: list[Mismatch] = []
     unverified: list[str] = []
-    if any(role in ATTENTION_ROLES for role in chosen):
+    if any(role in ATTENTION_ROLES for role in roles):
         different: dict[tuple[int, int], list[int]] = {}
         for ours, theirs in block_pairs:
             if not all(
@@ -54,13 +52,13 @@ def meaning_of(
                 different.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
         for (ours_heads, theirs_heads), where in different.items():
             reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
-            remedy = 'the rows of q, k and v then mean other things: accept={"heads"} takes them as they are'
+            remedy = 'the rows of q, k and v then mean different things; accept={"heads"} pairs them anyway'
             differences.append(Mismatch("heads", f"heads of block {ranges_of(where)}", reason, remedy))
     if target.norm is None or auxiliary.norm is None:
         unverified.append("norm placement")
     elif target.norm != auxiliary.norm:
         reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
-        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} connects them all the same'))
+        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} pairs them anyway'))
     return differences, unverified
 
 

@@ -26,30 +26,29 @@ def param_groups(
     """Groups of every parameter that requires a gradient, for any `torch.optim` optimizer.
 
     Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters
-    have no weight decay. W' has the decay and the layer-wise rate of its W, from `auxiliary_lr` where that is given
-    instead of `lr`. λ has the rate `scale_lr` (`lr` when not given), no decay and no layer decay.
+    have no weight decay. W' has the decay and the layer-wise rate of its W, starting from `auxiliary_lr` (by default
+    `lr`). λ has the rate `scale_lr` (by default `lr`), no decay and no layer decay.
 
-    With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ for what stands before the blocks, lr·dⁿ⁻ⁱ for block i, lr
-    for what follows (the rule of MAE's fine-tuning). Blocks in stages are numbered through; what else stands in a stage
-    has the rate of its first block. The blocks are those of the layout that fits, or of `layout` (its name, or a
-    `Layout`).
+    With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ before the blocks, lr·dⁿ⁻ⁱ in block i, lr after them (the
+    rule of MAE's fine-tuning). Blocks in stages are numbered consecutively; other weights of a stage have the rate of
+    its first block. The blocks are recognised automatically, or are those of `layout` (its name, or a `Layout`).
 
     Raises
     ------
     PathwayError
-        For `layer_decay` on a model whose blocks no known layout, or not the given one, finds.
+        For `layer_decay` on a model in which no known layout, or not the one named, finds blocks.
     """
-    given = resolve_layout(layout, "layout")
-    anatomy = locate(ModuleSource(target), given) if layer_decay is not None else None
+    table = resolve_layout(layout, "layout")
+    anatomy = locate(ModuleSource(target), table) if layer_decay is not None else None
     if layer_decay is not None and anatomy is None:
-        named = "a known layout" if given is None else f"the layout {given.name!r}"
-        raise PathwayError(f"layer_decay: expected blocks of {named}, found none; name another with layout=")
+        expected = "blocks of a known layout" if table is None else f"blocks of the layout {table.name!r}"
+        raise PathwayError("layer_decay", expected, "none", "name another with layout=")
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
-    seen: set[int] = set()
+    listed: set[int] = set()
     for name, parameter, kind in _parameters(target):
-        if not parameter.requires_grad or id(parameter) in seen:
+        if not parameter.requires_grad or id(parameter) in listed:
             continue
-        seen.add(id(parameter))
+        listed.add(id(parameter))
         if kind == "scale":
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
@@ -75,7 +74,7 @@ def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
         if pathway is not None:
             yield from ((holder.name, pathway.auxiliary(name), "auxiliary") for name in pathway.spreads)
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
-    # What lies inside another library's parametrization; those listed above are seen by then.
+    # Those inside another library's parametrization; the caller skips the ones above.
     yield from ((name, parameter, "target") for name, parameter in target.named_parameters())
 
 

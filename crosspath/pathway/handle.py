@@ -1,36 +1,18 @@
-"""The handle on a connected model: its scales, its switch, where its auxiliaries come from."""
+"""The handle on a connected model: its scales, its switch, where its auxiliaries came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 from torch import nn
 from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
+from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
-
-if TYPE_CHECKING:
-    from crosspath.pathway.status import Status
-
-ORIGINS = "_crosspath_origins"
-"""The attribute of the target that remembers its auxiliaries' origins; plain data, so copies carry it along."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an auxiliary came from and how it was connected."""
-
-    description: str
-    file: str | None
-    sha256: str | None
-    """Of the file; None for an auxiliary given in memory."""
-    options: Mapping[str, Any]
-    sha256_of_frozen_values: str | None = None
-    """Of every W' as connected, when it was connected frozen: an unchanged one is saved by reference."""
+from crosspath.pathway.status import Status, status
 
 
 class Pathways:
@@ -39,7 +21,7 @@ class Pathways:
     def __init__(self, target: nn.Module) -> None:
         self.target = target
         self.reports: dict[str, MatchReport] = {}
-        """Per auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
+        """Of each auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,7 +31,7 @@ class Pathways:
     @property
     def origins(self) -> dict[str, Origin]:
         """Where each auxiliary came from."""
-        return {name: origin for name, origin in _origins(self.target).items() if name in self.names}
+        return {name: origin for name, origin in origins_of(self.target).items() if name in self.names}
 
     def scales(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its
@@ -63,13 +45,11 @@ class Pathways:
 
     def digest(self, name: str) -> str:
         """sha256 of every W' of one auxiliary, by weight name."""
-        parts = [(weight, value) for (weight, owner), value in self.auxiliaries().items() if owner == name]
-        return sha256_of_tensors(sorted(parts, key=lambda part: part[0]))
+        values = {weight: value for (weight, auxiliary), value in self.auxiliaries().items() if auxiliary == name}
+        return sha256_of_tensors(sorted(values.items()))
 
-    def status(self) -> "Status":
-        """Per weight: λ, ‖λW'‖/‖W‖, what trains, where from. Printing it shows a table."""
-        from crosspath.pathway.status import status
-
+    def status(self) -> Status:
+        """Of each weight: λ, ‖λW'‖/‖W‖, what trains, where from. Printing it shows a table."""
         return status(self.target)
 
     @contextmanager
@@ -79,10 +59,10 @@ class Pathways:
         Raises
         ------
         PathwayError
-            Inside `torch.nn.utils.parametrize.cached()`, which would go on answering with the sums.
+            Inside `torch.nn.utils.parametrize.cached()`, which would keep returning the sums.
         """
         if parametrize._cache_enabled:
-            raise PathwayError("disabled: expected to stand outside of parametrize.cached(); leave that block first")
+            raise PathwayError("disabled()", "no parametrize.cached() around it", "one", "leave that block first")
         before = [(pathway, pathway.enabled) for _, pathway in connections(self.target)]
         try:
             for pathway, _ in before:
@@ -93,15 +73,14 @@ class Pathways:
                 pathway.enabled = enabled
 
     def describe(self, name: str, description: str, sha256: str | None = None) -> None:
-        """Say better where an auxiliary came from than its class name does: status, receipts and files repeat it."""
-        for module in self.target.modules():
-            origins: dict[str, Origin] = module.__dict__.get(ORIGINS, {})
-            if name in origins:
-                origins[name] = replace(origins[name], description=description, sha256=sha256)
+        """Replace the description of an auxiliary (at first its class name), which status, receipts and files show."""
+        origin = self.origins.get(name)
+        if origin is not None:
+            replace_origin(self.target, name, replace(origin, description=description, sha256=sha256))
 
     def record(self, name: str, origin: Origin, report: MatchReport) -> None:
-        """Remember where an auxiliary came from; `connect` and `load_pathway` call this."""
-        self.target.__dict__.setdefault(ORIGINS, {})[name] = origin
+        """Remember an auxiliary's origin and report; `connect` and `load_pathway` call this."""
+        add_origin(self.target, name, origin)
         self.reports[name] = report
 
     def __repr__(self) -> str:
@@ -109,21 +88,7 @@ class Pathways:
 
 
 def pathways(target: nn.Module) -> Pathways:
-    """The handle on a model that is connected already. Raises `PathwayError` when it is not."""
+    """The handle on a connected model. Raises `PathwayError` for a model without pathways."""
     if not any(True for _ in connections(target)):
-        raise PathwayError(f"{type(target).__name__}: expected a model with pathways, found none; connect it first")
+        raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
     return Pathways(target)
-
-
-def _origins(target: nn.Module) -> dict[str, Origin]:
-    """Of the target and of any part of it that was connected by itself."""
-    found: dict[str, Origin] = {}
-    for module in target.modules():
-        found |= module.__dict__.get(ORIGINS, {})
-    return found
-
-
-def forget_origins(target: nn.Module) -> None:
-    """Nothing is connected any more."""
-    for module in target.modules():
-        module.__dict__.pop(ORIGINS, None)

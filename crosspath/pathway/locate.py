@@ -1,4 +1,4 @@
-"""Find the layout of a source and, by it, every role of every block."""
+"""Recognise the layout of a source, and with it every role of every block."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 
 WRAPPED = ".base_layer."
-"""Where peft keeps a layer that it gives an adapter: inside the adapter, under this name."""
+"""Where peft keeps a layer that has an adapter: inside the adapter, under this name."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Unclear:
-    """A weight that is there, and why its rows are not known to be a role's."""
+class Ambiguity:
+    """Why it is not known which rows of an existing weight belong to a role."""
 
     reason: str
     remedy: str
@@ -25,22 +25,22 @@ class Unclear:
 
 @dataclass(frozen=True)
 class Block:
-    """One block: where it is, its roles and its head count, if it states one."""
+    """One block: its place, its roles and, where the source states it, its head count."""
 
     prefix: str
-    """What stands before the layout's own names."""
+    """What comes before the layout's own names."""
     numbers: tuple[int, ...]
     """Its index, or that of its stage and its own in it; empty for a model that is itself the block."""
     path: str
     """Dotted name with a final dot; empty for a model that is itself the block."""
     slots: Mapping[Role, Slot]
-    unclear: Mapping[Role, Unclear]
+    ambiguous: Mapping[Role, Ambiguity]
     heads: int | None
 
     @property
-    def known(self) -> int:
-        """How much of it a layout explains: a weight counts more than a bias, and more than one that is unclear."""
-        return sum(2 if slot.bias is None else 3 for slot in self.slots.values()) + len(self.unclear)
+    def coverage(self) -> int:
+        """How much of it the layout explains: 2 for a weight, 1 more for its bias, 1 for an ambiguous weight."""
+        return sum(2 if slot.bias is None else 3 for slot in self.slots.values()) + len(self.ambiguous)
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Anatomy:
 
     layout: Layout
     blocks: tuple[int, ...]
-    """As their names number them; blocks in stages are numbered through."""
+    """As their names number them; blocks in stages are numbered consecutively."""
     slots: Mapping[tuple[int, Role], Slot]
-    unclear: Mapping[tuple[int, Role], Unclear]
+    ambiguous: Mapping[tuple[int, Role], Ambiguity]
     heads: Mapping[int, int]
     """Head count of each block that states one."""
     norm: str | None
@@ -62,7 +62,7 @@ class Anatomy:
 
 
 def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
-    """The anatomy of a source, or None when no known layout, or not the given one, fits it.
+    """The anatomy of a source; None when no known layout, or not the one named, fits it.
 
     Raises
     ------
@@ -79,21 +79,19 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
             fitting.append((candidate, places, _block(source, candidate, places[0], shapes)))
     if not fitting:
         return None
-    # Families share the names of some weights: the table that knows most of a block is its own.
-    found, places, _ = max(fitting, key=lambda entry: entry[2].known)
+    # Families share the names of some weights: the layout that explains most of a block is the right one.
+    best, places, _ = max(fitting, key=lambda entry: entry[2].coverage)
     prefixes = sorted({prefix for prefix, _, _ in places})
     if len(prefixes) > 1:
-        named = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
-        raise PathwayError(
-            f"{source.origin}: {found.name} fits at several places ({named}); pass one of these submodules, "
-            "or choose weights with names="
-        )
-    blocks = [_block(source, found, place, shapes) for place in places]
-    return _anatomy(source, found, blocks, wrapped)
+        several = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
+        todo = "pass one of these submodules, or choose weights with names="
+        raise PathwayError(source.origin, f"one place that {best.name} fits", f"several places ({several})", todo)
+    blocks = [_block(source, best, place, shapes) for place in places]
+    return _anatomy(source, best, blocks, wrapped)
 
 
 def _places(layout: Layout, shapes: Shapes) -> Iterator[tuple[str, tuple[int, ...], str]]:
-    """(prefix, numbers, path) of every block: every place that has the weight by which the family is known."""
+    """(prefix, numbers, path) of every block: every place that has the weight that marks the family."""
     anchor = layout.mark or next(iter(layout.roles.values())).weight
     if layout.block is None:
         if anchor in shapes:
@@ -115,16 +113,16 @@ def _block(source: Source, layout: Layout, place: tuple[str, tuple[int, ...], st
     output = layout.roles.get("attention_output")
     shape = None if output is None or output.parts > 1 else shapes.get(path + output.weight)
     inputs = None if shape is None or output is None else shape[0 if output.transposed else 1]
-    found = {role: _slot(layout, place, path, shapes, heads, inputs) for role, place in layout.roles.items()}
-    slots = {role: slot for role, slot in found.items() if isinstance(slot, Slot)}
-    unclear = {role: slot for role, slot in found.items() if isinstance(slot, Unclear)}
-    return Block(prefix, numbers, path, slots, unclear, heads)
+    results = {role: _slot(layout, place, path, shapes, heads, inputs) for role, place in layout.roles.items()}
+    slots = {role: slot for role, slot in results.items() if isinstance(slot, Slot)}
+    ambiguous = {role: slot for role, slot in results.items() if isinstance(slot, Ambiguity)}
+    return Block(prefix, numbers, path, slots, ambiguous, heads)
 
 
 def _slot(
     layout: Layout, place: Place, path: str, shapes: Shapes, heads: int | None, inputs: int | None
-) -> Slot | Unclear | None:
-    """Where a role is; None where its weight is not there. `inputs`: those of the block's attention output."""
+) -> Slot | Ambiguity | None:
+    """Where a role is; None where its weight does not exist. `inputs`: those of the block's attention output."""
     stored = shapes.get(path + place.weight)
     if stored is None:
         return None
@@ -134,12 +132,12 @@ def _slot(
     rows, rest = divmod(shape[0], place.parts)
     what = f"{place.weight} {stored}"
     if rest or (place.parts > 1 and inputs is not None and rows != inputs):
-        return Unclear(
+        return Ambiguity(
             f"{what} is not {place.parts} shares of equal size, each as wide as the attention output reads",
             "leave the role out with roles=, or describe the model with a Layout of its own",
         )
     groups = _groups(layout, place, what, rows, heads)
-    if isinstance(groups, Unclear):
+    if isinstance(groups, Ambiguity):
         return groups
     own = Slot(
         path + place.weight,
@@ -156,26 +154,26 @@ def _slot(
     return replace(own, bias=Slot(bias, 0, rows, (rows,))) if length == rows else own
 
 
-def _groups(layout: Layout, place: Place, what: str, rows: int, heads: int | None) -> int | Unclear:
-    """In how many stretches each part of a fused weight lies."""
+def _groups(layout: Layout, place: Place, what: str, rows: int, heads: int | None) -> int | Ambiguity:
+    """The number of stretches in which each part of a fused weight lies."""
     if place.parts == 1 or place.order == "three-major":
         return 1
     if place.order is None:
-        return Unclear(
-            f"{what} holds {place.parts} roles, and {layout.name} does not tell in which order",
+        return Ambiguity(
+            f"{what} holds {place.parts} roles, and {layout.name} does not state in which order",
             f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, order=..., heads=...), the order "
             "being three-major, head-major or interleaved; or with order= in the Places of a Layout of your own",
         )
     if place.order == "interleaved":
         return rows
     if heads is None:
-        return Unclear(
+        return Ambiguity(
             f"{what} holds {place.parts} roles head by head, and nothing states the head count",
             f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, heads=...), or with heads= in a "
             "Layout of your own",
         )
     if heads < 1 or rows % heads:
-        return Unclear(
+        return Ambiguity(
             f"{what} holds {place.parts} roles of {rows} rows head by head, which {heads} heads cannot share",
             "state the right head count with heads= in the layout",
         )
@@ -191,8 +189,8 @@ def _anatomy(source: Source, layout: Layout, blocks: list[Block], wrapped: Mappi
     return Anatomy(
         layout,
         tuple(index for index, _ in numbered),
-        {(index, role): _really(slot, wrapped) for index, block in numbered for role, slot in block.slots.items()},
-        {(index, role): unclear for index, block in numbered for role, unclear in block.unclear.items()},
+        {(index, role): _in_adapter(slot, wrapped) for index, block in numbered for role, slot in block.slots.items()},
+        {(index, role): ambiguity for index, block in numbered for role, ambiguity in block.ambiguous.items()},
         {index: block.heads for index, block in numbered if block.heads is not None},
         norm,
         blocks[0].prefix,
@@ -200,7 +198,7 @@ def _anatomy(source: Source, layout: Layout, blocks: list[Block], wrapped: Mappi
     )
 
 
-def _really(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
-    """The slot under the name that its weight has inside an adapter."""
-    bias = None if slot.bias is None else _really(slot.bias, wrapped)
+def _in_adapter(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
+    """The slot under the name that its weight has inside an adapter, if it is in one."""
+    bias = None if slot.bias is None else _in_adapter(slot.bias, wrapped)
     return replace(slot, weight=wrapped.get(slot.weight, slot.weight), bias=bias)

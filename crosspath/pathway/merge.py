@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
-from crosspath.pathway.combine import Spread
-from crosspath.pathway.handle import forget_origins, pathways
+from crosspath.pathway.combine import exact_blocks
+from crosspath.pathway.handle import pathways
+from crosspath.pathway.origins import forget_origins
 from crosspath.pathway.parameters import Holder, connections, plain_state
 from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
 
@@ -51,22 +52,19 @@ def merge(target: nn.Module) -> Receipt:
     Raises
     ------
     PathwayError
-        Without pathways; when a result is not finite, has no values (meta) or is sharded; when pathways are switched
-        off or a foreign parametrization stands on top. The model is untouched.
+        Without pathways; when a result is not finite, has no values (meta) or is sharded; when pathways are disabled
+        or another parametrization computes the weight as well. The model is untouched.
     """
     handle = pathways(target)
     places = list(connections(target))
-    results = {holder.name: _checked_sum(holder, pathway) for holder, pathway in places}
+    results = {holder.name: _sum(holder, pathway) for holder, pathway in places}
     scales: dict[str, dict[str, list[float]]] = {}
     for (name, auxiliary), scale in handle.scales().items():
         scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
     drift: dict[str, float] = {}
     change: dict[str, float | None] = {}
     for holder, pathway in places:
-        original, result = holder.original.detach(), results[holder.name]
-        drift[holder.name] = float((result.double() - _sum_in_float64(original, pathway)).abs().max())
-        norm = float(original.double().norm())
-        change[holder.name] = float((result.double() - original.double()).norm()) / norm if norm else None
+        drift[holder.name], change[holder.name] = _drift_and_change(holder.original, results[holder.name], pathway)
     auxiliaries = {name: asdict(origin) for name, origin in handle.origins.items()}
     before = sha256_of_tensors(sorted(plain_state(target).items()))
     for holder, _ in places:
@@ -92,47 +90,34 @@ def disconnect(target: nn.Module) -> None:
     forget_origins(target)
 
 
-def _checked_sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
+def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
+    """W + λ·W' as the layer computes it. Raises `PathwayError` where it cannot be stored."""
+    auxiliaries, scales, _ = pathway.terms()
+    name, tensors = holder.name, [holder.original, *auxiliaries, *scales]
     if not pathway.enabled:
-        raise PathwayError(f"{holder.name}: its pathways are switched off; merge outside of `disabled()`")
-    names = list(pathway.spreads)
-    tensors = [holder.original, *map(pathway.auxiliary, names), *map(pathway.scale, names)]
+        raise PathwayError(name, "enabled pathways", "disabled ones", "merge outside of `disabled()`")
     if any(is_sharded(tensor) for tensor in tensors):
-        raise PathwayError(f"{holder.name}: its values are spread over processes; gather the full model, then merge")
+        raise PathwayError(name, "whole tensors", "shards of them", "gather the full model, then merge")
     if any(tensor.is_meta for tensor in tensors):
-        raise PathwayError(f"{holder.name}: no values (meta device); load them with load_pathway, then merge")
+        todo = "load the values with load_pathway, then merge"
+        raise PathwayError(name, "tensors with values", "some on the meta device", todo)
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
         result: Tensor = pathway(holder.original)
     if not bool(torch.isfinite(result).all()):
-        raise PathwayError(f"{holder.name}: W + λ·W' is not finite; the model is left as it was")
+        raise PathwayError(
+            name, "a finite W + λ·W'", "infinity or NaN", "check the training run; the model is unchanged"
+        )
     return result
 
 
-def _sum_in_float64(original: Tensor, pathway: PathwayWeight) -> Tensor:
-    """W + Σ λ·W' in float64, written out run by run: an account of the sum that shares no code with the formula."""
-    total = original.double().clone()
-    for name, spread in pathway.spreads.items():
-        auxiliary = pathway.auxiliary(name).detach().double()
-        factors = _factors(pathway.scale(name).detach().double(), spread, auxiliary.shape)
-        period = spread.rows // spread.groups
-        rows = [
-            group * period + row
-            for group in range(spread.groups)
-            for start, stop in spread.segments
-            for row in range(start, stop)
-        ]
-        total.index_add_(spread.along, torch.tensor(rows, device=total.device), factors * auxiliary)
-    return total
-
-
-def _factors(scale: Tensor, spread: Spread, shape: torch.Size) -> Tensor:
-    entries = [
-        scale[first + entry * (last - first) // length]
-        for _ in range(spread.repeats)
-        for first, last, length in spread.runs
-        for entry in range(length)
-    ]
-    view = [1] * len(shape)
-    view[spread.axis] = len(entries)
-    return torch.stack(entries).reshape(view)
+@torch.no_grad()
+def _drift_and_change(original: Tensor, result: Tensor, pathway: PathwayWeight) -> tuple[float, float | None]:
+    """The entries of a receipt: see `Receipt`. By blocks of rows, in float64."""
+    drift, changed, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
+    for rows, exact in exact_blocks(original, *pathway.terms()):
+        own, stored = original[rows].double(), result[rows].double()
+        drift = torch.maximum(drift, (stored - exact).abs().max())
+        changed += (stored - own).square().sum()
+        norm += own.square().sum()
+    return float(drift), float((changed / norm).sqrt()) if float(norm) else None

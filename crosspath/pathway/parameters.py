@@ -1,14 +1,11 @@
-"""A live model seen by its plain names, whatever is connected inside it."""
+"""A live model under its plain names, whatever is connected inside it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from crosspath.pathway.parametrization import PathwayWeight, pathway_of
-
-INSIDE = "parametrizations"
-"""The module name under which PyTorch keeps what computes a parametrized tensor."""
+from crosspath.pathway.parametrization import INSIDE, PathwayWeight, pathway_of
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,9 @@ class Holder:
     @property
     def foreign(self) -> bool:
         """Whether a parametrization that is not a pathway computes this tensor."""
-        kept = self.module._modules.get(INSIDE)
-        if kept is None or self.attribute not in kept._modules:
-            return False
-        inside = kept.get_submodule(self.attribute)
-        return not (isinstance(inside, nn.ModuleList) and len(inside) == 1 and isinstance(inside[0], PathwayWeight))
+        parametrizations = self.module._modules.get(INSIDE)
+        parametrized = parametrizations is not None and self.attribute in parametrizations._modules
+        return parametrized and self.pathway is None
 
     @property
     def original(self) -> Tensor:
@@ -41,13 +36,6 @@ class Holder:
             value = getattr(self.module, self.attribute)
         else:
             value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
-        assert isinstance(value, Tensor)
-        return value
-
-    @property
-    def value(self) -> Tensor:
-        """What the layer computes with."""
-        value = getattr(self.module, self.attribute)
         assert isinstance(value, Tensor)
         return value
 
@@ -64,17 +52,17 @@ def holders(model: nn.Module) -> Iterator[Holder]:
 def plain_attributes(module: nn.Module) -> list[str]:
     """Names of the parameters that the module itself owns when nothing is connected, in their order."""
     own = [name for name, parameter in module._parameters.items() if parameter is not None]
-    kept = module._modules.get(INSIDE)
-    if kept is None:
+    parametrizations = module._modules.get(INSIDE)
+    if parametrizations is None:
         return own
-    connected = [name for name, _ in kept.named_children()]
+    parametrized = [name for name, _ in parametrizations.named_children()]
     order: list[str] = []
-    for name in connected:
+    for name in parametrized:
         pathway = pathway_of(module, name)
         if pathway is not None and len(pathway.parameter_order) > len(order):
             order = list(pathway.parameter_order)
-    present = {*own, *connected}
-    return [name for name in order if name in present] + [name for name in [*connected, *own] if name not in order]
+    present = {*own, *parametrized}
+    return [name for name in order if name in present] + [name for name in [*parametrized, *own] if name not in order]
 
 
 def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
@@ -90,9 +78,9 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
     renamed: dict[str, str] = {}
     dropped: list[str] = []
     for path, module in model.named_modules(remove_duplicate=False):
-        kept = module._modules.get(INSIDE)
+        parametrizations = module._modules.get(INSIDE)
         prefix = f"{path}." if path else ""
-        for attribute in kept._modules if kept is not None else ():
+        for attribute in parametrizations._modules if parametrizations is not None else ():
             if pathway_of(module, attribute) is not None:
                 renamed[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
                 dropped.append(f"{prefix}{INSIDE}.{attribute}.0.")

@@ -1,9 +1,9 @@
-"""The parametrization that holds all pathways of one weight, and how it goes into a module and out again.
+"""The parametrization that holds all pathways of one weight, and how it is put into a module and removed again.
 
-`torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. It does so by
-giving the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property
-from that class, as `remove_parametrizations` does, would break the other one. Here a class that may be shared is
-never changed.
+`torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. To do so it
+gives the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property from
+that class, as `remove_parametrizations` does, would break the other one. Here a class that may be shared is never
+changed.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from crosspath.pathway.combine import Spread, effective_weight
+from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.spread import Spread
+
+INSIDE = "parametrizations"
+"""The module name under which PyTorch keeps what computes a parametrized tensor."""
 
 
 class PathwayWeight(nn.Module):
@@ -27,13 +31,13 @@ class PathwayWeight(nn.Module):
         self.scales = nn.ParameterDict()
         self.spreads: dict[str, Spread] = {}
         self.lenders: dict[str, tuple[PathwayWeight]] = {}
-        """A bias borrows its weight's λ from the weight's pathways. In a tuple, so that nothing registers λ twice: a
-        λ under two names comes apart when parameters are replaced (`assign=True`, a move to the meta device)."""
+        """A bias borrows λ from its weight's pathways. In a tuple, so that nn.Module does not register λ twice: under
+        two names it would become two when parameters are replaced (`assign=True`, a move to the meta device)."""
         self.pieces: dict[str, tuple[str, ...]] = {}
-        """Per auxiliary: its weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+        """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
         self.enabled = True
         self.parameter_order = tuple(parameter_order)
-        """The module's parameter names before it was connected; merging puts them back in this order."""
+        """The module's parameter names before it was connected; merging restores this order."""
 
     def add(
         self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, spread: Spread, pieces: tuple[str, ...]
@@ -56,52 +60,50 @@ class PathwayWeight(nn.Module):
     def auxiliary(self, name: str) -> nn.Parameter:
         """W'."""
         # The dict itself: a ParameterDict takes ten times as long, at every read of a weight.
-        found = self.auxiliaries._parameters[name]
-        assert found is not None
-        return found
+        value = self.auxiliaries._parameters[name]
+        assert value is not None
+        return value
 
     def scale(self, name: str) -> nn.Parameter:
         """λ, its own or borrowed."""
         lender = self.lenders.get(name)
-        found = (self if lender is None else lender[0]).scales._parameters[name]
-        assert found is not None
-        return found
+        value = (self if lender is None else lender[0]).scales._parameters[name]
+        assert value is not None
+        return value
+
+    def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+        """Each W', its λ and how they lie on W, in the order in which they are summed."""
+        names = list(self.spreads)
+        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [*self.spreads.values()]
 
     def forward(self, weight: Tensor) -> Tensor:
-        """W + Σ λ·W', or W itself while the pathways are switched off."""
+        """W + Σ λ·W', or W itself while the pathways are disabled."""
         if not self.enabled or not self.spreads:
             return weight
-        return effective_weight(
-            weight,
-            [self.auxiliary(name) for name in self.spreads],
-            [self.scale(name) for name in self.spreads],
-            list(self.spreads.values()),
-        )
+        return effective_weight(weight, *self.terms())
 
 
 def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
     """The pathways that compute `module.attribute`, if it has any and nothing else."""
-    kept = module._modules.get("parametrizations")
-    if kept is None or attribute not in kept._modules:
-        return None
-    inside = kept._modules[attribute]
-    if isinstance(inside, nn.ModuleList) and len(inside) == 1 and isinstance(inside[0], PathwayWeight):
-        return inside[0]
+    parametrizations = module._modules.get(INSIDE)
+    steps = None if parametrizations is None else parametrizations._modules.get(attribute)
+    if isinstance(steps, nn.ModuleList) and len(steps) == 1 and isinstance(steps[0], PathwayWeight):
+        return steps[0]
     return None
 
 
 def attach(module: nn.Module, attribute: str) -> PathwayWeight:
-    """The pathways of `module.attribute`; an empty holder is put in place when there is none yet."""
-    present = pathway_of(module, attribute)
-    if present is not None:
-        return present
+    """The pathways of `module.attribute`; an empty `PathwayWeight` is registered where there is none yet."""
+    pathway = pathway_of(module, attribute)
+    if pathway is not None:
+        return pathway
     order = [name for name, parameter in module._parameters.items() if parameter is not None]
-    kept = module._modules.get("parametrizations")
-    for other in kept._modules if kept is not None else ():
-        pathway = pathway_of(module, other)
-        order = list(pathway.parameter_order) if pathway is not None else order
+    parametrizations = module._modules.get(INSIDE)
+    for other in parametrizations._modules if parametrizations is not None else ():
+        neighbour = pathway_of(module, other)
+        order = list(neighbour.parameter_order) if neighbour is not None else order
     if parametrize.is_parametrized(module):
-        _give_own_class(module, without=())
+        _unshare_class(module, without=())
     pathway = PathwayWeight(order)
     # An empty PathwayWeight returns its input, so PyTorch's own check of shape and dtype has nothing to compute.
     parametrize.register_parametrization(module, attribute, pathway)
@@ -109,17 +111,17 @@ def attach(module: nn.Module, attribute: str) -> PathwayWeight:
 
 
 def detach(module: nn.Module, attribute: str) -> nn.Parameter:
-    """Take the pathways of `module.attribute` out; the target's own Parameter object is back under its plain name."""
+    """Remove the pathways of `module.attribute`; the target's own Parameter object is back under its plain name."""
     pathway = pathway_of(module, attribute)
     assert pathway is not None
-    kept = module.get_submodule("parametrizations")
-    original = kept.get_submodule(attribute).original
+    parametrizations = module.get_submodule(INSIDE)
+    original = parametrizations.get_submodule(attribute).original
     assert isinstance(original, nn.Parameter)
-    del kept._modules[attribute]
-    if len(kept._modules):
-        _give_own_class(module, without=(attribute,))
+    del parametrizations._modules[attribute]
+    if len(parametrizations._modules):
+        _unshare_class(module, without=(attribute,))
     else:
-        del module._modules["parametrizations"]
+        del module._modules[INSIDE]
         module.__class__ = type(module).__bases__[0]
     module.register_parameter(attribute, original)
     for name in pathway.parameter_order:
@@ -128,8 +130,8 @@ def detach(module: nn.Module, attribute: str) -> nn.Parameter:
     return original
 
 
-def _give_own_class(module: nn.Module, without: tuple[str, ...]) -> None:
-    """Replace the run-time class by an equal one that no copy of the module shares, less some properties."""
+def _unshare_class(module: nn.Module, without: tuple[str, ...]) -> None:
+    """Replace the run-time class by an equal one, less some properties, that no copy of the module shares."""
     shared = type(module)
     skipped = {"__dict__", "__weakref__", *without}
     members = {name: member for name, member in vars(shared).items() if name not in skipped}

@@ -1,4 +1,4 @@
-"""What a match found: the pairs, what stops a connection, what was accepted, and what could not be checked."""
+"""The result of `match`: pairs, mismatches, accepted differences, and what could not be checked."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Why something chosen does not pair, or differs in meaning, and what would resolve it."""
+    """Why a chosen weight does not pair, or differs in meaning, and what would resolve it."""
 
     what: str
     where: str
@@ -41,9 +41,9 @@ class MatchReport:
     accepted: tuple[Mismatch, ...] = ()
     """Differences the user accepted."""
     unverified: tuple[str, ...] = ()
-    """What one side does not state, so that it could not be checked."""
+    """What could not be checked, because one side does not state it."""
     not_chosen: tuple[str, ...] = ()
-    """Weights that a layout knows and the choice of roles or blocks leaves out."""
+    """Weights of the layout that the choice of roles or blocks leaves out."""
     layouts: tuple[str, str] = field(default=("by name", "by name"))
 
     @property

@@ -1,4 +1,4 @@
-"""Layouts named by hand: a known one, with what a model does not state itself, or one of the user's own."""
+"""Layouts that a user names: a shipped one, with what its model does not state itself, or one of the user's own."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,14 +9,14 @@ from crosspath.layouts import LAYOUTS, ORDERS, ROLES, Layout, Order, Place, Role
 
 
 def layout_named(name: str, *, heads: int | None = None, order: Order | None = None) -> Layout:
-    """The known layout of this name, such as `timm blocks` or `transformers GPT-NeoX`.
+    """The shipped layout of this name, such as `timm blocks` or `transformers GPT-NeoX`.
 
     Parameters
     ----------
     heads
         The head count, for a source that does not state it (a state dict, a file).
     order
-        How the rows of a fused query, key and value follow one another, where that is not the layout's own order:
+        How the rows of a fused query, key and value follow one another, where that differs from the layout's own order:
         `three-major`, `head-major` or `interleaved`.
 
     Raises
@@ -24,39 +24,40 @@ def layout_named(name: str, *, heads: int | None = None, order: Order | None = N
     PathwayError
         For an unknown name or order, or a head count below 1.
     """
-    known = {layout.name: layout for layout in LAYOUTS}
-    if name not in known:
-        near = get_close_matches(str(name), known, n=1, cutoff=0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise PathwayError(f"layout: expected one of {', '.join(map(repr, known))}, found {name!r}{hint}")
-    layout = known[name]
+    layouts = {layout.name: layout for layout in LAYOUTS}
+    if name not in layouts:
+        near = get_close_matches(str(name), layouts, n=1, cutoff=0.3)
+        todo = f"did you mean {near[0]!r}?" if near else "choose one of these"
+        raise PathwayError("layout", f"one of {', '.join(map(repr, layouts))}", repr(name), todo)
+    layout = layouts[name]
     if heads is not None:
         layout = replace(layout, heads=heads)
     if order is not None:
         roles = {role: replace(place, order=order) for role, place in layout.roles.items()}
         layout = replace(layout, roles=roles)
-    return _checked(layout, f"layout {name!r}")
+    return _check(layout, f"layout {name!r}")
 
 
-def resolve_layout(given: Layout | str | None, argument: str) -> Layout | None:
-    """The layout that a user named or built; None to look for one.
+def resolve_layout(layout: Layout | str | None, argument: str) -> Layout | None:
+    """The layout of this name, or the user's own, checked; None where it is to be recognised automatically.
 
     Raises
     ------
     PathwayError
         For an unknown name, or a table that contradicts itself.
     """
-    if given is None:
+    if layout is None:
         return None
-    if isinstance(given, str):
-        return layout_named(given)
-    if not isinstance(given, Layout):
-        raise PathwayError(f"{argument}: expected a layout's name or a crosspath.Layout, found {type(given).__name__}")
-    return _checked(given, f"{argument} {given.name!r}")
+    if isinstance(layout, str):
+        return layout_named(layout)
+    if not isinstance(layout, Layout):
+        expected, found = "a layout's name or a crosspath.Layout", type(layout).__name__
+        raise PathwayError(argument, expected, found, "pass one of these")
+    return _check(layout, f"{argument} {layout.name!r}")
 
 
-def _checked(layout: Layout, where: str) -> Layout:
-    """The layout itself, or every fault of its table in one `PathwayError`."""
+def _check(layout: Layout, where: str) -> Layout:
+    """The layout itself. Raises one `PathwayError` with every fault of its table."""
     faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in layout.roles if role not in ROLES]
     if not layout.roles:
         faults.append("expected at least one role, found none")
@@ -66,7 +67,7 @@ def _checked(layout: Layout, where: str) -> Layout:
         faults.append(f"expected a head count of 1 or more, found {layout.heads}")
     faults += list(_place_faults(layout.roles))
     if faults:
-        raise PathwayError("\n".join(f"{where}: {fault}; correct it" for fault in faults))
+        raise PathwayError.of(where, [f"{where}: {fault}; correct it" for fault in faults])
     return layout
 
 
@@ -80,9 +81,9 @@ def _place_faults(roles: Mapping[Role, Place]) -> list[str]:
         if place.order is not None and place.order not in ORDERS:
             faults.append(f"{role}: expected an order of {', '.join(ORDERS)}, found {place.order!r}")
     for weight, places in sharing.items():
-        held = {(place.parts, place.order, place.transposed) for _, place in places}
-        if len(held) > 1:
-            faults.append(f"{weight}: expected its roles to agree on parts, order and transposed, found {len(held)}")
+        storage = {(place.parts, place.order, place.transposed) for _, place in places}
+        if len(storage) > 1:
+            faults.append(f"{weight}: expected its roles to agree on parts, order and transposed, found {len(storage)}")
         elif len({place.part for _, place in places}) < len(places):
             faults.append(f"{weight}: expected a part of its own for each of its roles, found one part given twice")
     return faults

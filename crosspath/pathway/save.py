@@ -1,4 +1,4 @@
-"""Save a connected model: the plain target, and its pathways beside it."""
+"""Save a connected model: the plain target, and its pathways beside it. The files are described in saved.py."""
 
 import json
 from dataclasses import asdict
@@ -9,70 +9,51 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import sha256_of_tensors, write_tensors, write_text
-from crosspath.pathway.files import DESCRIPTION, PATHWAYS, TARGET, described_spread, format_version
-from crosspath.pathway.handle import Origin, Pathways, pathways
+from crosspath.pathway.handle import Pathways, pathways
+from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.saved import DESCRIPTION, PATHWAYS, TARGET, format_version
 
 
 def save_pathway(target: nn.Module, folder: str | Path) -> None:
     """Write the connected model into `folder`, each file whole or not at all.
 
-    A frozen auxiliary is saved as a reference with a digest of its values; load with the same auxiliary at hand.
+    A frozen auxiliary is saved as a reference with a digest of its values; loading needs the same auxiliary.
 
     Raises
     ------
     PathwayError
-        Without pathways, without values (meta), or for sharded parameters.
+        Without pathways, without values (meta), for sharded parameters, or where the folder cannot be written.
     """
     handle = pathways(target)
     for (weight, _), tensor in [*handle.auxiliaries().items(), *handle.scales().items()]:
         if tensor.is_meta or is_sharded(tensor):
-            raise PathwayError(f"{weight}: its values are not here (meta or sharded); load or gather them, then save")
-    folder = Path(folder)
-    layers: dict[str, dict[str, Any]] = {}
-    values: dict[str, Tensor] = {}
-    scales: dict[str, Tensor] = {}
+            found = "none (meta device)" if tensor.is_meta else "shards of them"
+            raise PathwayError(weight, "whole values", found, "load or gather them, then save")
     digests = {name: handle.digest(name) for name in handle.names}
-    referenced = {name for name, digest in digests.items() if _is_reference(handle, name, digest)}
-    owners = {id(pathway): holder.name for holder, pathway in connections(target)}
-    for holder, pathway in connections(target):
-        for name, spread in pathway.spreads.items():
-            auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
-            key = f"{holder.name}.{name}"
-            if name not in referenced:
-                values[f"{key}.auxiliary"] = auxiliary.detach().contiguous()
-            lender = pathway.lenders.get(name)
-            owner = key if lender is None else f"{owners[id(lender[0])]}.{name}"
-            if lender is None:
-                scales[f"{key}.scale"] = scale.detach().contiguous()
-            layers.setdefault(holder.name, {})[name] = {
-                **described_spread(spread),
-                "from": pathway.pieces[name],
-                "dtype": str(auxiliary.dtype).removeprefix("torch."),
-                "scale": f"{owner}.scale",
-                "trains": {"auxiliary": auxiliary.requires_grad, "scale": scale.requires_grad},
-            }
-    sources = {
-        name: {
-            **asdict(handle.origins.get(name, Origin("unknown", None, None, {}))),
-            "stored": name not in referenced,
-            "sha256_of_values": digests[name],
-        }
-        for name in handle.names
-    }
-    plain = {name: value.contiguous() for name, value in plain_state(target).items()}
-    described = {
-        "format_version": format_version(spread for _, held in connections(target) for spread in held.spreads.values()),
+    references = {name for name, digest in digests.items() if _is_reference(handle, name, digest)}
+    values, scales, layers = _entries(target, references)
+    plain = plain_state(target)
+    unknown = Origin("unknown", None, None, {})
+    description = {
+        "format_version": format_version(spread for _, p in connections(target) for spread in p.spreads.values()),
         "sha256_of_target": sha256_of_tensors(sorted(plain.items())),
         "sha256_of_scales": sha256_of_tensors(sorted(scales.items())),
-        "auxiliaries": sources,
+        "auxiliaries": {
+            name: {
+                **asdict(handle.origins.get(name, unknown)),
+                "stored": name not in references,
+                "sha256_of_values": digest,
+            }
+            for name, digest in digests.items()
+        },
         "layers": layers,
     }
     with raise_as_pathway_error():
-        write_tensors(folder / TARGET, plain, {})
-        write_tensors(folder / PATHWAYS, values | scales, {})
-        write_text(folder / DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
+        write_tensors(Path(folder) / TARGET, plain, {})
+        write_tensors(Path(folder) / PATHWAYS, values | scales, {})
+        write_text(Path(folder) / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False))
 
 
 def _is_reference(handle: Pathways, name: str, digest: str) -> bool:
@@ -80,3 +61,29 @@ def _is_reference(handle: Pathways, name: str, digest: str) -> bool:
     origin = handle.origins.get(name)
     trains = any(value.requires_grad for (_, owner), value in handle.auxiliaries().items() if owner == name)
     return origin is not None and origin.sha256_of_frozen_values == digest and not trains
+
+
+def _entries(
+    target: nn.Module, references: set[str]
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, dict[str, Any]]]:
+    """Every stored W', every λ, and the entries of `layers`."""
+    values: dict[str, Tensor] = {}
+    scales: dict[str, Tensor] = {}
+    layers: dict[str, dict[str, Any]] = {}
+    owners = {id(pathway): holder.name for holder, pathway in connections(target)}
+    for holder, pathway in connections(target):
+        for name, spread in pathway.spreads.items():
+            auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
+            lender = pathway.lenders.get(name)
+            owner = holder.name if lender is None else owners[id(lender[0])]
+            if name not in references:
+                values[f"{holder.name}.{name}.auxiliary"] = auxiliary.detach()
+            scales[f"{owner}.{name}.scale"] = scale.detach()
+            layers.setdefault(holder.name, {})[name] = {
+                **spread.to_json(),
+                "from": pathway.pieces[name],
+                "dtype": str(auxiliary.dtype).removeprefix("torch."),
+                "scale": f"{owner}.{name}.scale",
+                "trains": {"auxiliary": auxiliary.requires_grad, "scale": scale.requires_grad},
+            }
+    return values, scales, layers

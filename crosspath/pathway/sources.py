@@ -1,5 +1,5 @@
-"""Where auxiliary weights come from: a module, a state dict, or a safetensors file. All are copied from, never
-altered.
+"""Where auxiliary weights come from: a module, a state dict or a safetensors file, all of them only read; and which
+weights are quantised, since a pathway needs floating-point ones.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,17 @@ from typing import Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.parameters import holders
+from crosspath.pathway.parametrization import is_sharded
 from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
 """What may be connected: a module, a state dict, or the path of a `.safetensors` file or of a folder that holds one."""
+SMALL_INTEGERS = ("I8", "U8", "I32")
+"""Number types of packed or rounded matrices; tables of indices have 64 bits."""
 
 
 class Source(Protocol):
@@ -37,15 +41,15 @@ class Source(Protocol):
         """A weight's values, detached; the source's own memory."""
 
     def kind(self, name: str) -> str:
-        """What numbers a weight holds, as safetensors names them (`F32`, `I8`); no value is read for it."""
+        """The number type of a weight as safetensors names it (`F32`, `I8`), without reading values."""
 
     def stated(self, path: str) -> object:
-        """A fact the source states by attribute, such as a head count; None where it states none."""
+        """The value of an attribute, such as a head count; None where the source has none of that path."""
 
 
 @dataclass(frozen=True)
 class ModuleSource:
-    """A module; where pathways are connected inside it, the weights it effectively computes with."""
+    """A module. Of a connected one, the weights are the sums it computes with."""
 
     module: nn.Module
     origin: str = field(init=False)
@@ -68,15 +72,15 @@ class ModuleSource:
         return _kind(self.tensor(name))
 
     def stated(self, path: str) -> object:
-        found: object = self.module
+        value: object = self.module
         for part in path.split("."):
-            found = getattr(found, part, None)
-        return found
+            value = getattr(value, part, None)
+        return value
 
 
 @dataclass(frozen=True)
 class StateSource:
-    """A state dict: names and values, and no word about heads."""
+    """A state dict: names and values, no attributes."""
 
     state: Mapping[str, Tensor]
     origin: str = "state dict"
@@ -110,9 +114,7 @@ class FileSource:
             with safe_open(self.file, framework="pt") as reader:
                 return {name: tuple(reader.get_slice(name).get_shape()) for name in reader.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise PathwayError(
-                f"{self.file}: expected a safetensors file, found damage ({error}); get it again"
-            ) from None
+            raise PathwayError(self.file, "a safetensors file", f"damage ({error})", "copy it again") from None
 
     def tensor(self, name: str) -> Tensor:
         with safe_open(self.file, framework="pt") as reader:
@@ -134,7 +136,7 @@ def _kind(weight: Tensor) -> str:
 
 
 def open_source(source: AuxiliarySource) -> Source:
-    """The source behind what the user gave.
+    """The source for what the user passed.
 
     Raises
     ------
@@ -147,14 +149,49 @@ def open_source(source: AuxiliarySource) -> Source:
     if isinstance(source, Mapping):
         return StateSource(source)
     if not isinstance(source, str | Path):
-        raise PathwayError(f"auxiliary: expected a module, a state dict or a path, found {type(source).__name__}")
+        expected, found = "a module, a state dict or a path", type(source).__name__
+        raise PathwayError("auxiliary", expected, found, "pass one of these")
     path = Path(source)
     if path.is_dir():
         if (path / "pathway.json").exists():
-            raise PathwayError(f"{path}: expected a plain model, found one with pathways; merge it first")
+            raise PathwayError(path, "a plain model", "one with pathways", "merge it first")
         path = path / "model.safetensors"
     with raise_as_pathway_error():
         refuse_pickle(path)
     if not path.is_file():
-        raise PathwayError(f"{path}: expected a .safetensors file, found none; check the path")
+        raise PathwayError(path, "a .safetensors file", "none", "check the path")
     return FileSource(path)
+
+
+def quantised_in(source: Source) -> list[str]:
+    """The names of a source's quantised weights; of a state dict or file, its matrices of small integers."""
+    if isinstance(source, ModuleSource):
+        return quantised_weights(source.module)
+    matrices = {name: source.kind(name) for name, shape in source.shapes().items() if len(shape) == 2}
+    return [f"{name} ({kind})" for name, kind in matrices.items() if kind in SMALL_INTEGERS]
+
+
+def quantised_weights(model: nn.Module) -> list[str]:
+    """The names of quantised weights, each with its storage: packed by torch, integers, or a tensor subclass
+    (bitsandbytes, torchao).
+    """
+    packed = [
+        f"{name}.weight ({type(module).__module__}.{type(module).__name__})"
+        for name, module in model.named_modules()
+        if "quantized" in type(module).__module__.split(".")
+        and hasattr(module, "_packed_params")
+        and not name.endswith("_packed_params")
+    ]
+    return packed + [
+        f"{holder.name} ({type(holder.original).__name__}, {holder.original.dtype})"
+        for holder in holders(model)
+        if is_quantised(holder.original)
+    ]
+
+
+def is_quantised(weight: Tensor) -> bool:
+    """Whether a weight holds anything but plain floating-point (or complex) values."""
+    if is_sharded(weight):
+        return False
+    plain = weight.is_floating_point() or weight.is_complex()
+    return not plain or is_traceable_wrapper_subclass(weight)

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import Spread, covered_rows, effective_weight
-from crosspath.pathway.handle import pathways
+from crosspath.errors import PathwayError
+from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.origins import origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.spread import Spread, covered_rows
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Status:
     enabled: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Plain nested data; a ratio without a finite value (W is zero) is null."""
+        """Plain nested data; a ratio that is not finite (W is zero) is null."""
         plain = asdict(self)
         for row in plain["rows"]:
             row["ratio"] = row["ratio"] if row["ratio"] is not None and math.isfinite(row["ratio"]) else None
@@ -56,32 +58,29 @@ class Status:
         names = max(9, *(len(row.auxiliary) for row in self.rows))
         lines = [f"{'weight':{width}}  {'auxiliary':{names}}  {'λ':>20}  {'‖λW′‖/‖W‖':>10}  trains"]
         for row in self.rows:
-            trains = [
-                part
-                for part, on in (("W", row.trains_weight), ("W'", row.trains_auxiliary), ("λ", row.trains_scale))
-                if on
-            ]
+            flags = {"W": row.trains_weight, "W'": row.trains_auxiliary, "λ": row.trains_scale}
+            trains = [part for part, on in flags.items() if on]
             ratio = "no values" if row.ratio is None else f"{row.ratio:.4f}"
             lines.append(
-                f"{row.weight:{width}}  {row.auxiliary:{names}}  {_shown(row.scale):>20}  {ratio:>10}  "
+                f"{row.weight:{width}}  {row.auxiliary:{names}}  {_format_scale(row.scale):>20}  {ratio:>10}  "
                 f"{' '.join(trains) or 'nothing'}"
             )
         if not self.enabled:
-            lines.append("switched off: the model computes as the bare target")
+            lines.append("disabled: the model computes as the bare target")
         lines += [f"{name} comes from {source}" for name, source in self.sources.items()]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 def status(target: nn.Module) -> Status:
-    """Per pathway: λ, ‖λW'‖/‖W‖, what trains, where from.
+    """Of each pathway: λ, ‖λW'‖/‖W‖, what trains, where from.
 
     Raises
     ------
     PathwayError
         Without pathways.
     """
-    handle = pathways(target)
-    rows, half, enabled = [], 0, True
+    rows: list[PathwayStatus] = []
+    half, enabled = 0, True
     for holder, pathway in connections(target):
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
@@ -100,10 +99,13 @@ def status(target: nn.Module) -> Status:
                     trains_scale=scale.requires_grad,
                 )
             )
+    if not rows:
+        raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
     warnings = (
         (f"{half} weights are in half precision, and so is λ: use float32 weights with autocast",) if half else ()
     )
-    sources = {name: origin.description for name, origin in handle.origins.items()}
+    names = {row.auxiliary for row in rows}
+    sources = {name: origin.description for name, origin in origins_of(target).items() if name in names}
     return Status(tuple(rows), sources, warnings, enabled)
 
 
@@ -111,13 +113,13 @@ def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -
     if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
         return None
     with torch.no_grad():
-        nothing = torch.zeros_like(original, dtype=torch.float64)
-        added = effective_weight(nothing, [auxiliary.double()], [scale.double()], [spread])
+        zero = torch.zeros_like(original, dtype=torch.float64)
+        added = effective_weight(zero, [auxiliary.double()], [scale.double()], [spread])
         covered = covered_rows(original, spread).double().norm()
         return float(added.norm() / covered) if float(covered) else float("inf")
 
 
-def _shown(scale: list[float] | None) -> str:
+def _format_scale(scale: list[float] | None) -> str:
     if scale is None:
         return "no values"
     if len(scale) == 1:

@@ -9,6 +9,7 @@ import torch
 
 from crosspath.cli import main as cli
 from crosspath.cli.main import VERBS, main
+from crosspath.errors import PathwayError
 from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
 
 
@@ -121,10 +122,8 @@ def test_merging_a_plain_checkpoint_is_one_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_several_lines_become_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from crosspath.pathway import PathwayError
-
     def fail(arguments: list[str]) -> None:
-        raise PathwayError("first\n  second\n\nthird")
+        raise PathwayError.of("connect", ["first", "  second", "", "third"])
 
     monkeypatch.setattr(cli, "build_app", lambda: fail)
     assert main([]) == 2

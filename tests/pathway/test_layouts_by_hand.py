@@ -184,8 +184,8 @@ THIRDS = {role: crosspath.Place(weight="a", part=i, parts=3) for i, role in enum
         (replace(MINE, roles={"query": replace(PLACE, order="mixed")}), "found 'mixed'"),
         (replace(MINE, roles={**THIRDS, "key": THIRDS["query"]}), "one part given twice"),
         (replace(MINE, roles={**THIRDS, "key": replace(THIRDS["key"], order="interleaved")}), "agree on parts, order"),
-        (replace(MINE, block="tower.step"), "expected blocks as 'mine' keeps them, found none"),
-        (MINE, r"mlp_out of block 0-1: target no such weight.*describe where it is with target_layout="),
+        (replace(MINE, block="tower.step"), "expected blocks of the layout 'mine', found none"),
+        (MINE, r"mlp_out of block 0-1: target no such weight.*target_layout="),
     ],
 )
 def test_a_layout_that_cannot_be_is_refused(layout: object, message: str) -> None:

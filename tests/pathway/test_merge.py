@@ -62,8 +62,9 @@ def test_a_result_that_is_not_finite_leaves_the_model_untouched() -> None:
     with torch.no_grad():
         list(handle.scales().values())[-1].fill_(float("inf"))
     before = copy.deepcopy(target.state_dict())
-    with pytest.raises(crosspath.PathwayError, match=r"blocks\.1\.mlp\.fc2\.weight: W \+ λ·W' is not finite"):
+    with pytest.raises(crosspath.PathwayError) as error:
         crosspath.merge(target)
+    assert error.value.where == "blocks.1.mlp.fc2.weight"
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
     with handle.disabled():
         assert bool(torch.isfinite(target(inputs)).all())

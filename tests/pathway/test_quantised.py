@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import crosspath
-from crosspath.pathway.quantised import quantised_weights
+from crosspath.pathway.sources import quantised_weights
 from tests.pathway.small_models import Body
 
 MESSAGE = "expected .*floating-point weight.*; connect and merge before quantising"
@@ -77,11 +77,11 @@ def test_a_quantised_auxiliary_is_named_as_such(form: str, options: dict[str, An
         auxiliary = tmp_path / "model.safetensors"
     with pytest.raises(crosspath.PathwayError, match="found 8 quantised ones") as error:
         crosspath.connect(Body(), auxiliary, **options)
-    assert "give it as it was before quantising" in str(error.value).splitlines()[0]
+    assert "pass it as it was before quantising" in str(error.value).splitlines()[0]
 
 
 def test_a_quantised_auxiliary_without_known_blocks_is_named_as_such() -> None:
-    with pytest.raises(crosspath.PathwayError, match=r"found 8 quantised ones.*; give it as it was before quantising"):
+    with pytest.raises(crosspath.PathwayError, match=r"found 8 quantised ones.*; pass it as it was before quantising"):
         crosspath.connect(Body(), dynamic())
 
 

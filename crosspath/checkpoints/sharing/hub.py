@@ -20,7 +20,7 @@ from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
 from crosspath.models import ModalityModel, build_model
 from crosspath.models.about import About
 from crosspath.pathway import pathways
-from crosspath.pathway.handle import ORIGINS, Origin
+from crosspath.pathway.origins import ORIGINS, Origin
 from crosspath.pathway.parameters import plain_state
 
 CONFIG = "config.json"

@@ -1,0 +1,176 @@
+"""What `connect` will do, and every reason against it: the pairs of `match`, by target tensor. Nothing is built yet.
+
+connect.py makes one `Plan` for each auxiliary; assemble.py builds what a plan without faults describes.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from crosspath.errors import PathwayError
+from crosspath.pathway.parameters import Holder, holders
+from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.report import MatchReport, Pair
+from crosspath.pathway.slot import Slot, read_entries
+from crosspath.pathway.sources import Source, is_quantised
+
+ScalePer = Literal["layer", "role", "head", "channel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of one `connect` call; receipts and saved files repeat them."""
+
+    scale_init: float
+    scale_per: ScalePer
+    train_scale: bool
+    train_auxiliary: bool
+    bias: bool
+
+    def check(self) -> None:
+        """Raise `PathwayError` for options that have no meaning, alone or together."""
+        if self.scale_per not in ("layer", "role", "head", "channel"):
+            found = repr(self.scale_per)
+            raise PathwayError("scale_per", "layer, role, head or channel", found, "choose one of these")
+        if self.bias and self.scale_per not in ("layer", "role"):
+            found = repr(self.scale_per)
+            raise PathwayError("bias", "scale_per layer or role beside it", found, "leave one of them out")
+        if not math.isfinite(self.scale_init):
+            raise PathwayError("scale_init", "a finite number", repr(self.scale_init), "choose another value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorPlan:
+    """Everything that one auxiliary supplies to one target tensor, in the order of the target's rows."""
+
+    holder: Holder
+    pairs: tuple[Pair, ...]
+    positions: tuple[int, ...]
+    """Each pair's index among those of the weight; a bias may have fewer."""
+    bias: bool
+
+    @property
+    def weight(self) -> str:
+        """The target weight, which a bias shares its λ with."""
+        return self.pairs[0].target.weight
+
+    @property
+    def target_slots(self) -> list[Slot]:
+        """Which rows of the target tensor get values."""
+        return [_slot(pair.target, self.bias) for pair in self.pairs]
+
+    @property
+    def auxiliary_slots(self) -> list[Slot]:
+        """Which rows of the auxiliary's tensors the values are."""
+        return [_slot(pair.auxiliary, self.bias) for pair in self.pairs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that one auxiliary supplies to the target."""
+
+    name: str
+    """The auxiliary's."""
+    source: Source
+    report: MatchReport
+    tensors: tuple[TensorPlan, ...]
+    options: Options
+
+    def faults(self, target: nn.Module) -> Iterator[str]:
+        """What prevents the plan, in words: mismatches, and weights that pair and yet cannot be connected."""
+        yield from map(str, self.report.mismatches)
+        names = [tensor.holder.name for tensor in self.tensors]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{name}: it is chosen by name and as the bias of a weight; leave one of them out"
+        sharing: dict[int, list[str]] = {}
+        for holder in holders(target):
+            sharing.setdefault(id(holder.original), []).append(holder.name)
+        for tensor in self.tensors:
+            if tensor.holder.foreign:
+                yield f"{tensor.holder.name}: another parametrization computes it; remove that first"
+                continue
+            yield from _target_faults(tensor.holder, sharing[id(tensor.holder.original)])
+            yield from _scale_faults(tensor, self.options.scale_per)
+            yield from _auxiliary_faults(tensor, self.source)
+        if not self.report.pairs and not self.report.mismatches:
+            yield "nothing was chosen; change roles=, names= or blocks="
+
+
+def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:
+    """The plan that connects the pairs of a report."""
+    tensors = tuple(_tensor_plans(target, report, options.bias))
+    return Plan(name=name, source=source, report=report, tensors=tensors, options=options)
+
+
+def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[TensorPlan]:
+    holder_of = {holder.name: holder for holder in holders(target)}
+    by_weight: dict[str, list[Pair]] = {}
+    for pair in report.pairs:
+        by_weight.setdefault(pair.target.weight, []).append(pair)
+    for name, pairs in by_weight.items():
+        ordered = sorted(pairs, key=lambda pair: pair.target.start)
+        positions = tuple(range(len(ordered)))
+        yield TensorPlan(holder=holder_of[name], pairs=tuple(ordered), positions=positions, bias=False)
+        by_bias: dict[str, list[int]] = {}
+        for index, pair in enumerate(ordered if bias else ()):
+            if pair.target.bias is not None and pair.auxiliary.bias is not None:
+                by_bias.setdefault(pair.target.bias.weight, []).append(index)
+        for bias_name, indices in by_bias.items():
+            own = tuple(ordered[index] for index in indices)
+            yield TensorPlan(holder=holder_of[bias_name], pairs=own, positions=tuple(indices), bias=True)
+
+
+def _slot(slot: Slot, bias: bool) -> Slot:
+    """The slot itself, or that of its bias."""
+    if not bias:
+        return slot
+    assert slot.bias is not None
+    return slot.bias
+
+
+def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
+    """`sharing`: the names under which the model holds this parameter."""
+    name, original = holder.name, holder.original
+    if len(sharing) > 1:
+        yield f"{name}: one Parameter is shared by {', '.join(sharing)}; leave it out, or untie it first"
+    if is_quantised(original):
+        found = f"{type(original).__name__} of {original.dtype}"
+        yield f"{name}: expected a floating-point weight, found {found}; connect and merge before quantising"
+    if is_sharded(original):
+        yield f"{name}: its values are spread over processes; connect before sharding"
+    if not isinstance(original, nn.Parameter):
+        yield f"{name}: expected a Parameter, found {type(original).__name__}; connect the plain model"
+
+
+def _scale_faults(tensor: TensorPlan, scale_per: ScalePer) -> Iterator[str]:
+    name = tensor.holder.name
+    if scale_per in ("role", "head") and any(pair.role is None for pair in tensor.pairs):
+        yield f"{name}: scale_per={scale_per!r} needs roles; weights chosen by name take layer or channel"
+    attention = [pair for pair in tensor.pairs if pair.role is not None and not pair.role.startswith("mlp")]
+    if scale_per != "head" or not attention:
+        return
+    if any(pair.heads is None for pair in attention):
+        yield f"{name}: scale_per='head' needs a head count, and the target states none"
+    elif any(_entries_of_heads(pair) % (pair.heads or 1) for pair in attention):
+        counts = f"{attention[0].heads} heads for {_entries_of_heads(attention[0])} entries"
+        yield f"{name}: scale_per='head' needs heads of equal size, found {counts}; choose another scale_per"
+
+
+def _entries_of_heads(pair: Pair) -> int:
+    """How many entries the heads share: the inputs of the attention output, the outputs of query, key and value."""
+    return pair.target.shape[1 if pair.role == "attention_output" else 0]
+
+
+def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:
+    for slot in tensor.auxiliary_slots:
+        values = source.tensor(slot.weight)
+        if not values.is_floating_point():
+            yield f"{slot}: expected floating-point values, found {values.dtype}; convert the auxiliary"
+        elif values.is_meta and not tensor.holder.original.is_meta:
+            yield f"{slot}: the auxiliary holds no values (meta device); load them first"
+        elif not values.is_meta and not bool(torch.isfinite(read_entries(values, slot)).all()):
+            yield f"{slot}: the auxiliary holds values that are not finite; use another checkpoint"
