@@ -1,11 +1,11 @@
-"""Metrics against scikit-learn."""
+"""Metrics against scikit-learn, and average precision against its definition."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, average_precision_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 from crosspath.objectives.metrics import average_precisions, classification_metrics, multi_label_metrics
 
@@ -37,15 +37,25 @@ def test_no_samples_no_metrics() -> None:
     assert classification_metrics(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)) == {}
 
 
+def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Written out: for every positive, the share of positives among the samples that score at least as high."""
+    return float(np.mean([positive[scores >= score].mean() for score in scores[positive]]))
+
+
 @given(seed=st.integers(0, 10**6), samples=st.integers(2, 40), levels=st.sampled_from([2, 5, 10**6]))
-def test_average_precision_is_scikit_learns_with_ties_too(seed: int, samples: int, levels: int) -> None:
+def test_average_precision_follows_its_definition_with_ties_too(seed: int, samples: int, levels: int) -> None:
     generator = np.random.default_rng(seed)
     scores = generator.integers(0, levels, (samples, 3)) / levels
     labels = generator.random((samples, 3)) < 0.4
     labels[0] = True
-    found = average_precisions(torch.from_numpy(scores), torch.from_numpy(labels))
-    expected = [average_precision_score(labels[:, k], scores[:, k]) for k in range(3)]
-    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    precisions = average_precisions(torch.from_numpy(scores), torch.from_numpy(labels))
+    expected = [average_precision(scores[:, k], labels[:, k]) for k in range(3)]
+    assert precisions.tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_of_a_diverged_model_are_ranked_rather_than_refused() -> None:
+    scores = torch.tensor([[float("nan")], [float("inf")], [1.0], [-float("inf")]])
+    assert average_precisions(scores, torch.tensor([[0], [0], [1], [0]])).tolist() == pytest.approx([1 / 3])
 
 
 def test_a_class_without_positives_is_left_out_and_counted() -> None:
