@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Auxiliaries, Data, Json, named_pairs
+from crosspath.cli.options import Auxiliaries, Data, Json, Settings, named_pairs, positive_numbers
 from crosspath.cli.output import print_json, print_line
 
 
@@ -21,50 +21,43 @@ def compare(
     seeds: int = 5,
     rates: Annotated[str | None, Parameter(show_default=False)] = None,
     search_seeds: int = 1,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
+    set_: Settings = (),
     workers: int = 1,
     threads: int = 1,
     json: Json = False,
 ) -> None:
-    """Does an auxiliary help? The arms on one target: equal budget, equal search, paired seeds, a verdict.
+    """Test whether an auxiliary helps a target: train all arms with equal budgets and paired seeds, print a verdict.
 
     Example: `crosspath compare image/cifar10 --data DIR --auxiliary audio=runs/esc10 --set data.labels_per_class=30`
 
     Parameters
     ----------
     recipe
-        The target: a shipped recipe, or a recipe file.
-    auxiliary
-        `NAME=CHECKPOINT`, `NAME=timm:MODEL` or `NAME=hf:OWNER/MODEL`; repeat it for several.
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
+        The target: a shipped recipe, or a recipe file (`.yaml`).
     out
-        Folder of the comparison; default: `runs/compare-` and the recipe's name. A stopped one goes on.
+        Folder of the comparison; default: `runs/compare-` and the recipe's name. A stopped comparison resumes there.
     from_
-        The target's own starting weights, for every arm.
+        Starting weights of the target, for every arm.
     arms
-        Of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`, `same-modality`.
+        Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`,
+        `same-modality`, separated by commas.
     seeds
-        Paired seeds whose test part is read.
+        Number of paired seeds, each of which reads the test part once.
     rates
-        Learning rates that every arm tries on the validation part; default: half, once and twice the recipe's own.
+        Learning rates to search on the validation part, for every arm; default: half, once and twice the recipe's own.
     search_seeds
-        Trials of each rate.
-    set_
-        `section.field=value` for every arm; repeat it for several.
+        Number of trials of each rate.
     workers
-        Runs at a time.
+        Number of runs at a time.
     threads
-        Of each run.
-    json
-        Print one JSON object on stdout.
+        Number of threads per run.
     """
     import sys
 
-    from crosspath.cli.study import print_rows, rates_of, said_as
+    from crosspath.cli.study import command_line, print_rows
     from crosspath.study.study import compare as compare_arms
 
-    found = compare_arms(
+    results = compare_arms(
         recipe,
         auxiliaries=named_pairs(auxiliary, "--auxiliary"),
         out=out,
@@ -72,15 +65,15 @@ def compare(
         from_checkpoint=from_,
         arms=tuple(part.strip() for part in arms.split(",") if part.strip()),
         seeds=seeds,
-        rates=rates_of(rates),
+        rates=positive_numbers(rates, "--rates"),
         search_seeds=search_seeds,
         settings=set_,
         workers=workers,
         threads=threads,
-        command=said_as(sys.argv),
+        command=command_line(sys.argv),
     )
     if json:
-        print_json(found)
+        print_json(results)
         return
-    print_rows(found)
-    print_line(f"written to {found['folder']}")
+    print_rows(results["rows"])
+    print_line(f"written to {results['folder']}")

@@ -1,12 +1,9 @@
 """`crosspath convert`."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from crosspath.cli.inspect import dropped_lines
-from crosspath.cli.options import Json
+from crosspath.cli.options import Flag, Json, Overrides
 from crosspath.cli.output import print_json, print_line
 
 
@@ -15,19 +12,20 @@ def convert(
     out: Path,
     /,
     *,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
+    set_: Overrides = (),
     key: str | None = None,
-    merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    bare: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    unsafe_pickle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    merge: Flag = False,
+    bare: Flag = False,
+    unsafe_pickle: Flag = False,
     json: Json = False,
 ) -> None:
-    """Translate a foreign checkpoint, for `train --from` and `train --auxiliary`.
+    """Convert a checkpoint of another library, for `train --from` and `train --auxiliary`.
 
     Example: `crosspath convert mae_pretrain_vit_base.pth runs/mae`
 
-    Known are files of MAE, AudioMAE, AST, VideoMAE, Point-MAE, Point-BERT, M2PT (the zoo and trained ones), timm and
-    transformers; others with blocks of a known layout become bare weights, which serve as an auxiliary.
+    Supported are the files of MAE, AudioMAE, AST, VideoMAE, Point-MAE, Point-BERT, M2PT (its published and its trained
+    models), timm and transformers. Other files with blocks of a known layout are converted to bare weights, which can
+    serve as an auxiliary.
 
     Parameters
     ----------
@@ -36,17 +34,16 @@ def convert(
     out
         A new or empty folder for the checkpoint.
     set_
-        `section.field=value` of the model, such as `data.image_size=384`; positions are resized to it.
+        Override a setting of the model: `section.field=value`, such as `data.image_size=384`, for which positions are
+        resized. Repeatable.
     key
-        The entry that holds the model, such as `model_ema`; found by itself when not given.
+        The entry that holds the model, such as `model_ema`; default: detected.
     merge
-        Fold the pathways of a checkpoint trained with M2PT into its weights; they stay connected otherwise.
+        Merge the pathways of a checkpoint trained with M2PT; by default they stay connected.
     bare
-        Keep the weights as they are, as an auxiliary: for a model that is not rebuilt here.
+        Keep the weights unchanged, as an auxiliary, without building a model.
     unsafe_pickle
-        Unpickle a file that needs more than weights, in a separate process. Whatever code it holds runs as you.
-    json
-        Print one JSON object on stdout.
+        Unpickle a file that contains more than weights, in a separate process. Code in the file runs with your rights.
     """
     from crosspath.checkpoints.foreign import convert_checkpoint
 
@@ -58,7 +55,7 @@ def convert(
     for line in dropped_lines(receipt["dropped"]):
         print_line(line)
     if receipt["fresh"]:
-        print_line(f"starts afresh: {', '.join(receipt['fresh'])}")
+        print_line(f"newly initialised: {', '.join(receipt['fresh'])}")
     if receipt["pathways"] != "none":
         print_line(f"pathways: {receipt['pathways']}")
     for note in receipt["notes"]:

@@ -1,26 +1,24 @@
-"""`crosspath data`: which data sets are known, what their folders look like, how to get them, are they whole."""
+"""`crosspath data`: list, describe, download and check data sets."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from crosspath.cli.known_set import amounts, described, presence, print_described, print_steps
-from crosspath.cli.options import Data, Json
+from crosspath.cli.options import DataRoot, Json, Overrides
 from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
-    from crosspath.catalogue.get import Progress
     from crosspath.catalogue.published_set import PublishedSet
     from crosspath.config.data import Data as DataSection
+    from crosspath.training.progress import Bar
 
 data = App(
     name="data",
-    help="""List, describe, download and verify data sets.
+    help="""List, describe, download and check data sets.
 
     Example: `crosspath data get esc50`
     """,
@@ -28,102 +26,88 @@ data = App(
 
 
 @data.command(name="list", sort_key=0)
-def list_(*, data: Data = None, json: Json = False) -> None:
-    """List the data sets that recipes read by name, and which of them are here.
+def list_(*, data: DataRoot = None, json: Json = False) -> None:
+    """List the data sets of the shipped recipes, and show which of them are present.
 
     Example: `crosspath data list --data DIR`
-
-    Parameters
-    ----------
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
-    json
-        Print one JSON object on stdout.
     """
     from crosspath.catalogue.sets import PUBLISHED_SETS
     from crosspath.modalities.load import data_root
 
     root = data_root(data)
     if json:
-        print_json({"root": str(root), "sets": [described(known, root) for known in PUBLISHED_SETS.values()]})
+        print_json({"root": str(root), "sets": [set_facts(entry, root) for entry in PUBLISHED_SETS.values()]})
         return
     rows = [
         (
-            known.name,
-            known.modality,
-            f"{known.classes:,}",
-            f"{sum(known.samples.values()):,}",
-            "download" if known.archives else "by steps",
-            presence(known, root),
+            entry.name,
+            entry.modality,
+            f"{entry.classes:,}",
+            f"{sum(entry.samples.values()):,}",
+            "download" if entry.archives else "by hand",
+            presence(entry, root),
         )
-        for known in PUBLISHED_SETS.values()
+        for entry in PUBLISHED_SETS.values()
     ]
-    print_table(("name", "modality", "classes", "samples", "to get", "here"), rows, f"data sets below {root}")
-    print_line("image/digits, audio/sounds and point/solids need no files; recipes named folder read your own.")
+    print_table(("name", "modality", "classes", "samples", "source", "present"), rows, f"data sets in {root}")
+    print_line("image/digits, audio/sounds and point/solids need no files; the folder recipes read your own.")
 
 
 @data.command(sort_key=1)
-def show(name: str, /, *, data: Data = None, json: Json = False) -> None:
-    """Show a data set: licence, sizes, what its folder must look like, which recipes read it, and how to get it.
+def show(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
+    """Show a data set: its licence, size, folder layout and recipes, and how to obtain it.
 
     Example: `crosspath data show modelnet40`
 
     Parameters
     ----------
     name
-        A name of `crosspath data list`.
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
-    json
-        Print one JSON object on stdout.
+        A name from `crosspath data list`.
     """
     from crosspath.catalogue.sets import find_set
     from crosspath.modalities.load import data_root
 
-    known, root = find_set(name), data_root(data)
+    entry, root = find_set(name), data_root(data)
     if json:
-        print_json(described(known, root))
+        print_json(set_facts(entry, root))
     else:
-        print_described(known, root)
+        print_set(entry, root)
 
 
 @data.command(sort_key=2)
-def get(name: str, /, *, data: Data = None, json: Json = False) -> None:
-    """Download a data set and arrange its folder; an interrupted download goes on where it stopped.
+def get(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
+    """Download a data set and arrange its folder; an interrupted download resumes.
 
     Example: `crosspath data get esc50 --data DIR`
 
-    Checksums are verified where they are known, else recorded in the folder's SOURCE.json. For a set that its owners
-    hand out on request, the steps to take are printed instead, and the command ends with 2.
+    Published checksums are verified; others are recorded in the folder's SOURCE.json. For a set that is only available
+    on request, the command prints the steps to obtain it and exits with code 2.
 
     Parameters
     ----------
     name
-        A name of `crosspath data list`.
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
-    json
-        Print one JSON object on stdout.
+        A name from `crosspath data list`.
     """
     from crosspath.catalogue.get import get as get_set
     from crosspath.catalogue.sets import find_set
     from crosspath.modalities.load import data_root
+    from crosspath.training.progress import open_bar
 
-    known, root = find_set(name), data_root(data)
-    if not known.archives:
-        print_json(described(known, root)) if json else print_steps(known, root)
-        todo = "take the steps on stdout, then `crosspath data check`"
-        raise InputError(known.name, "a set that can be downloaded", "one that its owners hand out", todo)
-    _say(f"{known.name}: {known.licence} ({known.terms})")
-    with _bar() as progress:
-        record = get_set(known, root, progress, _say)
+    entry, root = find_set(name), data_root(data)
+    if not entry.archives:
+        print_json(set_facts(entry, root)) if json else print_steps(entry, root)
+        todo = "follow the steps on stdout, then run `crosspath data check`"
+        raise InputError(entry.name, "a set that can be downloaded", "one that is available on request", todo)
+    with open_bar() as bar:
+        bar.line(f"{entry.name}: {entry.licence} ({entry.terms})")
+        record = get_set(entry, root, _progress(bar), bar.line)
     if json:
-        print_json({**record, "folder": str(root / known.folder)})
+        print_json({**record, "folder": str(root / entry.folder)})
         return
     for archive in record["archives"]:
-        how = "verified" if archive["verified"] else "recorded, not verified: no checksum is published"
-        print_line(f"{archive['address']}: {archive['size']:,} bytes, sha256 {archive['sha256']} ({how})")
-    print_line(f"{known.name} is in {root / known.folder}")
+        status = "verified" if archive["verified"] else "recorded, not verified: no checksum is published"
+        print_line(f"{archive['address']}: {archive['size']:,} bytes, sha256 {archive['sha256']} ({status})")
+    print_line(f"{entry.name} is in {root / entry.folder}")
 
 
 @data.command(sort_key=3)
@@ -132,26 +116,24 @@ def check(
     /,
     *,
     recipe: Annotated[str | None, Parameter(name="--recipe")] = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
+    set_: Overrides = (),
     json: Json = False,
 ) -> None:
-    """Verify a data folder: every piece is there and every file decodes; bad files are listed on stdout.
+    """Check a data folder: nothing is missing and every file can be decoded. Bad files are listed on stdout.
 
     Example: `crosspath data check DIR/esc10`
 
-    Ends with 0 when all is well, else with 2. A known set is recognised by its folder's name; any other folder is read
-    as class folders of the modality that most of its files have.
+    The command exits with code 0 if the folder is complete, else with code 2. A published set is recognised by the name
+    of its folder; any other folder is read as class folders, of the modality of most of its files.
 
     Parameters
     ----------
     folder
         The folder of one data set.
     recipe
-        The recipe that reads the folder, where it says more: `point/scanobjectnn-hardest`, or a `.yaml` file.
+        The recipe that reads the folder, such as `point/scanobjectnn-hardest`, or a `.yaml` file.
     set_
-        `section.field=value` of that recipe, such as `data.csv=list.csv`; repeat it for several.
-    json
-        Print one JSON object on stdout.
+        Override a setting of that recipe: `section.field=value`, such as `data.csv=list.csv`. Repeatable.
     """
     from crosspath.catalogue.check import check as check_folder
     from crosspath.catalogue.check import guess_section, recognise_set
@@ -160,70 +142,53 @@ def check(
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
     from crosspath.training.progress import reporter
 
-    known = recognise_set(folder) if recipe is None else None
+    entry = recognise_set(folder) if recipe is None else None
     if recipe is not None:
         objective = "masked_modeling" if recipe in PRETRAINING.keys() - RECIPES.keys() else "classification"
         sections = [located(apply_overrides(recipe_named(recipe, objective), set_).data, folder)]
     elif set_:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     else:
-        sections = [guess_section(folder)] if known is None else _sections(known, folder)
+        sections = [guess_section(folder)] if entry is None else _sections(entry, folder)
     with reporter(True) as listener:
-        found = check_folder(folder, known, sections, listener.preparing)
+        report = check_folder(folder, entry, sections, listener.preparing)
     if json:
-        print_json(found.to_json())
+        print_json(report.to_json())
     else:
-        counts = ", ".join(f"{count:,} {part}" for part, count in found.samples.items()) or "none"
-        print_line(f"{folder}: {found.modality}, {found.classes} classes, samples: {counts}")
-        if known is not None:
-            print_line(f"published: {known.classes} classes, samples: {amounts(known)}")
-        if len(sections) < len(known.datasets if known else sections):
-            print_line(f"read as {', '.join(section.dataset for section in sections)}; the other variants are not here")
-        for fault in found.faults:
+        counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
+        print_line(f"{folder}: {report.modality}, {report.classes} classes, samples: {counts}")
+        if entry is not None:
+            print_line(f"published: {entry.classes} classes, samples: {sample_counts(entry)}")
+        if len(sections) < len(entry.datasets if entry else sections):
+            print_line(f"read as {', '.join(section.dataset for section in sections)}; the other variants are missing")
+        for fault in report.faults:
             print_line(f"{fault.path}: {fault.reason}")
-    if found.faults:
-        first = f"{found.faults[0].path}: {found.faults[0].reason}"
-        count = f"{len(found.faults)} faults, the first in " if len(found.faults) > 1 else ""
-        todo = "restore what stdout lists, or train without damaged files by --set data.skip_damaged=true"
-        raise InputError(folder, "whole, readable data", f"{count}{first}", todo)
+    if report.faults:
+        first = f"{report.faults[0].path}: {report.faults[0].reason}"
+        count = f"{len(report.faults)} faults, the first in " if len(report.faults) > 1 else ""
+        todo = "restore the files listed on stdout, or train without them: --set data.skip_damaged=true"
+        raise InputError(folder, "complete, readable data", f"{count}{first}", todo)
 
 
-def _sections(known: "PublishedSet", folder: Path) -> list["DataSection"]:
-    """The `data` section of each way to read a set that is here: that of its first recipe, else the defaults."""
+def _sections(entry: "PublishedSet", folder: Path) -> list["DataSection"]:
+    """The `data` section of every variant of a set that is present: from its first recipe, else the defaults."""
     from crosspath.modalities import MODALITIES
     from crosspath.recipes import PRETRAINING, RECIPES
 
     shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
     sections = []
-    for dataset in known.here(folder) or known.datasets:
-        default = MODALITIES[known.modality].data_section({"dataset": dataset})
+    for dataset in entry.here(folder) or entry.datasets:
+        default = MODALITIES[entry.modality].data_section({"dataset": dataset})
         sections.append(next((section for section in shipped if section.dataset == dataset), default))
     return sections
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+def _progress(bar: "Bar") -> Callable[[str, int, int | None], None]:
+    """Show every new stage of a download: as a bar, or as a line where stderr is not a terminal."""
 
+    def update(stage: str, done: int, total: int | None) -> None:
+        if stage != bar.label and not bar.console.is_terminal:
+            bar.line(stage)
+        bar.count(stage, done, total)
 
-@contextmanager
-def _bar() -> Iterator["Progress"]:
-    """A bar on stderr; where that is no terminal, a line when something new begins."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        now = ""
-
-        def progress(what: str, done: int, total: int | None) -> None:
-            nonlocal now
-            if what != now:
-                now = what
-                bar.reset(task, description=what)
-                if not console.is_terminal:
-                    _say(what)
-            bar.update(task, completed=done, total=total)
-
-        yield progress
+    return update

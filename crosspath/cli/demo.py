@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crosspath.cli.options import Json
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import equality_line, print_json, print_line
 
 
 def demo(
@@ -18,50 +18,42 @@ def demo(
     out: Path = Path("runs/demo"),
     json: Json = False,
 ) -> None:
-    """Run the whole story, small and offline: grow an auxiliary, train with and without its pathway, merge, compare.
+    """Run a complete example on a CPU, offline: train an auxiliary, train with and without its pathway, merge, compare.
 
     Example: `crosspath demo --auxiliary solids`
 
-    The target reads handwritten digits and has few labels; the auxiliary has only seen generated data of another
-    modality. Three arms (`none`, `pathway`, `random`) have the same budget. Takes minutes on two cores; writes a run
-    folder for every run, and `report.html`.
+    The target classifies handwritten digits from a few labels; the auxiliary is trained on generated data of another
+    modality. Three arms (`none`, `pathway`, `random`) have the same budget. The demo takes minutes on two cores, and
+    writes a run folder for every run, and `report.html`.
 
     Parameters
     ----------
     auxiliary
-        What the auxiliary model grows on.
+        The generated data on which the auxiliary is trained.
     seeds
-        Repetitions of every arm; each redraws initial weights, order, labels and the random control.
+        Number of seeds; each redraws initial weights, order, labels and the random control.
     out
-        A new or empty folder, or one of an earlier demo, whose results are replaced.
-    json
-        Print one JSON object on stdout.
+        A new or empty folder, or that of an earlier demo, whose results are replaced.
     """
     from crosspath.study.demo import demo as run_demo
-    from crosspath.study.demo import equality_line
 
-    found = run_demo(out, auxiliary=auxiliary, seeds=seeds)
+    summary = run_demo(out, auxiliary=auxiliary, seeds=seeds)
     if json:
-        print_json(found)
+        print_json(summary)
         return
-    _print_rows(found)
-    print_line(equality_line(found["equality"]))
-    print_line(found["report"])
+    _print_rows(summary)
+    print_line(equality_line(summary["equality"]["bitwise"], summary["equality"]["max_difference"]))
+    print_line(summary["report"])
 
 
-SHORTER = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
-"""Column names that let the table fit a terminal of 80 columns; the auxiliary stands in its title."""
+def _print_rows(summary: dict[str, Any]) -> None:
+    from crosspath.cli.study import print_comparison
+    from crosspath.study.table import CAPTION, Row
 
-
-def _print_rows(found: dict[str, Any]) -> None:
-    from crosspath.study.table import CAPTION, COLUMNS, Row, cells
-
-    rows = [Row(**row) for row in found["rows"]]
-    shown = [number for number, column in enumerate(COLUMNS) if column != "auxiliary"]
-    title = f"{found['target']}, {found['labels_per_class']} labels a class; auxiliary: {found['auxiliary']}"
-    columns = [SHORTER.get(COLUMNS[number], COLUMNS[number]) for number in shown]
-    print_table(columns, [[cells(row)[number] for number in shown] for row in rows], title)
+    rows = [Row.from_json(entry) for entry in summary["rows"]]
+    title = f"{summary['target']}, {summary['labels_per_class']} labels per class; auxiliary: {summary['auxiliary']}"
+    print_comparison(rows, title, auxiliary=False)
     for row in rows:
         if row.verdict is not None:
             print_line(f"{row.arm}: {row.verdict} ({row.reason})")
-    print_line(fill(f"{CAPTION} Few seeds decide little: this is a demonstration.", width=80))
+    print_line(fill(f"{CAPTION} A few seeds are too few for a conclusion: this is a demonstration.", width=80))

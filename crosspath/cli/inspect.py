@@ -10,7 +10,7 @@ from crosspath.cli.output import print_json, print_line, print_table
 
 
 def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> None:
-    """Name a foreign checkpoint's format and list its tensors. Nothing in it is executed.
+    """Show the format and the tensors of a checkpoint of another library, without executing code in it.
 
     Example: `crosspath inspect checkpoint-99.pth`
 
@@ -19,26 +19,24 @@ def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> Non
     file
         A `.safetensors` or pickled file (`.pth`, `.pt`, `.bin`), or a folder of timm or transformers.
     key
-        The entry that holds the model, such as `model_ema`; found by itself when not given.
-    json
-        Print one JSON object on stdout, with every tensor.
+        The entry that holds the model, such as `model_ema`; default: detected.
     """
     from crosspath.checkpoints.foreign import inspect_checkpoint
 
-    told = inspect_checkpoint(file, key=key)
+    contents = inspect_checkpoint(file, key=key)
     if json:
-        print_json(told)
+        print_json(contents)
         return
-    values = sum(prod(shape) for shape, _ in told["tensors"].values())
-    title = f"{told['file']}: {told['container']}, {told['format'] or 'unknown format'}"
-    print_table(("tensor", "shape", "type", "becomes"), _grouped(told), title=title)
-    print_line(f"{len(told['tensors'])} tensors, {values:,} values; sha256 {told['sha256']}")
-    for line in _said(told):
+    values = sum(prod(shape) for shape, _ in contents["tensors"].values())
+    title = f"{contents['file']}: {contents['container']}, {contents['format'] or 'unknown format'}"
+    print_table(("tensor", "shape", "type", "becomes"), _grouped_rows(contents), title=title)
+    print_line(f"{len(contents['tensors'])} tensors, {values:,} values; sha256 {contents['sha256']}")
+    for line in _notes(contents):
         print_line(line)
 
 
 def dropped_lines(dropped: dict[str, str]) -> list[str]:
-    """One line a reason."""
+    """One line per reason why tensors are not used."""
     reasons: dict[str, list[str]] = {}
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
@@ -48,41 +46,41 @@ def dropped_lines(dropped: dict[str, str]) -> list[str]:
     ]
 
 
-def _said(told: dict[str, Any]) -> list[str]:
-    lines = dropped_lines(told["dropped"])
-    pickle = told["pickle"]
+def _notes(contents: dict[str, Any]) -> list[str]:
+    lines = dropped_lines(contents["dropped"])
+    pickle = contents["pickle"]
     if pickle is not None:
         if pickle["dangerous"]:
-            lines.append(f"DANGEROUS pickle: loading it looks up {', '.join(pickle['dangerous'])}")
+            lines.append(f"DANGEROUS pickle: loading it imports {', '.join(pickle['dangerous'])}")
         elif pickle["beyond_weights"]:
-            lines.append(f"pickle: more than weights, it looks up {', '.join(pickle['beyond_weights'])}")
+            lines.append(f"pickle: more than weights; it imports {', '.join(pickle['beyond_weights'])}")
         else:
-            lines.append("pickle: weights alone")
-    if told["fresh"]:
-        lines.append(f"starts afresh: {', '.join(told['fresh'])}")
-    lines += told["notes"]
-    if told["problem"]:
-        lines.append(f"cannot be converted: {told['problem']}")
-    if told["next"]:
-        lines.append(f"next: {told['next']}")
+            lines.append("pickle: weights only")
+    if contents["fresh"]:
+        lines.append(f"newly initialised: {', '.join(contents['fresh'])}")
+    lines += contents["notes"]
+    if contents["problem"]:
+        lines.append(f"cannot be converted: {contents['problem']}")
+    if contents["next"]:
+        lines.append(f"next: {contents['next']}")
     return lines
 
 
-def _grouped(told: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """What is not dropped, one row for a tensor of all blocks: `blocks.{0-11}.norm1.weight`."""
+def _grouped_rows(contents: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """The tensors that are used, with one row for the same tensor of all blocks: `blocks.{0-11}.norm1.weight`."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for name, (shape, kind) in told["tensors"].items():
-        if name in told["dropped"]:
+    for name, (shape, kind) in contents["tensors"].items():
+        if name in contents["dropped"]:
             continue
-        fate = told["used"].get(name, "")
+        target = contents["used"].get(name, "")
         number = re.search(r"(?<=\.)\d+(?=\.)", name)
         pattern = name if number is None else f"{name[: number.start()]}*{name[number.end() :]}"
-        fate = re.sub(r"(?<=blocks\.)\d+(?=\.)", "*", fate)
-        groups.setdefault((pattern, " x ".join(map(str, shape)) or "()", kind, fate), []).append(
+        target = re.sub(r"(?<=blocks\.)\d+(?=\.)", "*", target)
+        groups.setdefault((pattern, " x ".join(map(str, shape)) or "()", kind, target), []).append(
             int(number[0]) if number else 0
         )
     rows = []
-    for (pattern, shape, kind, fate), numbers in groups.items():
+    for (pattern, shape, kind, target), numbers in groups.items():
         span = f"{{{numbers[0]}-{numbers[-1]}}}" if numbers[1:] else str(numbers[0])
-        rows.append((pattern.replace("*", span), shape, kind, fate))
+        rows.append((pattern.replace("*", span), shape, kind, target))
     return rows

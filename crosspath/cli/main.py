@@ -1,4 +1,4 @@
-"""The verb table, and how every command ends: 0, 2 and one line for what the user can mend, 130 when interrupted."""
+"""The table of verbs, and the exit codes: 0; 2, with one line, for invalid input; 130 when interrupted."""
 
 import os
 import sys
@@ -45,17 +45,17 @@ VERBS: dict[str, Callable[..., None] | App] = {
 
 
 FIRST = "0"
-"""The rank of the first process, as `torchrun` writes it; a value of another tool's is not looked into."""
+"""The rank of the first process, as `torchrun` sets it; any other value is taken as it is."""
 PATIENCE = 3.0
-"""Seconds that a process which is not the first waits before it says why it ends: where the first ends as well,
-`torchrun` has ended this one by then, and the reason stands there once."""
+"""Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
+stopped them by then, and the error is reported once."""
 
 
 def build_app() -> App:
-    """The application with every verb."""
+    """Build the application with every verb."""
     app = App(
         name="crosspath",
-        help="Make a network for one modality better with the weights of a network trained on another one.",
+        help="Improve a model of one modality with the weights of a model trained on another modality.",
         help_format="markdown",
         version=_version,
         result_action="return_value",
@@ -63,40 +63,40 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for place, (verb, command) in enumerate(VERBS.items()):
-        if isinstance(command, App):  # a verb with verbs of its own
-            command.sort_key = place
+    for order, (verb, command) in enumerate(VERBS.items()):
+        if isinstance(command, App):  # a verb with subcommands
+            command.sort_key = order
             app.command(command, name=verb)
         else:
-            app.command(command, name=verb, sort_key=place)
+            app.command(command, name=verb, sort_key=order)
     return app
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """The `crosspath` command. Ends the process with the command's code."""
+    """The `crosspath` command: exits the process with the code of `main`."""
     sys.exit(main(sys.argv[1:] if arguments is None else arguments))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; an unforeseen error keeps its traceback."""
-    # Of several processes, which torchrun numbers, the first speaks for all.
+    """Run one command and return its exit code; an unexpected error keeps its traceback."""
+    # Of the processes of torchrun, only the first prints.
     rank = os.environ.get("RANK", FIRST)
     try:
         with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))
     except (CycloptsError, InputError) as error:
-        return _refuse(str(error), rank)
+        return _print_error(str(error), rank)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has closed it (`| head`): nothing is left to say.
+        # The reader of our output has closed it (`| head`).
         sys.stdout = None
         return 0
     return 0
 
 
-def _refuse(message: str, rank: str) -> int:
-    """One line on stderr, however many the message has; what happened to another process than the first, it says."""
+def _print_error(message: str, rank: str) -> int:
+    """Print the message as one line on stderr, with the rank of a process other than the first."""
     if rank != FIRST:
         time.sleep(PATIENCE)
         message = f"process {rank}: {message}"

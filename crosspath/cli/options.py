@@ -1,21 +1,56 @@
-"""Options that several verbs share, and how their values are read."""
+"""Options that several verbs share, with their help texts, and the conversion of their values."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from crosspath.errors import InputError
 
-Data = Annotated[Path | None, Parameter(name="--data")]
-Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
-Auxiliaries = Annotated[tuple[str, ...], Parameter(name="--auxiliary", negative="", show_default=False)]
-Recipe = Annotated[str | None, Parameter(name="--recipe")]
+if TYPE_CHECKING:
+    from crosspath.config import Recipe as RecipeSections
+
+ROOT_HELP = "Folder with one sub-folder per data set; default: `CROSSPATH_DATA`, else the user's data folder."
+DataRoot = Annotated[Path | None, Parameter(name="--data", help=ROOT_HELP)]
+Data = Annotated[
+    Path | None,
+    Parameter(name="--data", help=f"{ROOT_HELP} For a `*/folder` recipe: the folder of your own data."),
+]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON object on stdout.")
+]
+Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
+Settings = Annotated[
+    Overrides,
+    Parameter(help="Override a setting of the recipe: `section.field=value`, such as `train.epochs=20`. Repeatable."),
+]
+Auxiliaries = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--auxiliary",
+        negative="",
+        show_default=False,
+        help="`NAME=CHECKPOINT`, `NAME=timm:MODEL` or `NAME=hf:OWNER/MODEL`. Repeatable.",
+    ),
+]
+MovedAuxiliaries = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--auxiliary",
+        negative="",
+        show_default=False,
+        help="`NAME=CHECKPOINT`: the new location of a frozen auxiliary that has moved. Repeatable.",
+    ),
+]
+Recipe = Annotated[
+    str | None, Parameter(name="--recipe", help="The recipe of a checkpoint that was saved without one.")
+]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def named_pairs(values: Iterable[str], option: str) -> dict[str, str]:
-    """{name: value} of `NAME=VALUE` options. Raises `InputError` for one without `=`, or a name given twice."""
+    """{name: value} of `NAME=VALUE` options. Raises `InputError` for one without `=`, or a repeated name."""
     pairs: dict[str, str] = {}
     for value in values:
         name, equals, rest = value.partition("=")
@@ -27,3 +62,21 @@ def named_pairs(values: Iterable[str], option: str) -> dict[str, str]:
             raise InputError(f"{option} {name}", "each name once", "it twice", "rename one of them")
         pairs[name] = rest
     return pairs
+
+
+def recipe_of(option: str | None) -> "RecipeSections | None":
+    """The recipe that `--recipe` names; None without the option."""
+    from crosspath.recipes import recipe_named
+
+    return None if option is None else recipe_named(option)
+
+
+def positive_numbers(text: str | None, option: str) -> tuple[float, ...]:
+    """The numbers of a list with commas; empty for None. Raises `InputError` for anything else."""
+    try:
+        numbers = tuple(float(part) for part in (text or "").split(",") if part.strip())
+    except ValueError:
+        numbers = (-1.0,)
+    if any(number <= 0 for number in numbers):
+        raise InputError(option, "positive numbers separated by commas", repr(text), "write them as 3e-4,1e-3")
+    return numbers

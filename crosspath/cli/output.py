@@ -1,4 +1,4 @@
-"""What a verb prints: tables for people, or exactly one JSON object, on stdout."""
+"""Output of the verbs on stdout: tables and lines, or exactly one JSON object."""
 
 import json
 import sys
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One object on one line."""
+    """Print one object on one line."""
     print_line(json.dumps(value, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """A table below its title, which is never wrapped; the first column is text, the others stand to the right."""
+    """Print a table below its title, which is not wrapped; the first column is aligned left, the others right."""
     from rich.console import Console
     from rich.table import Table
 
@@ -27,23 +27,23 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
 
 def print_line(text: str) -> None:
-    """One line on stdout."""
+    """Print one line."""
     sys.stdout.write(text + "\n")
 
 
 def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """The metrics of a run's held-out parts side by side; a part that was not read has no column."""
+    """Print the metrics of a run's held-out parts side by side; a part without metrics has no column."""
     parts = [part for part in ("validation", "test") if metrics[part]]
     rows = [(name, *(f"{metrics[part][name]:.4f}" for part in parts)) for name in metrics[parts[-1]]]
     print_table(("metric", *parts), rows)
 
 
-def print_plan(planned: Mapping[str, Any]) -> None:
-    """What `--dry-run` says: the resolved recipe, then sizes; what depends on the data is said to."""
+def print_plan(plan: Mapping[str, Any]) -> None:
+    """Print the output of `--dry-run`: the resolved recipe, then sizes; those that depend on the data are marked."""
     import yaml
 
-    print_line(yaml.safe_dump(planned["recipe"], sort_keys=False, allow_unicode=True).rstrip())
-    rows = [(name, _amount(name, value)) for name, value in planned.items() if name != "recipe"]
+    print_line(yaml.safe_dump(plan["recipe"], sort_keys=False, allow_unicode=True).rstrip())
+    rows = [(name, _amount(name, value)) for name, value in plan.items() if name != "recipe"]
     print_table(("", "value"), rows)
 
 
@@ -53,3 +53,9 @@ def _amount(name: str, value: object) -> str:
     if name.endswith("_bytes") and isinstance(value, int):
         return f"{value / 2**30:.2f} GiB"
     return f"{value:,}" if isinstance(value, int) else f"{value}"
+
+
+def equality_line(bitwise: bool, max_difference: float) -> str:
+    """Whether merged and connected outputs are equal, in one line."""
+    answer = "bitwise" if bitwise else f"no, by at most {max_difference:.3g}"
+    return f"merged output equals connected output: {answer}"

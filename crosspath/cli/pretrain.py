@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Data, Json
+from crosspath.cli.options import Data, Flag, Json, Settings
 from crosspath.cli.output import print_json, print_line, print_metrics, print_plan
 
 
@@ -16,12 +16,12 @@ def pretrain(
     data: Data = None,
     out: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
-    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    set_: Settings = (),
+    resume: Flag = False,
+    dry_run: Flag = False,
     json: Json = False,
 ) -> None:
-    """Grow a network by masked modelling, without labels: a start for a classifier, or an auxiliary for another one.
+    """Pretrain a model by masked modelling, without labels, to start a classifier from it or to use it as an auxiliary.
 
     Example: `crosspath pretrain image/cifar10 --data DIR --set train.epochs=20`
 
@@ -29,21 +29,14 @@ def pretrain(
     ----------
     recipe
         A shipped recipe such as `point/modelnet10`, or a recipe file (`.yaml`).
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder. For a
-        `*/folder` recipe: the folder with your data, as `--set data.folder=DIR`.
     out
-        Run folder; default: `runs/pretrain/` and the recipe's name. An existing one with files in it is refused.
+        Run folder; default: `runs/pretrain/` and the recipe's name. It must be new or empty, unless the run is resumed.
     from_
         Starting weights: a run folder, saved folder or `.safetensors` file.
-    set_
-        `section.field=value`, such as `train.epochs=20` or `masking.ratio=0.6`; repeat it for several.
     resume
-        Take up the run in `--out`: a finished one prints its result, an unfinished one goes on where it stopped.
+        Resume the run in `--out` from its last checkpoint; for a finished run, print its result.
     dry_run
-        Print the resolved recipe, the model's size, the number of steps and the memory they take; needs no data.
-    json
-        Print one JSON object on stdout.
+        Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
@@ -52,8 +45,8 @@ def pretrain(
     if dry_run:
         from crosspath.training import plan
 
-        planned = plan(resolved)
-        print_json(planned) if json else print_plan(planned)
+        sizes = plan(resolved)
+        print_json(sizes) if json else print_plan(sizes)
         return
 
     from crosspath.training import pretrain as pretrain_recipe

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from crosspath.cli.options import Auxiliaries, Json, Recipe, named_pairs
+from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
 from crosspath.cli.output import print_json, print_line
 
 
-def status(checkpoint: Path, /, *, auxiliary: Auxiliaries = (), recipe: Recipe = None, json: Json = False) -> None:
-    """Show the pathways of a checkpoint: per weight its scales λ and how much they add.
+def status(checkpoint: Path, /, *, auxiliary: MovedAuxiliaries = (), recipe: Recipe = None, json: Json = False) -> None:
+    """Show the pathways of a checkpoint: for every weight its scales λ and the size of λW′ relative to W.
 
     Example: `crosspath status runs/cifar-audio`
 
@@ -15,21 +15,12 @@ def status(checkpoint: Path, /, *, auxiliary: Auxiliaries = (), recipe: Recipe =
     ----------
     checkpoint
         A run folder or saved folder with pathways.
-    auxiliary
-        NAME=CHECKPOINT of a frozen auxiliary that no longer lies where it lay; may be repeated.
-    recipe
-        The recipe of a file that holds none.
-    json
-        Print one JSON object on stdout.
     """
     from crosspath.checkpoints import checkpoint_status
     from crosspath.files import finite
-    from crosspath.recipes import recipe_named
 
-    found = checkpoint_status(
-        checkpoint, None if recipe is None else recipe_named(recipe), named_pairs(auxiliary, "--auxiliary")
-    )
+    rows = checkpoint_status(checkpoint, recipe_of(recipe), named_pairs(auxiliary, "--auxiliary"))
     if json:
-        print_json({"checkpoint": str(checkpoint), **finite(found.to_json())})
+        print_json({"checkpoint": str(checkpoint), **finite(rows.to_json())})
     else:
-        print_line(str(found))
+        print_line(str(rows))

@@ -1,115 +1,112 @@
-"""`crosspath study` and `crosspath report`, and how the tables of both and of `compare` are printed."""
+"""`crosspath study` and `crosspath report`, and the tables that both and `crosspath compare` print."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crosspath.cli.options import Data, Json
+from crosspath.cli.options import DataRoot, Json
 from crosspath.cli.output import print_json, print_line, print_table
-from crosspath.errors import InputError
+
+if TYPE_CHECKING:
+    from crosspath.study.table import Row
 
 
 def study(
     file: Path,
     /,
     *,
-    data: Data = None,
+    data: DataRoot = None,
     out: Path | None = None,
     workers: int = 1,
     threads: int = 1,
     ray: str | None = None,
     json: Json = False,
 ) -> None:
-    """Carry out a study file: targets x auxiliaries x arms x seeds. A stopped study goes on where it stopped.
+    """Run a study: targets × auxiliaries × arms × seeds, as its file defines them.
 
     Example: `crosspath study studies/twelve-directions.yaml --data DIR --workers 2`
+
+    Finished runs are not repeated: the same command resumes a stopped study.
 
     Parameters
     ----------
     file
-        The study (`.yaml`).
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder.
+        The definition of the study (`.yaml`).
     out
-        Its folder; default: `runs/` and the study's name.
+        Folder of the study; default: `runs/` and the study's name.
     workers
-        Runs at a time, each in a process of its own.
+        Number of runs at a time, each in its own process.
     threads
-        Of each run.
+        Number of threads per run.
     ray
         Address of a Ray cluster that carries out the runs instead, such as `auto`.
-    json
-        Print one JSON object on stdout.
     """
     import sys
 
     from crosspath.study.study import run_study
 
-    found = run_study(
-        file, out=out, data_root=data, workers=workers, threads=threads, ray=ray, command=said_as(sys.argv)
+    results = run_study(
+        file, out=out, data_root=data, workers=workers, threads=threads, ray=ray, command=command_line(sys.argv)
     )
     if json:
-        print_json(found)
+        print_json(results)
         return
-    print_rows(found)
-    print_line(f"written to {found['folder']}")
+    print_rows(results["rows"])
+    print_line(f"written to {results['folder']}")
 
 
 def report(folder: Path, /, *, json: Json = False) -> None:
-    """Write tables and report of a study or comparison again, from its result files only.
+    """Rewrite the tables and the report of a study, a comparison or a demo from its result files.
 
     Example: `crosspath report runs/twelve-directions`
 
     Parameters
     ----------
     folder
-        The folder of a study, a comparison or a demo.
-    json
-        Print one JSON object on stdout.
+        The folder of the study, comparison or demo.
     """
-    from crosspath.study.report import SUMMARY, write_report
-    from crosspath.study.study import REPORT, write_results
+    from crosspath.study.demo_report import SUMMARY, write_report
+    from crosspath.study.folder import REPORT
+    from crosspath.study.results import write_results
 
     if (folder / SUMMARY).is_file():
-        written = write_report(folder)
-        print_json({"report": str(written)}) if json else print_line(f"written to {written}")
+        path = write_report(folder)
+        print_json({"report": str(path)}) if json else print_line(f"written to {path}")
         return
-    found = write_results(folder)
+    results = write_results(folder)
     if json:
-        print_json(found)
+        print_json(results)
         return
-    print_rows(found)
+    print_rows(results["rows"])
     print_line(f"written to {folder / REPORT}")
 
 
-def print_rows(found: Mapping[str, Any]) -> None:
-    """A table for every comparison."""
-    from crosspath.study.table import COLUMNS, Row, cells, heading
+SHORT_COLUMNS = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
+"""Column names that fit a comparison into a terminal of 80 columns."""
 
-    groups: dict[str, list[Row]] = {}
-    for entry in found["rows"]:
-        row = Row(**{**entry, "seeds": tuple(entry["seeds"]), "values": tuple(entry["values"])})
-        groups.setdefault(heading(row), []).append(row)
-    for title, rows in groups.items():
-        print_table(COLUMNS, [cells(row) for row in rows], title)
+
+def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = True) -> None:
+    """Print one table, with or without the column of auxiliaries."""
+    from crosspath.study.table import COLUMNS, cells
+
+    indices = [index for index, column in enumerate(COLUMNS) if auxiliary or column != "auxiliary"]
+    columns = [SHORT_COLUMNS.get(COLUMNS[index], COLUMNS[index]) for index in indices]
+    print_table(columns, [[cells(row)[index] for index in indices] for row in rows], title)
+
+
+def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows of `results.json`, one table per comparison."""
+    from crosspath.study.table import Row, group_rows
+
+    for title, rows in group_rows([Row.from_json(entry) for entry in entries]).items():
+        print_comparison(rows, title)
         for row in rows:
             if row.verdict == "no evidence":
                 print_line(f"{row.arm} {row.auxiliary or ''}: {row.reason}")
 
 
-def rates_of(text: str | None) -> tuple[float, ...]:
-    """The numbers of a list with commas. Raises `InputError` for anything else."""
-    try:
-        rates = tuple(float(part) for part in (text or "").split(",") if part.strip())
-    except ValueError:
-        rates = (-1.0,)
-    if any(rate <= 0 for rate in rates):
-        raise InputError("--rates", "positive numbers with commas", repr(text), "write them as 3e-4,1e-3")
-    return rates
-
-
-def said_as(arguments: Sequence[str]) -> str:
-    """The command as it was given; folders of this machine by their last part."""
-    shown = [Path(part).name if part.startswith("/") else part for part in arguments[1:]]
-    return shlex.join(["crosspath", *shown])
+def command_line(arguments: Sequence[str]) -> str:
+    """The command of this process, with only the last part of absolute paths."""
+    parts = [Path(part).name if part.startswith("/") else part for part in arguments[1:]]
+    return shlex.join(["crosspath", *parts])

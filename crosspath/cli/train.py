@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Data, Json, named_pairs
+from crosspath.cli.options import Auxiliaries, Data, Flag, Json, Settings, named_pairs
 from crosspath.cli.output import print_json, print_line, print_metrics, print_plan, print_table
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def train(
     data: Data = None,
     out: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
-    auxiliary: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
-    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    folds: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    auxiliary: Auxiliaries = (),
+    set_: Settings = (),
+    resume: Flag = False,
+    folds: Flag = False,
+    dry_run: Flag = False,
     json: Json = False,
 ) -> None:
-    """Train a recipe's model, with a pathway from each auxiliary.
+    """Train the model of a recipe, with a pathway from each auxiliary.
 
     Example: `crosspath train image/cifar10 --data DIR --auxiliary audio=runs/esc10 --set data.labels_per_class=100`
 
@@ -34,25 +34,16 @@ def train(
     ----------
     recipe
         A shipped recipe such as `image/cifar10`, or a recipe file (`.yaml`).
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder. For a
-        `*/folder` recipe: the folder with your data, as `--set data.folder=DIR`.
     out
-        Run folder; default: `runs/` and the recipe's name. An existing one with files in it is refused.
+        Run folder; default: `runs/` and the recipe's name. It must be new or empty, unless the run is resumed.
     from_
-        The target's own starting weights: a run folder, saved folder or `.safetensors` file.
-    auxiliary
-        `NAME=CHECKPOINT`, `NAME=timm:MODEL` or `NAME=hf:OWNER/MODEL`; repeat it for several.
-    set_
-        `section.field=value`, such as `train.epochs=20` or `pathway.scale_init=0.1`; repeat it for several.
+        Starting weights of the target: a run folder, saved folder or `.safetensors` file.
     resume
-        Take up the run in `--out`: a finished one prints its result, an unfinished one goes on where it stopped.
+        Resume the run in `--out` from its last checkpoint; for a finished run, print its result.
     folds
         Train and test once for every fold of the data (ESC, few-shot clouds), and print mean and standard deviation.
     dry_run
-        Print the resolved recipe, the model's size, the number of steps and the memory they take; needs no data.
-    json
-        Print one JSON object on stdout.
+        Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
@@ -62,18 +53,18 @@ def train(
     if dry_run:
         from crosspath.training import plan
 
-        planned = plan(resolved)
-        print_json(planned) if json else print_plan(planned)
+        sizes = plan(resolved)
+        print_json(sizes) if json else print_plan(sizes)
         return
 
-    given = Given(out=out, data_root=data, from_checkpoint=from_, auxiliaries=auxiliaries, resume=resume)
+    options = Options(out=out, data_root=data, from_checkpoint=from_, auxiliaries=auxiliaries, resume=resume)
     if folds:
-        _print_folds(resolved, given, json=json)
+        _train_folds(resolved, options, json=json)
         return
 
     from crosspath.training import train as train_recipe
 
-    result = train_recipe(resolved, **given)
+    result = train_recipe(resolved, **options)
     if json:
         print_json(result.to_json())
         return
@@ -82,8 +73,8 @@ def train(
     print_line(f"written to {result.folder}")
 
 
-class Given(TypedDict):
-    """What the command line gives beside the recipe."""
+class Options(TypedDict):
+    """The options of a run beside its recipe."""
 
     out: Path | None
     data_root: Path | None
@@ -92,14 +83,15 @@ class Given(TypedDict):
     resume: bool
 
 
-def _print_folds(recipe: "Recipe", given: Given, *, json: bool) -> None:
+def _train_folds(recipe: "Recipe", options: Options, *, json: bool) -> None:
     from crosspath.training.folds import train_folds
 
-    found = train_folds(recipe, **given)
+    results = train_folds(recipe, **options)
     if json:
-        print_json(found.to_json())
+        print_json(results.to_json())
         return
-    rows = [(str(fold), f"{value:.4f}") for fold, value in zip(found.folds, found.values, strict=True)]
-    print_table(("fold", f"test {found.metric}"), rows)
-    print_line(f"{found.recipe}: {found.metric} {found.mean:.4f} ± {found.std:.4f} over {len(found.folds)} folds")
-    print_line(f"written to {found.folder}")
+    rows = [(str(fold), f"{value:.4f}") for fold, value in zip(results.folds, results.values, strict=True)]
+    print_table(("fold", f"test {results.metric}"), rows)
+    summary = f"{results.metric} {results.mean:.4f} ± {results.std:.4f} over {len(results.folds)} folds"
+    print_line(f"{results.recipe}: {summary}")
+    print_line(f"written to {results.folder}")

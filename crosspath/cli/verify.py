@@ -7,28 +7,22 @@ from crosspath.cli.output import print_json, print_line
 
 
 def verify(certificate: Path, /, *, data: Data = None, json: Json = False) -> None:
-    """Check a merge certificate again: files, weights and, where the data are at hand, outputs.
+    """Verify a merge certificate: its files, its weights and, if the data are available, its outputs.
 
     Example: `crosspath verify runs/cifar-plain/certificate.json --data DIR`
 
     Parameters
     ----------
     certificate
-        A `certificate.json` of `crosspath merge --verify`, or the folder that holds it.
-    data
-        Root that holds one folder per data set; default: `CROSSPATH_DATA`, else the user's data folder. Without the
-        data the outputs are not computed, which is said. For a `*/folder` recipe: a folder to read instead of the one
-        it was trained on.
-    json
-        Print one JSON object on stdout.
+        A `certificate.json` written by `crosspath merge --verify`, or its folder.
     """
     from crosspath.checkpoints.sharing.certificate import verify as verify_certificate
 
-    found = verify_certificate(certificate, data)
+    result = verify_certificate(certificate, data)
     if json:
-        print_json(found)
+        print_json(result)
         return
-    for checked in found["checked"]:
-        print_line(f"as certified: {checked}")
-    for note in found["notes"]:
+    for check in result["checked"]:
+        print_line(f"as certified: {check}")
+    for note in result["notes"]:
         print_line(f"note: {note}")

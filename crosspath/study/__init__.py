@@ -1,1 +1,1 @@
-"""Does a pathway help, and how surely? Arms over seeds, their statistics, the demo and its report."""
+"""Does a pathway help, and how certain is that? Arms, seeds, statistics, reports, and the demo."""

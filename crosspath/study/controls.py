@@ -1,7 +1,7 @@
-"""The controls of a comparison: auxiliaries that keep some of what a trained one has, and starts without any.
+"""The controls of a comparison: auxiliaries with some properties of a trained one, and starts without a pathway.
 
-A random one has the auxiliary's sizes, a shuffled one its values, a `spectrum` one its singular values; a copied one is
-the auxiliary itself, without a pathway; a mimetic one needs no auxiliary at all.
+`random` keeps the sizes of the auxiliary's matrices, `shuffled` their values, `spectrum` their singular values; `copy`
+starts from the auxiliary itself, without a pathway; `mimetic` needs no auxiliary.
 """
 
 import copy
@@ -24,43 +24,43 @@ from crosspath.pathway.slot import Slot, read_entries, write_entries
 from crosspath.pathway.sources import ModuleSource, open_source
 
 STREAM = 0xA513
-"""Keeps these draws apart from every other use of the same seed."""
+"""Separates these draws from all other uses of the same seed."""
 IDENTITY, NOISE = 0.7, 0.7
-"""Of query times key: weights of the identity and of the noise, as published for small data."""
+"""Query times key: weights of the identity and of the noise, as published for small data."""
 OUTPUT_IDENTITY, OUTPUT_NOISE = 0.4, 0.4
-"""Of value times output; the identity's sign is negative."""
+"""Value times output; the identity has a negative sign."""
 
 Matrix = NDArray[np.float64]
 Draw = Callable[[Matrix, np.random.Generator], Matrix]
 
 
 def random_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
-    """The auxiliary's shapes with nothing that it learned: every matrix redrawn uniformly around zero, as Xavier's
-    initialisation does, with exactly the root mean square it has in the auxiliary.
+    """The auxiliary's shapes without its training: every matrix redrawn uniformly around zero, as in Xavier
+    initialisation, with exactly its root mean square in the auxiliary.
 
-    Query, key and value inside one fused weight are three matrices. Biases beside a matrix are redrawn in the same
-    way; norms and single tokens, which no pathway reads, stay. Each matrix depends on `seed` and its name alone.
+    Query, key and value in one fused weight are three matrices. The bias of a matrix is redrawn in the same way; norms
+    and single tokens, which no pathway uses, are unchanged. Each matrix depends on `seed` and its name alone.
     """
-    return _redrawn(auxiliary, seed, _uniform, "random values (seed {seed}) of the shapes and root mean squares of")
+    return _redraw(auxiliary, seed, _draw_uniform, "random values (seed {seed}) of the shapes and root mean squares of")
 
 
 def shuffled_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
-    """The auxiliary's own values, permuted inside each matrix; see `random_auxiliary` for what a matrix is."""
-    return _redrawn(auxiliary, seed, _permuted, "shuffled (seed {seed}) values of")
+    """The auxiliary's own values, permuted within each matrix, as `random_auxiliary` defines matrices."""
+    return _redraw(auxiliary, seed, _permute, "shuffled (seed {seed}) values of")
 
 
 def spectrum_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
-    """Matrices of the auxiliary's singular values between random orthogonal bases; biases are permuted."""
-    return _redrawn(auxiliary, seed, _in_random_bases, "singular values, in random bases (seed {seed}), of")
+    """Matrices with the auxiliary's singular values and random orthogonal bases; biases are permuted."""
+    return _redraw(auxiliary, seed, _change_bases, "singular values, in random bases (seed {seed}), of")
 
 
 def copied_start(auxiliary: Auxiliary) -> Start:
-    """The auxiliary's weights written over those of the target that a pathway would pair with them; biases too.
+    """A copy of the auxiliary's weights and biases over those target weights that a pathway would pair with them.
 
     Raises
     ------
     InputError
-        From `apply`, where the two do not fit.
+        From `apply`, if the two models do not match.
     """
 
     def apply(model: nn.Module) -> list[str]:
@@ -82,7 +82,7 @@ def copied_start(auxiliary: Auxiliary) -> Start:
                     write_entries(
                         model.get_parameter(ours.weight), ours, read_entries(source.tensor(theirs.weight), theirs)
                     )
-        return [f"weights of {auxiliary.origin} are copied over {len(report.pairs)} of the target's"]
+        return [f"{len(report.pairs)} weights of the target are copies of those of {auxiliary.origin}"]
 
     return Start(origin=f"a copy of {auxiliary.origin}", sha256=auxiliary.sha256, apply=apply)
 
@@ -95,13 +95,13 @@ def mimetic_start(seed: int) -> Start:
     Raises
     ------
     InputError
-        From `apply`, for a model whose attention no layout finds or whose head count is unknown.
+        From `apply`, for a model of an unknown layout or with an unknown number of heads.
     """
 
     def apply(model: nn.Module) -> list[str]:
         anatomy = locate(ModuleSource(model))
         if anatomy is None or set(anatomy.heads) != set(anatomy.blocks):
-            raise InputError("arm mimetic", "attention of a known layout", type(model).__name__, "leave the arm out")
+            raise InputError("arm mimetic", "attention of a known layout", type(model).__name__, "remove the arm")
         with torch.no_grad():
             for block in anatomy.blocks:
                 _mimetic_block(model, anatomy, block, np.random.default_rng((STREAM, seed, block)))
@@ -122,7 +122,7 @@ def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.rando
 
     for head in range(heads):
         left, roots, right = product(NOISE, IDENTITY)
-        # Attention scores divide by sqrt(rank), as do the published ones: nothing is to be made up for here.
+        # As published: the division of attention scores by sqrt(rank) needs no compensation.
         rows = slice(head * rank, (head + 1) * rank)
         _write(model, query, (left[:, :rank] * roots[:rank]).T, rows)
         _write(model, key, right[:rank] * roots[:rank, None], rows)
@@ -138,31 +138,31 @@ def _write(model: nn.Module, slot: Slot, values: Matrix, rows: slice) -> None:
     write_entries(parameter, slot, whole)
 
 
-def _uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+def _draw_uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
     draws = rng.uniform(-1.0, 1.0, size=matrix.shape)
     return draws * (math.sqrt((matrix**2).mean()) / math.sqrt((draws**2).mean()))
 
 
-def _permuted(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+def _permute(matrix: Matrix, rng: np.random.Generator) -> Matrix:
     return rng.permutation(matrix.reshape(-1)).reshape(matrix.shape)
 
 
-def _in_random_bases(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+def _change_bases(matrix: Matrix, rng: np.random.Generator) -> Matrix:
     if matrix.ndim < 2:
-        return _permuted(matrix, rng)
+        return _permute(matrix, rng)
     flat = matrix.reshape(len(matrix), -1)
     values = np.linalg.svd(flat, compute_uv=False)
-    left, right = (_orthonormal(size, len(values), rng) for size in flat.shape)
+    left, right = (_draw_orthonormal(size, len(values), rng) for size in flat.shape)
     return ((left * values) @ right.T).reshape(matrix.shape)
 
 
-def _orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Matrix:
-    """Uniformly drawn: the signs of R's diagonal would favour some bases otherwise (Mezzadri 2007)."""
+def _draw_orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Matrix:
+    """Drawn uniformly: without the signs of R's diagonal, some bases would be more likely (Mezzadri 2007)."""
     q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
     return np.asarray(q * np.sign(np.diag(r)))
 
 
-def _redrawn(auxiliary: Auxiliary, seed: int, draw: Draw, said: str) -> Auxiliary:
+def _redraw(auxiliary: Auxiliary, seed: int, draw: Draw, description: str) -> Auxiliary:
     if isinstance(auxiliary.weights, nn.Module):
         module = copy.deepcopy(auxiliary.weights)
         tensors: dict[str, Tensor] = dict(module.named_parameters())
@@ -174,18 +174,18 @@ def _redrawn(auxiliary: Auxiliary, seed: int, draw: Draw, said: str) -> Auxiliar
             part = read_entries(tensors[slot.weight], slot)
             rng = np.random.default_rng((STREAM, seed, crc32(str(slot).encode())))
             write_entries(tensors[slot.weight], slot, torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
-    origin = f"{said.format(seed=seed)} {auxiliary.origin}"
+    origin = f"{description.format(seed=seed)} {auxiliary.origin}"
     return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(tensors.items())), weights=weights)
 
 
 def _matrices(tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]) -> Iterator[Slot]:
-    """Every matrix and the bias beside it; fused ones piece by piece."""
+    """Every matrix and its bias; those of a fused weight one by one."""
     anatomy = locate(open_source(source))
     pieces: dict[str, list[Slot]] = {}
     for slot in anatomy.slots.values() if anatomy is not None else ():
-        for held in (slot, slot.bias):
-            if held is not None:
-                pieces.setdefault(held.weight, []).append(held)
+        for piece in (slot, slot.bias):
+            if piece is not None:
+                pieces.setdefault(piece.weight, []).append(piece)
     for name, tensor in tensors.items():
         layer, _, attribute = name.rpartition(".")
         beside = tensors.get(f"{layer}.weight") if attribute == "bias" else None

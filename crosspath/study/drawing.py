@@ -1,13 +1,13 @@
-"""What every figure of a report shares: two page widths, the page's own colours and font, and the way to inline SVG.
+"""What the figures of a report share: one size, the page's colours and font, and the conversion to inline SVG.
 
-Text stays text; each figure is drawn twice, for a wide and for a narrow page, so that its text is readable on both.
+Each figure is drawn once. Its text and lines take the colours of the page, light or dark, and it is scaled to the width
+of the page: text is 15 px high on a desktop and 9 px at 400 px.
 """
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -17,70 +17,47 @@ if TYPE_CHECKING:
 
 DPI = 72.0
 """SVG points are pixels."""
+PIXELS, TEXT = 460, 11.5
+"""Width of a figure and size of its text, in pixels, before it is scaled."""
 INK, FAINT = "#a1000f", "#a1000e"
 SERIES = tuple(f"#a1000{number}" for number in range(1, 10))
-"""Stand-ins that are replaced by the page's colours, so that a figure follows its light or dark theme."""
+"""Placeholders, which `as_svg` replaces by the colour variables of the page."""
 VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
-@dataclass(frozen=True)
-class Width:
-    """A page width to draw for, in pixels."""
-
-    name: str
-    pixels: int
-    text: float
-
-    @property
-    def narrow(self) -> bool:
-        """Whether panels are stacked and legends short."""
-        return self.name == "narrow"
-
-
-WIDE, NARROW = Width("wide", 860, 12.0), Width("narrow", 340, 11.0)
-
-
-def pens() -> Iterator[tuple[str, str]]:
-    """(colour, line style) of one line after another: all colours solid, then dashed, then dotted."""
+def line_styles() -> Iterator[tuple[str, str]]:
+    """(colour, dashes) of successive lines: all colours solid, then dashed, then dotted."""
     return ((colour, dashes) for dashes in ("-", "--", ":") for colour in SERIES)
 
 
-def legend_beside(figure: "Figure", width: Width) -> None:
-    """Beside the curves where there is room, else below: never over them."""
-    if width.narrow:
-        figure.legend(frameon=False, loc="outside lower left", labelcolor=INK)
-    else:
-        figure.legend(frameon=False, loc="outside right upper", labelcolor=INK)
-
-
-def empty_figure(
-    width: Width, height: int, *, rows: int = 1, columns: int = 1, common_axes: bool = False
+def make_figure(
+    height: int, *, rows: int = 1, columns: int = 1, common_axes: bool = False
 ) -> tuple["Figure", list["Axes"]]:
-    """A figure of a height in pixels, and its panels row by row; on common axes, numbers stand at the edges only."""
+    """A figure `height` pixels high, and its panels row by row; with common axes, only outer panels have numbers."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     figure = Figure(
-        figsize=(width.pixels / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+        figsize=(PIXELS / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
     )
     figure.patch.set_alpha(0.0)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=common_axes, sharey=common_axes)
-    axes_of = [axes for line in grid for axes in line]
-    for axes in axes_of:
+    panels = [axes for row in grid for axes in row]
+    for axes in panels:
         axes.patch.set_alpha(0.0)
-    return figure, axes_of
+    return figure, panels
 
 
-def styled(width: Width) -> AbstractContextManager[None]:
-    """Text size and colours, inside the block only."""
+def figure_style() -> AbstractContextManager[None]:
+    """A context with the text size and the colours of the figures."""
     import matplotlib
 
     return matplotlib.rc_context(
         {
-            "font.size": width.text,
+            "font.size": TEXT,
             "axes.edgecolor": FAINT,
             "axes.labelcolor": INK,
             "text.color": INK,
@@ -92,14 +69,20 @@ def styled(width: Width) -> AbstractContextManager[None]:
     )
 
 
-def grid_lines(axes: "Axes", axis: str) -> None:
-    """Faint lines behind the data, across the axis named."""
+def add_legend(figure: "Figure") -> None:
+    """A legend below the axes, where it covers no curve."""
+    figure.legend(frameon=False, loc="outside lower left", labelcolor=INK)
+
+
+def add_grid(axes: "Axes", axis: str) -> None:
+    """Faint lines behind the data, across the named axis."""
     axes.grid(axis=axis, color=FAINT, linewidth=0.6, alpha=0.5)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
 
 
 def as_svg(figure: "Figure", name: str, title: str) -> str:
-    """The figure as one `<svg>` element: named ids, the page's colours and font, an accessible title."""
+    """The figure as one `<svg>` element with the colours and the font of the page, ids that start with `name`, and
+    `title` as its accessible name."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -108,7 +91,7 @@ def as_svg(figure: "Figure", name: str, title: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # Several figures stand on one page: their ids must not meet.
+    # A page has several figures: their ids must differ.
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace('xlink:href="#', f'xlink:href="#{name}-').replace("url(#", f"url(#{name}-")
     for colour, variable in VARIABLES.items():

@@ -1,4 +1,4 @@
-"""Test samples whose prediction a pathway changed, as pictures: what an accuracy is made of."""
+"""Test samples whose prediction a pathway changed, as pictures."""
 
 import base64
 import io
@@ -17,16 +17,19 @@ from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import load_data
 from crosspath.objectives.reconstructions import draw_sample
 
-LOOKED_AT = 512
+EXAMPLES = "examples"
+"""The folder of the JSON files, in the folder of a study."""
+SAMPLES = 512
 """Test samples that are predicted again, the first of a fixed shuffle."""
-SHOWN = 3
-"""Samples shown of each kind."""
+PER_KIND = 3
+"""Samples in the report that the pathway gained, and as many that it lost."""
 
 
-def write_examples(none: Path, connected: Path, path: Path, data_root: Path | None, said: dict[str, Any]) -> None:
-    """Compare the predictions of two runs of one seed, and write pictures of samples that only one of them gets right.
+def write_examples(none: Path, connected: Path, path: Path, data_root: Path | None, header: dict[str, Any]) -> None:
+    """Compare the predictions of two runs of one seed, and draw the samples that only one classifies correctly.
 
-    `path` receives JSON: `said`, the counts, and for each sample its truth, both predictions and a PNG as base64.
+    The JSON file `path` holds `header`, the counts, and for each sample its class, both predictions and a PNG (base64).
+    Nothing is written for data with several labels per sample.
     """
     before, after = load_checkpoint(none), load_checkpoint(connected)
     recipe = before.recipe
@@ -34,19 +37,22 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
     labels = np.asarray(data.test.labels)
     if labels.ndim > 1:
         return
-    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:LOOKED_AT])
+    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:SAMPLES])
     part = Examples(data.test.inputs[rows], data.test.labels[rows], tuple(data.test.ids[row] for row in rows))
     compute = choose_compute(recipe)
     guesses = [predict_logits(loaded.model, recipe, part, compute).argmax(1).numpy() for loaded in (before, after)]
-    right = [guess == labels[rows] for guess in guesses]
-    shown = []
-    for kind, chosen in (("gained", ~right[0] & right[1]), ("lost", right[0] & ~right[1])):
-        for place in np.flatnonzero(chosen)[:SHOWN]:
-            sample = prepare_held_out(recipe.data, part.inputs[place : place + 1], torch.device("cpu"))[0]
+    correct = [guess == labels[rows] for guess in guesses]
+    changes = {"gained": ~correct[0] & correct[1], "lost": correct[0] & ~correct[1]}
+    samples = []
+    for kind, mask in changes.items():
+        for index in np.flatnonzero(mask)[:PER_KIND]:
+            sample = prepare_held_out(recipe.data, part.inputs[index : index + 1], torch.device("cpu"))[0]
             buffer = io.BytesIO()
             draw_sample(recipe, sample.float().numpy(), buffer)
-            names = [before.classes[int(index)] for index in (labels[rows][place], *(g[place] for g in guesses))]
-            shown.append(
+            names = [
+                before.classes[int(label)] for label in (labels[rows][index], *(guess[index] for guess in guesses))
+            ]
+            samples.append(
                 {
                     "kind": kind,
                     "truth": names[0],
@@ -55,9 +61,5 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
                     "png": base64.b64encode(buffer.getvalue()).decode(),
                 }
             )
-    counts = {
-        "samples": len(rows),
-        "gained": int((~right[0] & right[1]).sum()),
-        "lost": int((right[0] & ~right[1]).sum()),
-    }
-    write_json(path, {**said, **counts, "shown": shown})
+    counts = {kind: int(mask.sum()) for kind, mask in changes.items()}
+    write_json(path, {**header, "samples": len(rows), **counts, "shown": samples})

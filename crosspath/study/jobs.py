@@ -1,4 +1,4 @@
-"""Carry out the runs of a study: over local processes, or over machines with Ray; what is finished is not repeated."""
+"""Carry out the runs of a study, on local processes or on a Ray cluster. Finished runs are not repeated."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ CONTROLS = {RANDOM.name: random_auxiliary, SHUFFLED.name: shuffled_auxiliary, SP
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a job needs to know of where the study lives; small, for it travels to every worker."""
+    """The paths that a job needs; small, since it is sent to every worker."""
 
     runs: Path
     data_root: Path | None
@@ -40,8 +40,8 @@ class Place:
     threads: int
 
 
-def carry_out(job: Job, place: Place) -> Result:
-    """One run, in this process; a finished one gives its result."""
+def run_job(job: Job, place: Place) -> Result:
+    """Carry out one run in this process, or return its result if it is finished."""
     torch.set_num_threads(place.threads)
     cell, seed = job.cell, job.seed
     source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
@@ -67,30 +67,30 @@ def carry_out(job: Job, place: Place) -> Result:
 
 
 class Pool(Protocol):
-    """Where jobs are carried out."""
+    """Workers that carry out jobs."""
 
     @property
     def size(self) -> int:
-        """Jobs at a time."""
+        """Number of jobs at a time."""
 
     def submit(self, job: Job, place: Place) -> "Future[Result]":
-        """Begin a job."""
+        """Start a job."""
 
 
 @dataclass(frozen=True)
 class LocalPool:
-    """Processes of this machine; on one with GPUs, each process keeps to one of them."""
+    """Processes of this machine; with GPUs, each process uses one of them."""
 
     size: int
     executor: ProcessPoolExecutor
 
     def submit(self, job: Job, place: Place) -> "Future[Result]":
-        return self.executor.submit(carry_out, job, place)
+        return self.executor.submit(run_job, job, place)
 
 
 @dataclass(frozen=True)
 class RayPool:
-    """Tasks of a Ray cluster whose machines all see the study's folder; a task whose machine is lost runs again."""
+    """Tasks of a Ray cluster whose machines share the study's folder. A task on a machine that fails is repeated."""
 
     size: int
     remote: Callable[[Job, Place], "Future[Result]"]
@@ -101,12 +101,12 @@ class RayPool:
 
 @contextmanager
 def local_pool(workers: int) -> Iterator[LocalPool]:
-    """`workers` processes, which end with this one, however it ends."""
+    """`workers` processes, which end with this one, even if it is killed."""
     context = get_context("spawn")
     devices = context.Queue()
     for index in range(workers):
         devices.put(index % max(1, torch.cuda.device_count()))
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(devices,))
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(devices,))
     try:
         yield LocalPool(workers, executor)
     finally:
@@ -115,64 +115,65 @@ def local_pool(workers: int) -> Iterator[LocalPool]:
 
 @contextmanager
 def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
-    """The Ray cluster at `address` (`auto`: the one this machine belongs to).
+    """The Ray cluster at `address`; `auto` for the one of this machine.
 
     Raises
     ------
     InputError
-        Without Ray installed, or without a cluster at the address.
+        If Ray is not installed, or there is no cluster at the address.
     """
     try:
         import ray
     except ImportError:
         raise InputError("--ray", "Ray", "none installed", "pip install 'crosspath[study]'") from None
-    started = not ray.is_initialized()
+    owner = not ray.is_initialized()
     try:
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
     except (ConnectionError, ValueError) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"--ray {address}", "a Ray cluster", found, "start one with `ray start --head`") from None
+        message = str(error).splitlines()[0]
+        raise InputError(f"--ray {address}", "a Ray cluster", message, "start one with `ray start --head`") from None
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = resources.get("GPU", 0.0)
-    work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(carry_out)
+    work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(run_job)
     size = int(gpus or resources.get("CPU", 1.0) // threads)
     try:
         yield RayPool(max(1, size), lambda job, place: work.remote(job, place).future())
     finally:
-        if started:
+        if owner:
             ray.shutdown()
 
 
-def _begin(devices: "object") -> None:
-    """In a fresh worker: choose a device, and follow the parent even when it is killed."""
+def _start_worker(devices: "object") -> None:
+    """In a new worker: choose a device, and exit with the parent process even if that is killed."""
     device = devices.get()  # type: ignore[attr-defined]
     if torch.cuda.is_available():
         torch.cuda.set_device(device)
     parent = parent_process()
     assert parent is not None
 
-    def follow() -> None:
+    def exit_with_parent() -> None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     sys.stdout = sys.stderr
 
 
 @dataclass(frozen=True)
 class Step:
-    """Jobs that may begin together, and what their results lead to."""
+    """Jobs that can run at the same time, and the step that follows from their results."""
 
     jobs: tuple[Job, ...]
     then: Callable[[tuple[Result, ...]], "Step | None"]
 
 
-def carry_out_all(
-    steps: tuple[Step, ...], pool: Pool, place: Place, finished: Callable[[Job, Result], None] = lambda *_: None
+def run_steps(
+    steps: tuple[Step, ...], pool: Pool, place: Place, report: Callable[[Job, Result], None] = lambda *_: None
 ) -> None:
-    """Carry out all steps and those they lead to, the earliest first, as many jobs at a time as the pool has room for.
+    """Carry out all steps and those that follow, the earliest first, with as many jobs at a time as the pool can hold.
 
-    A job that several steps need runs once. The first error ends it all, after the jobs under way.
+    A job that several steps need runs once. `report` is called after each job. The first error is raised once the
+    running jobs have ended.
     """
     waiting: list[tuple[int, Job]] = []
     stages: dict[int, Step] = {}
@@ -202,7 +203,7 @@ def carry_out_all(
         for future in done:
             job = running.pop(future)
             results[job.folder] = future.result()
-            finished(job, results[job.folder])
+            report(job, results[job.folder])
         for number, step in sorted(stages.items()):
             if all(job.folder in results for job in step.jobs):
                 add(number, step.then(tuple(results[job.folder] for job in step.jobs)))

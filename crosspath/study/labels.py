@@ -1,4 +1,4 @@
-"""How many labelled samples does a pathway save? Accuracy against labels, turned the other way round."""
+"""How many labels does a pathway save? The number that the plain model needs for the same accuracy."""
 
 import math
 from collections.abc import Sequence
@@ -21,36 +21,37 @@ class Saving:
     variant: str | None
     labels_per_class: int
     factor: float | None
-    """Labels that `none` needs for the same accuracy, over those that the arm had; the geometric mean over seeds. Null
-    where some seed's accuracy lies outside what `none` reaches with the labels that were tried."""
+    """Labels that `none` needs for the same accuracy, divided by the labels of the arm; the geometric mean over seeds.
+    None if the accuracy of some seed lies outside the range of `none`."""
     low: float | None
     high: float | None
-    """95 % interval: paired t on the logarithm."""
+    """95 % interval, of the paired t test on the logarithm."""
     seeds: int
     beyond: int
-    """Seeds whose accuracy lies outside; they give no factor."""
+    """Seeds whose accuracy lies outside the range of `none`, and which have no factor."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The saving as plain data."""
         return asdict(self)
 
 
 def label_savings(rows: Sequence[Row]) -> list[Saving]:
-    """For every arm with two or more numbers of labels: the factor at each of them.
+    """The factor of every arm at every number of labels, for targets with at least two numbers of labels.
 
-    Each seed has its own curve of `none`, made monotone by isotonic regression, straight between logarithms of labels.
+    The curve of `none` is computed for each seed: monotone by isotonic regression, and linear in the logarithm of the
+    number of labels.
     """
     curves: dict[tuple[str, str | None], dict[int, Row]] = {}
     for row in rows:
         if row.arm == BASELINE and row.labels_per_class is not None:
             curves.setdefault((row.target, row.variant), {})[row.labels_per_class] = row
-    found = []
+    savings = []
     for row in rows:
         curve = curves.get((row.target, row.variant), {})
         if row.arm == BASELINE or row.labels_per_class is None or len(curve) < 2:
             continue
-        found.append(_saving(row, curve))
-    return found
+        savings.append(_saving(row, curve))
+    return savings
 
 
 def _saving(row: Row, curve: dict[int, Row]) -> Saving:
@@ -83,14 +84,14 @@ def _saving(row: Row, curve: dict[int, Row]) -> Saving:
 
 
 def labels_for(value: float, labels: Sequence[int], values: Sequence[float]) -> float | None:
-    """Labels a class at which a curve of accuracies reaches `value`; None outside the curve."""
+    """The labels per class at which a curve of accuracies reaches `value`; None outside the curve."""
     from sklearn.isotonic import IsotonicRegression
 
     logs = np.log(np.asarray(labels, dtype=float))
     fitted = IsotonicRegression().fit_transform(logs, np.asarray(values, dtype=float))
     if not fitted[0] <= value <= fitted[-1] or fitted[0] == fitted[-1]:
         return None
-    # The fewest labels that reach it: where the curve is level, its left end.
+    # The smallest such number: the left end of a flat piece.
     right = int(np.searchsorted(fitted, value))
     if right == 0:
         return float(labels[0])

@@ -1,7 +1,7 @@
-"""Every run of a study: which there are, where each has its folder, and what it is made from.
+"""Every run of a study: its arm, its recipe and its folder.
 
-A run's folder names all that tells it from others, so that comparisons which need the same run share it, and a study
-that was stopped finds what it has.
+The folder of a run names everything that distinguishes it from other runs. Comparisons that need the same run share it,
+and a resumed study recognises its finished runs.
 """
 
 from collections.abc import Iterator
@@ -16,38 +16,38 @@ from crosspath.study.arms import NONE, Arm, arms_named
 from crosspath.study.definition import RATES, SEARCH_SEEDS, Study, TargetSection
 
 QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
-"""Runs of minutes start over rather than resume, and tell nobody on the way; no number changes with it."""
+"""Runs of minutes need no checkpoints to resume from and no trackers; results do not depend on either."""
 PATHWAY_ONLY = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
-"""Settings that nothing but a pathway reads."""
+"""Settings that have no effect without a pathway."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One arm of one comparison: what its seeds have in common."""
+    """One arm of one comparison, without rate and seed."""
 
     target: str
     labels: int | None
     variant: str
-    """Empty where the study has one, and for arms that no variant touches."""
+    """Empty for a study without variants, and for arms that the variant does not change."""
     arm: Arm
     auxiliary: str | None
-    """Its name in the study; None for an arm that needs nothing."""
+    """Its name in the study; None for an arm without one."""
     auxiliary_recipe: str | None
-    """The recipe it was trained with, or its name where no file says."""
+    """The recipe it was trained with; its source where that is unknown."""
     settings: tuple[str, ...]
     from_: Path | None
     rates: tuple[float, ...]
 
     @property
     def folder(self) -> Path:
-        """Below the study's `runs`."""
+        """Its path in the study's `runs`."""
         labels = "all" if self.labels is None else str(self.labels)
         parts = [self.target.replace("/", "-"), f"labels-{labels}"]
         parts += [f"variant-{self.variant}"] if self.variant else []
         return Path(*parts, self.arm.name if self.auxiliary is None else f"{self.arm.name}-{self.auxiliary}")
 
     def recipe(self, rate: float, seed: int, *, search: bool) -> Recipe:
-        """The resolved recipe of one run; a search leaves the test part alone."""
+        """The resolved recipe of one run; runs of the search do not read the test part."""
         settings = [*self.settings, f"optimizer.lr={rate!r}", f"train.seed={seed}"]
         if search:
             settings.append("evaluate.test=false")
@@ -65,21 +65,21 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Below the study's `runs`."""
+        """Its path in the study's `runs`."""
         return self.cell.folder / ("search" if self.search else "final") / f"lr-{self.rate:g}-seed-{self.seed}"
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Its name for the progress bar."""
         cell = self.cell
-        helped = f" from {cell.auxiliary}" if cell.auxiliary else ""
-        more = "".join(f", {part}" for part in (cell.variant, cell.labels and f"{cell.labels} labels") if part)
-        return f"{cell.target} {cell.arm.name}{helped}{more}, lr {self.rate:g}, seed {self.seed}"
+        source = f" from {cell.auxiliary}" if cell.auxiliary else ""
+        details = "".join(f", {part}" for part in (cell.variant, cell.labels and f"{cell.labels} labels") if part)
+        return f"{cell.target} {cell.arm.name}{source}{details}, lr {self.rate:g}, seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The cells that are read against one `none`."""
+    """The cells that are compared with one `none`."""
 
     target: str
     labels: int | None
@@ -88,41 +88,40 @@ class Comparison:
     others: tuple[Cell, ...]
 
 
-Known = dict[str, tuple[str, str | None]]
-"""{auxiliary's name: (its recipe, its modality)}."""
+Origins = dict[str, tuple[str, str | None]]
+"""{name of an auxiliary: (its recipe, its modality)}."""
 
 
-def auxiliaries_of(study: Study) -> Known:
-    """What the files of the auxiliaries say of themselves. Raises `InputError` for checkpoints that are none."""
-    return {name: _recipe_of(spec) for name, spec in study.auxiliaries.items()}
+def auxiliaries_of(study: Study) -> Origins:
+    """Read recipe and modality of every auxiliary from its files. Raises `InputError` for an invalid checkpoint."""
+    return {name: _origin(source) for name, source in study.auxiliaries.items()}
 
 
-def comparisons(study: Study, known: Known | None = None) -> tuple[Comparison, ...]:
-    """All comparisons of a study, in the order of its file. The auxiliaries' files are read unless `known` says it all.
+def comparisons(study: Study, origins: Origins | None = None) -> tuple[Comparison, ...]:
+    """All comparisons of a study, in the order of its file. Without `origins`, the files of the auxiliaries are read.
 
     Raises
     ------
     InputError
-        For unknown recipes, arms, auxiliaries and settings, checkpoints that are none, and an auxiliary that no target
-        can use.
+        For unknown recipes, arms, auxiliaries and settings, and invalid checkpoints.
     """
-    everywhere = arms_named(study.arms)
-    known = auxiliaries_of(study) if known is None else known
-    found = []
+    common_arms = arms_named(study.arms)
+    origins = auxiliaries_of(study) if origins is None else origins
+    result = []
     for name, target in study.targets.items():
         modality = recipe_named(name).modality
-        arms = everywhere if target.controls is None else arms_named((*study.arms, *study.controls))
+        arms = common_arms if target.controls is None else arms_named((*study.arms, *study.controls))
         for labels in target.labels:
             for variant in study.variants:
-                cells = list(_cells(study, name, target, modality, labels, variant, arms, known))
-                found.append(
+                cells = list(_cells(study, name, target, modality, labels, variant, arms, origins))
+                result.append(
                     Comparison(target=name, labels=labels, variant=variant, none=cells[0], others=tuple(cells[1:]))
                 )
-    return tuple(found)
+    return tuple(result)
 
 
 def search_jobs(cell: Cell, seeds: int) -> tuple[Job, ...]:
-    """The trials of every rate; none where there is one rate alone."""
+    """The trials of every rate; none if there is only one rate."""
     if len(cell.rates) == 1:
         return ()
     return tuple(
@@ -133,7 +132,7 @@ def search_jobs(cell: Cell, seeds: int) -> tuple[Job, ...]:
 
 
 def final_jobs(cell: Cell, rate: float, seeds: tuple[int, ...]) -> tuple[Job, ...]:
-    """The runs whose test part is read."""
+    """The reported runs."""
     return tuple(Job(cell=cell, rate=rate, seed=seed, search=False) for seed in seeds)
 
 
@@ -145,10 +144,10 @@ def _cells(
     labels: int | None,
     variant: str,
     arms: tuple[Arm, ...],
-    known: Known,
+    origins: Origins,
 ) -> Iterator[Cell]:
     extra = study.variants[variant]
-    own_none = any(not setting.strip().startswith(PATHWAY_ONLY) for setting in extra)
+    changes_none = any(not setting.strip().startswith(PATHWAY_ONLY) for setting in extra)
     shared = (
         *QUIET,
         *study.settings,
@@ -156,41 +155,42 @@ def _cells(
         *(() if labels is None else (f"data.labels_per_class={labels}",)),
         *(("evaluate.test=false",) if study.part == "validation" else ()),
     )
-    # Settings are checked here, before the first run.
+    # Reports invalid settings before the first run.
     base = apply_overrides(recipe_named(name), (*shared, *extra))
     rates = target.rates or study.search.rates or tuple(factor * base.optimizer.lr for factor in RATES)
     for arm in arms:
-        bare = arm.needs == "nothing"
-        auxiliaries: list[str | None] = [None] if bare else _auxiliaries(name, target, modality, arm, known)
+        alone = arm.needs == "nothing"
+        auxiliaries: list[str | None] = [None] if alone else _auxiliaries(name, target, modality, arm, origins)
         if target.controls is not None and arm.name not in {NONE.name, *study.arms} and arm.needs == "auxiliary":
             auxiliaries = [target.controls]
         for auxiliary in auxiliaries:
             yield Cell(
                 target=name,
                 labels=labels,
-                variant="" if bare and not own_none else variant,
+                variant="" if alone and not changes_none else variant,
                 arm=arm,
                 auxiliary=auxiliary,
-                auxiliary_recipe=None if auxiliary is None else known[auxiliary][0],
-                settings=(*shared, *(extra if own_none or not bare else ()), *arm.settings),
+                auxiliary_recipe=None if auxiliary is None else origins[auxiliary][0],
+                settings=(*shared, *(extra if changes_none or not alone else ()), *arm.settings),
                 from_=target.from_,
                 rates=rates,
             )
 
 
-def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, known: Known) -> list[str | None]:
-    for wanted in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
-        if wanted not in known:
-            expected = f"of {', '.join(known) or 'those under auxiliaries, which has none'}"
-            raise InputError(f"targets.{name}.auxiliaries", expected, repr(wanted), "name it under auxiliaries")
+def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, origins: Origins) -> list[str | None]:
+    """The names of the auxiliaries that an arm of a target uses."""
+    for auxiliary in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
+        if auxiliary not in origins:
+            expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
+            raise InputError(f"targets.{name}.auxiliaries", expected, repr(auxiliary), "add it to auxiliaries")
     same = arm.needs == "same-modality"
-    chosen = known if target.auxiliaries is None or same else target.auxiliaries
-    return [given for given in chosen if (known[given][1] == modality) == same]
+    candidates = origins if target.auxiliaries is None or same else target.auxiliaries
+    return [candidate for candidate in candidates if (origins[candidate][1] == modality) == same]
 
 
-def _recipe_of(spec: str) -> tuple[str, str | None]:
-    """(recipe, modality) of an auxiliary; (its own name, None) where its file says neither."""
-    source = auxiliary_source(spec)
-    if source.recipe is None:
-        return spec, None
-    return source.recipe, source.modality
+def _origin(source: str) -> tuple[str, str | None]:
+    """(recipe, modality) of an auxiliary; (`source`, None) if its files name neither."""
+    auxiliary = auxiliary_source(source)
+    if auxiliary.recipe is None:
+        return source, None
+    return auxiliary.recipe, auxiliary.modality

@@ -1,4 +1,4 @@
-"""Did it help, or was it luck? Paired differences over seeds, their interval and the verdict."""
+"""Did it help, or was it chance? Paired differences over seeds, their interval and the verdict."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ Verdict = Literal["helps", "no evidence", "hurts"]
 
 CONFIDENCE = 0.95
 FEWEST_SEEDS = 3
-"""Below, no interval is worth the name."""
+"""With fewer, the interval is too wide to be useful."""
 POWER_FACTOR = 7.85
 """(z(0.975) + z(0.8))²: two-sided 5 % and a power of 80 %."""
 
@@ -29,7 +29,7 @@ class Paired:
     verdict: Verdict
     reason: str
     seeds_needed: int | None
-    """Seeds for 80 % power, were the true effect and spread those observed; None without a difference or a spread."""
+    """Seeds for 80 % power, if the true effect and spread equal the observed ones; None without either."""
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
@@ -40,25 +40,25 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
 def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired:
     """The paired t test (Student 1908) of `values` against `baseline`, where entry i of both has seed i.
 
-    Fewer than three seeds, or differences that are all the same, give `no evidence` and no interval.
+    Fewer than three seeds, or identical differences, give `no evidence` and no interval.
 
     Raises
     ------
     ValueError
-        When the two differ in length, or are empty.
+        If the two differ in length or are empty.
     """
     differences = [value - base for value, base in zip(values, baseline, strict=True)]
     if not differences:
         raise ValueError("expected at least one pair of values, found none")
     mean, spread = mean_and_sd(differences)
     count = len(differences)
-    # Values that differ by rounding alone have no spread.
+    # Differences of rounding alone are no spread.
     smallest = 1e-12 * max(1.0, *(abs(value) for value in (*values, *baseline)))
     if count < FEWEST_SEEDS or spread is None or spread <= smallest:
         reason = (
             f"{count} seed{'' if count == 1 else 's'}; at least {FEWEST_SEEDS} are needed"
             if count < FEWEST_SEEDS
-            else "every seed shows the same difference, so its spread is unknown"
+            else "every seed shows the same difference, so the spread is unknown"
         )
         needed = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
         return Paired(
@@ -73,7 +73,7 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired
     verdict: Verdict
     if p < 1 - CONFIDENCE:
         verdict = "helps" if mean > 0 else "hurts"
-        reason = "the 95 % interval of the difference leaves out zero"
+        reason = "the 95 % interval of the difference excludes zero"
     else:
         verdict, reason = "no evidence", "the 95 % interval of the difference includes zero"
     return Paired(
@@ -88,7 +88,7 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired
 
 
 def seeds_needed(difference: float, sd: float) -> int | None:
-    """Seeds for 80 % power at two-sided 5 %: 7.85·(sd/δ)² + 2, rounded up; None for no difference.
+    """Seeds for 80 % power at two-sided 5 %: 7.85·(sd/δ)² + 2, rounded up; None without a difference.
 
     The normal approximation of the paired t test, with 2 for the t distribution's wider tails.
     """
@@ -98,7 +98,8 @@ def seeds_needed(difference: float, sd: float) -> int | None:
 
 
 def false_discovery(values: Sequence[float]) -> list[float]:
-    """p adjusted within a family (Benjamini and Hochberg 1995): at most 5 % of what is then below 0.05 is luck."""
+    """p-values adjusted within a family (Benjamini and Hochberg 1995): of those below 0.05, at most 5 % are expected to
+    be false."""
     from scipy.stats import false_discovery_control
 
     return [float(value) for value in false_discovery_control(values)]

@@ -1,8 +1,6 @@
 """The report of a study or comparison: one HTML file that needs no network, from the result files of its runs alone."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,35 +9,39 @@ from crosspath.files import read_json, write_text
 from crosspath.modalities import MODALITIES
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
-from crosspath.study.drawing import NARROW, WIDE, Width
+from crosspath.study.examples import EXAMPLES
 from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell, Comparison
-from crosspath.study.report import learning_curve, mean_over_runs, places, template
-from crosspath.study.table import COLUMNS, Row, cells, heading, signed_points
+from crosspath.study.report import blocks_and_roles, load_template, loss_curve, mean_scales, validation_curve
+from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, signed_points
 from crosspath.training.result import Result
-from crosspath.training.run_folder import LOG
 
 TEMPLATE = "study.html"
-EXAMPLES = "examples"
-"""Below a study's folder: JSON files of predictions that changed, see `crosspath.study.examples`."""
-TITLES = {"scales": "λ", "strengths": "‖λW′‖/‖W‖", "likeness": "Cosine of W′ with its start"}
-"""Of the maps by block and role."""
-STRONGEST = 0.10
-"""Of a difference: the fraction at which a cell of the matrix has its full colour."""
+MAPS = {
+    "scales": ("λ", "Final λ by block and role, mean over seeds. Colour: change from its initial value."),
+    "strengths": ("‖λW′‖/‖W‖", "Final ‖λW′‖/‖W‖ by block and role, mean over seeds."),
+    "likeness": (
+        "Cosine of W′ with its start",
+        "Cosine of the final W′ with the initial W′ by block and role, mean over seeds.",
+    ),
+}
+"""{measure: (title, caption)} of the maps by block and role."""
+PANELS = 3
+"""Arms in one map."""
+FULL_COLOUR = 0.10
+"""The difference at which a cell of the matrix has its full colour."""
 
 
 def write_study_report(
     path: Path,
     study: Study,
-    read: Mapping[Comparison, Mapping[Cell, Sequence[Result]]],
+    comparisons: Mapping[Comparison, Mapping[Cell, Sequence[Result]]],
     rows: Sequence[Row],
     summary: Mapping[str, Any],
 ) -> Path:
-    """Write the report; returns its path. What it shows is what `rows`, the runs' logs and results say, no more."""
-    results = [result for cells_of in read.values() for runs in cells_of.values() for result in runs]
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(heading(row), []).append(row)
+    """Write the report from `rows` and from the logs and results of the runs; return its path."""
+    results = [result for cells_of in comparisons.values() for runs in cells_of.values() for result in runs]
+    groups = group_rows(rows)
     sections = [
         {
             "title": title,
@@ -48,9 +50,9 @@ def write_study_report(
             "figures": _figures(path.parent, number, cells_of),
             "cost": _cost(cells_of),
         }
-        for number, (title, cells_of) in enumerate(zip(groups, read.values(), strict=True))
+        for number, (title, cells_of) in enumerate(zip(groups, comparisons.values(), strict=True))
     ]
-    page = template(TEMPLATE).render(
+    page = load_template(TEMPLATE).render(
         study=study,
         summary=summary,
         columns=COLUMNS,
@@ -75,36 +77,39 @@ def write_study_report(
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
-    """{arm: {verdict: how many}}."""
-    found: dict[str, dict[str, int]] = {}
+    """{arm: {verdict: number}}."""
+    counts: dict[str, dict[str, int]] = {}
     for row in rows:
         if row.verdict is not None:
-            verdicts = found.setdefault(row.arm, {"helps": 0, "no evidence": 0, "hurts": 0})
+            verdicts = counts.setdefault(row.arm, {"helps": 0, "no evidence": 0, "hurts": 0})
             verdicts[row.verdict] += 1
-    return found
+    return counts
 
 
 def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
-    """Auxiliaries across, targets down; None for fewer than two directions."""
-    chosen = [row for row in rows if row.arm == arm and row.auxiliary is not None]
-    across = sorted({str(row.auxiliary) for row in chosen}, key=_place)
-    down = list(dict.fromkeys(heading(row) for row in chosen))
-    if len(chosen) < 2:
+    """The differences of an arm, targets by auxiliaries; None for fewer than two directions."""
+    entries = [row for row in rows if row.arm == arm and row.auxiliary is not None]
+    columns = sorted({str(row.auxiliary) for row in entries}, key=_modality_order)
+    targets = list(dict.fromkeys(heading(row) for row in entries))
+    if len(entries) < 2:
         return None
     plain = {heading(row): row.mean for row in rows if row.arm == NONE.name}
-    at = {(heading(row), row.auxiliary): _entry(row) for row in chosen}
-    lines = [{"target": name, "none": plain[name], "cells": [at.get((name, aux)) for aux in across]} for name in down]
-    return {"arm": arm, "across": across, "lines": lines}
+    cell_at = {(heading(row), row.auxiliary): _matrix_cell(row) for row in entries}
+    lines = [
+        {"target": target, "none": plain[target], "cells": [cell_at.get((target, name)) for name in columns]}
+        for target in targets
+    ]
+    return {"arm": arm, "across": columns, "lines": lines}
 
 
-def _place(recipe: str) -> tuple[int, str]:
-    """Auxiliaries stand in the order of the table of modalities, others after them."""
+def _modality_order(recipe: str) -> tuple[int, str]:
+    """Sorts auxiliaries in the order of the modalities; others come last."""
     modality = recipe.partition("/")[0]
     return list(MODALITIES).index(modality) if modality in MODALITIES else len(MODALITIES), recipe
 
 
-def _entry(row: Row) -> dict[str, Any]:
-    share = max(-1.0, min(1.0, (row.difference or 0.0) / STRONGEST))
+def _matrix_cell(row: Row) -> dict[str, Any]:
+    share = max(-1.0, min(1.0, (row.difference or 0.0) / FULL_COLOUR))
     interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
     return {
         "difference": signed_points(row.difference or 0.0),
@@ -116,108 +121,78 @@ def _entry(row: Row) -> dict[str, Any]:
     }
 
 
-def _figures(
-    folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]]
-) -> list[tuple[str, str, dict[str, str]]]:
-    """(id, caption, {width: svg}) of each figure of one comparison."""
-    losses, epochs = _curves(cells_of, _losses)
-    readings, read = _curves(cells_of, _validation)
-    connected = {_name(cell): runs for cell, runs in cells_of.items() if runs[0].scales}
-    draw: list[tuple[str, str, Callable[[Width], str]]] = []
+def _figures(folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, str, str]]:
+    """(id, caption, svg) of each figure of one comparison."""
+    runs_of = {_name(cell): runs for cell, runs in cells_of.items()}
+    figures = []
+    losses, epochs = _on_common_epochs(
+        {name: [loss_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
+    )
     if epochs:
-        caption = "Training loss by epoch: mean over seeds, and one standard deviation around it."
         name = f"losses-{number}"
-        draw.append((name, caption, partial(_drawn, training_losses, losses, epochs, name)))
-    if len(read) > 1:
-        caption = "Validation accuracy where it was read: an arm whose curve still rises was not trained to its end."
+        caption = "Training loss by epoch: mean over seeds, with a band of one standard deviation."
+        figures.append((name, caption, training_losses(losses, epochs, name)))
+    accuracies, epochs = _on_common_epochs(
+        {name: [validation_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
+    )
+    if len(epochs) > 1:
         name = f"validation-{number}"
-        draw.append((name, caption, partial(_drawn, learning_curves, readings, read, name)))
-    for what, caption in (
-        ("scales", "λ at the end, by block and role; mean over seeds. Colour: how far it moved from its start."),
-        ("strengths", "‖λW′‖/‖W‖ at the end, by block and role; mean over seeds."),
-        ("likeness", "Cosine of W′ at the end with W′ at the start, by block and role; mean over seeds."),
-    ):
-        if connected and (what == "scales" or all(getattr(runs[0], what) for runs in connected.values())):
-            draw.append((f"{what}-{number}", caption, _map_of(what, number, connected, cells_of)))
-    return [(name, caption, {width.name: figure(width) for width in (WIDE, NARROW)}) for name, caption, figure in draw]
+        caption = "Validation accuracy by epoch. An arm whose curve still rises has not converged."
+        figures.append((name, caption, learning_curves(accuracies, epochs, name)))
+    connected = {cell: runs for cell, runs in cells_of.items() if runs[0].scales}
+    for measure, (_, caption) in MAPS.items():
+        if connected and (measure == "scales" or all(getattr(runs[0], measure) for runs in connected.values())):
+            name = f"{measure}-{number}"
+            figures.append((name, caption, _map(measure, name, dict(list(connected.items())[:PANELS]))))
+    return figures
 
 
-def _drawn(
-    draw: Callable[..., str],
-    curves: Mapping[str, Sequence[Sequence[float]]],
-    at: Sequence[int],
-    name: str,
-    width: Width,
-) -> str:
-    """Several comparisons stand on one page: each drawing needs a name of its own."""
-    return draw(curves, at, width, name=name)
-
-
-def _map_of(
-    what: str, number: int, connected: Mapping[str, Sequence[Result]], cells_of: Mapping[Cell, Sequence[Result]]
-) -> Callable[[Width], str]:
-    """λ or strength of the first arms that fit a page: three."""
-    few = dict(list(connected.items())[:3])
-    first = next(iter(few.values()))[0]
-    blocks, roles = places(first.scales)
+def _map(measure: str, name: str, cells_of: Mapping[Cell, Sequence[Result]]) -> str:
+    """A measure by block and role, one panel per arm."""
+    cell, runs = next(iter(cells_of.items()))
+    blocks, roles = blocks_and_roles(runs[0].scales)
     panels = {}
-    for name, runs in few.items():
-        found = mean_over_runs([run.scales if what == "scales" else _listed(getattr(run, what)) for run in runs])
-        panels[name] = [[found.get((block, role)) for role in roles] for block in blocks]
-    start = 0.0
-    if what == "scales":
-        cell = next(cell for cell in cells_of if _name(cell) in few)
-        start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
-    title = f"{TITLES[what]} by block and role at the end"
-    form = "{:+.3f}" if what == "scales" else "{:.2f}"
-    return lambda width: scale_map(panels, blocks, roles, start, width, f"{what}-{number}", title, form)
+    for other, results in cells_of.items():
+        mean = mean_scales([run.scales if measure == "scales" else _as_lists(getattr(run, measure)) for run in results])
+        panels[_name(other)] = [[mean.get((block, role)) for role in roles] for block in blocks]
+    title = f"{MAPS[measure][0]} by block and role at the end"
+    if measure != "scales":
+        return scale_map(panels, blocks, roles, 0.0, name, title, "{:.2f}")
+    start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
+    return scale_map(panels, blocks, roles, start, name, title)
 
 
-def _listed(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
-    return {weight: {name: [value] for name, value in found.items()} for weight, found in values.items()}
+def _as_lists(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
+    return {weight: {name: [value] for name, value in entry.items()} for weight, entry in values.items()}
 
 
 def _name(cell: Cell) -> str:
     return cell.arm.name if cell.auxiliary is None else f"{cell.arm.name}, {cell.auxiliary}"
 
 
-def _curves(
-    cells_of: Mapping[Cell, Sequence[Result]], read: Callable[[Path], dict[int, float]]
+def _on_common_epochs(
+    curves: Mapping[str, Sequence[Mapping[int, float]]],
 ) -> tuple[dict[str, list[list[float]]], list[int]]:
-    """{arm: a curve a seed} over the epochs that all of them have, and those epochs."""
-    found = {_name(cell): [read(Path(run.folder)) for run in runs] for cell, runs in cells_of.items()}
-    epochs = sorted(set.intersection(*(set(curve) for curves in found.values() for curve in curves)))
-    return {name: [[curve[epoch] for epoch in epochs] for curve in curves] for name, curves in found.items()}, epochs
-
-
-def _validation(run: Path) -> dict[int, float]:
-    """{epoch: validation accuracy} where it was read; empty where the log is gone."""
-    return learning_curve(run) if (run / LOG).is_file() else {}
-
-
-def _losses(run: Path) -> dict[int, float]:
-    """{epoch: mean training loss} from a run's log; empty where the log is gone."""
-    if not (run / LOG).is_file():
-        return {}
-    entries = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    return {entry["epoch"]: entry["train_loss"] for entry in entries if "train_loss" in entry}
+    """The curves at the epochs that all of them have, and those epochs."""
+    epochs = sorted(set.intersection(*(set(curve) for runs in curves.values() for curve in runs)))
+    return {name: [[curve[epoch] for epoch in epochs] for curve in runs] for name, runs in curves.items()}, epochs
 
 
 def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
-    """(arm, seconds a run, parameters that train, MiB of weights, gradients and AdamW's two moments, latency) of each
-    cell; merged, all have the latency of `none`."""
-    said: list[tuple[str, ...]] = []
+    """(arm, seconds per run, trained parameters, MiB of weights, gradients and AdamW's two moments, latency) of each
+    cell, before merging."""
+    lines: list[tuple[str, ...]] = []
     for cell, runs in cells_of.items():
         cost = runs[0].cost
         seconds = fmean(run.duration_s for run in runs)
         state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
         trained = f"{cost['trainable_parameters']:,}"
-        said.append((_name(cell), f"{seconds:.0f}", trained, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
-    return said
+        lines.append((_name(cell), f"{seconds:.0f}", trained, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
+    return lines
 
 
-def _label_figures(rows: Sequence[Row]) -> list[tuple[str, dict[str, str]]]:
-    """(target, {width: svg}) wherever one was tried with several numbers of labels."""
+def _label_figures(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """(target, svg) for every target with several numbers of labels."""
     curves: dict[str, dict[str, dict[int, tuple[float, ...]]]] = {}
     for row in rows:
         if row.labels_per_class is not None:
@@ -225,7 +200,7 @@ def _label_figures(rows: Sequence[Row]) -> list[tuple[str, dict[str, str]]]:
             title = row.target if row.variant is None else f"{row.target}, {row.variant}"
             curves.setdefault(title, {}).setdefault(name, {})[row.labels_per_class] = row.values
     return [
-        (title, {width.name: label_curves(arms, width, f"labels-{number}") for width in (WIDE, NARROW)})
+        (title, label_curves(arms, f"labels-{number}"))
         for number, (title, arms) in enumerate(curves.items())
         if any(len(curve) > 1 for curve in arms.values())
     ]

@@ -1,4 +1,4 @@
-"""The table of a comparison, from the results of its runs and nothing else."""
+"""The table of a comparison, from the results of its runs alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,15 +9,15 @@ from crosspath.training.result import Result
 
 BASELINE = "none"
 CAPTION = (
-    "Mean ± standard deviation over seeds. Differences, in percentage points, are paired by seed against the arm none "
-    "(same initial weights, order and labels); their 95 % interval and p are those of the paired t test. Seeds needed: "
-    "for 80 % power, were the true effect and spread those seen here."
+    "Mean ± standard deviation over seeds. Differences are in percentage points, paired by seed with the arm none "
+    "(same initial weights, order and labels); the 95 % interval and p come from the paired t test. Seeds needed: for "
+    "80 % power, if the true effect and spread equal the observed ones."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One arm. Values, means and differences are fractions; null where not computed."""
+    """One arm. Values, means and differences are fractions; None where not computed."""
 
     target: str
     auxiliary: str | None
@@ -26,7 +26,7 @@ class Row:
     metric: str
     seeds: tuple[int, ...]
     values: tuple[float, ...]
-    """On `part`, one a seed."""
+    """On `part`, one per seed."""
     mean: float
     std: float | None
     difference: float | None = None
@@ -37,37 +37,52 @@ class Row:
     reason: str | None = None
     seeds_needed: int | None = None
     p_adjusted: float | None = None
-    """Benjamini and Hochberg (1995), over the directions of one arm; the verdict goes by it where it stands."""
+    """Benjamini and Hochberg (1995), over the directions of one arm. Where present, it decides the verdict."""
     part: str = "test"
     labels_per_class: int | None = None
     variant: str | None = None
     rate: float | None = None
-    """The learning rate that the search chose."""
+    """The learning rate, the best of the search."""
     study: str | None = None
     command: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The row as plain data."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "Row":
+        """A row of a `results.json` or `demo.json`."""
+        return cls(**{**entry, "seeds": tuple(entry["seeds"]), "values": tuple(entry["values"])})
+
+
+def metric_of(metrics: Mapping[str, float]) -> str:
+    """The metric that comparisons use: mean average precision with several labels per sample, else accuracy."""
+    return "map" if "map" in metrics else "accuracy"
+
+
+def score(result: Result, part: str) -> float:
+    """The value of `metric_of` on a part of a run."""
+    return float(result.metrics[part][metric_of(result.metrics[part])])
 
 
 def compare_arms(
     results: Mapping[str, Sequence[Result]], auxiliaries: Mapping[str, str | None], metric: str = "accuracy"
 ) -> list[Row]:
-    """One row an arm, in the order given; entry i of every arm has the same seed. `none` must be among them.
+    """One row per arm, in the same order; entry i of every arm has the same seed. `none` must be among them.
 
     `auxiliaries` is {arm: recipe name}, None for an arm without one.
     """
     baseline = [result.metrics["test"][metric] for result in results[BASELINE]]
     return [
-        compared(
+        make_row(
             runs, baseline=None if arm == BASELINE else baseline, arm=arm, auxiliary=auxiliaries[arm], metric=metric
         )
         for arm, runs in results.items()
     ]
 
 
-def compared(
+def make_row(
     runs: Sequence[Result],
     *,
     baseline: Sequence[float] | None,
@@ -76,10 +91,10 @@ def compared(
     metric: str,
     part: str = "test",
 ) -> Row:
-    """The row of one arm, against the values of `none` for the same seeds; without differences where it is `none`."""
+    """The row of one arm; `baseline` has the values of `none` for the same seeds, and is None for `none` itself."""
     values = [result.metrics[part][metric] for result in runs]
     mean, std = mean_and_sd(values)
-    found = {} if baseline is None else asdict(compare_paired(values, baseline))
+    comparison = {} if baseline is None else asdict(compare_paired(values, baseline))
     return Row(
         target=runs[0].recipe,
         auxiliary=auxiliary,
@@ -90,14 +105,14 @@ def compared(
         mean=mean,
         std=std,
         part=part,
-        **found,
+        **comparison,
     )
 
 
-def adjusted(rows: Sequence[Row]) -> list[Row]:
-    """The rows with verdicts by adjusted p wherever one arm is compared in several directions: a family.
+def adjust_verdicts(rows: Sequence[Row]) -> list[Row]:
+    """The rows with `p_adjusted`, and verdicts that follow it, wherever a study compares one arm in several directions.
 
-    Raw p and interval stay. A family is all comparisons of one arm in a study.
+    All comparisons of one arm in a study are a family. p and the interval stay unadjusted.
     """
     families: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
@@ -118,21 +133,32 @@ def adjusted(rows: Sequence[Row]) -> list[Row]:
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:
-    """The table as Markdown, a section a comparison."""
-    lines = [f"# {title}", "", CAPTION, "Verdicts of an arm in several directions go by adjusted p.", ""]
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(heading(row), []).append(row)
-    for title, members in groups.items():
+    """The table as Markdown, one section per comparison."""
+    lines = [
+        f"# {title}",
+        "",
+        CAPTION,
+        "Where an arm is compared in several directions, adjusted p decides its verdict.",
+        "",
+    ]
+    for title, members in group_rows(rows).items():
         lines += [f"## {title}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += [f"| {' | '.join(cells(row))} |" for row in members]
         lines.append("")
     return "\n".join(lines)
 
 
+def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """{title: rows} of every comparison."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(heading(row), []).append(row)
+    return groups
+
+
 def heading(row: Row) -> str:
-    """What a comparison is called: its target, labels and variant, and the part where it is not the test part."""
-    labels = row.labels_per_class and f"{row.labels_per_class} labels a class"
+    """The title of a comparison: target, labels, variant, and the part unless it is the test part."""
+    labels = row.labels_per_class and f"{row.labels_per_class} labels per class"
     parts = (labels, row.variant, None if row.part == "test" else f"{row.part} part")
     return ", ".join([row.target, *(str(part) for part in parts if part)])
 
@@ -141,7 +167,7 @@ COLUMNS = ("arm", "auxiliary", "accuracy, %", "difference", "95 % interval", "p"
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The row in words, under `COLUMNS`; accuracies in percent, differences in percentage points."""
+    """The row as text, for `COLUMNS`: accuracies in percent, differences in percentage points."""
     spread = "" if row.std is None else f" ± {100 * row.std:.1f}"
     interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
     return (
@@ -157,5 +183,5 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def signed_points(fraction: float) -> str:
-    """A difference of fractions in percentage points, with its sign."""
+    """A difference of fractions, in percentage points with its sign."""
     return f"{100 * fraction:+.1f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""What a run shows on stderr: a bar with loss, rate and time left on a terminal, else a line an epoch."""
+"""Progress on stderr: one bar on a terminal, for a run, a study or a download; plain lines elsewhere."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -7,84 +7,109 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
 class Listener(Protocol):
-    """What a run tells whoever follows it, in this order; each may be called on a terminal or without one."""
+    """Follows a run. The methods are called in this order, on a terminal or without one."""
 
     def say(self, text: str) -> None:
-        """One line for a person."""
+        """Show one line."""
 
     def preparing(self, done: int, total: int) -> None:
         """`done` of `total` files are decoded."""
 
     def training(self, total: int, done: int) -> None:
-        """Training begins and takes `total` steps, `done` of which a resumed run has behind it."""
+        """Training begins and takes `total` steps; a resumed run has done `done` of them before."""
 
     def step(self, loss: float, samples_per_s: float) -> None:
         """One step is done."""
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
-        """One epoch (from 1) is done; `metrics` are the validation part's, empty where it was not read."""
+        """Epoch number `epoch`, from 1, is done; `metrics` are the validation part's, empty without a validation."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The bar itself, and the lines above it. Only lines appear where stderr is not a terminal."""
+
+    console: Console
+    progress: Progress
+    task: TaskID
+
+    @property
+    def label(self) -> str:
+        """What is in progress."""
+        return self.progress.tasks[self.task].description
+
+    def line(self, text: str) -> None:
+        """Print one line, above the bar where there is one."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def count(self, label: str, done: int, total: int | None) -> None:
+        """Show `done` of `total`; a new label starts the clock again."""
+        if label != self.label:
+            self.progress.reset(self.task, description=label, detail="")
+        self.progress.update(self.task, completed=done, total=total)
+
+    def advance(self, amount: float, label: str, detail: str = "") -> None:
+        """Add `amount` to what is done, and show `detail` beside the bar."""
+        self.progress.update(self.task, advance=amount, description=label, detail=detail)
+
+
+def make_bar(show: bool, total: float | None = None) -> Bar:
+    """A bar over `total` units, not yet on the screen; silent unless `show`."""
+    console = Console(file=sys.stderr, quiet=not show)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not show or not console.is_terminal,
+    )
+    return Bar(console, progress, progress.add_task("preparing", total=total, detail=""))
+
+
+@contextmanager
+def open_bar(show: bool = True, total: float | None = None) -> Iterator[Bar]:
+    """A bar that is on the screen inside the block."""
+    bar = make_bar(show, total)
+    with bar.progress:
+        yield bar
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """Speaks to the person who waits. Without a console it is silent."""
+    """The listener that shows one run: its loss, speed and time left, and a line an epoch."""
 
-    console: Console | None
-    bar: Progress | None = None
-    task: TaskID | None = None
+    bar: Bar
 
     def say(self, text: str) -> None:
-        """One line."""
-        if self.console is not None:
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.bar.line(text)
 
     def preparing(self, done: int, total: int) -> None:
-        """How many files are decoded; shown on a terminal only."""
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=done, total=total, description="reading data", shown="")
+        self.bar.count("reading data", done, total)
 
     def training(self, total: int, done: int) -> None:
-        """From now on the bar counts steps."""
-        if self.bar is not None and self.task is not None:
-            self.bar.reset(self.task, total=total, completed=done, description="training", shown="")
+        self.bar.count("training", done, total)
 
     def step(self, loss: float, samples_per_s: float) -> None:
-        """One step is done."""
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, advance=1, shown=f"loss {loss:.4f}  {samples_per_s:.0f} samples/s")
+        self.bar.advance(1, "training", f"loss {loss:.4f}  {samples_per_s:.0f} samples/s")
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
-        """One epoch is done."""
-        known = [name for name in ("map", "accuracy", "loss") if name in metrics]
-        read = f"  validation {known[0]} {metrics[known[0]]:.4f}" if known else ""
-        self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{read}  {samples_per_s:.0f} samples/s")
+        name = next((name for name in ("map", "accuracy", "loss") if name in metrics), None)
+        validation = "" if name is None else f"  validation {name} {metrics[name]:.4f}"
+        self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{validation}  {samples_per_s:.0f} samples/s")
 
 
 @contextmanager
 def reporter(show: bool | Listener) -> Iterator[Listener]:
-    """A reporter on stderr, silent unless `show`; a listener given instead is used as it is."""
+    """The listener to use for `show`: a `Reporter`, silent when False; a listener is returned unchanged."""
     if not isinstance(show, bool):
         yield show
         return
-    if not show:
-        yield Reporter(None)
-        return
-    console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        yield Reporter(console)
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[shown]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        yield Reporter(console, bar, bar.add_task("preparing", total=None, shown=""))
+    with open_bar(show) as bar:
+        yield Reporter(bar)

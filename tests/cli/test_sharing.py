@@ -76,7 +76,7 @@ def test_a_model_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["export", str(tmp_path / "image"), str(tmp_path / "model.pt2")]) == 0
     said = capsys.readouterr().out
     assert "merged in memory first: audio" in said
-    assert "normalisation, inside: (x / 255 - [0.5, 0.5, 0.5]) / [0.5, 0.5, 0.5], by colour channel" in said
+    assert "(x / 255 - [0.5, 0.5, 0.5]) / [0.5, 0.5, 0.5], by colour channel" in said
     assert "largest difference from eager, batch of 5: 0" in said
     assert "expected a new file" in refused(["export", str(tmp_path / "image"), str(tmp_path / "model.pt2")], capsys)
     assert "expected a run folder" in refused(["export", str(tmp_path / "none"), str(tmp_path / "new")], capsys)

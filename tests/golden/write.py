@@ -179,10 +179,10 @@ class Here:
 
     def submit(self, job: Any, place: Any) -> "Future[Any]":
         """One run."""
-        from crosspath.study.jobs import carry_out
+        from crosspath.study.jobs import run_job
 
         future: Future[Any] = Future()
-        future.set_result(carry_out(job, place))
+        future.set_result(run_job(job, place))
         return future
 
 

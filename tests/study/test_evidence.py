@@ -9,7 +9,7 @@ import pytest
 
 from crosspath.study.labels import label_savings, labels_for
 from crosspath.study.statistics import compare_paired, false_discovery
-from crosspath.study.table import Row, adjusted
+from crosspath.study.table import Row, adjust_verdicts
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -42,7 +42,7 @@ def row(arm: str, p: float | None, *, target: str = "a", **more: object) -> Row:
 
 def test_a_verdict_that_one_direction_would_have_falls_in_a_family_that_does_not_bear_it() -> None:
     rows = [row("none", None), *(row("pathway", p) for p in (0.04, 0.3, 0.6)), row("random", 0.04)]
-    found = adjusted(rows)
+    found = adjust_verdicts(rows)
     assert [entry.verdict for entry in found] == [None, "no evidence", "no evidence", "no evidence", "helps"]
     assert found[1].p == 0.04
     assert found[1].p_adjusted == pytest.approx(0.12)

@@ -7,35 +7,33 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from crosspath.study.drawing import NARROW, SERIES, WIDE, Width, pens
+from crosspath.study.drawing import PIXELS, SERIES, line_styles
 from crosspath.study.figures import label_curves, learning_curves, scale_map, seed_values, training_losses
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
-FIGURES: dict[str, Callable[[Width], str]] = {
-    "curves": lambda width: learning_curves(CURVES, (2, 4, 6), width),
-    "many": lambda width: training_losses(
-        {f"arm {number}": [[2.0, 1.0 + number / 20], [2.0, 1.1 + number / 20]] for number in range(13)}, (1, 2), width
+FIGURES: dict[str, Callable[[], str]] = {
+    "curves": lambda: learning_curves(CURVES, (2, 4, 6)),
+    "many": lambda: training_losses(
+        {f"arm {number}": [[2.0, 1.0 + number / 20], [2.0, 1.1 + number / 20]] for number in range(13)}, (1, 2)
     ),
-    "one-seed": lambda width: learning_curves({"none": [[0.1, 0.5]]}, (1, 2), width),
-    "seeds": lambda width: seed_values({"none": [0.7, 0.8], "pathway": [0.75, 0.79]}, (0, 1), width),
-    "scales": lambda width: scale_map(
+    "one-seed": lambda: learning_curves({"none": [[0.1, 0.5]]}, (1, 2)),
+    "seeds": lambda: seed_values({"none": [0.7, 0.8], "pathway": [0.75, 0.79]}, (0, 1)),
+    "scales": lambda: scale_map(
         {"pathway": [[0.112, 0.05], [None, -0.2]], "random": [[0.1, 0.1], [0.1, 0.1]]},
         ("0", "1"),
         ("q, k, v", "mlp in"),
         0.1,
-        width,
     ),
 }
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW], ids=lambda width: width.name)
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_well_formed_sized_and_themed(name: str, width: Width) -> None:
-    text = FIGURES[name](width)
+def test_every_figure_is_well_formed_sized_and_themed(name: str) -> None:
+    text = FIGURES[name]()
     root = ElementTree.fromstring(text)
     assert root.tag == f"{SVG}svg"
-    assert float(root.attrib["width"]) == width.pixels
+    assert float(root.attrib["width"]) == PIXELS
     assert float(root.attrib["height"]) > 100
     assert root.attrib["aria-label"]
     assert not any(colour in text for colour in SERIES)
@@ -55,9 +53,8 @@ def strokes(text: str) -> list[str]:
     return [style for style in styles if "stroke: var(--series-" in style and "stroke-width: 2" in style]
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW], ids=lambda width: width.name)
-def test_each_of_many_arms_has_a_panel_of_its_own_with_the_first_behind_it(width: Width) -> None:
-    text = FIGURES["many"](width)
+def test_each_of_many_arms_has_a_panel_of_its_own_with_the_first_behind_it() -> None:
+    text = FIGURES["many"]()
     assert all(f">arm {number}<" in text for number in range(1, 13))
     assert "epoch (dashed: arm 0)" in text
     drawn = strokes(text)
@@ -66,35 +63,35 @@ def test_each_of_many_arms_has_a_panel_of_its_own_with_the_first_behind_it(width
 
 
 def test_more_curves_than_colours_differ_in_their_dashes() -> None:
-    text = label_curves({f"arm {number}": {10: [0.5], 30: [0.6]} for number in range(13)}, WIDE)
+    text = label_curves({f"arm {number}": {10: [0.5], 30: [0.6]} for number in range(13)})
     assert all(f">arm {number}<" in text for number in range(13))
     drawn = strokes(text)
     assert sum("stroke-dasharray" not in style for style in drawn) >= len(SERIES)
     assert any("stroke-dasharray" in style for style in drawn)
-    assert len(set(pens())) == 27
+    assert len(set(line_styles())) == 27
 
 
 def test_a_column_that_ends_early_has_its_own_numbers() -> None:
-    """Five panels at four columns: three of the upper row have none below them, and still say which epoch is where."""
-    text = learning_curves({f"arm {number}": [[0.1, 0.2], [0.2, 0.3]] for number in range(6)}, (1, 9), WIDE)
-    assert text.count(">8<") == 4
+    """Five panels in two columns: the second column ends one row early, and its last panel has numbers."""
+    text = learning_curves({f"arm {number}": [[0.1, 0.2], [0.2, 0.3]] for number in range(6)}, (1, 9))
+    assert text.count(">8<") == 2
 
 
 def test_a_figure_is_the_same_every_time_and_leaves_the_settings_alone() -> None:
     before = dict(matplotlib.rcParams)
-    assert FIGURES["curves"](WIDE) == FIGURES["curves"](WIDE)
+    assert FIGURES["curves"]() == FIGURES["curves"]()
     assert dict(matplotlib.rcParams) == before
 
 
 def test_the_map_shows_every_scale_and_leaves_gaps_empty() -> None:
-    text = FIGURES["scales"](WIDE)
+    text = FIGURES["scales"]()
     shown = re.findall(r">([+−-]\d\.\d{3})<", text)
     assert sorted(shown) == sorted(["+0.112", "+0.050", "-0.200", "+0.100", "+0.100", "+0.100", "+0.100"])
     assert "q, k, v" in text
 
 
 def test_curves_pass_through_the_means_of_their_seeds() -> None:
-    root = ElementTree.fromstring(FIGURES["curves"](WIDE))
+    root = ElementTree.fromstring(FIGURES["curves"]())
     lines = [node.attrib["d"] for node in root.iter(f"{SVG}path") if "var(--series-1)" in node.attrib.get("style", "")]
     line = next(line for line in lines if line.count("L") == 2)
     points = [tuple(map(float, pair)) for pair in re.findall(r"[ML] ([\d.]+) ([\d.]+)", line)]

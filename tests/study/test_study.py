@@ -18,10 +18,11 @@ import crosspath
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
-from crosspath.study.folder import claimed, differ
-from crosspath.study.jobs import Place, Step, carry_out, carry_out_all
+from crosspath.study.folder import claim_folder, differs
+from crosspath.study.jobs import Place, Step, run_job, run_steps
 from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
-from crosspath.study.study import run_study, write_results
+from crosspath.study.results import write_results
+from crosspath.study.study import run_study
 from crosspath.training.result import Result
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
@@ -38,7 +39,7 @@ class Here:
     def submit(self, job: Job, place: Place) -> "Future[Result]":
         self.jobs.append(job)
         future: Future[Result] = Future()
-        future.set_result(carry_out(job, place))
+        future.set_result(run_job(job, place))
         return future
 
 
@@ -107,9 +108,9 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     with pytest.raises(InputError, match="of sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
     begun = small(auxiliary, arms=["none"])
-    assert not differ(begun, small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
+    assert not differs(begun, small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
     longer = small(auxiliary, arms=["none"], targets={"image/digits": {"settings": [*SHORT, "train.epochs=2"]}})
-    assert differ(begun, longer)
+    assert differs(begun, longer)
     without = small(auxiliary, arms=["none", "pathway"], controls=["shuffled"])
     assert [cell.arm.name for cell in comparisons(without)[0].others] == ["pathway"]
 
@@ -136,7 +137,7 @@ def test_a_job_that_several_comparisons_need_is_carried_out_once(auxiliary: Path
     place = Place(runs=tmp_path, data_root=None, auxiliaries=dict(study.auxiliaries), threads=1)
     nones = [comparison.none for comparison in comparisons(study)]
     steps = tuple(Step(final_jobs(cell, 1e-3, (0,)), lambda _: None) for cell in nones)
-    carry_out_all(steps, pool, place)
+    run_steps(steps, pool, place)
     assert len(pool.jobs) == 1
 
 
@@ -199,13 +200,13 @@ def test_a_faulty_study_is_refused_before_anything_runs(text: str, said: str, tm
 
 
 def test_a_study_begun_before_a_field_was_there_goes_on(auxiliary: Path, tmp_path: Path) -> None:
-    with claimed(tmp_path / "study", small(auxiliary)):
+    with claim_folder(tmp_path / "study", small(auxiliary)):
         path = tmp_path / "study" / "study.yaml"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     older = [line for line in lines if line.strip() not in ("part: test", "controls: []", "controls: null")]
     assert len(older) == len(lines) - 3
     path.write_text("".join(older), encoding="utf-8")
-    with claimed(tmp_path / "study", small(auxiliary)):
+    with claim_folder(tmp_path / "study", small(auxiliary)):
         assert "part: test" in path.read_text(encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspath.training.progress import reporter
+from crosspath.training.progress import Reporter, reporter
 
 
 def test_lines_on_stderr_when_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,11 +22,11 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
     with reporter(True) as report:
+        assert isinstance(report, Reporter)
         report.preparing(1, 2)
         report.training(10, 0)
         report.step(0.5, 100.0)
-        assert report.bar is not None
-        report.bar.refresh()
+        report.bar.progress.refresh()
     seen = capsys.readouterr()
     assert seen.out == ""
     assert "loss 0.5000  100 samples/s" in seen.err

@@ -19,7 +19,7 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import read_tensors
 from crosspath.training import train
-from crosspath.training.progress import Reporter
+from crosspath.training.progress import Reporter, make_bar
 from tests.checkpoints.small import audio_recipe, image_recipe
 from tests.training.synthetic import in_memory
 from tests.training.test_run import lines, short
@@ -46,7 +46,7 @@ class CutAfter(Reporter):
     """Lets a run do some steps."""
 
     def __init__(self, steps: int) -> None:
-        super().__init__(None)
+        super().__init__(make_bar(False))
         self.left = [steps]
         self.said: list[str] = []
 

@@ -1,0 +1,131 @@
+"""The tables and the report of a study, from its definition and the result files of its runs alone."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, read_json, write_json, write_text
+from crosspath.study.arms import NONE
+from crosspath.study.definition import Study, read_study
+from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
+from crosspath.study.labels import label_savings
+from crosspath.study.plan import Cell, Comparison, comparisons, search_jobs
+from crosspath.study.search import best_rate, final_jobs_of, mean_scores
+from crosspath.study.study_report import write_study_report
+from crosspath.study.table import Row, adjust_verdicts, make_row, markdown, metric_of
+from crosspath.training.result import RESULT, Result, read_result
+
+Cells = dict[Cell, list[Result]]
+
+
+def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
+    """Write `results.json`, `results.md` and `report.html` of a study; return the content of the first.
+
+    Unfinished comparisons are skipped, and listed as `unfinished`.
+
+    Raises
+    ------
+    InputError
+        For a folder without a study, or without any finished comparison.
+    """
+    study = read_study(folder / DEFINITION)
+    # The auxiliaries may have moved: the tables use what was recorded of them when the study ran.
+    record = folder / AUXILIARIES
+    auxiliaries = None
+    if record.is_file():
+        auxiliaries = {name: (recipe, modality) for name, (recipe, modality) in read_json(record).items()}
+    every = comparisons(study, auxiliaries)
+    finished = {
+        comparison: cells for comparison in every if (cells := _read(folder / RUNS, comparison, study)) is not None
+    }
+    if not finished:
+        raise InputError(folder, "finished runs", "no complete comparison", "run the study first")
+    rows = adjust_verdicts(
+        [row for comparison, cells in finished.items() for row in _rows(study, comparison, cells, command)]
+    )
+    summary = {
+        "format_version": FORMAT_VERSION,
+        "study": study.name,
+        "command": command,
+        "unfinished": [f"{one.target} {one.variant}".strip() for one in every if one not in finished],
+        "rows": [row.to_json() for row in rows],
+        "label_savings": [saving.to_json() for saving in label_savings(rows)],
+        "search": _search_table(folder / RUNS, study, finished),
+    }
+    write_json(folder / RESULTS, summary)
+    write_text(folder / TABLE, markdown(study.name, rows))
+    write_study_report(folder / REPORT, study, finished, rows, summary)
+    return {"folder": str(folder), **summary}
+
+
+def _read(runs: Path, comparison: Comparison, study: Study) -> Cells | None:
+    """The results of a comparison; None where a run is missing."""
+    results: Cells = {}
+    for cell in (comparison.none, *comparison.others):
+        if not all((runs / job.folder / RESULT).is_file() for job in search_jobs(cell, study.search.seeds)):
+            return None
+        jobs = final_jobs_of(runs, cell, study)
+        if not all((runs / job.folder / RESULT).is_file() for job in jobs):
+            return None
+        results[cell] = [read_result(runs / job.folder) for job in jobs]
+    return results
+
+
+def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | None) -> list[Row]:
+    """One row per arm and auxiliary, `none` first."""
+    part = study.part
+    metric = metric_of(cells[comparison.none][0].metrics[part])
+    baseline = [result.metrics[part][metric] for result in cells[comparison.none]]
+    rows = []
+    for cell, results in cells.items():
+        row = make_row(
+            results,
+            baseline=None if cell.arm.name == NONE.name else baseline,
+            arm=cell.arm.name,
+            auxiliary=cell.auxiliary_recipe,
+            metric=metric,
+            part=part,
+        )
+        rows.append(
+            replace(
+                row,
+                study=study.name,
+                variant=comparison.variant or None,
+                labels_per_class=comparison.labels,
+                rate=_rate_of(results[0], cell),
+                command=command,
+            )
+        )
+    return rows
+
+
+def _rate_of(result: Result, cell: Cell) -> float:
+    """The learning rate of a run, from the name of its folder."""
+    text = Path(result.folder).name.removeprefix("lr-").rpartition("-seed-")[0]
+    return min(cell.rates, key=lambda rate: abs(rate - float(text)))
+
+
+def _search_table(runs: Path, study: Study, finished: Mapping[Comparison, Cells]) -> list[dict[str, Any]]:
+    """Every arm's validation scores by rate, its best rate, and whether that lies at the edge of the search."""
+    entries = []
+    for cell in dict.fromkeys(cell for cells in finished.values() for cell in cells):
+        jobs = search_jobs(cell, study.search.seeds)
+        if not jobs:
+            continue
+        trials = [read_result(runs / job.folder) for job in jobs]
+        means, best = mean_scores(cell, trials, study.search.seeds), best_rate(cell, trials, study.search.seeds)
+        entries.append(
+            {
+                "target": cell.target,
+                "labels_per_class": cell.labels,
+                "variant": cell.variant or None,
+                "arm": cell.arm.name,
+                "auxiliary": cell.auxiliary_recipe,
+                "validation": {f"{rate:g}": value for rate, value in means.items()},
+                "chosen": best,
+                "at_edge": best in (min(cell.rates), max(cell.rates)),
+            }
+        )
+    return entries
