@@ -70,7 +70,7 @@ def recognise_set(folder: Path) -> PublishedSet | None:
 
 def guess_section(folder: Path) -> DataSection:
     """The `data` section for a user's class folders, of the modality of most files. Files that two modalities read,
-    such as .mp4, count for both; with equal counts the modality with more files of its own wins.
+    such as .mp4, count for both; in a tie the modality with more files that only it reads is taken.
 
     Raises
     ------
