@@ -10,13 +10,13 @@ from crosspath.tokenizers.tokens import Tokens
 class AudioTokenizer(PatchTokenizer):
     """Tokens of log-mel frames (B, T, F); `patch` is (frames, mel bins).
 
-    Time is the row and frequency the column: the token of time patch t and frequency patch f is number t * F' + f,
-    and sine-cosine positions read the plane that way.
+    Time is the row and frequency the column: time patch t and frequency patch f, of F' in number, give token
+    t * F' + f, and sine-cosine positions use the same axes.
 
     Raises
     ------
     InputError
-        When `patch` does not divide the plane, or sine-cosine positions do not fit `width`.
+        When `patch` does not divide (frames, mels), or sine-cosine positions do not fit `width`.
     """
 
     def __init__(
@@ -27,9 +27,9 @@ class AudioTokenizer(PatchTokenizer):
     def forward(self, mels_BTF: Tensor) -> Tokens:
         """Tokens (B, N, D); `InputError` on another number of frames or mel bins."""
         if mels_BTF.ndim != 3:
-            raise InputError("batch", "3 axes (batch, frames, mels)", f"{mels_BTF.ndim}", "leave the channel out")
+            raise InputError("batch", "3 axes (batch, frames, mels)", f"{mels_BTF.ndim}", "remove the channel axis")
         return self.embed(mels_BTF[:, None])
 
     def resize(self, frames: int, mels: int) -> None:
-        """Takes planes of another size from now on; learned positions are interpolated, fixed ones computed anew."""
+        """Changes the input size; learned positions are interpolated, fixed ones recomputed."""
         self._resize((frames, mels))

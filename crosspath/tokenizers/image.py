@@ -30,5 +30,5 @@ class ImageTokenizer(PatchTokenizer):
         return self.embed(images_BCHW)
 
     def resize(self, image_size: int) -> None:
-        """Takes images of another size from now on; learned positions are interpolated, fixed ones computed anew."""
+        """Changes the input size; learned positions are interpolated, fixed ones recomputed."""
         self._resize((image_size, image_size))

@@ -1,4 +1,4 @@
-"""What image, audio and video tokenizers share: a convolution whose stride is its kernel, and positions on its grid."""
+"""The base of image, audio and video tokenizers: a convolution with stride equal to its kernel, and positions."""
 
 import math
 from typing import Literal
@@ -14,11 +14,11 @@ PositionKind = Literal["sincos", "learned"]
 
 
 class PatchTokenizer(MaskableTokenizer):
-    """Cuts a grid of values into patches, one token a patch, the last axis running fastest.
+    """Cuts a grid of values into patches, one token for each, with the last axis running fastest.
 
-    `proj` is the convolution (D, channels, *patch). `positions` (1, N, D) is a parameter when learned. The fixed
-    sine-cosine table is a buffer outside the state dict, since it follows from the sizes; a checkpoint that stores a
-    table of its own is loaded with learned positions (`requires_grad_(False)` keeps them as stored).
+    `proj` is the convolution (D, channels, *patch). Learned `positions` (1, N, D) are a parameter. The fixed
+    sine-cosine table is a buffer outside the state dict, since it follows from the sizes; for a checkpoint with its own
+    table use learned positions, frozen by `requires_grad_(False)`.
     """
 
     fixed_grid: tuple[int, ...]
@@ -60,7 +60,7 @@ class PatchTokenizer(MaskableTokenizer):
                 "batch", f"samples of shape {expected}", str(tuple(batch.shape[1:])), "resize() or reshape"
             )
         tokens_BND = self.proj(batch).flatten(2).transpose(1, 2)
-        # A fixed table is real even where the model is on the meta device.
+        # A fixed table has values even if the model is on the meta device.
         return Tokens(tokens_BND, self.positions.to(tokens_BND.device))
 
     @property
@@ -74,8 +74,8 @@ class PatchTokenizer(MaskableTokenizer):
         return MaskedView(select_tokens(self(batch), mask.visible_BV), patches_of(self, batch), None, mask)
 
     def _resize(self, sizes: tuple[int, ...]) -> None:
-        """Takes inputs of other `sizes` from now on: learned positions are interpolated (a new parameter: make the
-        optimizer afterwards), a fixed table is computed anew, as if the tokenizer had been built with these sizes."""
+        """Changes the input sizes. Learned positions are interpolated to a new parameter, so create the optimizer
+        afterwards; a fixed table is recomputed."""
         grid = patch_grid(sizes, self.patch)
         if isinstance(self.positions, nn.Parameter):
             resized = resize_positions(self.positions.detach(), self.grid, grid).clone()
@@ -88,41 +88,41 @@ class PatchTokenizer(MaskableTokenizer):
 
 
 def patches_of(tokenizer: PatchTokenizer, batch: Tensor) -> Tensor:
-    """The values of each token's patch (B, N, P), in the tokens' order; `batch` as the tokenizer reads it.
+    """The values of each token's patch (B, N, P), in token order; `batch` is the tokenizer's input.
 
-    Inside a patch the channel runs fastest, then the last axis: (row, column, channel) of an image, (frame, row,
+    Within a patch the channel runs fastest, then the last axis: (row, column, channel) of an image, (frame, row,
     column, channel) of a clip, (frame, mel bin) of a spectrogram, as in MAE and its descendants.
     """
     grid, patch = tokenizer.grid, tokenizer.patch
     axes = len(grid)
     batch = batch if batch.ndim == axes + 2 else batch[:, None]
     sides = [size for pair in zip(grid, patch, strict=True) for size in pair]
-    cut = batch.reshape(len(batch), tokenizer.channels, *sides)
-    places, insides = [2 + 2 * axis for axis in range(axes)], [3 + 2 * axis for axis in range(axes)]
-    return cut.permute(0, *places, *insides, 1).flatten(1 + axes).flatten(1, axes)
+    split = batch.reshape(len(batch), tokenizer.channels, *sides)
+    places, offsets = [2 + 2 * axis for axis in range(axes)], [3 + 2 * axis for axis in range(axes)]
+    return split.permute(0, *places, *offsets, 1).flatten(1 + axes).flatten(1, axes)
 
 
 def from_patches(tokenizer: PatchTokenizer, patches_BNP: Tensor) -> Tensor:
     """The inverse of `patches_of`: (B, channels, *sizes)."""
     grid, patch = tokenizer.grid, tokenizer.patch
     axes = len(grid)
-    cut = patches_BNP.reshape(len(patches_BNP), *grid, *patch, tokenizer.channels)
+    split = patches_BNP.reshape(len(patches_BNP), *grid, *patch, tokenizer.channels)
     order = [index for axis in range(axes) for index in (1 + axis, 1 + axes + axis)]
-    return cut.permute(0, 1 + 2 * axes, *order).reshape(len(patches_BNP), tokenizer.channels, *tokenizer.sizes)
+    return split.permute(0, 1 + 2 * axes, *order).reshape(len(patches_BNP), tokenizer.channels, *tokenizer.sizes)
 
 
 def patch_grid(sizes: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...]:
-    """How many patches fit along each axis.
+    """Number of patches along each axis.
 
     Raises
     ------
     InputError
-        When a size is not a multiple of its patch, naming both.
+        When a size is not a multiple of its patch side.
     """
     if any(size % side for size, side in zip(sizes, patch, strict=True)):
-        found = f"{' x '.join(map(str, patch))} on an input of {' x '.join(map(str, sizes))}"
+        actual = f"{' x '.join(map(str, patch))} on an input of {' x '.join(map(str, sizes))}"
         todo = "change the patch or the input size"
-        raise InputError("model.tokenizer.patch", "sides that divide the input's", found, todo)
+        raise InputError("model.tokenizer.patch", "sides that divide the input's", actual, todo)
     return tuple(size // side for size, side in zip(sizes, patch, strict=True))
 
 

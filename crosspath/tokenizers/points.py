@@ -12,14 +12,14 @@ from crosspath.tokenizers.grouping import farthest_point_sample, gather_points, 
 from crosspath.tokenizers.tokens import ChooseMask, MaskableTokenizer, MaskedView, Tokens, select
 
 LOCAL = 256
-"""Channels of a point before its group is pooled for the first time."""
+"""Channels of a point before the first pooling over its group."""
 
 
 class PointTokenizer(MaskableTokenizer):
-    """Tokens of point clouds (B, P, 3), one a group; positions are a small network's answer to the centre.
+    """Tokens of point clouds (B, P, 3), one for each group; positions are a small network of the group's centre.
 
-    `first_conv` and `second_conv` are the published convolutions of kernel 1. They are computed as matrix products
-    with the points as rows, which is the same function and on a CPU about twice as fast.
+    `first_conv` and `second_conv` are the published convolutions of kernel 1, computed as matrix products with points
+    as rows: the same function, about twice as fast on a CPU.
     """
 
     def __init__(self, groups: int, group_size: int, width: int) -> None:
@@ -74,10 +74,10 @@ class PointTokenizer(MaskableTokenizer):
         first, first_norm, second = self.first_conv[0], self.first_conv[1], self.first_conv[3]
         third, second_norm, fourth = self.second_conv[0], self.second_conv[1], self.second_conv[3]
         batch, groups, size, _ = groups_BGM3.shape
-        # Work in place where the backward pass has no need of what is overwritten: this stage is bound by memory.
+        # In place where the backward pass does not need the overwritten values: this stage is bound by memory.
         rows = functional.relu(first_norm(_per_row(first, groups_BGM3.reshape(-1, 3))), inplace=True)
         local = _per_row(second, rows).view(batch * groups, size, LOCAL)
-        # The published layer reads [global, local]. The global half is the same for a whole group: once is enough.
+        # The published layer reads [global, local]; the global half is computed once for each group.
         weight, bias = _matrix(third)
         shared = functional.linear(local.max(dim=1).values, weight[:, :LOCAL], bias)
         mixed = functional.linear(local, weight[:, LOCAL:]).add_(shared[:, None])
@@ -86,12 +86,12 @@ class PointTokenizer(MaskableTokenizer):
 
 
 def _per_row(convolution: nn.Module, rows: Tensor) -> Tensor:
-    """A convolution of kernel 1 on points that are rows."""
+    """A convolution of kernel 1 applied to points as rows."""
     weight, bias = _matrix(convolution)
     return functional.linear(rows, weight, bias)
 
 
 def _matrix(convolution: nn.Module) -> tuple[Tensor, Tensor | None]:
-    """Weight (out, in) and bias of a convolution of kernel 1, each read once."""
+    """Weight (out, in) and bias of a convolution of kernel 1."""
     assert isinstance(convolution, nn.Conv1d)
     return convolution.weight[:, :, 0], convolution.bias

@@ -1,7 +1,7 @@
-"""Fixed sine-cosine positions and the resizing of stored ones, for token grids of two or three axes.
+"""Fixed sine-cosine positions and the resizing of learned ones, for token grids of two or three axes.
 
-Fixed tables are computed in float64 on the CPU whatever the default device is, then cast: every machine gets the same
-values, and a model built on the meta device still has real ones. N tokens, D width; grids are flattened row by row.
+Fixed tables are computed in float64 on the CPU and then cast, whatever the default device: every machine gets the same
+values, also for models on the meta device. N tokens, D width; grids are flattened row by row.
 """
 
 import math
@@ -55,7 +55,7 @@ def sincos_2d(rows: int, columns: int, width: int, dtype: torch.dtype = torch.fl
 
 
 def resize_positions_1d(positions_1ND: Tensor, length: int) -> Tensor:
-    """Positions (1, N, D) to (1, length, D), linear, end points not aligned. Returns the input when nothing changes."""
+    """Positions (1, N, D) to (1, length, D), linear, corners not aligned; unchanged for the same length."""
     if positions_1ND.shape[1] == length:
         return positions_1ND
     work_1DN = _at_least_float32(positions_1ND).transpose(1, 2)
@@ -66,7 +66,7 @@ def resize_positions_1d(positions_1ND: Tensor, length: int) -> Tensor:
 def resize_positions_2d(positions_1ND: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
     """Positions of an `old` (rows, columns) grid to a `new` one, bicubic without aligned corners, as MAE does.
 
-    A row for a class token is the caller's to cut off and put back. Returns the input when nothing changes.
+    The row of a class token must be removed before and added after. Returns the input if the grid is the same.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def fixed_positions(grid: tuple[int, ...], width: int) -> Tensor:
 
 
 def resize_positions(positions_1ND: Tensor, old: tuple[int, ...], new: tuple[int, ...]) -> Tensor:
-    """Stored positions of an `old` grid to a `new` one of as many axes.
+    """Positions (1, N, D) of an `old` grid to a `new` one with as many axes.
 
     Two axes: bicubic. Three axes (frames, rows, columns), as VideoMAE V2 does: bicubic within each frame, then linear
     over frames.
@@ -109,7 +109,7 @@ def resize_positions(positions_1ND: Tensor, old: tuple[int, ...], new: tuple[int
 def _check_grid(positions_1ND: Tensor, grid: tuple[int, ...]) -> None:
     if positions_1ND.shape[1] != math.prod(grid):
         expected = f"{math.prod(grid)} of a {' x '.join(map(str, grid))} grid"
-        raise InputError("positions", expected, str(positions_1ND.shape[1]), "cut off class-token rows first")
+        raise InputError("positions", expected, str(positions_1ND.shape[1]), "remove class-token rows first")
 
 
 def _at_least_float32(positions_1ND: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Tokens, what every tokenizer returns and every encoder reads, and the classes all tokenizers share.
+"""`Tokens`, the output of every tokenizer and input of every encoder, and the base classes of tokenizers.
 
 B batch, N tokens, V visible ones, M masked ones, D width, P values of a token's target.
 """
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 
 class Tokens(NamedTuple):
-    """A batch of token sequences, positions apart because some encoders add them before every block."""
+    """A batch of token sequences. Positions are separate because some encoders add them before every block."""
 
     tokens_BND: Tensor  # noqa: N815
     """Contents (B, N, D), without positions."""
     positions_BND: Tensor  # noqa: N815
-    """Positions (1, N, D) when all samples share them, else (B, N, D)."""
+    """Positions (1, N, D) if all samples share them, else (B, N, D)."""
 
 
 class Mask(NamedTuple):

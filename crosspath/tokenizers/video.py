@@ -9,7 +9,7 @@ from crosspath.tokenizers.tokens import Tokens
 class VideoTokenizer(PatchTokenizer):
     """Tokens of clips (B, C, T, H, W); `patch` is (frames, height, width).
 
-    Tokens run over columns, then rows, then time. Sine-cosine positions are the published one-axis sinusoid over that
+    Tokens are ordered by time, then row, then column. Sine-cosine positions are the one-axis sinusoid over that
     flattened index; learned ones are resized within each frame, then over time.
 
     Raises
@@ -34,5 +34,5 @@ class VideoTokenizer(PatchTokenizer):
         return self.embed(clips_BCTHW)
 
     def resize(self, frames: int, image_size: int) -> None:
-        """Takes clips of another size from now on; learned positions are interpolated, fixed ones computed anew."""
+        """Changes the input size; learned positions are interpolated, fixed ones recomputed."""
         self._resize((frames, image_size, image_size))

@@ -1,10 +1,10 @@
-"""Sequences of a procedural language: brackets of k kinds, well nested (k-Dyck), without any meaning.
+"""Sequences of a procedural language: well-nested brackets of k kinds (k-Dyck).
 
 Token j < k opens a bracket of kind j, token k + j closes it. B sequences, L tokens of each, D open brackets at most.
 
-The law, from left to right: where no bracket is open, one opens; where `max_depth` are open, or as many as there are
-places left, the innermost closes; anywhere else one opens with `open_probability`. Every opening draws its kind evenly.
-A sequence is closed exactly at its end.
+The rule, from left to right: if no bracket is open, one opens; if `max_depth` are open, or as many as there are places
+left, the innermost closes; otherwise one opens with `open_probability`. The kind of each opening bracket is uniform.
+The last bracket closes at the end of the sequence.
 """
 
 import torch
@@ -15,9 +15,9 @@ from crosspath.data.randomness import uniform
 
 
 def bracket_sequences(section: TextData, seed: int, epoch: int, ids_B: Tensor, stream: str) -> Tensor:
-    """Token numbers int64 (B, L), on the device of `ids_B`: each sequence follows from (seed, epoch, id, stream) alone.
+    """Token numbers int64 (B, L) on the device of `ids_B`; each sequence is a function of (seed, epoch, id, stream).
 
-    Kinds are even to 2^-24.
+    Kinds are uniform up to 2^-24.
     """
     length, deepest = section.length, section.length // 2
     limit = deepest if section.max_depth is None else min(section.max_depth, deepest)
@@ -38,12 +38,12 @@ def bracket_sequences(section: TextData, seed: int, epoch: int, ids_B: Tensor, s
 
 
 def partners(tokens: list[int], kinds: int) -> list[int]:
-    """The place of each bracket's other half, in a well-nested sequence."""
-    found, waiting = [0] * len(tokens), []
+    """The position of each bracket's partner in a well-nested sequence."""
+    positions, unclosed = [0] * len(tokens), []
     for place, token in enumerate(tokens):
         if token < kinds:
-            waiting.append(place)
+            unclosed.append(place)
         else:
-            found[place] = waiting.pop()
-            found[found[place]] = place
-    return found
+            positions[place] = unclosed.pop()
+            positions[positions[place]] = place
+    return positions

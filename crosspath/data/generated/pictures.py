@@ -1,6 +1,6 @@
-"""Colour pictures of shapes and textures, and clips of one moving thing, with random parameters (for `synthetic.py`).
+"""Colour images of shapes and textures, and clips of one moving blob, with random parameters (for `synthetic.py`).
 
-A figure is a function of coordinates in the figure's own frame; it gives how much of the foreground shows, in [0, 1].
+A figure is a function of coordinates in its own frame to the opacity of the foreground, in [0, 1].
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Figure = Callable[[Floats, Floats], Floats]
-"""Coordinates in units of the figure's size, at most 1 from its centre, to foreground."""
+"""Coordinates x and y, in units of the figure's size, to opacity."""
 NOISE_STD = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """How a figure goes through a clip: ways along x and y, whole angle, and change of size."""
+    """Motion of a figure through a clip: shifts along x and y, total angle, and change of size."""
 
     x: float = 0.0
     y: float = 0.0
@@ -27,24 +27,24 @@ class Motion:
 
 
 def picture(kind: Figure, size: int, rng: Generator) -> NDArray[np.uint8]:
-    """One picture (3, S, S): the figure somewhere, at some angle and size, in two colours, with noise."""
+    """One image uint8 (3, S, S): the figure at a random place, angle and size, in two colours, with noise."""
     x_SS, y_SS = _grid(size)
     centre = rng.uniform(-0.3, 0.3, 2)
-    own = _turned(x_SS - centre[0], y_SS - centre[1], rng.uniform(0.0, 2.0 * np.pi))
+    own = _rotate(x_SS - centre[0], y_SS - centre[1], rng.uniform(0.0, 2.0 * np.pi))
     scale = rng.uniform(0.45, 0.7)
-    return _coloured(kind(own[0] / scale, own[1] / scale)[None], rng)[:, 0]
+    return _colour(kind(own[0] / scale, own[1] / scale)[None], rng)[:, 0]
 
 
 def clip(kind: Motion, frames: int, size: int, rng: Generator) -> NDArray[np.uint8]:
-    """One clip (3, T, S, S): a blob with a tail in two colours, with noise; place, size, speed, heading vary."""
+    """One clip uint8 (3, T, S, S): a blob with a tail, in two colours, with noise; place, size, speed, heading vary."""
     time = np.linspace(-0.5, 0.5, frames)[:, None, None]
-    way, heading, scale = rng.uniform(0.5, 0.9), rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.3, 0.5)
+    speed, heading, scale = rng.uniform(0.5, 0.9), rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.3, 0.5)
     centre = rng.uniform(-0.25, 0.25, 2)
     x_SS, y_SS = _grid(size)
-    x_TSS, y_TSS = x_SS - centre[0] - kind.x * way * time, y_SS - centre[1] - kind.y * way * time
-    x_TSS, y_TSS = _turned(x_TSS, y_TSS, heading + kind.turn * way * time)
-    scale_T = scale * 2.0 ** (kind.growth * way * time)
-    return _coloured(_blob_with_tail(x_TSS / scale_T, y_TSS / scale_T), rng)
+    x_TSS, y_TSS = x_SS - centre[0] - kind.x * speed * time, y_SS - centre[1] - kind.y * speed * time
+    x_TSS, y_TSS = _rotate(x_TSS, y_TSS, heading + kind.turn * speed * time)
+    scale_T = scale * 2.0 ** (kind.growth * speed * time)
+    return _colour(_blob_with_tail(x_TSS / scale_T, y_TSS / scale_T), rng)
 
 
 def _grid(size: int) -> tuple[Floats, Floats]:
@@ -53,17 +53,17 @@ def _grid(size: int) -> tuple[Floats, Floats]:
     return np.broadcast_to(places, (size, size)), np.broadcast_to(places[:, None], (size, size))
 
 
-def _turned(x: Floats, y: Floats, angle: Floats | float) -> tuple[Floats, Floats]:
-    """Coordinates in the frame of a figure turned by `angle`, clockwise on the screen."""
+def _rotate(x: Floats, y: Floats, angle: Floats | float) -> tuple[Floats, Floats]:
+    """Coordinates in the frame of a figure rotated by `angle`, clockwise on the screen."""
     return np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
 
 
-def _coloured(shown_TSS: Floats, rng: Generator) -> NDArray[np.uint8]:
-    """(3, T, S, S): foreground and background of contrasting colours, noise of its own in each frame."""
+def _colour(opacity_TSS: Floats, rng: Generator) -> NDArray[np.uint8]:
+    """uint8 (3, T, S, S): foreground and background of contrasting colours, with independent noise in each frame."""
     background, foreground = rng.uniform(0.0, 255.0, (2, 3))
     while abs(foreground - background).sum() < 200.0:
         foreground = rng.uniform(0.0, 255.0, 3)
-    colours = background[:, None, None, None] + (foreground - background)[:, None, None, None] * shown_TSS
+    colours = background[:, None, None, None] + (foreground - background)[:, None, None, None] * opacity_TSS
     noisy = colours + NOISE_STD * rng.standard_normal(colours.shape)
     pixels: NDArray[np.uint8] = noisy.round().clip(0, 255).astype(np.uint8)
     return pixels
@@ -104,7 +104,7 @@ def _dots(x: Floats, y: Floats) -> Floats:
 
 
 def _blob_with_tail(x: Floats, y: Floats) -> Floats:
-    """Soft, and without symmetry under turning, so that a turn shows."""
+    """Soft, and without rotational symmetry, so that a rotation is visible."""
     body = np.exp(-2.0 * (x**2 + y**2))
     tail = np.exp(-2.0 * (((x - 1.2) / 0.8) ** 2 + (y / 0.4) ** 2))
     blob: Floats = np.maximum(body, tail)

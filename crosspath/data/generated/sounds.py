@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Kind = Callable[[int, Generator], Floats]
-"""An event of so many samples, of amplitude about 1."""
+"""Draws an event with that many samples, of amplitude about 1."""
 SAMPLE_RATE_HZ = 16000
 
 
 def sound(kind: Kind, length: int, rng: Generator) -> Floats:
-    """A waveform (length,) in about [-1, 1], zero mean: one event of half the length or more over background noise."""
+    """A waveform (length,) of zero mean, about in [-1, 1]: an event of at least half the length over noise."""
     event = kind(int(length * rng.uniform(0.5, 1.0)), rng)
     fade = max(len(event) // 20, 1)
     ramp = np.minimum(np.arange(len(event)) + 1, fade) / fade

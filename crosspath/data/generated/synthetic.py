@@ -1,7 +1,7 @@
-"""Generated data in the cached sample types of the four modalities, for trying things out without any files.
+"""Generated samples of the four modalities, in the format of decoded ones, for trials without files.
 
-Classes differ in kind, samples of a class in every parameter, and all carry noise: learnable, not trivial. A sample is
-a function of (seed, class, number within the class), so a larger set contains the smaller one. Labels run class by
+Classes differ in kind, samples of a class in every parameter, and all have noise: learnable, not trivial. A sample is a
+function of (seed, class, number within the class), so a larger set contains the smaller one. Samples are ordered by
 class.
 """
 
@@ -31,7 +31,7 @@ def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Gener
     from crosspath.data.log_mel import log_mel
 
     length = SAMPLE_RATE_HZ * 25 // 1000 + (frames - 1) * SAMPLE_RATE_HZ * 10 // 1000
-    waves, labels, classes = _drawn(SOUNDS, per_class, seed, "sound", lambda kind, rng: sound(kind, length, rng))
+    waves, labels, classes = _generate(SOUNDS, per_class, seed, "sound", lambda kind, rng: sound(kind, length, rng))
     inputs = np.zeros((len(waves), frames, mels), np.float32)
     for start in range(0, len(waves), SOUNDS_AT_ONCE):
         part = torch.from_numpy(waves[start : start + SOUNDS_AT_ONCE].astype(np.float32))
@@ -42,23 +42,23 @@ def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Gener
 def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
     """Point clouds float32 (N, P, 3) from the surfaces of ten solids, labels (N,), class names.
 
-    Turned about z, stretched along each axis, noisy; centred on their mean and scaled into the unit sphere.
+    Rotated about z, stretched along each axis, noisy; centred on their mean and scaled into the unit sphere.
     """
-    clouds, labels, classes = _drawn(SOLIDS, per_class, seed, "solid", lambda kind, rng: solid(kind, points, rng))
+    clouds, labels, classes = _generate(SOLIDS, per_class, seed, "solid", lambda kind, rng: solid(kind, points, rng))
     return clouds.astype(np.float32), labels, classes
 
 
 def synthetic_images(per_class: int, size: int, seed: int) -> Generated:
-    """Colour pictures uint8 (N, 3, S, S) of eight shapes and textures, labels (N,), class names."""
-    return _drawn(PICTURES, per_class, seed, "picture", lambda kind, rng: picture(kind, size, rng))
+    """Colour images uint8 (N, 3, S, S) of eight shapes and textures, labels (N,), class names."""
+    return _generate(PICTURES, per_class, seed, "picture", lambda kind, rng: picture(kind, size, rng))
 
 
 def synthetic_clips(per_class: int, frames: int, size: int, seed: int) -> Generated:
-    """Colour clips uint8 (N, 3, T, S, S) of eight motions, labels (N,), class names. Needs two frames or more."""
-    return _drawn(MOTIONS, per_class, seed, "motion", lambda kind, rng: clip(kind, frames, size, rng))
+    """Colour clips uint8 (N, 3, T, S, S) of eight motions, labels (N,), class names; at least two frames."""
+    return _generate(MOTIONS, per_class, seed, "motion", lambda kind, rng: clip(kind, frames, size, rng))
 
 
-def _drawn(
+def _generate(
     kinds: Mapping[str, Kind], per_class: int, seed: int, stream: str, one: Callable[[Kind, Generator], NDArray[Any]]
 ) -> Generated:
     stream_number = int.from_bytes(stream.encode(), "little")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crosspath.data.generated.solids import revolved, triangulated
+from crosspath.data.generated.solids import sample_mesh, sample_revolution
 from crosspath.data.generated.synthetic import synthetic_clips, synthetic_images, synthetic_solids, synthetic_sounds
 
 Made = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
@@ -56,20 +56,20 @@ def test_solids_are_centred_and_of_unit_size() -> None:
 def test_surfaces_are_drawn_evenly() -> None:
     """Against closed forms: a cylinder's caps and wall, a cone's height, a sphere's zones, a box's faces."""
     rng = np.random.default_rng(0)
-    cylinder = revolved(np.array([[0.0, -1.0], [1.0, -1.0], [1.0, 1.0], [0.0, 1.0]]), 40000, rng)
+    cylinder = sample_revolution(np.array([[0.0, -1.0], [1.0, -1.0], [1.0, 1.0], [0.0, 1.0]]), 40000, rng)
     wall = abs(cylinder[:, 2]) < 0.999999
     assert abs(wall.mean() - 4 / 6) < 0.01
     cap = np.hypot(*cylinder[~wall, :2].T)
     assert abs((cap**2).mean() - 0.5) < 0.01
-    cone = revolved(np.array([[1.0, 0.0], [0.0, 1.0]]), 40000, rng)
+    cone = sample_revolution(np.array([[1.0, 0.0], [0.0, 1.0]]), 40000, rng)
     assert abs(cone[:, 2].mean() - 1 / 3) < 0.01
     np.testing.assert_allclose(np.hypot(cone[:, 0], cone[:, 1]), 1.0 - cone[:, 2], atol=1e-9)
     angles = np.linspace(-np.pi / 2, np.pi / 2, 200)
-    sphere = revolved(np.stack([np.cos(angles), np.sin(angles)], 1), 40000, rng)
+    sphere = sample_revolution(np.stack([np.cos(angles), np.sin(angles)], 1), 40000, rng)
     assert abs(np.histogram(sphere[:, 2], 10, (-1, 1))[0] / 40000 - 0.1).max() < 0.01
     faces = [(0, 1, 2), (1, 3, 2), (0, 1, 4)]
     flat = np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0], [2, 2, 0], [0, 0, 2]])
-    drawn = triangulated(flat, faces, 40000, rng)
+    drawn = sample_mesh(flat, faces, 40000, rng)
     standing = drawn[:, 2] > 1e-9
     assert abs(standing.mean() - 1 / 3) < 0.01
     np.testing.assert_allclose(drawn[~standing].mean(0), [1.0, 1.0, 0.0], atol=0.02)
