@@ -27,7 +27,7 @@ def test_the_parts_are_disjoint_stratified_and_of_the_published_size(recipe: Rec
     assert len(set(ids)) == len(ids)
     assert len(data.train) == recipe.data.train_samples
     assert len(data.classes) == recipe.data.classes
-    assert data.train.inputs.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe)
+    assert data.train.inputs.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe.data)
     for part in parts:
         counts = np.bincount(part.labels, minlength=10)
         assert counts.max() - counts.min() <= 0.1 * counts.mean()
