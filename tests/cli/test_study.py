@@ -16,6 +16,7 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
     short = apply_overrides(crosspath.recipe_named("audio/sounds"), ("train.epochs=1", "train.loggers=[]"))
     crosspath.train(short, out="aux", progress=False)
     settings = [part for setting in SHORT for part in ("--set", setting)]
@@ -39,10 +40,17 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
     (tmp_path / "c" / "report.html").unlink()
     assert main(["report", "c"]) == 0
     said = capsys.readouterr().out
-    assert "audio/sounds" in said
-    assert "no evidence" in said or "h" in said
+    printed = {
+        cells[0]: cells for line in said.splitlines() if (cells := [cell.strip() for cell in line.split("│")[1:]])
+    }
+    for row in found["rows"]:
+        cells = printed[row["arm"]]
+        assert cells[1] == (row["auxiliary"] or "")
+        assert cells[2].startswith(f"{100 * row['mean']:.1f} ±")
+        assert row["verdict"] is None or row["verdict"] in cells
     again = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
-    assert len(again) > 0.9 * len(page)
+    assert again.count("<figure") == page.count("<figure") > 0
+    assert again.count("<tr") == page.count("<tr") > len(found["rows"])
     _opens_in_a_browser(tmp_path / "c" / "report.html", found)
 
 

@@ -371,8 +371,12 @@ def test_roles_from_a_generator_serve_every_auxiliary() -> None:
 
 
 def test_disabled_inside_the_cache_of_parametrize_is_refused_and_merging_there_is_exact() -> None:
-    target, inputs = Body(), tokens()
-    handle = crosspath.connect(target, Body(), scale_init=0.5)
+    target, auxiliary, inputs = Body(), Body(), tokens()
+    # Merged outside of the cache, with the λ that is set inside of it.
+    twin = copy.deepcopy(target)
+    crosspath.connect(twin, auxiliary, scale_init=0.9)
+    crosspath.merge(twin)
+    handle = crosspath.connect(target, auxiliary, scale_init=0.5)
     with torch.no_grad(), parametrize.cached():
         target(inputs)
         with pytest.raises(crosspath.PathwayError, match=r"parametrize\.cached"), handle.disabled():
@@ -380,8 +384,7 @@ def test_disabled_inside_the_cache_of_parametrize_is_refused_and_merging_there_i
         for scale in handle.scales().values():
             scale.fill_(0.9)
         crosspath.merge(target)
-    twin = Body()
-    twin.load_state_dict(target.state_dict())
+    assert all(torch.equal(value, target.state_dict()[name]) for name, value in twin.state_dict().items())
     assert torch.equal(twin(inputs), target(inputs))
     receipt_like = target.blocks[0].mlp.fc1.weight
     assert not parametrize.is_parametrized(target.blocks[0].mlp.fc1)

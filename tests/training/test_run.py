@@ -166,16 +166,28 @@ def test_the_average_with_pathways_is_what_is_left(tmp_path: Path, in_memory: In
     assert metrics == evaluate(tmp_path / "averaged")["metrics"] == averaged.metrics["test"]
 
 
-def test_best_keeps_the_epoch_with_the_best_validation_accuracy(tmp_path: Path, in_memory: InMemory) -> None:
-    # Training that first learns and then is thrown off: later epochs read worse.
-    recipe = short(image_recipe, "train.epochs=6", "train.select=best", "optimizer.lr=0.01", "schedule.warmup_epochs=5")
+@pytest.mark.parametrize("extra", [(), ("train.ema_decay=0.5",)])
+def test_best_leaves_the_weights_of_the_epoch_with_the_best_validation_accuracy(
+    extra: tuple[str, ...], tmp_path: Path, in_memory: InMemory
+) -> None:
+    # Of equal epochs the first is best, so a task that is soon solved has its best epoch before its last.
+    settings = ("train.epochs=6", "train.select=best", "train.checkpoint_every=1", "train.keep_checkpoints=6", *extra)
+    recipe = short(image_recipe, *settings)
     in_memory(recipe)
     result = train(recipe, out=tmp_path / "run", progress=False)
     read = [line["validation"] for line in lines(tmp_path / "run") if "validation" in line]
     accuracies = [metrics["accuracy"] for metrics in read]  # type: ignore[index]
     assert result.epoch == 1 + accuracies.index(max(accuracies))
+    assert result.epoch < 6, "the test says nothing where the last epoch is the best"
     assert result.metrics["validation"] == read[result.epoch - 1]
     assert evaluate(tmp_path / "run", split="validation")["metrics"] == read[result.epoch - 1]
+    left = read_tensors(tmp_path / "run" / "model.safetensors")[0]
+    best, last = (
+        read_tensors(tmp_path / "run" / "checkpoints" / f"{3 * epoch:08d}" / "model.safetensors")[0]
+        for epoch in (result.epoch, 6)
+    )
+    assert all(torch.equal(value, best[name]) for name, value in left.items())
+    assert not all(torch.equal(value, last[name]) for name, value in left.items())
 
 
 def test_of_equal_epochs_best_keeps_the_first() -> None:
