@@ -36,7 +36,7 @@ FAULTS = (
         file="pathway/merge.py",
         before="result: Tensor = pathway(holder.original)",
         after="result: Tensor = getattr(holder.module, holder.attribute).detach().clone()",
-        tests=("pathway/test_merge.py", "pathway/test_with_pytorch.py"),
+        tests=("pathway/test_connect.py", "pathway/test_merge.py"),
     ),
     Fault(
         name="λ's gradient summed in half precision",
