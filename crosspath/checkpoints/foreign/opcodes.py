@@ -97,6 +97,8 @@ class _Machine:
         """Heights of the stack at which a mark lies."""
         self.memo: dict[int, Any] = {}
         self.names: dict[Global, None] = {}
+        self.tuples: dict[int, tuple[tuple[Any, ...], int]] = {}
+        """{id: (a tuple, how many values it holds)}."""
         self.value: Any = None
         self.stopped = False
         self.count = 0
@@ -120,7 +122,7 @@ class _Machine:
             case "EMPTY_LIST" | "LIST" | "EMPTY_SET" | "FROZENSET":
                 self.stack.append(popped)
             case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                self.stack.append(tuple(popped))
+                self.stack.append(self._tuple(popped))
             case "EMPTY_DICT" | "DICT":
                 self.stack.append(_add_pairs({}, popped))
             case "APPEND" | "APPENDS" | "ADDITEMS":
@@ -173,6 +175,15 @@ class _Machine:
         popped = self.stack[start:]
         del self.stack[start:]
         return popped
+
+    def _tuple(self, values: list[Any]) -> tuple[Any, ...]:
+        """A tuple of a bounded number of values: to hash one, as a key, takes torch's unpickler as many steps."""
+        count = 1 + sum(self.tuples[id(value)][1] if type(value) is tuple else 1 for value in values)
+        if count > MOST_LEAVES:
+            raise OverflowError("a tuple that holds itself too often")
+        result = tuple(values)
+        self.tuples[id(result)] = (result, count)
+        return result
 
     def _global(self, module: Any, name: Any) -> Global:
         found = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED

@@ -228,10 +228,17 @@ def test_marks_on_a_high_stack_are_found_at_once() -> None:
     assert time.perf_counter() - start < 10
 
 
-def test_a_tuple_of_tuples_as_a_key_is_not_hashed() -> None:
-    """Forty pairs, each holding the one before twice: its hash takes 2^40 steps."""
-    pairs = b"".join(b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) + b"0" for n in range(40))
-    assert read_pickle(b"\x80\x02)q\x00" + pairs + b"}h\x28K\x01s.", "here").value == {"<tuple>": 1}
+@pytest.mark.parametrize(("pairs", "whole"), [(10, True), (60, False)])
+def test_a_tuple_that_takes_forever_to_hash_is_refused(pairs: int, whole: bool, tmp_path: Path) -> None:
+    """Pairs, each holding the one before twice; the last as a dictionary's key, out of sight in a call's arguments."""
+    nest = b"".join(b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) for n in range(pairs))
+    call = b"ccollections\nOrderedDict\n(}q\x63)q\x00" + nest + b"h\x63h" + bytes([pairs]) + b"K\x01stR"
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02" + call + b".")
+    if whole:
+        assert inspect_checkpoint(tmp_path / "a.pkl")["pickle"]["looks_up"] == ["collections.OrderedDict"]
+    else:
+        with pytest.raises(InputError, match="damage"):
+            inspect_checkpoint(tmp_path / "a.pkl")
 
 
 def test_a_call_keeps_its_arguments_without_calling() -> None:
