@@ -1,1 +1,1 @@
-"""What goes out with a checkpoint: hub, model card, licences, certificates."""
+"""Sharing checkpoints: hub folders, model cards, licences, merge certificates."""

@@ -20,16 +20,16 @@ Scales = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def model_card(about: About, *, sha256: str, scales: Scales) -> str:
-    """What the model is, whose weights and data it owes itself to and under which terms, its scales, its recipe.
+    """What the model is, the weights and data it comes from and their licences, its scales and its recipe.
 
     Parameters
     ----------
     about
-        With the receipt of a merged model (see `merge_checkpoint`): the card then tells how equal the outputs are.
+        With the receipt of a merged model (see `merge_checkpoint`), the card reports the equality of outputs.
     sha256
-        Of the tensors of the model's own weights; of a merged one, the sums.
+        Of the tensors of the model's own weights; for a merged model, of the sums.
     scales
-        Of the pathways: connected, or merged; empty without any.
+        Of the connected or merged pathways; empty without any.
     """
     terms = list(licences(about))
     parts = [_front_matter(about), _what(about, scales), _licences(terms), _target(about, sha256)]
@@ -48,7 +48,7 @@ def _front_matter(about: About) -> list[str]:
     task = modality_of(about.recipe).hub_task
     values = {
         "library_name": "crosspath",
-        # The choice is the publisher's; the section named here says what it has to heed.
+        # The publisher chooses one; the section named here lists the licences to respect.
         "license": "other",
         "license_name": "see-licences-in-the-model-card",
         "license_link": "README.md",
@@ -83,7 +83,7 @@ def _what(about: About, scales: Scales) -> list[str]:
 
 def _licences(terms: Sequence[Licence]) -> list[str]:
     flagged = [_flag(licence) for licence in terms if licence.non_commercial]
-    unknown = [f"{_named(licence)} ({licence.of})" for licence in terms if not licence.known]
+    unknown = [f"{_part_name(licence)} ({licence.of})" for licence in terms if not licence.known]
     return [
         "## Licences",
         "",
@@ -97,12 +97,12 @@ def _licences(terms: Sequence[Licence]) -> list[str]:
 
 def _flag(licence: Licence) -> str:
     return (
-        f"> **Not for commercial use as it stands: {_named(licence)} comes from {licence.of}, whose terms"
+        f"> **Not for commercial use as it stands: {_part_name(licence)} comes from {licence.of}, whose terms"
         f" ({licence.terms}) do not grant commercial use.** Ask the owners first."
     )
 
 
-def _named(licence: Licence) -> str:
+def _part_name(licence: Licence) -> str:
     return "the target" if licence.part == "target" else f"the auxiliary `{licence.part}`"
 
 
@@ -118,16 +118,15 @@ def _target(about: About, sha256: str) -> list[str]:
 
 
 def _auxiliaries(about: About) -> list[str]:
-    rows = ((name, strip_paths(recorded)) for name, recorded in about.auxiliaries.items())
+    rows = ((name, strip_paths(record)) for name, record in about.auxiliaries.items())
     return [
         "## Auxiliaries",
         "",
         "| name | from | sha256 of its weights |",
         "|---|---|---|",
         *(
-            f"| {name} | {recorded.get('recipe', recorded.get('origin', 'unknown'))} |"
-            f" {recorded.get('sha256', 'unknown')} |"
-            for name, recorded in rows
+            f"| {name} | {record.get('recipe', record.get('origin', 'unknown'))} | {record.get('sha256', 'unknown')} |"
+            for name, record in rows
         ),
     ]
 
@@ -145,20 +144,20 @@ def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
         worst = ", ".join(f"{name} {value:.3g}" for name, value in equality["max_difference"].items())
         equal = f"not bitwise equal on {generated}; largest difference: {worst}"
     yield f"Outputs before and after merging: {equal}."
-    certified = receipt.get("certificate")
-    if certified is not None:
-        found = certified["outputs"]
-        said = ", ".join(f"{name} {_compared(value)}" for name, value in found.items())
+    certificate = receipt.get("certificate")
+    if certificate is not None:
+        differences = ", ".join(f"{name} {_difference(values)}" for name, values in certificate["outputs"].items())
         yield (
-            f"On {certified['samples']} samples of the {certified['part']} part of {certified['dataset']}: {said}."
+            f"On {certificate['samples']} samples of the {certificate['part']} part of {certificate['dataset']}:"
+            f" {differences}."
             " `certificate.json` holds the proof; `crosspath verify` checks it again."
         )
 
 
-def _compared(found: Mapping[str, Any]) -> str:
-    if found["bitwise"]:
+def _difference(values: Mapping[str, Any]) -> str:
+    if values["bitwise"]:
         return "bitwise equal"
-    return f"largest difference {found['max_difference']}, same class for {found['same_class']:.1%}"
+    return f"largest difference {values['max_difference']}, same class for {values['same_class']:.1%}"
 
 
 def _scales(scales: Scales) -> list[str]:
@@ -168,7 +167,7 @@ def _scales(scales: Scales) -> list[str]:
         "| weight | auxiliary | λ |",
         "|---|---|---|",
         *(
-            f"| {weight} | {name} | {_shown(values)} |"
+            f"| {weight} | {name} | {_range(values)} |"
             for weight, named in scales.items()
             for name, values in named.items()
         ),
@@ -192,13 +191,13 @@ def _recipe(about: About) -> list[str]:
 
 
 def strip_recipe_paths(recipe: Recipe) -> Recipe:
-    """The recipe as it may leave its machine: of folders and files that only this machine has, the last part."""
+    """A recipe to share: paths of folders and files cut down to their last part, without the cache folder."""
     data = {name: Path(value.name) for name, value in recipe.data if isinstance(value, Path)}
     shards = {name: strip_paths({name: value})[name] for name, value in recipe.data if name.endswith("_shards")}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={**data, **shards, "cache_folder": None})})
 
 
-def _shown(values: Sequence[float]) -> str:
+def _range(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:+.6f}"
     return f"{min(values):+.6f} to {max(values):+.6f} ({len(values)})"

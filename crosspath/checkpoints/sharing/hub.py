@@ -1,4 +1,4 @@
-"""Models as the Hugging Face hub keeps them: a folder for strangers, with a config and a card, and the way back."""
+"""Models for the Hugging Face hub: saved as a folder to upload, with a config and a card, and loaded again."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,29 +24,29 @@ from crosspath.pathway.origins import ORIGINS, Origin
 from crosspath.pathway.parameters import plain_state
 
 CONFIG = "config.json"
-WANTED = ("*.safetensors", "*.json", "*.yaml")
-"""What is downloaded of a repository: nothing that could be executed."""
+DOWNLOADS = ("*.safetensors", "*.json", "*.yaml")
+"""Files of a repository that are downloaded: none that could be executed."""
 
 
 def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
-    """Write a model into `folder` as others can use it: no place of this machine in it, and all that it needs.
+    """Write a model into `folder` for others to use: complete, and without paths of this machine.
 
     A plain target (`model.safetensors`), the pathways of a connected one beside it, `recipe.yaml`, `config.json` (the
     recipe and the class names, as JSON), `README.md` (the model card, unless one stands there already) and
-    `manifest.json`. A frozen auxiliary is stored by its values, unless it comes from the hub itself: then it stays a
-    reference. `ModalityModel.from_pretrained(folder)` reads it, and so does every command.
+    `manifest.json`. A frozen auxiliary is stored by its values, or as a reference if it comes from the hub itself.
+    `ModalityModel.from_pretrained(folder)` reads the folder, and so does every command.
 
     Raises
     ------
     InputError
-        For a model that does not say what it is (`model.about`), or is not what it says.
+        For a model without `model.about`, or whose weights do not fit it.
     crosspath.pathway.PathwayError
         For pathways without values or with sharded ones.
     """
     folder = Path(folder)
     about = _about(model)
     recipe = strip_recipe_paths(about.recipe)
-    auxiliaries = {name: strip_paths(recorded) for name, recorded in about.auxiliaries.items()}
+    auxiliaries = {name: strip_paths(record) for name, record in about.auxiliaries.items()}
     config = {
         "library_name": "crosspath",
         "format_version": FORMAT_VERSION,
@@ -57,7 +57,7 @@ def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
     texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False) + "\n"}
     if about.receipt is not None:
         texts[MERGED] = json.dumps(about.receipt, indent=2) + "\n"
-    with _for_strangers(model, auxiliaries):
+    with _portable_origins(model, auxiliaries):
         if not (folder / CARD).exists():
             texts[CARD] = model_card(about, sha256=_digest(model), scales=_scales(model, about))
         save_checkpoint(model, folder, recipe=recipe, classes=about.classes, auxiliaries=auxiliaries, texts=texts)
@@ -77,14 +77,14 @@ def load_pretrained(
     folder = Path(name)
     if not folder.exists():
         options = {"cache_dir": cache_dir, "force_download": force_download, "local_files_only": local_files_only}
-        folder = _downloaded(str(name), {**options, "revision": revision, "token": token})
+        folder = _download(str(name), {**options, "revision": revision, "token": token})
     recipe = None
     if (folder / CONFIG).is_file():
-        described = read_json(folder / CONFIG).get("recipe")
-        if not isinstance(described, dict):
+        values = read_json(folder / CONFIG).get("recipe")
+        if not isinstance(values, dict):
             todo = "name a folder or repository written by save_pretrained"
             raise InputError(folder / CONFIG, "the recipe of a crosspath model", "none", todo)
-        recipe = validated(described, folder / CONFIG)
+        recipe = validated(values, folder / CONFIG)
     model = load_checkpoint(folder, recipe, auxiliaries).model
     if not isinstance(model, ModalityModel):
         todo = "load it with crosspath.load_checkpoint, or fine-tune it: crosspath train RECIPE --from CHECKPOINT"
@@ -93,7 +93,7 @@ def load_pretrained(
 
 
 def _about(model: ModalityModel) -> About:
-    """What the model says it is, with what is connected now. Raises `InputError` when its weights say otherwise."""
+    """`model.about`, with the auxiliaries connected now. Raises `InputError` where the weights do not fit it."""
     about = model.about
     where = "model.about"
     if about is None:
@@ -106,10 +106,13 @@ def _about(model: ModalityModel) -> About:
         raise InputError(where, "the recipe of this model", "weights of other names or shapes", todo)
     if has_pathways(model):
         handle = pathways(model)
-        told = {name: {"origin": o.description, "sha256": o.sha256 or "unknown"} for name, o in handle.origins.items()}
-        known = {name: about.auxiliaries.get(name, told.get(name, {})) for name in handle.names}
-        return replace(about, auxiliaries=known, receipt=None)
-    # A model that was trained on after its merge is no longer what the receipt speaks of.
+        origins = {
+            name: {"origin": origin.description, "sha256": origin.sha256 or "unknown"}
+            for name, origin in handle.origins.items()
+        }
+        records = {name: about.auxiliaries.get(name, origins.get(name, {})) for name in handle.names}
+        return replace(about, auxiliaries=records, receipt=None)
+    # After further training the receipt of the merge no longer holds.
     receipt = about.receipt
     if receipt is not None and receipt["merge"]["sha256_after"] != _digest(model):
         receipt = None
@@ -131,22 +134,22 @@ def _scales(model: nn.Module, about: About) -> Scales:
 
 
 @contextmanager
-def _for_strangers(model: nn.Module, auxiliaries: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-    """Inside the block the model's pathways tell of no file on this machine, and of no frozen auxiliary that only
-    this machine has: `save_pathway` then stores the values."""
-    told: list[dict[str, Origin]] = [own for part in model.modules() if (own := part.__dict__.get(ORIGINS))]
-    before = [dict(own) for own in told]
+def _portable_origins(model: nn.Module, auxiliaries: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Inside the block the origins of the model's pathways name no file and no frozen auxiliary that only this machine
+    has: `save_pathway` then stores the values."""
+    tables: list[dict[str, Origin]] = [table for part in model.modules() if (table := part.__dict__.get(ORIGINS))]
+    before = [dict(table) for table in tables]
     try:
-        for own in told:
-            own.update({name: _for_others(origin, auxiliaries.get(name, {})) for name, origin in own.items()})
+        for table in tables:
+            table.update({name: _portable(origin, auxiliaries.get(name, {})) for name, origin in table.items()})
         yield
     finally:
-        for own, kept in zip(told, before, strict=True):
-            own.update(kept)
+        for table, origins in zip(tables, before, strict=True):
+            table.update(origins)
 
 
-def _for_others(origin: Origin, recorded: Mapping[str, Any]) -> Origin:
-    on_hub = str(recorded.get("origin", "")).startswith(("timm:", "hf:"))
+def _portable(origin: Origin, record: Mapping[str, Any]) -> Origin:
+    on_hub = str(record.get("origin", "")).startswith(("timm:", "hf:"))
     return replace(
         origin,
         description=strip_paths({"description": origin.description})["description"],
@@ -155,13 +158,13 @@ def _for_others(origin: Origin, recorded: Mapping[str, Any]) -> Origin:
     )
 
 
-def _downloaded(repository: str, options: Mapping[str, Any]) -> Path:
+def _download(repository: str, options: Mapping[str, Any]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     expected = "a folder, or OWNER/NAME of a hub repository that can be reached"
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(WANTED), **options))
+        return Path(snapshot_download(repository, allow_patterns=list(DOWNLOADS), **options))
     except LocalEntryNotFoundError:
         raise InputError(repository, expected, "no folder, no connection, no local copy", "connect once") from None
     except HFValidationError:
