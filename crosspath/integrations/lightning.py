@@ -17,7 +17,7 @@ from torch import nn
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, pathways, save_pathway
 from crosspath.pathway.origins import ORIGINS
-from crosspath.pathway.saved import DESCRIPTION
+from crosspath.pathway.save import DESCRIPTION
 
 try:
     from lightning.pytorch import Callback

@@ -15,9 +15,10 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
+from crosspath.pathway.load import check_digests, read_saved
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import INSIDE
-from crosspath.pathway.saved import PATHWAYS, TARGET, check_digests, read_saved
+from crosspath.pathway.save import PATHWAYS, TARGET
 from crosspath.pathway.spread import Spread
 
 

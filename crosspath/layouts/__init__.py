@@ -1,5 +1,7 @@
-"""Where each role lives, family by family: tables, no logic. Of `LAYOUTS` the one that finds most roles and biases is
-taken, the earlier of equals; so those by stage stand before those without.
+"""Where each role is stored, family by family: tables, no logic.
+
+The layout of `LAYOUTS` that explains most roles and biases of a model is used; of equal ones the first, so layouts with
+stages come before those without. To add a family: a `Layout` in a file named after its library, listed here.
 """
 
 from crosspath.layouts.gpt import (

@@ -1,5 +1,5 @@
-"""Decoders: GPT-2, whose layers store their weights transposed, and those whose fused query, key and value come head by
-head, or in an order that their names do not tell.
+"""Decoders: GPT-2, which stores its weights transposed, and families whose fused query, key and value are stored
+head by head, or in an order that their names do not determine.
 """
 
 from crosspath.layouts.layout import Layout, Order, Place, Role, fused, split

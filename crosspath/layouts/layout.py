@@ -1,4 +1,4 @@
-"""What a layout is: a declarative table of where a family of models keeps each role. No logic."""
+"""A layout: a table of where a family of models stores each role."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ ORDERS: tuple[Order, ...] = ("three-major", "head-major", "interleaved")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a role lives inside a block: a parameter, and which of `parts` equal shares of its rows."""
+    """Where a role is stored inside a block: a parameter, and which of `parts` equal shares of its rows."""
 
     weight: str
     """Parameter name, relative to the block."""
     bias: str | None = None
-    """Name of the bias that goes with it. Of one as long as all parts together the role has the same share as of the
-    weight; one as long as the role's own rows is the role's alone."""
+    """Name of its bias. A bias as long as all parts together is shared like the weight; one as long as the role's own
+    rows belongs to the role alone."""
     part: int = 0
     parts: int = 1
     order: Order | None = "three-major"
-    """How the rows of the parts follow one another: `three-major` all of q, then k, then v; `head-major` q, k and v of
-    the first head, then of the second; `interleaved` one row of q, one of k, one of v, and so on. None where the
-    family's names do not tell it: then it has to be stated."""
+    """The order of the parts' rows: `three-major` all of q, then k, then v; `head-major` q, k and v of the first head,
+    then of the second; `interleaved` one row of q, one of k, one of v, and so on. None where the family's names do not
+    determine it: the user then has to state it."""
     transposed: bool = False
     """Whether the weight is stored as (inputs, outputs): the rows are its columns."""
 
@@ -40,21 +40,21 @@ class Layout:
     block: str | None
     """Name of a block up to its index, such as `blocks.`; None when the module itself is the one block."""
     stage: str | None = None
-    """Name of a stage up to its index, such as `layers.`, where blocks stand in stages that count them anew. Blocks are
-    then numbered through all stages."""
+    """Name of a stage up to its index, such as `layers.`, for models that number the blocks of each stage from 0.
+    Blocks are then numbered consecutively through all stages."""
     roles: Mapping[Role, Place]
-    """A block is known by the first of them, unless `mark` says otherwise."""
+    """The weight of the first role marks a block, unless `mark` names another one."""
     mark: str | None = None
-    """A weight without a role by which a block of this family is known."""
+    """A weight without a role that marks a block of this family."""
     absent: Mapping[Role, str] = field(default_factory=dict)
-    """Roles that the family, or a part of it, does not have, and why: said where the other side has them."""
+    """Roles that the family, or a part of it, does not have, and why: for messages about models that have them."""
     heads: str | int | None = None
     """Attribute path to the head count, relative to the block, or the count itself; None where nothing states it."""
     norm: Literal["pre", "post"] | str | None = None
-    """Where normalisation stands: `pre`, `post`, or the path of a bool attribute that is true for `pre`; None where it
-    is not known."""
+    """Norm placement: `pre`, `post`, or the path of a bool attribute that is true for `pre`; None where it is unknown.
+    """
     stem: tuple[str, ...] = ()
-    """First name components of what comes before the blocks: the earliest layer for a layer-wise learning rate."""
+    """First name components of what comes before the blocks: layer 0 for a layer-wise learning rate."""
 
 
 def fused(

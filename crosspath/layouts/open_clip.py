@@ -1,4 +1,4 @@
-"""open_clip's transformer towers: torch's attention in blocks of their own."""
+"""open_clip's transformer towers: torch's attention, in blocks with other names."""
 
 from crosspath.layouts.layout import Layout, fused, split
 

@@ -1,5 +1,5 @@
-"""timm's ViT family, and every encoder that keeps its key names (crosspath's own among them); Swin and ConvNeXt, whose
-blocks stand in stages.
+"""timm's ViT family and every encoder with its key names (crosspath's own among them); Swin and ConvNeXt, whose blocks
+are in stages.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ TIMM_EVA_SPLIT = Layout(
     )
     | _OUTPUT
     | _MLP,
-    absent={"mlp_in": "a gated mlp reads with two weights, fc1_g and fc1_x"},
+    absent={"mlp_in": "a gated mlp has two input weights, fc1_g and fc1_x"},
     heads="attn.num_heads",
     norm="pre",
     stem=_STEM,
@@ -63,7 +63,8 @@ TIMM_CONVNEXT = Layout(
     roles=_MLP,
     mark="conv_dw.weight",
     absent=dict.fromkeys(
-        ("query", "key", "value", "attention_output"), "ConvNeXt convolves where others attend; choose roles='mlp'"
+        ("query", "key", "value", "attention_output"),
+        "ConvNeXt has convolutions instead of attention; choose roles='mlp'",
     ),
     norm="pre",
     stem=("stem",),

@@ -1,5 +1,5 @@
-"""Hugging Face transformers' encoders (names of release 5; those of release 4, which files on the hub have, where they
-differ).
+"""Hugging Face transformers' encoders: names of release 5, and those of release 4 (which files on the hub have) where
+they differ.
 """
 
 from crosspath.layouts.layout import Layout, Place, Role, split
@@ -20,7 +20,7 @@ def _roles(attention: str, names: tuple[str, str, str], output: str, mlp: tuple[
 
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj")
-_NAMED = ("query", "key", "value")
+_PLAIN = ("query", "key", "value")
 _VIT = _roles("attention", _PROJECTIONS, "attention.o_proj", ("mlp.fc1", "mlp.fc2"))
 
 TRANSFORMERS_VIT = Layout(
@@ -54,7 +54,7 @@ TRANSFORMERS_DINOV2 = Layout(
 TRANSFORMERS_VIDEOMAE = Layout(
     name="transformers VideoMAE; ViT, DeiT and AST before release 5",
     block="encoder.layer.",
-    roles=_roles("attention.attention", _NAMED, "attention.output.dense", ("intermediate.dense", "output.dense")),
+    roles=_roles("attention.attention", _PLAIN, "attention.output.dense", ("intermediate.dense", "output.dense")),
     heads="attention.attention.num_attention_heads",
     norm="pre",
     stem=_EMBEDDINGS,
@@ -63,7 +63,7 @@ TRANSFORMERS_VIDEOMAE = Layout(
 TRANSFORMERS_BERT = Layout(
     name="transformers BERT, RoBERTa",
     block="encoder.layer.",
-    roles=_roles("attention.self", _NAMED, "attention.output.dense", ("intermediate.dense", "output.dense")),
+    roles=_roles("attention.self", _PLAIN, "attention.output.dense", ("intermediate.dense", "output.dense")),
     heads="attention.self.num_attention_heads",
     norm="post",
     stem=_EMBEDDINGS,

@@ -1,4 +1,17 @@
-"""The method: match, connect, merge, disconnect, status, parameter groups, save and load. For any `nn.Module`."""
+"""The method, for any `nn.Module`: match, connect, merge, disconnect, status, parameter groups, save and load.
+
+In reading order:
+
+1. The sum. spread.py: which rows of W get which rows of W'. combine.py: the formula W + λ·W' and its gradients.
+   parametrization.py: how a module's weight becomes that sum. parameters.py: a connected model under its plain names.
+2. What pairs with what. sources.py: a module, a state dict or a file. slot.py: a role's rows in a stored tensor.
+   resolve_layout.py and locate.py: which layout a model has, and where its roles are. match.py, with by_name.py and
+   differences.py: pairs and mismatches, in a report (report.py).
+3. Connecting. plan.py: what will be done, and every reason against it. assemble.py: W', λ and their spread.
+   connect.py: the function that runs all of this.
+4. A connected model. handle.py, origins.py, status.py, groups.py (optimizer groups).
+5. The ways out. merge.py: merge and disconnect. save.py and load.py: files.
+"""
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.connect import connect

@@ -83,11 +83,11 @@ def connect(
     roles = roles if isinstance(roles, str) else tuple(roles)
     names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
     plans = []
-    for name, given in auxiliaries.items():
-        source = open_source(given)
+    for name, own in auxiliaries.items():
+        source = open_source(own)
         report = match(
             target,
-            given,
+            own,
             roles=roles,
             names=names,
             blocks=blocks,

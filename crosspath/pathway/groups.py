@@ -44,11 +44,11 @@ def param_groups(
         expected = "blocks of a known layout" if table is None else f"blocks of the layout {table.name!r}"
         raise PathwayError("layer_decay", expected, "none", "name another with layout=")
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
-    listed: set[int] = set()
+    visited: set[int] = set()
     for name, parameter, kind in _parameters(target):
-        if not parameter.requires_grad or id(parameter) in listed:
+        if not parameter.requires_grad or id(parameter) in visited:
             continue
-        listed.add(id(parameter))
+        visited.add(id(parameter))
         if kind == "scale":
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:

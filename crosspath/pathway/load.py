@@ -8,18 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.errors import PathwayError
-from crosspath.files import tensor_faults
+from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.assemble import Attachment, attach_all
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder, connections, holders, plain_state
 from crosspath.pathway.report import MatchReport
-from crosspath.pathway.saved import DESCRIPTION, PATHWAYS, check_digests, read_saved
+from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
 from crosspath.pathway.slot import Slot, read_entries, write_parts
 from crosspath.pathway.sources import AuxiliarySource, Source, open_source
 from crosspath.pathway.spread import Spread
+
+Tensors = Mapping[str, Tensor]
 
 
 def load_pathway(
@@ -87,6 +89,46 @@ def load_pathway(
     return handle
 
 
+def read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """The description, the target's tensors, and λ with the stored W'; tensors are mapped from their files.
+
+    Raises
+    ------
+    PathwayError
+        For a missing or damaged file, a pickle, and a description of another format version.
+    """
+    path = folder / DESCRIPTION
+    with raise_as_pathway_error():
+        description = read_json(path)
+        version = description.get("format_version")
+        if version not in FORMAT_VERSIONS:
+            expected = f"format_version {' or '.join(map(str, FORMAT_VERSIONS))}"
+            raise PathwayError(path, expected, repr(version), "use a version of crosspath that reads it")
+        plain, tensors = (read_tensors(folder / name, mapped=True)[0] for name in (TARGET, PATHWAYS))
+    return description, plain, tensors
+
+
+def check_digests(
+    folder: Path, description: Mapping[str, Any], plain: Tensors, scales: Tensors, values: Mapping[str, Tensors]
+) -> None:
+    """Raise `PathwayError` unless target, λ and W' are those that were saved together.
+
+    `values` has every W' of each auxiliary: {auxiliary: {target weight: W'}}.
+    """
+    for part, file, tensors in (("target", TARGET, plain), ("scales", PATHWAYS, scales)):
+        if sha256_of_tensors(sorted(tensors.items())) != description[f"sha256_of_{part}"]:
+            expected = f"the values saved beside {DESCRIPTION} (sha256)"
+            raise PathwayError(folder / file, expected, "others", "use files of one save")
+    for name, entry in description["auxiliaries"].items():
+        if sha256_of_tensors(sorted(values.get(name, {}).items())) == entry["sha256_of_values"]:
+            continue
+        if entry["stored"]:
+            expected = f"the values of auxiliary {name} as they were saved (sha256)"
+            raise PathwayError(folder / PATHWAYS, expected, "others", "save it again")
+        expected = f"the frozen auxiliary {name} that it was saved with (sha256)"
+        raise PathwayError(folder, expected, "one of other values", "use the right one")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Entry:
     """One auxiliary's part in one target tensor, as the description has it."""
@@ -105,7 +147,7 @@ class _Entry:
     trains_scale: bool
 
     @classmethod
-    def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Mapping[str, Tensor]) -> "_Entry":
+    def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Tensors) -> "_Entry":
         if weight not in state:
             raise PathwayError(weight, "a weight of the target", "none of this name", "load it into the model it is of")
         shape = tuple(state[weight].shape)
@@ -137,7 +179,7 @@ class _Entry:
         )
 
 
-def _fill(target: nn.Module, state: Mapping[str, Tensor], plain: Mapping[str, Tensor]) -> None:
+def _fill(target: nn.Module, state: Tensors, plain: Tensors) -> None:
     """Fill the target's own tensors. A meta target gets new Parameters; any other keeps its Parameter objects."""
     on_meta = any(value.is_meta for value in state.values())
     copies: dict[str, Any] = {
@@ -156,22 +198,22 @@ def _open_references(
 ) -> dict[str, Source]:
     """A source for every auxiliary that is saved by reference."""
     references = {name: entry for name, entry in entries.items() if not entry["stored"]}
-    given: dict[str, Any] = {}
+    auxiliaries: dict[str, Any] = {}
     if isinstance(auxiliary, Mapping) and not any(isinstance(value, Tensor) for value in auxiliary.values()):
-        given = dict(auxiliary)
+        auxiliaries = dict(auxiliary)
     elif auxiliary is not None and len(references) == 1:
-        given = dict.fromkeys(references, auxiliary)
+        auxiliaries = dict.fromkeys(references, auxiliary)
     sources = {}
     for name, entry in references.items():
         file = entry["file"]
-        if name not in given and (file is None or not Path(file).exists()):
+        if name not in auxiliaries and (file is None or not Path(file).exists()):
             expected = f"the frozen auxiliary, which is saved by reference to {file or entry['description']}"
             raise PathwayError(name, expected, "none", f"pass auxiliary={{{name!r}: ...}}")
-        sources[name] = open_source(given.get(name, file))
+        sources[name] = open_source(auxiliaries.get(name, file))
     return sources
 
 
-def _values(folder: Path, entry: _Entry, tensors: Mapping[str, Tensor], sources: Mapping[str, Source]) -> Tensor:
+def _values(folder: Path, entry: _Entry, tensors: Tensors, sources: Mapping[str, Source]) -> Tensor:
     """W': the stored one, or cut again from the auxiliary that is referred to."""
     name, spread = entry.name, entry.spread
     if name not in sources:

@@ -1,6 +1,19 @@
-"""Save a connected model: the plain target, and its pathways beside it. The files are described in saved.py."""
+"""Save a connected model: the plain target, and its pathways beside it; load.py is the way back.
+
+A folder holds `model.safetensors` (the target alone, plain names), `pathway.safetensors` (λ, and each W' that is not
+saved by reference) and `pathway.json`:
+
+- `format_version`
+- `sha256_of_target`, `sha256_of_scales`: of the tensors that belong together; λ and W' mean nothing beside another W
+- `auxiliaries`: {name: where it came from, how it was connected, whether its values are stored, their sha256}
+- `layers`: {target weight: {name: row segments, axis and runs of λ, the pieces W' was cut from, type, owner of λ, what
+  trains}}; from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1
+
+A folder has version 1 where that suffices, so that older releases can load it.
+"""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +26,10 @@ from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import is_sharded
-from crosspath.pathway.saved import DESCRIPTION, PATHWAYS, TARGET, format_version
+from crosspath.pathway.spread import DEFAULTS, Spread
+
+FORMAT_VERSIONS = (1, 2)
+TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"
 
 
 def save_pathway(target: nn.Module, folder: str | Path) -> None:
@@ -37,7 +53,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     plain = plain_state(target)
     unknown = Origin("unknown", None, None, {})
     description = {
-        "format_version": format_version(spread for _, p in connections(target) for spread in p.spreads.values()),
+        "format_version": _format_version(spread for _, p in connections(target) for spread in p.spreads.values()),
         "sha256_of_target": sha256_of_tensors(sorted(plain.items())),
         "sha256_of_scales": sha256_of_tensors(sorted(scales.items())),
         "auxiliaries": {
@@ -87,3 +103,8 @@ def _entries(
                 "trains": {"auxiliary": auxiliary.requires_grad, "scale": scale.requires_grad},
             }
     return values, scales, layers
+
+
+def _format_version(spreads: Iterable[Spread]) -> int:
+    """The oldest version whose readers understand these."""
+    return 2 if any(DEFAULTS.keys() & spread.to_json().keys() for spread in spreads) else 1

@@ -99,7 +99,7 @@ def test_convnext_takes_the_mlp_of_others_and_says_why_no_more() -> None:
     report = crosspath.match(target, vit, blocks={1: 0, 2: 1})
     assert len(report.pairs) == 4
     assert {mismatch.where for mismatch in report.mismatches} == {f"{role} of block 1-2" for role in ROLES[:4]}
-    assert all("ConvNeXt convolves where others attend" in mismatch.reason for mismatch in report.mismatches)
+    assert all("ConvNeXt has convolutions" in mismatch.reason for mismatch in report.mismatches)
     handle = crosspath.connect(target, vit, blocks={1: 0, 2: 1}, roles="mlp", scale_init=1.0)
     values = handle.auxiliaries()["stages.1.blocks.0.mlp.fc1.weight", "auxiliary"]
     assert values.shape == (4 * WIDTH, WIDTH, 1, 1)
