@@ -1,7 +1,7 @@
 """What a run is: a recipe of typed sections, its overrides and its file. Knows no model and no data."""
 
 from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text, write_recipe
-from crosspath.config.kinds import add_sections
+from crosspath.config.kinds import add_sections, remove_sections
 from crosspath.config.overrides import apply_overrides
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.shipped import AUDIO, IMAGE, POINT, TEXT, VIDEO
@@ -16,6 +16,7 @@ __all__ = [
     "read_recipe",
     "recipe_from_text",
     "recipe_to_text",
+    "remove_sections",
     "validated",
     "write_recipe",
 ]

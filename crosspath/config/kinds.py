@@ -49,6 +49,11 @@ def add_sections(sections: Sections) -> None:
         raise ValueError(f"a modality called {sections.modality} is there already")
 
 
+def remove_sections(sections: Sections) -> None:
+    """Forget a modality that `add_sections` made known."""
+    del _KINDS[sections.modality]
+
+
 def sections_of(modality: str) -> Sections:
     """The sections of a modality. Raises `KeyError` for one that was never added."""
     return _KINDS[modality]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crosspath.config import Recipe, add_sections
+from crosspath.config import Recipe, add_sections, remove_sections
 from crosspath.config.data import DataSection
 from crosspath.modalities.modality import Modality
 from crosspath.recipes import PRETRAINING, RECIPES
@@ -23,6 +23,16 @@ def add(modality: Modality[Any, Any, Any]) -> None:
     MODALITIES[modality.name] = modality
     RECIPES.update(modality.recipes)
     PRETRAINING.update(modality.pretraining)
+
+
+def remove(modality: Modality[Any, Any, Any]) -> None:
+    """Forget a modality and its recipes: what a test adds, it takes away again."""
+    remove_sections(modality.sections)
+    del MODALITIES[modality.name]
+    for name in modality.recipes:
+        del RECIPES[name]
+    for name in modality.pretraining:
+        del PRETRAINING[name]
 
 
 def modality_of(described: Recipe | DataSection) -> Modality[Any, Any, Any]:

@@ -3,18 +3,19 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.errors import InputError
+from crosspath.modalities import Modality, add_missing, added
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.controls import (
     copied_start,
@@ -106,7 +107,7 @@ def local_pool(workers: int) -> Iterator[LocalPool]:
     devices = context.Queue()
     for index in range(workers):
         devices.put(index % max(1, torch.cuda.device_count()))
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(devices,))
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(devices, added()))
     try:
         yield LocalPool(workers, executor)
     finally:
@@ -134,17 +135,25 @@ def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
         raise InputError(f"--ray {address}", "a Ray cluster", message, "start one with `ray start --head`") from None
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = resources.get("GPU", 0.0)
-    work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(run_job)
+    work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(_run_job_remotely)
     size = int(gpus or resources.get("CPU", 1.0) // threads)
     try:
-        yield RayPool(max(1, size), lambda job, place: work.remote(job, place).future())
+        yield RayPool(max(1, size), lambda job, place: work.remote(job, place, added()).future())
     finally:
         if owner:
             ray.shutdown()
 
 
-def _start_worker(devices: "object") -> None:
-    """In a new worker: choose a device, and exit with the parent process even if that is killed."""
+def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any, Any, Any]]) -> Result:
+    add_missing(modalities)
+    return run_job(job, place)
+
+
+def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]]) -> None:
+    """In a new worker: add modalities that are not shipped, choose a device, and exit with the parent process even if
+    that is killed.
+    """
+    add_missing(modalities)
     device = devices.get()  # type: ignore[attr-defined]
     if torch.cuda.is_available():
         torch.cuda.set_device(device)

@@ -19,7 +19,7 @@ BYTES = {"image", "video"}
 
 def synthetic(recipe: Recipe, train: int = 36, held_out: int = 18) -> DataSet:
     """Noise around one random pattern a class."""
-    shape = MODALITIES[recipe.modality].sample_shape(recipe)
+    shape = MODALITIES[recipe.modality].sample_shape(recipe.data)
     patterns = np.random.default_rng(0).uniform(-1, 1, (len(CLASSES), *shape))
 
     def part(count: int, seed: int) -> Examples:
