@@ -17,8 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.decoding import Progress as Progress
-from crosspath.data.decoding import decode_items
+from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, Samples
 from crosspath.data.items import Item, Listing, Reader, place_of
 from crosspath.data.labels import label_array

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import DataSection
-from crosspath.data.cache import Progress, Store, cache_root, load_latest, load_or_decode
+from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
+from crosspath.data.decoding import Progress
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.generated.sets import generated_store
 from crosspath.data.items import DamageError, Reader

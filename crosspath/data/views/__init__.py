@@ -1,1 +1,1 @@
-"""What happens to a batch before the model sees it: normalisation, augmentation, mixing, resampling."""
+"""From samples to the batch that a model reads: augmentation, mixing, resampling of points, normalisation."""

@@ -1,8 +1,7 @@
-"""Augmentation of prepared batches on the device, between normalisation and the model. No loop over samples.
+"""Augmentation of normalised batches on the device, vectorised over samples.
 
-One function a modality, all of one signature. Every draw for a sample comes from its own counters (`draws.py`); only
-mixing (`mixing.py`) looks at the rest of the batch. With everything off the batch comes back as it is; the batch passed
-in is never altered.
+One function for each modality, all with the same signature. A sample's draws depend on nothing else in the batch
+(`draws.py`). With everything off the batch is returned unchanged; the input is never modified.
 """
 
 import math
@@ -16,34 +15,34 @@ from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.point_resampling import training_cloud
 
-ERASED = (0.02, 1 / 3)
+ERASED_SHARES = (0.02, 1 / 3)
 NARROWEST = 0.3
 
 
 def augment_images(section: ImageAugment, data: ImageData, batch_BCHW: Tensor, draws: Draws) -> Tensor:
     """Padded crop, flip and random erasing."""
     padding = section.crop_padding if section.resized_crop is None else 0
-    return erased(cropped_and_flipped(batch_BCHW, padding, section.flip, draws), section.erasing, draws)
+    return erase(crop_and_flip(batch_BCHW, padding, section.flip, draws), section.erasing, draws)
 
 
 def augment_clips(section: VideoAugment, data: VideoData, batch_BCTHW: Tensor, draws: Draws) -> Tensor:
-    """Padded crop, flip, brightness and random erasing, alike in all frames of a clip."""
+    """Padded crop, flip, brightness and random erasing, the same in all frames of a clip."""
     cropped = section.resized_crop is not None or section.multi_scale_crop
-    batch_BCTHW = cropped_and_flipped(batch_BCTHW, 0 if cropped else section.crop_padding, section.flip, draws)
-    return erased(brightened(batch_BCTHW, section.brightness, data, draws), section.erasing, draws)
+    batch_BCTHW = crop_and_flip(batch_BCTHW, 0 if cropped else section.crop_padding, section.flip, draws)
+    return erase(change_brightness(batch_BCTHW, section.brightness, data, draws), section.erasing, draws)
 
 
 def redraw_sequences(section: TextAugment, data: TextData, batch_BL: Tensor, draws: Draws) -> Tensor:
-    """Bracket sequences drawn anew by the rule that made them, where `redraw` says so."""
+    """With `redraw`, new bracket sequences by the rule of the set."""
     if not section.redraw:
         return batch_BL
     return bracket_sequences(data, draws.seed, draws.epoch, draws.sample_ids_B, "brackets/redrawn")
 
 
-def cropped_and_flipped(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:
-    """Each sample (..., H, W) cropped to its old size out of its reflection-padded self, then mirrored by chance.
+def crop_and_flip(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:
+    """Each sample (..., H, W) reflection-padded, cropped to its size, and mirrored with probability `flip`.
 
-    All channels and frames of a sample move alike.
+    All channels and frames of a sample are moved alike.
     """
     if padding == 0 and flip == 0.0:
         return batch
@@ -53,26 +52,26 @@ def cropped_and_flipped(batch: Tensor, padding: int, flip: float, draws: Draws) 
     if flip > 0.0:
         columns_BW = torch.where(draws.uniform("flip") < flip, columns_BW.flip(1), columns_BW)
     if padding > 0:
-        rows_BH = reflected(rows_BH + draws.integers("crop/row", 2 * padding + 1)[:, None] - padding, height)
-        columns_BW = reflected(columns_BW + draws.integers("crop/column", 2 * padding + 1)[:, None] - padding, width)
+        rows_BH = reflect(rows_BH + draws.integers("crop/row", 2 * padding + 1)[:, None] - padding, height)
+        columns_BW = reflect(columns_BW + draws.integers("crop/column", 2 * padding + 1)[:, None] - padding, width)
     places_BS = (rows_BH[:, :, None] * width + columns_BW[:, None, :]).flatten(1)
     planes_BCS = batch.reshape(len(batch), -1, height * width)
     return planes_BCS.gather(2, places_BS[:, None].expand_as(planes_BCS)).view_as(batch)
 
 
-def reflected(indices: Tensor, size: int) -> Tensor:
-    """Indices beyond [0, size) folded back at the first and last element, which are not repeated."""
+def reflect(indices: Tensor, size: int) -> Tensor:
+    """Indices beyond [0, size) reflected at the first and last element, which are not repeated."""
     period = max(2 * (size - 1), 1)
     folded = indices.remainder(period)
     return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
 
 
-def brightened(batch_BCTHW: Tensor, most: float, data: VideoData, draws: Draws) -> Tensor:
-    """Clips with the brightness of each (black is 0) multiplied by 1 + U(-most, most), and cut where it is white."""
+def change_brightness(batch_BCTHW: Tensor, most: float, data: VideoData, draws: Draws) -> Tensor:
+    """Each clip's brightness (black is 0) multiplied by 1 + U(-most, most) and clamped at white."""
     if most == 0.0:
         return batch_BCTHW
     channels = list(zip(data.mean, data.std, strict=True))
-    # What `prepare` makes of the values 0 and 1.
+    # The normalised values of 0 and 1.
     black_C111, white_C111 = (
         torch.tensor([(value - mean) / std for mean, std in channels], device=batch_BCTHW.device).view(3, 1, 1, 1)
         for value in (0.0, 1.0)
@@ -82,19 +81,19 @@ def brightened(batch_BCTHW: Tensor, most: float, data: VideoData, draws: Draws) 
     return brighter_BCTHW.clamp(black_C111, white_C111)
 
 
-def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:
-    """Samples (B, C, ..., H, W), each by `chance` with one box filled with normal noise, a value a pixel and channel.
+def erase(batch: Tensor, chance: float, draws: Draws) -> Tensor:
+    """In each sample (B, C, ..., H, W) one box is filled with normal noise, with probability `chance`.
 
-    Random erasing (Zhong et al. 2020, arXiv 1708.04896) in the setting of timm and MAE: 2 % to a third of the area,
-    sides in a ratio of 0.3 to 1 / 0.3. Of a clip every frame loses the same box, each with noise of its own.
+    Random erasing (Zhong et al. 2020, arXiv 1708.04896) with the settings of timm and MAE: 2 % to a third of the area,
+    sides in a ratio of 0.3 to 1 / 0.3. All frames of a clip lose the same box and get different noise.
     """
     if chance == 0.0:
         return batch
     height, width = batch.shape[-2:]
     draw_B5 = draws.uniform("erasing", 5)
-    area_B = (ERASED[0] + (ERASED[1] - ERASED[0]) * draw_B5[:, 1]) * height * width
+    area_B = (ERASED_SHARES[0] + (ERASED_SHARES[1] - ERASED_SHARES[0]) * draw_B5[:, 1]) * height * width
     log_ratio_B = math.log(NARROWEST) * (1.0 - 2.0 * draw_B5[:, 2])
-    # A box that would not fit is cut to the picture; timm draws again, which makes narrow boxes a little rarer.
+    # A box that does not fit is clipped; timm draws again, which makes narrow boxes slightly rarer.
     down_B = (area_B * log_ratio_B.exp()).sqrt().round().clamp(1, height)
     across_B = (area_B / log_ratio_B.exp()).sqrt().round().clamp(1, width)
     top_B = (draw_B5[:, 3] * (height - down_B + 1)).floor()
@@ -110,8 +109,8 @@ def erased(batch: Tensor, chance: float, draws: Draws) -> Tensor:
 def augment_frames(section: AudioAugment, data: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:
     """Roll in time, gain, then SpecAugment's masks (Park et al. 2019), one along each axis.
 
-    Gain is given in natural-log units of the raw values, which preparing divides by 2 std. Masks hold the prepared
-    value of a raw 0, as published for this method.
+    Gain is in natural-log units of the raw values, which normalisation divides by 2 std. Masks are filled with the
+    normalised value of a raw 0, as in the published training.
     """
     frames, mels = batch_BTF.shape[1:]
     if section.roll and not section.waveform:
@@ -123,16 +122,16 @@ def augment_frames(section: AudioAugment, data: AudioData, batch_BTF: Tensor, dr
         batch_BTF = batch_BTF + gains_B[:, None, None]
     filling = (0.0 - data.mean) / (2.0 * data.std)
     if section.time_mask > 0:
-        masked_BT = _one_run(frames, section.time_mask, "time_mask", draws)
+        masked_BT = _random_runs(frames, section.time_mask, "time_mask", draws)
         batch_BTF = batch_BTF.masked_fill(masked_BT[:, :, None], filling)
     if section.mel_mask > 0:
-        masked_BF = _one_run(mels, section.mel_mask, "mel_mask", draws)
+        masked_BF = _random_runs(mels, section.mel_mask, "mel_mask", draws)
         batch_BTF = batch_BTF.masked_fill(masked_BF[:, None, :], filling)
     return batch_BTF
 
 
-def _one_run(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
-    """(B, size) bool: one run of 0 to `longest` (at most `size`) places a row, length and place drawn evenly."""
+def _random_runs(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
+    """bool (B, size): in each row a run of 0 to `longest` (at most `size`) elements, uniform in length and place."""
     lengths_B = draws.integers(f"{stream}/length", min(longest, size) + 1)
     starts_B = (draws.uniform(f"{stream}/start")[:, 0] * (size - lengths_B + 1)).to(torch.int64)
     places_S = torch.arange(size, device=lengths_B.device)
@@ -140,14 +139,14 @@ def _one_run(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
 
 
 def augment_clouds(section: PointAugment, data: PointData, batch_BS3: Tensor, draws: Draws) -> Tensor:
-    """`data.points` of the stored points, then `move_clouds`."""
+    """Draws `data.points` of the points, then `move_clouds`."""
     ids_B = draws.sample_ids_B
     batch_BP3 = training_cloud(batch_BS3, data.points, section.resample, draws.seed, draws.epoch, ids_B)
     return move_clouds(section, batch_BP3, draws)
 
 
 def move_clouds(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
-    """Factor and shift of each axis, then normal jitter of each coordinate."""
+    """A random factor and shift for each axis, then normal jitter of each coordinate."""
     low, high = section.scale
     if (low, high) != (1.0, 1.0):
         batch_BP3 = batch_BP3 * (low + (high - low) * draws.uniform("scale", 3))[:, None, :]

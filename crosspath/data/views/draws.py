@@ -1,4 +1,4 @@
-"""The random numbers of a batch's samples: each sample's own, whatever batch, worker or device it is in."""
+"""Random numbers for the samples of a batch, which do not depend on batch, worker or device."""
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ class Draws:
         return uniform(self.seed, self.epoch, self.sample_ids_B, stream, count)
 
     def integers(self, stream: str, bound: int) -> Tensor:
-        """(B,) int64 in [0, bound); evenly, for bounds far below 2^24."""
+        """(B,) int64 in [0, bound), uniform for bounds far below 2^24."""
         return (self.uniform(stream)[:, 0] * bound).to(torch.int64)
 
     def normal(self, stream: str, count: int) -> Tensor:

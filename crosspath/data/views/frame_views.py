@@ -1,7 +1,7 @@
-"""What training sees of a picture, or of all frames of a clip alike: random crops, flips apart, and RandAugment.
+"""Random crops and RandAugment of an image, or of all frames of a clip alike.
 
-These work on Pillow images, one sample at a time, before samples become batches. Every draw comes from a generator of
-(seed, epoch, sample): the number of worker processes changes nothing.
+They act on Pillow images, one sample at a time, before samples become a batch. Every draw comes from a generator seeded
+by (seed, epoch, sample), so the number of worker processes changes nothing.
 """
 
 import math
@@ -36,9 +36,9 @@ def frames_view(
     epoch: int,
     sample: int,
 ) -> list[NDArray[np.uint8]]:
-    """The frames (3, S, S) of one sample, cropped and altered alike.
+    """The frames uint8 (3, S, S) of one sample, all cropped and augmented alike.
 
-    Without a random crop the frames must have the size of a sample already.
+    Without a random crop the frames must have size S already.
     """
     from PIL import Image
 
@@ -56,11 +56,11 @@ def frames_view(
     if section.rand_augment is not None:
         policy = _policy(section.rand_augment, size, tuple(data.mean))
         word = int(generator.integers(2**32))
-        altered = []
+        augmented = []
         for frame in frames:
             with _seeded(word):
-                altered.append(policy(frame))
-        frames = altered
+                augmented.append(policy(frame))
+        frames = augmented
     return [np.asarray(frame).transpose(2, 0, 1) for frame in frames]
 
 
@@ -72,26 +72,24 @@ def augment_pictures(
     epoch: int,
     ids_B: NDArray[np.int64],
 ) -> NDArray[Any]:
-    """What `frames_view` makes of decoded samples, images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged where no
-    such augmentation is on.
-    """
+    """`frames_view` of images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged if no such augmentation is on."""
     multi_scale = isinstance(section, VideoAugment) and section.multi_scale_crop
     if section.resized_crop is None and section.rand_augment is None and not multi_scale:
         return inputs
     from PIL import Image
 
-    seen = []
+    views = []
     for sample, values in zip(ids_B.tolist(), inputs, strict=True):
         frames_TCHW = values[None] if values.ndim == 3 else values.transpose(1, 0, 2, 3)
         pictures = [Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0))) for frame in frames_TCHW]
         view_TCHW = np.stack(frames_view(pictures, data, section, seed, epoch, sample))
-        seen.append(view_TCHW[0] if values.ndim == 3 else view_TCHW.transpose(1, 0, 2, 3))
-    return np.stack(seen)
+        views.append(view_TCHW[0] if values.ndim == 3 else view_TCHW.transpose(1, 0, 2, 3))
+    return np.stack(views)
 
 
 def resized_crop_box(width: int, height: int, shares: tuple[float, float], generator: np.random.Generator) -> Box:
-    """A random box with a share of the area in `shares` and sides in a ratio of 3:4 to 4:3 (Szegedy et al. 2015); after
-    ten tries that do not fit, the largest middle box with such a ratio.
+    """A random box with a share of the area in `shares` and sides in a ratio of 3:4 to 4:3 (Szegedy et al. 2015); if
+    ten draws do not fit, the largest centred box with such a ratio.
     """
     for _ in range(TRIES):
         area = width * height * generator.uniform(*shares)
@@ -107,8 +105,8 @@ def resized_crop_box(width: int, height: int, shares: tuple[float, float], gener
 
 
 def multi_scale_box(width: int, height: int, generator: np.random.Generator) -> Box:
-    """A square of 1, 0.875, 0.75 or 0.66 of the short side, in a corner or in the middle (TSN's crop, as VideoMAE's
-    pretraining uses it).
+    """A square of 1, 0.875, 0.75 or 0.66 of the short side, in a corner or the centre (TSN's crop, used in VideoMAE's
+    pretraining).
     """
     side = int(min(width, height) * SCALES[int(generator.integers(len(SCALES)))])
     right, low = width - side, height - side
@@ -131,13 +129,13 @@ def _policy(name: str, size: int, mean: tuple[float, ...]) -> Any:
     try:
         return rand_augment_transform(name, settings)
     except (AssertionError, ValueError, KeyError):
-        expected = "timm's name of a policy, such as rand-m9-mstd0.5-inc1"
+        expected = "the name of a timm policy, such as rand-m9-mstd0.5-inc1"
         raise InputError("augment.rand_augment", expected, repr(name), "correct it") from None
 
 
 @contextmanager
 def _seeded(word: int) -> Iterator[None]:
-    """timm draws from the global generators: they are set for one sample, and given back as they were."""
+    """Seeds the global generators, which timm uses, and restores their states afterwards."""
     before, before_numpy = random.getstate(), np.random.get_state()
     random.seed(word)
     np.random.seed(word % 2**32)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
-from crosspath.data.views.augment import erased
+from crosspath.data.views.augment import erase
 from crosspath.data.views.draws import Draws
 from crosspath.modalities.batches import augment_batch, augment_inputs
 
@@ -218,7 +218,7 @@ def test_a_batch_of_pictures_takes_milliseconds() -> None:
 def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
     batch = torch.zeros(shape)
     draws = Draws(0, 0, torch.arange(len(batch)), batch.device)
-    found = erased(batch, 0.5, draws)
+    found = erase(batch, 0.5, draws)
     changed = (found != 0).all(dim=1)  # every channel has its own value
     assert torch.equal(changed, (found != 0).any(dim=1))
     if batch.ndim == 5:
@@ -237,7 +237,7 @@ def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
     values = found[found != 0]
     assert abs(float(values.mean())) < 0.02
     assert abs(float(values.std()) - 1) < 0.02
-    assert erased(batch, 0.0, draws) is batch
+    assert erase(batch, 0.0, draws) is batch
 
 
 def test_a_random_crop_replaces_the_padded_one_and_waveforms_are_not_altered_twice() -> None:

@@ -120,5 +120,5 @@ def test_without_such_augmentation_samples_come_back_as_they_are() -> None:
 
 
 def test_an_unknown_policy_is_named() -> None:
-    with pytest.raises(InputError, match=r"augment.rand_augment: expected timm's name of a policy"):
+    with pytest.raises(InputError, match=r"augment.rand_augment: expected the name of a timm policy"):
         frames_view([picture(24, 24)], DATA, ImageAugment(rand_augment="foo"), 0, 0, 0)
