@@ -123,6 +123,15 @@ def test_a_finished_run_gives_its_result_again(folders: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_a_certificate_verifies(folders: Path) -> None:
+    report = crosspath.verify(folders / "certified")
+    assert "the target's pathway.safetensors" in report["checked"]
+    assert "the merged tensors" in report["checked"]
+    assert "connected outputs in float32" in report["checked"]
+    assert report["outputs"]["float32"]["bitwise"] or not SAME_MACHINE
+
+
+@pytest.mark.usefixtures("small")
 def test_a_finished_run_loads_evaluates_and_merges(folders: Path) -> None:
     checkpoint = crosspath.load_checkpoint(folders / "finished")
     assert list(crosspath.pathways(checkpoint.model).names) == ["audio"]

@@ -7,6 +7,7 @@ to change, and the reason then stands in the commit. A tree that changes structu
 `auxiliary/`: a finished run, spoken of below as the auxiliary.
 `stopped/`: a run of a target with a pathway from the auxiliary, cut off after its first epoch.
 `finished/`: the same run, whole.
+`certified/`: `finished/` merged, with its certificate.
 `pathway/`: a folder of `save_pathway`, of torch's own encoder.
 `study/`, `comparison/`: with results of every run.
 `recipes.yaml`: every shipped recipe as `recipe.yaml` of a run has it, one document each.
@@ -163,6 +164,9 @@ def write_folders(scratch: Path) -> dict[str, Any]:
     for name in ("auxiliary", "stopped", "finished", "pathway", "study", "comparison"):
         shutil.rmtree(HERE / name, ignore_errors=True)
         shutil.copytree(scratch / name, HERE / name, ignore=shutil.ignore_patterns(".lock", "report.html"))
+    shutil.rmtree(HERE / "certified", ignore_errors=True)
+    with small_encoders():  # in place, since a certificate names files by relative paths
+        crosspath.merge_checkpoint(HERE / "finished", HERE / "certified", verify=True)
     return {
         "finished": runs.entry_of("finished", scratch, finished),
         "evaluate": evaluated["metrics"],

@@ -186,9 +186,9 @@ class _Machine:
         return result
 
     def _global(self, module: Any, name: Any) -> Global:
-        found = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED
-        self.names[found] = None
-        return found
+        entry = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED
+        self.names[entry] = None
+        return entry
 
 
 def _call(function: Any, arguments: Any) -> Any:
