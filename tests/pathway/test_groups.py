@@ -1,11 +1,11 @@
 """Parameter groups: λ apart, W' with its W, layer-wise rates by hand."""
 
-import pytest
 import timm
 import torch
 from torch import nn
 
 import crosspath
+from tests.errors import refused
 from tests.pathway.small_models import Body
 
 
@@ -65,7 +65,7 @@ def test_layer_decay_counts_blocks_through_the_stages() -> None:
 
 
 def test_layer_decay_without_known_blocks_is_refused() -> None:
-    with pytest.raises(crosspath.PathwayError, match="layer_decay: expected blocks of a known layout"):
+    with refused("layer_decay", "blocks", "layout", kind=crosspath.PathwayError):
         crosspath.param_groups(nn.Linear(3, 3), lr=1e-3, layer_decay=0.5)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import crosspath
+from tests.errors import refused
 from tests.pathway.small_models import BY_ROLE, DEPTH, HEADS, KINDS, WIDTH, Body, Decoder, HeadMajorBlock, randomised
 
 MINE = crosspath.Layout(
@@ -56,7 +57,7 @@ def megatron(seed: int = 0) -> dict[str, Tensor]:
 
 def test_a_layout_of_ones_own_serves_both_sides_and_the_rates() -> None:
     target, auxiliary = randomised(Mine()), randomised(Body())
-    with pytest.raises(crosspath.PathwayError, match=r"found none; describe them with target_layout="):
+    with refused("target (Mine)", "found none", "target_layout=", kind=crosspath.PathwayError):
         crosspath.match(target, auxiliary)
     report = crosspath.match(target, auxiliary, roles={"query", "mlp_in"}, target_layout=MINE)
     assert report.ok
@@ -72,7 +73,7 @@ def test_a_layout_of_ones_own_serves_both_sides_and_the_rates() -> None:
     assert handle.reports["audio"].without_bias == tuple(f"tower.step_{i}.think.weight[0:32]" for i in range(DEPTH))
     groups = crosspath.param_groups(target, lr=1.0, layer_decay=0.5, layout=MINE)
     assert {group["lr"] for group in groups if group["name"].startswith("layer")} == {0.5, 0.25}
-    with pytest.raises(crosspath.PathwayError, match="blocks of the layout 'timm blocks', found none"):
+    with refused("layer_decay", "found none", "'timm blocks'", kind=crosspath.PathwayError):
         crosspath.param_groups(target, lr=1.0, layer_decay=0.5, layout="timm blocks")
     crosspath.merge(target)
     back = crosspath.connect(Body(), target, roles={"query"}, auxiliary_layout=MINE)
@@ -88,7 +89,7 @@ def test_each_of_several_auxiliaries_may_have_its_own_layout() -> None:
         auxiliary_layout={"mine": MINE, "text": crosspath.layout_named("Megatron", heads=HEADS, order="head-major")},
     )
     assert handle.names == ("mine", "plain", "text")
-    with pytest.raises(crosspath.PathwayError, match=r"auxiliary_layout: .*text.*found 'texts'; did you mean text\?"):
+    with refused("auxiliary_layout", "'texts'", kind=crosspath.PathwayError):
         crosspath.connect(Body(), {"text": megatron()}, auxiliary_layout={"texts": MINE})
 
 
@@ -125,20 +126,18 @@ def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
 def test_rows_by_head_need_the_head_count() -> None:
     source = randomised(Decoder(HeadMajorBlock))
     for target in (Body(), Decoder(HeadMajorBlock)):
-        with pytest.raises(
-            crosspath.PathwayError, match=r"head by head, and nothing states the head count; state it with auxiliary_"
-        ):
+        with refused("connect", "head", "auxiliary", kind=crosspath.PathwayError):
             crosspath.connect(target, source.state_dict(), roles="attention")
         crosspath.connect(target, source.state_dict(), roles={"attention_output"})  # which needs no order
         layout = crosspath.layout_named("transformers BLOOM", heads=HEADS)
         handle = crosspath.connect(target, {"b": source.state_dict()}, roles="attention", auxiliary_layout=layout)
         assert not handle.reports["b"].unverified
     wrong = crosspath.layout_named("transformers BLOOM", heads=3)
-    with pytest.raises(crosspath.PathwayError, match="which 3 heads cannot share"):
+    with refused("connect", "3", "heads", kind=crosspath.PathwayError):
         crosspath.connect(Body(), source.state_dict(), roles="attention", auxiliary_layout=wrong)
     # A stated count that differs from the target's is a difference of meaning, as between two modules.
     other = crosspath.layout_named("transformers BLOOM", heads=4)
-    with pytest.raises(crosspath.PathwayError, match="target has 2 heads, auxiliary has 4"):
+    with refused("connect", "2", "4", "heads", "auxiliary", kind=crosspath.PathwayError):
         crosspath.connect(Body(), source.state_dict(), roles="attention", auxiliary_layout=other)
 
 
@@ -161,9 +160,7 @@ def test_grouped_keys_are_not_taken_for_shares_of_equal_size() -> None:
         name = f"language_model.encoder.layers.{layer}.self_attention.query_key_value.weight"
         state[name] = state[name][: WIDTH + 4]
     layout = crosspath.layout_named("Megatron", heads=HEADS, order="head-major")
-    with pytest.raises(
-        crosspath.PathwayError, match="not 3 shares of equal size, each as wide as the attention output"
-    ):
+    with refused("connect", "3", "size", "wide", kind=crosspath.PathwayError):
         crosspath.connect(Body(), state, roles="attention", auxiliary_layout=layout)
 
 
@@ -196,13 +193,13 @@ def test_a_layout_that_cannot_be_is_refused(layout: object, message: str) -> Non
 
 
 def test_names_and_layouts_exclude_each_other() -> None:
-    with pytest.raises(crosspath.PathwayError, match="no roles, blocks or layouts beside it"):
+    with refused("names", "roles", "blocks", kind=crosspath.PathwayError):
         crosspath.match(Mine(), Mine(), names="think", target_layout=MINE)
 
 
 def test_a_head_count_that_does_not_divide_is_refused_before_anything_is_connected() -> None:
     target = Mine()
-    with pytest.raises(crosspath.PathwayError, match="heads of equal size, found 3 heads for 8 entries"):
+    with refused("connect", "3", "8", "heads", "size", kind=crosspath.PathwayError):
         crosspath.connect(
             target,
             Mine(),

@@ -12,6 +12,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 
 import crosspath
 from crosspath.pathway.sources import quantised_weights
+from tests.errors import refused
 from tests.pathway.small_models import Body
 
 MESSAGE = "expected .*floating-point weight.*; connect and merge before quantising"
@@ -75,13 +76,13 @@ def test_a_quantised_auxiliary_is_named_as_such(form: str, options: dict[str, An
     if form == "file":
         save_file(auxiliary, tmp_path / "model.safetensors")
         auxiliary = tmp_path / "model.safetensors"
-    with pytest.raises(crosspath.PathwayError, match="found 8 quantised ones") as error:
+    with refused("connect", "8", "quantised", kind=crosspath.PathwayError) as error:
         crosspath.connect(Body(), auxiliary, **options)
     assert "pass it as it was before quantising" in str(error.value).splitlines()[0]
 
 
 def test_a_quantised_auxiliary_without_known_blocks_is_named_as_such() -> None:
-    with pytest.raises(crosspath.PathwayError, match=r"found 8 quantised ones.*; pass it as it was before quantising"):
+    with refused("auxiliary (Body)", "8", "blocks.0.attn.qkv.weight", kind=crosspath.PathwayError):
         crosspath.connect(Body(), dynamic())
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import crosspath
+from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
 
 
@@ -59,5 +60,5 @@ def test_a_pure_half_precision_target_gets_one_warning() -> None:
 
 
 def test_status_without_pathways_is_an_error() -> None:
-    with pytest.raises(crosspath.PathwayError, match="found none"):
+    with refused("Body", "found none", kind=crosspath.PathwayError):
         crosspath.status(Body())
