@@ -16,11 +16,11 @@ from crosspath.checkpoints import (
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.cli.main import main
 from crosspath.config.training import PathwaySection
-from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
 from crosspath.modalities.batches import generated_batch
 from crosspath.pathway import connect
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected
+from tests.errors import refused
 
 
 def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -
 
 def test_a_plain_checkpoint_is_not_merged(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
-    with pytest.raises(InputError, match="expected a checkpoint with pathways, found a plain one"):
+    with refused("audio", "checkpoint", "pathways"):
         merge_checkpoint(tmp_path / "audio", tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
@@ -69,7 +69,7 @@ def test_a_plain_checkpoint_is_not_merged(tmp_path: Path) -> None:
 def test_an_existing_folder_is_not_written_to(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     saved_connected(tmp_path / "image", tmp_path / "audio")
-    with pytest.raises(InputError, match="choose another OUT"):
+    with refused("audio"):
         merge_checkpoint(tmp_path / "image", tmp_path / "audio")
 
 
@@ -80,7 +80,7 @@ def test_status_reads_the_saved_scales(tmp_path: Path) -> None:
     assert len(rows) == 6 * 4
     assert rows[0].scale == pytest.approx([0.1])
     assert {row.auxiliary for row in rows} == {"audio"}
-    with pytest.raises(InputError, match="a checkpoint with pathways"):
+    with refused("audio", "checkpoint", "pathways"):
         checkpoint_status(tmp_path / "audio")
 
 

@@ -6,9 +6,9 @@ import torch
 from crosspath.checkpoints.foreign.formats import translate
 from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrap
 from crosspath.config import Recipe, apply_overrides
-from crosspath.errors import InputError
 from crosspath.models.build import build_model
 from tests.checkpoints.foreign import published
+from tests.errors import refused
 
 
 def planned(shapes: dict[str, tuple[int, ...]], *settings: str) -> tuple[Foreign, Translation]:
@@ -94,7 +94,7 @@ def test_positions_follow_the_settings() -> None:
 
 def test_unknown_tensors_are_an_error_that_names_them() -> None:
     shapes = published.zoo(192) | {"blocks.0.ls1.gamma": (192,)}
-    with pytest.raises(InputError, match=r"blocks\.0\.ls1\.gamma"):
+    with refused("FILE", "blocks.0.ls1.gamma"):
         planned(shapes)
 
 
@@ -108,15 +108,15 @@ def test_missing_tensors_and_blocks_are_errors() -> None:
     assert "encoder.blocks.3.attn.proj.bias" not in translation.tensors
     shapes = published.zoo(192)
     del shapes["blocks.3.norm1.bias"]
-    with pytest.raises(InputError, match=r"blocks\.3\.norm1\.bias"):
+    with refused("FILE", "blocks.3.norm1.bias"):
         planned(shapes)
     gap = {name: shape for name, shape in published.zoo(192).items() if not name.startswith("blocks.3.")}
-    with pytest.raises(InputError, match="blocks"):
+    with refused("FILE", "blocks"):
         planned(gap)
 
 
 def test_another_width_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(InputError, match="tiny 192 x 12"):
+    with refused("FILE", "192", "12"):
         planned(published.zoo(100))
 
 

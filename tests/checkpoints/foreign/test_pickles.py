@@ -19,6 +19,7 @@ from crosspath.checkpoints.foreign.opcodes import Call, leaves, read_pickle
 from crosspath.cli.main import main
 from crosspath.errors import InputError
 from tests.checkpoints.foreign.malicious import CORPUS, Runs
+from tests.errors import refused
 
 
 @pytest.fixture(params=CORPUS, ids=str)
@@ -54,7 +55,7 @@ def test_inspect_names_it_and_executes_nothing(malicious: Path, capsys: pytest.C
 
 
 def test_convert_names_what_the_pickle_looks_up(malicious: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="pickle"):
+    with refused("weights.pth", "pickle"):
         convert_checkpoint(malicious, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -94,7 +95,7 @@ def test_a_pickled_module_lists_its_state_dict(tmp_path: Path) -> None:
 
 def test_a_tar_of_old_torch_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"x" * 257 + b"ustar" + b"\0" * 300)
-    with pytest.raises(InputError, match="tar"):
+    with refused("a.pth"):
         inspect_checkpoint(tmp_path / "a.pth")
 
 
@@ -103,13 +104,13 @@ def test_a_file_cut_short_is_an_error(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     CORPUS[kind](tmp_path / "canary", path)
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(InputError, match="damage"):
+    with refused("weights.pth", "damage"):
         inspect_checkpoint(path)
 
 
 def test_a_damaged_pickle_names_what_runs_before_the_damage(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(Runs(tmp_path / "canary"))[:-1] + b"R.")
-    with pytest.raises(InputError, match=r"damage .*io\.open"):
+    with refused("a.pkl", "io.open"):
         inspect_checkpoint(tmp_path / "a.pkl")
     assert not (tmp_path / "canary").exists()
 
@@ -120,21 +121,21 @@ def test_a_bomb_of_references_is_refused_in_time(tmp_path: Path) -> None:
     for _ in range(60):
         value = [value, value]
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(value))
-    with pytest.raises(InputError, match="pickle"):
+    with refused("a.pkl", "pickle"):
         inspect_checkpoint(tmp_path / "a.pkl")
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
 def test_a_deep_nest_is_refused(depth: int, tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b".")
-    with pytest.raises(InputError, match="pickle"):
+    with refused("a.pkl", "pickle"):
         inspect_checkpoint(tmp_path / "a.pkl")
 
 
 @pytest.mark.parametrize("length", [b"\xff" * 7 + b"\x7f", b"\x00" * 6 + b"\xff\x00"])
 def test_a_length_beyond_memory_is_damage(length: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + length + b"short.")
-    with pytest.raises(InputError, match="damage"):
+    with refused("a.pkl", "damage"):
         inspect_checkpoint(tmp_path / "a.pkl")
 
 
@@ -216,7 +217,7 @@ def test_pickles_of_endless_opcodes_are_refused_in_time(tmp_path: Path, monkeypa
     for module in (opcodes, containers):
         monkeypatch.setattr(module, "MOST_OPCODES", 10_000)
     inspect_checkpoint(_zipped(tmp_path / "a.pth", endless))
-    with pytest.raises(InputError, match="opcodes"):
+    with refused("1.pkl"):
         inspect_checkpoint(_zipped(tmp_path / "b.pth", endless, endless))
 
 
