@@ -51,7 +51,8 @@ def mutants(source: str) -> list[Mutant]:
     """All mutants of a file, in the order of its lines.
 
     Left alone are imports, annotations, docstrings, decorators, assertions, the wording of errors and f-strings: a
-    change there is seen by a type checker, by nobody, or has no position that Python 3.11 reports correctly.
+    change there is seen by a type checker, by nobody, or has no position that Python 3.11 reports correctly. So are
+    devices, of which a machine without an accelerator has one.
     """
     text, result = source.encode(), []
     starts = [0, *(match.end() for match in re.finditer(b"\n", text))]
@@ -128,7 +129,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[ast.AST, str]]:
     if len(first) == 2 and ast.dump(first[0]) != ast.dump(first[1]) and not (symmetric or starred):
         yield _with(node, args=[first[1], first[0], *node.args[2:]]), "arguments swapped"
     for index, keyword in enumerate(node.keywords):
-        if keyword.arg is not None:
+        if keyword.arg not in (None, "device"):
             yield _with(node, keywords=node.keywords[:index] + node.keywords[index + 1 :]), "argument dropped"
 
 

@@ -1,7 +1,7 @@
 """What is mutated and which tests answer for it; and the mutants that no test can catch, each with the reason."""
 
 FILES: dict[str, tuple[str, ...]] = {
-    "pathway/combine.py": ("pathway/test_combine.py", "pathway/test_contract.py"),
+    "pathway/combine.py": ("pathway/test_combine.py", "pathway/test_contract.py", "pathway/test_with_pytorch.py"),
     "pathway/parametrization.py": ("pathway/test_slots.py", "pathway/test_contract.py", "pathway/test_with_pytorch.py"),
     "pathway/connect.py": ("pathway/test_connect.py", "pathway/test_contract.py"),
     "pathway/match.py": ("pathway/test_match.py", "pathway/test_groups.py", "pathway/test_connect.py"),
