@@ -66,6 +66,16 @@ def test_a_frozen_auxiliary_is_saved_by_reference_and_read_again(tmp_path: Path)
         load_checkpoint(tmp_path / "image")
 
 
+def test_a_stored_auxiliary_needs_no_other_file_and_takes_none(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    model = saved_connected(tmp_path / "image", tmp_path / "audio")
+    (tmp_path / "audio").rename(tmp_path / "moved")
+    batch = generated_batch(image_recipe(), 3)
+    assert torch.equal(load_checkpoint(tmp_path / "image").model(batch), model(batch))
+    with pytest.raises(InputError, match=f"--auxiliary for {tmp_path / 'image'}"):
+        load_checkpoint(tmp_path / "image", auxiliaries={"audio": tmp_path / "moved"})
+
+
 def test_half_of_a_connected_checkpoint_is_refused(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     saved_connected(tmp_path / "image", tmp_path / "audio")
@@ -97,6 +107,13 @@ def test_a_file_without_a_recipe_needs_one(tmp_path: Path) -> None:
     assert found.classes == ("0", "1", "2")
     batch = generated_batch(image_recipe(), 2)
     assert torch.equal(found.model(batch), model(batch))
+
+
+def test_weights_without_classes_or_a_head_are_refused(tmp_path: Path) -> None:
+    tensors = {name: value for name, value in fresh(image_recipe(), 3).state_dict().items() if "head" not in name}
+    write_tensors(tmp_path / "x.safetensors", tensors, {})
+    with pytest.raises(InputError, match="classification head"):
+        load_checkpoint(tmp_path / "x.safetensors", recipe=image_recipe())
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ FAULTS = (
     ),
     Fault(
         name="top-5 reported at five classes",
-        file="evaluation/metrics.py",
+        file="objectives/metrics.py",
         before="logits_NK.shape[-1] > TOP",
         after="logits_NK.shape[-1] >= TOP",
-        tests=("evaluation/test_metrics.py",),
+        tests=("objectives/test_metrics.py",),
     ),
 )

@@ -50,7 +50,7 @@ class Mutant:
 def mutants(source: str) -> list[Mutant]:
     """All mutants of a file, in the order of its lines.
 
-    Left alone are imports, annotations, docstrings, decorators, assertions, the wording of errors and f-strings: a
+    Left alone are imports, types, docstrings, decorators, assertions, the wording of errors and f-strings: a
     change there is seen by a type checker, by nobody, or has no position that Python 3.11 reports correctly. So are
     devices, of which a machine without an accelerator has one.
     """
@@ -76,6 +76,8 @@ def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, ast.AST, str]
     if isinstance(tree, (ast.expr, ast.stmt)):
         for replacement, kind in _replacements(tree):
             yield tree, replacement, kind
+    if isinstance(tree, ast.Assign) and isinstance(tree.value, ast.BinOp) and isinstance(tree.value.op, ast.BitOr):
+        return  # a union of types
     if isinstance(tree, (ast.If, ast.While)):
         yield tree.test, ast.UnaryOp(ast.Not(), tree.test), "condition negated"
     if isinstance(tree, ast.comprehension):

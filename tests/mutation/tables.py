@@ -12,7 +12,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "training/order.py": ("training/test_order.py",),
     "data/splits.py": ("data/test_splits.py", "data/test_few_shot.py"),
     "data/views/augment.py": ("data/views/test_augment.py",),
-    "evaluation/metrics.py": ("evaluation/test_metrics.py",),
+    "objectives/metrics.py": ("objectives/test_metrics.py",),
     "study/statistics.py": ("study/test_statistics.py",),
     "checkpoints/load.py": ("checkpoints/test_load.py",),
     "objectives/masking.py": ("objectives/test_masking.py",),

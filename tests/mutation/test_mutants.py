@@ -77,10 +77,10 @@ def test_every_named_fault_can_still_be_made(fault: Fault) -> None:
 def test_a_share_of_the_faults_is_caught_in_a_copy_of_the_tree(tmp_path: Path) -> None:
     file = "training/schedule.py"
     before = (ROOT / "crosspath" / file).read_text()
-    faults = [fault for fault in FAULTS if fault.file in ("evaluation/metrics.py", "data/splits.py")]
+    faults = [fault for fault in FAULTS if fault.file in ("objectives/metrics.py", "data/splits.py")]
     results = list(run(Tree(tmp_path), [file], [0, 1], faults))
     assert [result.file for result in results] == [file, file, *(fault.file for fault in faults)]
-    assert all(result.caught_by.startswith(("training/", "data/", "evaluation/")) for result in results)
+    assert all(result.caught_by.startswith(("training/", "data/", "objectives/")) for result in results)
     assert (ROOT / "crosspath" / file).read_text() == before == (tmp_path / "crosspath" / file).read_text()
 
 
