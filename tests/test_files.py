@@ -1,4 +1,4 @@
-"""Files are whole or absent, damage is told in one line, and nothing that can run code is opened."""
+"""Files are whole or absent, damage is one line of text, and nothing that can run code is opened."""
 
 import json
 import pickle
@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from crosspath import files
 from crosspath.files import (
     check_manifest,
     new_folder,
@@ -27,8 +28,8 @@ from tests.errors import refused
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
     tensors = {"a": torch.randn(3, 4).t(), "b": torch.arange(3)}
     write_tensors(tmp_path / "x.safetensors", tensors, {"recipe": "λ"})
-    found, metadata = read_tensors(tmp_path / "x.safetensors")
-    assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in tensors.items()}
+    actual, metadata = read_tensors(tmp_path / "x.safetensors")
+    assert {name: value.tolist() for name, value in actual.items()} == {n: v.tolist() for n, v in tensors.items()}
     assert metadata == {"format": "pt", "recipe": "λ"}
     assert load_file(tmp_path / "x.safetensors")["a"].shape == (4, 3)
 
@@ -45,6 +46,20 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
         interrupted()
     assert read_json(tmp_path / "x.json") == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_file_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[tuple[str, bool]] = []
+    monkeypatch.setattr(files, "flush", lambda path: names.append((path.name, (tmp_path / "x.json").exists())))
+    write_json(tmp_path / "x.json", {})
+    temporary, folder = names
+    assert temporary[0].startswith(".x.json.")
+    assert not temporary[1]
+    assert folder == (tmp_path.name, True)
+    names.clear()
+    with replacing_files(tmp_path / "run") as folder_of_new_files:
+        (folder_of_new_files / "a").write_text("a")
+    assert [name for name, _ in names] == ["a", "run"]
 
 
 def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
@@ -68,11 +83,11 @@ def test_json_holds_no_nan(tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
-@pytest.mark.parametrize("kept", [0, 7, 40, 200])
-def test_a_truncated_file_is_damage_in_one_line(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 7, 40, 200])
+def test_a_truncated_file_is_damage_in_one_line(tmp_path: Path, length: int) -> None:
     path = tmp_path / "x.safetensors"
     write_tensors(path, {"a": torch.randn(10, 10)}, {})
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with refused("x.safetensors", "damage") as error:
         read_tensors(path)
     assert "\n" not in str(error.value)
@@ -130,7 +145,7 @@ def test_only_new_or_empty_folders_are_written_to(tmp_path: Path) -> None:
         new_folder(tmp_path / "x", "--out")
 
 
-def test_broken_json_is_told(tmp_path: Path) -> None:
+def test_broken_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with refused("x.json", "JSON"):
         read_json(tmp_path / "x.json")
@@ -145,7 +160,7 @@ def test_a_folder_that_cannot_be_made_is_named_before_anything_is_done(tmp_path:
         new_folder(tmp_path / "file" / "run", "--out")
 
 
-def test_what_the_system_says_while_writing_is_one_line(tmp_path: Path) -> None:
+def test_a_refusal_of_the_system_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for write in (
         lambda: write_json(tmp_path / "file" / "x.json", {}),

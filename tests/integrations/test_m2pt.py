@@ -102,7 +102,7 @@ def test_the_warning_names_every_difference() -> None:
     assert str(__file__) in [entry.filename for entry in caught]
 
 
-def test_other_layer_and_body_names_are_taken() -> None:
+def test_other_layer_and_body_names_are_accepted() -> None:
     torch.manual_seed(0)
     target, auxiliary = (nn.ModuleDict({"trunk": nn.ModuleList([nn.TransformerEncoderLayer(8, 2, 16)])}) for _ in "ab")
     pathway = called(target, auxiliary, layer_names=["linear1"], main_body_name="trunk")
@@ -133,7 +133,7 @@ def test_9_different_depths_are_not_cut_to_the_shorter(ours: int, theirs: int) -
     assert list(target.state_dict()) == list(body(0, depth=ours).state_dict())
 
 
-def test_10_different_head_counts_are_not_taken_in_silence() -> None:
+def test_10_different_head_counts_are_not_accepted_silently() -> None:
     with pytest.raises(crosspath.PathwayError) as error:
         called(body(0, heads=2), body(1, heads=4))
     assert str(error.value).count("target has [2] heads, auxiliary has [4]") == 2
@@ -224,7 +224,7 @@ def test_merging_the_state_dict_and_merging_the_model_agree_to_the_bit() -> None
     assert all(torch.equal(merged[name], value) for name, value in target.state_dict().items())
 
 
-def test_renamed_keys_of_a_copy_are_taken() -> None:
+def test_renamed_keys_of_a_copy_are_read() -> None:
     renamed = {
         name.replace("cross_modal_scale", "pretrained_scale").replace("aux_weight", "pretrained_weight"): value
         for name, value in swapped(0, body(1)).state_dict().items()

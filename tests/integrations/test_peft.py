@@ -103,7 +103,7 @@ def test_the_two_orders_give_equal_outputs() -> None:
         torch.testing.assert_close(lora_first(images()), pathway_first(images()), rtol=1e-12, atol=1e-14)
 
 
-def test_the_roles_of_an_adapted_target_are_found_inside_the_adapters() -> None:
+def test_the_roles_of_an_adapted_target_are_inside_the_adapters() -> None:
     report = crosspath.match(adapted(vit(0)), vit(1))
     assert report.ok
     assert len(report.pairs) == 2 * 6

@@ -105,7 +105,7 @@ def test_a_damaged_stored_auxiliary_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_connected_model_takes_the_plain_targets_state_while_it_is_told_to(bias: bool) -> None:
+def test_a_connected_model_loads_the_plain_targets_state_until_the_handle_is_removed(bias: bool) -> None:
     model, other = connected(0, bias=bias), body(4)
     before = values(model)
     handle = accept_plain_state(model)

@@ -49,7 +49,7 @@ def donor_for(family: str) -> nn.Module:
     return FAMILIES[family]()[0]
 
 
-def test_every_role_of_every_block_is_found(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
+def test_every_role_of_every_block_is_recognised(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
     family, model, _ = built
     shape = shape_of(family)
     anatomy = locate(ModuleSource(model))

@@ -69,7 +69,7 @@ def test_every_role_pairs_or_is_listed_with_its_reason(ours: str) -> None:
             assert report.ok, where
 
 
-def test_ranges_are_told_shortly() -> None:
+def test_ranges_are_short() -> None:
     assert ranges_of([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8"
     assert named_blocks("query of block 0-2, 5, 7-8") == {0, 1, 2, 5, 7, 8}
 

@@ -95,7 +95,7 @@ def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
         crosspath.load_pathway(Body(), tmp_path, Body())
 
 
-def test_a_frozen_auxiliary_from_a_file_is_found_again(tmp_path: Path) -> None:
+def test_a_frozen_auxiliary_is_read_from_its_file_again(tmp_path: Path) -> None:
     torch.manual_seed(0)
     half = {name: value.half() for name, value in Body().state_dict().items()}
     save_file(half, tmp_path / "audio.safetensors")
@@ -288,7 +288,7 @@ def test_files_are_readable_as_the_users_other_files_are(tmp_path: Path) -> None
     assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
 
 
-def test_an_origin_can_be_told_better(tmp_path: Path) -> None:
+def test_the_description_of_an_origin_can_be_replaced(tmp_path: Path) -> None:
     target, _ = connected()
     crosspath.pathways(target).describe("audio", "runs/audio", "0" * 64)
     crosspath.save_pathway(target, tmp_path)

@@ -94,7 +94,7 @@ def test_each_of_several_auxiliaries_may_have_its_own_layout() -> None:
 
 
 @pytest.mark.parametrize("kind", BY_ROLE)
-def test_a_known_layout_named_is_the_one_that_is_found(kind: str) -> None:
+def test_a_layout_by_name_is_the_one_recognised_automatically(kind: str) -> None:
     model = KINDS[kind].build()
     found = crosspath.match(model, model)
     name = found.layouts[0]

@@ -35,7 +35,7 @@ def test_match_touches_nothing() -> None:
         assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-def test_a_state_dict_states_no_heads_and_that_is_said() -> None:
+def test_the_heads_of_a_state_dict_are_unverified() -> None:
     report = crosspath.match(Body(), Body().state_dict())
     assert report.ok
     assert "head count of block 0" in report.unverified

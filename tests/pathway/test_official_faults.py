@@ -202,7 +202,7 @@ def test_17_merging_exists_and_its_keys_are_the_plain_ones() -> None:
     assert list(target.state_dict()) == keys
 
 
-def test_18_a_block_held_as_a_plain_attribute_is_found() -> None:
+def test_18_a_block_in_a_plain_attribute_is_recognised() -> None:
     """The published lookup sees direct submodules only; here blocks may lie at any depth."""
     outer = nn.Module()
     outer.anything = nn.Module()

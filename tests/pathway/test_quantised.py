@@ -94,7 +94,7 @@ def test_tables_of_indices_are_not_taken_for_quantised_weights() -> None:
 
 
 @pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
-def test_every_quantised_weight_is_found(build: Any) -> None:
+def test_every_quantised_weight_is_recognised(build: Any) -> None:
     assert len(quantised_weights(build())) == 8
     assert quantised_weights(Body()) == []
     assert quantised_weights(Body().to(torch.bfloat16)) == []

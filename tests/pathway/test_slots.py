@@ -182,7 +182,7 @@ def test_a_faulty_spread_is_refused(tmp_path: Path, fault: dict[str, object]) ->
     assert all(torch.equal(value, before[name]) for name, value in again.state_dict().items())
 
 
-def test_a_file_in_another_order_is_read_and_found_again(tmp_path: Path) -> None:
+def test_a_file_in_another_order_is_read_and_read_again(tmp_path: Path) -> None:
     auxiliary = built("transposed", seed=1)
     save_file(auxiliary.state_dict(), tmp_path / "text.safetensors")
     target = built("head-major")
