@@ -11,16 +11,16 @@ def test_one_bit_is_seen() -> None:
     second = first.clone()
     assert compare_outputs(first, second).bitwise
     second[4] = torch.nextafter(second[4], torch.tensor(2.0))
-    found = compare_outputs(first, second)
-    assert not found.bitwise
-    assert found.max_difference == pytest.approx(2.0**-24)
-    assert str(found) == "largest difference 5.96e-08"
+    equality = compare_outputs(first, second)
+    assert not equality.bitwise
+    assert equality.max_difference == pytest.approx(2.0**-24)
+    assert str(equality) == "largest difference 5.96e-08"
 
 
 def test_zeros_of_two_signs_are_equal_and_not_bitwise() -> None:
-    found = compare_outputs(torch.tensor([0.0]), torch.tensor([-0.0]))
-    assert not found.bitwise
-    assert found.max_difference == 0.0
+    equality = compare_outputs(torch.tensor([0.0]), torch.tensor([-0.0]))
+    assert not equality.bitwise
+    assert equality.max_difference == 0.0
 
 
 def test_equal_nan_is_bitwise_and_other_types_are_not() -> None:

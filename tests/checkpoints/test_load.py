@@ -1,4 +1,4 @@
-"""Checkpoints come back as the model that was saved, and everything else is told in one line."""
+"""Checkpoints load as the model that was saved; everything else is an error of one line."""
 
 import json
 from pathlib import Path
@@ -30,10 +30,10 @@ def test_a_plain_model_comes_back_from_folder_and_file(tmp_path: Path) -> None:
     batch = generated_batch(audio_recipe(), 3)
     (tmp_path / "moved.safetensors").write_bytes((tmp_path / "audio" / "model.safetensors").read_bytes())
     for path in (tmp_path / "audio", tmp_path / "audio" / "model.safetensors", tmp_path / "moved.safetensors"):
-        found = load_checkpoint(path)
-        assert (found.recipe, found.classes, found.connected) == (audio_recipe(), AUDIO_CLASSES, False)
-        assert not found.model.training
-        assert torch.equal(found.model(batch), model(batch))
+        checkpoint = load_checkpoint(path)
+        assert (checkpoint.recipe, checkpoint.classes, checkpoint.connected) == (audio_recipe(), AUDIO_CLASSES, False)
+        assert not checkpoint.model.training
+        assert torch.equal(checkpoint.model(batch), model(batch))
 
 
 def test_a_connected_model_comes_back_with_its_pathways(tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ def test_a_connected_model_comes_back_with_its_pathways(tmp_path: Path) -> None:
     model = saved_connected(tmp_path / "image", tmp_path / "audio")
     batch = generated_batch(image_recipe(), 3)
     for path in (tmp_path / "image", tmp_path / "image" / "model.safetensors"):
-        found = load_checkpoint(path)
-        assert found.connected
-        assert found.classes == IMAGE_CLASSES
-        assert found.recipe.pathway.scale_init == 0.1
-        assert torch.equal(found.model(batch), model(batch))
+        checkpoint = load_checkpoint(path)
+        assert checkpoint.connected
+        assert checkpoint.classes == IMAGE_CLASSES
+        assert checkpoint.recipe.pathway.scale_init == 0.1
+        assert torch.equal(checkpoint.model(batch), model(batch))
     plain = fresh(image_recipe(), 3)
     assert not torch.equal(plain(batch), model(batch))
 
@@ -103,10 +103,10 @@ def test_a_file_without_a_recipe_needs_one(tmp_path: Path) -> None:
     save_file(model.state_dict(), tmp_path / "x.safetensors")
     with refused("x.safetensors", "--recipe"):
         load_checkpoint(tmp_path / "x.safetensors")
-    found = load_checkpoint(tmp_path / "x.safetensors", recipe=image_recipe())
-    assert found.classes == ("0", "1", "2")
+    checkpoint = load_checkpoint(tmp_path / "x.safetensors", recipe=image_recipe())
+    assert checkpoint.classes == ("0", "1", "2")
     batch = generated_batch(image_recipe(), 2)
-    assert torch.equal(found.model(batch), model(batch))
+    assert torch.equal(checkpoint.model(batch), model(batch))
 
 
 def test_weights_without_classes_or_a_head_are_refused(tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ def test_a_head_of_another_shape_is_dropped_and_said(tmp_path: Path) -> None:
     (note,) = load_weights_from(model, tmp_path / "audio")
     assert "head has another shape" in note
     for name, value in model.state_dict().items():
-        kept = before[name] if name.startswith("head.") else source.state_dict()[name]
-        assert torch.equal(value, kept), name
+        expected = before[name] if name.startswith("head.") else source.state_dict()[name]
+        assert torch.equal(value, expected), name
 
 
 def test_starting_from_a_connected_checkpoint_takes_the_merged_weights(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def test_a_merged_checkpoint_is_a_plain_one_with_equal_outputs(tmp_path: Path) -
     assert receipt["merge"]["scales"]["encoder.blocks.0.attn.qkv.weight"]["audio"] == pytest.approx([0.1])
 
     card = (tmp_path / "plain" / "README.md").read_text()
-    for said in ("image/cifar10", "bitwise equal", receipt["auxiliaries"]["audio"]["sha256"], "scale_init: 0.1", "cat"):
-        assert said in card
+    for text in ("image/cifar10", "bitwise equal", receipt["auxiliaries"]["audio"]["sha256"], "scale_init: 0.1", "cat"):
+        assert text in card
 
 
 def test_a_plain_checkpoint_is_not_merged(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_is_published_names_no_place_on_the_machine(tmp_path: Path) -> None
     source = auxiliary_source(tmp_path / "audio")
     assert source.record()["recipe"] == "audio/fsdd"
     random = {"origin": f"random values of the shapes of {tmp_path}/of mine/audio", "sha256": "1"}
-    for name, recorded in (("known", source.record()), ("random", random)):
+    for name, record in (("known", source.record()), ("random", random)):
         model = fresh(image_recipe(), 3)
         connect(model, {"audio": tmp_path / "audio" / "model.safetensors"}, scale_init=0.1)
         save_checkpoint(
@@ -112,13 +112,13 @@ def test_what_is_published_names_no_place_on_the_machine(tmp_path: Path) -> None
             tmp_path / name,
             recipe=image_recipe(f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache"),
             classes=IMAGE_CLASSES,
-            auxiliaries={"audio": recorded},
+            auxiliaries={"audio": record},
         )
         merge_checkpoint(tmp_path / name, tmp_path / f"{name}-plain")
         for file in ("README.md", "merge.json"):
             assert str(tmp_path) not in (tmp_path / f"{name}-plain" / file).read_text()
     assert f"| audio | audio/fsdd | {source.sha256} |" in (tmp_path / "known-plain" / "README.md").read_text()
-    said = "| audio | random values of the shapes of audio | 1 |"
-    assert said in (tmp_path / "random-plain" / "README.md").read_text()
+    text = "| audio | random values of the shapes of audio | 1 |"
+    assert text in (tmp_path / "random-plain" / "README.md").read_text()
     # The recipe beside the card is for this machine: it evaluates without naming the data again.
     assert load_checkpoint(tmp_path / "known-plain").recipe.data.folder == tmp_path / "pictures"

@@ -22,9 +22,9 @@ def vit(seed: int, **options: object) -> nn.Module:
     return timm.create_model("vit_tiny_patch16_224", **(shape | options)).eval()
 
 
-def moved(model: nn.Module, auxiliary: nn.Module, **chosen: Any) -> None:
+def moved(model: nn.Module, auxiliary: nn.Module, **options: Any) -> None:
     """Connect with scales that all differ."""
-    handle = connect(model, {"aux": auxiliary}, **chosen)
+    handle = connect(model, {"aux": auxiliary}, **options)
     with torch.no_grad():
         for index, scale in enumerate(handle.scales().values()):
             scale.fill_(0.1 + 0.01 * index)
@@ -123,8 +123,8 @@ def test_a_merged_transformers_model_loads_with_no_key_missing_or_unexpected(
         assert not torch.equal(connected, before)
         merge(model)
         model.save_pretrained(tmp_path)
-        back, found = type(model).from_pretrained(tmp_path, output_loading_info=True)
-        assert not any(found[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        back, info = type(model).from_pretrained(tmp_path, output_loading_info=True)
+        assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
         assert torch.equal(back.eval()(**inputs).logits, connected)
 
 
@@ -139,7 +139,7 @@ def test_a_merged_tied_model_keeps_its_tie(tmp_path: Path) -> None:
         connected = model(words).logits
         merge(model)
         model.save_pretrained(tmp_path)
-        back, found = type(model).from_pretrained(tmp_path, output_loading_info=True)
-        assert not any(found[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        back, info = type(model).from_pretrained(tmp_path, output_loading_info=True)
+        assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
         assert torch.equal(back.eval()(words).logits, connected)
     assert back.lm_head.weight is back.transformer.wte.weight

@@ -41,8 +41,8 @@ def test_a_timm_model_is_rebuilt_with_the_weights_of_the_hub(tmp_path: Path, mon
     source = auxiliary_source("timm:vit_tiny_patch16_224")
     assert hub.asked == [("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "model.safetensors")]
     assert isinstance(source.weights, torch.nn.Module)
-    found = source.weights.state_dict()
-    assert all(torch.equal(found[name], value) for name, value in state.items() if name.startswith("blocks."))
+    weights = source.weights.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in state.items() if name.startswith("blocks."))
     assert source.origin == "timm:vit_tiny_patch16_224"
 
 
@@ -60,17 +60,17 @@ def test_a_hub_repository_gives_its_tensors(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (LocalEntryNotFoundError("no\nnetwork"), "no connection and no local copy"),
         (EntryNotFoundError("only pytorch_model.bin"), "choose one that holds safetensors"),
         (OSError("refused\nby the proxy"), "found refused; check the name and the connection"),
     ],
 )
-def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
     _use(monkeypatch, Hub(None, error))
     for spec in ("hf:someone/model", "timm:vit_tiny_patch16_224"):
-        with pytest.raises(InputError, match=said) as raised:
+        with pytest.raises(InputError, match=message) as raised:
             auxiliary_source(spec)
         assert "\n" not in str(raised.value)
         assert spec in str(raised.value)

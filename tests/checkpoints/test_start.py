@@ -1,4 +1,4 @@
-"""From masked modelling to a classifier: body and tokenizer go over, what stays behind is said."""
+"""From masked modelling to a classifier: body and tokenizer are loaded, the rest is noted."""
 
 from pathlib import Path
 
@@ -36,19 +36,23 @@ def test_a_masked_checkpoint_comes_back_as_the_model_that_was_saved(modality: st
     mask = halves(model.tokenizer.num_tokens)
     expected = model(batch_for(modality), always(mask)).predicted_BMP
     for path in (tmp_path / "run", tmp_path / "moved.safetensors"):
-        found = load_checkpoint(path)
-        assert isinstance(found.model, MaskedAutoencoder)
-        assert (found.classes, found.recipe.objective, found.model.training) == ((), "masked_modeling", False)
-        assert torch.equal(found.model(batch_for(modality), always(mask)).predicted_BMP, expected)
+        checkpoint = load_checkpoint(path)
+        assert isinstance(checkpoint.model, MaskedAutoencoder)
+        assert (checkpoint.classes, checkpoint.recipe.objective, checkpoint.model.training) == (
+            (),
+            "masked_modeling",
+            False,
+        )
+        assert torch.equal(checkpoint.model(batch_for(modality), always(mask)).predicted_BMP, expected)
 
 
 def test_a_masked_file_without_metadata_needs_a_recipe_and_no_head(tmp_path: Path) -> None:
     saved_masked(tmp_path / "run")
     tensors, _ = read_tensors(tmp_path / "run" / "model.safetensors")
     write_tensors(tmp_path / "bare.safetensors", tensors, {})
-    found = load_checkpoint(tmp_path / "bare.safetensors", masked_recipe("image"))
-    assert isinstance(found.model, MaskedAutoencoder)
-    assert found.classes == ()
+    checkpoint = load_checkpoint(tmp_path / "bare.safetensors", masked_recipe("image"))
+    assert isinstance(checkpoint.model, MaskedAutoencoder)
+    assert checkpoint.classes == ()
 
 
 @MODALITIES

@@ -18,19 +18,19 @@ def filled(shapes: dict[str, tuple[int, ...]], seed: int = 0, device: str = "cpu
 
 def blocks(prefix: str, width: int, depth: int, *, bias: bool = True, split_bias: bool = False) -> dict[str, Any]:
     """The shapes of transformer blocks by timm's names."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index in range(depth):
         at = f"{prefix}{index}."
         for norm in ("norm1", "norm2"):
-            found |= {f"{at}{norm}.weight": (width,), f"{at}{norm}.bias": (width,)}
+            shapes |= {f"{at}{norm}.weight": (width,), f"{at}{norm}.bias": (width,)}
         if split_bias:
-            found |= {f"{at}attn.q_bias": (width,), f"{at}attn.v_bias": (width,)}
-        found[f"{at}attn.qkv.weight"] = (3 * width, width)
+            shapes |= {f"{at}attn.q_bias": (width,), f"{at}attn.v_bias": (width,)}
+        shapes[f"{at}attn.qkv.weight"] = (3 * width, width)
         if bias and not split_bias:
-            found[f"{at}attn.qkv.bias"] = (3 * width,)
+            shapes[f"{at}attn.qkv.bias"] = (3 * width,)
         for name, rows, columns in (("attn.proj", 1, 1), ("mlp.fc1", 4, 1), ("mlp.fc2", 1, 4)):
-            found |= {f"{at}{name}.weight": (rows * width, columns * width), f"{at}{name}.bias": (rows * width,)}
-    return found
+            shapes |= {f"{at}{name}.weight": (rows * width, columns * width), f"{at}{name}.bias": (rows * width,)}
+    return shapes
 
 
 def norm(name: str, width: int) -> dict[str, Any]:
@@ -124,14 +124,14 @@ def video_mae_pretraining(width: int = 768, depth: int = 12) -> dict[str, Any]:
 
 def point_tokenizer(width: int) -> dict[str, Any]:
     """The small PointNet of Point-MAE under `encoder.`, and the positions of centres."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for stage, before, middle, after in (("first_conv", 3, 128, 256), ("second_conv", 512, 512, width)):
         at = f"encoder.{stage}."
-        found |= {f"{at}0.weight": (middle, before, 1), f"{at}0.bias": (middle,)}
-        found |= {f"{at}1.{part}": (middle,) for part in ("weight", "bias", "running_mean", "running_var")}
-        found |= {f"{at}1.num_batches_tracked": (), f"{at}3.weight": (after, middle, 1), f"{at}3.bias": (after,)}
-    found |= {"pos_embed.0.weight": (128, 3), "pos_embed.0.bias": (128,)}
-    return found | {"pos_embed.2.weight": (width, 128), "pos_embed.2.bias": (width,)}
+        shapes |= {f"{at}0.weight": (middle, before, 1), f"{at}0.bias": (middle,)}
+        shapes |= {f"{at}1.{part}": (middle,) for part in ("weight", "bias", "running_mean", "running_var")}
+        shapes |= {f"{at}1.num_batches_tracked": (), f"{at}3.weight": (after, middle, 1), f"{at}3.bias": (after,)}
+    shapes |= {"pos_embed.0.weight": (128, 3), "pos_embed.0.bias": (128,)}
+    return shapes | {"pos_embed.2.weight": (width, 128), "pos_embed.2.bias": (width,)}
 
 
 def point_mae(width: int = 384, depth: int = 12) -> dict[str, Any]:
@@ -176,9 +176,9 @@ def point_bert(width: int = 384, depth: int = 12) -> dict[str, Any]:
 
 def swapped(shapes: dict[str, Any]) -> dict[str, Any]:
     """With the layers of a published pathway."""
-    found = dict(shapes)
+    result = dict(shapes)
     for name, shape in shapes.items():
         if name.startswith("blocks.") and name.endswith(("qkv.weight", "proj.weight", "fc1.weight", "fc2.weight")):
             layer = name.removesuffix(".weight")
-            found |= {f"{layer}.cross_modal_scale": (1,), f"{layer}.aux_weight": shape}
-    return found
+            result |= {f"{layer}.cross_modal_scale": (1,), f"{layer}.aux_weight": shape}
+    return result

@@ -168,8 +168,8 @@ def test_a_transformers_image_folder_has_its_features(kind: str, tmp_path: Path)
         theirs = transformers.ViTMAEForPreTraining(config).eval()
         body = theirs.vit
     theirs.save_pretrained(tmp_path / "theirs")
-    told = inspect_checkpoint(tmp_path / "theirs")
-    assert {*told["used"], *told["dropped"]} == {*told["tensors"]}
+    report = inspect_checkpoint(tmp_path / "theirs")
+    assert {*report["used"], *report["dropped"]} == {*report["tensors"]}
     convert_checkpoint(tmp_path / "theirs", tmp_path / "out")
     ours = load_checkpoint(tmp_path / "out").model
     assert isinstance(ours, ModalityModel)

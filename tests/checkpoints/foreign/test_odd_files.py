@@ -43,7 +43,7 @@ ALLOWED = {
 def odd(kind: str, name: str, change: str) -> dict[str, Tensor] | None:
     """The tensors of a format, one of them changed; None where it has no such tensor."""
     tensors = published.filled(KINDS[kind])
-    full = next((found for found in tensors if found.endswith(name) and "decoder" not in found), None)
+    full = next((full for full in tensors if full.endswith(name) and "decoder" not in full), None)
     if full is None:
         return None
     changed = ODD[change](tensors.pop(full))
@@ -74,10 +74,10 @@ def test_a_file_with_a_fault_keeps_its_name(tmp_path: Path) -> None:
     tensors = odd("AudioMAE", "blocks.0.norm1.weight", "missing")
     assert tensors is not None
     save_file(tensors, tmp_path / "a.safetensors")
-    told = inspect_checkpoint(tmp_path / "a.safetensors")
-    assert told["format"] == "AudioMAE"
-    assert "blocks.0.norm1.weight" in told["problem"]
-    assert told["next"] is None
+    report = inspect_checkpoint(tmp_path / "a.safetensors")
+    assert report["format"] == "AudioMAE"
+    assert "blocks.0.norm1.weight" in report["problem"]
+    assert report["next"] is None
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -87,8 +87,8 @@ def test_other_precisions_become_float32(dtype: torch.dtype, tmp_path: Path) -> 
     convert_checkpoint(tmp_path / "a.pth", tmp_path / "out")
     model = auxiliary_source(tmp_path / "out").weights
     assert isinstance(model, torch.nn.Module)
-    found = model.state_dict()["encoder.blocks.0.mlp.fc1.weight"]
-    assert torch.equal(found, tensors["blocks.0.mlp.fc1.weight"].float())
+    weight = model.state_dict()["encoder.blocks.0.mlp.fc1.weight"]
+    assert torch.equal(weight, tensors["blocks.0.mlp.fc1.weight"].float())
 
 
 def test_a_value_that_is_not_finite_is_named(tmp_path: Path) -> None:
@@ -111,13 +111,13 @@ FILES: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_of_something_else_is_one_line(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    name, data, said = FILES[kind]
+    name, data, reason = FILES[kind]
     (tmp_path / name).write_bytes(data)
     for arguments in (["inspect", str(tmp_path / name)], ["convert", str(tmp_path / name), str(tmp_path / "out")]):
         assert main(arguments) == 2
         line = capsys.readouterr().err
         assert line.count("\n") == 1
-        assert said in line
+        assert reason in line
     assert not (tmp_path / "out").exists()
 
 

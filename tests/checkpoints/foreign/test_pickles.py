@@ -45,10 +45,10 @@ def test_the_corpus_bites(kind: str, tmp_path: Path) -> None:
 
 
 def test_inspect_names_it_and_executes_nothing(malicious: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = inspect_checkpoint(malicious)
-    assert told["pickle"]["dangerous"]
-    known = {"io.open", "_io.open", "posix.system", "posixpath.os.system", "_pickle.loads", "pickle.loads"}
-    assert known & set(told["pickle"]["dangerous"])
+    report = inspect_checkpoint(malicious)
+    assert report["pickle"]["dangerous"]
+    functions = {"io.open", "_io.open", "posix.system", "posixpath.os.system", "_pickle.loads", "pickle.loads"}
+    assert functions & set(report["pickle"]["dangerous"])
     assert main(["inspect", str(malicious)]) == 0
     assert "DANGEROUS pickle" in capsys.readouterr().out
     assert not (malicious.parent / "canary").exists()
@@ -72,25 +72,25 @@ def test_tensors_of_a_pickle_are_listed_as_torch_reads_them(zipped: bool, tmp_pa
         "list": [torch.zeros(1, dtype=torch.bfloat16)],
     }
     torch.save(value, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
-    found = read_contents(tmp_path / "a.pth")
-    seen = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in found.tensors.items()}
-    assert seen == {
+    contents = read_contents(tmp_path / "a.pth")
+    types = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in contents.tensors.items()}
+    assert types == {
         "model.a": ((3, 4), torch.float32),
         "model.b": ((2,), torch.float16),
         "model.c": ((), torch.int64),
         "list.0": ((1,), torch.bfloat16),
     }
-    assert not found.beyond_weights
+    assert not contents.beyond_weights
 
 
 def test_a_pickled_module_lists_its_state_dict(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
     torch.save(model, tmp_path / "a.pth")
-    found = read_contents(tmp_path / "a.pth")
-    assert {name: tuple(t.shape) for name, t in found.tensors.items()} == {
+    contents = read_contents(tmp_path / "a.pth")
+    assert {name: tuple(t.shape) for name, t in contents.tensors.items()} == {
         name: tuple(t.shape) for name, t in model.state_dict().items()
     }
-    assert "torch.nn.modules.container.Sequential" in map(str, found.beyond_weights)
+    assert "torch.nn.modules.container.Sequential" in map(str, contents.beyond_weights)
 
 
 def test_a_tar_of_old_torch_is_named(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_tensors_of_impossible_shapes_are_not_listed(tmp_path: Path) -> None:
 
     with (tmp_path / "a.pkl").open("wb") as file:
         Writer(file).dump({"good": Shaped(2, 3), "bad": [Shaped(-1), Shaped(2**70), Shaped(2**40, 2**40)]})
-    assert {name: tuple(found.shape) for name, found in read_contents(tmp_path / "a.pkl").tensors.items()} == {
+    assert {name: tuple(tensor.shape) for name, tensor in read_contents(tmp_path / "a.pkl").tensors.items()} == {
         "good": (2, 3)
     }
 

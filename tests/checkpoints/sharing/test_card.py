@@ -46,7 +46,7 @@ def test_a_non_commercial_auxiliary_is_flagged_in_plain_words() -> None:
 
 def test_a_card_says_what_it_owes_to_whom() -> None:
     card = model_card(replace(ABOUT, start="mae-run"), sha256=SHA, scales=SCALES)
-    for said in (
+    for text in (
         "# image/cifar10, with pathways",
         f"| audio | audio/esc50 | {SHA} |",
         "Its training started from `mae-run`",
@@ -56,7 +56,7 @@ def test_a_card_says_what_it_owes_to_whom() -> None:
         "cat, dog",
         "dataset: cifar10",
     ):
-        assert said in card
+        assert text in card
     assert "/home/me" not in card
     plain = model_card(About(recipe=image_recipe(), classes=("cat",)), sha256=SHA, scales={})
     assert "# image/cifar10\n" in plain
@@ -82,9 +82,9 @@ def test_a_merged_card_tells_the_equality_as_it_was_measured() -> None:
 
 def test_no_folder_of_this_machine_leaves_with_the_recipe() -> None:
     recipe = image_recipe("data.folder=/home/me/pictures", "data.cache_folder=/home/me/cache")
-    told = strip_recipe_paths(recipe)
-    assert str(told.data.folder) == "pictures"
-    assert told.data.cache_folder is None
+    shared = strip_recipe_paths(recipe)
+    assert str(shared.data.folder) == "pictures"
+    assert shared.data.cache_folder is None
     sounds = recipe_named("audio/folder")
     data = sounds.data.model_copy(update={"train_shards": "/home/me/train-{0..3}.tar"})
     assert strip_recipe_paths(sounds.model_copy(update={"data": data})).data.train_shards == "train-{0..3}.tar"

@@ -28,33 +28,33 @@ def digits_batch(ids: list[str]) -> torch.Tensor:
 def test_a_certificate_states_what_is_there(tmp_path: Path) -> None:
     model = connected_digits(tmp_path)
     receipt = merge_checkpoint(tmp_path / "image", tmp_path / "plain", verify=True)
-    said = json.loads((tmp_path / "plain" / "certificate.json").read_text())
-    assert said["dataset"] == "digits"
-    assert said["part"] == "test"
-    assert said["samples"] == 32 == len(set(said["batch"]["ids"]))
-    assert said["outputs"] == receipt["certificate"]["outputs"]
-    assert said["outputs"]["float32"] == {"bitwise": True, "max_difference": 0.0, "same_class": 1.0}
+    certificate = json.loads((tmp_path / "plain" / "certificate.json").read_text())
+    assert certificate["dataset"] == "digits"
+    assert certificate["part"] == "test"
+    assert certificate["samples"] == 32 == len(set(certificate["batch"]["ids"]))
+    assert certificate["outputs"] == receipt["certificate"]["outputs"]
+    assert certificate["outputs"]["float32"] == {"bitwise": True, "max_difference": 0.0, "same_class": 1.0}
 
     stored = load_file(tmp_path / "plain" / "certificate.safetensors")
     assert set(stored) == {f"{when}.{name}" for when in ("before", "after") for name in ("float32", "bfloat16")}
-    batch = digits_batch(said["batch"]["ids"])
+    batch = digits_batch(certificate["batch"]["ids"])
     merged = load_checkpoint(tmp_path / "plain").model
     with torch.no_grad():
         torch.testing.assert_close(stored["before.float32"], model(batch), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(stored["after.float32"], merged(batch), rtol=1e-5, atol=1e-6)
 
-    for entry in said["target"]:
+    for entry in certificate["target"]:
         file = tmp_path / "image" / entry["file"]
         assert entry["path"] == f"../image/{entry['file']}"
         assert entry["sha256"] == sha256_of_file(file)
-    assert said["auxiliaries"]["audio"]["path"] == "../audio/model.safetensors"
-    assert said["auxiliaries"]["audio"]["sha256"] == sha256_of_file(tmp_path / "audio" / "model.safetensors")
-    assert said["result"]["sha256"] == sha256_of_file(tmp_path / "plain" / "model.safetensors")
-    assert said["scales"]["encoder.blocks.0.attn.qkv.weight"]["audio"] == pytest.approx([0.1])
-    assert said["recipe"]["pathway"]["scale_init"] == 0.1
-    assert said["weight_drift"] < 1e-6
-    assert said["environment"]["versions"]["torch"] == str(torch.__version__)
-    assert said["environment"]["threads"] == torch.get_num_threads()
+    assert certificate["auxiliaries"]["audio"]["path"] == "../audio/model.safetensors"
+    assert certificate["auxiliaries"]["audio"]["sha256"] == sha256_of_file(tmp_path / "audio" / "model.safetensors")
+    assert certificate["result"]["sha256"] == sha256_of_file(tmp_path / "plain" / "model.safetensors")
+    assert certificate["scales"]["encoder.blocks.0.attn.qkv.weight"]["audio"] == pytest.approx([0.1])
+    assert certificate["recipe"]["pathway"]["scale_init"] == 0.1
+    assert certificate["weight_drift"] < 1e-6
+    assert certificate["environment"]["versions"]["torch"] == str(torch.__version__)
+    assert certificate["environment"]["threads"] == torch.get_num_threads()
     assert str(tmp_path) not in (tmp_path / "plain" / "certificate.json").read_text()
     assert "On 32 samples of the test part of digits" in (tmp_path / "plain" / "README.md").read_text()
 
@@ -78,10 +78,10 @@ def test_an_output_that_changes_is_certified_as_changed(tmp_path: Path, monkeypa
     connected_digits(tmp_path)
     monkeypatch.setattr(module, "merge", spoiled)
     receipt = merge_checkpoint(tmp_path / "image", tmp_path / "plain", verify=True)
-    found = receipt["certificate"]["outputs"]["float32"]
-    assert found["bitwise"] is False
-    assert found["max_difference"] == pytest.approx(0.5, abs=1e-6)
-    assert found["same_class"] < 1.0
+    difference = receipt["certificate"]["outputs"]["float32"]
+    assert difference["bitwise"] is False
+    assert difference["max_difference"] == pytest.approx(0.5, abs=1e-6)
+    assert difference["same_class"] < 1.0
 
 
 def test_missing_data_write_nothing(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ def test_pathways_stay_connected_on_the_way_there_and_back(tmp_path: Path) -> No
     back = ModalityModel.from_pretrained(tmp_path / "shared")
     assert equal(back, model)
     assert pathways(back).names == ("audio",)
-    kept = {name: value.tolist() for name, value in pathways(model).scales().items()}
-    assert {name: value.tolist() for name, value in pathways(back).scales().items()} == kept
+    expected = {name: value.tolist() for name, value in pathways(model).scales().items()}
+    assert {name: value.tolist() for name, value in pathways(back).scales().items()} == expected
     card = (tmp_path / "shared" / "README.md").read_text()
     assert "with pathways" in card
     assert "+0.110000" in card
@@ -78,8 +78,8 @@ def test_pathways_stay_connected_on_the_way_there_and_back(tmp_path: Path) -> No
 def test_a_frozen_auxiliary_of_this_machine_travels_by_its_values(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     saved_connected(tmp_path / "image", tmp_path / "audio", train_auxiliary=False)
-    described = json.loads((tmp_path / "image" / "pathway.json").read_text())
-    assert described["auxiliaries"]["audio"]["stored"] is False
+    description = json.loads((tmp_path / "image" / "pathway.json").read_text())
+    assert description["auxiliaries"]["audio"]["stored"] is False
     model = ModalityModel.from_pretrained(tmp_path / "image")
     before = pathways(model).origins
     model.save_pretrained(tmp_path / "shared")
@@ -109,12 +109,12 @@ def test_strangers_read_no_place_of_this_machine(tmp_path: Path) -> None:
     model = fresh(image_recipe(), 3)
     connect(model, {"audio": tmp_path / "audio" / "model.safetensors"}, scale_init=0.1, train_auxiliary=False)
     recipe = image_recipe(f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache")
-    recorded = auxiliary_source(tmp_path / "audio").record()
-    save_checkpoint(model, tmp_path / "image", recipe=recipe, classes=IMAGE_CLASSES, auxiliaries={"audio": recorded})
+    record = auxiliary_source(tmp_path / "audio").record()
+    save_checkpoint(model, tmp_path / "image", recipe=recipe, classes=IMAGE_CLASSES, auxiliaries={"audio": record})
     ModalityModel.from_pretrained(tmp_path / "image").save_pretrained(tmp_path / "shared")
     assert str(tmp_path) in text_of(tmp_path / "image")
     assert str(tmp_path) not in text_of(tmp_path / "shared")
-    assert recorded["sha256"] in (tmp_path / "shared" / "README.md").read_text()
+    assert record["sha256"] in (tmp_path / "shared" / "README.md").read_text()
 
 
 class StandInApi:

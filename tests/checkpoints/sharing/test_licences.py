@@ -1,4 +1,4 @@
-"""Terms behind a model: known ones are found, what does not grant commercial use is seen, the unknown is said."""
+"""The terms behind a model: known, unknown, and those that grant no commercial use."""
 
 import huggingface_hub
 import pytest
@@ -30,37 +30,37 @@ def of(recipe: Recipe, **auxiliaries: dict[str, str]) -> dict[str, Licence]:
     ],
 )
 def test_the_terms_of_a_target_s_data(name: str, terms: str, non_commercial: bool) -> None:
-    found = of(recipe_named(name))["target"]
-    assert found.terms.startswith(terms)
-    assert found.non_commercial == non_commercial
-    assert found.known == (terms != "unknown")
+    licence = of(recipe_named(name))["target"]
+    assert licence.terms.startswith(terms)
+    assert licence.non_commercial == non_commercial
+    assert licence.known == (terms != "unknown")
 
 
 def test_an_auxiliary_has_the_terms_of_the_data_of_its_recipe() -> None:
-    found = of(image_recipe(), audio={"origin": "/somewhere/run", "recipe": "audio/esc50"})["audio"]
-    assert found.of == "data set esc50"
-    assert found.non_commercial
+    licence = of(image_recipe(), audio={"origin": "/somewhere/run", "recipe": "audio/esc50"})["audio"]
+    assert licence.of == "data set esc50"
+    assert licence.non_commercial
 
 
 def test_what_is_unknown_is_said_to_be() -> None:
-    found = of(image_recipe(), own={"origin": "x", "recipe": "audio/mine"}, bare={"origin": "/weights.safetensors"})
-    assert not found["own"].known
-    assert not found["bare"].known
+    licences = of(image_recipe(), own={"origin": "x", "recipe": "audio/mine"}, bare={"origin": "/weights.safetensors"})
+    assert not licences["own"].known
+    assert not licences["bare"].known
 
 
 def test_published_masked_autoencoders_are_not_for_commercial_use() -> None:
-    found = of(
+    licences = of(
         image_recipe(),
         mae={"origin": "timm:vit_base_patch16_224.mae"},
         augreg={"origin": "timm:vit_tiny_patch16_224.augreg_in21k"},
         none={"origin": "timm:no_such_model"},
     )
-    assert found["mae"].terms == "cc-by-nc-4.0"
-    assert found["mae"].non_commercial
-    assert found["mae"].address == "https://huggingface.co/timm/vit_base_patch16_224.mae"
-    assert found["augreg"].terms == "apache-2.0"
-    assert not found["augreg"].non_commercial
-    assert not found["none"].known
+    assert licences["mae"].terms == "cc-by-nc-4.0"
+    assert licences["mae"].non_commercial
+    assert licences["mae"].address == "https://huggingface.co/timm/vit_base_patch16_224.mae"
+    assert licences["augreg"].terms == "apache-2.0"
+    assert not licences["augreg"].non_commercial
+    assert not licences["none"].known
 
 
 def test_a_hub_repository_says_its_licence_in_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +69,9 @@ def test_a_hub_repository_says_its_licence_in_its_card(monkeypatch: pytest.Monke
         return ModelInfo(id=repository, cardData={"license": "cc-by-nc-sa-4.0"})
 
     monkeypatch.setattr(huggingface_hub, "model_info", info)
-    found = of(image_recipe(), audio={"origin": "hf:someone/ast"})["audio"]
-    assert found.terms == "cc-by-nc-sa-4.0"
-    assert found.non_commercial
+    licence = of(image_recipe(), audio={"origin": "hf:someone/ast"})["audio"]
+    assert licence.terms == "cc-by-nc-sa-4.0"
+    assert licence.non_commercial
 
     def offline(repository: str, *, timeout: float) -> ModelInfo:
         raise ConnectionError("no route")

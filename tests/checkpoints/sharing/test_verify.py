@@ -60,10 +60,10 @@ def remade(folder: Path) -> None:
 
 
 def test_a_whole_certificate_holds(folder: Path) -> None:
-    for given in (folder / "plain" / "certificate.json", folder / "plain"):
-        found = crosspath.verify(given)
-        assert found["notes"] == []
-        assert found["outputs"]["float32"] == {"bitwise": True, "max_difference": 0.0, "same_class": 1.0}
+    for path in (folder / "plain" / "certificate.json", folder / "plain"):
+        report = crosspath.verify(path)
+        assert report["notes"] == []
+        assert report["outputs"]["float32"] == {"bitwise": True, "max_difference": 0.0, "same_class": 1.0}
         for checked in (
             "the certificate",
             "the merged weights",
@@ -76,19 +76,19 @@ def test_a_whole_certificate_holds(folder: Path) -> None:
             "merged outputs in bfloat16 (bitwise as stored)",
             "connected outputs in float32",
         ):
-            assert checked in found["checked"]
+            assert checked in report["checked"]
 
 
 def test_a_merged_folder_that_went_its_way_alone_is_checked_alone(folder: Path, tmp_path: Path) -> None:
     (folder / "plain").rename(tmp_path / "alone")
-    found = crosspath.verify(tmp_path / "alone")
-    assert sum("no longer at" in note for note in found["notes"]) == 4
-    assert "the merged tensors" in found["checked"]
-    assert found["outputs"]["float32"]["bitwise"]
+    report = crosspath.verify(tmp_path / "alone")
+    assert sum("no longer at" in note for note in report["notes"]) == 4
+    assert "the merged tensors" in report["checked"]
+    assert report["outputs"]["float32"]["bitwise"]
 
 
 def test_a_changed_byte_of_any_file_is_named(folder: Path) -> None:
-    for name, said in (
+    for name, message in (
         ("plain/model.safetensors", "the merged weights changed (model.safetensors: other bytes)"),
         ("plain/certificate.safetensors", "the stored logits changed"),
         ("image/model.safetensors", "the target's model.safetensors changed (../image/model.safetensors: other bytes)"),
@@ -98,7 +98,7 @@ def test_a_changed_byte_of_any_file_is_named(folder: Path) -> None:
         file = folder / name
         whole = file.read_bytes()
         file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert said in fault(folder)
+        assert message in fault(folder)
         file.write_bytes(whole)
     assert crosspath.verify(folder / "plain")["outputs"]
 
@@ -106,9 +106,9 @@ def test_a_changed_byte_of_any_file_is_named(folder: Path) -> None:
 def test_a_file_missing_from_its_folder_is_named(folder: Path) -> None:
     (folder / "plain" / "certificate.safetensors").unlink()
     (folder / "image" / "pathway.json").unlink()
-    said = fault(folder)
-    assert "the stored logits missing (certificate.safetensors)" in said
-    assert "the target's pathway.json missing" in said  # all faults in one line
+    message = fault(folder)
+    assert "the stored logits missing (certificate.safetensors)" in message
+    assert "the target's pathway.json missing" in message  # all faults in one line
 
 
 def test_a_changed_certificate_is_refused(folder: Path) -> None:
@@ -139,31 +139,31 @@ def test_one_changed_weight_is_seen_where_every_digest_of_a_file_was_forged(fold
 def test_outputs_are_compared_within_tolerance_on_another_machine(folder: Path) -> None:
     """Logits as another machine would have stored them: a little apart, then too far."""
     file = folder / "plain" / "certificate.safetensors"
-    said = json.loads((folder / "plain" / "certificate.json").read_text())
+    certificate = json.loads((folder / "plain" / "certificate.json").read_text())
     stored = load_file(file)
     for off, accepted in ((1e-5, True), (1e-2, False)):
         save_file({**stored, "after.float32": stored["after.float32"] + off}, file)
-        environment = {**said["environment"], "processor": "another"}
-        resigned(folder, logits={**said["logits"], "sha256": digest(file)}, environment=environment)
+        environment = {**certificate["environment"], "processor": "another"}
+        resigned(folder, logits={**certificate["logits"], "sha256": digest(file)}, environment=environment)
         remade(folder / "plain")
         if accepted:
-            found = crosspath.verify(folder / "plain")
-            assert found["outputs"]["float32"]["bitwise"] is False
-            assert found["outputs"]["float32"]["max_difference"] == pytest.approx(off, rel=0.05)
-            assert any("processor" in note for note in found["notes"])
+            report = crosspath.verify(folder / "plain")
+            assert report["outputs"]["float32"]["bitwise"] is False
+            assert report["outputs"]["float32"]["max_difference"] == pytest.approx(off, rel=0.05)
+            assert any("processor" in note for note in report["notes"])
         else:
             assert "merged outputs in float32 differ by 0.01" in fault(folder)
 
 
 def test_a_certificate_in_parts_is_refused_whoever_signed_it(folder: Path) -> None:
-    said = json.loads((folder / "plain" / "certificate.json").read_text())
+    certificate = json.loads((folder / "plain" / "certificate.json").read_text())
     for name in ("outputs", "batch", "logits", "auxiliaries", "result", "tensors", "environment", "target"):
         for other in (None, "text", [], {}):
             if name in {"auxiliaries", "environment"} and other == {}:
                 continue  # such a certificate says less, and is one
             resigned(folder, **{name: other})
             assert "expected a whole certificate" in fault(folder), (name, other)
-            resigned(folder, **{name: said[name]})
+            resigned(folder, **{name: certificate[name]})
     (folder / "plain" / "certificate.json").write_text(json.dumps(signed({"certificate": "merge"})))
     assert "format_version None" in fault(folder)
 
@@ -208,9 +208,9 @@ def test_a_folder_of_the_user_s_own_is_found_again_or_named(pictures: Path, tmp_
 
     moved = tmp_path / "moved"
     pictures.rename(moved)
-    found = crosspath.verify(tmp_path / "plain")
-    assert found["outputs"] is None
-    assert any("outputs not computed, name the data with --data" in note for note in found["notes"])
+    report = crosspath.verify(tmp_path / "plain")
+    assert report["outputs"] is None
+    assert any("outputs not computed, name the data with --data" in note for note in report["notes"])
     assert crosspath.verify(tmp_path / "plain", moved)["outputs"]["float32"]["bitwise"]
     with pytest.raises(InputError):
         crosspath.verify(tmp_path / "plain", tmp_path / "nowhere")
@@ -232,10 +232,10 @@ def test_a_connected_model_that_no_longer_equals_the_merged_one_is_a_fault(
     """All files are whole, and this machine computes the two differently."""
 
     def loaded(path: Path) -> Checkpoint:
-        found = load_checkpoint(path)
-        if found.connected:
-            found.model.get_parameter("head.linear.bias").data[0] += 1e-6
-        return found
+        checkpoint = load_checkpoint(path)
+        if checkpoint.connected:
+            checkpoint.model.get_parameter("head.linear.bias").data[0] += 1e-6
+        return checkpoint
 
     monkeypatch.setattr("crosspath.checkpoints.sharing.certificate.load_checkpoint", loaded)
     assert "connected and merged outputs in float32 are no longer equal" in fault(folder)
