@@ -10,6 +10,7 @@ from crosspath.data.folders import class_folder_items
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
 from tests.data.files import class_folders, write_image
+from tests.errors import refused
 
 
 def touch(path: Path, seed: int = 0) -> None:
@@ -59,18 +60,18 @@ def test_a_part_may_lack_a_class_but_training_may_not(tmp_path: Path) -> None:
     class_folders(tmp_path / "test", touch, ".txt", classes=("cat",))
     assert len(listed(tmp_path)) == 18
     class_folders(tmp_path / "val", touch, ".txt", classes=("eel",))
-    with pytest.raises(InputError, match=r"train/eel: expected texts \(\.txt\), found none; fill the folder or remove"):
+    with refused("eel", "found none"):
         listed(tmp_path)
 
 
 def test_empty_and_missing_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected class folders with texts, found none"):
+    with refused("", "found none"):
         listed(tmp_path)
-    with pytest.raises(InputError, match=r"absent: expected a folder of class folders with texts, found none"):
+    with refused("absent", "found none"):
         listed(tmp_path / "absent")
     class_folders(tmp_path, touch, ".txt")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: expected texts"):
+    with refused("empty"):
         listed(tmp_path)
 
 

@@ -13,6 +13,7 @@ from crosspath.errors import InputError
 from crosspath.modalities.load import data_root as root_of
 from crosspath.modalities.load import load_data, read_file
 from tests.data.files import class_folders, cut_in_half, write_clip, write_cloud, write_image, write_sound
+from tests.errors import refused
 
 Writer = Callable[[Path, int], None]
 
@@ -83,7 +84,7 @@ def test_a_table_of_ones_own(modality: str, tmp_path: Path) -> None:
     assert data.classes == ("a", "b")
     assert data.test.ids == (f"6{suffix}", f"7{suffix}")
     assert data.test.labels.tolist() == [0, 1]
-    with pytest.raises(InputError, match=r"t\.csv row 1: expected columns label"):
+    with refused("t.csv row 1", "columns", "label"):
         load_data(section.model_copy(update={"label_column": "label"}), None, 0)
     unsplit = load_data(section.model_copy(update={"split_column": None}), None, 0)
     assert ids(unsplit) == ids(data)
@@ -118,7 +119,7 @@ def test_damaged_files_are_named_and_left_out_on_request(modality: str, tmp_path
 def test_one_damaged_file_is_not_counted(tmp_path: Path) -> None:
     section = own_set("image", tmp_path / "own")
     cut_in_half(tmp_path / "own" / "dog" / "5.jpg")
-    with pytest.raises(InputError, match=r"dog/5\.jpg: .*decoder fails \([^;]*\); restore it") as caught:
+    with refused("5.jpg", "decoder") as caught:
         load_data(section, None, 0)
     assert "more damaged" not in str(caught.value)
 
@@ -127,15 +128,15 @@ def test_nothing_left_is_told(tmp_path: Path) -> None:
     section = own_set("image", tmp_path / "own")
     for path in (tmp_path / "own").rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match=r"cat/0\.jpg: .*and 11 more damaged files"):
+    with refused("0.jpg", "11"):
         load_data(section, None, 0)
-    with pytest.raises(InputError, match="expected samples in the train part, found 0 train, 0 val, 0 test"):
+    with refused("own", "0", "samples", "part"):
         load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
 
 
 def test_a_set_too_small_to_hold_anything_out_is_refused(tmp_path: Path) -> None:
     folder = class_folders(tmp_path, write_image, ".png", per_class=1)
-    with pytest.raises(InputError, match="expected samples in the val part, found 2 train, 0 val, 0 test"):
+    with refused("", "2", "0", "samples", "part"):
         load_data(ImageData(image_size=8, folder=folder), None, 0)
 
 
@@ -171,7 +172,7 @@ def test_a_missing_file_or_a_folder_cannot_be_read(modality: str, tmp_path: Path
 
 @every_modality
 def test_a_folder_must_be_named(modality: str) -> None:
-    with pytest.raises(InputError, match=r"data\.folder: .*add --set data\.folder=DIR"):
+    with refused("data.folder", "found none", "--set", "data.folder=DIR"):
         load_data(MODALITIES[modality][0], None, 0)
 
 
@@ -193,7 +194,7 @@ def test_the_data_root_is_the_named_one_else_the_environments_else_the_users(
 
 def test_another_number_of_classes_than_stated_is_refused(tmp_path: Path) -> None:
     section = own_set("image", tmp_path, classes=3)
-    with pytest.raises(InputError, match=r"data\.classes: expected 3, found 2 in the data"):
+    with refused("data.classes", "3", "2", "classes"):
         load_data(section, None, 0)
 
 

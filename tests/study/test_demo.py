@@ -15,7 +15,6 @@ from crosspath.checkpoints import load_checkpoint
 from crosspath.cli.main import main
 from crosspath.cli.output import equality_line
 from crosspath.config import apply_overrides, read_recipe
-from crosspath.errors import InputError
 from crosspath.evaluation import evaluate
 from crosspath.recipes import recipe_named
 from crosspath.study import demo as demo_module
@@ -25,6 +24,7 @@ from crosspath.study.demo_report import write_report
 from crosspath.study.report import block_and_role, mean_scales, validation_curve
 from crosspath.study.table import cells, compare_arms
 from crosspath.training.result import read_result
+from tests.errors import refused
 
 ARMS = ("none", "pathway", "random")
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -207,7 +207,7 @@ def test_a_demo_replaces_its_own_folder_and_nothing_of_others(tmp_path: Path, mo
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "none-0").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match="new or empty folder"):
+    with refused("foreign", "empty", "folder"):
         demo(foreign, progress=False)
     assert (foreign / "none-0").read_text(encoding="utf-8") == "mine"
     own = tmp_path / "own"
@@ -223,11 +223,11 @@ def test_a_demo_replaces_its_own_folder_and_nothing_of_others(tmp_path: Path, mo
 
 
 def test_a_wrong_auxiliary_or_number_of_seeds_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="auxiliary: expected one of sounds, solids"):
+    with refused("auxiliary", "sounds", "solids", "smells"):
         demo(tmp_path / "a", auxiliary="smells", progress=False)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="seeds: expected 1 or more"):
+    with refused("seeds", "1"):
         demo(tmp_path / "b", seeds=0, progress=False)
-    with pytest.raises(InputError, match=r"train\.epochs"):
+    with refused("train.epoch", "train.epochs"):
         demo(tmp_path / "c", settings=["train.epoch=2"], progress=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from crosspath.checkpoints import load_checkpoint
-from crosspath.errors import InputError
 from crosspath.training.processes import Processes, joined
+from tests.errors import refused
 from tests.tolerances import TOLERANCES, assert_close
 
 ROW = "a run on several processes"
@@ -99,7 +99,7 @@ def test_any_division_of_a_batch_trains_the_same(processes: int, extra: tuple[st
 
 def test_sharding_over_one_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(InputError, match="several processes to shard over"):
+    with refused("train.parallel", "several"):
         joined("cpu", sharded=True)
 
 

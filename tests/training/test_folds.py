@@ -8,11 +8,11 @@ import pytest
 
 from crosspath.cli.main import main
 from crosspath.config import Recipe, apply_overrides
-from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.training.folds import folds_of, train_folds
 from tests.data.published_audio import write_esc50_folder
 from tests.data.published_points import write_modelnet40
+from tests.errors import refused
 
 SHORT = (
     "data.classes=null",
@@ -44,7 +44,7 @@ def test_folds_leave_a_run_each_and_their_mean(tmp_path: Path) -> None:
     assert found.values == tuple(values)
     assert (found.mean, found.std) == (pytest.approx(fmean(values)), pytest.approx(stdev(values)))
     assert json.loads((tmp_path / "run" / "folds.json").read_text())["mean"] == found.mean
-    with pytest.raises(InputError, match="new or empty"):
+    with refused("run", "empty"):
         train_folds(esc(), out=tmp_path / "run", data_root=tmp_path / "data", progress=False)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*/model.safetensors")}
     again = train_folds(esc(), out=tmp_path / "run", data_root=tmp_path / "data", progress=False, resume=True)
@@ -74,11 +74,11 @@ def test_few_shot_folds_by_the_command(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_data_without_folds_are_refused() -> None:
-    with pytest.raises(InputError, match="--folds: expected data of several folds"):
+    with refused("--folds", "several"):
         folds_of(recipe_named("image/digits"))
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(InputError, match="expected a new or empty folder, found a file"):
+    with refused("run", "empty", "folder"):
         train_folds(esc(), out=tmp_path / "run", progress=False, resume=True)

@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from crosspath.config import Recipe, apply_overrides
-from crosspath.errors import InputError
 from crosspath.modalities import MODALITIES
 from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
+from tests.errors import refused
 
 NAMES = ("image/digits", "audio/sounds", "point/solids")
 
@@ -67,5 +67,5 @@ def test_digits_are_resized_on_request() -> None:
 
 def test_sounds_have_one_sample_rate() -> None:
     section = apply_overrides(recipe_named("audio/sounds"), ["data.sample_rate_hz=8000"]).data
-    with pytest.raises(InputError, match=r"data\.sample_rate_hz: expected 16000"):
+    with refused("data.sample_rate_hz", "16000"):
         load_data(section, None, seed=0)

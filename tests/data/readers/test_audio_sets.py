@@ -19,6 +19,7 @@ from tests.data.published_audio import (
     write_speechcommands,
     write_speechcommands_json,
 )
+from tests.errors import refused
 
 AUDIOSET = AudioData(dataset="audioset-20k", multi_label=True, frames=8, mels=8)
 ESC = AudioData(dataset="esc50", frames=8, mels=8)
@@ -63,7 +64,7 @@ def test_the_small_and_the_large_list(tmp_path: Path) -> None:
 
 def test_few_labels_of_a_set_of_several_labels_are_refused(tmp_path: Path) -> None:
     section = AUDIOSET.model_copy(update={"labels_per_class": 2})
-    with pytest.raises(InputError, match=r"data\.labels_per_class: expected a set with one label a sample"):
+    with refused("data.labels_per_class", "class", "label"):
         load_data(section, write_audioset(tmp_path), 0)
 
 
@@ -112,7 +113,7 @@ def test_another_reading_of_the_labels_is_another_set(tmp_path: Path, monkeypatc
     monkeypatch.delenv("CROSSPATH_DATA", raising=False)
     monkeypatch.setattr("crosspath.modalities.load.data_root", lambda named: tmp_path / "nowhere")
     assert load_data(section, None, 0).train.labels.ndim == 1
-    with pytest.raises(InputError, match="expected a folder with"):
+    with refused("esc50", "folder"):
         load_data(section.model_copy(update={"multi_label": True}), None, 0)
 
 
@@ -133,9 +134,9 @@ def test_folds_may_be_chosen(tmp_path: Path, write: object) -> None:
     data = load_data(ESC.model_copy(update={"test_fold": 1, "validation_fold": 3}), root, 0)
     assert {name[0] for name in parts(data)["test"]} == {"1"}
     assert {name[0] for name in parts(data)["val"]} == {"3"}
-    with pytest.raises(InputError, match=r"data\.test_fold: expected one of 1, 2, 3, 4, 5, found 6"):
+    with refused("data.test_fold", "1", "2", "3"):
         load_data(ESC.model_copy(update={"test_fold": 6}), root, 0)
-    with pytest.raises(InputError, match=r"data\.validation_fold: expected another fold"):
+    with refused("data.validation_fold", "fold"):
         load_data(ESC.model_copy(update={"test_fold": 4}), root, 0)
 
 
@@ -149,10 +150,10 @@ def test_the_table_of_esc50_goes_before_lists(tmp_path: Path) -> None:
 
 def test_neither_layout_of_esc50_is_told(tmp_path: Path) -> None:
     (tmp_path / "esc50").mkdir()
-    with pytest.raises(InputError, match=r"meta/esc50\.csv and audio/, or esc_eval_data_1\.json"):
+    with refused("esc50", "meta/esc50.csv", "audio/", "esc_eval_data_1.json"):
         load_data(ESC, tmp_path, 0)
     (tmp_path / "esc50" / "esc_eval_data_all.json").write_text("{}")
-    with pytest.raises(InputError, match=r"esc_eval_data_all\.json: expected a list named esc_eval_data_<fold>"):
+    with refused("esc_eval_data_all.json", "esc_eval_data_<fold>"):
         load_data(ESC, tmp_path, 0)
 
 
@@ -186,15 +187,15 @@ def test_faulty_lists_of_speech_commands_are_told(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             load_data(COMMANDS, tmp_path, 0)
     (folder / "testing_list.txt").unlink()
-    with pytest.raises(InputError, match=r"testing_list\.txt: expected file names"):
+    with refused("testing_list.txt"):
         load_data(COMMANDS, tmp_path, 0)
     (folder / "testing_list.txt").write_text(whole)
     (folder / "marvin").mkdir()
-    with pytest.raises(InputError, match=r"marvin: expected recordings"):
+    with refused("marvin"):
         load_data(COMMANDS, tmp_path, 0)
 
 
 @pytest.mark.parametrize("section", [AUDIOSET, ESC, COMMANDS], ids=lambda section: section.dataset)
 def test_a_missing_folder_is_named(tmp_path: Path, section: AudioData) -> None:
-    with pytest.raises(InputError, match=r"(audioset|esc50|speechcommands): expected a folder with .*--data DIR"):
+    with refused("", "found none", "--data"):
         load_data(section, tmp_path, 0)

@@ -14,6 +14,7 @@ from crosspath.data.readers.video_file import Video, centre_square
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data, read_file
 from tests.data.files import cut_in_half, write_clip, write_sound
+from tests.errors import refused
 
 SECTION = VideoData(frames=5, image_size=16)
 LEVELS, STEP = 32, 8
@@ -198,7 +199,7 @@ def test_half_a_clip_is_damaged_even_where_the_frames_are_there(
 @pytest.mark.parametrize("content", [b"", b"no clip at all", b"\x1a\x45\xdf\xa3", b"\0\0\0\x20ftypisom"])
 def test_a_file_that_is_no_clip_is_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.mp4: expected a readable video file"):
+    with refused("a.mp4", "video"):
         read_file(SECTION, tmp_path / "a.mp4")
 
 
@@ -220,9 +221,9 @@ def test_clips_without_frames_or_without_picture_are_damaged(tmp_path: Path) -> 
     (tmp_path / "empty.avi").write_bytes(avi_without_frames())
     write_sound(tmp_path / "sound.wav")
     (tmp_path / "sound.wav").rename(tmp_path / "sound.avi")
-    with pytest.raises(InputError, match="it contains no frames"):
+    with refused("empty.avi", "frames"):
         read_file(SECTION, tmp_path / "empty.avi")
-    with pytest.raises(InputError, match="it has no video stream"):
+    with refused("sound.avi", "video"):
         read_file(SECTION, tmp_path / "sound.avi")
 
 

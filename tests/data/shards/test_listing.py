@@ -21,6 +21,7 @@ from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data, located, read_file
 from tests.data.published_shards import write_shards
+from tests.errors import refused
 
 MODALITIES: dict[str, tuple[Data, Augment]] = {
     "image": (ImageData(image_size=8), ImageAugment()),
@@ -92,7 +93,7 @@ def test_several_labels_a_sample(tmp_path: Path) -> None:
     assert data.classes == ("0", "1", "2", "3", "4")
     for label, name in zip(data.train.labels, data.train.ids, strict=True):
         assert np.flatnonzero(label).tolist() == [int(Path(name).stem) % 10000 % 3, 4]
-    with pytest.raises(InputError, match=r"train-000\.tar/00000\.wav: expected one label, found 0, 4; .*multi_label"):
+    with refused("00000.wav", "4", "data.multi_label"):
         load_data(own.model_copy(update={"multi_label": False}), None, 0)
 
 
@@ -104,16 +105,16 @@ def test_class_names_lie_beside_the_shards(tmp_path: Path) -> None:
     (tmp_path / "deep" / "classes.txt").write_text("cat\ndog\nred fox\n\n")
     assert load_data(own, None, 0).classes == ("cat", "dog", "red fox")
     (tmp_path / "deep" / "classes.txt").write_text("cat\ndog")
-    with pytest.raises(InputError, match=r"train-001\.tar/10005\.jpg: expected class numbers below 2, found 2"):
+    with refused("10005.jpg", "2", "class"):
         load_data(own, None, 0)
     (tmp_path / "deep" / "classes.txt").write_text("a\nb\nc")
-    with pytest.raises(InputError, match=r"data\.classes: expected 4, found 3 in the data"):
+    with refused("data.classes", "4", "3", "classes"):
         load_data(own.model_copy(update={"classes": 4}), None, 0)
 
 
 def test_class_numbers_start_at_nought(tmp_path: Path) -> None:
     write_shards(tmp_path, "audio", labels=lambda number: [number - 1])
-    with pytest.raises(InputError, match=r"00000\.flac: expected class numbers from 0, found -1"):
+    with refused("00000.flac", "-1"):
         load_data(section("audio", tmp_path), None, 0)
 
 
@@ -143,7 +144,7 @@ def test_a_damaged_shard_is_told_or_left_out(stream: bool, tmp_path: Path) -> No
     paths = write_shards(tmp_path, "image")
     paths[1].write_bytes(paths[1].read_bytes()[:2000])
     own = section("image", tmp_path, stream=stream)
-    with pytest.raises(InputError, match=r"train-001\.tar: expected a complete shard, .*data\.skip_damaged=true"):
+    with refused("train-001.tar", "--set", "data.skip_damaged=true"):
         load_data(own, None, 0)
     data = load_data(own.model_copy(update={"skip_damaged": True}), None, 0)
     assert [damaged.path for damaged in data.damaged] == [paths[1]]
@@ -203,7 +204,7 @@ def test_a_shard_is_read_through_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.id for item in list_shards(own, tmp_path / "shards").items] == [item.id for item in first.items]
     assert len(read) == 5
     # The same files read as another modality are looked at again.
-    with pytest.raises(InputError, match=r"expected one member \.npy"):
+    with refused("00000"):
         list_shards(section("point", tmp_path / "shards", cache_folder=tmp_path / "cache"), tmp_path / "shards")
 
 
@@ -251,11 +252,11 @@ def test_class_names_and_damage_elsewhere(tmp_path: Path, elsewhere: Any) -> Non
     own = section("image", None, train_shards=f"memory://bucket/set/{TRAIN}", stream=True)
     assert load_data(own, None, 0).classes == ("cat", "dog")
     elsewhere.pipe_file("/bucket/set/train-001.tar", paths[1].read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"memory://bucket/set/train-001\.tar: expected a complete shard"):
+    with refused("memory://bucket/set/train-001.tar"):
         load_data(own, None, 0)
     assert len(ids(load_data(own.model_copy(update={"skip_damaged": True}), None, 0))) == 6
     elsewhere.rm("/bucket/set/train-001.tar")
-    with pytest.raises(InputError, match=r"memory://bucket/set/train-001\.tar: expected a file, found none"):
+    with refused("memory://bucket/set/train-001.tar", "found none"):
         load_data(own.model_copy(update={"skip_damaged": True}), None, 0)
 
 

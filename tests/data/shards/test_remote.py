@@ -21,6 +21,7 @@ from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
 from tests.data.published_shards import write_shards
+from tests.errors import refused
 
 over_http = pytest.mark.skipif(importlib.util.find_spec("aiohttp") is None, reason="fsspec needs aiohttp for http")
 
@@ -54,7 +55,7 @@ def test_parts_and_wholes(kept: Any) -> None:
     assert read_whole("memory://bucket/a.tar") == bytes(range(100))
     assert read_whole("memory://bucket/none.txt") is None
     assert read_through("memory://bucket/a.tar", lambda file: (file.seek(7), file.read(2))) == (7, bytes([7, 8]))
-    with pytest.raises(InputError, match=r"memory://bucket/none\.tar: expected a file, found none"):
+    with refused("memory://bucket/none.tar", "found none"):
         stamp_of("memory://bucket/none.tar")
 
 
@@ -98,7 +99,7 @@ def test_what_a_reader_says_of_a_file_is_passed_on_at_once(kept: Any) -> None:
 
 
 def test_a_part_beyond_the_end_is_no_part(kept: Any) -> None:
-    with pytest.raises(InputError, match=r"expected an answer, found EOFError: received 2 of 10 bytes"):
+    with refused("memory://bucket/a.tar", "EOFError", 2, 10):
         read_part("memory://bucket/a.tar", 98, 108)
 
 
@@ -203,7 +204,7 @@ def test_a_server_that_stays_away_ends_the_run_although_damage_is_skipped(tmp_pa
         )
         data = load_data(own, None, 0)
         plan.extend(["503"] * 4)
-        with pytest.raises(InputError, match=r"a\.tar: expected an answer, found .*503.*check the connection"):
+        with refused("a.tar", 503):
             data.train.inputs[:1]
         assert len(data.train.inputs[:1]) == 1
 
@@ -213,6 +214,6 @@ def test_a_server_without_parts_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(bytes(2000))
     with (
         served(tmp_path, ["whole"], []) as address,
-        pytest.raises(InputError, match="the server does not send parts"),
+        refused("a.tar", "parts"),
     ):
         read_part(f"{address}/a.tar", 5, 10)

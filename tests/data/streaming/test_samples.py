@@ -18,6 +18,7 @@ from tests.data.files import write_image
 from tests.data.published_audio import write_audioset
 from tests.data.published_images import write_imagenet
 from tests.data.published_video import write_kinetics
+from tests.errors import refused
 
 IMAGE = ImageData(dataset="imagenet", image_size=16, stream=True)
 AUDIO = AudioData(dataset="audioset-20k", frames=64, mels=32, multi_label=True, stream=True)
@@ -126,7 +127,7 @@ def test_a_zip_is_opened_by_each_worker_and_its_damaged_members_are_named(tmp_pa
             file.writestr(name, b"no picture" if name in damaged else whole.read_bytes())
     section = ImageData(folder=archive, image_size=16, stream=True)
     augment = ImageAugment(resized_crop=(0.2, 1.0))
-    with pytest.raises(InputError, match=r"pictures\.zip/[ab]/\d\.png: expected a readable image file"):
+    with refused("3.png", "image"):
         seen(load_data(section, None, 0), augment)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
     assert isinstance(data.train.inputs, StreamedSamples)
@@ -161,7 +162,7 @@ def test_fault_a_folder_that_went_away_gave_zeros(tmp_path: Path) -> None:
     data = load_data(IMAGE.model_copy(update={"skip_damaged": True}), tmp_path, 0)
     (tmp_path / "imagenet").rename(tmp_path / "elsewhere")
     for workers in (0, 2):
-        with pytest.raises(InputError, match=r"expected a readable file here or next to it, found .* in a row"):
+        with refused("n01440764_000002.JPEG", "15"):
             seen(data, ImageAugment(resized_crop=(0.2, 1.0)), workers=workers)
 
 
