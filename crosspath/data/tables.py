@@ -83,7 +83,7 @@ def part_of(name: str, table: Path, line: int) -> Part:
 
 
 def require_file(path: Path, table: Path, line: int) -> Path:
-    """The path that stands in a row of a table. Raises `InputError` with the row when there is no such file."""
+    """The path, given in a row of a table. Raises `InputError` with the row when there is no such file."""
     if not path.is_file():
         missing = f"{path.name}, which is missing"
         raise InputError(f"{table} row {line}", "the name of a file", missing, "restore the file or remove the row")

@@ -1,4 +1,4 @@
-"""A reader for any modality whose samples are single files in class folders: all it needs is how one file is read."""
+"""A reader for any modality whose samples are single files in class folders, given a function that reads one file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from crosspath.data.items import DamageError, Item, Listing, TrainingView
 class FolderReader:
     """Class folders of files, each decoded by `read` to an array of one shape and type.
 
-    `settings` are those options of the `data` section on which `read` depends: they are part of the cache key. What
-    `read` raises on a damaged file (`ValueError`, `OSError`, `EOFError`) is reported as damage.
+    `settings` are the options of the `data` section on which `read` depends; they are part of the cache key. An error
+    of `read` (`ValueError`, `OSError`, `EOFError`) is reported as damage.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class FolderReader:
         self.settings: dict[str, Any] = dict(settings or {})
 
     def sources(self, folder: Path) -> None:
-        """None: the listing says it all."""
+        """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
         """Class folders, with or without `train/`, `val/` and `test/` above them."""
@@ -45,12 +45,12 @@ class FolderReader:
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
-        """A decoder; it keeps nothing open."""
+        """A decoder; no file stays open."""
         yield lambda item: self.decode_file(item.path)
 
     @contextmanager
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
-        """Samples as they are decoded: augmentation follows in batches."""
+        """Decoded samples; they are augmented in batches."""
         yield lambda item, sample: (self.decode_file(item.path), None)
 
     def decode_file(self, path: Path) -> NDArray[Any]:
@@ -63,5 +63,5 @@ class FolderReader:
         if sample.shape != shape:
             raise DamageError(f"expected an array of shape {shape}, found {sample.shape}")
         if not np.isfinite(sample).all():
-            raise DamageError("it holds values that are not finite")
+            raise DamageError("it has values that are not finite")
         return sample.astype(dtype)

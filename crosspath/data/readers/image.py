@@ -3,9 +3,8 @@
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
-from crosspath.data.folders import class_folder_items, folder_below, is_hidden, no_files_error
-from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, TrainingView
+from crosspath.data.folders import class_folder_items, folder_below
+from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView
 from crosspath.data.readers.image_sets import list_imagenet
+from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
@@ -50,9 +50,9 @@ class ImageReader:
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
-            return _merge([_zip_items(root / f"{part}.zip", part) for part in parts])
+            return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
         if folder.suffix.lower() == ".zip" and folder.is_file():
-            return _zip_items(folder, None)
+            return list_zip(folder, None, SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "images")
 
     @contextmanager
@@ -150,67 +150,6 @@ def _upright_rgb(image: Any) -> Any:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
-
-
-def _zip_items(path: Path, part: Part) -> Listing:
-    """Class folders inside a zip, with or without folders around them all, and with or without `train/`, `val/`,
-    `test/`; all in `part`, if given. The listing of an unchanged archive is kept in memory: a study's runs ask for the
-    same one hundreds of times.
-    """
-    try:
-        state = path.stat()
-    except OSError:
-        return _read_zip_items(path, part, None)
-    return _read_zip_items(path, part, (state.st_size, state.st_mtime_ns, state.st_ino))
-
-
-@lru_cache(maxsize=4)
-def _read_zip_items(path: Path, part: Part, state: tuple[int, ...] | None) -> Listing:
-    """`state` differs once the file has changed."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except FileNotFoundError:
-        raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "download it again") from None
-    entries = [entry for entry in members if not entry.is_dir()]
-    files = [(PurePosixPath(entry.filename).parts, entry) for entry in entries]
-    files = [(parts, entry) for parts, entry in files if len(parts) > 1 and not is_hidden(parts)]
-    files = [(parts, entry) for parts, entry in files if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES]
-    with_images = {parent for _, entry in files for parent in PurePosixPath(entry.filename).parents}
-    folders = {PurePosixPath(entry.filename) for entry in members if entry.is_dir()}
-    empty = sorted(folder for folder in folders - with_images if not is_hidden(folder.parts))
-    if files and empty:
-        raise InputError(path / empty[0], f"images ({', '.join(SUFFIXES)})", "none", "add images or remove the folder")
-    while len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
-        files = [(parts[1:], entry) for parts, entry in files if len(parts) > 2]
-    if part is None and any(PART_NAMES.get(parts[0].lower()) == "train" for parts, _ in files):
-        placed = [(PART_NAMES.get(parts[0].lower()), parts[1:], entry) for parts, entry in files]
-        placed = [(own, parts, entry) for own, parts, entry in placed if own is not None and len(parts) > 1]
-    else:
-        placed = [(part, parts, entry) for parts, entry in files]
-    if not placed:
-        todo = "put the images of each class into a folder of its own"
-        raise InputError(path, "images in class folders", "none", todo)
-    classes = sorted({parts[0] for _, parts, _ in placed})
-    training_classes = {parts[0] for own, parts, _ in placed if own in ("train", None)}
-    for name in classes:
-        if name not in training_classes and part is None:
-            raise no_files_error(f"{path} {name}/", "images", SUFFIXES)
-    items = []
-    for own, parts, entry in sorted(placed, key=lambda member: member[2].filename):
-        items.append(
-            Item(
-                id=f"{path.name}/{entry.filename}",
-                label=classes.index(parts[0]),
-                part=own,
-                path=path,
-                inside=entry.filename,
-                stamp=f"{entry.file_size}-{entry.CRC}",
-            )
-        )
-    return Listing(tuple(classes), tuple(items))
 
 
 def _merge(listings: list[Listing]) -> Listing:

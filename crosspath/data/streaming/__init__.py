@@ -1,1 +1,1 @@
-"""Sets larger than memory: samples decoded when they are asked for."""
+"""Sets larger than memory: samples decoded on access."""

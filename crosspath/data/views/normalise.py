@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """The fixed normalisation of decoded samples: `(x - shift) / factor`, or `x / factor - shift` where division comes
-    first. The order is kept, since the two round differently.
+    """The fixed normalisation of decoded samples: `(x - shift) / factor`, or with `divide_first` `x / factor - shift`,
+    which rounds differently.
     """
 
     factor: Sequence[float]
-    """One value, or one a channel."""
+    """One value, or one for each channel."""
     shift: Sequence[float]
     divide_first: bool = False
 
@@ -37,6 +37,6 @@ class Scaling:
 def normalised_batch(
     inputs: NDArray[Any], scaling: Scaling | None, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """A batch of `dtype` on `device`, of the shape of `inputs`, which are copied, never altered."""
+    """A batch of `dtype` on `device`, of the shape of `inputs`, which are copied, never modified."""
     batch = torch.tensor(inputs, device=device).to(dtype)
     return batch if scaling is None else scaling(batch)
