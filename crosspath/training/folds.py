@@ -53,7 +53,7 @@ def train_folds(
 
     ESC-10 and ESC-50: fold k is the test part and the next one the validation part, k from 1 to 5. Few-shot point
     clouds (`data.way`): ten draws of classes and clouds, numbered from 0. With `resume` finished folds are kept, and
-    the one that was cut off goes on. The other parameters are those of `train`.
+    an interrupted one resumes. The other parameters are those of `train`.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def train_folds(
     variants = folds_of(recipe)
     out = Path("runs") / recipe.name if out is None else Path(out)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not resume)):
-        todo = "choose another --out, or go on with --resume"
+        todo = "choose another --out, or resume it with --resume"
         raise InputError(out, "a new or empty folder", "one with files in it" if out.is_dir() else "a file", todo)
     values = []
     for fold, variant in variants.items():
         folder = out / f"fold-{fold}"
-        result = train(
+        run = train(
             variant,
             out=folder,
             data_root=data_root,
@@ -79,8 +79,8 @@ def train_folds(
             resume=resume and folder.exists(),
         )
         metric = objective_of(variant).selects_by
-        values.append(result.metrics["test"][metric])
-    found = FoldsResult(
+        values.append(run.metrics["test"][metric])
+    result = FoldsResult(
         folder=str(out),
         recipe=recipe.name,
         metric=metric,
@@ -89,8 +89,8 @@ def train_folds(
         mean=fmean(values),
         std=stdev(values),
     )
-    write_json(out / FOLDS, found.to_json())
-    return found
+    write_json(out / FOLDS, result.to_json())
+    return result
 
 
 def folds_of(recipe: Recipe) -> dict[int, Recipe]:

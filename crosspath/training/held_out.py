@@ -26,7 +26,7 @@ def read_part(
         return {}
     rows = processes.share(len(examples))
     outputs = held_out_outputs(model, recipe, examples, compute, rows, protocol=protocol)
-    metrics = held_out_metrics(processes.gathered(outputs, len(examples)), recipe, examples)
+    metrics = held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples)
     if not all(math.isfinite(value) for value in metrics.values()):
         raise InputError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
     return metrics

@@ -1,4 +1,4 @@
-"""What a run would do, from its recipe alone: no data, no checkpoint, no memory for weights."""
+"""What a run would do, from its recipe alone: without data, checkpoints or memory for weights."""
 
 from math import ceil, prod
 from typing import Any

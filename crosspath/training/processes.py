@@ -1,4 +1,4 @@
-"""One process or many that train one model together: who they are, and how they share batches, sums and weights.
+"""One process or several that train one model: rank and count, and how they share batches, sums and weights.
 
 Several are started by `torchrun` and joined through accelerate. A process then holds a whole copy of the weights
 (DistributedDataParallel) or a part of each (FSDP2).
@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from crosspath.errors import InputError
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=12)
+TIMEOUT = timedelta(hours=12)
 
 
 class Processes:
@@ -34,14 +34,14 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
-    def device(self, chosen: torch.device) -> torch.device:
+    def device(self, device: torch.device) -> torch.device:
         """The device of this process: with several on GPUs, its own."""
-        return chosen if self.count == 1 or chosen.type == "cpu" else torch.device(self._accelerator.device)
+        return device if self.count == 1 or device.type == "cpu" else torch.device(self._accelerator.device)
 
-    def spread(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module) -> nn.Module:
         """What this process calls in training in place of `model`, which it shares its weights with.
 
         Sharding changes `model` in place: optimizers are made afterwards. Batch normalisation reads the statistics
@@ -58,25 +58,25 @@ class Processes:
         wrapped: nn.Module = self._accelerator.prepare_model(model)
         return wrapped
 
-    def whole(self, model: nn.Module) -> nn.Module:
+    def full_model(self, model: nn.Module) -> nn.Module:
         """The model with all its values, for reading and saving; of a sharded one a copy on the CPU."""
         if id(model) not in self._copies:
             return model
-        values = {name: whole_tensor(value) for name, value in model.state_dict().items()}
+        values = {name: full_tensor_of(value) for name, value in model.state_dict().items()}
         replica = self._copies[id(model)]
         replica.load_state_dict(values)
         return replica
 
-    def before_last(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[object]:
+    def sync_context(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[object]:
         """The context of one part of an accumulated batch: gradients are exchanged with the last one only."""
         if self.count == 1 or last:
             return nullcontext()
         if self.sharded:
-            return _gradients_kept(wrapped)
+            return _without_gradient_sync(wrapped)
         context: AbstractContextManager[object] = wrapped.no_sync()  # type: ignore[operator]
         return context
 
-    def summed(self, value: Tensor) -> Tensor:
+    def sum(self, value: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.count == 1:
             return value
@@ -88,22 +88,22 @@ class Processes:
         size = -(-count // self.count)
         return [min(position, count - 1) for position in range(self.rank * size, (self.rank + 1) * size)]
 
-    def gathered(self, rows: Tensor, count: int) -> Tensor:
+    def gather(self, rows: Tensor, count: int) -> Tensor:
         """The `count` rows of all processes in order, each once, given those of `share`."""
         if self.count == 1:
             return rows
         device = self._accelerator.device
-        everything: Tensor = self._accelerator.gather(rows.to(device).contiguous())
-        return everything[:count].to(rows.device)
+        rows_of_all: Tensor = self._accelerator.gather(rows.to(device).contiguous())
+        return rows_of_all[:count].to(rows.device)
 
-    def of_each(self, value: Tensor) -> list[Tensor]:
+    def gather_each(self, value: Tensor) -> list[Tensor]:
         """The value of every process, by rank; shapes are the same in all."""
         if self.count == 1:
             return [value]
         gathered: Tensor = self._accelerator.gather(value.to(self._accelerator.device)[None])
         return list(gathered.cpu())
 
-    def told(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The main process's value, for all."""
         if self.count == 1:
             return value
@@ -113,20 +113,20 @@ class Processes:
         broadcast_object_list(box)
         return box[0]
 
-    def decided(self, ask: Callable[[], T]) -> T:
-        """What `ask` gives in the main process, for all; where it refuses, all are told and refuse."""
+    def run_on_main(self, function: Callable[[], T]) -> T:
+        """The result of `function` in the main process, for all; an `InputError` there is raised in all."""
         answer: T | InputError
         try:
-            answer = ask() if self.main else None  # type: ignore[assignment]
+            answer = function() if self.main else None  # type: ignore[assignment]
         except InputError as error:
             answer = error
-        answer = self.told(answer)
+        answer = self.broadcast(answer)
         if isinstance(answer, InputError):
             raise answer
         return answer
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until every process is here."""
         if self.count > 1:
             self._accelerator.wait_for_everyone()
 
@@ -140,8 +140,8 @@ class Processes:
             self.wait()
 
 
-def joined(device: str, *, sharded: bool) -> Processes:
-    """The processes that `torchrun` started, this one joined to them; without it, one.
+def join_processes(device: str, *, sharded: bool) -> Processes:
+    """Join the processes that `torchrun` started; without it there is one.
 
     Raises
     ------
@@ -156,19 +156,19 @@ def joined(device: str, *, sharded: bool) -> Processes:
     from accelerate import Accelerator, InitProcessGroupKwargs
 
     # The first process may list or decode millions of files while the others wait.
-    patience = InitProcessGroupKwargs(timeout=PATIENCE)
-    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available(), kwargs_handlers=[patience])
+    timeout = InitProcessGroupKwargs(timeout=TIMEOUT)
+    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available(), kwargs_handlers=[timeout])
     # Left open, gloo's threads may abort a process that ends while another still talks to it.
-    atexit.register(_left)
+    atexit.register(_leave)
     return Processes(accelerator.process_index, accelerator.num_processes, accelerator, sharded=sharded)
 
 
-def _left() -> None:
+def _leave() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def whole_tensor(value: Tensor) -> Tensor:
+def full_tensor_of(value: Tensor) -> Tensor:
     """A tensor with all its values on the CPU; of a sharded one the parts are gathered, by every process."""
     from torch.distributed.tensor import DTensor
 
@@ -198,7 +198,7 @@ def _shard(model: nn.Module) -> None:
 
 
 @contextmanager
-def _gradients_kept(model: nn.Module) -> Iterator[None]:
+def _without_gradient_sync(model: nn.Module) -> Iterator[None]:
     model.set_requires_gradient_sync(False)  # type: ignore[operator]
     try:
         yield

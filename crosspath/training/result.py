@@ -46,7 +46,7 @@ class Result:
     """{weight: {auxiliary: λ at the end}}."""
     notes: tuple[str, ...]
     resumed_at: tuple[int, ...] = ()
-    """Steps at which the run was taken up again."""
+    """Steps at which the run was resumed."""
     strengths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """{weight: {auxiliary: ‖λW'‖/‖W‖ at the end}}."""
     likeness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

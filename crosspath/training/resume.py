@@ -1,4 +1,4 @@
-"""Where a run begins: at the newest whole state of its folder, or afresh."""
+"""Where a run begins: at the newest complete state of its folder, or at the start."""
 
 from pathlib import Path
 
@@ -7,46 +7,46 @@ from crosspath.files import check_manifest
 from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
 from crosspath.training.run_folder import RunFolder
-from crosspath.training.state import Resumed, read_state
+from crosspath.training.state import SavedState, read_state
 
 
-def taken_up(run: RunFolder, report: Listener, processes: Processes) -> Resumed | None:
-    """The newest whole state of an unfinished run, the folder brought back to it; else None and a fresh folder.
+def load_newest_state(run: RunFolder, report: Listener, processes: Processes) -> SavedState | None:
+    """The newest complete state of an unfinished run, its folder rewound to it; else None, and a new folder.
 
-    The main process chooses; the others read what it chose, from storage that all share.
+    The main process decides; the others read the same state, from storage that all share.
 
     Raises
     ------
     InputError
         Where there are states and none can be read: starting over would remove them.
     """
-    read: list[Resumed] = []
+    states: list[SavedState] = []
 
     def choose() -> Path | None:
-        found = _newest(run, report)
-        if found is None:
+        newest = _newest(run, report)
+        if newest is None:
             return None
-        read.append(found[1])
-        return found[0]
+        states.append(newest[1])
+        return newest[0]
 
-    chosen = processes.decided(choose)
-    if chosen is None:
+    folder = processes.run_on_main(choose)
+    if folder is None:
         return None
-    return read[0] if read else read_state(chosen)
+    return states[0] if states else read_state(folder)
 
 
-def _newest(run: RunFolder, report: Listener) -> tuple[Path, Resumed] | None:
+def _newest(run: RunFolder, report: Listener) -> tuple[Path, SavedState] | None:
     states = run.states()
     for folder in states:
         try:
             check_manifest(folder)
             state = read_state(folder)
         except InputError as error:
-            report.say(f"{error.where}: damaged ({error.found}); the state before it is taken")
+            report.say(f"{error.where}: damaged ({error.found}); trying the state before it")
             continue
         position = state[0]
-        run.go_on_from(folder, position.step, position.log_bytes)
-        report.say(f"{run.path}: goes on after step {position.step}")
+        run.rewind_to(folder, position.step, position.log_bytes)
+        report.say(f"{run.path}: resumes after step {position.step}")
         return folder, state
     if states:
         todo = f"restore it, or choose another --out: starting over would remove {len(states)} checkpoints"

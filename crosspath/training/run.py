@@ -8,25 +8,23 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.load import auxiliary_source, checkpoint_files
+from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
-from crosspath.data.examples import DataSet
 from crosspath.data.streaming.samples import damaged_files
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
-from crosspath.files import sha256_of_file
 from crosspath.modalities.batches import generated_batch
-from crosspath.modalities.load import load_data, located
+from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
 from crosspath.training.held_out import read_part
-from crosspath.training.optimizer import rate_factor
+from crosspath.training.inputs import batch_notes, checkpoint_identity, require_samples, resolve_folder
 from crosspath.training.pathways import (
     connect_auxiliaries,
     likeness_of,
@@ -35,10 +33,10 @@ from crosspath.training.pathways import (
     starts_of,
     strengths_of,
 )
-from crosspath.training.processes import Processes, joined
+from crosspath.training.processes import Processes, join_processes
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
-from crosspath.training.resume import taken_up
+from crosspath.training.resume import load_newest_state
 from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
 from crosspath.training.scope import limit_scope
 from crosspath.training.trackers import check_trackers, trackers
@@ -66,17 +64,17 @@ def train(
     data_root
         The folder that holds one folder per data set; for a `folder` recipe, the folder with the data itself.
     from_checkpoint
-        The target's own starting weights; a head of another shape is left out, and said.
+        The target's own starting weights; a head of another shape is skipped, and a note says so.
     auxiliaries
         {name: checkpoint, `timm:NAME`, `hf:OWNER/NAME`, or an `Auxiliary` in memory}; connected with the recipe's
         `pathway` section.
     start
         What else is done to the target's own weights before pathways are connected, such as closed-form attention.
     progress
-        Show a bar (on a terminal) or a line an epoch on stderr; or the listener that is told instead.
+        Show a bar (on a terminal) or a line an epoch on stderr; or a listener to call instead.
     resume
-        Take up the run in `out`: a finished one gives its result, an unfinished one goes on from its newest whole
-        state, to the same end as if it had never stopped; without any it starts over, and says so.
+        Resume the run in `out`: a finished one returns its result, an unfinished one resumes from its newest complete
+        state and ends bit-identical to an uninterrupted one; without a state it starts over, and a message says so.
 
     Raises
     ------
@@ -86,7 +84,7 @@ def train(
         For an auxiliary that does not fit the target.
     """
     named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
-    return _entered(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
+    return _open_and_run(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
 
 
 def pretrain(
@@ -98,7 +96,7 @@ def pretrain(
     progress: bool | Listener = True,
     resume: bool = False,
 ) -> Result:
-    """Grow the recipe's encoder by masked modelling, which needs no labels; see `train` for the parameters.
+    """Pretrain the recipe's encoder by masked modelling, which needs no labels; see `train` for the parameters.
 
     The run folder (`runs/pretrain/<recipe name>` when not given) is a start for a classifier of the same recipe name
     (`from_checkpoint`) and an auxiliary for any other. Its `reconstructions/` show held-out samples, what the encoder
@@ -113,10 +111,10 @@ def pretrain(
     if objective_of(named).verb != "pretrain":
         raise InputError("objective", "masked_modeling", named.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / named.name if out is None else out
-    return _entered(named, out, data_root, from_checkpoint, {}, None, progress, resume)
+    return _open_and_run(named, out, data_root, from_checkpoint, {}, None, progress, resume)
 
 
-def _entered(
+def _open_and_run(
     recipe: Recipe,
     out: str | Path | None,
     data_root: str | Path | None,
@@ -126,41 +124,24 @@ def _entered(
     progress: bool | Listener,
     resume: bool,
 ) -> Result:
-    """Open the run folder, and give the result that stands there or that of a run."""
-    recipe = _placed(recipe, data_root)
-    processes = joined(recipe.train.device, sharded=recipe.train.parallel == "sharded")
+    """Open the run folder; return the result that is there, or run."""
+    recipe = resolve_folder(recipe, data_root)
+    processes = join_processes(recipe.train.device, sharded=recipe.train.parallel == "sharded")
     out = Path("runs") / recipe.name if out is None else Path(out)
     inputs: dict[str, Any] = {
         "data": None if data_root is None else str(Path(data_root).resolve()),
-        "from": None if from_checkpoint is None else _identity(from_checkpoint),
-        "auxiliaries": {name: _identity(given) for name, given in auxiliaries.items()},
+        "from": None if from_checkpoint is None else checkpoint_identity(from_checkpoint),
+        "auxiliaries": {name: checkpoint_identity(source) for name, source in auxiliaries.items()},
     }
     if start is not None:
         inputs["start"] = {"origin": start.origin, "sha256": start.sha256}
     # One process looks at the folder, before it changes; an error there ends them all.
-    run = processes.decided(lambda: open_run_folder(out, recipe, inputs, resume=resume))
+    run = processes.run_on_main(lambda: open_run_folder(out, recipe, inputs, resume=resume))
     with reporter(progress if processes.main or not isinstance(progress, bool) else False) as report:
         if isinstance(run, Result):
-            report.say(f"{out}: this run is finished; its result follows")
+            report.say(f"{out}: this run is finished already")
             return run
         return _run(run, report, processes, data_root, from_checkpoint, auxiliaries, start)
-
-
-def _placed(recipe: Recipe, data_root: str | Path | None) -> Recipe:
-    """The recipe with its own data folder named in full, so that the run can be read from anywhere."""
-    data = located(recipe.data, None if data_root is None else Path(data_root))
-    return recipe.model_copy(update={"data": data})
-
-
-def _identity(given: str | Path | Auxiliary) -> dict[str, str | None]:
-    """What a resumed run must be given again: {"origin", "sha256"}; a file of the hub is known by its name alone."""
-    if isinstance(given, Auxiliary):
-        return {"origin": given.origin, "sha256": given.sha256}
-    text = str(given)
-    if text.startswith(("timm:", "hf:")):
-        return {"origin": text, "sha256": None}
-    path = Path(text).resolve()
-    return {"origin": str(path), "sha256": sha256_of_file(checkpoint_files(path).weights)}
 
 
 def _run(
@@ -176,17 +157,18 @@ def _run(
     recipe = run.recipe
     seed = recipe.train.seed
 
-    # Everything that can be wrong with what the user gave shows before anything is written.
+    # Bad input is refused before anything is written.
     check_trackers(recipe)
-    chosen = choose_compute(recipe)
-    compute = replace(chosen, device=processes.device(chosen.device))
+    compute = choose_compute(recipe)
+    compute = replace(compute, device=processes.device(compute.device))
     sources = {
-        name: given if isinstance(given, Auxiliary) else auxiliary_source(given) for name, given in auxiliaries.items()
+        name: source if isinstance(source, Auxiliary) else auxiliary_source(source)
+        for name, source in auxiliaries.items()
     }
     with processes.main_first():
         root = None if data_root is None else Path(data_root)
         data = load_data(recipe.data, root, seed, progress=report.preparing)
-    _check_size(recipe, data)
+    require_samples(recipe, data)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
 
@@ -206,16 +188,16 @@ def _run(
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(seed + processes.rank)
-    notes.extend(_account(recipe, processes))
+    notes.extend(batch_notes(recipe, processes))
     notes.extend(data.notes)
     for damaged in data.damaged:
-        notes.append(f"left out {damaged.path}: {damaged.reason}")
+        notes.append(f"skipped {damaged.path}: {damaged.reason}")
 
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in notes:
         report.say(note)
-    resumed = taken_up(run, report, processes)
-    watching = trackers(recipe, run.path, resumed[0].step if resumed else 0) if processes.main else []
+    saved = load_newest_state(run, report, processes)
+    open_trackers = trackers(recipe, run.path, saved[0].step if saved else 0) if processes.main else []
     training = Training(
         run=run,
         report=report,
@@ -227,30 +209,30 @@ def _run(
         model=model,
         auxiliaries=origins,
         environment=conditions(compute.device, processes.count),
-        trackers=watching,
-        resumed=resumed,
+        trackers=open_trackers,
+        saved=saved,
     )
     try:
-        kept = training.epochs()
+        outcome = training.run_epochs()
     finally:
-        for tracker in watching:
+        for tracker in open_trackers:
             tracker.close()
     # The one reading of the test part.
     test: dict[str, float] = {}
     if recipe.evaluate.test:
-        test = read_part(kept.model.to(compute.device), recipe, data.test, compute, processes, protocol=True)
+        test = read_part(outcome.model.to(compute.device), recipe, data.test, compute, processes, protocol=True)
     result = Result(
         folder=str(run.path),
         recipe=recipe.name,
         objective=recipe.objective,
         seed=seed,
-        metrics={"validation": kept.metrics, "test": test},
-        epoch=kept.epoch,
+        metrics={"validation": outcome.metrics, "test": test},
+        epoch=outcome.epoch,
         epochs=recipe.train.epochs,
-        steps=kept.steps,
+        steps=outcome.steps,
         samples={"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         classes=classes,
-        cost=cost_of(kept.model, generated_batch(recipe, 1).to(compute.device), timed=objective.labelled),
+        cost=cost_of(outcome.model, generated_batch(recipe, 1).to(compute.device), timed=objective.labelled),
         duration_s=time.perf_counter() - started,
         compute={"device": str(compute.device), "precision": compute.precision, "reason": compute.reason},
         environment=environment(compute.device),
@@ -263,46 +245,17 @@ def _run(
         },
         start=None if from_checkpoint is None else str(from_checkpoint),
         auxiliaries=origins,
-        scales=scales_of(kept.model),
-        strengths=strengths_of(kept.model),
-        likeness=likeness_of(kept.model, starts),
-        sizes=sizes_of(kept.model),
+        scales=scales_of(outcome.model),
+        strengths=strengths_of(outcome.model),
+        likeness=likeness_of(outcome.model, starts),
+        sizes=sizes_of(outcome.model),
         notes=tuple(notes),
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
         if objective.show is not None and len(data.validation):
             folder = run.path / RECONSTRUCTIONS
-            objective.show(kept.model, recipe, data.validation, folder, compute.device, compute.autocast)
-        run.finish(kept.model, result)
+            objective.show(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast)
+        run.finish(outcome.model, result)
     processes.wait()
     return result
-
-
-def _account(recipe: Recipe, processes: Processes) -> list[str]:
-    """What was made of batch size, learning rate and processes, where that is more than the recipe's own numbers."""
-    section, settings = recipe.optimizer, recipe.train
-    said = []
-    if processes.count > 1 or settings.accumulate > 1 or settings.repeats > 1:
-        each = settings.batch_size / processes.count / settings.accumulate
-        views = f", {settings.repeats} views each" if settings.repeats > 1 else ""
-        said.append(
-            f"batches of {settings.batch_size} samples{views}: {processes.count} processes x {settings.accumulate} "
-            f"parts of {each:g}"
-        )
-    if section.lr_per_samples is not None:
-        rate = section.lr * rate_factor(section, settings.batch_size)
-        said.append(
-            f"learning rate {rate:g}: {section.lr:g} per {section.lr_per_samples} samples, batches of "
-            f"{settings.batch_size}"
-        )
-    return said
-
-
-def _check_size(recipe: Recipe, data: DataSet) -> None:
-    """Raise `InputError` where data and recipe disagree before a model is built from them."""
-    if recipe.data.classes is not None and recipe.data.classes != len(data.classes):
-        todo = "set data.classes, or leave it out"
-        raise InputError("data.classes", str(recipe.data.classes), f"{len(data.classes)} in the data", todo)
-    if len(data.train) == 0:
-        raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")

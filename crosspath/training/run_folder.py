@@ -40,13 +40,13 @@ CHECKPOINTS = "checkpoints"
 RECONSTRUCTIONS = "reconstructions"
 """Pictures of what masked modelling makes of held-out samples."""
 RESUMED = "resumed.json"
-"""The steps at which an unfinished run was taken up again; a finished one says it in its result."""
+"""The steps at which an unfinished run was resumed; a finished one has them in its result."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
 STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
-OWN_TRACES = (RECIPE, LOG)
-"""Without one of these a folder is no run of ours and is never cleared."""
+REQUIRED_FILES = (RECIPE, LOG)
+"""A folder without these is no run and is never cleared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,17 @@ class RunFolder:
 
     def states(self) -> list[Path]:
         """The folders of complete checkpoints with a state to resume from, newest first."""
-        whole = (folder for folder in self._checkpoints() if (folder / MANIFEST).exists() and (folder / STATE).exists())
-        return sorted(whole, key=lambda folder: int(folder.name), reverse=True)
+        complete = (
+            folder for folder in self._checkpoints() if (folder / MANIFEST).exists() and (folder / STATE).exists()
+        )
+        return sorted(complete, key=lambda folder: int(folder.name), reverse=True)
 
     def _checkpoints(self) -> list[Path]:
-        """The folders that this run has made for checkpoints; what a user has put beside them is none."""
+        """The folders of this run's checkpoints, and not what a user put beside them."""
         return [path for path in self.path.glob(f"{CHECKPOINTS}/*") if path.is_dir() and STEP.fullmatch(path.name)]
 
-    def go_on_from(self, folder: Path, step: int, log_bytes: int) -> None:
-        """Take away what was written after the state in `folder`, and note that the run was resumed there."""
+    def rewind_to(self, folder: Path, step: int, log_bytes: int) -> None:
+        """Remove what was written after the state in `folder`, and note that the run was resumed there."""
         sweep(self.path)
         for other in self._checkpoints():
             if int(other.name) > step or not (other / MANIFEST).exists():
@@ -94,7 +96,7 @@ class RunFolder:
         write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step]})
 
     def resumed_at(self) -> list[int]:
-        """The steps at which this run was taken up again so far."""
+        """The steps at which this run was resumed so far."""
         path = self.path / RESUMED
         return list(read_json(path)["resumed_at"]) if path.exists() else []
 
@@ -112,7 +114,7 @@ class RunFolder:
         auxiliaries: Mapping[str, Mapping[str, Any]],
         beside: Callable[[Path], None],
     ) -> None:
-        """A checkpoint on the way, with what `beside` writes into its folder; of older ones the newest are kept."""
+        """A checkpoint on the way, with what `beside` writes into its folder; only the newest are kept."""
         folder = self.path / CHECKPOINTS / f"{step:08d}"
         save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, write_more=beside)
         for old in self.states()[self.recipe.train.keep_checkpoints :]:
@@ -121,7 +123,7 @@ class RunFolder:
     def finish(self, model: nn.Module, result: Result) -> None:
         """The weights that the run leaves behind, its result, and the manifest that says it is complete.
 
-        A finished run is never resumed: the states of its checkpoints go, their weights stay.
+        A finished run is never resumed: the states of its checkpoints are removed, their weights stay.
         """
         save_checkpoint(
             model,
@@ -141,8 +143,8 @@ def _tidy(path: Path) -> None:
     for manifest in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"):
         folder = manifest.parent
         if (folder / STATE).exists():
-            kept = [file.name for file in folder.iterdir() if file.name not in (*STATE_FILES, MANIFEST)]
-            write_manifest(folder, kept)
+            names = [file.name for file in folder.iterdir() if file.name not in (*STATE_FILES, MANIFEST)]
+            write_manifest(folder, names)
         for name in STATE_FILES:
             (folder / name).unlink(missing_ok=True)
 
@@ -157,11 +159,11 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
         another recipe, other data, another start or other auxiliaries.
     """
     if not resume or not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        new_folder(path, "--out, or take the run up with --resume")
+        new_folder(path, "--out, or resume the run with --resume")
         return RunFolder(path=path, recipe=recipe, inputs=inputs)
-    if _only_begun(path):
+    if _is_just_created(path):
         return RunFolder(path=path, recipe=recipe, inputs=inputs)
-    if not path.is_dir() or not all((path / name).is_file() for name in OWN_TRACES):
+    if not path.is_dir() or not all((path / name).is_file() for name in REQUIRED_FILES):
         raise InputError(path, "a run folder to resume", "none", "choose another --out")
     if read_recipe(path / RECIPE) != recipe:
         raise InputError(
@@ -172,7 +174,7 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
         if before.get(name) != value:
             found = f"{name} {json.dumps(before.get(name))}, now {json.dumps(value)}"
             raise InputError(
-                path / INPUTS, "what this run started from", found, "give the same, or choose another --out"
+                path / INPUTS, "what this run started from", found, "use the same, or choose another --out"
             )
     if (path / MANIFEST).is_file():
         check_manifest(path)
@@ -181,7 +183,7 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     return RunFolder(path=path, recipe=recipe, inputs=inputs)
 
 
-def _only_begun(path: Path) -> bool:
+def _is_just_created(path: Path) -> bool:
     """Whether a run was killed while it made its folder, and nothing else is in there."""
     if not path.is_dir() or (path / LOG).exists():
         return False

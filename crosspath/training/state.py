@@ -1,4 +1,4 @@
-"""What a run needs to go on as if it had never stopped: every tensor and number that the next step depends on.
+"""What a run needs to resume exactly: every tensor and number that the next step depends on.
 
 Weights, their moving average and the best ones so far, the optimizer's moments, the loss scale, torch's random states
 (of every process) and the position in the data. Order and augmentation follow from seed, epoch and sample, so the
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
-from crosspath.training.processes import Processes, fill, whole_tensor
+from crosspath.training.processes import Processes, fill, full_tensor_of
 
 STATE = "state.json"
 STATE_TENSORS = "state.safetensors"
@@ -26,7 +26,7 @@ STATE_FILES = (STATE, STATE_TENSORS)
 
 @dataclass
 class Position:
-    """How far a run has come, and what it has noted on the way."""
+    """How far a run has come, with its sums and metrics so far. The field names are those of `state.json`."""
 
     step: int = 0
     """Optimisation steps done."""
@@ -38,7 +38,7 @@ class Position:
     """Sum of the losses of that epoch's samples so far."""
     epoch_samples: int = 0
     kept_epoch: int = 0
-    """The epoch (from 1) whose weights would be left behind; 0 before the first reading."""
+    """The epoch (from 1) of the outcome so far; 0 before the validation part was read for the first time."""
     kept_metrics: dict[str, float] = field(default_factory=dict)
     log_bytes: int = 0
     """Length of `log.jsonl`."""
@@ -46,13 +46,13 @@ class Position:
     """What bit-identity depends on: versions, processor, threads, processes."""
 
 
-Resumed = tuple[Position, dict[str, Tensor]]
+SavedState = tuple[Position, dict[str, Tensor]]
 """A state as it was read: how far the run had come, and its tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
-    """The parts of a run that learn."""
+class LearningState:
+    """The parts of a run that change from step to step."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -64,23 +64,23 @@ class Learning:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything by name, whole and on the CPU. Every process takes part."""
-        found = {f"model.{name}": whole_tensor(value) for name, value in self.model.state_dict().items()}
+        state = {f"model.{name}": full_tensor_of(value) for name, value in self.model.state_dict().items()}
         if self.average is not None:
-            found |= {f"average.{name}": whole_tensor(value) for name, value in self.average.state_dict().items()}
-        found |= {f"best.{name}": value for name, value in self.best.items()}
+            state |= {f"average.{name}": full_tensor_of(value) for name, value in self.average.state_dict().items()}
+        state |= {f"best.{name}": value for name, value in self.best.items()}
         for index, parameter in enumerate(_parameters(self.optimizer)):
             for name, value in self.optimizer.state.get(parameter, {}).items():
-                found[f"optimizer.{index}.{name}"] = whole_tensor(torch.as_tensor(value))
-        for rank, value in enumerate(self.processes.of_each(torch.get_rng_state())):
-            found[f"random.{rank}.cpu"] = value.cpu()
+                state[f"optimizer.{index}.{name}"] = full_tensor_of(torch.as_tensor(value))
+        for rank, value in enumerate(self.processes.gather_each(torch.get_rng_state())):
+            state[f"random.{rank}.cpu"] = value.cpu()
         if torch.cuda.is_available():
-            for rank, value in enumerate(self.processes.of_each(torch.cuda.get_rng_state())):
-                found[f"random.{rank}.cuda"] = value.cpu()
+            for rank, value in enumerate(self.processes.gather_each(torch.cuda.get_rng_state())):
+                state[f"random.{rank}.cuda"] = value.cpu()
         if self.scaler is not None:
-            held = self.scaler.state_dict()
-            numbers = [held["scale"], held["_growth_tracker"]] if held else [0.0, 0.0]
-            found["scaler"] = torch.tensor(numbers, dtype=torch.float64)
-        return found
+            scaler = self.scaler.state_dict()
+            numbers = [scaler["scale"], scaler["_growth_tracker"]] if scaler else [0.0, 0.0]
+            state["scaler"] = torch.tensor(numbers, dtype=torch.float64)
+        return state
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Put everything back where `tensors` took it from.
@@ -113,14 +113,14 @@ class Learning:
                 state[kind] = torch.zeros_like(parameter) if shaped else value.clone().to(home)
                 if shaped:
                     fill(state[kind], value)
-        own = by_part.get("random", {})
-        if f"{self.processes.rank}.cpu" in own:
-            torch.set_rng_state(own[f"{self.processes.rank}.cpu"])
-        if torch.cuda.is_available() and f"{self.processes.rank}.cuda" in own:
-            torch.cuda.set_rng_state(own[f"{self.processes.rank}.cuda"])
+        random_states = by_part.get("random", {})
+        if f"{self.processes.rank}.cpu" in random_states:
+            torch.set_rng_state(random_states[f"{self.processes.rank}.cpu"])
+        if torch.cuda.is_available() and f"{self.processes.rank}.cuda" in random_states:
+            torch.cuda.set_rng_state(random_states[f"{self.processes.rank}.cuda"])
         if self.scaler is not None and "scaler" in tensors and float(tensors["scaler"][0]) > 0:
-            scale, grown = tensors["scaler"].tolist()
-            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(grown)})
+            scale, growth = tensors["scaler"].tolist()
+            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(growth)})
 
 
 def write_state(folder: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
@@ -129,13 +129,13 @@ def write_state(folder: Path, position: Position, tensors: Mapping[str, Tensor])
     save_file({name: value.contiguous().clone() for name, value in tensors.items()}, folder / STATE_TENSORS)
 
 
-def read_state(folder: Path) -> Resumed:
+def read_state(folder: Path) -> SavedState:
     """What `write_state` wrote. Raises `InputError` for missing, damaged or foreign files."""
     values = read_json(folder / STATE)
     try:
         position = Position(**values)
     except TypeError:
-        raise InputError(folder / STATE, "a state of this version", "another", "start the run afresh") from None
+        raise InputError(folder / STATE, "a state of this version", "another", "start a new run") from None
     return position, read_tensors(folder / STATE_TENSORS)[0]
 
 
@@ -146,6 +146,6 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 def _fill_all(part: str, module: nn.Module, values: Mapping[str, Tensor]) -> None:
     own = module.state_dict()
     if set(own) != set(values) or any(own[name].shape != values[name].shape for name in own):
-        raise InputError(STATE_TENSORS, f"the weights of this run's {part}", "others", "start the run afresh")
+        raise InputError(STATE_TENSORS, f"the weights of this run's {part}", "others", "start a new run")
     for name, place in own.items():
         fill(place, values[name])

@@ -35,7 +35,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device)
         for number, part in enumerate(parts, 1):
-            with self.processes.before_last(self.model, number == len(parts)):
+            with self.processes.sync_context(self.model, number == len(parts)):
                 with self.compute.autocast():
                     losses_B = self.losses(self.model, part)
                 loss = losses_B.sum() / part.of
@@ -51,7 +51,7 @@ class Stepper:
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return self.processes.summed(total)
+        return self.processes.sum(total)
 
     def _backward(self, loss: Tensor) -> None:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]

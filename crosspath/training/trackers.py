@@ -1,4 +1,4 @@
-"""Whoever else is told a run's numbers: TensorBoard, wandb or trackio, each imported only where a recipe names it."""
+"""Trackers that log a run's numbers: TensorBoard, wandb or trackio, each imported only where a recipe names it."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -17,28 +17,28 @@ class Tracker(Protocol):
     """Takes numbers by name and step."""
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
-        """Note the numbers of one step."""
+        """Log the numbers of one step."""
 
     def close(self) -> None:
-        """The run is over."""
+        """Close the tracker when the run is over."""
 
 
 def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
-    """One for each of `train.loggers`; what an interrupted run said of steps after `resumed_at` is withdrawn.
+    """One for each of `train.loggers`; what an interrupted run logged after step `resumed_at` is removed.
 
     Raises
     ------
     InputError
         For one that is not installed.
     """
-    made: list[Tracker] = []
+    opened: list[Tracker] = []
     for name in recipe.train.loggers:
         try:
-            made.append(_TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder))
+            opened.append(_TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder))
         except ImportError:
             todo = f"install {name}, or leave it out with --set train.loggers=[]"
             raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo) from None
-    return made
+    return opened
 
 
 def check_trackers(recipe: Recipe) -> None:
@@ -49,7 +49,7 @@ def check_trackers(recipe: Recipe) -> None:
             raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo)
 
 
-def flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def flatten(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """The numbers of a nested log entry by name, such as `validation/accuracy` or `scales/<weight>/<auxiliary>`.
 
     Of several values under one name (one λ a role, head or channel) each gets its number.
@@ -57,10 +57,10 @@ def flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, floa
     for key, value in entry.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{name}/")
+            yield from flatten(value, f"{name}/")
         elif isinstance(value, list | tuple):
             named = {name: value[0]} if len(value) == 1 else {f"{name}/{i}": one for i, one in enumerate(value)}
-            yield from flat(named)
+            yield from flatten(named)
         elif isinstance(value, int | float) and name not in {"step", "epoch"}:
             yield name, float(value)
 
@@ -81,7 +81,7 @@ class _TensorBoard:
 
 
 class _Hosted:
-    """wandb, and trackio, which speaks the same words."""
+    """wandb, and trackio, which has the same functions."""
 
     def __init__(self, name: str, recipe: Recipe, folder: Path) -> None:
         self._module: Any = import_module(name)

@@ -27,7 +27,7 @@ FAULTS = (
     Fault(
         name="best weights never restored",
         file="training/epochs.py",
-        before="            kept.model.load_state_dict(kept.state)\n",
+        before="            outcome.model.load_state_dict(outcome.best_state)\n",
         after="",
         tests=("training/test_run.py",),
     ),

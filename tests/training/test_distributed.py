@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from crosspath.checkpoints import load_checkpoint
-from crosspath.training.processes import Processes, joined
+from crosspath.training.processes import Processes, join_processes
 from tests.errors import refused
 from tests.tolerances import TOLERANCES, assert_close
 
@@ -100,7 +100,7 @@ def test_any_division_of_a_batch_trains_the_same(processes: int, extra: tuple[st
 def test_sharding_over_one_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with refused("train.parallel", "several"):
-        joined("cpu", sharded=True)
+        join_processes("cpu", sharded=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 16])

@@ -16,7 +16,7 @@ from crosspath.evaluation import evaluate
 from crosspath.files import check_manifest, read_tensors
 from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
-from crosspath.training.epochs import Kept, keep
+from crosspath.training.epochs import Outcome
 from crosspath.training.result import read_result
 from tests.checkpoints.small import audio_recipe, fresh, image_recipe
 from tests.errors import refused
@@ -192,14 +192,19 @@ def test_best_leaves_the_weights_of_the_epoch_with_the_best_validation_accuracy(
 
 def test_of_equal_epochs_best_keeps_the_first() -> None:
     model = torch.nn.Linear(1, 1)
-    kept = Kept(model=model, epoch=0, metrics={})
+    outcome = Outcome(model)
+
+    def score(metrics: dict[str, float]) -> float:
+        return metrics["accuracy"]
+
     for epoch, accuracy in enumerate((0.2, 0.5, 0.5, 0.4), start=1):
         with torch.no_grad():
             model.weight.fill_(float(epoch))
-        keep(kept, epoch, {"accuracy": accuracy}, "best")
-    assert (kept.epoch, kept.metrics, kept.state["weight"].item()) == (2, {"accuracy": 0.5}, 2.0)
-    keep(kept, 5, {"accuracy": 0.1}, "last")
-    assert (kept.epoch, kept.metrics) == (5, {"accuracy": 0.1})
+        outcome.consider(epoch, {"accuracy": accuracy}, score, "best")
+    assert (outcome.epoch, outcome.metrics) == (2, {"accuracy": 0.5})
+    assert outcome.best_state["weight"].item() == 2.0
+    outcome.consider(5, {"accuracy": 0.1}, score, "last")
+    assert (outcome.epoch, outcome.metrics) == (5, {"accuracy": 0.1})
 
 
 def test_checkpoints_on_the_way_load(tmp_path: Path, in_memory: InMemory) -> None:

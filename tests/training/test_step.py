@@ -117,11 +117,11 @@ class _Two(Processes):
         super().__init__(0, 2)
         self.exchanges: list[tuple[nn.Module, bool]] = []
 
-    def before_last(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[object]:
+    def sync_context(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[object]:
         self.exchanges.append((wrapped, last))
         return nullcontext()
 
-    def summed(self, value: Tensor) -> Tensor:
+    def sum(self, value: Tensor) -> Tensor:
         return value + 100.0
 
 

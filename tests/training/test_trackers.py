@@ -11,7 +11,7 @@ import pytest
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.training import train
-from crosspath.training.trackers import flat, trackers
+from crosspath.training.trackers import flatten, trackers
 from tests.checkpoints.small import audio_recipe, image_recipe
 from tests.errors import refused
 from tests.training.synthetic import in_memory
@@ -25,8 +25,8 @@ InMemory = Callable[[Recipe], DataSet]
 def test_nested_numbers_get_flat_names() -> None:
     entry = {"step": 3, "epoch": 1, "loss": 0.5, "validation": {"accuracy": 0.25}, "scales": {"w": {"a": [0.1, 0.2]}}}
     expected = {"loss": 0.5, "validation/accuracy": 0.25, "scales/w/a/0": 0.1, "scales/w/a/1": 0.2}
-    assert dict(flat(entry)) == expected
-    assert dict(flat({"scales": {"w": {"a": [0.1]}}})) == {"scales/w/a": 0.1}
+    assert dict(flatten(entry)) == expected
+    assert dict(flatten({"scales": {"w": {"a": [0.1]}}})) == {"scales/w/a": 0.1}
 
 
 def events(folder: Path) -> Any:

@@ -1,0 +1,59 @@
+"""What a run starts from: where its data lie, which checkpoints it reads, and what follows for its batches."""
+
+from pathlib import Path
+
+from crosspath.checkpoints.load import checkpoint_files
+from crosspath.checkpoints.sources import Auxiliary
+from crosspath.config import Recipe
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
+from crosspath.files import sha256_of_file
+from crosspath.modalities.load import located
+from crosspath.training.optimizer import rate_factor
+from crosspath.training.processes import Processes
+
+
+def resolve_folder(recipe: Recipe, data_root: str | Path | None) -> Recipe:
+    """The recipe with its own data folder named in full, so that the run can be read from anywhere."""
+    data = located(recipe.data, None if data_root is None else Path(data_root))
+    return recipe.model_copy(update={"data": data})
+
+
+def checkpoint_identity(source: str | Path | Auxiliary) -> dict[str, str | None]:
+    """{"origin", "sha256"} of a checkpoint, which a resumed run must start from again; of the hub the name alone."""
+    if isinstance(source, Auxiliary):
+        return {"origin": source.origin, "sha256": source.sha256}
+    text = str(source)
+    if text.startswith(("timm:", "hf:")):
+        return {"origin": text, "sha256": None}
+    path = Path(text).resolve()
+    return {"origin": str(path), "sha256": sha256_of_file(checkpoint_files(path).weights)}
+
+
+def batch_notes(recipe: Recipe, processes: Processes) -> list[str]:
+    """What follows for batches and learning rate from the number of processes, parts and views."""
+    section, settings = recipe.optimizer, recipe.train
+    notes = []
+    if processes.count > 1 or settings.accumulate > 1 or settings.repeats > 1:
+        each = settings.batch_size / processes.count / settings.accumulate
+        views = f", {settings.repeats} views each" if settings.repeats > 1 else ""
+        notes.append(
+            f"batches of {settings.batch_size} samples{views}: {processes.count} processes x {settings.accumulate} "
+            f"parts of {each:g}"
+        )
+    if section.lr_per_samples is not None:
+        rate = section.lr * rate_factor(section, settings.batch_size)
+        notes.append(
+            f"learning rate {rate:g}: {section.lr:g} per {section.lr_per_samples} samples, batches of "
+            f"{settings.batch_size}"
+        )
+    return notes
+
+
+def require_samples(recipe: Recipe, data: DataSet) -> None:
+    """Raise `InputError` where data and recipe disagree before a model is built from them."""
+    if recipe.data.classes is not None and recipe.data.classes != len(data.classes):
+        todo = "set data.classes, or leave it out"
+        raise InputError("data.classes", str(recipe.data.classes), f"{len(data.classes)} in the data", todo)
+    if len(data.train) == 0:
+        raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
