@@ -1,7 +1,7 @@
-"""Does the harness find help where there is none? Plain runs that differ in nothing but their seed, compared as arms.
+"""How often is a verdict false? Plain runs that differ only in their seeds, compared as if they were arms.
 
-Twenty `none` runs of one recipe are drawn into two disjoint triples, 2,000 times; each draw is read as a study reads
-three paired seeds. No triple has anything that the other lacks, so every verdict but `no evidence` is false.
+Two disjoint triples are drawn from twenty `none` runs of one recipe, 2,000 times, and compared as a study compares
+three paired seeds. The triples do not differ, so every verdict other than `no evidence` is false.
 """
 
 import argparse
@@ -26,26 +26,26 @@ COMMAND = "python benchmarks/calibration.py --out runs/calibration"
 
 def accuracies(recipe: str, out: Path, data: Path | None, settings: tuple[str, ...]) -> list[float]:
     """Test accuracy of each seed; finished runs are not repeated."""
-    found = []
+    values = []
     for seed in range(RUNS):
         folder = out / f"seed-{seed}"
         if not (folder / "result.json").is_file():
             resolved = apply_overrides(recipe_named(recipe), (*settings, f"train.seed={seed}"))
             crosspath.train(resolved, out=folder, data_root=data, resume=folder.exists())
-        found.append(read_result(folder).metrics["test"]["accuracy"])
-    return found
+        values.append(read_result(folder).metrics["test"]["accuracy"])
+    return values
 
 
 def false_share(values: list[float], draws: int = DRAWS) -> float:
-    """The share of drawn pairs of triples with a verdict that says there is a difference."""
+    """The share of draws with a verdict other than `no evidence`."""
     random = np.random.default_rng(0)
     orders = islice((random.permutation(len(values)) for _ in iter(int, 1)), draws)
-    said = 0
+    count = 0
     for order in orders:
-        first = [values[place] for place in order[:TRIPLE]]
-        second = [values[place] for place in order[TRIPLE : 2 * TRIPLE]]
-        said += compare_paired(first, second).verdict != "no evidence"
-    return said / draws
+        first = [values[index] for index in order[:TRIPLE]]
+        second = [values[index] for index in order[TRIPLE : 2 * TRIPLE]]
+        count += compare_paired(first, second).verdict != "no evidence"
+    return count / draws
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def main() -> None:
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     table.add_row(arguments.recipe, str(RUNS), f"{mean:.3f}", f"{spread:.3f}", str(DRAWS), f"{share:.1%}")
     Console().print(table)
-    written = {"command": COMMAND, "recipe": arguments.recipe, "settings": list(SETTINGS), "accuracies": values}
-    arguments.json.write_text(json.dumps(written | {"draws": DRAWS, "false_share": share}, indent=2) + "\n")
+    summary = {"command": COMMAND, "recipe": arguments.recipe, "settings": list(SETTINGS), "accuracies": values}
+    arguments.json.write_text(json.dumps(summary | {"draws": DRAWS, "false_share": share}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What a training step costs with a pathway: time and peak memory against the plain model and the published formula.
+"""The cost of a training step with a pathway: time and peak memory, relative to the plain model and the published
+formula.
 
     python benchmarks/pathway_step.py --quick
     python benchmarks/pathway_step.py --sizes micro tiny small --rounds 60 --threads 1 --out step.json
 
-Fields and how to read them: benchmarks/README.md.
+benchmarks/README.md explains the fields.
 """
 
 import argparse
@@ -38,12 +39,12 @@ VARIANTS = ("plain", "pathway-frozen", "pathway-trained", "published")
 LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
 PATCH, CLASSES = 16, 10
 GOALS = {"pathway-frozen": 1.03, "pathway-trained": 1.08}
-"""Largest step time against plain, where batch × tokens is GOAL_FROM and more."""
+"""Largest step time relative to plain, if batch × tokens is at least GOAL_FROM."""
 GOAL_FROM = 1024
 
 
 class PublishedLinear(nn.Linear):
-    """A layer that takes the place of a linear one and computes x·(W + λ·W')ᵀ + b, as M2PT's section 3.2 states it."""
+    """A replacement for a linear layer that computes x·(W + λ·W')ᵀ + b, as in section 3.2 of M2PT."""
 
     def __init__(self, replaced: nn.Linear, auxiliary: nn.Parameter, scale: float) -> None:
         super().__init__(replaced.in_features, replaced.out_features, bias=replaced.bias is not None)
@@ -52,34 +53,34 @@ class PublishedLinear(nn.Linear):
         self.scale = nn.Parameter(torch.full((1,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of shape (..., in) to (..., out)."""
+        """(..., in) to (..., out)."""
         return F.linear(x, self.weight + self.scale * self.auxiliary, self.bias)
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of all tensors alive, operation by operation; exact, and the same in every run.
+    """Counts the bytes of all live tensors after every operation; exact and deterministic.
 
-    What a kernel allocates and frees inside itself is not seen.
+    Temporary memory inside a kernel is not counted.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
         self.peak = 0
-        self._seen: dict[int, weakref.ref[Any]] = {}
+        self._storages: dict[int, weakref.ref[Any]] = {}
 
     def count(self, tensor: Tensor) -> None:
         """Count a tensor's memory until it is freed; memory that several tensors share counts once."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
-        if key in self._seen:
+        if key in self._storages:
             return
 
-        def freed(_: object) -> None:
+        def release(_: object) -> None:
             self.now -= size
-            del self._seen[key]
+            del self._storages[key]
 
-        self._seen[key] = weakref.ref(storage, freed)
+        self._storages[key] = weakref.ref(storage, release)
         self.now += size
         self.peak = max(self.peak, self.now)
 
@@ -101,7 +102,7 @@ class Case:
 
 
 class Trainer:
-    """A model of one variant with its optimizer; `step` is one whole training step."""
+    """A model of one variant with its optimizer; `step` is one complete training step."""
 
     def __init__(self, variant: str, case: Case) -> None:
         torch.manual_seed(0)
@@ -146,28 +147,28 @@ def _vit(case: Case) -> VisionTransformer:
 
 
 def median_with_interval(values: list[float]) -> dict[str, float]:
-    """The median with its 95 % interval by order statistics, which supposes nothing about the distribution."""
+    """The median with its 95 % interval by order statistics, without assumptions about the distribution."""
     ordered = sorted(values)
     below = max(int(binom.ppf(0.025, len(ordered), 0.5)) - 1, 0)
     return {"median": statistics.median(ordered), "low": ordered[below], "high": ordered[-1 - below]}
 
 
 def times(case: Case, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Every round takes one step of each variant, in an order drawn anew; ratios are of steps of the same round."""
+    """Every round takes one step of each variant, in a new random order; ratios compare steps of the same round."""
     trainers = {variant: Trainer(variant, case) for variant in VARIANTS}
     for trainer in trainers.values():
         for _ in range(3):
             trainer.step()
     order = random.Random(0)
-    taken: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
+    steps_of: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
     gc.collect()
     gc.disable()
     for _ in range(rounds):
         for variant in order.sample(VARIANTS, len(VARIANTS)):
-            taken[variant].append(trainers[variant].step())
+            steps_of[variant].append(trainers[variant].step())
     gc.enable()
     result = {}
-    for variant, steps in taken.items():
+    for variant, steps in steps_of.items():
         parts = {
             "step": [sum(step) for step in steps],
             "forward_backward": [step[0] for step in steps],
@@ -177,7 +178,8 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
         for other in ("plain", "published"):
             for name, index in (("", None), ("_forward_backward", 0)):
                 ratios = [
-                    _part(mine, index) / _part(theirs, index) for mine, theirs in zip(steps, taken[other], strict=True)
+                    _part(mine, index) / _part(theirs, index)
+                    for mine, theirs in zip(steps, steps_of[other], strict=True)
                 ]
                 result[variant][f"to_{other}{name}"] = median_with_interval(ratios)
     return result
@@ -188,8 +190,8 @@ def _part(step: tuple[float, float], index: int | None) -> float:
 
 
 def memory(case: Case, threads: int) -> dict[str, dict[str, float]]:
-    """Peak memory of three steps in MiB, in a process of its own for each variant."""
-    found = {}
+    """Peak memory of three steps in MiB, in a separate process for each variant."""
+    peaks = {}
     for variant in VARIANTS:
         command = [
             sys.executable,
@@ -202,13 +204,13 @@ def memory(case: Case, threads: int) -> dict[str, dict[str, float]]:
         ]
         process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         if process.returncode != 0:
-            raise RuntimeError(f"{variant}, {case}: the measuring process ended with\n{process.stderr[-2000:]}")
-        found[variant] = json.loads(process.stdout.splitlines()[-1])
-    return found
+            raise RuntimeError(f"{variant}, {case}: the measuring process failed:\n{process.stderr[-2000:]}")
+        peaks[variant] = json.loads(process.stdout.splitlines()[-1])
+    return peaks
 
 
 def memory_in_this_process(variant: str, case: Case) -> dict[str, float]:
-    """Resident memory above that of a process that has only warmed up, and the exact count of tensor bytes."""
+    """Resident memory above that after a warm-up, and the exact peak of tensor bytes."""
     Trainer("plain", Case("micro", 1, 4)).step()
     before = _largest_resident_mib()
     trainer = Trainer(variant, case)
@@ -216,7 +218,7 @@ def memory_in_this_process(variant: str, case: Case) -> dict[str, float]:
     for _ in range(3):
         trainer.step()
     after = _largest_resident_mib()
-    # The steps above have made the gradients and the optimizer's state: what is alive now is counted first.
+    # The steps above created the optimizer's state; tensors that are live now are counted first.
     trainer.optimizer.zero_grad(set_to_none=True)
     counter = LiveBytes()
     for parameter in [*trainer.model.parameters(), trainer.images_BCHW, trainer.labels_B]:
@@ -238,15 +240,15 @@ def _largest_resident_mib() -> float:
     """The largest resident memory of this process so far."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux hands ru_maxrss of the starting process down to the one that it starts; VmHWM is this one's own.
+        # On Linux a process inherits ru_maxrss from its parent; VmHWM is its own.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     # macOS counts ru_maxrss in bytes, others in KiB.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
-def judged(case: Case, measured: dict[str, Any]) -> dict[str, str]:
-    """Each goal: `met`, `missed`, `within noise` (the median is over the limit, its interval is not), `not judged`."""
+def judge(case: Case, measured: dict[str, Any]) -> dict[str, str]:
+    """Every goal: `met`, `missed`, `within noise` (only the median exceeds the limit) or `not judged`."""
     large = case.batch * case.tokens >= GOAL_FROM
     trained, published = measured["pathway-trained"], measured["published"]
     goals = {
@@ -267,7 +269,7 @@ def _verdict(ratio: dict[str, float], limit: float) -> str:
 
 
 def table(case: Case, measured: dict[str, Any], goals: dict[str, str]) -> str:
-    """The measured case as text."""
+    """The measurements of a case as text."""
     lines = [
         f"\nViT {case.size}, batch {case.batch} x {case.tokens} tokens = {case.batch * case.tokens}",
         f"{'variant':16} {'step ms':>9} {'fwd+bwd':>9} {'AdamW':>8}   {'step / plain':22} {'fwd+bwd / plain':22} "
@@ -293,50 +295,50 @@ def main() -> None:
     """Measure, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["micro", "tiny", "small"])
-    parser.add_argument("--base", action="store_true", help="also ViT base, at batch 2; needs some 10 GiB")
+    parser.add_argument("--base", action="store_true", help="also ViT base, at batch 2; needs about 10 GiB")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--tokens", type=int, default=64, help="a square number: the image is cut into as many patches")
+    parser.add_argument("--tokens", type=int, default=64, help="a square number: the patches of the image")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-memory", action="store_true", help="times only")
-    parser.add_argument("--quick", action="store_true", help="ViT micro, 10 rounds: does it run?")
+    parser.add_argument("--quick", action="store_true", help="ViT micro, 10 rounds: a smoke test")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     parser.add_argument("--memory-of", nargs=2, metavar=("VARIANT", "CASE"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.memory_of:
-        print(json.dumps(memory_in_this_process(given.memory_of[0], Case(**json.loads(given.memory_of[1])))))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print(json.dumps(memory_in_this_process(options.memory_of[0], Case(**json.loads(options.memory_of[1])))))
         return
-    if round(given.tokens**0.5) ** 2 != given.tokens:
-        parser.error(f"--tokens: expected a square number, found {given.tokens}; use 49, 64, 196, ...")
+    if round(options.tokens**0.5) ** 2 != options.tokens:
+        parser.error(f"--tokens: expected a square number, found {options.tokens}; use 49, 64, 196, ...")
 
-    sizes, rounds = (["micro"], 10) if given.quick else (given.sizes, given.rounds)
-    cases = [Case(size, min(given.batch, 2) if size == "base" else given.batch, given.tokens) for size in sizes]
-    if given.base and "base" not in sizes:
-        cases.append(Case("base", min(given.batch, 2), given.tokens))
+    sizes, rounds = (["micro"], 10) if options.quick else (options.sizes, options.rounds)
+    cases = [Case(size, min(options.batch, 2) if size == "base" else options.batch, options.tokens) for size in sizes]
+    if options.base and "base" not in sizes:
+        cases.append(Case("base", min(options.batch, 2), options.tokens))
     results = []
     for case in cases:
         measured: dict[str, Any] = times(case, rounds)
-        if not given.no_memory:
-            for variant, peaks in memory(case, given.threads).items():
+        if not options.no_memory:
+            for variant, peaks in memory(case, options.threads).items():
                 measured[variant]["memory"] = peaks
-        goals = judged(case, measured)
+        goals = judge(case, measured)
         print(table(case, measured, goals), flush=True)
         results.append({**asdict(case), "rounds": rounds, "variants": measured, "goals": goals})
-    if given.out:
+    if options.out:
         machine = {
             "processor": platform.processor() or platform.machine(),
             "processors": os.cpu_count(),
-            "threads": given.threads,
+            "threads": options.threads,
             "load_at_the_end": os.getloadavg()[0],
             "python": platform.python_version(),
             "torch": torch.__version__,
             "timm": timm.__version__,
         }
         text = json.dumps({"benchmark": "pathway_step", "machine": machine, "cases": results}, indent=1)
-        temporary = given.out.with_name(f".{given.out.name}.tmp")
+        temporary = options.out.with_name(f".{options.out.name}.tmp")
         temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(given.out)
+        temporary.replace(options.out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What bfloat16 saves on a processor that multiplies in it: training steps in float32 and bfloat16, side by side.
+"""The speed of bfloat16 on a processor with native support: training steps in float32 and bfloat16, side by side.
 
-For one recipe a modality, training and masked modelling: the two precisions take steps in turn on generated samples,
-on one thread; the table gives samples a second (median) and the ratio of the medians.
+For one recipe of each modality, training and masked modelling: steps alternate between the two precisions, on generated
+samples and one thread. The table shows samples per second (median) and the ratio of the medians.
 """
 
 import argparse
@@ -34,13 +34,13 @@ class Trainer:
         self.masked = recipe.objective == "masked_modeling"
         self.model = (build_masked_autoencoder(recipe) if self.masked else build_model(recipe, 10)).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
-        self.compute = Compute(device=torch.device("cpu"), precision=precision, reason="asked for")
+        self.compute = Compute(device=torch.device("cpu"), precision=precision, reason="requested")
         self.batch = generated_batch(recipe, batch_size)
         self.labels = torch.arange(batch_size) % 10
 
     def step(self) -> float:
-        """Seconds of one step."""
-        began = time.perf_counter()
+        """Take one step; return its duration in seconds."""
+        start = time.perf_counter()
         with self.compute.autocast():
             if self.masked:
                 loss = masked_errors(self.model, self.recipe, self.batch, 0, 0, torch.arange(len(self.batch))).mean()
@@ -49,7 +49,7 @@ class Trainer:
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
 
 def main() -> None:
@@ -58,10 +58,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--size", default="micro")
-    parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--json", type=Path, help="file for the rows")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    table = Table(title=f"samples a second, size {options.size}, batches of {options.batch_size}, one thread")
+    table = Table(title=f"samples per second, size {options.size}, batches of {options.batch_size}, one thread")
     for column in ("recipe", "objective", *PRECISIONS, "ratio"):
         table.add_column(column)
     rows = []

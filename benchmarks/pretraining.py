@@ -1,9 +1,9 @@
-"""Does masked modelling help with few labels? Fine-tuning from a pretrained start against training from scratch.
+"""Does masked modelling help with few labels? Fine-tuning of a pretrained model, and training from scratch.
 
 For every target: one pretraining run on its unlabelled training part; for each arm a search of the learning rate on
-the validation part, the mean over three seeds of its own (one seed alone once chose a rate at which one run in five
-collapsed); then paired seeds (each redraws initialisation, order and labels), the test part read once a run. Every run
-is a run folder: what is finished is not repeated.
+the validation part, by the mean over three separate seeds (a single seed once selected a rate at which one run in five
+collapsed); then paired seeds, which redraw initialisation, order and labels. The test part is read once per run. Every
+run has a run folder, and finished runs are not repeated.
 """
 
 import argparse
@@ -31,7 +31,7 @@ COMMAND = "python benchmarks/pretraining.py --data DATA --out runs/pretraining"
 
 @dataclass(frozen=True)
 class Target:
-    """One modality's data set: labels, and what is set beside the recipes' own values."""
+    """One data set: its labels per class, and the settings that differ from the recipes."""
 
     labels: int
     pretraining: tuple[str, ...]
@@ -42,7 +42,7 @@ TARGETS: Mapping[str, Target] = {
     "image/cifar10": Target(30, (), ("train.epochs=40", "train.batch_size=32", "schedule.warmup_epochs=3")),
     "audio/esc10": Target(24, (), ("train.epochs=25", "train.batch_size=16", "schedule.warmup_epochs=3")),
     "point/modelnet10": Target(30, (), ("train.epochs=20", "train.batch_size=32", "schedule.warmup_epochs=3")),
-    # Lips move a few pixels: with 30 epochs, or with smoothed labels, either arm is still near chance on validation.
+    # Lips move by a few pixels: with 30 epochs, or label smoothing, both arms stay near chance on the validation part.
     "video/grid": Target(
         30,
         (),
@@ -51,14 +51,14 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-def tuned(name: str, target: Target, rate: float, seed: int) -> Recipe:
-    """The fine-tuning recipe; both arms share it but for the rate."""
+def tuning_recipe(name: str, target: Target, rate: float, seed: int) -> Recipe:
+    """The fine-tuning recipe; the arms differ only in its rate."""
     settings = [
         *target.tuning,
         f"data.labels_per_class={target.labels}",
         f"optimizer.lr={rate}",
         f"train.seed={seed}",
-        # Only the end is read: reading on the way would cost more than training on so few labels.
+        # With so few labels, intermediate evaluations would cost more than the training.
         "train.evaluate_every=1000",
         "train.checkpoint_every=null",
         "train.loggers=[]",
@@ -67,7 +67,7 @@ def tuned(name: str, target: Target, rate: float, seed: int) -> Recipe:
 
 
 def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> list[dict[str, object]]:
-    """Both arms of one target: rows of the table, in the form of `docs/results.json`."""
+    """Both arms of one target, as rows of `docs/results.json`."""
     start = out / "pretrained"
     pretraining = apply_overrides(recipe_named(name, "masked_modeling"), target.pretraining)
     crosspath.pretrain(pretraining, out=start, data_root=data, resume=start.exists())
@@ -75,16 +75,16 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
     def run(arm: str, rate: float, seed: int) -> Result:
         folder = out / f"{arm}-{rate:g}-{seed}"
         origin = start if arm == "pretrained" else None
-        recipe = tuned(name, target, rate, seed)
+        recipe = tuning_recipe(name, target, rate, seed)
         return crosspath.train(
             recipe, out=folder, data_root=data, from_checkpoint=origin, progress=False, resume=folder.exists()
         )
 
-    def validated(arm: str, rate: float) -> float:
+    def validation_score(arm: str, rate: float) -> float:
         return fmean(run(arm, rate, seed).metrics["validation"]["accuracy"] for seed in SEARCH_SEEDS)
 
-    chosen = {arm: max(RATES, key=lambda rate: validated(arm, rate)) for arm in ARMS}
-    values = {arm: [run(arm, chosen[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS}
+    best = {arm: max(RATES, key=lambda rate: validation_score(arm, rate)) for arm in ARMS}
+    values = {arm: [run(arm, best[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS}
     paired = compare_paired(values["pretrained"], values["scratch"])
     rows: list[dict[str, object]] = []
     for arm in ARMS:
@@ -98,7 +98,7 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
                 "arm": arm,
                 "metric": "accuracy",
                 "labels_per_class": target.labels,
-                "rate": chosen[arm],
+                "rate": best[arm],
                 "seeds": list(range(seeds)),
                 "values": values[arm],
                 "mean": mean,
@@ -117,14 +117,12 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
 def main() -> None:
     """Measure, print the table, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="root with one folder per data set")
+    parser.add_argument("--data", type=Path, required=True, help="folder with one sub-folder per data set")
     parser.add_argument("--out", type=Path, default=Path("runs/pretraining"))
     parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--json", type=Path, help="a list of table rows, such as docs/results.json, to bring up to date"
-    )
+    parser.add_argument("--json", type=Path, help="a list of rows to update, such as docs/results.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     table = Table(title="test accuracy, %, fine-tuned with few labels")
@@ -133,20 +131,20 @@ def main() -> None:
     for name in options.only:
         rows = measure(name, TARGETS[name], options.data, options.out / name, options.seeds)
         (options.out / name / "rows.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        table.add_row(name, str(TARGETS[name].labels), *_shown(rows))
+        table.add_row(name, str(TARGETS[name].labels), *_cells(rows))
         if options.json is not None:
             _replace(options.json, rows)
     Console(width=120).print(table)
 
 
 def _replace(path: Path, rows: list[dict[str, object]]) -> None:
-    """Put the rows of one target in the place of its older ones."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    kept = [row for row in known if (row["study"], row["target"]) != ("pretraining", rows[0]["target"])]
-    path.write_text(json.dumps([*kept, *rows], indent=2) + "\n", encoding="utf-8")
+    """Replace the earlier rows of one target."""
+    rows_before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    others = [row for row in rows_before if (row["study"], row["target"]) != ("pretraining", rows[0]["target"])]
+    path.write_text(json.dumps([*others, *rows], indent=2) + "\n", encoding="utf-8")
 
 
-def _shown(rows: list[dict[str, object]]) -> list[str]:
+def _cells(rows: list[dict[str, object]]) -> list[str]:
     def percent(value: object) -> str:
         return "" if value is None else f"{100 * float(str(value)):.1f}"
 

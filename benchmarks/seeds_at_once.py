@@ -1,7 +1,7 @@
-"""Is it faster to train all seeds of an arm at once? Five models stacked under `torch.func.vmap` against one by one.
+"""Is it faster to train all seeds of an arm together? Five models stacked with `torch.func.vmap`, and one by one.
 
-Both take the same steps on the same batches (dropout-free, AdamW); their losses are compared, then the time of a step
-of all five. Ratios above 1 say that stacking is faster. Runs alternate, so that both see the same machine.
+Both take the same steps on the same batches (without dropout, AdamW). Their losses are compared, then the time of a
+step of all five. Ratios above 1 mean that stacking is faster. Steps alternate, so that both see the same machine load.
 """
 
 import argparse
@@ -28,16 +28,16 @@ COMMAND = "python benchmarks/seeds_at_once.py"
 
 
 def shape_of(name: str) -> tuple[int, ...]:
-    """Of one prepared sample."""
-    given = SHAPES[name]
+    """The shape of one prepared sample."""
+    shape = SHAPES[name]
     data = recipe_named(name).data
-    return given if given is not None else (getattr(data, "frames", 0), getattr(data, "mels", 0))
+    return shape if shape is not None else (getattr(data, "frames", 0), getattr(data, "mels", 0))
 
 
 def one_by_one(
     models: list[nn.Module], optimizers: list[torch.optim.Optimizer], batches: Tensor, labels: Tensor
 ) -> list[float]:
-    """A step of each model."""
+    """Take a step of each model; return the losses."""
     losses = []
     for model, optimizer, batch, label in zip(models, optimizers, batches, labels, strict=True):
         loss = cross_entropy(model(batch), label)
@@ -49,7 +49,7 @@ def one_by_one(
 
 
 class AtOnce:
-    """All models as one, their parameters stacked along a new first axis."""
+    """All models as one, with their parameters stacked along a new first axis."""
 
     def __init__(self, models: list[nn.Module]) -> None:
         self.parameters, self.buffers = stack_module_state(models)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ class AtOnce:
         self.optimizer = torch.optim.AdamW(list(self.parameters.values()), lr=1e-3)
 
     def step(self, batches: Tensor, labels: Tensor) -> list[float]:
-        """A step of all models."""
+        """Take a step of all models; return the losses."""
 
         def loss_of(parameters: dict[str, Tensor], buffers: dict[str, Tensor], batch: Tensor, label: Tensor) -> Tensor:
             return cross_entropy(functional_call(self.skeleton, (parameters, buffers), (batch,)), label)
@@ -70,7 +70,7 @@ class AtOnce:
 
 
 def measure(name: str, batch: int, steps: int) -> dict[str, object]:
-    """Medians of `steps` steps of both, and how far their losses are apart."""
+    """The median times of `steps` steps of both, and the largest difference of their losses."""
     recipe = apply_overrides(recipe_named(name), ("model.drop_path=0",))
     models: list[nn.Module] = []
     for seed in range(SEEDS):
@@ -80,7 +80,7 @@ def measure(name: str, batch: int, steps: int) -> dict[str, object]:
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(model.parameters(), lr=1e-3) for model in models]
     generator = torch.Generator().manual_seed(0)
     times: dict[str, list[float]] = {"one": [], "all": []}
-    apart = 0.0
+    difference = 0.0
     for _ in range(steps):
         batches = torch.randn(SEEDS, batch, *shape_of(name), generator=generator)
         labels = torch.randint(CLASSES, (SEEDS, batch), generator=generator)
@@ -91,7 +91,7 @@ def measure(name: str, batch: int, steps: int) -> dict[str, object]:
         end = time.perf_counter()
         times["one"].append(middle - begin)
         times["all"].append(end - middle)
-        apart = max(apart, *(abs(a - b) for a, b in zip(first, second, strict=True)))
+        difference = max(difference, *(abs(a - b) for a, b in zip(first, second, strict=True)))
     one, together = median(times["one"][2:]), median(times["all"][2:])
     return {
         "recipe": name,
@@ -99,7 +99,7 @@ def measure(name: str, batch: int, steps: int) -> dict[str, object]:
         "one_by_one_s": one,
         "at_once_s": together,
         "ratio": one / together,
-        "loss_apart": apart,
+        "loss_apart": difference,
     }
 
 
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/seeds_at_once.json"))
     arguments = parser.parse_args()
-    table = Table("recipe", "batch", "one by one, s", "at once, s", "ratio", "losses apart")
+    table = Table("recipe", "batch", "one by one, s", "at once, s", "ratio", "loss difference")
     rows: list[dict[str, object]] = []
     for name, batch in (("image/cifar10", 8), ("image/cifar10", 32), ("audio/fsdd", 32)):
         try:
