@@ -4,7 +4,6 @@ An unfinished file is named `NAME.part`; `NAME.part.json` holds the validator (E
 turns out to be wrong is removed, and the next attempt starts from the beginning.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from crosspath.errors import InputError
+from crosspath.files import sha256_of_file
 
 TIMEOUT_S = 60.0
 """A connection without data for this long counts as broken."""
@@ -77,7 +77,7 @@ def download(
     if not target.exists():
         _fetch(address, part, size, progress, notice, wait)
     path = target if target.exists() else part
-    length, digest = path.stat().st_size, _sha256(path)
+    length, digest = path.stat().st_size, sha256_of_file(path)
     wrong_size = size is not None and length != size
     if wrong_size or sha256 not in (None, digest):
         _remove(part)
@@ -250,8 +250,3 @@ def _remove(part: Path) -> None:
 
 def _length(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -83,11 +83,11 @@ def connect(
     roles = roles if isinstance(roles, str) else tuple(roles)
     names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
     plans = []
-    for name, own in auxiliaries.items():
-        source = open_source(own)
+    for name, weights in auxiliaries.items():
+        source = open_source(weights)
         report = match(
             target,
-            own,
+            weights,
             roles=roles,
             names=names,
             blocks=blocks,
@@ -100,9 +100,9 @@ def connect(
     if faults:
         raise PathwayError.of("connect", faults)
 
-    parts = [build(plan) for plan in plans]
-    origins = [origin_of(plan, built) for plan, built in zip(plans, parts, strict=True)]
-    attach_all(part for built in parts for part in built)
+    attachments = [build(plan) for plan in plans]
+    origins = [origin_of(plan, parts) for plan, parts in zip(plans, attachments, strict=True)]
+    attach_all(part for parts in attachments for part in parts)
     for plan, origin in zip(plans, origins, strict=True):
         handle.record(plan.name, origin, plan.report)
     return handle

@@ -25,9 +25,9 @@ def snippets(page: str, section: str | None = None) -> Iterator[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
     if section is not None:
         text = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert found
-    yield from found
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert snippets
+    yield from snippets
 
 
 def small(classes: int = 4) -> Any:

@@ -60,13 +60,13 @@ def connected(frozen: bool = False, **options: Any) -> Classifier:
 
 
 def fit(
-    module: Any, folder: Path, epochs: int, resume: Path | None = None, kept: int = -1, **options: Any
+    module: Any, folder: Path, epochs: int, resume: Path | None = None, keep: int = -1, **options: Any
 ) -> PathwayCallback:
     torch.manual_seed(2)
     data = TensorDataset(torch.randn(8, 3, 16, 16), torch.arange(8) % 4)
     callback = PathwayCallback(**options)
     files = ModelCheckpoint(
-        folder, filename="{epoch}", save_top_k=kept, monitor="epoch" if kept > 0 else None, mode="max"
+        folder, filename="{epoch}", save_top_k=keep, monitor="epoch" if keep > 0 else None, mode="max"
     )
     trainer = lightning.Trainer(
         max_epochs=epochs,
@@ -119,7 +119,7 @@ def test_a_frozen_auxiliary_is_not_in_the_small_files(tmp_path: Path) -> None:
 
 
 def test_the_small_files_go_when_the_checkpoint_goes(tmp_path: Path) -> None:
-    fit(connected(), tmp_path, epochs=3, kept=1)
+    fit(connected(), tmp_path, epochs=3, keep=1)
     assert {path.name for path in tmp_path.iterdir()} == {"log", "epoch=2.ckpt", "epoch=2.pathway"}
 
 

@@ -205,14 +205,14 @@ def test_17_a_state_dict_of_swapped_layers_keeps_its_pathway() -> None:
 def test_17_a_state_dict_of_swapped_layers_merges_to_the_plain_keys() -> None:
     trained = swapped(0, body(1))
     state = trained.state_dict()
-    given = {name: value.clone() for name, value in state.items()}
+    original = {name: value.clone() for name, value in state.items()}
     merged = merge_reparameterized(state)
     assert set(merged) == set(body(0).state_dict())
     target = body(5)
     target.load_state_dict(merged)
     with torch.no_grad():
         torch.testing.assert_close(target(tokens()), trained(tokens()), rtol=1e-12, atol=1e-12)
-    assert all(torch.equal(given[name], value) for name, value in state.items())
+    assert all(torch.equal(original[name], value) for name, value in state.items())
 
 
 def test_merging_the_state_dict_and_merging_the_model_agree_to_the_bit() -> None:

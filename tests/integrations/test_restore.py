@@ -128,7 +128,7 @@ def test_a_plain_model_and_a_plain_folder_are_refused(tmp_path: Path) -> None:
     crosspath.save_pathway(connected(0), tmp_path)
     with pytest.raises(crosspath.PathwayError, match="connect it first"):
         restore(body(1), tmp_path)
-    described = json.loads((tmp_path / "pathway.json").read_text())
-    (tmp_path / "pathway.json").write_text(json.dumps(described | {"format_version": 99}))
+    description = json.loads((tmp_path / "pathway.json").read_text())
+    (tmp_path / "pathway.json").write_text(json.dumps(description | {"format_version": 99}))
     with pytest.raises(crosspath.PathwayError, match="format_version"):
         restore(connected(1), tmp_path)

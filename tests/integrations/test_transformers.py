@@ -244,7 +244,7 @@ def test_a_plain_model_is_refused_before_training(tmp_path: Path) -> None:
 def test_the_trainers_own_optimizer_decays_the_scale_and_a_warning_says_so(tmp_path: Path) -> None:
     trainer = Trainer(connected(), settings(tmp_path), train_dataset=data())
     trainer.add_callback(PathwayCallback(trainer))
-    with pytest.warns(UserWarning, match="decays λ"):
+    with pytest.warns(UserWarning, match="optimizer_for"):
         trainer.train()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="crosspath")
@@ -262,16 +262,16 @@ def test_the_optimizer_is_the_one_the_arguments_name_over_param_groups(tmp_path:
     assert groups["weights"]["lr"] == 1e-2
     assert groups["weights"]["weight_decay"] == 0.1
     assert all(group["betas"] == (0.9, 0.95) for group in groups.values())
-    given = sum(len(group["params"]) for group in optimizer.param_groups)
-    assert given == len(list(model.parameters()))
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert count == len(list(model.parameters()))
 
 
 def test_an_optimizer_that_chooses_its_own_parameters_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, args = connected(), settings(tmp_path)
-    chosen = torch.optim.AdamW, {"params": list(model.parameters())}
-    monkeypatch.setattr(Trainer, "get_optimizer_cls_and_kwargs", staticmethod(lambda *given: chosen))
+    choice = torch.optim.AdamW, {"params": list(model.parameters())}
+    monkeypatch.setattr(Trainer, "get_optimizer_cls_and_kwargs", staticmethod(lambda *count: choice))
     with pytest.raises(crosspath.PathwayError, match="expected an optimizer of parameter groups, found"):
         optimizer_for(model, args)
 

@@ -30,8 +30,8 @@ def built(request: pytest.FixtureRequest) -> tuple[str, nn.Module, tuple[Tensor,
 def output(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     torch.manual_seed(7)
     with torch.no_grad():
-        found = model(*inputs)
-    return found if isinstance(found, Tensor) else found[0]
+        result = model(*inputs)
+    return result if isinstance(result, Tensor) else result[0]
 
 
 def donor(seed: int = 1) -> nn.Module:
@@ -58,14 +58,14 @@ def test_every_role_of_every_block_is_recognised(built: tuple[str, nn.Module, tu
     assert set(anatomy.slots) == {(block, role) for block in anatomy.blocks for role in shape.roles}
     assert anatomy.heads == dict(enumerate(shape.heads))
     assert anatomy.norm == shape.norm
-    assert not anatomy.unclear
+    assert not anatomy.ambiguous
     for (block, role), slot in anatomy.slots.items():
         assert slot.shape[1 if role in ("query", "key", "value", "mlp_in") else 0] == shape.widths[block]
     # Nothing with two axes stands in a block that no role names.
-    known = {slot.weight for slot in anatomy.slots.values()}
+    with_role = {slot.weight for slot in anatomy.slots.values()}
     for path in anatomy.paths.values():
         inside = {name for name, value in model.named_parameters() if name.startswith(path) and value.ndim > 1}
-        assert {name for name in inside - known if not any(part in name for part in WITHOUT_ROLE)} == set()
+        assert {name for name in inside - with_role if not any(part in name for part in WITHOUT_ROLE)} == set()
     # The names alone, as a file gives them, are enough, but where rows come head by head.
     by_name = locate(StateSource(model.state_dict()))
     assert by_name is not None
@@ -114,8 +114,8 @@ def test_each_slot_does_what_its_role_says(built: tuple[str, nn.Module, tuple[Te
 
     def write(role: str, value: Callable[[Tensor], Tensor]) -> None:
         with torch.no_grad():
-            for (_, found), slot in anatomy.slots.items():
-                for part in (slot, slot.bias) if found == role else ():
+            for (_, own_role), slot in anatomy.slots.items():
+                for part in (slot, slot.bias) if own_role == role else ():
                     if part is not None:
                         tensor = model.get_parameter(part.weight)
                         write_entries(tensor, part, value(read_entries(tensor, part)))

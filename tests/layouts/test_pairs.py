@@ -24,10 +24,10 @@ EQUAL = [
 
 def named_blocks(where: str) -> set[int]:
     """The blocks of `query of block 0-1, 3`."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for first, last in re.findall(r"(\d+)(?:-(\d+))?", where.partition(" of block ")[2]):
-        found |= set(range(int(first), int(last or first) + 1))
-    return found
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
 
 
 def shapes(anatomy: Anatomy, block: int) -> dict[str, tuple[int, ...]]:

@@ -164,8 +164,8 @@ def row_roles(weight: str, rows: int) -> list[tuple[str, int, int]]:
 
 def covered_outputs(weight: str, rows: int, case: Case) -> list[int]:
     """The outputs that hold a pathway."""
-    chosen = case.roles or (*ROLES, "by name")
-    return [row for row, (role, _, _) in enumerate(row_roles(weight, rows)) if role in chosen]
+    selection = case.roles or (*ROLES, "by name")
+    return [row for row, (role, _, _) in enumerate(row_roles(weight, rows)) if role in selection]
 
 
 def factors(weight: str, shape: torch.Size, scale: Tensor, case: Case) -> Tensor:

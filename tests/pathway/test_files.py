@@ -65,9 +65,9 @@ def test_the_target_file_is_the_plain_target(tmp_path: Path) -> None:
         "pathway.json",
         "pathway.safetensors",
     ]
-    described = json.loads((tmp_path / "pathway.json").read_text())
-    assert described["format_version"] == 1
-    assert described["auxiliaries"]["audio"]["options"]["scale_per"] == "layer"
+    description = json.loads((tmp_path / "pathway.json").read_text())
+    assert description["format_version"] == 1
+    assert description["auxiliaries"]["audio"]["options"]["scale_per"] == "layer"
 
 
 def test_a_bias_shares_the_scale_of_its_weight_after_loading(tmp_path: Path) -> None:
@@ -250,10 +250,10 @@ def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
         crosspath.load_pathway(Body(), tmp_path)
 
 
-def faulty(described: dict[str, Any], fault: str) -> object:
-    layer = described["layers"]["blocks.0.mlp.fc1.weight"]["audio"]
+def faulty(description: dict[str, Any], fault: str) -> object:
+    layer = description["layers"]["blocks.0.mlp.fc1.weight"]["audio"]
     if fault == "no layers":
-        del described["layers"]
+        del description["layers"]
     elif fault == "no trains":
         del layer["trains"]
     elif fault == "segments":
@@ -261,10 +261,10 @@ def faulty(described: dict[str, Any], fault: str) -> object:
     elif fault == "scale":
         layer["scale"] = "nowhere.audio.scale"
     elif fault == "weight":
-        described["layers"]["nowhere"] = described["layers"].pop("blocks.0.mlp.fc1.weight")
+        description["layers"]["nowhere"] = description["layers"].pop("blocks.0.mlp.fc1.weight")
     elif fault == "a list":
         return []
-    return described
+    return description
 
 
 @pytest.mark.parametrize("fault", ["no layers", "no trains", "segments", "scale", "weight", "a list"])

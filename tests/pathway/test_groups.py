@@ -10,9 +10,9 @@ from tests.pathway.small_models import Body
 
 
 def rate_of(groups: list[dict[str, object]], parameter: nn.Parameter) -> tuple[float, float]:
-    found = [group for group in groups if any(p is parameter for p in group["params"])]
-    assert len(found) == 1
-    return found[0]["lr"], found[0]["weight_decay"]
+    matching = [group for group in groups if any(p is parameter for p in group["params"])]
+    assert len(matching) == 1
+    return matching[0]["lr"], matching[0]["weight_decay"]
 
 
 def test_every_parameter_is_in_one_group() -> None:

@@ -96,9 +96,9 @@ def test_each_of_several_auxiliaries_may_have_its_own_layout() -> None:
 @pytest.mark.parametrize("kind", BY_ROLE)
 def test_a_layout_by_name_is_the_one_recognised_automatically(kind: str) -> None:
     model = KINDS[kind].build()
-    found = crosspath.match(model, model)
-    name = found.layouts[0]
-    assert crosspath.match(model, model, target_layout=name, auxiliary_layout=name) == found
+    report = crosspath.match(model, model)
+    name = report.layouts[0]
+    assert crosspath.match(model, model, target_layout=name, auxiliary_layout=name) == report
 
 
 def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
@@ -107,8 +107,8 @@ def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
     assert [mismatch.what for mismatch in report.mismatches] == ["order"] * 3
     with pytest.raises(crosspath.PathwayError) as error:
         crosspath.connect(target, megatron(), roles="attention")
-    told = "auxiliary_layout=crosspath.layout_named('Megatron', order=..., heads=...), the order being three-major"
-    assert told in str(error.value)
+    hint = "auxiliary_layout=crosspath.layout_named('Megatron', order=..., heads=...), the order being three-major"
+    assert hint in str(error.value)
     assert not any(parametrize.is_parametrized(module) for module in target.modules())
     state = megatron()
     fused = state["language_model.encoder.layers.0.self_attention.query_key_value.weight"]

@@ -78,14 +78,14 @@ def test_each_role_gets_its_own_counterpart_and_nothing_else_changes(
         handle.scales()[f"{FUSED[ours]}.weight", "audio"].copy_(torch.tensor(lam))
     for name in ("weight", "bias"):
         own = getattr(layer.parametrizations, name).original
-        found, before = three_major(ours, getattr(layer, name)), three_major(ours, own)
-        given = three_major(theirs, getattr(source, name))
+        actual, before = three_major(ours, getattr(layer, name)), three_major(ours, own)
+        theirs_in_order = three_major(theirs, getattr(source, name))
         for part, role in enumerate(("query", "key", "value")):
             if role in roles:
-                expected = before[part] + lam[roles.index(role)] * given[part]
-                torch.testing.assert_close(found[part], expected, msg=f"{name} {role}")
+                expected = before[part] + lam[roles.index(role)] * theirs_in_order[part]
+                torch.testing.assert_close(actual[part], expected, msg=f"{name} {role}")
             else:
-                assert torch.equal(found[part], before[part]), (name, role)
+                assert torch.equal(actual[part], before[part]), (name, role)
         # The gradient of what holds no pathway is that of the plain weight, bitwise.
         probe = torch.randn(getattr(layer, name).shape)
         getattr(layer, name).backward(probe)
@@ -101,11 +101,11 @@ def test_a_scale_of_a_head_reaches_its_rows_of_every_role(ours: str, roles: tupl
     with torch.no_grad():
         scale.copy_(torch.arange(1.0, HEADS + 1))
     layer = target.get_submodule(FUSED[ours])
-    found, before = three_major(ours, layer.weight), three_major(ours, layer.parametrizations.weight.original)
-    given = three_major("plain", auxiliary.get_submodule(FUSED["plain"]).weight)
+    actual, before = three_major(ours, layer.weight), three_major(ours, layer.parametrizations.weight.original)
+    theirs_in_order = three_major("plain", auxiliary.get_submodule(FUSED["plain"]).weight)
     by_row = scale.detach().repeat_interleave(WIDTH // HEADS)[:, None]
     for part, role in enumerate(("query", "key", "value")):
-        torch.testing.assert_close(found[part], before[part] + (role in roles) * by_row * given[part])
+        torch.testing.assert_close(actual[part], before[part] + (role in roles) * by_row * theirs_in_order[part])
 
 
 @pytest.mark.parametrize("ours", BUILDS)
@@ -160,8 +160,8 @@ def test_a_folder_is_of_the_oldest_version_that_holds_it(tmp_path: Path) -> None
     for kind, version in (("plain", 1), ("transposed", 2), ("head-major", 2)):
         target, _, _ = connected(kind, "transposed")
         crosspath.save_pathway(target, tmp_path / kind)
-        described = json.loads((tmp_path / kind / "pathway.json").read_text())
-        assert described["format_version"] == version, kind
+        description = json.loads((tmp_path / kind / "pathway.json").read_text())
+        assert description["format_version"] == version, kind
     entry = json.loads((tmp_path / "plain" / "pathway.json").read_text())["layers"]["blocks.0.attn.qkv.weight"]["audio"]
     assert entry["segments"] == [[0, 3 * WIDTH]]
     assert not {"along", "groups", "repeats"} & set(entry)
@@ -172,9 +172,9 @@ def test_a_faulty_spread_is_refused(tmp_path: Path, fault: dict[str, object]) ->
     target, auxiliary, _ = connected("head-major", "transposed", train_auxiliary=False)
     crosspath.save_pathway(target, tmp_path)
     path = tmp_path / "pathway.json"
-    described = json.loads(path.read_text())
-    described["layers"][f"{FUSED['head-major']}.weight"]["audio"] |= fault
-    path.write_text(json.dumps(described))
+    description = json.loads(path.read_text())
+    description["layers"][f"{FUSED['head-major']}.weight"]["audio"] |= fault
+    path.write_text(json.dumps(description))
     again = built("head-major", seed=5)
     before = {name: value.clone() for name, value in again.state_dict().items()}
     with pytest.raises(crosspath.PathwayError):

@@ -115,32 +115,32 @@ def test_deepcopy_then_undoing_one_leaves_the_other_working(
     expected = train(connected_vit(bias=bias), some_batches())
     model = connected_vit(bias=bias)
     twin = copy.deepcopy(model)
-    undone, kept = (twin, model) if which == "copy" else (model, twin)
+    undone, intact = (twin, model) if which == "copy" else (model, twin)
     undo(undone)
     assert list(undone.state_dict()) == list(vit(0).state_dict())
     assert {type(module) for module in undone.modules()} == {type(module) for module in vit(0).modules()}
-    assert_same(train(kept, some_batches()), expected)
-    crosspath.merge(kept)
-    assert list(kept.state_dict()) == list(vit(0).state_dict())
+    assert_same(train(intact, some_batches()), expected)
+    crosspath.merge(intact)
+    assert list(intact.state_dict()) == list(vit(0).state_dict())
 
 
 @pytest.mark.parametrize("which", ["copy", "original"])
 def test_deepcopy_then_connecting_one_again_leaves_the_other_working(eager: dict[str, Tensor], which: str) -> None:
     model = connected_vit()
     twin = copy.deepcopy(model)
-    extended, kept = (twin, model) if which == "copy" else (model, twin)
+    extended, intact = (twin, model) if which == "copy" else (model, twin)
     crosspath.connect(extended, {"point": vit(200)}, scale_init=0.1, bias=True)
-    assert kept.blocks[0].attn.qkv.bias is dict(kept.named_parameters())["blocks.0.attn.qkv.bias"]
-    assert_same(train(kept, some_batches()), eager)
+    assert intact.blocks[0].attn.qkv.bias is dict(intact.named_parameters())["blocks.0.attn.qkv.bias"]
+    assert_same(train(intact, some_batches()), eager)
     with_two = train(extended, some_batches())
     assert not torch.equal(with_two["head.weight"], eager["head.weight"])
     crosspath.disconnect(extended)
-    assert_same(state_of(kept), eager)
+    assert_same(state_of(intact), eager)
     images_BCHW = some_batches()[0][0]
     with torch.no_grad():
-        expected = kept(images_BCHW)
-        crosspath.merge(kept)
-        assert torch.equal(kept(images_BCHW), expected)
+        expected = intact(images_BCHW)
+        crosspath.merge(intact)
+        assert torch.equal(intact(images_BCHW), expected)
 
 
 def test_deepcopy_shares_no_memory() -> None:
@@ -242,8 +242,8 @@ def test_stacked_models_with_gradients(bias: bool) -> None:
     # On the meta device PyTorch makes a Parameter anew for every name, so a λ shared with a bias would not stay shared.
     bare = copy.deepcopy(models[0]) if bias else copy.deepcopy(models[0]).to("meta")
 
-    def loss(of: dict[str, Tensor], kept: dict[str, Tensor], images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
-        return cross_entropy(functional_call(bare, (of, kept), (images_BCHW,)), labels_B)
+    def loss(of: dict[str, Tensor], intact: dict[str, Tensor], images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
+        return cross_entropy(functional_call(bare, (of, intact), (images_BCHW,)), labels_B)
 
     optimizer = torch.optim.SGD(parameters.values(), lr=LEARNING_RATE, momentum=MOMENTUM)
     for step in range(STEPS):
