@@ -12,7 +12,7 @@ from crosspath.checkpoints.equality import compare_precisions, outputs
 from crosspath.checkpoints.load import MERGED, load_checkpoint
 from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
-from crosspath.checkpoints.sharing.certificate import summary, write_certificate
+from crosspath.checkpoints.sharing.certificate import write_certificate
 from crosspath.checkpoints.sharing.samples import held_out_samples
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe
@@ -90,7 +90,7 @@ def merge_checkpoint(
         "merge": merged,
     }
     if samples is not None:
-        receipt["certificate"] = summary(samples, before["real"], after["real"])
+        receipt["certificate"] = samples.comparison(before["real"], after["real"])
 
     about = replace(model.about, receipt=receipt)
     card = model_card(about, sha256=receipt["merge"]["sha256_after"], scales=receipt["merge"]["scales"])

@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from crosspath.checkpoints.foreign.danger import is_dangerous
-from crosspath.checkpoints.foreign.opcodes import MOST_OPCODES, Call, Global, PersistentId, Pickle, leaves, read_pickle
+from crosspath.checkpoints.foreign.leaves import leaves
+from crosspath.checkpoints.foreign.opcodes import MOST_OPCODES, Call, Global, PersistentId, Pickle, read_pickle
 from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
 from crosspath.pickles import ZIP, is_pickle

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,16 @@ import torch
 from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
-from crosspath.checkpoints.foreign.containers import Contents, read_contents
 from crosspath.checkpoints.foreign.formats import translate
-from crosspath.checkpoints.foreign.transformers_names import settings_of
-from crosspath.checkpoints.foreign.translation import Foreign, Translation, unwrap
+from crosspath.checkpoints.foreign.source import find_source, select_model
+from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.foreign.unpickle import read_weights
 from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
-from crosspath.checkpoints.save import RECIPE, WEIGHTS, save_checkpoint
+from crosspath.checkpoints.save import WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.files import (
     new_folder,
-    read_json,
     replacing_files,
     sha256_of_file,
     tensor_faults,
@@ -40,18 +37,6 @@ Layers = dict[str, tuple[Tensor, Tensor]]
 RECEIPT = "conversion.json"
 AUXILIARY = "auxiliary"
 """The name of an M2PT model's auxiliary: its files give it none."""
-WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
-"""In a folder of timm or transformers; the first that exists is read."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A foreign file and the settings beside it."""
-
-    file: Path
-    config: Mapping[str, Any]
-    """The settings of a `config.json` beside it."""
-    contents: Contents
 
 
 def convert_checkpoint(
@@ -113,47 +98,6 @@ def convert_checkpoint(
             raise InputError(source.file, "a known format", found, "leave --set and --merge out")
         return _write_bare(foreign, out, receipt)
     return _write(foreign, translation, out, receipt, merge=merge)
-
-
-def find_source(path: str | Path) -> Source:
-    """The foreign file at a path or in a folder of timm or transformers.
-
-    Raises `InputError` for this library's own checkpoints, and for a file or folder that holds no weights.
-    """
-    path = Path(path)
-    if path.is_dir():
-        file = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
-        if (path / RECIPE).is_file() or file is None:
-            found = "this library's own checkpoint" if file else "neither"
-            todo = "use it as it is" if file else "name the file"
-            if any(path.glob("*.index.json")):
-                found, todo = "one in parts", "save it with one file (max_shard_size in transformers)"
-            raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
-        path = file
-    config = path.parent / "config.json"
-    settings = settings_of(read_json(config), config) if config.is_file() else {}
-    return Source(path, settings, read_contents(path))
-
-
-def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
-    """The model's tensors among those of the file, under plain names."""
-    if "recipe" in source.contents.metadata:
-        raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
-    if key is not None:
-        inside = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
-        if not inside:
-            entries = ", ".join(dict.fromkeys(name.partition(".")[0] for name in tensors))
-            raise InputError(f"--key {key}", f"an entry of {source.file}", f"only {entries}", "choose among them")
-        foreign = unwrap(source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.config)
-        beside = {name: "beside the model" for name in tensors if name not in inside}
-        return Foreign(
-            source.file,
-            foreign.tensors,
-            source.config,
-            {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
-            dropped=beside | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
-        )
-    return unwrap(source.file, tensors, source.config)
 
 
 def layout_name(tensors: Mapping[str, Tensor]) -> str | None:

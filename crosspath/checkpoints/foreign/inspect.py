@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.foreign.containers import Contents
-from crosspath.checkpoints.foreign.convert import find_source, instantiate, layout_name, select_model
+from crosspath.checkpoints.foreign.convert import instantiate, layout_name
 from crosspath.checkpoints.foreign.formats import translate
+from crosspath.checkpoints.foreign.source import find_source, select_model
 from crosspath.checkpoints.foreign.translation import Foreign
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file

@@ -8,7 +8,6 @@ would.
 import io
 import itertools
 import pickletools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -16,8 +15,8 @@ from crosspath.errors import InputError
 
 MOST_OPCODES = 10_000_000
 """A checkpoint's pickle has a few thousand; these take some ten seconds."""
-MOST_LEAVES, DEEPEST = 1_000_000, 100
-"""Far more than a checkpoint has."""
+LARGEST_TUPLE = 1_000_000
+"""Values in a tuple and those inside it; far more than a checkpoint has."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class _Machine:
     def _tuple(self, values: list[Any]) -> tuple[Any, ...]:
         """A tuple of a bounded number of values: to hash one, as a key, takes torch's unpickler as many steps."""
         count = 1 + sum(self.tuples[id(value)][1] if type(value) is tuple else 1 for value in values)
-        if count > MOST_LEAVES:
+        if count > LARGEST_TUPLE:
             raise OverflowError("a tuple that holds itself too often")
         result = tuple(values)
         self.tuples[id(result)] = (result, count)
@@ -209,48 +208,3 @@ def _add_pairs(whole: Any, values: list[Any]) -> Any:
             # Others are not hashed: a nest of tuples can take forever.
             pairs[key if isinstance(key, str | int | float | bytes) else f"<{type(key).__name__}>"] = value
     return whole
-
-
-def leaves(value: Any) -> Iterator[tuple[str, Any]]:
-    """(dotted name, leaf) of nested inert values: dictionaries, lists, and modules by their parts. Cycles end.
-
-    Raises
-    ------
-    OverflowError
-        For more values, or deeper ones, than a checkpoint has: a few hundred bytes can stand for any number of them.
-    """
-    numbers = itertools.count(1)
-    above: set[int] = set()
-
-    def walk(name: str, part: Any) -> Iterator[tuple[str, Any]]:
-        if next(numbers) > MOST_LEAVES:
-            raise OverflowError(f"one of more than {MOST_LEAVES:,} values")
-        children = _children(part)
-        if children is None or id(part) in above:
-            yield name, part
-            return
-        if len(above) == DEEPEST:
-            raise OverflowError(f"one nested deeper than {DEEPEST}")
-        above.add(id(part))
-        for key, child in children.items():
-            yield from walk(name if key in _PARTS else f"{name}.{key}" if name else str(key), child)
-        above.remove(id(part))
-
-    return walk("", value)
-
-
-_PARTS = ("_parameters", "_buffers", "_modules")
-"""Where a pickled torch module keeps what it is made of; they have no place in a name."""
-
-
-def _children(value: Any) -> dict[Any, Any] | None:
-    if isinstance(value, list | tuple):
-        return dict(enumerate(value))
-    if isinstance(value, Call):
-        state = value.state
-        if isinstance(state, dict) and "_modules" in state:
-            return {part: state[part] for part in _PARTS if isinstance(state.get(part), dict)}
-        if value.function == ORDERED_DICT or (value.pairs and not value.arguments):
-            return value.pairs
-        return None
-    return value if isinstance(value, dict) else None

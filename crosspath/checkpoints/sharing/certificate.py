@@ -10,18 +10,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any
 
 from safetensors.torch import save_file
-from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, outputs
 from crosspath.checkpoints.load import Checkpoint, checkpoint_files, load_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
-from crosspath.checkpoints.sharing.samples import PART, Samples, held_out_samples
+from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
 from crosspath.errors import InputError
 from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
@@ -32,26 +31,18 @@ CERTIFICATE, LOGITS = "certificate.json", "certificate.safetensors"
 FORMAT_VERSION = 1
 TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
 """How far logits may lie apart on another machine, as a share of the largest (at least 1): another order of sums."""
-Logits = Mapping[str, Tensor]
-"""{precision: (B, K)}."""
-FILE: dict[str, type | UnionType] = {"path": str | NoneType, "sha256": str}
+FILE: dict[str, type | UnionType] = {"path": str | None, "sha256": str}
 CONTENT = {
     "outputs": {name: {"bitwise": bool} for name in PRECISIONS},
     "batch": {"ids": list, "fingerprint": str},
     "logits": FILE,
-    "target": list,
+    "target": [{"file": str, **FILE}],
     "auxiliaries": dict,
     "result": FILE,
     "tensors": {"sha256_after": str},
     "environment": dict,
 }
 """What `verify` reads of a certificate."""
-
-
-def summary(samples: Samples, before: Logits, after: Logits) -> dict[str, Any]:
-    """The comparison on the samples, as the receipt, the model card and the certificate state it."""
-    outputs = compare_precisions(before, after)
-    return {"dataset": samples.dataset, "part": PART, "samples": len(samples.ids), "outputs": outputs}
 
 
 def write_certificate(
@@ -171,19 +162,15 @@ def _read(path: Path) -> dict[str, Any]:
     if values.get("format_version") != FORMAT_VERSION:
         found = f"format_version {values.get('format_version')}"
         raise InputError(path, f"format_version {FORMAT_VERSION}", found, "update crosspath")
-    whole = _has(values, CONTENT) and values["target"]
-    if not whole or not all(
-        [
-            *(_has(entry, {"file": str, **FILE}) for entry in values["target"]),
-            *(_has(entry, FILE) for entry in values["auxiliaries"].values()),
-        ]
-    ):
+    if not _has(values, CONTENT) or not all(_has(entry, FILE) for entry in values["auxiliaries"].values()):
         raise InputError(path, "a whole certificate", "one with parts missing", "copy it again, or merge again")
     return values
 
 
 def _has(value: Any, content: Any) -> bool:
-    """Whether nested dictionaries hold all names of `content`, with values of its types."""
+    """Whether nested dictionaries hold all names of `content`, with values of its types; [kind]: some of this kind."""
+    if isinstance(content, list):
+        return isinstance(value, list) and value != [] and all(_has(entry, content[0]) for entry in value)
     if not isinstance(content, dict):
         return isinstance(value, content)
     return isinstance(value, dict) and all(name in value and _has(value[name], kind) for name, kind in content.items())

@@ -1,12 +1,15 @@
-"""The held-out samples on which a merge certificate compares outputs."""
+"""The held-out samples on which `merge --verify` compares outputs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from crosspath.checkpoints.equality import compare_precisions
 from crosspath.checkpoints.load import Checkpoint
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
@@ -15,6 +18,8 @@ from crosspath.modalities.load import load_data, located
 
 PART = "test"
 MOST_SAMPLES = 32
+Logits = Mapping[str, Tensor]
+"""{precision: (B, K)}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,11 @@ class Samples:
     def fingerprint(self) -> str:
         """sha256 of the prepared batch."""
         return sha256_of_tensors([("batch", self.batch)])
+
+    def comparison(self, before: Logits, after: Logits) -> dict[str, Any]:
+        """Of outputs before and after the merge, as receipt, model card and certificate state it."""
+        outputs = compare_precisions(before, after)
+        return {"dataset": self.dataset, "part": PART, "samples": len(self.ids), "outputs": outputs}
 
 
 def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, ...] | None = None) -> Samples:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crosspath.checkpoints.foreign import containers, convert_checkpoint, inspect_checkpoint, opcodes
 from crosspath.checkpoints.foreign.containers import read_contents
-from crosspath.checkpoints.foreign.opcodes import Call, leaves, read_pickle
+from crosspath.checkpoints.foreign.leaves import leaves
+from crosspath.checkpoints.foreign.opcodes import Call, read_pickle
 from crosspath.cli.main import main
 from crosspath.errors import InputError
 from tests.checkpoints.foreign.malicious import CORPUS, Runs

@@ -1,0 +1,69 @@
+"""Finds a foreign file, the settings beside it, and the model among its tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from crosspath.checkpoints.foreign.containers import Contents, read_contents
+from crosspath.checkpoints.foreign.transformers_names import settings_of
+from crosspath.checkpoints.foreign.translation import Foreign, unwrap
+from crosspath.checkpoints.save import RECIPE, WEIGHTS
+from crosspath.errors import InputError
+from crosspath.files import read_json
+
+WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
+"""In a folder of timm or transformers; the first that exists is read."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A foreign file and the settings beside it."""
+
+    file: Path
+    config: Mapping[str, Any]
+    """The settings of a `config.json` beside it."""
+    contents: Contents
+
+
+def find_source(path: str | Path) -> Source:
+    """The foreign file at a path or in a folder of timm or transformers.
+
+    Raises `InputError` for this library's own checkpoints, and for a file or folder that holds no weights.
+    """
+    path = Path(path)
+    if path.is_dir():
+        file = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
+        if (path / RECIPE).is_file() or file is None:
+            found = "this library's own checkpoint" if file else "neither"
+            todo = "use it as it is" if file else "name the file"
+            if any(path.glob("*.index.json")):
+                found, todo = "one in parts", "save it with one file (max_shard_size in transformers)"
+            raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
+        path = file
+    config = path.parent / "config.json"
+    settings = settings_of(read_json(config), config) if config.is_file() else {}
+    return Source(path, settings, read_contents(path))
+
+
+def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
+    """The model's tensors among those of the file, under plain names."""
+    if "recipe" in source.contents.metadata:
+        raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
+    if key is not None:
+        inside = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
+        if not inside:
+            entries = ", ".join(dict.fromkeys(name.partition(".")[0] for name in tensors))
+            raise InputError(f"--key {key}", f"an entry of {source.file}", f"only {entries}", "choose among them")
+        foreign = unwrap(source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.config)
+        beside = {name: "beside the model" for name in tensors if name not in inside}
+        return Foreign(
+            source.file,
+            foreign.tensors,
+            source.config,
+            {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
+            dropped=beside | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
+        )
+    return unwrap(source.file, tensors, source.config)
