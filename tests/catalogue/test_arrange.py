@@ -18,9 +18,9 @@ from tests.data.files import write_clip, write_sound
 def arranged(name: str, unpacked: Path, root: Path, folder: str) -> Path:
     """The set's folder below `root`, as readers look for it."""
     (root / folder).mkdir(parents=True)
-    told: list[tuple[int, int | None]] = []
-    arrange(name, unpacked, root / folder, lambda done, total: told.append((done, total)))
-    assert all(done <= total for done, total in told if total is not None)
+    reports: list[tuple[int, int | None]] = []
+    arrange(name, unpacked, root / folder, lambda done, total: reports.append((done, total)))
+    assert all(done <= total for done, total in reports if total is not None)
     return root
 
 
@@ -52,13 +52,13 @@ def test_cifar10_keeps_every_pixel_label_and_part(cifar: tuple[Path, np.ndarray,
     listing = reader.listing(root)
     assert listing.classes == tuple("abcdefghij")
     with reader.open_decoder() as decode:
-        found = [(item.part, item.label, decode(item).tobytes()) for item in listing.items]
+        actual = [(item.part, item.label, decode(item).tobytes()) for item in listing.items]
     expected = [
         ("test" if file == 5 else "train", int(labels[file, row]), pixels[file, row].tobytes())
         for file in range(6)
         for row in range(20)
     ]
-    assert sorted(found) == sorted(expected)
+    assert sorted(actual) == sorted(expected)
     # Numbers inside a class follow the published order.
     firsts = [item.inside for item in listing.items if item.label == 0 and item.part == "train"]
     assert firsts[0] == "train/a/0000.png"

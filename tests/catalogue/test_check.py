@@ -47,30 +47,30 @@ def checked(folder: Path, *sections: Data) -> CheckReport:
 
 def test_a_whole_folder_has_no_faults_and_is_not_touched(esc10: Path) -> None:
     before = listing_of(esc10)
-    told: list[tuple[int, int]] = []
-    found = check(esc10, PUBLISHED_SETS["esc10"], [ESC10], lambda done, total: told.append((done, total)))
-    assert found == CheckReport(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
-    assert told == [(done, 10) for done in range(1, 11)]
+    reports: list[tuple[int, int]] = []
+    actual = check(esc10, PUBLISHED_SETS["esc10"], [ESC10], lambda done, total: reports.append((done, total)))
+    assert actual == CheckReport(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
+    assert reports == [(done, 10) for done in range(1, 11)]
     assert listing_of(esc10) == before
 
 
 def test_every_damaged_file_is_listed_with_a_reason(esc10: Path) -> None:
     cut_in_half(esc10 / "audio" / "2-0.ogg")
     (esc10 / "audio" / "4-1.ogg").write_bytes(b"")
-    found = checked(esc10, ESC10)
-    assert [fault.path for fault in found.faults] == ["audio/2-0.ogg", "audio/4-1.ogg"]
-    assert "no complete end-of-stream page" in found.faults[0].reason
-    assert all("\n" not in fault.reason for fault in found.faults)
-    assert sum(found.samples.values()) == 10
+    actual = checked(esc10, ESC10)
+    assert [fault.path for fault in actual.faults] == ["audio/2-0.ogg", "audio/4-1.ogg"]
+    assert "no complete end-of-stream page" in actual.faults[0].reason
+    assert all("\n" not in fault.reason for fault in actual.faults)
+    assert sum(actual.samples.values()) == 10
 
 
 def test_missing_pieces_are_all_listed(esc10: Path) -> None:
     shutil.rmtree(esc10 / "audio")
     (esc10 / "meta" / "esc50.csv").unlink()
-    found = checked(esc10, ESC10)
-    assert [fault.path for fault in found.faults[:2]] == ["meta/esc50.csv", "audio/*"]
-    assert found.faults[0].reason.startswith("missing: one row for each recording")
-    assert found.samples == {}
+    actual = checked(esc10, ESC10)
+    assert [fault.path for fault in actual.faults[:2]] == ["meta/esc50.csv", "audio/*"]
+    assert actual.faults[0].reason.startswith("missing: one row for each recording")
+    assert actual.samples == {}
 
 
 def test_a_faulty_table_is_a_fault_with_its_row(esc10: Path) -> None:
@@ -87,10 +87,10 @@ def test_missing_files_of_a_json_list_are_all_listed(tmp_path: Path) -> None:
         entries = [{"wav": f"{fold}-{label}.wav", "labels": f"/m/{'ab'[label]}"} for label in (0, 1)]
         (folder / f"esc_eval_data_{fold}.json").write_text(json.dumps({"data": entries}))
         write_sound(folder / f"{fold}-0.wav", seconds=0.1)
-    found = checked(folder, AudioData(dataset="esc50", frames=8, mels=8))
-    assert sorted(fault.path for fault in found.faults) == [f"{fold}-1.wav" for fold in range(1, 6)]
-    assert all("missing" in fault.reason for fault in found.faults)
-    assert sum(found.samples.values()) == 5
+    actual = checked(folder, AudioData(dataset="esc50", frames=8, mels=8))
+    assert sorted(fault.path for fault in actual.faults) == [f"{fold}-1.wav" for fold in range(1, 6)]
+    assert all("missing" in fault.reason for fault in actual.faults)
+    assert sum(actual.samples.values()) == 5
 
 
 def test_a_zip_member_is_named_inside_its_zip(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_a_zip_member_is_named_inside_its_zip(tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     for part in ("train", "test"):
         zipped(tmp_path / part, tmp_path / "cifar10" / f"{part}.zip", f"{part}/")
-    found = checked(tmp_path / "cifar10", ImageData(dataset="cifar10"))
-    assert found.samples == {"train": 4, "test": 4}
-    (fault,) = found.faults
+    actual = checked(tmp_path / "cifar10", ImageData(dataset="cifar10"))
+    assert actual.samples == {"train": 4, "test": 4}
+    (fault,) = actual.faults
     assert fault.path == "test.zip/test/dog/1.png"
 
 
@@ -128,13 +128,13 @@ def test_variants_of_a_set_are_read_one_by_one_and_a_file_only_once(tmp_path: Pa
         with h5py.File(folder / "main_split" / f"{part}_objectdataset_augmentedrot_scale75.h5", "w") as file:
             file["data"], file["label"] = np.random.default_rng(0).standard_normal((3, 32, 3)), np.arange(3)
     hardest = PointData(dataset="scanobjectnn-hardest", points=16)
-    found = checked(folder, hardest, hardest)
-    assert found.faults == ()
-    assert found.samples == {"train": 3, "test": 3}
+    actual = checked(folder, hardest, hardest)
+    assert actual.faults == ()
+    assert actual.samples == {"train": 3, "test": 3}
     assert PUBLISHED_SETS["scanobjectnn"].here(folder) == ("scanobjectnn-hardest",)
     both = checked(folder, hardest, PointData(dataset="scanobjectnn-objbg", points=16))
     assert [fault.path for fault in both.faults] == ["main_split/training_objectdataset.h5"]
-    assert both.samples == found.samples
+    assert both.samples == actual.samples
 
 
 def small_clip(path: Path, seed: int) -> None:
@@ -188,7 +188,7 @@ def test_a_known_set_is_recognised_by_its_folder(esc10: Path, tmp_path: Path, mo
     assert checked(tmp_path / "elsewhere" / "esc10", ESC10).faults == ()
 
 
-def test_a_known_set_under_another_name_is_told_its_name(tmp_path: Path) -> None:
+def test_a_known_set_under_another_name_is_reported_its_name(tmp_path: Path) -> None:
     for name in ("train.zip", "test.zip"):
         (tmp_path / "pictures").mkdir(exist_ok=True)
         (tmp_path / "pictures" / name).touch()
@@ -198,7 +198,7 @@ def test_a_known_set_under_another_name_is_told_its_name(tmp_path: Path) -> None
         check(tmp_path / "pictures", None, [ImageData(dataset="cifar10")])
 
 
-def test_a_data_root_is_told_from_a_set(esc10: Path) -> None:
+def test_a_data_root_is_reported_from_a_set(esc10: Path) -> None:
     with pytest.raises(InputError, match=r"found a data root with esc10; name one of them, such as .*/esc10"):
         recognise_set(esc10.parent)
 
@@ -219,7 +219,7 @@ def test_of_the_real_esc10_only_the_recording_that_lost_its_end_is_bad(data_root
     damaged = copy / "audio" / files[7].name
     damaged.unlink()
     damaged.write_bytes(files[7].read_bytes()[:-100])
-    found = checked(copy, ESC10)
-    assert [fault.path for fault in found.faults] == [f"audio/{files[7].name}"]
-    assert found.samples == {"train": 240, "val": 80, "test": 80}
-    assert sum(found.samples.values()) == sum(PUBLISHED_SETS["esc10"].samples.values())
+    actual = checked(copy, ESC10)
+    assert [fault.path for fault in actual.faults] == [f"audio/{files[7].name}"]
+    assert actual.samples == {"train": 240, "val": 80, "test": 80}
+    assert sum(actual.samples.values()) == sum(PUBLISHED_SETS["esc10"].samples.values())

@@ -37,13 +37,13 @@ def left(folder: Path) -> list[str]:
 
 def test_a_file_arrives_whole_and_its_checksum_is_recorded(served: Served, tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
-    told: list[tuple[int, int | None]] = []
-    found = fetched(served, target, progress=lambda done, total: told.append((done, total)))
+    reports: list[tuple[int, int | None]] = []
+    actual = fetched(served, target, progress=lambda done, total: reports.append((done, total)))
     assert target.read_bytes() == CONTENT
-    assert found == Downloaded(target, len(CONTENT), SHA256, False)
+    assert actual == Downloaded(target, len(CONTENT), SHA256, False)
     assert left(tmp_path) == ["a.bin"]
-    assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert reports[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in reports] == sorted({done for done, _ in reports})
 
 
 def test_a_known_checksum_is_verified(served: Served, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_finished_file_is_checked_and_not_fetched_again(served: Served, tmp_pa
     assert len(served.requests) == 1
 
 
-def test_a_dropped_connection_goes_on_where_it_stopped(served: Served, tmp_path: Path) -> None:
+def test_a_dropped_connection_resumes(served: Served, tmp_path: Path) -> None:
     served.plan = ["drop", "drop", "drop"]
     notices: list[str] = []
     fetched(served, tmp_path / "a.bin", sha256=SHA256, notice=notices.append)
@@ -67,7 +67,7 @@ def test_a_dropped_connection_goes_on_where_it_stopped(served: Served, tmp_path:
     assert all("1 s" in notice for notice in notices)
 
 
-def test_an_interrupted_process_goes_on_where_it_stopped(served: Served, tmp_path: Path) -> None:
+def test_an_interrupted_process_resumes(served: Served, tmp_path: Path) -> None:
     def interrupt(done: int, total: int | None) -> None:
         if done > 1_000_000:
             raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def test_an_answer_without_a_length_is_read_to_its_end(served: Served, tmp_path:
     assert len(served.requests) == 2
 
 
-def test_wrong_bytes_are_removed_and_said_and_the_next_try_is_clean(served: Served, tmp_path: Path) -> None:
+def test_wrong_bytes_are_removed_and_reported_and_the_next_try_is_clean(served: Served, tmp_path: Path) -> None:
     served.content = bytes(len(CONTENT))
     with pytest.raises(InputError, match=r"archive\.bin: expected sha256 .*removed; try again") as caught:
         fetched(served, tmp_path / "a.bin", sha256=SHA256, size=len(CONTENT))
@@ -178,7 +178,7 @@ def test_another_length_of_an_answer_that_names_none_is_refused_after(served: Se
 
 
 @pytest.mark.parametrize("code", ["404", "403", "410"])
-def test_a_wrong_address_is_said_at_once(served: Served, tmp_path: Path, code: str) -> None:
+def test_a_wrong_address_is_reported_at_once(served: Served, tmp_path: Path, code: str) -> None:
     served.plan = [code] * 9
     with pytest.raises(InputError, match=rf"expected a file at this address, found {code} "):
         fetched(served, tmp_path / "a.bin")
@@ -222,14 +222,14 @@ def test_no_connection_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_is_said_before(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"expected 3,000,000 bytes of free space, found 1,000"):
         fetched(served, tmp_path / "a.bin")
     assert left(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_written_is_said(served: Served, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(served: Served, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").mkdir()
     with pytest.raises(InputError, match="expected a writable folder, found Is a directory"):
         fetched(served, tmp_path / "a.bin")

@@ -36,14 +36,14 @@ def served() -> Iterator[Served]:
         yield server
 
 
-def known_at(served: Served, sha256: str | None = None) -> PublishedSet:
+def entry_at(served: Served, sha256: str | None = None) -> PublishedSet:
     """The spoken digits, published by the server of this test."""
     fsdd = PUBLISHED_SETS["fsdd"]
     return replace(fsdd, archives=(replace(fsdd.archives[0], address=served.address, sha256=sha256),))
 
 
-class Told:
-    """What `get` tells."""
+class Messages:
+    """The progress and notices of `get`."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []
@@ -55,8 +55,8 @@ class Told:
 
 
 def test_a_set_is_downloaded_unpacked_arranged_and_recorded(served: Served, tmp_path: Path) -> None:
-    told = Told()
-    record = get(known_at(served), tmp_path / "data", told.progress, told.notices.append)
+    messages = Messages()
+    record = get(entry_at(served), tmp_path / "data", messages.progress, messages.notices.append)
     folder = tmp_path / "data" / "fsdd"
     assert sorted(path.name for path in folder.iterdir()) == [RECORD, "metadata.csv", "recordings"]
     assert len((folder / "metadata.csv").read_text().splitlines()) == 21
@@ -66,40 +66,40 @@ def test_a_set_is_downloaded_unpacked_arranged_and_recorded(served: Served, tmp_
     ]
     assert json.loads((folder / RECORD).read_text()) == record
     assert record["licence"] == "CC BY-SA 4.0"
-    assert told.stages[0] == "downloading free-spoken-digit-dataset.zip"
+    assert messages.stages[0] == "downloading free-spoken-digit-dataset.zip"
     assert not (tmp_path / "data" / WORK / "fsdd").exists()
 
 
 def test_a_set_that_is_there_is_left_alone_and_its_record_told_again(served: Served, tmp_path: Path) -> None:
-    told = Told()
-    first = get(known_at(served), tmp_path, told.progress, told.notices.append)
-    assert get(known_at(served), tmp_path, told.progress, told.notices.append) == first
+    messages = Messages()
+    first = get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
+    assert get(entry_at(served), tmp_path, messages.progress, messages.notices.append) == first
     assert len(served.requests) == 1
 
 
 def test_an_incomplete_folder_in_the_way_is_named(served: Served, tmp_path: Path) -> None:
-    told = Told()
-    get(known_at(served), tmp_path, told.progress, told.notices.append)
+    messages = Messages()
+    get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
     (tmp_path / "fsdd" / "metadata.csv").unlink()
     with pytest.raises(
         InputError, match=r"fsdd: expected a complete fsdd or no folder, found one without metadata\.csv"
     ):
-        get(known_at(served), tmp_path, told.progress, told.notices.append)
+        get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
 
 
 def test_wrong_bytes_leave_no_folder_and_the_next_try_succeeds(served: Served, tmp_path: Path) -> None:
-    told = Told()
-    known = known_at(served, hashlib.sha256(CONTENT).hexdigest())
+    messages = Messages()
+    entry = entry_at(served, hashlib.sha256(CONTENT).hexdigest())
     served.content = archive({"fsdd/recordings/0_bad_0.wav": b""})
     with pytest.raises(InputError, match="expected sha256"):
-        get(known, tmp_path, told.progress, told.notices.append)
+        get(entry, tmp_path, messages.progress, messages.notices.append)
     assert not (tmp_path / "fsdd").exists()
     served.content = CONTENT
-    assert get(known, tmp_path, told.progress, told.notices.append)["archives"][0]["verified"]
+    assert get(entry, tmp_path, messages.progress, messages.notices.append)["archives"][0]["verified"]
 
 
 def test_a_failure_after_the_download_keeps_it(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told, work = Told(), tmp_path / WORK / "fsdd"
+    messages, work = Messages(), tmp_path / WORK / "fsdd"
 
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -107,12 +107,12 @@ def test_a_failure_after_the_download_keeps_it(served: Served, tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setattr("crosspath.catalogue.get.arrange", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            get(known_at(served), tmp_path, told.progress, told.notices.append)
+            get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
     assert not (tmp_path / "fsdd").exists()
     assert sorted(path.name for path in work.iterdir() if path.name != "lock") == ["free-spoken-digit-dataset.zip"]
     (work / "arranged").mkdir()  # left by a process that was killed
     (work / "arranged" / "stale").touch()
-    get(known_at(served), tmp_path, told.progress, told.notices.append)
+    get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
     assert len(served.requests) == 1
     assert not (tmp_path / "fsdd" / "stale").exists()
 
@@ -120,7 +120,7 @@ def test_a_failure_after_the_download_keeps_it(served: Served, tmp_path: Path, m
 def test_an_archive_that_lacks_a_piece_leaves_no_folder(served: Served, tmp_path: Path) -> None:
     served.content = archive({"fsdd/recordings/": b""})
     with pytest.raises(InputError, match=r"expected recordings/\*\.wav, found none in the archive"):
-        get(known_at(served), tmp_path, Told().progress, print)
+        get(entry_at(served), tmp_path, Messages().progress, print)
     assert not (tmp_path / "fsdd").exists()
 
 
@@ -130,16 +130,16 @@ def test_two_at_once_are_refused(served: Served, tmp_path: Path) -> None:
         FileLock(tmp_path / WORK / "fsdd" / "lock"),
         pytest.raises(InputError, match="expected no other download of this set, found one in progress"),
     ):
-        get(known_at(served), tmp_path, Told().progress, print)
+        get(entry_at(served), tmp_path, Messages().progress, print)
     assert served.requests == []
 
 
 def test_a_root_that_cannot_be_made_is_named(served: Served, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="expected a writable folder"):
-        get(known_at(served), tmp_path / "file", Told().progress, print)
+        get(entry_at(served), tmp_path / "file", Messages().progress, print)
 
 
 def test_a_set_without_address_points_to_its_steps(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="take the steps of `crosspath data show imagenet`"):
-        get(PUBLISHED_SETS["imagenet"], tmp_path, Told().progress, print)
+        get(PUBLISHED_SETS["imagenet"], tmp_path, Messages().progress, print)

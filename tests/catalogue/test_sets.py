@@ -15,17 +15,17 @@ SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video":
 
 
 def test_every_published_set_that_readers_know_is_in_the_table() -> None:
-    assert sorted(dataset for known in PUBLISHED_SETS.values() for dataset in known.datasets) == sorted(set_folders())
+    assert sorted(dataset for entry in PUBLISHED_SETS.values() for dataset in entry.datasets) == sorted(set_folders())
 
 
 @every_set
 def test_a_set_can_be_had_by_download_or_by_steps(name: str) -> None:
-    known = PUBLISHED_SETS[name]
-    assert bool(known.archives) != bool(known.steps)
-    assert re.fullmatch(r"https://\S+", known.terms)
-    assert known.licence
-    assert known.pieces
-    for archive in known.archives:
+    entry = PUBLISHED_SETS[name]
+    assert bool(entry.archives) != bool(entry.steps)
+    assert re.fullmatch(r"https://\S+", entry.terms)
+    assert entry.licence
+    assert entry.pieces
+    for archive in entry.archives:
         assert re.fullmatch(r"https?://\S+", archive.address)
         assert archive.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", archive.sha256)
         assert archive.name.endswith((".zip", ".tar.gz", ".rar"))
@@ -33,26 +33,26 @@ def test_a_set_can_be_had_by_download_or_by_steps(name: str) -> None:
 
 @every_set
 def test_its_datasets_share_a_folder_and_a_modality(name: str) -> None:
-    known = PUBLISHED_SETS[name]
-    assert {set_folders()[dataset] for dataset in known.datasets} == {known.folder}
-    for dataset in known.datasets:
-        assert SECTIONS[known.modality].model_validate({"dataset": dataset}).dataset == dataset
-    assert set(known.variants) <= set(known.datasets) or len(known.datasets) == 1
+    entry = PUBLISHED_SETS[name]
+    assert {set_folders()[dataset] for dataset in entry.datasets} == {entry.folder}
+    for dataset in entry.datasets:
+        assert SECTIONS[entry.modality].model_validate({"dataset": dataset}).dataset == dataset
+    assert set(entry.variants) <= set(entry.datasets) or len(entry.datasets) == 1
 
 
 @every_set
 def test_its_reader_names_the_same_folder_and_first_pieces(name: str, tmp_path: Path) -> None:
     """An empty data root and an empty folder: what the reader asks for is in the tree that is shown."""
-    known = PUBLISHED_SETS[name]
-    reader = reader_of(SECTIONS[known.modality].model_validate({"dataset": known.datasets[0]}))
+    entry = PUBLISHED_SETS[name]
+    reader = reader_of(SECTIONS[entry.modality].model_validate({"dataset": entry.datasets[0]}))
     with pytest.raises(InputError) as caught:
         reader.listing(tmp_path)
-    assert caught.value.where.startswith(str(tmp_path / known.folder))
-    (tmp_path / known.folder).mkdir()
+    assert caught.value.where.startswith(str(tmp_path / entry.folder))
+    (tmp_path / entry.folder).mkdir()
     with pytest.raises(InputError) as caught:
         reader.listing(tmp_path)
-    wanted = f"{caught.value.where.removeprefix(str(tmp_path / known.folder))} {caught.value.expected}"
-    assert any(Path(piece.pattern).parts[0].strip("*") in wanted for piece in known.pieces)
+    expected = f"{caught.value.where.removeprefix(str(tmp_path / entry.folder))} {caught.value.expected}"
+    assert any(Path(piece.pattern).parts[0].strip("*") in expected for piece in entry.pieces)
 
 
 def test_a_set_is_found_by_name_dataset_and_folder() -> None:
@@ -79,20 +79,20 @@ def touched(folder: Path, *names: str) -> Path:
 
 
 def test_one_whole_variant_is_enough(tmp_path: Path) -> None:
-    known = PUBLISHED_SETS["audioset"]
+    entry = PUBLISHED_SETS["audioset"]
     folder = touched(tmp_path, "class_labels_indices.csv", "eval_cleaned.json")
-    assert [piece.pattern for piece in known.missing(folder)] == ["train_cleaned.json"]
-    assert known.here(folder) == ()
+    assert [piece.pattern for piece in entry.missing(folder)] == ["train_cleaned.json"]
+    assert entry.here(folder) == ()
     touched(folder, "train_all.json")
-    assert known.missing(folder) == ()
-    assert known.here(folder) == ("audioset-2m",)
+    assert entry.missing(folder) == ()
+    assert entry.here(folder) == ("audioset-2m",)
 
 
 def test_other_layouts_of_one_dataset_count(tmp_path: Path) -> None:
-    known = PUBLISHED_SETS["esc50"]
+    entry = PUBLISHED_SETS["esc50"]
     folder = touched(tmp_path, "esc_class_labels_indices.csv", "esc_eval_data_1.json")
-    assert known.missing(folder) == ()
-    assert known.here(folder) == ("esc50",)
+    assert entry.missing(folder) == ()
+    assert entry.here(folder) == ("esc50",)
     (folder / "esc_eval_data_1.json").unlink()
-    assert known.here(folder) == ()
-    assert [piece.pattern for piece in known.missing(folder)] == ["esc_eval_data_*.json"]
+    assert entry.here(folder) == ()
+    assert [piece.pattern for piece in entry.missing(folder)] == ["esc_eval_data_*.json"]

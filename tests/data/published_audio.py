@@ -83,7 +83,7 @@ def write_esc50_json(root: Path, *, classes: int = 2, per_fold: int = 1) -> Path
         write_sound(folder / "audio" / file_name, 10 * label + fold)
         rows[fold].append((f"audio/{file_name}", (label,)))
     for fold, held in rows.items():
-        others = [row for other, found in rows.items() for row in found if other != fold]
+        others = [row for other, actual in rows.items() for row in actual if other != fold]
         write_list(folder / f"esc_train_data_{fold}.json", others)
         write_list(folder / f"esc_eval_data_{fold}.json", held)
     write_class_table(folder / "esc_class_labels_indices.csv", [f"class_{label}" for label in range(classes)])
@@ -120,8 +120,8 @@ def write_speechcommands_json(root: Path, *, words: Sequence[str] = ("bed", "cat
     for word, label, place in _spoken(words, per_word):
         part = {per_word - 1: "eval", per_word - 2: "valid"}.get(place, "train")
         rows[part].append((f"./{word}/00{place}_nohash_0.wav", (label,)))
-    for part, found in rows.items():
-        write_list(folder / f"speechcommand_{part}_data.json", found)
+    for part, actual in rows.items():
+        write_list(folder / f"speechcommand_{part}_data.json", actual)
     for name in ("validation_list.txt", "testing_list.txt"):
         (folder / name).unlink()
     write_class_table(folder / "speechcommands_class_labels_indices.csv", words, ("mid", "display_name", "index"))

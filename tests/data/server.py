@@ -57,10 +57,10 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.send_error(int(how))
                 return
             body, start = served.content, 0
-            wanted = self.headers.get("Range")
+            expected = self.headers.get("Range")
             same = self.headers.get("If-Range") in (None, served.etag)
-            if wanted and how not in ("ignore", "chunked") and (same or how == "swap"):
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if expected and how not in ("ignore", "chunked") and (same or how == "swap"):
+                start = int(expected.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(body):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(body)}")

@@ -64,9 +64,9 @@ def same(first: DataSet, second: DataSet) -> bool:
 
 
 def test_the_second_reading_decodes_nothing(section: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int]] = []
-    first = load_data(section, None, 0, lambda done, total: told.append((done, total)))
-    assert told[-1] == (12, 12)
+    messages: list[tuple[int, int]] = []
+    first = load_data(section, None, 0, lambda done, total: messages.append((done, total)))
+    assert messages[-1] == (12, 12)
     refuse_to_decode(monkeypatch, AssertionError("decoded"))
     second = load_data(section, None, 1, lambda *_: pytest.fail("progress without decoding"))
     assert same(first, second)
@@ -126,7 +126,7 @@ def test_an_interrupted_decoding_leaves_nothing(
 
 @pytest.mark.parametrize("name", ["manifest.json", "inputs.npy"])
 @pytest.mark.parametrize("content", [b"", b"x", b"{}", b"[]", None, b'{"format_version": 1, "key": 3}'])
-def test_a_damaged_entry_is_made_anew(section: ImageData, name: str, content: bytes | None) -> None:
+def test_a_damaged_entry_is_rebuilt(section: ImageData, name: str, content: bytes | None) -> None:
     first = load_data(section, None, 0).train.inputs[:].copy()
     (entry,) = entries(section)
     if content is None:
@@ -137,7 +137,7 @@ def test_a_damaged_entry_is_made_anew(section: ImageData, name: str, content: by
     assert entries(section) == [entry]
 
 
-def test_half_an_entry_is_made_anew(section: ImageData) -> None:
+def test_half_an_entry_is_rebuilt(section: ImageData) -> None:
     samples = load_data(section, None, 0).train.inputs[:]
     (entry,) = entries(section)
     for name in ("inputs.npy", "manifest.json"):
@@ -151,22 +151,22 @@ def test_half_an_entry_is_made_anew(section: ImageData) -> None:
 
 def test_writers_at_the_same_time_agree(section: ImageData) -> None:
     all_decoded = threading.Barrier(3, timeout=20)
-    found: list[DataSet] = []
+    actual: list[DataSet] = []
 
     def meet(done: int, total: int) -> None:
         all_decoded.wait()
 
     def write() -> None:
-        found.append(load_data(section, None, 0, meet))
+        actual.append(load_data(section, None, 0, meet))
 
     threads = [threading.Thread(target=write) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 3
-    assert same(found[0], found[1])
-    assert same(found[0], found[2])
+    assert len(actual) == 3
+    assert same(actual[0], actual[1])
+    assert same(actual[0], actual[2])
     assert len(entries(section)) == 1
     assert not [path for path in cache_of(section).iterdir() if path.name.endswith(".tmp")]
 

@@ -49,10 +49,10 @@ def test_only_visible_files_of_the_kind_count_at_any_depth(tmp_path: Path) -> No
 def test_folders_may_name_the_parts(tmp_path: Path, folder: str, part: str) -> None:
     class_folders(tmp_path / "train", touch, ".txt", per_class=2)
     class_folders(tmp_path / folder, touch, ".txt", per_class=1)
-    found = listed(tmp_path)
-    assert found["train/cat/1.txt"] == ("train", "cat")
-    assert found[f"{folder}/dog/0.txt"] == (part, "dog")
-    assert len(found) == 6
+    actual = listed(tmp_path)
+    assert actual["train/cat/1.txt"] == ("train", "cat")
+    assert actual[f"{folder}/dog/0.txt"] == (part, "dog")
+    assert len(actual) == 6
 
 
 def test_a_part_may_lack_a_class_but_training_may_not(tmp_path: Path) -> None:

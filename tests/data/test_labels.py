@@ -8,26 +8,26 @@ from hypothesis import strategies as st
 from crosspath.data.labels import classes_without_samples, label_array, label_of
 from crosspath.errors import InputError
 
-several = st.lists(st.sets(st.integers(0, 6)).map(lambda found: tuple(sorted(found))), min_size=1, max_size=20)
+several = st.lists(st.sets(st.integers(0, 6)).map(lambda actual: tuple(sorted(actual))), min_size=1, max_size=20)
 
 
 @given(several)
 def test_several_labels_become_zeros_and_ones(labels: list[tuple[int, ...]]) -> None:
-    found = label_array(labels, 7)
-    assert found.dtype == np.uint8
-    assert found.tolist() == [[int(number in label) for number in range(7)] for label in labels]
+    actual = label_array(labels, 7)
+    assert actual.dtype == np.uint8
+    assert actual.tolist() == [[int(number in label) for number in range(7)] for label in labels]
     # As they come back from a JSON manifest.
-    np.testing.assert_array_equal(label_array([list(label) for label in labels], 7), found)
+    np.testing.assert_array_equal(label_array([list(label) for label in labels], 7), actual)
     present = {number for label in labels for number in label}
-    assert classes_without_samples(found, 7).tolist() == sorted(set(range(7)) - present)
+    assert classes_without_samples(actual, 7).tolist() == sorted(set(range(7)) - present)
 
 
 @given(st.lists(st.integers(0, 6), max_size=20))
 def test_one_label_each_becomes_class_numbers(labels: list[int]) -> None:
-    found = label_array(labels, 7)
-    assert found.dtype == np.int64
-    assert found.tolist() == labels
-    assert classes_without_samples(found, 7).tolist() == sorted(set(range(7)) - set(labels))
+    actual = label_array(labels, 7)
+    assert actual.dtype == np.int64
+    assert actual.tolist() == labels
+    assert classes_without_samples(actual, 7).tolist() == sorted(set(range(7)) - set(labels))
 
 
 def test_a_label_beyond_the_classes_is_no_label() -> None:
@@ -40,6 +40,6 @@ def test_how_many_labels_a_sample_may_have() -> None:
     assert label_of([3, 3], False, "x") == 3
     assert label_of([5, 3, 5], True, "x") == (3, 5)
     assert label_of([], True, "x") == ()
-    for numbers, shown in (([5, 3], "3, 5"), ([], "none")):
-        with pytest.raises(InputError, match=f"a.json row 7: expected one label, found {shown}"):
+    for numbers, displayed in (([5, 3], "3, 5"), ([], "none")):
+        with pytest.raises(InputError, match=f"a.json row 7: expected one label, found {displayed}"):
             label_of(numbers, False, "a.json row 7")

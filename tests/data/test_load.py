@@ -91,7 +91,7 @@ def test_a_table_of_ones_own(modality: str, tmp_path: Path) -> None:
 
 
 @every_modality
-def test_damaged_files_are_named_and_left_out_on_request(modality: str, tmp_path: Path) -> None:
+def test_damaged_files_are_named_and_skipped_on_request(modality: str, tmp_path: Path) -> None:
     section = own_set(modality, tmp_path / "own")
     suffix = MODALITIES[modality][2]
     first, second, third = (
@@ -124,7 +124,7 @@ def test_one_damaged_file_is_not_counted(tmp_path: Path) -> None:
     assert "more damaged" not in str(caught.value)
 
 
-def test_nothing_left_is_told(tmp_path: Path) -> None:
+def test_nothing_left_is_reported(tmp_path: Path) -> None:
     section = own_set("image", tmp_path / "own")
     for path in (tmp_path / "own").rglob("*.jpg"):
         path.write_bytes(b"")
@@ -222,7 +222,7 @@ def test_few_labels_cut_training_only_and_by_the_seed(tmp_path: Path) -> None:
     assert load_data(few, None, 3).train.ids == drawn[3].train.ids
 
 
-def test_a_smaller_class_gives_all_it_has_and_is_told(tmp_path: Path) -> None:
+def test_a_smaller_class_gives_all_it_has_and_is_reported(tmp_path: Path) -> None:
     section = own_set("image", tmp_path, labels_per_class=3)
     for number in range(3):
         (tmp_path / "dog" / f"{number}.jpg").unlink()
@@ -232,7 +232,7 @@ def test_a_smaller_class_gives_all_it_has_and_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("few", [None, 2])
-def test_a_class_that_lost_all_its_samples_is_told(tmp_path: Path, few: int | None) -> None:
+def test_a_class_that_lost_all_its_samples_is_reported(tmp_path: Path, few: int | None) -> None:
     section = own_set("image", tmp_path, skip_damaged=True, labels_per_class=few)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")

@@ -62,9 +62,9 @@ def test_equals_transformers_feature_extractor(monkeypatch: pytest.MonkeyPatch) 
     extractor = module.ASTFeatureExtractor(num_mel_bins=128, max_length=98, do_normalize=False)
     wave = waves(1, 16000)[0]
     expected = np.asarray(extractor(wave.numpy(), sampling_rate=16000)["input_values"][0])
-    found = log_mel(wave[None], 16000, 128)[0].numpy()
-    assert found.shape == (98, 128)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    actual = log_mel(wave[None], 16000, 128)[0].numpy()
+    assert actual.shape == (98, 128)
+    np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(("rate", "mels"), [(16000, 128), (8000, 40), (22050, 64)])
@@ -86,9 +86,9 @@ def test_a_batch_equals_its_single_waves() -> None:
 def test_a_wave_shorter_than_a_frame_is_padded_to_one() -> None:
     short = waves(2, 100)
     padded = torch.nn.functional.pad(short, (0, 300))
-    found = log_mel(short, 16000, 128)
-    assert found.shape == (2, 1, 128)
-    assert torch.equal(found, log_mel(padded, 16000, 128))
+    actual = log_mel(short, 16000, 128)
+    assert actual.shape == (2, 1, 128)
+    assert torch.equal(actual, log_mel(padded, 16000, 128))
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(400, 1), (559, 1), (560, 2), (80000, 498)])
@@ -97,8 +97,8 @@ def test_only_whole_frames_count(samples: int, frames: int) -> None:
 
 
 def test_silence_is_the_floor_and_finite() -> None:
-    found = log_mel(torch.zeros(1, 1000), 16000, 128)
-    torch.testing.assert_close(found, torch.full_like(found, math.log(torch.finfo(torch.float32).eps)))
+    actual = log_mel(torch.zeros(1, 1000), 16000, 128)
+    torch.testing.assert_close(actual, torch.full_like(actual, math.log(torch.finfo(torch.float32).eps)))
 
 
 def test_filters_are_triangles_of_height_one_at_most() -> None:

@@ -27,10 +27,10 @@ def reader(whole: set[int], reads: list[int]) -> Callable[[int], str]:
 
 @pytest.mark.parametrize(("row", "place", "passed"), [(1, 1, []), (2, 4, [2, 3]), (5, 0, [5])])
 def test_the_next_whole_sample_is_taken_and_the_first_follows_the_last(row: int, place: int, passed: list[int]) -> None:
-    told: list[tuple[int, str]] = []
-    found = first_readable(items(6), row, reader({0, 1, 4}, []), lambda *fault: told.append(fault))
-    assert found == (place, f"sample {place}")
-    assert told == [(number, f"no {number}") for number in passed]
+    messages: list[tuple[int, str]] = []
+    actual = first_readable(items(6), row, reader({0, 1, 4}, []), lambda *fault: messages.append(fault))
+    assert actual == (place, f"sample {place}")
+    assert messages == [(number, f"no {number}") for number in passed]
 
 
 @pytest.mark.parametrize(("count", "tried"), [(3, 3), (5000, IN_A_ROW)])

@@ -53,9 +53,9 @@ def test_every_class_and_every_part_has_a_draw_of_its_own() -> None:
     labels = np.repeat([0, 1], 50)
     everyone = np.ones(100, bool)
     places = {name: draw_stratified(everyone, labels, 0.2, name) for name in ("val", "test")}
-    for chosen in places.values():
+    for selected in places.values():
         # The same places in both classes would mean that the class has no say in the draw.
-        assert set(chosen[chosen < 50]) != set(chosen[chosen >= 50] - 50)
+        assert set(selected[selected < 50]) != set(selected[selected >= 50] - 50)
     assert set(places["val"]) != set(places["test"])
     names = [str(number) for number in range(100)]
     assert set(draw_by_hash(everyone, names, 0.2, "val")) != set(draw_by_hash(everyone, names, 0.2, "test"))
@@ -92,9 +92,9 @@ def test_a_class_of_one_stays_in_training() -> None:
 
 @pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.zeros(0, np.int64)])
 def test_nothing_can_be_held_out_of_classes_of_one_or_of_nothing(labels: np.ndarray) -> None:
-    found = draw_stratified(np.ones(len(labels), bool), labels, 0.5, "val")
-    assert found.dtype == np.int64
-    assert not len(found)
+    actual = draw_stratified(np.ones(len(labels), bool), labels, 0.5, "val")
+    assert actual.dtype == np.int64
+    assert not len(actual)
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
@@ -118,9 +118,9 @@ def test_more_labels_contain_the_fewer_of_the_same_seed() -> None:
     assert few < more
 
 
-def test_a_class_without_samples_is_told() -> None:
-    chosen, smaller = draw_per_class(np.array([0, 0, 2]), 4, 1, 0)
-    assert len(chosen) == 2
+def test_a_class_without_samples_is_reported() -> None:
+    selected, smaller = draw_per_class(np.array([0, 0, 2]), 4, 1, 0)
+    assert len(selected) == 2
     assert smaller == {1: 0, 3: 0}
 
 
@@ -148,21 +148,21 @@ def test_one_sample_less_moves_at_most_one_other_between_parts() -> None:
     for gone in range(0, 200, 7):
         fewer = everyone.copy()
         fewer[gone] = False
-        found = {IDS[place] for place in draw_by_hash(fewer, IDS, 0.1, "val")}
-        assert len((whole ^ found) - {IDS[gone]}) <= 1
+        actual = {IDS[place] for place in draw_by_hash(fewer, IDS, 0.1, "val")}
+        assert len((whole ^ actual) - {IDS[gone]}) <= 1
 
 
 def test_an_even_share_of_every_label_is_drawn() -> None:
     labels = (np.random.default_rng(3).random((20_000, 3)) < (0.5, 0.1, 0.02)).astype(np.uint8)
-    chosen = draw_by_hash(np.ones(20_000, bool), [str(number) for number in range(20_000)], 0.1, "val")
+    selected = draw_by_hash(np.ones(20_000, bool), [str(number) for number in range(20_000)], 0.1, "val")
     counts = labels.sum(0)
     # Drawing without regard to labels: each label's count is binomial, but for a small correction.
     spread = (counts * 0.1 * 0.9) ** 0.5
-    assert (np.abs(labels[chosen].sum(0) - 0.1 * counts) < 4 * spread).all()
+    assert (np.abs(labels[selected].sum(0) - 0.1 * counts) < 4 * spread).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_of_one_sample_or_none_nothing_is_drawn(count: int) -> None:
-    found = draw_by_hash(np.ones(count, bool), IDS[:count], 0.5, "val")
-    assert found.dtype == np.int64
-    assert len(found) == (1 if count == 2 else 0)
+    actual = draw_by_hash(np.ones(count, bool), IDS[:count], 0.5, "val")
+    assert actual.dtype == np.int64
+    assert len(actual) == (1 if count == 2 else 0)

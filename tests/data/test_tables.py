@@ -79,7 +79,7 @@ def test_rows_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     assert [(line, row["file"]) for line, row in read_table(tmp_path / "t.csv", ("file",))] == [(3, "a"), (5, "b")]
 
 
-def test_rows_are_counted_as_an_editor_does_and_blank_ones_left_out(tmp_path: Path) -> None:
+def test_rows_are_counted_as_an_editor_does_and_blank_ones_skipped(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\n  two \r\n")
     assert numbered_lines(tmp_path / "a.txt", "names") == [(1, "one"), (3, "two")]
 
@@ -97,8 +97,8 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, e
 
 
 def test_a_second_mention_names_the_first() -> None:
-    seen: dict[str, str] = {}
-    refuse_repeated(seen, "x", "train.txt row 1")
-    refuse_repeated(seen, "y", "train.txt row 2")
+    results: dict[str, str] = {}
+    refuse_repeated(results, "x", "train.txt row 1")
+    refuse_repeated(results, "y", "train.txt row 2")
     with refused("test.txt row 9", "train.txt", "1"):
-        refuse_repeated(seen, "x", "test.txt row 9")
+        refuse_repeated(results, "x", "test.txt row 9")

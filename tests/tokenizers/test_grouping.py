@@ -15,11 +15,11 @@ def clouds(batch: int, points: int, seed: int = 0) -> torch.Tensor:
 
 
 def brute_force_sample(cloud: np.ndarray, count: int, start: int) -> list[int]:
-    chosen = [start]
-    while len(chosen) < count:
-        nearest = [min(float(np.sum((p - cloud[c]) ** 2)) for c in chosen) for p in cloud]
-        chosen.append(int(np.argmax(nearest)))
-    return chosen
+    selected = [start]
+    while len(selected) < count:
+        nearest = [min(float(np.sum((p - cloud[c]) ** 2)) for c in selected) for p in cloud]
+        selected.append(int(np.argmax(nearest)))
+    return selected
 
 
 @pytest.mark.parametrize("start", [0, 7, 511])
@@ -59,9 +59,9 @@ def test_neighbours_equal_brute_force_nearest_first() -> None:
     points = clouds(2, 80).double()
     centres = clouds(2, 9, seed=1).double()
     ours = nearest_neighbours(points, centres, 10).numpy()
-    for cloud, centre, found in zip(points.numpy(), centres.numpy(), ours, strict=True):
+    for cloud, centre, actual in zip(points.numpy(), centres.numpy(), ours, strict=True):
         distances = ((centre[:, None] - cloud[None]) ** 2).sum(axis=2)
-        np.testing.assert_array_equal(found, np.argsort(distances, axis=1, kind="stable")[:, :10])
+        np.testing.assert_array_equal(actual, np.argsort(distances, axis=1, kind="stable")[:, :10])
 
 
 def test_a_centre_of_the_cloud_is_its_own_first_neighbour() -> None:

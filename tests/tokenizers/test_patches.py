@@ -133,9 +133,9 @@ def test_the_values_of_patches_are_what_the_kernel_reads_channel_last(kind: str)
     tokenizer = build(kind).double()
     batch = batch_for(tokenizer).double()
     kernel = tokenizer.proj.weight.movedim(1, -1).flatten(1)
-    found = patches_of(tokenizer, batch)
-    assert found.shape == (2, tokenizer.num_tokens, kernel.shape[1])
-    torch.testing.assert_close(found @ kernel.T + tokenizer.proj.bias, tokenizer(batch).tokens_BND)
+    actual = patches_of(tokenizer, batch)
+    assert actual.shape == (2, tokenizer.num_tokens, kernel.shape[1])
+    torch.testing.assert_close(actual @ kernel.T + tokenizer.proj.bias, tokenizer(batch).tokens_BND)
 
 
 def test_the_values_of_a_tubelet_stand_in_the_published_order() -> None:

@@ -38,9 +38,9 @@ def published(tokenizer: PointTokenizer, groups: torch.Tensor) -> torch.Tensor:
 def test_tokens_and_gradients_equal_the_published_network(training: bool) -> None:
     ours, theirs = tokenizer_in_float64().train(training), tokenizer_in_float64().train(training)
     groups, _ = ours.group(clouds().double())
-    found, expected = ours.embed(groups), published(theirs, groups)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
-    found.square().sum().backward()
+    actual, expected = ours.embed(groups), published(theirs, groups)
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
+    actual.square().sum().backward()
     expected.square().sum().backward()
     for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         if not name.startswith("pos_embed"):
@@ -57,9 +57,9 @@ def test_groups_are_neighbours_relative_to_their_centre() -> None:
         np.testing.assert_array_equal(centre[0], cloud[0])
         for members, middle in zip(group, centre, strict=True):
             assert not members[0].any()  # the centre itself
-            found = np.sort(np.linalg.norm(members, axis=1))
+            actual = np.sort(np.linalg.norm(members, axis=1))
             expected = np.sort(np.linalg.norm(cloud - middle, axis=1))[:6]
-            np.testing.assert_allclose(found, expected, atol=1e-12)
+            np.testing.assert_allclose(actual, expected, atol=1e-12)
 
 
 def test_positions_are_the_network_on_the_centres() -> None:

@@ -22,21 +22,21 @@ FOUR_DEVIATIONS = 4.0
 def depths(tokens: Sequence[int], kinds: int) -> list[int]:
     """How many brackets are open before each token, by a stack; fails where the nesting is broken."""
     stack: list[int] = []
-    found = []
+    actual = []
     for token in tokens:
-        found.append(len(stack))
+        actual.append(len(stack))
         if token < kinds:
             stack.append(token)
         else:
             assert stack, "closed before it was opened"
             assert stack.pop() == token - kinds, "another kind is open"
     assert not stack, "left open at the end"
-    return found
+    return actual
 
 
 def drawn(section: TextData, count: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:
-    found: list[list[int]] = bracket_sequences(section, seed, epoch, torch.arange(count), "test").tolist()
-    return found
+    actual: list[list[int]] = bracket_sequences(section, seed, epoch, torch.arange(count), "test").tolist()
+    return actual
 
 
 @settings(deadline=None, max_examples=60)
@@ -78,8 +78,8 @@ def test_an_opening_is_as_likely_as_the_law_says(opens: float, deepest: int | No
 
 def test_kinds_are_even() -> None:
     section = TextData()
-    found = np.array(drawn(section, 4000))
-    counts = np.bincount(found[found < 64], minlength=64)
+    actual = np.array(drawn(section, 4000))
+    counts = np.bincount(actual[actual < 64], minlength=64)
     assert counts.sum() == 4000 * 32
     mean = counts.sum() / 64
     # The sum of squared normal deviations of 64 counts: 63 on average, with a deviation of sqrt(2 * 63) = 11.
@@ -116,12 +116,12 @@ def test_the_set_has_its_sizes_and_held_out_parts_that_the_training_size_never_m
     assert np.array_equal(few.train.inputs[rows], data.train.inputs[rows])
     assert np.array_equal(few.validation.inputs[rows], data.validation.inputs[rows])
     assert np.array_equal(few.test.inputs[rows], data.test.inputs[rows])
-    seen = {
+    results = {
         tuple(row)
         for part in (data.train, data.validation, data.test)
         for row in part.inputs[np.arange(len(part))].tolist()
     }
-    assert len(seen) == 22000
+    assert len(results) == 22000
     assert load_data(section, None, seed=7).fingerprint == data.fingerprint
 
 

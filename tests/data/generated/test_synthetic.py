@@ -102,12 +102,12 @@ def _way(clips: NDArray[Any]) -> NDArray[np.float64]:
     """Per clip, last frame against first: shift of the figure in x and y, change of its mass, and turn (clockwise)."""
     values = clips.astype(np.float64)
     background = np.median(values, axis=(2, 3, 4), keepdims=True)
-    shown = np.abs(values - background).sum(1)
-    shown = shown * (shown > 0.4 * shown.max((1, 2, 3), keepdims=True))
+    visible = np.abs(values - background).sum(1)
+    visible = visible * (visible > 0.4 * visible.max((1, 2, 3), keepdims=True))
     size = clips.shape[-1]
     y, x = np.mgrid[:size, :size]
-    mass = shown.sum((2, 3))
-    across, down = (shown * x).sum((2, 3)) / mass, (shown * y).sum((2, 3)) / mass
+    mass = visible.sum((2, 3))
+    across, down = (visible * x).sum((2, 3)) / mass, (visible * y).sum((2, 3)) / mass
     # The tail pulls the centre of mass away from the clip's own mean place: its bearing turns with the figure.
     turned = np.unwrap(np.arctan2(down - down.mean(1, keepdims=True), across - across.mean(1, keepdims=True)), axis=1)
     return np.stack(

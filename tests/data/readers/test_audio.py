@@ -25,11 +25,11 @@ def test_a_sample_is_its_log_mel_then_zeros(tmp_path: Path) -> None:
     write_sound(tmp_path / "a.wav", seconds=0.2)
     samples, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
     expected = log_mel(torch.from_numpy(samples - samples.mean())[None], 16000, 40)[0].numpy()
-    found = read_file(SECTION, tmp_path / "a.wav")
-    assert found.dtype == np.float32
+    actual = read_file(SECTION, tmp_path / "a.wav")
+    assert actual.dtype == np.float32
     assert len(expected) == 18
-    np.testing.assert_allclose(found[:18], expected, atol=1e-5)
-    assert not found[18:].any()
+    np.testing.assert_allclose(actual[:18], expected, atol=1e-5)
+    assert not actual[18:].any()
 
 
 def test_a_long_recording_is_cut(tmp_path: Path) -> None:
@@ -50,24 +50,24 @@ def test_stereo_gives_its_first_channel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("subtype", "step"), [("PCM_U8", 2**-7), ("PCM_24", 2**-23), ("FLOAT", 1e-7)])
 def test_every_depth_reads_to_the_same_scale(tmp_path: Path, subtype: str, step: float) -> None:
     soundfile.write(tmp_path / "a.wav", wave(), 16000, subtype=subtype)
-    found, rate = decode_wave(tmp_path / "a.wav")
+    actual, rate = decode_wave(tmp_path / "a.wav")
     assert rate == 16000
-    np.testing.assert_allclose(found, wave(), atol=step)
+    np.testing.assert_allclose(actual, wave(), atol=step)
 
 
 def test_resampling_keeps_length_and_tone() -> None:
     time = np.arange(44100) / 44100
-    found = resample(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44100, 16000)
+    actual = resample(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44100, 16000)
     expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
-    assert found.dtype == np.float32
-    assert len(found) == 16000
-    np.testing.assert_allclose(found[500:-500], expected[500:-500], atol=1e-3)
+    assert actual.dtype == np.float32
+    assert len(actual) == 16000
+    np.testing.assert_allclose(actual[500:-500], expected[500:-500], atol=1e-3)
 
 
 def test_a_wave_of_one_sample_is_read_or_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.array([0.5]), 16000)
-    found = read_file(SECTION, tmp_path / "a.wav")
-    assert np.allclose(found[0], FLOOR)  # one sample less its mean is silence
+    actual = read_file(SECTION, tmp_path / "a.wav")
+    assert np.allclose(actual[0], FLOOR)  # one sample less its mean is silence
     soundfile.write(tmp_path / "b.wav", np.array([0.5]), 96000)
     with refused("b.wav", "sample"):
         read_file(SECTION, tmp_path / "b.wav")
@@ -89,10 +89,10 @@ def test_every_format_is_read_and_half_of_it_is_damaged(tmp_path: Path, suffix: 
     path = tmp_path / f"a{suffix}"
     write = write_m4a if suffix == ".m4a" else lambda path: write_sound(path, seconds=2.0)
     write(path)
-    found, rate = decode_wave(path)
+    actual, rate = decode_wave(path)
     assert rate == 16000
-    assert abs(len(found) - 32000) < 2100  # mp3 and aac pad to whole frames
-    assert np.abs(found).max() > 0.2
+    assert abs(len(actual) - 32000) < 2100  # mp3 and aac pad to whole frames
+    assert np.abs(actual).max() > 0.2
     cut_in_half(path)
     with pytest.raises(DamageError):
         decode_wave(path)

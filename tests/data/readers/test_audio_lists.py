@@ -33,11 +33,11 @@ def test_labels_are_those_of_the_codes_whatever_the_order_of_the_columns(tmp_pat
         write_class_table(root / "audioset" / "class_labels_indices.csv", NAMES, columns)
         listing = AudioReader(SECTION).listing(root)
         assert listing.classes == NAMES
-        found = {item.id: item.label for item in listing.items if item.part == "train"}
-        assert found == {
+        actual = {item.id: item.label for item in listing.items if item.part == "train"}
+        assert actual == {
             row["wav"]: tuple(sorted(codes[code] for code in row["labels"].split(","))) for row in described
         }
-        assert any(len(labels) == 2 for labels in found.values() if isinstance(labels, tuple))
+        assert any(len(labels) == 2 for labels in actual.values() if isinstance(labels, tuple))
 
 
 def test_a_label_named_twice_counts_once(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_absolute_paths_give_the_same_ids_on_every_machine(tmp_path: Path) -> No
     assert len(set(ids[0])) == 16
 
 
-def test_missing_recordings_are_told_by_their_row_or_left_out_by_name(tmp_path: Path) -> None:
+def test_missing_recordings_are_reported_by_their_row_or_skipped_by_name(tmp_path: Path) -> None:
     root = write_audioset(tmp_path)
     for number in (4, 7):
         (root / "audioset" / "train_wav" / f"Ytrain{number:04d}.wav").unlink()
@@ -79,7 +79,7 @@ def test_missing_recordings_are_told_by_their_row_or_left_out_by_name(tmp_path: 
         assert len(data.train) + len(data.validation) == 10
 
 
-def test_a_damaged_recording_is_told_as_in_every_set(tmp_path: Path) -> None:
+def test_a_damaged_recording_is_reported_as_in_every_set(tmp_path: Path) -> None:
     root = write_audioset(tmp_path)
     path = root / "audioset" / "eval_wav" / "Yeval0001.wav"
     path.write_bytes(path.read_bytes()[:1000])
@@ -97,17 +97,17 @@ def test_a_recording_in_two_lists_is_a_leak_and_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "found"),
+    ("labels", "actual"),
     [("/m/unknown", "'/m/unknown'"), ("", "''"), (f"{mid(0)},", "''"), (f"{mid(0)};{mid(1)}", "'/m/0003x;/m/0010x'")],
 )
-def test_unknown_labels_are_told_by_their_row(tmp_path: Path, labels: str, found: str) -> None:
+def test_unknown_labels_are_reported_by_their_row(tmp_path: Path, labels: str, actual: str) -> None:
     root = write_audioset(tmp_path)
     change(root, 3, labels=labels)
     with pytest.raises(InputError) as caught:
         load_data(SECTION, root, 0)
     assert caught.value.where.endswith("train_cleaned.json row 4")
     assert caught.value.expected == "labels of class_labels_indices.csv"
-    assert caught.value.found == found
+    assert caught.value.found == actual
 
 
 def test_several_labels_need_a_set_of_several_labels(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_one_label_each_gives_class_numbers(tmp_path: Path) -> None:
         (None, r"train_cleaned\.json: expected a list of recordings, found none"),
     ],
 )
-def test_a_faulty_list_is_told_in_one_line(tmp_path: Path, content: str | bytes | None, message: str) -> None:
+def test_a_faulty_list_is_reported_in_one_line(tmp_path: Path, content: str | bytes | None, message: str) -> None:
     root = write_audioset(tmp_path)
     path = root / "audioset" / "train_cleaned.json"
     path.unlink()
@@ -161,7 +161,7 @@ def test_a_faulty_list_is_told_in_one_line(tmp_path: Path, content: str | bytes 
         ("0,/m/a,A\nx,/m/b,B", r"row 3: expected a whole number in `index`"),
     ],
 )
-def test_a_faulty_class_table_is_told(tmp_path: Path, rows: str, message: str) -> None:
+def test_a_faulty_class_table_is_reported(tmp_path: Path, rows: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(f"index,mid,display_name\n{rows}\n")
     with pytest.raises(InputError, match=message):
         class_table(tmp_path / "t.csv")

@@ -68,7 +68,7 @@ def test_few_labels_of_a_set_of_several_labels_are_refused(tmp_path: Path) -> No
         load_data(section, write_audioset(tmp_path), 0)
 
 
-def test_a_class_that_no_training_sample_has_is_told(tmp_path: Path) -> None:
+def test_a_class_that_no_training_sample_has_is_reported(tmp_path: Path) -> None:
     root = write_audioset(tmp_path, classes=("a", "b", "c", "d", "e", "never"), train=4)
     path = root / "audioset" / "train_cleaned.json"
     described = json.loads(path.read_text())
@@ -148,7 +148,7 @@ def test_the_table_of_esc50_goes_before_lists(tmp_path: Path) -> None:
     assert load_data(ESC, tmp_path, 0).test.ids[0] == "5-10000-A-0.wav"
 
 
-def test_neither_layout_of_esc50_is_told(tmp_path: Path) -> None:
+def test_neither_layout_of_esc50_is_reported(tmp_path: Path) -> None:
     (tmp_path / "esc50").mkdir()
     with refused("esc50", "meta/esc50.csv", "audio/", "esc_eval_data_1.json"):
         load_data(ESC, tmp_path, 0)
@@ -175,7 +175,7 @@ def test_speech_commands_reads_the_same_from_both_layouts(tmp_path: Path) -> Non
         }
 
 
-def test_faulty_lists_of_speech_commands_are_told(tmp_path: Path) -> None:
+def test_faulty_lists_of_speech_commands_are_reported(tmp_path: Path) -> None:
     folder = write_speechcommands(tmp_path) / "speechcommands"
     whole = (folder / "testing_list.txt").read_text()
     for line, message in (

@@ -38,8 +38,8 @@ def test_a_dense_held_out_clip_is_the_window_in_the_middle() -> None:
 
 def test_a_dense_training_clip_is_a_window_at_any_place() -> None:
     generator = draws()
-    found = [training_indices(70, DENSE, generator) for _ in range(200)]
-    assert {tuple(clip) for clip in found} == {tuple(window_from(start)) for start in range(7)}
+    actual = [training_indices(70, DENSE, generator) for _ in range(200)]
+    assert {tuple(clip) for clip in actual} == {tuple(window_from(start)) for start in range(7)}
 
 
 def test_a_short_video_is_taken_whole_and_repeats_its_last_frame() -> None:
@@ -58,16 +58,16 @@ def test_a_video_of_the_windows_length_is_read_to_its_end() -> None:
 def test_uniform_takes_the_middle_of_each_segment_and_trains_on_any_of_its_frames() -> None:
     assert held_out_indices(24, UNIFORM) == list(range(1, 24, 3))
     generator = draws()
-    seen = np.array([training_indices(24, UNIFORM, generator) for _ in range(300)])
-    for place, column in enumerate(seen.T):
+    results = np.array([training_indices(24, UNIFORM, generator) for _ in range(300)])
+    for place, column in enumerate(results.T):
         assert set(column) == {3 * place, 3 * place + 1, 3 * place + 2}
 
 
 def test_uniform_segments_leave_no_frame_out() -> None:
     # The published segments are 29 // 8 = 3 frames long: the last five of 29 frames are never seen.
     generator = draws()
-    seen = {index for _ in range(500) for index in training_indices(29, UNIFORM, generator)}
-    assert seen == set(range(29))
+    results = {index for _ in range(500) for index in training_indices(29, UNIFORM, generator)}
+    assert results == set(range(29))
 
 
 def test_fewer_frames_than_segments_repeat() -> None:

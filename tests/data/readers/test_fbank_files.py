@@ -43,11 +43,11 @@ def test_fault_stored_frames_were_neither_padded_nor_cut(tmp_path: Path, frames:
     stored = load_data(section(folder, frames=frames, stream=stream), root, 0)
     decoded = load_data(section(folder, frames=frames, fbank_folder=None), root, 0)
     for part in ("train", "validation", "test"):
-        found, expected = getattr(stored, part), getattr(decoded, part)
-        assert found.ids == expected.ids
-        assert found.inputs[:].shape[1:] == (frames, MELS)
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        np.testing.assert_allclose(found.inputs[:], expected.inputs[:], atol=1e-5)
+        actual, expected = getattr(stored, part), getattr(decoded, part)
+        assert actual.ids == expected.ids
+        assert actual.inputs[:].shape[1:] == (frames, MELS)
+        np.testing.assert_array_equal(actual.labels, expected.labels)
+        np.testing.assert_allclose(actual.inputs[:], expected.inputs[:], atol=1e-5)
     if frames == 60:
         assert not stored.test.inputs[:][:, 48:].any()
 
@@ -60,7 +60,7 @@ def test_the_recordings_themselves_need_not_be_there(tmp_path: Path) -> None:
     assert len(load_data(section(folder), root, 0).test) == 4
 
 
-def test_missing_frames_are_told_or_left_out(tmp_path: Path) -> None:
+def test_missing_frames_are_reported_or_skipped(tmp_path: Path) -> None:
     root = write_audioset(tmp_path / "data")
     folder = write_frames(root, tmp_path / "frames")
     (folder / "Ytrain0003.npy").unlink()
@@ -114,7 +114,7 @@ def test_every_layout_may_have_stored_frames(tmp_path: Path) -> None:
         (b"", "the array cannot be read"),
     ],
 )
-def test_damaged_frames_are_told_and_no_pickle_is_loaded(
+def test_damaged_frames_are_reported_and_no_pickle_is_loaded(
     tmp_path: Path, content: np.ndarray | bytes, message: str
 ) -> None:
     path = tmp_path / "a.npy"
@@ -128,9 +128,9 @@ def test_damaged_frames_are_told_and_no_pickle_is_loaded(
 
 def test_half_precision_frames_become_single_precision(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((3, MELS), np.float16))
-    found = read_fbank(tmp_path / "a.npy", MELS)
-    assert found.dtype == np.float32
-    assert found.shape == (3, MELS)
+    actual = read_fbank(tmp_path / "a.npy", MELS)
+    assert actual.dtype == np.float32
+    assert actual.shape == (3, MELS)
 
 
 def test_fault_frames_took_the_place_of_altered_waveforms_in_silence(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ def decode(path: Path, size: int = 16) -> np.ndarray:
 def test_a_picture_of_the_right_size_is_kept_bit_by_bit(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = read_file(SECTION, tmp_path / "a.png")
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, pixels.transpose(2, 0, 1))
+    actual = read_file(SECTION, tmp_path / "a.png")
+    assert actual.dtype == np.uint8
+    np.testing.assert_array_equal(actual, pixels.transpose(2, 0, 1))
 
 
 def test_the_middle_square_is_kept(tmp_path: Path) -> None:
@@ -49,9 +49,9 @@ def test_every_size_becomes_the_square(tmp_path: Path, size: tuple[int, int]) ->
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     picture = Image.fromarray(np.full((16, 16, 3), 255, np.uint8)).convert(mode)
     picture.save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"))
-    found = decode(next(tmp_path.iterdir()))
-    assert found.shape == (3, 16, 16)
-    assert (found == 255).all()
+    actual = decode(next(tmp_path.iterdir()))
+    assert actual.shape == (3, 16, 16)
+    assert (actual == 255).all()
 
 
 def test_a_palette_with_transparency_gives_its_colours_and_no_warning(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_palette_with_transparency_gives_its_colours_and_no_warning(tmp_path: 
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = decode(tmp_path / "a.png")
-    assert found[:, 0, 0].tolist() == [10, 200, 30]
+        actual = decode(tmp_path / "a.png")
+    assert actual[:, 0, 0].tolist() == [10, 200, 30]
 
 
 def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_a_turned_photograph_stands_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    found = decode(tmp_path / "a.png")
-    assert (found[:, :8] == 255).all()
-    assert (found[:, 8:] == 0).all()
+    actual = decode(tmp_path / "a.png")
+    assert (actual[:, :8] == 255).all()
+    assert (actual[:, 8:] == 0).all()
 
 
 def test_of_several_pictures_the_first_counts(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_broken_zip_is_named(tmp_path: Path) -> None:
         load_data(SECTION.model_copy(update={"folder": archive}), None, 0)
 
 
-def test_a_damaged_member_of_a_zip_is_named_and_left_out_on_request(tmp_path: Path) -> None:
+def test_a_damaged_member_of_a_zip_is_named_and_skipped_on_request(tmp_path: Path) -> None:
     archive = tmp_path / "s.zip"
     folder = class_folders(tmp_path / "set", write_image, ".bmp")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:

@@ -24,8 +24,8 @@ def test_class_numbers_are_the_order_of_the_folders(tmp_path: Path) -> None:
     for part, folder in (("train", "train"), ("test", "val")):
         expected = ImageFolder(str(root / "imagenet" / folder))
         assert list(listing.classes) == expected.classes
-        found = [(str(item.path), item.label) for item in listing.items if item.part == part]
-        assert found == expected.samples
+        actual = [(str(item.path), item.label) for item in listing.items if item.part == part]
+        assert actual == expected.samples
 
 
 def test_the_published_validation_folder_is_the_test_part_and_never_chooses_an_epoch(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_fault_a_class_missing_from_val_shifted_all_later_classes(tmp_path: Path
         list_imagenet(root)
 
 
-def test_pictures_of_val_that_were_not_sorted_into_folders_are_told(tmp_path: Path) -> None:
+def test_pictures_of_val_that_were_not_sorted_into_folders_are_reported(tmp_path: Path) -> None:
     root = write_imagenet(tmp_path)
     for path in list((root / "imagenet" / "val").rglob("*.JPEG")):
         path.rename(root / "imagenet" / "val" / path.name)

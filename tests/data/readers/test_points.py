@@ -45,9 +45,9 @@ def damage_of(path: Path) -> str:
 def test_a_cloud_is_centred_and_scaled_into_the_unit_sphere(tmp_path: Path) -> None:
     cloud = random_cloud(64) * 7 + 3
     np.save(tmp_path / "a.npy", cloud)
-    found = read_file(SECTION, tmp_path / "a.npy")
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, normalised(cloud), atol=1e-6)
+    actual = read_file(SECTION, tmp_path / "a.npy")
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, normalised(cloud), atol=1e-6)
 
 
 def test_coordinates_far_from_the_origin_keep_their_shape(tmp_path: Path) -> None:
@@ -126,21 +126,23 @@ def test_half_an_array_an_empty_one_and_an_archive_are_damaged(tmp_path: Path) -
 def test_points_of_a_mesh_lie_on_its_surface(tmp_path: Path, suffix: str) -> None:
     trimesh.creation.box((2, 2, 2)).export(tmp_path / f"a{suffix}", file_type=suffix[1:].lower())
     reader = PointReader(PointData(points=2048))
-    found = reader.decode_file(tmp_path / f"a{suffix}")
-    np.testing.assert_array_equal(found, reader.decode_file(tmp_path / f"a{suffix}"))
+    actual = reader.decode_file(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(actual, reader.decode_file(tmp_path / f"a{suffix}"))
     # On a cube's surface the largest coordinate is the same everywhere, up to the small shift of the mean.
-    largest = np.abs(found).max(axis=1)
+    largest = np.abs(actual).max(axis=1)
     assert largest.max() - largest.min() < 0.1
-    assert np.linalg.norm(found, axis=1).max() == pytest.approx(1.0, abs=1e-6)
-    sides = np.bincount(np.abs(found).argmax(axis=1) * 2 + (found[np.arange(2048), np.abs(found).argmax(axis=1)] > 0))
+    assert np.linalg.norm(actual, axis=1).max() == pytest.approx(1.0, abs=1e-6)
+    sides = np.bincount(
+        np.abs(actual).argmax(axis=1) * 2 + (actual[np.arange(2048), np.abs(actual).argmax(axis=1)] > 0)
+    )
     assert sides.min() > 2048 / 6 * 0.75
 
 
 def test_the_broken_header_of_modelnet_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.off").write_text(f"OFF3 1 0\n{TRIANGLE}3 0 1 2\n")
-    found = read_file(SECTION, tmp_path / "a.off")
-    assert np.ptp(found[:, 2]) == 0
-    assert np.ptp(found[:, 0]) > 0.5
+    actual = read_file(SECTION, tmp_path / "a.off")
+    assert np.ptp(actual[:, 2]) == 0
+    assert np.ptp(actual[:, 0]) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_faults_of_the_h5_layout_are_named(tmp_path: Path) -> None:
             load_data(MODELNET, tmp_path, 0)
 
 
-def test_a_row_that_is_not_finite_is_named_and_left_out_on_request(tmp_path: Path) -> None:
+def test_a_row_that_is_not_finite_is_named_and_skipped_on_request(tmp_path: Path) -> None:
     path = modelnet_folder(tmp_path) / "modelnet10" / "ply_data_train0.h5"
     with h5py.File(path, "a") as file:
         file["data"][5, 7] = np.nan

@@ -28,11 +28,11 @@ def brightness(index: int) -> int:
 
 def frames_seen(frames_THWC: np.ndarray, near: list[int]) -> list[int]:
     """The frame numbers that the brightness tells, each the one closest to where it should be."""
-    seen = []
+    results = []
     for frame, index in zip(frames_THWC, near, strict=True):
         step = int(frame.mean() // STEP)
-        seen.append(index + (step - index + LEVELS // 2) % LEVELS - LEVELS // 2)
-    return seen
+        results.append(index + (step - index + LEVELS // 2) % LEVELS - LEVELS // 2)
+    return results
 
 
 def decode_frames(path: Path, span: tuple[int, int] | None, count: int, size: int) -> np.ndarray:
@@ -58,11 +58,11 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_frames_spread_evenly_over_the_whole_clip(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", map(brightness, range(50)))
-    found = read_file(SECTION, tmp_path / "a.mp4")
-    assert found.shape == (3, 5, 16, 16)
-    assert found.dtype == np.uint8
+    actual = read_file(SECTION, tmp_path / "a.mp4")
+    assert actual.shape == (3, 5, 16, 16)
+    assert actual.dtype == np.uint8
     expected = evenly(0, 50, 5)
-    assert frames_seen(found.transpose(1, 2, 3, 0), expected) == expected
+    assert frames_seen(actual.transpose(1, 2, 3, 0), expected) == expected
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 5), (10, 30), (49, 50), (3, 4), (12, 14), (20, 20), (45, 50)])
@@ -107,8 +107,8 @@ def test_time_stamps_of_an_mpeg_program_stream_are_right_to_a_frame(tmp_path: Pa
     write_clip(tmp_path / "a.mpg", map(brightness, range(300)), codec="mpeg2video", key_frames_every=40)
     for span in (None, (200, 210), (5, 290)):
         expected = evenly(*(span or (0, 300)), 4)
-        found = frames_seen(decode_frames(tmp_path / "a.mpg", span, 4, 16), expected)
-        assert np.abs(np.subtract(found, expected)).max() <= 1
+        actual = frames_seen(decode_frames(tmp_path / "a.mpg", span, 4, 16), expected)
+        assert np.abs(np.subtract(actual, expected)).max() <= 1
 
 
 @pytest.mark.parametrize("rate", [10, 30, 60])
@@ -133,15 +133,15 @@ def test_a_clip_of_uneven_rate_is_read_by_time(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     wanted = [0, 8, 17, 32, 49]
-    found = [decode_frames(tmp_path / "a.mkv", (index, index + 1), 1, 16)[0] for index in wanted]
+    actual = [decode_frames(tmp_path / "a.mkv", (index, index + 1), 1, 16)[0] for index in wanted]
     expected = [max(stamp for stamp in stamps if stamp <= index) for index in wanted]
-    assert frames_seen(np.stack(found), expected) == expected
+    assert frames_seen(np.stack(actual), expected) == expected
 
 
 def test_a_clip_one_frame_short_repeats_its_last_and_a_shorter_one_is_damaged(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", map(brightness, range(74)))
-    found = decode_frames(tmp_path / "a.mp4", (70, 75), 5, 16)
-    assert frames_seen(found, [70, 71, 72, 73, 73]) == [70, 71, 72, 73, 73]
+    actual = decode_frames(tmp_path / "a.mp4", (70, 75), 5, 16)
+    assert frames_seen(actual, [70, 71, 72, 73, 73]) == [70, 71, 72, 73, 73]
     with pytest.raises(DamageError, match="it ends at frame 73, before frame 89"):
         decode_frames(tmp_path / "a.mp4", (80, 90), 5, 16)
 
@@ -154,9 +154,9 @@ def test_a_clip_turned_by_its_container_stands_upright(tmp_path: Path) -> None:
     one = 1 << 16
     content[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
-    found = decode_frames(path, None, 2, 16)
-    assert found[:, :7].min() > 200
-    assert found[:, 9:].max() < 50
+    actual = decode_frames(path, None, 2, 16)
+    assert actual[:, :7].min() > 200
+    assert actual[:, 9:].max() < 50
 
 
 def test_the_middle_square_is_kept(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_real_word_is_cut_out_where_the_table_says(data_root: Path) -> None:
     path = data_root / "grid_s1" / "videos" / "bbaf2n.mp4"
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    found = decode_frames(path, (30, 34), 4, 112)
-    for index, frame in zip(range(30, 34), found, strict=True):
+    actual = decode_frames(path, (30, 34), 4, 112)
+    for index, frame in zip(range(30, 34), actual, strict=True):
         differences = [np.abs(other.astype(int) - frame).mean() for other in frames]
         assert int(np.argmin(differences)) == index

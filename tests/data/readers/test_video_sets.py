@@ -272,12 +272,12 @@ def test_training_clips_of_a_range_stay_inside_it(tmp_path: Path) -> None:
     section = changed(UNIFORM, csv="pretrain.csv", frames=3, stream=True)
     reader = VideoReader(section)
     items = reader.listing(tmp_path).items
-    seen: dict[str, set[int]] = {item.id: set() for item in items}
+    results: dict[str, set[int]] = {item.id: set() for item in items}
     for epoch in range(20):
         with reader.training_views(VideoAugment(), 0, epoch) as view:
             for number, item in enumerate(items):
-                seen[item.id] |= set(numbers_of(view(item, number)[0]))
-    assert list(seen.values()) == [set(range(10, 16)), {4, 5, 6}, set(range(9))]
+                results[item.id] |= set(numbers_of(view(item, number)[0]))
+    assert list(results.values()) == [set(range(10, 16)), {4, 5, 6}, set(range(9))]
 
 
 def test_a_training_epoch_of_a_published_set_is_streamed(tmp_path: Path) -> None:
@@ -285,9 +285,9 @@ def test_a_training_epoch_of_a_published_set_is_streamed(tmp_path: Path) -> None
     data = load_data(changed(DENSE, stream=True), tmp_path, 0)
     starts = set()
     for epoch in range(6):
-        [seen] = training_batches(data.train.inputs, VideoAugment(), [np.arange(4)], 0, epoch, 0)  # type: ignore[arg-type]
-        assert seen.inputs.shape == (4, 3, 8, 24, 24)
-        for clip in seen.inputs:
+        [results] = training_batches(data.train.inputs, VideoAugment(), [np.arange(4)], 0, epoch, 0)  # type: ignore[arg-type]
+        assert results.inputs.shape == (4, 3, 8, 24, 24)
+        for clip in results.inputs:
             starts.add(numbers_of(clip)[0])
     # 24 windows of 32 of 48 frames; 17 places.
     assert len(starts) > 8

@@ -45,10 +45,10 @@ WHOLE = [
 
 def test_bytes_and_labels_of_each_sample() -> None:
     content = tar_of(WHOLE)
-    found = index(content)
-    assert [entry.name for entry in found] == ["0.jpg", "1.jpg", "2.png"]
-    assert [content[entry.start : entry.stop] for entry in found] == [b"first" * 200, b"second", b""]
-    assert [entry.labels for entry in found] == [(1,), (0,), (2,)]
+    actual = index(content)
+    assert [entry.name for entry in actual] == ["0.jpg", "1.jpg", "2.png"]
+    assert [content[entry.start : entry.stop] for entry in actual] == [b"first" * 200, b"second", b""]
+    assert [entry.labels for entry in actual] == [(1,), (0,), (2,)]
 
 
 names = st.text("ab0_-", min_size=1, max_size=4)
@@ -72,11 +72,11 @@ def test_samples_are_those_that_webdataset_reads(
         (sample["__key__"], sample["jpg"], int(sample["cls"]))
         for sample in webdataset.WebDataset(str(path), shardshuffle=False, empty_check=False)
     ]
-    found = [
+    actual = [
         (entry.name.rpartition(".")[0], whole[entry.start : entry.stop], entry.labels[0]) for entry in index(whole)
     ]
-    assert found == expected
-    assert len(found) == len(keys)
+    assert actual == expected
+    assert len(actual) == len(keys)
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -158,7 +158,7 @@ def test_a_damaged_header_in_the_middle_does_not_end_the_tar_in_silence() -> Non
 
 
 @pytest.mark.parametrize("content", [gzip.compress(tar_of(WHOLE)), b"", b"x" * 2000, b"PK\x03\x04"])
-def test_what_is_no_plain_tar_is_told(content: bytes) -> None:
+def test_what_is_no_plain_tar_is_reported(content: bytes) -> None:
     with pytest.raises(DamageError, match="it cannot be read as an uncompressed tar"):
         index(content)
 

@@ -67,11 +67,11 @@ def test_training_views_do_not_depend_on_the_number_of_workers(modality: str, tm
     train = load_data(section(modality, tmp_path, stream=True), None, 0).train
     assert isinstance(train.inputs, StreamedSamples)
     batches = [np.array([5, 0, 3]), np.array([1, 7])]
-    seen = [
-        [found.inputs for found in training_batches(train.inputs, MODALITIES[modality][1], batches, 1, 2, workers)]
+    results = [
+        [actual.inputs for actual in training_batches(train.inputs, MODALITIES[modality][1], batches, 1, 2, workers)]
         for workers in (0, 2)
     ]
-    for alone, shared in zip(*seen, strict=True):
+    for alone, shared in zip(*results, strict=True):
         np.testing.assert_array_equal(alone, shared)
 
 
@@ -132,7 +132,7 @@ def test_class_numbers_start_at_nought(tmp_path: Path) -> None:
         ({"train_shards": "nowhere://x/a.tar"}, r"nowhere://x/a\.tar: expected a URL .*Protocol not known"),
     ],
 )
-def test_faulty_names_are_told(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_faulty_names_are_reported(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     write_shards(tmp_path, "image")
     with pytest.raises(InputError, match=message) as caught:
         load_data(section("image", tmp_path, **changes), None, 0)
@@ -140,7 +140,7 @@ def test_faulty_names_are_told(changes: dict[str, Any], message: str, tmp_path: 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_damaged_shard_is_told_or_left_out(stream: bool, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_reported_or_skipped(stream: bool, tmp_path: Path) -> None:
     paths = write_shards(tmp_path, "image")
     paths[1].write_bytes(paths[1].read_bytes()[:2000])
     own = section("image", tmp_path, stream=stream)
@@ -239,9 +239,9 @@ def test_shards_elsewhere_read_as_local_ones(modality: str, stream: bool, tmp_pa
     there = load_data(section(modality, None, train_shards=f"memory://bucket/set/{TRAIN}", stream=stream), None, 0)
     assert there.train.ids[0] == "set/" + here.train.ids[0]
     for part in ("train", "validation", "test"):
-        found, expected = getattr(there, part), getattr(here, part)
-        np.testing.assert_array_equal(found.inputs[:], expected.inputs[:])
-        np.testing.assert_array_equal(found.labels, expected.labels)
+        actual, expected = getattr(there, part), getattr(here, part)
+        np.testing.assert_array_equal(actual.inputs[:], expected.inputs[:])
+        np.testing.assert_array_equal(actual.labels, expected.labels)
 
 
 def test_class_names_and_damage_elsewhere(tmp_path: Path, elsewhere: Any) -> None:

@@ -134,10 +134,10 @@ def served(folder: Path, plan: list[str], asked: list[str]) -> Iterator[str]:
                 self.end_headers()
                 return
             content, total = path.read_bytes(), path.stat().st_size
-            wanted = self.headers.get("Range") if how != "whole" else None
-            self.send_response(206 if wanted else 200)
-            if wanted:
-                start, _, last = wanted.removeprefix("bytes=").partition("-")
+            expected = self.headers.get("Range") if how != "whole" else None
+            self.send_response(206 if expected else 200)
+            if expected:
+                start, _, last = expected.removeprefix("bytes=").partition("-")
                 stop = min(int(last) + 1 if last else total, total)
                 content = content[int(start) : stop]
                 self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
@@ -175,11 +175,11 @@ def test_shards_of_a_server_read_as_local_ones_in_this_process_and_in_workers(tm
         np.testing.assert_array_equal(there.test.labels, here.test.labels)
         assert isinstance(there.train.inputs, StreamedSamples)
         batches = [np.arange(4), np.arange(4, 8)]
-        seen = [
-            [found.inputs for found in training_batches(there.train.inputs, ImageAugment(), batches, 0, 0, workers)]
+        results = [
+            [actual.inputs for actual in training_batches(there.train.inputs, ImageAugment(), batches, 0, 0, workers)]
             for workers in (0, 2)
         ]
-        np.testing.assert_array_equal(seen[0], seen[1])
+        np.testing.assert_array_equal(results[0], results[1])
         # Once indexed, only the bytes of samples are asked for.
         asked.clear()
         again = load_data(own.model_copy(update=names), None, 0)
@@ -210,7 +210,7 @@ def test_a_server_that_stays_away_ends_the_run_although_damage_is_skipped(tmp_pa
 
 
 @over_http
-def test_a_server_without_parts_is_told(tmp_path: Path) -> None:
+def test_a_server_without_parts_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(bytes(2000))
     with (
         served(tmp_path, ["whole"], []) as address,

@@ -43,7 +43,9 @@ def batches(count: int) -> list[np.ndarray]:
     return np.array_split(np.random.default_rng(0).permutation(count), 3)
 
 
-def seen(data: DataSet, augment: Augment, *, seed: int = 0, epoch: int = 0, workers: int = 0) -> list[TrainingViews]:
+def read_batches(
+    data: DataSet, augment: Augment, *, seed: int = 0, epoch: int = 0, workers: int = 0
+) -> list[TrainingViews]:
     assert isinstance(data.train.inputs, StreamedSamples)
     return list(training_batches(data.train.inputs, augment, batches(len(data.train)), seed, epoch, workers))
 
@@ -53,9 +55,9 @@ def test_the_number_of_workers_changes_nothing(modality: str, root: Path) -> Non
     section, augment = VIEWS[modality]
     data = load_data(section, root, 0)
     before, before_numpy, before_torch = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
-    alone = seen(data, augment)
+    alone = read_batches(data, augment)
     for workers in (1, 2):
-        for one, other in zip(alone, seen(data, augment, workers=workers), strict=True):
+        for one, other in zip(alone, read_batches(data, augment, workers=workers), strict=True):
             assert np.array_equal(one.rows, other.rows)
             assert np.array_equal(one.inputs, other.inputs)
             assert (one.targets_BK is None) == (other.targets_BK is None)
@@ -70,15 +72,15 @@ def test_the_number_of_workers_changes_nothing(modality: str, root: Path) -> Non
 def test_a_view_follows_from_seed_epoch_and_sample(modality: str, root: Path) -> None:
     section, augment = VIEWS[modality]
     data = load_data(section, root, 0)
-    first = np.concatenate([part.inputs for part in seen(data, augment)])
-    assert np.array_equal(first, np.concatenate([part.inputs for part in seen(data, augment)]))
+    first = np.concatenate([part.inputs for part in read_batches(data, augment)])
+    assert np.array_equal(first, np.concatenate([part.inputs for part in read_batches(data, augment)]))
     for changed in ({"seed": 1}, {"epoch": 1}):
-        other = np.concatenate([part.inputs for part in seen(data, augment, **changed)])
+        other = np.concatenate([part.inputs for part in read_batches(data, augment, **changed)])
         assert not np.array_equal(first, other)
     # The same sample in another batch is the same view.
     assert isinstance(data.train.inputs, StreamedSamples)
     [alone] = training_batches(data.train.inputs, augment, [np.array([2])], 0, 0, 0)
-    together = next(part for part in seen(data, augment) if 2 in part.rows)
+    together = next(part for part in read_batches(data, augment) if 2 in part.rows)
     assert np.array_equal(alone.inputs[0], together.inputs[together.rows.tolist().index(2)])
 
 
@@ -108,9 +110,9 @@ def test_a_damaged_file_is_refused_or_its_place_taken_by_the_next(tmp_path: Path
     row = data.train.ids.index(place[0])
     for workers in (0, 2):
         with pytest.raises(InputError, match=f"{broken.name}: expected a readable image file"):
-            seen(data, augment, workers=workers)
+            read_batches(data, augment, workers=workers)
     skipping = load_data(IMAGE.model_copy(update={"validation_fraction": 0.2, "skip_damaged": True}), tmp_path, 0)
-    rows = np.concatenate([part.rows for part in seen(skipping, augment)])
+    rows = np.concatenate([part.rows for part in read_batches(skipping, augment)])
     assert row not in rows
     assert (rows == (row + 1) % len(data.train)).sum() == 2
     assert isinstance(skipping.train.inputs, StreamedSamples)
@@ -128,15 +130,17 @@ def test_a_zip_is_opened_by_each_worker_and_its_damaged_members_are_named(tmp_pa
     section = ImageData(folder=archive, image_size=16, stream=True)
     augment = ImageAugment(resized_crop=(0.2, 1.0))
     with refused("3.png", "image"):
-        seen(load_data(section, None, 0), augment)
+        read_batches(load_data(section, None, 0), augment)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
     assert isinstance(data.train.inputs, StreamedSamples)
     inside = {archive / name for name in damaged if f"pictures.zip/{name}" in data.train.ids}
     assert len(inside) > 1
-    runs = [np.concatenate([part.inputs for part in seen(data, augment, workers=workers)]) for workers in (0, 1, 3)]
+    runs = [
+        np.concatenate([part.inputs for part in read_batches(data, augment, workers=workers)]) for workers in (0, 1, 3)
+    ]
     assert np.array_equal(runs[0], runs[1])
     assert np.array_equal(runs[0], runs[2])
-    assert {found.path for found in data.train.inputs.damaged} == inside
+    assert {actual.path for actual in data.train.inputs.damaged} == inside
     assert len(data.train.inputs.damaged) == len(inside)
 
 
@@ -163,7 +167,7 @@ def test_fault_a_folder_that_went_away_gave_zeros(tmp_path: Path) -> None:
     (tmp_path / "imagenet").rename(tmp_path / "elsewhere")
     for workers in (0, 2):
         with refused("n01440764_000002.JPEG", "15"):
-            seen(data, ImageAugment(resized_crop=(0.2, 1.0)), workers=workers)
+            read_batches(data, ImageAugment(resized_crop=(0.2, 1.0)), workers=workers)
 
 
 def test_a_damaged_held_out_file_is_refused_even_where_training_skips(tmp_path: Path) -> None:

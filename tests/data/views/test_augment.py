@@ -218,12 +218,12 @@ def test_a_batch_of_pictures_takes_milliseconds() -> None:
 def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
     batch = torch.zeros(shape)
     draws = Draws(0, 0, torch.arange(len(batch)), batch.device)
-    found = erase(batch, 0.5, draws)
-    changed = (found != 0).all(dim=1)  # every channel has its own value
-    assert torch.equal(changed, (found != 0).any(dim=1))
+    actual = erase(batch, 0.5, draws)
+    changed = (actual != 0).all(dim=1)  # every channel has its own value
+    assert torch.equal(changed, (actual != 0).any(dim=1))
     if batch.ndim == 5:
         assert torch.equal(changed.any(dim=1), changed.all(dim=1))  # the same box in every frame
-        assert not torch.equal(found[:, :, 0], found[:, :, 1])
+        assert not torch.equal(actual[:, :, 0], actual[:, :, 1])
         changed = changed[:, 0]
     hit = changed.flatten(1).any(dim=1)
     assert 0.4 < float(hit.float().mean()) < 0.6
@@ -234,7 +234,7 @@ def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
         rows, columns = sample.any(dim=1).nonzero()[:, 0], sample.any(dim=0).nonzero()[:, 0]
         box = (int(rows[-1] - rows[0]) + 1) * (int(columns[-1] - columns[0]) + 1)
         assert int(sample.sum()) == box
-    values = found[found != 0]
+    values = actual[actual != 0]
     assert abs(float(values.mean())) < 0.02
     assert abs(float(values.std()) - 1) < 0.02
     assert erase(batch, 0.0, draws) is batch
@@ -248,8 +248,8 @@ def test_a_random_crop_replaces_the_padded_one_and_waveforms_are_not_altered_twi
     audio = AudioAugment(waveform=True, roll=True, gain=0.5, time_mask=0, mel_mask=0, mixup=10.0)
     assert torch.equal(augment_inputs(audio, AudioData(frames=16, mels=8), frames, 0, 0, torch.arange(4)), frames)
     mixed = torch.rand(4, 5)
-    found, targets = augment_batch(audio, AudioData(frames=16, mels=8), frames, mixed, 5, 0, 0, torch.arange(4))
-    assert torch.equal(found, frames)
+    actual, targets = augment_batch(audio, AudioData(frames=16, mels=8), frames, mixed, 5, 0, 0, torch.arange(4))
+    assert torch.equal(actual, frames)
     assert torch.equal(targets, mixed)
 
 
@@ -258,22 +258,22 @@ def test_brightness_is_that_of_the_pixels_whatever_the_normalisation() -> None:
     data = VideoData(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (data.mean, data.std))
     section = VideoAugment(crop_padding=0, brightness=0.4)
-    found = augment_inputs(section, data, (pixels - mean) / std, 0, 0, torch.arange(20)) * std + mean
-    factors = found.flatten(1).amax(1) / pixels.flatten(1).amax(1)
+    actual = augment_inputs(section, data, (pixels - mean) / std, 0, 0, torch.arange(20)) * std + mean
+    factors = actual.flatten(1).amax(1) / pixels.flatten(1).amax(1)
     darker = factors < 1
     torch.testing.assert_close(
-        found[darker], pixels[darker] * factors[darker].view(-1, 1, 1, 1, 1), rtol=1e-4, atol=1e-5
+        actual[darker], pixels[darker] * factors[darker].view(-1, 1, 1, 1, 1), rtol=1e-4, atol=1e-5
     )
     assert 5 < int(darker.sum()) < 15
-    assert float(found.max()) <= 1 + 1e-5
+    assert float(actual.max()) <= 1 + 1e-5
 
 
 def test_the_chance_to_be_mixed_is_each_samples_own() -> None:
     section = AudioAugment(roll=False, gain=0.0, time_mask=0, mel_mask=0, mixup=1.0, mixup_probability=0.3)
     frames = torch.arange(400.0).view(400, 1, 1).expand(400, 4, 4).contiguous()
     data = AudioData(frames=4, mels=4)
-    found, targets = augment_batch(section, data, frames, torch.arange(400), 400, 0, 0, torch.arange(400))
-    alone = (found == frames).flatten(1).all(1)
+    actual, targets = augment_batch(section, data, frames, torch.arange(400), 400, 0, 0, torch.arange(400))
+    alone = (actual == frames).flatten(1).all(1)
     assert 0.65 < float(alone.float().mean()) < 0.75
     assert torch.equal(targets[alone].argmax(1), torch.arange(400)[alone])
     assert bool((targets[alone].amax(1) == 1).all())

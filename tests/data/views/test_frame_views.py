@@ -60,23 +60,23 @@ def test_multi_scale_crops_are_squares_in_corners_or_the_middle() -> None:
 
 def test_a_crop_is_pillows_resized_box() -> None:
     section = ImageAugment(resized_crop=(0.3, 0.6))
-    [found] = frames_view([picture()], DATA, section, 1, 2, 3)
+    [actual] = frames_view([picture()], DATA, section, 1, 2, 3)
     drawn = np.random.default_rng((0xF4A3E, 1, 2, 3))
     box = resized_crop_box(40, 30, (0.3, 0.6), drawn)
     expected = picture().crop(box).resize((24, 24), Image.Resampling.BICUBIC)
-    assert found.shape == (3, 24, 24)
+    assert actual.shape == (3, 24, 24)
     # Cropped first, the border of the box cannot see beyond it.
-    assert np.abs(found[:, 4:-4, 4:-4].astype(int) - np.asarray(expected).transpose(2, 0, 1)[:, 4:-4, 4:-4]).max() <= 2
+    assert np.abs(actual[:, 4:-4, 4:-4].astype(int) - np.asarray(expected).transpose(2, 0, 1)[:, 4:-4, 4:-4]).max() <= 2
 
 
 def test_rand_augment_is_timms_and_leaves_its_generators_alone() -> None:
     section = ImageAugment(rand_augment=POLICY)
     image = picture(24, 24)
     state, numpy_state = random.getstate(), np.random.get_state()[1].copy()
-    found = [frames_view([image], DATA, section, 0, 0, sample)[0] for sample in range(8)]
+    actual = [frames_view([image], DATA, section, 0, 0, sample)[0] for sample in range(8)]
     assert random.getstate() == state
     assert np.array_equal(np.random.get_state()[1], numpy_state)
-    assert len({view.tobytes() for view in found}) > 4
+    assert len({view.tobytes() for view in actual}) > 4
     generator = np.random.default_rng((0xF4A3E, 0, 0, 5))
     word = int(generator.integers(2**32))
     settings = {"translate_const": int(24 * 0.45), "img_mean": (128,) * 3, "interpolation": Image.Resampling.BICUBIC}
@@ -84,7 +84,7 @@ def test_rand_augment_is_timms_and_leaves_its_generators_alone() -> None:
     np.random.seed(word)
     expected = rand_augment_transform(POLICY, settings)(image)
     random.setstate(state)
-    assert np.array_equal(found[5], np.asarray(expected).transpose(2, 0, 1))
+    assert np.array_equal(actual[5], np.asarray(expected).transpose(2, 0, 1))
 
 
 def test_all_frames_of_a_clip_are_altered_alike() -> None:
@@ -103,13 +103,13 @@ def test_decoded_samples_get_the_views_of_their_pictures(video: bool) -> None:
     data = VideoData(frames=2, image_size=24) if video else DATA
     section = (VideoAugment if video else ImageAugment)(resized_crop=(0.2, 0.6), rand_augment=POLICY)
     ids = np.array([3, 9, 4, 1])
-    found = augment_pictures(data, section, inputs, 7, 8, ids)
-    assert found.shape == inputs.shape
+    actual = augment_pictures(data, section, inputs, 7, 8, ids)
+    assert actual.shape == inputs.shape
     frames = inputs[2].transpose(1, 2, 3, 0) if video else inputs[2].transpose(1, 2, 0)[None]
     expected = np.stack(frames_view([Image.fromarray(frame) for frame in frames], data, section, 7, 8, 4))
-    assert np.array_equal(found[2], expected.transpose(1, 0, 2, 3) if video else expected[0])
+    assert np.array_equal(actual[2], expected.transpose(1, 0, 2, 3) if video else expected[0])
     alone = augment_pictures(data, section, inputs[2:3], 7, 8, ids[2:3])
-    assert np.array_equal(alone[0], found[2])
+    assert np.array_equal(alone[0], actual[2])
 
 
 def test_without_such_augmentation_samples_come_back_as_they_are() -> None:

@@ -28,11 +28,11 @@ def test_off_gives_the_batch_itself() -> None:
 
 
 def test_partners_pair_up_whatever_the_order() -> None:
-    found = partners(0, 0, IDS)
-    assert torch.equal(found[found], torch.arange(6))
-    assert not (found == torch.arange(6)).any()
+    actual = partners(0, 0, IDS)
+    assert torch.equal(actual[actual], torch.arange(6))
+    assert not (actual == torch.arange(6)).any()
     order = torch.tensor([5, 2, 0, 1, 4, 3])
-    assert torch.equal(IDS[order][partners(0, 0, IDS[order])], IDS[found][order])
+    assert torch.equal(IDS[order][partners(0, 0, IDS[order])], IDS[actual][order])
 
 
 def test_partners_of_a_sorted_batch_are_of_all_kinds() -> None:
@@ -141,12 +141,12 @@ def test_parts_of_a_batch_mix_as_the_whole_does(
     whole, whole_targets = mix(batch, targets, mixup, cutmix, 5, 2, ids, chance=chance)
     order = paired_order(5, 2, ids)
     assert sorted(order.tolist()) == list(range(size))
-    found, found_targets = torch.empty_like(whole), torch.empty_like(whole_targets)
+    actual, found_targets = torch.empty_like(whole), torch.empty_like(whole_targets)
     for part in parts(order.numpy(), pieces):
         rows = torch.from_numpy(np.sort(part))
         if len(rows):
             key = int(ids.min())
             piece = mix(batch[rows], targets[rows], mixup, cutmix, 5, 2, ids[rows], key, chance)
-            found[rows], found_targets[rows] = piece
-    assert torch.equal(found, whole)
+            actual[rows], found_targets[rows] = piece
+    assert torch.equal(actual, whole)
     assert torch.equal(found_targets, whole_targets)

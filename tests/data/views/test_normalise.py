@@ -57,17 +57,17 @@ def test_channels_have_their_own_mean_and_spread(video: bool) -> None:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     section = (VideoData if video else ImageData)(image_size=4, mean=mean, std=std)
     inputs = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4, 4) if video else (2, 3, 4, 4), np.uint8)
-    found = prepare(section, inputs, torch.device("cpu")).double()
+    actual = prepare(section, inputs, torch.device("cpu")).double()
     for channel in range(3):
         expected = (inputs[:, channel] / 255 - mean[channel]) / std[channel]
-        assert found[:, channel].numpy() == pytest.approx(expected, abs=1e-5)
+        assert actual[:, channel].numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_held_out_clouds_are_farthest_point_samples() -> None:
     clouds = np.random.default_rng(0).standard_normal((2, 30, 3)).astype(np.float32)
     section = PointData(points=8, stored_points=30)
-    found = prepare_held_out(section, clouds, torch.device("cpu"))
+    actual = prepare_held_out(section, clouds, torch.device("cpu"))
     expected = held_out_cloud(torch.from_numpy(clouds), 8)
-    assert torch.equal(found, expected)
-    assert found.shape == (2, 8, 3)
+    assert torch.equal(actual, expected)
+    assert actual.shape == (2, 8, 3)
     assert prepare(section, clouds, torch.device("cpu")).shape == (2, 30, 3)

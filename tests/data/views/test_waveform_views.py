@@ -43,9 +43,9 @@ def test_a_mixture_is_the_shares_of_both_with_the_partner_fitted(length: int, ot
     fitted = np.zeros(length)
     fitted[: min(length, other)] = second[:length]
     expected = share * first.astype(np.float64) + (1 - share) * fitted
-    found = mix_waves(first, second, share)
-    assert found.dtype == np.float32
-    assert found == pytest.approx(expected - expected.mean(), abs=1e-5)
+    actual = mix_waves(first, second, share)
+    assert actual.dtype == np.float32
+    assert actual == pytest.approx(expected - expected.mean(), abs=1e-5)
 
 
 class Waves:
@@ -113,11 +113,11 @@ class SomeDamaged(Waves):
 def test_fault_a_damaged_partner_was_taken_for_a_damaged_recording() -> None:
     section = AudioAugment(waveform=True, roll=False, gain=0.0, mixup=10.0, mixup_probability=1.0)
     known = items(5)
-    told: set[tuple[int, str]] = set()
+    messages: set[tuple[int, str]] = set()
     passed_over = 0
     with (
         waveform_view(Waves(), known, 4, section, 0, 0, untold) as whole,
-        waveform_view(SomeDamaged(), known, 4, section, 0, 0, lambda *fault: told.add(fault)) as view,
+        waveform_view(SomeDamaged(), known, 4, section, 0, 0, lambda *fault: messages.add(fault)) as view,
     ):
         for sample in range(60):
             frames, targets = view(known[0], sample)
@@ -130,19 +130,19 @@ def test_fault_a_damaged_partner_was_taken_for_a_damaged_recording() -> None:
             if drawn not in (2, 3):
                 assert np.array_equal(frames, whole(known[0], sample)[0])
     assert passed_over > 10
-    assert told == {(2, "silent"), (3, "silent")}
+    assert messages == {(2, "silent"), (3, "silent")}
 
 
 def test_partners_are_drawn_from_all_recordings() -> None:
     section = AudioAugment(waveform=True, roll=False, gain=0.0, mixup=10.0, mixup_probability=1.0)
     known = items(5)
-    seen: Counter[int] = Counter()
+    results: Counter[int] = Counter()
     with waveform_view(Waves(), known, 4, section, 0, 0, untold) as view:
         for sample in range(300):
             frames, _ = view(known[0], sample)
             best = max(range(1, 5), key=lambda k: abs(np.corrcoef(frames, wave(20, k))[0, 1]))
-            seen[best] += 1
-    assert set(seen) == {1, 2, 3, 4}
+            results[best] += 1
+    assert set(results) == {1, 2, 3, 4}
 
 
 def test_labels_become_a_row_of_zeros_and_ones() -> None:
