@@ -139,13 +139,12 @@ def check(
     from crosspath.catalogue.check import guess_section, recognise_set
     from crosspath.config import apply_overrides
     from crosspath.modalities.load import located
-    from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
+    from crosspath.recipes import any_recipe_named
     from crosspath.training.progress import reporter
 
     entry = recognise_set(folder) if recipe is None else None
     if recipe is not None:
-        objective = "masked_modeling" if recipe in PRETRAINING.keys() - RECIPES.keys() else "classification"
-        sections = [located(apply_overrides(recipe_named(recipe, objective), set_).data, folder)]
+        sections = [located(apply_overrides(any_recipe_named(recipe), set_).data, folder)]
     elif set_:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     else:

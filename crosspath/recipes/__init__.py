@@ -62,4 +62,12 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
     raise InputError("RECIPE", f"one of {', '.join(shipped)}", repr(text), todo)
 
 
-__all__ = ["PRETRAINING", "RECIPES", "recipe_named"]
+def any_recipe_named(name: str | Path) -> Recipe:
+    """As `recipe_named`, of whatever objective: for those who ask for its data alone."""
+    text = str(name)
+    if Path(text).suffix in {".yaml", ".yml"}:
+        return read_recipe(Path(text))
+    return PRETRAINING[text]() if text in PRETRAINING and text not in RECIPES else recipe_named(text)
+
+
+__all__ = ["PRETRAINING", "RECIPES", "any_recipe_named", "recipe_named"]

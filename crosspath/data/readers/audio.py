@@ -22,6 +22,8 @@ from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
+SHARD_MEMBERS = ("wav", "flac", "ogg", "mp3")
+"""Kinds of the members of a shard that hold a sample."""
 SOUNDFILE = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
 """Decoded by libsndfile; other containers by FFmpeg."""
 
@@ -66,7 +68,7 @@ class AudioReader:
         if section.dataset in PUBLISHED:
             return PUBLISHED[section.dataset](section, folder)
         if section.dataset == "shards":
-            return list_shards(section, folder)
+            return list_shards(section, folder, SHARD_MEMBERS)
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
             return table_items(folder, section.csv, *columns)

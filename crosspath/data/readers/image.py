@@ -21,6 +21,8 @@ from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
+"""Kinds of the members of a shard that hold a sample."""
 
 
 class ImageReader:
@@ -46,7 +48,7 @@ class ImageReader:
         if self.section.dataset == "imagenet":
             return list_imagenet(folder)
         if self.section.dataset == "shards":
-            return list_shards(self.section, folder)
+            return list_shards(self.section, folder, SHARD_MEMBERS)
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")

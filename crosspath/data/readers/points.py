@@ -22,6 +22,8 @@ from crosspath.errors import InputError
 CLOUDS = (".npy", ".txt", ".xyz", ".pts")
 MESHES = (".off", ".ply", ".obj", ".stl")
 SUFFIXES = CLOUDS + MESHES
+SHARD_MEMBERS = ("npy",)
+"""Kinds of the members of a shard that hold a sample."""
 NUMBERS = tuple("+-.0123456789")
 """First characters of a text file without a heading."""
 SAMPLING_SEED = 0
@@ -57,7 +59,7 @@ class PointReader:
         if self.section.dataset in PUBLISHED:
             return PUBLISHED[self.section.dataset](folder)
         if self.section.dataset == "shards":
-            return list_shards(self.section, folder)
+            return list_shards(self.section, folder, SHARD_MEMBERS)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     @contextmanager

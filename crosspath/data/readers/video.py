@@ -20,6 +20,8 @@ from crosspath.data.tables import part_of, read_table, require_file, table_items
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
+SHARD_MEMBERS = ("mp4", "avi", "mkv", "webm")
+"""Kinds of the members of a shard that hold a sample."""
 CLIP_STREAM = 0xC11B
 
 
@@ -49,7 +51,7 @@ class VideoReader:
         if section.dataset in LISTS:
             return list_videos(section, folder)
         if section.dataset == "shards":
-            return list_shards(section, folder)
+            return list_shards(section, folder, SHARD_MEMBERS)
         if section.dataset == "grid":
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
         if section.csv is not None:

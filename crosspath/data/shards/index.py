@@ -16,13 +16,6 @@ from typing import Any, BinaryIO, NamedTuple
 from crosspath.data.items import DamageError
 from crosspath.errors import InputError
 
-MEDIA: Mapping[str, tuple[str, ...]] = {
-    "image": ("jpg", "jpeg", "png", "webp"),
-    "audio": ("wav", "flac", "ogg", "mp3"),
-    "point": ("npy",),
-    "video": ("mp4", "avi", "mkv", "webm"),
-}
-"""Kinds of the members that hold a sample, by modality."""
 LABELS = ("cls", "json")
 """Kinds of the members that hold labels; of both the first counts."""
 BLOCK = 512
@@ -54,15 +47,16 @@ class Member(NamedTuple):
     """Of members with labels; empty for others, which are not read."""
 
 
-def read_index(file: BinaryIO, where: str, modality: str) -> list[Entry]:
-    """All samples of the tar in `file`, in their order; `where` is its name in messages.
+def read_index(file: BinaryIO, where: str, media: tuple[str, ...]) -> list[Entry]:
+    """All samples of the tar in `file`, in their order; `where` is its name in messages and `media` are the kinds
+    of the members that hold a sample.
 
     Raises
     ------
     DamageError
         For anything but a complete, uncompressed tar. One that was cut between two members lacks the end mark.
     InputError
-        For a sample without exactly one member of the modality or without labels, and for a repeated key.
+        For a sample without exactly one such member or without labels, and for a repeated key.
     """
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
@@ -81,7 +75,7 @@ def read_index(file: BinaryIO, where: str, modality: str) -> list[Entry]:
         if key in entries:
             todo = "write the members of a sample one after the other"
             raise InputError(f"{where}/{key}", "each key once", "a repeated one", todo)
-        entries[key] = _entry({member.kind: member for member in sample}, f"{where}/{key}", modality)
+        entries[key] = _entry({member.kind: member for member in sample}, f"{where}/{key}", media)
     return list(entries.values())
 
 
@@ -97,16 +91,16 @@ def _members(archive: tarfile.TarFile) -> Iterator[Member]:
             yield Member(folder + slash + stem, kind.lower(), info.name, start, start + info.size, content)
 
 
-def _entry(members: Mapping[str, Member], where: str, modality: str) -> Entry:
+def _entry(members: Mapping[str, Member], where: str, media: tuple[str, ...]) -> Entry:
     kinds = ", ".join(f".{kind}" for kind in members)
-    media = [member for kind, member in members.items() if kind in MEDIA[modality]]
-    if len(media) != 1:
-        raise InputError(where, f"one member .{', .'.join(MEDIA[modality])}", kinds, "write the shard again")
+    samples = [member for kind, member in members.items() if kind in media]
+    if len(samples) != 1:
+        raise InputError(where, f"one member .{', .'.join(media)}", kinds, "write the shard again")
     kind = next((kind for kind in LABELS if kind in members), None)
     if kind is None:
         raise InputError(where, "a member .cls, or .json with `labels`", kinds, "write the shard again")
     labels = _labels(members[kind], where)
-    return Entry(media[0].name, media[0].start, media[0].stop, labels)
+    return Entry(samples[0].name, samples[0].start, samples[0].stop, labels)
 
 
 def _labels(member: Member, where: str) -> tuple[int, ...]:

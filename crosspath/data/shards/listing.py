@@ -56,20 +56,20 @@ class Shard:
             raise InputError(self.path, "a shard", "none", todo)
         return file_stamp(self.path)
 
-    def index(self, modality: str) -> list[Entry]:
+    def index(self, media: tuple[str, ...]) -> list[Entry]:
         """Its samples. Raises as `read_index` does."""
         if self.address is not None:
-            return read_through(self.address, lambda file: read_index(file, self.where, modality))
+            return read_through(self.address, lambda file: read_index(file, self.where, media))
         with self.path.open("rb") as file:
-            return read_index(file, self.where, modality)
+            return read_index(file, self.where, media)
 
 
-def list_shards(section: Data, folder: Path) -> Listing:
+def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
     """Every sample of the shards in `data.train_shards`, `validation_shards` and `test_shards`, in their order.
 
     Names are relative to `folder`, or URLs, and may have braces as in bash: `train-{000..146}.tar`. A part without
     shards is held out of training. Class names are the lines of `classes.txt` beside the first shard; else numbers
-    below `data.classes`, or up to the largest label.
+    below `data.classes`, or up to the largest label. `media` are the kinds of the members that hold a sample.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def list_shards(section: Data, folder: Path) -> Listing:
     skipped: list[tuple[Path, str]] = []
     largest: tuple[int, str] = (-1, "")
     with ThreadPoolExecutor() as pool:
-        indexes = pool.map(lambda shard: _load_index(shard, section.modality, cache), shards)
+        indexes = pool.map(lambda shard: _load_index(shard, section.modality, media, cache), shards)
         for shard, (stamp, entries) in zip(shards, indexes, strict=True):
             if isinstance(entries, str):
                 if not section.skip_damaged:
@@ -162,7 +162,7 @@ def _expand_braces(pattern: str, field: str) -> list[str]:
         raise InputError(f"data.{field}", "braces in pairs", str(error), "correct the pattern") from None
 
 
-def _load_index(shard: Shard, modality: str, cache: Path) -> tuple[str, list[Entry] | str]:
+def _load_index(shard: Shard, modality: str, media: tuple[str, ...], cache: Path) -> tuple[str, list[Entry] | str]:
     """(stamp, index or the reason why the shard is damaged); from the cache if it has the index."""
     stamp = shard.stamp()
     key = hashlib.sha256(json.dumps([INDEX_VERSION, shard.where, stamp, modality]).encode()).hexdigest()
@@ -173,7 +173,7 @@ def _load_index(shard: Shard, modality: str, cache: Path) -> tuple[str, list[Ent
     except (OSError, ValueError, TypeError):  # absent or incomplete
         pass
     try:
-        entries = shard.index(modality)
+        entries = shard.index(media)
     except DamageError as damage:
         return stamp, str(damage)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")

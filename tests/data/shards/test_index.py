@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crosspath.data.items import DamageError
+from crosspath.data.readers import audio, image, points, video
 from crosspath.data.shards.index import Entry, read_index
 from crosspath.errors import InputError
 
@@ -29,8 +30,16 @@ def tar_of(members: Members, format: int = tarfile.GNU_FORMAT) -> bytes:
     return file.getvalue()
 
 
+MEMBERS = {
+    "image": image.SHARD_MEMBERS,
+    "audio": audio.SHARD_MEMBERS,
+    "point": points.SHARD_MEMBERS,
+    "video": video.SHARD_MEMBERS,
+}
+
+
 def index(content: bytes, modality: str = "image") -> list[Entry]:
-    return read_index(io.BytesIO(content), "a.tar", modality)
+    return read_index(io.BytesIO(content), "a.tar", MEMBERS[modality])
 
 
 WHOLE = [
@@ -173,5 +182,5 @@ def test_only_headers_and_labels_are_read() -> None:
             return content
 
     file = Counted(tar_of([("0.jpg", bytes(10**6)), ("0.cls", b"1"), ("1.jpg", bytes(10**6)), ("1.cls", b"1")]))
-    assert len(read_index(file, "a.tar", "image")) == 2
+    assert len(read_index(file, "a.tar", MEMBERS["image"])) == 2
     assert file.bytes_read < 10_000

@@ -14,12 +14,12 @@ import pytest
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.data.examples import DataSet
-from crosspath.data.items import DamageError
+from crosspath.data.items import DamageError, Listing
 from crosspath.data.shards import listing as shards
-from crosspath.data.shards.listing import list_shards, read_member
+from crosspath.data.shards.listing import read_member
 from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
-from crosspath.modalities.load import load_data, located, read_file
+from crosspath.modalities.load import load_data, located, read_file, reader_of
 from tests.data.published_shards import write_shards
 from tests.errors import refused
 
@@ -36,6 +36,10 @@ TRAIN = "train-{000..001}.tar"
 def section(modality: str, folder: Path | None, /, **changes: Any) -> Any:
     values = {"dataset": "shards", "folder": folder, "train_shards": TRAIN, **changes}
     return MODALITIES[modality][0].model_copy(update=values)
+
+
+def list_shards(section: Any, folder: Path) -> Listing:
+    return reader_of(section).listing(folder)
 
 
 def ids(data: DataSet) -> list[str]:
