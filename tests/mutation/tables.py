@@ -2,7 +2,7 @@
 
 FILES: dict[str, tuple[str, ...]] = {
     "pathway/combine.py": ("pathway/test_combine.py", "pathway/test_contract.py", "pathway/test_with_pytorch.py"),
-    "pathway/parametrization.py": ("pathway/test_slots.py", "pathway/test_contract.py", "pathway/test_with_pytorch.py"),
+    "pathway/parametrization.py": ("pathway/test_slots.py", "pathway/test_contract.py", "pathway/test_merge.py"),
     "pathway/connect.py": ("pathway/test_connect.py", "pathway/test_contract.py"),
     "pathway/match.py": ("pathway/test_match.py", "pathway/test_groups.py", "pathway/test_connect.py"),
     "pathway/merge.py": ("pathway/test_merge.py", "pathway/test_contract.py"),

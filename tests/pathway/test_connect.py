@@ -283,6 +283,23 @@ def test_wrong_choices_are_named(arguments: dict[str, object], message: str) -> 
         crosspath.connect(Body(), Body(), **arguments)
 
 
+@pytest.mark.parametrize("name", ["a.b", "a b", "", 7])
+def test_names_of_auxiliaries_are_plain_words_used_once(name: object) -> None:
+    target = Body()
+    with refused("auxiliary", repr(name), kind=crosspath.PathwayError):
+        crosspath.connect(target, {name: Body()})
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+    crosspath.connect(target, {"audio": Body()}, roles="mlp")
+    with refused("auxiliary", "'audio'", kind=crosspath.PathwayError):
+        crosspath.connect(target, {"audio": Body()}, roles="attention")
+    assert not parametrize.is_parametrized(target.blocks[0].attn.qkv)
+
+
+def test_a_layout_of_an_unknown_auxiliary_is_refused_with_the_nearest_name() -> None:
+    with refused("auxiliary_layout", "did you mean audio", kind=crosspath.PathwayError):
+        crosspath.connect(Body(), {"audio": Body()}, auxiliary_layout={"audoi": "timm blocks"})
+
+
 def test_reversed_blocks() -> None:
     auxiliary = Body()
     handle = crosspath.connect(Body(), auxiliary, blocks="reversed")

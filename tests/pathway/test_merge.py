@@ -3,11 +3,15 @@
 import copy
 import json
 import math
+from collections.abc import Iterator
 
 import pytest
 import timm
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import distribute_tensor
 
 import crosspath
 from crosspath.pathway import combine
@@ -40,7 +44,7 @@ def test_receipt_holds_scales_drift_change_and_hashes(elements: int, monkeypatch
     exact = own.double() + 0.5 * auxiliary.blocks[0].mlp.fc1.weight.detach().double()
     stored = target.blocks[0].mlp.fc1.weight.detach().double()
     assert receipt.drift[name] == float((stored - exact).abs().max())
-    assert math.isclose(receipt.change[name], float((stored - own).norm() / own.double().norm()), rel_tol=1e-6)
+    assert math.isclose(receipt.change[name], float((stored - own).norm() / own.double().norm()), rel_tol=1e-12)
     assert 0 < receipt.largest_drift < 1e-3
     assert receipt.sha256_before != receipt.sha256_after
     assert receipt.auxiliaries["audio"]["description"] == "Body"
@@ -78,6 +82,34 @@ def test_a_result_that_is_not_finite_leaves_the_model_untouched() -> None:
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
     with handle.disabled():
         assert bool(torch.isfinite(target(inputs)).all())
+
+
+def test_disabled_pathways_are_not_merged_away() -> None:
+    target, _, inputs = connected()
+    before = target(inputs)
+    disabled = crosspath.pathways(target).disabled()
+    with disabled, refused("blocks.0.attn.qkv.weight", "disabled", kind=crosspath.PathwayError):
+        crosspath.merge(target)
+    assert torch.equal(target(inputs), before)
+
+
+@pytest.fixture
+def one_process() -> Iterator[DeviceMesh]:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+def test_values_spread_over_processes_or_on_the_meta_device_are_not_merged(one_process: DeviceMesh) -> None:
+    target, _, _ = connected()
+    inside = target.blocks[1].mlp.fc1.parametrizations.weight
+    own = inside.original
+    for other in (distribute_tensor(own.detach(), one_process), own.detach().to("meta")):
+        inside.original = nn.Parameter(other)
+        with refused("blocks.1.mlp.fc1.weight", "found", kind=crosspath.PathwayError):
+            crosspath.merge(target)
+    inside.original = own
+    crosspath.merge(target)
 
 
 @pytest.mark.parametrize("way_out", [crosspath.merge, crosspath.disconnect])
