@@ -29,7 +29,7 @@ def trunk() -> nn.TransformerEncoder:
     return nn.TransformerEncoder(layer, DEPTH, enable_nested_tensor=False)
 
 
-def grown(tokens: Tensor, steps: int = 10) -> nn.TransformerEncoder:
+def pretrain(tokens: Tensor, steps: int = 10) -> nn.TransformerEncoder:
     """A body that has learned to reconstruct tokens, (B, N, width), of which it sees half."""
     body = trunk()
     optimizer = torch.optim.AdamW(body.parameters(), lr=2e-3)
@@ -44,8 +44,8 @@ def grown(tokens: Tensor, steps: int = 10) -> nn.TransformerEncoder:
 
 torch.manual_seed(0)
 time = torch.arange(16 * WIDTH).reshape(1, 16, WIDTH) / WIDTH
-sound = grown(torch.sin(time * torch.randint(2, 9, (32, 1, 1))))
-text = grown(nn.Embedding(12, WIDTH)(torch.randint(12, (32, 16)).sort(1).values).detach())
+sound = pretrain(torch.sin(time * torch.randint(2, 9, (32, 1, 1))))
+text = pretrain(nn.Embedding(12, WIDTH)(torch.randint(12, (32, 16)).sort(1).values).detach())
 
 target = VisionTransformer(SIDE, 8, DEPTH, HEADS, WIDTH, 4 * WIDTH, num_classes=CLASSES)
 pathway = crosspath.connect(target, {"sound": sound, "text": text}, scale_per="head", scale_init=0.1)

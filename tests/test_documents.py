@@ -94,6 +94,13 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
+def test_adding_a_modality_is_the_toy_modality() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    toy = (REPOSITORY / "tests" / "modalities" / "test_toy_modality.py").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        assert block.strip() in toy
+
+
 def test_only_tested_pages_have_python() -> None:
     # migrate.md and trainers.md: tests/integrations/test_guides.py.
     pages = {str(page.relative_to(REPOSITORY / "docs")) for page in SITE if "```python" in page.read_text("utf-8")}
