@@ -66,8 +66,9 @@ def test_search_finds_the_page(site: str, browser: Any, words: str, expected: st
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(site)
     page.locator("input.md-search__input").click()
-    page.locator("input.md-search__input").fill(words)
-    page.locator("a.md-search-result__link").first.wait_for(timeout=20_000)
+    page.locator("input.md-search__input").press_sequentially(words, delay=50)
+    page.locator("a.md-search-result__link").first.wait_for(state="attached", timeout=30_000)
+    page.wait_for_timeout(1000)  # results of the whole word
     links = page.locator("a.md-search-result__link").evaluate_all("links => links.map(link => link.href)")
     page.close()
     assert any(expected in link for link in links)
