@@ -13,6 +13,7 @@ from crosspath.data.items import Listing
 from crosspath.errors import InputError
 from crosspath.modalities.load import reader_of
 from tests.data.files import write_clip, write_sound
+from tests.errors import refused
 
 
 def arranged(name: str, unpacked: Path, root: Path, folder: str) -> Path:
@@ -150,7 +151,7 @@ def test_fsdd_with_a_strange_name_is_refused(tmp_path: Path) -> None:
     recordings = tmp_path / "unpacked" / "fsdd-main" / "recordings"
     recordings.mkdir(parents=True)
     (recordings / "ten_george_0.wav").touch()
-    with pytest.raises(InputError, match="ten_george_0"):
+    with refused("ten_george_0.wav"):
         arranged("fsdd", tmp_path / "unpacked", tmp_path / "data", "fsdd")
 
 
@@ -190,7 +191,7 @@ def test_a_damaged_mesh_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "unpacked" / "ModelNet10" / "bed" / "train"
     folder.mkdir(parents=True)
     (folder / "bed_0001.off").write_text("OFF\n8 12 0\n0 0")
-    with pytest.raises(InputError, match=r"bed_0001\.off: expected a readable mesh"):
+    with refused("bed_0001.off", "mesh"):
         arranged("modelnet10", tmp_path / "unpacked", tmp_path / "data", "modelnet10")
 
 
@@ -240,7 +241,7 @@ def test_an_archive_s_own_folder_becomes_the_set_s(tmp_path: Path) -> None:
 def test_an_archive_of_several_folders_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "unpacked" / name).mkdir(parents=True)
-    with pytest.raises(InputError, match="expected one folder, found 2"):
+    with refused("the archive", "2", "folder"):
         arranged("modelnet40", tmp_path / "unpacked", tmp_path / "data", "m")
 
 

@@ -11,7 +11,6 @@ import pytest
 from crosspath.catalogue.check import CheckReport, Fault, check, guess_section, recognise_set
 from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
-from crosspath.errors import InputError
 from tests.data.files import (
     class_folders,
     cut_in_half,
@@ -22,6 +21,7 @@ from tests.data.files import (
     write_sound,
     zipped,
 )
+from tests.errors import refused
 
 ESC10 = AudioData(dataset="esc10", frames=8, mels=8)
 
@@ -170,9 +170,9 @@ def test_a_zip_of_ones_own_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_media_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected images, recordings, point clouds or clips, found none; .*--recipe"):
+    with refused("", "found none", "--recipe"):
         guess_section(tmp_path)
-    with pytest.raises(InputError, match="expected the folder of a data set, found none"):
+    with refused("absent", "found none"):
         recognise_set(tmp_path / "absent")
 
 
@@ -192,14 +192,14 @@ def test_a_known_set_under_another_name_is_reported_its_name(tmp_path: Path) -> 
     for name in ("train.zip", "test.zip"):
         (tmp_path / "pictures").mkdir(exist_ok=True)
         (tmp_path / "pictures" / name).touch()
-    with pytest.raises(InputError, match="expected the name cifar10, where readers look, found cifar10 as pictures"):
+    with refused("pictures", "cifar10"):
         recognise_set(tmp_path / "pictures")
-    with pytest.raises(InputError, match="expected the name cifar10, where cifar10 is looked for, found pictures"):
+    with refused("pictures", "cifar10"):
         check(tmp_path / "pictures", None, [ImageData(dataset="cifar10")])
 
 
 def test_a_data_root_is_reported_from_a_set(esc10: Path) -> None:
-    with pytest.raises(InputError, match=r"found a data root with esc10; name one of them, such as .*/esc10"):
+    with refused("", "esc10"):
         recognise_set(esc10.parent)
 
 

@@ -14,8 +14,8 @@ from filelock import FileLock
 from crosspath.catalogue.get import RECORD, WORK, get
 from crosspath.catalogue.published_set import PublishedSet
 from crosspath.catalogue.sets import PUBLISHED_SETS
-from crosspath.errors import InputError
 from tests.data.server import Served, serving
+from tests.errors import refused
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -81,9 +81,7 @@ def test_an_incomplete_folder_in_the_way_is_named(served: Served, tmp_path: Path
     messages = Messages()
     get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
     (tmp_path / "fsdd" / "metadata.csv").unlink()
-    with pytest.raises(
-        InputError, match=r"fsdd: expected a complete fsdd or no folder, found one without metadata\.csv"
-    ):
+    with refused("fsdd", "metadata.csv"):
         get(entry_at(served), tmp_path, messages.progress, messages.notices.append)
 
 
@@ -91,7 +89,7 @@ def test_wrong_bytes_leave_no_folder_and_the_next_try_succeeds(served: Served, t
     messages = Messages()
     entry = entry_at(served, hashlib.sha256(CONTENT).hexdigest())
     served.content = archive({"fsdd/recordings/0_bad_0.wav": b""})
-    with pytest.raises(InputError, match="expected sha256"):
+    with refused("archive.bin", "sha256"):
         get(entry, tmp_path, messages.progress, messages.notices.append)
     assert not (tmp_path / "fsdd").exists()
     served.content = CONTENT
@@ -119,7 +117,7 @@ def test_a_failure_after_the_download_keeps_it(served: Served, tmp_path: Path, m
 
 def test_an_archive_that_lacks_a_piece_leaves_no_folder(served: Served, tmp_path: Path) -> None:
     served.content = archive({"fsdd/recordings/": b""})
-    with pytest.raises(InputError, match=r"expected recordings/\*\.wav, found none in the archive"):
+    with refused("fsdd", "found none", "recordings/*.wav"):
         get(entry_at(served), tmp_path, Messages().progress, print)
     assert not (tmp_path / "fsdd").exists()
 
@@ -128,7 +126,7 @@ def test_two_at_once_are_refused(served: Served, tmp_path: Path) -> None:
     (tmp_path / WORK / "fsdd").mkdir(parents=True)
     with (
         FileLock(tmp_path / WORK / "fsdd" / "lock"),
-        pytest.raises(InputError, match="expected no other download of this set, found one in progress"),
+        refused("fsdd"),
     ):
         get(entry_at(served), tmp_path, Messages().progress, print)
     assert served.requests == []
@@ -136,10 +134,10 @@ def test_two_at_once_are_refused(served: Served, tmp_path: Path) -> None:
 
 def test_a_root_that_cannot_be_made_is_named(served: Served, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="expected a writable folder"):
+    with refused("file", "folder"):
         get(entry_at(served), tmp_path / "file", Messages().progress, print)
 
 
 def test_a_set_without_address_points_to_its_steps(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="take the steps of `crosspath data show imagenet`"):
+    with refused("imagenet", "crosspath data show imagenet"):
         get(PUBLISHED_SETS["imagenet"], tmp_path, Messages().progress, print)

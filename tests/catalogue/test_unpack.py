@@ -10,6 +10,7 @@ import pytest
 
 from crosspath.catalogue.unpack import unpack
 from crosspath.errors import InputError
+from tests.errors import refused
 
 FILES = {"set/a.txt": b"one", "set/deep/b.txt": b"two" * 1000}
 
@@ -58,20 +59,20 @@ OUTSIDE = ["../evil.txt", "/evil.txt", "set/../../evil.txt", "..\\evil.txt", "C:
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_member_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     for archive in (zip_of(tmp_path / "a.zip", {name: b"x"}), tar_of(tmp_path / "a.tar", {name: b"x"})):
-        with pytest.raises(InputError, match="which points outside"):
+        with refused("", "points"):
             unpack(archive, tmp_path / "in" / "out")
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["a.tar", "a.zip", "in", "out"]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
-    with pytest.raises(InputError, match=r"set/link', which is a link or a device"):
+    with refused("a.tar", "set/link"):
         unpack(tar_of(tmp_path / "a.tar", {"set/link": b""}, kind), tmp_path / "out")
     assert read(tmp_path / "out") == {}
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="which is a link or a device"):
+    with refused("a.zip", "link"):
         unpack(zip_of(tmp_path / "a.zip", {"set/link": b"/etc"}, stat.S_IFLNK | 0o777), tmp_path / "out")
 
 
@@ -91,13 +92,13 @@ def test_a_flipped_bit_in_a_zip_is_damage(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[40] ^= 0xFF
     archive.write_bytes(content)
-    with pytest.raises(InputError, match="a damaged one"):
+    with refused("a.zip", "damaged"):
         unpack(archive, tmp_path / "out")
 
 
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_text("<html>not found</html>")
-    with pytest.raises(InputError, match="expected a complete archive"):
+    with refused("a.tar.gz", "archive"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
 
 
@@ -106,7 +107,7 @@ def test_a_zip_larger_than_the_disk_is_refused(tmp_path: Path, monkeypatch: pyte
     from types import SimpleNamespace
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    with pytest.raises(InputError, match="expected 3,003 bytes of free space, found 100"):
+    with refused("out", "3,003", "100"):
         unpack(zip_of(tmp_path / "a.zip", FILES), tmp_path / "out")
     assert read(tmp_path / "out") == {}
 
@@ -130,12 +131,12 @@ def test_a_rar_that_the_program_refuses_is_named(tmp_path: Path, monkeypatch: py
     (tmp_path / "a.rar").write_bytes(b"rar")
     fake_tool(tmp_path / "bin", "echo bad >&2; echo 'checksum error' >&2; exit 3")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(InputError, match=r"a\.rar: expected a complete rar archive, found unrar: checksum error"):
+    with refused("a.rar", "archive", "checksum"):
         unpack(tmp_path / "a.rar", tmp_path / "out")
 
 
 def test_a_rar_without_a_program_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.rar").write_bytes(b"rar")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"a program that unpacks rar \(unrar, 7z, bsdtar\), found none; install one"):
+    with refused("a.rar", "found none", "7z"):
         unpack(tmp_path / "a.rar", tmp_path / "out")

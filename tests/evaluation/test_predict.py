@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from crosspath.checkpoints import save_checkpoint
-from crosspath.errors import InputError
 from crosspath.evaluation import predict
 from crosspath.models.build import build_masked_autoencoder
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_image
+from tests.errors import refused
 from tests.models.test_masked_autoencoder import masked_recipe
 
 
@@ -52,17 +52,17 @@ def test_only_the_best_are_given(tmp_path: Path, files: list[Path]) -> None:
 
 def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -> None:
     saved_image(tmp_path / "run")
-    with pytest.raises(InputError, match=r"none\.png: expected a file of image data"):
+    with refused("none.png", "none", "image"):
         predict(tmp_path / "run", [tmp_path / "none.png"])
     (tmp_path / "sound.wav").touch()
-    with pytest.raises(InputError, match=r"sound\.wav: expected one of \.jpg.*found '\.wav'"):
+    with refused("sound.wav", "'.wav'"):
         predict(tmp_path / "run", [tmp_path / "sound.wav"])
 
 
 def test_a_masked_autoencoder_has_no_classes_to_predict(tmp_path: Path, files: list[Path]) -> None:
     recipe = masked_recipe("image")
     save_checkpoint(build_masked_autoencoder(recipe), tmp_path / "run", recipe=recipe, classes=())
-    with pytest.raises(InputError, match="expected a classifier, found a checkpoint of masked_modeling") as raised:
+    with refused("run", "classifier") as raised:
         predict(tmp_path / "run", files)
     assert "\n" not in str(raised.value)
     assert "crosspath train RECIPE --from CHECKPOINT" in str(raised.value)

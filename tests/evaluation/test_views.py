@@ -11,7 +11,6 @@ from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import Examples
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.point_resampling import training_cloud
-from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import predict_logits
 from crosspath.modalities.batches import augment_inputs, prepare
@@ -19,6 +18,7 @@ from crosspath.modalities.load import load_data
 from crosspath.modalities.point import VOTE_SEED, number_of
 from crosspath.recipes import recipe_named
 from tests.data.published_video import write_kinetics
+from tests.errors import refused
 
 CPU = Compute(device=torch.device("cpu"), precision="float32", reason="test")
 
@@ -76,7 +76,7 @@ def test_choices_on_the_way_look_once(clips: Path) -> None:
 
 
 def test_views_of_decoded_clips_are_refused_before_anything_runs() -> None:
-    with pytest.raises(InputError, match=r"several views of a video .* need data.stream=true"):
+    with refused("recipe", "evaluate.segments", "evaluate.crops", "data.stream=true"):
         apply_overrides(recipe_named("video/grid"), ["evaluate.segments=2"])
 
 

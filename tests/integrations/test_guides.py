@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import crosspath
+from tests.errors import refused
 from tests.integrations.test_m2pt import Swapped
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -72,7 +73,7 @@ def test_the_snippets_for_loops_of_ones_own_run(section: str, monkeypatch: pytes
         exec(snippet, names)
     assert any(group["name"] == "scales" for group in names["optimizer"].param_groups)
     if section != "timm":
-        with pytest.raises(crosspath.PathwayError, match="connect it first"):
+        with refused("VisionTransformer", kind=crosspath.PathwayError):
             crosspath.pathways(model)
 
 

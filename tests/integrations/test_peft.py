@@ -13,6 +13,7 @@ import crosspath
 peft = pytest.importorskip("peft")
 
 from crosspath.integrations.peft import merge_lora  # noqa: E402
+from tests.errors import refused  # noqa: E402
 
 ADAPTED = ("attn.qkv", "mlp.fc1")
 LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
@@ -141,7 +142,7 @@ def test_layer_wise_rates_reach_what_lies_inside_an_adapter() -> None:
 
 
 def test_an_adapted_auxiliary_does_not_give_its_weights_without_its_adapters() -> None:
-    with pytest.raises(crosspath.PathwayError, match="merge the adapters first"):
+    with refused("auxiliary (PeftModel)", kind=crosspath.PathwayError):
         crosspath.connect(vit(0), adapted(vit(1)))
 
 
@@ -191,7 +192,7 @@ def test_an_adapter_that_is_no_sum_has_to_come_after_the_pathways() -> None:
     model = dora()
     with torch.no_grad():
         connected = model(images())
-    with pytest.raises(crosspath.PathwayError, match=r"blocks.0.attn.qkv: .*Dora.*call crosspath.merge before"):
+    with refused("base_model.model.blocks.0.attn.qkv", "crosspath.merge", kind=crosspath.PathwayError):
         merge_lora(model)
     crosspath.merge(model)
     merged = merge_lora(model)

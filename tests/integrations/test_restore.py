@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import crosspath
 from crosspath.integrations.restore import accept_plain_state, restore
+from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
 
 
@@ -53,7 +54,7 @@ def test_a_frozen_auxiliary_saved_by_reference_is_checked_not_read(tmp_path: Pat
     assert same(values(model), values(saved))
     other = connected(1, auxiliary=8, train_auxiliary=False)
     before = values(other)
-    with pytest.raises(crosspath.PathwayError, match="frozen auxiliary audio"):
+    with refused("", "frozen", "auxiliary", kind=crosspath.PathwayError):
         restore(other, tmp_path)
     assert same(values(other), before)
 
@@ -77,7 +78,7 @@ def test_a_model_of_another_width_is_refused(tmp_path: Path) -> None:
     crosspath.save_pathway(connected(0, names=["blocks.0.attn.proj.weight"]), tmp_path)
     model = body(1, depth=3)
     crosspath.connect(model, {"audio": body(9, depth=3)}, names=["blocks.0.attn.proj.weight"])
-    with pytest.raises(crosspath.PathwayError, match=r"model.safetensors: .*missing: blocks.2.norm1.weight"):
+    with refused("model.safetensors", "blocks.2.norm1.weight", kind=crosspath.PathwayError):
         restore(model, tmp_path)
 
 
@@ -100,7 +101,7 @@ def test_a_damaged_stored_auxiliary_is_refused(tmp_path: Path) -> None:
     tensors = load_file(file)
     tensors["blocks.0.attn.proj.weight.audio.auxiliary"][0, 0] += 1
     save_file(tensors, file)
-    with pytest.raises(crosspath.PathwayError, match="auxiliary audio"):
+    with refused("pathway.safetensors", "auxiliary", "audio", kind=crosspath.PathwayError):
         restore(connected(1), tmp_path)
 
 
@@ -130,5 +131,5 @@ def test_a_plain_model_and_a_plain_folder_are_refused(tmp_path: Path) -> None:
         restore(body(1), tmp_path)
     description = json.loads((tmp_path / "pathway.json").read_text())
     (tmp_path / "pathway.json").write_text(json.dumps(description | {"format_version": 99}))
-    with pytest.raises(crosspath.PathwayError, match="format_version"):
+    with refused("pathway.json", "format_version", kind=crosspath.PathwayError):
         restore(connected(1), tmp_path)

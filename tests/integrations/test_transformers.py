@@ -18,6 +18,7 @@ transformers = pytest.importorskip("transformers")
 from transformers import Trainer, TrainingArguments, ViTConfig, ViTForImageClassification  # noqa: E402
 
 from crosspath.integrations.transformers import PathwayCallback, optimizer_for  # noqa: E402
+from tests.errors import refused  # noqa: E402
 
 CONFIG = ViTConfig(
     hidden_size=16,
@@ -171,7 +172,7 @@ def test_resuming_from_another_folder_needs_its_name(tmp_path: Path) -> None:
     whole = connected()
     trainer_of(whole, settings(first))[0].train()
     checkpoint = str(first / "checkpoint-2")
-    with pytest.raises(crosspath.PathwayError, match="resume_from"):
+    with refused("checkpoint-2", "resume_from", kind=crosspath.PathwayError):
         trainer_of(connected(), settings(second))[0].train(resume_from_checkpoint=checkpoint)
     resumed = connected()
     trainer_of(resumed, settings(second), resume_from=checkpoint)[0].train(resume_from_checkpoint=checkpoint)
@@ -184,7 +185,7 @@ def test_the_checkpoint_of_another_run_in_the_output_folder_is_refused(tmp_path:
     trainer_of(connected(), settings(second, lr_scheduler_type="constant"))[0].train()
     state = json.loads((second / "checkpoint-2" / "trainer_state.json").read_text())
     assert state["global_step"] == 2
-    with pytest.raises(crosspath.PathwayError, match="another one"):
+    with refused("checkpoint-2", kind=crosspath.PathwayError):
         trainer_of(connected(), settings(second))[0].train(resume_from_checkpoint=str(first / "checkpoint-2"))
 
 
@@ -237,7 +238,7 @@ def test_a_plain_model_is_refused_before_training(tmp_path: Path) -> None:
     model, args = vit(0), settings(tmp_path)
     trainer = Trainer(model, args, train_dataset=data())
     trainer.add_callback(PathwayCallback(trainer))
-    with pytest.raises(crosspath.PathwayError, match="connect it first"):
+    with refused("ViTForImageClassification", kind=crosspath.PathwayError):
         trainer.train()
 
 
@@ -272,7 +273,7 @@ def test_an_optimizer_that_chooses_its_own_parameters_is_refused(
     model, args = connected(), settings(tmp_path)
     choice = torch.optim.AdamW, {"params": list(model.parameters())}
     monkeypatch.setattr(Trainer, "get_optimizer_cls_and_kwargs", staticmethod(lambda *count: choice))
-    with pytest.raises(crosspath.PathwayError, match="expected an optimizer of parameter groups, found"):
+    with refused("optim", kind=crosspath.PathwayError):
         optimizer_for(model, args)
 
 

@@ -7,9 +7,9 @@ import timm
 import torch
 from torch import Tensor
 
-from crosspath.errors import InputError
 from crosspath.models import SIZES, Encoder
 from crosspath.tokenizers import Tokens
+from tests.errors import refused
 
 
 def tokens(batch: int = 2, count: int = 5, width: int = 16, dtype: torch.dtype = torch.float32) -> Tokens:
@@ -152,5 +152,5 @@ def test_features_do_not_depend_on_the_order_of_tokens() -> None:
 
 
 def test_heads_that_do_not_divide_the_width_are_an_error() -> None:
-    with pytest.raises(InputError, match="a divisor of the width 16, found 3"):
+    with refused("heads", "16", "3"):
         Encoder(16, 1, 3)

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 
 from crosspath.config.data import TextData
 from crosspath.data.generated.brackets import bracket_sequences
-from crosspath.errors import InputError
 from crosspath.objectives.masked_tokens import (
     NamedTokens,
     hidden_count,
@@ -18,6 +17,7 @@ from crosspath.objectives.masked_tokens import (
     naming_accuracies,
     naming_losses,
 )
+from tests.errors import refused
 from tests.models.test_masked_tokens import built, dyck_recipe
 
 KINDS, LENGTH = 5, 16
@@ -97,7 +97,7 @@ def test_closers_of_the_smallest_noise_are_hidden() -> None:
 def test_how_many_are_hidden_is_the_ratio_rounded_down_and_never_none() -> None:
     assert hidden_count(dyck_recipe("data.length=64")) == 16
     assert hidden_count(dyck_recipe("data.length=14")) == 3
-    with pytest.raises(InputError, match=r"masking\.ratio: expected at least one hidden token, found none of 1"):
+    with refused("masking.ratio", "found none", "1"):
         hidden_count(dyck_recipe("data.length=2"))
 
 

@@ -1,10 +1,9 @@
 """Image tokens against patches cut by hand and a plain matrix product."""
 
-import pytest
 import torch
 
-from crosspath.errors import InputError
 from crosspath.tokenizers import ImageTokenizer, sincos_2d
+from tests.errors import refused
 
 
 def test_tokens_are_patches_row_by_row_through_one_linear_map() -> None:
@@ -28,7 +27,7 @@ def test_the_published_grid() -> None:
 
 
 def test_another_channel_count_is_named() -> None:
-    with pytest.raises(InputError, match=r"\(3, 8, 8\), found \(1, 8, 8\)"):
+    with refused("batch", "(3, 8, 8)", "(1, 8, 8)"):
         ImageTokenizer(8, (4, 4), 16)(torch.zeros(2, 1, 8, 8))
 
 

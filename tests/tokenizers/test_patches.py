@@ -8,6 +8,7 @@ import torch
 from crosspath.errors import InputError
 from crosspath.tokenizers import AudioTokenizer, ImageTokenizer, VideoTokenizer, fixed_positions
 from crosspath.tokenizers.patches import PatchTokenizer, from_patches, patch_grid, patches_of
+from tests.errors import refused
 
 
 def build(kind: str, positions: str = "sincos", larger: bool = False) -> PatchTokenizer:
@@ -68,7 +69,7 @@ def test_learned_positions_start_small_and_receive_gradients(kind: str) -> None:
 def test_resized_takes_the_other_size_and_back(kind: str, positions: str) -> None:
     tokenizer, larger = build(kind, positions), build(kind, positions, larger=True)
     sizes = {"image": (16,), "audio": (24, 8), "video": (6, 8)}[kind]
-    with pytest.raises(InputError, match="samples of shape"):
+    with refused("batch", "samples", "shape"):
         tokenizer(batch_for(larger))
     tokenizer.resize(*sizes)  # type: ignore[operator]
     tokens, resized = tokenizer(batch_for(larger))

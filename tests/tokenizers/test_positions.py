@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from crosspath.errors import InputError
 from crosspath.tokenizers import (
     fixed_positions,
     resize_positions,
@@ -15,6 +14,7 @@ from crosspath.tokenizers import (
     sincos_1d,
     sincos_2d,
 )
+from tests.errors import refused
 
 
 def test_sincos_2d_puts_the_column_first_and_the_row_second() -> None:
@@ -63,7 +63,7 @@ def test_tables_are_real_whatever_the_default_device() -> None:
 
 
 def test_a_width_that_has_no_quarter_is_refused() -> None:
-    with pytest.raises(InputError, match="multiple of 4"):
+    with refused("width", "4"):
         sincos_2d(2, 2, 6)
 
 
@@ -125,5 +125,5 @@ def test_resizing_to_the_same_grid_changes_nothing_and_keeps_the_type() -> None:
 
 
 def test_a_class_token_row_left_in_is_named() -> None:
-    with pytest.raises(InputError, match="196 of a 14 x 14 grid, found 197"):
+    with refused("positions", "196", "14", "197"):
         resize_positions_2d(torch.zeros(1, 197, 8), (14, 14), (7, 7))
