@@ -49,13 +49,13 @@ def test_inspect_shows_blocks_in_one_row_and_what_comes_next(
     monkeypatch.setenv("COLUMNS", "160")
     torch.save({"model": published.filled(published.mae(128, 6)), "epoch": 799}, tmp_path / "mae.pth")
     assert main(["inspect", str(tmp_path / "mae.pth")]) == 0
-    said = capsys.readouterr().out
-    assert "torch zip (pickle), MAE" in said
-    assert "pickle: weights only" in said
-    assert "model.blocks.{0-5}.attn.qkv.weight" in said
-    assert f"next: crosspath convert {tmp_path / 'mae.pth'} OUT" in said
-    assert said.count(".norm1.weight") == 2  # its name and ours, in one row
-    assert "and 103 more (decoder of pretraining)" in said
+    message = capsys.readouterr().out
+    assert "torch zip (pickle), MAE" in message
+    assert "pickle: weights only" in message
+    assert "model.blocks.{0-5}.attn.qkv.weight" in message
+    assert f"next: crosspath convert {tmp_path / 'mae.pth'} OUT" in message
+    assert message.count(".norm1.weight") == 2  # its name and ours, in one row
+    assert "and 103 more (decoder of pretraining)" in message
 
 
 def test_inspect_of_an_unknown_file_ends_with_0_and_offers_nothing(
@@ -63,9 +63,9 @@ def test_inspect_of_an_unknown_file_ends_with_0_and_offers_nothing(
 ) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "a.pt")
     assert main(["inspect", str(tmp_path / "a.pt")]) == 0
-    said = capsys.readouterr().out
-    assert "unknown format" in said
-    assert "next:" not in said
+    message = capsys.readouterr().out
+    assert "unknown format" in message
+    assert "next:" not in message
     assert main(["convert", str(tmp_path / "a.pt"), str(tmp_path / "out")]) == 2
     assert "known format" in capsys.readouterr().err
 
@@ -73,6 +73,6 @@ def test_inspect_of_an_unknown_file_ends_with_0_and_offers_nothing(
 def test_convert_says_what_it_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": published.filled(published.zoo(128, 6))}, tmp_path / "zoo.pth")
     assert main(["convert", str(tmp_path / "zoo.pth"), str(tmp_path / "out")]) == 0
-    said = capsys.readouterr().out
-    assert "dropped: model.head.weight and 1 more (head)" in said
-    assert ": head.linear" in said
+    message = capsys.readouterr().out
+    assert "dropped: model.head.weight and 1 more (head)" in message
+    assert ": head.linear" in message

@@ -27,11 +27,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         yield server
 
 
-def ended_badly(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+def failure(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """stdout, and the last line of stderr, of a command that exits with code 2."""
     assert main(arguments) == 2
-    seen = capsys.readouterr()
-    return seen.out, seen.err.splitlines()[-1]
+    output = capsys.readouterr()
+    return output.out, output.err.splitlines()[-1]
 
 
 def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +43,7 @@ def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["data", "lst"], 'Did you mean "list"?'),
         (["data", "list", "--jsn"], "Did you mean --json?"),
@@ -56,10 +56,10 @@ def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_what_the_user_can_mend_is_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert said in refused(arguments, capsys)
+    assert message in refused(arguments, capsys)
 
 
 def test_list_says_which_sets_are_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,18 +93,18 @@ def test_show_tells_licence_tree_recipes_and_how_to_get_it(
     known = PUBLISHED_SETS[name]
     assert main(["data", "show", name, "--data", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    for said in (known.licence, known.terms, f"{known.folder}/", *(piece.pattern for piece in known.pieces)):
-        assert said in shown
+    for message in (known.licence, known.terms, f"{known.folder}/", *(piece.pattern for piece in known.pieces)):
+        assert message in shown
     if known.archives:
         assert f"crosspath data get {name}" in shown
         assert all(archive.address in shown for archive in known.archives)
         assert all(archive.sha256 in shown for archive in known.archives if archive.sha256)
     else:
         assert "  1. " in shown
-    described = answered(["data", "show", name, "--data", str(tmp_path)], capsys)
-    assert described["name"] == name
-    assert described["folder"] == str(tmp_path / known.folder)
-    assert described["here"] == "no"
+    facts = answered(["data", "show", name, "--data", str(tmp_path)], capsys)
+    assert facts["name"] == name
+    assert facts["folder"] == str(tmp_path / known.folder)
+    assert facts["here"] == "no"
 
 
 def test_show_names_the_recipes_that_read_a_set(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,12 +123,12 @@ def test_get_puts_a_set_in_place_and_says_that_it_was_not_verified(
     served.plan = ["drop"]
     arguments = ["data", "get", "fsdd", "--data", str(tmp_path / "data")]
     assert main(arguments) == 0
-    seen = capsys.readouterr()
-    assert "recorded, not verified" in seen.out
-    assert f"fsdd is in {tmp_path / 'data' / 'fsdd'}" in seen.out
-    assert "CC BY-SA 4.0" in seen.err
-    assert "retrying in 1 s" in seen.err
-    assert "downloading free-spoken-digit-dataset.zip" in seen.err
+    output = capsys.readouterr()
+    assert "recorded, not verified" in output.out
+    assert f"fsdd is in {tmp_path / 'data' / 'fsdd'}" in output.out
+    assert "CC BY-SA 4.0" in output.err
+    assert "retrying in 1 s" in output.err
+    assert "downloading free-spoken-digit-dataset.zip" in output.err
     again = answered(arguments, capsys)
     assert again["folder"] == str(tmp_path / "data" / "fsdd")
     assert again["archives"][0]["verified"] is False
@@ -139,7 +139,7 @@ def test_get_ends_with_2_and_one_summary_when_the_address_is_gone(
     served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served.plan = ["404"]
-    out, line = ended_badly(["data", "get", "fsdd", "--data", str(tmp_path), "--json"], capsys)
+    out, line = failure(["data", "get", "fsdd", "--data", str(tmp_path), "--json"], capsys)
     assert out == ""
     assert line.startswith(f"{served.address}: expected a file at this address, found 404")
 
@@ -148,18 +148,18 @@ def test_get_ends_with_2_and_one_summary_when_the_address_is_gone(
 def test_get_prints_numbered_steps_for_what_owners_hand_out(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, line = ended_badly(["data", "get", name, "--data", str(tmp_path)], capsys)
+    out, line = failure(["data", "get", name, "--data", str(tmp_path)], capsys)
     assert line.startswith(f"{name}: expected a set that can be downloaded")
     numbers = [text.split(".")[0] for text in out.splitlines()[1:]]
     assert numbers == [f"  {number}" for number in range(1, len(PUBLISHED_SETS[name].steps) + 1)]
-    out, _ = ended_badly(["data", "get", name, "--data", str(tmp_path), "--json"], capsys)
+    out, _ = failure(["data", "get", name, "--data", str(tmp_path), "--json"], capsys)
     assert json.loads(out)["steps"] == list(PUBLISHED_SETS[name].steps)
     assert list(tmp_path.iterdir()) == []
 
 
-def found(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def check_failure(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The one JSON object of a check that ends with 2."""
-    out, _ = ended_badly([*arguments, "--json"], capsys)
+    out, _ = failure([*arguments, "--json"], capsys)
     (line,) = out.splitlines()
     value: dict[str, Any] = json.loads(line)
     return value
@@ -184,14 +184,14 @@ def test_check_lists_bad_files_on_stdout_and_sums_up_in_one_line(
 ) -> None:
     folder = class_folders(tmp_path / "own", write_image, ".jpg")
     cut_in_half(folder / "cat" / "3.jpg")
-    _, line = ended_badly(["data", "check", str(folder)], capsys)
+    _, line = failure(["data", "check", str(folder)], capsys)
     assert line.startswith(f"{folder}: expected complete, readable data, found cat/3.jpg: the image decoder fails")
     (folder / "dog" / "0.jpg").write_bytes(b"")
-    out, line = ended_badly(["data", "check", str(folder)], capsys)
+    out, line = failure(["data", "check", str(folder)], capsys)
     assert [text.split(":")[0] for text in out.splitlines()[1:]] == ["cat/3.jpg", "dog/0.jpg"]
     assert "found 2 faults, the first in cat/3.jpg" in line
     assert "data.skip_damaged=true" in line
-    faults = found(["data", "check", str(folder)], capsys)["faults"]
+    faults = check_failure(["data", "check", str(folder)], capsys)["faults"]
     assert [fault["path"] for fault in faults] == ["cat/3.jpg", "dog/0.jpg"]
 
 
@@ -202,15 +202,15 @@ def test_check_reads_a_table_of_ones_own_by_a_recipe(tmp_path: Path, capsys: pyt
     by_recipe = ["data", "check", str(tmp_path), "--recipe", "audio/folder", "--set", "data.csv=list.csv"]
     assert answered(by_recipe, capsys)["samples"] == {"unsplit": 2}
     cut_in_half(tmp_path / "1.wav")
-    assert found(by_recipe, capsys)["faults"][0]["path"] == "1.wav"
+    assert check_failure(by_recipe, capsys)["faults"][0]["path"] == "1.wav"
 
 
 def test_check_of_a_known_set_names_its_missing_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "grid_s1").mkdir()
-    value = found(["data", "check", str(tmp_path / "grid_s1")], capsys)
+    value = check_failure(["data", "check", str(tmp_path / "grid_s1")], capsys)
     assert value["set"] == "grid_s1"
     assert [fault["path"] for fault in value["faults"][:3]] == ["clips.csv", "words.csv", "videos/*.mp4"]
-    out, line = ended_badly(["data", "check", str(tmp_path / "grid_s1")], capsys)
+    out, line = failure(["data", "check", str(tmp_path / "grid_s1")], capsys)
     assert "published: 10 classes, samples: 700 train, 100 val, 200 test" in out
     assert "clips.csv" in line
 

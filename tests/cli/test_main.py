@@ -16,11 +16,11 @@ from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of a command that ends with 2 and prints nothing else."""
     assert main(arguments) == 2
-    seen = capsys.readouterr()
-    assert seen.out == ""
-    assert seen.err.endswith("\n")
-    assert seen.err.count("\n") == 1
-    return seen.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.endswith("\n")
+    assert output.err.count("\n") == 1
+    return output.err
 
 
 def test_help_lists_every_verb_and_each_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_a_command_of_its_own_ends_with_its_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["train", "image/cifar11"], "did you mean image/cifar10?"),
         (["train", "image/cifar10", "--auxiliary", "audio"], "--auxiliary: expected NAME=CHECKPOINT, found 'audio'"),
@@ -79,9 +79,9 @@ def test_a_command_of_its_own_ends_with_its_code() -> None:
     ],
 )
 def test_what_the_user_can_mend_is_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refused(arguments, capsys)
+    assert message in refused(arguments, capsys)
 
 
 def test_a_missing_data_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

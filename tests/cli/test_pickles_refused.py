@@ -43,12 +43,12 @@ def refused(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[st
     for word, place in {"OUT": folder / "out", **places}.items():
         arguments = [argument.replace(word, str(place)) for argument in arguments]
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "pickle" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "pickle" in message
     assert not (folder / "canary").exists()
     assert not any(folder.glob("out*"))
-    return said
+    return message
 
 
 @pytest.fixture(params=CORPUS, ids=str)
@@ -211,12 +211,12 @@ def test_a_folder_for_connect(tmp_path: Path) -> None:
 def test_safetensors_of_any_header_are_none(tmp_path: Path) -> None:
     """The length of a header is a file's first bytes: 0x0280 of them look like the second protocol's."""
     path = tmp_path / "a.safetensors"
-    seen = set()
+    protocols = set()
     for padding in range(0, 1400, 8):
         save_file({"a": torch.zeros(2)}, path, metadata={"x": "y" * padding})
-        seen.add(path.read_bytes()[:2])
+        protocols.add(path.read_bytes()[:2])
         auxiliary_source(path)
-    assert {bytes([0x80, protocol]) for protocol in range(1, 6)} <= seen
+    assert {bytes([0x80, protocol]) for protocol in range(1, 6)} <= protocols
     for padding in (128, 384):
         save_file(_body().state_dict(), path, metadata={"x": "y" * padding})
         assert path.read_bytes()[:1] == b"\x80"
@@ -226,10 +226,10 @@ def test_safetensors_of_any_header_are_none(tmp_path: Path) -> None:
 
 def test_safetensors_under_a_pickle_s_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_file(_body().state_dict(), tmp_path / "a.pth")
-    said = refused(
+    message = refused(
         ["train", "image/digits", "--out", "OUT", "--auxiliary", f"a={tmp_path / 'a.pth'}"], tmp_path, capsys
     )
-    assert "rename it" in said
+    assert "rename it" in message
     with pytest.raises(crosspath.PathwayError, match="rename it"):
         crosspath.match(_body(), tmp_path / "a.pth")
     assert main(["inspect", str(tmp_path / "a.pth")]) == 0

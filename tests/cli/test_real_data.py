@@ -39,12 +39,12 @@ def test_the_main_job(target: str, data_root: Path, tmp_path: Path, capsys: pyte
     audio, connected, plain = (str(tmp_path / name) for name in ("audio", "connected", "plain"))
     _answer(["train", AUXILIARIES[target], *data, *brief, "--out", audio], capsys)
     trained = _answer(["train", target, *data, *brief, "--auxiliary", f"audio={audio}", "--out", connected], capsys)
-    found = _answer(["evaluate", connected, *data], capsys)
-    assert found["metrics"] == trained["metrics"]["test"]
-    assert found["samples"] == trained["samples"]["test"]
+    result = _answer(["evaluate", connected, *data], capsys)
+    assert result["metrics"] == trained["metrics"]["test"]
+    assert result["samples"] == trained["samples"]["test"]
     assert _answer(["merge", connected, plain], capsys)["equality"]["bitwise"]
     merged = _answer(["evaluate", plain, *data], capsys)
-    assert {**merged, "checkpoint": ""} == {**found, "checkpoint": ""}
+    assert {**merged, "checkpoint": ""} == {**result, "checkpoint": ""}
 
     with torch.device("meta"):
         model = build_model(apply_overrides(recipe_named(target), BRIEF), 10)

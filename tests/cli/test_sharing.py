@@ -22,10 +22,10 @@ def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[s
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of a command that ends with 2 and prints nothing else."""
     assert main(arguments) == 2
-    seen = capsys.readouterr()
-    assert seen.out == ""
-    assert seen.err.count("\n") == 1
-    return seen.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    return output.err
 
 
 def test_a_merge_is_certified_and_the_certificate_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,9 +33,9 @@ def test_a_merge_is_certified_and_the_certificate_checked(tmp_path: Path, capsys
     image, plain = str(tmp_path / "image"), str(tmp_path / "plain")
     receipt = answered(["merge", image, plain, "--verify"], capsys)
     assert receipt["certificate"]["outputs"]["bfloat16"]["bitwise"] is True
-    found = answered(["verify", f"{plain}/certificate.json"], capsys)
-    assert found["notes"] == []
-    assert found["outputs"]["float32"]["same_class"] == 1.0
+    result = answered(["verify", f"{plain}/certificate.json"], capsys)
+    assert result["notes"] == []
+    assert result["outputs"]["float32"]["same_class"] == 1.0
 
     assert main(["verify", plain]) == 0
     assert "as certified: the merged weights" in capsys.readouterr().out
@@ -55,9 +55,9 @@ def test_the_data_root_follows_the_option_in_any_place(tmp_path: Path, capsys: p
         ("second", [f"--verify={tmp_path}"]),
     ):
         assert main(["merge", str(tmp_path / "image"), str(tmp_path / name), *options]) == 0
-        said = capsys.readouterr().out
-        assert "32 test samples, float32: bitwise equal, same class for 100.0%" in said
-        assert f"certificate: {tmp_path / name / 'certificate.json'}" in said
+        message = capsys.readouterr().out
+        assert "32 test samples, float32: bitwise equal, same class for 100.0%" in message
+        assert f"certificate: {tmp_path / name / 'certificate.json'}" in message
     saved_connected(tmp_path / "cifar", tmp_path / "audio")
     merge = ["merge", str(tmp_path / "cifar"), str(tmp_path / "third"), "--verify", str(tmp_path / "nothing")]
     assert "cifar10" in refused(merge, capsys)
@@ -67,17 +67,17 @@ def test_the_data_root_follows_the_option_in_any_place(tmp_path: Path, capsys: p
 def test_a_model_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved_audio(tmp_path / "audio")
     saved_connected(tmp_path / "image", tmp_path / "audio")
-    found = answered(["export", str(tmp_path / "image"), str(tmp_path / "out"), "--format", "torch"], capsys)
-    assert found["file"] == str(tmp_path / "out" / "model.pt2")
-    assert found["merged"] == ["audio"]
-    assert found["classes"] == ["cat", "dog", "bird"]
-    assert max(found["max_difference"].values()) == 0.0
+    result = answered(["export", str(tmp_path / "image"), str(tmp_path / "out"), "--format", "torch"], capsys)
+    assert result["file"] == str(tmp_path / "out" / "model.pt2")
+    assert result["merged"] == ["audio"]
+    assert result["classes"] == ["cat", "dog", "bird"]
+    assert max(result["max_difference"].values()) == 0.0
 
     assert main(["export", str(tmp_path / "image"), str(tmp_path / "model.pt2")]) == 0
-    said = capsys.readouterr().out
-    assert "merged in memory first: audio" in said
-    assert "(x / 255 - [0.5, 0.5, 0.5]) / [0.5, 0.5, 0.5], by colour channel" in said
-    assert "largest difference from eager, batch of 5: 0" in said
+    message = capsys.readouterr().out
+    assert "merged in memory first: audio" in message
+    assert "(x / 255 - [0.5, 0.5, 0.5]) / [0.5, 0.5, 0.5], by colour channel" in message
+    assert "largest difference from eager, batch of 5: 0" in message
     assert "expected a new file" in refused(["export", str(tmp_path / "image"), str(tmp_path / "model.pt2")], capsys)
     assert "expected a run folder" in refused(["export", str(tmp_path / "none"), str(tmp_path / "new")], capsys)
 
@@ -87,5 +87,5 @@ def test_an_onnx_export_prints_one_object_and_nothing_else(tmp_path: Path, capfd
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     saved_audio(tmp_path / "audio")
-    found = answered(["export", str(tmp_path / "audio"), str(tmp_path / "model.onnx")], capfd)
-    assert max(found["max_difference"].values()) < 1e-5
+    result = answered(["export", str(tmp_path / "audio"), str(tmp_path / "model.onnx")], capfd)
+    assert max(result["max_difference"].values()) < 1e-5

@@ -33,28 +33,28 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
         "c",
     ]
     assert main([*arguments, *settings, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [row["arm"] for row in found["rows"]] == ["none", "pathway", "random"]
-    assert all(row["rate"] == 1e-3 for row in found["rows"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["arm"] for row in result["rows"]] == ["none", "pathway", "random"]
+    assert all(row["rate"] == 1e-3 for row in result["rows"])
     page = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
     (tmp_path / "c" / "report.html").unlink()
     assert main(["report", "c"]) == 0
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     printed = {
-        cells[0]: cells for line in said.splitlines() if (cells := [cell.strip() for cell in line.split("│")[1:]])
+        cells[0]: cells for line in message.splitlines() if (cells := [cell.strip() for cell in line.split("│")[1:]])
     }
-    for row in found["rows"]:
+    for row in result["rows"]:
         cells = printed[row["arm"]]
         assert cells[1] == (row["auxiliary"] or "")
         assert cells[2].startswith(f"{100 * row['mean']:.1f} ±")
         assert row["verdict"] is None or row["verdict"] in cells
     again = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
     assert again.count("<figure") == page.count("<figure") > 0
-    assert again.count("<tr") == page.count("<tr") > len(found["rows"])
-    _opens_in_a_browser(tmp_path / "c" / "report.html", found)
+    assert again.count("<tr") == page.count("<tr") > len(result["rows"])
+    _opens_in_a_browser(tmp_path / "c" / "report.html", result)
 
 
-def _opens_in_a_browser(page: Path, found: dict[str, list[dict[str, float]]]) -> None:
+def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -> None:
     """In headless Chromium where there is one: no console error, every figure drawn, no sideways scroll."""
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     chromium = next(
@@ -69,7 +69,10 @@ def _opens_in_a_browser(page: Path, found: dict[str, list[dict[str, float]]]) ->
             tab = browser.new_page(viewport={"width": width, "height": 900})
             errors: list[str] = []
             tab.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            tab.on("console", lambda said, errors=errors: errors.append(said.text) if said.type == "error" else None)
+            tab.on(
+                "console",
+                lambda message, errors=errors: errors.append(message.text) if message.type == "error" else None,
+            )
             tab.goto(page.as_uri())
             assert errors == []
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -77,13 +80,13 @@ def _opens_in_a_browser(page: Path, found: dict[str, list[dict[str, float]]]) ->
             assert drawn
             assert min(drawn) > 100
             text = tab.inner_text("main")
-            for row in found["rows"]:
+            for row in result["rows"]:
                 assert f"{100 * row['mean']:.1f}" in text
         browser.close()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["study", "nowhere.yaml"], "nowhere.yaml: expected a study file"),
         (["compare", "image/digits", "--arms", "none,magic"], "magic"),
@@ -94,11 +97,15 @@ def _opens_in_a_browser(page: Path, found: dict[str, list[dict[str, float]]]) ->
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -66,20 +66,20 @@ def test_the_main_job_for_people(
 ) -> None:
     folder = str(recipes)
     assert main(["train", f"{folder}/audio.yaml", "--out", f"{folder}/audio"]) == 0
-    seen = capsys.readouterr()
-    assert "accuracy" in seen.out
-    assert f"written to {folder}/audio" in seen.out
-    assert "epoch 2/2" in seen.err
+    output = capsys.readouterr()
+    assert "accuracy" in output.out
+    assert f"written to {folder}/audio" in output.out
+    assert "epoch 2/2" in output.err
     arguments = ["--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
     assert main(["train", f"{folder}/image.yaml", *arguments]) == 0
     capsys.readouterr()
-    for verb, said in (
+    for verb, message in (
         (["evaluate", f"{folder}/image", "--split", "validation"], "18 validation samples"),
         (["status", f"{folder}/image"], "encoder.blocks.5.mlp.fc2.weight"),
         (["merge", f"{folder}/image", f"{folder}/plain"], "merged output equals connected output: bitwise"),
     ):
         assert main(verb) == 0
-        assert said in capsys.readouterr().out
+        assert message in capsys.readouterr().out
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
     monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))

@@ -236,10 +236,10 @@ def test_the_command_prints_the_table_then_the_line_then_the_path(
     made: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, summary = made
-    asked: list[tuple[Path, str, int]] = []
+    calls: list[tuple[Path, str, int]] = []
 
     def finished(out: Path, *, auxiliary: str, seeds: int) -> dict[str, Any]:
-        asked.append((out, auxiliary, seeds))
+        calls.append((out, auxiliary, seeds))
         return {**summary, "report": str(out / "report.html")}
 
     monkeypatch.setattr(demo_module, "demo", finished)
@@ -252,7 +252,7 @@ def test_the_command_prints_the_table_then_the_line_then_the_path(
         assert any(row["arm"] in line and f"{100 * row['mean']:.1f}" in line for line in printed)
     assert main(["demo", "--auxiliary", "solids", "--seeds", "5", "--out", "there", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == json.loads(json.dumps(summary["rows"]))
-    assert asked == [(Path("runs/demo"), "sounds", 3), (Path("there"), "solids", 5)]
+    assert calls == [(Path("runs/demo"), "sounds", 3), (Path("there"), "solids", 5)]
     assert main(["demo", "--seeds", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 

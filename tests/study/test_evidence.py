@@ -42,11 +42,11 @@ def row(arm: str, p: float | None, *, target: str = "a", **more: object) -> Row:
 
 def test_a_verdict_that_one_direction_would_have_falls_in_a_family_that_does_not_bear_it() -> None:
     rows = [row("none", None), *(row("pathway", p) for p in (0.04, 0.3, 0.6)), row("random", 0.04)]
-    found = adjust_verdicts(rows)
-    assert [entry.verdict for entry in found] == [None, "no evidence", "no evidence", "no evidence", "helps"]
-    assert found[1].p == 0.04
-    assert found[1].p_adjusted == pytest.approx(0.12)
-    assert found[4].p_adjusted is None
+    result = adjust_verdicts(rows)
+    assert [entry.verdict for entry in result] == [None, "no evidence", "no evidence", "no evidence", "helps"]
+    assert result[1].p == 0.04
+    assert result[1].p_adjusted == pytest.approx(0.12)
+    assert result[4].p_adjusted is None
 
 
 def test_labels_saved_are_found_on_a_curve_of_known_shape() -> None:
@@ -57,10 +57,10 @@ def test_labels_saved_are_found_on_a_curve_of_known_shape() -> None:
         plain = [0.1 * math.log2(count) + shift for shift in (0.0, 0.01, -0.01)]
         rows.append(row("none", None, labels_per_class=count, values=tuple(plain)))
         rows.append(row("pathway", 0.01, labels_per_class=count, values=tuple(value + 0.1 for value in plain)))
-    found = label_savings(rows)
-    assert [saving.factor for saving in found[:2]] == pytest.approx([2.0, 2.0])
-    assert found[2].factor is None
-    assert found[2].beyond == 3
+    result = label_savings(rows)
+    assert [saving.factor for saving in result[:2]] == pytest.approx([2.0, 2.0])
+    assert result[2].factor is None
+    assert result[2].beyond == 3
 
 
 def test_labels_outside_the_curve_are_not_invented() -> None:

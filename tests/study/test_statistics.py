@@ -13,25 +13,25 @@ BASE = [0.790, 0.822, 0.801, 0.809, 0.797]
 
 
 def test_interval_and_p_are_those_of_scipys_paired_t_test() -> None:
-    found = compare_paired(ARM, BASE)
+    result = compare_paired(ARM, BASE)
     reference = stats.ttest_rel(ARM, BASE)
     interval = reference.confidence_interval(0.95)
-    assert found.p == pytest.approx(reference.pvalue, rel=1e-10)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-10)
-    assert found.difference == pytest.approx(np.mean(ARM) - np.mean(BASE), rel=1e-12)
+    assert result.p == pytest.approx(reference.pvalue, rel=1e-10)
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high), rel=1e-10)
+    assert result.difference == pytest.approx(np.mean(ARM) - np.mean(BASE), rel=1e-12)
 
 
 def test_three_seeds_agree_with_the_closed_form() -> None:
     # Differences 1, 2, 3: mean 2, standard deviation 1, t = 2·√3. With two degrees of freedom the t distribution has
     # the closed form P(T > t) = 1/2 - t / (2·√(2 + t²)).
-    found = compare_paired([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    result = compare_paired([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     t = 2 * math.sqrt(3)
-    assert found.p == pytest.approx(2 * (0.5 - t / (2 * math.sqrt(2 + t * t))), rel=1e-10)
+    assert result.p == pytest.approx(2 * (0.5 - t / (2 * math.sqrt(2 + t * t))), rel=1e-10)
     # Its 97.5 % point: t / √(2 + t²) = 0.95.
     half = math.sqrt(2 * 0.95**2 / (1 - 0.95**2)) / math.sqrt(3)
-    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), rel=1e-10)
-    assert found.verdict == "no evidence"
-    assert found.seeds_needed == math.ceil(7.85 * (1 / 2) ** 2 + 2)
+    assert (result.low, result.high) == pytest.approx((2 - half, 2 + half), rel=1e-10)
+    assert result.verdict == "no evidence"
+    assert result.seeds_needed == math.ceil(7.85 * (1 / 2) ** 2 + 2)
 
 
 def test_verdicts_follow_the_interval() -> None:
@@ -49,20 +49,20 @@ def test_verdicts_follow_the_interval() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_fewer_than_three_seeds_are_no_evidence(seeds: int) -> None:
-    found = compare_paired([0.9, 0.95][:seeds], [0.1, 0.1][:seeds])
-    assert found.verdict == "no evidence"
-    assert (found.low, found.high, found.p) == (None, None, None)
-    assert "at least 3" in found.reason
+    result = compare_paired([0.9, 0.95][:seeds], [0.1, 0.1][:seeds])
+    assert result.verdict == "no evidence"
+    assert (result.low, result.high, result.p) == (None, None, None)
+    assert "at least 3" in result.reason
     # Differences 0.8 and 0.85: standard deviation 0.05 / √2, so that the 2 of the t distribution's tails remains.
-    assert found.seeds_needed == (None if seeds == 1 else math.ceil(7.85 * (0.05 / math.sqrt(2) / 0.825) ** 2 + 2))
+    assert result.seeds_needed == (None if seeds == 1 else math.ceil(7.85 * (0.05 / math.sqrt(2) / 0.825) ** 2 + 2))
 
 
 def test_no_spread_is_no_evidence_also_when_only_rounding_differs() -> None:
-    found = compare_paired([0.1 + 0.2, 0.5, 0.7], [0.2, 0.4, 0.6])
-    assert found.verdict == "no evidence"
-    assert found.p is None
-    assert found.seeds_needed is None
-    assert "same difference" in found.reason
+    result = compare_paired([0.1 + 0.2, 0.5, 0.7], [0.2, 0.4, 0.6])
+    assert result.verdict == "no evidence"
+    assert result.p is None
+    assert result.seeds_needed is None
+    assert "same difference" in result.reason
 
 
 def test_unpaired_or_no_values_are_refused() -> None:

@@ -180,7 +180,7 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("targets: {image/digits: {}}\narm: [none]", "arm"),
         ("targets: {image/digits: {}}\nseeds: 0", "seeds"),
@@ -192,10 +192,10 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp
         ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
     ],
 )
-def test_a_faulty_study_is_refused_before_anything_runs(text: str, said: str, tmp_path: Path) -> None:
+def test_a_faulty_study_is_refused_before_anything_runs(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=said.replace("[", r"\[")) as error:
+    with pytest.raises(InputError, match=message.replace("[", r"\[")) as error:
         comparisons(read_study(path))
     assert "\n" not in str(error.value)
 
@@ -218,7 +218,7 @@ def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def said(out: Path) -> dict[str, object]:
+def results_of(out: Path) -> dict[str, object]:
     """The results of a study but for the commands that made them."""
     found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
     for entry in found["rows"]:
@@ -237,12 +237,12 @@ def test_a_killed_node_of_a_ray_cluster_leaves_the_study_complete(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     doomed, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-    out, seen = tmp_path / "cluster", []
+    out, finished = tmp_path / "cluster", []
 
     def kill_half_way() -> None:
         while len(list(out.rglob("result.json"))) < 4:
             time.sleep(0.1)
-        seen.append(len(list(out.rglob("result.json"))))
+        finished.append(len(list(out.rglob("result.json"))))
         cluster.remove_node(doomed, allow_graceful=False)
 
     killer = threading.Thread(target=kill_half_way, daemon=True)
@@ -254,8 +254,8 @@ def test_a_killed_node_of_a_ray_cluster_leaves_the_study_complete(
         ray.shutdown()
         cluster.shutdown()
     run_study(small(auxiliary), out=tmp_path / "alone", workers=1, progress=False)
-    assert seen[0] < len(list((tmp_path / "alone").rglob("result.json")))
-    assert said(out) == said(tmp_path / "alone")
+    assert finished[0] < len(list((tmp_path / "alone").rglob("result.json")))
+    assert results_of(out) == results_of(tmp_path / "alone")
 
 
 @pytest.mark.slow
@@ -286,7 +286,7 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
         running.wait()
     for out in ("killed", "whole"):
         subprocess.run(command(out), cwd=tmp_path, check=True, capture_output=True)
-    assert said(tmp_path / "killed") == said(tmp_path / "whole")
+    assert results_of(tmp_path / "killed") == results_of(tmp_path / "whole")
     assert (tmp_path / "killed" / "results.md").read_text() == (tmp_path / "whole" / "results.md").read_text()
 
 
