@@ -94,6 +94,18 @@ def guess_section(folder: Path) -> DataSection:
     return best.data_section({"folder": folder})
 
 
+def sections_of_set(entry: PublishedSet, folder: Path) -> list[DataSection]:
+    """The `data` section of every variant of a set that is present: from its first recipe, else the defaults."""
+    from crosspath.recipes import PRETRAINING, RECIPES
+
+    shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
+    sections = []
+    for dataset in entry.here(folder) or entry.datasets:
+        default = MODALITIES[entry.modality].data_section({"dataset": dataset})
+        sections.append(next((section for section in shipped if section.dataset == dataset), default))
+    return sections
+
+
 def check(
     folder: Path, entry: PublishedSet | None, sections: Sequence[Data], progress: Progress | None = None
 ) -> CheckReport:

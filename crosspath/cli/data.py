@@ -1,6 +1,6 @@
 """`crosspath data`: list, describe, download and check data sets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,9 @@ from crosspath.cli.published_set import presence, print_set, print_steps, sample
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
+    from crosspath.catalogue.check import CheckReport
     from crosspath.catalogue.published_set import PublishedSet
-    from crosspath.config.data import Data as DataSection
+    from crosspath.config.data import DataSection
     from crosspath.training.progress import Bar
 
 data = App(
@@ -136,7 +137,7 @@ def check(
         Override a setting of that recipe: `section.field=value`, such as `data.csv=list.csv`. Repeatable.
     """
     from crosspath.catalogue.check import check as check_folder
-    from crosspath.catalogue.check import guess_section, recognise_set
+    from crosspath.catalogue.check import guess_section, recognise_set, sections_of_set
     from crosspath.config import apply_overrides
     from crosspath.modalities.load import located
     from crosspath.recipes import any_recipe_named
@@ -148,20 +149,10 @@ def check(
     elif set_:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     else:
-        sections = [guess_section(folder)] if entry is None else _sections(entry, folder)
+        sections = [guess_section(folder)] if entry is None else sections_of_set(entry, folder)
     with reporter(True) as listener:
         report = check_folder(folder, entry, sections, listener.preparing)
-    if json:
-        print_json(report.to_json())
-    else:
-        counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
-        print_line(f"{folder}: {report.modality}, {report.classes} classes, samples: {counts}")
-        if entry is not None:
-            print_line(f"published: {entry.classes} classes, samples: {sample_counts(entry)}")
-        if len(sections) < len(entry.datasets if entry else sections):
-            print_line(f"read as {', '.join(section.dataset for section in sections)}; the other variants are missing")
-        for fault in report.faults:
-            print_line(f"{fault.path}: {fault.reason}")
+    print_json(report.to_json()) if json else _print_report(report, entry, sections)
     if report.faults:
         first = f"{report.faults[0].path}: {report.faults[0].reason}"
         count = f"{len(report.faults)} faults, the first in " if len(report.faults) > 1 else ""
@@ -169,17 +160,15 @@ def check(
         raise InputError(folder, "complete, readable data", f"{count}{first}", todo)
 
 
-def _sections(entry: "PublishedSet", folder: Path) -> list["DataSection"]:
-    """The `data` section of every variant of a set that is present: from its first recipe, else the defaults."""
-    from crosspath.modalities import MODALITIES
-    from crosspath.recipes import PRETRAINING, RECIPES
-
-    shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
-    sections = []
-    for dataset in entry.here(folder) or entry.datasets:
-        default = MODALITIES[entry.modality].data_section({"dataset": dataset})
-        sections.append(next((section for section in shipped if section.dataset == dataset), default))
-    return sections
+def _print_report(report: "CheckReport", entry: "PublishedSet | None", sections: "Sequence[DataSection]") -> None:
+    counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
+    print_line(f"{report.folder}: {report.modality}, {report.classes} classes, samples: {counts}")
+    if entry is not None:
+        print_line(f"published: {entry.classes} classes, samples: {sample_counts(entry)}")
+    if len(sections) < len(entry.datasets if entry else sections):
+        print_line(f"read as {', '.join(section.dataset for section in sections)}; the other variants are missing")
+    for fault in report.faults:
+        print_line(f"{fault.path}: {fault.reason}")
 
 
 def _progress(bar: "Bar") -> Callable[[str, int, int | None], None]:
