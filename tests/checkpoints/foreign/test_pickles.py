@@ -230,6 +230,15 @@ def test_marks_on_a_high_stack_are_found_at_once() -> None:
     assert time.perf_counter() - start < 10
 
 
+def test_what_lies_below_a_mark_is_out_of_reach() -> None:
+    """As it is for Python's own unpickler."""
+    data = b"\x80\x02N(\x85."
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(data)
+    with pytest.raises(InputError, match="damage"):
+        read_pickle(data, "here")
+
+
 @pytest.mark.parametrize(("pairs", "whole"), [(10, True), (60, False)])
 def test_a_tuple_that_takes_forever_to_hash_is_refused(pairs: int, whole: bool, tmp_path: Path) -> None:
     """Pairs, each holding the one before twice; the last as a dictionary's key, out of sight in a call's arguments."""
