@@ -58,7 +58,7 @@ def with_tables(page: str, rows: list[Row]) -> str:
 
 
 def overview(rows: list[Row]) -> str:
-    """One line a direction with a verdict: in the twelve directions, or with the same setting on fresh seeds."""
+    """One line per direction with a verdict: in the twelve directions, or with the same setting on fresh seeds."""
     columns = ("target", "auxiliary", "`pathway` − `none`", "verdict", "`random` − `none`", "on fresh seeds", "verdict")
     first = [row for row in rows if row["study"] == "twelve-directions"]
     random = {(row["target"], row["auxiliary"]): row for row in first if row["arm"] == "random"}
@@ -79,8 +79,8 @@ FRESH = "whole-body"
 
 
 def starts(rows: list[Row]) -> str:
-    """One line a target: masked modelling first against training from scratch."""
-    columns = ("target", "labels a class", "from scratch", "pretrained", "difference", "p", "verdict")
+    """One line per target: masked modelling first against training from scratch."""
+    columns = ("target", "labels per class", "from scratch", "pretrained", "difference", "p", "verdict")
     scratch = {row["target"]: row for row in rows if row["arm"] == "scratch"}
     pretrained = {row["target"]: row for row in rows if row["arm"] == "pretrained"}
     lines = []
@@ -93,7 +93,7 @@ def starts(rows: list[Row]) -> str:
 
 
 def directions(rows: list[Row]) -> str:
-    """One line a direction, with its control `random` beside it."""
+    """One line per direction, with its control `random` beside it."""
     plain = {row["target"]: row for row in rows if row["arm"] == "none"}
     random = {(row["target"], row["auxiliary"]): row for row in rows if row["arm"] == "random"}
     columns = ("target", "auxiliary", "`none`, %", "`pathway` − `none`", "p", "p adjusted", "verdict")
@@ -123,7 +123,7 @@ def controls(rows: list[Row]) -> str:
 
 
 def variants(rows: list[Row]) -> str:
-    """One line a variant of the pathway, and `none` once for all of them."""
+    """One line per variant of the pathway, and `none` once for all of them."""
     columns = ("target", "setting", "rate", "test, %", "− `none`", "p", "p adjusted", "verdict")
     lines = []
     for target in dict.fromkeys(row["target"] for row in rows):
@@ -138,9 +138,9 @@ def variants(rows: list[Row]) -> str:
 
 
 def savings(rows: list[Row]) -> str:
-    """One line a number of labels: accuracy of both arms, and how many labels `none` would need for the same."""
-    columns = ("target", "auxiliary", "labels a class", "`none`, %", "`pathway`, %", "difference", "p", "p adjusted")
-    columns += ("verdict", "worth as many labels times")
+    """One line per number of labels: accuracy of both arms, and how many labels `none` would need for the same."""
+    columns = ("target", "auxiliary", "labels per class", "`none`, %", "`pathway`, %", "difference", "p", "p adjusted")
+    columns += ("verdict", "label factor")
     savings_of_arms = label_savings([TableRow(**{**row, "seeds": tuple(row["seeds"])}) for row in rows])
     factors = {(one.target, one.labels_per_class): one for one in savings_of_arms if one.arm == "pathway"}
     plain = {(row["target"], row["labels_per_class"]): row for row in rows if row["arm"] == "none"}
@@ -148,7 +148,7 @@ def savings(rows: list[Row]) -> str:
     for row in (row for row in rows if row["arm"] == "pathway"):
         key = row["target"], row["labels_per_class"]
         one = factors[key]
-        factor = f"{one.beyond} of {one.seeds} seeds beyond what `none` reached"
+        factor = f"{one.beyond} of {one.seeds} seeds outside the range of `none`"
         if one.factor is not None and one.low is not None and one.high is not None:
             factor = f"{one.factor:.2f} ({one.low:.2f} to {one.high:.2f})"
         line = (code(key[0]), code(row["auxiliary"]), str(key[1]), spread(plain[key]), spread(row), *verdict(row))
@@ -157,7 +157,7 @@ def savings(rows: list[Row]) -> str:
 
 
 def arms(rows: list[Row]) -> str:
-    """One line a row."""
+    """One line per row."""
     columns = ("target", "labels", "arm", "auxiliary", "test, %", "− `none`", "p", "verdict")
     lines = []
     for row in rows:

@@ -129,7 +129,7 @@ def test_a_table_of_label_savings_says_how_many_labels_none_would_need() -> None
     few, many = TOOLS.savings(rows).splitlines()[2:]
     # Half-way between 10 and 40 on a logarithmic axis stands 20.
     assert few.endswith("| 2.00 (2.00 to 2.00) |")
-    assert many.endswith("| 3 of 3 seeds beyond what `none` reached |")
+    assert many.endswith("| 3 of 3 seeds outside the range of `none` |")
 
 
 def test_a_table_of_variants_names_none_once() -> None:
