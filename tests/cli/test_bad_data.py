@@ -37,7 +37,7 @@ def test_a_recording_cut_in_half(sounds: Path, tmp_path: Path, name: str, capsys
     assert not (tmp_path / "run").exists()
     small = ["--set", "data.frames=32", "--set", "data.mels=32", "--set", "data.skip_damaged=true"]
     assert main([*arguments, *small]) == 0
-    assert f"left out {sounds / name}" in capsys.readouterr().err
+    assert f"skipped {sounds / name}" in capsys.readouterr().err
 
 
 def test_a_cloud_file_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
