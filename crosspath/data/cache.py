@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from crosspath.data.examples import Damaged, Samples
 from crosspath.data.items import Item, Listing, Reader, place_of
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
+from crosspath.files import flush, write_text
 
 FORMAT_VERSION = 1
 
@@ -142,10 +144,8 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "labels": [item.label for item in decoded],
             "parts": [item.part for item in decoded],
         }
-        with (temporary / "manifest.json").open("w", encoding="utf-8") as file:
-            json.dump(manifest, file)
-            file.flush()
-            os.fsync(file.fileno())
+        (temporary / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        flush(temporary / "manifest.json")
         if _read(entry, key) is None:
             shutil.rmtree(entry, ignore_errors=True)
             try:
@@ -181,8 +181,7 @@ def _decode(
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(decoded), *shape)}
         np.lib.format.write_array_header_2_0(file, header)
         shutil.copyfileobj(samples, file, 1 << 22)
-        file.flush()
-        os.fsync(file.fileno())
+    flush(path)
     raw.unlink()
     return decoded, damaged, digest.hexdigest()
 
@@ -197,9 +196,5 @@ def _write_pointer(root: Path, dataset: str, reader: Reader, entry: str) -> None
     text = json.dumps({"entry": entry})
     if pointer.is_file() and pointer.read_text(encoding="utf-8") == text:
         return
-    temporary = pointer.with_name(f".{pointer.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(pointer)
-    except OSError:  # a read-only cache works without the pointer
-        temporary.unlink(missing_ok=True)
+    with suppress(InputError):  # a read-only cache works without the pointer
+        write_text(pointer, text)

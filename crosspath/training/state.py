@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crosspath.errors import InputError
-from crosspath.files import read_json, read_tensors
+from crosspath.files import read_json, read_tensors, tensor_faults
 from crosspath.training.processes import Processes, fill, full_tensor_of
 
 STATE = "state.json"
@@ -145,7 +145,8 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def _fill_all(part: str, module: nn.Module, values: Mapping[str, Tensor]) -> None:
     own = module.state_dict()
-    if set(own) != set(values) or any(own[name].shape != values[name].shape for name in own):
-        raise InputError(STATE_TENSORS, f"the weights of this run's {part}", "others", "start a new run")
+    faults = tensor_faults(values, own)
+    if faults:
+        raise InputError(STATE_TENSORS, f"the weights of this run's {part}", "; ".join(faults), "start a new run")
     for name, place in own.items():
         fill(place, values[name])

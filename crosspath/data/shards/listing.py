@@ -7,7 +7,6 @@ byte range, on a disk or over the network.
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +21,7 @@ from crosspath.data.shards.index import Entry, read_index
 from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
 from crosspath.data.tables import refuse_repeated
 from crosspath.errors import InputError
+from crosspath.files import write_text
 
 INDEX_VERSION = 1
 CLASSES = "classes.txt"
@@ -176,14 +176,8 @@ def _load_index(shard: Shard, modality: str, media: tuple[str, ...], cache: Path
         entries = shard.index(media)
     except DamageError as damage:
         return stamp, str(damage)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(entries), encoding="utf-8")
-        temporary.replace(path)
-    except OSError:  # without a writable cache the index is read from the shard each time
-        with suppress(OSError):
-            temporary.unlink()
+    with suppress(InputError):  # without a writable cache the index is read from the shard each time
+        write_text(path, json.dumps(entries))
     return stamp, entries
 
 
