@@ -28,5 +28,20 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'raise ValueError("expected at least one pair of values, found none")',
         "pass",
     ): "`fmean` of nothing raises a ValueError, too",
+    (
+        "pathway/connect.py",
+        "origins = [origin_of(plan, parts) for plan, parts in zip(plans, attachments, strict=True)]",
+        "origins = [origin_of(plan, parts) for plan, parts in (zip(plans, attachments))]",
+    ): "both lists are made from `plans`, so `strict` has nothing to refuse",
+    (
+        "data/views/augment.py",
+        "channels = list(zip(data.mean, data.std, strict=True))",
+        "channels = list((zip(data.mean, data.std)))",
+    ): "the section has three of each, checked where it is read, so `strict` has nothing to refuse",
+    (
+        "objectives/metrics.py",
+        "return float((largest_NC == labels_N[:, None]).any(dim=-1).double().mean())",
+        "return float((largest_NC == labels_N[:, None]).any(dim=(1)).double().mean())",
+    ): "of two dimensions, 1 is the last",
 }
 """{(file, lines before, lines after): why the program behaves the same}."""
