@@ -42,7 +42,7 @@ def saved(folder: Path, modality: str, **model: object) -> Recipe:
 def decoded(recipe: Recipe, count: int) -> np.ndarray[Any, Any]:
     """Samples as a reader gives them, made without the library's own generator."""
     random = np.random.default_rng(count)
-    shape = (count, *TABLE[recipe.modality].sample_shape(recipe))
+    shape = (count, *TABLE[recipe.modality].sample_shape(recipe.data))
     if recipe.modality in ("image", "video"):
         return random.integers(0, 256, shape, dtype=np.uint8)
     return random.normal(-6.0 if recipe.modality == "audio" else 0.0, 1.0, shape).astype(np.float32)
@@ -77,7 +77,7 @@ def test_onnx_gives_the_logits_for_any_batch_size(modality: str, tmp_path: Path)
     runtime = session(tmp_path / "model.onnx")
     (given,), (answer,) = runtime.get_inputs(), runtime.get_outputs()
     assert (given.name, answer.name) == ("samples", "logits")
-    assert given.shape == found["input"]["shape"] == ["batch", *TABLE[modality].sample_shape(recipe)]
+    assert given.shape == found["input"]["shape"] == ["batch", *TABLE[modality].sample_shape(recipe.data)]
     for count in (1, 2, 5, 7):
         samples = decoded(recipe, count)
         logits = torch.from_numpy(runtime.run(["logits"], {"samples": samples})[0])
