@@ -235,5 +235,5 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
         sha256=sha256,
         weights=loaded.model,
         recipe=loaded.recipe.name,
-        modality=loaded.recipe.stems_from,
+        modality=loaded.recipe.data_origin,
     )

@@ -139,13 +139,13 @@ def check(
     from crosspath.catalogue.check import check as check_folder
     from crosspath.catalogue.check import guess_section, recognise_set, sections_of_set
     from crosspath.config import apply_overrides
-    from crosspath.modalities.load import located
+    from crosspath.modalities.load import with_absolute_folder
     from crosspath.recipes import any_recipe_named
     from crosspath.training.progress import reporter
 
     entry = recognise_set(folder) if recipe is None else None
     if recipe is not None:
-        sections = [located(apply_overrides(any_recipe_named(recipe), set_).data, folder)]
+        sections = [with_absolute_folder(apply_overrides(any_recipe_named(recipe), set_).data, folder)]
     elif set_:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     else:

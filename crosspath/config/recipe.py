@@ -1,5 +1,6 @@
 """A recipe: the complete, typed description of a run."""
 
+import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from crosspath.config.data import Data
+from crosspath.config.faults import Fault, merge_faults, to_fault
 from crosspath.config.kinds import check_modality, modality_names, sections_of
 from crosspath.config.model import ModelSection
 from crosspath.config.section import Section
@@ -19,14 +21,13 @@ from crosspath.config.training import (
     ScheduleSection,
     TrainSection,
 )
-from crosspath.config.wording import Fault, fault_in_words, joined
 from crosspath.errors import InputError
 
 
 class Recipe(Section):
     """Everything a run needs but its data and its checkpoints.
 
-    Raises `pydantic.ValidationError` on construction; `validated` turns that into one `InputError`.
+    Raises `pydantic.ValidationError` on construction; `validated` turns it into one `InputError`.
     """
 
     name: str
@@ -45,9 +46,15 @@ class Recipe(Section):
     """Of `masked_modeling`, and only there."""
 
     @property
-    def stems_from(self) -> str:
-        """The modality of its data; `procedural` where a rule made them, which are of no modality to a comparison."""
+    def data_origin(self) -> str:
+        """The modality of the data; `procedural` if a rule generated them (comparisons treat those as no modality)."""
         return "procedural" if self.data.procedural else self.modality
+
+    @property
+    def stems_from(self) -> str:
+        """Deprecated name of `data_origin`."""
+        warnings.warn("Recipe.stems_from is now Recipe.data_origin", DeprecationWarning, stacklevel=2)
+        return self.data_origin
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -77,16 +84,16 @@ def validated(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
     Raises
     ------
     InputError
-        Listing every fault at once, one a value, unknown names with the nearest known one.
+        Lists all faults at once, one per value; unknown names come with the closest valid one.
     """
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = joined([_fault(tree, dict(detail)) for detail in error.errors()])
+        faults = merge_faults([_fault(tree, dict(detail)) for detail in error.errors()])
         if len(faults) == 1:
             raise InputError(*faults[0]) from None
-        listed = "; ".join(f"({i}) {w}: expected {e}, found {f}" for i, (w, e, f, _) in enumerate(faults, 1))
-        raise InputError(where, "valid values", f"{len(faults)} faults: {listed}", "mend each of them") from None
+        summary = "; ".join(f"({i}) {w}: expected {e}, found {f}" for i, (w, e, f, _) in enumerate(faults, 1))
+        raise InputError(where, "valid values", f"{len(faults)} faults: {summary}", "correct each of them") from None
 
 
 def _fault(tree: Mapping[str, Any], detail: dict[str, Any]) -> Fault:
@@ -98,7 +105,7 @@ def _fault(tree: Mapping[str, Any], detail: dict[str, Any]) -> Fault:
         near = get_close_matches(str(path[-1]), names, n=1, cutoff=0.4)
         todo = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])}?" if near else "remove it"
         return Fault(where, f"one of {', '.join(names)}", "an unknown name", todo)
-    return fault_in_words(where, detail)
+    return to_fault(where, detail)
 
 
 def _is_union_tag(tree: Mapping[str, Any], path: tuple[Any, ...], part: object) -> bool:

@@ -53,19 +53,19 @@ class _AttentionInFloat32(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        named = kwargs or {}
+        options = kwargs or {}
         if func is not scaled_dot_product_attention:
-            return func(*args, **named)
-        query = args[0] if args else named["query"]
+            return func(*args, **options)
+        query = args[0] if args else options["query"]
         with torch.autocast("cpu", enabled=False):
-            found = func(*map(_widened, args), **{name: _widened(given) for name, given in named.items()})
-        return found.to(query.dtype)
+            output = func(*map(_to_float32, args), **{name: _to_float32(value) for name, value in options.items()})
+        return output.to(query.dtype)
 
 
-def _widened(given: Any) -> Any:
+def _to_float32(value: Any) -> Any:
     """A tensor in half precision as float32; anything else, a mask of booleans too, as it is."""
-    half = isinstance(given, Tensor) and given.dtype in (torch.bfloat16, torch.float16)
-    return given.float() if half else given
+    half = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if half else value
 
 
 def choose_compute(recipe: Recipe) -> Compute:

@@ -10,7 +10,7 @@ from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
-from crosspath.modalities.load import load_data, located
+from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.objectives import objective_of
 
 Split = Literal["train", "validation", "test"]
@@ -39,7 +39,7 @@ def evaluate(
     """
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     root = None if data_root is None else Path(data_root)
-    data = load_data(located(loaded.recipe.data, root), root, loaded.recipe.train.seed)
+    data = load_data(with_absolute_folder(loaded.recipe.data, root), root, loaded.recipe.train.seed)
     if objective_of(loaded.recipe).labelled:
         check_classes(data, loaded.classes, loaded.path)
     examples: Examples = getattr(data, split)

@@ -68,9 +68,9 @@ def export(
     """
     path, kind = _place(Path(out), format)
     if kind == "onnx":
-        lacking = [name for name in PACKAGES if find_spec(name) is None]
-        if lacking:
-            found = f"no {', no '.join(lacking)}"
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            found = f"no {', no '.join(missing)}"
             raise InputError("export --format onnx", ", ".join(PACKAGES), found, "pip install 'crosspath[export]'")
     loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
     require_classifier(loaded, checkpoint)
@@ -79,15 +79,15 @@ def export(
     if loaded.connected:
         merge(loaded.model)
     module = Exportable(loaded.model, loaded.recipe).eval()
-    described = _described(loaded, kind, merged)
+    description = _description(loaded, kind, merged)
     with replacing_files(path.parent) as temporary:
         write = _write_onnx if kind == "onnx" else _write_torch
-        run = write(traced(module, loaded.recipe), temporary / path.name, described, loaded.recipe)
+        run = write(traced(module, loaded.recipe), temporary / path.name, description, loaded.recipe)
         result = {
             "checkpoint": str(checkpoint),
             "file": str(path),
-            **described,
-            "max_difference": _compared(module, run, loaded.recipe, path),
+            **description,
+            "max_difference": _differences(module, run, loaded.recipe, path),
         }
         text = json.dumps({**result, "checkpoint": Path(checkpoint).name, "file": path.name}, indent=2)
         (temporary / path.name).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
@@ -96,15 +96,15 @@ def export(
 
 def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
     """The file to write and its format. Raises `InputError` for one that exists, or a suffix of another format."""
-    named = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
-    kind = format or named or "onnx"
-    if named is None and out.suffix[1:2].isalpha():
+    implied = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
+    kind = format or implied or "onnx"
+    if implied is None and out.suffix[1:2].isalpha():
         todo = "give it one of those suffixes; without one, OUT is a new folder"
         raise InputError(out, " or ".join(SUFFIX.values()), out.suffix, todo)
-    if named is None:
+    if implied is None:
         new_folder(out, "OUT")
         return out / f"model{SUFFIX[kind]}", kind
-    if named != kind:
+    if implied != kind:
         raise InputError(out, f"a {SUFFIX[kind]} file for --format {kind}", out.suffix, "change one of the two")
     for file in (out, out.with_suffix(".json")):
         if file.exists():
@@ -114,7 +114,7 @@ def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
     return out, kind
 
 
-def _described(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
+def _description(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
     several = loaded.recipe.data.several_labels
     return {
         "format": kind,
@@ -131,11 +131,11 @@ def _described(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str,
     }
 
 
-def _write_onnx(program: ExportedProgram, path: Path, described: Mapping[str, Any], recipe: Recipe) -> Runner:
+def _write_onnx(program: ExportedProgram, path: Path, description: Mapping[str, Any], recipe: Recipe) -> Runner:
     import onnxruntime  # type: ignore[import-untyped]
 
     batch = torch.export.Dim("batch", min=1)
-    found = torch.onnx.export(
+    onnx_program = torch.onnx.export(
         program.run_decompositions(dict(PLAIN)),
         dynamo=True,
         verbose=False,
@@ -143,37 +143,37 @@ def _write_onnx(program: ExportedProgram, path: Path, described: Mapping[str, An
         output_names=[OUTPUT],
         dynamic_shapes=({0: batch},),
     )
-    assert found is not None
-    for name, value in _metadata(described, recipe).items():
-        found.model.metadata_props[name] = value
+    assert onnx_program is not None
+    for name, value in _metadata(description, recipe).items():
+        onnx_program.model.metadata_props[name] = value
     size = sum(value.nbytes for value in program.state_dict.values())
-    found.save(str(path), external_data=size > ONE_FILE)
+    onnx_program.save(str(path), external_data=size > ONE_FILE)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda samples: torch.from_numpy(session.run([OUTPUT], {INPUT: samples.numpy()})[0])
 
 
-def _write_torch(program: ExportedProgram, path: Path, described: Mapping[str, Any], recipe: Recipe) -> Runner:
+def _write_torch(program: ExportedProgram, path: Path, description: Mapping[str, Any], recipe: Recipe) -> Runner:
     # The example would be stored as a pickle, the only one in the file, and nobody needs it.
     program.example_inputs = None
-    torch.export.save(program, str(path), extra_files={"crosspath.json": json.dumps(_metadata(described, recipe))})
+    torch.export.save(program, str(path), extra_files={"crosspath.json": json.dumps(_metadata(description, recipe))})
     run: Runner = torch.export.load(str(path)).module()
     return run
 
 
-def _metadata(described: Mapping[str, Any], recipe: Recipe) -> dict[str, str]:
+def _metadata(description: Mapping[str, Any], recipe: Recipe) -> dict[str, str]:
     """What stands in the file itself: texts, JSON where there is more than a name."""
     from importlib.metadata import version
 
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in described.items()
+        for name, value in description.items()
     }
     whole = json.dumps(strip_recipe_paths(recipe).model_dump(mode="json"), ensure_ascii=False)
     return {**texts, "recipe_tree": whole, "crosspath": version("crosspath")}
 
 
 @torch.no_grad()
-def _compared(module: Exportable, run: Runner, recipe: Recipe, path: Path) -> dict[str, float]:
+def _differences(module: Exportable, run: Runner, recipe: Recipe, path: Path) -> dict[str, float]:
     differences = {}
     for count in BATCHES:
         samples = generated_samples(recipe, count, seed=count)

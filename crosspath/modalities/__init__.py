@@ -1,6 +1,6 @@
-"""The modalities: one object each, which the rest of the package asks; and what a recipe's data become through them.
+"""One object per modality, queried by the rest of the package, and the loading of a recipe's data.
 
-`add` makes another one known. The shipped ones are listed here.
+`add` registers another modality. This module registers the shipped ones.
 """
 
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ for _modality in SHIPPED:
     add(_modality)
 
 
-def added() -> tuple[Modality[Any, Any, Any], ...]:
-    """The modalities that are not shipped: another process has to add them as well."""
+def custom_modalities() -> tuple[Modality[Any, Any, Any], ...]:
+    """Modalities added by the user; other processes have to `add` them too."""
     return tuple(modality for modality in MODALITIES.values() if modality not in SHIPPED)
 
 
 def add_missing(others: Iterable[Modality[Any, Any, Any]]) -> None:
-    """Add what another process has added (`added`), and this one has not."""
+    """Add those of another process's `custom_modalities` that this process lacks."""
     for modality in others:
         if modality.name not in MODALITIES:
             add(modality)
 
 
-__all__ = ["MODALITIES", "SHIPPED", "Modality", "add", "add_missing", "added", "modality_of", "remove"]
+__all__ = ["MODALITIES", "SHIPPED", "Modality", "add", "add_missing", "custom_modalities", "modality_of", "remove"]

@@ -44,9 +44,9 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
         store = generated_store(section, modality.generated[section.dataset](section))
         notes: list[str] = []
     elif section.stream:
-        store, notes = _listed(section, root), []
+        store, notes = _list_samples(section, root), []
     else:
-        store, notes = _decoded(section, root, progress)
+        store, notes = _decode_or_load(section, root, progress)
         _refuse_damaged(section, store)
     fractions = section.validation_fraction, section.test_fraction
     parts = assign_parts(store.parts, store.labels, *fractions, store.ids)
@@ -63,12 +63,12 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
         if store.labels.ndim > 1:
             todo = "leave it out: a sample that several classes share has no class to be counted for"
             raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
-        chosen, smaller = draw_per_class(
+        selection, smaller = draw_per_class(
             store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed
         )
-        rows["train"] = rows["train"][chosen]
-        wanted = section.labels_per_class
-        notes += [f"class {store.classes[label]} has {size} of {wanted} labels" for label, size in smaller.items()]
+        rows["train"] = rows["train"][selection]
+        per_class = section.labels_per_class
+        notes += [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
     else:
         without = classes_without_samples(store.labels[rows["train"]], len(store.classes))
         notes += [f"class {store.classes[label]} has no training sample" for label in without]
@@ -107,10 +107,10 @@ def set_folders() -> dict[str, str]:
     return {name: folder for modality in MODALITIES.values() for name, folder in modality.sets.items()}
 
 
-def data_root(named: Path | None) -> Path:
-    """`named`, else `CROSSPATH_DATA`, else the user's data folder."""
-    if named is not None:
-        return named
+def data_root(root: Path | None) -> Path:
+    """`root`, else `CROSSPATH_DATA`, else the user's data folder."""
+    if root is not None:
+        return root
     if "CROSSPATH_DATA" in os.environ:
         return Path(os.environ["CROSSPATH_DATA"])
     from platformdirs import user_data_path
@@ -118,15 +118,15 @@ def data_root(named: Path | None) -> Path:
     return user_data_path("crosspath")
 
 
-def located(section: DataSection, root: Path | None) -> DataSection:
-    """A section of the user's own folder with that folder named in full, `root` in its place where given."""
+def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection:
+    """The section with its own `folder` (or `root` if given) as an absolute path; named sets stay as they are."""
     folder = section.folder if root is None else root
     if section.dataset not in ("folder", "shards") or folder is None:
         return section
     return section.model_copy(update={"folder": folder.expanduser().resolve()})
 
 
-def _decoded(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:
+def _decode_or_load(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:
     """The samples of the set's files and what is to note: decoded now, or read from the cache."""
     reader, sets = reader_of(section), modality_of(section).sets
     folder = _folder(section, root)
@@ -141,9 +141,9 @@ def _decoded(section: DataSection, root: Path | None, progress: Progress | None)
         # Folders of the same name at different places are different sets.
         place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
         name = f"{section.modality}-{folder.resolve().name}-{place[:8]}"
-    # A folder that was named and is not there is a mistake; where none was named, a cache that was carried here serves.
-    named = section.dataset not in sets or root is not None or "CROSSPATH_DATA" in os.environ
-    store = None if files.exists() or named else load_latest(cache, name, reader)
+    # A folder named explicitly must exist; the default one may be absent if its cache was copied here.
+    explicit = section.dataset not in sets or root is not None or "CROSSPATH_DATA" in os.environ
+    store = None if files.exists() or explicit else load_latest(cache, name, reader)
     if store is None:
         store = load_or_decode(cache, name, folder, reader, progress)
     else:
@@ -151,11 +151,11 @@ def _decoded(section: DataSection, root: Path | None, progress: Progress | None)
     return store, notes
 
 
-def _listed(section: DataSection, root: Path | None) -> Store:
+def _list_samples(section: DataSection, root: Path | None) -> Store:
     """The samples of the set's files, none of them decoded; the digest is that of their names and sizes."""
     reader = reader_of(section)
     listing = reader.listing(_folder(section, root))
-    described = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
+    content = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
     return Store(
         inputs=StreamedSamples(section, reader, listing.items, len(listing.classes), modality_of(section).views),
         labels=label_array([item.label for item in listing.items], len(listing.classes)),
@@ -163,7 +163,7 @@ def _listed(section: DataSection, root: Path | None) -> Store:
         ids=tuple(item.id for item in listing.items),
         classes=listing.classes,
         damaged=tuple(Damaged(path, reason) for path, reason in listing.skipped),
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=hashlib.sha256(json.dumps(content).encode()).hexdigest(),
     )
 
 
@@ -187,9 +187,9 @@ def _refuse_damaged(section: DataSection, store: Store) -> None:
 
 
 def _refuse_empty(section: DataSection, rows: dict[str, NDArray[np.int64]]) -> None:
-    for part, chosen in rows.items():
-        if not len(chosen):
-            counts = ", ".join(f"{len(found)} {name}" for name, found in rows.items())
+    for part, members in rows.items():
+        if not len(members):
+            counts = ", ".join(f"{len(members)} {name}" for name, members in rows.items())
             todo = "add files: a class needs two or more to give one to a part that is held out"
             raise InputError(section.folder or section.dataset, f"samples in the {part} part", counts, todo)
 
@@ -204,5 +204,5 @@ def _fingerprint(store: Store, parts: NDArray[np.str_]) -> str:
     # Of sets with several labels a sample, a list of all zeros and ones would fill the memory.
     several = store.labels.ndim > 1
     labels = hashlib.sha256(store.labels.data).hexdigest() if several else store.labels.tolist()
-    described = [store.digest, store.classes, store.ids, labels, parts.tolist()]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    content = [store.digest, store.classes, store.ids, labels, parts.tolist()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from crosspath.config import Recipe
 from crosspath.models.build import build_model
-from crosspath.objectives.masking import kept_patches
+from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
 from crosspath.objectives.objective import Batch, Objective, token_grid
 
@@ -42,7 +42,9 @@ def training_logits(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     dropped = recipe.augment.dropped_rows
     if dropped:
         times, mels = token_grid(model)
-        visible_BV = kept_patches((dropped[0], dropped[1]), (times, mels), recipe.train.seed, batch.epoch, batch.ids_B)
+        visible_BV = draw_visible_patches(
+            (dropped[0], dropped[1]), (times, mels), recipe.train.seed, batch.epoch, batch.ids_B
+        )
         logits_BK = model(batch.inputs, visible_BV.to(batch.inputs.device))
     else:
         logits_BK = model(batch.inputs)

@@ -101,9 +101,9 @@ def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
 
 
 def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
-    """Loss and accuracy of each sample (B, 2), with masks that are the same at every reading."""
-    named = name_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
-    return torch.stack([naming_losses(named), naming_accuracies(named)], dim=1)
+    """Loss and accuracy of each sample (B, 2), with the same masks at every evaluation."""
+    hidden = name_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
+    return torch.stack([naming_losses(hidden), naming_accuracies(hidden)], dim=1)
 
 
 def _metrics(outputs_N2: Tensor, labels: Tensor) -> dict[str, float]:
@@ -138,10 +138,10 @@ def _show(
     try:
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         with torch.no_grad(), autocast():
-            named = name_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
+            hidden = name_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
     finally:
         model.train(training)
-    predicted_BM, masked_BM = named.logits_BMV.argmax(dim=2).cpu().tolist(), named.masked_BM.cpu().tolist()
+    predicted_BM, masked_BM = hidden.logits_BMV.argmax(dim=2).cpu().tolist(), hidden.masked_BM.cpu().tolist()
     predictions = [dict(zip(*pair, strict=True)) for pair in zip(masked_BM, predicted_BM, strict=True)]
     sequences = [[int(token) for token in np.asarray(examples.inputs[row])] for row in rows]
     names = [examples.ids[row] for row in rows]

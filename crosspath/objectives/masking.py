@@ -41,8 +41,8 @@ def draw_mask(
         assert centres_BG3 is not None
         return block_mask(noise_BN, centres_BG3, section.ratio)
     if section.kind == "time_frequency":
-        kept_BV = kept_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
-        return _mask_showing(kept_BV, count)
+        visible_BV = visible_in_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
+        return _mask_showing(visible_BV, count)
     return random_mask(noise_BN, visible)
 
 
@@ -60,7 +60,7 @@ def visible_count(section: MaskingSection, grid: tuple[int, ...]) -> int:
         places = grid[1] * grid[2]
         visible = grid[0] * (places - int(section.ratio * places))
     elif section.kind == "time_frequency":
-        visible = _kept(grid[0], section.time_ratio) * _kept(grid[1], section.mel_ratio)
+        visible = _visible_rows(grid[0], section.time_ratio) * _visible_rows(grid[1], section.mel_ratio)
     else:
         visible = count - int(section.ratio * count) if len(grid) == 1 else int(count * (1.0 - section.ratio))
     if visible in (0, count):
@@ -94,28 +94,32 @@ def block_mask(noise_BN: Tensor, centres_BG3: Tensor, ratio: float) -> Mask:
     return Mask(order_BG[:, hidden:].sort(dim=1).values, order_BG[:, :hidden].sort(dim=1).values)
 
 
-def kept_rows(noise_BN: Tensor, grid: tuple[int, int], dropped: tuple[float, float]) -> Tensor:
-    """The tokens (B, V) whose time row and mel row both stay: int(T·(1 - time)) of the first, int(F·(1 - mel)) of the
-    second are kept (the two-dimensional masking of AudioMAE, arXiv 2207.06405, section 3.2), at least one of each.
+def visible_in_rows(noise_BN: Tensor, grid: tuple[int, int], dropped: tuple[float, float]) -> Tensor:
+    """Indices (B, V) of the tokens whose time row and mel row are both visible: int(T·(1 - time)) and int(F·(1 - mel))
+    rows stay visible (the two-dimensional masking of AudioMAE, arXiv 2207.06405, section 3.2), at least one of each.
     """
     times, mels = grid
-    time_BV = random_mask(noise_BN[:, :times], _kept(times, dropped[0])).visible_BV
-    # Further draws of the same stream: numbers of one row must not decide about both axes.
-    mel_BV = random_mask(noise_BN[:, -mels:], _kept(mels, dropped[1])).visible_BV
+    time_BV = random_mask(noise_BN[:, :times], _visible_rows(times, dropped[0])).visible_BV
+    # The two axes use different numbers of the stream, so that they are independent.
+    mel_BV = random_mask(noise_BN[:, -mels:], _visible_rows(mels, dropped[1])).visible_BV
     return (time_BV[:, :, None] * mels + mel_BV[:, None, :]).flatten(1)
 
 
-def kept_patches(dropped: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor) -> Tensor:
-    """The tokens (B, V) that training sees of each spectrogram, `dropped` being the shares of rows left out."""
-    return kept_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, dropped)
+def draw_visible_patches(
+    dropped: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor
+) -> Tensor:
+    """Indices (B, V) of the tokens that training sees of each spectrogram; `dropped` are the shares of (time, mel) rows
+    to drop.
+    """
+    return visible_in_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, dropped)
 
 
-def _kept(rows: int, dropped: float) -> int:
+def _visible_rows(rows: int, dropped: float) -> int:
     return max(1, int(rows * (1.0 - dropped)))
 
 
 def _mask_showing(visible_BV: Tensor, count: int) -> Mask:
     """The mask that shows just these of `count` tokens."""
-    # Sorting a zero for each shown token and a one for each other has a known shape; looking for the ones has none.
+    # Sorting has a static output shape; torch.nonzero does not.
     hidden_BN = torch.ones(len(visible_BV), count, device=visible_BV.device).scatter(1, visible_BV, 0.0)
     return random_mask(hidden_BN, visible_BV.shape[1])

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import Section
-from crosspath.config.wording import fault_in_words, joined
 from crosspath.errors import InputError
 from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
@@ -99,9 +99,9 @@ def read_study(path: Path) -> Study:
     try:
         study = Study.model_validate(tree)
     except ValidationError as error:
-        faults = [fault_in_words(".".join(map(str, detail["loc"])), dict(detail)) for detail in error.errors()]
+        faults = [to_fault(".".join(map(str, detail["loc"])), dict(detail)) for detail in error.errors()]
         message = "; ".join(
-            f"{where}: expected {expected}, found {found}" for where, expected, found, _ in joined(faults)
+            f"{where}: expected {expected}, found {found}" for where, expected, found, _ in merge_faults(faults)
         )
         raise InputError(path, "a valid study", message, "correct the file") from None
     here = path.parent

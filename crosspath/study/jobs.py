@@ -15,7 +15,7 @@ import torch
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.errors import InputError
-from crosspath.modalities import Modality, add_missing, added
+from crosspath.modalities import Modality, add_missing, custom_modalities
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.controls import (
     copied_start,
@@ -107,7 +107,9 @@ def local_pool(workers: int) -> Iterator[LocalPool]:
     devices = context.Queue()
     for index in range(workers):
         devices.put(index % max(1, torch.cuda.device_count()))
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(devices, added()))
+    executor = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(devices, custom_modalities())
+    )
     try:
         yield LocalPool(workers, executor)
     finally:
@@ -138,7 +140,7 @@ def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
     work = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=-1)(_run_job_remotely)
     size = int(gpus or resources.get("CPU", 1.0) // threads)
     try:
-        yield RayPool(max(1, size), lambda job, place: work.remote(job, place, added()).future())
+        yield RayPool(max(1, size), lambda job, place: work.remote(job, place, custom_modalities()).future())
     finally:
         if owner:
             ray.shutdown()

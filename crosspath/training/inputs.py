@@ -8,14 +8,14 @@ from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
-from crosspath.modalities.load import located
+from crosspath.modalities.load import with_absolute_folder
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.processes import Processes
 
 
 def resolve_folder(recipe: Recipe, data_root: str | Path | None) -> Recipe:
     """The recipe with its own data folder named in full, so that the run can be read from anywhere."""
-    data = located(recipe.data, None if data_root is None else Path(data_root))
+    data = with_absolute_folder(recipe.data, None if data_root is None else Path(data_root))
     return recipe.model_copy(update={"data": data})
 
 

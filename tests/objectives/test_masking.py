@@ -11,7 +11,14 @@ from torch import Tensor
 
 from crosspath.config.training import MaskingSection
 from crosspath.errors import InputError
-from crosspath.objectives.masking import draw_mask, kept_patches, kept_rows, random_mask, tube_mask, visible_count
+from crosspath.objectives.masking import (
+    draw_mask,
+    draw_visible_patches,
+    random_mask,
+    tube_mask,
+    visible_count,
+    visible_in_rows,
+)
 from crosspath.tokenizers import Mask
 
 IDS = torch.arange(40)
@@ -67,7 +74,7 @@ def test_the_published_settings_keep_the_published_numbers() -> None:
         assert groups.masked_BM.shape == (2, 38)
     tube = draw_mask(MaskingSection(kind="tube", ratio=0.9), (8, 14, 14), 0, 0, ids)
     assert tube.masked_BM.shape == (2, 8 * 176)
-    assert kept_patches((0.2, 0.2), (64, 8), 0, 0, ids).shape == (2, 306)
+    assert draw_visible_patches((0.2, 0.2), (64, 8), 0, 0, ids).shape == (2, 306)
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.floats(0.1, 0.9))
@@ -130,7 +137,7 @@ def test_fault_40_two_axis_masks_work_on_any_grid_and_keep_no_masked_token(grid:
 
 def test_rows_in_time_say_nothing_about_rows_in_mel_bins() -> None:
     ids = torch.arange(4000)
-    kept = kept_patches((0.5, 0.5), (4, 4), 0, 0, ids)
+    kept = draw_visible_patches((0.5, 0.5), (4, 4), 0, 0, ids)
     shown = torch.zeros(4000, 16).scatter(1, kept, 1.0).view(-1, 4, 4)
     in_time, in_mel = shown.amax(dim=2), shown.amax(dim=1)
     together = torch.corrcoef(torch.cat([in_time, in_mel], dim=1).T)[:4, 4:]
@@ -180,5 +187,5 @@ def test_a_mask_has_its_shape_on_the_meta_device(kind: str) -> None:
 
 def test_patch_dropping_leaves_at_least_one_patch_and_drops_none_when_off() -> None:
     noise = torch.rand(3, 10, generator=torch.Generator().manual_seed(0))
-    assert kept_rows(noise, (6, 4), (0.99, 0.99)).shape == (3, 1)
-    assert torch.equal(kept_rows(noise, (6, 4), (0.0, 0.0)), torch.arange(24).expand(3, -1))
+    assert visible_in_rows(noise, (6, 4), (0.99, 0.99)).shape == (3, 1)
+    assert torch.equal(visible_in_rows(noise, (6, 4), (0.0, 0.0)), torch.arange(24).expand(3, -1))

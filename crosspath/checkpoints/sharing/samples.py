@@ -14,7 +14,7 @@ from crosspath.checkpoints.load import Checkpoint
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.load import load_data, located
+from crosspath.modalities.load import load_data, with_absolute_folder
 
 PART = "test"
 MOST_SAMPLES = 32
@@ -52,7 +52,7 @@ def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, 
     InputError
         For data that cannot be read, and for samples that are not in them.
     """
-    section = located(checkpoint.recipe.data, root)
+    section = with_absolute_folder(checkpoint.recipe.data, root)
     data = load_data(section, root, checkpoint.recipe.train.seed)
     examples = data.test
     if ids is None:

@@ -19,7 +19,7 @@ from crosspath.data.shards import listing as shards
 from crosspath.data.shards.listing import read_member
 from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
-from crosspath.modalities.load import load_data, located, read_file, reader_of
+from crosspath.modalities.load import load_data, read_file, reader_of, with_absolute_folder
 from tests.data.published_shards import write_shards
 from tests.errors import refused
 
@@ -221,8 +221,8 @@ def test_no_place_to_keep_an_index_is_no_fault(tmp_path: Path) -> None:
 
 def test_the_folder_of_shards_is_stored_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert located(section("image", Path("shards")), None).folder == tmp_path / "shards"
-    assert located(section("image", Path("shards")), tmp_path / "other").folder == tmp_path / "other"
+    assert with_absolute_folder(section("image", Path("shards")), None).folder == tmp_path / "shards"
+    assert with_absolute_folder(section("image", Path("shards")), tmp_path / "other").folder == tmp_path / "other"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""pydantic's faults in a recipe user's words; beside `recipe.py`, which says where they are."""
+"""pydantic's validation errors, reworded for the user of a recipe; `recipe.py` finds their places."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ class Fault(NamedTuple):
     todo: str
 
 
-def fault_in_words(where: str, detail: Mapping[str, Any]) -> Fault:
-    """One of pydantic's error entries, of a value that stands at the dotted name `where`."""
-    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+def to_fault(where: str, detail: Mapping[str, Any]) -> Fault:
+    """A pydantic error entry as a `Fault`; `where` is the dotted name of the value."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing" and isinstance(detail["loc"][-1], int):
         whole = where.rpartition(".")[0]
         expected = f"a list of {detail['loc'][-1] + 1} values or more"
-        return Fault(whole, expected, repr(given), f"change {whole}")
+        return Fault(whole, expected, repr(value), f"change {whole}")
     if kind == "missing":
         return Fault(where, "a value", "none", f"set {where}")
     if kind == "value_error":
@@ -27,12 +27,12 @@ def fault_in_words(where: str, detail: Mapping[str, Any]) -> Fault:
     if kind == "union_tag_invalid":
         tag = f"{where}.{context['discriminator'].strip(chr(39))}"
         return Fault(tag, f"one of {context['expected_tags']}", repr(context["tag"]), f"change {tag}")
-    return Fault(where, _expected(kind, given, context, detail["msg"]), repr(given), f"change {where}")
+    return Fault(where, _expected(kind, value, context, detail["msg"]), repr(value), f"change {where}")
 
 
-def _expected(kind: str, given: object, context: Mapping[str, Any], message: str) -> str:
+def _expected(kind: str, value: object, context: Mapping[str, Any], message: str) -> str:
     if kind in {"tuple_type", "list_type"}:
-        return "a list such as " + (f"[{given}, {given}]" if isinstance(given, int | float) else f"[{given}]")
+        return "a list such as " + (f"[{value}, {value}]" if isinstance(value, int | float) else f"[{value}]")
     if kind == "too_long":
         return f"a list of at most {context['max_length']} values"
     if kind in {"path_type", "path_not_directory", "path_not_file"}:
@@ -44,10 +44,10 @@ def _expected(kind: str, given: object, context: Mapping[str, Any], message: str
     return message.removeprefix("Input should be ").strip()
 
 
-def joined(faults: Sequence[Fault]) -> list[Fault]:
-    """One fault a value, where each kind that the value might have had has left its own.
+def merge_faults(faults: Sequence[Fault]) -> list[Fault]:
+    """One fault per value: pydantic reports one for each type that a union allows.
 
-    Of a list or mapping that may also be something else, only the faults inside it are kept: the user meant the list.
+    Faults inside a list or mapping replace those of the whole, since the user evidently meant the list or mapping.
     """
     deepest = [fault for fault in faults if not any(other.where.startswith(f"{fault.where}.") for other in faults)]
     by_place: dict[str, list[Fault]] = {}
