@@ -203,3 +203,69 @@ def test_public_names_resolve_and_the_stub_lists_them() -> None:
 def test_no_folder_of_leftovers() -> None:
     names = {path.stem for path in PACKAGE.rglob("*")}
     assert not names & {"utils", "util", "misc", "common", "helpers"}
+
+
+SECTION_BASES = {"DataSection", "AugmentSection", "TokenizerSection"}
+SECTION_CLASSES = {
+    node.name
+    for path in (PACKAGE / "config").glob("*.py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.ClassDef) and SECTION_BASES & {getattr(base, "id", "") for base in node.bases}
+}
+"""The sections that only one modality has, such as `ImageData` and `PointGroups`."""
+OBJECTIVES_IN_RECIPES = {"classification", "masked_modeling"}
+MAY_ASK_FOR_SECTIONS = ("config", "modalities", "data/readers", "data/views")
+MAY_ASK_FOR_OBJECTIVES = ("config", "objectives", "recipes")
+FOREIGN_ATTRIBUTES = {"_packed_params"}
+"""Attributes of other packages' objects, which `hasattr` may ask for: torch's quantised layers."""
+
+
+def branches(path: Path) -> Iterator[str]:
+    """Places where a file branches on the modality or the objective instead of asking their objects."""
+    place = path.relative_to(PACKAGE).as_posix()
+
+    def outside(rooms: tuple[str, ...]) -> bool:
+        return not any(place.startswith(f"{room}/") for room in rooms)
+
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2:
+            names = {getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(node.args[1])}
+            own = node.func.id == "isinstance" and names & SECTION_CLASSES
+            if own and outside(MAY_ASK_FOR_SECTIONS):
+                yield f"crosspath/{place}:{node.lineno}: isinstance of {', '.join(sorted(own))}"
+            if node.func.id == "hasattr" and getattr(node.args[1], "value", None) not in FOREIGN_ATTRIBUTES:
+                yield f"crosspath/{place}:{node.lineno}: hasattr"
+        elif isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            texts = {part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)}
+            texts = {text for text in texts if isinstance(text, str)}
+            if texts & OBJECTIVES_IN_RECIPES and outside(MAY_ASK_FOR_OBJECTIVES):
+                yield f"crosspath/{place}:{node.lineno}: compares with an objective's name"
+            if texts and any(getattr(side, "attr", None) == "modality" for side in sides) and outside(("config",)):
+                yield f"crosspath/{place}:{node.lineno}: compares a modality with a string"
+
+
+def test_nothing_branches_on_modality_or_objective() -> None:
+    assert [branch for path in sorted(PACKAGE.rglob("*.py")) for branch in branches(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ("isinstance(x, ImageData)", "modalities"),
+        ("isinstance(x, str | config.PointGroups)", "data/readers"),
+        ("isinstance(x, (AudioAugment, VideoAugment))", "data/views"),
+        ("recipe.objective == 'masked_modeling'", "objectives"),
+        ("x in {'classification'}", "recipes"),
+        ("recipe.data.modality != 'audio'", "config"),
+        ("recipe.modality in ('audio', 'text')", "config"),
+    ],
+)
+def test_a_branch_on_modality_or_objective_is_found(line: str, allowed: str) -> None:
+    assert len(list(branches(pretended(f"if {line}:\n    pass\n", PACKAGE / "evaluation" / "bad.py")))) == 1
+    assert list(branches(pretended(f"if {line}:\n    pass\n", PACKAGE / allowed / "bad.py"))) == []
+
+
+def test_hasattr_on_own_objects_is_found() -> None:
+    assert list(branches(pretended("hasattr(model, 'decoder')\n", PACKAGE / "config" / "bad.py"))) != []
+    assert list(branches(pretended("hasattr(module, '_packed_params')\n", PACKAGE / "pathway" / "bad.py"))) == []
