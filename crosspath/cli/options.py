@@ -23,7 +23,10 @@ Json = Annotated[
 Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 Settings = Annotated[
     Overrides,
-    Parameter(help="Override a setting of the recipe: `section.field=value`, such as `train.epochs=20`. Repeatable."),
+    Parameter(
+        help="Override a setting of the recipe: `section.field=value`, such as `train.epochs=20`. Repeatable. "
+        "`crosspath train RECIPE --dry-run` lists all settings."
+    ),
 ]
 Auxiliaries = Annotated[
     tuple[str, ...],

@@ -27,7 +27,8 @@ def to_fault(where: str, detail: Mapping[str, Any]) -> Fault:
     if kind == "union_tag_invalid":
         tag = f"{where}.{context['discriminator'].strip(chr(39))}"
         return Fault(tag, f"one of {context['expected_tags']}", repr(context["tag"]), f"change {tag}")
-    return Fault(where, _expected(kind, value, context, detail["msg"]), repr(value), f"change {where}")
+    todo = "import the module that adds it, or change modality" if where == "modality" else f"change {where}"
+    return Fault(where, _expected(kind, value, context, detail["msg"]), repr(value), todo)
 
 
 def _expected(kind: str, value: object, context: Mapping[str, Any], message: str) -> str:

@@ -90,6 +90,8 @@ def validated(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
         return Recipe.model_validate(tree)
     except ValidationError as error:
         faults = merge_faults([_fault(tree, dict(detail)) for detail in error.errors()])
+        # Without its modality no other section of the recipe can be checked.
+        faults = [fault for fault in faults if fault.where == "modality"] or faults
         if len(faults) == 1:
             raise InputError(*faults[0]) from None
         summary = "; ".join(f"({i}) {w}: expected {e}, found {f}" for i, (w, e, f, _) in enumerate(faults, 1))

@@ -58,7 +58,8 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
     """
     folder = root / name
     if not folder.is_dir():
-        raise InputError(folder, f"a folder with {inside}", "none", "name its parent with --data DIR or CROSSPATH_DATA")
+        todo = "name its parent with --data DIR or CROSSPATH_DATA; `crosspath data list` shows where sets come from"
+        raise InputError(folder, f"a folder with {inside}", "none", todo)
     return folder
 
 

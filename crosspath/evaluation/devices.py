@@ -90,7 +90,7 @@ def choose_compute(recipe: Recipe) -> Compute:
         fast, reason = False, "the processor does not multiply in bfloat16"
     else:
         fast = SIZES[recipe.model.size].width >= WIDE
-        reason = "the processor multiplies in it" if fast else "bfloat16 is not faster at this width"
+        reason = "the processor supports it" if fast else "bfloat16 is not faster at this width"
     return Compute(device=device, precision="bfloat16" if fast else "float32", reason=reason)
 
 

@@ -173,7 +173,7 @@ def _folder(section: DataSection, root: Path | None) -> Path:
     if section.folder is None and section.dataset == "shards" and is_address(section.train_shards or ""):
         return data_root(root)
     if section.folder is None:
-        raise InputError("data.folder", "the folder with your data", "none", "add --set data.folder=DIR")
+        raise InputError("data.folder", "the folder with your data", "none", "add --data DIR or --set data.folder=DIR")
     return section.folder.expanduser()
 
 

@@ -1,7 +1,7 @@
 """What a modality is: one object that holds everything in which modalities differ.
 
-The rest of the package asks this object and never which modality it holds. A modality needs its sections, a reader, the
-shape of a sample and a tokenizer; every other field has a default that leaves samples as they are.
+The rest of the package asks this object and never which modality it holds. A modality needs its sections, the shape of
+a sample and a tokenizer, and a reader for files; every other field has a default that leaves samples as they are.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspath.config import apply_overrides
+from crosspath.config import apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from tests.errors import refused
@@ -42,3 +42,11 @@ def test_two_values_are_two_faults() -> None:
     with refused("--set", 2, "pathway.roles", "train.epochs") as error:
         apply_overrides(recipe_named("image/cifar10"), ("pathway.roles=foo", "train.epochs=some"))
     assert "(3)" not in str(error.value)
+
+
+def test_an_unknown_modality_is_the_only_fault() -> None:
+    recipe = recipe_to_text(recipe_named("image/digits")).replace("modality: image", "modality: smell")
+    with pytest.raises(InputError) as error:
+        recipe_from_text(recipe, "recipe.yaml")
+    assert error.value.where == "modality"
+    assert "import" in error.value.todo

@@ -61,7 +61,7 @@ class FolderReader:
             raise DamageError(str(error).replace("\n", " ")) from None
         shape, dtype = self.sample
         if sample.shape != shape:
-            raise DamageError(f"expected an array of shape {shape}, found {sample.shape}")
+            raise DamageError(f"an array of shape {sample.shape} instead of {shape}")
         if not np.isfinite(sample).all():
             raise DamageError("it has values that are not finite")
         return sample.astype(dtype)
