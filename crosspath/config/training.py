@@ -89,7 +89,7 @@ class AugmentSection(Section):
 
     @property
     def mixing(self) -> Mixing:
-        """What mixes whole batches."""
+        """How the samples of a batch are mixed."""
         return Mixing()
 
     @property
@@ -140,7 +140,7 @@ class AudioAugment(AugmentSection):
     waveform: bool = False
     """Roll, gain (Beta(10, 10) + 0.5, a factor) and mixup act on the waveform, as published; needs `data.stream`."""
     patch_drop: tuple[Dropped, Dropped] = (0.0, 0.0)
-    """Shares of the rows of patches in time and in mel bins that training leaves out, drawn anew for each sample."""
+    """Shares of the rows of patches in time and in mel bins that training drops, drawn for each sample and epoch."""
 
     @property
     def mixing(self) -> Mixing:
@@ -197,7 +197,7 @@ class TextAugment(AugmentSection):
 
     modality: Literal["text"] = "text"
     redraw: bool = False
-    """`dyck` only: every epoch draws each training sequence anew, by the same rule."""
+    """`dyck` only: every epoch draws new training sequences, by the same rule."""
 
 
 Augment = Annotated[SerializeAsAny[AugmentSection], BeforeValidator(typed_augment)]
@@ -205,7 +205,7 @@ Augment = Annotated[SerializeAsAny[AugmentSection], BeforeValidator(typed_augmen
 
 
 class MaskingSection(Section):
-    """Masked modelling: what is hidden, and the decoder that has to find it again."""
+    """Masked modelling: what is hidden, and the decoder that reconstructs it."""
 
     ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.75
     """Share of the tokens that the encoder does not see; of the closing brackets with `closers`."""
@@ -250,13 +250,13 @@ class TrainSection(Section):
     """`auto`: bfloat16 autocast where the processor computes in it, else float32. `float16` scales its loss."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     parallel: Literal["replicated", "sharded"] = "replicated"
-    """Over several processes: a whole copy of the weights each (DDP), or a part each (FSDP2)."""
+    """Over several processes: a full copy of the weights each (DDP), or a shard each (FSDP2)."""
     workers: NonNegativeInt = 2
     """Processes that decode samples when `data.stream` is on; their number changes no sample."""
     log_every: PositiveInt = 10
     """Steps between lines of `log.jsonl`."""
     loggers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
-    """Who is told beside `log.jsonl`."""
+    """Where metrics are logged besides `log.jsonl`."""
     evaluate_every: PositiveInt = 1
     """Epochs between readings of the validation part."""
     evaluate_from: PositiveInt = 1

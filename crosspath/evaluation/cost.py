@@ -20,7 +20,7 @@ class Cost:
     """All of them; with pathways, theirs included."""
     trainable_parameters: int
     tokens: int | None
-    """Tokens a sample, where the model says."""
+    """Tokens a sample; None for models without a tokenizer."""
     batch_size: int
     latency_ms: float
     """Median time of a forward pass of the batch, without gradients."""

@@ -20,7 +20,7 @@ from crosspath.evaluation.exportable import (
     OUTPUT,
     PLAIN,
     Exportable,
-    described_input,
+    describe_input,
     generated_samples,
     require_export,
     traced,
@@ -121,7 +121,7 @@ def _description(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[st
         "recipe": loaded.recipe.name,
         "merged": merged,
         "classes": list(loaded.classes),
-        "input": described_input(loaded.recipe),
+        "input": describe_input(loaded.recipe),
         "output": {
             "name": OUTPUT,
             "type": "float32",

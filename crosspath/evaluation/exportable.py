@@ -46,7 +46,7 @@ class Exportable(nn.Module):
 
 
 def require_export(recipe: Recipe) -> Export[Any]:
-    """How the modality's samples are exported. Raises `InputError` for one that says nothing about it."""
+    """How the modality's samples are exported. Raises `InputError` if it has no `export`."""
     export = modality_of(recipe).export
     if export is None:
         todo = "give its modality an `export`"
@@ -54,7 +54,7 @@ def require_export(recipe: Recipe) -> Export[Any]:
     return export
 
 
-def described_input(recipe: Recipe) -> dict[str, Any]:
+def describe_input(recipe: Recipe) -> dict[str, Any]:
     """What the exported model reads, for its metadata."""
     export = require_export(recipe)
     return {

@@ -1,4 +1,4 @@
-"""The loop over a held-out part: what a model says of each sample, by the recipe's objective."""
+"""The loop over a held-out part: the outputs of a model for each sample, by the recipe's objective."""
 
 from collections.abc import Sequence
 

@@ -57,7 +57,7 @@ def _views(
     epoch: int,
     damaged: Callable[[int, str], None],
 ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
-    """Waveforms that are altered and mixed before they become frames, where the section says so."""
+    """Waveforms augmented and mixed before they become frames, with `augment.waveform`."""
     if augment.waveform:
         return waveform_view(reader, items, classes, augment, seed, epoch, damaged)
     return reader_views(reader, augment, items, classes, seed, epoch, damaged)

@@ -65,15 +65,15 @@ class Picture(Generic[D]):
     projection: str | None = None
     """matplotlib's, such as `3d`."""
     reconstructions: Callable[[Any, Tensor, Tensor, Tensor, Mask, bool], list[Triple]] | None = None
-    """(tokenizer, batch, predicted, target, mask, whether targets were normalised) to what is drawn of each sample;
+    """From (tokenizer, batch, predicted, target, mask, whether targets were normalised) to a triple for each sample;
     patches on a grid when not given."""
-    shared: str = ""
-    """What of the hidden tokens the model is told, in words."""
+    caption: str = ""
+    """What the model is given about hidden tokens, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Discrete(Generic[D]):
-    """Of samples that are token numbers: masked modelling names hidden tokens instead of drawing them."""
+    """For samples that are token numbers: masked modelling predicts hidden tokens instead of reconstructing values."""
 
     vocabulary: Callable[[D], int]
     maskable: Callable[[D, Tensor], Tensor]
@@ -117,7 +117,7 @@ def not_augmented(augment: Any, section: Any, batch: Tensor, draws: Draws) -> Te
     return batch
 
 
-def stored_as_decoded(
+def unchanged_samples(
     section: Any, augment: Any, inputs: NDArray[Any], seed: int, epoch: int, ids_B: NDArray[np.int64]
 ) -> NDArray[Any]:
     """Decoded samples stay as they are until they are a batch on the device."""
@@ -172,7 +172,7 @@ class Modality(Generic[D, A, T]):
     discrete: Discrete[D] | None = None
 
     # What training alters.
-    before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = stored_as_decoded
+    before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = unchanged_samples
     augment: Callable[[A, D, Tensor, Draws], Tensor] = not_augmented
     views: Views = reader_views
 

@@ -12,7 +12,7 @@ MODALITIES: dict[str, Modality[Any, Any, Any]] = {}
 
 
 def add(modality: Modality[Any, Any, Any]) -> None:
-    """Make a modality known: recipes may name it, and its own recipes are shipped ones from now on.
+    """Register a modality: recipes can name it, and its own recipes are found by name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The masked autoencoder, one for every modality: the encoder sees visible tokens only, a light decoder finds the rest.
+"""The masked autoencoder of every modality: the encoder sees visible tokens only, a light decoder reconstructs the rest.
 
 B batch, N tokens, V visible ones, M masked ones, D the encoder's width, E the decoder's, P values of a token's target.
 """
@@ -15,7 +15,7 @@ from crosspath.tokenizers import ChooseMask, Mask, MaskableTokenizer, fixed_posi
 
 
 class Reconstruction(NamedTuple):
-    """What the decoder says of the hidden tokens, beside what they hold."""
+    """The decoder's predictions of the hidden tokens, and their true values."""
 
     predicted_BMP: Tensor  # noqa: N815
     target_BMP: Tensor  # noqa: N815

@@ -29,7 +29,7 @@ class MaskedTokens(nn.Module):
         initialise_linear(self.predict)
 
     def forward(self, ids_BN: Tensor, masked_BM: Tensor) -> Tensor:
-        """Logits (B, M, V) for the places `masked_BM` of whole numbers `ids_BN`, whose values there are not seen."""
+        """Logits (B, M, V) for the places `masked_BM` of `ids_BN`, which the mask token replaces there."""
         tokens_BND, positions_1ND = self.tokenizer(ids_BN)
         hidden_BN = torch.zeros_like(ids_BN, dtype=torch.bool).scatter(1, masked_BM, True)
         shown_BND = torch.where(hidden_BN[:, :, None], self.mask_token.to(tokens_BND.dtype), tokens_BND)

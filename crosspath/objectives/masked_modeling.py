@@ -1,4 +1,4 @@
-"""Masked modelling: how far the decoder's answer is from what was hidden, for each sample.
+"""Masked modelling: the error of the decoder's reconstruction, for each sample.
 
 How a reconstruction is compared with the truth is the modality's: see `crosspath.modalities.errors`.
 """
@@ -25,7 +25,7 @@ def masked_errors(model: nn.Module, recipe: Recipe, batch: Tensor, seed: int, ep
 def reconstruct(
     model: nn.Module, recipe: Recipe, batch: Tensor, seed: int, epoch: int, ids_B: Tensor
 ) -> Reconstruction:
-    """What a masked autoencoder makes of a prepared batch."""
+    """A masked autoencoder's reconstruction of a prepared batch."""
     masking = recipe.masking
     assert masking is not None
     grid, places_B = token_grid(model), ids_B.to(batch.device)
@@ -57,7 +57,7 @@ def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
 
 
 def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
-    """Errors with masks that follow from a sample's row: the same at every reading, so that readings compare."""
+    """Errors with masks that follow from a sample's row: the same at every evaluation, so that evaluations compare."""
     return masked_errors(model, recipe, batch, MASK_SEED, 0, rows_B)
 
 

@@ -1,4 +1,4 @@
-"""Masked modelling of token numbers: which tokens are hidden, and how well the model names them.
+"""Masked modelling of token numbers: which tokens are hidden, and how well the model predicts them.
 
 Which tokens may be hidden is the modality's to say (`Discrete.maskable`). B batch, L tokens of a sequence, M masked
 ones, V vocabulary.
@@ -30,8 +30,8 @@ SHOWN = 6
 """Sequences on the page of a run."""
 
 
-class NamedTokens(NamedTuple):
-    """What the model says of the hidden tokens, beside what they are."""
+class TokenPredictions(NamedTuple):
+    """The model's predictions of hidden tokens, and the truth."""
 
     logits_BMV: Tensor  # noqa: N815
     targets_BM: Tensor  # noqa: N815
@@ -39,15 +39,15 @@ class NamedTokens(NamedTuple):
     """Their places, ascending."""
 
 
-def name_hidden(
+def predict_hidden(
     model: nn.Module, recipe: Recipe, batch_BL: Tensor, seed: int, epoch: int, ids_B: Tensor
-) -> NamedTokens:
-    """Hide tokens of a prepared batch and let a `MaskedTokens` model name them; masks follow from the counters."""
+) -> TokenPredictions:
+    """Hide tokens of a prepared batch and predict them with a `MaskedTokens` model; masks follow from the counters."""
     count = hidden_count(recipe)
     noise_BL = uniform(seed, epoch, ids_B.to(batch_BL.device), "mask", batch_BL.shape[1])
     masked_BM = hidden_places(noise_BL, _discrete(recipe).maskable(recipe.data, batch_BL), count)
     logits_BMV = model(batch_BL, masked_BM)
-    return NamedTokens(logits_BMV, batch_BL.gather(1, masked_BM), masked_BM)
+    return TokenPredictions(logits_BMV, batch_BL.gather(1, masked_BM), masked_BM)
 
 
 def hidden_count(recipe: Recipe) -> int:
@@ -73,16 +73,16 @@ def hidden_places(noise_BL: Tensor, maskable_BL: Tensor, count: int) -> Tensor:
     return order_BL[:, :count].sort(dim=1).values
 
 
-def naming_losses(named: NamedTokens) -> Tensor:
+def prediction_losses(predictions: TokenPredictions) -> Tensor:
     """The mean cross entropy of each sample (B,) on its hidden tokens, over the vocabulary, in float32 or wider."""
-    logits_BMV = named.logits_BMV.to(torch.promote_types(named.logits_BMV.dtype, torch.float32))
-    losses = cross_entropy(logits_BMV.flatten(0, 1), named.targets_BM.flatten(), reduction="none")
-    return losses.view(named.targets_BM.shape).mean(dim=1)
+    logits_BMV = predictions.logits_BMV.to(torch.promote_types(predictions.logits_BMV.dtype, torch.float32))
+    losses = cross_entropy(logits_BMV.flatten(0, 1), predictions.targets_BM.flatten(), reduction="none")
+    return losses.view(predictions.targets_BM.shape).mean(dim=1)
 
 
-def naming_accuracies(named: NamedTokens) -> Tensor:
-    """The share of the hidden tokens of each sample (B,) that the model names correctly."""
-    return (named.logits_BMV.argmax(dim=2) == named.targets_BM).float().mean(dim=1)
+def prediction_accuracies(predictions: TokenPredictions) -> Tensor:
+    """The share of the hidden tokens of each sample (B,) that the model predicts correctly."""
+    return (predictions.logits_BMV.argmax(dim=2) == predictions.targets_BM).float().mean(dim=1)
 
 
 def _discrete(recipe: Recipe) -> Discrete[Any]:
@@ -97,13 +97,13 @@ def _build(recipe: Recipe, classes: int) -> nn.Module:
 
 
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
-    return naming_losses(name_hidden(model, recipe, batch.inputs, recipe.train.seed, batch.epoch, batch.ids_B))
+    return prediction_losses(predict_hidden(model, recipe, batch.inputs, recipe.train.seed, batch.epoch, batch.ids_B))
 
 
 def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
     """Loss and accuracy of each sample (B, 2), with the same masks at every evaluation."""
-    hidden = name_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
-    return torch.stack([naming_losses(hidden), naming_accuracies(hidden)], dim=1)
+    hidden = predict_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
+    return torch.stack([prediction_losses(hidden), prediction_accuracies(hidden)], dim=1)
 
 
 def _metrics(outputs_N2: Tensor, labels: Tensor) -> dict[str, float]:
@@ -138,7 +138,7 @@ def _show(
     try:
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         with torch.no_grad(), autocast():
-            hidden = name_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
+            hidden = predict_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
     finally:
         model.train(training)
     predicted_BM, masked_BM = hidden.logits_BMV.argmax(dim=2).cpu().tolist(), hidden.masked_BM.cpu().tolist()

@@ -42,7 +42,7 @@ def draw_mask(
         return block_mask(noise_BN, centres_BG3, section.ratio)
     if section.kind == "time_frequency":
         visible_BV = visible_in_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
-        return _mask_showing(visible_BV, count)
+        return _mask_of_visible(visible_BV, count)
     return random_mask(noise_BN, visible)
 
 
@@ -86,8 +86,8 @@ def tube_mask(noise_BN: Tensor, grid: tuple[int, int, int], ratio: float) -> Mas
 
 def block_mask(noise_BN: Tensor, centres_BG3: Tensor, ratio: float) -> Mask:
     """The int(ratio·G) groups nearest to one drawn at random are hidden (Point-MAE, arXiv 2203.06604, section 3.2)."""
-    drawn_B1 = (noise_BN[:, :1] * centres_BG3.shape[1]).long()
-    centre_B13 = centres_BG3.gather(1, drawn_B1[:, :, None].expand(-1, -1, 3))
+    seed_group_B1 = (noise_BN[:, :1] * centres_BG3.shape[1]).long()
+    centre_B13 = centres_BG3.gather(1, seed_group_B1[:, :, None].expand(-1, -1, 3))
     distances_BG = (centres_BG3 - centre_B13).square().sum(dim=2)
     order_BG = distances_BG.argsort(dim=1, stable=True)
     hidden = int(ratio * centres_BG3.shape[1])
@@ -118,8 +118,8 @@ def _visible_rows(rows: int, dropped: float) -> int:
     return max(1, int(rows * (1.0 - dropped)))
 
 
-def _mask_showing(visible_BV: Tensor, count: int) -> Mask:
-    """The mask that shows just these of `count` tokens."""
+def _mask_of_visible(visible_BV: Tensor, count: int) -> Mask:
+    """The mask of `count` tokens of which these are visible."""
     # Sorting has a static output shape; torch.nonzero does not.
     hidden_BN = torch.ones(len(visible_BV), count, device=visible_BV.device).scatter(1, visible_BV, 0.0)
     return random_mask(hidden_BN, visible_BV.shape[1])

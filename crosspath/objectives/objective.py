@@ -14,7 +14,7 @@ from crosspath.data.examples import Examples
 from crosspath.tokenizers import Tokenizer
 
 MASK_SEED = 0x3A5C
-"""Of the masks of held-out samples. Fixed: `train.seed` must not change what is asked."""
+"""Of the masks of held-out samples. Fixed: `train.seed` must not change the held-out task."""
 
 
 @dataclass(frozen=True, kw_only=True)

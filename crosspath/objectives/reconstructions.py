@@ -1,4 +1,4 @@
-"""Pictures of masked modelling: a held-out sample, what the encoder saw of it, and what the decoder made of that."""
+"""Pictures of masked modelling: a held-out sample, its visible tokens, and the decoder's reconstruction."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -38,7 +38,7 @@ def write_reconstructions(
 
     Visible tokens are shown as they are, so a reconstruction is what a person would see of the whole. Patches that
     were normalised for the loss get the mean and spread of the true ones back. Pictures are computed in float32
-    whatever `autocast` says. A modality that says nothing about pictures gets none.
+    whatever `autocast` says. A modality without a `picture` gets none.
     """
     picture = modality_of(recipe).picture
     masking = recipe.masking
@@ -57,22 +57,22 @@ def write_reconstructions(
     try:
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         result = model(batch, choose)
-        triples = (picture.reconstructions or patch_pictures)(
+        triples = (picture.reconstructions or patch_triples)(
             model.tokenizer, batch, result.predicted_BMP, result.target_BMP, result.mask, masking.normalise_targets
         )
     finally:
         model.train(training)
     folder.mkdir(parents=True, exist_ok=True)
-    shared = caption(picture, recipe)
+    note = caption(picture, recipe)
     paths = []
     for number, row in enumerate(rows):
         path = folder / f"{number:02d}.png"
-        _draw_triple(picture, recipe, triples[number], shared, path, examples.ids[row])
+        _draw_triple(picture, recipe, triples[number], note, path, examples.ids[row])
         paths.append(path)
     return paths
 
 
-def patch_pictures(
+def patch_triples(
     tokenizer: Any,
     batch: Tensor,
     predicted_BMP: Tensor,
@@ -87,11 +87,11 @@ def patch_pictures(
     if normalise:
         predicted_BMP = denormalised(predicted_BMP, target_BMP)
     places = mask.masked_BM[:, :, None].expand(-1, -1, original_BNP.shape[2])
-    seen_BNP = original_BNP.scatter(1, places, torch.nan)
-    filled_BNP = original_BNP.scatter(1, places, predicted_BMP)
-    wholes = (from_patches(tokenizer, patches) for patches in (original_BNP, seen_BNP, filled_BNP))
-    original, seen, filled = (list(whole.float().cpu().numpy()) for whole in wholes)
-    return list(zip(original, seen, filled, strict=True))
+    visible_BNP = original_BNP.scatter(1, places, torch.nan)
+    completed_BNP = original_BNP.scatter(1, places, predicted_BMP)
+    wholes = (from_patches(tokenizer, patches) for patches in (original_BNP, visible_BNP, completed_BNP))
+    original, visible, completed = (list(whole.float().cpu().numpy()) for whole in wholes)
+    return list(zip(original, visible, completed, strict=True))
 
 
 def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:
@@ -113,12 +113,12 @@ def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:
 
 
 def caption(picture: Picture[Any], recipe: Recipe) -> str:
-    """What of the hidden tokens was not the model's to find, for whoever looks at the picture."""
+    """What the model is given about hidden tokens, for the picture's title."""
     assert recipe.masking is not None
-    return picture.shared or ("(mean and spread given)" if recipe.masking.normalise_targets else "")
+    return picture.caption or ("(mean and spread given)" if recipe.masking.normalise_targets else "")
 
 
-def _draw_triple(picture: Picture[Any], recipe: Recipe, triple: Triple, shared: str, path: Path, name: str) -> None:
+def _draw_triple(picture: Picture[Any], recipe: Recipe, triple: Triple, note: str, path: Path, name: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -126,7 +126,7 @@ def _draw_triple(picture: Picture[Any], recipe: Recipe, triple: Triple, shared: 
     figure = Figure(figsize=(3 * picture.width, 0.5 + 2.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(name, fontsize=9)
-    titles = (*TITLES[:2], f"{TITLES[2]} {shared}".rstrip())
+    titles = (*TITLES[:2], f"{TITLES[2]} {note}".rstrip())
     for column, (title, part) in enumerate(zip(titles, triple, strict=True)):
         for row in range(rows):
             axes = figure.add_subplot(rows, 3, 3 * row + column + 1, projection=picture.projection)

@@ -1,4 +1,4 @@
-"""A page that shows what a masked token model makes of held-out sequences: each hidden token, right or wrong."""
+"""A page of held-out sequences with a masked token model's prediction of each hidden token, right or wrong."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -13,7 +13,7 @@ from torch import Tensor
 from crosspath import export, load_checkpoint
 from crosspath.checkpoints import save_checkpoint
 from crosspath.config import Recipe
-from crosspath.evaluation.exportable import Exportable, described_input, distances, generated_samples
+from crosspath.evaluation.exportable import Exportable, describe_input, distances, generated_samples
 from crosspath.modalities import MODALITIES as TABLE
 from crosspath.modalities.batches import prepare
 from crosspath.models import SIZES, Size, build_masked_autoencoder
@@ -128,7 +128,7 @@ def test_the_normalisation_inside_is_that_of_the_reader(modality: str) -> None:
     module = Exportable(torch.nn.Identity(), recipe)
     samples = decoded(recipe, 3)
     assert torch.equal(module(torch.from_numpy(samples)), prepare(recipe.data, samples, torch.device("cpu")))
-    assert described_input(recipe)["type"] == str(samples.dtype)
+    assert describe_input(recipe)["type"] == str(samples.dtype)
     generated = generated_samples(recipe, 3)
     assert generated.dtype == torch.from_numpy(samples).dtype
     assert tuple(generated.shape) == samples.shape

@@ -17,7 +17,7 @@ from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
 from crosspath.modalities.load import load_data
 from crosspath.objectives import masked_tokens
-from crosspath.objectives.masked_tokens import MASKED_TOKENS, name_hidden, naming_accuracies, naming_losses
+from crosspath.objectives.masked_tokens import MASKED_TOKENS, predict_hidden, prediction_accuracies, prediction_losses
 from crosspath.objectives.objective import MASK_SEED
 from tests.models.test_masked_tokens import built, dyck_recipe
 from tests.objectives.test_masked_tokens import KINDS, perfect, sequences
@@ -54,10 +54,10 @@ def test_the_metrics_are_means_over_samples_in_evaluation_mode() -> None:
     found = metrics_of(model, recipe, examples)
     assert model.training
     with torch.no_grad():
-        named = name_hidden(model.eval(), recipe, sequences(10), MASK_SEED, 0, torch.arange(10))
+        named = predict_hidden(model.eval(), recipe, sequences(10), MASK_SEED, 0, torch.arange(10))
     assert found == {
-        "loss": pytest.approx(naming_losses(named).mean().item(), rel=1e-5),
-        "accuracy": pytest.approx(naming_accuracies(named).mean().item()),
+        "loss": pytest.approx(prediction_losses(named).mean().item(), rel=1e-5),
+        "accuracy": pytest.approx(prediction_accuracies(named).mean().item()),
     }
 
 
@@ -99,7 +99,7 @@ def test_the_page_shows_every_token_and_colours_the_hidden_ones(
     page = path.read_text(encoding="utf-8")
     shown = re.findall(r"<h3>(\S+): (\d) of 4 right</h3><p class=s>(.*?)</p>", page)
     assert [name for name, _, _ in shown] == list(examples.ids)
-    hidden = name_hidden(Perfect(), dyck_recipe(), sequences(30), MASK_SEED, 0, torch.arange(30)).masked_BM
+    hidden = predict_hidden(Perfect(), dyck_recipe(), sequences(30), MASK_SEED, 0, torch.arange(30)).masked_BM
     assert {tokens[0] == 0 for tokens in sequences(30).tolist()} == {True, False}
     for (_, right, cells), tokens, places in zip(shown, sequences(30).tolist(), hidden.tolist(), strict=True):
         faulty = tokens[0] == 0

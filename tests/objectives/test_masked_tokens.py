@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy
 from crosspath.config.data import TextData
 from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.objectives.masked_tokens import (
-    NamedTokens,
+    TokenPredictions,
     hidden_count,
     hidden_places,
-    name_hidden,
-    naming_accuracies,
-    naming_losses,
+    predict_hidden,
+    prediction_accuracies,
+    prediction_losses,
 )
 from tests.errors import refused
 from tests.models.test_masked_tokens import built, dyck_recipe
@@ -27,10 +27,10 @@ def sequences(count: int, seed: int = 0) -> Tensor:
     return bracket_sequences(TextData(kinds=KINDS, length=LENGTH), seed, 0, torch.arange(count), "test")
 
 
-def found_of(count: int = 12) -> tuple[Tensor, NamedTokens]:
+def found_of(count: int = 12) -> tuple[Tensor, TokenPredictions]:
     batch = sequences(count)
     with torch.no_grad():
-        return batch, name_hidden(built(), dyck_recipe(), batch, 0, 0, torch.arange(count))
+        return batch, predict_hidden(built(), dyck_recipe(), batch, 0, 0, torch.arange(count))
 
 
 def perfect(batch_BL: Tensor, masked_BM: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def test_every_closer_is_as_likely_to_be_hidden() -> None:
     closers = (batch[0] >= KINDS).nonzero()[:, 0].tolist()
     times = torch.zeros(LENGTH)
     with torch.no_grad():
-        found = name_hidden(model, recipe, batch.expand(2000, -1), 3, 1, torch.arange(2000))
+        found = predict_hidden(model, recipe, batch.expand(2000, -1), 3, 1, torch.arange(2000))
     times.scatter_add_(0, found.masked_BM.flatten(), torch.ones(found.masked_BM.numel()))
     assert times.nonzero()[:, 0].tolist() == closers
     # Half of 2,000 draws, four deviations of sqrt(2000) / 2 aside.
@@ -80,7 +80,7 @@ def test_masks_follow_from_seed_epoch_and_sample() -> None:
 
     def places(seed: int, epoch: int, chosen: Tensor) -> Tensor:
         with torch.no_grad():
-            return name_hidden(model, recipe, batch[chosen], seed, epoch, chosen).masked_BM
+            return predict_hidden(model, recipe, batch[chosen], seed, epoch, chosen).masked_BM
 
     whole = places(0, 0, ids)
     assert torch.equal(places(0, 0, ids[[7, 2]]), whole[[7, 2]])
@@ -103,7 +103,7 @@ def test_how_many_are_hidden_is_the_ratio_rounded_down_and_never_none() -> None:
 
 def test_losses_are_cross_entropies_of_the_hidden_tokens() -> None:
     batch, found = found_of()
-    losses = naming_losses(found)
+    losses = prediction_losses(found)
     assert losses.shape == (12,)
     for sample in range(12):
         rows = found.logits_BMV[sample].double()
@@ -115,15 +115,15 @@ def test_losses_of_half_precision_are_computed_in_float32() -> None:
     _, found = found_of()
     rough = found._replace(logits_BMV=found.logits_BMV.bfloat16())
     exact = found._replace(logits_BMV=found.logits_BMV.bfloat16().float())
-    assert naming_losses(rough).dtype == torch.float32
-    assert torch.equal(naming_losses(rough), naming_losses(exact))
+    assert prediction_losses(rough).dtype == torch.float32
+    assert torch.equal(prediction_losses(rough), prediction_losses(exact))
 
 
 def test_who_follows_the_nesting_is_always_right() -> None:
     _, found = found_of(200)
     right = found._replace(logits_BMV=perfect(sequences(200), found.masked_BM))
-    assert torch.equal(naming_accuracies(right), torch.ones(200))
-    assert naming_losses(right).max() < 1e-6
+    assert torch.equal(prediction_accuracies(right), torch.ones(200))
+    assert prediction_losses(right).max() < 1e-6
     one_wrong = right.logits_BMV.clone()
     one_wrong[0, 2] = one_wrong[0, 2].roll(1)
-    assert naming_accuracies(right._replace(logits_BMV=one_wrong))[:2].tolist() == [0.75, 1.0]
+    assert prediction_accuracies(right._replace(logits_BMV=one_wrong))[:2].tolist() == [0.75, 1.0]

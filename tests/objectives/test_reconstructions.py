@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from crosspath.config.data import PointData
 from crosspath.modalities import MODALITIES as MODALITIES_BY_NAME
 from crosspath.modalities.batches import generated_batch
+from crosspath.modalities.cloud_pictures import draw_cloud
 from crosspath.modalities.colours import draw_colours
-from crosspath.modalities.drawn_clouds import draw_cloud
 from crosspath.modalities.errors import normalised
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import MaskedAutoencoder, Reconstruction

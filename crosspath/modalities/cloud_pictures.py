@@ -24,7 +24,7 @@ def draw_cloud(axes: Any, points_P3: NDArray[Any], original_P3: NDArray[Any], da
     axes.set_axis_off()
 
 
-def drawn_clouds(
+def cloud_triples(
     tokenizer: PointTokenizer,
     batch_BP3: Tensor,
     predicted_BMP: Tensor,
@@ -38,9 +38,9 @@ def drawn_clouds(
     triples = []
     for sample in range(len(batch_BP3)):
         masked, visible = mask.masked_BM[sample], mask.visible_BV[sample]
-        seen = whole_BGM3[sample, visible].reshape(-1, 3)
+        visible_points = whole_BGM3[sample, visible].reshape(-1, 3)
         groups = predicted_BMP[sample].float().reshape(len(masked), -1, 3) + centres_BG3[sample, masked, None]
-        clouds = (batch_BP3[sample], seen, torch.cat([seen, groups.reshape(-1, 3)]))
-        original, shown, filled = (cloud.float().cpu().numpy() for cloud in clouds)
-        triples.append((original, shown, filled))
+        clouds = (batch_BP3[sample], visible_points, torch.cat([visible_points, groups.reshape(-1, 3)]))
+        original, visible_cloud, completed = (cloud.float().cpu().numpy() for cloud in clouds)
+        triples.append((original, visible_cloud, completed))
     return triples
