@@ -1,4 +1,4 @@
-"""The masked autoencoder of every modality: the encoder sees visible tokens only, a light decoder reconstructs the rest.
+"""The masked autoencoder of every modality: the encoder sees visible tokens only, a light decoder predicts the rest.
 
 B batch, N tokens, V visible ones, M masked ones, D the encoder's width, E the decoder's, P values of a token's target.
 """
