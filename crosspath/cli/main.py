@@ -45,7 +45,7 @@ VERBS: dict[str, Callable[..., None] | App] = {
 
 
 FIRST = "0"
-"""The rank of the first process, as `torchrun` sets it; any other value is taken as it is."""
+"""The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
 PATIENCE = 3.0
 """Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
 stopped them by then, and the error is reported once."""

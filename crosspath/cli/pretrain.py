@@ -41,17 +41,17 @@ def pretrain(
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved = apply_overrides(recipe_named(recipe, "masked_modeling"), set_)
+    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), set_)
     if dry_run:
         from crosspath.training import plan
 
-        sizes = plan(resolved)
+        sizes = plan(resolved_recipe)
         print_json(sizes) if json else print_plan(sizes)
         return
 
     from crosspath.training import pretrain as pretrain_recipe
 
-    result = pretrain_recipe(resolved, out=out, data_root=data, from_checkpoint=from_, resume=resume)
+    result = pretrain_recipe(resolved_recipe, out=out, data_root=data, from_checkpoint=from_, resume=resume)
     if json:
         print_json(result.to_json())
         return

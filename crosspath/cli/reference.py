@@ -25,7 +25,7 @@ def command_reference() -> str:
     """Every verb with its usage, description, example, arguments and options, as one Markdown page."""
     text = build_app().generate_docs(heading_level=1, usage_name="crosspath")
     verbs = text[text.index("## Table of Contents") :]
-    # The list of verbs stands under its own heading; the contents repeat it and the page has a sidebar.
+    # The list of verbs has its own heading, and the page a sidebar: a table of contents would repeat both.
     verbs = verbs[verbs.index("**Commands**:") :].replace("**Commands**:", "## Verbs", 1)
     # The usage lines of cyclopts 5 repeat how this program was started.
     verbs = re.sub(r" -m \S+(?= \[OPTIONS\])", "", verbs)

@@ -48,23 +48,23 @@ def train(
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved = apply_overrides(recipe_named(recipe), set_)
+    resolved_recipe = apply_overrides(recipe_named(recipe), set_)
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan
 
-        sizes = plan(resolved)
+        sizes = plan(resolved_recipe)
         print_json(sizes) if json else print_plan(sizes)
         return
 
     options = Options(out=out, data_root=data, from_checkpoint=from_, auxiliaries=auxiliaries, resume=resume)
     if folds:
-        _train_folds(resolved, options, json=json)
+        _train_folds(resolved_recipe, options, json=json)
         return
 
     from crosspath.training import train as train_recipe
 
-    result = train_recipe(resolved, **options)
+    result = train_recipe(resolved_recipe, **options)
     if json:
         print_json(result.to_json())
         return

@@ -91,8 +91,8 @@ class _WriterBeside:
         save_pathway(self.target, _folder_beside(path))
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        loaded: dict[str, Any] = self.inner.load_checkpoint(path, *args, **options)
-        return loaded
+        checkpoint: dict[str, Any] = self.inner.load_checkpoint(path, *args, **options)
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         self.inner.remove_checkpoint(path)

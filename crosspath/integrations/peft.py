@@ -42,8 +42,8 @@ def merge_lora(model: PeftModel) -> nn.Module:
     handle = Pathways(model)
     # While disabled, a connected layer's weight is the target's own Parameter, which peft adds to in place.
     with handle.disabled():
-        merged = cast(Any, model).merge_and_unload()
-    assert isinstance(merged, nn.Module)
+        plain = cast(Any, model).merge_and_unload()
+    assert isinstance(plain, nn.Module)
     for auxiliary, origin in handle.origins.items():
-        Pathways(merged).record(auxiliary, origin, MatchReport((), ()))
-    return merged
+        Pathways(plain).record(auxiliary, origin, MatchReport((), ()))
+    return plain

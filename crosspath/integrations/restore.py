@@ -1,6 +1,6 @@
 """Resume training from saved files: a connected model is filled in place, so that an optimizer keeps its parameters.
 
-`crosspath.load_pathway` connects anew, with new λ and W'; a trainer that resumes has built its optimizer before that.
+`crosspath.load_pathway` connects with new Parameters λ and W'; a trainer that resumes has built its optimizer before.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
-from crosspath.pathway.load import check_digests, read_saved
+from crosspath.pathway.load import check_digests, read_pathway_files
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import INSIDE
 from crosspath.pathway.save import PATHWAYS, TARGET
@@ -23,7 +23,7 @@ from crosspath.pathway.spread import Spread
 
 
 def restore(target: nn.Module, folder: str | Path) -> None:
-    """Give a connected target the values of a folder of `save_pathway`: W, λ and W', into the very same Parameters.
+    """Give a connected target the values of a folder of `save_pathway`: W, λ and W', into the same Parameters.
 
     The target has to be connected as it was when it was saved. A frozen auxiliary that is saved by reference is the
     one already connected; its values are checked.
@@ -31,34 +31,36 @@ def restore(target: nn.Module, folder: str | Path) -> None:
     Raises
     ------
     PathwayError
-        For a target without pathways, missing, damaged or mixed-up files, or a target that is connected otherwise.
+        For a target without pathways, missing, damaged or mixed-up files, or a target that is connected in another way.
         The target is untouched.
     """
     folder = Path(folder)
     handle = pathways(target)
-    description, plain, saved = read_saved(folder)
+    description, plain, tensors = read_pathway_files(folder)
     _check_connection(folder, target, description)
-    stored = {name for name, entry in description["auxiliaries"].items() if entry["stored"]}
+    stored_names = {name for name, entry in description["auxiliaries"].items() if entry["stored"]}
     scales = {f"{weight}.{name}.scale": scale for (weight, name), scale in handle.scales().items()}
     auxiliaries = {
-        f"{weight}.{name}.auxiliary": value for (weight, name), value in handle.auxiliaries().items() if name in stored
+        f"{weight}.{name}.auxiliary": value
+        for (weight, name), value in handle.auxiliaries().items()
+        if name in stored_names
     }
     own = plain_state(target)
-    for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, saved, scales | auxiliaries)):
+    for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, tensors, scales | auxiliaries)):
         faults = tensor_faults(actual, expected)
         if faults:
             todo = "resume in the model it was saved from"
             raise PathwayError(folder / file, "the tensors of this model", "; ".join(faults), todo)
     values: dict[str, dict[str, Tensor]] = {}
-    for (weight, name), connected in handle.auxiliaries().items():
-        value = saved[f"{weight}.{name}.auxiliary"] if name in stored else connected
+    for (weight, name), auxiliary in handle.auxiliaries().items():
+        value = tensors[f"{weight}.{name}.auxiliary"] if name in stored_names else auxiliary
         values.setdefault(name, {})[weight] = value
-    check_digests(folder, description, plain, {name: saved[name] for name in scales}, values)
+    check_digests(folder, description, plain, {name: tensors[name] for name in scales}, values)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(plain[name])
         for name, tensor in (scales | auxiliaries).items():
-            tensor.copy_(saved[name])
+            tensor.copy_(tensors[name])
 
 
 def accept_plain_state(target: nn.Module) -> RemovableHandle:
@@ -93,8 +95,8 @@ def _check_connection(folder: Path, target: nn.Module, description: Mapping[str,
         for weight, by_name in description["layers"].items()
         for name, entry in by_name.items()
     }
-    different = sorted({weight for weight, _ in here.keys() ^ saved.keys()})
-    different += sorted(key[0] for key in here.keys() & saved.keys() if here[key] != saved[key])
-    if different:
-        found, todo = f"others at {', '.join(different)}", "connect with the same auxiliaries and options, then resume"
+    mismatches = sorted({weight for weight, _ in here.keys() ^ saved.keys()})
+    mismatches += sorted(key[0] for key in here.keys() & saved.keys() if here[key] != saved[key])
+    if mismatches:
+        found, todo = f"others at {', '.join(mismatches)}", "connect with the same auxiliaries and options, then resume"
         raise PathwayError(folder, "pathways connected as they were saved", found, todo)

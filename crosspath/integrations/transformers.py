@@ -115,8 +115,8 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
 
     def _warn_about_decay(self, optimizer: torch.optim.Optimizer) -> None:
         scales = {id(scale) for scale in pathways(self._model).scales().values()}
-        decayed = [p for group in optimizer.param_groups if group.get("weight_decay") for p in group["params"]]
-        if any(id(parameter) in scales for parameter in decayed):
+        parameters = [p for group in optimizer.param_groups if group.get("weight_decay") for p in group["params"]]
+        if any(id(parameter) in scales for parameter in parameters):
             warnings.warn(
                 "crosspath: this optimizer applies weight decay to λ; "
                 "pass Trainer(optimizers=(optimizer_for(model, args), None))",

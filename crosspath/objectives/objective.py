@@ -29,8 +29,8 @@ class Batch:
     """Which samples of the training part these are."""
     epoch: int
     """The counter of this view: what is drawn for a sample depends on it."""
-    of: int
-    """Samples of the whole batch, over all parts, views and processes."""
+    batch_size: int
+    """Samples of the complete batch, over all parts, views and processes."""
 
 
 Show = Callable[[nn.Module, Recipe, Examples, Path, torch.device, Callable[[], AbstractContextManager[Any]]], Any]

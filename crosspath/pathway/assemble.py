@@ -16,7 +16,7 @@ from crosspath.pathway.parametrization import attach
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
 from crosspath.pathway.slot import read_entries, write_parts
 from crosspath.pathway.sources import Source
-from crosspath.pathway.spread import Spread
+from crosspath.pathway.spread import Spread, join_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,6 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
     """How a W' of this shape lies on W, and the number of λ."""
     slots = tensor.target_slots
     slot, role, heads = slots[0], tensor.pairs[0].role, tensor.pairs[0].heads
-    segments: list[tuple[int, int]] = []
-    for start, stop in ((piece.start, piece.stop) for piece in slots):
-        if segments and segments[-1][1] == start:
-            segments[-1] = (segments[-1][0], stop)
-        else:
-            segments.append((start, stop))
     axis, rows, repeats = slot.axis, shape[slot.axis], 1
     lengths = [piece.stop - piece.start for piece in slots]
     runs = [(0, 1, rows)]
@@ -109,7 +103,7 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
         else:
             runs = [(0, heads, length) for length in lengths]
     spread = Spread(
-        segments=tuple(segments),
+        segments=join_ranges((piece.start, piece.stop) for piece in slots),
         rows=tensor.holder.original.shape[slot.axis],
         axis=axis,
         runs=tuple(runs),

@@ -18,12 +18,12 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
     ours, theirs = target.shapes(), auxiliary.shapes()
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
-    earlier: set[str] = set()
+    visited: set[str] = set()
     for name, counterpart in _select(names, ours):
-        if name in earlier:
+        if name in visited:
             mismatches.append(Mismatch("twice", name, "it is listed twice", "list it once"))
             continue
-        earlier.add(name)
+        visited.add(name)
         if name not in ours:
             near = get_close_matches(name, ours, n=1)
             hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"
@@ -35,14 +35,14 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
             reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
             mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
         else:
-            pairs.append(Pair(_whole(name, ours), _whole(counterpart, theirs), None))
+            pairs.append(Pair(_slot_of(name, ours), _slot_of(counterpart, theirs), None))
     if not pairs and not mismatches:
         mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
     return MatchReport(tuple(pairs), tuple(mismatches))
 
 
-def _whole(weight: str, shapes: Shapes) -> Slot:
-    """The slot of a whole weight, with the bias beside it."""
+def _slot_of(weight: str, shapes: Shapes) -> Slot:
+    """The slot of all rows of a weight, with its bias."""
     rows, bias = shapes[weight][0], weight.removesuffix("weight") + "bias"
     has_bias = weight.endswith("weight") and bias in shapes
     return Slot(weight, 0, rows, shapes[weight], Slot(bias, 0, rows, shapes[bias]) if has_bias else None)

@@ -140,7 +140,7 @@ def _gradients(
 
 def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Tensor:
     factor = _broadcast(scale, spread, auxiliary.dim())
-    if spread.whole:
+    if spread.covers_all:
         return torch.addcmul(total, factor, auxiliary)
     # Rows that W' does not cover are copied, never computed with, so that they stay the target's to the bit.
     dim = spread.along + (spread.groups > 1)

@@ -39,7 +39,7 @@ def compare_meaning(
     differences: list[Mismatch] = []
     unverified: list[str] = []
     if any(role in ATTENTION_ROLES for role in roles):
-        different: dict[tuple[int, int], list[int]] = {}
+        by_counts: dict[tuple[int, int], list[int]] = {}
         for ours, theirs in block_pairs:
             if not all(
                 any((block, role) in side.slots for role in ATTENTION_ROLES)
@@ -49,8 +49,8 @@ def compare_meaning(
             if ours not in target.heads or theirs not in auxiliary.heads:
                 unverified.append(f"head count of block {ours}")
             elif target.heads[ours] != auxiliary.heads[theirs]:
-                different.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
-        for (ours_heads, theirs_heads), where in different.items():
+                by_counts.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
+        for (ours_heads, theirs_heads), where in by_counts.items():
             reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
             remedy = 'the rows of q, k and v then mean different things; accept={"heads"} pairs them anyway'
             differences.append(Mismatch("heads", f"heads of block {ranges_of(where)}", reason, remedy))

@@ -38,15 +38,15 @@ def load_pathway(
     Raises
     ------
     PathwayError
-        For missing, damaged or mixed-up files, an unknown format version, a target of other names or shapes, or an
+        For missing, damaged or mixed-up files, an unknown format version, a target with other names or shapes, or an
         auxiliary that is missing or whose values are not the saved ones. The target is untouched.
     """
     folder = Path(folder)
-    description, plain, tensors = read_saved(folder)
+    description, plain, tensors = read_pathway_files(folder)
     state = plain_state(target)
     faults = tensor_faults(plain, state)
     if faults:
-        todo = "load it into a model like that"
+        todo = "load it into a model of the same names and shapes"
         raise PathwayError(folder, "the target it was saved from", "; ".join(faults), todo)
     try:
         entries = [
@@ -72,7 +72,7 @@ def load_pathway(
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise PathwayError(
-            folder / DESCRIPTION, "a whole description", f"damage ({error!r})", "save it again"
+            folder / DESCRIPTION, "a complete description", f"damage ({error!r})", "save it again"
         ) from None
 
     if any(True for _ in connections(target)):
@@ -89,7 +89,7 @@ def load_pathway(
     return handle
 
 
-def read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+def read_pathway_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
     """The description, the target's tensors, and λ with the stored W'; tensors are mapped from their files.
 
     Raises
@@ -149,7 +149,8 @@ class _Entry:
     @classmethod
     def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Tensors) -> "_Entry":
         if weight not in state:
-            raise PathwayError(weight, "a weight of the target", "none of this name", "load it into the model it is of")
+            todo = "load it into the model that it was saved from"
+            raise PathwayError(weight, "a weight of the target", "none of this name", todo)
         shape = tuple(state[weight].shape)
         return cls(
             weight=weight,

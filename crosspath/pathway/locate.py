@@ -9,7 +9,7 @@ from crosspath.layouts import LAYOUTS, Layout, Place, Role
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 
-WRAPPED = ".base_layer."
+ADAPTER = ".base_layer."
 """Where peft keeps a layer that has an adapter: inside the adapter, under this name."""
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -17,7 +17,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """Why it is not known which rows of an existing weight belong to a role."""
+    """Why it is undecided which rows of an existing weight belong to a role."""
 
     reason: str
     remedy: str
@@ -70,24 +70,24 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
         When a layout fits at several places (an encoder and a decoder).
     """
     shapes = dict(source.shapes())
-    wrapped = {name.replace(WRAPPED, "."): name for name in shapes if WRAPPED in name}
-    shapes |= {plain: shapes[name] for plain, name in wrapped.items()}
-    fitting = []
+    adapter_names = {name.replace(ADAPTER, "."): name for name in shapes if ADAPTER in name}
+    shapes |= {plain: shapes[name] for plain, name in adapter_names.items()}
+    candidates = []
     for candidate in LAYOUTS if layout is None else (layout,):
         places = sorted(_places(candidate, shapes))
         if places:
-            fitting.append((candidate, places, _block(source, candidate, places[0], shapes)))
-    if not fitting:
+            candidates.append((candidate, places, _block(source, candidate, places[0], shapes)))
+    if not candidates:
         return None
     # Families share the names of some weights: the layout that explains most of a block is the right one.
-    best, places, _ = max(fitting, key=lambda entry: entry[2].coverage)
+    best, places, _ = max(candidates, key=lambda entry: entry[2].coverage)
     prefixes = sorted({prefix for prefix, _, _ in places})
     if len(prefixes) > 1:
         several = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
         todo = "pass one of these submodules, or choose weights with names="
         raise PathwayError(source.origin, f"one place that {best.name} fits", f"several places ({several})", todo)
     blocks = [_block(source, best, place, shapes) for place in places]
-    return _anatomy(source, best, blocks, wrapped)
+    return _anatomy(source, best, blocks, adapter_names)
 
 
 def _places(layout: Layout, shapes: Shapes) -> Iterator[tuple[str, tuple[int, ...], str]]:
@@ -108,7 +108,7 @@ def _places(layout: Layout, shapes: Shapes) -> Iterator[tuple[str, tuple[int, ..
 
 def _block(source: Source, layout: Layout, place: tuple[str, tuple[int, ...], str], shapes: Shapes) -> Block:
     prefix, numbers, path = place
-    heads = source.stated(path + layout.heads) if isinstance(layout.heads, str) else layout.heads
+    heads = source.attribute(path + layout.heads) if isinstance(layout.heads, str) else layout.heads
     heads = heads if isinstance(heads, int) else None
     output = layout.roles.get("attention_output")
     shape = None if output is None or output.parts > 1 else shapes.get(path + output.weight)
@@ -123,14 +123,14 @@ def _slot(
     layout: Layout, place: Place, path: str, shapes: Shapes, heads: int | None, inputs: int | None
 ) -> Slot | Ambiguity | None:
     """Where a role is; None where its weight does not exist. `inputs`: those of the block's attention output."""
-    stored = shapes.get(path + place.weight)
-    if stored is None:
+    stored_shape = shapes.get(path + place.weight)
+    if stored_shape is None:
         return None
-    shape = stored if not place.transposed else (stored[1], stored[0], *stored[2:])
+    shape = stored_shape if not place.transposed else (stored_shape[1], stored_shape[0], *stored_shape[2:])
     while len(shape) > 2 and shape[-1] == 1:
         shape = shape[:-1]
     rows, rest = divmod(shape[0], place.parts)
-    what = f"{place.weight} {stored}"
+    what = f"{place.weight} {stored_shape}"
     if rest or (place.parts > 1 and inputs is not None and rows != inputs):
         return Ambiguity(
             f"{what} is not {place.parts} shares of equal size, each as wide as the attention output reads",
@@ -180,25 +180,29 @@ def _groups(layout: Layout, place: Place, what: str, rows: int, heads: int | Non
     return heads
 
 
-def _anatomy(source: Source, layout: Layout, blocks: list[Block], wrapped: Mapping[str, str]) -> Anatomy:
-    numbered = [(block.numbers[0] if len(block.numbers) == 1 else i, block) for i, block in enumerate(blocks)]
+def _anatomy(source: Source, layout: Layout, blocks: list[Block], adapter_names: Mapping[str, str]) -> Anatomy:
+    indexed = [(block.numbers[0] if len(block.numbers) == 1 else i, block) for i, block in enumerate(blocks)]
     norm = layout.norm
     if norm is not None and norm not in ("pre", "post"):
-        first = source.stated(blocks[0].path + norm)
+        first = source.attribute(blocks[0].path + norm)
         norm = None if first is None else ("pre" if first else "post")
     return Anatomy(
         layout,
-        tuple(index for index, _ in numbered),
-        {(index, role): _in_adapter(slot, wrapped) for index, block in numbered for role, slot in block.slots.items()},
-        {(index, role): ambiguity for index, block in numbered for role, ambiguity in block.ambiguous.items()},
-        {index: block.heads for index, block in numbered if block.heads is not None},
+        tuple(index for index, _ in indexed),
+        {
+            (index, role): _in_adapter(slot, adapter_names)
+            for index, block in indexed
+            for role, slot in block.slots.items()
+        },
+        {(index, role): ambiguity for index, block in indexed for role, ambiguity in block.ambiguous.items()},
+        {index: block.heads for index, block in indexed if block.heads is not None},
         norm,
         blocks[0].prefix,
-        {index: block.path for index, block in numbered},
+        {index: block.path for index, block in indexed},
     )
 
 
-def _in_adapter(slot: Slot, wrapped: Mapping[str, str]) -> Slot:
+def _in_adapter(slot: Slot, adapter_names: Mapping[str, str]) -> Slot:
     """The slot under the name that its weight has inside an adapter, if it is in one."""
-    bias = None if slot.bias is None else _in_adapter(slot.bias, wrapped)
-    return replace(slot, weight=wrapped.get(slot.weight, slot.weight), bias=bias)
+    bias = None if slot.bias is None else _in_adapter(slot.bias, adapter_names)
+    return replace(slot, weight=adapter_names.get(slot.weight, slot.weight), bias=bias)

@@ -12,7 +12,7 @@ from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.differences import compare_meaning, explain, ranges_of
-from crosspath.pathway.locate import WRAPPED, Anatomy, locate
+from crosspath.pathway.locate import ADAPTER, Anatomy, locate
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, open_source, quantised_in
@@ -64,16 +64,16 @@ def match(
         For unknown roles, layouts or names of differences, a layout that fits nowhere or at several places, or a source
         that cannot be read.
     """
-    accepted = _check(accept, ACCEPTABLE, "accept")
+    differences = _check(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), open_source(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
         if roles != "all" or blocks != "same" or layouts != (None, None):
-            expected, todo = "no roles, blocks or layouts beside it", "choose by one of the two"
+            expected, todo = "no roles=, blocks= or layouts beside it", "use names=, or the others"
             raise PathwayError("names", expected, "some", todo)
-        return _with_quantised(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
+        return _check_quantisation(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
     selection = _select_roles(roles)
-    if any(WRAPPED in name for name in auxiliary_source.shapes()):
+    if any(ADAPTER in name for name in auxiliary_source.shapes()):
         todo = "merge the adapters first, or choose weights with names="
         where = f"auxiliary ({auxiliary_source.origin})"
         raise PathwayError(where, "plain weights", "adapters beside them", todo)
@@ -82,8 +82,8 @@ def match(
         ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True
     ):
         where = f"{side} ({source.origin})"
-        if anatomy is None and (quantised := quantised_in(source)):
-            raise PathwayError(where, *_explain_quantised(quantised, side))
+        if anatomy is None and (weights := quantised_in(source)):
+            raise PathwayError(where, *_explain_quantisation(weights, side))
         if anatomy is None:
             expected = "blocks of a known layout" if layout is None else f"blocks of the layout {layout.name!r}"
             todo = f"describe them with {side}_layout=, or choose weights with names="
@@ -92,11 +92,11 @@ def match(
     assert ours is not None
     assert theirs is not None
     explicit = not (isinstance(roles, str) and roles in GROUPS)
-    report = _match_roles(ours, theirs, selection, explicit, blocks, accepted)
-    return _with_quantised(target_source, auxiliary_source, report)
+    report = _match_roles(ours, theirs, selection, explicit, blocks, differences)
+    return _check_quantisation(target_source, auxiliary_source, report)
 
 
-def _with_quantised(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
+def _check_quantisation(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
     """The same report; where it has mismatches and a side has quantised weights, these come first."""
     if not report.mismatches:
         return report
@@ -104,13 +104,13 @@ def _with_quantised(target: Source, auxiliary: Source, report: MatchReport) -> M
     for side, source in (("target", target), ("auxiliary", auxiliary)):
         names = quantised_in(source)
         if names:
-            expected, found, todo = _explain_quantised(names, side)
+            expected, found, todo = _explain_quantisation(names, side)
             reason = f"expected {expected}, found {found}"
             first.append(Mismatch("quantised", f"weights of the {side}", reason, todo))
     return replace(report, mismatches=(*first, *report.mismatches))
 
 
-def _explain_quantised(names: list[str], side: str) -> tuple[str, str, str]:
+def _explain_quantisation(names: list[str], side: str) -> tuple[str, str, str]:
     """(expected, found, what to do)."""
     todo = "connect and merge before quantising" if side == "target" else "pass it as it was before quantising"
     return "floating-point weights", f"{len(names)} quantised ones, such as {names[0]}", todo
@@ -143,8 +143,8 @@ def _match_roles(
             faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
     for fault, where in faults.values():
         mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
-    paired = {(pair.target.weight, pair.role) for pair in pairs}
-    unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in paired]
+    pair_keys = {(pair.target.weight, pair.role) for pair in pairs}
+    unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in pair_keys]
     return MatchReport(
         tuple(sorted(pairs, key=lambda pair: (_natural(pair.target.weight), pair.target.start))),
         tuple(mismatches),

@@ -97,7 +97,7 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
     if not pathway.enabled:
         raise PathwayError(name, "enabled pathways", "disabled ones", "merge outside of `disabled()`")
     if any(is_sharded(tensor) for tensor in tensors):
-        raise PathwayError(name, "whole tensors", "shards of them", "gather the full model, then merge")
+        raise PathwayError(name, "full tensors", "shards of them", "gather the full model, then merge")
     if any(tensor.is_meta for tensor in tensors):
         todo = "load the values with load_pathway, then merge"
         raise PathwayError(name, "tensors with values", "some on the meta device", todo)
@@ -114,10 +114,10 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
 @torch.no_grad()
 def _drift_and_change(original: Tensor, result: Tensor, pathway: PathwayWeight) -> tuple[float, float | None]:
     """The entries of a receipt: see `Receipt`. By blocks of rows, in float64."""
-    drift, changed, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
+    drift, change, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
     for rows, exact in exact_blocks(original, *pathway.terms()):
         own, stored = original[rows].double(), result[rows].double()
         drift = torch.maximum(drift, (stored - exact).abs().max())
-        changed += (stored - own).square().sum()
+        change += (stored - own).square().sum()
         norm += own.square().sum()
-    return float(drift), float((changed / norm).sqrt()) if float(norm) else None
+    return float(drift), float((change / norm).sqrt()) if float(norm) else None

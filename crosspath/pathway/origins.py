@@ -24,7 +24,7 @@ class Origin:
 
 
 def origins_of(target: nn.Module) -> dict[str, Origin]:
-    """Of the target, and of any part of it that was connected by itself."""
+    """Of the target, and of any submodule that was connected on its own."""
     origins: dict[str, Origin] = {}
     for module in target.modules():
         origins |= module.__dict__.get(ORIGINS, {})

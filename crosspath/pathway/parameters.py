@@ -55,14 +55,14 @@ def plain_attributes(module: nn.Module) -> list[str]:
     parametrizations = module._modules.get(INSIDE)
     if parametrizations is None:
         return own
-    parametrized = [name for name, _ in parametrizations.named_children()]
+    names = [name for name, _ in parametrizations.named_children()]
     order: list[str] = []
-    for name in parametrized:
+    for name in names:
         pathway = pathway_of(module, name)
         if pathway is not None and len(pathway.parameter_order) > len(order):
             order = list(pathway.parameter_order)
-    present = {*own, *parametrized}
-    return [name for name in order if name in present] + [name for name in [*parametrized, *own] if name not in order]
+    present = {*own, *names}
+    return [name for name in order if name in present] + [name for name in [*names, *own] if name not in order]
 
 
 def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
@@ -75,17 +75,17 @@ def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict of the target alone: plain keys, the target's own tensors; nothing of the pathways."""
-    renamed: dict[str, str] = {}
-    dropped: list[str] = []
+    plain_names: dict[str, str] = {}
+    pathway_prefixes: list[str] = []
     for path, module in model.named_modules(remove_duplicate=False):
         parametrizations = module._modules.get(INSIDE)
         prefix = f"{path}." if path else ""
         for attribute in parametrizations._modules if parametrizations is not None else ():
             if pathway_of(module, attribute) is not None:
-                renamed[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
-                dropped.append(f"{prefix}{INSIDE}.{attribute}.0.")
+                plain_names[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
+                pathway_prefixes.append(f"{prefix}{INSIDE}.{attribute}.0.")
     return {
-        renamed.get(name, name): value
+        plain_names.get(name, name): value
         for name, value in model.state_dict().items()
-        if isinstance(value, Tensor) and not name.startswith(tuple(dropped))
+        if isinstance(value, Tensor) and not name.startswith(tuple(pathway_prefixes))
     }

@@ -81,7 +81,7 @@ class Plan:
     options: Options
 
     def faults(self, target: nn.Module) -> Iterator[str]:
-        """What prevents the plan, in words: mismatches, and weights that pair and yet cannot be connected."""
+        """What prevents the plan, in words: mismatches, and weights that pair but cannot be connected."""
         yield from map(str, self.report.mismatches)
         names = [tensor.holder.name for tensor in self.tensors]
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -97,7 +97,7 @@ class Plan:
             yield from _scale_faults(tensor, self.options.scale_per)
             yield from _auxiliary_faults(tensor, self.source)
         if not self.report.pairs and not self.report.mismatches:
-            yield "nothing was chosen; change roles=, names= or blocks="
+            yield "no weight is chosen; change roles=, names= or blocks="
 
 
 def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:

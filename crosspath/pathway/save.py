@@ -33,7 +33,7 @@ TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pat
 
 
 def save_pathway(target: nn.Module, folder: str | Path) -> None:
-    """Write the connected model into `folder`, each file whole or not at all.
+    """Write the connected model into `folder`, each file complete or not at all.
 
     A frozen auxiliary is saved as a reference with a digest of its values; loading needs the same auxiliary.
 
@@ -46,7 +46,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     for (weight, _), tensor in [*handle.auxiliaries().items(), *handle.scales().items()]:
         if tensor.is_meta or is_sharded(tensor):
             found = "none (meta device)" if tensor.is_meta else "shards of them"
-            raise PathwayError(weight, "whole values", found, "load or gather them, then save")
+            raise PathwayError(weight, "full values", found, "load or gather them, then save")
     digests = {name: handle.digest(name) for name in handle.names}
     references = {name for name, digest in digests.items() if _is_reference(handle, name, digest)}
     values, scales, layers = _entries(target, references)

@@ -60,11 +60,11 @@ def write_entries(tensor: Tensor, slot: Slot, values: Tensor) -> None:
     view.copy_(values.reshape(view.shape))
 
 
-def write_parts(whole: Tensor, parts: Sequence[Tensor], along: int, groups: int) -> None:
-    """Write the entries of several roles, each (outputs, inputs, ...), into `whole` in the order of storage: outputs
+def write_parts(tensor: Tensor, parts: Sequence[Tensor], along: int, groups: int) -> None:
+    """Write the entries of several roles, each (outputs, inputs, ...), into `tensor` in the order of storage: outputs
     lie along the axis `along`, and each of `groups` stretches holds the rows of one part after those of another.
     """
-    rows = torch.unflatten(whole.transpose(0, 1) if along else whole, 0, (groups, -1))
+    rows = torch.unflatten(tensor.transpose(0, 1) if along else tensor, 0, (groups, -1))
     offset = 0
     for part in parts:
         length = len(part) // groups

@@ -43,7 +43,7 @@ class Source(Protocol):
     def kind(self, name: str) -> str:
         """The number type of a weight as safetensors names it (`F32`, `I8`), without reading values."""
 
-    def stated(self, path: str) -> object:
+    def attribute(self, path: str) -> object:
         """The value of an attribute, such as a head count; None where the source has none of that path."""
 
 
@@ -71,7 +71,7 @@ class ModuleSource:
     def kind(self, name: str) -> str:
         return _kind(self.tensor(name))
 
-    def stated(self, path: str) -> object:
+    def attribute(self, path: str) -> object:
         value: object = self.module
         for part in path.split("."):
             value = getattr(value, part, None)
@@ -95,7 +95,7 @@ class StateSource:
     def kind(self, name: str) -> str:
         return _kind(self.state[name])
 
-    def stated(self, path: str) -> object:
+    def attribute(self, path: str) -> object:
         return None
 
 
@@ -126,7 +126,7 @@ class FileSource:
         with safe_open(self.file, framework="pt") as reader:
             return str(reader.get_slice(name).get_dtype())
 
-    def stated(self, path: str) -> object:
+    def attribute(self, path: str) -> object:
         return None
 
 

@@ -1,6 +1,6 @@
 """How an auxiliary's W' and its scales λ lie on a target weight W: geometry only, no sums (those are in combine.py)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,18 +65,18 @@ class Spread:
         return cls(segments=((0, rows),), rows=rows, axis=0, runs=((0, 1, rows),))
 
     @property
-    def whole(self) -> bool:
+    def covers_all(self) -> bool:
         """Whether W' covers every row of W."""
         return self.segments == ((0, self.rows // self.groups),)
 
     @property
-    def covered(self) -> int:
-        """How many rows of W are those of W'."""
+    def covered_count(self) -> int:
+        """How many rows of W get rows of W'."""
         return self.groups * sum(stop - start for start, stop in self.segments)
 
     def shape_of_auxiliary(self, weight: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of W' beside a W of the shape `weight`."""
-        return (*weight[: self.along], self.covered, *weight[self.along + 1 :])
+        return (*weight[: self.along], self.covered_count, *weight[self.along + 1 :])
 
     def fits(self, auxiliary: Tensor, scale: Tensor, weight: tuple[int, ...]) -> bool:
         """Whether W' and λ have the shapes that this spread describes on a W of the shape `weight`."""
@@ -99,13 +99,8 @@ class Spread:
         if self.along == 0:
             indices = covered_rows(torch.arange(self.rows, device="cpu"), self).contiguous()
             rows = slice(*torch.searchsorted(indices, torch.tensor([start, stop], device="cpu")).tolist())
-            segments: list[tuple[int, int]] = []
-            for index in (indices[rows] - start).tolist():
-                if segments and segments[-1][1] == index:
-                    segments[-1] = (segments[-1][0], index + 1)
-                else:
-                    segments.append((index, index + 1))
-            part = replace(self, segments=tuple(segments), rows=stop - start, groups=1)
+            segments = join_ranges((index, index + 1) for index in (indices[rows] - start).tolist())
+            part = replace(self, segments=segments, rows=stop - start, groups=1)
         if self.axis == 0:
             count = rows.stop - rows.start
             part = replace(part, runs=((0, count, count),), repeats=1)
@@ -143,13 +138,24 @@ class Spread:
         )
 
 
+def join_ranges(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Ascending ranges [start, stop), with neighbours that touch made one."""
+    segments: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if segments and segments[-1][1] == start:
+            segments[-1] = (segments[-1][0], stop)
+        else:
+            segments.append((start, stop))
+    return tuple(segments)
+
+
 def covered_rows(tensor: Tensor, spread: Spread) -> Tensor:
     """The entries of a tensor of W's shape that belong to W', in the shape of W'."""
-    if spread.whole:
+    if spread.covers_all:
         return tensor
     dim = spread.along + (spread.groups > 1)
-    grouped = split_groups(tensor, spread)
-    rows = [grouped.narrow(dim, start, stop - start) for start, stop in spread.segments]
+    group_rows = split_groups(tensor, spread)
+    rows = [group_rows.narrow(dim, start, stop - start) for start, stop in spread.segments]
     return join_groups(rows[0] if len(rows) == 1 else torch.cat(rows, dim), spread)
 
 

@@ -114,9 +114,9 @@ def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -
         return None
     with torch.no_grad():
         zero = torch.zeros_like(original, dtype=torch.float64)
-        added = effective_weight(zero, [auxiliary.double()], [scale.double()], [spread])
-        covered = covered_rows(original, spread).double().norm()
-        return float(added.norm() / covered) if float(covered) else float("inf")
+        term = effective_weight(zero, [auxiliary.double()], [scale.double()], [spread])
+        norm = covered_rows(original, spread).double().norm()
+        return float(term.norm() / norm) if float(norm) else float("inf")
 
 
 def _format_scale(scale: list[float] | None) -> str:

@@ -116,8 +116,8 @@ def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.rando
     rank = query.shape[0] // heads
 
     def product(noise: float, identity: float) -> tuple[Matrix, Matrix, Matrix]:
-        mixed = noise * rng.normal(size=(width, width)) / math.sqrt(width) + identity * np.eye(width)
-        left, values, right = np.linalg.svd(mixed)
+        matrix = noise * rng.normal(size=(width, width)) / math.sqrt(width) + identity * np.eye(width)
+        left, values, right = np.linalg.svd(matrix)
         return left, np.sqrt(values), right
 
     for head in range(heads):
@@ -133,9 +133,9 @@ def _mimetic_block(model: nn.Module, anatomy: Anatomy, block: int, rng: np.rando
 
 def _write(model: nn.Module, slot: Slot, values: Matrix, rows: slice) -> None:
     parameter = model.get_parameter(slot.weight)
-    whole = read_entries(parameter, slot).clone()
-    whole[rows] = torch.from_numpy(np.ascontiguousarray(values)).to(whole)
-    write_entries(parameter, slot, whole)
+    entries = read_entries(parameter, slot).clone()
+    entries[rows] = torch.from_numpy(np.ascontiguousarray(values)).to(entries)
+    write_entries(parameter, slot, entries)
 
 
 def _draw_uniform(matrix: Matrix, rng: np.random.Generator) -> Matrix:
@@ -188,9 +188,9 @@ def _matrices(tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Te
                 pieces.setdefault(piece.weight, []).append(piece)
     for name, tensor in tensors.items():
         layer, _, attribute = name.rpartition(".")
-        beside = tensors.get(f"{layer}.weight") if attribute == "bias" else None
+        layer_weight = tensors.get(f"{layer}.weight") if attribute == "bias" else None
         is_matrix = attribute == "weight" and tensor.ndim >= 2
         if name in pieces:
             yield from pieces[name]
-        elif tensor.is_floating_point() and (is_matrix or (beside is not None and beside.ndim >= 2)):
+        elif tensor.is_floating_point() and (is_matrix or (layer_weight is not None and layer_weight.ndim >= 2)):
             yield Slot(name, 0, len(tensor), tuple(tensor.shape))

@@ -1,5 +1,5 @@
-"""The whole story, small and offline: train an auxiliary on generated data of another modality, train a classifier of
-handwritten digits with few labels, with and without a pathway from it, merge, check equality, report.
+"""The complete story, small and offline: train an auxiliary on generated data of another modality, train a classifier
+of handwritten digits with few labels, with and without a pathway from it, merge, check equality, report.
 """
 
 import sys

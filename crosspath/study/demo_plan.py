@@ -11,6 +11,7 @@ from crosspath.files import new_folder, write_text
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.demo_report import REPORT, SUMMARY
+from crosspath.study.plan import QUIET
 from crosspath.training.plan import plan
 
 MARKER = ".crosspath-demo"
@@ -24,8 +25,6 @@ ARMS = (NONE, PATHWAY, RANDOM)
 LABELS_PER_CLASS = 10
 SCALE_INIT = 0.1
 TARGET_SETTINGS = ("train.epochs=80", "train.evaluate_every=4")
-QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
-"""Runs of seconds need no checkpoints to resume from and no trackers; results do not depend on either."""
 AUXILIARY_SETTINGS: Mapping[str, tuple[str, ...]] = {"sounds": (), "solids": ("train.epochs=6",)}
 
 

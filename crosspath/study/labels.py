@@ -60,9 +60,9 @@ def _saving(row: Row, curve: dict[int, Row]) -> Saving:
     labels = sorted(curve)
     logs = []
     for index, value in enumerate(row.values):
-        needed = labels_for(value, labels, [curve[count].values[index] for count in labels])
-        if needed is not None:
-            logs.append(math.log(needed / float(row.labels_per_class or 1)))
+        count = labels_for(value, labels, [curve[size].values[index] for size in labels])
+        if count is not None:
+            logs.append(math.log(count / float(row.labels_per_class or 1)))
     mean = spread = None
     if len(logs) == len(row.values) and logs:
         mean, spread = mean_and_sd(logs)
@@ -88,12 +88,12 @@ def labels_for(value: float, labels: Sequence[int], values: Sequence[float]) -> 
     from sklearn.isotonic import IsotonicRegression
 
     logs = np.log(np.asarray(labels, dtype=float))
-    fitted = IsotonicRegression().fit_transform(logs, np.asarray(values, dtype=float))
-    if not fitted[0] <= value <= fitted[-1] or fitted[0] == fitted[-1]:
+    fit = IsotonicRegression().fit_transform(logs, np.asarray(values, dtype=float))
+    if not fit[0] <= value <= fit[-1] or fit[0] == fit[-1]:
         return None
     # The smallest such number: the left end of a flat piece.
-    right = int(np.searchsorted(fitted, value))
+    right = int(np.searchsorted(fit, value))
     if right == 0:
         return float(labels[0])
-    share = (value - fitted[right - 1]) / (fitted[right] - fitted[right - 1])
+    share = (value - fit[right - 1]) / (fit[right] - fit[right - 1])
     return float(np.exp(logs[right - 1] + share * (logs[right] - logs[right - 1])))

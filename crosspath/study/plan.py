@@ -16,7 +16,7 @@ from crosspath.study.arms import NONE, Arm, arms_named
 from crosspath.study.definition import RATES, SEARCH_SEEDS, Study, TargetSection
 
 QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
-"""Runs of minutes need no checkpoints to resume from and no trackers; results do not depend on either."""
+"""Short runs need no checkpoints to resume from and no trackers; results do not depend on either."""
 PATHWAY_ONLY = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
 """Settings that have no effect without a pathway."""
 

@@ -1,4 +1,4 @@
-"""A run as part of a longer job: its steps advance the bar of the whole."""
+"""A run as part of a longer job: its steps advance the bar of that job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from crosspath.training.progress import Bar
 
 @dataclass(frozen=True)
 class PartialRun:
-    """The `Listener` of one run whose every step is `work_per_step` of the whole; it prints no lines of its own."""
+    """The `Listener` of one run whose every step is `work_per_step` of that job; it prints no lines of its own."""
 
     bar: Bar
     label: str

@@ -37,26 +37,26 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     if record.is_file():
         auxiliaries = {name: (recipe, modality) for name, (recipe, modality) in read_json(record).items()}
     every = comparisons(study, auxiliaries)
-    finished = {
+    complete = {
         comparison: cells for comparison in every if (cells := _read(folder / RUNS, comparison, study)) is not None
     }
-    if not finished:
+    if not complete:
         raise InputError(folder, "finished runs", "no complete comparison", "run the study first")
     rows = adjust_verdicts(
-        [row for comparison, cells in finished.items() for row in _rows(study, comparison, cells, command)]
+        [row for comparison, cells in complete.items() for row in _rows(study, comparison, cells, command)]
     )
     summary = {
         "format_version": FORMAT_VERSION,
         "study": study.name,
         "command": command,
-        "unfinished": [f"{one.target} {one.variant}".strip() for one in every if one not in finished],
+        "unfinished": [f"{one.target} {one.variant}".strip() for one in every if one not in complete],
         "rows": [row.to_json() for row in rows],
         "label_savings": [saving.to_json() for saving in label_savings(rows)],
-        "search": _search_table(folder / RUNS, study, finished),
+        "search": _search_table(folder / RUNS, study, complete),
     }
     write_json(folder / RESULTS, summary)
     write_text(folder / TABLE, markdown(study.name, rows))
-    write_study_report(folder / REPORT, study, finished, rows, summary)
+    write_study_report(folder / REPORT, study, complete, rows, summary)
     return {"folder": str(folder), **summary}
 
 
@@ -107,10 +107,10 @@ def _rate_of(result: Result, cell: Cell) -> float:
     return min(cell.rates, key=lambda rate: abs(rate - float(text)))
 
 
-def _search_table(runs: Path, study: Study, finished: Mapping[Comparison, Cells]) -> list[dict[str, Any]]:
+def _search_table(runs: Path, study: Study, complete: Mapping[Comparison, Cells]) -> list[dict[str, Any]]:
     """Every arm's validation scores by rate, its best rate, and whether that lies at the edge of the search."""
     entries = []
-    for cell in dict.fromkeys(cell for cells in finished.values() for cell in cells):
+    for cell in dict.fromkeys(cell for cells in complete.values() for cell in cells):
         jobs = search_jobs(cell, study.search.seeds)
         if not jobs:
             continue

@@ -154,11 +154,11 @@ def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Pl
 def _write_examples(folder: Path, study: Study, every: tuple[Comparison, ...], root: Path | None) -> None:
     """Pictures of predictions that changed, for the first seed and the first pathway of each target, unless present."""
     for comparison in every:
-        connected = [cell for cell in comparison.others if cell.arm.name == PATHWAY.name]
+        pathway_cells = [cell for cell in comparison.others if cell.arm.name == PATHWAY.name]
         path = folder / EXAMPLES / f"{comparison.none.folder.as_posix().replace('/', '-')}.json"
-        if not connected or path.exists():
+        if not pathway_cells or path.exists():
             continue
-        cell = connected[0]
+        cell = pathway_cells[0]
         jobs = [final_jobs_of(folder / RUNS, arm, study)[0] for arm in (comparison.none, cell)]
         without, with_pathway = (folder / RUNS / job.folder for job in jobs)
         header = {"target": cell.target, "auxiliary": cell.auxiliary_recipe, "seed": jobs[0].seed}

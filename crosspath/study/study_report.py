@@ -186,8 +186,8 @@ def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
         cost = runs[0].cost
         seconds = fmean(run.duration_s for run in runs)
         state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
-        trained = f"{cost['trainable_parameters']:,}"
-        lines.append((_name(cell), f"{seconds:.0f}", trained, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
+        parameters = f"{cost['trainable_parameters']:,}"
+        lines.append((_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
     return lines
 
 

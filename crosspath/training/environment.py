@@ -15,11 +15,11 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def conditions(device: torch.device, processes: int) -> dict[str, Any]:
     """What the last bits of a result depend on: a resumed run is identical where these are."""
-    known = environment(device)
+    values = environment(device)
     return {
-        "torch": known["versions"]["torch"],
-        "processor": known["processor"],
-        "threads": known["threads"],
-        "gpu": known["gpu"],
+        "torch": values["versions"]["torch"],
+        "processor": values["processor"],
+        "threads": values["threads"],
+        "gpu": values["gpu"],
         "processes": processes,
     }

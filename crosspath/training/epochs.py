@@ -35,7 +35,7 @@ LOWER = "lower optimizer.lr"
 
 @dataclass
 class Outcome:
-    """The weights a run leaves behind."""
+    """The weights that a run ends with, and how good they are."""
 
     model: nn.Module
     epoch: int = 0
@@ -54,7 +54,7 @@ class Outcome:
         select: str,
         processes: Processes | None = None,
     ) -> None:
-        """Take the epoch just read; with `best`, only if it is better than all before (a tie keeps the earlier)."""
+        """Take this epoch; with `best`, only if it is better than all before (a tie keeps the earlier)."""
         if select == "best" and self.epoch and score(metrics) <= score(self.metrics):
             return
         self.epoch, self.metrics = epoch, metrics
@@ -91,7 +91,7 @@ class Training:
         self.classes, self.data, self.auxiliaries = classes, data, auxiliaries
         self.compute, self.processes, self.model = compute, processes, model
 
-        wrapped = processes.wrap(model)
+        wrapped_model = processes.wrap(model)
         self.optimizer = build_optimizer(model, recipe)
         # A moving average of W, λ and W' each: its sum is EMA(W) + EMA(λ)·EMA(W').
         self.average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
@@ -111,7 +111,7 @@ class Training:
         )
         self.feed.check()
         self.stepper = Stepper(
-            model=wrapped,
+            model=wrapped_model,
             optimizer=self.optimizer,
             losses=lambda module, part: objective.losses(module, recipe, part),
             compute=compute,
@@ -128,7 +128,7 @@ class Training:
         )
 
     def run_epochs(self) -> Outcome:
-        """All epochs that are left; the model with the selected weights, and how they read the validation part."""
+        """Train the remaining epochs; the outcome has the selected weights and their metrics on the validation part."""
         self.report.training(self.schedule.steps, self.position.step)
         for epoch in range(self.position.epoch, self.settings.epochs):
             training_mode(self.model, self.recipe)
@@ -142,9 +142,9 @@ class Training:
         return outcome
 
     def _run_epoch(self, epoch: int) -> float:
-        """The steps of an epoch that are left; returns samples per second."""
+        """Train the remaining steps of an epoch; returns samples per second."""
         position, rate = self.position, 0.0
-        samples_before, begun = position.epoch_samples, time.perf_counter()
+        samples_before, start_time = position.epoch_samples, time.perf_counter()
         for parts in self.feed.epoch(epoch, position.batch):
             self.schedule.apply(self.optimizer, position.step)
             loss = self.stepper.step(parts)
@@ -153,9 +153,9 @@ class Training:
             if self.average is not None:
                 self.average.update(self.model, step=position.step)
             value = _require_finite(float(loss), position.step)
-            position.epoch_samples += parts[0].of
-            position.epoch_loss += value * parts[0].of
-            rate = (position.epoch_samples - samples_before) / (time.perf_counter() - begun)
+            position.epoch_samples += parts[0].batch_size
+            position.epoch_loss += value * parts[0].batch_size
+            rate = (position.epoch_samples - samples_before) / (time.perf_counter() - start_time)
             self.report.step(value, rate)
             if position.step % self.settings.log_every == 0 or position.step == self.schedule.steps:
                 lr = max(group["lr"] for group in self.optimizer.param_groups)
@@ -167,7 +167,7 @@ class Training:
         return rate
 
     def _restore(self, saved: SavedState | None, environment: Mapping[str, Any]) -> Position:
-        """The beginning, or where a resumed run stood, with everything that learns put back."""
+        """The start of a run, or the position of a resumed one, with its weights and moments loaded."""
         if saved is None:
             return Position(environment=dict(environment))
         position, tensors = saved
@@ -201,7 +201,7 @@ class Training:
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
         position.epoch, position.batch, position.epoch_loss, position.epoch_samples = epoch, 0, 0.0, 0
         position.kept_epoch, position.kept_metrics = outcome.epoch, outcome.metrics
-        # After the last epoch too: what is still to come can fail, and would cost the whole run.
+        # After the last epoch too: the test and the export that follow can fail, and would cost the complete run.
         if settings.checkpoint_every is not None and (last or epoch % settings.checkpoint_every == 0):
             self._save()
 

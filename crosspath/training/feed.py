@@ -40,32 +40,32 @@ class Feed:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """For every batch of an epoch from number `start` on, this process's parts of it, one after the other."""
         settings = self.recipe.train
-        wholes = epoch_batches(self.examples.labels, settings, epoch)[start:]
+        batches = epoch_batches(self.examples.labels, settings, epoch)[start:]
         views = [epoch * settings.repeats + view for view in range(settings.repeats)]
-        streams = [self._view(wholes, view) for view in views]
-        for _ in wholes:
+        streams = [self._view(batches, view) for view in views]
+        for _ in batches:
             yield [next(stream) for _ in range(settings.accumulate) for stream in streams]
 
-    def _view(self, wholes: Sequence[Indices], epoch: int) -> Iterator[Batch]:
-        """This process's parts of all batches, seen one way."""
+    def _view(self, batches: Sequence[Indices], epoch: int) -> Iterator[Batch]:
+        """This process's parts of all batches, in the augmented view number `epoch`."""
         recipe, settings = self.recipe, self.recipe.train
-        mine: list[Indices] = []
+        own_parts: list[Indices] = []
         keys: list[tuple[int, int]] = []
-        for whole in wholes:
-            ordered = whole[paired_order(settings.seed, epoch, torch.as_tensor(whole)).numpy()]
-            cut = parts(ordered, self.processes.count * settings.accumulate)
+        for rows in batches:
+            ordered = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
+            pieces = parts(ordered, self.processes.count * settings.accumulate)
             first = self.processes.rank * settings.accumulate
-            mine.extend(np.sort(part) for part in cut[first : first + settings.accumulate])
-            keys.extend([(int(whole[0]), len(whole) * settings.repeats)] * settings.accumulate)
-        for indices, seen, (key, size) in zip(mine, self._read(mine, epoch), keys, strict=True):
-            batch = prepare(recipe.data, seen.inputs, self.device)
+            own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
+            keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)
+        for indices, views, (key, size) in zip(own_parts, self._read(own_parts, epoch), keys, strict=True):
+            batch = prepare(recipe.data, views.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
             if not objective_of(recipe).labelled:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
-                yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, of=size)
+                yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, batch_size=size)
                 continue
-            labels = self.examples.labels[seen.rows] if seen.targets_BK is None else seen.targets_BK
+            labels = self.examples.labels[views.rows] if views.targets_BK is None else views.targets_BK
             batch, targets_BK = augment_batch(
                 recipe.augment,
                 recipe.data,
@@ -77,17 +77,17 @@ class Feed:
                 ids_B,
                 batch_key=key,
             )
-            yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, of=size)
+            yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, batch_size=size)
 
-    def _read(self, mine: list[Indices], epoch: int) -> Iterator[TrainingViews]:
+    def _read(self, own_parts: list[Indices], epoch: int) -> Iterator[TrainingViews]:
         """The samples of each part, and their targets where reading has mixed them already."""
         recipe, settings = self.recipe, self.recipe.train
         if isinstance(self.examples.inputs, StreamedSamples):
             yield from training_batches(
-                self.examples.inputs, recipe.augment, mine, settings.seed, epoch, settings.workers
+                self.examples.inputs, recipe.augment, own_parts, settings.seed, epoch, settings.workers
             )
             return
-        for indices in mine:
+        for indices in own_parts:
             inputs = self.examples.inputs[indices]
             inputs = modality_of(recipe).before_batch(
                 recipe.data, recipe.augment, inputs, settings.seed, epoch, indices

@@ -1,9 +1,12 @@
 """What a run starts from: where its data lie, which checkpoints it reads, and what follows for its batches."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
+from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
@@ -19,8 +22,25 @@ def resolve_folder(recipe: Recipe, data_root: str | Path | None) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
+def run_inputs(
+    data_root: str | Path | None,
+    from_checkpoint: str | Path | None,
+    auxiliaries: Mapping[str, str | Path | Auxiliary],
+    start: Start | None,
+) -> dict[str, Any]:
+    """What a run starts from beside its recipe, as in `inputs.json`: a resumed run must be given the same."""
+    inputs: dict[str, Any] = {
+        "data": None if data_root is None else str(Path(data_root).resolve()),
+        "from": None if from_checkpoint is None else checkpoint_identity(from_checkpoint),
+        "auxiliaries": {name: checkpoint_identity(source) for name, source in auxiliaries.items()},
+    }
+    if start is not None:
+        inputs["start"] = {"origin": start.origin, "sha256": start.sha256}
+    return inputs
+
+
 def checkpoint_identity(source: str | Path | Auxiliary) -> dict[str, str | None]:
-    """{"origin", "sha256"} of a checkpoint, which a resumed run must start from again; of the hub the name alone."""
+    """{"origin", "sha256"} of a checkpoint; sha256 is None for a model of a hub, which its name identifies."""
     if isinstance(source, Auxiliary):
         return {"origin": source.origin, "sha256": source.sha256}
     text = str(source)

@@ -13,11 +13,11 @@ def lars(groups: list[dict[str, Any]], section: OptimizerSection) -> Lars:
     Weights with two axes or more have their gradient scaled by `trust` · ‖w‖ / ‖gradient‖, with or without decay;
     biases and scales λ get plain momentum without decay.
     """
-    divided = []
+    lars_groups = []
     for group in groups:
-        for adapted in (True, False):
-            own = [parameter for parameter in group["params"] if (parameter.ndim > 1) == adapted]
-            decay = group["weight_decay"] if adapted else 0.0
+        for adapt in (True, False):
+            own = [parameter for parameter in group["params"] if (parameter.ndim > 1) == adapt]
+            decay = group["weight_decay"] if adapt else 0.0
             if own:
-                divided.append({**group, "params": own, "weight_decay": decay, "always_adapt": adapted})
-    return Lars(divided, lr=section.lr, momentum=section.momentum, trust_coeff=section.trust)
+                lars_groups.append({**group, "params": own, "weight_decay": decay, "always_adapt": adapt})
+    return Lars(lars_groups, lr=section.lr, momentum=section.momentum, trust_coeff=section.trust)

@@ -65,7 +65,7 @@ def training_memory(recipe: Recipe, parameters: int, tokens: int, visible: int) 
     values = visible * size.width * depth
     if recipe.masking is not None and objective_of(recipe).decodes:
         values += tokens * recipe.masking.decoder_width * recipe.masking.decoder_depth
-    beside = modality_of(recipe).tokenizer_values(recipe.model.tokenizer, size.width)
-    values += beside * tokens // BLOCK_VALUES
+    tokenizer_values = modality_of(recipe).tokenizer_values(recipe.model.tokenizer, size.width)
+    values += tokenizer_values * tokens // BLOCK_VALUES
     samples = ceil(recipe.train.batch_size / recipe.train.accumulate)
     return WORD_BYTES * (copies * parameters + samples * BLOCK_VALUES * values)

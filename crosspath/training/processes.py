@@ -1,6 +1,6 @@
 """One process or several that train one model: rank and count, and how they share batches, sums and weights.
 
-Several are started by `torchrun` and joined through accelerate. A process then holds a whole copy of the weights
+Several are started by `torchrun` and joined through accelerate. A process then holds a full copy of the weights
 (DistributedDataParallel) or a part of each (FSDP2).
 """
 
@@ -55,8 +55,8 @@ class Processes:
             self._copies[id(model)] = copy.deepcopy(model).cpu()
             _shard(model)
             return model
-        wrapped: nn.Module = self._accelerator.prepare_model(model)
-        return wrapped
+        wrapped_model: nn.Module = self._accelerator.prepare_model(model)
+        return wrapped_model
 
     def full_model(self, model: nn.Module) -> nn.Module:
         """The model with all its values, for reading and saving; of a sharded one a copy on the CPU."""
@@ -67,13 +67,13 @@ class Processes:
         replica.load_state_dict(values)
         return replica
 
-    def sync_context(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[object]:
+    def sync_context(self, model: nn.Module, last: bool) -> AbstractContextManager[object]:
         """The context of one part of an accumulated batch: gradients are exchanged with the last one only."""
         if self.count == 1 or last:
             return nullcontext()
         if self.sharded:
-            return _without_gradient_sync(wrapped)
-        context: AbstractContextManager[object] = wrapped.no_sync()  # type: ignore[operator]
+            return _without_gradient_sync(model)
+        context: AbstractContextManager[object] = model.no_sync()  # type: ignore[operator]
         return context
 
     def sum(self, value: Tensor) -> Tensor:
@@ -100,8 +100,8 @@ class Processes:
         """The value of every process, by rank; shapes are the same in all."""
         if self.count == 1:
             return [value]
-        gathered: Tensor = self._accelerator.gather(value.to(self._accelerator.device)[None])
-        return list(gathered.cpu())
+        values: Tensor = self._accelerator.gather(value.to(self._accelerator.device)[None])
+        return list(values.cpu())
 
     def broadcast(self, value: T) -> T:
         """The main process's value, for all."""
@@ -176,7 +176,7 @@ def full_tensor_of(value: Tensor) -> Tensor:
 
 
 def fill(place: Tensor, value: Tensor) -> None:
-    """Copy whole `value` into `place`, of which a sharded one takes its part."""
+    """Copy the full tensor `value` into `place`; a sharded `place` takes its part."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     with torch.no_grad():

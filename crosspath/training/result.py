@@ -1,4 +1,4 @@
-"""What a run says about itself at its end: `result.json` as a typed object."""
+"""The result of a finished run: `result.json` as a typed object."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,14 +16,14 @@ class Result:
     """One finished run. `metrics["test"]["accuracy"]` is read once, at the end."""
 
     folder: str
-    """The run folder, as it was named."""
+    """The run folder, as it was passed."""
     recipe: str
     objective: str
     seed: int
     metrics: Mapping[str, Mapping[str, float]]
     """{"validation": {...}, "test": {...}}: flat floats, accuracies fractions; a part without samples has none."""
     epoch: int
-    """The epoch (from 1) whose weights were kept."""
+    """The epoch (from 1) whose weights the run ended with."""
     epochs: int
     steps: int
     samples: Mapping[str, int]
@@ -37,7 +37,7 @@ class Result:
     environment: Mapping[str, Any]
     """Versions, processor, threads."""
     data: Mapping[str, Any]
-    """Fingerprint, and the damaged files that were left out."""
+    """Fingerprint, and the damaged files that were skipped."""
     start: str | None
     """The checkpoint of `--from`."""
     auxiliaries: Mapping[str, Mapping[str, Any]]

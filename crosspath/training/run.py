@@ -1,10 +1,9 @@
-"""A run, told from top to bottom: sources, data, model, pathways, epochs, and what is left behind."""
+"""A run from top to bottom: sources, data, model, pathways, epochs, test and result."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,7 +23,7 @@ from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
 from crosspath.training.held_out import read_part
-from crosspath.training.inputs import batch_notes, checkpoint_identity, require_samples, resolve_folder
+from crosspath.training.inputs import batch_notes, require_samples, resolve_folder, run_inputs
 from crosspath.training.pathways import (
     connect_auxiliaries,
     likeness_of,
@@ -79,12 +78,12 @@ def train(
     Raises
     ------
     InputError
-        For anything the user can mend: recipe, folder, data, checkpoints, a loss that is no longer finite.
+        For anything that the user can put right: recipe, folder, data, checkpoints, a loss that is no longer finite.
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
-    named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
-    return _open_and_run(named, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+    return _open_and_run(recipe, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
 
 
 def pretrain(
@@ -107,11 +106,11 @@ def pretrain(
     InputError
         As `train`, and for a recipe that does not pretrain.
     """
-    named = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
-    if objective_of(named).verb != "pretrain":
-        raise InputError("objective", "masked_modeling", named.objective, "use `crosspath train`")
-    out = Path("runs") / "pretrain" / named.name if out is None else out
-    return _open_and_run(named, out, data_root, from_checkpoint, {}, None, progress, resume)
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
+    if objective_of(recipe).verb != "pretrain":
+        raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")
+    out = Path("runs") / "pretrain" / recipe.name if out is None else out
+    return _open_and_run(recipe, out, data_root, from_checkpoint, {}, None, progress, resume)
 
 
 def _open_and_run(
@@ -124,18 +123,12 @@ def _open_and_run(
     progress: bool | Listener,
     resume: bool,
 ) -> Result:
-    """Open the run folder; return the result that is there, or run."""
+    """Open the run folder; return the result of a finished run, or run."""
     recipe = resolve_folder(recipe, data_root)
     processes = join_processes(recipe.train.device, sharded=recipe.train.parallel == "sharded")
     out = Path("runs") / recipe.name if out is None else Path(out)
-    inputs: dict[str, Any] = {
-        "data": None if data_root is None else str(Path(data_root).resolve()),
-        "from": None if from_checkpoint is None else checkpoint_identity(from_checkpoint),
-        "auxiliaries": {name: checkpoint_identity(source) for name, source in auxiliaries.items()},
-    }
-    if start is not None:
-        inputs["start"] = {"origin": start.origin, "sha256": start.sha256}
-    # One process looks at the folder, before it changes; an error there ends them all.
+    inputs = run_inputs(data_root, from_checkpoint, auxiliaries, start)
+    # One process looks at the folder, before any of them writes to it; an error there ends them all.
     run = processes.run_on_main(lambda: open_run_folder(out, recipe, inputs, resume=resume))
     with reporter(progress if processes.main or not isinstance(progress, bool) else False) as report:
         if isinstance(run, Result):
@@ -153,7 +146,7 @@ def _run(
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
 ) -> Result:
-    started = time.perf_counter()
+    start_time = time.perf_counter()
     recipe = run.recipe
     seed = recipe.train.seed
 
@@ -196,8 +189,8 @@ def _run(
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in notes:
         report.say(note)
-    saved = load_newest_state(run, report, processes)
-    open_trackers = trackers(recipe, run.path, saved[0].step if saved else 0) if processes.main else []
+    state = load_newest_state(run, report, processes)
+    open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
     training = Training(
         run=run,
         report=report,
@@ -210,7 +203,7 @@ def _run(
         auxiliaries=origins,
         environment=conditions(compute.device, processes.count),
         trackers=open_trackers,
-        saved=saved,
+        saved=state,
     )
     try:
         outcome = training.run_epochs()
@@ -233,7 +226,7 @@ def _run(
         samples={"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         classes=classes,
         cost=cost_of(outcome.model, generated_batch(recipe, 1).to(compute.device), timed=objective.labelled),
-        duration_s=time.perf_counter() - started,
+        duration_s=time.perf_counter() - start_time,
         compute={"device": str(compute.device), "precision": compute.precision, "reason": compute.reason},
         environment=environment(compute.device),
         data={

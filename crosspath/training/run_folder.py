@@ -1,8 +1,8 @@
 """One run's folder: where it may be written, its log, its checkpoints, its end.
 
-`recipe.yaml` and `log.jsonl` stand there from the start; `model.safetensors` (+ `pathway.*`), `result.json` and last
-`manifest.json` when the run is finished; `checkpoints/<zero-padded step>/` on the way, each with the state to resume
-from; TensorBoard events; pictures of reconstructions.
+`recipe.yaml` and `log.jsonl` exist from the start; `checkpoints/<zero-padded step>/` appear during training, each with
+the state to resume from; `model.safetensors` (+ `pathway.*`), `result.json` and last `manifest.json` are written when
+the run is finished. TensorBoard events and pictures of reconstructions come where the recipe asks for them.
 """
 
 import json
@@ -46,7 +46,7 @@ OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
 STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)
-"""A folder without these is no run and is never cleared."""
+"""A folder without these is no run folder and is never cleared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +112,18 @@ class RunFolder:
         step: int,
         classes: Sequence[str],
         auxiliaries: Mapping[str, Mapping[str, Any]],
-        beside: Callable[[Path], None],
+        write_more: Callable[[Path], None],
     ) -> None:
-        """A checkpoint on the way, with what `beside` writes into its folder; only the newest are kept."""
+        """Save a checkpoint with what `write_more` adds to it; only the newest `train.keep_checkpoints` are kept."""
         folder = self.path / CHECKPOINTS / f"{step:08d}"
-        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, write_more=beside)
+        save_checkpoint(
+            model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, write_more=write_more
+        )
         for old in self.states()[self.recipe.train.keep_checkpoints :]:
             shutil.rmtree(old)
 
     def finish(self, model: nn.Module, result: Result) -> None:
-        """The weights that the run leaves behind, its result, and the manifest that says it is complete.
+        """Save the final weights, the result, and the manifest that marks the run as complete.
 
         A finished run is never resumed: the states of its checkpoints are removed, their weights stay.
         """
@@ -150,7 +152,7 @@ def _tidy(path: Path) -> None:
 
 
 def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, resume: bool) -> RunFolder | Result:
-    """The folder of a new run, or the result of one that is finished already; nothing is written yet.
+    """The folder of a new or unfinished run, or the result of a finished one; nothing is written yet.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     if _is_just_created(path):
         return RunFolder(path=path, recipe=recipe, inputs=inputs)
     if not path.is_dir() or not all((path / name).is_file() for name in REQUIRED_FILES):
-        raise InputError(path, "a run folder to resume", "none", "choose another --out")
+        raise InputError(path, "a run folder to resume", "another folder", "choose another --out")
     if read_recipe(path / RECIPE) != recipe:
         raise InputError(
             path / RECIPE, "the settings of this run", "others", "choose another --out, or the same settings"

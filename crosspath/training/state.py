@@ -63,7 +63,7 @@ class LearningState:
     processes: Processes
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything by name, whole and on the CPU. Every process takes part."""
+        """Every tensor by name, complete and on the CPU. Called in every process."""
         state = {f"model.{name}": full_tensor_of(value) for name, value in self.model.state_dict().items()}
         if self.average is not None:
             state |= {f"average.{name}": full_tensor_of(value) for name, value in self.average.state_dict().items()}
@@ -83,7 +83,7 @@ class LearningState:
         return state
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put everything back where `tensors` took it from.
+        """Load what `tensors` returned, in place.
 
         Raises
         ------
@@ -106,12 +106,12 @@ class LearningState:
         for number, (parameter, group) in enumerate(zip(_parameters(self.optimizer), groups, strict=True)):
             state = self.optimizer.state[parameter]
             for kind, value in moments.get(number, {}).items():
-                # Moments have their weight's shape, and its place; a count of steps is a number of its own.
-                shaped = value.shape == parameter.shape and value.ndim > 0
+                # A moment has the shape and the placement of its weight; a count of steps is a scalar.
+                is_moment = value.shape == parameter.shape and value.ndim > 0
                 # A fused optimizer keeps that count beside its weight.
                 home = parameter.device if group.get("fused") else value.device
-                state[kind] = torch.zeros_like(parameter) if shaped else value.clone().to(home)
-                if shaped:
+                state[kind] = torch.zeros_like(parameter) if is_moment else value.clone().to(home)
+                if is_moment:
                     fill(state[kind], value)
         random_states = by_part.get("random", {})
         if f"{self.processes.rank}.cpu" in random_states:

@@ -16,7 +16,7 @@ class Stepper:
     """What every step of a run has in common."""
 
     model: nn.Module
-    """The model as `Processes.spread` gave it."""
+    """The model as `Processes.wrap` returns it."""
     optimizer: torch.optim.Optimizer
     losses: Callable[[nn.Module, Batch], Tensor]
     """The loss of each sample of a part (B,)."""
@@ -38,7 +38,7 @@ class Stepper:
             with self.processes.sync_context(self.model, number == len(parts)):
                 with self.compute.autocast():
                     losses_B = self.losses(self.model, part)
-                loss = losses_B.sum() / part.of
+                loss = losses_B.sum() / part.batch_size
                 total += loss.detach()
                 # Gradients of several processes are averaged, where their sum is meant.
                 self._backward(loss * self.processes.count if self.processes.count > 1 else loss)

@@ -31,22 +31,27 @@ def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
     InputError
         For one that is not installed.
     """
-    opened: list[Tracker] = []
+    open_trackers: list[Tracker] = []
     for name in recipe.train.loggers:
         try:
-            opened.append(_TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder))
+            open_trackers.append(
+                _TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder)
+            )
         except ImportError:
-            todo = f"install {name}, or leave it out with --set train.loggers=[]"
-            raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo) from None
-    return opened
+            raise _not_installed(name) from None
+    return open_trackers
 
 
 def check_trackers(recipe: Recipe) -> None:
     """Raise `InputError` for one of `train.loggers` that is not installed; nothing is imported."""
     for name in recipe.train.loggers:
         if find_spec(name) is None:
-            todo = f"install {name}, or leave it out with --set train.loggers=[]"
-            raise InputError("train.loggers", "installed loggers", f"{name}, which is not", todo)
+            raise _not_installed(name)
+
+
+def _not_installed(name: str) -> InputError:
+    todo = f"install {name}, or leave it out with --set train.loggers=[]"
+    return InputError("train.loggers", "installed loggers", f"{name}, which is not", todo)
 
 
 def flatten(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -59,8 +64,8 @@ def flatten(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, f
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}/")
         elif isinstance(value, list | tuple):
-            named = {name: value[0]} if len(value) == 1 else {f"{name}/{i}": one for i, one in enumerate(value)}
-            yield from flatten(named)
+            by_name = {name: value[0]} if len(value) == 1 else {f"{name}/{i}": one for i, one in enumerate(value)}
+            yield from flatten(by_name)
         elif isinstance(value, int | float) and name not in {"step", "epoch"}:
             yield name, float(value)
 

@@ -42,9 +42,9 @@ SPREADS = {
 
 def tensors(spread: Spread, scales: int, dtype: torch.dtype = torch.float64, columns: int = 4) -> list[Tensor]:
     torch.manual_seed(0)
-    shapes: list[tuple[int, ...]] = [(spread.rows, columns), (spread.covered, columns), (scales,)]
+    shapes: list[tuple[int, ...]] = [(spread.rows, columns), (spread.covered_count, columns), (scales,)]
     if spread.along == 1:
-        shapes = [(6, spread.rows), (6, spread.covered), (scales,)]
+        shapes = [(6, spread.rows), (6, spread.covered_count), (scales,)]
     return [torch.randn(shape, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes]
 
 

@@ -59,7 +59,9 @@ def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:
 def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     torch.manual_seed(0)
     model = build_model(recipe, 3)
-    part = Batch(inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, of=3)
+    part = Batch(
+        inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, batch_size=3
+    )
     compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     stepper = Stepper(

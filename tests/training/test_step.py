@@ -43,7 +43,7 @@ def _stepper(
 def _parts(batch: Tensor, targets_BK: Tensor, sizes: tuple[int, ...] = (6,)) -> list[Batch]:
     ids = torch.arange(len(batch))
     cut = zip(batch.split(sizes), targets_BK.split(sizes), ids.split(sizes), strict=True)
-    return [Batch(inputs=x, targets_BK=y, ids_B=i, epoch=0, of=len(batch)) for x, y, i in cut]
+    return [Batch(inputs=x, targets_BK=y, ids_B=i, epoch=0, batch_size=len(batch)) for x, y, i in cut]
 
 
 def _model() -> nn.Linear:
