@@ -24,7 +24,7 @@ from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
 from crosspath.pickles import refuse_pickle
 
-MERGED = "merge.json"
+MERGE_RECEIPT = "merge.json"
 """The receipt of a merge, beside the merged weights."""
 HEAD = "head.linear.weight"
 """The last layer, with one row per class."""
@@ -75,9 +75,9 @@ def checkpoint_files(path: str | Path) -> Files:
         for file in sorted(path.iterdir()):
             if file.is_file():
                 refuse_pickle(file)
-        unfinished = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
-        todo = "finish the run, or name one of its checkpoints/" if unfinished else "check the path"
-        raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if unfinished else "none", todo)
+        is_run = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
+        todo = "finish the run, or name one of its checkpoints/" if is_run else "check the path"
+        raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if is_run else "none", todo)
     check_manifest(path)
     return Files(path / WEIGHTS, path if _has_pathway_files(path) else None)
 
@@ -89,7 +89,7 @@ def _has_pathway_files(folder: Path) -> bool:
 def load_checkpoint(
     path: str | Path, recipe: Recipe | None = None, auxiliaries: Mapping[str, str | Path] | None = None
 ) -> Checkpoint:
-    """Rebuild the model of a checkpoint, with its pathways connected; every weight must be there and no other.
+    """Rebuild the model of a checkpoint, with its pathways connected; its weights must be exactly the model's.
 
     `recipe` is needed only for a file that holds none; `auxiliaries` ({name: checkpoint}) only where a frozen
     auxiliary, which is saved by reference, has moved.
@@ -133,7 +133,7 @@ def _load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: objec
 
 def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Mapping[str, Mapping[str, Any]]) -> About:
     """With a folder's merge receipt and the checkpoint that its run started from."""
-    receipt = read_json(path / MERGED) if (path / MERGED).is_file() else None
+    receipt = read_json(path / MERGE_RECEIPT) if (path / MERGE_RECEIPT).is_file() else None
     start = read_json(path / "result.json").get("start") if (path / "result.json").is_file() else None
     name = None if start is None else Path(start).name
     return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=name)
@@ -195,13 +195,14 @@ def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[
 
 
 def refuse_connected(weights: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Raise `InputError` for weights of a connected model, where a plain one is needed."""
     inside = any(".parametrizations." in f".{name}" for name in tensors)
     if inside or metadata.get("connected") == "true":
         raise InputError(
             weights,
             "a plain model",
             "one connected with pathways" + ("" if inside else f", without {' and '.join(PATHWAY_FILES)} beside it"),
-            "name its whole folder, or merge it first with `crosspath merge`",
+            "name its folder, or merge it first with `crosspath merge`",
         )
 
 
@@ -224,16 +225,16 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     tensors, metadata = read_tensors(files.weights)
     if files.folder is None and "recipe" not in metadata:
         return Auxiliary(origin=str(path), sha256=sha256, weights=tensors)
-    loaded = load_checkpoint(path)
-    if loaded.connected:
-        merge(loaded.model)
-    if isinstance(loaded.model, MaskedAutoencoder):
+    checkpoint = load_checkpoint(path)
+    if checkpoint.connected:
+        merge(checkpoint.model)
+    if isinstance(checkpoint.model, MaskedAutoencoder):
         # The decoder's blocks have no counterpart in a target.
-        del loaded.model.decoder
+        del checkpoint.model.decoder
     return Auxiliary(
         origin=str(path),
         sha256=sha256,
-        weights=loaded.model,
-        recipe=loaded.recipe.name,
-        modality=loaded.recipe.data_origin,
+        weights=checkpoint.model,
+        recipe=checkpoint.recipe.name,
+        modality=checkpoint.recipe.data_origin,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from crosspath.checkpoints.equality import compare_precisions, outputs
-from crosspath.checkpoints.load import MERGED, load_checkpoint
+from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
 from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
 from crosspath.checkpoints.sharing.certificate import write_certificate
@@ -55,39 +55,39 @@ def merge_checkpoint(
     """
     out = Path(out)
     new_folder(out, "OUT")
-    loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
-    if not loaded.connected:
+    source = load_checkpoint(checkpoint, recipe, auxiliaries)
+    if not source.connected:
         raise InputError(
             checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: it has nothing to merge"
         )
-    samples = held_out_samples(loaded, None if data_root is None else Path(data_root)) if verify else None
-    model = loaded.model
+    samples = held_out_samples(source, None if data_root is None else Path(data_root)) if verify else None
+    model = source.model
     assert isinstance(model, ModalityModel)
     assert model.about is not None
-    batches = {"generated": generated_batch(loaded.recipe, SAMPLES)}
+    batches = {"generated": generated_batch(source.recipe, SAMPLES)}
     if samples is not None:
         batches["real"] = samples.batch
     before = {name: outputs(model, batch) for name, batch in batches.items()}
-    merged = finite(merge(model).to_json())
-    merged["auxiliaries"] = {name: strip_paths(record) for name, record in merged["auxiliaries"].items()}
+    merge_receipt = finite(merge(model).to_json())
+    merge_receipt["auxiliaries"] = {name: strip_paths(record) for name, record in merge_receipt["auxiliaries"].items()}
     after = {name: outputs(model, batch) for name, batch in batches.items()}
     with torch.device("meta"):
-        plain = build_model(loaded.recipe, len(loaded.classes))
+        plain = build_model(source.recipe, len(source.classes))
     assert list(plain.state_dict()) == list(model.state_dict()), "a merged model has the plain model's keys"
 
     differences = compare_precisions(before["generated"], after["generated"])
     receipt: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "checkpoint": Path(checkpoint).absolute().name,
-        "recipe": loaded.recipe.name,
-        "pathway": loaded.recipe.pathway.model_dump(mode="json"),
-        "auxiliaries": {name: strip_paths(record) for name, record in loaded.auxiliaries.items()},
+        "recipe": source.recipe.name,
+        "pathway": source.recipe.pathway.model_dump(mode="json"),
+        "auxiliaries": {name: strip_paths(record) for name, record in source.auxiliaries.items()},
         "equality": {
             "samples": SAMPLES,
             "bitwise": all(difference["bitwise"] for difference in differences.values()),
             "max_difference": {name: difference["max_difference"] for name, difference in differences.items()},
         },
-        "merge": merged,
+        "merge": merge_receipt,
     }
     if samples is not None:
         receipt["certificate"] = samples.comparison(before["real"], after["real"])
@@ -98,15 +98,15 @@ def merge_checkpoint(
     def certify(folder: Path) -> None:
         if samples is not None:
             logits = {"before": before["real"], "after": after["real"]}
-            write_certificate(folder, out, samples, loaded, receipt, logits)
+            write_certificate(folder, out, samples, source, receipt, logits)
 
     save_checkpoint(
         model,
         out,
-        recipe=loaded.recipe.model_copy(update={"pathway": PathwaySection()}),
-        classes=loaded.classes,
+        recipe=source.recipe.model_copy(update={"pathway": PathwaySection()}),
+        classes=source.classes,
         auxiliaries=receipt["auxiliaries"],
-        texts={MERGED: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
+        texts={MERGE_RECEIPT: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
         write_more=certify,
     )
     return receipt

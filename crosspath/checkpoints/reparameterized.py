@@ -69,8 +69,7 @@ def merge_reparameterized(
     for layer, (scale, auxiliary) in layers.items():
         weight = plain[f"{layer}.weight"]
         with torch.no_grad():
-            summed = effective_weight(weight, [auxiliary], [scale], [Spread.single(len(weight))])
-        plain[f"{layer}.weight"] = summed
+            plain[f"{layer}.weight"] = effective_weight(weight, [auxiliary], [scale], [Spread.single(len(weight))])
     return plain
 
 

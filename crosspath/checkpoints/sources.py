@@ -51,10 +51,10 @@ def relative_path(path: Path, home: Path) -> str | None:
     disguise and useless on another machine."""
     path, home = path.resolve(), home.resolve()
     try:
-        shared = Path(os.path.commonpath([path, home]))
+        common = Path(os.path.commonpath([path, home]))
     except ValueError:  # two drives
         return None
-    return None if shared == Path(shared.anchor) else Path(os.path.relpath(path, home)).as_posix()
+    return None if common == Path(common.anchor) else Path(os.path.relpath(path, home)).as_posix()
 
 
 def path_of_auxiliary(record: Mapping[str, Any], home: Path) -> str | None:

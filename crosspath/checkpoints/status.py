@@ -13,9 +13,9 @@ def checkpoint_status(
     checkpoint: str | Path, recipe: Recipe | None = None, auxiliaries: Mapping[str, str | Path] | None = None
 ) -> Status:
     """The status of a checkpoint's model. Raises `InputError` when it has no pathways, and see `load_checkpoint`."""
-    loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
-    if not loaded.connected:
+    source = load_checkpoint(checkpoint, recipe, auxiliaries)
+    if not source.connected:
         raise InputError(
             checkpoint, "a checkpoint with pathways", "a plain one", "train it with --auxiliary NAME=CHECKPOINT"
         )
-    return status(loaded.model)
+    return status(source.model)

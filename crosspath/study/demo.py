@@ -170,7 +170,7 @@ def _merge_and_compare(plan: DemoPlan) -> dict[str, Any]:
         before, after = load_checkpoint(connected), load_checkpoint(merged)
         data = load_data(before.recipe.data, None, seed)
         compute = choose_compute(before.recipe)
-        logits = [predict_logits(loaded.model, before.recipe, data.test, compute) for loaded in (before, after)]
+        logits = [predict_logits(checkpoint.model, before.recipe, data.test, compute) for checkpoint in (before, after)]
         comparison = compare_outputs(logits[0], logits[1])
         labels = torch.as_tensor(data.test.labels)
         per_seed.append(

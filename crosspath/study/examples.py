@@ -40,7 +40,9 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
     rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:SAMPLES])
     part = Examples(data.test.inputs[rows], data.test.labels[rows], tuple(data.test.ids[row] for row in rows))
     compute = choose_compute(recipe)
-    guesses = [predict_logits(loaded.model, recipe, part, compute).argmax(1).numpy() for loaded in (before, after)]
+    guesses = [
+        predict_logits(checkpoint.model, recipe, part, compute).argmax(1).numpy() for checkpoint in (before, after)
+    ]
     correct = [guess == labels[rows] for guess in guesses]
     changes = {"gained": ~correct[0] & correct[1], "lost": correct[0] & ~correct[1]}
     samples = []

@@ -201,7 +201,7 @@ class Training:
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
         position.epoch, position.batch, position.epoch_loss, position.epoch_samples = epoch, 0, 0.0, 0
         position.kept_epoch, position.kept_metrics = outcome.epoch, outcome.metrics
-        # After the last epoch too: the test and the export that follow can fail, and would cost the complete run.
+        # After the last epoch too: the test that follows can fail, and would cost the complete run.
         if settings.checkpoint_every is not None and (last or epoch % settings.checkpoint_every == 0):
             self._save()
 

@@ -90,5 +90,5 @@ def test_what_it_grows_needs_no_licence() -> None:
     recorded = {"origin": "/runs/dyck", "sha256": "0", "recipe": NAME}
     about = About(recipe=recipe_named("image/digits"), classes=("0",), auxiliaries={"dyck": recorded})
     _, found = licences(about)
-    assert (found.part, found.of, found.known) == ("dyck", "data set dyck", True)
+    assert (found.part, found.source, found.is_known) == ("dyck", "data set dyck", True)
     assert not found.non_commercial

@@ -26,7 +26,7 @@ def take_blocks(foreign: Foreign, prefix: str = "blocks.") -> tuple[dict[str, Te
         raise InputError(foreign.where, f"blocks {prefix}0, {prefix}1 and so on", found, "copy the file again")
     width = foreign.shape(f"{prefix}0.attn.proj.weight", 2)[0]
     tensors: dict[str, Tensor] = {}
-    biased = False
+    qkv_bias = False
     for index in indices:
         theirs, ours = f"{prefix}{index}.", f"encoder.blocks.{index}."
         if foreign.has(f"{theirs}attn.q_bias"):
@@ -45,8 +45,8 @@ def take_blocks(foreign: Foreign, prefix: str = "blocks.") -> tuple[dict[str, Te
                 name = f"{layer}.{part}"
                 if part == "weight" or foreign.has(theirs + name):
                     tensors[ours + name] = foreign.take(theirs + name, ours + name)
-        biased = biased or f"{ours}attn.qkv.bias" in tensors
-    return tensors, width, len(indices), biased
+        qkv_bias = qkv_bias or f"{ours}attn.qkv.bias" in tensors
+    return tensors, width, len(indices), qkv_bias
 
 
 def take_norm(foreign: Foreign, name: str, becomes: str) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ NUMBERS = re.compile(r"[^/]+/data/\d+")
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds, as read from outside."""
+    """What a file holds, read without unpickling it."""
 
     container: str
     """Such as `safetensors` or `torch zip (pickle)`."""
@@ -51,7 +51,7 @@ class Contents:
     @property
     def beyond_weights(self) -> tuple[Global, ...]:
         """Those that torch's restricted unpickler (`weights_only=True`) refuses to look up."""
-        return tuple(name for name in self.names if str(name) not in _allowed())
+        return tuple(name for name in self.names if str(name) not in _allowed_globals())
 
     @property
     def dangerous(self) -> tuple[Global, ...]:
@@ -77,13 +77,13 @@ def read_contents(path: Path) -> Contents:
     if head.startswith(b"version https://git-lfs"):
         raise InputError(path, "a checkpoint file", "a pointer to one", "fetch it: `git lfs pull`")
     if head.startswith(ZIP):
-        return _zipped(path)
+        return _read_zip(path)
     if head[257:262] == b"ustar":
         todo = "load and save it with a torch release between 0.4 and 1.5 first"
         raise InputError(path, "safetensors or a pickle of torch 0.2 or later", "the tar of older ones, a pickle", todo)
     if is_pickle(path):
         with path.open("rb") as stream:
-            return _streamed(stream, path)
+            return _read_stream(stream, path)
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -97,7 +97,7 @@ def read_contents(path: Path) -> Contents:
     return Contents("safetensors", tensors, metadata)
 
 
-def _zipped(path: Path) -> Contents:
+def _read_zip(path: Path) -> Contents:
     pickles: list[tuple[str, Pickle]] = []
     try:
         with zipfile.ZipFile(path) as archive:
@@ -106,16 +106,16 @@ def _zipped(path: Path) -> Contents:
                 if NUMBERS.fullmatch(entry.filename):
                     continue
                 with archive.open(entry) as stream:
-                    pickled = entry.filename.endswith((".pkl", ".pickle")) or stream.read(1) == b"\x80"
-                if pickled and entry.file_size > LARGEST_PICKLE:
+                    is_pickled = entry.filename.endswith((".pkl", ".pickle")) or stream.read(1) == b"\x80"
+                if is_pickled and entry.file_size > LARGEST_PICKLE:
                     found = f"{entry.filename} of {entry.file_size:,} bytes"
                     raise InputError(path, f"a pickle of at most {LARGEST_PICKLE:,} bytes", found, "do not open it")
-                if pickled:
+                if is_pickled:
                     rest = MOST_OPCODES - sum(pickle.opcodes for _, pickle in pickles)
                     pickle = read_pickle(archive.read(entry), f"{path} {entry.filename}", rest)
                     pickles.append((entry.filename, pickle))
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise InputError(path, "a whole zip archive", f"damage ({error})", "copy it again") from None
+        raise InputError(path, "a complete zip archive", f"damage ({error})", "copy it again") from None
     names = _names(*(pickle for _, pickle in pickles))
     if any("/code/" in f"/{entry}" or entry.endswith("constants.pkl") for entry in entries):
         return Contents("TorchScript program (zip with pickle)", {}, {}, names)
@@ -125,7 +125,7 @@ def _zipped(path: Path) -> Contents:
     return Contents("torch zip (pickle)", tensors_of(weights[0], path), {}, names)
 
 
-def _streamed(stream: BinaryIO, path: Path) -> Contents:
+def _read_stream(stream: BinaryIO, path: Path) -> Contents:
     first = read_pickle(stream, path)
     if first.value != TORCH_MAGIC:
         return Contents("pickle", tensors_of(first, path), {}, first.names)
@@ -170,7 +170,7 @@ def _tensor(value: Any) -> Tensor | None:
         return None
 
 
-def _allowed() -> frozenset[str]:
+def _allowed_globals() -> frozenset[str]:
     from torch._weights_only_unpickler import _get_allowed_globals
 
     return frozenset(_get_allowed_globals())

@@ -149,8 +149,7 @@ def _write(
     model, tensors, layers = instantiate(foreign, translation)
     if merge and not layers:
         raise InputError("--merge", f"layers with {SCALE} and {WEIGHT}", "none in the file", "leave it out")
-    merged = merge and bool(layers)
-    if merged:
+    if merge:
         parts = {f"{layer}.{SCALE}": scale for layer, (scale, _) in layers.items()}
         parts |= {f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}
         tensors, layers = merge_reparameterized(tensors | parts), {}
@@ -169,7 +168,7 @@ def _write(
     receipt |= {
         "format": foreign.format,
         "recipe": recipe.name,
-        "pathways": "merged" if merged else "kept" if layers else "none",
+        "pathways": "merged" if merge else "kept" if layers else "none",
         "used": foreign.used,
         "dropped": foreign.dropped,
         "fresh": list(translation.fresh),

@@ -53,10 +53,10 @@ def is_dangerous(name: Global) -> bool:
 
     A name with dots walks through attributes: `posixpath.os.system` is `os.system`.
     """
-    whole = str(name)
-    if whole in HARMLESS:
+    full_name = str(name)
+    if full_name in HARMLESS:
         return False
-    if whole in FUNCTIONS or name.module.startswith(("a ", "an ")):
+    if full_name in FUNCTIONS or name.module.startswith(("a ", "an ")):
         return True
     parts = name.module.split(".")
     if any(".".join(parts[: count + 1]) in MODULES for count in range(len(parts))):

@@ -28,8 +28,8 @@ def translate(foreign: Foreign, override: Override) -> Translation | None:
     name, convert = _identify(foreign)
     if convert is None:
         return None
-    replaced = any(tensor.endswith(f".{WEIGHT}") for tensor in foreign.tensors)
-    foreign.format = (origin + name.removeprefix("timm ") if origin else name) + " trained with M2PT" * replaced
+    has_pathways = any(tensor.endswith(f".{WEIGHT}") for tensor in foreign.tensors)
+    foreign.format = (origin + name.removeprefix("timm ") if origin else name) + " trained with M2PT" * has_pathways
     return convert(foreign, override)
 
 

@@ -28,7 +28,7 @@ DECODER = r"(decoder|encoder_to_decoder|increase_dim)|mask_token$"
 
 def image(foreign: Foreign, override: Override) -> Translation:
     """ViTs of images: timm, DeiT, MAE, M2PT's zoo. The class token's position is added to the token itself."""
-    tensors, width, depth, biased = take_blocks(foreign)
+    tensors, width, depth, qkv_bias = take_blocks(foreign)
     patch = foreign.shape("patch_embed.proj.weight", 4)[2:]
     special = 1 if foreign.has("cls_token") else 0
     if special and (foreign.has("dist_token") or foreign.has("distillation_token")):
@@ -43,7 +43,7 @@ def image(foreign: Foreign, override: Override) -> Translation:
     recipe = with_settings(
         recipe_named("image/imagenet"),
         data={"image_size": side * patch[0], **_settings(foreign, "mean", "std")},
-        model=_model(foreign, width, depth, biased) | _pooling(foreign),
+        model=_model(foreign, width, depth, qkv_bias) | _pooling(foreign),
     )
     recipe = with_settings(recipe, model={"tokenizer": recipe.model.tokenizer.model_copy(update={"patch": patch})})
     recipe = override(recipe)
@@ -53,20 +53,20 @@ def image(foreign: Foreign, override: Override) -> Translation:
 
 
 def audio_mae(foreign: Foreign, override: Override) -> Translation:
-    """AudioMAE: one channel, (frames, mels) patches, its stored positions kept as they are."""
-    tensors, width, depth, biased = take_blocks(foreign)
+    """AudioMAE: one channel, (frames, mels) patches, its stored positions unchanged."""
+    tensors, width, depth, qkv_bias = take_blocks(foreign)
     patch = foreign.shape("patch_embed.proj.weight", 4)[2:]
     plain = recipe_named("audio/audioset-20k")
     special = 1 if foreign.has("cls_token") else 0
     columns = int(foreign.config.get("mels", getattr(plain.data, "mels", 128))) // patch[1]
-    rows, left = divmod(foreign.shape("pos_embed", 3)[1] - special, columns)
-    if left or rows < 1:
-        found = f"{rows * columns + left} positions"
+    rows, remainder = divmod(foreign.shape("pos_embed", 3)[1] - special, columns)
+    if remainder or rows < 1:
+        found = f"{rows * columns + remainder} positions"
         raise InputError(foreign.where, f"a multiple of {columns} positions", found, "choose another file")
     recipe = with_settings(
         plain,
         data={"frames": rows * patch[0], "mels": columns * patch[1]},
-        model=_model(foreign, width, depth, biased) | _pooling(foreign),
+        model=_model(foreign, width, depth, qkv_bias) | _pooling(foreign),
     )
     recipe = with_settings(recipe, model={"tokenizer": recipe.model.tokenizer.model_copy(update={"patch": patch})})
     recipe = override(recipe)
@@ -77,10 +77,10 @@ def audio_mae(foreign: Foreign, override: Override) -> Translation:
 def ast(foreign: Foreign, override: Override) -> Translation:
     """AST: (mels, frames) planes, overlapping patches and two special tokens become (frames, mels) and one token.
 
-    This library's patches do not overlap, and its encoder has one class token: encoder and kernel are the same, the
-    model as a whole is not.
+    This library's patches do not overlap, and its encoder has one class token: encoder and kernel are the same, but
+    the model is not.
     """
-    tensors, width, depth, biased = take_blocks(foreign)
+    tensors, width, depth, qkv_bias = take_blocks(foreign)
     patch = foreign.shape("patch_embed.proj.weight", 4)[2:][::-1]
     special = 2 if foreign.has("dist_token") or foreign.has("distillation_token") else 1
     foreign.drop(r"dist(illation)?_token$", "a second class token; the encoder has one")
@@ -97,7 +97,7 @@ def ast(foreign: Foreign, override: Override) -> Translation:
     recipe = with_settings(
         recipe_named("audio/audioset-20k"),
         data={"frames": -(-frames // patch[0]) * patch[0], "mels": mels},
-        model=_model(foreign, width, depth, biased) | {"pooling": "cls"},
+        model=_model(foreign, width, depth, qkv_bias) | {"pooling": "cls"},
     )
     recipe = with_settings(recipe, model={"tokenizer": recipe.model.tokenizer.model_copy(update={"patch": patch})})
     recipe = override(recipe)
@@ -108,7 +108,7 @@ def ast(foreign: Foreign, override: Override) -> Translation:
 
 def video(foreign: Foreign, override: Override) -> Translation:
     """VideoMAE V1 and V2: tubelets, fixed positions unless the file has learned ones, normalisation after pooling."""
-    tensors, width, depth, biased = take_blocks(foreign)
+    tensors, width, depth, qkv_bias = take_blocks(foreign)
     patch = foreign.shape("patch_embed.proj.weight", 5)[2:]
     plain = recipe_named("video/k400")
     learned = foreign.has("pos_embed")
@@ -117,14 +117,14 @@ def video(foreign: Foreign, override: Override) -> Translation:
         side = int(foreign.config["image_size"]) // patch[1]
     frames = int(foreign.config.get("frames", getattr(plain.data, "frames", 16))) // patch[0]
     if learned:
-        frames, left = divmod(foreign.shape("pos_embed", 3)[1], side * side)
-        if left or not frames:
+        frames, remainder = divmod(foreign.shape("pos_embed", 3)[1], side * side)
+        if remainder or not frames:
             found = f"{foreign.shape('pos_embed')[1]} positions"
             raise InputError(foreign.where, f"positions in frames of {side} x {side}", found, "choose another file")
     recipe = with_settings(
         plain,
         data={"image_size": side * patch[1], "frames": frames * patch[0]},
-        model=_model(foreign, width, depth, biased)
+        model=_model(foreign, width, depth, qkv_bias)
         | {"positions": "learned" if learned else "sincos", "pooling": "mean"},
     )
     recipe = with_settings(recipe, model={"tokenizer": recipe.model.tokenizer.model_copy(update={"patch": patch})})
@@ -135,9 +135,9 @@ def video(foreign: Foreign, override: Override) -> Translation:
     return _finish(foreign, recipe, tensors)
 
 
-def _model(foreign: Foreign, width: int, depth: int, biased: bool) -> dict[str, Any]:
+def _model(foreign: Foreign, width: int, depth: int, qkv_bias: bool) -> dict[str, Any]:
     """The fields of the model section that follow from the file."""
-    section = {"size": size_of(foreign.where, width, depth), "positions": "learned", "qkv_bias": biased}
+    section = {"size": size_of(foreign.where, width, depth), "positions": "learned", "qkv_bias": qkv_bias}
     return section | _settings(foreign, "heads", "norm_eps")
 
 

@@ -81,7 +81,7 @@ def read_pickle(data: bytes | BinaryIO, where: object, most: int = MOST_OPCODES)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
         names = ", ".join(map(str, list(machine.names)[:3]))
         found = "damage" + (f" in one that looks up {names}" if names else "")
-        raise InputError(where, "a whole pickle", found, "copy or write it again") from None
+        raise InputError(where, "a complete pickle", found, "copy or write it again") from None
     if not machine.stopped:
         raise InputError(where, f"pickles of at most {MOST_OPCODES:,} opcodes", "more", "do not open it")
     return Pickle(machine.value, tuple(machine.names), machine.count)
@@ -108,55 +108,55 @@ class _Machine:
         if opcode.name == "POP" and self.marks and self.marks[-1] == len(self.stack):
             self.marks.pop()
             return
-        popped = self._pop(opcode.stack_before)
+        operands = self._pop(opcode.stack_before)
         match opcode.name:
             case "PROTO" | "FRAME" | "READONLY_BUFFER" | "POP" | "POP_MARK":
                 pass
             case "STOP":
-                self.value, self.stopped = popped[0], True
+                self.value, self.stopped = operands[0], True
             case "MARK":
                 self.marks.append(len(self.stack))
             case "NONE" | "NEWTRUE" | "NEWFALSE" | "NEXT_BUFFER":
                 self.stack.append({"NEWTRUE": True, "NEWFALSE": False, "NEXT_BUFFER": b""}.get(opcode.name))
             case "EMPTY_LIST" | "LIST" | "EMPTY_SET" | "FROZENSET":
-                self.stack.append(popped)
+                self.stack.append(operands)
             case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                self.stack.append(self._tuple(popped))
+                self.stack.append(self._tuple(operands))
             case "EMPTY_DICT" | "DICT":
-                self.stack.append(_add_pairs({}, popped))
+                self.stack.append(_add_pairs({}, operands))
             case "APPEND" | "APPENDS" | "ADDITEMS":
-                self.stack.append(_add_items(popped[0], popped[1:]))
+                self.stack.append(_add_items(operands[0], operands[1:]))
             case "SETITEM" | "SETITEMS":
-                self.stack.append(_add_pairs(popped[0], popped[1:]))
+                self.stack.append(_add_pairs(operands[0], operands[1:]))
             case "GLOBAL":
                 self.stack.append(self._global(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
-                self.stack.append(self._global(*popped))
+                self.stack.append(self._global(*operands))
             case "EXT1" | "EXT2" | "EXT4":
                 self.stack.append(self._global("an extension of copyreg", f"code {argument}"))
             case "INST":
-                self.stack.append(_call(self._global(*argument.split(" ", 1)), tuple(popped)))
+                self.stack.append(_call(self._global(*argument.split(" ", 1)), tuple(operands)))
             case "OBJ":
-                self.stack.append(_call(popped[0], tuple(popped[1:])))
+                self.stack.append(_call(operands[0], tuple(operands[1:])))
             case "REDUCE" | "NEWOBJ":
-                self.stack.append(_call(popped[0], popped[1]))
+                self.stack.append(_call(operands[0], operands[1]))
             case "NEWOBJ_EX":
-                self.stack.append(_call(popped[0], (popped[1], popped[2])))
+                self.stack.append(_call(operands[0], (operands[1], operands[2])))
             case "BUILD":
-                if isinstance(popped[0], Call):
-                    popped[0].state = popped[1]
-                self.stack.append(popped[0])
+                if isinstance(operands[0], Call):
+                    operands[0].state = operands[1]
+                self.stack.append(operands[0])
             case "PERSID":
                 self.stack.append(PersistentId(argument))
             case "BINPERSID":
-                self.stack.append(PersistentId(popped[0]))
+                self.stack.append(PersistentId(operands[0]))
             case "DUP":
-                self.stack += popped * 2
+                self.stack += operands * 2
             case "PUT" | "BINPUT" | "LONG_BINPUT":
                 self.memo[argument] = self.stack[-1]
             case "MEMOIZE":
-                self.stack += popped
-                self.memo[len(self.memo)] = popped[0]
+                self.stack += operands
+                self.memo[len(self.memo)] = operands[0]
             case "GET" | "BINGET" | "LONG_BINGET":
                 self.stack.append(self.memo[argument])
             case _ if opcode.arg is not None:  # a number, a string, bytes
@@ -166,14 +166,14 @@ class _Machine:
 
     def _pop(self, kinds: list[pickletools.StackObject]) -> list[Any]:
         """Take from the stack what an opcode takes: single values, then all values since the last mark."""
-        marked = pickletools.markobject in kinds
-        single = kinds.index(pickletools.markobject) if marked else len(kinds)
-        start = (self.marks.pop() if marked else len(self.stack)) - single
+        has_mark = pickletools.markobject in kinds
+        single = kinds.index(pickletools.markobject) if has_mark else len(kinds)
+        start = (self.marks.pop() if has_mark else len(self.stack)) - single
         if start < (self.marks[-1] if self.marks else 0):
             raise IndexError("an empty stack")
-        popped = self.stack[start:]
+        operands = self.stack[start:]
         del self.stack[start:]
-        return popped
+        return operands
 
     def _tuple(self, values: list[Any]) -> tuple[Any, ...]:
         """A tuple of a bounded number of values: to hash one, as a key, takes torch's unpickler as many steps."""
@@ -194,17 +194,17 @@ def _call(function: Any, arguments: Any) -> Any:
     return {} if function == ORDERED_DICT and not arguments else Call(function, arguments)
 
 
-def _add_items(whole: Any, values: list[Any]) -> Any:
-    items = whole.items if isinstance(whole, Call) else whole
+def _add_items(container: Any, values: list[Any]) -> Any:
+    items = container.items if isinstance(container, Call) else container
     if isinstance(items, list):
         items += values
-    return whole
+    return container
 
 
-def _add_pairs(whole: Any, values: list[Any]) -> Any:
-    pairs = whole.pairs if isinstance(whole, Call) else whole
+def _add_pairs(container: Any, values: list[Any]) -> Any:
+    pairs = container.pairs if isinstance(container, Call) else container
     if isinstance(pairs, dict):
         for key, value in zip(values[::2], values[1::2], strict=True):
             # Others are not hashed: a nest of tuples can take forever.
             pairs[key if isinstance(key, str | int | float | bytes) else f"<{type(key).__name__}>"] = value
-    return whole
+    return container

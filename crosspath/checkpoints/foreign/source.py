@@ -53,17 +53,17 @@ def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None)
     if "recipe" in source.contents.metadata:
         raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
     if key is not None:
-        inside = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
-        if not inside:
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
+        if not own:
             entries = ", ".join(dict.fromkeys(name.partition(".")[0] for name in tensors))
             raise InputError(f"--key {key}", f"an entry of {source.file}", f"only {entries}", "choose among them")
-        foreign = unwrap(source.file, {name[len(key) + 1 :]: tensor for name, tensor in inside.items()}, source.config)
-        beside = {name: "beside the model" for name in tensors if name not in inside}
+        foreign = unwrap(source.file, {name[len(key) + 1 :]: tensor for name, tensor in own.items()}, source.config)
+        others = {name: "beside the model" for name in tensors if name not in own}
         return Foreign(
             source.file,
             foreign.tensors,
             source.config,
             {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
-            dropped=beside | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
+            dropped=others | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
         )
     return unwrap(source.file, tensors, source.config)

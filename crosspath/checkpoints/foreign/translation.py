@@ -149,8 +149,8 @@ def size_of(where: object, width: int, depth: int) -> str:
 
 def with_settings(recipe: Recipe, **sections: Mapping[str, Any]) -> Recipe:
     """A recipe with fields of some sections replaced, validated."""
-    changed = {name: getattr(recipe, name).model_copy(update=dict(fields)) for name, fields in sections.items()}
-    return Recipe.model_validate(recipe.model_copy(update=changed).model_dump())
+    updates = {name: getattr(recipe, name).model_copy(update=dict(fields)) for name, fields in sections.items()}
+    return Recipe.model_validate(recipe.model_copy(update=updates).model_dump())
 
 
 def square(count: int) -> int | None:

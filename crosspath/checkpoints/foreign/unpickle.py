@@ -67,15 +67,15 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def _unpickle_in_process(path: Path, container: str) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder) / "model.safetensors"
-        command = [sys.executable, "-m", "crosspath.checkpoints.foreign.unpickle", container, str(path), str(written)]
+        output = Path(folder) / "model.safetensors"
+        command = [sys.executable, "-m", "crosspath.checkpoints.foreign.unpickle", container, str(path), str(output)]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
-        if process.returncode or not written.is_file():
+        if process.returncode or not output.is_file():
             reason = (
                 process.stderr.strip().splitlines()[-1] if process.stderr.strip() else f"exit code {process.returncode}"
             )
             raise InputError(path, "a pickle that loads", reason, "install what made it, or copy it again")
-        return read_tensors(written)[0]
+        return read_tensors(output)[0]
 
 
 def _run(container: str, source: str, destination: str) -> None:

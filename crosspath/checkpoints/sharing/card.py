@@ -82,22 +82,22 @@ def _what(about: About, scales: Scales) -> list[str]:
 
 
 def _licences(terms: Sequence[Licence]) -> list[str]:
-    flagged = [_flag(licence) for licence in terms if licence.non_commercial]
-    unknown = [f"{_part_name(licence)} ({licence.of})" for licence in terms if not licence.known]
+    flags = [_flag(licence) for licence in terms if licence.non_commercial]
+    unknown = [f"{_part_name(licence)} ({licence.source})" for licence in terms if not licence.is_known]
     return [
         "## Licences",
         "",
-        *(line for flag in flagged for line in (flag, "")),
+        *(line for flag in flags for line in (flag, "")),
         *([f"Licence unknown: {', '.join(unknown)}. Find out before you share or use this model.", ""] * bool(unknown)),
         "| part | data or weights | terms, as published | where |",
         "|---|---|---|---|",
-        *(f"| {licence.part} | {licence.of} | {licence.terms} | {licence.address or ''} |" for licence in terms),
+        *(f"| {licence.part} | {licence.source} | {licence.terms} | {licence.address or ''} |" for licence in terms),
     ]
 
 
 def _flag(licence: Licence) -> str:
     return (
-        f"> **Not for commercial use as it stands: {_part_name(licence)} comes from {licence.of}, whose terms"
+        f"> **Not for commercial use: {_part_name(licence)} comes from {licence.source}, whose terms"
         f" ({licence.terms}) do not grant commercial use.** Ask the owners first."
     )
 
@@ -113,8 +113,8 @@ def _target(about: About, sha256: str) -> list[str]:
             f"sha256 of the target's tensors before: `{about.receipt['merge']['sha256_before']}`,",
             f"after: `{about.receipt['merge']['sha256_after']}`.",
         ]
-    started = [] if about.start is None else [f"Its training started from `{about.start}`."]
-    return ["## Target", "", f"Recipe `{about.recipe.name}`. {' '.join(started)}".rstrip(), *digests]
+    start = [] if about.start is None else [f"Its training started from `{about.start}`."]
+    return ["## Target", "", f"Recipe `{about.recipe.name}`. {' '.join(start)}".rstrip(), *digests]
 
 
 def _auxiliaries(about: About) -> list[str]:
@@ -168,8 +168,8 @@ def _scales(scales: Scales) -> list[str]:
         "|---|---|---|",
         *(
             f"| {weight} | {name} | {_range(values)} |"
-            for weight, named in scales.items()
-            for name, values in named.items()
+            for weight, by_auxiliary in scales.items()
+            for name, values in by_auxiliary.items()
         ),
     ]
 

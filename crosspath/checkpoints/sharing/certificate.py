@@ -1,6 +1,6 @@
 """The merge certificate: how a merge changed outputs on real data. `merge --verify` writes it, `verify` checks it.
 
-`certificate.json` stands beside the merged weights, with `certificate.safetensors`: the logits of the same samples
+`certificate.json` is written beside the merged weights, with `certificate.safetensors`: the logits of the same samples
 before and after, in float32 and under bfloat16 autocast. Its digest of itself shows accidents and careless edits. It is
 no signature: whoever forges a certificate can compute it too.
 """
@@ -58,7 +58,11 @@ def write_certificate(
     Paths in the certificate are relative to `home`, where the folder's files will lie. `logits` hold `before` and
     `after`.
     """
-    flat = {f"{when}.{name}": value.contiguous() for when, named in logits.items() for name, value in named.items()}
+    flat = {
+        f"{when}.{name}": value.contiguous()
+        for when, by_precision in logits.items()
+        for name, value in by_precision.items()
+    }
     save_file(flat, folder / LOGITS, {"format": "pt"})
     source = checkpoint_files(checkpoint.path).folder
     assert source is not None
@@ -89,11 +93,11 @@ def write_certificate(
         "recipe": strip_recipe_paths(checkpoint.recipe).model_dump(mode="json"),
         "environment": environment(),
     }
-    text = json.dumps(signed(values), indent=2, allow_nan=False)
+    text = json.dumps(with_digest(values), indent=2, allow_nan=False)
     (folder / CERTIFICATE).write_text(text + "\n", encoding="utf-8")
 
 
-def signed(values: Mapping[str, Any]) -> dict[str, Any]:
+def with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
     """The certificate with the digest of all its other values, whatever their order."""
     others = {name: value for name, value in values.items() if name != "sha256"}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -102,15 +106,15 @@ def signed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class _Report:
-    """What a check came to, in words."""
+    """The outcome of a check, in words."""
 
     checked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be checked, and differences that do not concern the weights."""
     faults: list[str] = field(default_factory=list)
 
-    def add(self, passed: bool, checked: str, fault: str) -> None:
-        (self.checked if passed else self.faults).append(checked if passed else fault)
+    def add(self, ok: bool, checked: str, fault: str) -> None:
+        (self.checked if ok else self.faults).append(checked if ok else fault)
 
 
 def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict
         merged = load_checkpoint(folder)
         digest = sha256_of_tensors(sorted(plain_state(merged.model).items()))
         same = digest == values["tensors"]["sha256_after"]
-        report.add(same, "the merged tensors", "the merged tensors are others")
+        report.add(same, "the merged tensors", "the merged tensors differ")
         samples = _certified_samples(report, merged, values["batch"], None if data_root is None else Path(data_root))
         if samples is not None and same:
             differences = _check_outputs(report, merged, samples, values, folder)
@@ -157,13 +161,13 @@ def _read(path: Path) -> dict[str, Any]:
     values = read_json(path)
     if values.get("certificate") != "merge" or "sha256" not in values:
         raise InputError(path, "a merge certificate", "another JSON object", "name the certificate.json of a merge")
-    if values != signed(values):
+    if values != with_digest(values):
         raise InputError(path, "the certificate as it was written", "a changed one", "copy it again, or merge again")
     if values.get("format_version") != FORMAT_VERSION:
         found = f"format_version {values.get('format_version')}"
         raise InputError(path, f"format_version {FORMAT_VERSION}", found, "update crosspath")
     if not _has(values, CONTENT) or not all(_has(entry, FILE) for entry in values["auxiliaries"].values()):
-        raise InputError(path, "a whole certificate", "one with parts missing", "copy it again, or merge again")
+        raise InputError(path, "a complete certificate", "one with parts missing", "copy it again, or merge again")
     return values
 
 
@@ -182,7 +186,7 @@ def _check_file(report: _Report, name: str, entry: Mapping[str, Any], folder: Pa
         return
     file = folder / entry["path"]
     if not file.is_file():
-        # A file missing from its folder is a fault; a whole folder that is not there has moved.
+        # A file missing from its folder is a fault; where the folder is missing too, it has moved.
         if required or file.parent.is_dir():
             report.faults.append(f"{name} missing ({entry['path']})")
         else:
@@ -219,28 +223,29 @@ def _check_outputs(
     missing = [f"after.{name}" for name in PRECISIONS if f"after.{name}" not in logits]
     if missing:
         raise InputError(folder / LOGITS, f"logits {missing[0]}", "none", "copy it again, or merge again")
-    stored = {name: logits[f"after.{name}"] for name in PRECISIONS}
+    reference = {name: logits[f"after.{name}"] for name in PRECISIONS}
     now = outputs(merged.model, samples.batch)
-    connected = _connected_outputs(report, values, folder, samples)
+    connected_logits = _connected_outputs(report, values, folder, samples)
     if environment() != values["environment"]:
         report.notes.append("versions, processor or threads differ from the certified ones: compared within tolerance")
     for name in PRECISIONS:
-        again = compare_outputs(stored[name], now[name])
-        allowed = TOLERANCE[name] * max(1.0, float(stored[name].abs().max()))
+        difference = compare_outputs(reference[name], now[name])
+        tolerance = TOLERANCE[name] * max(1.0, float(reference[name].abs().max()))
+        agreement = "bitwise as stored" if difference.bitwise else f"within tolerance: {difference}"
         report.add(
-            again.bitwise or again.max_difference <= allowed,
-            f"merged outputs in {name} ({'bitwise as stored' if again.bitwise else f'within tolerance: {again}'})",
-            f"merged outputs in {name} differ by {again.max_difference:.3g} (allowed {allowed:.3g})",
+            difference.bitwise or difference.max_difference <= tolerance,
+            f"merged outputs in {name} ({agreement})",
+            f"merged outputs in {name} differ by {difference.max_difference:.3g} (tolerance {tolerance:.3g})",
         )
-        if connected is not None:
+        if connected_logits is not None:
             # Connected and merged compute the same function: what was bitwise equal is so on every machine.
-            equal = compare_outputs(connected[name], now[name])
+            equal = compare_outputs(connected_logits[name], now[name])
             report.add(
                 equal.bitwise or not values["outputs"][name]["bitwise"],
                 f"connected outputs in {name}",
                 f"connected and merged outputs in {name} are no longer equal ({equal})",
             )
-    return compare_precisions(stored, now)
+    return compare_precisions(reference, now)
 
 
 def _connected_outputs(report: _Report, values: Mapping[str, Any], folder: Path, samples: Samples) -> Logits | None:
@@ -249,8 +254,8 @@ def _connected_outputs(report: _Report, values: Mapping[str, Any], folder: Path,
     if path is None or not (folder / path).is_file():
         return None
     try:
-        connected = load_checkpoint((folder / path).parent)
+        checkpoint = load_checkpoint((folder / path).parent)
     except InputError as error:
         report.notes.append(f"the connected model could not be run again ({error})")
         return None
-    return outputs(connected.model, samples.batch)
+    return outputs(checkpoint.model, samples.batch)

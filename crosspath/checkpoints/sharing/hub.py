@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from crosspath.checkpoints.load import MERGED, load_checkpoint
+from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
 from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
 from crosspath.checkpoints.sources import strip_paths
@@ -32,7 +32,7 @@ def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
     """Write a model into `folder` for others to use: complete, and without paths of this machine.
 
     A plain target (`model.safetensors`), the pathways of a connected one beside it, `recipe.yaml`, `config.json` (the
-    recipe and the class names, as JSON), `README.md` (the model card, unless one stands there already) and
+    recipe and the class names, as JSON), `README.md` (the model card, unless the folder has one) and
     `manifest.json`. A frozen auxiliary is stored by its values, or as a reference if it comes from the hub itself.
     `ModalityModel.from_pretrained(folder)` reads the folder, and so does every command.
 
@@ -56,7 +56,7 @@ def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
     }
     texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False) + "\n"}
     if about.receipt is not None:
-        texts[MERGED] = json.dumps(about.receipt, indent=2) + "\n"
+        texts[MERGE_RECEIPT] = json.dumps(about.receipt, indent=2) + "\n"
     with _portable_origins(model, auxiliaries):
         if not (folder / CARD).exists():
             texts[CARD] = model_card(about, sha256=_digest(model), scales=_scales(model, about))
@@ -125,12 +125,12 @@ def _digest(model: nn.Module) -> str:
 
 def _scales(model: nn.Module, about: About) -> Scales:
     if not has_pathways(model):
-        merged: Scales = {} if about.receipt is None else about.receipt["merge"]["scales"]
-        return merged
-    connected: dict[str, dict[str, list[float]]] = {}
+        merge_scales: Scales = {} if about.receipt is None else about.receipt["merge"]["scales"]
+        return merge_scales
+    scales: dict[str, dict[str, list[float]]] = {}
     for (weight, name), scale in pathways(model).scales().items():
-        connected.setdefault(weight, {})[name] = scale.detach().double().tolist()
-    return connected
+        scales.setdefault(weight, {})[name] = scale.detach().double().tolist()
+    return scales
 
 
 @contextmanager

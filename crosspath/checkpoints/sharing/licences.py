@@ -29,7 +29,7 @@ class Licence:
 
     part: str
     """`target`, or an auxiliary's name."""
-    of: str
+    source: str
     """The data or weights that carry the terms."""
     terms: str
     """In the publisher's words, or `unknown`."""
@@ -37,7 +37,7 @@ class Licence:
     """Where the terms are published."""
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether the terms are known."""
         return self.terms != UNKNOWN
 
@@ -57,11 +57,11 @@ def licences(about: About) -> Iterator[Licence]:
 def _of_data(part: str, section: Data) -> Licence:
     if section.dataset in modality_of(section).generated:
         terms, address = DIGITS if section.dataset == "digits" else (GENERATED_TERMS, None)
-        return Licence(part=part, of=f"data set {section.dataset}", terms=terms, address=address)
-    for published in PUBLISHED_SETS.values():
-        if section.dataset in published.datasets:
-            return Licence(part=part, of=f"data set {published.name}", terms=published.licence, address=published.terms)
-    return Licence(part=part, of="the trainer's own data", terms=UNKNOWN)
+        return Licence(part=part, source=f"data set {section.dataset}", terms=terms, address=address)
+    for entry in PUBLISHED_SETS.values():
+        if section.dataset in entry.datasets:
+            return Licence(part=part, source=f"data set {entry.name}", terms=entry.licence, address=entry.terms)
+    return Licence(part=part, source="the trainer's own data", terms=UNKNOWN)
 
 
 def _of_auxiliary(name: str, record: Mapping[str, Any]) -> Licence:
@@ -73,9 +73,9 @@ def _of_auxiliary(name: str, record: Mapping[str, Any]) -> Licence:
     if "recipe" in record:
         recipe = {**PRETRAINING, **RECIPES}.get(record["recipe"])
         if recipe is None:  # of the user's own
-            return Licence(part=name, of=f"recipe {record['recipe']}", terms=UNKNOWN)
+            return Licence(part=name, source=f"recipe {record['recipe']}", terms=UNKNOWN)
         return _of_data(name, recipe().data)
-    return Licence(part=name, of="its weights", terms=UNKNOWN)
+    return Licence(part=name, source="its weights", terms=UNKNOWN)
 
 
 def _of_timm(name: str, origin: str) -> Licence:
@@ -85,7 +85,7 @@ def _of_timm(name: str, origin: str) -> Licence:
     repository = getattr(config, "hf_hub_id", None)
     address = f"https://huggingface.co/{repository}" if repository else None
     return Licence(
-        part=name, of=f"weights {origin}", terms=getattr(config, "license", None) or UNKNOWN, address=address
+        part=name, source=f"weights {origin}", terms=getattr(config, "license", None) or UNKNOWN, address=address
     )
 
 
@@ -98,4 +98,4 @@ def _of_hub(name: str, origin: str) -> Licence:
         terms = str(getattr(card, "license", None) or UNKNOWN)
     except Exception:  # No connection or no such repository: a card needs no network.
         terms = UNKNOWN
-    return Licence(part=name, of=f"weights {origin}", terms=terms, address=f"https://huggingface.co/{repository}")
+    return Licence(part=name, source=f"weights {origin}", terms=terms, address=f"https://huggingface.co/{repository}")

@@ -31,7 +31,7 @@ class Samples:
     dataset: str
     ids: tuple[str, ...]
     data_fingerprint: str
-    """Of the whole data set, as in a run's `result.json`."""
+    """Of the complete data set, as in a run's `result.json`."""
 
     @property
     def fingerprint(self) -> str:
@@ -45,7 +45,7 @@ class Samples:
 
 
 def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, ...] | None = None) -> Samples:
-    """Samples of the test part of a checkpoint's data: those of `ids`, else up to 32 spread over the whole part.
+    """Samples of the test part of a checkpoint's data: those of `ids`, else up to 32 spread evenly over the part.
 
     Raises
     ------

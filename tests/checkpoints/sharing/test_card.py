@@ -36,7 +36,7 @@ def test_the_front_matter_is_the_hub_s() -> None:
 
 def test_a_non_commercial_auxiliary_is_flagged_in_plain_words() -> None:
     card = model_card(ABOUT, sha256=SHA, scales=SCALES)
-    assert "Not for commercial use as it stands: the auxiliary `audio` comes from data set esc50" in card
+    assert "Not for commercial use: the auxiliary `audio` comes from data set esc50" in card
     assert "CC BY-NC 3.0" in card
     free = replace(ABOUT, recipe=recipe_named("image/digits"), auxiliaries={"audio": {"recipe": "audio/fsdd"}})
     assert "Not for commercial use" not in model_card(free, sha256=SHA, scales=SCALES)

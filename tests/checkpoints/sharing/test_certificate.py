@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from crosspath.checkpoints import load_checkpoint, merge_checkpoint
-from crosspath.checkpoints.sharing.certificate import signed
+from crosspath.checkpoints.sharing.certificate import with_digest
 from crosspath.checkpoints.sources import relative_path
 from crosspath.files import sha256_of_file
 from tests.checkpoints.small import connected_digits, saved_audio, saved_connected
@@ -100,6 +100,6 @@ def test_paths_are_relative_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_digest_of_itself_heeds_every_value_and_no_order() -> None:
     values = {"a": 1, "b": {"c": [1.5, None]}}
-    whole = signed(values)
-    assert signed(dict(reversed(list(whole.items())))) == whole
-    assert signed({**whole, "b": {"c": [1.5, 0]}}) != {**whole, "b": {"c": [1.5, 0]}}
+    whole = with_digest(values)
+    assert with_digest(dict(reversed(list(whole.items())))) == whole
+    assert with_digest({**whole, "b": {"c": [1.5, 0]}}) != {**whole, "b": {"c": [1.5, 0]}}

@@ -38,7 +38,7 @@ def test_the_terms_of_a_target_s_data(name: str, terms: str, non_commercial: boo
 
 def test_an_auxiliary_has_the_terms_of_the_data_of_its_recipe() -> None:
     licence = of(image_recipe(), audio={"origin": "/somewhere/run", "recipe": "audio/esc50"})["audio"]
-    assert licence.of == "data set esc50"
+    assert licence.source == "data set esc50"
     assert licence.non_commercial
 
 

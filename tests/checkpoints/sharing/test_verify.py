@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import crosspath
 from crosspath import InputError
 from crosspath.checkpoints import Checkpoint, auxiliary_source, load_checkpoint, merge_checkpoint, save_checkpoint
-from crosspath.checkpoints.sharing.certificate import signed
+from crosspath.checkpoints.sharing.certificate import with_digest
 from crosspath.files import read_tensors, write_manifest
 from crosspath.pathway import connect
 from tests.checkpoints.small import connected_digits, fresh, saved_audio
@@ -46,7 +46,7 @@ def fault(folder: Path, **options: Any) -> str:
 def resigned(folder: Path, **changes: Any) -> None:
     """A certificate with other values and a digest that fits them."""
     file = folder / "plain" / "certificate.json"
-    file.write_text(json.dumps(signed({**json.loads(file.read_text()), **changes})))
+    file.write_text(json.dumps(with_digest({**json.loads(file.read_text()), **changes})))
 
 
 def digest(file: Path) -> str:
@@ -133,7 +133,7 @@ def test_one_changed_weight_is_seen_where_every_digest_of_a_file_was_forged(fold
     result = {"path": "model.safetensors", "sha256": digest(file)}
     resigned(folder, result=result)
     remade(folder / "plain")
-    assert "the merged tensors are others" in fault(folder)
+    assert "the merged tensors differ" in fault(folder)
 
 
 def test_outputs_are_compared_within_tolerance_on_another_machine(folder: Path) -> None:
@@ -162,9 +162,9 @@ def test_a_certificate_in_parts_is_refused_whoever_signed_it(folder: Path) -> No
             if name in {"auxiliaries", "environment"} and other == {}:
                 continue  # such a certificate says less, and is one
             resigned(folder, **{name: other})
-            assert "expected a whole certificate" in fault(folder), (name, other)
+            assert "expected a complete certificate" in fault(folder), (name, other)
             resigned(folder, **{name: certificate[name]})
-    (folder / "plain" / "certificate.json").write_text(json.dumps(signed({"certificate": "merge"})))
+    (folder / "plain" / "certificate.json").write_text(json.dumps(with_digest({"certificate": "merge"})))
     assert "format_version None" in fault(folder)
 
 
