@@ -33,7 +33,7 @@ def test_the_terms_of_a_target_s_data(name: str, terms: str, non_commercial: boo
     licence = of(recipe_named(name))["target"]
     assert licence.terms.startswith(terms)
     assert licence.non_commercial == non_commercial
-    assert licence.known == (terms != "unknown")
+    assert licence.is_known == (terms != "unknown")
 
 
 def test_an_auxiliary_has_the_terms_of_the_data_of_its_recipe() -> None:
@@ -44,8 +44,8 @@ def test_an_auxiliary_has_the_terms_of_the_data_of_its_recipe() -> None:
 
 def test_what_is_unknown_is_said_to_be() -> None:
     licences = of(image_recipe(), own={"origin": "x", "recipe": "audio/mine"}, bare={"origin": "/weights.safetensors"})
-    assert not licences["own"].known
-    assert not licences["bare"].known
+    assert not licences["own"].is_known
+    assert not licences["bare"].is_known
 
 
 def test_published_masked_autoencoders_are_not_for_commercial_use() -> None:
@@ -60,7 +60,7 @@ def test_published_masked_autoencoders_are_not_for_commercial_use() -> None:
     assert licences["mae"].address == "https://huggingface.co/timm/vit_base_patch16_224.mae"
     assert licences["augreg"].terms == "apache-2.0"
     assert not licences["augreg"].non_commercial
-    assert not licences["none"].known
+    assert not licences["none"].is_known
 
 
 def test_a_hub_repository_says_its_licence_in_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,4 +77,4 @@ def test_a_hub_repository_says_its_licence_in_its_card(monkeypatch: pytest.Monke
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub, "model_info", offline)
-    assert not of(image_recipe(), audio={"origin": "hf:someone/ast"})["audio"].known
+    assert not of(image_recipe(), audio={"origin": "hf:someone/ast"})["audio"].is_known
