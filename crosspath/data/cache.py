@@ -132,7 +132,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
     temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex}.tmp")
     temporary.mkdir()
     try:
-        decoded, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
+        readable, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
         manifest = {
             "format_version": FORMAT_VERSION,
             "key": key,
@@ -140,9 +140,9 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "classes": listing.classes,
             "settings": reader.settings,
             "damaged": [[str(path), reason] for path, reason in (*listing.skipped, *damaged)],
-            "ids": [item.id for item in decoded],
-            "labels": [item.label for item in decoded],
-            "parts": [item.part for item in decoded],
+            "ids": [item.id for item in readable],
+            "labels": [item.label for item in readable],
+            "parts": [item.part for item in readable],
         }
         (temporary / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         flush(temporary / "manifest.json")
@@ -163,7 +163,7 @@ def _decode(
     """Writes all readable samples to `path`; returns their items, the damaged files, and the digest of the samples."""
     shape, dtype = reader.sample
     digest = hashlib.sha256()
-    decoded: list[Item] = []
+    readable: list[Item] = []
     damaged: list[tuple[Path, str]] = []
     raw = path.with_suffix(".raw")
     with raw.open("wb") as file:
@@ -175,15 +175,19 @@ def _decode(
             assert sample.shape == shape, (item.id, sample.shape, shape)
             file.write(sample.data)
             digest.update(sample.data)
-            decoded.append(item)
+            readable.append(item)
     # A .npy file begins with the number of rows, which is known only now.
     with path.open("wb") as file, raw.open("rb") as samples:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(decoded), *shape)}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (len(readable), *shape),
+        }
         np.lib.format.write_array_header_2_0(file, header)
         shutil.copyfileobj(samples, file, 1 << 22)
     flush(path)
     raw.unlink()
-    return decoded, damaged, digest.hexdigest()
+    return readable, damaged, digest.hexdigest()
 
 
 def _pointer(root: Path, dataset: str, reader: Reader) -> Path:

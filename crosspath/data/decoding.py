@@ -32,11 +32,11 @@ def decode_items(
             except OSError as error:
                 return f"it cannot be read ({error.strerror or error})"
 
-        reported = time.monotonic()
+        last_report = time.monotonic()
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
             for done, result in enumerate(zip(chunk, pool.map(attempt, chunk), strict=True), start + 1):
-                if progress is not None and (done == len(items) or time.monotonic() - reported >= REPORT_S):
+                if progress is not None and (done == len(items) or time.monotonic() - last_report >= REPORT_S):
                     progress(done, len(items))
-                    reported = time.monotonic()
+                    last_report = time.monotonic()
                 yield result

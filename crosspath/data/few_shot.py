@@ -39,10 +39,10 @@ def few_shot(
         raise InputError(missing, "both data.way and data.shot", "none", f"set it with --set {missing}=10")
     if way > len(classes):
         raise InputError("data.way", f"at most {len(classes)}, the classes of the data", str(way), "choose fewer")
-    selected = np.sort(np.random.default_rng((STREAM, section.fold, way)).choice(len(classes), way, replace=False))
+    class_numbers = np.sort(np.random.default_rng((STREAM, section.fold, way)).choice(len(classes), way, replace=False))
     fold_parts = np.full_like(parts, "")
     notes = []
-    for label in selected.tolist():
+    for label in class_numbers.tolist():
         generator = np.random.default_rng((STREAM, section.fold, way, label))
         training = generator.permutation(np.flatnonzero((store.labels == label) & (parts != "test")))
         test = generator.permutation(np.flatnonzero((store.labels == label) & (parts == "test")))
@@ -58,6 +58,6 @@ def few_shot(
             for part, count in counts.items()
             if count < HELD_OUT
         ]
-    labels = np.searchsorted(selected, store.labels)
-    fold = replace(store, classes=tuple(classes[label] for label in selected), labels=labels)
+    labels = np.searchsorted(class_numbers, store.labels)
+    fold = replace(store, classes=tuple(classes[label] for label in class_numbers), labels=labels)
     return fold, fold_parts, tuple(notes)

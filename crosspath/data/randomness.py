@@ -2,7 +2,7 @@
 
 The order of samples, the composition and size of batches, the number of workers and the device never change a draw,
 so two arms of a comparison see the same augmentations. The generator is SplitMix64 (Steele, Lea and Flood, "Fast
-splittable pseudorandom number generators", OOPSLA 2014), started afresh for every sample, in wrap-around int64 tensors.
+splittable pseudorandom number generators", OOPSLA 2014), restarted for every sample, in wrap-around int64 tensors.
 """
 
 import hashlib

@@ -37,13 +37,13 @@ def draw_stratified(
     candidates: NDArray[np.bool_], labels: NDArray[np.integer], fraction: float, name: str
 ) -> NDArray[np.int64]:
     """Indices of a stratified part: of each class the rounded fraction, one or more where it has two or more."""
-    selected = [np.zeros(0, np.int64)]
+    rows = [np.zeros(0, np.int64)]
     for label in np.unique(labels[candidates]):
         members = np.flatnonzero(candidates & (labels == label))
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         order = np.random.default_rng((SPLIT_SEED, sum(map(ord, name)), int(label))).permutation(len(members))
-        selected.append(members[order[:count]])
-    return np.sort(np.concatenate(selected))
+        rows.append(members[order[:count]])
+    return np.sort(np.concatenate(rows))
 
 
 def draw_by_hash(candidates: NDArray[np.bool_], ids: Sequence[str], fraction: float, name: str) -> NDArray[np.int64]:
@@ -64,11 +64,11 @@ def draw_per_class(
     labels: NDArray[np.integer], classes: int, per_class: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """Indices of `per_class` samples of each class, drawn by `seed`; and {class: size} of classes that have fewer."""
-    selected, smaller = [], {}
+    rows, smaller = [], {}
     for label in range(classes):
         members = np.flatnonzero(labels == label)
         if len(members) < per_class:
             smaller[label] = len(members)
         order = np.random.default_rng((LABELS_STREAM, seed, label)).permutation(len(members))
-        selected.append(members[order[:per_class]])
-    return np.sort(np.concatenate(selected)), smaller
+        rows.append(members[order[:per_class]])
+    return np.sort(np.concatenate(rows)), smaller

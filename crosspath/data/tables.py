@@ -17,7 +17,7 @@ def table_items(
     Raises
     ------
     InputError
-        For a missing table or column, an unknown split, and a row without a label, or whose file is missing or stands
+        For a missing table or column, an unknown split, and a row without a label, or whose file is missing or listed
         in an earlier row.
     """
     rows = list(read_table(folder / table, (file_column, label_column, *([split_column] if split_column else []))))
@@ -28,7 +28,7 @@ def table_items(
         where = f"{folder / table} row {line}"
         if not row[label_column]:
             raise InputError(where, f"a {label_column}", "none", "complete or remove the row")
-        refuse_repeated(first_rows, row[file_column], where)
+        refuse_duplicate(first_rows, row[file_column], where)
         part: Part = None
         if split_column is not None:
             part = part_of(row[split_column], folder / table, line)
@@ -110,12 +110,12 @@ def numbered_lines(path: Path, expected: str) -> list[tuple[int, str]]:
     return lines
 
 
-def refuse_repeated(first_places: dict[str, str], name: str, where: str) -> None:
+def refuse_duplicate(first_places: dict[str, str], name: str, where: str) -> None:
     """Notes in `first_places` where a sample is listed. Raises `InputError` where it is listed a second time."""
     if name in first_places:
         # A file in two parts would be tested on a model that was trained on it.
-        repeated = f"{name}, also in {first_places[name]}"
-        raise InputError(where, "every file once", repeated, "remove one of the rows")
+        found = f"{name}, also in {first_places[name]}"
+        raise InputError(where, "every file once", found, "remove one of the rows")
     first_places[name] = where
 
 

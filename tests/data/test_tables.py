@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crosspath.data.tables import numbered_lines, read_table, refuse_repeated, table_items
+from crosspath.data.tables import numbered_lines, read_table, refuse_duplicate, table_items
 from crosspath.errors import InputError
 from tests.errors import refused
 
@@ -98,7 +98,7 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, e
 
 def test_a_second_mention_names_the_first() -> None:
     results: dict[str, str] = {}
-    refuse_repeated(results, "x", "train.txt row 1")
-    refuse_repeated(results, "y", "train.txt row 2")
+    refuse_duplicate(results, "x", "train.txt row 1")
+    refuse_duplicate(results, "y", "train.txt row 2")
     with refused("test.txt row 9", "train.txt", "1"):
-        refuse_repeated(results, "x", "test.txt row 9")
+        refuse_duplicate(results, "x", "test.txt row 9")

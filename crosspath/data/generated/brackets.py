@@ -39,11 +39,11 @@ def bracket_sequences(section: TextData, seed: int, epoch: int, ids_B: Tensor, s
 
 def partners(tokens: list[int], kinds: int) -> list[int]:
     """The position of each bracket's partner in a well-nested sequence."""
-    positions, unclosed = [0] * len(tokens), []
+    positions, open_places = [0] * len(tokens), []
     for place, token in enumerate(tokens):
         if token < kinds:
-            unclosed.append(place)
+            open_places.append(place)
         else:
-            positions[place] = unclosed.pop()
+            positions[place] = open_places.pop()
             positions[positions[place]] = place
     return positions

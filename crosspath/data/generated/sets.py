@@ -92,14 +92,14 @@ def digits(section: ImageData) -> GeneratedSamples:
     """
     from sklearn.datasets import load_digits
 
-    bundled: Any = load_digits()
+    digits_set: Any = load_digits()
     size = section.image_size
-    grey_NHW = np.rint(bundled.images * (255 / DIGIT_LEVELS)).astype(np.uint8)
+    grey_NHW = np.rint(digits_set.images * (255 / DIGIT_LEVELS)).astype(np.uint8)
     if size != DIGIT_SIZE:
         from PIL import Image
 
-        resized = (Image.fromarray(grey).resize((size, size), Image.Resampling.BICUBIC) for grey in grey_NHW)
-        grey_NHW = np.stack([np.asarray(image) for image in resized])
+        images = (Image.fromarray(grey).resize((size, size), Image.Resampling.BICUBIC) for grey in grey_NHW)
+        grey_NHW = np.stack([np.asarray(image) for image in images])
     inputs = np.repeat(grey_NHW[:, None], 3, axis=1)
-    classes = tuple(str(name) for name in bundled.target_names)
-    return GeneratedSamples(inputs, bundled.target.astype(np.int64), classes)
+    classes = tuple(str(name) for name in digits_set.target_names)
+    return GeneratedSamples(inputs, digits_set.target.astype(np.int64), classes)

@@ -52,8 +52,8 @@ def sample_mesh(vertices_V3: Floats, faces: list[tuple[int, int, int]], points: 
     pieces = rng.choice(len(areas), points, p=areas / areas.sum())
     places_P2 = rng.random((points, 2))
     places_P2 = np.where(places_P2.sum(1, keepdims=True) > 1.0, 1.0 - places_P2, places_P2)
-    drawn: Floats = corners_F33[pieces, 0] + np.einsum("ps,psc->pc", places_P2, sides_F23[pieces])
-    return drawn
+    points_P3: Floats = corners_F33[pieces, 0] + np.einsum("ps,psc->pc", places_P2, sides_F23[pieces])
+    return points_P3
 
 
 def _arc(first: float, last: float) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from crosspath.config.data import AudioData
 from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
-from crosspath.data.tables import read_table, refuse_repeated, whole_number
+from crosspath.data.tables import read_table, refuse_duplicate, whole_number
 from crosspath.errors import InputError
 
 
@@ -26,7 +26,7 @@ class Row:
     """The list and the number of the entry, from 1."""
     part: Part
     wav: PurePath
-    """As it stands in the list."""
+    """As written in the list."""
     path: Path
     labels: str
 
@@ -47,13 +47,13 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
     numbers, classes = class_table(table)
     rows = [row for part, path in lists for row in read_list(path, part)]
     absolute = [row.wav.parent for row in rows if row.wav.is_absolute()]
-    shared = os.path.commonpath(absolute) if absolute else ""
+    common_folder = os.path.commonpath(absolute) if absolute else ""
     items: list[Item] = []
     missing: list[Row] = []
     first_places: dict[str, str] = {}
     for row in rows:
-        name = (row.wav.relative_to(shared) if row.wav.is_absolute() else row.wav).as_posix()
-        refuse_repeated(first_places, name, row.where)
+        name = (row.wav.relative_to(common_folder) if row.wav.is_absolute() else row.wav).as_posix()
+        refuse_duplicate(first_places, name, row.where)
         label = label_of(_numbers(row, numbers, table), section.multi_label, row.where)
         try:
             stamp = file_stamp(row.path) if section.fbank_folder is None else ""
@@ -75,8 +75,8 @@ def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     for line, row in read_table(path, ("index", "mid", "display_name")):
         number = whole_number(row, "index", path, line)
         if number in names or row["mid"] in numbers:
-            repeated = f"index {number}, mid {row['mid']}"
-            raise InputError(f"{path} row {line}", "an index and a mid that no other row has", repeated, "correct it")
+            found = f"index {number}, mid {row['mid']}"
+            raise InputError(f"{path} row {line}", "an index and a mid that no other row has", found, "correct it")
         numbers[row["mid"]] = number
         names[number] = row["display_name"]
     if sorted(names) != list(range(len(names))):

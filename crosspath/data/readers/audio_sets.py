@@ -12,7 +12,7 @@ from crosspath.config.data import AudioData
 from crosspath.data.folders import folder_below, is_hidden, no_files_error
 from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.readers.audio_lists import list_recordings
-from crosspath.data.tables import numbered_lines, read_table, refuse_repeated, require_file, table_items, whole_number
+from crosspath.data.tables import numbered_lines, read_table, refuse_duplicate, require_file, table_items, whole_number
 from crosspath.errors import InputError
 
 AUDIOSET_CLASSES = "class_labels_indices.csv"
@@ -134,7 +134,7 @@ def _words(root: Path) -> Listing:
     for part, name in COMMANDS_TABLES:
         for line, file in numbered_lines(root / name, "file names, one on each line"):
             require_file(root / file, root / name, line)
-            refuse_repeated(first_places, file, f"{root / name} row {line}")
+            refuse_duplicate(first_places, file, f"{root / name} row {line}")
             parts[file] = part
     items = []
     for number, word in enumerate(words):

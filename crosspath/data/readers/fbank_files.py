@@ -24,9 +24,9 @@ def read_from_fbank(listing: Listing, folder: Path, skip_damaged: bool) -> Listi
     for item in listing.items:
         path = folder / f"{item.path.stem}.npy"
         if path.name in first_items:
-            shared = f"{path.name} for {first_items[path.name]} and for {item.id}"
+            found = f"{path.name} for {first_items[path.name]} and for {item.id}"
             todo = "leave data.fbank_folder out, or give the recordings different names"
-            raise InputError(folder, "frames of one recording in each file", shared, todo)
+            raise InputError(folder, "frames of one recording in each file", found, todo)
         first_items[path.name] = item.id
         try:
             items.append(replace(item, path=path, stamp=file_stamp(path)))

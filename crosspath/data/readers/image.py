@@ -110,7 +110,7 @@ class ImageReader:
         if ImageFile.LOAD_TRUNCATED_IMAGES:
             where, todo = (
                 "PIL.ImageFile.LOAD_TRUNCATED_IMAGES",
-                "turn it off: truncated images would be read as whole ones",
+                "turn it off: truncated images would be read as complete ones",
             )
             raise InputError(where, "False", "True", todo)
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import numbered_lines, refuse_repeated, require_file
+from crosspath.data.tables import numbered_lines, refuse_duplicate, require_file
 from crosspath.errors import InputError
 
 PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))
@@ -34,7 +34,7 @@ def modelnet40(folder: Path) -> Listing:
     for part, list_name in PART_LISTS:
         table = root / f"modelnet40_{list_name}.txt"
         for row, name in numbered_lines(table, "ids of clouds, one on each line"):
-            refuse_repeated(first_places, name, f"{table} row {row}")
+            refuse_duplicate(first_places, name, f"{table} row {row}")
             category = name.rpartition("_")[0]
             if category not in classes:
                 expected, todo = "<class>_<number> with a class of modelnet40_shape_names.txt", "correct the row"
@@ -61,7 +61,7 @@ def shapenet55(folder: Path) -> Listing:
     for part, name in PART_LISTS:
         table = root / "ShapeNet-55" / f"{name}.txt"
         for row, line in numbered_lines(table, "names of .npy files, one on each line"):
-            refuse_repeated(first_places, line, f"{table} row {row}")
+            refuse_duplicate(first_places, line, f"{table} row {row}")
             taxonomy, dash, _ = line.partition("-")
             if not dash:
                 raise InputError(f"{table} row {row}", "<taxonomy>-<model>.npy", repr(line), "correct the row")
@@ -103,7 +103,7 @@ def shapenetpart(folder: Path) -> Listing:
     for part in parts:
         table = root / "train_test_split" / f"shuffled_{part}_file_list.json"
         for entry, text in enumerate(_strings(table), 1):
-            refuse_repeated(first_places, text, f"{table} row {entry}")
+            refuse_duplicate(first_places, text, f"{table} row {entry}")
             match text.split("/"):
                 case [_, offset, shape] if offset in classes:
                     items.append(_item(root, f"{offset}/{shape}.txt", offsets.index(offset), part, table, entry))

@@ -36,8 +36,8 @@ def truncation_reason(source: Path | bytes) -> str | None:
     return None
 
 
-def _short(stated: int, size: int, header: str) -> str | None:
-    return f"its {header} states {stated} bytes, the file has {size}" if stated > size else None
+def _short(expected: int, size: int, header: str) -> str | None:
+    return f"its {header} states {expected} bytes, the file has {size}" if expected > size else None
 
 
 def _ogg(file: BinaryIO, size: int) -> str | None:
@@ -101,5 +101,5 @@ def _xing(file: BinaryIO, size: int) -> str | None:
     if header < 0 or not frame[header + 7] & 2:
         return None
     at = header + 8 + (4 if frame[header + 7] & 1 else 0)
-    stated = int.from_bytes(frame[at : at + 4], "big")
-    return _short(start + int(stated * (1 - XING_TOLERANCE)), size, "Xing header")
+    expected = int.from_bytes(frame[at : at + 4], "big")
+    return _short(start + int(expected * (1 - XING_TOLERANCE)), size, "Xing header")

@@ -96,18 +96,18 @@ class VideoReader:
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
         """Clips of random frames, all cropped and augmented alike as `section` asks for."""
         assert isinstance(section, VideoAugment)
-        cropped = section.resized_crop is not None or section.multi_scale_crop
+        crops_at_random = section.resized_crop is not None or section.multi_scale_crop
 
         def view(item: Item, sample: int) -> TrainingView:
             video = video_of(item)
             generator = np.random.default_rng((CLIP_STREAM, seed, epoch, sample))
             with decoder_errors_as_damage():
                 indices = training_indices(video.length(), self.section, generator)
-                frames = video.frames(indices, None if cropped else self._short)
+                frames = video.frames(indices, None if crops_at_random else self._short)
             from PIL import Image
 
             size = self.section.image_size
-            pictures = [Image.fromarray(frame if cropped else centre_square(frame, size)) for frame in frames]
+            pictures = [Image.fromarray(frame if crops_at_random else centre_square(frame, size)) for frame in frames]
             return np.stack(frames_view(pictures, self.section, section, seed, epoch, sample), axis=1), None
 
         yield view

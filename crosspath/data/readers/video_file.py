@@ -18,7 +18,7 @@ SEEK_BEYOND = 96
 """From this distance in frames, seeking is faster than decoding what lies between."""
 SEEKABLE = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the containers that index every frame. In others a seek can land too late or at a wrong number."""
-COUNTED = ("avi", "mpeg", "mpegts")
+FRAMES_BY_COUNT = ("avi", "mpeg", "mpegts")
 """FFmpeg's names of containers of constant rate whose first time stamp may differ from the stream's start."""
 SHORT_BY = 3
 """A clip may end this many frames before a requested one, which the last frame then replaces. More is damage."""
@@ -114,8 +114,8 @@ def _frames_at(container: Any, stream: Any, indices: list[int]) -> Iterator[tupl
     while pending:
         for frame in decoder:
             seekable = seekable and frame.pts is not None
-            counted = frame.pts is None or container.format.name in COUNTED
-            position = position + 1 if counted else _index(frame.pts, stream, rate, origin)
+            by_count = frame.pts is None or container.format.name in FRAMES_BY_COUNT
+            position = position + 1 if by_count else _index(frame.pts, stream, rate, origin)
             previous = frame if current is None else current
             while pending and position > pending[0]:
                 yield pending.pop(0), previous
@@ -148,7 +148,7 @@ def _length(source: str | BytesIO) -> int:
         stamps = [packet.pts for packet in packets if packet.pts is not None]
         if not packets:
             raise DamageError("it contains no frames")
-        if len(stamps) < len(packets) or container.format.name in COUNTED:
+        if len(stamps) < len(packets) or container.format.name in FRAMES_BY_COUNT:
             return len(packets)
         return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
 

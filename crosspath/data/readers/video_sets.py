@@ -7,7 +7,7 @@ from pathlib import Path
 from crosspath.config.data import VideoData
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import numbered_lines, refuse_repeated, require_file
+from crosspath.data.tables import numbered_lines, refuse_duplicate, require_file
 from crosspath.errors import InputError
 
 LISTS = ("k400", "ssv2", "ucf101", "hmdb51")
@@ -108,7 +108,7 @@ def _item(row: _Row, root: Path, part: Part, first_places: dict[str, str]) -> It
     name = row.path
     if row.frames is not None and part is None:
         name = f"{row.path}#{row.frames[0]}-{row.frames[1]}"
-    refuse_repeated(first_places, name, row.where(root))
+    refuse_duplicate(first_places, name, row.where(root))
     path = root / row.path
     if row.frames is None:
         require_file(path, root / row.table, row.number)

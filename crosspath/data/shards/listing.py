@@ -18,8 +18,8 @@ from crosspath.data.cache import cache_root
 from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
 from crosspath.data.shards.index import Entry, read_index
-from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
-from crosspath.data.tables import refuse_repeated
+from crosspath.data.shards.remote import beside, is_address, name_of, read_complete, read_part, read_through, stamp_of
+from crosspath.data.tables import refuse_duplicate
 from crosspath.errors import InputError
 from crosspath.files import write_text
 
@@ -80,7 +80,7 @@ def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
     shards = [shard for part, field in PATTERNS for shard in _shards_of_part(section, part, field, folder)]
     first_places: dict[str, str] = {}
     for shard in shards:
-        refuse_repeated(first_places, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
+        refuse_duplicate(first_places, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
     cache = cache_root(section.cache_folder) / "shards"
     items: list[Item] = []
     skipped: list[tuple[Path, str]] = []
@@ -186,7 +186,7 @@ def _classes(section: Data, first: Shard, largest: int, where: str) -> tuple[str
         path = first.path.parent / CLASSES
         content = path.read_bytes() if path.is_file() else None
     else:
-        content = read_whole(beside(first.address, CLASSES))
+        content = read_complete(beside(first.address, CLASSES))
     if content is None:
         names = [str(number) for number in range(section.classes or largest + 1)]
     else:

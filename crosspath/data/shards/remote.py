@@ -65,7 +65,7 @@ def read_part(address: str, start: int, stop: int) -> bytes:
     return _with_retries(address, read)
 
 
-def read_whole(address: str) -> bytes | None:
+def read_complete(address: str) -> bytes | None:
     """All bytes of a file, or None if there is none."""
 
     def read() -> bytes | None:
@@ -110,7 +110,7 @@ def _with_retries(address: str, read: Callable[[], Answer]) -> Answer:
         except Exception as error:  # each protocol raises its own errors
             if wait is None:
                 reason = f"{type(error).__name__}: {error}".replace("\n", " ")
-                todo = "check the connection; --resume continues a run"
+                todo = "check the connection; resume the run with --resume"
                 raise InputError(address, "an answer", reason, todo) from None
             time.sleep(wait)
     raise AssertionError("unreachable")

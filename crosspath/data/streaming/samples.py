@@ -87,11 +87,11 @@ class StreamedSamples:
         change.
         """
         rows = np.arange(len(self.items))[index]
-        selected = [self.items[row] for row in np.atleast_1d(rows)]
+        items = [self.items[row] for row in np.atleast_1d(rows)]
         with self.reader.open_decoder() as decode, ThreadPoolExecutor(THREADS) as pool:
-            samples = list(pool.map(lambda item: self._decode(decode, item), selected))
-        stacked = np.stack(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
-        return stacked if np.ndim(rows) else stacked[0]
+            samples = list(pool.map(lambda item: self._decode(decode, item), items))
+        batch = np.stack(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
+        return batch if np.ndim(rows) else batch[0]
 
     def rows_of(self, rows: NDArray[np.int64]) -> "StreamedSamples":
         """A selection of these samples."""
@@ -127,7 +127,7 @@ class TrainingViews:
 
 
 def training_batches(
-    streamed: StreamedSamples,
+    samples: StreamedSamples,
     augment: Augment,
     batches: Sequence[NDArray[np.int64]],
     seed: int,
@@ -142,7 +142,7 @@ def training_batches(
         For a damaged file, unless `data.skip_damaged` replaces it by the next readable one.
     """
     loader = DataLoader(
-        _ViewDataset(streamed, augment, seed, epoch),
+        _ViewDataset(samples, augment, seed, epoch),
         batch_sampler=[batch.tolist() for batch in batches],
         num_workers=workers,
         collate_fn=_collate,
@@ -151,14 +151,14 @@ def training_batches(
     )
     for views, faults in loader:
         for row, reason in faults:
-            item = streamed.items[row]
+            item = samples.items[row]
             if isinstance(reason, InputError):
                 raise reason
-            if not streamed.section.skip_damaged:
-                raise damaged_file_error(streamed.section, item, reason)
+            if not samples.section.skip_damaged:
+                raise damaged_file_error(samples.section, item, reason)
             damaged = Damaged(place_of(item), reason)
-            if damaged not in streamed.damaged:
-                streamed.damaged.append(damaged)
+            if damaged not in samples.damaged:
+                samples.damaged.append(damaged)
         yield views
 
 
@@ -180,8 +180,8 @@ Fault = tuple[int, str | InputError]
 class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]):
     """By sample number: (number of the sample read, its view, its mixed targets, damaged samples skipped)."""
 
-    def __init__(self, streamed: StreamedSamples, augment: Augment, seed: int, epoch: int) -> None:
-        self.streamed, self.augment, self.seed, self.epoch = streamed, augment, seed, epoch
+    def __init__(self, samples: StreamedSamples, augment: Augment, seed: int, epoch: int) -> None:
+        self.samples, self.augment, self.seed, self.epoch = samples, augment, seed, epoch
         self._view: Any = None
         self._faults: list[Fault] = []
 
@@ -189,8 +189,8 @@ class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, 
         if self._view is None:
             # In the worker process, since open files cannot be shared.
             self._open = ExitStack()
-            self._view = self._open.enter_context(self._opened())
-        self._faults, items = [], self.streamed.items
+            self._view = self._open.enter_context(self._open_views())
+        self._faults, items = [], self.samples.items
         try:
             place, (inputs, targets_K) = first_readable(
                 items, row, lambda row: self._view(items[row], row), self._add_fault
@@ -198,16 +198,16 @@ class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, 
         except InputError as error:
             # An exception raised in a worker would lose its fields.
             self._faults.append((row, error))
-            return row, np.zeros(self.streamed.shape[1:], self.streamed.dtype), None, self._faults
-        return place, np.ascontiguousarray(inputs, self.streamed.dtype), targets_K, self._faults
+            return row, np.zeros(self.samples.shape[1:], self.samples.dtype), None, self._faults
+        return place, np.ascontiguousarray(inputs, self.samples.dtype), targets_K, self._faults
 
     def _add_fault(self, row: int, reason: str) -> None:
         self._faults.append((row, reason))
 
-    def _opened(self) -> Any:
-        streamed = self.streamed
-        return streamed.views_of(
-            streamed.reader, self.augment, streamed.items, streamed.classes, self.seed, self.epoch, self._add_fault
+    def _open_views(self) -> Any:
+        samples = self.samples
+        return samples.views_of(
+            samples.reader, self.augment, samples.items, samples.classes, self.seed, self.epoch, self._add_fault
         )
 
 

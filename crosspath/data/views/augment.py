@@ -27,8 +27,8 @@ def augment_images(section: ImageAugment, data: ImageData, batch_BCHW: Tensor, d
 
 def augment_clips(section: VideoAugment, data: VideoData, batch_BCTHW: Tensor, draws: Draws) -> Tensor:
     """Padded crop, flip, brightness and random erasing, the same in all frames of a clip."""
-    cropped = section.resized_crop is not None or section.multi_scale_crop
-    batch_BCTHW = crop_and_flip(batch_BCTHW, 0 if cropped else section.crop_padding, section.flip, draws)
+    crops = section.resized_crop is not None or section.multi_scale_crop
+    batch_BCTHW = crop_and_flip(batch_BCTHW, 0 if crops else section.crop_padding, section.flip, draws)
     return erase(change_brightness(batch_BCTHW, section.brightness, data, draws), section.erasing, draws)
 
 
@@ -62,8 +62,8 @@ def crop_and_flip(batch: Tensor, padding: int, flip: float, draws: Draws) -> Ten
 def reflect(indices: Tensor, size: int) -> Tensor:
     """Indices beyond [0, size) reflected at the first and last element, which are not repeated."""
     period = max(2 * (size - 1), 1)
-    folded = indices.remainder(period)
-    return torch.minimum(folded, period - folded) if size > 1 else torch.zeros_like(indices)
+    places = indices.remainder(period)
+    return torch.minimum(places, period - places) if size > 1 else torch.zeros_like(indices)
 
 
 def change_brightness(batch_BCTHW: Tensor, most: float, data: VideoData, draws: Draws) -> Tensor:

@@ -56,11 +56,11 @@ def frames_view(
     if section.rand_augment is not None:
         policy = _policy(section.rand_augment, size, tuple(data.mean))
         word = int(generator.integers(2**32))
-        augmented = []
+        views = []
         for frame in frames:
-            with _seeded(word):
-                augmented.append(policy(frame))
-        frames = augmented
+            with _global_seed(word):
+                views.append(policy(frame))
+        frames = views
     return [np.asarray(frame).transpose(2, 0, 1) for frame in frames]
 
 
@@ -134,7 +134,7 @@ def _policy(name: str, size: int, mean: tuple[float, ...]) -> Any:
 
 
 @contextmanager
-def _seeded(word: int) -> Iterator[None]:
+def _global_seed(word: int) -> Iterator[None]:
     """Seeds the global generators, which timm uses, and restores their states afterwards."""
     before, before_numpy = random.getstate(), np.random.get_state()
     random.seed(word)

@@ -31,7 +31,7 @@ def mix(
     from the partner, at the same place in every frame, and corrects λ to the area inside the image. With both on, a
     fair draw selects one for the batch. Partners follow from an order drawn for (seed, epoch).
 
-    A micro-batch in `paired_order` is mixed as within the whole batch; `batch_key` is then the smallest id of the whole
+    A micro-batch in `paired_order` is mixed as within the complete batch; `batch_key` is then the smallest id of that
     batch. With a `chance` below 1 a draw for each sample decides whether it is mixed.
     """
     if mixup == 0.0 and cutmix == 0.0:

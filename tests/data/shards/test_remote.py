@@ -16,7 +16,7 @@ from crosspath.config.data import ImageData
 from crosspath.config.training import ImageAugment
 from crosspath.data.items import DamageError
 from crosspath.data.shards import remote
-from crosspath.data.shards.remote import beside, is_address, name_of, read_part, read_through, read_whole, stamp_of
+from crosspath.data.shards.remote import beside, is_address, name_of, read_complete, read_part, read_through, stamp_of
 from crosspath.data.streaming.samples import StreamedSamples, training_batches
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
@@ -52,8 +52,8 @@ def test_what_is_an_address_and_what_lies_beside_it() -> None:
 def test_parts_and_wholes(kept: Any) -> None:
     assert read_part("memory://bucket/a.tar", 10, 13) == bytes([10, 11, 12])
     assert read_part("memory://bucket/a.tar", 10, 10) == b""
-    assert read_whole("memory://bucket/a.tar") == bytes(range(100))
-    assert read_whole("memory://bucket/none.txt") is None
+    assert read_complete("memory://bucket/a.tar") == bytes(range(100))
+    assert read_complete("memory://bucket/none.txt") is None
     assert read_through("memory://bucket/a.tar", lambda file: (file.seek(7), file.read(2))) == (7, bytes([7, 8]))
     with refused("memory://bucket/none.tar", "found none"):
         stamp_of("memory://bucket/none.tar")
