@@ -69,14 +69,14 @@ def mask_kinds() -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind for sections in _KINDS.values() for kind in sections.masks))
 
 
-def check_modality(name: str) -> str:
+def check_modality(name: object) -> object:
     """`name`, if it is a modality's; a validator."""
-    if name not in _KINDS:
+    if not isinstance(name, str) or name not in _KINDS:
         raise PydanticKnownError("literal_error", {"expected": _quoted(_KINDS, " or ")})
     return name
 
 
-def check_mask(kind: str) -> str:
+def check_mask(kind: object) -> object:
     """`kind`, if some modality has such a mask; a validator."""
     if kind not in mask_kinds():
         raise PydanticKnownError("literal_error", {"expected": _quoted(mask_kinds(), " or ")})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from crosspath.config.data import Data
 from crosspath.config.faults import Fault, merge_faults, to_fault
@@ -33,7 +33,7 @@ class Recipe(Section):
     name: str
     """Such as `image/cifar10`."""
     objective: Literal["classification", "masked_modeling"] = "classification"
-    modality: Annotated[str, AfterValidator(check_modality)]
+    modality: Annotated[str, BeforeValidator(check_modality)]
     data: Data
     model: ModelSection
     pathway: PathwaySection = Field(default_factory=PathwaySection)
@@ -135,13 +135,10 @@ def _section_type(tree: Mapping[str, Any], above: type[BaseModel], path: list[An
     node: Any = tree
     for step in path:
         node = node.get(step, {}) if isinstance(node, Mapping) else {}
+    tag = node.get("modality", node.get("kind")) if isinstance(node, Mapping) else None
     for modality in modality_names():
         sections = sections_of(modality)
-        if (name, node.get("modality", node.get("kind")) if isinstance(node, Mapping) else None) in {
-            ("data", modality),
-            ("augment", modality),
-            ("tokenizer", sections.tokenizer_kind),
-        }:
+        if (name, tag) in (("data", modality), ("augment", modality), ("tokenizer", sections.tokenizer_kind)):
             own: type[BaseModel] = getattr(sections, name)
             return own
     annotation = above.model_fields[name].annotation

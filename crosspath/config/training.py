@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -209,7 +208,7 @@ class MaskingSection(Section):
 
     ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.75
     """Share of the tokens that the encoder does not see; of the closing brackets with `closers`."""
-    kind: Annotated[str, AfterValidator(check_mask)] = "random"
+    kind: Annotated[str, BeforeValidator(check_mask)] = "random"
     """`tube`: the same places in every frame (video). `block`: the centres nearest to a random one (points).
     `time_frequency`: whole rows in time and in mel bins (audio). `closers`: closing brackets, in whose places the
     encoder sees a mask token; the settings below are then not used, since there is no decoder (text)."""

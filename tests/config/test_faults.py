@@ -38,6 +38,20 @@ def test_a_fault_is_told_once_in_words(override: str, said: str) -> None:
     assert str(error.value).startswith(said)
 
 
+@pytest.mark.parametrize("value", ["[image]", "{modality: image}", "3", "null"])
+def test_what_is_no_name_gets_the_names(value: str) -> None:
+    with refused("modality", "'image'", "'video'"):
+        apply_overrides(recipe_named("image/cifar10"), (f"modality={value}",))
+    with refused("masking.kind", "'random'", "'tube'"):
+        apply_overrides(recipe_named("image/digits", "masked_modeling"), (f"masking.kind={value}",))
+
+
+def test_a_tag_where_no_section_has_one() -> None:
+    for tag in ("image", [], {}):
+        with refused("model.modality", "tokenizer"):
+            apply_overrides(recipe_named("image/cifar10"), (f"model.modality={tag}",))
+
+
 def test_two_values_are_two_faults() -> None:
     with refused("--set", 2, "pathway.roles", "train.epochs") as error:
         apply_overrides(recipe_named("image/cifar10"), ("pathway.roles=foo", "train.epochs=some"))
