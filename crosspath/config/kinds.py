@@ -43,14 +43,29 @@ _KINDS: dict[str, Sections] = {}
 
 
 def add_sections(sections: Sections) -> None:
-    """Make a modality known to recipes. Raises `ValueError` for a name that another modality has."""
-    present = _KINDS.setdefault(sections.modality, sections)
-    if present is not sections:
-        raise ValueError(f"a modality called {sections.modality} is there already")
+    """Make a modality known to recipes.
+
+    Raises
+    ------
+    ValueError
+        For a name or a kind of tokenizer that another modality has, and for sections whose defaults name another.
+    """
+    name = sections.modality
+    if _KINDS.get(name, sections) is not sections:
+        raise ValueError(f"a modality called {name} is there already")
+    for section in (sections.data, sections.augment):
+        default = section.model_fields["modality"].default
+        if default != name:
+            raise ValueError(f"{section.__name__}.modality is {default!r} by default, not {name!r}")
+    if any(sections.tokenizer_kind == other.tokenizer_kind for other in _KINDS.values() if other is not sections):
+        raise ValueError(f"a tokenizer of the kind {sections.tokenizer_kind} is there already")
+    _KINDS[name] = sections
 
 
 def remove_sections(sections: Sections) -> None:
-    """Forget a modality that `add_sections` made known."""
+    """Forget a modality that `add_sections` made known. Raises `ValueError` for one that is not there."""
+    if _KINDS.get(sections.modality) is not sections:
+        raise ValueError(f"a modality called {sections.modality} was not added")
     del _KINDS[sections.modality]
 
 

@@ -88,9 +88,17 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
 
 
 def build_masked_tokens(recipe: Recipe) -> MaskedTokens:
-    """The masked token model of a recipe of discrete tokens, freshly initialised from torch's random state."""
+    """The masked token model of a recipe of discrete tokens, freshly initialised from torch's random state.
+
+    Raises
+    ------
+    InputError
+        When the modality has another tokenizer than a table of tokens.
+    """
     tokenizer = build_tokenizer(recipe)
-    assert isinstance(tokenizer, TextTokenizer)
+    if not isinstance(tokenizer, TextTokenizer):
+        where, expected = "objective", "a modality whose tokens a table holds (TextTokenizer)"
+        raise InputError(where, expected, recipe.modality, "set objective=classification")
     return MaskedTokens(tokenizer, _build_encoder(recipe, final_norm=True))
 
 
@@ -106,10 +114,20 @@ def build_masked_model(recipe: Recipe) -> MaskedAutoencoder | MaskedTokens:
 
 
 def build_tokenizer(recipe: Recipe) -> Tokenizer:
-    """The tokenizer of the recipe's modality, at the width of the recipe's encoder."""
+    """The tokenizer of the recipe's modality, at the width of the recipe's encoder.
+
+    Raises
+    ------
+    InputError
+        When the patch does not divide the input, and for what is no `Tokenizer`.
+    """
     section = recipe.model
     width = SIZES[section.size].width
-    return modality_of(recipe).tokenizer(section.tokenizer, recipe.data, width, section.positions)
+    tokenizer = modality_of(recipe).tokenizer(section.tokenizer, recipe.data, width, section.positions)
+    if not isinstance(tokenizer, Tokenizer):
+        where, todo = f"Modality.tokenizer of {recipe.modality}", "return a subclass of crosspath.tokenizers.Tokenizer"
+        raise InputError(where, "a Tokenizer", type(tokenizer).__name__, todo)
+    return tokenizer
 
 
 def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:

@@ -38,11 +38,12 @@ def write_reconstructions(
 
     Visible tokens are shown as they are, so a reconstruction is what a person would see of the whole. Patches that
     were normalised for the loss get the mean and spread of the true ones back. Pictures are computed in float32
-    whatever `autocast` says. A modality without a `picture` gets none.
+    whatever `autocast` says. A modality without a `picture` gets none, nor does one whose tokens are not patches on a
+    grid and whose `picture` has no `reconstructions`.
     """
     picture = modality_of(recipe).picture
     masking = recipe.masking
-    if picture is None:
+    if picture is None or (picture.reconstructions is None and not isinstance(model.tokenizer, PatchTokenizer)):
         return []
     assert masking is not None
     rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).round().astype(int))

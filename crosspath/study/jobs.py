@@ -1,6 +1,7 @@
 """Carry out the runs of a study, on local processes or on a Ray cluster. Finished runs are not repeated."""
 
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +103,19 @@ class RayPool:
 
 @contextmanager
 def local_pool(workers: int) -> Iterator[LocalPool]:
-    """`workers` processes, which end with this one, even if it is killed."""
+    """`workers` processes, which end with this one, even if it is killed.
+
+    Raises
+    ------
+    InputError
+        For a modality that is not shipped and whose functions other processes cannot import.
+    """
+    for modality in custom_modalities():
+        try:
+            pickle.dumps(modality)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            todo = "define them at the top level of a module"
+            raise InputError(f"modality {modality.name}", "functions of a module", str(error), todo) from None
     context = get_context("spawn")
     devices = context.Queue()
     for index in range(workers):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
@@ -11,6 +13,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
+from crosspath.modalities import modality_of
 from crosspath.modalities.load import with_absolute_folder
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.processes import Processes
@@ -77,3 +80,9 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
         raise InputError("data.classes", str(recipe.data.classes), f"{len(data.classes)} in the data", todo)
     if len(data.train) == 0:
         raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
+    modality = modality_of(recipe)
+    expected = tuple(modality.sample_shape(recipe.data))
+    actual = tuple(modality.held_out(recipe.data, torch.zeros(1, *data.train.inputs.shape[1:])).shape[1:])
+    if actual != expected:
+        where, todo = f"samples of {recipe.modality}", "correct the reader, or Modality.sample_shape"
+        raise InputError(where, f"the shape {expected}", str(actual), todo)

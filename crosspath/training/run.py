@@ -191,21 +191,21 @@ def _run(
         report.say(note)
     state = load_newest_state(run, report, processes)
     open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
-    training = Training(
-        run=run,
-        report=report,
-        objective=objective,
-        classes=classes,
-        data=data,
-        compute=compute,
-        processes=processes,
-        model=model,
-        auxiliaries=origins,
-        environment=conditions(compute.device, processes.count),
-        trackers=open_trackers,
-        saved=state,
-    )
     try:
+        training = Training(
+            run=run,
+            report=report,
+            objective=objective,
+            classes=classes,
+            data=data,
+            compute=compute,
+            processes=processes,
+            model=model,
+            auxiliaries=origins,
+            environment=conditions(compute.device, processes.count),
+            trackers=open_trackers,
+            saved=state,
+        )
         outcome = training.run_epochs()
     finally:
         for tracker in open_trackers:

@@ -17,7 +17,7 @@ class FolderReader:
     """Class folders of files, each decoded by `read` to an array of one shape and type.
 
     `settings` are the options of the `data` section on which `read` depends; they are part of the cache key. An error
-    of `read` (`ValueError`, `OSError`, `EOFError`) is reported as damage.
+    of `read` is reported as damage: libraries that decode files raise all kinds of errors for broken ones.
     """
 
     def __init__(
@@ -57,8 +57,11 @@ class FolderReader:
         """One file; raises `DamageError`."""
         try:
             sample = np.asarray(self.read(path))
-        except (ValueError, EOFError) as error:
-            raise DamageError(str(error).replace("\n", " ")) from None
+        except (DamageError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            kind = "" if isinstance(error, ValueError | EOFError) else f"{type(error).__name__}: "
+            raise DamageError(kind + str(error).replace("\n", " ")) from error
         shape, dtype = self.sample
         if sample.shape != shape:
             raise DamageError(f"an array of shape {sample.shape} instead of {shape}")
