@@ -107,6 +107,6 @@ def merge_checkpoint(
         classes=source.classes,
         auxiliaries=receipt["auxiliaries"],
         texts={MERGE_RECEIPT: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
-        write_more=certify,
+        beside=certify,
     )
     return receipt

@@ -32,7 +32,7 @@ def save_checkpoint(
     classes: Sequence[str],
     auxiliaries: Mapping[str, Mapping[str, Any]] | None = None,
     texts: Mapping[str, str] | None = None,
-    write_more: Callable[[Path], None] | None = None,
+    beside: Callable[[Path], None] | None = None,
 ) -> None:
     """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
 
@@ -45,7 +45,7 @@ def save_checkpoint(
         {name: record} of where each came from: see `Auxiliary.record`.
     texts
         {name: content} of further files.
-    write_more
+    beside
         Writes further files into the folder it is called with. All but a model card enter the manifest.
     """
     is_connected = has_pathways(model)
@@ -65,7 +65,7 @@ def save_checkpoint(
         (temporary / RECIPE).write_text(recipe_to_text(recipe), encoding="utf-8")
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
-        if write_more is not None:
-            write_more(temporary)
+        if beside is not None:
+            beside(temporary)
         names = [file.name for file in temporary.iterdir() if file.name != CARD]
     write_manifest(folder, names)

@@ -99,3 +99,8 @@ def test_files_that_hold_no_recipe(tmp_path: Path, content: bytes, message: str)
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with refused("nowhere.yaml", "recipe"):
         read_recipe(tmp_path / "nowhere.yaml")
+
+
+def test_the_old_name_of_the_data_origin_warns(recipe: Recipe) -> None:
+    with pytest.warns(DeprecationWarning, match="data_origin"):
+        assert recipe.stems_from == recipe.data_origin == "image"
