@@ -116,9 +116,7 @@ class RunFolder:
     ) -> None:
         """Save a checkpoint with what `write_more` adds to it; only the newest `train.keep_checkpoints` are kept."""
         folder = self.path / CHECKPOINTS / f"{step:08d}"
-        save_checkpoint(
-            model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, beside=write_more
-        )
+        save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, beside=write_more)
         for old in self.states()[self.recipe.train.keep_checkpoints :]:
             shutil.rmtree(old)
 
