@@ -44,7 +44,8 @@ def predict(
     results = []
     for file in map(Path, files):
         if not file.is_file():
-            raise InputError(file, f"a file of {loaded.recipe.modality} data", "none", "check the path")
+            found, todo = ("a folder", "name the files in it") if file.is_dir() else ("none", "check the path")
+            raise InputError(file, f"a file of {loaded.recipe.modality} data", found, todo)
         if file.suffix.lower() not in accepted:
             found = repr(file.suffix or file.name)
             raise InputError(

@@ -9,7 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any, Protocol
 
 import torch
@@ -121,12 +123,26 @@ def local_pool(workers: int) -> Iterator[LocalPool]:
     for index in range(workers):
         devices.put(index % max(1, torch.cuda.device_count()))
     executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(devices, custom_modalities())
+        workers, mp_context=context, initializer=_start_worker, initargs=(devices, _portable_modalities())
     )
     try:
         yield LocalPool(workers, executor)
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _portable_modalities() -> tuple[Modality[Any, Any, Any], ...]:
+    """The user's modalities, which every worker adds. Raises `InputError` for one that holds a lambda or the like."""
+    modalities = custom_modalities()
+    for modality in modalities:
+        try:
+            ForkingPickler.dumps(modality)
+        except (PicklingError, AttributeError, TypeError) as error:
+            todo = "define them at the top of a module, not as lambdas"
+            raise InputError(
+                f"modality {modality.name}", "functions that other processes can import", str(error), todo
+            ) from None
+    return modalities
 
 
 @contextmanager

@@ -7,6 +7,7 @@ it whatever is done with a shipped modality.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ from crosspath.data.views.normalise import Scaling
 from crosspath.errors import InputError
 from crosspath.modalities import Modality
 from crosspath.modalities.modality import Export, Picture
+from crosspath.study.jobs import local_pool
 from crosspath.tokenizers import ChooseMask, MaskableTokenizer, MaskedView, Tokens, select_tokens
 from crosspath.tokenizers.positions import sincos_1d
 from tests.errors import refused
@@ -234,6 +236,21 @@ def test_its_recipe_is_checked_like_any_other() -> None:
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="noise"):
         modalities.add(Modality(sections=Sections(**vars(SECTIONS)), sample_shape=sample_shape, tokenizer=print))
+
+
+def test_a_study_refuses_a_modality_that_other_processes_cannot_import() -> None:
+    odd = replace(
+        NOISE,
+        sections=Sections(modality="odd", data=NoiseData, augment=NoiseAugment, tokenizer=NoisePatches),
+        sample_shape=lambda data: (data.length,),
+        recipes={},
+    )
+    modalities.add(odd)
+    try:
+        with refused("modality odd", "lambda"), local_pool(1):
+            pass
+    finally:
+        modalities.remove(odd)
 
 
 def test_a_run_that_was_cut_off_resumes_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
