@@ -183,5 +183,5 @@ def test_a_checkpoint_of_a_modality_that_was_removed_is_refused(tmp_path: Path) 
     with added(NOISE):
         crosspath.train(recipe(), out=tmp_path / "run", progress=False)
     for use in (crosspath.load_checkpoint, crosspath.evaluate):
-        with refused("recipe.yaml", "noise", "image"):
+        with refused("modality", "noise", "image"):
             use(tmp_path / "run")
