@@ -27,7 +27,7 @@ _HOMES = {
     "Pathways": "crosspath.pathway",
     "Receipt": "crosspath.pathway",
     "Status": "crosspath.pathway",
-    # What stands beside the commands, for notebooks.
+    # What the commands do not cover, for notebooks.
     "pretrain": "crosspath.training.run",
     "train": "crosspath.training.run",
     "train_folds": "crosspath.training.folds",

@@ -1,4 +1,4 @@
-"""The one file layer: safetensors and JSON, whole or absent; digests and manifests; pickles refused.
+"""The one file layer: safetensors and JSON, complete or absent; digests and manifests; pickles refused.
 
 A file is written under a temporary name, flushed to disk and renamed. A manifest with the sha256 of its neighbours is
 written last, so that its presence means complete. Weights are read from safetensors only: a format that can run code
@@ -103,7 +103,7 @@ def flush(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, whole or not at all."""
+    """Write text, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -118,7 +118,7 @@ def finite(value: Any) -> Any:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON (NaN and infinity refused: they are not JSON), whole or not at all."""
+    """Write JSON (NaN and infinity refused: they are not JSON), completely or not at all."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -137,8 +137,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all. Tensors that share memory become copies: the format has no word
-    for sharing.
+    """Write a safetensors file, completely or not at all. Tensors that share memory become copies: the format cannot
+    share them.
     """
     values: dict[str, Tensor] = {}
     storages: set[int] = set()
@@ -173,7 +173,7 @@ def read_safetensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Ten
     except OSError as error:
         raise InputError(path, "a safetensors file", error.strerror or "none", "check the path") from None
     except SafetensorError as error:
-        raise InputError(path, "a whole safetensors file", f"damage ({error})", "copy or write it again") from None
+        raise InputError(path, "a complete safetensors file", f"damage ({error})", "copy or write it again") from None
     return (tensors if mapped else {name: value.clone() for name, value in tensors.items()}), metadata
 
 

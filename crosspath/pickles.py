@@ -54,7 +54,7 @@ def misnamed(path: Path) -> bool:
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file's bytes are a bare pickle, whole or cut short."""
+    """Whether a file's bytes are a bare pickle, complete or cut short."""
     head = _head(path)
     return not is_safetensors(head) and (_begins(head) or _parses(path, head))
 

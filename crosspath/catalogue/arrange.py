@@ -30,22 +30,22 @@ MESH_POINTS = 2048
 """Points drawn from each mesh, as in the published h5 files of ModelNet40."""
 
 
-def arrange(name: str, unpacked: Path, into: Path, progress: Progress) -> None:
-    """Fills the new folder `into` with files moved from `unpacked`, the content of the set's archives.
+def arrange(name: str, source: Path, target: Path, progress: Progress) -> None:
+    """Fill the new folder `target` with files moved from `source`, the content of the set's archives.
 
     Raises
     ------
     InputError
         For files that are missing or differ in size or format from the publisher's.
     """
-    ARRANGEMENTS.get(name, _unchanged)(unpacked, into, progress)
+    ARRANGEMENTS.get(name, _move_all)(source, target, progress)
 
 
-def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
+def cifar10(source: Path, target: Path, progress: Progress) -> None:
     """The binary version, which has no pickles, as `train.zip` and `test.zip` of class folders of PNG files."""
     from PIL import Image
 
-    root = _only_folder(unpacked)
+    root = _only_folder(source)
     classes = _require(root / "batches.meta.txt").read_text(encoding="utf-8").split()
     done = 0
     for part, files in (
@@ -53,7 +53,7 @@ def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
         ("test", ["test_batch.bin"]),
     ):
         counts = [0] * len(classes)
-        with zipfile.ZipFile(into / f"{part}.zip", "w") as archive:
+        with zipfile.ZipFile(target / f"{part}.zip", "w") as archive:
             for file in files:
                 for label, pixels in _cifar_records(root / file, len(classes)):
                     content = BytesIO()
@@ -66,55 +66,55 @@ def cifar10(unpacked: Path, into: Path, progress: Progress) -> None:
                     progress(done, 6 * CIFAR_RECORDS)
 
 
-def esc10(unpacked: Path, into: Path, progress: Progress) -> None:
+def esc10(source: Path, target: Path, progress: Progress) -> None:
     """The recordings that ESC-50's table marks as ESC-10, and the licence with their authors."""
-    root = _only_folder(unpacked)
+    root = _only_folder(source)
     columns = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
     rows = [row for _, row in read_table(root / "meta" / "esc50.csv", columns) if row["esc10"] == "True"]
-    (into / "audio").mkdir()
+    (target / "audio").mkdir()
     for done, row in enumerate(rows, 1):
-        _move(root / "audio" / row["filename"], into / "audio")
+        _move(root / "audio" / row["filename"], target / "audio")
         progress(done, len(rows))
-    _move(root / "LICENSE", into)
-    (into / "meta").mkdir()
-    _write_table(into / "meta" / "esc50.csv", columns, (row.values() for row in rows))
+    _move(root / "LICENSE", target)
+    (target / "meta").mkdir()
+    _write_table(target / "meta" / "esc50.csv", columns, (row.values() for row in rows))
 
 
-def esc50(unpacked: Path, into: Path, progress: Progress) -> None:
+def esc50(source: Path, target: Path, progress: Progress) -> None:
     """The table, the recordings, and the licence with their authors, without the repository's code."""
-    root = _only_folder(unpacked)
+    root = _only_folder(source)
     for name in ("meta", "audio", "LICENSE"):
-        _move(root / name, into)
+        _move(root / name, target)
 
 
-def fsdd(unpacked: Path, into: Path, progress: Progress) -> None:
+def fsdd(source: Path, target: Path, progress: Progress) -> None:
     """The recordings, and a table of the fields of their names and the official split."""
-    root = _only_folder(unpacked)
-    _move(root / "recordings", into)
+    root = _only_folder(source)
+    _move(root / "recordings", target)
     rows = []
-    for path in sorted((into / "recordings").glob("*.wav")):
+    for path in sorted((target / "recordings").glob("*.wav")):
         fields = RECORDING.fullmatch(path.name)
         if fields is None:
             raise InputError(path.name, "<digit>_<speaker>_<number>.wav", "another name", DOWNLOAD_AGAIN)
         part = "test" if int(fields[3]) < TEST_RECORDINGS else "train"
         rows.append((path.name, *fields.groups(), part))
-    _write_table(into / "metadata.csv", ("filename", "digit", "speaker", "index", "split"), rows)
+    _write_table(target / "metadata.csv", ("filename", "digit", "speaker", "index", "split"), rows)
 
 
-def speechcommands(unpacked: Path, into: Path, progress: Progress) -> None:
+def speechcommands(source: Path, target: Path, progress: Progress) -> None:
     """Unchanged; this archive has no folder around its files."""
-    for path in sorted(unpacked.iterdir()):
-        _move(path, into)
+    for path in sorted(source.iterdir()):
+        _move(path, target)
 
 
-def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
+def modelnet10(source: Path, target: Path, progress: Progress) -> None:
     """Meshes as h5 files of points drawn evenly from the surface, centred and scaled into the unit sphere."""
     import h5py
 
     from crosspath.config.data import PointData
     from crosspath.data.readers.points import PointReader
 
-    root = _only_folder(unpacked)
+    root = _only_folder(source)
     classes = sorted(path.name for path in root.iterdir() if path.is_dir())
     meshes = {
         part: [
@@ -125,7 +125,7 @@ def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
     reader = PointReader(PointData(points=MESH_POINTS))
     done, total = 0, sum(map(len, meshes.values()))
     for part, files in meshes.items():
-        with h5py.File(into / f"ply_data_{part}0.h5", "w") as file:
+        with h5py.File(target / f"ply_data_{part}0.h5", "w") as file:
             file["label"] = np.array([[label] for label, _ in files], np.uint8)
             clouds = file.create_dataset("data", (len(files), MESH_POINTS, 3), np.float32)
             for row, (_, path) in enumerate(files):
@@ -135,28 +135,28 @@ def modelnet10(unpacked: Path, into: Path, progress: Progress) -> None:
                     raise InputError(path.name, "a readable mesh", str(damage), DOWNLOAD_AGAIN) from None
                 done += 1
                 progress(done, total)
-        (into / f"{part}_files.txt").write_text(f"ply_data_{part}0.h5\n", encoding="utf-8")
-    (into / "shape_names.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+        (target / f"{part}_files.txt").write_text(f"ply_data_{part}0.h5\n", encoding="utf-8")
+    (target / "shape_names.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
 
 
-def ucf101(unpacked: Path, into: Path, progress: Progress) -> None:
+def ucf101(source: Path, target: Path, progress: Progress) -> None:
     """The clips, with the lists of the first official split and the class names."""
-    lists = _require(unpacked / "ucfTrainTestlist")
-    _move(unpacked / "UCF-101", into)
-    (into / "UCF-101").rename(into / "videos")
+    lists = _require(source / "ucfTrainTestlist")
+    _move(source / "UCF-101", target)
+    (target / "UCF-101").rename(target / "videos")
     names = [line.split()[1] for line in _lines(lists / "classInd.txt")]
-    (into / "labels.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    (target / "labels.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     for name, split in (("train.csv", "trainlist01.txt"), ("val.csv", "testlist01.txt")):
         files = [line.split()[0] for line in _lines(lists / split)]
         rows = [f"videos/{file} {names.index(file.partition('/')[0])}\n" for file in files]
-        (into / name).write_text("".join(rows), encoding="utf-8")
+        (target / name).write_text("".join(rows), encoding="utf-8")
 
 
-def _unchanged(unpacked: Path, into: Path, progress: Progress) -> None:
+def _move_all(source: Path, target: Path, progress: Progress) -> None:
     """The archive's folder, which has the reader's layout already."""
-    root = _only_folder(unpacked)
+    root = _only_folder(source)
     for path in sorted(root.iterdir()):
-        _move(path, into)
+        _move(path, target)
 
 
 ARRANGEMENTS: dict[str, Callable[[Path, Path, Progress], None]] = {
@@ -180,9 +180,9 @@ def _cifar_records(path: Path, classes: int) -> Iterator[tuple[int, NDArray[np.u
         yield int(record[0]), record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
 
 
-def _only_folder(unpacked: Path) -> Path:
+def _only_folder(source: Path) -> Path:
     """The only folder of an archive, apart from hidden ones."""
-    folders = [path for path in unpacked.iterdir() if path.is_dir() and not is_hidden([path.name])]
+    folders = [path for path in source.iterdir() if path.is_dir() and not is_hidden([path.name])]
     if len(folders) != 1:
         raise InputError("the archive", "one folder", f"{len(folders)}", DOWNLOAD_AGAIN)
     return folders[0]
@@ -198,8 +198,8 @@ def _require(path: Path) -> Path:
     return path
 
 
-def _move(path: Path, into: Path) -> None:
-    _require(path).rename(into / path.name)
+def _move(path: Path, target: Path) -> None:
+    _require(path).rename(target / path.name)
 
 
 def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[str]]) -> None:

@@ -77,19 +77,19 @@ def guess_section(folder: Path) -> DataSection:
     InputError
         For a folder without files of any modality.
     """
-    readable = [modality for modality in MODALITIES.values() if modality.suffixes]
+    modalities = [modality for modality in MODALITIES.values() if modality.suffixes]
     if folder.is_file():
-        return next(modality for modality in readable if modality.reads_zips).data_section({"folder": folder})
+        return next(modality for modality in modalities if modality.reads_zips).data_section({"folder": folder})
     endings = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
 
     def counts(modality: Modality[Any, Any, Any]) -> tuple[int, int]:
         own = [suffix for suffix in modality.suffixes if suffix not in modality.containers]
         return sum(endings[suffix] for suffix in modality.suffixes), sum(endings[suffix] for suffix in own)
 
-    best = max(readable, key=counts)
+    best = max(modalities, key=counts)
     if not counts(best)[0]:
         todo = "choose another folder, or name its recipe with --recipe NAME"
-        *others, last = (modality.content for modality in readable)
+        *others, last = (modality.content for modality in modalities)
         raise InputError(folder, f"{', '.join(others)} or {last}", "none", todo)
     return best.data_section({"folder": folder})
 
@@ -98,11 +98,11 @@ def sections_of_set(entry: PublishedSet, folder: Path) -> list[DataSection]:
     """The `data` section of every variant of a set that is present: from its first recipe, else the defaults."""
     from crosspath.recipes import PRETRAINING, RECIPES
 
-    shipped = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
+    recipe_sections = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
     sections = []
     for dataset in entry.here(folder) or entry.datasets:
         default = MODALITIES[entry.modality].data_section({"dataset": dataset})
-        sections.append(next((section for section in shipped if section.dataset == dataset), default))
+        sections.append(next((section for section in recipe_sections if section.dataset == dataset), default))
     return sections
 
 
@@ -135,13 +135,13 @@ def check(
     )
     work: list[tuple[Reader, list[Item]]] = []
     classes: set[str] = set()
-    checked: set[tuple[Path, object]] = set()
+    visited: set[tuple[Path, object]] = set()
     for section in sections:
         sets = modality_of(section).sets
         expected = sets.get(section.dataset, name)
         if expected != name:
             todo = "rename it, or link to it under that name"
-            raise InputError(folder, f"the name {expected}, where {section.dataset} is looked for", name, todo)
+            raise InputError(folder, f"the name {expected}, where the reader of {section.dataset} looks", name, todo)
         # Without `skip_damaged` the listing would end at the first missing file.
         reader = reader_of(section.model_copy(update={"skip_damaged": True}))
         try:
@@ -151,10 +151,10 @@ def check(
             continue
         classes |= set(listing.classes)
         faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped]
-        new = [item for item in listing.items if (item.path, item.inside) not in checked]
-        checked |= {(item.path, item.inside) for item in new}
+        new = [item for item in listing.items if (item.path, item.inside) not in visited]
+        visited |= {(item.path, item.inside) for item in new}
         work.append((reader, new))
-    faults += _damaged(folder, work, progress)
+    faults += _decoding_faults(folder, work, progress)
     samples = Counter[str](item.part or "unsplit" for _, items in work for item in items)
     return CheckReport(
         folder=str(folder),
@@ -166,7 +166,9 @@ def check(
     )
 
 
-def _damaged(folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: Progress | None) -> Iterator[Fault]:
+def _decoding_faults(
+    folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: Progress | None
+) -> Iterator[Fault]:
     """Decodes every item; a fault for each damaged one."""
     done, total = 0, sum(len(items) for _, items in work)
     for reader, items in work:

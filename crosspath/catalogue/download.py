@@ -107,12 +107,12 @@ def _fetch(
             _continue(address, part, size, progress)
             return
         except _BrokenError as error:
-            reached = _length(part)
-            failures = 1 if reached > furthest else failures + 1
-            furthest = max(furthest, reached)
+            length = _length(part)
+            failures = 1 if length > furthest else failures + 1
+            furthest = max(furthest, length)
             if failures == ATTEMPTS:
                 todo = "check the connection and try again: the download resumes"
-                raise InputError(address, "the whole file", f"{reached:,} bytes, then {error}", todo) from None
+                raise InputError(address, "the complete file", f"{length:,} bytes, then {error}", todo) from None
             pause = min(2.0 ** (failures - 1), LONGEST_WAIT_S)
             if notice is not None:
                 notice(f"{address}: {error}; retrying in {pause:.0f} s")
@@ -120,7 +120,7 @@ def _fetch(
 
 
 def _continue(address: str, part: Path, size: int | None, progress: Progress | None) -> None:
-    """One request for the rest of `part`, or for the whole file if the version of the part is unknown."""
+    """One request for the rest of `part`, or for the complete file if the version of the part is unknown."""
     validator = _stored_validator(part, address)
     offset = _length(part) if validator is not None else 0
     headers = {"User-Agent": "crosspath", "Accept-Encoding": "identity"}
@@ -169,7 +169,7 @@ def _receive(
         todo = "free some space, or choose another disk with --data DIR"
         raise InputError(part.parent, f"{remaining:,} bytes of free space", f"{free:,}", todo)
     with _writing(part):
-        # In this order: the validator of a new version never stands beside bytes of an old one.
+        # In this order: the validator of a new version is never stored with bytes of an old one.
         file = part.open("ab" if offset else "wb")
         fields = {"address": address, "mark": new_validator or validator}
         _notes(part).write_text(json.dumps(fields), encoding="utf-8")

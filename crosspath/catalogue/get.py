@@ -83,22 +83,22 @@ def _archive(archive: Archive, work: Path, progress: Progress, notice: Notice) -
 
 def _place(entry: PublishedSet, work: Path, folder: Path, record: dict[str, Any], progress: Progress) -> None:
     """Unpacks and arranges under temporary names, then renames. The archives stay until then."""
-    unpacked, arranged = work / "unpacked", work / "arranged"
-    for temporary in (unpacked, arranged):  # of a process that was killed
+    content, result = work / "unpacked", work / "arranged"
+    for temporary in (content, result):  # of a process that was killed
         shutil.rmtree(temporary, ignore_errors=True)
     try:
         for archive in entry.archives:
             progress(f"unpacking {archive.name}", 0, None)
-            unpack(work / archive.name, unpacked)
-        arranged.mkdir()
-        arrange(entry.name, unpacked, arranged, lambda done, total: progress("arranging", done, total))
-        missing = entry.missing(arranged)
+            unpack(work / archive.name, content)
+        result.mkdir()
+        arrange(entry.name, content, result, lambda done, total: progress("arranging", done, total))
+        missing = entry.missing(result)
         if missing:
             patterns = ", ".join(piece.pattern for piece in missing)
             todo = "download it by hand: `crosspath data show` lists the steps"
             raise InputError(entry.name, patterns, "none in the archive", todo)
-        (arranged / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        arranged.rename(folder)
+        (result / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        result.rename(folder)
     finally:
-        for temporary in (unpacked, arranged):
+        for temporary in (content, result):
             shutil.rmtree(temporary, ignore_errors=True)

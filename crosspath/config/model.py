@@ -53,7 +53,7 @@ class TextTokens(TokenizerSection):
 
     kind: Literal["text_tokens"] = "text_tokens"
     embedding: Literal["learned", "frozen"] = "learned"
-    """`frozen`: random rows that never learn, so that all that is learned stands in the encoder."""
+    """`frozen`: random rows that never learn, so that the encoder holds all that is learned."""
 
 
 Tokenizer = Annotated[SerializeAsAny[TokenizerSection], BeforeValidator(typed_tokenizer)]
@@ -78,7 +78,7 @@ class ModelSection(Section):
     """Stochastic depth of the last block; earlier blocks grow linearly towards it."""
     pooling: Literal["mean", "cls", "cls+max"] = "mean"
     cls_token: bool = False
-    """A class token that the mean leaves out, as in fine-tuned MAE models; other poolings have one by themselves."""
+    """A class token that the mean leaves out, as in fine-tuned MAE models; other poolings have one anyway."""
     head_hidden: tuple[PositiveInt, ...] = ()
     """Widths of hidden head layers; empty means one linear layer."""
     head_dropout: Probability = 0.0

@@ -224,7 +224,7 @@ class MaskingSection(Section):
 
 
 class TrainSection(Section):
-    """Length, batch, seed, numbers, and what is kept on the way."""
+    """Length, batch, seed, precision, and which checkpoints are kept."""
 
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 64

@@ -37,23 +37,23 @@ def evaluate(
     InputError
         For a checkpoint or data that cannot be read, classes that differ, and a part without samples.
     """
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
+    source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     root = None if data_root is None else Path(data_root)
-    data = load_data(with_absolute_folder(loaded.recipe.data, root), root, loaded.recipe.train.seed)
-    if objective_of(loaded.recipe).labelled:
-        check_classes(data, loaded.classes, loaded.path)
+    data = load_data(with_absolute_folder(source.recipe.data, root), root, source.recipe.train.seed)
+    if objective_of(source.recipe).labelled:
+        check_classes(data, source.classes, source.path)
     examples: Examples = getattr(data, split)
     if len(examples) == 0:
-        raise InputError(f"the {split} part of {loaded.recipe.name}", "samples", "none", "choose another --split")
-    compute = choose_compute(loaded.recipe)
-    model = loaded.model.to(compute.device)
-    outputs = held_out_outputs(model, loaded.recipe, examples, compute, protocol=split == "test")
+        raise InputError(f"the {split} part of {source.recipe.name}", "samples", "none", "choose another --split")
+    compute = choose_compute(source.recipe)
+    model = source.model.to(compute.device)
+    outputs = held_out_outputs(model, source.recipe, examples, compute, protocol=split == "test")
     return {
-        "checkpoint": str(loaded.path),
-        "recipe": loaded.recipe.name,
+        "checkpoint": str(source.path),
+        "recipe": source.recipe.name,
         "split": split,
         "samples": len(examples),
-        "metrics": held_out_metrics(outputs, loaded.recipe, examples),
+        "metrics": held_out_metrics(outputs, source.recipe, examples),
     }
 
 

@@ -59,7 +59,7 @@ def export(
 
     Returns `{"checkpoint", "format", "file", "recipe", "merged", "classes", "input", "output", "max_difference"}`,
     the last one {batch size: largest absolute difference of the logits}. All but `checkpoint`, `file` and
-    `max_difference` stands in the file's own metadata too, with the whole recipe.
+    `max_difference` are in the file's own metadata too, with the complete recipe.
 
     Raises
     ------
@@ -72,22 +72,22 @@ def export(
         if missing:
             found = f"no {', no '.join(missing)}"
             raise InputError("export --format onnx", ", ".join(PACKAGES), found, "pip install 'crosspath[export]'")
-    loaded = load_checkpoint(checkpoint, recipe, auxiliaries)
-    require_classifier(loaded, checkpoint)
-    require_export(loaded.recipe)
-    merged = list(pathways(loaded.model).names) if loaded.connected else []
-    if loaded.connected:
-        merge(loaded.model)
-    module = Exportable(loaded.model, loaded.recipe).eval()
-    description = _description(loaded, kind, merged)
+    source = load_checkpoint(checkpoint, recipe, auxiliaries)
+    require_classifier(source, checkpoint)
+    require_export(source.recipe)
+    merged = list(pathways(source.model).names) if source.connected else []
+    if source.connected:
+        merge(source.model)
+    module = Exportable(source.model, source.recipe).eval()
+    description = _description(source, kind, merged)
     with replacing_files(path.parent) as temporary:
         write = _write_onnx if kind == "onnx" else _write_torch
-        run = write(traced(module, loaded.recipe), temporary / path.name, description, loaded.recipe)
+        run = write(traced(module, source.recipe), temporary / path.name, description, source.recipe)
         result = {
             "checkpoint": str(checkpoint),
             "file": str(path),
             **description,
-            "max_difference": _differences(module, run, loaded.recipe, path),
+            "max_difference": _differences(module, run, source.recipe, path),
         }
         text = json.dumps({**result, "checkpoint": Path(checkpoint).name, "file": path.name}, indent=2)
         (temporary / path.name).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
@@ -96,15 +96,15 @@ def export(
 
 def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
     """The file to write and its format. Raises `InputError` for one that exists, or a suffix of another format."""
-    implied = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
-    kind = format or implied or "onnx"
-    if implied is None and out.suffix[1:2].isalpha():
+    suffix_format = next((name for name, suffix in SUFFIX.items() if out.suffix == suffix), None)
+    kind = format or suffix_format or "onnx"
+    if suffix_format is None and out.suffix[1:2].isalpha():
         todo = "give it one of those suffixes; without one, OUT is a new folder"
         raise InputError(out, " or ".join(SUFFIX.values()), out.suffix, todo)
-    if implied is None:
+    if suffix_format is None:
         new_folder(out, "OUT")
         return out / f"model{SUFFIX[kind]}", kind
-    if implied != kind:
+    if suffix_format != kind:
         raise InputError(out, f"a {SUFFIX[kind]} file for --format {kind}", out.suffix, "change one of the two")
     for file in (out, out.with_suffix(".json")):
         if file.exists():
@@ -114,18 +114,18 @@ def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
     return out, kind
 
 
-def _description(loaded: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
-    several = loaded.recipe.data.several_labels
+def _description(checkpoint: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
+    several = checkpoint.recipe.data.several_labels
     return {
         "format": kind,
-        "recipe": loaded.recipe.name,
+        "recipe": checkpoint.recipe.name,
         "merged": merged,
-        "classes": list(loaded.classes),
-        "input": describe_input(loaded.recipe),
+        "classes": list(checkpoint.classes),
+        "input": describe_input(checkpoint.recipe),
         "output": {
             "name": OUTPUT,
             "type": "float32",
-            "shape": ["batch", len(loaded.classes)],
+            "shape": ["batch", len(checkpoint.classes)],
             "probabilities": "sigmoid of each" if several else "softmax over the classes",
         },
     }
@@ -161,15 +161,15 @@ def _write_torch(program: ExportedProgram, path: Path, description: Mapping[str,
 
 
 def _metadata(description: Mapping[str, Any], recipe: Recipe) -> dict[str, str]:
-    """What stands in the file itself: texts, JSON where there is more than a name."""
+    """The metadata inside the file: texts, JSON where there is more than a name."""
     from importlib.metadata import version
 
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in description.items()
     }
-    whole = json.dumps(strip_recipe_paths(recipe).model_dump(mode="json"), ensure_ascii=False)
-    return {**texts, "recipe_tree": whole, "crosspath": version("crosspath")}
+    recipe_text = json.dumps(strip_recipe_paths(recipe).model_dump(mode="json"), ensure_ascii=False)
+    return {**texts, "recipe_tree": recipe_text, "crosspath": version("crosspath")}
 
 
 @torch.no_grad()
@@ -179,9 +179,9 @@ def _differences(module: Exportable, run: Runner, recipe: Recipe, path: Path) ->
         samples = generated_samples(recipe, count, seed=count)
         expected = module(samples)
         difference = compare_outputs(expected, run(samples)).max_difference
-        allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
-        if not difference <= allowed:
+        tolerance = TOLERANCE * max(1.0, float(expected.abs().max()))
+        if not difference <= tolerance:
             found = f"a difference of {difference:.3g} on a batch of {count}"
-            raise InputError(path, f"logits within {allowed:.3g} of the model's", found, "try the other --format")
+            raise InputError(path, f"logits within {tolerance:.3g} of the model's", found, "try the other --format")
         differences[str(count)] = difference
     return differences

@@ -57,7 +57,7 @@ def held_out_outputs(
 
 
 def held_out_metrics(outputs: Tensor, recipe: Recipe, examples: Examples) -> dict[str, float]:
-    """The objective's metrics of a whole held-out part; empty without samples."""
+    """The objective's metrics of a complete held-out part; empty without samples."""
     return objective_of(recipe).metrics(outputs, torch.as_tensor(np.asarray(examples.labels)))
 
 

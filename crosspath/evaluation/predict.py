@@ -36,37 +36,37 @@ def predict(
     InputError
         For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
     """
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
-    probabilities_of = require_classifier(loaded, checkpoint)
-    compute = choose_compute(loaded.recipe)
-    model = loaded.model.to(compute.device).eval()
-    accepted = modality_of(loaded.recipe).suffixes
+    source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
+    probabilities_of = require_classifier(source, checkpoint)
+    compute = choose_compute(source.recipe)
+    model = source.model.to(compute.device).eval()
+    suffixes = modality_of(source.recipe).suffixes
     results = []
     for file in map(Path, files):
         if not file.is_file():
             found, todo = ("a folder", "name the files in it") if file.is_dir() else ("none", "check the path")
-            raise InputError(file, f"a file of {loaded.recipe.modality} data", found, todo)
-        if file.suffix.lower() not in accepted:
+            raise InputError(file, f"a file of {source.recipe.modality} data", found, todo)
+        if file.suffix.lower() not in suffixes:
             found = repr(file.suffix or file.name)
             raise InputError(
-                file, f"one of {', '.join(accepted)}", found, f"the model reads {loaded.recipe.modality} data"
+                file, f"one of {', '.join(suffixes)}", found, f"the model reads {source.recipe.modality} data"
             )
-        sample = np.asarray(read_file(loaded.recipe.data, file))
+        sample = np.asarray(read_file(source.recipe.data, file))
         with compute.autocast():
-            logits_BK = model(prepare_held_out(loaded.recipe.data, sample[None], compute.device))
+            logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
         probabilities_K = probabilities_of(logits_BK[0].double().cpu())
-        best = probabilities_K.topk(min(top, len(loaded.classes)))
+        best = probabilities_K.topk(min(top, len(source.classes)))
         predictions = [
-            {"class": loaded.classes[index], "probability": probability}
+            {"class": source.classes[index], "probability": probability}
             for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
         results.append({"file": str(file), "predictions": predictions})
     return results
 
 
-def require_classifier(loaded: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:
+def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:
     """What turns its logits into probabilities. Raises `InputError` for a checkpoint that is no classifier."""
-    objective = objective_of(loaded.recipe)
+    objective = objective_of(source.recipe)
     if objective.probabilities is None:
         todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
         raise InputError(where, "a classifier", f"a checkpoint of {objective.name}", todo)

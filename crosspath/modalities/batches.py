@@ -54,7 +54,7 @@ def augment_batch(
 
     `labels` lie on the device of the prepared batch: class numbers (B,), whose targets sum to 1; or targets (B, K)
     themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that name the samples within
-    the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the whole.
+    the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the complete batch.
     """
     targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
     batch = augment_inputs(augment, section, batch, seed, epoch, sample_ids_B)

@@ -195,8 +195,8 @@ def _refuse_empty(section: DataSection, rows: dict[str, NDArray[np.int64]]) -> N
 
 
 def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
-    whole = store.inputs
-    inputs = Rows(whole, rows) if isinstance(whole, np.ndarray) else whole.rows_of(rows)
+    samples = store.inputs
+    inputs = Rows(samples, rows) if isinstance(samples, np.ndarray) else samples.rows_of(rows)
     return Examples(inputs, store.labels[rows], tuple(store.ids[row] for row in rows))
 
 

@@ -76,7 +76,7 @@ def votes(recipe: Recipe) -> SeveralViews | None:
 
     def logits(examples: Examples, rows: NDArray[Any], device: torch.device, logits_of: LogitsOf) -> Tensor:
         stored = torch.tensor(examples.inputs[rows], device=device)
-        # By name: a part of the samples, in another process, is seen just as the whole is.
+        # By name: a part of the samples, in another process, is drawn as in one process.
         ids_B = torch.tensor([number_of(examples.ids[row]) for row in rows])
         total = torch.zeros((), device=device)
         for vote in range(count):

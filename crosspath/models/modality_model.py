@@ -16,7 +16,7 @@ class ModalityModel(nn.Module, ModelHubMixin):
     """A classifier of one modality. Keys: `tokenizer.*`, `encoder.*`, `head.*`.
 
     `save_pretrained(folder)` and `push_to_hub("OWNER/NAME")` are huggingface_hub's, for models that say what they are
-    in `about`. Pathways stay connected on the way there and back.
+    in `about`. Pathways stay connected through saving and loading.
     """
 
     about: About | None = None

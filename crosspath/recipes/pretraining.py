@@ -1,7 +1,7 @@
 """Masked modelling of what a training recipe reads, at sizes for a CPU.
 
 Each pretraining recipe keeps data, tokenizer and positions of the training recipe of the same name, so that `--from`
-fits. Published settings stand beside the published training recipes.
+fits. Published settings are in the files of the published training recipes.
 """
 
 from crosspath.config import Recipe

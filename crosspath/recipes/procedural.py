@@ -12,7 +12,7 @@ def dyck_pretraining() -> Recipe:
     """Well-nested brackets of 64 kinds, 64 tokens a sequence: half of the closers are hidden and to be named.
 
     The procedural warm-up of arXiv 2511.13945, whose body starts vision transformers: masked tokens, a table of random
-    embeddings that never learns. Sequences are drawn anew in every epoch. Chance is 1.6 %; nothing in the
+    embeddings that never learns. Sequences are redrawn in every epoch. Chance is 1.6 %; nothing in the
     sequences stands against 100 %.
 
     Command: `crosspath pretrain procedural/dyck`; needs no data folder.

@@ -41,7 +41,7 @@ def epoch_batches(labels: NDArray[np.integer], section: TrainSection, epoch: int
 
 
 def parts(batch: Indices, count: int) -> list[Indices]:
-    """A batch cut into `count` runs of whole pairs, as even as possible: neighbours 2k and 2k + 1 stay together."""
+    """A batch cut into `count` runs of complete pairs, as even as possible: neighbours 2k and 2k + 1 stay together."""
     pairs = np.array_split(np.arange(0, len(batch), 2), count)
     return [batch[first[0] : first[-1] + 2] if len(first) else batch[:0] for first in pairs]
 

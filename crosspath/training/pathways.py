@@ -65,7 +65,7 @@ def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
 
 
 def starts_of(model: nn.Module) -> dict[tuple[str, str], Tensor]:
-    """{(weight, auxiliary): a copy of W' on the CPU} of every W' that trains and is whole on this process."""
+    """{(weight, auxiliary): a copy of W' on the CPU} of every W' that trains and is not sharded."""
     if not has_pathways(model):
         return {}
     return {

@@ -187,7 +187,7 @@ def fill(place: Tensor, value: Tensor) -> None:
 
 
 def _shard(model: nn.Module) -> None:
-    """FSDP2: each block's weights are gathered when it runs, the rest with the whole model."""
+    """FSDP2: each block's weights are gathered when it runs, the rest with the model."""
     from torch.distributed.fsdp import fully_shard
 
     # A list of parametrizations is a list of modules too, but none of blocks.

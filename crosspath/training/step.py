@@ -27,10 +27,10 @@ class Stepper:
     """Of float16: small gradients would round to zero."""
 
     def step(self, parts: Sequence[Batch]) -> Tensor:
-        """One update from this process's parts of a batch; returns the mean loss of the whole batch, detached.
+        """One update from this process's parts of a batch; returns the mean loss of the complete batch, detached.
 
-        Each part's loss is a sum divided by the size of the whole batch, so parts and processes of unequal size
-        still give the gradient of the mean over the whole batch.
+        Each part's loss is a sum divided by the size of the complete batch, so parts and processes of unequal size
+        still give the gradient of the mean over the complete batch.
         """
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.compute.device)
