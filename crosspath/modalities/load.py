@@ -31,13 +31,13 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
     root
         The folder that holds one folder per shipped set; `CROSSPATH_DATA`, else the user's data folder, when not given.
     progress
-        Told (samples decoded, samples in all) while a set is decoded for the first time.
+        Called with (samples decoded, samples in total) while a set is decoded for the first time.
 
     Raises
     ------
     InputError
-        For missing folders, faulty tables, damaged files unless `skip_damaged` leaves them out, and a part that ends
-        up without samples.
+        For missing folders, faulty tables, damaged files unless `skip_damaged` skips them, and a part without
+        samples.
     """
     modality = modality_of(section)
     if section.dataset in modality.generated:
@@ -127,7 +127,7 @@ def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection
 
 
 def _decode_or_load(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:
-    """The samples of the set's files and what is to note: decoded now, or read from the cache."""
+    """The samples of the set's files, decoded now or read from the cache; and notes."""
     reader, sets = reader_of(section), modality_of(section).sets
     folder = _folder(section, root)
     notes: list[str] = []
@@ -182,7 +182,7 @@ def _refuse_damaged(section: DataSection, store: Store) -> None:
         return
     first = store.damaged[0]
     more = f" (and {len(store.damaged) - 1} more damaged files)" if len(store.damaged) > 1 else ""
-    todo = "restore it, or leave damaged files out with --set data.skip_damaged=true"
+    todo = "restore it, or skip damaged files with --set data.skip_damaged=true"
     raise InputError(first.path, f"a readable {section.modality} file", f"{first.reason}{more}", todo)
 
 

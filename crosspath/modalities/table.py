@@ -27,9 +27,9 @@ def add(modality: Modality[Any, Any, Any]) -> None:
     for name in modality.sets:
         if name in sets:
             raise ValueError(f"a set called {name} is there already")
-    for shipped, own in ((RECIPES, modality.recipes), (PRETRAINING, modality.pretraining)):
+    for table, own in ((RECIPES, modality.recipes), (PRETRAINING, modality.pretraining)):
         for name, recipe in own.items():
-            if shipped.get(name, recipe) is not recipe:
+            if table.get(name, recipe) is not recipe:
                 raise ValueError(f"a recipe called {name} is there already")
     add_sections(modality.sections)
     MODALITIES[modality.name] = modality
@@ -38,8 +38,8 @@ def add(modality: Modality[Any, Any, Any]) -> None:
 
 
 def remove(modality: Modality[Any, Any, Any]) -> None:
-    """Forget a modality and its recipes: what a test adds, it takes away again. Raises `ValueError` for one that is
-    not there.
+    """Remove a modality and its recipes, as a test does with what it added. Raises `ValueError` for one that is not
+    registered.
     """
     if MODALITIES.get(modality.name) is not modality:
         raise ValueError(f"a modality called {modality.name} was not added")
@@ -51,9 +51,9 @@ def remove(modality: Modality[Any, Any, Any]) -> None:
         del PRETRAINING[name]
 
 
-def modality_of(described: Recipe | DataSection) -> Modality[Any, Any, Any]:
-    """The modality of a recipe, or of its `data` section. Raises `InputError` for one that is not there (any more)."""
-    if described.modality not in MODALITIES:
+def modality_of(section: Recipe | DataSection) -> Modality[Any, Any, Any]:
+    """The modality of a recipe, or of its `data` section. Raises `InputError` for one that is not registered."""
+    if section.modality not in MODALITIES:
         todo = "add it with crosspath.modalities.add"
-        raise InputError("modality", f"one of {', '.join(MODALITIES)}", repr(described.modality), todo)
-    return MODALITIES[described.modality]
+        raise InputError("modality", f"one of {', '.join(MODALITIES)}", repr(section.modality), todo)
+    return MODALITIES[section.modality]
