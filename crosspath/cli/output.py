@@ -31,6 +31,11 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_note(text: str) -> None:
+    """Print one line on stderr."""
+    sys.stderr.write(text + "\n")
+
+
 def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
     """Print the metrics of a run's held-out parts side by side; a part without metrics has no column."""
     parts = [part for part in ("validation", "test") if metrics[part]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from cyclopts import Parameter
 
 from crosspath.cli.options import Auxiliaries, Data, Flag, Json, Settings, named_pairs
-from crosspath.cli.output import print_json, print_line, print_metrics, print_plan, print_table
+from crosspath.cli.output import print_json, print_line, print_metrics, print_note, print_plan, print_table
 
 if TYPE_CHECKING:
     from crosspath.config import Recipe
@@ -53,6 +53,9 @@ def train(
     if dry_run:
         from crosspath.training import plan
 
+        unread = ["--auxiliary"] * bool(auxiliaries) + ["--from"] * (from_ is not None)
+        if unread:
+            print_note(f"--dry-run plans the model without pathways: {' and '.join(unread)} not read")
         sizes = plan(resolved_recipe)
         print_json(sizes) if json else print_plan(sizes)
         return

@@ -30,6 +30,9 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     InputError
         For a folder without a study, or without any finished comparison.
     """
+    if not (folder / DEFINITION).is_file():
+        expected = "the folder of a study, a comparison or a demo"
+        raise InputError(folder, expected, f"no {DEFINITION} in it", "choose the --out of one of those")
     study = read_study(folder / DEFINITION)
     # The auxiliaries may have moved: the tables use what was recorded of them when the study ran.
     record = folder / AUXILIARIES

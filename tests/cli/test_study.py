@@ -89,11 +89,11 @@ def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -
     ("arguments", "message"),
     [
         (["study", "nowhere.yaml"], "nowhere.yaml: expected a study file"),
+        (["report", "nowhere"], "nowhere: expected the folder of a study"),
         (["compare", "image/digits", "--arms", "none,magic"], "magic"),
         (["compare", "image/digits", "--rates", "fast"], "--rates"),
         (["compare", "image/digits", "--seeds", "0"], "--seeds"),
         (["compare", "image/digits", "--workers", "0"], "--workers"),
-        (["report", "nowhere"], "nowhere"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(

@@ -147,3 +147,10 @@ def test_a_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert "parameters" in shown
     assert main(["train", "image/folder", "--dry-run"]) == 0
     assert "from the data" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_it_does_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "image/digits", "--dry-run", "--json", "--auxiliary", "audio=nowhere", "--from", "gone"]) == 0
+    captured = capsys.readouterr()
+    assert "--auxiliary and --from" in captured.err
+    assert captured.out.startswith("{")
