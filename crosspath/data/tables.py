@@ -39,7 +39,13 @@ def table_items(
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number as an editor counts it, row) for each row of a csv that has at least these columns."""
+    """(line number as an editor counts it, row) for each row of a csv that has at least these columns.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, empty or not UTF-8, a missing column, and a row with too few values.
+    """
     if not path.is_file():
         raise InputError(path, "a csv file", "none", "check the data folder")
     with path.open(newline="", encoding="utf-8-sig") as file:

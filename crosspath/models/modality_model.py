@@ -57,7 +57,7 @@ class ModalityModel(nn.Module, ModelHubMixin):
         """The model in a folder (saved, run or merged) or in a hub repository, on the CPU, in evaluation mode.
 
         Only safetensors are read. `auxiliaries` ({name: checkpoint}) name frozen auxiliaries that were saved by
-        reference and no longer lie where they lay; the other options are huggingface_hub's.
+        reference and have moved since; the other options are huggingface_hub's.
 
         Raises
         ------

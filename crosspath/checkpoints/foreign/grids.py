@@ -1,4 +1,7 @@
-"""Converts files whose tokens lie on a grid: ViT, DeiT, MAE; AudioMAE, AST; VideoMAE."""
+"""Converts files whose tokens lie on a grid: ViT, DeiT, MAE; AudioMAE, AST; VideoMAE.
+
+Each function raises `InputError` for tensors that are missing or have other shapes than the format.
+"""
 
 from collections.abc import Callable
 from math import prod

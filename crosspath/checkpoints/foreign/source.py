@@ -49,7 +49,10 @@ def find_source(path: str | Path) -> Source:
 
 
 def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:
-    """The model's tensors among those of the file, under plain names."""
+    """The model's tensors among those of the file, under plain names.
+
+    Raises `InputError` for this library's own checkpoints, and for a `key` that the file does not have.
+    """
     if "recipe" in source.contents.metadata:
         raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
     if key is not None:

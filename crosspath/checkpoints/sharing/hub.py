@@ -73,7 +73,7 @@ def load_pretrained(
     token: str | bool | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> ModalityModel:
-    """The model in a folder or a hub repository; see `ModalityModel.from_pretrained`."""
+    """The model in a folder or a hub repository: see `ModalityModel.from_pretrained`, also for what it raises."""
     folder = Path(name)
     if not folder.exists():
         options = {"cache_dir": cache_dir, "force_download": force_download, "local_files_only": local_files_only}

@@ -69,7 +69,7 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
 
 
 def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    """({mid: class number}, display names by class number) of a csv of classes."""
+    """({mid: class number}, display names by class number) of a csv of classes. Raises `InputError`."""
     numbers: dict[str, int] = {}
     names: dict[int, str] = {}
     for line, row in read_table(path, ("index", "mid", "display_name")):
@@ -86,7 +86,7 @@ def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
 
 
 def read_list(path: Path, part: Part) -> Iterator[Row]:
-    """The rows of one list."""
+    """The rows of one list. Raises `InputError` for a missing or faulty list."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
