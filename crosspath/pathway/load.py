@@ -119,6 +119,10 @@ def check_digests(
         if sha256_of_tensors(sorted(tensors.items())) != description[f"sha256_of_{part}"]:
             expected = f"the values saved beside {DESCRIPTION} (sha256)"
             raise PathwayError(folder / file, expected, "others", "use files of one save")
+    unknown = [name for name in values if name not in description["auxiliaries"]]
+    if unknown:
+        expected = f"an entry of `auxiliaries` for {unknown[0]}"
+        raise PathwayError(folder / DESCRIPTION, expected, "none", "save it again")
     for name, entry in description["auxiliaries"].items():
         if sha256_of_tensors(sorted(values.get(name, {}).items())) == entry["sha256_of_values"]:
             continue

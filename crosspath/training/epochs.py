@@ -109,7 +109,6 @@ class Training:
         self.feed = Feed(
             recipe=recipe, examples=data.train, classes=len(classes), processes=processes, device=compute.device
         )
-        self.feed.check()
         self.stepper = Stepper(
             model=wrapped_model,
             optimizer=self.optimizer,

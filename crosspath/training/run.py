@@ -22,6 +22,7 @@ from crosspath.pathway import pathways
 from crosspath.recipes import recipe_named
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
+from crosspath.training.feed import Feed
 from crosspath.training.held_out import read_part
 from crosspath.training.inputs import batch_notes, require_samples, resolve_folder, run_inputs
 from crosspath.training.pathways import (
@@ -164,6 +165,7 @@ def _run(
     require_samples(recipe, data)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
+    Feed(recipe=recipe, examples=data.train, classes=len(classes), processes=processes, device=compute.device).check()
 
     torch.manual_seed(seed)
     model = objective.build(recipe, len(classes))

@@ -262,12 +262,14 @@ def faulty(description: dict[str, Any], fault: str) -> object:
         layer["scale"] = "nowhere.audio.scale"
     elif fault == "weight":
         description["layers"]["nowhere"] = description["layers"].pop("blocks.0.mlp.fc1.weight")
+    elif fault == "no auxiliary":
+        del description["auxiliaries"]["audio"]
     elif fault == "a list":
         return []
     return description
 
 
-@pytest.mark.parametrize("fault", ["no layers", "no trains", "segments", "scale", "weight", "a list"])
+@pytest.mark.parametrize("fault", ["no layers", "no trains", "segments", "scale", "weight", "no auxiliary", "a list"])
 def test_a_faulty_description_leaves_the_target_untouched(tmp_path: Path, fault: str) -> None:
     target, _ = connected()
     crosspath.save_pathway(target, tmp_path)

@@ -44,6 +44,14 @@ def lines(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+def test_parts_without_samples_are_refused_before_anything_is_written(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.accumulate=13")
+    in_memory(recipe)
+    with refused("train.batch_size", 13):
+        train(recipe, out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
     recipe = short(image_recipe)
     data = in_memory(recipe)
