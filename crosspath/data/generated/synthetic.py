@@ -1,4 +1,4 @@
-"""Generated samples of the four modalities, in the format of decoded ones, for trials without files.
+"""Generated sounds and solids, in the format of decoded samples, for runs without files.
 
 Classes differ in kind, samples of a class in every parameter, and all have noise: learnable, not trivial. A sample is a
 function of (seed, class, number within the class), so a larger set contains the smaller one. Samples are ordered by
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crosspath.data.generated.pictures import MOTIONS, PICTURES, clip, picture
 from crosspath.data.generated.solids import SOLIDS, solid
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ, SOUNDS, sound
 
@@ -46,16 +45,6 @@ def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
     """
     clouds, labels, classes = _generate(SOLIDS, per_class, seed, "solid", lambda kind, rng: solid(kind, points, rng))
     return clouds.astype(np.float32), labels, classes
-
-
-def synthetic_images(per_class: int, size: int, seed: int) -> Generated:
-    """Colour images uint8 (N, 3, S, S) of eight shapes and textures, labels (N,), class names."""
-    return _generate(PICTURES, per_class, seed, "picture", lambda kind, rng: picture(kind, size, rng))
-
-
-def synthetic_clips(per_class: int, frames: int, size: int, seed: int) -> Generated:
-    """Colour clips uint8 (N, 3, T, S, S) of eight motions, labels (N,), class names; at least two frames."""
-    return _generate(MOTIONS, per_class, seed, "motion", lambda kind, rng: clip(kind, frames, size, rng))
 
 
 def _generate(

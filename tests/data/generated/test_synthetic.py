@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from crosspath.data.generated.solids import sample_mesh, sample_revolution
-from crosspath.data.generated.synthetic import synthetic_clips, synthetic_images, synthetic_solids, synthetic_sounds
+from crosspath.data.generated.synthetic import synthetic_solids, synthetic_sounds
 
 Made = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
 Maker = Callable[[int, int], Made]
@@ -16,8 +16,6 @@ Maker = Callable[[int, int], Made]
 KINDS: dict[str, tuple[Maker, tuple[int, ...], type, int]] = {
     "sounds": (lambda count, seed: synthetic_sounds(count, 64, 32, seed), (64, 32), np.float32, 10),
     "solids": (lambda count, seed: synthetic_solids(count, 256, seed), (256, 3), np.float32, 10),
-    "images": (lambda count, seed: synthetic_images(count, 24, seed), (3, 24, 24), np.uint8, 8),
-    "clips": (lambda count, seed: synthetic_clips(count, 6, 24, seed), (3, 6, 24, 24), np.uint8, 8),
 }
 
 
@@ -84,41 +82,6 @@ def test_chirps_go_where_their_names_say() -> None:
         for sample in np.flatnonzero(labels == classes.index(name)):
             time = np.flatnonzero(loud[sample])
             assert sign * np.polyfit(time, ridge[sample, time], 1)[0] > 0.05
-
-
-def test_clips_move_where_their_names_say() -> None:
-    clips, labels, classes = synthetic_clips(10, 6, 32, 0)
-    means = {name: _way(clips[labels == classes.index(name)]) for name in classes}
-    for name, axis, sign in (("left", 0, -1), ("right", 0, 1), ("up", 1, -1), ("down", 1, 1)):
-        assert (sign * means[name][:, axis] > 2.0).all(), name
-        assert (abs(means[name][:, 1 - axis]) < 2.0).all(), name
-    assert (means["growing"][:, 2] > 0).all()
-    assert (means["shrinking"][:, 2] < 0).all()
-    assert (means["clockwise"][:, 3] > 0.5).all()
-    assert (means["counterclockwise"][:, 3] < -0.5).all()
-
-
-def _way(clips: NDArray[Any]) -> NDArray[np.float64]:
-    """Per clip, last frame against first: shift of the figure in x and y, change of its mass, and turn (clockwise)."""
-    values = clips.astype(np.float64)
-    background = np.median(values, axis=(2, 3, 4), keepdims=True)
-    visible = np.abs(values - background).sum(1)
-    visible = visible * (visible > 0.4 * visible.max((1, 2, 3), keepdims=True))
-    size = clips.shape[-1]
-    y, x = np.mgrid[:size, :size]
-    mass = visible.sum((2, 3))
-    across, down = (visible * x).sum((2, 3)) / mass, (visible * y).sum((2, 3)) / mass
-    # The tail pulls the centre of mass away from the clip's own mean place: its bearing turns with the figure.
-    turned = np.unwrap(np.arctan2(down - down.mean(1, keepdims=True), across - across.mean(1, keepdims=True)), axis=1)
-    return np.stack(
-        [
-            across[:, -1] - across[:, 0],
-            down[:, -1] - down[:, 0],
-            mass[:, -1] - mass[:, 0],
-            turned[:, -1] - turned[:, 0],
-        ],
-        1,
-    )
 
 
 def test_sounds_and_solids_can_be_learnt_but_not_at_a_glance() -> None:
