@@ -57,11 +57,12 @@ class Feed:
             first = self.processes.rank * settings.accumulate
             own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
             keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)
+        labelled = objective_of(recipe).labelled
         for indices, views, (key, size) in zip(own_parts, self._read(own_parts, epoch), keys, strict=True):
             batch = prepare(recipe.data, views.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
-            if not objective_of(recipe).labelled:
+            if not labelled:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
                 yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, batch_size=size)
                 continue
@@ -87,9 +88,7 @@ class Feed:
                 self.examples.inputs, recipe.augment, own_parts, settings.seed, epoch, settings.workers
             )
             return
+        alter = modality_of(recipe).before_batch
         for indices in own_parts:
-            inputs = self.examples.inputs[indices]
-            inputs = modality_of(recipe).before_batch(
-                recipe.data, recipe.augment, inputs, settings.seed, epoch, indices
-            )
+            inputs = alter(recipe.data, recipe.augment, self.examples.inputs[indices], settings.seed, epoch, indices)
             yield TrainingViews(indices, inputs, None)
