@@ -1,0 +1,29 @@
+"""One configuration: how to build it, and what matching it has to give."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A tiny model of one architecture, or of one variant of it."""
+
+    name: str
+    """Library and model as people call it: `timm maxvit_tiny_tf_224`, `transformers LlamaModel, grouped queries`."""
+    build: Callable[[], nn.Module]
+    """A new model with random weights, on the CPU, with at least two blocks in a stage where the family allows it."""
+    refused: str | None = None
+    """Why a pathway makes no sense here (scans, depthwise convolutions only); None where the model connects whole."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """{weight name inside a block: its role}, written by hand from the library's source, for the first block that has
+    these weights. Of a fused weight the roles in the order of its rows, joined by `+`: `query+key+value` for
+    equal shares one after the other, `head-major query+key+value` and `interleaved query+key+value` for the other
+    orders. Roles: query, key, value, attention_output, mlp_in (the one input of a plain mlp; of a gated one the half
+    that is not activated, Llama's up), mlp_gate (the half that the activation acts on), mlp_out."""
+    misleading: bool = False
+    """Whether a name suggests another role than the weight has."""
+    norm: str | None = None
+    """Where the norms act, by the library's source: `pre`, `post` (on the residual stream) or `res-post` (on the
+    branch, before it is added)."""
