@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
 from crosspath.pathway.assemble import attach_all, build, origin_of
+from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.match import Blocks, Roles, match
+from crosspath.pathway.match import Roles, match
 from crosspath.pathway.plan import Options, ScalePer, make_plan
 from crosspath.pathway.sources import AuxiliarySource, open_source
 

@@ -1,7 +1,7 @@
 """Pair target weights with auxiliary weights, all of them before anything is touched."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
@@ -10,6 +10,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
+from crosspath.pathway.block_pairs import Blocks, pair_blocks
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.differences import compare_meaning, explain, ranges_of
 from crosspath.pathway.locate import ADAPTER, Anatomy, locate
@@ -18,7 +19,6 @@ from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, open_source, quantised_in
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
-Blocks = Literal["same", "reversed"] | Mapping[int, int]
 
 GROUPS: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
 """Roles that one word chooses; a role of these that neither model has is no mismatch."""
@@ -125,7 +125,7 @@ def _match_roles(
     accept: tuple[str, ...],
 ) -> MatchReport:
     """Pair these roles of the blocks. `explicit`: the user named each of them, so that every one has to pair."""
-    block_pairs, mismatches = _block_pairs(target, auxiliary, blocks)
+    block_pairs, mismatches = pair_blocks(target, auxiliary, blocks)
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, roles)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
@@ -153,39 +153,6 @@ def _match_roles(
         tuple(unpaired) if not mismatches else (),
         (target.layout.name, auxiliary.layout.name),
     )
-
-
-def _block_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
-    if isinstance(blocks, Mapping):
-        unknown = [
-            f"{side} block {index}"
-            for side, indices, existing in (
-                ("target", blocks.keys(), target.blocks),
-                ("auxiliary", blocks.values(), auxiliary.blocks),
-            )
-            for index in indices
-            if index not in existing
-        ]
-        if unknown:
-            depths = f"blocks 0 to {target.blocks[-1]} of the target, 0 to {auxiliary.blocks[-1]} of the auxiliary"
-            raise PathwayError("blocks", depths, ", ".join(unknown), "correct the pairs")
-        return sorted(blocks.items()), []
-    if blocks not in ("same", "reversed"):
-        expected = "same, reversed or {target block: auxiliary block}"
-        raise PathwayError("blocks", expected, repr(blocks), "choose one of these")
-    if len(target.blocks) != len(auxiliary.blocks):
-        longer, side = max((target.blocks, "target"), (auxiliary.blocks, "auxiliary"), key=lambda entry: len(entry[0]))
-        depth = min(len(target.blocks), len(auxiliary.blocks))
-        unpaired = ", ".join(f"{side} block {index}" for index in longer[depth:])
-        mismatch = Mismatch(
-            "depth",
-            "depth",
-            f"target has {len(target.blocks)} blocks, auxiliary has {len(auxiliary.blocks)}; unpaired: {unpaired}",
-            "choose pairs with blocks={target block: auxiliary block}",
-        )
-        return list(zip(target.blocks, auxiliary.blocks, strict=False)), [mismatch]
-    theirs = auxiliary.blocks[::-1] if blocks == "reversed" else auxiliary.blocks
-    return list(zip(target.blocks, theirs, strict=True)), []
 
 
 def _select_roles(roles: Roles) -> tuple[Role, ...]:
