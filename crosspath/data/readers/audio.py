@@ -21,11 +21,11 @@ from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".mp4", ".webm")
+SOUNDFILE = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".au", ".snd", ".caf", ".w64")
+"""Decoded by libsndfile; other containers by FFmpeg."""
+SUFFIXES = (*SOUNDFILE, ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp4", ".webm")
 SHARD_MEMBERS = ("wav", "flac", "ogg", "mp3")
 """Kinds of the members of a shard that hold a sample."""
-SOUNDFILE = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
-"""Decoded by libsndfile; other containers by FFmpeg."""
 
 
 class AudioReader:

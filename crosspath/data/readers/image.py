@@ -20,7 +20,10 @@ from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".pnm"),
+)
 SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
 """Kinds of the members of a shard that hold a sample."""
 

@@ -15,11 +15,12 @@ from crosspath.data.arrays import load_array
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.readers.h5_clouds import H5_SETS
+from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.errors import InputError
 
-CLOUDS = (".npy", ".txt", ".xyz", ".pts")
+CLOUDS = (".npy", ".txt", ".xyz", ".pts", ".pcd")
 MESHES = (".off", ".ply", ".obj", ".stl")
 SUFFIXES = CLOUDS + MESHES
 SHARD_MEMBERS = ("npy",)
@@ -127,9 +128,11 @@ def sample_rows(count: int, size: int) -> NDArray[np.int64]:
 
 
 def _from_cloud(path: Path) -> NDArray[Any]:
-    """A .npy array, or a text file with a point on each row: x y z and more, separated by blanks or commas."""
+    """A .npy array, a .pcd, or a text file with a point on each row: x y z and more, separated by blanks or commas."""
     if path.suffix.lower() == ".npy":
         return load_array(path)
+    if path.suffix.lower() == ".pcd":
+        return read_pcd(path)
     text = path.read_text(encoding="utf-8", errors="replace").replace(",", " ")
     if text[:1] in NUMBERS:
         try:

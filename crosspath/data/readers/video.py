@@ -19,7 +19,10 @@ from crosspath.data.shards.listing import list_shards
 from crosspath.data.tables import part_of, read_table, require_file, table_items, whole_number
 from crosspath.data.views.frame_views import frames_view
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
+    *(".wmv", ".flv", ".ogv"),
+)
 SHARD_MEMBERS = ("mp4", "avi", "mkv", "webm")
 """Kinds of the members of a shard that hold a sample."""
 CLIP_STREAM = 0xC11B
