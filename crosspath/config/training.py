@@ -29,7 +29,7 @@ class PathwaySection(Section):
 
     roles: Literal["all", "attention", "mlp"] | tuple[str, ...] = "all"
     names: str | tuple[str, ...] | None = None
-    blocks: Literal["same", "reversed"] | Mapping[int, int] = "same"
+    blocks: Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int] = "same"
     accept: tuple[str, ...] = ()
     scale_init: float = 0.0
     scale_per: Literal["layer", "role", "head", "channel"] = "layer"

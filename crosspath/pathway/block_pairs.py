@@ -1,13 +1,22 @@
-"""Which block of the auxiliary each block of the target pairs with."""
+"""Which block of the auxiliary each block of the target pairs with.
 
-from collections.abc import Mapping
+| target, auxiliary | `spread` pairs blocks 0, 1, 2, … of the target with | `repeat` with |
+|---|---|---|
+| 6, 3 | 0, 0, 1, 1, 2, 2 | 0, 1, 2, 0, 1, 2 |
+| 4, 2 | 0, 0, 1, 1 | 0, 1, 0, 1 |
+| 3, 6 | 0, 2, 5 | 0, 1, 2 |
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.locate import Anatomy
 from crosspath.pathway.report import Mismatch
 
-Blocks = Literal["same", "reversed"] | Mapping[int, int]
+Blocks = Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int]
+WORDS = ("same", "reversed", "spread", "repeat")
+BY_HAND = "blocks={target block: auxiliary block}"
 
 
 def pair_blocks(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
@@ -16,35 +25,87 @@ def pair_blocks(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[li
     Raises
     ------
     PathwayError
-        For an unknown word, or a block that does not exist.
+        For an unknown word, a block that does not exist, and stages that `spread` or `repeat` cannot pair.
     """
     if isinstance(blocks, Mapping):
-        unknown = [
-            f"{side} block {index}"
-            for side, indices, existing in (
-                ("target", blocks.keys(), target.blocks),
-                ("auxiliary", blocks.values(), auxiliary.blocks),
-            )
-            for index in indices
-            if index not in existing
-        ]
-        if unknown:
-            depths = f"blocks 0 to {target.blocks[-1]} of the target, 0 to {auxiliary.blocks[-1]} of the auxiliary"
-            raise PathwayError("blocks", depths, ", ".join(unknown), "correct the pairs")
-        return sorted(blocks.items()), []
-    if blocks not in ("same", "reversed"):
-        expected = "same, reversed or {target block: auxiliary block}"
+        return _check_pairs(target, auxiliary, blocks), []
+    if not isinstance(blocks, str) or blocks not in WORDS:
+        expected = f"{', '.join(WORDS)} or {{target block: auxiliary block}}"
         raise PathwayError("blocks", expected, repr(blocks), "choose one of these")
+    if blocks in ("spread", "repeat"):
+        choose = spread if blocks == "spread" else repeat
+        return [
+            (ours, theirs[position])
+            for ours_in_stage, theirs in _stages_side_by_side(target, auxiliary, blocks)
+            for ours, position in zip(ours_in_stage, choose(len(ours_in_stage), len(theirs)), strict=True)
+        ], []
     if len(target.blocks) != len(auxiliary.blocks):
-        longer, side = max((target.blocks, "target"), (auxiliary.blocks, "auxiliary"), key=lambda entry: len(entry[0]))
-        depth = min(len(target.blocks), len(auxiliary.blocks))
-        unpaired = ", ".join(f"{side} block {index}" for index in longer[depth:])
-        mismatch = Mismatch(
-            "depth",
-            "depth",
-            f"target has {len(target.blocks)} blocks, auxiliary has {len(auxiliary.blocks)}; unpaired: {unpaired}",
-            "choose pairs with blocks={target block: auxiliary block}",
-        )
-        return list(zip(target.blocks, auxiliary.blocks, strict=False)), [mismatch]
+        return list(zip(target.blocks, auxiliary.blocks, strict=False)), [_depth_mismatch(target, auxiliary)]
     theirs = auxiliary.blocks[::-1] if blocks == "reversed" else auxiliary.blocks
     return list(zip(target.blocks, theirs, strict=True)), []
+
+
+def spread(depth: int, auxiliary_depth: int) -> list[int]:
+    """By relative depth: the first block with the first, the last with the last, the others with the nearest; of two
+    equally near, the earlier. A single block has the first.
+    """
+    last, theirs = max(depth - 1, 1), auxiliary_depth - 1
+    return [-((last - 2 * index * theirs) // (2 * last)) for index in range(depth)]
+
+
+def repeat(depth: int, auxiliary_depth: int) -> list[int]:
+    """All of the auxiliary's blocks in their order, then from the first again; a shallower target has its first."""
+    return [index % auxiliary_depth for index in range(depth)]
+
+
+def _check_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Mapping[int, int]) -> list[tuple[int, int]]:
+    unknown = [
+        f"{side} block {index!r}"
+        for side, indices, existing in (
+            ("target", blocks.keys(), target.blocks),
+            ("auxiliary", blocks.values(), auxiliary.blocks),
+        )
+        for index in indices
+        if isinstance(index, bool) or index not in existing
+    ]
+    if unknown:
+        depths = f"blocks 0 to {target.blocks[-1]} of the target, 0 to {auxiliary.blocks[-1]} of the auxiliary"
+        raise PathwayError("blocks", depths, ", ".join(unknown), "correct the pairs")
+    return sorted(blocks.items())
+
+
+def _stages_side_by_side(
+    target: Anatomy, auxiliary: Anatomy, blocks: str
+) -> Iterable[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The blocks of every stage of both models; a model without stages is one."""
+    ours, theirs = _stages(target), _stages(auxiliary)
+    if len(ours) != len(theirs):
+        expected = "as many stages on both sides"
+        found = f"{len(ours)} in the target, {len(theirs)} in the auxiliary"
+        raise PathwayError(f"blocks={blocks!r}", expected, found, f"choose pairs with {BY_HAND}")
+    return zip(ours, theirs, strict=True)
+
+
+def _stages(anatomy: Anatomy) -> list[tuple[int, ...]]:
+    if anatomy.layout.stage is None:
+        return [anatomy.blocks]
+    stages: dict[str, list[int]] = {}
+    for index in anatomy.blocks:
+        stages.setdefault(anatomy.paths[index].rpartition(str(anatomy.layout.block))[0], []).append(index)
+    return [tuple(indices) for indices in stages.values()]
+
+
+def _depth_mismatch(target: Anatomy, auxiliary: Anatomy) -> Mismatch:
+    longer, side = max((target.blocks, "target"), (auxiliary.blocks, "auxiliary"), key=lambda entry: len(entry[0]))
+    depth = min(len(target.blocks), len(auxiliary.blocks))
+    unpaired = ", ".join(f"{side} block {index}" for index in longer[depth:])
+    by_rule = 'pair by relative depth with blocks="spread"'
+    if side == "target":
+        by_rule += ', repeat the auxiliary\'s blocks with blocks="repeat"'
+    alike = len(_stages(target)) == len(_stages(auxiliary))
+    return Mismatch(
+        "depth",
+        "depth",
+        f"target has {len(target.blocks)} blocks, auxiliary has {len(auxiliary.blocks)}; unpaired: {unpaired}",
+        f"{by_rule}, or choose pairs with {BY_HAND}" if alike else f"choose pairs with {BY_HAND}",
+    )

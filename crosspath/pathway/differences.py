@@ -1,16 +1,21 @@
 """Why two blocks do not pair: roles without a counterpart, and equal shapes that mean different things."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from crosspath.layouts import ATTENTION_ROLES, Role
 from crosspath.pathway.locate import Anatomy
 from crosspath.pathway.report import Mismatch
 
 
-def explain(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int]) -> Mismatch:
-    """Why this role of a target block does not pair with an auxiliary block."""
+def explain(
+    role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int], whole: tuple[Role, ...] = ()
+) -> Mismatch:
+    """Why this role of a target block does not pair with an auxiliary block. `whole`: roles that all blocks pair."""
     reasons, remedies, what = [], [], "shape"
-    for side, (anatomy, block) in (("target", target), ("auxiliary", auxiliary)):
+    sides = (("target", target), ("auxiliary", auxiliary))
+    absent = [side for side, (anatomy, _) in sides if anatomy.layout.absent.get(role)]
+    missing = []
+    for side, (anatomy, block) in sides:
         slot, ambiguity = anatomy.slots.get((block, role)), anatomy.ambiguous.get((block, role))
         if ambiguity is not None:
             what = "order"
@@ -20,16 +25,27 @@ def explain(role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, i
             what = "missing" if what == "shape" else what
             absence = anatomy.layout.absent.get(role)
             reasons.append(f"{side} no such weight" + (f" ({absence})" if absence else ""))
+            missing.append(side)
         else:
             reasons.append(f"{side} {slot.shape}")
-    if what == "shape":
-        remedies.append(
-            "use an auxiliary of the target's width, pair other blocks with blocks=, or leave the role out with roles= "
-            "or names="
-        )
-    elif not remedies:
-        remedies.append("leave the role out with roles=, or say where it is with target_layout= or auxiliary_layout=")
-    return Mismatch(what, role, ", ".join(reasons), "; ".join(remedies))
+    if what != "order" and whole:
+        remedies.append("choose roles={" + ", ".join(f'"{other}"' for other in whole) + "}")
+    if what == "missing" and not absent:
+        remedies.append("say where it is with " + " and ".join(f"{side}_layout=" for side in missing))
+    elif what == "shape":
+        remedies += _remedies_of_shape(role, target, auxiliary[0], alone=not whole)
+    if not remedies:
+        remedies.append("choose weights with names=")
+    return Mismatch(what, role, ", ".join(reasons), ", or ".join(remedies) if what != "order" else "; ".join(remedies))
+
+
+def _remedies_of_shape(role: Role, target: tuple[Anatomy, int], auxiliary: Anatomy, *, alone: bool) -> Iterator[str]:
+    """`alone`: no other role pairs either."""
+    shape = target[0].slots[target[1], role].shape
+    if any(other == role and slot.shape == shape for (_, other), slot in auxiliary.slots.items()):
+        yield "pair other blocks with blocks={target block: auxiliary block}"
+    elif alone:
+        yield f"use an auxiliary whose {role} has the target's shape"
 
 
 def compare_meaning(

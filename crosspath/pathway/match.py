@@ -1,6 +1,7 @@
 """Pair target weights with auxiliary weights, all of them before anything is touched."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -50,8 +51,10 @@ def match(
         Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a
         list of exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
     blocks
-        `same` (block i with block i), `reversed`, or {target block: auxiliary block}. Blocks in stages are numbered
-        consecutively through all stages.
+        `same` (block i with block i), `reversed`, `spread` (by relative depth: first with first, last with last, in
+        between the nearest), `repeat` (the auxiliary's blocks in their order, then from its first again), or
+        {target block: auxiliary block}. Blocks in stages are numbered consecutively through all stages; `spread` and
+        `repeat` pair stage by stage.
     accept
         Differences of meaning to accept: `heads`, `norm`.
     target_layout, auxiliary_layout
@@ -61,8 +64,8 @@ def match(
     Raises
     ------
     PathwayError
-        For unknown roles, layouts or names of differences, a layout that fits nowhere or at several places, or a source
-        that cannot be read.
+        For unknown roles, blocks, layouts or names of differences, stages that cannot be paired, a layout that fits
+        nowhere or at several places, or a source that cannot be read.
     """
     differences = _check(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), open_source(auxiliary)
@@ -129,7 +132,7 @@ def _match_roles(
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, roles)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
-    faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
+    apart: list[tuple[Role, int, int]] = []
     for ours, theirs in block_pairs:
         for role in roles:
             slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
@@ -139,8 +142,13 @@ def _match_roles(
             ambiguous = (ours, role) in target.ambiguous or (theirs, role) in auxiliary.ambiguous
             if slot is None and counterpart is None and not explicit and not ambiguous:
                 continue  # "all" means all there are
-            fault = explain(role, (target, ours), (auxiliary, theirs))
-            faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
+            apart.append((role, ours, theirs))
+    numbers = Counter(pair.role for pair in pairs)
+    whole = tuple(role for role in roles if block_pairs and numbers[role] == len(block_pairs))
+    faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
+    for role, ours, theirs in apart:
+        fault = explain(role, (target, ours), (auxiliary, theirs), whole)
+        faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
     for fault, where in faults.values():
         mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
     pair_keys = {(pair.target.weight, pair.role) for pair in pairs}

@@ -31,6 +31,8 @@ def test_every_recipe_comes_back_from_its_text(name: str, tmp_path: Path) -> Non
         ("optimizer.layer_decay=null", "optimizer", "layer_decay", None),
         ("pathway.roles=[query, key]", "pathway", "roles", ("query", "key")),
         ("pathway.blocks={0: 1}", "pathway", "blocks", {0: 1}),
+        ("pathway.blocks=spread", "pathway", "blocks", "spread"),
+        ("pathway.blocks=repeat", "pathway", "blocks", "repeat"),
         ("data.skip_damaged=true", "data", "skip_damaged", True),
         ("data.folder=pictures", "data", "folder", Path("pictures")),
         (" train.epochs = 3", "train", "epochs", 3),
