@@ -6,6 +6,9 @@ from typing import Literal
 
 Role = Literal["query", "key", "value", "attention_output", "mlp_in", "mlp_out"]
 Order = Literal["three-major", "head-major", "interleaved"]
+Norm = Literal["pre", "post", "res-post"]
+"""Where a block normalises: what enters attention and mlp (`pre`), the sum of the residual stream and their output
+(`post`), or their output before it is added (`res-post`)."""
 
 ATTENTION_ROLES: tuple[Role, ...] = ("query", "key", "value", "attention_output")
 MLP_ROLES: tuple[Role, ...] = ("mlp_in", "mlp_out")
