@@ -7,6 +7,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
+from crosspath.pathway.layout_by_hand import check_stem
 from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.resolve_layout import resolve_layout
@@ -43,6 +44,8 @@ def param_groups(
     if layer_decay is not None and anatomy is None:
         expected = "blocks of a known layout" if table is None else f"blocks of the layout {table.name!r}"
         raise PathwayError("layer_decay", expected, "none", "name another with layout=")
+    if anatomy is not None and table is not None:
+        check_stem(table, ModuleSource(target).shapes())
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
     visited: set[int] = set()
     for name, parameter, kind in _parameters(target):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, Layout, Place, Role
+from crosspath.pathway.layout_by_hand import check_by_hand
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 
@@ -67,7 +68,7 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
     Raises
     ------
     PathwayError
-        When a layout fits at several places (an encoder and a decoder).
+        When a layout fits at several places (an encoder and a decoder), or one by hand names what is not there.
     """
     shapes = dict(source.shapes())
     adapter_names = {name.replace(ADAPTER, "."): name for name in shapes if ADAPTER in name}
@@ -75,6 +76,8 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
     candidates = []
     for candidate in LAYOUTS if layout is None else (layout,):
         places = sorted(_places(candidate, shapes))
+        if candidate is layout:
+            check_by_hand(layout, source, shapes, [path for _, _, path in places])
         if places:
             candidates.append((candidate, places, _block(source, candidate, places[0], shapes)))
     if not candidates:

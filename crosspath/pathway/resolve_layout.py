@@ -58,7 +58,10 @@ def resolve_layout(layout: Layout | str | None, argument: str) -> Layout | None:
 
 def _check(layout: Layout, where: str) -> Layout:
     """The layout itself. Raises one `PathwayError` with every fault of its table."""
-    faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in layout.roles if role not in ROLES]
+    if not isinstance(layout.roles, Mapping) or not all(isinstance(place, Place) for place in layout.roles.values()):
+        raise PathwayError(where, "roles={role: Place}", repr(layout.roles), "correct it")
+    named = [*layout.roles, *layout.absent]
+    faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in named if role not in ROLES]
     if not layout.roles:
         faults.append("expected at least one role, found none")
     if layout.block is None and layout.stage is not None:

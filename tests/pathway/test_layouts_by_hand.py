@@ -181,7 +181,9 @@ THIRDS = {role: crosspath.Place(weight="a", part=i, parts=3) for i, role in enum
         (replace(MINE, roles={"query": replace(PLACE, order="mixed")}), "found 'mixed'"),
         (replace(MINE, roles={**THIRDS, "key": THIRDS["query"]}), "one part given twice"),
         (replace(MINE, roles={**THIRDS, "key": replace(THIRDS["key"], order="interleaved")}), "agree on parts, order"),
-        (replace(MINE, block="tower.step"), "expected blocks of the layout 'mine', found none"),
+        (replace(MINE, roles={"query": "look.q.weight"}), "roles={role: Place}"),
+        (replace(MINE, absent={"gates": "it has none"}), "found 'gates'"),
+        (replace(MINE, block="tower.step"), "did you mean 'tower.step_'"),
         (MINE, r"mlp_out of block 0-1: target no such weight.*target_layout="),
     ],
 )
@@ -190,6 +192,75 @@ def test_a_layout_that_cannot_be_is_refused(layout: object, message: str) -> Non
     with pytest.raises(crosspath.PathwayError, match=message):
         crosspath.connect(target, Body(), target_layout=layout)
     assert not any(parametrize.is_parametrized(module) for module in target.modules())
+
+
+def changed(role: str, **changes: object) -> crosspath.Layout:
+    """MINE with one of its places changed."""
+    return replace(MINE, roles={**MINE.roles, role: replace(MINE.roles[role], **changes)})  # type: ignore[index, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("layout", "wrong", "near"),
+    [
+        (changed("query", weight="look.k.weight"), "look.k.weight", "look.q.weight"),
+        (changed("query", bias="look.q.bais"), "look.q.bais", "look.q.bias"),
+        (changed("mlp_in", weight="thinks.weight"), "thinks.weight", "think.weight"),
+        (changed("mlp_in", bias="think.biases"), "think.biases", "think.bias"),
+        (replace(MINE, mark="lok.q.weight"), "lok.q.weight", "look.q.weight"),
+        (replace(MINE, heads="look.counts"), "look.counts", "look.count"),
+        (replace(MINE, heads="look.q"), "look.q", "look.count"),
+        (replace(MINE, norm="norm_frist"), "norm_frist", "norm_first"),
+        (replace(MINE, norm="prenorm"), "prenorm", "pre"),
+        (replace(MINE, block="tower.steps_"), "tower.steps_", "tower.step_"),
+        (replace(MINE, block="step_", stage="towers."), "towers.", "tower.step_"),
+    ],
+)
+def test_every_name_of_a_layout_by_hand_leads_somewhere(layout: crosspath.Layout, wrong: str, near: str) -> None:
+    """A typo is named with what stands near it, by both sides and by the rates; a state dict has no attributes."""
+    target = Mine()
+    for block in target.tower:
+        block.norm_first = True
+    hint = (f"'{wrong}'", f"did you mean '{near}'?")
+    for call in (
+        lambda: crosspath.connect(target, Body(), roles={"query"}, target_layout=layout),
+        lambda: crosspath.match(Body(), target, roles={"query"}, auxiliary_layout=layout),
+        lambda: crosspath.param_groups(target, lr=1.0, layer_decay=0.5, layout=layout),
+    ):
+        with pytest.raises(crosspath.PathwayError) as error:
+            call()
+        assert all(part in str(error.value) for part in hint), error.value
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+    if layout.heads == MINE.heads and layout.norm == MINE.norm:
+        with pytest.raises(crosspath.PathwayError) as error:
+            crosspath.match(Body(), target.state_dict(), roles={"query"}, auxiliary_layout=layout)
+        assert all(part in str(error.value) for part in hint)
+
+
+def test_all_faults_of_a_layout_come_at_once() -> None:
+    layout = replace(changed("mlp_in", weight="thin.weight"), heads="count")
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.match(Mine(), Body(), target_layout=layout)
+    assert len(str(error.value).splitlines()) == 2
+    assert "did you mean 'look.count'?" in str(error.value)
+
+
+def test_a_place_in_some_blocks_is_enough() -> None:
+    target = Mine()
+    target.tower.step_1.think = nn.Identity()
+    report = crosspath.match(target, Body(), roles={"query"}, target_layout=MINE)
+    assert report.ok
+    assert len(report.pairs) == DEPTH
+
+
+def test_a_stem_that_no_weight_has_is_refused_by_the_rates() -> None:
+    for stem, fits in (("tower.step_0.look", True), ("embedding", False)):
+        layout = replace(MINE, stem=(stem,))
+        assert crosspath.match(Mine(), Body(), roles={"query"}, target_layout=layout).ok
+        if fits:
+            crosspath.param_groups(Mine(), lr=1.0, layer_decay=0.5, layout=layout)
+        else:
+            with refused("layout 'mine'", "embedding", kind=crosspath.PathwayError):
+                crosspath.param_groups(Mine(), lr=1.0, layer_decay=0.5, layout=layout)
 
 
 def test_names_and_layouts_exclude_each_other() -> None:
