@@ -17,14 +17,16 @@ class Configuration:
     refused: str | None = None
     """Why a pathway makes no sense here (scans, depthwise convolutions only); None where the model connects whole."""
     roles: Mapping[str, str] = field(default_factory=dict)
-    """{end of a weight's name: its role}, written by hand from the library's source; where two names end alike, the
-    longer end holds. Of a fused weight the roles in the order of its rows, joined by `+`: `query+key+value` for shares
-    one after the other, `head-major query+key+value` and `interleaved query+key+value` for the other orders. Roles:
-    query, key, value, attention_output, mlp_in (the one input of a plain mlp; of a gated one the half that is not
-    activated, Llama's up), mlp_gate (the half that the activation acts on), mlp_out. `another mlp_in` is that of a
-    second branch, which must not pair with another model's only mlp; `none` is no role, whatever the name suggests;
-    `mlp_out or none` leaves it open whether the role is claimed. A table names every weight of the blocks that has one
-    of these roles."""
+    """{weight name inside a block: its role}, written by hand from the library's source. Of a fused weight the roles in
+    the order of its rows, joined by `+`: `query+key+value` for shares one after the other, `head-major query+key+value`
+    and `interleaved query+key+value` for the other orders. Roles: query, key, value, attention_output, mlp_in (the one
+    input of a plain mlp; of a gated one the half that is not activated, Llama's up), mlp_gate (the half that the
+    activation acts on), mlp_out. `none` is no role, whatever the name suggests; `mlp_out or none` leaves open whether
+    the role is claimed; `another mlp_in` is that of a second branch, which is not to pair with the one of a block that
+    has a single mlp."""
+    complete: bool = False
+    """Whether the table names every weight of the blocks that has one of these roles. Its keys are then ends of names,
+    and where two names end alike, the longer end holds."""
     misleading: bool = False
     """Whether a name suggests another role than the weight has."""
     norm: str | None = None

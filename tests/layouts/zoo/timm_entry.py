@@ -35,6 +35,7 @@ def timm_entry(
         build=build,
         refused=refused,
         roles=roles or {},
+        complete=True,
         misleading=misleading,
         norm=norm,
     )

@@ -19,6 +19,8 @@ SQUEEZE: Roles = {f"{name}.fc{number}.weight": "none" for name in ("se", "se_ear
 
 # vision_transformer.py
 VIT_BLOCK: Roles = {**FUSED, **MLP}
+VIT_RELATIVE: Roles = {**VIT_BLOCK, "rel_pos.mlp.fc1.weight": "none", "rel_pos.mlp.fc2.weight": "none"}
+"""The mlp in rel_pos makes the bias of relative positions."""
 SWIGLU_PACKED: Roles = {**FUSED, "mlp.fc1.weight": "mlp_gate+mlp_in", "mlp.fc2.weight": "mlp_out"}
 """layers/mlp.py, GluMlp with gate_last=False: act(x1) * x2, so the first half is activated."""
 PARALLEL_SCALING: Roles = {

@@ -165,6 +165,7 @@ VOLO_ROLES: Roles = {
     **QUERY_AND_KV,
     "attn.attn.weight": "none",
     "attn.v.weight": "value or none",
+    **{f"network.0.{block}.attn.proj.weight": "attention_output or none" for block in (0, 1)},
 }
 """An outlooker's `attn` makes the attention map itself; it has a value, and neither query nor key."""
 
