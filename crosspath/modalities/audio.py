@@ -14,7 +14,7 @@ from crosspath.config.shipped import AUDIO as SECTIONS
 from crosspath.config.training import AudioAugment
 from crosspath.data.generated.sets import sounds
 from crosspath.data.items import Item, TrainingView
-from crosspath.data.readers.audio import SUFFIXES, AudioReader
+from crosspath.data.readers.audio import CONTAINERS, SUFFIXES, AudioReader
 from crosspath.data.streaming.samples import reader_views
 from crosspath.data.views.augment import augment_frames
 from crosspath.data.views.normalise import Scaling
@@ -91,7 +91,7 @@ def _normalisation(data: AudioData) -> str:
 AUDIO = Modality[AudioData, AudioAugment, AudioPatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
-    containers=(".mp4", ".webm"),
+    containers=CONTAINERS,
     content="recordings",
     sets={
         "esc10": "esc10",

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +15,23 @@ from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_label_tuples
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
-from crosspath.data.readers.truncation import truncation_reason
+from crosspath.data.readers.sound_file import decode_wave
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 
-SOUNDFILE = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".au", ".snd", ".caf", ".w64")
-"""Decoded by libsndfile; other containers by FFmpeg."""
-SUFFIXES = (*SOUNDFILE, ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp4", ".webm")
-SHARD_MEMBERS = ("wav", "flac", "ogg", "mp3")
+SUFFIXES = (
+    *(".wav", ".wave", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".flac"),
+    *(".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp4", ".webm"),
+)
+CONTAINERS = (".mp4", ".webm")
+"""Of these, the ones that also hold videos."""
+SHARD_MEMBERS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES if suffix not in CONTAINERS)
 """Kinds of the members of a shard that hold a sample."""
 
 
 class AudioReader:
-    """Log-mel frames (T, F) of channel 0, mean removed, padded with zeros or cut to `frames`; not normalised."""
+    """Log-mel frames (T, F) of the mean of all channels, padded with zeros or cut to `frames`; not normalised."""
 
     def __init__(self, section: AudioData) -> None:
         self.section = section
@@ -96,12 +98,14 @@ class AudioReader:
         return self.frames_of(self._resample_and_centre(*decode_wave(path)))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
-        """Channel 0 of a recording (S,) at the recipe's sample rate, its mean removed. Raises `DamageError`."""
+        """The mean of a recording's channels (S,) at the recipe's sample rate, less its own mean. Raises
+        `DamageError`.
+        """
         if self.section.fbank_folder is not None:
             todo = "set augment.waveform=false, or leave data.fbank_folder out"
             raise InputError("data.fbank_folder", "recordings, since augment.waveform is on", "frames", todo)
         if isinstance(item.inside, tuple):
-            return self._resample_and_centre(*decode_wave(item.path, read_member(item), item.id))
+            return self._resample_and_centre(*decode_wave(item.path, read_member(item)))
         return self._resample_and_centre(*decode_wave(item.path))
 
     def _resample_and_centre(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
@@ -128,29 +132,6 @@ class AudioReader:
         return result
 
 
-def decode_wave(path: Path, content: bytes | None = None, name: str = "") -> tuple[NDArray[np.float32], int]:
-    """Channel 0 of a recording (S,) in [-1, 1], and its sample rate in Hz. Raises `DamageError`.
-
-    For a recording inside a shard, `content` are its bytes and `name` its file name there.
-    """
-    reason = truncation_reason(path if content is None else content)
-    if reason is not None:
-        raise DamageError(reason)
-    suffix = (path.suffix if content is None else Path(name).suffix).lower()
-    source: Path | IO[bytes] = path if content is None else BytesIO(content)
-    try:
-        wave, rate = _read_with_soundfile(source) if suffix in SOUNDFILE else _read_with_ffmpeg(source)
-    except (DamageError, ImportError, MemoryError):  # not the file's fault
-        raise
-    except Exception as error:  # decoders raise many types on damaged files
-        raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
-    if not len(wave):
-        raise DamageError("it contains no samples")
-    if not np.isfinite(wave).all():
-        raise DamageError("its samples are not finite")
-    return wave, rate
-
-
 def resample(wave: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
     """The waveform (S,) at another sample rate in Hz (soxr, high quality)."""
     if rate == new_rate:
@@ -159,23 +140,3 @@ def resample(wave: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.
 
     result: NDArray[np.float32] = soxr.resample(wave, rate, new_rate).astype(np.float32)
     return result
-
-
-def _read_with_soundfile(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
-    import soundfile
-
-    samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    return np.ascontiguousarray(samples[:, 0]), int(rate)
-
-
-def _read_with_ffmpeg(source: Path | IO[bytes]) -> tuple[NDArray[np.float32], int]:
-    import av
-
-    with av.open(str(source) if isinstance(source, Path) else source, "r") as container:
-        if not container.streams.audio:
-            raise DamageError("it has no audio stream")
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout.name)
-        parts = [out.to_ndarray()[0] for frame in container.decode(stream) for out in resampler.resample(frame)]
-        parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
-        return np.concatenate(parts or [np.zeros(0, np.float32)]).astype(np.float32), int(stream.rate)

@@ -4,33 +4,44 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-UNKNOWN_RIFF_SIZES = (0, 0xFFFFFFFF)
-"""Written by streaming encoders, which do not know the size; the second one also by RF64."""
-OGG_PAGE_BYTES = 27 + 255 + 255 * 255
+from crosspath.data.readers.sound_header import is_open, read_sound_header
+
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+FLAC_START = b"fLaC\x00\x00\x00\x22"
+OGG_HEADER_BYTES = 27
+OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 """The longest page: header, segment table, segments."""
 XING_TOLERANCE = 0.01
 """Share of an mp3 that may be missing, since encoders count differently."""
 
 
 def truncation_reason(source: Path | bytes) -> str | None:
-    """Why a file, given by its path or content, is truncated; None if nothing indicates it.
+    """Why a file, given by its path or content, is truncated, or would be read in part; None if nothing indicates it.
 
-    Reads RIFF (wav, avi), IFF (aiff), Ogg (RFC 3533: the last page carries the end-of-stream flag), the boxes of mp4,
-    mov and m4a (ISO/IEC 14496-12), the segment of mkv and webm (RFC 9559), and the Xing header of mp3.
+    Reads the headers of uncompressed sound (`sound_header.py`), RIFF (avi), Ogg (RFC 3533: the last page carries the
+    end-of-stream flag), the boxes of mp4, mov and m4a (ISO/IEC 14496-12), the segment of mkv and webm (RFC 9559), the
+    properties of wma (ASF), and the Xing header of mp3. A size that a streaming encoder left open says nothing.
     """
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") not in UNKNOWN_RIFF_SIZES:
-            return _short(int.from_bytes(head[4:8], "little") + 8, size, "RIFF header")
-        if head[:4] == b"FORM":
-            return _short(int.from_bytes(head[4:8], "big") + 8, size, "FORM header")
+        head = file.read(16)
+        header = read_sound_header(file)
+        if header is not None:
+            return None if header.stated is None else _samples(file, size, header.start + header.stated)
+        if head[:4] in (b"RIFF", b"FORM"):
+            stated = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+            return None if is_open(stated) else _short(stated + 8, size, f"{head[:4].decode()} header")
         if head[:4] == b"OggS":
             return _ogg(file, size)
         if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
             return _boxes(file, size)
         if head[:4] == b"\x1a\x45\xdf\xa3":
             return _matroska(file, size)
+        if head[:4] == b"fLaC":
+            return _flac(file)
+        if head == ASF:
+            return _asf(file, size)
         if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
             return _xing(file, size)
     return None
@@ -40,7 +51,25 @@ def _short(expected: int, size: int, header: str) -> str | None:
     return f"its {header} states {expected} bytes, the file has {size}" if expected > size else None
 
 
+def _samples(file: BinaryIO, size: int, stop: int) -> str | None:
+    file.seek(0)
+    first = file.read(4)
+    file.seek(stop + stop % 2)
+    if file.read(4) == first:
+        return f"a second recording begins at byte {stop + stop % 2}"
+    return _short(stop, size, "header")
+
+
 def _ogg(file: BinaryIO, size: int) -> str | None:
+    start, stream_begins = 0, True
+    file.seek(0)
+    # libsndfile reads the first of several recordings.
+    while len(page := file.read(OGG_HEADER_BYTES)) == OGG_HEADER_BYTES and page.startswith(b"OggS"):
+        if page[5] & 2 and not stream_begins:
+            return f"a second recording begins at byte {start}"
+        stream_begins = bool(page[5] & 2)
+        start += OGG_HEADER_BYTES + page[26] + sum(file.read(page[26]))
+        file.seek(start)
     file.seek(max(0, size - 2 * OGG_PAGE_BYTES))
     tail = file.read()
     page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
@@ -89,6 +118,21 @@ def _ebml_size(file: BinaryIO) -> int | None:
     return None if number == (1 << bits) - 1 else number
 
 
+def _flac(file: BinaryIO) -> str | None:
+    """A cut one makes the decoder fail."""
+    file.seek(4)
+    second = file.read().find(FLAC_START)
+    return None if second < 0 else f"a second recording begins at byte {second + 4}"
+
+
+def _asf(file: BinaryIO, size: int) -> str | None:
+    file.seek(0)
+    properties = file.read(1 << 16).partition(ASF_PROPERTIES)[2]
+    stated = int.from_bytes(properties[24:32], "little")
+    broadcast = bool(properties[72:73]) and properties[72] & 1
+    return None if broadcast or is_open(stated) else _short(stated, size, "ASF header")
+
+
 def _xing(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     head = file.read(10)
@@ -102,4 +146,10 @@ def _xing(file: BinaryIO, size: int) -> str | None:
         return None
     at = header + 8 + (4 if frame[header + 7] & 1 else 0)
     expected = int.from_bytes(frame[at : at + 4], "big")
+    if expected == 0 or is_open(expected):
+        return None
+    file.seek(start + expected)
+    after = file.read(3)
+    if after == b"ID3" or (after[:1] == b"\xff" and after[1:2] >= b"\xe0"):
+        return f"a second recording begins at byte {start + expected}"
     return _short(start + int(expected * (1 - XING_TOLERANCE)), size, "Xing header")

