@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Auxiliaries, Data, Json, Settings, named_pairs, positive_numbers
+from crosspath.cli.options import Auxiliaries, Blocks, Data, Json, Settings, named_pairs, positive_numbers, with_blocks
 from crosspath.cli.output import print_json, print_line
 
 
@@ -21,6 +21,7 @@ def compare(
     seeds: int = 5,
     rates: Annotated[str | None, Parameter(show_default=False)] = None,
     search_seeds: int = 1,
+    blocks: Blocks = None,
     set_: Settings = (),
     workers: int = 1,
     threads: int = 1,
@@ -67,7 +68,7 @@ def compare(
         seeds=seeds,
         rates=positive_numbers(rates, "--rates"),
         search_seeds=search_seeds,
-        settings=set_,
+        settings=with_blocks(set_, blocks),
         workers=workers,
         threads=threads,
         command=command_line(sys.argv),

@@ -16,6 +16,7 @@ from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.export import export
 from crosspath.cli.inspect import inspect
+from crosspath.cli.match import match
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
@@ -29,6 +30,7 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "demo": demo,
     "data": data,
     "pretrain": pretrain,
+    "match": match,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,

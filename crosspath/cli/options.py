@@ -37,6 +37,15 @@ Auxiliaries = Annotated[
         help="`NAME=CHECKPOINT`, `NAME=timm:MODEL` or `NAME=hf:OWNER/MODEL`. Repeatable.",
     ),
 ]
+Blocks = Annotated[
+    str | None,
+    Parameter(
+        name="--blocks",
+        show_default=False,
+        help="Which blocks pair: `same`, `reversed`, `spread` (by relative depth), `repeat`, or `{0: 0, 1: 2}`. Short "
+        "for `--set pathway.blocks=`.",
+    ),
+]
 MovedAuxiliaries = Annotated[
     tuple[str, ...],
     Parameter(
@@ -72,6 +81,11 @@ def recipe_of(option: str | None) -> "RecipeSections | None":
     from crosspath.recipes import recipe_named
 
     return None if option is None else recipe_named(option)
+
+
+def with_blocks(settings: tuple[str, ...], blocks: str | None) -> tuple[str, ...]:
+    """The settings, and that of `--blocks` after them."""
+    return settings if blocks is None else (*settings, f"pathway.blocks={blocks}")
 
 
 def positive_numbers(text: str | None, option: str) -> tuple[float, ...]:

@@ -28,7 +28,7 @@ def command_reference() -> str:
     # The list of verbs has its own heading, and the page a sidebar: a table of contents would repeat both.
     verbs = verbs[verbs.index("**Commands**:") :].replace("**Commands**:", "## Verbs", 1)
     # The usage lines of cyclopts 5 repeat how this program was started.
-    verbs = re.sub(r" -m \S+(?= \[OPTIONS\])", "", verbs)
+    verbs = re.sub(r" -m \S+(?= (?:\[OPTIONS\]|--))", "", verbs)
     verbs = re.sub(r"^(#+) crosspath (.+)$", r"\1 \2", verbs, flags=re.MULTILINE)
     verbs = re.sub(r"\]\(#crosspath-", "](#", verbs)
     verbs = re.sub(r"^Example: `(.+)`$", r"Example:\n\n```console\n\1\n```", verbs, flags=re.MULTILINE)

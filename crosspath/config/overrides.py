@@ -26,7 +26,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         *sections, field = name.strip().split(".")
         node = tree
         for section in sections:
-            inside = node.setdefault(section, {})
+            inside = node.get(section)
+            if inside is None:  # an absent section begins with this setting
+                inside = node[section] = {}
             if not isinstance(inside, dict):
                 raise InputError(
                     name.strip(), "a section before the last dot", f"the value {inside!r}", "drop the rest"

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
@@ -125,22 +125,31 @@ def _is_union_tag(tree: Mapping[str, Any], path: tuple[Any, ...], part: object) 
 def _field_names(tree: Mapping[str, Any], path: list[Any]) -> list[str]:
     """The names that the section at `path` may hold; a section's own tag is not the user's to change."""
     section: type[BaseModel] = Recipe
-    for depth, name in enumerate(path):
-        section = _section_type(tree, section, path[: depth + 1], str(name))
+    sections: list[type[BaseModel]] = [Recipe]
+    node: Any = tree
+    for name in path:
+        node = node.get(name, {}) if isinstance(node, Mapping) else {}
+        # A name that is no field is a key of a mapping of sections.
+        fields = [kind.model_fields[name] for kind in sections if name in kind.model_fields]
+        sections = [kind for field in fields for kind in _sections_in(field.annotation)] or sections
+        section = _section_type(node, sections, str(name))
     return [name for name in section.model_fields if name not in {"modality", "kind"} or section is Recipe]
 
 
-def _section_type(tree: Mapping[str, Any], above: type[BaseModel], path: list[Any], name: str) -> type[BaseModel]:
-    """The class of the section at `path`, a field of `above`: for those of a modality, as its tag says."""
-    node: Any = tree
-    for step in path:
-        node = node.get(step, {}) if isinstance(node, Mapping) else {}
+def _section_type(node: Any, sections: list[type[BaseModel]], name: str) -> type[BaseModel]:
+    """The class of a section: for those of a modality, as its tag says; of several, the one with most of its names."""
+    keys = node.keys() if isinstance(node, Mapping) else set()
     tag = node.get("modality", node.get("kind")) if isinstance(node, Mapping) else None
     for modality in modality_names():
-        sections = sections_of(modality)
-        if (name, tag) in (("data", modality), ("augment", modality), ("tokenizer", sections.tokenizer_kind)):
-            own: type[BaseModel] = getattr(sections, name)
-            return own
-    annotation = above.model_fields[name].annotation
-    members = getattr(annotation, "__args__", None) or (annotation,)
-    return next(member for member in members if isinstance(member, type) and issubclass(member, BaseModel))
+        own = sections_of(modality)
+        if (name, tag) in (("data", modality), ("augment", modality), ("tokenizer", own.tokenizer_kind)):
+            kind: type[BaseModel] = getattr(own, name)
+            return kind
+    return max(sections, key=lambda section: len(keys & section.model_fields.keys()))
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field's type allows, also inside unions and mappings."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from crosspath.config.kinds import check_mask, typed_augment
+from crosspath.config.layout import OneLayout, SomeLayouts
 from crosspath.config.section import Section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -36,6 +37,11 @@ class PathwaySection(Section):
     train_scale: bool = True
     train_auxiliary: bool = True
     bias: bool = False
+    target_layout: OneLayout = None
+    """Of a model that is not recognised automatically: a shipped layout's name (or `name`, `heads` and `order`), or a
+    table of one's own, with the fields of `crosspath.Layout`."""
+    auxiliary_layout: SomeLayouts = None
+    """As `target_layout`; for several auxiliaries also {auxiliary's name: layout}."""
     shrink: PositiveFloat = 1.0
     """Every W that gets a pathway is multiplied by this once, before it does: with a λ that starts near 1, the size of
     W + λW' then stays near that of a usual start. No keyword of `connect`."""

@@ -18,10 +18,13 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
+from crosspath.layouts import Layout
 from crosspath.pathway import PathwayError, match
 from crosspath.pathway.locate import Anatomy, locate
+from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.slot import Slot, read_entries, write_entries
 from crosspath.pathway.sources import ModuleSource, open_source
+from crosspath.training.pathways import Selection
 
 STREAM = 0xA513
 """Separates these draws from all other uses of the same seed."""
@@ -34,28 +37,32 @@ Matrix = NDArray[np.float64]
 Draw = Callable[[Matrix, np.random.Generator], Matrix]
 
 
-def random_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+def random_auxiliary(auxiliary: Auxiliary, seed: int, layout: Layout | str | None = None) -> Auxiliary:
     """The auxiliary's shapes without its training: every matrix redrawn uniformly around zero, as in Xavier
     initialisation, with exactly its root mean square in the auxiliary.
 
     Query, key and value in one fused weight are three matrices. The bias of a matrix is redrawn in the same way; norms
-    and single tokens, which no pathway uses, are unchanged. Each matrix depends on `seed` and its name alone.
+    and single tokens, which no pathway uses, are unchanged. Each matrix depends on `seed` and its name alone. `layout`:
+    the auxiliary's, where it is not recognised automatically.
     """
-    return _redraw(auxiliary, seed, _draw_uniform, "random values (seed {seed}) of the shapes and root mean squares of")
+    return _redraw(
+        auxiliary, seed, layout, _draw_uniform, "random values (seed {seed}) of the shapes and root mean squares of"
+    )
 
 
-def shuffled_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+def shuffled_auxiliary(auxiliary: Auxiliary, seed: int, layout: Layout | str | None = None) -> Auxiliary:
     """The auxiliary's own values, permuted within each matrix, as `random_auxiliary` defines matrices."""
-    return _redraw(auxiliary, seed, _permute, "shuffled (seed {seed}) values of")
+    return _redraw(auxiliary, seed, layout, _permute, "shuffled (seed {seed}) values of")
 
 
-def spectrum_auxiliary(auxiliary: Auxiliary, seed: int) -> Auxiliary:
+def spectrum_auxiliary(auxiliary: Auxiliary, seed: int, layout: Layout | str | None = None) -> Auxiliary:
     """Matrices with the auxiliary's singular values and random orthogonal bases; biases are permuted."""
-    return _redraw(auxiliary, seed, _change_bases, "singular values, in random bases (seed {seed}), of")
+    return _redraw(auxiliary, seed, layout, _change_bases, "singular values, in random bases (seed {seed}), of")
 
 
-def copied_start(auxiliary: Auxiliary) -> Start:
-    """A copy of the auxiliary's weights and biases over those target weights that a pathway would pair with them.
+def copied_start(auxiliary: Auxiliary, selection: Selection) -> Start:
+    """A copy of the auxiliary's weights and biases over those target weights that a pathway of this selection would
+    pair with them.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def copied_start(auxiliary: Auxiliary) -> Start:
     def apply(model: nn.Module) -> list[str]:
         source = open_source(auxiliary.weights)
         try:
-            report = match(model, auxiliary.weights)
+            report = match(model, auxiliary.weights, **selection)
         except PathwayError as error:
             raise InputError("arm copy", "an auxiliary of the target's shape", str(error), "choose another") from None
         if report.mismatches:
@@ -162,7 +169,7 @@ def _draw_orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Matr
     return np.asarray(q * np.sign(np.diag(r)))
 
 
-def _redraw(auxiliary: Auxiliary, seed: int, draw: Draw, description: str) -> Auxiliary:
+def _redraw(auxiliary: Auxiliary, seed: int, layout: Layout | str | None, draw: Draw, description: str) -> Auxiliary:
     if isinstance(auxiliary.weights, nn.Module):
         module = copy.deepcopy(auxiliary.weights)
         tensors: dict[str, Tensor] = dict(module.named_parameters())
@@ -170,7 +177,7 @@ def _redraw(auxiliary: Auxiliary, seed: int, draw: Draw, description: str) -> Au
     else:
         weights = tensors = {name: tensor.clone() for name, tensor in auxiliary.weights.items()}
     with torch.no_grad():
-        for slot in list(_matrices(tensors, weights)):
+        for slot in list(_matrices(tensors, weights, layout)):
             part = read_entries(tensors[slot.weight], slot)
             rng = np.random.default_rng((STREAM, seed, crc32(str(slot).encode())))
             write_entries(tensors[slot.weight], slot, torch.from_numpy(draw(part.double().cpu().numpy(), rng)))
@@ -178,9 +185,11 @@ def _redraw(auxiliary: Auxiliary, seed: int, draw: Draw, description: str) -> Au
     return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(tensors.items())), weights=weights)
 
 
-def _matrices(tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor]) -> Iterator[Slot]:
+def _matrices(
+    tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor], layout: Layout | str | None
+) -> Iterator[Slot]:
     """Every matrix and its bias; those of a fused weight one by one."""
-    anatomy = locate(open_source(source))
+    anatomy = locate(open_source(source), resolve_layout(layout, "auxiliary_layout"))
     pieces: dict[str, list[Slot]] = {}
     for slot in anatomy.slots.values() if anatomy is not None else ():
         for piece in (slot, slot.bias):

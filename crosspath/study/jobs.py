@@ -28,6 +28,7 @@ from crosspath.study.controls import (
     spectrum_auxiliary,
 )
 from crosspath.study.plan import Job
+from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
 
@@ -49,17 +50,19 @@ def run_job(job: Job, place: Place) -> Result:
     torch.set_num_threads(place.threads)
     cell, seed = job.cell, job.seed
     source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
+    recipe = cell.recipe(job.rate, seed, search=job.search)
+    selection = selection_of(recipe.pathway, str(cell.auxiliary))
     start = None
     if cell.arm.name == MIMETIC.name:
         start = mimetic_start(seed)
     elif cell.arm.name == COPY.name:
         assert source is not None
-        start, source = copied_start(source), None
+        start, source = copied_start(source, selection), None
     elif source is not None and cell.arm.name in CONTROLS:
-        source = CONTROLS[cell.arm.name](source, seed)
+        source = CONTROLS[cell.arm.name](source, seed, selection["auxiliary_layout"])
     folder = place.runs / job.folder
     return train(
-        cell.recipe(job.rate, seed, search=job.search),
+        recipe,
         out=folder,
         data_root=place.data_root,
         from_checkpoint=cell.from_,

@@ -51,7 +51,13 @@ class Cell:
         settings = [*self.settings, f"optimizer.lr={rate!r}", f"train.seed={seed}"]
         if search:
             settings.append("evaluate.test=false")
-        return apply_overrides(recipe_named(self.target), settings)
+        recipe = apply_overrides(recipe_named(self.target), settings)
+        layouts = recipe.pathway.auxiliary_layout
+        if not isinstance(layouts, dict):
+            return recipe
+        # A run has one of the study's auxiliaries, and so one of its layouts.
+        own = layouts.get(str(self.auxiliary))
+        return recipe.model_copy(update={"pathway": recipe.pathway.model_copy(update={"auxiliary_layout": own})})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +163,11 @@ def _cells(
     )
     # Reports invalid settings before the first run.
     base = apply_overrides(recipe_named(name), (*shared, *extra))
+    layouts = base.pathway.auxiliary_layout
+    for described in layouts if isinstance(layouts, dict) else ():
+        if described not in origins:
+            expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
+            raise InputError("pathway.auxiliary_layout", expected, repr(described), "use a name from auxiliaries")
     rates = target.rates or study.search.rates or tuple(factor * base.optimizer.lr for factor in RATES)
     for arm in arms:
         alone = arm.needs == "nothing"

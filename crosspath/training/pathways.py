@@ -1,36 +1,117 @@
 """The pathways of a run: connected as its recipe says, and read for its log and result."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor, nn
 
+from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.save import has_pathways
+from crosspath.config import Recipe
+from crosspath.config.layout import AnyLayout, LayoutSection, NamedLayout
 from crosspath.config.training import PathwaySection
-from crosspath.pathway import connect, match, pathways, status
+from crosspath.layouts import Layout, Order, Place
+from crosspath.objectives import objective_of
+from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status
+from crosspath.pathway.block_pairs import Blocks
+from crosspath.pathway.by_name import Names
+from crosspath.pathway.match import Roles
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+
+
+class Selection(TypedDict):
+    """The keywords of `match` that a `pathway` section holds."""
+
+    roles: Roles
+    names: Names
+    blocks: Blocks
+    accept: tuple[str, ...]
+    target_layout: Layout | str | None
+    auxiliary_layout: Layout | str | None
+
+
+def selection_of(section: PathwaySection, auxiliary: str) -> Selection:
+    """What a recipe chooses of the auxiliary of this name, and how the two models are read.
+
+    Raises
+    ------
+    PathwayError
+        For a layout that does not exist, or contradicts itself.
+    """
+    layouts = section.auxiliary_layout
+    own = layouts.get(auxiliary) if isinstance(layouts, dict) else layouts
+    return Selection(
+        roles=section.roles,
+        names=section.names,
+        blocks=section.blocks,
+        accept=section.accept,
+        target_layout=_layout(section.target_layout),
+        auxiliary_layout=_layout(own),
+    )
+
+
+def match_auxiliaries(recipe: Recipe, auxiliaries: Mapping[str, str | Path]) -> dict[str, MatchReport]:
+    """{name: what a run of this recipe would connect}; an auxiliary is a checkpoint, `timm:NAME` or `hf:OWNER/NAME`.
+
+    Raises
+    ------
+    InputError
+        For a checkpoint that cannot be read, and a choice that fits no model; see `match`.
+    """
+    check_names(recipe.pathway, auxiliaries)
+    objective = objective_of(recipe)
+    with torch.random.fork_rng(devices=[]):
+        model = objective.build(recipe, recipe.data.classes or 1)
+    return {
+        name: match(model, auxiliary_source(source).weights, **selection_of(recipe.pathway, name))
+        for name, source in auxiliaries.items()
+    }
+
+
+def check_names(section: PathwaySection, auxiliaries: Iterable[str]) -> None:
+    """Raise `PathwayError` where the section describes an auxiliary that there is not."""
+    layouts, names = section.auxiliary_layout, tuple(auxiliaries)
+    unused = [name for name in layouts if name not in names] if isinstance(layouts, dict) else []
+    if unused:
+        expected = f"names of auxiliaries ({', '.join(names)})"
+        raise PathwayError("pathway.auxiliary_layout", expected, ", ".join(map(repr, unused)), "use one of these names")
+
+
+def _layout(section: AnyLayout | None) -> Layout | str | None:
+    if isinstance(section, NamedLayout):
+        order = cast(Order | None, section.order)
+        return layout_named(section.name, heads=section.heads, order=order)
+    if not isinstance(section, LayoutSection):
+        return section
+    values = {name: getattr(section, name) for name in LayoutSection.model_fields}
+    roles = {role: Place(**place.model_dump()) for role, place in section.roles.items()}
+    return Layout(**{**values, "roles": roles})
 
 
 def connect_auxiliaries(
     model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]]
 ) -> None:
     """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
-    selection: dict[str, Any] = {
-        "roles": section.roles,
-        "names": section.names,
-        "blocks": section.blocks,
-        "accept": section.accept,
-    }
+    check_names(section, auxiliaries)
+    selections = {name: selection_of(section, name) for name in auxiliaries}
     if section.shrink != 1.0:
-        reports = [match(model, weights, **selection) for weights in auxiliaries.values()]
+        reports = [match(model, weights, **selections[name]) for name, weights in auxiliaries.items()]
         _shrink(model, {pair.target.weight for report in reports for pair in report.pairs}, section.shrink)
     connect(
         model,
         dict(auxiliaries),
-        **selection,
+        roles=section.roles,
+        names=section.names,
+        blocks=section.blocks,
+        accept=section.accept,
+        target_layout=_layout(section.target_layout),
+        auxiliary_layout={
+            name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None
+        },
         scale_init=section.scale_init,
         scale_per=section.scale_per,
         train_scale=section.train_scale,

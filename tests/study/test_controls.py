@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.sources import Auxiliary
+from crosspath.config.training import PathwaySection
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match
 from crosspath.recipes import recipe_named
@@ -15,6 +16,7 @@ from crosspath.study.controls import (
     shuffled_auxiliary,
     spectrum_auxiliary,
 )
+from crosspath.training.pathways import selection_of
 
 
 @pytest.fixture
@@ -154,8 +156,38 @@ def test_a_copied_start_is_the_auxiliary_where_a_pathway_would_pair_and_nowhere_
     torch.manual_seed(1)
     model = build_model(recipe_named("image/digits"), 10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    copied_start(auxiliary).apply(model)
+    copied_start(auxiliary, selection_of(PathwaySection(), "sounds")).apply(model)
     theirs = tensors(auxiliary)
     for name, value in model.state_dict().items():
         paired = "blocks." in name and ".norm" not in name
         assert torch.equal(value, theirs[name] if paired else before[name]), name
+
+
+def test_a_copied_start_follows_the_choices_of_the_recipe() -> None:
+    """The blocks that a pathway would pair, of an auxiliary whose names only a layout by hand knows."""
+    torch.manual_seed(2)
+    model = build_model(recipe_named("image/digits"), 10)
+    values = {
+        f"tower.{index}.{name}": torch.randn_like(model.get_parameter(f"encoder.blocks.0.mlp.{role}.weight"))
+        for index in range(3)
+        for name, role in (("up.weight", "fc1"), ("down.weight", "fc2"))
+    }
+    section = PathwaySection.model_validate(
+        {
+            "roles": ("mlp_in",),
+            "blocks": "spread",
+            "auxiliary_layout": {"block": "tower.", "norm": "pre", "roles": {"mlp_in": {"weight": "up.weight"}}},
+        }
+    )
+    selection = selection_of(section, "mine")
+    mine = Auxiliary(origin="runs/mine", sha256="0" * 64, weights=values)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    copied_start(mine, selection).apply(model)
+    for block, source in enumerate((0, 0, 1, 1, 2, 2)):
+        assert torch.equal(
+            model.get_parameter(f"encoder.blocks.{block}.mlp.fc1.weight"), values[f"tower.{source}.up.weight"]
+        )
+        name = f"encoder.blocks.{block}.mlp.fc2.weight"
+        assert torch.equal(model.get_parameter(name), before[name])
+    drawn = random_auxiliary(mine, 0, selection["auxiliary_layout"])
+    assert not torch.equal(tensors(drawn)["tower.0.up.weight"], values["tower.0.up.weight"])

@@ -1,0 +1,60 @@
+"""`crosspath match`."""
+
+from typing import TYPE_CHECKING, Any
+
+from crosspath.cli.options import Auxiliaries, Blocks, Json, Settings, named_pairs, with_blocks
+from crosspath.cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from crosspath.pathway import MatchReport
+
+
+def match(
+    recipe: str,
+    /,
+    *,
+    auxiliary: Auxiliaries,
+    blocks: Blocks = None,
+    set_: Settings = (),
+    json: Json = False,
+) -> None:
+    """Show which weights of a recipe's model pair with those of an auxiliary, and why others do not; trains nothing.
+
+    Example: `crosspath match image/cifar10 --auxiliary audio=runs/esc10 --blocks spread`
+
+    The exit code is 2 where `crosspath train` would refuse the pathway.
+
+    Parameters
+    ----------
+    recipe
+        The target: a shipped recipe, or a recipe file (`.yaml`).
+    """
+    from crosspath.config import apply_overrides
+    from crosspath.errors import PathwayError
+    from crosspath.recipes import recipe_named
+    from crosspath.training.pathways import match_auxiliaries
+
+    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks))
+    reports = match_auxiliaries(resolved_recipe, named_pairs(auxiliary, "--auxiliary"))
+    if json:
+        print_json({name: _plain(report) for name, report in reports.items()})
+    else:
+        for name, report in reports.items():
+            print_line(f"{name}: {report}")
+    faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.mismatches]
+    if faults:
+        raise PathwayError.of("match", faults)
+
+
+def _plain(report: "MatchReport") -> dict[str, Any]:
+    return {
+        "ok": report.ok,
+        "layouts": report.layouts,
+        "pairs": [
+            {"role": pair.role, "target": str(pair.target), "auxiliary": str(pair.auxiliary)} for pair in report.pairs
+        ],
+        "mismatches": [str(mismatch) for mismatch in report.mismatches],
+        "accepted": [str(difference) for difference in report.accepted],
+        "unverified": report.unverified,
+        "not_chosen": report.not_chosen,
+    }
