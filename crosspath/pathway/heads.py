@@ -1,0 +1,102 @@
+"""How many heads a block attends with, as its modules and their configurations state it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+QUERY = (
+    "num_heads",
+    "num_attention_heads",
+    "n_heads",
+    "n_head",
+    "nhead",
+    "num_q_heads",
+    "num_query_heads",
+    "attention_heads",
+    "num_attn_heads",
+    "heads",
+)
+KEY_VALUE = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "n_head_kv", "kv_heads", "kv_n_heads")
+HEAD_WIDTH = ("head_dim", "head_size", "attention_head_size", "d_kv", "key_value_proj_dim", "dim_head")
+PROJECTIONS = {
+    "query": ("q_proj", "query", "q", "to_q", "wq", "q_lin", "query_proj", "linear_q"),
+    "key": ("k_proj", "key", "k", "to_k", "wk", "k_lin", "key_proj", "linear_k"),
+}
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The heads of one block's attention."""
+
+    query: int
+    key_value: int
+    """Fewer than `query` where several query heads share a key and a value (grouped-query attention)."""
+
+    def __str__(self) -> str:
+        return f"{self.query}" if self.query == self.key_value else f"{self.query} (key and value {self.key_value})"
+
+
+def heads_of(block: nn.Module, attention: str = "") -> Heads | None:
+    """The heads of a block; None where nothing states them, or where a configuration contradicts the weights.
+
+    The attention is asked before the modules around it, and a module's own attributes before the rows of its query and
+    key weights over its head width, and these before a module's `config`.
+
+    Parameters
+    ----------
+    attention
+        Path of the attention inside the block; empty where the block itself attends.
+    """
+    modules = list(_from_inside(block, attention))
+    configurations = [getattr(module, "config", None) for module in modules]
+    inner = modules[0]
+    query = _stated(modules, QUERY)
+    if query is None:
+        query, rows = _stated(configurations, QUERY), _rows_over_head_width(inner, "query")
+        if query is not None and rows is not None and query != rows:
+            return None  # such as a query weight that holds a gate as well
+        query = query or rows
+    if query is None:
+        return None
+    key_value = (
+        _stated(modules, KEY_VALUE)
+        or _rows_over_head_width(inner, "key")
+        or _grouped(inner, query)
+        or _stated(configurations, KEY_VALUE)
+    )
+    return Heads(query, key_value or query)
+
+
+def _from_inside(block: nn.Module, attention: str) -> Iterator[nn.Module]:
+    """The attention, what is directly inside it, then what is around it up to the block."""
+    parts = attention.split(".") if attention else []
+    inner = block.get_submodule(attention)
+    yield inner
+    yield from inner.children()
+    for length in range(len(parts) - 1, -1, -1):
+        yield block.get_submodule(".".join(parts[:length]))
+
+
+def _stated(holders: Iterable[object], names: tuple[str, ...]) -> int | None:
+    """The first count that one of them states under one of these names."""
+    counts = (count(getattr(holder, name, None)) for holder in holders for name in names)
+    return next((number for number in counts if number is not None), None)
+
+
+def _grouped(attention: nn.Module, query: int) -> int | None:
+    """Of attention that states how many query heads share a key."""
+    groups = count(getattr(attention, "num_key_value_groups", None))
+    return query // groups if groups is not None and query % groups == 0 else None
+
+
+def _rows_over_head_width(attention: nn.Module, role: str) -> int | None:
+    width = _stated([attention], HEAD_WIDTH)
+    layer = next((part for name in PROJECTIONS[role] if (part := getattr(attention, name, None)) is not None), None)
+    rows = count(getattr(layer, "out_features", None))
+    return rows // width if width is not None and rows is not None and rows % width == 0 else None
+
+
+def count(value: object) -> int | None:
+    """A positive whole number; None for any other value."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
