@@ -143,7 +143,10 @@ class _Products(TorchFunctionMode):
 def _mixers(block: nn.Module) -> Iterator[nn.Module]:
     """Modules with a matrix of their own, packed ones too; one that holds a norm begins wherever its parts begin."""
     for module in block.modules():
-        own = any(is_matrix(p) for p in module.parameters(recurse=False)) or hasattr(module, "in_features")
+        own = (
+            any(is_matrix(p) for p in module.parameters(recurse=False))
+            or getattr(module, "in_features", None) is not None
+        )
         if own and not norms_in(module):
             yield module
 
