@@ -26,6 +26,7 @@ SAM = {
     "output_channels": WIDTH,
     "global_attn_indexes": [1],
     "window_size": 2,
+    "initializer_range": 0.02,  # 1e-10 unless said, through which nothing can be seen
     **PICTURE,
 }
 QKV = {"attention.qkv": "query+key+value", "attention.proj": "attention_output"}
@@ -48,7 +49,10 @@ PLAIN: tuple[Configuration, ...] = (
     configuration("Dinov2Model", SIZES | PICTURE, VIT),
     configuration("Dinov2WithRegistersModel", SIZES | PICTURE),
     configuration(
-        "Dinov2Model", SIZES | PICTURE | {"use_swiglu_ffn": True}, gated("attention", "mlp"), variant="SwiGLU"
+        "Dinov2Model",
+        SIZES | PICTURE | {"use_swiglu_ffn": True, "mlp_ratio": 6},
+        gated("attention", "mlp"),
+        variant="SwiGLU",
     ),
     configuration("IJepaModel", SIZES | PICTURE, VIT),
     configuration("SiglipVisionModel", SIZES | PICTURE, CLIP),
@@ -120,7 +124,7 @@ FUSED: tuple[Configuration, ...] = (
     ),
     configuration(
         "BlipVisionModel",
-        SIZES | PICTURE,
+        SIZES | PICTURE | {"initializer_range": 0.02},  # 1e-10 unless said
         {
             "self_attn.qkv": "query+key+value",
             "self_attn.projection": "attention_output",
