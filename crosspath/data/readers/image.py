@@ -1,11 +1,11 @@
-"""Images of class folders, in directories or inside a zip, decoded with Pillow."""
+"""Images of class folders, in directories or inside a zip."""
 
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView
 from crosspath.data.readers.image_sets import list_imagenet
+from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
@@ -24,6 +25,8 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
     *(".ppm", ".pgm", ".pnm"),
 )
+ARRAYS = (".npy",)
+"""Read where a folder has no other pictures: beside some, an array is a feature or a depth map of them."""
 SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
 """Kinds of the members of a shard that hold a sample."""
 
@@ -31,8 +34,7 @@ SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
 class ImageReader:
     """RGB images uint8 (3, S, S): rotated by their EXIF tag, short side resized (bicubic), centre-cropped to a square.
 
-    Grey and palette images become RGB, 16-bit ones keep their upper 8 bits, transparency is dropped, and of several
-    images in a file the first is read.
+    Every sample type becomes RGB levels by the rule of `pictures.py`.
     """
 
     def __init__(self, section: ImageData) -> None:
@@ -58,7 +60,7 @@ class ImageReader:
             return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
         if folder.suffix.lower() == ".zip" and folder.is_file():
             return list_zip(folder, None, SUFFIXES)
-        return class_folder_items(folder, SUFFIXES, "images")
+        return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
@@ -88,42 +90,24 @@ class ImageReader:
 
             def decode(item: Item) -> Any:
                 if isinstance(item.inside, tuple):
-                    return self._decode(BytesIO(read_member(item)))
+                    return read_picture(BytesIO(read_member(item)))
                 if item.inside is None:
                     with item.path.open("rb") as file:
-                        return self._decode(file)
+                        return read_picture(file)
                 if item.path not in archives:
                     archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
                     content = archives[item.path].read(str(item.inside))
                 except Exception as error:  # many types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None
-                return self._decode(BytesIO(content))
+                return read_picture(BytesIO(content))
 
             yield decode
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """One image file."""
         with path.open("rb") as file:
-            return self._to_sample(self._decode(file))
-
-    def _decode(self, file: IO[bytes]) -> Any:
-        from PIL import Image, ImageFile, UnidentifiedImageError
-
-        if ImageFile.LOAD_TRUNCATED_IMAGES:
-            where, todo = (
-                "PIL.ImageFile.LOAD_TRUNCATED_IMAGES",
-                "turn it off: truncated images would be read as complete ones",
-            )
-            raise InputError(where, "False", "True", todo)
-        try:
-            with Image.open(file) as image:
-                image.load()
-                return _upright_rgb(image)
-        except UnidentifiedImageError:  # its message contains the address of an object
-            raise DamageError("the image decoder fails (unknown image format)") from None
-        except Exception as error:  # Pillow's decoders raise many types on damaged files
-            raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
+            return self._to_sample(read_picture(file))
 
     def _to_sample(self, image: Any) -> NDArray[Any]:
         return np.asarray(self._centre_crop(image)).transpose(2, 0, 1)
@@ -142,19 +126,14 @@ class ImageReader:
         return image.crop((left, top, left + size, top + size))
 
 
-def _upright_rgb(image: Any) -> Any:
-    """A loaded Pillow image as an upright RGB image."""
-    from PIL import Image, ImageOps
-
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # a faulty tag does not make the image unreadable
-        image = image.copy()
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
+def _has_only_arrays(folder: Path) -> bool:
+    suffixes = (path.suffix.lower() for path in folder.rglob("*") if not path.name.startswith("."))
+    several = False
+    for suffix in suffixes:
+        if suffix in SUFFIXES:
+            return False
+        several = several or suffix in ARRAYS
+    return several
 
 
 def _merge(listings: list[Listing]) -> Listing:

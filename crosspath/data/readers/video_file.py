@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError, Item
+from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.truncation import truncation_reason
 from crosspath.data.shards.listing import read_member
 
@@ -187,10 +188,10 @@ def _read_image(folder: Path, index: int, short: int | None) -> NDArray[np.uint8
 
     path = folder / FRAME_NAME.format(index + 1)
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
+        with path.open("rb") as file:
+            image = read_picture(file)
     except FileNotFoundError:
         raise DamageError(f"{path.name} is missing") from None
     if short is not None:
-        image = image.resize(_resized_shape(*image.size, short), Image.Resampling.BICUBIC)
+        image = image.resize(_resized_shape(image.width, image.height, short), Image.Resampling.BICUBIC)
     return np.asarray(image)
