@@ -4,9 +4,10 @@ In reading order:
 
 1. The sum. spread.py: which rows of W get which rows of W'. combine.py: the formula W + λ·W' and its gradients.
    parametrization.py: how a module's weight becomes that sum. parameters.py: a connected model under its plain names.
-2. What pairs with what. sources.py: a module, a state dict or a file. slot.py: a role's rows in a stored tensor.
-   resolve_layout.py and locate.py: which layout a model has, and where its roles are. match.py, with block_pairs.py,
-   by_name.py and differences.py: pairs and mismatches, in a report (report.py).
+2. What pairs with what. sources.py: a module, a state dict or a file. auxiliary.py: weights that an auxiliary computes
+   from several tensors; quantised.py and wrappers.py: what it may not be, and what it may be inside. slot.py: a role's
+   rows in a stored tensor. resolve_layout.py and locate.py: which layout a model has, and where its roles are.
+   match.py, with block_pairs.py, by_name.py and differences.py: pairs and mismatches, in a report (report.py).
 3. Connecting. plan.py: what will be done, and every reason against it. assemble.py: W', λ and their spread.
    connect.py: the function that runs all of this.
 4. A connected model. handle.py, origins.py, status.py, groups.py (optimizer groups).

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
 from crosspath.pathway.assemble import attach_all, build, origin_of
+from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import Roles, match
 from crosspath.pathway.plan import Options, ScalePer, make_plan
-from crosspath.pathway.sources import AuxiliarySource, open_source
+from crosspath.pathway.sources import AuxiliarySource
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -85,7 +86,7 @@ def connect(
     names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
     plans = []
     for name, weights in auxiliaries.items():
-        source = open_source(weights)
+        source = open_auxiliary(weights)
         report = match(
             target,
             weights,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.assemble import Attachment, attach_all
+from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
@@ -18,7 +19,7 @@ from crosspath.pathway.parameters import Holder, connections, holders, plain_sta
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
 from crosspath.pathway.slot import Slot, read_entries, write_parts
-from crosspath.pathway.sources import AuxiliarySource, Source, open_source
+from crosspath.pathway.sources import AuxiliarySource, Source
 from crosspath.pathway.spread import Spread
 
 Tensors = Mapping[str, Tensor]
@@ -214,7 +215,7 @@ def _open_references(
         if name not in auxiliaries and (file is None or not Path(file).exists()):
             expected = f"the frozen auxiliary, which is saved by reference to {file or entry['description']}"
             raise PathwayError(name, expected, "none", f"pass auxiliary={{{name!r}: ...}}")
-        sources[name] = open_source(auxiliaries.get(name, file))
+        sources[name] = open_auxiliary(auxiliaries.get(name, file))
     return sources
 
 

@@ -11,13 +11,14 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
+from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks, pair_blocks
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.differences import compare_meaning, explain, ranges_of
-from crosspath.pathway.locate import ADAPTER, Anatomy, locate
+from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.resolve_layout import resolve_layout
-from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, open_source, quantised_in
+from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, quantised_in
 
 Roles = Literal["all", "attention", "mlp"] | Iterable[str]
 
@@ -68,7 +69,7 @@ def match(
         nowhere or at several places, or a source that cannot be read.
     """
     differences = _check(accept, ACCEPTABLE, "accept")
-    target_source, auxiliary_source = ModuleSource(target), open_source(auxiliary)
+    target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
         if roles != "all" or blocks != "same" or layouts != (None, None):
@@ -76,10 +77,6 @@ def match(
             raise PathwayError("names", expected, "some", todo)
         return _check_quantisation(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
     selection = _select_roles(roles)
-    if any(ADAPTER in name for name in auxiliary_source.shapes()):
-        todo = "merge the adapters first, or choose weights with names="
-        where = f"auxiliary ({auxiliary_source.origin})"
-        raise PathwayError(where, "plain weights", "adapters beside them", todo)
     anatomies = locate(target_source, layouts[0]), locate(auxiliary_source, layouts[1])
     for side, source, layout, anatomy in zip(
         ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from crosspath.pathway.parametrization import INSIDE, PathwayWeight, pathway_of
+from crosspath.pathway.parametrization import INSIDE, PathwayWeight, pathway_of, read_tensor
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Holder:
     def original(self) -> Tensor:
         """The target's own parameter."""
         if self.pathway is None:
-            value = getattr(self.module, self.attribute)
-        else:
-            value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
+            return read_tensor(self.module, self.attribute)
+        value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
         assert isinstance(value, Tensor)
         return value
 

@@ -92,6 +92,24 @@ def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
     return None
 
 
+def read_tensor(module: nn.Module, attribute: str) -> Tensor:
+    """`module.attribute` as it is computed with, and without changing it: in training mode, reading a spectrally
+    normalised weight would take a step of its power iteration.
+    """
+    parametrizations = module._modules.get(INSIDE)
+    steps = None if parametrizations is None else parametrizations._modules.get(attribute)
+    training = [] if steps is None else [step for step in steps.modules() if step.training]
+    try:
+        for step in training:
+            step.training = False
+        value = getattr(module, attribute)
+    finally:
+        for step in training:
+            step.training = True
+    assert isinstance(value, Tensor)
+    return value
+
+
 def attach(module: nn.Module, attribute: str) -> PathwayWeight:
     """The pathways of `module.attribute`; an empty `PathwayWeight` is registered where there is none yet."""
     pathway = pathway_of(module, attribute)

@@ -168,9 +168,24 @@ def _entries_of_heads(pair: Pair) -> int:
 def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:
     for slot in tensor.auxiliary_slots:
         values = source.tensor(slot.weight)
-        if not values.is_floating_point():
-            yield f"{slot}: expected floating-point values, found {values.dtype}; convert the auxiliary"
-        elif values.is_meta and not tensor.holder.original.is_meta:
+        on_meta = tensor.holder.original.is_meta
+        if is_sharded(values):
+            yield f"{slot}: the auxiliary's values are spread over processes; gather them first"
+        elif is_quantised(values) or values.is_quantized or not values.is_floating_point():
+            found = f"{type(values).__name__} of {values.dtype}"
+            yield f"{slot}: expected floating-point values, found {found}; pass them as they were before quantising"
+        elif values.layout != torch.strided:
+            yield f"{slot}: expected a dense tensor, found {values.layout}; pass it after to_dense()"
+        elif values.is_meta and not on_meta:
             yield f"{slot}: the auxiliary holds no values (meta device); load them first"
-        elif not values.is_meta and not bool(torch.isfinite(read_entries(values, slot)).all()):
+        elif on_meta and not values.is_meta:
+            where = tensor.holder.name
+            yield f"{where}: the target holds no values (meta device), so that W' would be lost; load it, then connect"
+            return
+        elif not values.is_meta and not bool(torch.isfinite(_comparable(read_entries(values, slot))).all()):
             yield f"{slot}: the auxiliary holds values that are not finite; use another checkpoint"
+
+
+def _comparable(values: torch.Tensor) -> torch.Tensor:
+    """torch compares no 8-bit floats."""
+    return values.float() if values.element_size() == 1 else values

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.parameters import holders
-from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.parametrization import is_sharded, read_tensor
 from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
@@ -64,9 +64,7 @@ class ModuleSource:
     def tensor(self, name: str) -> Tensor:
         path, _, attribute = name.rpartition(".")
         with torch.no_grad():
-            value = getattr(self.module.get_submodule(path), attribute)
-        assert isinstance(value, Tensor)
-        return value.detach()
+            return read_tensor(self.module.get_submodule(path), attribute).detach()
 
     def kind(self, name: str) -> str:
         return _kind(self.tensor(name))
@@ -141,8 +139,8 @@ def open_source(source: AuxiliarySource) -> Source:
     Raises
     ------
     PathwayError
-        For a missing file, a pickled one, a folder without `model.safetensors` or with pathways of its own, and
-        anything that is not a source.
+        For a missing file, a pickled one, a folder without `model.safetensors`, a file or folder of a model with
+        pathways, and anything that is not a source.
     """
     if isinstance(source, nn.Module):
         return ModuleSource(source)
@@ -153,14 +151,35 @@ def open_source(source: AuxiliarySource) -> Source:
         raise PathwayError("auxiliary", expected, found, "pass one of these")
     path = Path(source)
     if path.is_dir():
-        if (path / "pathway.json").exists():
-            raise PathwayError(path, "a plain model", "one with pathways", "merge it first")
         path = path / "model.safetensors"
+    if path.name in ("model.safetensors", "pathway.safetensors") and (path.parent / "pathway.json").exists():
+        todo = "merge it with `crosspath merge`, or load it with crosspath.load_pathway and pass the model"
+        raise PathwayError(source, "a plain model", "a part of one with pathways", todo)
+    if path != Path(source) and not path.exists():
+        _refuse_folder(path.parent)
     with raise_as_pathway_error():
         refuse_pickle(path)
     if not path.is_file():
         raise PathwayError(path, "a .safetensors file", "none", "check the path")
     return FileSource(path)
+
+
+def _refuse_folder(folder: Path) -> None:
+    """Raise `PathwayError` for a folder whose weights are in another form, with what to do."""
+    load = "load it with the library that wrote it and pass the model"
+    forms = {
+        "*.safetensors.index.json": ("one in several files", load),
+        "adapter_model.*": ("an adapter alone", "load it with peft, and pass model.merge_and_unload()"),
+        "pytorch_model*.bin": ("a pickle", "translate it with `crosspath convert`, or " + load),
+        "_CHECKPOINT_METADATA": ("an Orbax checkpoint", "pass a PyTorch model that holds these weights"),
+        "manifest.ocdbt": ("an Orbax checkpoint", "pass a PyTorch model that holds these weights"),
+        "saved_model.pb": ("a TensorFlow model", "pass a PyTorch model that holds these weights"),
+        "model.bin": ("a model of CTranslate2", "pass the PyTorch model that it was converted from"),
+    }
+    for pattern, (form, todo) in forms.items():
+        file = next(iter(sorted(folder.glob(pattern))), None)
+        if file is not None:
+            raise PathwayError(folder, "a folder with model.safetensors", f"{form} ({file.name})", todo)
 
 
 def quantised_in(source: Source) -> list[str]:

@@ -20,10 +20,11 @@ from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.layouts import Layout
 from crosspath.pathway import PathwayError, match
+from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.locate import Anatomy, locate
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.slot import Slot, read_entries, write_entries
-from crosspath.pathway.sources import ModuleSource, open_source
+from crosspath.pathway.sources import ModuleSource
 from crosspath.training.pathways import Selection
 
 STREAM = 0xA513
@@ -71,7 +72,7 @@ def copied_start(auxiliary: Auxiliary, selection: Selection) -> Start:
     """
 
     def apply(model: nn.Module) -> list[str]:
-        source = open_source(auxiliary.weights)
+        source = open_auxiliary(auxiliary.weights)
         try:
             report = match(model, auxiliary.weights, **selection)
         except PathwayError as error:
@@ -189,7 +190,7 @@ def _matrices(
     tensors: Mapping[str, Tensor], source: nn.Module | Mapping[str, Tensor], layout: Layout | str | None
 ) -> Iterator[Slot]:
     """Every matrix and its bias; those of a fused weight one by one."""
-    anatomy = locate(open_source(source), resolve_layout(layout, "auxiliary_layout"))
+    anatomy = locate(open_auxiliary(source), resolve_layout(layout, "auxiliary_layout"))
     pieces: dict[str, list[Slot]] = {}
     for slot in anatomy.slots.values() if anatomy is not None else ():
         for piece in (slot, slot.bias):

@@ -141,9 +141,83 @@ def test_layer_wise_rates_reach_what_lies_inside_an_adapter() -> None:
     assert expected <= {id(parameter) for parameter in groups["layer 1"]["params"]}
 
 
-def test_an_adapted_auxiliary_does_not_give_its_weights_without_its_adapters() -> None:
-    with refused("auxiliary (PeftModel)", kind=crosspath.PathwayError):
-        crosspath.connect(vit(0), adapted(vit(1)))
+def auxiliary_of(model: Any, auxiliary: Any, layer: str) -> Tensor:
+    """W' of one layer."""
+    handle = crosspath.connect(model, {"audio": auxiliary})
+    return handle.auxiliaries()[f"blocks.1.{layer}.weight", "audio"].detach()
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dora": True}, {"use_rslora": True}, {"bias": "lora_only"}])
+def test_an_adapted_auxiliary_gives_its_weights_with_its_adapters(options: dict[str, Any]) -> None:
+    auxiliary = adapted(vit(1), **options)
+    before = copy.deepcopy(auxiliary.state_dict())
+    given = {layer: auxiliary_of(vit(0), auxiliary, layer) for layer in LAYERS}
+    assert all(torch.equal(value, before[name]) for name, value in auxiliary.state_dict().items())
+    merged = auxiliary.merge_and_unload()
+    for layer, values in given.items():
+        expected = merged.blocks[1].get_submodule(layer).weight
+        torch.testing.assert_close(values, expected, rtol=1e-13, atol=1e-15)
+        assert torch.equal(values, vit(1).blocks[1].get_submodule(layer).weight) is (layer not in ADAPTED)
+
+
+def test_an_adapted_auxiliary_counts_as_it_computes_now() -> None:
+    auxiliary = adapted(vit(1))
+    bare = vit(1).blocks[1].attn.qkv.weight
+    with auxiliary.disable_adapter():
+        assert torch.equal(auxiliary_of(vit(0), auxiliary, "attn.qkv"), bare)
+    auxiliary.merge_adapter()
+    with_adapter = auxiliary_of(vit(0), auxiliary, "attn.qkv")
+    assert torch.equal(with_adapter, auxiliary.base_model.model.blocks[1].attn.qkv.base_layer.weight)
+    assert not torch.equal(with_adapter, bare)
+
+
+def test_a_connected_and_adapted_auxiliary_gives_both() -> None:
+    for build in (connected_before_peft, connected_after_peft):
+        values = auxiliary_of(vit(2), build(), "attn.qkv")
+        torch.testing.assert_close(values, closed_form()["blocks.1.attn.qkv.weight"], rtol=1e-13, atol=1e-15)
+
+
+def test_layers_that_an_adapter_trains_whole_are_those_that_it_uses() -> None:
+    auxiliary = adapted(vit(1), modules_to_save=["fc2"])
+    inside = auxiliary.base_model.model.blocks[1].mlp.fc2
+    with torch.no_grad():
+        inside.modules_to_save["default"].weight.fill_(0.5)
+    assert torch.equal(auxiliary_of(vit(0), auxiliary, "mlp.fc2"), torch.full_like(inside.original_module.weight, 0.5))
+
+
+@pytest.mark.parametrize("kind", ["IA3Config", "LoHaConfig", "OFTConfig"])
+def test_other_kinds_of_adapters_give_what_they_merge_to(kind: str) -> None:
+    options: dict[str, Any] = {"target_modules": ["qkv", "fc1"]}
+    options |= (
+        {"feedforward_modules": ["fc1"]}
+        if kind == "IA3Config"
+        else {"oft_block_size": 4, "r": 0}
+        if kind == "OFTConfig"
+        else {"r": 2}
+    )
+    auxiliary = peft.get_peft_model(vit(1), getattr(peft, kind)(**options)).eval()
+    torch.manual_seed(9)
+    with torch.no_grad():
+        for parameter in auxiliary.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.1)
+    given = {layer: auxiliary_of(vit(0), auxiliary, layer) for layer in ADAPTED}
+    merged = auxiliary.merge_and_unload()
+    for layer, values in given.items():
+        expected = merged.blocks[1].get_submodule(layer).weight
+        torch.testing.assert_close(values, expected, rtol=1e-12, atol=1e-14)
+        assert not torch.allclose(values, vit(1).blocks[1].get_submodule(layer).weight)
+
+
+def test_a_state_dict_with_adapters_is_refused_and_the_advice_works() -> None:
+    auxiliary = adapted(vit(1))
+    adapters = peft.get_peft_model_state_dict(auxiliary)
+    for state in (auxiliary.state_dict(), auxiliary.base_model.model.state_dict(), adapters):
+        with refused("auxiliary (state dict)", "adapters", "merge_and_unload", kind=crosspath.PathwayError):
+            crosspath.connect(vit(0), state)
+        with refused("auxiliary (state dict)", kind=crosspath.PathwayError):
+            crosspath.match(vit(0), state)
+    assert crosspath.match(vit(0), auxiliary.merge_and_unload().state_dict()).ok
 
 
 def test_after_the_adapters_merged_the_pathways_still_work() -> None:

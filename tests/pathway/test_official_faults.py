@@ -121,10 +121,12 @@ def test_14_dtype_of_the_target_is_followed(dtype: torch.dtype) -> None:
     assert target(tokens().to(dtype)).dtype == dtype
 
 
-def test_14_a_meta_target_gets_the_structure_only() -> None:
+def test_14_a_meta_target_does_not_lose_the_values_of_the_auxiliary() -> None:
     with torch.device("meta"):
-        target = Body()
-    crosspath.connect(target, Body())
+        target, structure = Body(), Body()
+    with refused("connect", "blocks.0.attn.qkv.weight", "meta", "load it", kind=crosspath.PathwayError):
+        crosspath.connect(target, Body())
+    crosspath.connect(target, structure)
     assert "no values" in str(crosspath.status(target))
     assert all(row.scale is None for row in crosspath.status(target))
     with refused("blocks.0.attn.qkv.weight", "meta", kind=crosspath.PathwayError):

@@ -1,0 +1,107 @@
+"""Modules that wrap a model: which of them are seen through, and which a target must not be inside yet.
+
+A pathway adds parameters. Whatever has already listed the parameters of a model (DistributedDataParallel's buckets,
+FSDP's shards, a moving average) would miss them, so that connecting comes first.
+"""
+
+import gc
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import nn
+
+from crosspath.errors import PathwayError
+
+TRANSPARENT = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "module", "DataParallel": "module"}
+"""{class: attribute of the model inside}. They compute what the model inside computes."""
+COPIES = {"AveragedModel": "module"}
+"""As an auxiliary, the average itself is meant."""
+LISTED = {
+    "DistributedDataParallel": "connect the model inside, and wrap it afterwards",
+    "FullyShardedDataParallel": "connect the plain model, and shard it afterwards",
+    "DeepSpeedEngine": "connect the model before deepspeed.initialize",
+    "_FabricModule": "connect the model before fabric.setup",
+    "AveragedModel": "connect the model, and average it afterwards",
+    "DataParallel": "connect the model inside; over several devices, wrap it in DistributedDataParallel afterwards",
+    "ScriptModule": "connect the Python model",
+}
+"""{class: what to do}. They hold a list of parameters, or run without Python, so that λ and W' would be missed."""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile's, DistributedDataParallel's and DataParallel's wrappers."""
+    return _inside(model, TRANSPARENT)
+
+
+def unwrapped_auxiliary(model: nn.Module) -> nn.Module:
+    """The same, and the average inside torch's AveragedModel."""
+    return _inside(model, TRANSPARENT | COPIES)
+
+
+def check_target(target: Any, auxiliary: object = None) -> nn.Module:
+    """The model to connect, out of torch.compile's wrapper.
+
+    Raises
+    ------
+    PathwayError
+        For a target that is no module, and one in a wrapper that would miss its new parameters.
+    """
+    check_module(target, auxiliary)
+    model = _inside(target, {"OptimizedModule": "_orig_mod"})
+    for name, module in model.named_modules():
+        kind = _class_among(module, LISTED)
+        if kind is not None:
+            where = f"{type(target).__name__} ({name})" if name else type(target).__name__
+            raise PathwayError(where, "a model that is not wrapped yet", f"one in {kind}", LISTED[kind])
+    if _is_in_live_ddp(model):
+        kind = "DistributedDataParallel"
+        todo = f"delete that wrapper first, and wrap the model again afterwards ({LISTED[kind]})"
+        raise PathwayError(type(model).__name__, "a model that is not wrapped yet", f"one in a live {kind}", todo)
+    return model
+
+
+def check_module(target: object, auxiliary: object = None) -> None:
+    """Raise `PathwayError` unless the target is a module."""
+    if isinstance(target, nn.Module):
+        return
+    found = f"the path {target}" if isinstance(target, str | PathLike) else type(target).__name__
+    todo = "pass the model itself"
+    if isinstance(auxiliary, nn.Module):
+        todo = "swap the two arguments: the target comes first"
+    raise PathwayError("target", "a torch.nn.Module", found, todo)
+
+
+def _inside(model: nn.Module, attributes: dict[str, str]) -> nn.Module:
+    while (kind := _class_among(model, attributes)) is not None:
+        inner = getattr(model, attributes[kind], None)
+        if not isinstance(inner, nn.Module):
+            break
+        model = inner
+    return model
+
+
+def _class_among(module: nn.Module, names: dict[str, str]) -> str | None:
+    """The wrapper class of these that a module is an instance of. By name: their libraries may not be installed."""
+    libraries = ("torch", "deepspeed", "lightning", "lightning_fabric")
+    for base in type(module).__mro__:
+        if base.__name__ in names and base.__module__.partition(".")[0] in libraries:
+            return base.__name__
+    return None
+
+
+def _is_in_live_ddp(model: nn.Module) -> bool:
+    """Whether a DistributedDataParallel holds the model, or a part of it. It can exist in a process group only."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return False
+    parts = {id(module) for module in model.modules()}
+
+    def holders() -> bool:
+        ddp = nn.parallel.DistributedDataParallel
+        live = [wrapper for wrapper in gc.get_objects() if issubclass(type(wrapper), ddp)]
+        return any(id(part) in parts for wrapper in live for part in wrapper.modules())
+
+    if not holders():
+        return False
+    gc.collect()  # a wrapper that was deleted may wait for the collector
+    return holders()
