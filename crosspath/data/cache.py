@@ -25,7 +25,8 @@ from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.files import flush, write_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Also raised where files are decoded by another rule than before, so that no entry of the former rule is used."""
 
 
 @dataclass(frozen=True)

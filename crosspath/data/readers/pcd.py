@@ -36,7 +36,7 @@ def read_pcd(path: Path) -> NDArray[np.float64]:
     encoding = header["DATA"][0].lower()
     if encoding == "ascii":
         starts = [sum(counts[:place]) for place in places]
-        xyz_P3 = _from_text(content, points, starts)
+        xyz_P3 = _from_text(content, points, sum(counts), starts)
     elif encoding in ("binary", "binary_compressed"):
         xyz_P3 = _from_bytes(content, points, record, [names[place] for place in places], encoding)
     else:
@@ -62,11 +62,13 @@ def _header(content: bytes) -> tuple[dict[str, list[str]], bytes]:
     raise DamageError("it has no header that ends with a line `DATA`")
 
 
-def _from_text(content: bytes, points: int, columns: list[int]) -> NDArray[np.float64]:
+def _from_text(content: bytes, points: int, width: int, columns: list[int]) -> NDArray[np.float64]:
     lines = content.decode("ascii", errors="replace").split("\n")
     rows = [line.split() for line in lines if line.strip()]
     if len(rows) != points:
         raise DamageError(f"its header promises {points} points, and it has {len(rows)}")
+    if any(len(row) != width for row in rows):
+        raise DamageError(f"a point has not the {width} values that its header names")
     try:
         return np.array([[float(row[column]) for column in columns] for row in rows], np.float64).reshape(-1, 3)
     except (ValueError, IndexError) as error:

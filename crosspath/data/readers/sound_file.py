@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError
+from crosspath.data.readers.amplitudes import require_full_scale
 from crosspath.data.readers.sound_header import read_sound_header
 from crosspath.data.readers.truncation import truncation_reason
 
@@ -29,7 +30,7 @@ class _OtherFormatError(Exception):
 
 
 def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]:
-    """The mean of a recording's channels (S,), full scale being [-1, 1], and its sample rate in Hz.
+    """The mean of a recording's channels (S,), full scale being [-1, 1] (`amplitudes.py`), and its sample rate in Hz.
 
     `content` are the bytes of a recording that is part of a file. Of several sound streams the one is read that FFmpeg
     holds for the best (the one marked as default, where one is); attached pictures are no streams of sound. Silence
@@ -38,8 +39,8 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
     Raises
     ------
     DamageError
-        For a file that is no recording, is truncated or damaged, or has no samples or infinite ones; and for channels
-        that cancel each other out.
+        For a file that is no recording, is truncated or damaged, or has no samples or ones far beyond full scale; and
+        for channels that cancel each other out.
     """
     reason = truncation_reason(path if content is None else content)
     if reason is not None:
@@ -55,8 +56,7 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
         raise
     except Exception as error:  # decoders raise many types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
-    if not np.isfinite(wave).all():
-        raise DamageError("its samples are not finite")
+    require_full_scale(wave)
     return wave, rate
 
 

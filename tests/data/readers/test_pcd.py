@@ -100,3 +100,12 @@ def test_a_faulty_header_is_damage(tmp_path: Path, old: str, new: str) -> None:
     (tmp_path / "a.pcd").write_text((tmp_path / "a.pcd").read_text().replace(old, new))
     with pytest.raises(DamageError):
         read_pcd(tmp_path / "a.pcd")
+
+
+def test_a_row_that_is_cut_or_too_long_is_damage(tmp_path: Path) -> None:
+    write_pcd(tmp_path / "a.pcd", np.ones((4, 3)), "ascii")
+    content = (tmp_path / "a.pcd").read_bytes()
+    for changed in (content[:-3], content.replace(b"7 7 7 1", b"7 7 7 7 1")):
+        (tmp_path / "a.pcd").write_bytes(changed)
+        with pytest.raises(DamageError, match="7 values"):
+            read_pcd(tmp_path / "a.pcd")

@@ -1,0 +1,156 @@
+"""Point clouds in text files: a point on each row, x y z and more.
+
+Values are separated by blanks, tabs, semicolons or commas, each with or without blanks around it. Where something else
+separates them, a comma may stand for the decimal point. Whatever could be read in two ways is refused.
+"""
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.items import DamageError
+from crosspath.data.readers.cloud_arrays import MOST_COLUMNS, xyz_rows
+
+NUMBERS = tuple("+-.0123456789")
+"""First characters of a text file without a heading."""
+COMMENTS = ("#", "//", "%")
+"""Beginnings of rows that hold no point."""
+AXES = ("x", "y", "z")
+BLANKS = re.compile(r"[ \t]+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""1,234 is 1.234 or 1234."""
+LEADING_ZERO = re.compile(r"[+-]?0\d+|-0")
+"""A whole number that nobody writes, but the digits behind a decimal comma may be."""
+Row = tuple[int, str]
+
+
+def read_text_cloud(path: Path) -> NDArray[np.float64]:
+    """The coordinates (P, 3) of a text file.
+
+    Rows that begin with `#`, `//` or `%` are comments; a first row with one whole number states how many points follow;
+    a heading, also one in a comment, that names x, y and z says which columns they are.
+
+    Raises
+    ------
+    DamageError
+        With the row, for values that are not finite numbers, rows of unequal length and ambiguous commas; for another
+        encoding than UTF-8 or UTF-16 with a byte order mark; and for more or fewer points than stated.
+    """
+    text = _decode(path.read_bytes())
+    quick = _read_plain(text)
+    if quick is not None:
+        return xyz_rows(quick)
+    places, stated, rows = _headings(text)
+    if not rows:
+        raise DamageError("it has no points")
+    values = _parse(rows)
+    if stated is not None and stated != len(values):
+        raise DamageError(f"it states {stated} points and has {len(values)}")
+    if places is None:
+        return xyz_rows(values)
+    names, where = places
+    if len(names) != values.shape[1] and where != [0, 1, 2]:
+        raise DamageError(f"its heading names {len(names)} columns, its rows have {values.shape[1]}")
+    # A heading says that rows are points, however few.
+    return values[:, where]
+
+
+def _decode(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise DamageError(f"it is no complete UTF-16 ({error})") from None
+    if b"\0" in content:
+        raise DamageError("it has zero bytes: save it in UTF-8")
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _read_plain(text: str) -> NDArray[np.float64] | None:
+    """The values of rows of numbers and blanks, ten times faster than row by row; None where a row is anything else."""
+    # Of other characters some are blanks to numpy, such as the narrow one that separates thousands.
+    if not text.startswith(NUMBERS) or "," in text or ";" in text or not text.isascii():
+        return None
+    lines = text.rstrip().splitlines()
+    columns = len(lines[0].split())
+    if columns < 3 or len(lines[-1].split()) != columns:
+        return None
+    try:
+        few = columns <= MOST_COLUMNS and len(lines) > MOST_COLUMNS
+        values = np.loadtxt(StringIO(text), usecols=(0, 1, 2) if few else None, ndmin=2)
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
+
+
+def _headings(text: str) -> tuple[tuple[list[str], list[int]] | None, int | None, list[Row]]:
+    """(names of the columns and the places of x, y, z among them; stated number of points; rows of numbers)."""
+    places, stated = None, None
+    rows: list[Row] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        row = line.strip(" \t\r")
+        if not row:
+            continue
+        comment = row.startswith(COMMENTS)
+        if not rows and (comment or row[0].isalpha() or row[0] == '"'):
+            names = [name.strip('"').lower() for name in re.split(r"[ \t;,]+", row.lstrip("#/% "))]
+            if "x y z" in " ".join(names) and all(names.count(axis) == 1 for axis in AXES):
+                places = names, [names.index(axis) for axis in AXES]
+                continue
+        if comment:
+            continue
+        if not rows and stated is None and row.isascii() and row.isdecimal():
+            stated = int(row)
+            continue
+        rows.append((number, row.partition("#")[0].rstrip()))
+    return places, stated, rows
+
+
+def _parse(rows: list[Row]) -> NDArray[np.float64]:
+    """The values (P, C) of rows of text."""
+    values: list[list[float]] = []
+    open_commas = decimal_commas = False
+    first_separator = ""
+    for number, row in rows:
+        separator, fields = _fields(number, row)
+        first_separator = first_separator or separator
+        if separator != first_separator:
+            raise DamageError(f"row {number}: another separator than in the rows above: {row[:40]!r}")
+        commas = [field for field in fields if "," in field]
+        if any("." in field or field.count(",") > 1 for field in commas):
+            raise DamageError(f"row {number}: thousands separators or mixed separators in {row[:40]!r}")
+        decimal_commas |= any(not THOUSANDS.fullmatch(field) for field in commas)
+        open_commas |= bool(commas)
+        try:
+            values.append([float(field.replace(",", ".")) for field in fields])
+        except ValueError:
+            raise DamageError(f"row {number}: expected numbers, found {row[:40]!r}") from None
+        if not np.isfinite(values[-1][:3]).all():
+            raise DamageError(f"row {number}: not finite: {row[:40]!r}")
+        if len(fields) < 3:
+            raise DamageError(f"row {number}: expected x y z, found {row[:40]!r}")
+        if len(fields) != len(values[0]):
+            raise DamageError(f"row {number}: expected {len(values[0])} values as above, found {row[:40]!r}")
+    if open_commas and not decimal_commas:
+        raise DamageError(f"row {rows[0][0]}: commas could separate thousands or decimals in {rows[0][1][:40]!r}")
+    return np.array(values)
+
+
+def _fields(number: int, row: str) -> tuple[str, list[str]]:
+    """(separator, values of a row, as text); a comma that is left in a value is a decimal comma."""
+    separator = ";" if ";" in row else "," if "," in row else " "
+    if separator == " ":
+        return separator, BLANKS.split(row)
+    pieces = [piece.strip(" \t") for piece in row.split(separator)]
+    if not pieces[-1]:  # some writers end each row with a separator
+        pieces.pop()
+    if separator == "," and any(BLANKS.search(piece) for piece in pieces):
+        # Blanks stand between values without a comma: the commas are inside values.
+        return " ", BLANKS.split(row)
+    two_commas = re.search(r",[ \t]", row) and re.search(r",[^ \t]", row)
+    if separator == "," and "." not in row and (two_commas or any(map(LEADING_ZERO.fullmatch, pieces))):
+        raise DamageError(f"row {number}: commas both between and inside values in {row[:40]!r}")
+    return separator, pieces
