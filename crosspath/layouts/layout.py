@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["query", "key", "value", "attention_output", "mlp_in", "mlp_out"]
+Role = str
+"""One of `ROLES`; a second attention or mlp of a block prefixes them with its own name, as in `cross.query`."""
 Order = Literal["three-major", "head-major", "interleaved"]
 Norm = Literal["pre", "post", "res-post"]
 """Where a block normalises: what enters attention and mlp (`pre`), the sum of the residual stream and their output
 (`post`), or their output before it is added (`res-post`)."""
 
 ATTENTION_ROLES: tuple[Role, ...] = ("query", "key", "value", "attention_output")
-MLP_ROLES: tuple[Role, ...] = ("mlp_in", "mlp_out")
+MLP_ROLES: tuple[Role, ...] = ("mlp_in", "mlp_gate", "mlp_out")
+"""Of a gated mlp, `mlp_gate` is the input that the activation acts on."""
 ROLES: tuple[Role, ...] = ATTENTION_ROLES + MLP_ROLES
 ORDERS: tuple[Order, ...] = ("three-major", "head-major", "interleaved")
 

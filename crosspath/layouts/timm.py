@@ -29,8 +29,13 @@ TIMM_EVA_SPLIT = Layout(
         }
     )
     | _OUTPUT
-    | _MLP,
-    absent={"mlp_in": "a gated mlp has two input weights, fc1_g and fc1_x"},
+    | split(
+        {
+            "mlp_in": ("mlp.fc1_x.weight", "mlp.fc1_x.bias"),
+            "mlp_gate": ("mlp.fc1_g.weight", "mlp.fc1_g.bias"),
+            "mlp_out": ("mlp.fc2.weight", "mlp.fc2.bias"),
+        }
+    ),
     heads="attn.num_heads",
     norm="pre",
     stem=_STEM,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from crosspath.errors import PathwayError
-from crosspath.pathway.locate import Anatomy
+from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.report import Mismatch
 
 Blocks = Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int]

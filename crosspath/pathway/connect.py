@@ -14,8 +14,9 @@ from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.match import Roles, match
+from crosspath.pathway.match import match
 from crosspath.pathway.plan import Options, ScalePer, make_plan
+from crosspath.pathway.selection import Roles
 from crosspath.pathway.sources import AuxiliarySource
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -1,9 +1,9 @@
 """Why two blocks do not pair: roles without a counterpart, and equal shapes that mean different things."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from crosspath.layouts import ATTENTION_ROLES, Role
-from crosspath.pathway.locate import Anatomy
+from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.report import Mismatch
 
 
@@ -46,6 +46,35 @@ def _remedies_of_shape(role: Role, target: tuple[Anatomy, int], auxiliary: Anato
         yield "pair other blocks with blocks={target block: auxiliary block}"
     elif alone:
         yield f"use an auxiliary whose {role} has the target's shape"
+
+
+def explain_gate(role: Role, target_gated: bool) -> Mismatch:
+    """Why this weight of a gated mlp and that of a plain one mean different things."""
+    kinds = ("gated", "plain") if target_gated else ("plain", "gated")
+    reason = f"target's mlp is {kinds[0]}, auxiliary's is {kinds[1]}"
+    return Mismatch("gate", role, reason, "leave the mlp out with roles='attention'")
+
+
+def explain_partial(
+    weights: Mapping[tuple[str, str, tuple[int, ...]], list[int]], target: Anatomy, auxiliary: Anatomy
+) -> list[Mismatch]:
+    """What to say of matrices {(side, name inside the block, shape): blocks} whose role is not understood."""
+    mismatches = []
+    for side, anatomy in (("target", target), ("auxiliary", auxiliary)):
+        names = [f"{name} {shape}" for (own, name, shape), _ in weights.items() if own == side]
+        where = sorted({block for (own, _, _), blocks in weights.items() if own == side for block in blocks})
+        if not names:
+            continue
+        reason = f"{side}'s {', '.join(dict.fromkeys(names))} have no role that is understood"
+        block = next(iter(anatomy.paths.values())).rstrip(".").rstrip("0123456789")
+        example = next(name for (own, name, _) in weights if own == side)
+        remedy = (
+            'accept={"partial"} leaves them as they are; or name every role: '
+            f"{side}_layout=crosspath.Layout(name='mine', block={block!r}, "
+            f"roles={{'query': crosspath.Place(weight={example!r}), ...}})"
+        )
+        mismatches.append(Mismatch("partial", f"block {ranges_of(where)}", reason, remedy))
+    return mismatches
 
 
 def compare_meaning(

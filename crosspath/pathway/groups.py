@@ -7,8 +7,9 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
+from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.layout_by_hand import check_stem
-from crosspath.pathway.locate import Anatomy, locate
+from crosspath.pathway.locate import locate
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import ModuleSource

@@ -1,211 +1,141 @@
 """Recognise the layout of a source, and with it every role of every block."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import LAYOUTS, Layout, Place, Role
+from crosspath.layouts import LAYOUTS, ROLES, Layout, Role
+from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.apply_layout import Block, Match, find_blocks, read_block
+from crosspath.pathway.discover import discover
 from crosspath.pathway.layout_by_hand import check_by_hand
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
+from crosspath.pathway.structure import (
+    Shapes,
+    Structure,
+    find_structure,
+    is_matrix,
+    left_out,
+    matrices_in,
+    template,
+    weights_in,
+)
 
 ADAPTER = ".base_layer."
 """Where peft keeps a layer that has an adapter: inside the adapter, under this name."""
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Ambiguity:
-    """Why it is undecided which rows of an existing weight belong to a role."""
-
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block: its place, its roles and, where the source states it, its head count."""
-
-    prefix: str
-    """What comes before the layout's own names."""
-    numbers: tuple[int, ...]
-    """Its index, or that of its stage and its own in it; empty for a model that is itself the block."""
-    path: str
-    """Dotted name with a final dot; empty for a model that is itself the block."""
-    slots: Mapping[Role, Slot]
-    ambiguous: Mapping[Role, Ambiguity]
-    heads: int | None
-
-    @property
-    def coverage(self) -> int:
-        """How much of it the layout explains: 2 for a weight, 1 more for its bias, 1 for an ambiguous weight."""
-        return sum(2 if slot.bias is None else 3 for slot in self.slots.values()) + len(self.ambiguous)
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """One source by blocks and roles."""
-
-    layout: Layout
-    blocks: tuple[int, ...]
-    """As their names number them; blocks in stages are numbered consecutively."""
-    slots: Mapping[tuple[int, Role], Slot]
-    ambiguous: Mapping[tuple[int, Role], Ambiguity]
-    heads: Mapping[int, int]
-    """Head count of each block that states one."""
-    norm: str | None
-    """`pre`, `post`, or None where the source does not state it."""
-    prefix: str
-    paths: Mapping[int, str]
-    """Dotted name of each block, with a final dot; empty for a model that is itself the block."""
-
 
 def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
-    """The anatomy of a source; None when no known layout, or not the one named, fits it.
+    """The anatomy of a source; None where nothing looks like a block, or the layout that is named fits nowhere.
+
+    Without a layout, the shipped table that explains every matrix of the blocks is used, else the structure itself.
 
     Raises
     ------
     PathwayError
-        When a layout fits at several places (an encoder and a decoder), or one by hand names what is not there.
+        When a layout that is named fits at several places (an encoder and a decoder), or one by hand names what is not
+        there.
     """
     shapes = dict(source.shapes())
     adapter_names = {name.replace(ADAPTER, "."): name for name in shapes if ADAPTER in name}
-    shapes |= {plain: shapes[name] for plain, name in adapter_names.items()}
+    adapters = tuple({name.partition(ADAPTER)[0] + "." for name in adapter_names.values()})
+    plain = {name: shapes[inside] for name, inside in adapter_names.items()}
+    shapes = plain | {name: shape for name, shape in shapes.items() if not (adapters and name.startswith(adapters))}
+    structure = find_structure(shapes)
+    if layout is not None:
+        check_by_hand(layout, source, shapes, [path for _, _, path in sorted(find_blocks(layout, shapes))])
+    table = _best_table(source, LAYOUTS if layout is None else (layout,), shapes)
+    if table is not None:
+        best, places = table
+        if layout is not None:
+            _one_place(source, best, places)
+        blocks = [read_block(source, best, place, shapes) for place in places]
+        anatomy = _in_adapters(_read_table(source, best, blocks, shapes, structure), adapter_names)
+        if layout is not None or _explains(anatomy, structure):
+            return anatomy
+    if layout is not None or not structure.blocks:
+        return None
+    return _in_adapters(discover(source, structure, shapes), adapter_names)
+
+
+def _best_table(source: Source, layouts: Iterable[Layout], shapes: Shapes) -> tuple[Layout, list[Match]] | None:
+    """The table that explains most of a block, as families share the names of some weights; and where it fits."""
     candidates = []
-    for candidate in LAYOUTS if layout is None else (layout,):
-        places = sorted(_places(candidate, shapes))
-        if candidate is layout:
-            check_by_hand(layout, source, shapes, [path for _, _, path in places])
+    for candidate in layouts:
+        places = sorted(find_blocks(candidate, shapes))
         if places:
-            candidates.append((candidate, places, _block(source, candidate, places[0], shapes)))
+            candidates.append((candidate, places, read_block(source, candidate, places[0], shapes).coverage))
     if not candidates:
         return None
-    # Families share the names of some weights: the layout that explains most of a block is the right one.
-    best, places, _ = max(candidates, key=lambda entry: entry[2].coverage)
+    best, places, _ = max(candidates, key=lambda entry: entry[2])
+    return best, places
+
+
+def _one_place(source: Source, layout: Layout, places: list[Match]) -> None:
     prefixes = sorted({prefix for prefix, _, _ in places})
     if len(prefixes) > 1:
         several = ", ".join(repr(prefix.rstrip(".") or "the model itself") for prefix in prefixes)
         todo = "pass one of these submodules, or choose weights with names="
-        raise PathwayError(source.origin, f"one place that {best.name} fits", f"several places ({several})", todo)
-    blocks = [_block(source, best, place, shapes) for place in places]
-    return _anatomy(source, best, blocks, adapter_names)
+        raise PathwayError(source.origin, f"one place that {layout.name} fits", f"several places ({several})", todo)
 
 
-def _places(layout: Layout, shapes: Shapes) -> Iterator[tuple[str, tuple[int, ...], str]]:
-    """(prefix, numbers, path) of every block: every place that has the weight that marks the family."""
-    anchor = layout.mark or next(iter(layout.roles.values())).weight
-    if layout.block is None:
-        if anchor in shapes:
-            yield "", (), ""
-        return
-    stage = "" if layout.stage is None else rf"{re.escape(layout.stage)}(\d+)\."
-    pattern = re.compile(rf"(((?:.*\.)?){stage}{re.escape(layout.block)}(\d+)\.){re.escape(anchor)}")
-    for name in shapes:
-        match = pattern.fullmatch(name)
-        if match:
-            path, prefix, *numbers = match.groups()
-            yield prefix, tuple(map(int, numbers)), path
+def _explains(anatomy: Anatomy, structure: Structure) -> bool:
+    """Whether a table gives every matrix of its blocks a role, and no attention stands outside of them."""
+    outside = {path for path in structure.attending if path not in anatomy.paths.values()}
+    unexplained = [role for _, role in anatomy.slots if role not in ROLES]
+    widths = [
+        (anatomy.slots[index, "mlp_in"].shape[0], anatomy.slots[index, "mlp_out"].shape[1])
+        for index in anatomy.blocks
+        if {(index, "mlp_in"), (index, "mlp_out")} <= set(anatomy.slots)
+    ]
+    gated = any(inputs != outputs for inputs, outputs in widths)  # one weight holds both inputs of a gated mlp
+    sizes = any(ambiguity.what == "size" for ambiguity in anatomy.ambiguous.values())
+    return not (outside or unexplained or gated or sizes) and len(anatomy.lists) < 2
 
 
-def _block(source: Source, layout: Layout, place: tuple[str, tuple[int, ...], str], shapes: Shapes) -> Block:
-    prefix, numbers, path = place
-    heads = source.attribute(path + layout.heads) if isinstance(layout.heads, str) else layout.heads
-    heads = heads if isinstance(heads, int) else None
-    output = layout.roles.get("attention_output")
-    shape = None if output is None or output.parts > 1 else shapes.get(path + output.weight)
-    inputs = None if shape is None or output is None else shape[0 if output.transposed else 1]
-    results = {role: _slot(layout, place, path, shapes, heads, inputs) for role, place in layout.roles.items()}
-    slots = {role: slot for role, slot in results.items() if isinstance(slot, Slot)}
-    ambiguous = {role: slot for role, slot in results.items() if isinstance(slot, Ambiguity)}
-    return Block(prefix, numbers, path, slots, ambiguous, heads)
-
-
-def _slot(
-    layout: Layout, place: Place, path: str, shapes: Shapes, heads: int | None, inputs: int | None
-) -> Slot | Ambiguity | None:
-    """Where a role is; None where its weight does not exist. `inputs`: those of the block's attention output."""
-    stored_shape = shapes.get(path + place.weight)
-    if stored_shape is None:
-        return None
-    shape = stored_shape if not place.transposed else (stored_shape[1], stored_shape[0], *stored_shape[2:])
-    while len(shape) > 2 and shape[-1] == 1:
-        shape = shape[:-1]
-    rows, rest = divmod(shape[0], place.parts)
-    what = f"{place.weight} {stored_shape}"
-    if rest or (place.parts > 1 and inputs is not None and rows != inputs):
-        return Ambiguity(
-            f"{what} is not {place.parts} shares of equal size, each as wide as the attention output reads",
-            "leave the role out with roles=, or describe the model with a Layout of its own",
-        )
-    groups = _groups(layout, place, what, rows, heads)
-    if isinstance(groups, Ambiguity):
-        return groups
-    own = Slot(
-        path + place.weight,
-        place.part * rows // groups,
-        (place.part + 1) * rows // groups,
-        (rows, *shape[1:]),
-        groups=groups,
-        transposed=place.transposed,
-    )
-    length = shapes.get(path + place.bias, (0,))[0] if place.bias is not None else 0
-    bias = f"{path}{place.bias}"
-    if length == rows * place.parts:
-        return replace(own, bias=Slot(bias, own.start, own.stop, (rows,), groups=groups))
-    return replace(own, bias=Slot(bias, 0, rows, (rows,))) if length == rows else own
-
-
-def _groups(layout: Layout, place: Place, what: str, rows: int, heads: int | None) -> int | Ambiguity:
-    """The number of stretches in which each part of a fused weight lies."""
-    if place.parts == 1 or place.order == "three-major":
-        return 1
-    if place.order is None:
-        return Ambiguity(
-            f"{what} holds {place.parts} roles, and {layout.name} does not state in which order",
-            f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, order=..., heads=...), the order "
-            "being three-major, head-major or interleaved; or with order= in the Places of a Layout of your own",
-        )
-    if place.order == "interleaved":
-        return rows
-    if heads is None:
-        return Ambiguity(
-            f"{what} holds {place.parts} roles head by head, and nothing states the head count",
-            f"state it with {{side}}_layout=crosspath.layout_named({layout.name!r}, heads=...), or with heads= in a "
-            "Layout of your own",
-        )
-    if heads < 1 or rows % heads:
-        return Ambiguity(
-            f"{what} holds {place.parts} roles of {rows} rows head by head, which {heads} heads cannot share",
-            "state the right head count with heads= in the layout",
-        )
-    return heads
-
-
-def _anatomy(source: Source, layout: Layout, blocks: list[Block], adapter_names: Mapping[str, str]) -> Anatomy:
-    indexed = [(block.numbers[0] if len(block.numbers) == 1 else i, block) for i, block in enumerate(blocks)]
+def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Shapes, structure: Structure) -> Anatomy:
+    """The anatomy by a table; matrices of its blocks that have no role in it stand under their own path."""
+    numbered = len({block.prefix for block in blocks}) == 1
+    by_index = {
+        block.numbers[0] if numbered and len(block.numbers) == 1 else i: block for i, block in enumerate(blocks)
+    }
+    paths = {index: block.path for index, block in by_index.items()}
+    slots: dict[tuple[int, Role], Slot] = {}
+    for index, block in by_index.items():
+        slots |= {(index, role): slot for role, slot in block.slots.items()}
+        in_roles = {block.path + place.weight for place in layout.roles.values()}
+        for name, shape in weights_in(block.path, paths.values(), shapes).items():
+            if block.path + name not in in_roles and is_matrix(name, shape):
+                slots[index, name.removesuffix(".weight")] = Slot(block.path + name, 0, shape[0], shape)
     norm = layout.norm
     if norm is not None and norm not in ("pre", "post"):
         first = source.attribute(blocks[0].path + norm)
         norm = None if first is None else ("pre" if first else "post")
     return Anatomy(
         layout,
-        tuple(index for index, _ in indexed),
-        {
-            (index, role): _in_adapter(slot, adapter_names)
-            for index, block in indexed
-            for role, slot in block.slots.items()
-        },
-        {(index, role): ambiguity for index, block in indexed for role, ambiguity in block.ambiguous.items()},
-        {index: block.heads for index, block in indexed if block.heads is not None},
+        tuple(by_index),
+        slots,
+        {(index, role): ambiguity for index, block in by_index.items() for role, ambiguity in block.ambiguous.items()},
+        {index: block.heads for index, block in by_index.items() if block.heads is not None},
         norm,
         blocks[0].prefix,
-        {index: block.path for index, block in indexed},
+        paths,
+        left_out=left_out(paths, shapes),
+        matrices=matrices_in(paths, shapes),
+        lists=tuple(dict.fromkeys(template(path) for path in paths.values())),
+        others=structure.others,
+        attending=frozenset(paths),
     )
 
 
+def _in_adapters(anatomy: Anatomy, adapter_names: Mapping[str, str]) -> Anatomy:
+    """The same anatomy, with weights that are inside adapters under the names that they have there."""
+    if not adapter_names:
+        return anatomy
+    return replace(anatomy, slots={key: _in_adapter(slot, adapter_names) for key, slot in anatomy.slots.items()})
+
+
 def _in_adapter(slot: Slot, adapter_names: Mapping[str, str]) -> Slot:
-    """The slot under the name that its weight has inside an adapter, if it is in one."""
     bias = None if slot.bias is None else _in_adapter(slot.bias, adapter_names)
     return replace(slot, weight=adapter_names.get(slot.weight, slot.weight), bias=bias)

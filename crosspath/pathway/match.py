@@ -1,32 +1,24 @@
 """Pair target weights with auxiliary weights, all of them before anything is touched."""
 
-import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
-from typing import Literal
 
 from torch import nn
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Layout, Role
+from crosspath.layouts import Layout
 from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.block_pairs import Blocks, pair_blocks
+from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
-from crosspath.pathway.differences import compare_meaning, explain, ranges_of
-from crosspath.pathway.locate import Anatomy, locate
-from crosspath.pathway.report import MatchReport, Mismatch, Pair
+from crosspath.pathway.locate import locate
+from crosspath.pathway.pair_roles import check_lists, pair_roles
+from crosspath.pathway.report import MatchReport, Mismatch
 from crosspath.pathway.resolve_layout import resolve_layout
+from crosspath.pathway.selection import Roles, check_names, select_roles
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, quantised_in
 
-Roles = Literal["all", "attention", "mlp"] | Iterable[str]
-
-GROUPS: dict[str, tuple[Role, ...]] = {"all": ROLES, "attention": ATTENTION_ROLES, "mlp": MLP_ROLES}
-"""Roles that one word chooses; a role of these that neither model has is no mismatch."""
-
-ACCEPTABLE = ("heads", "norm")
-"""Differences of meaning that a user may accept; differences of shape cannot be accepted."""
+ACCEPTABLE = ("heads", "norm", "partial")
+"""What a user may accept: differences of meaning, and blocks that pair in part. Differences of shape cannot be."""
 
 
 def match(
@@ -68,7 +60,7 @@ def match(
         For unknown roles, blocks, layouts or names of differences, stages that cannot be paired, a layout that fits
         nowhere or at several places, or a source that cannot be read.
     """
-    differences = _check(accept, ACCEPTABLE, "accept")
+    differences = check_names(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
@@ -76,7 +68,7 @@ def match(
             expected, todo = "no roles=, blocks= or layouts beside it", "use names=, or the others"
             raise PathwayError("names", expected, "some", todo)
         return _check_quantisation(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
-    selection = _select_roles(roles)
+    selection = select_roles(roles)
     anatomies = locate(target_source, layouts[0]), locate(auxiliary_source, layouts[1])
     for side, source, layout, anatomy in zip(
         ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True
@@ -91,8 +83,9 @@ def match(
     ours, theirs = anatomies
     assert ours is not None
     assert theirs is not None
-    explicit = not (isinstance(roles, str) and roles in GROUPS)
-    report = _match_roles(ours, theirs, selection, explicit, blocks, differences)
+    selection.check(ours, theirs)
+    check_lists(ours, theirs, (target_source.origin, auxiliary_source.origin), blocks)
+    report = pair_roles(ours, theirs, selection, blocks, differences)
     return _check_quantisation(target_source, auxiliary_source, report)
 
 
@@ -114,74 +107,3 @@ def _explain_quantisation(names: list[str], side: str) -> tuple[str, str, str]:
     """(expected, found, what to do)."""
     todo = "connect and merge before quantising" if side == "target" else "pass it as it was before quantising"
     return "floating-point weights", f"{len(names)} quantised ones, such as {names[0]}", todo
-
-
-def _match_roles(
-    target: Anatomy,
-    auxiliary: Anatomy,
-    roles: tuple[Role, ...],
-    explicit: bool,
-    blocks: Blocks,
-    accept: tuple[str, ...],
-) -> MatchReport:
-    """Pair these roles of the blocks. `explicit`: the user named each of them, so that every one has to pair."""
-    block_pairs, mismatches = pair_blocks(target, auxiliary, blocks)
-    meaning, unverified = compare_meaning(target, auxiliary, block_pairs, roles)
-    mismatches += [difference for difference in meaning if difference.what not in accept]
-    pairs: list[Pair] = []
-    apart: list[tuple[Role, int, int]] = []
-    for ours, theirs in block_pairs:
-        for role in roles:
-            slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
-            if slot is not None and counterpart is not None and slot.shape == counterpart.shape:
-                pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
-                continue
-            ambiguous = (ours, role) in target.ambiguous or (theirs, role) in auxiliary.ambiguous
-            if slot is None and counterpart is None and not explicit and not ambiguous:
-                continue  # "all" means all there are
-            apart.append((role, ours, theirs))
-    numbers = Counter(pair.role for pair in pairs)
-    whole = tuple(role for role in roles if block_pairs and numbers[role] == len(block_pairs))
-    faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
-    for role, ours, theirs in apart:
-        fault = explain(role, (target, ours), (auxiliary, theirs), whole)
-        faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
-    for fault, where in faults.values():
-        mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
-    pair_keys = {(pair.target.weight, pair.role) for pair in pairs}
-    unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in pair_keys]
-    return MatchReport(
-        tuple(sorted(pairs, key=lambda pair: (_natural(pair.target.weight), pair.target.start))),
-        tuple(mismatches),
-        tuple(difference for difference in meaning if difference.what in accept),
-        tuple(unverified),
-        tuple(unpaired) if not mismatches else (),
-        (target.layout.name, auxiliary.layout.name),
-    )
-
-
-def _select_roles(roles: Roles) -> tuple[Role, ...]:
-    if isinstance(roles, str):
-        if roles in GROUPS:
-            return GROUPS[roles]
-        roles = (roles,)
-    names = _check(roles, ROLES, "roles")
-    if not names:
-        raise PathwayError("roles", "at least one role", "none", "name one, or leave roles= out")
-    return tuple(role for role in ROLES if role in names)
-
-
-def _check(names: Iterable[str], allowed: tuple[str, ...], argument: str) -> tuple[str, ...]:
-    """The names as a tuple. Raises `PathwayError` for one that is not allowed."""
-    names = (names,) if isinstance(names, str) else tuple(names)
-    for name in names:
-        if name not in allowed:
-            near = get_close_matches(name, allowed, n=1)
-            todo = f"did you mean {near[0]}?" if near else "choose one of these"
-            raise PathwayError(argument, ", ".join(allowed), repr(name), todo)
-    return names
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A sort key under which block 10 follows block 9."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]

@@ -45,6 +45,8 @@ class MatchReport:
     not_chosen: tuple[str, ...] = ()
     """Weights of the layout that the choice of roles or blocks leaves out."""
     layouts: tuple[str, str] = field(default=("by name", "by name"))
+    coverage: float | None = None
+    """The share of the entries of all matrices in the target's blocks that pair, 0 to 1; None for weights by name."""
 
     @property
     def without_bias(self) -> tuple[str, ...]:
@@ -57,7 +59,8 @@ class MatchReport:
         return bool(self.pairs) and not self.mismatches
 
     def __str__(self) -> str:
-        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs"]
+        share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"
+        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs{share}"]
         for pair in self.pairs:
             lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
         for title, entries in (

@@ -71,7 +71,7 @@ class ModuleSource:
 
     def attribute(self, path: str) -> object:
         value: object = self.module
-        for part in path.split("."):
+        for part in path.split(".") if path else ():
             value = getattr(value, part, None)
         return value
 

@@ -20,8 +20,9 @@ from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.layouts import Layout
 from crosspath.pathway import PathwayError, match
+from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.locate import Anatomy, locate
+from crosspath.pathway.locate import locate
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.slot import Slot, read_entries, write_entries
 from crosspath.pathway.sources import ModuleSource

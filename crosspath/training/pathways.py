@@ -18,9 +18,9 @@ from crosspath.objectives import objective_of
 from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
-from crosspath.pathway.match import Roles
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.selection import Roles
 
 
 class Selection(TypedDict):

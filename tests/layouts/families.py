@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer
 
-from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
+from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 
 transformers = pytest.importorskip("transformers", reason="needs transformers")
+PLAIN_MLP: tuple[Role, ...] = ("mlp_in", "mlp_out")
+PLAIN: tuple[Role, ...] = ATTENTION_ROLES + PLAIN_MLP
+"""The roles of a block whose mlp is not gated."""
 WIDTH, DEPTH, HEADS = 32, 2, 4
 SIZES = {
     "hidden_size": WIDTH,
@@ -182,7 +185,7 @@ class Shape:
     """What a family has besides two blocks of every role: its roles, the widths and heads of its blocks, where it
     normalises."""
 
-    roles: tuple[Role, ...] = ROLES
+    roles: tuple[Role, ...] = PLAIN
     widths: tuple[int, ...] = (WIDTH, WIDTH)
     heads: tuple[int, ...] = (HEADS, HEADS)
     norm: str = "pre"
@@ -250,9 +253,10 @@ FAMILIES: dict[str, Callable[[], Built]] = {
     "torchvision vit": torchvision_vit,
 }
 _SWIN = Shape(widths=(WIDTH, 2 * WIDTH, 2 * WIDTH), heads=(HEADS, 2 * HEADS, 2 * HEADS))
-_CONVNEXT = Shape(roles=MLP_ROLES, widths=(16, 32, 32, 32, 64), heads=())
+_CONVNEXT = Shape(roles=PLAIN_MLP, widths=(16, 32, 32, 32, 64), heads=())
 SHAPES: dict[str, Shape] = {
-    "timm eva02 split": Shape(roles=tuple(role for role in ROLES if role != "mlp_in")),
+    "timm eva02 split": Shape(roles=ROLES),
+    "timm eva02 fused": Shape(roles=ROLES),
     "timm swin": _SWIN,
     "timm swin v2": replace(_SWIN, norm="post"),
     "transformers swin": _SWIN,

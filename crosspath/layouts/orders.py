@@ -1,0 +1,51 @@
+"""In which order a fused weight holds its roles, by the attention's class: names of weights do not tell it.
+
+Read from the libraries' sources; a key is the library and the class. A class that is not here is asked for.
+"""
+
+from collections.abc import Mapping
+
+from crosspath.layouts.layout import Order
+
+_THREE_MAJOR: Mapping[str, str] = {
+    "timm": "Attention AttentionRope AttentionPoolLatent AttentionPool2d RotAttentionPool2d DiffAttention "
+    "TalkingHeadAttn FactorAttnConvRelPosEnc MHSA GPSA ChannelAttention ChannelAttentionV2 WindowAttention "
+    "CrossCovarianceAttn EvaAttention WindowAttentionGlobal MaskUnitAttention MultiScaleAttention "
+    "WindowMultiHeadAttention LocallyGroupedAttn GlobalSubSampleAttn RelPosAttention XCA ClassAttention "
+    "CrossAttention SpatialTransformerBlock SHSA BottleneckAttn",
+    "transformers": "GPT2Attention DecisionTransformerGPT2Attention ImageGPTAttention ModernBertAttention MptAttention "
+    "Phi3Attention BlipAttention Blip2Attention InstructBlipAttention HieraMaskUnitAttention SamVisionAttention "
+    "SamVisionSdpaAttention SamHQVisionAttention Sam2MultiScaleAttention TimesformerSelfAttention VisionAttention "
+    "Qwen2_5_VLVisionAttention VitDetAttention SegGptAttention NomicBertAttention LayoutLMv2SelfAttention",
+    "open_clip": "Attention ResidualAttentionBlock",
+    "torch": "MultiheadAttention",
+    "torchvision": "MultiheadAttention ShiftedWindowAttention ShiftedWindowAttentionV2",
+}
+_HEAD_MAJOR: Mapping[str, str] = {
+    "timm": "Attention2d AttentionCl",
+    "transformers": "GPTNeoXAttention GPTNeoXJapaneseAttention BloomAttention PersimmonAttention "
+    "DisentangledSelfAttention",
+}
+
+_TABLES: tuple[tuple[Order, Mapping[str, str]], ...] = (("three-major", _THREE_MAJOR), ("head-major", _HEAD_MAJOR))
+ORDERS_OF_CLASSES: Mapping[str, Order] = {
+    f"{library}.{name}": order for order, table in _TABLES for library, names in table.items() for name in names.split()
+}
+HEAD_MAJOR_MODULES = ("timm.models.tiny_vit", "timm.models.levit", "timm.models.efficientformer")
+"""Modules whose classes of a common name are otherwise."""
+ORDER_ATTRIBUTES: Mapping[str, tuple[Order, Order]] = {
+    "head_first": ("head-major", "three-major"),
+    "multi_query": ("three-major", "head-major"),
+}
+"""Attributes of an attention that decide the order: the order where it is true, and where it is false."""
+
+GATE_FIRST: Mapping[str, bool] = {
+    "transformers.ModernBertMLP": True,
+    "transformers.MoonshineDecoderMLP": False,
+    "transformers.Phi3MLP": True,
+    "transformers.GlmMLP": True,
+    "transformers.Glm4MLP": True,
+}
+"""Of a gated mlp whose two inputs are one weight: whether the activation acts on the first half."""
+GATE_LAST = "gate_last"
+"""Attribute of an mlp that says whether the activation acts on the second half."""

@@ -1,0 +1,233 @@
+"""The anatomy of a model that no table describes: roles by names and shapes, orders by the class of a module."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from crosspath.layouts import Layout, Order, Role
+from crosspath.layouts.orders import GATE_FIRST, GATE_LAST, HEAD_MAJOR_MODULES, ORDER_ATTRIBUTES, ORDERS_OF_CLASSES
+from crosspath.pathway.anatomy import Ambiguity, Anatomy
+from crosspath.pathway.block_roles import Attention, BlockRoles, Mlp, find_roles
+from crosspath.pathway.slot import Slot
+from crosspath.pathway.sources import Source
+from crosspath.pathway.structure import Shapes, Structure, left_out, matrices_in, template, weights_in
+
+HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads", "num_attn_heads")
+KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """A block of a source, for the functions that read it."""
+
+    source: Source
+    path: str
+    weights: Mapping[str, tuple[int, ...]]
+    transposed: frozenset[str]
+    """Weights that are stored as (inputs, outputs)."""
+    roles: BlockRoles
+
+    def module(self, inside: str) -> object:
+        """The module at a path inside the block; None in a state dict."""
+        return self.source.attribute((self.path + inside).rstrip("."))
+
+    def count(self, inside: str, names: tuple[str, ...]) -> int | None:
+        """A count that the module of an attention, what holds it, or its config states."""
+        path = (self.path + inside).split(".")
+        for end in range(len(path), len(path) - 3, -1):
+            for name in names if end > 0 else ():
+                for middle in ("", "config."):
+                    value = self.source.attribute(".".join((*path[:end], middle + name)))
+                    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                        return value
+        return None
+
+
+def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
+    """The anatomy of a source with this structure."""
+    slots: dict[tuple[int, Role], Slot] = {}
+    ambiguous: dict[tuple[int, Role], Ambiguity] = {}
+    heads: dict[int, int] = {}
+    for index, path in enumerate(structure.blocks):
+        weights = weights_in(path, structure.blocks, shapes)
+        transposed = _transposed(source, path, weights)
+        roles = find_roles(weights, transposed)
+        place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles)
+        for attention in place.roles.attentions:
+            count = place.count(attention.path, HEADS)
+            if count is not None and attention.branch == "":
+                heads[index] = count
+        for role, slot in _slots(place):
+            if isinstance(slot, Ambiguity):
+                ambiguous[index, role] = slot
+            else:
+                slots[index, role] = slot
+    paths = dict(enumerate(structure.blocks))
+    lists = tuple(dict.fromkeys(template(path) for path in structure.blocks if path in structure.attending))
+    return Anatomy(
+        Layout(name=_name(source, structure), block=None, roles={}),
+        tuple(paths),
+        slots,
+        ambiguous,
+        heads,
+        None,
+        "",
+        paths,
+        left_out=left_out(paths, shapes),
+        matrices=matrices_in(paths, shapes),
+        lists=lists,
+        others=structure.others,
+        attending=frozenset(index for index, path in paths.items() if path in structure.attending),
+    )
+
+
+def _slots(place: _Place) -> Iterator[tuple[Role, Slot | Ambiguity]]:
+    for attention in place.roles.attentions:
+        yield from _attention_slots(place, attention)
+    for mlp in place.roles.mlps:
+        yield from _mlp_slots(place, mlp)
+    for name in place.roles.others:
+        yield name.removesuffix(".weight"), _slot(place, name)
+
+
+def _attention_slots(place: _Place, attention: Attention) -> Iterator[tuple[Role, Slot | Ambiguity]]:
+    for kind, name in attention.inputs.items():
+        roles: dict[str, tuple[Role, ...]] = {
+            "qkv": ("query", "key", "value"),
+            "kv": ("key", "value"),
+            "qk": ("query", "key"),
+        }
+        if kind not in roles:
+            yield _role(attention.branch, kind), _slot(place, name)
+            continue
+        yield from _fused_slots(place, attention, name, roles[kind])
+    if attention.output is not None:
+        yield _role(attention.branch, "attention_output"), _slot(place, attention.output)
+
+
+def _fused_slots(
+    place: _Place, attention: Attention, name: str, roles: tuple[Role, ...]
+) -> Iterator[tuple[Role, Slot | Ambiguity]]:
+    """The shares of a fused weight: sizes from the head counts, their order from the attention's class."""
+    total = place.roles.shapes[name][0]
+    heads, order = place.count(attention.path, HEADS), _order(place, attention, name)
+    sizes = _sizes(place, attention, total, roles)
+    whole = name.removesuffix(".weight")
+    if (
+        order is None
+        or sizes is None
+        or (order == "head-major" and (heads is None or any(size % heads for size in sizes)))
+    ):
+        reason = f"{place.path}{name} {place.weights[name]} holds {' and '.join(roles)} in an order that nothing states"
+        remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
+        yield from ((_role(attention.branch, role), Ambiguity(reason, remedy, whole=whole)) for role in roles)
+        yield whole, _slot(place, name)
+        return
+    groups, start = heads if order == "head-major" and heads else 1, 0
+    for role, size in zip(roles, sizes, strict=True):
+        yield _role(attention.branch, role), _slot(place, name, start // groups, (start + size) // groups, groups, size)
+        start += size
+
+
+def _sizes(place: _Place, attention: Attention, total: int, roles: tuple[Role, ...]) -> tuple[int, ...] | None:
+    """How many rows each role has of a fused weight; None where that is not decided."""
+    output = None if attention.output is None else place.roles.shapes[attention.output][1]
+    heads, groups = place.count(attention.path, HEADS), place.count(attention.path, KEY_VALUE_HEADS)
+    equal = total // len(roles)
+    if total % len(roles) == 0 and (output is None or equal == output or "value" not in roles):
+        return (equal,) * len(roles)
+    key, value = (place.count(attention.path, (name,)) for name in ("key_dim", "val_dim"))
+    if heads and key and value:
+        dims = {"query": heads * key, "key": heads * key, "value": heads * value}
+        if sum(dims[role] for role in roles) == total:
+            return tuple(dims[role] for role in roles)
+    if heads and groups and len(roles) == 3 and total % (heads + 2 * groups) == 0:
+        rows = total // (heads + 2 * groups)
+        return (heads * rows, groups * rows, groups * rows)
+    return None
+
+
+def _order(place: _Place, attention: Attention, name: str) -> Order | None:
+    module = place.module(attention.path)
+    for attribute, (if_true, if_false) in ORDER_ATTRIBUTES.items():
+        value = getattr(module, attribute, None)
+        if isinstance(value, bool):
+            return if_true if value else if_false
+    if type(module).__module__ in HEAD_MAJOR_MODULES:
+        return "head-major"
+    if name.endswith("in_proj_weight"):
+        return "three-major"  # torch's own
+    return ORDERS_OF_CLASSES.get(_class(module))
+
+
+def _mlp_slots(place: _Place, mlp: Mlp) -> Iterator[tuple[Role, Slot | Ambiguity]]:
+    for role, name in mlp.weights.items():
+        if role != "mlp_in" or not mlp.fused:
+            yield _role(mlp.branch, role), _slot(place, name)
+            continue
+        half, gate_first = place.roles.shapes[name][0] // 2, _gate_first(place, mlp, name)
+        if gate_first is None:
+            what = f"{place.path}{name} {place.weights[name]}"
+            reason = f"{what} holds both inputs of a gated mlp in an order that nothing states"
+            remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
+            whole = name.removesuffix(".weight")
+            yield from (
+                (_role(mlp.branch, half_role), Ambiguity(reason, remedy, whole=whole))
+                for half_role in ("mlp_in", "mlp_gate")
+            )
+            yield whole, _slot(place, name)
+            continue
+        for index, half_role in enumerate(("mlp_gate", "mlp_in") if gate_first else ("mlp_in", "mlp_gate")):
+            yield _role(mlp.branch, half_role), _slot(place, name, index * half, (index + 1) * half, 1, half)
+
+
+def _gate_first(place: _Place, mlp: Mlp, name: str) -> bool | None:
+    module = place.module(mlp.path)
+    last = getattr(module, GATE_LAST, None)
+    if isinstance(last, bool):
+        return not last
+    return True if "gate_up" in name else GATE_FIRST.get(_class(module))
+
+
+def _slot(
+    place: _Place, name: str, start: int = 0, stop: int | None = None, groups: int = 1, rows: int | None = None
+) -> Slot:
+    """The slot of a weight, or of some of its rows, with its bias."""
+    shape = place.roles.shapes[name]
+    outputs = shape[0] if rows is None else rows
+    stop = shape[0] if stop is None else stop
+    slot = Slot(
+        place.path + name,
+        start,
+        stop,
+        (outputs, *shape[1:]),
+        groups=groups,
+        transposed=name in place.transposed,
+    )
+    bias = name.removesuffix("weight") + "bias" if name.endswith("weight") else f"{name}_bias"
+    length = place.weights.get(bias, (0,))[0]
+    if length != shape[0]:
+        return slot
+    return replace(slot, bias=Slot(place.path + bias, start, stop, (outputs,), groups=groups))
+
+
+def _transposed(source: Source, path: str, weights: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
+    """Weights of layers that store (inputs, outputs): transformers' Conv1D."""
+    owners = {name: source.attribute((path + name).rpartition(".")[0]) for name in weights if name.endswith(".weight")}
+    return frozenset(name for name, owner in owners.items() if _class(owner) == "transformers.Conv1D")
+
+
+def _role(branch: str, role: Role) -> Role:
+    return f"{branch}.{role}" if branch else role
+
+
+def _class(module: object) -> str:
+    return f"{type(module).__module__.partition('.')[0]}.{type(module).__name__}"
+
+
+def _name(source: Source, structure: Structure) -> str:
+    """What to call the anatomy: the classes of its blocks, or their names where there are no modules."""
+    paths = [path for path in structure.blocks if path in structure.attending] or list(structure.blocks)
+    modules = [source.attribute(path.rstrip(".")) for path in paths]
+    names = dict.fromkeys(type(module).__name__ for module in modules if module is not None)
+    lists = dict.fromkeys(template(path).rstrip(".") for path in paths)
+    return ", ".join(names or lists) + " (discovered)"

@@ -1,0 +1,166 @@
+"""Pair the roles of two models' blocks, and account for every matrix in these."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from crosspath.errors import PathwayError
+from crosspath.layouts import ROLES, Role
+from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.block_pairs import Blocks, pair_blocks
+from crosspath.pathway.differences import compare_meaning, explain, explain_gate, explain_partial, ranges_of
+from crosspath.pathway.report import MatchReport, Mismatch, Pair
+from crosspath.pathway.selection import Selection
+from crosspath.pathway.structure import natural
+
+
+def pair_roles(
+    target: Anatomy, auxiliary: Anatomy, selection: Selection, blocks: Blocks, accept: tuple[str, ...]
+) -> MatchReport:
+    """Pair the chosen roles of the blocks. What the user named has to pair."""
+    target, auxiliary = _comparable_blocks(target, auxiliary)
+    block_pairs, mismatches = pair_blocks(target, auxiliary, blocks)
+    meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
+    meaning += _without_role(target, auxiliary, block_pairs, selection)
+    mismatches += [difference for difference in meaning if difference.what not in accept]
+    pairs: list[Pair] = []
+    apart: list[tuple[Role, int, int]] = []
+    for ours, theirs in block_pairs:
+        for role in _roles_to_pair(target, ours, auxiliary, theirs, selection):
+            slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
+            gates_differ = role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs)
+            if slot is not None and counterpart is not None and slot.shape == counterpart.shape and not gates_differ:
+                pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
+            else:
+                apart.append((role, ours, theirs))
+    numbers = Counter(pair.role for pair in pairs)
+    whole = tuple(role for role, number in numbers.items() if role is not None and number == len(block_pairs))
+    faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
+    for role, ours, theirs in apart:
+        if role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs):
+            fault = explain_gate(role, target.gated(ours))
+        else:
+            fault = explain(role, (target, ours), (auxiliary, theirs), whole)
+        faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
+    for fault, where in faults.values():
+        mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
+    keys = {(pair.target.weight, pair.role) for pair in pairs}
+    unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
+    left_out = [f"{weight} ({reason})" for (_, weight), reason in target.left_out.items()]
+    others = [f"{name} (the decoder of a masked autoencoder)" for name in target.others]
+    return MatchReport(
+        tuple(sorted(pairs, key=lambda pair: (natural(pair.target.weight), pair.target.start))),
+        tuple(mismatches),
+        tuple(difference for difference in meaning if difference.what in accept),
+        tuple(unverified),
+        (*unpaired, *left_out, *others) if not mismatches else (),
+        (target.layout.name, auxiliary.layout.name),
+        coverage=_coverage(target, pairs),
+    )
+
+
+def check_lists(target: Anatomy, auxiliary: Anatomy, origins: tuple[str, str], blocks: Blocks) -> None:
+    """Raise `PathwayError` where a model has several lists of blocks (an encoder and a decoder) and the other has other
+    ones, unless the user chose pairs of blocks.
+    """
+    if _common_names(target.lists) == _common_names(auxiliary.lists) or not isinstance(blocks, str):
+        return
+    for side, anatomy, origin in (("target", target, origins[0]), ("auxiliary", auxiliary, origins[1])):
+        if len(anatomy.lists) > 1:
+            names = ", ".join(repr(name.partition(".#")[0]) for name in anatomy.lists)
+            todo = "pass one of these parts of it, or pair blocks with blocks={target block: auxiliary block}"
+            raise PathwayError(f"{side} ({origin})", "one list of blocks", f"several ({names})", todo)
+
+
+def _common_names(lists: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of lists, without what all of them begin with."""
+    if len(lists) < 2:
+        return ("",)
+    parts = [name.split(".") for name in lists]
+    depth = next((i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), 0)
+    return tuple(".".join(part[depth:]) for part in parts)
+
+
+def _comparable_blocks(target: Anatomy, auxiliary: Anatomy) -> tuple[Anatomy, Anatomy]:
+    """Both models; where their other blocks (stages of convolutions) are not of one architecture, only the blocks that
+    hold an attention.
+    """
+    sides = (target, auxiliary)
+    others = [[i for i in side.blocks if i not in side.attending] for side in sides]
+    alike = len(others[0]) == len(others[1]) and all(
+        _same_architecture(target, ours, auxiliary, theirs) for ours, theirs in zip(*others, strict=True)
+    )
+    if alike or not all(side.attending for side in sides):
+        return target, auxiliary
+    return (
+        replace(target, blocks=tuple(i for i in target.blocks if i in target.attending)),
+        replace(auxiliary, blocks=tuple(i for i in auxiliary.blocks if i in auxiliary.attending)),
+    )
+
+
+def _same_architecture(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int) -> bool:
+    """Whether two blocks have matrices of the same names."""
+    names = [{name for name, _ in side.matrices.get(i, ())} for side, i in ((target, ours), (auxiliary, theirs))]
+    return names[0] == names[1]
+
+
+def _chosen(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
+    return tuple(role for role in dict.fromkeys(role for _, role in target.slots) if selection.includes(role))
+
+
+def _roles_to_pair(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, selection: Selection) -> Iterable[Role]:
+    """The chosen roles of two blocks that have to pair; a matrix under its own path does where it can."""
+    alike = _same_architecture(target, ours, auxiliary, theirs)
+    present = dict.fromkeys((*target.roles(ours), *auxiliary.roles(theirs)))
+    explicit = () if selection.group else selection.names
+    anywhere = {role for _, role in (*target.slots, *target.ambiguous)}
+    ordered = sorted(
+        (*present, *(role for role in explicit if role not in present and role not in anywhere)), key=_rank
+    )
+    for role in dict.fromkeys(ordered):
+        if not selection.includes(role):
+            continue
+        ambiguity = target.ambiguous.get((ours, role)) or auxiliary.ambiguous.get((theirs, role))
+        if ambiguity is not None and alike and ambiguity.whole is not None:
+            continue  # the undivided weight pairs
+        if _has_role(role) or role in explicit or _pairs_by_path(target, ours, auxiliary, theirs, role):
+            yield role
+
+
+def _has_role(role: Role) -> bool:
+    return role.rpartition(".")[2] in ROLES
+
+
+def _rank(role: Role) -> tuple[int, str]:
+    return (ROLES.index(role), "") if role in ROLES else (len(ROLES), role)
+
+
+def _pairs_by_path(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, path: Role) -> bool:
+    slot, counterpart = target.slots.get((ours, path)), auxiliary.slots.get((theirs, path))
+    alike = _same_architecture(target, ours, auxiliary, theirs)
+    return alike and slot is not None and counterpart is not None and slot.shape == counterpart.shape
+
+
+def _without_role(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], selection: Selection
+) -> list[Mismatch]:
+    """Matrices of chosen blocks that have no role and do not pair under their own path either."""
+    found: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    for ours, theirs in block_pairs:
+        for side, anatomy, block in (("target", target, ours), ("auxiliary", auxiliary, theirs)):
+            undivided = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
+            for role in anatomy.roles(block):
+                slot = anatomy.slots.get((block, role))
+                if slot is None or _has_role(role) or role in undivided or selection.group is None:
+                    continue
+                if selection.includes(role) and not _pairs_by_path(target, ours, auxiliary, theirs, role):
+                    path = slot.weight.removeprefix(anatomy.paths[block])
+                    found.setdefault((side, path, slot.shape), []).append(ours)
+    return explain_partial(found, target, auxiliary)
+
+
+def _coverage(target: Anatomy, pairs: Iterable[Pair]) -> float:
+    """The share of the entries of all blocks' matrices that pair."""
+    total = sum(math.prod(shape) for matrices in target.matrices.values() for _, shape in matrices)
+    return sum(math.prod(pair.target.shape) for pair in pairs) / total if total else 0.0
