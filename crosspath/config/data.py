@@ -103,6 +103,8 @@ class AudioData(DataSection):
     label_column: str = "label"
     split_column: str | None = None
     """A column holding `train`, `val` or `test`."""
+    encoding: str | None = None
+    """Of the table, such as `cp1252`; its byte order mark says it, else it is UTF-8, when not given."""
     test_fold: PositiveInt = 5
     """ESC layout: the fold that is the test part."""
     validation_fold: PositiveInt = 4
@@ -169,6 +171,8 @@ class VideoData(DataSection):
     file_column: str = "file"
     label_column: str = "label"
     split_column: str | None = None
+    encoding: str | None = None
+    """Of the table, such as `cp1252`; its byte order mark says it, else it is UTF-8, when not given."""
 
 
 class TextData(DataSection):

@@ -1,74 +1,99 @@
-"""Tables and lists of files: csv files with columns, and text files with one entry a line."""
+"""Tables of files: csv with a row of column names, separated by commas, semicolons or tabs."""
 
 import csv
-from collections.abc import Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
+from crosspath.data.labels import label_of
+from crosspath.data.listed_files import ListedFiles, file_identity, refuse_duplicate
+from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+LABEL_SEPARATORS = (";", "|", ",")
+"""Between several labels in one value: the first of these that a table uses."""
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
 def table_items(
-    folder: Path, table: str, file_column: str, label_column: str, split_column: str | None, below: str = ""
+    folder: Path,
+    table: str,
+    file_column: str,
+    label_column: str,
+    split_column: str | None,
+    below: str = "",
+    *,
+    encoding: str | None = None,
+    several_labels: bool = False,
 ) -> Listing:
-    """The samples of a csv with one row for each file, relative to `folder / below`. Classes are sorted, numbers by
-    value.
+    """The samples of a csv with one row for each file. Classes are sorted, numbers by value.
+
+    Files are absolute, relative to `folder / below` or to the table, or named without their sub-folder. With
+    `several_labels` a value may hold several, separated by `;`, `|` or `,`.
 
     Raises
     ------
     InputError
-        For a missing table or column, an unknown split, and a row without a label, or whose file is missing or listed
-        in an earlier row.
+        For a missing table or column, an unknown split, labels that write one number in two ways, and a row without a
+        label, or whose file is missing or listed in an earlier row.
     """
-    rows = list(read_table(folder / table, (file_column, label_column, *([split_column] if split_column else []))))
-    classes = sorted({row[label_column] for _, row in rows}, key=_numbers_first)
+    path = folder / table
+    columns = (file_column, label_column, *([split_column] if split_column else []))
+    todo = "name your columns with data.file_column, data.label_column and data.split_column in a first row"
+    rows = list(read_table(path, columns, encoding=encoding, setting="data.encoding", header_todo=todo))
+    labels = _labels_of_rows(rows, label_column, path, several_labels)
+    classes = _classes(labels, path)
+    numbers = {name: number for number, name in enumerate(classes)}
+    files = ListedFiles(folder / below, path)
     items = []
     first_rows: dict[str, str] = {}
-    for line, row in rows:
-        where = f"{folder / table} row {line}"
-        if not row[label_column]:
-            raise InputError(where, f"a {label_column}", "none", "complete or remove the row")
-        refuse_duplicate(first_rows, row[file_column], where)
-        part: Part = None
-        if split_column is not None:
-            part = part_of(row[split_column], folder / table, line)
-        path = require_file(folder / below / row[file_column], folder / table, line)
-        label = classes.index(row[label_column])
-        items.append(Item(id=row[file_column], label=label, part=part, path=path, stamp=file_stamp(path)))
+    for (line, row), names in zip(rows, labels.values(), strict=True):
+        where, name = f"{path} row {line}", row[file_column]
+        part = None if split_column is None else part_of(row[split_column], path, line)
+        file = files.find(name, line)
+        detail = f" as {', '.join(names)}" + (f" ({part})" if part else "")
+        refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
+        label = label_of([numbers[label] for label in names], several_labels, where)
+        items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))
     return Listing(tuple(classes), tuple(items))
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_table(
+    path: Path,
+    columns: tuple[str, ...],
+    *,
+    encoding: str | None = None,
+    setting: str | None = None,
+    header_todo: str = "name the columns in the first row",
+) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number as an editor counts it, row) for each row of a csv that has at least these columns.
+
+    The separator is the one that gives the columns: a comma, semicolon or tab. Column names may differ in case. Values
+    come without spaces around them.
 
     Raises
     ------
     InputError
-        For a file that is missing, empty or not UTF-8, a missing column, and a row with too few values.
+        For a file that is missing, empty or in another encoding (`setting` names where a user sets it), a missing or
+        ambiguous column, and, with its number, a row with another number of values than the first, or with a quoted
+        value that does not end on its line.
     """
-    if not path.is_file():
-        raise InputError(path, "a csv file", "none", "check the data folder")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            names = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            missing = [column for column in columns if column not in names]
-            if missing:
-                header, todo = ", ".join(names) or "no header", "name the columns of your table"
-                raise InputError(f"{path} row 1", f"columns {', '.join(missing)}", header, todo)
-            line = 1
-            for row in reader:
-                line = reader.line_num
-                if any(row[column] is None for column in columns):
-                    raise InputError(f"{path} row {line}", f"{len(names)} values", "fewer", "complete it")
-                yield line, {column: row[column].strip() for column in columns}
-            if line == 1:
-                raise InputError(f"{path} row 2", "a row for each file", "none", "add rows to the table")
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path} row {reader.line_num}", "a csv in UTF-8", str(error), "save it in UTF-8"
-            ) from None
+    lines = lines_of(read_text(path, "a csv file", encoding, setting))
+    first = lines[0][1] if lines else ""
+    delimiter, names, places = _header(first, f"{path} row {lines[0][0] if lines else 1}", columns, header_todo)
+    if len(lines) == 1:
+        raise InputError(f"{path} row {lines[0][0] + 1}", "a row for each file", "none", "add rows to the table")
+    for line, text in lines[1:]:
+        where = f"{path} row {line}"
+        values = _values(text, delimiter, where)
+        if len(values) != len(names):
+            more = f"put values that contain {DELIMITERS[delimiter]} in double quotes, or correct the row"
+            todo = "complete it" if len(values) < len(names) else more
+            raise InputError(where, f"{len(names)} values", f"{len(values)}: {text.strip()}", todo)
+        yield line, {column: values[place] for column, place in zip(columns, places, strict=True)}
 
 
 def whole_number(row: Mapping[str, str], column: str, table: Path, line: int) -> int:
@@ -88,41 +113,62 @@ def part_of(name: str, table: Path, line: int) -> Part:
     return PART_NAMES[name.lower()]
 
 
-def require_file(path: Path, table: Path, line: int) -> Path:
-    """The path, given in a row of a table. Raises `InputError` with the row when there is no such file."""
-    if not path.is_file():
-        missing = f"{path.name}, which is missing"
-        raise InputError(f"{table} row {line}", "the name of a file", missing, "restore the file or remove the row")
-    return path
+def _header(first: str, where: str, columns: Sequence[str], todo: str) -> tuple[str, list[str], list[int]]:
+    """(separator, all column names, the places of `columns`)."""
+    names_by_delimiter = {delimiter: _values(first, delimiter, where) for delimiter in DELIMITERS if first}
+    for delimiter, names in names_by_delimiter.items():
+        places = [_places(names, column) for column in columns]
+        if all(places):
+            for column, several in zip(columns, places, strict=True):
+                if len(several) > 1:
+                    raise InputError(where, f"one column {column}", f"{len(several)}", "rename the others")
+            return delimiter, names, [several[0] for several in places]
+    names = max(names_by_delimiter.values(), key=len, default=[])
+    missing = [column for column in columns if not _places(names, column)]
+    raise InputError(where, f"columns {', '.join(missing)}", ", ".join(names) or "no header", todo)
 
 
-def numbered_lines(path: Path, expected: str) -> list[tuple[int, str]]:
-    """(line number as an editor counts it, text) of every line that is not blank.
+def _places(names: Sequence[str], column: str) -> list[int]:
+    """Where a column is: by its exact name, else in any case."""
+    exact = [place for place, name in enumerate(names) if name == column.strip()]
+    return exact or [place for place, name in enumerate(names) if name.casefold() == column.strip().casefold()]
 
-    Raises
-    ------
-    InputError
-        For a list that is missing, empty or not UTF-8; `expected` says what it should hold.
-    """
-    if not path.is_file():
-        raise InputError(path, expected, "none", "check the data folder")
+
+def _values(line: str, delimiter: str, where: str) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"{expected}, in UTF-8", str(error), "save it in UTF-8") from None
-    lines = [(row, line.strip()) for row, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
-        raise InputError(path, expected, "an empty file", "download it again")
-    return lines
+        [values] = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
+    except csv.Error as error:
+        todo = "close the quote on its line, and double each quote inside quotes"
+        raise InputError(where, "values whose quotes are closed", f"{line.strip()} ({error})", todo) from None
+    return [value.strip() for value in values]
 
 
-def refuse_duplicate(first_places: dict[str, str], name: str, where: str) -> None:
-    """Notes in `first_places` where a sample is listed. Raises `InputError` where it is listed a second time."""
-    if name in first_places:
-        # A file in two parts would be tested on a model that was trained on it.
-        found = f"{name}, also in {first_places[name]}"
-        raise InputError(where, "every file once", found, "remove one of the rows")
-    first_places[name] = where
+def _labels_of_rows(
+    rows: Sequence[tuple[int, dict[str, str]]], column: str, table: Path, several: bool
+) -> dict[int, list[str]]:
+    """The labels of each row, by its line."""
+    separator = next((mark for mark in LABEL_SEPARATORS if any(mark in row[column] for _, row in rows)), None)
+    labels = {}
+    for line, row in rows:
+        names = [row[column]] if separator is None or not several else row[column].split(separator)
+        # Some systems store accents apart from their letters.
+        labels[line] = [unicodedata.normalize("NFC", name.strip()) for name in names]
+        if not all(labels[line]):
+            raise InputError(f"{table} row {line}", f"a {column}", row[column] or "none", "complete or remove the row")
+    return labels
+
+
+def _classes(labels: Mapping[int, Sequence[str]], table: Path) -> list[str]:
+    first_lines = {name: line for line, names in reversed(list(labels.items())) for name in names}
+    classes = sorted(first_lines, key=_numbers_first)
+    spellings: dict[float, str] = {}
+    for name in classes:
+        other = spellings.setdefault(float(name), name) if NUMBER.fullmatch(name) else name
+        if other != name:
+            rows = sorted((first_lines[other], first_lines[name]))
+            found = f"{other} and {name} (rows {rows[0]} and {rows[1]})"
+            raise InputError(table, "one spelling of each number", found, "write the number in one way")
+    return classes
 
 
 def _numbers_first(name: str) -> tuple[bool, int, str]:

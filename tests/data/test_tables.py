@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from crosspath.data.tables import numbered_lines, read_table, refuse_duplicate, table_items
+from crosspath.data.listed_files import refuse_duplicate
+from crosspath.data.tables import read_table, table_items
+from crosspath.data.text_files import numbered_lines
 from crosspath.errors import InputError
 from tests.errors import refused
 
@@ -54,10 +56,13 @@ def test_classes_are_sorted_numbers_by_value(tmp_path: Path, labels: tuple[str, 
         ("file,label,split\n", r"t\.csv row 2: expected a row for each file, found none"),
         ("file,label,split\na.txt,x,train\nz.txt,x,test\n", r"t\.csv row 3: .*found z\.txt, which is missing"),
         ("file,label,split\na.txt,x,train\nb.txt,x,holdout\n", r"row 3: expected train, val or test, found 'holdout'"),
-        ("file,label,split\na.txt,x\n", r"t\.csv row 2: expected 3 values, found fewer"),
+        ("file,label,split\na.txt,x\n", r"t\.csv row 2: expected 3 values, found 2"),
         ("file,label,split\na.txt,,train\n", r"t\.csv row 2: expected a label, found none"),
-        ("file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n", r"row 4: .*a\.txt, also in .*t\.csv row 2"),
-        ("file,label,split\n,x,train\n", r"t\.csv row 2: .*which is missing"),
+        (
+            "file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n",
+            r"row 4: .*a\.txt as x \(test\), also in .*t\.csv row 2 as x \(train\)",
+        ),
+        ("file,label,split\n,x,train\n", r"t\.csv row 2: expected the name of a file, found none"),
     ],
 )
 def test_a_faulty_table_names_its_row(tmp_path: Path, text: str, expected: str) -> None:
@@ -70,12 +75,12 @@ def test_a_table_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
     with refused("t.csv", "found none"):
         list(read_table(tmp_path / "t.csv", ()))
     (tmp_path / "t.csv").write_bytes("file,label\nä.txt,x\n".encode("latin-1"))
-    with refused("t.csv row 0", "UTF-8"):
+    with refused("t.csv row 2", "UTF-8", "0xe4"):
         list(read_table(tmp_path / "t.csv", ("file",)))
 
 
 def test_rows_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text('file,note\na,"two\nlines"\n\nb,x\n')
+    (tmp_path / "t.csv").write_bytes(b"\nfile,note\r\na,two\r\n\r\nb,x\r\n")
     assert [(line, row["file"]) for line, row in read_table(tmp_path / "t.csv", ("file",))] == [(3, "a"), (5, "b")]
 
 
@@ -85,14 +90,15 @@ def test_rows_are_counted_as_an_editor_does_and_blank_ones_skipped(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"), [(None, "none"), (b"\n \n", "an empty file"), (b"caf\xe9\n", "can't decode byte 0xe9")]
+    ("content", "expected"), [(None, "none"), (b"\n \n", "an empty file"), (b"caf\xe9\n", "byte 0xe9")]
 )
 def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
     if content is not None:
         (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputError) as caught:
         numbered_lines(tmp_path / "a.txt", "names, one on each line")
-    assert str(caught.value).startswith(f"{tmp_path / 'a.txt'}: expected names, one on each line")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.txt'}")
+    assert "names, one on each line" in caught.value.expected
     assert expected in caught.value.found
 
 

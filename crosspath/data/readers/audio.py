@@ -45,6 +45,8 @@ class AudioReader:
         }
         if section.fbank_folder is not None:
             self.settings["fbank"] = str(section.fbank_folder)
+        if section.encoding is not None:
+            self.settings["encoding"] = section.encoding
         if section.multi_label:
             self.settings["multi_label"] = True
 
@@ -73,7 +75,8 @@ class AudioReader:
             return list_shards(section, folder, SHARD_MEMBERS)
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
-            return table_items(folder, section.csv, *columns)
+            several = section.multi_label
+            return table_items(folder, section.csv, *columns, encoding=section.encoding, several_labels=several)
         return class_folder_items(folder, SUFFIXES, "recordings")
 
     @contextmanager

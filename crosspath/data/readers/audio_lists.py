@@ -14,7 +14,9 @@ from pathlib import Path, PurePath
 from crosspath.config.data import AudioData
 from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
-from crosspath.data.tables import read_table, refuse_duplicate, whole_number
+from crosspath.data.listed_files import file_identity, refuse_duplicate
+from crosspath.data.tables import read_table, whole_number
+from crosspath.data.text_files import read_text
 from crosspath.errors import InputError
 
 
@@ -53,13 +55,14 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
     first_places: dict[str, str] = {}
     for row in rows:
         name = (row.wav.relative_to(common_folder) if row.wav.is_absolute() else row.wav).as_posix()
-        refuse_duplicate(first_places, name, row.where)
+        # Frames computed elsewhere need no recordings.
+        needed, exists = section.fbank_folder is None, row.path.is_file()
+        refuse_duplicate(first_places, name, row.where, identity=file_identity(row.path) if exists else None)
         label = label_of(_numbers(row, numbers, table), section.multi_label, row.where)
-        try:
-            stamp = file_stamp(row.path) if section.fbank_folder is None else ""
-        except OSError:
+        if needed and not exists:
             missing.append(row)
             continue
+        stamp = file_stamp(row.path) if needed else ""
         items.append(Item(id=name, label=label, part=row.part, path=row.path, stamp=stamp))
     if missing and not section.skip_damaged:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -88,10 +91,8 @@ def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
 def read_list(path: Path, part: Part) -> Iterator[Row]:
     """The rows of one list. Raises `InputError` for a missing or faulty list."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "a list of recordings", "none", "check the data folder") from None
-    except (OSError, ValueError) as error:
+        content = json.loads(read_text(path, "a list of recordings"))
+    except json.JSONDecodeError as error:
         raise InputError(path, "a list of recordings in JSON", str(error), "download it again") from None
     entries = content.get("data") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:

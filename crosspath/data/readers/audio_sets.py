@@ -11,8 +11,10 @@ from pathlib import Path
 from crosspath.config.data import AudioData
 from crosspath.data.folders import folder_below, is_hidden, no_files_error
 from crosspath.data.items import Item, Listing, Part, file_stamp
+from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
 from crosspath.data.readers.audio_lists import list_recordings
-from crosspath.data.tables import numbered_lines, read_table, refuse_duplicate, require_file, table_items, whole_number
+from crosspath.data.tables import read_table, table_items, whole_number
+from crosspath.data.text_files import numbered_lines
 from crosspath.errors import InputError
 
 AUDIOSET_CLASSES = "class_labels_indices.csv"
@@ -89,13 +91,20 @@ PUBLISHED: Mapping[str, Callable[[AudioData, Path], Listing]] = {
 def _esc_table(section: AudioData, root: Path, table: Path) -> Listing:
     """The samples of the table; classes in the order of their published numbers."""
     rows = list(read_table(table, ("filename", "fold", "target", "category")))
-    names = {whole_number(row, "target", table, line): row["category"] for line, row in rows}
+    names: dict[int, str] = {}
+    for line, row in rows:
+        target = whole_number(row, "target", table, line)
+        if names.setdefault(target, row["category"]) != row["category"]:
+            found = f"{row['category']}, and {names[target]} above"
+            raise InputError(f"{table} row {line}", f"one category of target {target}", found, "correct the row")
     folds = [whole_number(row, "fold", table, line) for line, row in rows]
     parts = _fold_parts(section, set(folds))
     targets = sorted(names)
     items = []
+    first_rows: dict[str, str] = {}
     for (line, row), fold in zip(rows, folds, strict=True):
         path = require_file(root / "audio" / row["filename"], table, line)
+        refuse_duplicate(first_rows, row["filename"], f"{table} row {line}", identity=file_identity(path))
         items.append(
             Item(
                 id=row["filename"],
@@ -133,8 +142,8 @@ def _words(root: Path) -> Listing:
     first_places: dict[str, str] = {}
     for part, name in COMMANDS_TABLES:
         for line, file in numbered_lines(root / name, "file names, one on each line"):
-            require_file(root / file, root / name, line)
-            refuse_duplicate(first_places, file, f"{root / name} row {line}")
+            path = require_file(root / file, root / name, line)
+            refuse_duplicate(first_places, file, f"{root / name} row {line}", identity=file_identity(path))
             parts[file] = part
     items = []
     for number, word in enumerate(words):
@@ -146,5 +155,7 @@ def _words(root: Path) -> Listing:
             items.append(Item(id=file, label=number, part=parts.pop(file, "train"), path=path, stamp=file_stamp(path)))
     if parts:  # a listed file outside the words' folders
         file = min(parts)
-        raise InputError(first_places[file], "a .wav file in a word's folder", file, "remove the row")
+        raise InputError(
+            first_places[file_identity(root / file)], "a .wav file in a word's folder", file, "remove the row"
+        )
     return Listing(tuple(words), tuple(items))

@@ -9,7 +9,8 @@ import numpy as np
 
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import numbered_lines
+from crosspath.data.listed_files import refuse_duplicate
+from crosspath.data.text_files import class_names, numbered_lines
 from crosspath.errors import InputError
 
 SCANOBJECTNN_CLASSES = (
@@ -52,14 +53,16 @@ def modelnet10(folder: Path) -> H5Set:
         For a missing folder, list or file.
     """
     root = folder_below(folder, "modelnet10", "train_files.txt, test_files.txt and their h5 files")
-    names = numbered_lines(root / "shape_names.txt", "class names, one on each line")
+    names = class_names(root / "shape_names.txt")
     parts: tuple[tuple[Part, str], ...] = (("train", "train_files.txt"), ("test", "test_files.txt"))
     files = []
+    first_places: dict[str, str] = {}
     for part, table in parts:
-        for _, line in numbered_lines(root / table, "names of h5 files, one on each line"):
+        for row, line in numbered_lines(root / table, "names of h5 files, one on each line"):
             name = Path(line).name
+            refuse_duplicate(first_places, name, f"{root / table} row {row}")
             files.append((part, name, _require_h5(root / name)))
-    return H5Set(tuple(name for _, name in names), tuple(files))
+    return H5Set(names, tuple(files))
 
 
 def scanobjectnn(split: str, suffix: str, folder: Path) -> H5Set:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import numbered_lines, refuse_duplicate, require_file
+from crosspath.data.listed_files import refuse_duplicate, require_file
+from crosspath.data.text_files import class_names, numbered_lines, read_text
 from crosspath.errors import InputError
 
 PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))
@@ -28,7 +29,7 @@ def modelnet40(folder: Path) -> Listing:
         For a missing folder or list, and for a row with an unknown class, a missing file or a repeated id.
     """
     root = folder_below(folder, "modelnet40_normal_resampled", "modelnet40_shape_names.txt and modelnet40_train.txt")
-    classes = [name for _, name in numbered_lines(root / "modelnet40_shape_names.txt", "class names, one on each line")]
+    classes = class_names(root / "modelnet40_shape_names.txt")
     items = []
     first_places: dict[str, str] = {}
     for part, list_name in PART_LISTS:
@@ -93,6 +94,8 @@ def shapenetpart(folder: Path) -> Listing:
     for row, line in numbered_lines(table, "a category and its offset on each line"):
         match line.split():
             case [category, offset]:
+                if offset in classes or category in classes.values():
+                    raise InputError(f"{table} row {row}", "every category and offset once", line, "correct the row")
                 classes[offset] = category
             case _:
                 raise InputError(f"{table} row {row}", "a category and its offset", repr(line), "correct the row")
@@ -127,11 +130,9 @@ def _item(root: Path, name: str, label: int, part: Part, table: Path, row: int) 
 
 
 def _strings(path: Path) -> list[str]:
-    if not path.is_file():
-        raise InputError(path, "a JSON list of shapes", "none", "check the data folder")
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        entries = json.loads(read_text(path, "a JSON list of shapes"))
+    except json.JSONDecodeError as error:
         raise InputError(path, "a JSON list of shapes", str(error), "download it again") from None
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise InputError(path, "a JSON list of strings", type(entries).__name__, "download it again")

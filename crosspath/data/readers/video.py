@@ -12,11 +12,12 @@ from crosspath.config.data import VideoData
 from crosspath.config.training import Augment, VideoAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import Item, Listing, TrainingView, file_stamp
+from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
 from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
-from crosspath.data.tables import part_of, read_table, require_file, table_items, whole_number
+from crosspath.data.tables import part_of, read_table, table_items, whole_number
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (
@@ -58,7 +59,8 @@ class VideoReader:
         if section.dataset == "grid":
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
         if section.csv is not None:
-            return table_items(folder, section.csv, section.file_column, section.label_column, section.split_column)
+            columns = (section.file_column, section.label_column, section.split_column)
+            return table_items(folder, section.csv, *columns, encoding=section.encoding)
         return class_folder_items(folder, SUFFIXES, "clips")
 
     def _grid(self, root: Path) -> Listing:
@@ -72,8 +74,10 @@ class VideoReader:
         column = "word" if by_word else self.section.slot
         classes = sorted({row[column] for _, row in rows})
         items = []
+        first_rows: dict[str, str] = {}
         for line, row in rows:
             path = require_file(root / row["file"], table, line)
+            refuse_duplicate(first_rows, row["file"], f"{table} row {line}", identity=file_identity(path))
             span = None
             if by_word:
                 start, stop = (whole_number(row, name, table, line) for name in ("start_frame", "end_frame"))

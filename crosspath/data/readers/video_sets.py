@@ -7,7 +7,8 @@ from pathlib import Path
 from crosspath.config.data import VideoData
 from crosspath.data.folders import folder_below
 from crosspath.data.items import Item, Listing, Part, file_stamp
-from crosspath.data.tables import numbered_lines, refuse_duplicate, require_file
+from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
+from crosspath.data.text_files import class_names, numbered_lines
 from crosspath.errors import InputError
 
 LISTS = ("k400", "ssv2", "ucf101", "hmdb51")
@@ -108,13 +109,14 @@ def _item(row: _Row, root: Path, part: Part, first_places: dict[str, str]) -> It
     name = row.path
     if row.frames is not None and part is None:
         name = f"{row.path}#{row.frames[0]}-{row.frames[1]}"
-    refuse_duplicate(first_places, name, row.where(root))
     path = root / row.path
     if row.frames is None:
         require_file(path, root / row.table, row.number)
     elif not path.is_dir():
         missing = f"{path.name}, which is missing"
         raise InputError(row.where(root), "the name of a folder", missing, "restore the folder or remove the row")
+    frames = name.removeprefix(row.path)
+    refuse_duplicate(first_places, name, row.where(root), identity=f"{file_identity(path)}{frames}")
     return Item(id=name, label=row.label, part=part, path=path, inside=row.frames, stamp=file_stamp(path))
 
 
@@ -125,5 +127,5 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def _class_names(root: Path) -> tuple[str, ...]:
     for path in (root / "labels.txt", *sorted(root.glob("label_map*.txt"))):
         if path.is_file():
-            return tuple(name for _, name in numbered_lines(path, "class names, one on each line"))
+            return class_names(path)
     return ()

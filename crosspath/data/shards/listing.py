@@ -17,9 +17,10 @@ from crosspath.config.data import Data
 from crosspath.data.cache import cache_root
 from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
+from crosspath.data.listed_files import refuse_duplicate
 from crosspath.data.shards.index import Entry, read_index
 from crosspath.data.shards.remote import beside, is_address, name_of, read_complete, read_part, read_through, stamp_of
-from crosspath.data.tables import refuse_duplicate
+from crosspath.data.text_files import class_names
 from crosspath.errors import InputError
 from crosspath.files import write_text
 
@@ -190,7 +191,7 @@ def _classes(section: Data, first: Shard, largest: int, where: str) -> tuple[str
     if content is None:
         names = [str(number) for number in range(section.classes or largest + 1)]
     else:
-        names = [line.strip() for line in content.decode("utf-8").splitlines() if line.strip()]
+        names = list(class_names(first.path.parent / CLASSES, content))
     if largest >= len(names):
         todo = f"correct {CLASSES} or data.classes"
         raise InputError(where, f"class numbers below {len(names)}", str(largest), todo)

@@ -89,9 +89,10 @@ def test_a_damaged_recording_is_reported_as_in_every_set(tmp_path: Path) -> None
     assert [damaged.path for damaged in data.damaged] == [path]
 
 
-def test_a_recording_in_two_lists_is_a_leak_and_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["eval_wav/Yeval0001.wav", "./train_wav/../eval_wav/Yeval0001.wav"])
+def test_a_recording_in_two_lists_is_a_leak_and_refused(tmp_path: Path, name: str) -> None:
     root = write_audioset(tmp_path)
-    change(root, 2, wav="eval_wav/Yeval0001.wav")
+    change(root, 2, wav=name)
     with refused("eval_cleaned.json row 2", "eval_wav/Yeval0001.wav", "train_cleaned.json", "3"):
         load_data(SECTION, root, 0)
 

@@ -199,3 +199,19 @@ def test_faulty_lists_of_speech_commands_are_reported(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path, section: AudioData) -> None:
     with refused("", "found none", "--data"):
         load_data(section, tmp_path, 0)
+
+
+def test_a_row_of_the_esc_table_that_contradicts_another_is_refused(tmp_path: Path) -> None:
+    root = write_esc50_folder(tmp_path)
+    table = root / "esc50" / "meta" / "esc50.csv"
+    header, *rows = table.read_text().splitlines()
+    first = rows[0].split(",")
+    table.write_text("\n".join((header, *rows, rows[0])) + "\n")
+    with refused(f"esc50.csv row {len(rows) + 2}", "esc50.csv row 2"):
+        load_data(ESC, tmp_path, 0)
+    other = rows[-1].split(",")
+    assert header.split(",")[2:4] == ["target", "category"]
+    other[2] = first[2]
+    table.write_text("\n".join((header, *rows[:-1], ",".join(other))) + "\n")
+    with refused(f"esc50.csv row {len(rows) + 1}", first[3], other[3]):
+        load_data(ESC, tmp_path, 0)

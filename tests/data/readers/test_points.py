@@ -206,6 +206,13 @@ def modelnet_folder(root: Path, rows: int = 8) -> Path:
 MODELNET = PointData(dataset="modelnet10", points=64)
 
 
+def test_an_h5_file_in_both_lists_is_a_leak_and_refused(tmp_path: Path) -> None:
+    folder = modelnet_folder(tmp_path) / "modelnet10"
+    (folder / "test_files.txt").write_text("ply_data_train0.h5\n")
+    with refused("test_files.txt row 1", "ply_data_train0.h5", "train_files.txt row 1"):
+        load_data(MODELNET, tmp_path, 0)
+
+
 def test_the_h5_layout_leaves_out_what_was_trained_on(tmp_path: Path) -> None:
     data = load_data(MODELNET, modelnet_folder(tmp_path), 0)
     assert data.classes == ("night stand", "sofa")

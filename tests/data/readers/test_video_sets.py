@@ -83,6 +83,7 @@ def test_paths_may_be_absolute(tmp_path: Path) -> None:
         ("videos", "row 2: expected `path label`, found 'videos'"),
         ("videos/val 0-0.mp4 -1", "row 2: expected a label from 0 to 1, found -1"),
         ("videos/train 0-0.mp4 0", "row 2: expected every file once, found videos/train 0-0.mp4, also in"),
+        ("./videos//train 0-0.mp4 0", "row 2: expected every file once, found ./videos//train 0-0.mp4, also in"),
     ],
 )
 def test_a_faulty_row_is_named(tmp_path: Path, row: str, expected: str) -> None:

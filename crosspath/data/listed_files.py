@@ -1,0 +1,119 @@
+"""Files that tables and lists name: where they are, why one is not found, and which are named twice."""
+
+import os
+import re
+import unicodedata
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote
+
+from crosspath.data.folders import is_hidden
+from crosspath.errors import InputError
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class ListedFiles:
+    """Finds files of a table: absolute, relative to `folder` or to the table, or by name alone in a sub-folder."""
+
+    def __init__(self, folder: Path, table: Path) -> None:
+        self.folder = folder
+        self.table = table
+
+    def find(self, name: str, line: int) -> Path:
+        """The file of that name in a row of the table.
+
+        Raises
+        ------
+        InputError
+            With the row, for a name that leads to no file or to several.
+        """
+        where = f"{self.table} row {line}"
+        if not name:
+            raise InputError(where, "the name of a file", "none", "complete or remove the row")
+        if ADDRESS.match(name):
+            todo = "download the file and write its path"
+            raise InputError(where, "the path of a file", f"{name}, a URL", todo)
+        paths = self._with_name(name)
+        if not paths and "/" not in name:
+            paths = self._by_name.get(name, [])
+        identities = {file_identity(path): path for path in paths}
+        if len(identities) > 1:
+            found = " and ".join(map(str, list(identities.values())[:2]))
+            raise InputError(where, f"one file {name}", found, "write its absolute path, or its path below data.folder")
+        if not paths:
+            found, todo = self._explain(name)
+            raise InputError(where, "the name of a file", found, todo)
+        return paths[0]
+
+    def sample_id(self, name: str, path: Path) -> str:
+        """The name of a sample within its set: as in the table; absolute ones relative to `folder`, where inside."""
+        if Path(name).is_absolute() and path.is_relative_to(self.folder.absolute()):
+            return path.relative_to(self.folder.absolute()).as_posix()
+        return name
+
+    def _with_name(self, name: str) -> list[Path]:
+        # Some systems store accents apart from their letters.
+        spellings = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
+        paths = [root / spelling for root in (self.folder, self.table.parent) for spelling in spellings]
+        return [path for path in dict.fromkeys(paths) if _is_file(path)]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        """Every file below the folder, by name."""
+        result: dict[str, list[Path]] = {}
+        for root, folders, names in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if not is_hidden([name]))
+            for name in names:
+                result.setdefault(name, []).append(Path(root, name))
+        return result
+
+    def _explain(self, name: str) -> tuple[str, str]:
+        """What is wrong with a name, and what to do: rows are often written for another system or by another rule."""
+        for reason, other in (("back-slashes", name.replace("\\", "/")), ("percent escapes", unquote(name))):
+            if other != name and self._with_name(other):
+                return f"{name} with {reason}", f"write {other}"
+        wanted = name.rpartition("/")[2].casefold()
+        for near in sorted(self._by_name):
+            if near.casefold() == wanted or Path(near).stem.casefold() == wanted:
+                place = self._by_name[near][0].relative_to(self.folder)
+                return f"{name}, which is missing; there is {place}", f"write {place}"
+        kind = "; back-slashes separate no folders here" if "\\" in name else ""
+        return f"{name}, which is missing{kind}", "restore the file or remove the row"
+
+
+def require_file(path: Path, table: Path, line: int) -> Path:
+    """The path, given in a row of a table. Raises `InputError` with the row when there is no such file."""
+    if not _is_file(path):
+        missing = f"{path.name}, which is missing"
+        raise InputError(f"{table} row {line}", "the name of a file", missing, "restore the file or remove the row")
+    return path
+
+
+def file_identity(path: Path) -> str:
+    """The same for every spelling of a path and every link to its file."""
+    status = path.stat()
+    return f"{status.st_dev}-{status.st_ino}" if status.st_ino else os.path.normcase(path.resolve())
+
+
+def refuse_duplicate(
+    first_places: dict[str, str], name: str, where: str, *, identity: str | None = None, detail: str = ""
+) -> None:
+    """Notes in `first_places` where a sample is listed. Raises `InputError` where it is listed a second time.
+
+    `identity` is that of its file, where several names may lead to it; `detail` is what the row says of it.
+    """
+    key = name if identity is None else identity
+    if key in first_places:
+        # A file in two parts would be tested on a model that was trained on it.
+        raise InputError(
+            where, "every file once", f"{name}{detail}, also in {first_places[key]}", "remove one of the rows"
+        )
+    first_places[key] = f"{where}{detail}"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
