@@ -54,7 +54,7 @@ def table_items(
         where, name = f"{path} row {line}", row[file_column]
         part = None if split_column is None else part_of(row[split_column], path, line)
         file = files.find(name, line)
-        detail = f" as {', '.join(names)}" + (f" ({part})" if part else "")
+        detail = f" as {', '.join(map(repr, names))}" + (f" ({part})" if part else "")
         refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
         label = label_of([numbers[label] for label in names], several_labels, where)
         items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))

@@ -60,7 +60,7 @@ def test_classes_are_sorted_numbers_by_value(tmp_path: Path, labels: tuple[str, 
         ("file,label,split\na.txt,,train\n", r"t\.csv row 2: expected a label, found none"),
         (
             "file,label,split\na.txt,x,train\nb.txt,x,val\na.txt,x,test\n",
-            r"row 4: .*a\.txt as x \(test\), also in .*t\.csv row 2 as x \(train\)",
+            r"row 4: .*a\.txt as 'x' \(test\), also in .*t\.csv row 2 as 'x' \(train\)",
         ),
         ("file,label,split\n,x,train\n", r"t\.csv row 2: expected the name of a file, found none"),
     ],
