@@ -1,19 +1,29 @@
-"""Verifies a data folder: all pieces are there, and every file can be decoded."""
+"""Verifies a data folder: all pieces are there, every file can be decoded, and a run could begin on what is read."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crosspath.catalogue.published_set import PublishedSet
-from crosspath.catalogue.sets import PUBLISHED_SETS
-from crosspath.config.data import Data, DataSection
+from crosspath.catalogue.recognise import guess_section, own_recipe, recognise_set, sections_of_set, with_name
+from crosspath.config.data import DataSection
+from crosspath.data.cache import Store
 from crosspath.data.decoding import Progress, decode_items
-from crosspath.data.items import Item, Reader
+from crosspath.data.examples import Damaged, DataSet
+from crosspath.data.items import Item, Listing, Reader, place_of
+from crosspath.data.labels import label_array
+from crosspath.data.streaming.samples import damaged_file_error
 from crosspath.errors import InputError
-from crosspath.modalities import MODALITIES, Modality, modality_of
+from crosspath.modalities import modality_of
 from crosspath.modalities.load import reader_of
+from crosspath.modalities.split import damage_advice, listed_store, refuse_damaged, split_store
+
+__all__ = ["CheckReport", "Fault", "check", "guess_section", "own_recipe", "recognise_set", "sections_of_set"]
+RESTORE = "restore the files listed on stdout"
 
 
 @dataclass(frozen=True)
@@ -37,77 +47,34 @@ class CheckReport:
     samples: dict[str, int]
     """Samples of each part, damaged ones included; `unsplit` if the set has no parts."""
     faults: tuple[Fault, ...]
+    used: dict[str, int] = field(default_factory=dict)
+    """Samples of each part as a run splits and uses them; empty where a run would be refused, or for several variants
+    of a set."""
+    damaged: int = 0
+    """How many of the faults are files, or links to them, that cannot be read."""
+    unread: dict[str, int] = field(default_factory=dict)
+    """Files that are not read, by kind: a suffix, or `hidden`."""
+    notes: tuple[str, ...] = ()
+    """What the run's log will say of the data."""
+    refusal: InputError | None = None
+    """The error with which a run on these data would end; None for several variants of a set."""
+    data: DataSet | None = None
+    """The data set that a run would read, with its samples left out."""
+    todo: str = RESTORE
+    """What to do about the faults."""
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return asdict(self)
-
-
-def recognise_set(folder: Path) -> PublishedSet | None:
-    """The published set with this folder's name; None for any other folder.
-
-    Raises
-    ------
-    InputError
-        For a missing folder, a published set under another name, and a data root of several sets.
-    """
-    if not folder.is_dir() and folder.suffix.lower() != ".zip":
-        raise InputError(folder, "the folder of a data set", "none", "check the path")
-    name = _with_name(folder).name
-    for entry in PUBLISHED_SETS.values():
-        if entry.folder == name:
-            return entry
-    inside = [entry.folder for entry in PUBLISHED_SETS.values() if (folder / entry.folder).is_dir()]
-    if inside:
-        todo = f"name one of them, such as {folder / inside[0]}"
-        raise InputError(folder, "the folder of one data set", f"a data root with {', '.join(inside)}", todo)
-    for entry in PUBLISHED_SETS.values():
-        if _matches(entry, folder):
-            todo = "rename it, or link to it under that name"
-            raise InputError(folder, f"the name {entry.folder}, where readers look", f"{entry.name} as {name}", todo)
-    return None
-
-
-def guess_section(folder: Path) -> DataSection:
-    """The `data` section for a user's class folders, of the modality of most files. Files that two modalities read,
-    such as .mp4, count for both; in a tie the modality with more files that only it reads is taken.
-
-    Raises
-    ------
-    InputError
-        For a folder without files of any modality.
-    """
-    modalities = [modality for modality in MODALITIES.values() if modality.suffixes]
-    if folder.is_file():
-        return next(modality for modality in modalities if modality.reads_zips).data_section({"folder": folder})
-    endings = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
-
-    def counts(modality: Modality[Any, Any, Any]) -> tuple[int, int]:
-        own = [suffix for suffix in modality.suffixes if suffix not in modality.containers]
-        return sum(endings[suffix] for suffix in modality.suffixes), sum(endings[suffix] for suffix in own)
-
-    best = max(modalities, key=counts)
-    if not counts(best)[0]:
-        todo = "choose another folder, or name its recipe with --recipe NAME"
-        *others, last = (modality.content for modality in modalities)
-        raise InputError(folder, f"{', '.join(others)} or {last}", "none", todo)
-    return best.data_section({"folder": folder})
-
-
-def sections_of_set(entry: PublishedSet, folder: Path) -> list[DataSection]:
-    """The `data` section of every variant of a set that is present: from its first recipe, else the defaults."""
-    from crosspath.recipes import PRETRAINING, RECIPES
-
-    recipe_sections = [recipe().data for table in (RECIPES, PRETRAINING) for recipe in table.values()]
-    sections = []
-    for dataset in entry.here(folder) or entry.datasets:
-        default = MODALITIES[entry.modality].data_section({"dataset": dataset})
-        sections.append(next((section for section in recipe_sections if section.dataset == dataset), default))
-    return sections
+        plain = replace(self, refusal=None, data=None)
+        return {name: value for name, value in asdict(plain).items() if name not in ("refusal", "data", "todo")}
 
 
 def check(
-    folder: Path, entry: PublishedSet | None, sections: Sequence[Data], progress: Progress | None = None
+    folder: Path,
+    entry: PublishedSet | None,
+    sections: Sequence[DataSection],
+    progress: Progress | None = None,
+    seed: int = 0,
 ) -> CheckReport:
     """Lists and decodes everything that the sections read.
 
@@ -119,6 +86,8 @@ def check(
         One for each way of reading the folder, all of one modality. A sample that several read is decoded once.
     progress
         Called with (samples decoded, samples in total).
+    seed
+        The run's, which draws `data.labels_per_class`.
 
     Returns
     -------
@@ -129,12 +98,13 @@ def check(
     InputError
         For a published set under another name than its readers look for.
     """
-    name = _with_name(folder).name
+    name = with_name(folder).name
     faults = (
         [] if entry is None else [Fault(piece.pattern, f"missing: {piece.what}") for piece in entry.missing(folder)]
     )
-    work: list[tuple[Reader, list[Item]]] = []
-    classes: set[str] = set()
+    complete = not faults
+    work: list[tuple[DataSection, Listing, list[Item]]] = []
+    refusals: list[InputError] = []
     visited: set[tuple[Path, object]] = set()
     for section in sections:
         sets = modality_of(section).sets
@@ -142,57 +112,107 @@ def check(
         if expected != name:
             todo = "rename it, or link to it under that name"
             raise InputError(folder, f"the name {expected}, where the reader of {section.dataset} looks", name, todo)
-        # Without `skip_damaged` the listing would end at the first missing file.
-        reader = reader_of(section.model_copy(update={"skip_damaged": True}))
         try:
-            listing = reader.listing(_with_name(folder).parent if section.dataset in sets else folder)
+            # Without `skip_damaged` the listing would end at the first missing file.
+            reader = reader_of(section.model_copy(update={"skip_damaged": True}))
+            listing = reader.listing(with_name(folder).parent if section.dataset in sets else folder)
         except InputError as error:
+            refusals.append(error)
             faults.append(Fault(_below(folder, error.where), f"expected {error.expected}, found {error.found}"))
             continue
-        classes |= set(listing.classes)
         faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped]
         new = [item for item in listing.items if (item.path, item.inside) not in visited]
         visited |= {(item.path, item.inside) for item in new}
-        work.append((reader, new))
-    faults += _decoding_faults(folder, work, progress)
-    samples = Counter[str](item.part or "unsplit" for _, items in work for item in items)
+        work.append((section, listing, new))
+    damaged = dict(_damaged(work, progress))
+    faults += [Fault(_place(folder, item), reason) for item, reason in damaged.items()]
+    outcomes = [_outcome(section, listing, damaged, seed) for section, listing, _ in work]
+    refusals += [error for error, _, _ in outcomes if error is not None]
+    advice = next(
+        (advice for _, _, advice in outcomes if "skip_damaged" not in advice), outcomes[0][2] if outcomes else ""
+    )
+    skippable = complete and len(outcomes) == len(sections) and "skip_damaged" in advice
+    single = len(sections) == 1
+    data = outcomes[0][1] if single and outcomes else None
+    parts = {} if data is None else {"train": data.train, "validation": data.validation, "test": data.test}
     return CheckReport(
         folder=str(folder),
         set=None if entry is None else entry.name,
         modality=sections[0].modality,
-        classes=len(classes),
-        samples=dict(samples),
+        classes=len({name for _, listing, _ in work for name in listing.classes}),
+        samples=dict(Counter[str](item.part or "unsplit" for _, _, items in work for item in items)),
         faults=tuple(dict.fromkeys(faults)),
+        used={part: len(examples) for part, examples in parts.items()},
+        damaged=len(damaged) + sum(len(listing.skipped) for _, listing, _ in work),
+        unread=dict(work[0][1].unread) if work else {},
+        notes=() if data is None else tuple(data.notes),
+        refusal=refusals[0] if single and refusals else None,
+        data=data,
+        todo=f"{RESTORE}, or train without them: --set data.skip_damaged=true" if skippable else advice or RESTORE,
     )
 
 
-def _decoding_faults(
-    folder: Path, work: Sequence[tuple[Reader, list[Item]]], progress: Progress | None
-) -> Iterator[Fault]:
-    """Decodes every item; a fault for each damaged one."""
-    done, total = 0, sum(len(items) for _, items in work)
-    for reader, items in work:
+def _damaged(
+    work: Sequence[tuple[DataSection, Listing, list[Item]]], progress: Progress | None
+) -> Iterator[tuple[Item, str]]:
+    """Decodes every item; (item, reason) for each damaged one."""
+    done, total = 0, sum(len(items) for _, _, items in work)
+    for section, _, items in work:
         before = done
-        for done, (item, result) in enumerate(decode_items(reader, items, None), before + 1):
+        for done, (item, result) in enumerate(decode_items(reader_of(section), items, None), before + 1):
             if progress is not None:
                 progress(done, total)
             if isinstance(result, str):
-                member = f"/{item.inside}" if isinstance(item.inside, str) else ""
-                yield Fault(_below(folder, item.path) + member, result)
+                yield item, result
 
 
-def _matches(entry: PublishedSet, folder: Path) -> bool:
-    """Whether a folder has all pieces of a published set, among them a file name that no other set has."""
-    others = {piece.pattern for other in PUBLISHED_SETS.values() if other is not entry for piece in other.pieces}
-    own = {piece.pattern for piece in entry.pieces if "*" not in piece.pattern} - others
-    return any((folder / name).exists() for name in own) and not entry.missing(folder)
+def _outcome(
+    section: DataSection, listing: Listing, damaged: dict[Item, str], seed: int
+) -> tuple[InputError | None, DataSet | None, str]:
+    """What a run makes of a listing: (why it ends, the data set it reads, what to do about damaged files)."""
+    faulty = [(item, damaged[item]) for item in listing.items if item in damaged]
+    try:
+        store = _store(section, listing, damaged)
+        advice = damage_advice(section, store, seed) if store.damaged or faulty else ""
+        refuse_damaged(section, store, seed)
+        data = split_store(section, store, seed)
+    except InputError as error:
+        return error, None, error.todo
+    if section.stream and faulty:
+        # They are met while the run goes on; one that is held out ends it in any case.
+        held_out = {*data.validation.ids, *data.test.ids}
+        fatal = [pair for pair in faulty if not section.skip_damaged or pair[0].id in held_out]
+        advice = "restore it" if any(item.id in held_out for item, _ in faulty) else advice
+        if fatal:
+            return damaged_file_error(section, *fatal[0]), None, advice
+    return None, data, advice
 
 
-def _with_name(folder: Path) -> Path:
-    """The folder with a name, also if given as `.` or ending in `..`."""
-    return folder.resolve() if folder.name in ("", "..") else folder.absolute()
+def _store(section: DataSection, listing: Listing, damaged: dict[Item, str]) -> Store:
+    """The samples as a run has them before they are split; zeros stand for those that it decodes."""
+    listed = listed_store(section, listing)
+    if section.stream:
+        return listed
+    reader: Reader = reader_of(section)
+    readable = [item for item in listing.items if item not in damaged]
+    shape, dtype = reader.sample
+    return replace(
+        listed,
+        inputs=np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
+        labels=label_array([item.label for item in readable], len(listing.classes)),
+        parts=tuple(item.part for item in readable),
+        ids=tuple(item.id for item in readable),
+        damaged=(
+            *listed.damaged,
+            *(Damaged(place_of(item), damaged[item]) for item in listing.items if item in damaged),
+        ),
+    )
+
+
+def _place(folder: Path, item: Item) -> str:
+    return _below(folder, item.path) + (f"/{item.inside}" if isinstance(item.inside, str) else "")
 
 
 def _below(folder: Path, where: str | Path) -> str:
     """A path relative to the folder."""
-    return str(where).replace(f"{_with_name(folder)}/", "").replace(f"{folder}/", "")
+    return str(where).replace(f"{with_name(folder)}/", "").replace(f"{folder}/", "")

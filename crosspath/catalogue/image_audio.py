@@ -28,6 +28,7 @@ IMAGE = (
             Piece("train.zip", "train/<class>/<number>.png (or .jpg)"),
             Piece("test.zip", "test/<class>/<number>.png (or .jpg)"),
         ),
+        marks={"train.zip": "airplane/", "test.zip": "truck/"},
         archives=(
             Archive(
                 address="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -50,6 +51,7 @@ IMAGE = (
             Piece("train/*/*", "<class>/<image>.JPEG, 1,000 classes (n01440764 and so on)"),
             Piece("val/*/*", "the same class folders, 50 images each"),
         ),
+        marks={"train/n[0-9]*[0-9]": "", "val/n[0-9]*[0-9]": ""},
         steps=(
             "Register at https://image-net.org/download.php and accept the terms of access.",
             "Open the page of ILSVRC 2012 there and download ILSVRC2012_img_train.tar (137.7 GiB, md5 "
@@ -107,6 +109,7 @@ AUDIO = (
             Piece("metadata.csv", "one row for each recording: filename, digit, speaker, index, split"),
             Piece("recordings/*.wav", "<digit>_<speaker>_<index>.wav"),
         ),
+        marks={"metadata.csv": "digit", "recordings/[0-9]_*_*.wav": ""},
         archives=(
             Archive(
                 address=f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{FSDD_COMMIT}.zip",
@@ -135,6 +138,7 @@ AUDIO = (
                 Piece("speechcommand_eval_data.json", "the same for the test part"),
             ),
         },
+        marks={"yes/*.wav": ""},
         archives=(
             Archive(
                 address="https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",

@@ -27,6 +27,7 @@ POINT = (
             Piece("test_files.txt", "the same for the test part"),
             Piece("*.h5", "`data` (N, points, 3) and `label` (N, 1); test rows that `in_train` marks are skipped"),
         ),
+        marks={"shape_names.txt": "night_stand"},
         archives=(
             Archive(
                 address="http://3dvision.princeton.edu/projects/2014/3DShapeNets/ModelNet10.zip",
@@ -144,6 +145,7 @@ VIDEO = (
             Piece("words.csv", "one row for each word: file, split, slot, word, start_frame, end_frame (exclusive)"),
             Piece("videos/*.mp4", "the clips"),
         ),
+        marks={"words.csv": "start_frame", "clips.csv": "preposition"},
         steps=(
             "Download the video and the word alignments of talker 1 from https://doi.org/10.5281/zenodo.3625687.",
             "Put the clips into videos/ as mp4, cropped to the mouth (published here: 112x112 from left 99, top 158).",

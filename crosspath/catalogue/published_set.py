@@ -1,11 +1,15 @@
 """The description of a published set: pieces, archives, licence. `sets.py` has the table."""
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from crosspath.modalities.load import set_folders
+
+HEAD_BYTES = 1 << 14
+"""Of a table or list, in which a mark is looked for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class PublishedSet:
     variants: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)
     """{name: pieces}, of which one must be complete: other layouts, or the pieces that one of `datasets` needs, under
     its name."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """{pattern of a file: text that stands in it, or the name of a zip's member}, by which the set is told from others
+    with the same pieces. Without text the file's presence is enough."""
     archives: tuple[Archive, ...] = ()
     """Downloads of `crosspath data get`; empty if the user must follow `steps`."""
     steps: tuple[str, ...] = ()
@@ -69,6 +76,14 @@ class PublishedSet:
         of_variants = [_missing(pieces, folder) for pieces in self.variants.values()]
         return _missing(self.tree, folder) + min(of_variants, key=len, default=())
 
+    def is_marked(self, folder: Path) -> bool:
+        """Whether `folder` holds what only this set has. Sets without `marks` have files with names of their own."""
+        return all(_has_text(folder, pattern, text) for pattern, text in self.marks.items())
+
+    def has_piece(self, folder: Path) -> bool:
+        """Whether one or more of the pieces are in `folder`."""
+        return len(_missing(self.pieces, folder)) < len(self.pieces)
+
     def here(self, folder: Path) -> tuple[str, ...]:
         """The `datasets` that can be read from `folder`."""
         if self.missing(folder):
@@ -78,3 +93,19 @@ class PublishedSet:
 
 def _missing(pieces: tuple[Piece, ...], folder: Path) -> tuple[Piece, ...]:
     return tuple(piece for piece in pieces if next(folder.glob(piece.pattern), None) is None)
+
+
+def _has_text(folder: Path, pattern: str, text: str) -> bool:
+    path = next(folder.glob(pattern), None)
+    if path is None:
+        return False
+    if not text:
+        return True
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                return any(text in name for name in archive.namelist())
+        with path.open("rb") as file:
+            return text in file.read(HEAD_BYTES).decode("utf-8", errors="replace")
+    except (OSError, zipfile.BadZipFile):
+        return False

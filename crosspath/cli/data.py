@@ -14,6 +14,7 @@ from crosspath.errors import InputError
 if TYPE_CHECKING:
     from crosspath.catalogue.check import CheckReport
     from crosspath.catalogue.published_set import PublishedSet
+    from crosspath.config import Recipe
     from crosspath.config.data import DataSection
     from crosspath.training.progress import Bar
 
@@ -120,12 +121,15 @@ def check(
     set_: Overrides = (),
     json: Json = False,
 ) -> None:
-    """Check a data folder: nothing is missing and every file can be decoded. Bad files are listed on stdout.
+    """Check a data folder: nothing is missing, every file can be decoded, and a run could begin. Bad files, and the
+    kinds of files that are not read, are listed on stdout.
 
     Example: `crosspath data check DIR/esc10`
 
     The command exits with code 0 if the folder is complete, else with code 2. A published set is recognised by the name
-    of its folder; any other folder is read as class folders, of the modality of most of its files.
+    of its folder; any other folder is read as class folders, of the modality of most of its files, by the recipe
+    `image/folder`, `audio/folder`, `point/folder` or `video/folder`. With `--recipe` it answers for a run of that
+    recipe: the same split, the same limits, and code 0 where `data.skip_damaged` leaves bad files out.
 
     Parameters
     ----------
@@ -137,36 +141,64 @@ def check(
         Override a setting of that recipe: `section.field=value`, such as `data.csv=list.csv`. Repeatable.
     """
     from crosspath.catalogue.check import check as check_folder
-    from crosspath.catalogue.check import guess_section, recognise_set, sections_of_set
+    from crosspath.catalogue.check import guess_section, own_recipe, recognise_set, sections_of_set
     from crosspath.config import apply_overrides
     from crosspath.modalities.load import with_absolute_folder
     from crosspath.recipes import any_recipe_named
     from crosspath.training.progress import reporter
 
-    entry = recognise_set(folder) if recipe is None else None
-    if recipe is not None:
-        sections = [with_absolute_folder(apply_overrides(any_recipe_named(recipe), set_).data, folder)]
-    elif set_:
+    if set_ and recipe is None:
         raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
+    entry = recognise_set(folder) if recipe is None else None
+    reading: Recipe | None = None
+    if recipe is not None:
+        reading = apply_overrides(any_recipe_named(recipe), set_)
+        sections = [with_absolute_folder(reading.data, folder)]
+    elif entry is not None:
+        sections = sections_of_set(entry, folder)
     else:
-        sections = [guess_section(folder)] if entry is None else sections_of_set(entry, folder)
+        sections = [guess_section(folder)]
+        reading = own_recipe(sections[0])
+    if reading is not None:
+        reading = reading.model_copy(update={"data": sections[0]})
     with reporter(True) as listener:
-        report = check_folder(folder, entry, sections, listener.preparing)
-    print_json(report.to_json()) if json else _print_report(report, entry, sections)
-    if report.faults:
+        seed = 0 if reading is None else reading.train.seed
+        report = check_folder(folder, entry, sections, listener.preparing, seed)
+    print_json(report.to_json()) if json else _print_report(report, entry, sections, reading)
+    _refuse(report, folder, reading)
+
+
+def _refuse(report: "CheckReport", folder: Path, recipe: "Recipe | None") -> None:
+    """Raise `InputError` for what is wrong: the faults together, else what a run of the recipe would end with."""
+    from crosspath.training.demands import check_alone
+
+    if report.faults and (recipe is None or (report.damaged and not recipe.data.skip_damaged)):
         first = f"{report.faults[0].path}: {report.faults[0].reason}"
         count = f"{len(report.faults)} faults, the first in " if len(report.faults) > 1 else ""
-        todo = "restore the files listed on stdout, or train without them: --set data.skip_damaged=true"
-        raise InputError(folder, "complete, readable data", f"{count}{first}", todo)
+        raise InputError(folder, "complete, readable data", f"{count}{first}", report.todo)
+    if report.refusal is not None:
+        raise report.refusal
+    if recipe is not None and report.data is not None:
+        check_alone(recipe, report.data)
 
 
-def _print_report(report: "CheckReport", entry: "PublishedSet | None", sections: "Sequence[DataSection]") -> None:
+def _print_report(
+    report: "CheckReport",
+    entry: "PublishedSet | None",
+    sections: "Sequence[DataSection]",
+    recipe: "Recipe | None",
+) -> None:
     counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
     print_line(f"{report.folder}: {report.modality}, {report.classes} classes, samples: {counts}")
+    if recipe is not None and report.used:
+        used = ", ".join(f"{count:,} {part}" for part, count in report.used.items())
+        print_line(f"a run of {recipe.name} uses {used}")
     if entry is not None:
         print_line(f"published: {entry.classes} classes, samples: {sample_counts(entry)}")
     if len(sections) < len(entry.datasets if entry else sections):
         print_line(f"read as {', '.join(section.dataset for section in sections)}; the other variants are missing")
+    for note in report.notes:
+        print_line(note)
     for fault in report.faults:
         print_line(f"{fault.path}: {fault.reason}")
 

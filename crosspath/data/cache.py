@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,10 @@ class Store:
     damaged: tuple[Damaged, ...]
     digest: str
     """sha256 of the decoded samples."""
+    unread: tuple[tuple[str, int], ...] = ()
+    """As `Listing.unread`."""
+    notes: tuple[str, ...] = ()
+    """As `Listing.notes`."""
 
 
 def cache_root(folder: Path | None) -> Path:
@@ -83,7 +87,7 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
         store = _read(entry, key)
         assert store is not None, entry
     _write_pointer(root, dataset, reader, entry.name)
-    return store
+    return store if listing is None else replace(store, unread=listing.unread, notes=listing.notes)
 
 
 def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:

@@ -1,7 +1,7 @@
 """A data set in memory or on disk: its samples and labels in three parts, and what was damaged."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,3 +96,5 @@ class DataSet:
     """sha256 of the decoded samples, their labels and the split; `labels_per_class` does not change it."""
     notes: Sequence[str] = ()
     """Remarks for the run's log, such as a class with fewer labels than requested."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """How many files beside the samples are not read, by kind: a suffix such as `.heic`, or `hidden`."""

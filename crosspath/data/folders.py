@@ -1,51 +1,41 @@
 """Samples of class folders, and the folders of published sets."""
 
-from collections.abc import Iterable
+import os
 from pathlib import Path
 
-from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
+from crosspath.data.class_layout import class_layout, no_files_error
+from crosspath.data.folder_tree import DiskFile, Names, Tree, is_hidden, tree_of
+from crosspath.data.items import Item, Listing, status_stamp
 from crosspath.errors import InputError
+
+__all__ = ["class_folder_items", "folder_below", "is_hidden", "no_files_error"]
 
 
 def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Listing:
-    """The files of `folder/<class>/`, or of the same below `train/`, `val/` and `test/`. Classes are sorted by name.
+    """The files of `folder/<class>/`, or of the same below `train/`, `val/` and `test/`; `class_layout` says in which
+    order and what is refused. Links are followed; those that lead nowhere are listed as skipped.
 
     Raises
     ------
     InputError
-        For a missing folder, no class folders, or a class without files.
+        Also for a missing folder, and for a file that links make two samples.
     """
     if not folder.is_dir():
         raise InputError(folder, f"a folder of class folders with {kind}", "none", "check data.folder")
-    parts: list[tuple[Part, Path]] = [
-        (PART_NAMES[path.name.lower()], path)
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and path.name.lower() in PART_NAMES
-    ]
-    if "train" not in dict(parts):
-        parts = [(None, folder)]
-    classes = sorted({path.name for _, root in parts for path in root.iterdir() if _visible_folder(path)})
-    if not classes:
-        raise InputError(
-            folder, f"class folders with {kind}", "none", "put the files of each class into a folder of its own"
-        )
+    tree = tree_of(folder)
+    layout = class_layout(folder, tree, suffixes, kind)
     items = []
-    for part, root in parts:
-        for label, class_name in enumerate(classes):
-            class_folder = root / class_name
-            files = sorted(
-                path
-                for path in class_folder.rglob("*")
-                if path.suffix.lower() in suffixes
-                and not is_hidden(path.relative_to(class_folder).parts)
-                and path.is_file()
-            )
-            if not files and part in ("train", None):
-                raise no_files_error(class_folder, kind, suffixes)
-            for path in files:
-                name = path.relative_to(folder).as_posix()
-                items.append(Item(id=name, label=label, part=part, path=path, stamp=file_stamp(path)))
-    return Listing(tuple(classes), tuple(items))
+    places: dict[tuple[int, int], tuple[str, DiskFile]] = {}
+    for part, label, names, file in layout.samples:
+        status = _status(file.path)
+        name = "/".join(names)
+        other, first = places.setdefault((status.st_dev, status.st_ino), (name, file))
+        if first is not file and (file.linked or first.linked) and file.path.samefile(first.path):
+            # It would count twice, in two classes or in a part that is held out.
+            todo = "remove one of the two, or the link that leads to it"
+            raise InputError(file.path, "every file once", f"the file that is {other} as well", todo)
+        items.append(Item(id=name, label=label, part=part, path=file.path, stamp=status_stamp(status)))
+    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, layout.notes)
 
 
 def folder_below(root: Path, name: str, inside: str) -> Path:
@@ -63,15 +53,19 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
     return folder
 
 
-def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a path has a part that is no data, such as `.ipynb_checkpoints/` or `__MACOSX/`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+def _missing(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[Path, str], ...]:
+    """(path, reason) of links to a sample or a folder that is no longer there."""
+    links: list[tuple[Names, tuple[Path, str]]] = sorted(tree.broken.items())
+    return tuple(
+        (path, f"a link that leads nowhere (to {target})")
+        for _, (path, target) in links
+        if path.suffix.lower() in ("", *suffixes)
+    )
 
 
-def no_files_error(where: object, kind: str, suffixes: tuple[str, ...]) -> InputError:
-    """The error for a class without files."""
-    return InputError(where, f"{kind} ({', '.join(suffixes)})", "none", "fill the folder or remove it")
-
-
-def _visible_folder(path: Path) -> bool:
-    return path.is_dir() and not is_hidden([path.name])
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(path, "a file that can be read", reason, "check its permissions") from None

@@ -1,6 +1,8 @@
 """What a set lists before anything is decoded: one item for each sample; and what a reader of a modality must offer."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,10 @@ class Listing:
     items: tuple[Item, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
     """(path, reason) of missing or damaged files that `data.skip_damaged` leaves out."""
+    unread: tuple[tuple[str, int], ...] = ()
+    """(kind, number) of the files beside the samples that are not read; a kind is a suffix such as `.heic`."""
+    notes: tuple[str, ...] = ()
+    """Remarks for the user on how the files are read."""
 
 
 class DamageError(Exception):
@@ -104,5 +110,19 @@ def place_of(item: Item) -> Path:
 
 def file_stamp(path: Path) -> str:
     """Size and modification time of a file."""
-    status = path.stat()
+    return status_stamp(path.stat())
+
+
+def status_stamp(status: os.stat_result) -> str:
+    """`file_stamp`, where the status of the file is at hand."""
     return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def joined(listings: Sequence[Listing], items: Iterable[Item]) -> Listing:
+    """Several listings of the same classes as one, with these items."""
+    unread = Counter[str]()
+    for listing in listings:
+        unread.update(dict(listing.unread))
+    skipped = tuple(fault for listing in listings for fault in listing.skipped)
+    notes = tuple(dict.fromkeys(note for listing in listings for note in listing.notes))
+    return Listing(listings[0].classes, tuple(items), skipped, tuple(sorted(unread.items())), notes)

@@ -15,6 +15,7 @@ from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 from crosspath.modalities import modality_of
 from crosspath.modalities.load import with_absolute_folder
+from crosspath.objectives import objective_of
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.processes import Processes
 
@@ -80,6 +81,16 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
         raise InputError("data.classes", str(recipe.data.classes), f"{len(data.classes)} in the data", todo)
     if len(data.train) == 0:
         raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
+    if objective_of(recipe).labelled and not recipe.data.several_labels and len(data.classes) < 2:
+        nested = (
+            f", or name a folder above class folders (such as {recipe.data.folder / data.classes[0]})"
+            if recipe.data.folder
+            else ""
+        )
+        todo = f"put the files of each class into a folder of its own{nested}; without labels, use `crosspath pretrain`"
+        raise InputError(
+            recipe.data.folder or recipe.data.dataset, "two classes or more", f"one, {data.classes[0]}", todo
+        )
     modality = modality_of(recipe)
     expected = tuple(modality.sample_shape(recipe.data))
     actual = tuple(modality.held_out(recipe.data, torch.zeros(1, *data.train.inputs.shape[1:])).shape[1:])

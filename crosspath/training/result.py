@@ -37,7 +37,7 @@ class Result:
     environment: Mapping[str, Any]
     """Versions, processor, threads."""
     data: Mapping[str, Any]
-    """Fingerprint, and the damaged files that were skipped."""
+    """Fingerprint, the damaged files that were skipped, and how many files of which kind are not read."""
     start: str | None
     """The checkpoint of `--from`."""
     auxiliaries: Mapping[str, Mapping[str, Any]]

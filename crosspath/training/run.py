@@ -20,11 +20,11 @@ from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.recipes import recipe_named
+from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
-from crosspath.training.feed import Feed
 from crosspath.training.held_out import read_part
-from crosspath.training.inputs import batch_notes, require_samples, resolve_folder, run_inputs
+from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
 from crosspath.training.pathways import (
     connect_auxiliaries,
     likeness_of,
@@ -162,10 +162,9 @@ def _run(
     with processes.main_first():
         root = None if data_root is None else Path(data_root)
         data = load_data(recipe.data, root, seed, progress=report.preparing)
-    require_samples(recipe, data)
+    check_demands(recipe, data, processes, compute.device)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
-    Feed(recipe=recipe, examples=data.train, classes=len(classes), processes=processes, device=compute.device).check()
 
     torch.manual_seed(seed)
     model = objective.build(recipe, len(classes))
@@ -233,6 +232,7 @@ def _run(
         environment=environment(compute.device),
         data={
             "fingerprint": data.fingerprint,
+            "unread": dict(data.unread),
             "damaged": [
                 {"path": str(damaged.path), "reason": damaged.reason}
                 for damaged in (*data.damaged, *damaged_files(data.train))

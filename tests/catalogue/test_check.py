@@ -26,6 +26,18 @@ from tests.errors import refused
 ESC10 = AudioData(dataset="esc10", frames=8, mels=8)
 
 
+def small_clip(path: Path, seed: int) -> None:
+    write_clip(path, [seed * 5, 200])
+
+
+OWN = {
+    "image": (write_image, ".jpg", ImageData),
+    "audio": (write_sound, ".wav", AudioData),
+    "point": (write_cloud, ".npy", PointData),
+    "video": (small_clip, ".mp4", VideoData),
+}
+
+
 @pytest.fixture
 def esc10(tmp_path: Path) -> Path:
     """The layout of ESC-10 in small: a recording of each of two classes in each fold."""
@@ -49,7 +61,10 @@ def test_a_whole_folder_has_no_faults_and_is_not_touched(esc10: Path) -> None:
     before = listing_of(esc10)
     reports: list[tuple[int, int]] = []
     actual = check(esc10, PUBLISHED_SETS["esc10"], [ESC10], lambda done, total: reports.append((done, total)))
-    assert actual == CheckReport(str(esc10), "esc10", "audio", 2, {"train": 6, "val": 2, "test": 2}, ())
+    assert (actual.folder, actual.set, actual.modality) == (str(esc10), "esc10", "audio")
+    assert (actual.classes, actual.faults, actual.refusal) == (2, (), None)
+    assert actual.samples == {"train": 6, "val": 2, "test": 2}
+    assert actual.used == {"train": 6, "validation": 2, "test": 2}
     assert reports == [(done, 10) for done in range(1, 11)]
     assert listing_of(esc10) == before
 
@@ -137,18 +152,6 @@ def test_variants_of_a_set_are_read_one_by_one_and_a_file_only_once(tmp_path: Pa
     assert both.samples == actual.samples
 
 
-def small_clip(path: Path, seed: int) -> None:
-    write_clip(path, [seed * 5, 200])
-
-
-OWN = {
-    "image": (write_image, ".jpg", ImageData),
-    "audio": (write_sound, ".wav", AudioData),
-    "point": (write_cloud, ".npy", PointData),
-    "video": (small_clip, ".mp4", VideoData),
-}
-
-
 @pytest.mark.parametrize("modality", OWN)
 def test_a_folder_of_ones_own_is_read_by_its_modality(modality: str, tmp_path: Path) -> None:
     write, suffix, section = OWN[modality]
@@ -188,14 +191,78 @@ def test_a_known_set_is_recognised_by_its_folder(esc10: Path, tmp_path: Path, mo
     assert checked(tmp_path / "elsewhere" / "esc10", ESC10).faults == ()
 
 
+def zips(folder: Path, classes: tuple[str, ...]) -> Path:
+    """`train.zip` and `test.zip` of class folders."""
+    folder.mkdir()
+    for part in ("train", "test"):
+        class_folders(folder.parent / f"{folder.name}_files" / part, write_image, ".png", classes, per_class=1)
+        zipped(folder.parent / f"{folder.name}_files" / part, folder / f"{part}.zip", f"{part}/")
+    return folder
+
+
 def test_a_known_set_under_another_name_is_reported_its_name(tmp_path: Path) -> None:
-    for name in ("train.zip", "test.zip"):
-        (tmp_path / "pictures").mkdir(exist_ok=True)
-        (tmp_path / "pictures" / name).touch()
+    folder = zips(tmp_path / "pictures", ("airplane", "truck"))
     with refused("pictures", "cifar10"):
-        recognise_set(tmp_path / "pictures")
+        recognise_set(folder)
     with refused("pictures", "cifar10"):
-        check(tmp_path / "pictures", None, [ImageData(dataset="cifar10")])
+        check(folder, None, [ImageData(dataset="cifar10")])
+
+
+def test_other_sets_in_the_layout_of_a_published_one_are_not_taken_for_it(tmp_path: Path) -> None:
+    assert recognise_set(zips(tmp_path / "tiny", ("goldfish", "toad"))) is None
+    with refused("tiny", "2 .zip", "unpack"):
+        guess_section(tmp_path / "tiny")
+    others = {
+        "songs": {"metadata.csv": "filename,genre,split\n", "recordings/0.wav": ""},
+        "lips": {"clips.csv": "file,word\n", "words.csv": "word\n", "videos/a.mp4": ""},
+        "chairs": {"shape_names.txt": "stool\n", "train_files.txt": "", "test_files.txt": "", "a.h5": ""},
+        "calls": {"validation_list.txt": "owl/0.wav\n", "testing_list.txt": "", "owl/0.wav": ""},
+    }
+    for name, files in others.items():
+        for file, text in files.items():
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_text(text)
+        assert recognise_set(tmp_path / name) is None, name
+
+
+@pytest.mark.parametrize("name", ["ucf101", "imagenet", "fsdd", "esc50", "modelnet10"])
+def test_class_folders_with_the_name_of_a_published_set_are_ones_own(tmp_path: Path, name: str) -> None:
+    write, suffix, section = OWN[PUBLISHED_SETS[name].modality]
+    folder = class_folders(tmp_path / name, write, suffix, per_class=3)
+    assert recognise_set(folder) is None
+    assert recognise_set(tmp_path) is None, "a folder that holds one is no data root of published sets"
+    assert isinstance(guess_section(folder), section)
+
+
+def test_parts_of_ones_own_with_the_name_of_imagenet_are_ones_own(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        class_folders(tmp_path / "imagenet" / part, write_image, ".jpg", per_class=1)
+    assert recognise_set(tmp_path / "imagenet") is None
+    for part in ("train", "val"):
+        (tmp_path / "imagenet" / part / "cat").rename(tmp_path / "imagenet" / part / "n01440764")
+    assert recognise_set(tmp_path / "imagenet") is PUBLISHED_SETS["imagenet"]
+
+
+def test_notes_beside_pictures_do_not_make_them_clouds(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".jpg")
+    for path in folder.glob("*/*.jpg"):
+        path.with_suffix(".txt").write_text("0 0.5 0.5 0.1 0.1")
+    (folder / "licence.txt").write_text("x")
+    assert guess_section(folder).modality == "image"
+    for path in folder.glob("*/*.jpg"):
+        path.unlink()
+    assert guess_section(folder).modality == "point"
+
+
+@pytest.mark.parametrize("name", ["cifar10", "esc10", "fsdd", "grid_s1", "modelnet10"])
+def test_the_real_sets_are_recognised_under_any_name(name: str, data_root: Path, tmp_path: Path) -> None:
+    assert recognise_set(data_root / name) is PUBLISHED_SETS[name]
+    (tmp_path / "other").symlink_to(data_root / name)
+    if name == "esc10":  # two sets have its files
+        assert recognise_set(tmp_path / "other") is None
+        return
+    with refused("other", name):
+        recognise_set(tmp_path / "other")
 
 
 def test_a_data_root_is_reported_from_a_set(esc10: Path) -> None:

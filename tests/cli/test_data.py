@@ -174,9 +174,70 @@ def test_check_of_a_whole_folder_ends_with_0(tmp_path: Path, capsys: pytest.Capt
         "classes": 2,
         "samples": {"unsplit": 12},
         "faults": [],
+        "used": {"train": 8, "validation": 2, "test": 2},
+        "damaged": 0,
+        "unread": {},
+        "notes": [],
     }
     assert main(["data", "check", str(folder)]) == 0
-    assert capsys.readouterr().out == f"{folder}: image, 2 classes, samples: 12 unsplit\n"
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{folder}: image, 2 classes, samples: 12 unsplit"
+    assert "image/folder" in second
+    assert "8 train, 2 validation, 2 test" in second
+
+
+def test_check_counts_what_is_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".jpg")
+    for name in ("cat/7.heic", "cat/8.heic", "dog/Thumbs.db", "readme.md"):
+        (folder / name).touch()
+    expected = {".heic": 2, "hidden": 1, ".md beside the class folders": 1}
+    assert answered(["data", "check", str(folder)], capsys)["unread"] == expected
+    assert main(["data", "check", str(folder)]) == 0
+    assert "2 .heic" in capsys.readouterr().out
+
+
+def test_check_answers_for_the_recipe_and_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".jpg", per_class=10)
+    by_recipe = ["data", "check", str(folder), "--recipe", "image/folder"]
+    cut_in_half(folder / "cat" / "3.jpg")
+    few = answered([*by_recipe, "--set", "data.skip_damaged=true", "--set", "data.labels_per_class=2"], capsys)
+    assert few["used"] == {"train": 4, "validation": 2, "test": 4}
+    assert few["damaged"] == 1
+    assert "data.skip_damaged=true" in failure(by_recipe, capsys)[1]
+    assert (
+        "data.classes"
+        in failure([*by_recipe, *("--set", "data.classes=3", "--set", "data.skip_damaged=true")], capsys)[1]
+    )
+    assert (
+        "patch" in failure([*by_recipe, *("--set", "data.image_size=30", "--set", "data.skip_damaged=true")], capsys)[1]
+    )
+
+
+def test_check_advises_to_skip_damaged_files_only_where_that_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def todo(folder: Path, *settings: str) -> str:
+        recipe = [part for setting in settings for part in ("--set", setting)]
+        arguments = ["data", "check", str(folder), *(["--recipe", "image/folder", *recipe] if recipe else [])]
+        return failure(arguments, capsys)[1]
+
+    helps = class_folders(tmp_path / "helps", write_image, ".jpg")
+    cut_in_half(helps / "cat" / "3.jpg")
+    assert "skip_damaged" in todo(helps)
+    lost = class_folders(tmp_path / "lost", write_image, ".jpg")
+    for path in (lost / "cat").iterdir():
+        cut_in_half(path)
+    assert "skip_damaged" not in todo(lost)
+    assert "cat" in todo(lost)
+    streamed = class_folders(tmp_path / "streamed", write_image, ".jpg", per_class=1)
+    for part in ("train", "val", "test"):
+        class_folders(streamed / part, write_image, ".jpg")
+    for name in ("cat", "dog"):
+        (streamed / name / "0.jpg").unlink()
+        (streamed / name).rmdir()
+    cut_in_half(streamed / "val" / "dog" / "0.jpg")
+    assert "skip_damaged" in todo(streamed)
+    assert "skip_damaged" not in todo(streamed, "data.stream=true")
 
 
 def test_check_lists_bad_files_on_stdout_and_sums_up_in_one_line(
@@ -196,11 +257,12 @@ def test_check_lists_bad_files_on_stdout_and_sums_up_in_one_line(
 
 
 def test_check_reads_a_table_of_ones_own_by_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(3):
+    for number in range(7):
         write_sound(tmp_path / f"{number}.wav", seed=number, seconds=0.1)
-    (tmp_path / "list.csv").write_text("file,label\n0.wav,a\n1.wav,b\n")
+    rows = "".join(f"{number}.wav,{'ab'[number % 2]}\n" for number in range(6))
+    (tmp_path / "list.csv").write_text(f"file,label\n{rows}")
     by_recipe = ["data", "check", str(tmp_path), "--recipe", "audio/folder", "--set", "data.csv=list.csv"]
-    assert answered(by_recipe, capsys)["samples"] == {"unsplit": 2}
+    assert answered(by_recipe, capsys)["used"] == {"train": 2, "validation": 2, "test": 2}
     cut_in_half(tmp_path / "1.wav")
     assert check_failure(by_recipe, capsys)["faults"][0]["path"] == "1.wav"
 
@@ -222,7 +284,7 @@ def test_check_says_which_variants_were_not_read(tmp_path: Path, capsys: pytest.
     (tmp_path / "scanobjectnn" / "main_split").mkdir(parents=True)
     for part in ("training", "test"):
         with h5py.File(tmp_path / "scanobjectnn" / "main_split" / f"{part}_objectdataset.h5", "w") as file:
-            file["data"], file["label"] = np.ones((2, 2048, 3)) * np.arange(2048)[:, None], np.arange(2)
+            file["data"], file["label"] = np.ones((4, 2048, 3)) * np.arange(2048)[:, None], np.arange(4) % 2
     assert main(["data", "check", str(tmp_path / "scanobjectnn")]) == 0
     assert "read as scanobjectnn-objbg; " in capsys.readouterr().out
 

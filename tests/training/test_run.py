@@ -72,7 +72,7 @@ def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == json.loads(json.dumps(result.to_json()))
     assert set(result.metrics["validation"]) == set(result.metrics["test"]) == {"accuracy", "loss"}
     assert result.samples == {"train": 36, "validation": 18, "test": 18}
-    assert result.data == {"fingerprint": data.fingerprint, "damaged": []}
+    assert result.data == {"fingerprint": data.fingerprint, "damaged": [], "unread": {}}
     assert (result.epoch, result.steps, result.seed, result.resumed_at) == (2, 6, 0, ())
     assert result.environment["versions"]["torch"] == torch.__version__
     assert result.cost["tokens"] == 4

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView
+from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.zip_folders import list_zip
@@ -142,4 +142,4 @@ def _merge(listings: list[Listing]) -> Listing:
         raise InputError(
             "cifar10", "the same classes in train.zip and test.zip", "different ones", "download the files again"
         )
-    return Listing(classes, tuple(item for listing in listings for item in listing.items))
+    return joined(listings, (item for listing in listings for item in listing.items))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import Item, Listing, Part
+from crosspath.data.items import Item, Listing, Part, joined
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -30,7 +30,8 @@ def list_imagenet(folder: Path) -> Listing:
         names = f"{', '.join(unmatched[:3])}{', ...' if len(unmatched) > 3 else ''}"
         difference = f"{len(unmatched)} in one of them only ({names})"
         raise InputError(root, "the same class folders in train and val", difference, "complete the folders")
-    return Listing(train.classes, (*_items(train, "train", "train"), *_items(held_out, "val", "test")))
+    items = (*_items(train, "train", "train"), *_items(held_out, "val", "test"))
+    return joined((train, held_out), items)
 
 
 def _items(listing: Listing, name: str, part: Part) -> tuple[Item, ...]:

@@ -4,12 +4,10 @@ import zipfile
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from crosspath.data.folders import is_hidden, no_files_error
-from crosspath.data.items import PART_NAMES, Item, Listing, Part
+from crosspath.data.class_layout import class_layout
+from crosspath.data.folder_tree import Tree, is_hidden
+from crosspath.data.items import Item, Listing, Part
 from crosspath.errors import InputError
-
-Member = tuple[tuple[str, ...], zipfile.ZipInfo]
-"""The folders and the name of a file below the class folders' parent, and its entry in the archive."""
 
 
 def list_zip(path: Path, part: Part, suffixes: tuple[str, ...]) -> Listing:
@@ -40,66 +38,51 @@ def _read_zip(path: Path, part: Part, suffixes: tuple[str, ...], state: tuple[in
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "download it again") from None
-    members = _images(entries, suffixes)
-    if members:
-        _refuse_empty_folders(path, entries, members, suffixes)
-    members_of_parts = _by_part(_without_outer_folders(members), part)
-    if not members_of_parts:
-        todo = "put the images of each class into a folder of its own"
-        raise InputError(path, "images in class folders", "none", todo)
-    classes = sorted({folders[0] for _, (folders, _) in members_of_parts})
-    training_classes = {folders[0] for own, (folders, _) in members_of_parts if own in ("train", None)}
-    for name in classes:
-        if name not in training_classes and part is None:
-            raise no_files_error(f"{path} {name}/", "images", suffixes)
+    tree = _without_outer_folders(_tree_of(path, entries), suffixes)
+    layout = class_layout(path, tree, suffixes, "images", part)
     items = (
         Item(
             id=f"{path.name}/{entry.filename}",
-            label=classes.index(folders[0]),
+            label=label,
             part=own,
             path=path,
             inside=entry.filename,
             stamp=f"{entry.file_size}-{entry.CRC}",
         )
-        for own, (folders, entry) in sorted(members_of_parts, key=lambda member: member[1][1].filename)
+        for own, label, _, entry in sorted(layout.samples, key=lambda sample: sample[3].filename)
     )
-    return Listing(tuple(classes), tuple(items))
+    return Listing(layout.classes, tuple(items), (), layout.unread, layout.notes)
 
 
-def _images(entries: list[zipfile.ZipInfo], suffixes: tuple[str, ...]) -> list[Member]:
-    """The visible images in folders."""
-    paths = [(PurePosixPath(entry.filename), entry) for entry in entries if not entry.is_dir()]
-    return [
-        (path.parts, entry)
-        for path, entry in paths
-        if len(path.parts) > 1 and not is_hidden(path.parts) and path.suffix.lower() in suffixes
-    ]
+def _tree_of(path: Path, entries: list[zipfile.ZipInfo]) -> Tree[zipfile.ZipInfo]:
+    """What lies in the archive, which lists files and some or all of their folders."""
+    tree: Tree[zipfile.ZipInfo] = Tree()
+    for entry in entries:
+        names = PurePosixPath(entry.filename).parts
+        shown = next((depth for depth in range(len(names)) if is_hidden(names[depth : depth + 1])), len(names))
+        if shown < len(names):
+            tree.hidden.add(names[: shown + 1])
+        depth = min(shown, len(names) if entry.is_dir() else len(names) - 1)
+        tree.folders |= {names[:end] for end in range(1, depth + 1)}
+        if shown == len(names) and not entry.is_dir():
+            if names in tree.files:
+                todo = "write the archive again: only one of the two can be read"
+                raise InputError(path / entry.filename, "every member once", "it twice", todo)
+            tree.files[names] = entry
+    return tree
 
 
-def _refuse_empty_folders(
-    path: Path, entries: list[zipfile.ZipInfo], members: list[Member], suffixes: tuple[str, ...]
-) -> None:
-    with_images = {parent for _, entry in members for parent in PurePosixPath(entry.filename).parents}
-    folders = {PurePosixPath(entry.filename) for entry in entries if entry.is_dir()}
-    empty = sorted(folder for folder in folders - with_images if not is_hidden(folder.parts))
-    if empty:
-        raise no_files_error(path / empty[0], "images", suffixes)
-
-
-def _without_outer_folders(members: list[Member]) -> list[Member]:
-    """The members relative to the parent of the class folders."""
-    while len({folders[0] for folders, _ in members}) == 1 and any(len(folders) > 2 for folders, _ in members):
-        members = [(folders[1:], entry) for folders, entry in members if len(folders) > 2]
-    return members
-
-
-def _by_part(members: list[Member], part: Part) -> list[tuple[Part, Member]]:
-    """(part, member) for each member; where `train/` is one of the folders, these folders are the parts."""
-    parts = [PART_NAMES.get(folders[0].lower()) for folders, _ in members]
-    if part is not None or "train" not in parts:
-        return [(part, member) for member in members]
-    return [
-        (own, (folders[1:], entry))
-        for own, (folders, entry) in zip(parts, members, strict=True)
-        if own is not None and len(folders) > 2
-    ]
+def _without_outer_folders(tree: Tree[zipfile.ZipInfo], suffixes: tuple[str, ...]) -> Tree[zipfile.ZipInfo]:
+    """What lies in the folder that holds the class folders: the one with all images, as far down as it has one."""
+    while True:
+        images = [
+            names for names in tree.files if len(names) > 1 and PurePosixPath(names[-1]).suffix.lower() in suffixes
+        ]
+        outer = {names[:1] for names in images}
+        if len(outer) != 1 or all(len(names) == 2 for names in images):
+            return tree
+        inner = tree.below(outer.copy().pop())
+        # What lies outside counts as unread, as a file beside the class folders.
+        inner.files |= {("/".join(names),): entry for names, entry in tree.files.items() if names[:1] not in outer}
+        inner.hidden |= {("/".join(names),) for names in tree.hidden if names[:1] not in outer}
+        tree = inner

@@ -1,0 +1,110 @@
+"""What lies below a folder, links included, before anyone asks which of it are samples."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from crosspath.errors import InputError
+
+F = TypeVar("F")
+Names = tuple[str, ...]
+"""The folders and the name of a file, below the folder or archive that was named."""
+SYSTEM = frozenset(
+    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin", "lost+found")
+)
+"""What operating systems and storage devices leave in folders, in lower case."""
+
+
+@dataclass
+class Tree(Generic[F]):
+    """The visible files below a folder or in an archive, and what else lies there."""
+
+    files: dict[Names, F] = field(default_factory=dict)
+    folders: set[Names] = field(default_factory=set)
+    """All visible folders, empty ones too."""
+    hidden: set[Names] = field(default_factory=set)
+    """Hidden files and folders, without what lies in them."""
+    broken: dict[Names, tuple[Path, str]] = field(default_factory=dict)
+    """Links that lead nowhere: their path, and where they lead."""
+    loops: dict[Names, str] = field(default_factory=dict)
+    """Links to a folder that holds them, and where they lead; they are not followed."""
+
+    def below(self, names: Names) -> "Tree[F]":
+        """What lies below one of the folders, named from there."""
+        depth = len(names)
+
+        def inside(other: Names) -> bool:
+            return len(other) > depth and other[:depth] == names
+
+        return Tree(
+            {other[depth:]: file for other, file in self.files.items() if inside(other)},
+            {other[depth:] for other in self.folders if inside(other)},
+            {other[depth:] for other in self.hidden if inside(other)},
+            {other[depth:]: link for other, link in self.broken.items() if inside(other)},
+            {other[depth:]: link for other, link in self.loops.items() if inside(other)},
+        )
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """A file of a folder."""
+
+    path: Path
+    linked: bool
+    """Whether it, or a folder above it, is a link."""
+
+
+def tree_of(folder: Path) -> Tree[DiskFile]:
+    """Everything below a folder. Links are followed, except those that lead to a folder around them.
+
+    Raises
+    ------
+    InputError
+        For a folder below it that cannot be opened.
+    """
+    tree: Tree[DiskFile] = Tree()
+    _add_folder(tree, folder, (), linked=False, around={_identity(folder)})
+    return tree
+
+
+def is_hidden(parts: Iterable[str]) -> bool:
+    """Whether a path has a part that is no data, such as `.ipynb_checkpoints/`, `__MACOSX/` or `Thumbs.db`."""
+    return any(part.startswith(".") or part.lower() in SYSTEM for part in parts)
+
+
+def _add_folder(
+    tree: Tree[DiskFile], folder: Path, names: Names, *, linked: bool, around: set[tuple[int, int]]
+) -> None:
+    for entry in _entries(folder):
+        own = (*names, entry.name)
+        path, own_linked = Path(entry.path), linked or entry.is_symlink()
+        if is_hidden([entry.name]):
+            tree.hidden.add(own)
+        elif entry.is_dir():
+            identity = _identity(path)
+            if identity in around:
+                tree.loops[own] = os.path.realpath(path)
+                continue
+            tree.folders.add(own)
+            _add_folder(tree, path, own, linked=own_linked, around=around | {identity})
+        elif entry.is_symlink() and not path.exists():
+            tree.broken[own] = (path, str(path.readlink()))
+        else:
+            tree.files[own] = DiskFile(path, own_linked)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(folder, "a folder that can be read", reason, "check its permissions") from None
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """The same for every path to a folder."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino

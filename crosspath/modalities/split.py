@@ -1,0 +1,137 @@
+"""From listed or decoded samples to a data set in its fixed split, and what a split refuses."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import DataSection
+from crosspath.data.cache import Store
+from crosspath.data.class_layout import describe_unread
+from crosspath.data.examples import Damaged, DataSet, Examples, Rows
+from crosspath.data.items import Listing
+from crosspath.data.labels import classes_without_samples, label_array
+from crosspath.data.splits import assign_parts, draw_per_class
+from crosspath.data.streaming.samples import StreamedSamples
+from crosspath.errors import InputError
+from crosspath.modalities.table import modality_of
+
+SHOWN = 5
+"""Classes named in a note, of many."""
+
+
+def listed_store(section: DataSection, listing: Listing) -> Store:
+    """The samples of a listing, none of them decoded; the digest is that of their names and sizes."""
+    modality = modality_of(section)
+    assert modality.reader is not None
+    content = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
+    return Store(
+        inputs=StreamedSamples(section, modality.reader(section), listing.items, len(listing.classes), modality.views),
+        labels=label_array([item.label for item in listing.items], len(listing.classes)),
+        parts=tuple(item.part for item in listing.items),
+        ids=tuple(item.id for item in listing.items),
+        classes=listing.classes,
+        damaged=tuple(Damaged(path, reason) for path, reason in listing.skipped),
+        digest=hashlib.sha256(json.dumps(content).encode()).hexdigest(),
+        unread=listing.unread,
+        notes=listing.notes,
+    )
+
+
+def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[str] = ()) -> DataSet:
+    """The data set in its split, its training part cut to `labels_per_class` by `seed`.
+
+    Raises
+    ------
+    InputError
+        For another number of classes than `data.classes`, a part without samples, and `labels_per_class` where a
+        sample has several labels.
+    """
+    notes = [*notes, *store.notes]
+    if store.unread:
+        notes.append(f"not read: {describe_unread(store.unread)}")
+    fractions = section.validation_fraction, section.test_fraction
+    parts = assign_parts(store.parts, store.labels, *fractions, store.ids)
+    unread, damaged = store.unread, store.damaged
+    store, parts, selection_notes = modality_of(section).select(section, store, parts)
+    notes += selection_notes
+    if section.classes is not None and section.classes != len(store.classes):
+        raise InputError(
+            "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
+        )
+    rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
+    _refuse_empty(section, rows)
+    fingerprint = _fingerprint(store, parts)
+    if section.labels_per_class is not None:
+        if store.labels.ndim > 1:
+            todo = "leave it out: a sample that several classes share has no class to be counted for"
+            raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
+        selection, smaller = draw_per_class(
+            store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed
+        )
+        rows["train"] = rows["train"][selection]
+        per_class = section.labels_per_class
+        notes += [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
+    else:
+        without = classes_without_samples(store.labels[rows["train"]], len(store.classes))
+        notes += [f"class {store.classes[label]} has no training sample" for label in without]
+    for part, name in (("val", "validation"), ("test", "test")):
+        without = classes_without_samples(store.labels[rows[part]], len(store.classes))
+        if len(without):
+            names = ", ".join(store.classes[label] for label in without[:SHOWN])
+            more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
+            notes.append(f"no {name} sample of class {names}{more}")
+    train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
+    return DataSet(
+        section.modality, store.classes, train, validation, test, damaged, fingerprint, tuple(notes), dict(unread)
+    )
+
+
+def refuse_damaged(section: DataSection, store: Store, seed: int) -> None:
+    """Raise `InputError` for damaged files, unless `data.skip_damaged` leaves them out."""
+    if not store.damaged or section.skip_damaged:
+        return
+    first = store.damaged[0]
+    more = f" (and {len(store.damaged) - 1} more damaged files)" if len(store.damaged) > 1 else ""
+    todo = damage_advice(section, store, seed)
+    raise InputError(first.path, f"a readable {section.modality} file", f"{first.reason}{more}", todo)
+
+
+def damage_advice(section: DataSection, store: Store, seed: int) -> str:
+    """What to do about damaged files: `data.skip_damaged` is named only where the samples that are left will do.
+
+    `store` holds these samples; of a streamed set, all that are listed.
+    """
+    try:
+        data = split_store(section, replace(store, damaged=()), seed)
+    except InputError as error:
+        return f"restore it: of what is left, {error.where} expects {error.expected} and has {error.found}"
+    without = classes_without_samples(data.train.labels, len(data.classes))
+    if len(without):
+        return f"restore it: without the damaged files class {data.classes[without[0]]} has no training sample"
+    return "restore it, or skip damaged files with --set data.skip_damaged=true"
+
+
+def _refuse_empty(section: DataSection, rows: dict[str, NDArray[np.int64]]) -> None:
+    for part, members in rows.items():
+        if not len(members):
+            counts = ", ".join(f"{len(members)} {name}" for name, members in rows.items())
+            todo = "add files: a class needs two or more to give one to a part that is held out"
+            raise InputError(section.folder or section.dataset, f"samples in the {part} part", counts, todo)
+
+
+def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
+    samples = store.inputs
+    inputs = Rows(samples, rows) if isinstance(samples, np.ndarray) else samples.rows_of(rows)
+    return Examples(inputs, store.labels[rows], tuple(store.ids[row] for row in rows))
+
+
+def _fingerprint(store: Store, parts: NDArray[np.str_]) -> str:
+    # Of sets with several labels a sample, a list of all zeros and ones would fill the memory.
+    several = store.labels.ndim > 1
+    labels = hashlib.sha256(store.labels.data).hexdigest() if several else store.labels.tolist()
+    content = [store.digest, store.classes, store.ids, labels, parts.tolist()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,37 @@
+"""What a run asks of its recipe and its data before the first step."""
+
+import torch
+
+from crosspath.config import Recipe
+from crosspath.data.examples import DataSet
+from crosspath.objectives import objective_of
+from crosspath.training.feed import Feed
+from crosspath.training.inputs import require_samples
+from crosspath.training.processes import Processes
+
+
+def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: torch.device) -> None:
+    """Hold the data against the recipe: classes, shapes, batches.
+
+    Raises
+    ------
+    InputError
+        Where a run of the recipe on these data could not begin.
+    """
+    require_samples(recipe, data)
+    classes = len(data.classes) if objective_of(recipe).labelled else 0
+    Feed(recipe=recipe, examples=data.train, classes=classes, processes=processes, device=device).check()
+
+
+def check_alone(recipe: Recipe, data: DataSet) -> None:
+    """`check_demands` of one process without a device, the model's sizes included; nothing is computed.
+
+    Raises
+    ------
+    InputError
+        As a run would.
+    """
+    check_demands(recipe, data, Processes(0, 1), torch.device("cpu"))
+    objective = objective_of(recipe)
+    with torch.device("meta"):
+        objective.build(recipe, len(data.classes) if objective.labelled else 0)
