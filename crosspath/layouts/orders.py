@@ -9,10 +9,10 @@ from crosspath.layouts.layout import Order
 
 _THREE_MAJOR: Mapping[str, str] = {
     "timm": "Attention AttentionRope AttentionPoolLatent AttentionPool2d RotAttentionPool2d DiffAttention "
-    "TalkingHeadAttn FactorAttnConvRelPosEnc MHSA GPSA ChannelAttention ChannelAttentionV2 WindowAttention "
+    "TalkingHeadAttn FactorAttnConvRelPosEnc MHSA GPSA WindowAttention "
     "CrossCovarianceAttn EvaAttention WindowAttentionGlobal MaskUnitAttention MultiScaleAttention "
     "WindowMultiHeadAttention LocallyGroupedAttn GlobalSubSampleAttn RelPosAttention XCA ClassAttention "
-    "CrossAttention SpatialTransformerBlock SHSA BottleneckAttn",
+    "CrossAttention SHSA BottleneckAttn",
     "transformers": "GPT2Attention DecisionTransformerGPT2Attention ImageGPTAttention ModernBertAttention MptAttention "
     "Phi3Attention BlipAttention Blip2Attention InstructBlipAttention HieraMaskUnitAttention SamVisionAttention "
     "SamVisionSdpaAttention SamHQVisionAttention Sam2MultiScaleAttention TimesformerSelfAttention VisionAttention "
@@ -33,11 +33,14 @@ ORDERS_OF_CLASSES: Mapping[str, Order] = {
 }
 HEAD_MAJOR_MODULES = ("timm.models.tiny_vit", "timm.models.levit", "timm.models.efficientformer")
 """Modules whose classes of a common name are otherwise."""
-ORDER_ATTRIBUTES: Mapping[str, tuple[Order, Order]] = {
+ORDER_ATTRIBUTES: Mapping[str, tuple[Order | None, Order | None]] = {
     "head_first": ("head-major", "three-major"),
+    "new_decoder_architecture": ("head-major", None),
     "multi_query": ("three-major", "head-major"),
 }
-"""Attributes of an attention that decide the order: the order where it is true, and where it is false."""
+"""Attributes of an attention that decide the order: the order where it is true, and where it is false; None where
+another attribute decides.
+"""
 
 GATE_FIRST: Mapping[str, bool] = {
     "transformers.ModernBertMLP": True,

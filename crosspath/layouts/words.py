@@ -28,22 +28,27 @@ ATTENTION_OUTPUT = _words(
 
 MLP_IN = _words(
     "fc1 fc_1 lin1 linear1 linear_1 lin_1 c_fc fc_in up_proj up wi wi_1 w_in w3 dense_h_to_4h intermediate ffn "
-    "intermediate_query "
+    "intermediate_query pw1 "
     "fc1_x intermediate_dense pwconv1 dense1 dense_1 layer_1 lin_in linear_in ln1 ff1 ffw_layer_1 expand "
     "input_layer ffn_in pointwise_conv1"
 )
 MLP_GATE = _words("gate_proj gate wi_0 w1 fc1_g fc_g gate_linear linear_gate w_gate")
 MLP_OUT = _words(
-    "fc2 fc_2 lin2 linear2 linear_2 lin_2 c_proj fc_out down_proj down wo w_out w2 dense_4h_to_h output output_query "
+    "fc2 fc_2 lin2 linear2 linear_2 lin_2 c_proj fc_out down_proj down wo w_out w2 dense_4h_to_h output "
+    "output_query pw2 "
     "ffn_output output_dense pwconv2 dense2 dense_2 layer_2 lin_out linear_out ln2 ff2 ffw_layer_2 contract "
     "output_layer ffn_out pointwise_conv2"
 )
+POINTWISE = _words("pwconv1 pointwise_conv1 pw_conv1")
+"""Those of them that are a token mixer's where the block has an mlp beside it."""
+MLP_SCOPES = _words("mlp ffn ff feed_forward feedforward channel_mixer ffn0 ffn1")
+"""Modules in which two matrices of unknown words are an mlp, even as convolutions."""
 MLP_OF_THREE = {"w0": "mlp_gate", "w1": "mlp_in", "w2": "mlp_out"}
 """Words of a gated mlp that mean something else where they stand alone (Llama's w1 is the gate, w3 the other input)."""
 MLP_GATE_AND_IN = _words("gate_up_proj w12 gate_and_up gate_up")
 """Both inputs of a gated mlp in one weight, by the name the gate's rows first."""
 
-WRAPPERS = _words("linear conv conv2d c dense base_layer fn ln proj")
+WRAPPERS = _words("linear conv conv2d c m dense base_layer fn ln proj")
 """What a role's own module may be wrapped in: `intermediate.dense`, `qkv.linear`."""
 LAYERS = _words("linear conv conv2d c fn base_layer")
 """Those of them that say no more than what kind of layer it is."""

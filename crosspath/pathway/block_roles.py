@@ -12,6 +12,8 @@ from crosspath.layouts.words import (
     MLP_IN,
     MLP_OF_THREE,
     MLP_OUT,
+    MLP_SCOPES,
+    POINTWISE,
     SECONDARY,
     SQUEEZE,
 )
@@ -77,7 +79,8 @@ def find_roles(weights: Mapping[str, tuple[int, ...]], transposed: frozenset[str
     for attention in attentions:
         widths |= {shapes[name][1] for kind, name in attention.inputs.items() if kind in ("query", "qkv", "qk")}
         widths |= {shapes[attention.output][0]} if attention.output else set()
-    mlps = list(_mlps(rest, shapes, widths))
+    plain = frozenset(name for name, shape in weights.items() if len(shape) == 2)
+    mlps = list(_mlps(rest, shapes, widths, plain))
     inside |= {name for mlp in mlps for name in mlp.weights.values()}
     others = tuple(name for name in matrices if name not in inside)
     return BlockRoles(attentions=tuple(attentions), mlps=tuple(mlps), others=others, shapes=shapes)
@@ -129,13 +132,20 @@ def _takes_values(output: tuple[int, ...], weights: Mapping[str, str], shapes: M
     return output[1] <= shapes[weights["qkv"]][0] if "qkv" in weights else True
 
 
-def _mlps(rest: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], widths: set[int]) -> Iterator[Mlp]:
+def _mlps(
+    rest: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], widths: set[int], plain: frozenset[str]
+) -> Iterator[Mlp]:
+    """`plain`: weights of linear layers, which have two dimensions; those of convolutions have more."""
     groups: dict[Path, list[str]] = {}
     for name, path in rest.items():
         if len(shapes[name]) == 2 and not SQUEEZE & {part.lower() for part in path}:
             groups.setdefault(path[:-1], []).append(name)
-    mlps = [(scope, mlp) for scope, names in groups.items() if (mlp := _mlp(scope, names, rest, shapes))]
+    mlps = [(scope, mlp) for scope, names in groups.items() if (mlp := _mlp(scope, names, rest, shapes, plain))]
     through = [(scope, mlp) for scope, mlp in mlps if not widths or shapes[mlp.weights["mlp_out"]][0] in widths]
+    pointwise = [(scope, mlp) for scope, mlp in through if word(rest[mlp.weights["mlp_in"]]) in POINTWISE]
+    if len(through) > len(pointwise):  # a token mixer: a depthwise convolution stands between the two
+        through = [entry for entry in through if entry not in pointwise]
+        mlps = [entry for entry in mlps if entry not in pointwise]
     branches = _branches([scope for scope, _ in through])
     taken = {scope for scope, _ in through}
     for scope, mlp in mlps:
@@ -143,7 +153,13 @@ def _mlps(rest: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]], width
         yield Mlp(branch=branch, path=mlp.path, weights=mlp.weights, fused=mlp.fused)
 
 
-def _mlp(scope: Path, names: list[str], rest: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]]) -> Mlp | None:
+def _mlp(
+    scope: Path,
+    names: list[str],
+    rest: Mapping[str, Path],
+    shapes: Mapping[str, tuple[int, ...]],
+    plain: frozenset[str],
+) -> Mlp | None:
     words = {name: word(rest[name]) for name in names}
     inputs, gates, outputs, both = (
         [name for name in names if words[name] in table] for table in (MLP_IN, MLP_GATE, MLP_OUT, MLP_GATE_AND_IN)
@@ -158,9 +174,10 @@ def _mlp(scope: Path, names: list[str], rest: Mapping[str, Path], shapes: Mappin
     elif len(names) == 2 and len(gates) == 1 and len(outputs) == 1:
         weights = {"mlp_in": gates[0], "mlp_out": outputs[0]}  # a gate with nothing to gate is the one input
     elif len(names) == 2 and not (inputs or gates or outputs):
-        # Unknown words: shapes decide, unless both matrices are square.
+        # Unknown words: shapes decide, unless both matrices are square. A bottleneck of convolutions narrows first.
         first, second = sorted(names, key=lambda name: -shapes[name][0])
-        if shapes[first] == shapes[second][::-1] and shapes[first][0] != shapes[first][1]:
+        linear = all(name in plain for name in names) or MLP_SCOPES & {part.lower() for part in scope}
+        if linear and shapes[first] == shapes[second][::-1] and shapes[first][0] != shapes[first][1]:
             weights = {"mlp_in": first, "mlp_out": second}
     if not weights:
         return None

@@ -112,17 +112,17 @@ def _fused_slots(
     heads, order = place.count(attention.path, HEADS), _order(place, attention, name)
     sizes = _sizes(place, attention, total, roles)
     whole = name.removesuffix(".weight")
-    if (
-        order is None
-        or sizes is None
-        or (order == "head-major" and (heads is None or any(size % heads for size in sizes)))
-    ):
+    if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads)):
         reason = f"{place.path}{name} {place.weights[name]} holds {' and '.join(roles)} in an order that nothing states"
         remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
         yield from ((_role(attention.branch, role), Ambiguity(reason, remedy, whole=whole)) for role in roles)
         yield whole, _slot(place, name)
         return
-    groups, start = heads if order == "head-major" and heads else 1, 0
+    groups, start = 1, 0
+    if order == "head-major" and heads:
+        # Where several query heads share a key and a value, these stand together.
+        shared = place.count(attention.path, KEY_VALUE_HEADS) if len(set(sizes)) > 1 else None
+        groups = shared or heads
     for role, size in zip(roles, sizes, strict=True):
         yield _role(attention.branch, role), _slot(place, name, start // groups, (start + size) // groups, groups, size)
         start += size
@@ -147,15 +147,20 @@ def _sizes(place: _Place, attention: Attention, total: int, roles: tuple[Role, .
 
 
 def _order(place: _Place, attention: Attention, name: str) -> Order | None:
-    module = place.module(attention.path)
-    for attribute, (if_true, if_false) in ORDER_ATTRIBUTES.items():
-        value = getattr(module, attribute, None)
-        if isinstance(value, bool):
-            return if_true if value else if_false
-    if type(module).__module__ in HEAD_MAJOR_MODULES:
-        return "head-major"
     if name.endswith("in_proj_weight"):
         return "three-major"  # torch's own
+    return order_of_class(place.module(attention.path))
+
+
+def order_of_class(module: object) -> Order | None:
+    """The order of a fused weight of an attention, by its class and attributes; None for a class that is not listed."""
+    for attribute, orders in ORDER_ATTRIBUTES.items():
+        value = getattr(module, attribute, None)
+        order = orders[0 if value else 1] if isinstance(value, bool) else None
+        if order is not None:
+            return order
+    if type(module).__module__ in HEAD_MAJOR_MODULES:
+        return "head-major"
     return ORDERS_OF_CLASSES.get(_class(module))
 
 

@@ -47,6 +47,7 @@ def param_groups(
         raise PathwayError("layer_decay", expected, "none", "name another with layout=")
     if anatomy is not None and table is not None:
         check_stem(table, ModuleSource(target).shapes())
+    layers = None if anatomy is None else _layers(target, anatomy)
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
     visited: set[int] = set()
     for name, parameter, kind in _parameters(target):
@@ -56,7 +57,7 @@ def param_groups(
         if kind == "scale":
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
-            layer, last = _layer(name, anatomy)
+            layer, last = (0, 0) if layers is None or anatomy is None else (layers[name], len(anatomy.blocks) + 1)
             base = auxiliary_lr if kind == "auxiliary" and auxiliary_lr is not None else lr
             rate = base * (1.0 if layer_decay is None else layer_decay) ** (last - layer)
             decay = 0.0 if parameter.dim() < 2 or name.endswith(".bias") else weight_decay
@@ -82,18 +83,32 @@ def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
     yield from ((name, parameter, "target") for name, parameter in target.named_parameters())
 
 
-def _layer(name: str, anatomy: Anatomy | None) -> tuple[int, int]:
-    """The layer of a weight and the last layer: 0 before the blocks, i + 1 for block i, depth + 1 after them."""
-    if anatomy is None:
-        return 0, 0
+def _layers(target: nn.Module, anatomy: Anatomy) -> dict[str, int]:
+    """{weight: its layer}: 0 before the blocks, i + 1 for block i, depth + 1 after them. Without a layout's table,
+    weights between two blocks belong to the one before them in the order of the model's parameters.
+    """
+    names = [*dict.fromkeys(name for name, _, _ in _parameters(target))]
+    if anatomy.layout.roles:
+        return {name: _layer(name, anatomy) for name in names}
+    positions = {path: position + 1 for position, path in enumerate(anatomy.paths.values())}
+    inside = [max((path for path in positions if name.startswith(path)), key=len, default=None) for name in names]
+    final = max((index for index, path in enumerate(inside) if path is not None), default=-1)
+    layers, latest = {}, 0
+    for index, (name, path) in enumerate(zip(names, inside, strict=True)):
+        latest = positions[path] if path is not None else latest
+        layers[name] = latest if index <= final else len(positions) + 1
+    return layers
+
+
+def _layer(name: str, anatomy: Anatomy) -> int:
     last = len(anatomy.blocks) + 1
     for position, index in enumerate(anatomy.blocks):
         if name.startswith(anatomy.paths[index]):
-            return position + 1, last
+            return position + 1
     for position, index in enumerate(anatomy.blocks if anatomy.layout.stage is not None else ()):
         stage, _, _ = anatomy.paths[index].rpartition(str(anatomy.layout.block))
         if name.startswith(stage):
-            return position + 1, last
+            return position + 1
     inside = name.removeprefix(anatomy.prefix)
     before = any(part.startswith(stem) for stem in anatomy.layout.stem for part in (name, inside))
-    return 0 if before else last, last
+    return 0 if before else last

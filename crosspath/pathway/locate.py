@@ -7,7 +7,7 @@ from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, ROLES, Layout, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.apply_layout import Block, Match, find_blocks, read_block
-from crosspath.pathway.discover import discover
+from crosspath.pathway.discover import discover, order_of_class
 from crosspath.pathway.layout_by_hand import check_by_hand
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
@@ -52,7 +52,8 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
             _one_place(source, best, places)
         blocks = [read_block(source, best, place, shapes) for place in places]
         anatomy = _in_adapters(_read_table(source, best, blocks, shapes, structure), adapter_names)
-        if layout is not None or _explains(anatomy, structure):
+        one = len({prefix for prefix, _, _ in places}) == 1
+        if layout is not None or (one and _explains(anatomy, structure, source)):
             return anatomy
     if layout is not None or not structure.blocks:
         return None
@@ -80,8 +81,8 @@ def _one_place(source: Source, layout: Layout, places: list[Match]) -> None:
         raise PathwayError(source.origin, f"one place that {layout.name} fits", f"several places ({several})", todo)
 
 
-def _explains(anatomy: Anatomy, structure: Structure) -> bool:
-    """Whether a table gives every matrix of its blocks a role, and no attention stands outside of them."""
+def _explains(anatomy: Anatomy, structure: Structure, source: Source) -> bool:
+    """Whether a table gives every matrix of its blocks its role, and no attention stands outside of them."""
     outside = {path for path in structure.attending if path not in anatomy.paths.values()}
     unexplained = [role for _, role in anatomy.slots if role not in ROLES]
     widths = [
@@ -91,7 +92,18 @@ def _explains(anatomy: Anatomy, structure: Structure) -> bool:
     ]
     gated = any(inputs != outputs for inputs, outputs in widths)  # one weight holds both inputs of a gated mlp
     sizes = any(ambiguity.what == "size" for ambiguity in anatomy.ambiguous.values())
-    return not (outside or unexplained or gated or sizes) and len(anatomy.lists) < 2
+    several = len(anatomy.lists) > 1
+    return not (outside or unexplained or gated or sizes or several) and _orders_agree(anatomy, source)
+
+
+def _orders_agree(anatomy: Anatomy, source: Source) -> bool:
+    """Whether the classes of the attentions, where they are known ones, hold fused weights in the table's order."""
+    place = anatomy.layout.roles.get("query")
+    if place is None or place.parts == 1:
+        return True
+    inside = place.weight.split(".")[:-2]
+    modules = (source.attribute(".".join((path.rstrip("."), *inside)).strip(".")) for path in anatomy.paths.values())
+    return all(order_of_class(module) in (None, place.order) for module in modules)
 
 
 def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Shapes, structure: Structure) -> Anatomy:

@@ -231,6 +231,8 @@ def _units(name: str) -> list[str]:
 def _is_norm(name: str, shape: tuple[int, ...]) -> bool:
     if sum(length > 1 for length in shape) != 1:
         return False
+    if len(shape) == 1 and name.endswith(".weight"):
+        return True  # what else has a vector for a weight
     owner = name.lower().split(".")[-2:]
     return any(part.startswith(norm) or part.endswith(norm) or "norm" in part for part in owner for norm in NORMS)
 
