@@ -12,7 +12,7 @@ from crosspath.config.model import VideoTubelets
 from crosspath.config.shipped import VIDEO as SECTIONS
 from crosspath.config.training import VideoAugment
 from crosspath.data.examples import Examples
-from crosspath.data.readers.video import SUFFIXES, VideoReader
+from crosspath.data.readers.video import CONTAINERS, SUFFIXES, VideoReader
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.augment import augment_clips
 from crosspath.data.views.frame_views import augment_pictures
@@ -61,6 +61,7 @@ def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
 VIDEO = Modality[VideoData, VideoAugment, VideoTubelets](
     sections=SECTIONS,
     suffixes=SUFFIXES,
+    containers=CONTAINERS,
     content="clips",
     sets={"grid": "grid_s1", "k400": "k400", "ssv2": "ssv2", "ucf101": "ucf101", "hmdb51": "hmdb51"},
     reader=VideoReader,

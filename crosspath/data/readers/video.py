@@ -22,15 +22,17 @@ from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
-    *(".wmv", ".flv", ".ogv"),
+    *(".wmv", ".flv", ".ogv", ".gif"),
 )
+CONTAINERS = (".gif",)
+"""Files that may as well hold single pictures."""
 SHARD_MEMBERS = ("mp4", "avi", "mkv", "webm")
 """Kinds of the members of a shard that hold a sample."""
 CLIP_STREAM = 0xC11B
 
 
 class VideoReader:
-    """Frames uint8 (3, T, S, S): rotated by the file's metadata, short side resized, centre-cropped to a square."""
+    """Frames uint8 (3, T, S, S): turned as the file says, short side resized, centre-cropped to a square."""
 
     def __init__(self, section: VideoData) -> None:
         self.section = section

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError, Item
+from crosspath.data.readers.film_stream import open_film, upright
 from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.truncation import truncation_reason
 from crosspath.data.shards.listing import read_member
@@ -47,23 +48,22 @@ class Video:
         return _length(self._source())
 
     def frames(self, indices: list[int], short: int | None) -> list[NDArray[np.uint8]]:
-        """The frames (H, W, 3) with these numbers within the span, rotated by the file's metadata; numbers may repeat.
+        """The frames (H, W, 3) with these numbers within the span, turned and mirrored as the file says.
 
-        Frames are resized (bicubic) so that the shorter side is `short` pixels, if given. Frame k is the one displayed
-        at k / rate by the time stamps. Raises `DamageError` or one of FFmpeg's errors.
+        Numbers may repeat. Both fields of an interlaced film stay in one frame. Frames are resized (bicubic) so that
+        the shorter side is `short` pixels, if given. Frame k is the one displayed at k / rate by the time stamps.
+        Raises `DamageError` or one of FFmpeg's errors.
         """
         start = 0 if self.span is None else self.span[0]
         indices = [start + index for index in indices]
         if self.path.is_dir():
             images = {index: _read_image(self.path, index, short) for index in set(indices)}
             return [images[index] for index in indices]
-        import av
         from av.video.reformatter import VideoReformatter
 
         self._check()
         pixels: dict[int, NDArray[np.uint8]] = {}
-        with av.open(self._source()) as container:
-            stream = _video_stream(container)
+        with open_film(self._source()) as (container, stream):
             stream.thread_type = "NONE"  # several clips are decoded at once already
             reformatter = VideoReformatter()
             for index, frame in _frames_at(container, stream, sorted(set(indices))):
@@ -141,10 +141,7 @@ def _frames_at(container: Any, stream: Any, indices: list[int]) -> Iterator[tupl
 
 def _length(source: str | BytesIO) -> int:
     """Number of frames at the video's rate, by the time stamps of its packets, without decoding."""
-    import av
-
-    with av.open(source, "r") as container:
-        stream = _video_stream(container)
+    with open_film(source) as (container, stream):
         packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
         stamps = [packet.pts for packet in packets if packet.pts is not None]
         if not packets:
@@ -152,12 +149,6 @@ def _length(source: str | BytesIO) -> int:
         if len(stamps) < len(packets) or container.format.name in FRAMES_BY_COUNT:
             return len(packets)
         return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
-
-
-def _video_stream(container: Any) -> Any:
-    if not container.streams.video:
-        raise DamageError("it has no video stream")
-    return container.streams.video[0]
 
 
 def _rate(stream: Any) -> float:
@@ -175,7 +166,7 @@ def _to_pixels(reformatter: Any, frame: Any, short: int | None) -> NDArray[np.ui
         frame, width=size[0], height=size[1], format="rgb24", interpolation="BICUBIC", threads=1
     )
     pixels: NDArray[np.uint8] = image.to_ndarray()
-    return np.rot90(pixels, frame.rotation // 90)
+    return upright(pixels, frame)
 
 
 def _resized_shape(width: int, height: int, short: int) -> tuple[int, int]:

@@ -1,0 +1,93 @@
+"""Which stream of a container is the film, and how its frames are turned for display."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.items import DamageError
+
+FORMATS = (
+    "apng,asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,wtv,"
+    "yuv4mpegpipe"
+)
+"""Containers that FFmpeg may open. Not among them are single pictures, and lists of other files and addresses."""
+STILLS = ("attached_pic", "still_image", "timed_thumbnails")
+"""FFmpeg's names for picture streams that are no film: covers, and thumbnails of chapters."""
+SKEW = 0.01
+"""Share of a display matrix's larger numbers below which the others count as zero."""
+
+
+@contextmanager
+def open_film(source: str | BytesIO) -> Iterator[tuple[Any, Any]]:
+    """(container, stream of the film) of a file's path or content, recognised by content.
+
+    Of several streams those with a single picture are left out, then the first one marked as default counts, else the
+    first.
+
+    Raises
+    ------
+    DamageError
+        For a file without moving pictures. FFmpeg's own errors pass.
+    """
+    with _open(source) as container:
+        films = [stream for stream in container.streams.video if not _is_still(stream)]
+        if not films:
+            covers = len(container.streams.video)
+            raise DamageError("it has no video stream" + (", only a cover picture" if covers else ""))
+        if len(films) == 1:
+            yield container, films[0]
+            return
+        moving = _moving(source) & {stream.index for stream in films}
+        films = [stream for stream in films if stream.index in moving] or films
+        default = [stream for stream in films if stream.disposition & type(stream.disposition)["default"]]
+        yield container, (default or films)[0]
+
+
+def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of a frame, turned and mirrored by its display matrix (ISO/IEC 14496-12, 8.3.2).
+
+    The matrix puts the pixel (x, y) at (a·x + c·y, b·x + d·y). Raises `DamageError` for one that is no quarter turn.
+    """
+    content = frame.side_data.get("DISPLAYMATRIX")
+    if content is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(content, np.int32)[:5].astype(float)
+    straight, crossed = min(abs(a), abs(d)), min(abs(b), abs(c))
+    if not (a or b or c or d):
+        return pixels
+    if max(abs(b), abs(c)) <= SKEW * straight:
+        return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    if max(abs(a), abs(d)) <= SKEW * crossed:
+        return pixels.transpose(1, 0, 2)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
+    raise DamageError("its display matrix is no quarter turn: store it upright")
+
+
+def _open(source: str | BytesIO) -> Any:
+    import av
+
+    # As a file's address, so that no other protocol is read out of a name.
+    name = f"file:{source}" if isinstance(source, str) else source
+    return av.open(name, "r", options={"format_whitelist": FORMATS})
+
+
+def _is_still(stream: Any) -> bool:
+    kinds = type(stream.disposition)
+    return any(stream.disposition & kinds[name] for name in STILLS)
+
+
+def _moving(source: str | BytesIO) -> set[int]:
+    """The indices of the picture streams with two packets or more, in a container of its own."""
+    if not isinstance(source, str):
+        source = BytesIO(source.getvalue())
+    counts: Counter[int] = Counter()
+    with _open(source) as container:
+        for packet in container.demux(video=list(range(len(container.streams.video)))):
+            counts[packet.stream.index] += packet.size > 0
+            if all(counts[stream.index] > 1 for stream in container.streams.video):
+                break
+    return {index for index, count in counts.items() if count > 1}
