@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError
 from crosspath.data.readers.amplitudes import require_full_scale
+from crosspath.data.readers.containers import open_media
 from crosspath.data.readers.sound_header import read_sound_header
 from crosspath.data.readers.truncation import truncation_reason
 
-FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
-"""Containers that FFmpeg may open. Not among them are lists, such as HLS, which name other files and addresses."""
 BLOCK = 1 << 16
 """Samples read at a time."""
 UNKNOWN_LENGTH = 1 << 62
 """From this number of samples on, libsndfile means that a FLAC does not state it."""
+LOWEST_HZ = 100
+"""Below this, a header is wrong, and resampling would fill the memory."""
 CANCELLED = 1e-3
 """Share of the channels' peak below which their mean is no sound any more."""
 
@@ -57,6 +58,8 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
     except Exception as error:  # decoders raise many types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
     require_full_scale(wave)
+    if rate < LOWEST_HZ:
+        raise DamageError(f"its sample rate is {rate} Hz")
     return wave, rate
 
 
@@ -85,7 +88,7 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
 def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, int]:
     import av
 
-    with av.open(file, "r", options={"format_whitelist": FORMATS}) as container:
+    with open_media(file) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise DamageError("it has no audio stream")

@@ -246,6 +246,12 @@ def test_every_rate_gives_the_same_frames(tmp_path: Path, rate: int, seconds: fl
     assert loudest == 13  # 968 mel above 20 Hz, and filters are 68.5 mel apart
 
 
+@pytest.mark.parametrize("rate", [0, 1, 50, 2**32 - 1])
+def test_a_rate_that_no_sound_has_is_damage(rate: int) -> None:
+    with pytest.raises(DamageError):
+        decode_wave(MEMORY, with_numbers(written(STEREO, "WAV"), "<", (24, rate)))
+
+
 def test_a_variable_bit_rate_without_its_header_is_read_to_the_end() -> None:
     sound = np.concatenate([np.zeros(32000), 0.5 * wave(2.0)])
     target = io.BytesIO()
