@@ -25,9 +25,8 @@ UNSEEN = {
     "hand-written blocks with unusual names",
     "transformers WavLMModel",
     "timm beit_base_patch16_224",
-    "timm eva_giant_patch14_224",
 }
-"""torch.nn.functional's multi-head attention, and a weight of timm's that gets its bias from two parameters."""
+"""torch.nn.functional's multi-head attention, and a weight of timm's whose bias is two parameters."""
 LONG_INPUTS: Mapping[str, tuple[int, ...]] = {
     "transformers TimesformerModel": (1, 2, 3, 32, 32),
     "transformers VideoMAEModel": (1, 4, 3, 32, 32),
@@ -38,7 +37,6 @@ LONG_INPUTS: Mapping[str, tuple[int, ...]] = {
     "timm samvit_base_patch16": (1, 3, 64, 64),
     "torch TransformerEncoder": (1, 5, 32),
     "open_clip Transformer": (1, 5, 32),
-    "to_q, to_kv and to_out, as x-transformers has them": (1, 5, 32),
     "transformers TimeSeriesTransformerModel, its encoder": (1, 5, 32),
 }
 Change = Callable[[Tensor], Tensor]

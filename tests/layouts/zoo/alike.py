@@ -41,7 +41,7 @@ PLAIN = (
     "transformers TimesformerModel",
     "transformers MoonshineModel, its encoder",
     "transformers T5EncoderModel",
-    "timm eva_giant_patch14_224",
+    "timm deit3_small_patch16_224",
     "transformers FalconModel, all heads",
     "hand-written blocks with unusual names",
     "transformers VitDetModel",
@@ -58,7 +58,6 @@ PLAIN = (
     "transformers CLIPVisionModel",
     "transformers TimeSeriesTransformerModel, its encoder",
     "transformers GPTJModel",
-    "to_q, to_kv and to_out, as x-transformers has them",
     "transformers LongformerModel",
     "transformers Qwen2VLModel, its vision encoder",
     "transformers OpenAIGPTModel",
@@ -70,6 +69,14 @@ PLAIN = (
     "transformers BartModel, its encoder",
 )
 """Two blocks of one width, depth and number of heads, all of whose heads have keys, and a plain mlp of one width."""
+MORE = {
+    "transformers TimesformerModel",
+    "transformers DebertaModel",
+    "transformers DebertaV2Model",
+    "transformers LongformerModel",
+    "transformers Blip2QFormerModel",
+}
+"""Of these, those with further matrices: a second attention, projections of positions."""
 GATED = (
     "transformers LlamaModel",
     "transformers DINOv3ViTModel, gated",

@@ -159,7 +159,7 @@ CONFIGURATIONS: tuple[Configuration, ...] = (
         PairedBlocks,
         {
             "0.to_q.weight": "query",
-            "0.to_kv.weight": "key+value",
+            "0.to_kv.weight": "key+value or none",
             "0.to_out.0.weight": "attention_output",
             "1.1.weight": "mlp_in",
             "1.4.weight": "mlp_out",

@@ -57,6 +57,10 @@ CONFORMER = {
     "self_attn.linear_k": "key",
     "self_attn.linear_v": "value",
     "self_attn.linear_out": "attention_output",
+    "ffn1.intermediate_dense": "another mlp_in",
+    "ffn1.output_dense": "another mlp_out",
+    "ffn2.intermediate_dense": "another mlp_in",
+    "ffn2.output_dense": "another mlp_out",
 }
 MOONSHINE_ATTENTION = {
     "self_attn.q_proj": "query",
@@ -122,6 +126,29 @@ SOUND: tuple[Configuration, ...] = (
         misleading=True,  # two mlps, ffn1 before the attention and ffn2 behind it; linear_pos projects positions
     ),
     configuration("Wav2Vec2BertModel", SIZES | {"feature_projection_input_dim": 16}, CONFORMER, misleading=True),
+    configuration(
+        "Phi4MultimodalAudioModel",
+        {
+            "hidden_size": WIDTH,
+            "num_blocks": DEPTH,
+            "num_attention_heads": HEADS,
+            "intermediate_size": HIDDEN,
+            "input_size": 16,
+            "nemo_conv_channels": 8,
+            "ext_pw_out_channel": WIDTH,
+            "depthwise_separable_out_channel": WIDTH,
+            "chunk_size": -1,
+        },
+        # up_states, gate = gate_up_proj(x).chunk(2), unlike what the name says; one mlp before attention, one behind
+        MOONSHINE_ATTENTION
+        | {
+            "feed_forward_in.gate_up_proj": "another mlp_in+mlp_gate",
+            "feed_forward_in.down_proj": "another mlp_out",
+            "feed_forward_out.gate_up_proj": "another mlp_in+mlp_gate",
+            "feed_forward_out.down_proj": "another mlp_out",
+        },
+        misleading=True,
+    ),
     configuration(
         "EncodecModel",
         {"hidden_size": 16, "num_filters": 4, "num_residual_layers": 1, "codebook_size": 16, "codebook_dim": 16},

@@ -98,15 +98,58 @@ LIKE_LLAMA: tuple[Configuration, ...] = (
             "moe_intermediate_size": 24,
             "shared_expert_intermediate_size": 40,
         },
-        ATTENTION,
+        ATTENTION | {"mlp.gate": "none", "mlp.shared_expert_gate": "none"},
         misleading=True,  # `mlp.gate` routes tokens to experts
     ),
-    configuration("MixtralModel", GROUPED | {"num_local_experts": 4}, ATTENTION, misleading=True),
+    configuration(
+        "GptOssModel",
+        GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2},
+        ATTENTION | {"mlp.router": "none"},
+    ),
+    configuration(
+        "DeepseekV3Model",
+        LLAMA
+        | {
+            "num_key_value_heads": HEADS,
+            "q_lora_rank": 16,
+            "kv_lora_rank": 8,
+            "qk_rope_head_dim": 4,
+            "qk_nope_head_dim": 4,
+            "v_head_dim": 8,
+            "first_k_dense_replace": 1,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "n_group": 1,
+            "topk_group": 1,
+            "moe_intermediate_size": 24,
+        },
+        {
+            # Keys and values pass a narrow layer, so that no matrix is the keys' or the values' alone
+            "self_attn.q_a_proj": "none",
+            "self_attn.kv_a_proj_with_mqa": "none",
+            "self_attn.kv_b_proj": "none",
+        },
+        misleading=True,
+    ),
+    configuration(
+        "MixtralModel", GROUPED | {"num_local_experts": 4}, ATTENTION | {"mlp.gate": "none"}, misleading=True
+    ),
 )
 
 LIKE_GPT: tuple[Configuration, ...] = (
     configuration("GPT2Model", GPT, GPT2, misleading=True, config="GPT2Config"),
-    configuration("GPT2Model", GPT | {"add_cross_attention": True}, GPT2, variant="cross-attention", misleading=True),
+    configuration(
+        "GPT2Model",
+        GPT | {"add_cross_attention": True},
+        GPT2
+        | {
+            # The keys and values of a cross-attention are one weight, its queries another
+            "crossattention.c_attn": "another key+value",
+            "crossattention.q_attn": "another query",
+        },
+        variant="cross-attention",
+        misleading=True,
+    ),
     configuration(
         "OpenAIGPTModel",
         GPT,
@@ -147,7 +190,7 @@ LIKE_GPT: tuple[Configuration, ...] = (
         GPT | {"rotary_dim": 4},
         # qkv_proj(x).view(..., 4, 3 * width / 4).split: query, value, key; always four stretches, here one a head
         {
-            "attn.qkv_proj": "head-major query+value+key",
+            "attn.qkv_proj": "head-major query+value+key or none",
             "attn.out_proj": "attention_output",
             "mlp.fc_in": "mlp_in",
             "mlp.fc_out": "mlp_out",

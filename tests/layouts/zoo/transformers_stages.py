@@ -64,7 +64,7 @@ STAGED: tuple[Configuration, ...] = (
             "masked_unit_size": [8, 8],
             "num_query_pool": 3,
         },
-        {"attn.qkv": "query+key+value", "attn.proj": "attention_output"} | MLP,
+        {"attn.qkv": "query+key+value", "attn.proj": "attention_output", "proj": "none"} | MLP,
         misleading=True,  # `proj` of a block is the shortcut where the width changes
     ),
     configuration(

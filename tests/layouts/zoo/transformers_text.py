@@ -58,7 +58,12 @@ LIKE_BERT: tuple[Configuration, ...] = (
     configuration(
         "LongformerModel",
         TEXT | {"attention_window": 4},
-        BERT,
+        BERT
+        | {
+            "attention.self.query_global": "none",
+            "attention.self.key_global": "none",
+            "attention.self.value_global": "none",
+        },
         norm="post",
         misleading=True,  # query_global and its like are a second set of inputs of the same attention
     ),
@@ -74,7 +79,8 @@ LIKE_BERT: tuple[Configuration, ...] = (
             "attention.output.dense",
             "intermediate_query.dense",
             "output_query.dense",
-        ),
+        )
+        | {"crossattention.attention.query": "another query", "crossattention.attention.key": "another key"},
         norm="post",
     ),
     configuration("CLIPTextModel", TEXT | MARKS, CLIP),
@@ -107,7 +113,12 @@ OWN_NAMES: tuple[Configuration, ...] = (
         "DebertaModel",
         DEBERTA,
         # in_proj(x).view(..., heads, 3 * head width).chunk(3): the rows of one head after those of another
-        {"attention.self.in_proj": "head-major query+key+value"} | DENSE,
+        {
+            "attention.self.in_proj": "head-major query+key+value",
+            "attention.self.pos_proj": "none",
+            "attention.self.pos_q_proj": "none",
+        }
+        | DENSE,
         norm="post",
         misleading=True,
     ),
@@ -122,7 +133,8 @@ OWN_NAMES: tuple[Configuration, ...] = (
             "attention.output.dense",
             "intermediate.dense",
             "output.dense",
-        ),
+        )
+        | {"attention.self.pos_key_proj": "none", "attention.self.pos_query_proj": "none"},
         norm="post",
         misleading=True,  # pos_key_proj and pos_query_proj project positions
     ),
@@ -157,7 +169,14 @@ OWN_NAMES: tuple[Configuration, ...] = (
             "attention.output.dense",
             "intermediate.dense",
             "output.dense",
-        ),
+        )
+        | {
+            "ffn.0.intermediate.dense": "another mlp_in",
+            "ffn.0.output.dense": "another mlp_out",
+            "bottleneck.input.dense": "none",
+            "bottleneck.attention.dense": "none",
+            "output.bottleneck.dense": "none",
+        },
         norm="post",
         misleading=True,
     ),
@@ -167,6 +186,28 @@ OWN_NAMES: tuple[Configuration, ...] = (
         {"ff.layer_1": "mlp_in", "ff.layer_2": "mlp_out"},  # its attention is stored with three axes, without `.weight`
         norm="post",
         misleading=True,  # `r` projects positions
+    ),
+    configuration(
+        "XLMModel",
+        {
+            "vocab_size": 50,
+            "emb_dim": WIDTH,
+            "n_layers": DEPTH,
+            "n_heads": HEADS,
+            "n_langs": 1,
+            "max_position_embeddings": 16,
+        },
+        # Lists of attentions and of mlps side by side: no part of the model holds one block
+        {
+            "q_lin": "query",
+            "k_lin": "key",
+            "v_lin": "value",
+            "out_lin": "attention_output",
+            "lin1": "mlp_in",
+            "lin2": "mlp_out",
+        },
+        norm="post",
+        misleading=True,
     ),
     configuration(
         "CTRLModel",

@@ -99,6 +99,9 @@ FUSED: tuple[Configuration, ...] = (
             "attention.output.dense": "attention_output",
             "intermediate.dense": "mlp_in",
             "output.dense": "mlp_out",
+            "temporal_attention.attention.qkv": "another query+key+value",
+            "temporal_attention.output.dense": "another attention_output",
+            "temporal_dense": "none",
         },
         misleading=True,  # a second attention, over time, has the same names inside, and its own dense layer behind it
     ),

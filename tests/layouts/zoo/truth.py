@@ -28,14 +28,19 @@ def roles_of_blocks(
     Parameters
     ----------
     table
-        {weight name inside a block: role}, as in a `Configuration`; weights without a role are left out.
+        {weight name inside a block: role}, as in a `Configuration`; weights without a role of the block's own are left
+        out.
     heads
         Heads of the queries.
     transposed
         Whether weights are stored as (inputs, outputs), as transformers' GPT-2 does.
     """
     names = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    table = {weight: entry for weight, entry in table.items() if entry != "none"}
+    table = {
+        weight: entry.removesuffix(" or none")
+        for weight, entry in table.items()
+        if entry != "none" and not entry.startswith("another ")
+    }
     prefixes = [
         {name.removesuffix(weight): None for name in names if name == weight or name.endswith(f".{weight}")}
         for weight in table
