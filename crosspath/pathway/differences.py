@@ -58,23 +58,29 @@ def explain_gate(role: Role, target_gated: bool) -> Mismatch:
 def explain_partial(
     weights: Mapping[tuple[str, str, tuple[int, ...]], list[int]], target: Anatomy, auxiliary: Anatomy
 ) -> list[Mismatch]:
-    """What to say of matrices {(side, name inside the block, shape): blocks} whose role is not understood."""
+    """What to say of matrices {(side, name inside the block, shape): target blocks} that the other model has not."""
     mismatches = []
-    for side, anatomy in (("target", target), ("auxiliary", auxiliary)):
-        names = [f"{name} {shape}" for (own, name, shape), _ in weights.items() if own == side]
+    for side, other, anatomy in (("target", "auxiliary", target), ("auxiliary", "target", auxiliary)):
+        names = dict.fromkeys(f"{name} {shape}" for own, name, shape in weights if own == side)
         where = sorted({block for (own, _, _), blocks in weights.items() if own == side for block in blocks})
         if not names:
             continue
-        reason = f"{side}'s {', '.join(dict.fromkeys(names))} have no role that is understood"
-        block = next(iter(anatomy.paths.values())).rstrip(".").rstrip("0123456789")
-        example = next(name for (own, name, _) in weights if own == side)
-        remedy = (
-            'accept={"partial"} leaves them as they are; or name every role: '
-            f"{side}_layout=crosspath.Layout(name='mine', block={block!r}, "
-            f"roles={{'query': crosspath.Place(weight={example!r}), ...}})"
-        )
+        reason = f"{side}'s {', '.join(names)} {'has' if len(names) == 1 else 'have'} no counterpart in the {other}"
+        remedy = 'accept={"partial"} pairs the rest'
+        if not {"query", "mlp_in"} <= {role for _, role in anatomy.slots}:
+            example = next(name for own, name, _ in weights if own == side)
+            remedy += (
+                f"; or name every role of a block: {layout_line(side, next(iter(anatomy.paths.values())), example)}"
+            )
         mismatches.append(Mismatch("partial", f"block {ranges_of(where)}", reason, remedy))
     return mismatches
+
+
+def layout_line(side: str, block: str, weight: str) -> str:
+    """The argument that describes a model's blocks by hand, with one role to begin with."""
+    name = repr(block.rstrip(".").rstrip("0123456789")) if block else None
+    roles = f"{{'query': crosspath.Place(weight={weight!r})}}"
+    return f"{side}_layout=crosspath.Layout(name='mine', block={name}, roles={roles})"
 
 
 def compare_meaning(

@@ -10,13 +10,17 @@ from crosspath.layouts import Layout
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
+from crosspath.pathway.differences import layout_line
 from crosspath.pathway.locate import locate
 from crosspath.pathway.pair_roles import check_lists, pair_roles
 from crosspath.pathway.report import MatchReport, Mismatch
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.selection import Roles, check_names, select_roles
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, quantised_in
+from crosspath.pathway.structure import is_matrix
 
+LISTED = 6
+"""Weights that a message lists where no blocks are found."""
 ACCEPTABLE = ("heads", "norm", "partial")
 """What a user may accept: differences of meaning, and blocks that pair in part. Differences of shape cannot be."""
 
@@ -39,7 +43,10 @@ def match(
     target, auxiliary
         A module; and a module, a state dict, or the path of a safetensors file.
     roles
-        `all`, `attention`, `mlp`, or a set of `query`, `key`, `value`, `attention_output`, `mlp_in`, `mlp_out`.
+        `all`, `attention`, `mlp`, or a set of `query`, `key`, `value`, `attention_output`, `mlp_in`, `mlp_gate` (of a
+        gated mlp, the input that the activation acts on), `mlp_out`. A second attention or mlp of a block prefixes
+        them (`cross.query`); a matrix without a role stands under its path in the block, and pairs with a block of the
+        same architecture only.
     names
         Instead of roles: a regular expression searched in the names of weights that have two dimensions or more, a
         list of exact names (any weight: Linear, Conv1d to Conv3d, Embedding), or {target name: auxiliary name}.
@@ -49,7 +56,8 @@ def match(
         {target block: auxiliary block}. Blocks in stages are numbered consecutively through all stages; `spread` and
         `repeat` pair stage by stage.
     accept
-        Differences of meaning to accept: `heads`, `norm`.
+        What to accept: other `heads`, another place of the `norm`, and `partial`: blocks with matrices that have no
+        counterpart, which then stay as they are.
     target_layout, auxiliary_layout
         The layout of that side, where it is not recognised automatically: its name, the result of `layout_named`, or a
         `Layout` of your own.
@@ -78,8 +86,11 @@ def match(
             raise PathwayError(where, *_explain_quantisation(weights, side))
         if anatomy is None:
             expected = "blocks of a known layout" if layout is None else f"blocks of the layout {layout.name!r}"
-            todo = f"describe them with {side}_layout=, or choose weights with names="
-            raise PathwayError(where, expected, "none", todo)
+            matrices = [(name, shape) for name, shape in source.shapes().items() if is_matrix(name, shape)]
+            listed = ", ".join(f"{name} {shape}" for name, shape in matrices[:LISTED]) or "no matrices"
+            line = layout_line(side, "blocks.0.", "attn.q.weight")
+            todo = f"describe them, as in {line}, or choose weights with names="
+            raise PathwayError(where, expected, f"none among {listed}", todo)
     ours, theirs = anatomies
     assert ours is not None
     assert theirs is not None

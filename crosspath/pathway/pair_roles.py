@@ -21,8 +21,12 @@ def pair_roles(
     """Pair the chosen roles of the blocks. What the user named has to pair."""
     target, auxiliary = _comparable_blocks(target, auxiliary)
     block_pairs, mismatches = pair_blocks(target, auxiliary, blocks)
+    target, auxiliary = (
+        _with_orders(target, auxiliary, block_pairs),
+        _with_orders(auxiliary, target, [(theirs, ours) for ours, theirs in block_pairs]),
+    )
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
-    meaning += _without_role(target, auxiliary, block_pairs, selection)
+    meaning += _unpaired_extras(target, auxiliary, block_pairs, selection)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
     apart: list[tuple[Role, int, int]] = []
@@ -105,6 +109,26 @@ def _same_architecture(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: i
     return names[0] == names[1]
 
 
+def _with_orders(anatomy: Anatomy, other: Anatomy, block_pairs: list[tuple[int, int]]) -> Anatomy:
+    """The anatomy, with fused weights divided as those of a block of the same architecture, where only that one's class
+    is known (a state dict beside a module).
+    """
+    slots, ambiguous = dict(anatomy.slots), dict(anatomy.ambiguous)
+    for own, its in block_pairs:
+        if anatomy.matrices.get(own) != other.matrices.get(its):
+            continue
+        for role in anatomy.roles(own):
+            ambiguity, slot = anatomy.ambiguous.get((own, role)), other.slots.get((its, role))
+            if ambiguity is None or ambiguity.whole is None or slot is None:
+                continue
+            path, prefix = anatomy.paths[own], other.paths[its]
+            bias = slot.bias and replace(slot.bias, weight=path + slot.bias.weight.removeprefix(prefix))
+            slots[own, role] = replace(slot, weight=path + slot.weight.removeprefix(prefix), bias=bias)
+            ambiguous.pop((own, role))
+            slots.pop((own, ambiguity.whole), None)
+    return replace(anatomy, slots=slots, ambiguous=ambiguous)
+
+
 def _chosen(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
     return tuple(role for role in dict.fromkeys(role for _, role in target.slots) if selection.includes(role))
 
@@ -124,40 +148,40 @@ def _roles_to_pair(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, 
         ambiguity = target.ambiguous.get((ours, role)) or auxiliary.ambiguous.get((theirs, role))
         if ambiguity is not None and alike and ambiguity.whole is not None:
             continue  # the undivided weight pairs
-        if _has_role(role) or role in explicit or _pairs_by_path(target, ours, auxiliary, theirs, role):
+        if role in ROLES or role in explicit or _on_both(target, ours, auxiliary, theirs, role):
             yield role
-
-
-def _has_role(role: Role) -> bool:
-    return role.rpartition(".")[2] in ROLES
 
 
 def _rank(role: Role) -> tuple[int, str]:
     return (ROLES.index(role), "") if role in ROLES else (len(ROLES), role)
 
 
-def _pairs_by_path(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, path: Role) -> bool:
-    slot, counterpart = target.slots.get((ours, path)), auxiliary.slots.get((theirs, path))
+def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: Role) -> bool:
+    """Whether both blocks have this role of a second attention or mlp, or this path in one architecture."""
+    slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
+    if role.rpartition(".")[2] in ROLES:
+        return slot is not None and counterpart is not None
     alike = _same_architecture(target, ours, auxiliary, theirs)
     return alike and slot is not None and counterpart is not None and slot.shape == counterpart.shape
 
 
-def _without_role(
+def _unpaired_extras(
     target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], selection: Selection
 ) -> list[Mismatch]:
-    """Matrices of chosen blocks that have no role and do not pair under their own path either."""
-    found: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    """Chosen matrices without a role, or with one of a second attention or mlp, that the other block has not."""
+    weights: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     for ours, theirs in block_pairs:
         for side, anatomy, block in (("target", target, ours), ("auxiliary", auxiliary, theirs)):
             undivided = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
             for role in anatomy.roles(block):
                 slot = anatomy.slots.get((block, role))
-                if slot is None or _has_role(role) or role in undivided or selection.group is None:
+                if slot is None or role in ROLES or role in undivided or not selection.group:
                     continue
-                if selection.includes(role) and not _pairs_by_path(target, ours, auxiliary, theirs, role):
+                if selection.includes(role) and not _on_both(target, ours, auxiliary, theirs, role):
                     path = slot.weight.removeprefix(anatomy.paths[block])
-                    found.setdefault((side, path, slot.shape), []).append(ours)
-    return explain_partial(found, target, auxiliary)
+                    where = weights.setdefault((side, path, slot.shape), [])
+                    where += [] if ours in where else [ours]
+    return explain_partial(weights, target, auxiliary)
 
 
 def _coverage(target: Anatomy, pairs: Iterable[Pair]) -> float:

@@ -1,0 +1,157 @@
+"""Every matrix of a block is paired, not chosen, or named as what has no counterpart."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import crosspath
+from tests.errors import refused
+from tests.pathway.small_models import DEPTH, WIDTH, Body, randomised
+
+
+class Gated(nn.Module):
+    """A gated mlp whose three matrices have the shapes of a plain one's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(WIDTH, 4 * WIDTH)
+        self.down_proj = nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.down_proj(self.gate_proj(x).sigmoid() * self.up_proj(x))
+        return result
+
+
+def body(change: Callable[[nn.Module], object], depth: int = DEPTH) -> Body:
+    """timm blocks, each of them changed."""
+    model = randomised(Body(depth=depth))
+    for block in model.blocks:
+        change(block)
+    return model
+
+
+def mixing(block: nn.Module) -> None:
+    block.mixing = nn.Linear(WIDTH, WIDTH, bias=False)  # a matrix of no known word
+
+
+def gating(block: nn.Module) -> None:
+    block.mlp = Gated()
+
+
+def crossing(block: nn.Module) -> None:
+    block.cross_attn = copy.deepcopy(block.attn)
+
+
+def looking_up(block: nn.Module) -> None:
+    block.attn.relative_position_bias_table = nn.Parameter(torch.randn(9, 2))
+
+
+def widening(block: nn.Module) -> None:
+    block.conv_dw = nn.Conv2d(WIDTH, WIDTH, 3, groups=WIDTH)
+
+
+def test_a_matrix_without_a_counterpart_stops_connect_until_it_is_accepted() -> None:
+    target = body(mixing)
+    report = crosspath.match(target, Body())
+    assert not report.ok
+    (mismatch,) = report.mismatches
+    assert mismatch.what == "partial"
+    assert mismatch.where == "block 0-1"
+    assert f"mixing.weight ({WIDTH}, {WIDTH})" in str(mismatch)
+    assert report.coverage == pytest.approx(12 / 13)  # 12 squares of the block's 13 pair
+    with refused("connect", "mixing.weight", 'accept={"partial"}', kind=crosspath.PathwayError):
+        crosspath.connect(target, Body())
+    kept = target.blocks[0].mixing.weight
+    handle = crosspath.connect(target, Body(), accept={"partial"})
+    assert len(handle.scales()) == 4 * DEPTH
+    assert target.blocks[0].mixing.weight is kept
+    assert [mismatch.what for mismatch in handle.reports["auxiliary"].accepted] == ["partial"]
+
+
+def test_it_is_named_where_the_auxiliary_has_it_too() -> None:
+    report = crosspath.match(Body(), body(mixing))
+    assert [mismatch.what for mismatch in report.mismatches] == ["partial"]
+    assert "auxiliary's mixing.weight" in str(report)
+    assert crosspath.match(Body(), body(mixing), accept="partial").ok
+
+
+def test_one_architecture_pairs_whole() -> None:
+    target = body(mixing)
+    report = crosspath.match(target, body(mixing).state_dict())
+    assert report.ok
+    assert report.coverage == 1.0
+    assert [pair.role for pair in report.pairs].count("mixing") == DEPTH
+    assert crosspath.match(target, body(mixing), roles={"mixing"}).ok
+    assert crosspath.match(target, Body(), roles="attention").ok
+
+
+def test_a_gated_mlp_never_pairs_with_a_plain_one() -> None:
+    for target, auxiliary in ((body(gating), Body()), (Body(), body(gating))):
+        report = crosspath.match(target, auxiliary, accept={"heads", "norm", "partial"})
+        assert {mismatch.what for mismatch in report.mismatches} == {"gate"}
+        assert not any((pair.role or "").startswith("mlp") for pair in report.pairs)
+        assert crosspath.match(target, auxiliary, roles="attention").ok
+    assert crosspath.match(body(gating), body(gating)).coverage == 1.0
+
+
+def test_a_second_attention_pairs_with_its_like_and_is_accounted_for() -> None:
+    decoder = body(crossing)
+    assert crosspath.match(decoder, body(crossing)).coverage == 1.0
+    report = crosspath.match(decoder, Body())
+    assert [mismatch.what for mismatch in report.mismatches] == ["partial"]
+    assert "cross_attn.qkv.weight" in str(report)
+    handle = crosspath.connect(decoder, Body(), accept={"partial"})
+    assert not any("cross" in name for name, _ in handle.scales())
+
+
+def test_tables_of_positions_and_depthwise_kernels_are_left_out_with_the_reason() -> None:
+    for change, weight, reason in (
+        (looking_up, "blocks.0.attn.relative_position_bias_table", "positions"),
+        (widening, "blocks.1.conv_dw.weight", "a depthwise convolution"),
+    ):
+        report = crosspath.match(body(change), Body())
+        assert report.ok
+        assert f"{weight} ({reason})" in report.not_chosen
+
+
+def test_a_role_that_no_block_has_is_refused_by_name() -> None:
+    with refused("roles", "'mixin'", "mixing", kind=crosspath.PathwayError):
+        crosspath.match(body(mixing), body(mixing), roles={"mixin"})
+
+
+def test_two_lists_of_blocks_pair_with_the_same_two() -> None:
+    def both() -> nn.Module:
+        return nn.ModuleDict({"encoder": Body(), "decoder": Body(depth=1)})
+
+    report = crosspath.match(both(), nn.ModuleDict({"model": both()}))
+    assert report.ok
+    assert report.coverage == 1.0
+    assert len(report.pairs) == 6 * 3
+    with refused("auxiliary (ModuleDict)", "'decoder.blocks'", "blocks=", kind=crosspath.PathwayError):
+        crosspath.match(Body(), both())
+    # The advice works: blocks are numbered through all lists in the natural order of their names.
+    report = crosspath.match(Body(), both(), blocks={0: 1, 1: 2})
+    assert report.ok
+    assert {pair.auxiliary.weight.partition(".")[0] for pair in report.pairs} == {"encoder"}
+
+
+def test_a_model_without_blocks_is_refused_with_its_weights_and_the_line_to_write() -> None:
+    with refused(
+        "target (Sequential)", "0.weight (4, 4)", "target_layout=crosspath.Layout", kind=crosspath.PathwayError
+    ):
+        crosspath.match(nn.Sequential(nn.Linear(4, 4)), Body())
+
+
+def test_bare_lists_of_blocks_pair_and_train() -> None:
+    target, auxiliary = randomised(Body()), randomised(Body())
+    handle = crosspath.connect(target.blocks, auxiliary.blocks, scale_init=0.5)
+    assert len(handle.scales()) == 4 * DEPTH
+    expected = {name: value.detach().clone() for name, value in target.blocks.named_parameters()}
+    assert expected
+    tokens = torch.randn(1, 3, WIDTH)
+    connected = target(tokens)
+    crosspath.merge(target.blocks)
+    assert torch.equal(target(tokens), connected)
