@@ -149,6 +149,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         storages.add(pointer)
     with replacing(path) as temporary:
         save_file(values, temporary, metadata={"format": "pt", **metadata})
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Order the metadata of a safetensors file by name, in place: safetensors writes them in an order of chance, and
+    equal contents would have unequal digests.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= size, path
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def read_tensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -204,3 +204,20 @@ def test_every_tensor_that_does_not_fit_is_named() -> None:
     assert tensor_faults(actual, expected) == ["other shapes: a (3,) instead of (2,)", "missing: c", "unexpected: d"]
     assert tensor_faults({}, {name: torch.zeros(1) for name in "abcde"}) == ["missing: a, b, c and 2 more"]
     assert tensor_faults(expected, expected) == []
+
+
+def test_equal_contents_are_equal_bytes_whatever_the_order_of_the_metadata(tmp_path: Path) -> None:
+    metadata = {
+        name: f'{name} λ \x01\x7f\u2028"\\' for name in ("recipe", "classes", "connected", "auxiliaries", "a\tb")
+    }
+    tensors = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
+    contents = set()
+    for index in range(8):
+        path = tmp_path / f"{index}.safetensors"
+        order = list(metadata.items())[index % 5 :] + list(metadata.items())[: index % 5]
+        write_tensors(path, tensors, dict(order))
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    values, own = read_tensors(path)
+    assert own == {"format": "pt", **metadata}
+    assert all(torch.equal(value, values[name]) for name, value in tensors.items())

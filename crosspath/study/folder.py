@@ -1,5 +1,6 @@
 """The folder of a study: its files, and the lock that keeps it to one process at a time."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from filelock import FileLock, Timeout
 from crosspath.errors import InputError
 from crosspath.files import write_text
 from crosspath.study.definition import Study, read_study
+from crosspath.training.same_run import FREE
 
 DEFINITION, RESULTS, TABLE, REPORT = "study.yaml", "results.json", "results.md", "report.html"
 RUNS = "runs"
@@ -39,27 +41,38 @@ def claim_folder(folder: Path, study: Study) -> Iterator[None]:
     except Timeout:
         raise InputError(folder, "a folder that no other process uses", "one in use", "wait until it ends") from None
     with lock:
-        if path.exists() and differs(read_study(path), study):
+        changes = differences(read_study(path), study) if path.exists() else {}
+        if changes:
+            found = ", ".join(
+                f"{name} {json.dumps(old)}, now {json.dumps(new)}" for name, (old, new) in changes.items()
+            )
             todo = "name another folder with --out; only seeds, arms, targets and auxiliaries may be added"
-            raise InputError(folder, "the same study", "a different one", todo)
+            raise InputError(folder, "the same study", found, todo)
         write_text(path, yaml.safe_dump(_tree(study), sort_keys=False, allow_unicode=True))
         yield
 
 
-def differs(before: Study, after: Study) -> bool:
-    """Whether more has changed than seeds, arms and controls, and added targets, variants and auxiliaries."""
+def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
+    """{name: (before, after)} of what has changed, but for seeds, arms and controls, added targets, variants and
+    auxiliaries, and settings that change no number.
+    """
     old, new = _tree(before), _tree(after)
-    if any(old[key] != new[key] for key in ("name", "search", "settings", "part")):
-        return True
     for tree in (old, new):
+        tree["settings"] = _that_count(tree["settings"])
+        tree["variants"] = {name: _that_count(settings) for name, settings in tree["variants"].items()}
         for target in tree["targets"].values():
             # Controls only add runs: the other runs do not depend on them.
             target.pop("controls")
-    return any(
-        new[section].get(name) != value
-        for section in ("targets", "auxiliaries", "variants")
-        for name, value in old[section].items()
-    )
+            target["settings"] = _that_count(target["settings"])
+    pairs = {name: (old[name], new[name]) for name in ("name", "search", "settings", "part")}
+    for section in ("targets", "auxiliaries", "variants"):
+        pairs |= {f"{section}.{name}": (value, new[section].get(name)) for name, value in old[section].items()}
+    return {name: (value, now) for name, (value, now) in pairs.items() if value != now}
+
+
+def _that_count(settings: list[str]) -> list[str]:
+    """The settings that change a number."""
+    return [setting for setting in settings if setting.partition("=")[0].strip() not in FREE]
 
 
 def _tree(study: Study) -> dict[str, Any]:

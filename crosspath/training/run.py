@@ -188,7 +188,7 @@ def _run(
         notes.append(f"skipped {damaged.path}: {damaged.reason}")
 
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
-    for note in notes:
+    for note in (*notes, *run.changes):
         report.say(note)
     state = load_newest_state(run, report, processes)
     open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
@@ -244,7 +244,7 @@ def _run(
         strengths=strengths_of(outcome.model),
         likeness=likeness_of(outcome.model, starts),
         sizes=sizes_of(outcome.model),
-        notes=tuple(notes),
+        notes=(*notes, *run.changes_so_far()),
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:

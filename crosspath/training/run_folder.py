@@ -30,6 +30,7 @@ from crosspath.files import (
     writing,
 )
 from crosspath.training.result import RESULT, Result, read_result
+from crosspath.training.same_run import check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
 from crosspath.training.trackers import TENSORBOARD
 
@@ -40,7 +41,7 @@ CHECKPOINTS = "checkpoints"
 RECONSTRUCTIONS = "reconstructions"
 """Pictures of what masked modelling makes of held-out samples."""
 RESUMED = "resumed.json"
-"""The steps at which an unfinished run was resumed; a finished one has them in its result."""
+"""The steps at which an unfinished run was resumed, and what that changed; a finished one has them in its result."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
 STEP = re.compile(r"\d{8,}")
@@ -56,6 +57,8 @@ class RunFolder:
     path: Path
     recipe: Recipe
     inputs: Mapping[str, Any]
+    changes: tuple[str, ...] = ()
+    """What a resumed run has changed without changing a number, in words."""
 
     def start(self) -> None:
         """Write the resolved recipe and an empty log; an unfinished run that was there is cleared."""
@@ -93,12 +96,20 @@ class RunFolder:
                 shutil.rmtree(other)
         with writing(self.path), (self.path / LOG).open("r+b") as file:
             file.truncate(log_bytes)
-        write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step]})
+        changes = tuple(dict.fromkeys((*self.changes_so_far(), *self.changes)))
+        write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step], "changes": changes})
+        write_text(self.path / RECIPE, recipe_to_text(self.recipe))
+        write_json(self.path / INPUTS, self.inputs)
 
     def resumed_at(self) -> list[int]:
         """The steps at which this run was resumed so far."""
         path = self.path / RESUMED
         return list(read_json(path)["resumed_at"]) if path.exists() else []
+
+    def changes_so_far(self) -> tuple[str, ...]:
+        """What resuming this run has changed since it began; see `changes`."""
+        path = self.path / RESUMED
+        return tuple(read_json(path).get("changes", ())) if path.exists() else ()
 
     def log(self, entry: Mapping[str, Any]) -> int:
         """Append one object to the log; returns its length in bytes."""
@@ -155,8 +166,8 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     Raises
     ------
     InputError
-        For a folder with files in it unless `resume`; with `resume`, for a folder that holds no run, or one of
-        another recipe, other data, another start or other auxiliaries.
+        For a folder with files in it unless `resume`; with `resume`, for a folder that holds no run, or one whose
+        recipe gives other numbers, of other data, another start or other auxiliaries.
     """
     if not resume or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         new_folder(path, "--out, or resume the run with --resume")
@@ -165,22 +176,14 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
         return RunFolder(path=path, recipe=recipe, inputs=inputs)
     if not path.is_dir() or not all((path / name).is_file() for name in REQUIRED_FILES):
         raise InputError(path, "a run folder to resume", "another folder", "choose another --out")
-    if read_recipe(path / RECIPE) != recipe:
-        raise InputError(
-            path / RECIPE, "the settings of this run", "others", "choose another --out, or the same settings"
-        )
+    changes = check_recipe(path, read_recipe(path / RECIPE), recipe, path / RECIPE)
     before = read_json(path / INPUTS) if (path / INPUTS).is_file() else {}
-    for name, value in inputs.items():
-        if before.get(name) != value:
-            found = f"{name} {json.dumps(before.get(name))}, now {json.dumps(value)}"
-            raise InputError(
-                path / INPUTS, "what this run started from", found, "use the same, or choose another --out"
-            )
+    changes += check_inputs(path / INPUTS, before, inputs)
     if (path / MANIFEST).is_file():
         check_manifest(path)
         _tidy(path)
         return read_result(path)
-    return RunFolder(path=path, recipe=recipe, inputs=inputs)
+    return RunFolder(path=path, recipe=recipe, inputs=inputs, changes=changes)
 
 
 def _is_just_created(path: Path) -> bool:

@@ -18,7 +18,7 @@ import crosspath
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
-from crosspath.study.folder import claim_folder, differs
+from crosspath.study.folder import claim_folder, differences
 from crosspath.study.jobs import Place, Step, run_job, run_steps
 from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
 from crosspath.study.results import write_results
@@ -109,9 +109,14 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     with refused("targets.image/digits.auxiliaries", "sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
     begun = small(auxiliary, arms=["none"])
-    assert not differs(begun, small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target}))
+    assert not differences(
+        begun, small(auxiliary, arms=["none"], controls=["shuffled"], targets={"image/digits": target})
+    )
     longer = small(auxiliary, arms=["none"], targets={"image/digits": {"settings": [*SHORT, "train.epochs=2"]}})
-    assert differs(begun, longer)
+    assert set(differences(begun, longer)) == {"targets.image/digits"}
+    assert not differences(begun, small(auxiliary, arms=["none"], settings=["train.workers=0", "train.log_every=3"]))
+    slower = small(auxiliary, arms=["none"], settings=["optimizer.lr=0.5"])
+    assert differences(begun, slower) == {"settings": ([], ["optimizer.lr=0.5"])}
     without = small(auxiliary, arms=["none", "pathway"], controls=["shuffled"])
     assert [cell.arm.name for cell in comparisons(without)[0].others] == ["pathway"]
 

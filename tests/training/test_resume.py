@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from crosspath.config import Recipe, write_recipe
+from crosspath.config import Recipe, apply_overrides, read_recipe, write_recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import read_tensors
 from crosspath.training import train
 from crosspath.training.progress import Reporter, make_bar
+from crosspath.training.same_run import FREE
 from tests.checkpoints.small import audio_recipe, image_recipe
 from tests.errors import refused
 from tests.training.synthetic import in_memory
@@ -150,14 +152,74 @@ def test_a_folder_that_was_only_begun_is_begun_again(tmp_path: Path, in_memory: 
     assert not list((tmp_path / "run").glob(".*"))
 
 
-def test_other_settings_are_refused_on_resume(tmp_path: Path, in_memory: InMemory) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("train.epochs=7", "augment.mixup=0.3", "pathway.blocks=spread"),
+        ("train.epochs=7", "augment.mixup=0.3", "pathway.blocks=spread", "evaluate.batch_size=3", "train.workers=0"),
+    ],
+)
+def test_settings_that_change_a_number_are_named_and_the_advice_works(
+    changes: tuple[str, ...], tmp_path: Path, in_memory: InMemory
+) -> None:
     recipe = short(image_recipe)
     in_memory(recipe)
     with pytest.raises(CutError):
         train(recipe, out=tmp_path / "run", progress=CutAfter(4))
-    other = short(image_recipe, "optimizer.lr=0.5")
-    with refused("recipe.yaml", "settings"):
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    other = short(image_recipe, *changes)
+    counted = [change for change in changes if "workers" not in change]
+    values = [value for change in counted for value in change.split("=")]
+    with refused("recipe.yaml", "settings", *values) as error:
         train(other, out=tmp_path / "run", progress=False, resume=True)
+    assert "workers" not in str(error.value)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    settings = [word for word in shlex.split(error.value.todo) if "=" in word]
+    advised = apply_overrides(other, settings) if settings else read_recipe(tmp_path / "run" / "recipe.yaml")
+    assert len(settings) == (len(counted) if len(counted) < 4 else 0)
+    assert train(advised, out=tmp_path / "run", progress=False, resume=True).steps == 6
+
+
+def test_settings_that_change_no_number_are_accepted_and_noted(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, *EVERYTHING)
+    in_memory(recipe)
+    whole = train(recipe, out=tmp_path / "whole", progress=False)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "cut", progress=CutAfter(5))
+    values = {"train.workers": 0, "train.log_every": 3, "train.loggers": [], "train.keep_checkpoints": 1}
+    values |= {"train.checkpoint_every": 2, "train.checkpoint_steps": 1, "data.train_samples": 5}
+    values["data.cache_folder"] = str(tmp_path / "cache")
+    assert set(values) == FREE
+    changed = apply_overrides(recipe, [f"{name}={json.dumps(value)}" for name, value in values.items()])
+    listener = CutAfter(2)
+    with pytest.raises(CutError):
+        train(changed, out=tmp_path / "cut", progress=listener, resume=True)
+    assert read_recipe(tmp_path / "cut" / "recipe.yaml") == changed
+    assert any("train.workers=0, before 2" in said for said in listener.said)
+    result = train(changed, out=tmp_path / "cut", progress=False, resume=True)
+    assert len(result.resumed_at) == 2
+    assert {note.split()[2].partition("=")[0] for note in result.notes if note.startswith("resumed with")} == FREE
+    assert result.metrics == whole.metrics
+    first, second = (read_tensors(tmp_path / name / "model.safetensors")[0] for name in ("whole", "cut"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    # A finished run answers for such settings too.
+    assert train(recipe, out=tmp_path / "cut", progress=False, resume=True).metrics == whole.metrics
+
+
+def test_an_auxiliary_that_moved_is_the_same_by_its_bytes(
+    tmp_path: Path, in_memory: InMemory, auxiliary: dict[str, str | Path]
+) -> None:
+    recipe = short(image_recipe, *EVERYTHING)
+    in_memory(recipe)
+    with pytest.raises(CutError):
+        train(recipe, out=tmp_path / "run", auxiliaries=auxiliary, progress=CutAfter(5))
+    shutil.move(auxiliary["audio"], tmp_path / "moved")
+    moved = {"audio": tmp_path / "moved"}
+    result = train(recipe, out=tmp_path / "run", auxiliaries=moved, progress=False, resume=True)
+    assert any("resumed with auxiliaries" in note and "moved" in note for note in result.notes)
+    assert json.loads((tmp_path / "run" / "inputs.json").read_text())["auxiliaries"]["audio"]["origin"].endswith(
+        "moved"
+    )
 
 
 def test_states_beyond_the_newest_are_dropped(tmp_path: Path, in_memory: InMemory) -> None:

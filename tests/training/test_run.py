@@ -115,6 +115,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path: Path, 
         states.append(read_tensors(tmp_path / name / "model.safetensors")[0])
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert any(not torch.equal(value, states[2][name]) for name, value in states[0].items())
+    # Equal runs leave equal bytes, but for what a clock measures and where the run lies.
+    measured = {tmp_path / "a" / name for name in ("log.jsonl", "result.json", "manifest.json")}
+    for path in {path for path in (tmp_path / "a").rglob("*") if path.is_file()} - measured:
+        if path.parent.name != "tensorboard":
+            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+    first, second = (json.loads((tmp_path / name / "result.json").read_text()) for name in "ab")
+    for result in (first, second):
+        del result["folder"], result["duration_s"], result["cost"]["latency_ms"]
+    assert first == second
 
 
 @pytest.fixture

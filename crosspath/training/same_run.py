@@ -1,0 +1,83 @@
+"""Whether a run that is resumed is the one that began: which settings it has changed, and which of them it may."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crosspath.config import Recipe
+from crosspath.errors import InputError
+
+FREE = frozenset(
+    {
+        "train.workers",
+        "train.log_every",
+        "train.loggers",
+        "train.checkpoint_every",
+        "train.checkpoint_steps",
+        "train.keep_checkpoints",
+        "data.cache_folder",
+        "data.train_samples",
+    }
+)
+"""Settings that change no number of a run: how it decodes, what it logs and keeps, and what only a plan reads."""
+LISTED = 3
+"""Settings that the advice repeats; of more, the run's own recipe is simpler."""
+
+
+def check_recipe(folder: Path, before: Recipe, now: Recipe, file: Path) -> tuple[str, ...]:
+    """What a resumed run changes without changing a number, in words.
+
+    Raises
+    ------
+    InputError
+        For settings that change a number, with both values of each; `file` is the recipe that the run began with.
+    """
+    changes = dict(_differences(before.model_dump(mode="json"), now.model_dump(mode="json"), ""))
+    others = {name: values for name, values in changes.items() if name not in FREE}
+    if others:
+        found = ", ".join(f"{name} {json.dumps(old)}, now {json.dumps(new)}" for name, (old, new) in others.items())
+        todo = f"give {file} as the recipe, without --set"
+        if len(others) <= LISTED:
+            settings = (shlex.quote(f"{name}={json.dumps(old)}") for name, (old, _) in others.items())
+            todo = "resume with " + " ".join(f"--set {setting}" for setting in settings)
+        raise InputError(file, f"the settings of the run in {folder}", found, f"{todo} or choose another --out")
+    return tuple(
+        f"resumed with {name}={json.dumps(new)}, before {json.dumps(old)}" for name, (old, new) in changes.items()
+    )
+
+
+def check_inputs(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which checkpoints have moved since the run began, in words.
+
+    Raises
+    ------
+    InputError
+        For other data, another start or other auxiliaries, with both values.
+    """
+    changes = []
+    for name, value in now.items():
+        old = before.get(name)
+        if _identity(old) != _identity(value):
+            found = f"{name} {json.dumps(old)}, now {json.dumps(value)}"
+            raise InputError(file, "what this run started from", found, "use the same, or choose another --out")
+        if old != value:
+            changes.append(f"resumed with {name} {json.dumps(value)}, before {json.dumps(old)}: the same bytes")
+    return tuple(changes)
+
+
+def _identity(value: Any) -> Any:
+    """A checkpoint is its bytes, wherever it lies; what has no digest is its name."""
+    if not isinstance(value, Mapping):
+        return value
+    return value["sha256"] if value.get("sha256") else {name: _identity(entry) for name, entry in value.items()}
+
+
+def _differences(before: Any, now: Any, name: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """(dotted name, (value before, value now)) of every setting that differs; lists are one value."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in before | now:
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield name, (before, now)
