@@ -11,30 +11,15 @@ from crosspath.modalities import modality_of
 from crosspath.modalities.errors import patch_errors
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import Reconstruction
-from crosspath.objectives.masking import draw_mask, visible_count
+from crosspath.objectives.masking import visible_count
 from crosspath.objectives.objective import MASK_SEED, Batch, Objective, token_grid
+from crosspath.objectives.reconstruct import reconstruct
 from crosspath.objectives.reconstructions import write_reconstructions
-from crosspath.tokenizers import Mask
 
 
 def masked_errors(model: nn.Module, recipe: Recipe, batch: Tensor, seed: int, epoch: int, ids_B: Tensor) -> Tensor:
     """The mean error on the hidden tokens of each sample (B,); the masks follow from seed, epoch and sample ids."""
     return errors_of(reconstruct(model, recipe, batch, seed, epoch, ids_B), recipe)
-
-
-def reconstruct(
-    model: nn.Module, recipe: Recipe, batch: Tensor, seed: int, epoch: int, ids_B: Tensor
-) -> Reconstruction:
-    """A masked autoencoder's reconstruction of a prepared batch."""
-    masking = recipe.masking
-    assert masking is not None
-    grid, places_B = token_grid(model), ids_B.to(batch.device)
-
-    def choose(centres_BG3: Tensor | None) -> Mask:
-        return draw_mask(masking, grid, seed, epoch, places_B, centres_BG3)
-
-    reconstruction: Reconstruction = model(batch, choose)
-    return reconstruction
 
 
 def errors_of(reconstruction: Reconstruction, recipe: Recipe) -> Tensor:

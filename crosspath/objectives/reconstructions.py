@@ -16,8 +16,8 @@ from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.errors import denormalised
 from crosspath.modalities.modality import Picture, Triple
-from crosspath.objectives.masking import draw_mask
-from crosspath.objectives.objective import MASK_SEED, token_grid
+from crosspath.objectives.objective import MASK_SEED
+from crosspath.objectives.reconstruct import reconstruct
 from crosspath.tokenizers import Mask
 from crosspath.tokenizers.patches import PatchTokenizer, from_patches, patches_of
 
@@ -47,17 +47,11 @@ def write_reconstructions(
         return []
     assert masking is not None
     rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).round().astype(int))
-    rows_B = torch.as_tensor(rows, device=device)
-    grid = token_grid(model)
-
-    def choose(centres_BG3: Tensor | None) -> Mask:
-        return draw_mask(masking, grid, MASK_SEED, 0, rows_B, centres_BG3)
-
     training = model.training
     model.eval()
     try:
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
-        result = model(batch, choose)
+        result = reconstruct(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
         triples = (picture.reconstructions or patch_triples)(
             model.tokenizer, batch, result.predicted_BMP, result.target_BMP, result.mask, masking.normalise_targets
         )

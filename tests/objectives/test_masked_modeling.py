@@ -12,8 +12,9 @@ from crosspath.config.training import MaskingSection
 from crosspath.modalities.errors import denormalised, normalised
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import Reconstruction
-from crosspath.objectives.masked_modeling import errors_of, masked_errors, reconstruct
+from crosspath.objectives.masked_modeling import errors_of, masked_errors
 from crosspath.objectives.objective import token_grid
+from crosspath.objectives.reconstruct import reconstruct
 from crosspath.tokenizers import Mask
 from tests.models.test_masked_autoencoder import KINDS, MODALITIES, batch_for, masked_recipe
 
