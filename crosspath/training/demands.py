@@ -10,8 +10,8 @@ from crosspath.training.inputs import require_samples
 from crosspath.training.processes import Processes
 
 
-def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: torch.device) -> None:
-    """Hold the data against the recipe: classes, shapes, batches.
+def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: torch.device) -> Feed:
+    """Hold the data against the recipe (classes, shapes, batches); returns the feed of the run's batches.
 
     Raises
     ------
@@ -20,7 +20,9 @@ def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: t
     """
     require_samples(recipe, data)
     classes = len(data.classes) if objective_of(recipe).labelled else 0
-    Feed(recipe=recipe, examples=data.train, classes=classes, processes=processes, device=device).check()
+    feed = Feed(recipe=recipe, examples=data.train, classes=classes, processes=processes, device=device)
+    feed.check()
+    return feed
 
 
 def check_alone(recipe: Recipe, data: DataSet) -> None:

@@ -77,6 +77,7 @@ class Training:
         objective: Objective,
         classes: tuple[str, ...],
         data: DataSet,
+        feed: Feed,
         compute: Compute,
         processes: Processes,
         model: nn.Module,
@@ -106,9 +107,7 @@ class Training:
             processes=processes,
         )
         self.position = self._restore(saved, environment)
-        self.feed = Feed(
-            recipe=recipe, examples=data.train, classes=len(classes), processes=processes, device=compute.device
-        )
+        self.feed = feed
         self.stepper = Stepper(
             model=wrapped_model,
             optimizer=self.optimizer,

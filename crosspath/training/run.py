@@ -162,7 +162,7 @@ def _run(
     with processes.main_first():
         root = None if data_root is None else Path(data_root)
         data = load_data(recipe.data, root, seed, progress=report.preparing)
-    check_demands(recipe, data, processes, compute.device)
+    feed = check_demands(recipe, data, processes, compute.device)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
 
@@ -199,6 +199,7 @@ def _run(
             objective=objective,
             classes=classes,
             data=data,
+            feed=feed,
             compute=compute,
             processes=processes,
             model=model,
