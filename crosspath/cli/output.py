@@ -5,6 +5,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+BORDER = 3
+"""Characters between the texts of two columns."""
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one object on one line."""
@@ -12,18 +15,38 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print a table below its title, which is not wrapped; the first column is aligned left, the others right."""
+    """Print a table below its title, which is not wrapped; the first column is aligned left, the others right.
+
+    Where the terminal is too narrow, lines break between words, and inside words only if the words alone do not fit.
+    """
     from rich.console import Console
     from rich.table import Table
 
     if title is not None:
         print_line(title)
-    table = Table()
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    rows = list(rows)
+    console, table = Console(file=sys.stdout, markup=False, highlight=False), Table()
+    widths = _column_widths([*zip(columns, *rows, strict=True)], console.width - BORDER * len(columns) - 1)
+    for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold", width=width)
     for row in rows:
         table.add_row(*row)
-    Console(file=sys.stdout, markup=False, highlight=False).print(table)
+    console.print(table)
+
+
+def _column_widths(columns: Sequence[Sequence[str]], available: int) -> list[int | None]:
+    """Each column's longest word, and what is left over to the columns that need the least; None where not even the
+    words fit.
+    """
+    lines = [max(len(line) for text in column for line in text.splitlines() or [""]) for column in columns]
+    widths = [max(len(word) for text in column for word in text.split() or [""]) for column in columns]
+    spare = available - sum(widths)
+    if spare < 0:
+        return [None] * len(columns)
+    for index in sorted(range(len(columns)), key=lambda index: lines[index] - widths[index]):
+        more = min(lines[index] - widths[index], spare)
+        widths[index], spare = widths[index] + more, spare - more
+    return list(widths)
 
 
 def print_line(text: str) -> None:

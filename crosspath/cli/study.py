@@ -87,12 +87,19 @@ SHORT_COLUMNS = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds nee
 
 
 def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = True) -> None:
-    """Print one table, with or without the column of auxiliaries."""
+    """Print one table; the auxiliary, unless left out, stands in the title, or below each arm if there are several."""
     from crosspath.study.table import COLUMNS, cells
 
-    indices = [index for index, column in enumerate(COLUMNS) if auxiliary or column != "auxiliary"]
-    columns = [SHORT_COLUMNS.get(COLUMNS[index], COLUMNS[index]) for index in indices]
-    print_table(columns, [[cells(row)[index] for index in indices] for row in rows], title)
+    columns = [SHORT_COLUMNS.get(column, column) for column in COLUMNS if column != "auxiliary"]
+    names = list(dict.fromkeys(row.auxiliary for row in rows if row.auxiliary)) if auxiliary else []
+    lines = []
+    for row in rows:
+        values = dict(zip(COLUMNS, cells(row), strict=True))
+        name = values.pop("auxiliary")
+        if len(names) > 1 and name:
+            values["arm"] += f"\n{name}"
+        lines.append(tuple(values.values()))
+    print_table(columns, lines, f"{title}, auxiliary {names[0]}" if len(names) == 1 else title)
 
 
 def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:

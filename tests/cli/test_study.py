@@ -7,6 +7,7 @@ import pytest
 
 import crosspath
 from crosspath.cli.main import main
+from crosspath.cli.study import print_rows
 from crosspath.config import apply_overrides
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
@@ -45,13 +46,31 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
     }
     for row in result["rows"]:
         cells = printed[row["arm"]]
-        assert cells[1] == (row["auxiliary"] or "")
-        assert cells[2].startswith(f"{100 * row['mean']:.1f} ±")
+        assert cells[1].startswith(f"{100 * row['mean']:.1f} ±")
         assert row["verdict"] is None or row["verdict"] in cells
     again = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
     assert again.count("<figure") == page.count("<figure") > 0
     assert again.count("<tr") == page.count("<tr") > len(result["rows"])
     _opens_in_a_browser(tmp_path / "c" / "report.html", result)
+
+
+def test_a_comparison_fits_into_80_columns_without_breaking_a_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    none = {"target": "image/digits", "auxiliary": None, "arm": "none", "metric": "accuracy", "mean": 0.612, "std": 0.1}
+    none |= {"seeds": (0, 1), "values": (0.5, 0.7)}
+    other = {"difference": 0.0123, "low": -0.0123, "high": 0.1246, "p": 0.034, "verdict": "no evidence", "reason": "r"}
+    arms = [{**none, **other, "seeds_needed": 1234, "arm": arm} for arm in ("pathway", "pathway-frozen", "random")]
+    for auxiliaries in (["procedural/dyck"] * 3, ["procedural/dyck", "audio/sounds", "procedural/dyck"]):
+        rows = [none, *({**row, "auxiliary": name} for row, name in zip(arms, auxiliaries, strict=True))]
+        print_rows(rows)
+        table = capsys.readouterr().out
+        assert max(map(len, table.splitlines())) <= 80
+        words = set(table.replace("│", " ").split())
+        assert {"pathway-frozen", "evidence", "needed", "accuracy", "interval", "1,234", *auxiliaries} <= words
+        alone = len(set(auxiliaries)) == 1
+        assert table.startswith("image/digits, auxiliary procedural/dyck\n" if alone else "image/digits\n")
 
 
 def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -> None:
