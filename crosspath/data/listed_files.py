@@ -3,11 +3,13 @@
 import os
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from crosspath.data.folders import is_hidden
+from crosspath.data.folder_tree import tree_of
 from crosspath.errors import InputError
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -52,6 +54,15 @@ class ListedFiles:
             return path.relative_to(self.folder.absolute()).as_posix()
         return name
 
+    def unread(self, suffixes: tuple[str, ...], identities: Collection[str]) -> tuple[tuple[str, int], ...]:
+        """(kind, number) of the files below the folder with one of the suffixes that no row names."""
+        counts = Counter(
+            f"{path.suffix.lower()} not in the table"
+            for path in self._tree
+            if path.suffix.lower() in suffixes and file_identity(path) not in identities
+        )
+        return tuple(sorted(counts.items()))
+
     def _with_name(self, name: str) -> list[Path]:
         # Some systems store accents apart from their letters.
         spellings = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
@@ -59,13 +70,15 @@ class ListedFiles:
         return [path for path in dict.fromkeys(paths) if _is_file(path)]
 
     @cached_property
+    def _tree(self) -> list[Path]:
+        """Every file below the folder."""
+        return [file.path for file in tree_of(self.folder).files.values()] if self.folder.is_dir() else []
+
+    @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
-        """Every file below the folder, by name."""
         result: dict[str, list[Path]] = {}
-        for root, folders, names in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not is_hidden([name]))
-            for name in names:
-                result.setdefault(name, []).append(Path(root, name))
+        for path in self._tree:
+            result.setdefault(path.name, []).append(path)
         return result
 
     def _explain(self, name: str) -> tuple[str, str]:

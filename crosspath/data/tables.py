@@ -28,11 +28,13 @@ def table_items(
     *,
     encoding: str | None = None,
     several_labels: bool = False,
+    suffixes: tuple[str, ...] = (),
 ) -> Listing:
     """The samples of a csv with one row for each file. Classes are sorted, numbers by value.
 
     Files are absolute, relative to `folder / below` or to the table, or named without their sub-folder. With
-    `several_labels` a value may hold several, separated by `;`, `|` or `,`.
+    `several_labels` a value may hold several, separated by `;`, `|` or `,`. Files with
+    one of the `suffixes` that no row names are counted as unread.
 
     Raises
     ------
@@ -58,7 +60,8 @@ def table_items(
         refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
         label = label_of([numbers[label] for label in names], several_labels, where)
         items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))
-    return Listing(tuple(classes), tuple(items))
+    notes = _notes(classes)
+    return Listing(tuple(classes), tuple(items), unread=files.unread(suffixes, first_rows), notes=notes)
 
 
 def read_table(
@@ -169,6 +172,16 @@ def _classes(labels: Mapping[int, Sequence[str]], table: Path) -> list[str]:
             found = f"{other} and {name} (rows {rows[0]} and {rows[1]})"
             raise InputError(table, "one spelling of each number", found, "write the number in one way")
     return classes
+
+
+def _notes(classes: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    first: dict[str, str] = {}
+    for name in classes:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            notes.append(f"the labels {other} and {name} differ in case only, and are two classes")
+    return tuple(notes)
 
 
 def _numbers_first(name: str) -> tuple[bool, int, str]:

@@ -215,3 +215,14 @@ def test_names_whose_numbers_would_shift_are_refused(tmp_path: Path, text: str, 
         class_names(tmp_path / "names.txt")
     (tmp_path / "names.txt").write_bytes("\ufeffcat\r\ndög \r\n\r\n".encode())
     assert class_names(tmp_path / "names.txt") == ("cat", "dög")
+
+
+def test_what_a_table_leaves_out_and_labels_in_two_cases_are_said(folder: Path) -> None:
+    (folder / "x").mkdir()
+    (folder / "x" / "d.flac").write_text("d")
+    (folder / "x" / "notes.txt").write_text("no recording")
+    (folder / "link.wav").symlink_to(folder / "a.wav")
+    (folder / "t.csv").write_text(HEAD + "a.wav,Dog\nb.wav,dog\n")
+    result = AudioReader(AudioData(folder=folder, csv="t.csv")).listing(folder)
+    assert dict(result.unread) == {".wav not in the table": 1, ".flac not in the table": 1}
+    assert any("Dog" in note and "dog" in note for note in result.notes)

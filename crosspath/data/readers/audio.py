@@ -75,8 +75,14 @@ class AudioReader:
             return list_shards(section, folder, SHARD_MEMBERS)
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
-            several = section.multi_label
-            return table_items(folder, section.csv, *columns, encoding=section.encoding, several_labels=several)
+            return table_items(
+                folder,
+                section.csv,
+                *columns,
+                encoding=section.encoding,
+                several_labels=section.multi_label,
+                suffixes=SUFFIXES,
+            )
         return class_folder_items(folder, SUFFIXES, "recordings")
 
     @contextmanager

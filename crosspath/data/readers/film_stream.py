@@ -10,12 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError
+from crosspath.data.readers.containers import open_media
 
-FORMATS = (
-    "apng,asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,wtv,"
-    "yuv4mpegpipe"
-)
-"""Containers that FFmpeg may open. Not among them are single pictures, and lists of other files and addresses."""
 STILLS = ("attached_pic", "still_image", "timed_thumbnails")
 """FFmpeg's names for picture streams that are no film: covers, and thumbnails of chapters."""
 SKEW = 0.01
@@ -34,7 +30,7 @@ def open_film(source: str | BytesIO) -> Iterator[tuple[Any, Any]]:
     DamageError
         For a file without moving pictures. FFmpeg's own errors pass.
     """
-    with _open(source) as container:
+    with open_media(source) as container:
         films = [stream for stream in container.streams.video if not _is_still(stream)]
         if not films:
             covers = len(container.streams.video)
@@ -67,14 +63,6 @@ def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
     raise DamageError("its display matrix is no quarter turn: store it upright")
 
 
-def _open(source: str | BytesIO) -> Any:
-    import av
-
-    # As a file's address, so that no other protocol is read out of a name.
-    name = f"file:{source}" if isinstance(source, str) else source
-    return av.open(name, "r", options={"format_whitelist": FORMATS})
-
-
 def _is_still(stream: Any) -> bool:
     kinds = type(stream.disposition)
     return any(stream.disposition & kinds[name] for name in STILLS)
@@ -85,7 +73,7 @@ def _moving(source: str | BytesIO) -> set[int]:
     if not isinstance(source, str):
         source = BytesIO(source.getvalue())
     counts: Counter[int] = Counter()
-    with _open(source) as container:
+    with open_media(source) as container:
         for packet in container.demux(video=list(range(len(container.streams.video)))):
             counts[packet.stream.index] += packet.size > 0
             if all(counts[stream.index] > 1 for stream in container.streams.video):

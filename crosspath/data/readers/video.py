@@ -62,7 +62,7 @@ class VideoReader:
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
         if section.csv is not None:
             columns = (section.file_column, section.label_column, section.split_column)
-            return table_items(folder, section.csv, *columns, encoding=section.encoding)
+            return table_items(folder, section.csv, *columns, encoding=section.encoding, suffixes=SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "clips")
 
     def _grid(self, root: Path) -> Listing:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crosspath.config.data import VideoData
 from crosspath.data.items import DamageError
-from crosspath.data.readers.film_stream import FORMATS
+from crosspath.data.readers.containers import FORMATS
 from crosspath.data.readers.video import VideoReader
 from crosspath.data.readers.video_file import Video, decoder_errors_as_damage
 from tests.data.files import write_clip, write_sound
