@@ -16,7 +16,15 @@ _THREE_MAJOR: Mapping[str, str] = {
     "transformers": "GPT2Attention DecisionTransformerGPT2Attention ImageGPTAttention ModernBertAttention MptAttention "
     "Phi3Attention BlipAttention Blip2Attention InstructBlipAttention HieraMaskUnitAttention SamVisionAttention "
     "SamVisionSdpaAttention SamHQVisionAttention Sam2MultiScaleAttention TimesformerSelfAttention VisionAttention "
-    "Qwen2_5_VLVisionAttention VitDetAttention SegGptAttention NomicBertAttention LayoutLMv2SelfAttention",
+    "Qwen2_5_VLVisionAttention VitDetAttention SegGptAttention NomicBertAttention LayoutLMv2SelfAttention "
+    "DbrxAttention CohereCompassVisionAttention DeepseekOcr2SamVisionAttention Dots3NoteVisionAttention "
+    "Ernie4_5_VLMoeVisionAttention Exaone4_5_VisionAttention Florence2VisionWindowAttention Glm4vVisionAttention "
+    "Glm4vMoeVisionAttention Glm5NextVisionAttention GlmImageVisionAttention GlmOcrVisionAttention "
+    "GotOcr2VisionAttention InstructBlipVideoAttention MgpstrAttention Phi4MultimodalAttention "
+    "PPFormulaNetVisionAttention PPOCRV5MobileRecAttention PPOCRV5ServerRecAttention PPOCRV6SmallRecAttention "
+    "Qwen3_5VisionAttention Qwen3_5MoeVisionAttention Qwen3OmniMoeVisionAttention Qwen3VLVisionAttention "
+    "Qwen3VLMoeVisionAttention Qwen4ExpVisionAttention SLANeXtVisionAttention UnlimitedOcrSamVisionAttention "
+    "EvollaSequenceCompressorAttention GraniteSpeechConformerAttention GraniteSpeechPlusConformerAttention",
     "open_clip": "Attention ResidualAttentionBlock",
     "torch": "MultiheadAttention",
     "torchvision": "MultiheadAttention ShiftedWindowAttention ShiftedWindowAttentionV2",
@@ -42,13 +50,16 @@ ORDER_ATTRIBUTES: Mapping[str, tuple[Order | None, Order | None]] = {
 another attribute decides.
 """
 
+_FIRST = (
+    "ModernBertMLP ModernBertDecoderMLP Phi3MLP Phi4MultimodalMLP GlmMLP Glm4MLP Glm4vTextMLP GlmImageTextMLP "
+    "GlmOcrTextMLP DiaMLP Dots3NoteAudioMLP GraniteMoeSWAMLP GraniteMoeHybridMLP GraniteMoeSharedMLP"
+)
+_SECOND = "MoonshineDecoderMLP MoonshineStreamingDecoderMLP Phi4MultimodalAudioMLP"
 GATE_FIRST: Mapping[str, bool] = {
-    "transformers.ModernBertMLP": True,
-    "transformers.MoonshineDecoderMLP": False,
-    "transformers.Phi3MLP": True,
-    "transformers.GlmMLP": True,
-    "transformers.Glm4MLP": True,
+    f"transformers.{name}": first for first, names in ((True, _FIRST), (False, _SECOND)) for name in names.split()
 }
-"""Of a gated mlp whose two inputs are one weight: whether the activation acts on the first half."""
+"""Of a gated mlp whose two inputs are one weight: whether the activation acts on the first half. It goes before the
+weight's name: Phi-4's `gate_up_proj` for audio holds up, then gate.
+"""
 GATE_LAST = "gate_last"
 """Attribute of an mlp that says whether the activation acts on the second half."""

@@ -69,7 +69,7 @@ POSITIONS = (
     "rel_pos",
     "relative_attention_bias",
     "relative_bias",
-    "rel_attn",
+    "rel_attn_embed",
     "rel_embed",
     "position_embed",
     "pos_embed",

@@ -72,9 +72,11 @@ def find_roles(weights: Mapping[str, tuple[int, ...]], transposed: frozenset[str
         for name, shape in weights.items()
         if name in matrices
     }
-    attentions = list(_attentions(matrices, shapes))
+    # How a bare parameter is applied, its class does not say: it has no role, even where its name is `q`.
+    layers = {name: path for name, path in matrices.items() if name.endswith("weight")}
+    attentions = list(_attentions(layers, shapes))
     inside = {name for attention in attentions for name in (*attention.inputs.values(), attention.output) if name}
-    rest = {name: path for name, path in matrices.items() if name not in inside}
+    rest = {name: path for name, path in layers.items() if name not in inside}
     widths = widths_of(weights.items())
     for attention in attentions:
         widths |= {shapes[name][1] for kind, name in attention.inputs.items() if kind in ("query", "qkv", "qk")}

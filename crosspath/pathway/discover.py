@@ -190,7 +190,7 @@ def _gate_first(place: _Place, mlp: Mlp, name: str) -> bool | None:
     last = getattr(module, GATE_LAST, None)
     if isinstance(last, bool):
         return not last
-    return True if "gate_up" in name else GATE_FIRST.get(_class(module))
+    return GATE_FIRST.get(_class(module), True if "gate_up" in name else None)
 
 
 def _slot(

@@ -95,7 +95,7 @@ def find_structure(shapes: Shapes) -> Structure:
     others = sorted({_masked_decoder(name) for name in shapes} - {""})
     shapes = {name: shape for name, shape in shapes.items() if not _masked_decoder(name)}
     matrices = {name: parts(name) for name, shape in shapes.items() if is_matrix(name, shape)}
-    attending = _attention_blocks(matrices)
+    attending = _attention_blocks({name: path for name, path in matrices.items() if name.endswith("weight")})
     residual = _residual_blocks(shapes, matrices, attending)
     blocks = sorted(attending | residual, key=natural)
     return Structure(tuple(blocks), frozenset(attending), tuple(others))
@@ -203,7 +203,7 @@ def _is_stage(unit: str, scopes: Iterable[tuple[str, ...]], matrices: Iterable[s
 
 
 def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str]) -> set[str]:
-    """The smallest numbered parts with a norm and two matrices that stand in no smaller block."""
+    """The smallest numbered parts, in no smaller block, with two matrices and a norm, or with the two of an mlp."""
     if "" in attending:
         return set()
     stages = {block for block in attending if any(other != block and other.startswith(block) for other in attending)}
@@ -215,7 +215,9 @@ def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], at
     for unit in sorted(units, key=lambda entry: (-entry.count("."), entry)):
         nested = tuple(block for block in attending | blocks if block.startswith(unit))
         content = [name for name in rest if name.startswith(unit) and not (nested and name.startswith(nested))]
-        if len(content) > 1 and any(norm.startswith(unit) for norm in norms):
+        words = {word(matrices[name]) for name in content}
+        mlp = len(content) == 2 and bool(words & MLP_IN) and bool(words & MLP_OUT)
+        if len(content) > 1 and (mlp or any(norm.startswith(unit) for norm in norms)):
             blocks.add(unit)
     return blocks
 

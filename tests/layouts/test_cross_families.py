@@ -174,3 +174,24 @@ def test_key_and_value_in_one_weight_pair_once_their_order_is_stated() -> None:
     report = crosspath.match(model_of(target), model_of(auxiliary), auxiliary_layout=layout)
     assert report.ok
     assert sum(check_pairs(report, target, auxiliary).values()) == DEPTH * len(places)
+
+
+def test_a_bare_parameter_has_no_role_whatever_its_name() -> None:
+    """XLNet's q, k, v and o have three axes and stand in no layer: which of them are outputs, nothing states."""
+    vit, xlnet = model_of("transformers ViTModel"), model_of("transformers XLNetModel")
+    report = crosspath.match(vit, xlnet, accept={"norm"})
+    assert not report.ok
+    assert {pair.role for pair in report.pairs} == {"mlp_in", "mlp_out"}
+    assert any("rel_attn.q" in str(mismatch) for mismatch in report.mismatches)
+    copy = crosspath.match(xlnet, CONFIGURATIONS["transformers XLNetModel"].build())
+    assert copy.ok
+    assert {f"layer.{block}.rel_attn.{name}" for block in range(DEPTH) for name in "qkvor"} <= {
+        pair.target.weight for pair in copy.pairs
+    }
+
+
+def test_mlps_in_a_list_of_their_own_are_blocks_too() -> None:
+    """XLM holds its attentions in one list and its mlps in another."""
+    xlm = CONFIGURATIONS["transformers XLMModel"]
+    weights = {pair.target.weight for pair in crosspath.match(xlm.build(), xlm.build()).pairs}
+    assert {f"ffns.{block}.{layer}.weight" for block in range(DEPTH) for layer in ("lin1", "lin2")} <= weights
