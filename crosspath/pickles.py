@@ -9,6 +9,7 @@ import pickletools
 from pathlib import Path
 
 from crosspath.errors import InputError
+from crosspath.formats import foreign_format
 
 SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th", ".tar"})
 """Of files that are usually pickles."""
@@ -24,7 +25,11 @@ FIRST = frozenset(
 
 
 def refuse_pickle(path: Path) -> None:
-    """Raise `InputError` for a file whose bytes or name are a pickle's, without opening it as one."""
+    """Raise `InputError` for a file whose bytes or name are a pickle's or another library's, without opening it."""
+    foreign = foreign_format(path)
+    if foreign is not None:
+        name, instead = foreign
+        raise InputError(path, "a safetensors file", f"one of {name}", f"pass {instead}, or its model.safetensors")
     if misnamed(path):
         found = f"the name of a pickle ({path.suffix}) on safetensors"
         raise InputError(path, "a .safetensors file", found, "rename it to .safetensors")

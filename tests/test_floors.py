@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crosspath"
 
 FLOORS = {
     "errors": -3,
+    "formats": -3,
     "pickles": -2,
     "files": -1,
     "layouts": 0,
