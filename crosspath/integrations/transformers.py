@@ -19,6 +19,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from crosspath.integrations.restore import accept_plain_state, restore
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, param_groups, pathways, save_pathway
+from crosspath.pathway.safeguards import guard_saving, release_saving
 
 STATE = "trainer_state.json"
 """The file in which the Trainer keeps its own state, in every checkpoint."""
@@ -64,6 +65,8 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         """Refuse a plain model, warn about weight decay on λ, and fill the model of a resumed run."""
         pathways(self._model)
         self._warn_about_decay(kwargs["optimizer"])
+        # What the Trainer writes with it, `on_save` replaces.
+        release_saving(self._model)
         if state.global_step > 0:
             folder = self.resume_from or _checkpoint(args, state)
             if not _is_of_run(folder, state):
@@ -104,6 +107,7 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
             restore(self._model, state.best_model_checkpoint)
         if self._accepting is not None:
             self._accepting.remove()
+        guard_saving(self._model)
         if self.merge_at_end:
             self.receipt = merge(self._model)
 

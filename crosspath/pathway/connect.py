@@ -16,8 +16,10 @@ from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import match
 from crosspath.pathway.plan import Options, ScalePer, make_plan
+from crosspath.pathway.safeguards import guard
 from crosspath.pathway.selection import Roles
 from crosspath.pathway.sources import AuxiliarySource
+from crosspath.pathway.wrappers import check_target
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -67,8 +69,9 @@ def connect(
     ------
     PathwayError
         When a chosen weight does not pair or differs in meaning (all mismatches in one message), an auxiliary holds
-        values that are not finite, a name is in use, or a weight is shared by several modules, sharded, quantised or
-        computed by another parametrization. The target is untouched.
+        values that are not finite, a name is in use, a weight is shared by several modules, sharded, quantised or
+        computed by another parametrization, or the target is wrapped (in DistributedDataParallel, for one). The target
+        is untouched.
     """
     options = Options(
         scale_init=scale_init,
@@ -78,6 +81,7 @@ def connect(
         bias=bias,
     )
     options.check()
+    target = check_target(target, auxiliary)
     handle = Pathways(target)
     auxiliaries = _name(auxiliary, handle.names)
     layouts = _layouts_by_name(auxiliary_layout, auxiliaries)
@@ -108,6 +112,7 @@ def connect(
     attach_all(part for parts in attachments for part in parts)
     for plan, origin in zip(plans, origins, strict=True):
         handle.record(plan.name, origin, plan.report)
+    guard(target)
     return handle
 
 

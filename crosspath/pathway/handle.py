@@ -13,13 +13,15 @@ from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_or
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.status import Status, status
+from crosspath.pathway.wrappers import check_module, unwrapped
 
 
 class Pathways:
     """The pathways of one target. Holds the target, and no state of its own: any number of handles agree."""
 
     def __init__(self, target: nn.Module) -> None:
-        self.target = target
+        check_module(target)
+        self.target = unwrapped(target)
         self.reports: dict[str, MatchReport] = {}
         """Of each auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
 
@@ -89,6 +91,7 @@ class Pathways:
 
 def pathways(target: nn.Module) -> Pathways:
     """The handle on a connected model. Raises `PathwayError` for a model without pathways."""
+    check_module(target)
     if not any(True for _ in connections(target)):
         raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
     return Pathways(target)

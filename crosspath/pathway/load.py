@@ -17,10 +17,12 @@ from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder, connections, holders, plain_state
 from crosspath.pathway.report import MatchReport
+from crosspath.pathway.safeguards import guard
 from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
 from crosspath.pathway.slot import Slot, read_entries, write_parts
 from crosspath.pathway.sources import AuxiliarySource, Source
 from crosspath.pathway.spread import Spread
+from crosspath.pathway.wrappers import check_target
 
 Tensors = Mapping[str, Tensor]
 
@@ -42,6 +44,7 @@ def load_pathway(
         For missing, damaged or mixed-up files, an unknown format version, a target with other names or shapes, or an
         auxiliary that is missing or whose values are not the saved ones. The target is untouched.
     """
+    target = check_target(target)
     folder = Path(folder)
     description, plain, tensors = read_pathway_files(folder)
     state = plain_state(target)
@@ -87,6 +90,7 @@ def load_pathway(
     handle = Pathways(target)
     for name, origin in origins.items():
         handle.record(name, origin, MatchReport((), ()))
+    guard(target)
     return handle
 
 

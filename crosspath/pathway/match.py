@@ -18,6 +18,7 @@ from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.selection import Roles, check_names, select_roles
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, quantised_in
 from crosspath.pathway.structure import is_matrix
+from crosspath.pathway.wrappers import check_module, unwrapped
 
 LISTED = 6
 """Weights that a message lists where no blocks are found."""
@@ -68,6 +69,8 @@ def match(
         For unknown roles, blocks, layouts or names of differences, stages that cannot be paired, a layout that fits
         nowhere or at several places, or a source that cannot be read.
     """
+    check_module(target, auxiliary)
+    target = unwrapped(target)
     differences = check_names(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")

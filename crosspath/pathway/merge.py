@@ -1,5 +1,6 @@
 """The two ways out: merge stores W + λ·W' in the plain weight, disconnect drops the pathways."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from crosspath.pathway.handle import pathways
 from crosspath.pathway.origins import forget_origins
 from crosspath.pathway.parameters import Holder, connections, plain_state
 from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
+from crosspath.pathway.safeguards import release, unmoved
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ def merge(target: nn.Module) -> Receipt:
         or another parametrization computes the weight as well. The model is untouched.
     """
     handle = pathways(target)
+    target = handle.target
+    warning = unmoved(target)
+    if warning is not None:
+        warnings.warn(f"crosspath: {warning}", stacklevel=2)
     places = list(connections(target))
     results = {holder.name: _sum(holder, pathway) for holder, pathway in places}
     scales: dict[str, dict[str, list[float]]] = {}
@@ -72,6 +78,7 @@ def merge(target: nn.Module) -> Receipt:
         with torch.no_grad():
             parameter.copy_(results[holder.name])
     forget_origins(target)
+    release(target)
     after = sha256_of_tensors(sorted(plain_state(target).items()))
     return Receipt(scales, drift, change, auxiliaries, before, after)
 
@@ -84,10 +91,11 @@ def disconnect(target: nn.Module) -> None:
     PathwayError
         Without pathways.
     """
-    pathways(target)
+    target = pathways(target).target
     for holder, _ in list(connections(target)):
         detach(holder.module, holder.attribute)
     forget_origins(target)
+    release(target)
 
 
 def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:

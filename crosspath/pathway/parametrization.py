@@ -6,12 +6,15 @@ that class, as `remove_parametrizations` does, would break the other one. Here a
 changed.
 """
 
+import warnings
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from crosspath.errors import PathwayError
 from crosspath.pathway.combine import effective_weight
 from crosspath.pathway.spread import Spread
 
@@ -76,6 +79,10 @@ class PathwayWeight(nn.Module):
         names = list(self.spreads)
         return [*map(self.auxiliary, names)], [*map(self.scale, names)], [*self.spreads.values()]
 
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        todo = "wrap the model in DistributedDataParallel, or train it on one device"
+        raise PathwayError("DataParallel", "a model without pathways", "a connected one", todo)
+
     def forward(self, weight: Tensor) -> Tensor:
         """W + Σ λ·W', or W itself while the pathways are disabled."""
         if not self.enabled or not self.spreads:
@@ -125,7 +132,41 @@ def attach(module: nn.Module, attribute: str) -> PathwayWeight:
     pathway = PathwayWeight(order)
     # An empty PathwayWeight returns its input, so PyTorch's own check of shape and dtype has nothing to compute.
     parametrize.register_parametrization(module, attribute, pathway)
+    # PyTorch has given the module a class of its own, which goes with its last pathway.
+    kind: Any = type(module)
+    kind.__getstate__ = _refuse_pickling
+    kind._load_from_state_dict = _warn_of_plain_state
     return pathway
+
+
+def _refuse_pickling(module: nn.Module) -> NoReturn:
+    raise PathwayError(
+        type(module).__bases__[0].__name__,
+        "a plain layer to pickle",
+        "one with pathways",
+        "save the model with crosspath.save_pathway or its state_dict(), or merge it first; a new process can be given "
+        "the folder",
+    )
+
+
+def _warn_of_plain_state(module: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    """Load a state dict; with `strict=False` PyTorch would pass over W that is there under its plain name, or over
+    missing λ and W', in silence.
+    """
+    for attribute in [name for name in module.get_submodule(INSIDE)._modules if pathway_of(module, name) is not None]:
+        inside = f"{prefix}{INSIDE}.{attribute}."
+        own = [name for name in module.get_submodule(INSIDE).state_dict() if name.startswith(f"{attribute}.0.")]
+        missing = [name for name in own if f"{prefix}{INSIDE}.{name}" not in state]
+        if f"{inside}original" not in state and prefix + attribute in state:
+            reason, todo = "the state dict is a plain model's, and its W is not loaded", "load it before `connect`"
+        elif f"{inside}original" in state and missing:
+            reason, todo = f"it lacks {', '.join(missing)}", "connect as the saved model was, or use load_pathway"
+        else:
+            continue
+        where = f"load_state_dict of the connected {prefix}{attribute}"
+        warnings.warn(f"crosspath: {where}: {reason}; {todo}", stacklevel=2)
+    plain: Any = type(module).__bases__[0]
+    plain._load_from_state_dict(module, state, prefix, *others)
 
 
 def detach(module: nn.Module, attribute: str) -> nn.Parameter:

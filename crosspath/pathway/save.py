@@ -43,6 +43,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
         Without pathways, without values (meta), for sharded parameters, or where the folder cannot be written.
     """
     handle = pathways(target)
+    target = handle.target
     for (weight, _), tensor in [*handle.auxiliaries().items(), *handle.scales().items()]:
         if tensor.is_meta or is_sharded(tensor):
             found = "none (meta device)" if tensor.is_meta else "shards of them"

@@ -13,7 +13,9 @@ from crosspath.pathway.combine import effective_weight
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.safeguards import unmoved
 from crosspath.pathway.spread import Spread, covered_rows
+from crosspath.pathway.wrappers import check_module, unwrapped
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def status(target: nn.Module) -> Status:
     PathwayError
         Without pathways.
     """
+    check_module(target)
+    target = unwrapped(target)
     rows: list[PathwayStatus] = []
     half, enabled = 0, True
     for holder, pathway in connections(target):
@@ -101,12 +105,15 @@ def status(target: nn.Module) -> Status:
             )
     if not rows:
         raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
-    warnings = (
-        (f"{half} weights are in half precision, and so is λ: use float32 weights with autocast",) if half else ()
-    )
+    warnings = []
+    if half:
+        warnings.append(f"{half} weights are in half precision, and so is λ: use float32 weights with autocast")
+    warning = unmoved(target)
+    if warning is not None:
+        warnings.append(warning)
     names = {row.auxiliary for row in rows}
     sources = {name: origin.description for name, origin in origins_of(target).items() if name in names}
-    return Status(tuple(rows), sources, warnings, enabled)
+    return Status(tuple(rows), sources, tuple(warnings), enabled)
 
 
 def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> float | None:

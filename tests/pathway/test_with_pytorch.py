@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 import crosspath
 from crosspath.pathway.parametrization import PathwayWeight
+from tests.errors import refused
 from tests.pathway.small_models import randomised
 from tests.tolerances import assert_close, assert_states_close
 
@@ -204,7 +205,7 @@ def test_connected_state_does_not_load_into_a_plain_model() -> None:
 @pytest.mark.parametrize("dump", [pickle.dumps, lambda model: torch.save(model, "/dev/null")])
 def test_pickling_a_whole_connected_model_is_refused(dump: Callable[[nn.Module], object]) -> None:
     model = connected_vit()
-    with pytest.raises(RuntimeError, match="only supported through state_dict"):
+    with refused("Linear", "save_pathway", kind=crosspath.PathwayError):
         dump(model)
     crosspath.merge(model)
     dump(model)

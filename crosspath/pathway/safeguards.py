@@ -1,0 +1,154 @@
+"""Notices where a connected model is used in a way that leaves its pathways behind, and says what to do.
+
+- A step of an optimizer that holds weights of the target but not its λ, and λ that were frozen after connecting.
+- `save_pretrained` of a connected model: what it writes loads as a plain model with its weights missing.
+- Scales that had gradients but never moved (asked by `merge` and `status`).
+"""
+
+import gc
+import warnings
+import weakref
+from functools import wraps
+from types import MethodType
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.hooks import RemovableHandle
+
+from crosspath.pathway.origins import origins_of
+from crosspath.pathway.parameters import connections
+
+SAVE = "save_pretrained"
+_watched: "weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Optimizer]]" = weakref.WeakKeyDictionary()
+"""Targets before their first step, with the optimizers that have stepped without any of their parameters."""
+_hooks: list[RemovableHandle] = []
+"""At most one, on the steps of all optimizers. It is removed outside of steps only: PyTorch iterates over its hooks."""
+
+
+def guard(target: nn.Module) -> None:
+    """Watch the first optimizer step that concerns the target, and its `save_pretrained`."""
+    guard_saving(target)
+    if any(scale.requires_grad for scale in _scales(target)):
+        _watched[target] = weakref.WeakSet()
+        if not _hooks:
+            _hooks.append(register_optimizer_step_post_hook(_after_step))
+
+
+def release(target: nn.Module) -> None:
+    """The target is plain again."""
+    release_saving(target)
+    _watched.pop(target, None)
+    if not _watched:
+        while _hooks:
+            _hooks.pop().remove()
+
+
+def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    if not _watched:
+        return
+    held = _held(optimizer)
+    for target, others in list(_watched.items()):
+        if optimizer in others:
+            continue
+        if not any(id(parameter) in held for parameter in target.parameters()):
+            others.add(optimizer)
+            continue
+        del _watched[target]
+        fault = _fault(target, held)
+        if fault is not None:
+            warnings.warn(f"crosspath: {fault}", stacklevel=3)
+
+
+def _fault(target: nn.Module, held: set[int]) -> str | None:
+    """What is wrong at a step of an optimizer that holds these parameters."""
+    scales = _scales(target)
+    trained = [scale for scale in scales if scale.requires_grad]
+    if scales and not trained:
+        return (
+            "every λ was frozen after `connect` (get_peft_model and requires_grad_(False) on the whole model do that), "
+            "so the pathways do not train; connect after that, or connect(train_scale=False) if it is meant"
+        )
+    missing = {id(scale) for scale in trained} - held
+    if not missing:
+        return None
+    # The λ of weights that this optimizer trains; or all of them, as where it trains a head alone.
+    concerned = {
+        id(pathway.scale(name))
+        for holder, pathway in connections(target)
+        if id(holder.original) in held
+        for name in pathway.scales
+    }
+    missing = missing if len(missing) == len(trained) else missing & concerned
+    # Rare: the heap is searched only where something is missing.
+    live = [entry for entry in gc.get_objects() if issubclass(type(entry), Optimizer)]
+    for other in live:
+        missing -= _held(other)
+    if not missing:
+        return None
+    return (
+        f"{len(missing)} of {len(trained)} λ are in no optimizer, so they do not train; make the optimizer after "
+        "`connect` (or load_pathway), from crosspath.param_groups(model, lr=...) or all of model.parameters()"
+    )
+
+
+def unmoved(target: nn.Module) -> str | None:
+    """A warning where every trainable λ still has its first value although gradients reached it."""
+    origins = origins_of(target)
+    starts = {name: float(origin.options["scale_init"]) for name, origin in origins.items() if origin.options}
+    reached = False
+    for _, pathway in connections(target):
+        for name in pathway.scales:
+            scale = pathway.scale(name)
+            if not scale.requires_grad or scale.is_meta or name not in starts:
+                continue
+            if bool(scale.detach().ne(starts[name]).any()):
+                return None
+            reached = reached or (scale.grad is not None and bool(scale.grad.any()))
+    if not reached:
+        return None
+    return (
+        "every λ has the value it was connected with, although gradients reached it; if the model was trained, its "
+        "optimizer did not hold λ: make it after `connect`"
+    )
+
+
+def guard_saving(target: nn.Module) -> None:
+    """Let `save_pretrained`, of the target and of every model inside it, warn."""
+    for module in target.modules():
+        method = getattr(type(module), SAVE, None)
+        if callable(method) and SAVE not in module.__dict__:
+            # An instance attribute that is a bound method: a copy of the model is bound to the copy.
+            module.__dict__[SAVE] = MethodType(_warn_before(method), module)
+
+
+def release_saving(target: nn.Module) -> None:
+    """Give back the class's own `save_pretrained`."""
+    for module in target.modules():
+        method = module.__dict__.get(SAVE)
+        if getattr(method, "_crosspath", False):
+            del module.__dict__[SAVE]
+
+
+def _warn_before(method: Any) -> Any:
+    @wraps(method)
+    def save(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if any(True for _ in connections(self)):
+            warnings.warn(
+                f"crosspath: {SAVE} writes a connected model, which loads as a plain one with its weights missing; "
+                "call crosspath.merge before it, or save with crosspath.save_pathway",
+                stacklevel=2,
+            )
+        return method(self, *args, **kwargs)
+
+    save._crosspath = True  # type: ignore[attr-defined]
+    return save
+
+
+def _scales(target: nn.Module) -> list[nn.Parameter]:
+    return [pathway.scale(name) for _, pathway in connections(target) for name in pathway.scales]
+
+
+def _held(optimizer: Optimizer) -> set[int]:
+    return {id(parameter) for group in getattr(optimizer, "param_groups", ()) for parameter in group["params"]}
