@@ -16,12 +16,15 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathw
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
-from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file, tensor_faults
+from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file, sha256_of_tensors, tensor_faults
 from crosspath.models.about import About
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
+from crosspath.pathway.description import read_description
+from crosspath.pathway.file_source import open_file
+from crosspath.pathway.sources import State
 from crosspath.pickles import refuse_pickle
 
 MERGE_RECEIPT = "merge.json"
@@ -209,7 +212,8 @@ def refuse_connected(weights: Path, tensors: Mapping[str, Tensor], metadata: Map
 def auxiliary_source(spec: str | Path) -> Auxiliary:
     """The auxiliary behind a run folder, a saved folder, a `.safetensors` file, `timm:NAME` or `hf:OWNER/NAME`.
 
-    Pathways of the auxiliary itself are merged in memory. Only safetensors are read.
+    Pathways of the auxiliary itself are merged in memory. Only safetensors are read, also in parts with an index, and
+    the `config.json` beside `model.safetensors`.
 
     Raises
     ------
@@ -220,11 +224,17 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if text.startswith(("timm:", "hf:")):
         return hub_auxiliary(text)
     path = Path(text).resolve()
+    if (index := path / f"{WEIGHTS}.index.json").is_file() and not (path / WEIGHTS).exists():
+        source = open_file(index)
+        parts = State({name: source.tensor(name).clone() for name in source.files}, source.description)
+        return Auxiliary(origin=str(path), sha256=sha256_of_tensors(sorted(parts.items())), weights=parts)
     files = checkpoint_files(path)
     sha256 = sha256_of_file(files.weights)
     tensors, metadata = read_tensors(files.weights)
     if files.folder is None and "recipe" not in metadata:
-        return Auxiliary(origin=str(path), sha256=sha256, weights=tensors)
+        return Auxiliary(
+            origin=str(path), sha256=sha256, weights=State(tensors, read_description(files.weights, metadata))
+        )
     checkpoint = load_checkpoint(path)
     if checkpoint.connected:
         merge(checkpoint.model)

@@ -10,7 +10,11 @@ from torch import nn
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.pathway import save_pathway
+from crosspath.pathway.description import BLOCKS
+from crosspath.pathway.locate import locate
+from crosspath.pathway.meaning import describe_blocks
 from crosspath.pathway.parameters import connections
+from crosspath.pathway.sources import ModuleSource
 
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
@@ -37,7 +41,7 @@ def save_checkpoint(
     """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
 
     The metadata of `model.safetensors` holds recipe and class names too, so that a plain model can be rebuilt from
-    this file alone, and whether `pathway.*` belong to it.
+    this file alone, heads and norms of its blocks, and whether `pathway.*` belong to it.
 
     Parameters
     ----------
@@ -49,11 +53,13 @@ def save_checkpoint(
         Writes further files into the folder it is called with. All but a model card enter the manifest.
     """
     is_connected = has_pathways(model)
+    blocks = describe_blocks(locate(ModuleSource(model)))
     metadata = {
         "recipe": recipe_to_text(recipe),
         "classes": json.dumps(list(classes)),
         "connected": json.dumps(is_connected),
         "auxiliaries": json.dumps(dict(auxiliaries or {})),
+        **({BLOCKS: json.dumps(blocks)} if blocks else {}),
     }
     with replacing_files(folder) as temporary:
         if is_connected:

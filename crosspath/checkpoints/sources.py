@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
+from crosspath.pathway.description import read_description
+from crosspath.pathway.sources import State
 
 LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
 """An absolute path and all that follows it."""
@@ -70,7 +73,10 @@ def hub_auxiliary(spec: str) -> Auxiliary:
     if spec.startswith("timm:"):
         return _from_timm(spec)
     file = _from_hub(spec.removeprefix("hf:"), spec)
-    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=read_tensors(file)[0])
+    _download_config(spec.removeprefix("hf:"))
+    tensors, metadata = read_tensors(file)
+    weights = State(tensors, read_description(file, metadata))
+    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=weights)
 
 
 def _from_timm(spec: str) -> Auxiliary:
@@ -96,6 +102,15 @@ def _from_timm(spec: str) -> Auxiliary:
         return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=tensors)
     model.load_state_dict(same_shape, strict=False)
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
+
+
+def _download_config(repository: str) -> None:
+    """Fetch `config.json`, which states heads and norms; it lies beside the weights. Not all repositories have one."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with suppress(EntryNotFoundError):
+        hf_hub_download(repository, "config.json")
 
 
 def _from_hub(repository: str, spec: str) -> Path:

@@ -55,7 +55,7 @@ class Layout:
     """Roles that the family, or a part of it, does not have, and why: for messages about models that have them."""
     heads: str | int | None = None
     """Attribute path to the head count, relative to the block, or the count itself; None where nothing states it."""
-    norm: Literal["pre", "post"] | str | None = None
+    norm: Norm | str | None = None
     """Norm placement: `pre`, `post`, or the path of a bool attribute that is true for `pre`; None where it is unknown.
     """
     stem: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from crosspath.layouts import Layout, Role
+from crosspath.layouts import Layout, Norm, Role
 from crosspath.pathway.slot import Slot
 
 
@@ -32,11 +32,17 @@ class Anatomy:
     ambiguous: Mapping[tuple[int, Role], Ambiguity]
     heads: Mapping[int, int]
     """Head count of each block that states one."""
-    norm: str | None
-    """`pre`, `post`, or None where the source does not state it."""
+    norm: Norm | None
+    """Where the layout says that its models normalise; `norms` comes before it."""
     prefix: str
     paths: Mapping[int, str]
     """Dotted name of each block, with a final dot; empty for a model that is itself the block."""
+    key_value_heads: Mapping[int, int] = field(default_factory=dict)
+    """Of each block whose head count is in `heads` and stated with it: fewer in grouped-query attention."""
+    norms: Mapping[int, Norm] = field(default_factory=dict)
+    """Where each block normalises, of those that show or state it."""
+    normless: frozenset[int] = frozenset()
+    """Blocks without norms."""
     left_out: Mapping[tuple[int, str], str] = field(default_factory=dict)
     """{(block, weight): why it is no matrix of a layer} for weights of two dimensions or more."""
     matrices: Mapping[int, frozenset[tuple[str, tuple[int, ...]]]] = field(default_factory=dict)

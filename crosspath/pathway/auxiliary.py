@@ -16,7 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
+from crosspath.layouts import Norm
 from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.description import Description
+from crosspath.pathway.heads import Heads
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import INSIDE, detach
 from crosspath.pathway.quantised import refuse_quantised_names
@@ -81,6 +84,16 @@ class ComputedSource:
 
     def attribute(self, path: str) -> object:
         return self.inner.attribute(path)
+
+    @property
+    def description(self) -> Description | None:
+        return self.inner.description
+
+    def heads(self, block: str, attention: str) -> Heads | None:
+        return self.inner.heads(block, attention)
+
+    def norm(self, block: str) -> Norm | None:
+        return self.inner.norm(block)
 
 
 def open_auxiliary(auxiliary: AuxiliarySource) -> Source:

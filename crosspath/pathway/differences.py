@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from crosspath.layouts import ATTENTION_ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.heads import Heads
 from crosspath.pathway.report import Mismatch
 
 
@@ -90,7 +91,7 @@ def compare_meaning(
     differences: list[Mismatch] = []
     unverified: list[str] = []
     if any(role in ATTENTION_ROLES for role in roles):
-        by_counts: dict[tuple[int, int], list[int]] = {}
+        by_counts: dict[tuple[str, str], list[int]] = {}
         for ours, theirs in block_pairs:
             if not all(
                 any((block, role) in side.slots for role in ATTENTION_ROLES)
@@ -99,18 +100,49 @@ def compare_meaning(
                 continue  # nothing attends here
             if ours not in target.heads or theirs not in auxiliary.heads:
                 unverified.append(f"head count of block {ours}")
-            elif target.heads[ours] != auxiliary.heads[theirs]:
-                by_counts.setdefault((target.heads[ours], auxiliary.heads[theirs]), []).append(ours)
+                continue
+            counts = _heads(target, ours), _heads(auxiliary, theirs)
+            both = ours in target.key_value_heads and theirs in auxiliary.key_value_heads
+            if target.heads[ours] != auxiliary.heads[theirs] or (both and counts[0] != counts[1]):
+                by_counts.setdefault(counts, []).append(ours)
         for (ours_heads, theirs_heads), where in by_counts.items():
             reason = f"target has {ours_heads} heads, auxiliary has {theirs_heads}"
             remedy = 'the rows of q, k and v then mean different things; accept={"heads"} pairs them anyway'
             differences.append(Mismatch("heads", f"heads of block {ranges_of(where)}", reason, remedy))
-    if target.norm is None or auxiliary.norm is None:
-        unverified.append("norm placement")
-    elif target.norm != auxiliary.norm:
-        reason = f"target normalises {target.norm}, auxiliary {auxiliary.norm}"
-        differences.append(Mismatch("norm", "norm placement", reason, 'accept={"norm"} pairs them anyway'))
-    return differences, unverified
+    norms, unknown = _compare_norms(target, auxiliary, block_pairs)
+    if unknown:
+        blocks = "" if len(unknown) == len(block_pairs) else f" of block {ranges_of(unknown)}"
+        unverified.append(f"norm placement{blocks}")
+    return differences + norms, unverified
+
+
+def _heads(anatomy: Anatomy, block: int) -> str:
+    return str(Heads(anatomy.heads[block], anatomy.key_value_heads.get(block, anatomy.heads[block])))
+
+
+def _compare_norms(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]]
+) -> tuple[list[Mismatch], list[int]]:
+    """Differences in where the blocks normalise, and the blocks of which it is not known."""
+    different: dict[tuple[str, str], list[int]] = {}
+    unknown = []
+    for ours, theirs in block_pairs:
+        if ours in target.normless or theirs in auxiliary.normless:
+            continue
+        placements = target.norms.get(ours, target.norm), auxiliary.norms.get(theirs, auxiliary.norm)
+        if placements[0] is not None and placements[1] is not None and placements[0] != placements[1]:
+            different.setdefault((placements[0], placements[1]), []).append(ours)
+        elif ours not in target.norms or theirs not in auxiliary.norms:
+            unknown.append(ours)  # that two layouts say the same proves nothing of these models
+    return [
+        Mismatch(
+            "norm",
+            "norm placement" + (f" of block {ranges_of(where)}" if len(where) < len(block_pairs) else ""),
+            f"target normalises {ours_norm}, auxiliary {theirs_norm}",
+            'accept={"norm"} pairs them anyway',
+        )
+        for (ours_norm, theirs_norm), where in different.items()
+    ], unknown
 
 
 def ranges_of(indices: Iterable[int]) -> str:

@@ -5,24 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-QUERY = (
-    "num_heads",
-    "num_attention_heads",
-    "n_heads",
-    "n_head",
-    "nhead",
-    "num_q_heads",
-    "num_query_heads",
-    "attention_heads",
-    "num_attn_heads",
-    "heads",
-)
-KEY_VALUE = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "n_head_kv", "kv_heads", "kv_n_heads")
-HEAD_WIDTH = ("head_dim", "head_size", "attention_head_size", "d_kv", "key_value_proj_dim", "dim_head")
-PROJECTIONS = {
-    "query": ("q_proj", "query", "q", "to_q", "wq", "q_lin", "query_proj", "linear_q"),
-    "key": ("k_proj", "key", "k", "to_k", "wk", "k_lin", "key_proj", "linear_k"),
-}
+from crosspath.layouts.attributes import HEAD_WIDTH, KEY_VALUE_HEADS, PROJECTIONS, QUERY_HEADS
 
 
 @dataclass(frozen=True)
@@ -51,19 +34,19 @@ def heads_of(block: nn.Module, attention: str = "") -> Heads | None:
     modules = list(_from_inside(block, attention))
     configurations = [getattr(module, "config", None) for module in modules]
     inner = modules[0]
-    query = _stated(modules, QUERY)
+    query = _stated(modules, QUERY_HEADS)
     if query is None:
-        query, rows = _stated(configurations, QUERY), _rows_over_head_width(inner, "query")
+        query, rows = _stated(configurations, QUERY_HEADS), _rows_over_head_width(inner, "query")
         if query is not None and rows is not None and query != rows:
             return None  # such as a query weight that holds a gate as well
         query = query or rows
     if query is None:
         return None
     key_value = (
-        _stated(modules, KEY_VALUE)
+        _stated(modules, KEY_VALUE_HEADS)
         or _rows_over_head_width(inner, "key")
         or _grouped(inner, query)
-        or _stated(configurations, KEY_VALUE)
+        or _stated(configurations, KEY_VALUE_HEADS)
     )
     return Heads(query, key_value or query)
 

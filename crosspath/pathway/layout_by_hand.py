@@ -86,7 +86,7 @@ def _attribute_faults(layout: Layout, source: Source, paths: Sequence[str]) -> I
             yield f"expected the head count at heads={layout.heads!r}, found {_type(values[0])}; {hint}"
     if (
         layout.norm is not None
-        and layout.norm not in ("pre", "post")
+        and layout.norm not in ("pre", "post", "res-post")
         and source.attribute(paths[0] + layout.norm) is None
     ):
         hint = _hint(layout.norm, ["pre", "post", *_attributes(block, bool)])

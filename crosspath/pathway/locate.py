@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import cast
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import LAYOUTS, ROLES, Layout, Role
+from crosspath.layouts import LAYOUTS, ROLES, Layout, Norm, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.apply_layout import Block, Match, find_blocks, read_block
 from crosspath.pathway.discover import discover, order_of_class
 from crosspath.pathway.layout_by_hand import check_by_hand
+from crosspath.pathway.meaning import with_meaning
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 from crosspath.pathway.structure import (
@@ -51,13 +53,16 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
         if layout is not None:
             _one_place(source, best, places)
         blocks = [read_block(source, best, place, shapes) for place in places]
-        anatomy = _in_adapters(_read_table(source, best, blocks, shapes, structure), adapter_names)
+        anatomy = _read_table(source, best, blocks, shapes, structure)
         one = len({prefix for prefix, _, _ in places}) == 1
         if layout is not None or (one and _explains(anatomy, structure, source)):
-            return anatomy
+            own = layout is not None and layout.name not in (table.name for table in LAYOUTS)
+            stated = anatomy.norm if own else None  # a shipped table may not know the variant at hand
+            return _in_adapters(with_meaning(source, anatomy, shapes, stated), adapter_names)
     if layout is not None or not structure.blocks:
         return None
-    return _in_adapters(discover(source, structure, shapes), adapter_names)
+    anatomy = with_meaning(source, discover(source, structure, shapes), shapes)
+    return _in_adapters(anatomy, adapter_names)
 
 
 def _best_table(source: Source, layouts: Iterable[Layout], shapes: Shapes) -> tuple[Layout, list[Match]] | None:
@@ -120,10 +125,11 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         for name, shape in weights_in(block.path, paths.values(), shapes).items():
             if block.path + name not in in_roles and is_matrix(name, shape):
                 slots[index, name.removesuffix(".weight")] = Slot(block.path + name, 0, shape[0], shape)
-    norm = layout.norm
-    if norm is not None and norm not in ("pre", "post"):
-        first = source.attribute(blocks[0].path + norm)
-        norm = None if first is None else ("pre" if first else "post")
+    norm: Norm | None = None
+    if layout.norm in ("pre", "post", "res-post"):
+        norm = cast(Norm, layout.norm)
+    elif layout.norm is not None and (first := source.attribute(blocks[0].path + layout.norm)) is not None:
+        norm = "pre" if first else "post"
     return Anatomy(
         layout,
         tuple(by_index),

@@ -20,6 +20,8 @@ GRID = (4, 4)
 """Height and width of the tokens where nothing in the block states them."""
 GRIDS = ("input_resolution", "window_size", "feat_size", "grid_size")
 """Attributes that state them."""
+LARGEST_GRID = 1024
+"""Tokens to try at most: a window of text may have thousands."""
 SIZES = re.compile(r"input_dimensions|feat_size|input_size|spatial_shape|size|shape|hw|grid|resolution")
 TOKENS = re.compile(r"memory|key|value|context|encoder_hidden_states")
 NORM = re.compile(r"(?<!weight)(?<!spectral)norm|^dyt$|^ln(?![a-z])", re.IGNORECASE)
@@ -87,8 +89,8 @@ def _plain(clone: nn.Module) -> nn.Module:
 
 def _constant(like: Tensor, value: float) -> Tensor:
     device = torch.device("cpu") if like.is_meta else like.device
-    zeros = torch.zeros(like.shape, dtype=like.dtype, device=device)  # takes no memory until it is read
-    return zeros.fill_(value) if value else zeros
+    # One value for all entries: a block of many experts would not fit into memory twice.
+    return torch.full((), value, dtype=like.dtype, device=device).expand(like.shape)
 
 
 def is_matrix(weight: Tensor) -> bool:
@@ -144,6 +146,8 @@ def _grids(block: nn.Module) -> list[tuple[tuple[int, int], int]]:
             value = (value, value) if isinstance(value, int) else value
             if isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, int) and v > 0 for v in value):
                 grid = (value[0], value[1])
+                if math.prod(grid) > LARGEST_GRID:
+                    continue
                 grids += [(grid, math.prod(grid)), (grid, math.prod(grid) + 1)]
     return list(dict.fromkeys([*grids, (GRID, math.prod(GRID)), ((8, 8), 64)]))
 
@@ -156,13 +160,12 @@ def _call(
     others: list[Any] = []
     named: dict[str, Any] = {}
     count = math.prod(tokens.shape[1:-1])
-    mask = torch.ones(1, 1, count, count, dtype=torch.bool, device=tokens.device)
     uses_mask = uses_rotary = False
     for parameter in parameters[1:]:
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         value: Any = None
         if masked and "mask" in parameter.name:
-            value, uses_mask = mask, True
+            value, uses_mask = torch.ones(1, 1, count, count, dtype=torch.bool, device=tokens.device), True
         elif rotary and parameter.name == "position_embeddings":
             value, uses_rotary = _rotation(block, tokens, count, width), True
         elif variadic or parameter.default is not parameter.empty:

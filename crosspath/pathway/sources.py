@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.layouts import Norm
+from crosspath.pathway.description import DESCRIBED, Description
+from crosspath.pathway.file_source import open_file
+from crosspath.pathway.heads import Heads, heads_of
+from crosspath.pathway.norms import norm_placement
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.parametrization import is_sharded, read_tensor
 from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
-"""What may be connected: a module, a state dict, or the path of a `.safetensors` file or of a folder that holds one."""
+"""What may be connected: a module, a state dict, or the path of a `.safetensors` file, of the index of several, or of a
+folder that holds one. A folder's `config.json` is read as well, also where `model.safetensors` in it is named."""
 SMALL_INTEGERS = ("I8", "U8", "I32")
 """Number types of packed or rounded matrices; tables of indices have 64 bits."""
 
@@ -46,6 +51,16 @@ class Source(Protocol):
     def attribute(self, path: str) -> object:
         """The value of an attribute, such as a head count; None where the source has none of that path."""
 
+    @property
+    def description(self) -> Description | None:
+        """What stands beside the weights in a file; None for a module."""
+
+    def heads(self, block: str, attention: str) -> Heads | None:
+        """The heads of the block at a path, whose attention is at a path inside it; None where nothing states them."""
+
+    def norm(self, block: str) -> Norm | None:
+        """Where the block at a path normalises; None where nothing states or shows it."""
+
 
 @dataclass(frozen=True)
 class ModuleSource:
@@ -54,6 +69,7 @@ class ModuleSource:
     module: nn.Module
     origin: str = field(init=False)
     file: None = None
+    description: None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "origin", type(self.module).__name__)
@@ -75,10 +91,16 @@ class ModuleSource:
             value = getattr(value, part, None)
         return value
 
+    def heads(self, block: str, attention: str) -> Heads | None:
+        return heads_of(self.module.get_submodule(block.rstrip(".")), attention)
+
+    def norm(self, block: str) -> Norm | None:
+        return norm_placement(self.module.get_submodule(block.rstrip(".")))
+
 
 @dataclass(frozen=True)
 class StateSource:
-    """A state dict: names and values, no attributes."""
+    """A state dict: names and values; no attributes, unless it was read from a file that states some."""
 
     state: Mapping[str, Tensor]
     origin: str = "state dict"
@@ -94,38 +116,26 @@ class StateSource:
         return _kind(self.state[name])
 
     def attribute(self, path: str) -> object:
-        return None
+        return None if self.description is None else self.description.attribute(path)
 
+    def heads(self, block: str, attention: str) -> Heads | None:
+        return None if self.description is None else self.description.heads(block)
 
-@dataclass(frozen=True)
-class FileSource:
-    """A safetensors file: shapes from its header, values read one by one."""
-
-    file: Path
+    def norm(self, block: str) -> Norm | None:
+        return None if self.description is None else self.description.norm(block)
 
     @property
-    def origin(self) -> str:
-        return str(self.file)
+    def description(self) -> Description | None:
+        """What the file that it was read from states."""
+        return self.state.description if isinstance(self.state, State) else None
 
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        try:
-            with safe_open(self.file, framework="pt") as reader:
-                return {name: tuple(reader.get_slice(name).get_shape()) for name in reader.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise PathwayError(self.file, "a safetensors file", f"damage ({error})", "copy it again") from None
 
-    def tensor(self, name: str) -> Tensor:
-        with safe_open(self.file, framework="pt") as reader:
-            value = reader.get_tensor(name)
-        assert isinstance(value, Tensor)
-        return value
+class State(dict[str, Tensor]):
+    """A state dict with what its file states beside the weights."""
 
-    def kind(self, name: str) -> str:
-        with safe_open(self.file, framework="pt") as reader:
-            return str(reader.get_slice(name).get_dtype())
-
-    def attribute(self, path: str) -> object:
-        return None
+    def __init__(self, tensors: Mapping[str, Tensor], description: Description | None) -> None:
+        super().__init__(tensors)
+        self.description = description
 
 
 def _kind(weight: Tensor) -> str:
@@ -151,7 +161,7 @@ def open_source(source: AuxiliarySource) -> Source:
         raise PathwayError("auxiliary", expected, found, "pass one of these")
     path = Path(source)
     if path.is_dir():
-        path = path / "model.safetensors"
+        path = next((path / name for name in DESCRIBED if (path / name).is_file()), path / DESCRIBED[0])
     if path.name in ("model.safetensors", "pathway.safetensors") and (path.parent / "pathway.json").exists():
         todo = "merge it with `crosspath merge`, or load it with crosspath.load_pathway and pass the model"
         raise PathwayError(source, "a plain model", "a part of one with pathways", todo)
@@ -161,14 +171,13 @@ def open_source(source: AuxiliarySource) -> Source:
         refuse_pickle(path)
     if not path.is_file():
         raise PathwayError(path, "a .safetensors file", "none", "check the path")
-    return FileSource(path)
+    return open_file(path)
 
 
 def _refuse_folder(folder: Path) -> None:
     """Raise `PathwayError` for a folder whose weights are in another form, with what to do."""
     load = "load it with the library that wrote it and pass the model"
     forms = {
-        "*.safetensors.index.json": ("one in several files", load),
         "adapter_model.*": ("an adapter alone", "load it with peft, and pass model.merge_and_unload()"),
         "pytorch_model*.bin": ("a pickle", "translate it with `crosspath convert`, or " + load),
         "_CHECKPOINT_METADATA": ("an Orbax checkpoint", "pass a PyTorch model that holds these weights"),

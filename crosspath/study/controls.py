@@ -25,7 +25,7 @@ from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.locate import locate
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.slot import Slot, read_entries, write_entries
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.sources import ModuleSource, State
 from crosspath.training.pathways import Selection
 
 STREAM = 0xA513
@@ -177,7 +177,8 @@ def _redraw(auxiliary: Auxiliary, seed: int, layout: Layout | str | None, draw: 
         tensors: dict[str, Tensor] = dict(module.named_parameters())
         weights: nn.Module | dict[str, Tensor] = module
     else:
-        weights = tensors = {name: tensor.clone() for name, tensor in auxiliary.weights.items()}
+        stated = auxiliary.weights.description if isinstance(auxiliary.weights, State) else None
+        weights = tensors = State({name: tensor.clone() for name, tensor in auxiliary.weights.items()}, stated)
     with torch.no_grad():
         for slot in list(_matrices(tensors, weights, layout)):
             part = read_entries(tensors[slot.weight], slot)

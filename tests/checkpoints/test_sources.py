@@ -56,7 +56,7 @@ def test_a_hub_repository_gives_its_tensors(tmp_path: Path, monkeypatch: pytest.
     save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")
     hub = _use(monkeypatch, Hub(tmp_path / "model.safetensors"))
     assert list(auxiliary_source("hf:someone/model").weights) == ["a"]  # type: ignore[call-overload]
-    assert hub.asked == [("someone/model", "model.safetensors")]
+    assert hub.asked == [("someone/model", "model.safetensors"), ("someone/model", "config.json")]
 
 
 @pytest.mark.parametrize(

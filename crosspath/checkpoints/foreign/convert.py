@@ -29,8 +29,10 @@ from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.models.sizes import SIZES
 from crosspath.pathway import connect
+from crosspath.pathway.description import BLOCKS, describe_folder
 from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import StateSource
+from crosspath.pathway.meaning import describe_blocks
+from crosspath.pathway.sources import State, StateSource
 
 Layers = dict[str, tuple[Tensor, Tensor]]
 """{layer: (λ, W')}."""
@@ -52,7 +54,7 @@ def convert_checkpoint(
     """Convert a foreign checkpoint into the new folder `out`, for `crosspath train --from` and `--auxiliary`.
 
     Heads are dropped, and the new one is initialised at random. An unknown format that has blocks of a known layout
-    becomes bare weights, which serve as an auxiliary.
+    becomes bare weights, which serve as an auxiliary; heads and norms that a `config.json` states are kept with them.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def convert_checkpoint(
         if settings or merge:
             found = "bare weights" if bare else "weights of an unknown one"
             raise InputError(source.file, "a known format", found, "leave --set and --merge out")
-        return _write_bare(foreign, out, receipt)
+        return _write_bare(foreign, source.file, out, receipt)
     return _write(foreign, translation, out, receipt, merge=merge)
 
 
@@ -186,13 +188,14 @@ def _with_pathway(recipe: Recipe, layers: Mapping[str, object]) -> Recipe:
     return recipe.model_copy(update={"pathway": recipe.pathway.model_copy(update={"accept": ("heads",)})})
 
 
-def _write_bare(foreign: Foreign, out: Path, receipt: dict[str, Any]) -> dict[str, Any]:
+def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]) -> dict[str, Any]:
     layout = layout_name(foreign.tensors)
     if layout is None:
         first = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
         todo = "see docs/checkpoints.md for the known formats"
         raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
+    blocks = describe_blocks(locate(StateSource(State(foreign.tensors, describe_folder(file.parent)))))
     receipt |= {
         "format": f"weights of {layout}",
         "recipe": None,
@@ -203,7 +206,7 @@ def _write_bare(foreign: Foreign, out: Path, receipt: dict[str, Any]) -> dict[st
         "notes": ["no model is rebuilt from it: it serves as an auxiliary"],
     }
     with replacing_files(out) as temporary:
-        write_tensors(temporary / WEIGHTS, foreign.tensors, {})
+        write_tensors(temporary / WEIGHTS, foreign.tensors, {BLOCKS: json.dumps(blocks)} if blocks else {})
         (temporary / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     write_manifest(out, [WEIGHTS, RECEIPT])
     return receipt
