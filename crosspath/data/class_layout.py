@@ -98,7 +98,7 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
         return [(None, ())]
     if others:
         todo = (
-            f"if {_some(parts)} is a class, rename its folder (to {parts[0]}_class, say); if it is a part of the data,"
+            f"for a class called {parts[0]}, rename the folder (to {parts[0]}_class, say); for parts of the data,"
             f" move {_some(others)} out of {where}"
         )
         expected = "class folders, or folders of parts (train, val, test) and no others"
@@ -111,8 +111,8 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
             raise InputError(where, f"one folder for the part {part}", f"{' and '.join(same)}", todo)
     if "train" not in dict(roots):
         todo = (
-            f"rename the folder to train on `train`; if {_some(parts)} are classes, rename them (to {parts[0]}_class, "
-            "say)"
+            f"name the folder to train on `train`; for a class called {parts[0]}, rename its folder (to "
+            f"{parts[0]}_class, say)"
         )
         raise InputError(where, "a folder `train` beside the other parts", f"only {_some(parts)}", todo)
     return roots

@@ -119,7 +119,7 @@ def _refuse_empty(section: DataSection, rows: dict[str, NDArray[np.int64]]) -> N
     for part, members in rows.items():
         if not len(members):
             counts = ", ".join(f"{len(members)} {name}" for name, members in rows.items())
-            todo = "add files: a class needs two or more to give one to a part that is held out"
+            todo = "add files: a class needs one for each part that is held out of training, and one to train on"
             raise InputError(section.folder or section.dataset, f"samples in the {part} part", counts, todo)
 
 

@@ -10,6 +10,7 @@ from crosspath.checkpoints.load import checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
+from crosspath.config.data import DataSection
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
@@ -82,18 +83,23 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
     if len(data.train) == 0:
         raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
     if objective_of(recipe).labelled and not recipe.data.several_labels and len(data.classes) < 2:
-        nested = (
-            f", or name a folder above class folders (such as {recipe.data.folder / data.classes[0]})"
-            if recipe.data.folder
-            else ""
-        )
-        todo = f"put the files of each class into a folder of its own{nested}; without labels, use `crosspath pretrain`"
-        raise InputError(
-            recipe.data.folder or recipe.data.dataset, "two classes or more", f"one, {data.classes[0]}", todo
-        )
+        raise _one_class_error(recipe.data, data.classes[0])
     modality = modality_of(recipe)
     expected = tuple(modality.sample_shape(recipe.data))
     actual = tuple(modality.held_out(recipe.data, torch.zeros(1, *data.train.inputs.shape[1:])).shape[1:])
     if actual != expected:
         where, todo = f"samples of {recipe.modality}", "correct the reader, or Modality.sample_shape"
         raise InputError(where, f"the shape {expected}", str(actual), todo)
+
+
+def _one_class_error(section: DataSection, name: str) -> InputError:
+    """The error for a classifier without a choice; the class may be a folder around the class folders."""
+    own = None if section.folder is None else section.folder / name
+    todo = "give the samples two classes or more, or use `crosspath pretrain`, which needs none"
+    if own is not None and own.is_dir():
+        todo = (
+            "put the files of each class into a folder of its own, or use `crosspath pretrain`, which needs no classes"
+        )
+        if any(path.is_dir() for path in own.iterdir()):
+            todo = f"if the class folders lie in {own}, name that folder with --data; {todo}"
+    return InputError(section.folder or section.dataset, "two classes or more", f"one, {name}", todo)
