@@ -78,8 +78,9 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     else:
         without = classes_without_samples(store.labels[rows["train"]], len(store.classes))
         notes += [f"class {store.classes[label]} has no training sample" for label in without]
+    nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes))
     for part, name in (("val", "validation"), ("test", "test")):
-        without = classes_without_samples(store.labels[rows[part]], len(store.classes))
+        without = np.setdiff1d(classes_without_samples(store.labels[rows[part]], len(store.classes)), nowhere)
         if len(without):
             names = ", ".join(store.classes[label] for label in without[:SHOWN])
             more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""

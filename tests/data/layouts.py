@@ -176,6 +176,12 @@ def table_with_parts(own: Own) -> None:
     own.table(*(f"{row},{part}" for row, part in zip(rows, parts, strict=True)), header="file,label,part")
 
 
+def table_of_some_files(own: Own) -> None:
+    own.table(*table_rows(own))
+    own.fill("files", 2)
+    own.fill("more", 1)
+
+
 def table_of_one_class(own: Own) -> None:
     own.table(*(row[:-1] + "a" for row in table_rows(own)))
 
@@ -283,6 +289,7 @@ CASES: dict[str, FolderCase] = {
             ("table with damage", table_with_damage, ()),
             ("table with damage, skipped", table_with_damage, (SKIP,)),
             ("table with parts", table_with_parts, ("data.split_column=part",)),
+            ("table of some files", table_of_some_files, ()),
             ("table of one class", table_of_one_class, ()),
             ("no table", lambda own: own.fill("files", 4), ()),
         )

@@ -4,6 +4,7 @@ ESC and Speech Commands exist in two layouts: with the publisher's tables, which
 lists of AST and AudioMAE (`audio_lists.py`). Both give the same split.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -146,8 +147,11 @@ def _words(root: Path) -> Listing:
             refuse_duplicate(first_places, file, f"{root / name} row {line}", identity=file_identity(path))
             parts[file] = part
     items = []
+    unread = Counter[str]()
     for number, word in enumerate(words):
-        paths = sorted(path for path in (root / word).glob("*.wav") if not is_hidden([path.name]))
+        files = sorted(path for path in (root / word).iterdir() if path.is_file() and not is_hidden([path.name]))
+        paths = [path for path in files if path.suffix.lower() == ".wav"]
+        unread.update(path.suffix.lower() or "without suffix" for path in files if path.suffix.lower() != ".wav")
         if not paths:
             raise no_files_error(root / word, "recordings", (".wav",))
         for path in paths:
@@ -158,4 +162,4 @@ def _words(root: Path) -> Listing:
         raise InputError(
             first_places[file_identity(root / file)], "a .wav file in a word's folder", file, "remove the row"
         )
-    return Listing(tuple(words), tuple(items))
+    return Listing(tuple(words), tuple(items), unread=tuple(sorted(unread.items())))
