@@ -190,7 +190,7 @@ def _mlp(
     fused = gate is None and entry[0] == 2 * exit_[1]
     if not fused and entry[0] != exit_[1]:
         return None
-    if both and not fused:
+    if (both and not fused) or entry[1] == 1:  # of one feature, such as a map of weights for pixels
         return None
     return Mlp(branch="", path=".".join(scope), weights=weights, fused=fused)
 

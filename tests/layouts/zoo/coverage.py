@@ -1,5 +1,6 @@
 """What matching gives for a configuration: the row of the table in docs/layouts.md, and what is left unaccounted."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,6 @@ from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources import ModuleSource
 from tests.layouts.zoo.configuration import Configuration
 
-ACCEPT = {"norm", "heads"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
@@ -20,14 +19,15 @@ class Coverage:
 
     name: str
     blocks: int
-    paired: int
-    """Matrices of the blocks, each of whose rows pairs."""
     matrices: int
+    """Matrices of the blocks, each of whose rows pairs."""
     share: float
-    """Of the entries of the blocks' matrices, 0 to 1."""
-    norm: str
-    note: str
-    """Why it is refused; else empty."""
+    """Of the entries of the blocks' matrices, those that pair: 0 to 1."""
+    norm: str | None
+    left_out: str
+    """Why weights of the blocks stay out: tables of positions, depthwise kernels."""
+    refused: str
+    """Why it is refused; empty where it is not."""
 
 
 def two_models(configuration: Configuration) -> tuple[nn.Module, nn.Module]:
@@ -43,16 +43,22 @@ def measure(configuration: Configuration) -> Coverage:
     """The configuration's row."""
     target, auxiliary = two_models(configuration)
     anatomy = locate(ModuleSource(target))
-    blocks, norm = (0, "") if anatomy is None else (len(anatomy.blocks), anatomy.norm or "")
+    blocks, norm = (0, None) if anatomy is None else (len(anatomy.blocks), anatomy.norm)
+    refused, report = configuration.refused or "", None
     try:
         report = crosspath.match(target, auxiliary)
+        refused = refused or "; ".join(map(str, report.mismatches))
     except crosspath.PathwayError as error:
-        return _row(configuration, 0, blocks, 0, 0.0, norm, str(error))
-    inside = weights_in_blocks(target)
-    paired = inside & paired_weights(target, report)
-    note = "" if report.ok else "; ".join(map(str, report.mismatches))
-    matrices = len(inside - left_out(report))
-    return _row(configuration, len(paired), blocks, matrices, report.coverage or 0.0, norm, note)
+        refused = refused or str(error)
+    return Coverage(
+        name=configuration.name,
+        blocks=blocks,
+        matrices=0 if report is None else len(paired_weights(target, report)),
+        share=0.0 if report is None else report.coverage or 0.0,
+        norm=norm,
+        left_out="" if report is None else ", ".join(reasons_left_out(report)),
+        refused=refused,
+    )
 
 
 def weights_in_blocks(model: nn.Module) -> set[str]:
@@ -64,35 +70,26 @@ def weights_in_blocks(model: nn.Module) -> set[str]:
     return {name for name, weight in model.named_parameters() if name.startswith(paths) and _is_matrix(name, weight)}
 
 
-def _is_matrix(name: str, weight: Tensor) -> bool:
-    """Whether it has two axes; a scale of shape (channels, 1, 1) is a vector, a linear layer of one output is none."""
-    return sum(length > 1 for length in weight.shape) > 1 or (weight.dim() == 2 and name.endswith(".weight"))
-
-
 def paired_weights(model: nn.Module, report: MatchReport) -> set[str]:
     """Weights each of whose rows is in a pair."""
     rows: dict[str, int] = {}
-    for pair in report.pairs:
-        slot = pair.target
-        rows[slot.weight] = rows.get(slot.weight, 0) + slot.shape[0]
     axes = {pair.target.weight: 1 if pair.target.transposed else 0 for pair in report.pairs}
+    for pair in report.pairs:
+        rows[pair.target.weight] = rows.get(pair.target.weight, 0) + pair.target.shape[0]
     return {name for name, count in rows.items() if count == model.get_parameter(name).shape[axes[name]]}
 
 
-def left_out(report: MatchReport) -> set[str]:
+def named_with_reason(report: MatchReport) -> set[str]:
     """Weights that the report names with the reason why they stay out."""
-    return {entry.partition(" (")[0].partition("[")[0] for entry in report.not_chosen if entry.endswith(")")}
+    return {entry.partition(" (")[0] for entry in report.not_chosen if entry.endswith(")")}
 
 
-def _row(
-    configuration: Configuration, paired: int, blocks: int, matrices: int, share: float, norm: str, note: str
-) -> Coverage:
-    return Coverage(
-        name=configuration.name,
-        blocks=blocks,
-        paired=paired,
-        matrices=matrices,
-        share=share,
-        norm=norm,
-        note=note,
-    )
+def reasons_left_out(report: MatchReport) -> list[str]:
+    """Each reason once, in words."""
+    found = (re.search(r"\((.+)\)$", entry) for entry in report.not_chosen)
+    return sorted({match[1].removeprefix("a ") for match in found if match})
+
+
+def _is_matrix(name: str, weight: Tensor) -> bool:
+    """Whether it has two axes; a scale of shape (channels, 1, 1) is a vector, a linear layer of one output is not."""
+    return sum(length > 1 for length in weight.shape) > 1 or (weight.dim() == 2 and name.endswith(".weight"))

@@ -8,7 +8,7 @@ from timm.models.resnetv2 import ResNetV2
 from torch import nn
 
 from tests.layouts.zoo.timm_entry import Settings, timm_entry
-from tests.layouts.zoo.timm_roles import SQUEEZE
+from tests.layouts.zoo.timm_roles import MBCONV, SQUEEZE
 from tests.layouts.zoo.timm_stage_roles import CONVNEXT, FOCALNET, INCEPTION_NEXT, MAMBAOUT, POOLFORMER, REPVIT, STARNET
 
 DEPTHS = (2, 2, 2, 2)
@@ -70,7 +70,7 @@ CONFIGURATIONS = (
         norm="res-post",
         roles=FOCALNET,
     ),
-    timm_entry("mobilenetv4_conv_small_050", {}),
+    timm_entry("mobilenetv4_conv_small_050", {}, roles=MBCONV),
     timm_entry("mambaout_femto", _CONVNEXT, norm="pre", roles=MAMBAOUT, misleading=True),
     timm_entry("starnet_s1", {"base_dim": 8, "depths": DEPTHS}, roles=STARNET, misleading=True),
     timm_entry("ghostnet_050", {}),

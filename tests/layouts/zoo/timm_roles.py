@@ -16,20 +16,34 @@ SPLIT: Roles = {"attn.q.weight": "query", "attn.k.weight": "key", "attn.v.weight
 QUERY_AND_KV: Roles = {"attn.q.weight": "query", "attn.kv.weight": "key+value", **OUTPUT}
 QK_AND_VALUE: Roles = {"attn.qk.weight": "query+key", "attn.v.weight": "value", **OUTPUT}
 SQUEEZE: Roles = {f"{name}.fc{number}.weight": "none" for name in ("se", "se_early") for number in (1, 2)}
+MBCONV: Roles = {
+    f"{name}{wrapper}.weight": role
+    for names, role in (
+        (("conv1_1x1", "conv_exp", "pw_exp", "inverted_conv", "patchmerge.conv1", "pwconv1"), "mlp_in or none"),
+        (("conv3_1x1", "conv_pwl", "pw_proj", "point_conv", "patchmerge.conv3", "pwconv2"), "mlp_out or none"),
+    )
+    for name in names
+    for wrapper in ("", ".conv")
+}
+"""Widen, mix pixels channel by channel, narrow: an mlp with a depthwise convolution inside, if one likes."""
+MBCONV_BESIDE_MLP: Roles = {name: f"another {role}" for name, role in MBCONV.items()}
 
 # vision_transformer.py
 VIT_BLOCK: Roles = {**FUSED, **MLP}
-VIT_RELATIVE: Roles = {**VIT_BLOCK, "rel_pos.mlp.fc1.weight": "none", "rel_pos.mlp.fc2.weight": "none"}
+VIT_RELATIVE: Roles = {
+    **VIT_BLOCK,
+    **{f"{owner}.mlp.fc{number}.weight": "none" for owner in ("rel_pos", "shared_rel_pos") for number in (1, 2)},
+}
 """The mlp in rel_pos makes the bias of relative positions."""
 SWIGLU_PACKED: Roles = {**FUSED, "mlp.fc1.weight": "mlp_gate+mlp_in", "mlp.fc2.weight": "mlp_out"}
 """layers/mlp.py, GluMlp with gate_last=False: act(x1) * x2, so the first half is activated."""
 PARALLEL_SCALING: Roles = {
-    "in_proj.weight": "mlp_in+query+key+value",
-    "attn_out_proj.weight": "attention_output",
-    "mlp_out_proj.weight": "mlp_out",
+    "in_proj.weight": "mlp_in+query+key+value or none",
+    "attn_out_proj.weight": "attention_output or none",
+    "mlp_out_proj.weight": "mlp_out or none",
 }
 """One matrix for the mlp's input (the first mlp_ratio·width rows), then query, key and value."""
-PARALLEL_SCALING_FUSED: Roles = {"in_proj.weight": "mlp_in+query+key+value", "out_proj.weight": "none"}
+PARALLEL_SCALING_FUSED: Roles = {"in_proj.weight": "mlp_in+query+key+value or none", "out_proj.weight": "none"}
 """out_proj reads attention and mlp side by side: its columns, not its rows, are two roles."""
 PARALLEL_THINGS: Roles = {
     "attns.0.attn.qkv.weight": "query+key+value",
@@ -106,10 +120,14 @@ RESMLP: Roles = {**_CHANNELS, "linear_tokens.weight": "none"}
 SEQUENCER: Roles = {**_CHANNELS, "rnn_tokens.fc.weight": "none"}
 
 # vitamin.py: GeGluMlp computes act(w0(x)) * w1(x), then w2
-VITAMIN: Roles = {**FUSED, "mlp.w0.weight": "mlp_gate", "mlp.w1.weight": "mlp_in", "mlp.w2.weight": "mlp_out"}
+VITAMIN: Roles = {**MBCONV, **FUSED, "mlp.w0.weight": "mlp_gate", "mlp.w1.weight": "mlp_in", "mlp.w2.weight": "mlp_out"}
 
-MOBILEVIT: Roles = {**VIT_BLOCK, "conv_fusion.conv.weight": "none"}
+MOBILEVIT: Roles = {**VIT_BLOCK, **MBCONV, "conv_1x1.weight": "none", "conv_proj.conv.weight": "none"}
+"""conv_1x1 and conv_proj lead into the transformer's width and back, with all its layers between them."""
 MOBILEVIT_V2: Roles = {
+    **MBCONV,
+    "conv_1x1.weight": "none",
+    "conv_proj.conv.weight": "none",
     "attn.qkv_proj.weight": "query+key+value or none",
     "attn.out_proj.weight": "attention_output",
     **MLP,

@@ -1,6 +1,16 @@
 """Which weight of timm's blocks in stages does what, read in timm 1.0.31's forward functions (see timm_roles.py)."""
 
-from tests.layouts.zoo.timm_roles import FUSED, MLP, OUTPUT, QUERY_AND_KV, SQUEEZE, VIT_BLOCK, Roles
+from tests.layouts.zoo.timm_roles import (
+    FUSED,
+    MBCONV,
+    MBCONV_BESIDE_MLP,
+    MLP,
+    OUTPUT,
+    QUERY_AND_KV,
+    SQUEEZE,
+    VIT_BLOCK,
+    Roles,
+)
 
 SWIN_V2: Roles = {**VIT_BLOCK, "cpb_mlp.0.weight": "none", "cpb_mlp.2.weight": "none"}
 SWIN_V2_CR: Roles = {**VIT_BLOCK, "meta_mlp.fc1.weight": "none", "meta_mlp.fc2.weight": "none"}
@@ -10,12 +20,15 @@ HIERA: Roles = {**VIT_BLOCK, ".proj.weight": "none"}
 MVIT: Roles = {**VIT_BLOCK, "shortcut_proj_attn.weight": "none", "shortcut_proj_mlp.weight": "none"}
 PVT: Roles = {**QUERY_AND_KV, **MLP, "attn.sr.weight": "none"}
 TWINS: Roles = {**FUSED, **QUERY_AND_KV, **MLP, "attn.sr.weight": "none"}
-GCVIT: Roles = {**VIT_BLOCK, "blocks.1.attn.qkv.weight": "key+value", **SQUEEZE}
+GCVIT: Roles = {**VIT_BLOCK, "blocks.1.attn.qkv.weight": "key+value or none", **SQUEEZE}
 """Every second block has a global query, made outside it: its `qkv` is 2·width rows of key and value."""
+DAVIT: Roles = {**VIT_BLOCK, ".1.attn.qkv.weight": "value+query+key or none"}
+"""A block attends over pixels (0), then over channels (1)."""
 DAVIT_CHANNELS: Roles = {**OUTPUT, **MLP, "attn.qkv.weight": "value+query+key or none"}
 """ChannelAttention: attn = softmax(kᵀv), x = attn·qᵀ. What is called q is mixed; k and v decide how."""
 
 _PARTITION: Roles = {
+    **MBCONV_BESIDE_MLP,
     "attn_block.mlp.fc1.weight": "mlp_in",
     "attn_block.mlp.fc2.weight": "mlp_out",
     "attn_grid.mlp.fc1.weight": "mlp_in",
@@ -48,7 +61,7 @@ MAXXVIT_V2: Roles = {
     "conv.mlp.fc1.weight": "mlp_in",
     "conv.mlp.fc2.weight": "mlp_out",
 }
-COATNET: Roles = {"attn.qkv.weight": "head-major query+key+value", **OUTPUT, **MLP, **SQUEEZE, **_POSITIONS}
+COATNET: Roles = {**MBCONV, "attn.qkv.weight": "head-major query+key+value", **OUTPUT, **MLP, **SQUEEZE, **_POSITIONS}
 
 LEVIT: Roles = {
     "attn.qkv.linear.weight": "head-major query+key+value",
@@ -57,7 +70,7 @@ LEVIT: Roles = {
     "mlp.ln2.linear.weight": "mlp_out",
     "attn_downsample.q.ln.linear.weight": "query",
     "attn_downsample.kv.linear.weight": "head-major key+value",
-    "attn_downsample.proj.ln.linear.weight": "attention_output",
+    "attn_downsample.proj.ln.linear.weight": "attention_output or none",
 }
 """`ln` is a linear layer with a batch norm. Values have twice a key's rows."""
 EFFICIENTFORMER: Roles = {
@@ -75,18 +88,22 @@ EFFICIENTFORMER_V2: Roles = {
     "token_mixer.talking_head1.weight": "none",
     "token_mixer.talking_head2.weight": "none",
     "v_local.conv.weight": "none",
+    "downsample.attn.q.proj.conv.weight": "query",
+    "downsample.attn.k.conv.weight": "key",
+    "downsample.attn.v.conv.weight": "value",
+    "downsample.attn.proj.conv.weight": "attention_output",
 }
 TINY_VIT: Roles = {"attn.qkv.weight": "head-major query+key+value", **OUTPUT, **MLP}
 EFFICIENTVIT_MIT: Roles = {
-    "context_module.main.qkv.conv.weight": "head-major query+key+value",
+    **MBCONV,
+    "context_module.main.qkv.conv.weight": "head-major query+key+value or none",
     "context_module.main.proj.conv.weight": "attention_output or none",
 }
 """LiteMLA; proj reads the attention of two scales side by side."""
 EFFICIENTVIT_MSRA: Roles = {
-    "ffn0.m.pw1.conv.weight": "mlp_in",
-    "ffn0.m.pw2.conv.weight": "mlp_out",
-    "ffn1.m.pw1.conv.weight": "mlp_in",
-    "ffn1.m.pw2.conv.weight": "mlp_out",
+    **MBCONV,
+    ".pw1.conv.weight": "mlp_in",
+    ".pw2.conv.weight": "mlp_out",
     "mixer.m.attn.qkvs.0.conv.weight": "query+key+value or none",
     "mixer.m.attn.qkvs.1.conv.weight": "query+key+value or none",
     "mixer.m.attn.proj.1.conv.weight": "attention_output or none",
@@ -95,8 +112,10 @@ EFFICIENTVIT_MSRA: Roles = {
 SHVIT: Roles = {
     "mixer.m.qkv.c.weight": "query+key+value or none",
     "mixer.m.proj.1.c.weight": "attention_output or none",
-    "ffn.m.pw1.c.weight": "mlp_in",
-    "ffn.m.pw2.c.weight": "mlp_out",
+    ".pw1.c.weight": "mlp_in",
+    ".pw2.c.weight": "mlp_out",
+    "conv1.c.weight": "mlp_in or none",
+    "conv3.c.weight": "mlp_out or none",
 }
 """Attention over some of the channels; the output reads the others too."""
 COAT: Roles = {
@@ -117,10 +136,9 @@ CAFORMER: Roles = {
     "token_mixer.qkv.weight": "query+key+value",
     "token_mixer.proj.weight": "attention_output",
     **MLP,
-    "token_mixer.pwconv1.weight": "none",
-    "token_mixer.pwconv2.weight": "none",
+    **MBCONV_BESIDE_MLP,
 }
-"""The separable convolutions of the first stages widen too; they mix tokens and are no mlp."""
+"""The separable convolutions of the first stages widen too; they mix tokens, beside the mlp."""
 NEXTVIT: Roles = {
     "e_mhsa.q.weight": "query",
     "e_mhsa.k.weight": "key",
@@ -138,11 +156,13 @@ SWIFTFORMER: Roles = {
     "attn.to_key.weight": "key or none",
     "attn.proj.weight": "none",
     "attn.final.weight": "attention_output or none",
-    "local_representation.pwconv1.weight": "none",
-    "local_representation.pwconv2.weight": "none",
+    **MBCONV,
+    "local_representation.pwconv1.weight": "another mlp_in or none",
+    "local_representation.pwconv2.weight": "another mlp_out or none",
 }
 """Additive attention has no value, and `proj` stands before the sum, not after it."""
 MOBILENET_V4: Roles = {
+    **MBCONV,
     "attn.query.proj.weight": "query",
     "attn.key.proj.weight": "key",
     "attn.value.proj.weight": "value",
@@ -178,7 +198,11 @@ FOCALNET: Roles = {
     "modulation.h.weight": "none",
     "modulation.proj.weight": "none",
 }
-REPVIT: Roles = {"channel_mixer.conv1.c.weight": "mlp_in", "channel_mixer.conv2.c.weight": "mlp_out", **SQUEEZE}
+REPVIT: Roles = {
+    **{f"{owner}.conv1.c.weight": "mlp_in" for owner in ("channel_mixer", "ffn")},
+    **{f"{owner}.conv2.c.weight": "mlp_out" for owner in ("channel_mixer", "ffn")},
+    **SQUEEZE,
+}
 MAMBAOUT: Roles = {"fc1.weight": "mlp_gate+mlp_in or none", "fc2.weight": "mlp_out"}
 """The second half passes a depthwise convolution in part before it is gated."""
 STARNET: Roles = {

@@ -16,6 +16,7 @@ from tests.layouts.zoo.timm_stage_roles import (
     COAT_PARALLEL,
     COATNET,
     CSATV2,
+    DAVIT,
     DAVIT_CHANNELS,
     EDGENEXT,
     EFFICIENTFORMER,
@@ -147,7 +148,7 @@ CONFIGURATIONS = (
         {"img_size": 64, "embed_dims": WIDTHS, "depths": DEPTHS, "num_vit": 1},
         roles=EFFICIENTFORMER_V2,
     ),
-    timm_entry("davit_tiny", _DAVIT, norm="pre", roles=VIT_BLOCK),
+    timm_entry("davit_tiny", _DAVIT, norm="pre", roles=DAVIT, misleading=True),
     timm_entry(
         "davit_tiny",
         {**_DAVIT, "attn_types": ("channel",)},

@@ -34,7 +34,6 @@ _PLAIN = (
     "vit_tiny_patch16_224",
     "vit_base_patch16_siglip_224",
     "vit_base_patch16_clip_224",
-    "vit_srelpos_small_patch16_224",
     "vit_small_patch14_dinov2",
     "vit_small_patch14_reg4_dinov2",
     "vit_small_patch16_dinov3",
@@ -102,6 +101,7 @@ CONFIGURATIONS = (
     timm_entry("vit_tiny_r_s16_p8_224", _HYBRID, norm="pre", roles=VIT_BLOCK),
     timm_entry("vit_giant_patch14_dinov2", VIT, norm="pre", roles=SWIGLU_PACKED, misleading=True),
     timm_entry("vit_base_patch16_rpn_224", VIT, norm="res-post", roles=VIT_BLOCK),
+    timm_entry("vit_srelpos_small_patch16_224", VIT, norm="pre", roles=VIT_RELATIVE, misleading=True),
     timm_entry("vit_relpos_small_patch16_224", VIT, norm="pre", roles=VIT_RELATIVE, misleading=True),
     timm_entry("vit_relpos_base_patch16_rpn_224", VIT, norm="res-post", roles=VIT_RELATIVE, misleading=True),
     timm_entry(

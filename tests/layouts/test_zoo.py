@@ -1,0 +1,80 @@
+"""Every configuration that people are known to bring, against a second model of it: each matrix of each block pairs, or
+the report says why not; what is merged is W + λ·W'; and roles are those of the hand-written tables.
+"""
+
+import pytest
+import torch
+
+import crosspath
+from tests.layouts.zoo import table
+from tests.layouts.zoo.configuration import Configuration
+from tests.layouts.zoo.coverage import measure, named_with_reason, paired_weights, two_models, weights_in_blocks
+from tests.layouts.zoo.every import CONFIGURATIONS
+from tests.layouts.zoo.located_roles import role_faults
+
+SCALE = 0.3
+BY_NAME = (
+    *("LlamaModel", "DINOv3ViT", "ModernBert", "T5", "DistilBert", "Deberta", "Albert", "MPNet", "SamVision", "Blip"),
+    *("VJEPA2", "Timesformer", "Segformer", "Wav2Vec2Bert", "ConvNextM", "Swinv2M", "HieraM", "maxvit_tiny_tf"),
+    *("mobilevit_xxs", "levit_128s", "mixer_s16", "pvt_v2_b0", "resnet50"),
+)
+"""What people use most: in every run. Of the others, every tenth; all of them with `-m slow`."""
+
+
+def often(index: int, configuration: Configuration) -> bool:
+    return index % 10 == 0 or any(f" {name}" in configuration.name for name in BY_NAME)
+
+
+CASES = [
+    pytest.param(configuration, id=configuration.name, marks=() if often(i, configuration) else pytest.mark.slow)
+    for i, configuration in enumerate(CONFIGURATIONS)
+]
+TABLES = [configuration for configuration in CONFIGURATIONS if configuration.roles]
+
+
+@pytest.mark.parametrize("configuration", CASES)
+def test_every_matrix_of_the_blocks_pairs_or_is_named_with_its_reason(configuration: Configuration) -> None:
+    target, auxiliary = two_models(configuration)
+    if configuration.refused is not None:
+        with pytest.raises(crosspath.PathwayError) as refusal:
+            crosspath.connect(target, auxiliary)
+        assert len(str(refusal.value).splitlines()) == 1
+        return
+    report = crosspath.match(target, auxiliary)
+    assert report.ok, str(report.mismatches)
+    assert report.coverage == 1.0
+    inside, named = weights_in_blocks(target), named_with_reason(report)
+    assert inside - paired_weights(target, report) - named == set()
+    before = {name: weight.detach().clone() for name, weight in target.named_parameters()}
+    other = {name: weight.detach().clone() for name, weight in auxiliary.named_parameters()}
+    crosspath.connect(target, auxiliary, scale_init=SCALE)
+    crosspath.merge(target)
+    for name, weight in target.named_parameters():
+        paired = name in inside and name not in named
+        expected = torch.addcmul(before[name], other[name], torch.tensor(SCALE)) if paired else before[name]
+        assert torch.equal(weight, expected), name
+
+
+@pytest.mark.parametrize("configuration", [case for case in CASES if case.values[0].roles])
+def test_roles_are_those_of_the_librarys_source(configuration: Configuration) -> None:
+    torch.manual_seed(0)
+    assert list(role_faults(configuration, configuration.build())) == []
+
+
+def test_names_are_unique_and_enough_tables_are_written_by_hand() -> None:
+    assert len({configuration.name for configuration in CONFIGURATIONS}) == len(CONFIGURATIONS)
+    assert len({str(sorted(configuration.roles.items())) for configuration in TABLES}) >= 40
+    assert sum(configuration.misleading for configuration in TABLES) >= 5
+
+
+def test_the_readme_and_the_table_name_every_configuration() -> None:
+    """`python -m tests.layouts.zoo.table` writes both."""
+    assert table.marked_in(table.README) == table.families(CONFIGURATIONS)
+    lines = table.marked_in(table.PAGE).strip().splitlines()[2:]
+    named = [" ".join(cell.strip() for cell in line.split(" | ")[:2]).removeprefix("| ").strip() for line in lines]
+    assert named == [configuration.name for configuration in CONFIGURATIONS]
+
+
+@pytest.mark.parametrize("configuration", CASES)
+def test_the_table_says_what_matching_gives(configuration: Configuration) -> None:
+    assert table.row_line(measure(configuration)) in table.marked_in(table.PAGE).splitlines()
