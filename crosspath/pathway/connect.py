@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
+from crosspath.pathway.arguments import names_of, words_of
 from crosspath.pathway.assemble import attach_all, build, origin_of
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
@@ -73,6 +74,7 @@ def connect(
         computed by another parametrization, or the target is wrapped (in DistributedDataParallel, for one). The target
         is untouched.
     """
+    roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
     options = Options(
         scale_init=scale_init,
         scale_per=scale_per,
@@ -85,10 +87,6 @@ def connect(
     handle = Pathways(target)
     auxiliaries = _name(auxiliary, handle.names)
     layouts = _layouts_by_name(auxiliary_layout, auxiliaries)
-    # Iterators would be empty for the second auxiliary.
-    accept = accept if isinstance(accept, str) else tuple(accept)
-    roles = roles if isinstance(roles, str) else tuple(roles)
-    names = names if names is None or isinstance(names, str | Mapping) else tuple(names)
     plans = []
     for name, weights in auxiliaries.items():
         source = open_auxiliary(weights)

@@ -13,7 +13,7 @@ from crosspath.pathway.locate import locate
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import ModuleSource
-from crosspath.pathway.wrappers import unwrapped
+from crosspath.pathway.wrappers import check_module, unwrapped
 
 
 def param_groups(
@@ -41,6 +41,7 @@ def param_groups(
     PathwayError
         For `layer_decay` on a model in which no known layout, or not the one named, finds blocks.
     """
+    check_module(target)
     target = unwrapped(target)
     table = resolve_layout(layout, "layout")
     anatomy = locate(ModuleSource(target), table) if layer_decay is not None else None

@@ -90,7 +90,7 @@ class Pathways:
 
 
 def pathways(target: nn.Module) -> Pathways:
-    """The handle on a connected model. Raises `PathwayError` for a model without pathways."""
+    """The handle on a connected model. Raises `PathwayError` for a model without pathways, and for no model at all."""
     check_module(target)
     if not any(True for _ in connections(target)):
         raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")

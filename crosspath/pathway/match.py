@@ -7,6 +7,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
+from crosspath.pathway.arguments import names_of, words_of
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
@@ -71,6 +72,7 @@ def match(
     """
     check_module(target, auxiliary)
     target = unwrapped(target)
+    roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
     differences = check_names(accept, ACCEPTABLE, "accept")
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from crosspath.errors import PathwayError
+from crosspath.pathway.arguments import check_number, check_switch
 from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
@@ -33,6 +34,9 @@ class Options:
 
     def check(self) -> None:
         """Raise `PathwayError` for options that have no meaning, alone or together."""
+        check_number(self.scale_init, "scale_init")
+        for argument in ("train_scale", "train_auxiliary", "bias"):
+            check_switch(getattr(self, argument), argument)
         if self.scale_per not in ("layer", "role", "head", "channel"):
             found = repr(self.scale_per)
             raise PathwayError("scale_per", "layer, role, head or channel", found, "choose one of these")

@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 from fnmatch import fnmatch
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from huggingface_hub import ModelCard
 from torch import nn
 
-from crosspath import ModalityModel, load_checkpoint
+from crosspath import ModalityModel, load_checkpoint, load_pretrained
 from crosspath.checkpoints import auxiliary_source, merge_checkpoint, save_checkpoint
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.files import read_tensors
@@ -250,3 +251,15 @@ def test_a_card_that_stands_there_is_kept_and_may_be_edited(tmp_path: Path) -> N
     model.save_pretrained(tmp_path / "plain")
     assert (tmp_path / "plain" / "README.md").read_text() == "# Mine\n"
     assert load_checkpoint(tmp_path / "plain").classes == IMAGE_CLASSES
+
+
+def test_both_ways_to_load_take_the_same_keywords() -> None:
+    first, second = (
+        {
+            name: (entry.default, entry.annotation)
+            for name, entry in signature(function).parameters.items()
+            if entry.kind.name == "KEYWORD_ONLY"
+        }
+        for function in (load_pretrained, ModalityModel.from_pretrained)
+    )
+    assert first == second

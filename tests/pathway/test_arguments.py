@@ -1,0 +1,62 @@
+"""Every argument of a wrong type is refused in one line that names it, and nothing is touched."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+import crosspath
+from tests.errors import refused
+from tests.pathway.small_models import Body
+
+NOTHING = object()
+TYPES: dict[str, list[Any]] = {
+    "roles": [3, None, NOTHING, {"query": 1}, [3], {"query", 3}, b"all", nn.Linear(1, 1)],
+    "names": [3, NOTHING, [3], {"a": 3}, {3: "a"}, 1.5],
+    "blocks": [3, None, NOTHING, ["spread"], {"0": 0}, {0: 1.5}, "diagonal"],
+    "accept": [3, None, NOTHING, [3], {"heads": True}],
+    "target_layout": [3, NOTHING, ["timm blocks"]],
+    "auxiliary_layout": [3, NOTHING, ["timm blocks"]],
+    "scale_init": ["0", None, NOTHING, [0.0], True, 1j, torch.zeros(1), float("nan")],
+    "scale_per": [3, None, NOTHING, ["layer"]],
+    "train_scale": [1, None, "yes"],
+    "train_auxiliary": [0, None, "no"],
+    "bias": [1, None, "yes"],
+}
+OF_MATCH = ("roles", "names", "blocks", "accept", "target_layout", "auxiliary_layout")
+
+
+@pytest.mark.parametrize(("argument", "value"), [(name, value) for name, values in TYPES.items() for value in values])
+def test_a_wrong_type_is_one_line(argument: str, value: Any) -> None:
+    target = Body()
+    calls: list[Callable[..., Any]] = [crosspath.connect]
+    calls += [crosspath.match] if argument in OF_MATCH else []
+    for call in calls:
+        with refused(argument, kind=crosspath.PathwayError) as error:
+            call(target, Body(), **{argument: value})
+        assert len(str(error.value).splitlines()) == 1
+    assert not any(parametrize.is_parametrized(module) for module in target.modules())
+
+
+@pytest.mark.parametrize("value", [3, None, "model", {"weight": torch.zeros(1)}, [Body()], Body])
+@pytest.mark.parametrize("call", ["connect", "match", "merge", "disconnect", "pathways", "status"])
+def test_a_target_that_is_no_module_is_one_line(call: str, value: Any) -> None:
+    arguments = [Body()] if call in ("connect", "match") else []
+    with refused("target", kind=crosspath.PathwayError):
+        getattr(crosspath, call)(value, *arguments)
+
+
+def test_iterators_and_numbers_of_other_libraries_serve() -> None:
+    target = Body()
+    handle = crosspath.connect(
+        target,
+        {"one": Body(), "two": Body()},
+        roles=(role for role in ("query", "mlp_in")),  # type: ignore[arg-type]
+        accept=iter(()),
+        scale_init=torch.tensor(0.5).numpy()[()],
+    )
+    assert len(handle.scales()) == 2 * 2 * 2
+    assert all(scale.item() == 0.5 for scale in handle.scales().values())
