@@ -39,8 +39,13 @@ _TABLES: tuple[tuple[Order, Mapping[str, str]], ...] = (("three-major", _THREE_M
 ORDERS_OF_CLASSES: Mapping[str, Order] = {
     f"{library}.{name}": order for order, table in _TABLES for library, names in table.items() for name in names.split()
 }
-HEAD_MAJOR_MODULES = ("timm.models.tiny_vit", "timm.models.levit", "timm.models.efficientformer")
-"""Modules whose classes of a common name are otherwise."""
+ORDERS_OF_MODULES: Mapping[str, Order] = {
+    "timm.models.tiny_vit": "head-major",
+    "timm.models.levit": "head-major",
+    "timm.models.efficientformer": "head-major",
+    "transformers.models.openai.modeling_openai": "three-major",
+}
+"""By the module of a class whose name is too common."""
 ORDER_ATTRIBUTES: Mapping[str, tuple[Order | None, Order | None]] = {
     "head_first": ("head-major", "three-major"),
     "new_decoder_architecture": ("head-major", None),

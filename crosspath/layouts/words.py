@@ -60,6 +60,8 @@ CROSS = ("cross", "encoder_attn", "encdecattention", "encoder_decoder", "multihe
 SECONDARY = ("temporal", "time_attn", "token", "spatial", "global", "channel_attn")
 """Parts of names of a second attention or mlp, beside the one over tokens' features."""
 
+EXPERT = "expert"
+"""Part of the names of one summand among several: no mlp of the whole stream."""
 SQUEEZE = _words("se se_early se_module se_layer squeeze_excite squeeze_excitation")
 """Modules that weigh channels by two small matrices: no mlp over the stream."""
 
@@ -88,6 +90,8 @@ POSITIONS = (
     "inv_freq",
 )
 """Parts of names of tables of positions: they are looked up, or added to attention scores; no features pass them."""
+SCANS = ("a_log", "dt_bias")
+"""Parts of names of what a state-space layer scans with: rates of decay."""
 BUFFERS = (
     "attn_mask",
     "relative_coords_table",

@@ -7,6 +7,7 @@ from crosspath.layouts import Role
 from crosspath.layouts.words import (
     ATTENTION_OUTPUT,
     CROSS,
+    EXPERT,
     MLP_GATE,
     MLP_GATE_AND_IN,
     MLP_IN,
@@ -74,7 +75,8 @@ def find_roles(weights: Mapping[str, tuple[int, ...]], transposed: frozenset[str
     }
     # How a bare parameter is applied, its class does not say: it has no role, even where its name is `q`.
     layers = {name: path for name, path in matrices.items() if name.endswith("weight")}
-    attentions = list(_attentions(layers, shapes))
+    linear = {name: path for name, path in layers.items() if len(shapes[name]) == 2}
+    attentions = list(_attentions(linear, shapes))
     inside = {name for attention in attentions for name in (*attention.inputs.values(), attention.output) if name}
     rest = {name: path for name, path in layers.items() if name not in inside}
     widths = widths_of(weights.items())
@@ -129,9 +131,10 @@ def _takes_values(output: tuple[int, ...], weights: Mapping[str, str], shapes: M
     """Whether an output's inputs are as many as the heads' values may be."""
     if len(output) != 2:
         return True
-    if "value" in weights or "query" in weights:
-        return output[1] in {shapes[weights[kind]][0] for kind in ("value", "query") if kind in weights}
-    return output[1] <= shapes[weights["qkv"]][0] if "qkv" in weights else True
+    fused = next((shapes[weights[kind]][0] for kind in ("qkv", "kv") if kind in weights), None)
+    if fused is not None:
+        return output[1] <= fused
+    return output[1] in {shapes[weights[kind]][0] for kind in ("value", "query") if kind in weights}
 
 
 def _mlps(
@@ -187,6 +190,8 @@ def _mlp(
     gate = weights.get("mlp_gate")
     if gate is not None and shapes[gate] != entry:
         return None
+    if min(*entry, *exit_) < 2:
+        return None
     fused = gate is None and entry[0] == 2 * exit_[1]
     if not fused and entry[0] != exit_[1]:
         return None
@@ -205,7 +210,7 @@ def _branches(scopes: list[Path]) -> dict[Path, str]:
         name = ".".join(scope).lower()
         if len(scopes) > 1 and any(part in name for part in CROSS):
             branches[scope] = "cross" if "cross" not in branches.values() else ".".join(scope)
-        elif len(scopes) > 1 and any(part in name for part in SECONDARY):
+        elif EXPERT in name or (len(scopes) > 1 and any(part in name for part in SECONDARY)):
             branches[scope] = ".".join(scope)
         else:
             plain.append(scope)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from crosspath.layouts import Layout, Order, Role
-from crosspath.layouts.orders import GATE_FIRST, GATE_LAST, HEAD_MAJOR_MODULES, ORDER_ATTRIBUTES, ORDERS_OF_CLASSES
+from crosspath.layouts.orders import GATE_FIRST, GATE_LAST, ORDER_ATTRIBUTES, ORDERS_OF_CLASSES, ORDERS_OF_MODULES
 from crosspath.pathway.anatomy import Ambiguity, Anatomy
 from crosspath.pathway.block_roles import Attention, BlockRoles, Mlp, find_roles
 from crosspath.pathway.slot import Slot
@@ -159,8 +159,8 @@ def order_of_class(module: object) -> Order | None:
         order = orders[0 if value else 1] if isinstance(value, bool) else None
         if order is not None:
             return order
-    if type(module).__module__ in HEAD_MAJOR_MODULES:
-        return "head-major"
+    if type(module).__module__ in ORDERS_OF_MODULES:
+        return ORDERS_OF_MODULES[type(module).__module__]
     return ORDERS_OF_CLASSES.get(_class(module))
 
 

@@ -1,10 +1,12 @@
 """The repeated blocks of any model, found in the names and shapes of its weights.
 
 A block is the smallest numbered part of a model that holds an attention and what stands beside it (its mlp, other
-matrices); elsewhere, the smallest numbered part with a norm and two matrices or more: a residual block of convolutions.
+matrices); elsewhere, the smallest numbered part with two matrices or more that has a norm or others like it: a
+residual block of convolutions.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +27,7 @@ from crosspath.layouts.words import (
     QUERY,
     QUERY_KEY,
     QUERY_KEY_VALUE,
+    SCANS,
     VALUE,
     WRAPPERS,
 )
@@ -117,6 +120,8 @@ def why_no_matrix(name: str, shape: tuple[int, ...]) -> str | None:
         return "positions"
     if any(word in lower for word in BUFFERS) or lower.endswith("attn.bias"):
         return "a buffer"
+    if any(word in lower for word in SCANS):
+        return "rates of a scan"
     if len(shape) > 2 and shape[1] == 1 and any(length > 1 for length in shape[2:]):
         return "a depthwise convolution"
     return None
@@ -203,7 +208,7 @@ def _is_stage(unit: str, scopes: Iterable[tuple[str, ...]], matrices: Iterable[s
 
 
 def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str]) -> set[str]:
-    """The smallest numbered parts, in no smaller block, with two matrices and a norm, or with the two of an mlp."""
+    """The smallest numbered parts with two matrices that no smaller block holds, with a norm or with others like it."""
     if "" in attending:
         return set()
     stages = {block for block in attending if any(other != block and other.startswith(block) for other in attending)}
@@ -212,12 +217,14 @@ def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], at
     norms = [name for name, shape in shapes.items() if _is_norm(name, shape)]
     blocks: set[str] = set()
     units = {unit for name in rest for unit in _units(name)} - attending
+    lists = Counter(template(unit) for unit in units if sum(name.startswith(unit) for name in rest) > 1)
     for unit in sorted(units, key=lambda entry: (-entry.count("."), entry)):
         nested = tuple(block for block in attending | blocks if block.startswith(unit))
         content = [name for name in rest if name.startswith(unit) and not (nested and name.startswith(nested))]
         words = {word(matrices[name]) for name in content}
         mlp = len(content) == 2 and bool(words & MLP_IN) and bool(words & MLP_OUT)
-        if len(content) > 1 and (mlp or any(norm.startswith(unit) for norm in norms)):
+        normalised = any(norm.startswith(unit) for norm in norms)  # which may be among the buffers, or stand elsewhere
+        if len(content) > 1 and (normalised or mlp or lists[template(unit)] > 1):
             blocks.add(unit)
     return blocks
 
