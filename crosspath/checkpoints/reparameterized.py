@@ -77,6 +77,7 @@ def split_reparameterized(
     state: Mapping[str, Tensor], scale_key: str = SCALE, weight_key: str = WEIGHT
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
     """The plain tensors, and {layer: (λ, W')}. Raises `PathwayError`: see `merge_reparameterized`."""
+    state = _published_names(state, scale_key, weight_key)
     layers = {name.removesuffix(f".{scale_key}") for name in state if name.endswith(f".{scale_key}")}
     layers |= {name.removesuffix(f".{weight_key}") for name in state if name.endswith(f".{weight_key}")}
     if not layers:
@@ -89,6 +90,21 @@ def split_reparameterized(
     extra = {f"{layer}.{key}" for layer in layers for key in (scale_key, weight_key)}
     plain = {name: value for name, value in state.items() if name not in extra}
     return plain, {layer: (state[f"{layer}.{scale_key}"], state[f"{layer}.{weight_key}"]) for layer in sorted(layers)}
+
+
+def _published_names(state: Mapping[str, Tensor], scale_key: str, weight_key: str) -> dict[str, Tensor]:
+    """Without the prefix of DistributedDataParallel, and without the layers inside a layer that some copies keep."""
+    prefix = "module." * all(name.startswith("module.") for name in state)
+    plain = {name.removeprefix(prefix): value for name, value in state.items()}
+    for name in [name for name in plain if name.endswith(f".{scale_key}")]:
+        layer = name.removesuffix(scale_key)
+        if f"{layer}original_linear.weight" in plain and f"{layer}auxiliary_linear.weight" in plain:
+            plain[f"{layer}{weight_key}"] = plain.pop(f"{layer}auxiliary_linear.weight")
+            plain.pop(f"{layer}auxiliary_linear.bias", None)
+            for attribute in ("weight", "bias"):
+                if f"{layer}original_linear.{attribute}" in plain:
+                    plain[layer + attribute] = plain.pop(f"{layer}original_linear.{attribute}")
+    return plain
 
 
 def _faults(state: Mapping[str, Tensor], layers: Sequence[str], scale_key: str, weight_key: str) -> Iterator[str]:

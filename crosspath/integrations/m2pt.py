@@ -11,8 +11,11 @@ from torch import nn
 
 from crosspath.checkpoints.reparameterized import load_reparameterized, merge_reparameterized
 from crosspath.pathway import PathwayError, Pathways, connect
+from crosspath.pathway.wrappers import unwrapped, unwrapped_auxiliary
 
 __all__ = ["DIFFERENCES", "load_reparameterized", "merge_reparameterized", "reparameterize_aux_into_target_model"]
+
+SEQUENCES = (nn.ModuleList, nn.Sequential)
 
 DIFFERENCES = (
     "the auxiliary model is only copied; it is neither trained nor changed, and its requires_grad stays as it is",
@@ -32,6 +35,7 @@ def reparameterize_aux_into_target_model(
     aux_model: nn.Module,
     layer_names: Sequence[str] = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"),
     main_body_name: str = "blocks",
+    is_aux_trainable: bool = True,
 ) -> Pathways:
     """The published function with its own signature, over `crosspath.connect`: one λ for each layer, 0 at the start; W,
     W' and λ are all trained.
@@ -43,7 +47,10 @@ def reparameterize_aux_into_target_model(
     layer_names
         The layers of a block, by their dotted names inside it; the same in both models.
     main_body_name
-        The dotted name of the sequence of blocks; the same in both models.
+        The dotted name of the sequence of blocks; the same in both models. Where the models passed are such sequences
+        themselves, it is not looked at.
+    is_aux_trainable
+        Whether W' is trained, as copies of the file have it.
 
     Raises
     ------
@@ -53,8 +60,13 @@ def reparameterize_aux_into_target_model(
     warnings.warn(
         "crosspath: this differs from the published multimodal_pathway.py: " + "; ".join(DIFFERENCES), stacklevel=2
     )
+    if not isinstance(main_body_name, str):
+        todo = "pass it as is_aux_trainable="
+        raise PathwayError("main_body_name", "a dotted name", repr(main_body_name), todo)
+    wrapped, target_model, aux_model = target_model, unwrapped(target_model), unwrapped_auxiliary(aux_model)
     target_blocks = _blocks(target_model, main_body_name, "target")
     aux_blocks = _blocks(aux_model, main_body_name, "auxiliary")
+    starts = [f"{main_body_name}." * (not isinstance(model, SEQUENCES)) for model in (target_model, aux_model)]
     if len(target_blocks) != len(aux_blocks):
         found = f"{len(target_blocks)} in the target and {len(aux_blocks)} in the auxiliary"
         todo = "choose pairs with crosspath.connect(blocks={target: auxiliary})"
@@ -69,13 +81,15 @@ def reparameterize_aux_into_target_model(
                 'crosspath.connect(accept={"heads"}) pairs them anyway'
             )
         for layer in layer_names:
-            names[f"{main_body_name}.{name}.{layer}.weight"] = f"{main_body_name}.{aux_name}.{layer}.weight"
+            names[f"{starts[0]}{name}.{layer}.weight"] = f"{starts[1]}{aux_name}.{layer}.weight"
     if faults:
         raise PathwayError.of(main_body_name, faults)
-    return connect(target_model, aux_model, names=names)
+    return connect(wrapped, aux_model, names=names, train_auxiliary=is_aux_trainable)
 
 
 def _blocks(model: nn.Module, name: str, side: str) -> dict[str, nn.Module]:
+    if isinstance(model, SEQUENCES):
+        return dict(model.named_children())
     try:
         return dict(model.get_submodule(name).named_children())
     except AttributeError:

@@ -18,7 +18,7 @@ TRANSPARENT = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "modul
 COPIES = {"AveragedModel": "module"}
 """As an auxiliary, the average itself is meant."""
 LISTED = {
-    "DistributedDataParallel": "connect the model inside, and wrap it afterwards",
+    "DistributedDataParallel": "delete the wrapper, connect the model that was inside, and wrap that",
     "FullyShardedDataParallel": "connect the plain model, and shard it afterwards",
     "DeepSpeedEngine": "connect the model before deepspeed.initialize",
     "_FabricModule": "connect the model before fabric.setup",
@@ -56,7 +56,7 @@ def check_target(target: Any, auxiliary: object = None) -> nn.Module:
             raise PathwayError(where, "a model that is not wrapped yet", f"one in {kind}", LISTED[kind])
     if _is_in_live_ddp(model):
         kind = "DistributedDataParallel"
-        todo = f"delete that wrapper first, and wrap the model again afterwards ({LISTED[kind]})"
+        todo = LISTED[kind]
         raise PathwayError(type(model).__name__, "a model that is not wrapped yet", f"one in a live {kind}", todo)
     return model
 

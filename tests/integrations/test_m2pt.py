@@ -262,3 +262,49 @@ def test_a_state_dict_that_does_not_fit_is_refused_and_the_target_untouched(chan
     expected = body(5).state_dict()
     assert list(target.state_dict()) == list(expected)
     assert all(torch.equal(value, expected[name]) for name, value in target.state_dict().items())
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_copy_that_passes_the_blocks_and_says_whether_the_auxiliary_trains(trains: bool) -> None:
+    target, auxiliary = body(0), body(1)
+    pathway = called(target.blocks, auxiliary.blocks, is_aux_trainable=trains)
+    assert ("0.attn.qkv.weight", "auxiliary") in pathway.scales()
+    assert {values.requires_grad for values in pathway.auxiliaries().values()} == {trains}
+    assert all(scale.requires_grad for scale in pathway.scales().values())
+    with refused("main_body_name", "False", kind=crosspath.PathwayError):
+        called(body(0), body(1), main_body_name=False)
+
+
+def test_wrapped_models_are_seen_through_where_that_is_safe() -> None:
+    pathway = called(torch.compile(body(0)), nn.DataParallel(body(1)))
+    assert len(pathway.scales()) == 8
+    with refused("DataParallel", "wrap", kind=crosspath.PathwayError):
+        called(nn.DataParallel(body(0)), body(1))
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_state_dicts_of_copies_that_keep_both_layers_load(prefix: str) -> None:
+    published = swapped(0, body(1)).state_dict()
+    renamed = {}
+    for name, value in published.items():
+        layer, _, last = name.rpartition(".")
+        inside = f"{layer}.aux_weight" in published
+        new = {
+            "weight": "original_linear.weight",
+            "bias": "original_linear.bias",
+            "aux_weight": "auxiliary_linear.weight",
+        }
+        renamed[f"{prefix}{layer}.{new.get(last, last) if inside else last}"] = value
+    renamed |= {
+        name.replace("original_linear.b", "auxiliary_linear.b"): v
+        for name, v in renamed.items()
+        if "original_linear.b" in name
+    }
+    expected = merge_reparameterized(published)
+    merged = merge_reparameterized(renamed)
+    assert merged.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in merged.items())
+    target = body(5)
+    load_reparameterized(target, renamed)
+    crosspath.merge(target)
+    assert all(torch.equal(value, expected[name]) for name, value in target.state_dict().items())
