@@ -18,7 +18,7 @@ CLASSES = MODELNET40[18:26]  # with night_stand
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight classes with 45 training and 22 test clouds each."""
     folder = tmp_path_factory.mktemp("few")
-    write_modelnet40(folder, CLASSES, train=45, test=22, points=4)
+    write_modelnet40(folder, CLASSES, train=45, test=22, points=32)
     return folder
 
 
@@ -91,7 +91,7 @@ def test_ten_shots_are_among_the_twenty_of_the_same_fold(root: Path) -> None:
 
 
 def test_a_small_class_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
-    write_modelnet40(tmp_path, CLASSES[:2], train=13, test=4, points=4)
+    write_modelnet40(tmp_path, CLASSES[:2], train=13, test=4, points=32)
     data = episode(tmp_path, way=2)
     assert np.bincount(data.validation.labels).tolist() == [3, 3]
     assert np.bincount(data.test.labels).tolist() == [4, 4]
