@@ -10,7 +10,7 @@ from typing import Any
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import read_json
 from crosspath.layouts import Norm
-from crosspath.layouts.attributes import HEAD_WIDTH, KEY_VALUE_HEADS, NORM_FIRST, PARTS, QUERY_HEADS, WIDTH
+from crosspath.layouts.attributes import KEY_VALUE_HEADS, NORM_FIRST, PARTS, QUERY_HEADS, WIDTH
 from crosspath.layouts.placements import PLACEMENTS
 from crosspath.layouts.timm_names import heads_of_architecture, norm_of_architecture
 from crosspath.pathway.heads import Heads, count
@@ -46,7 +46,7 @@ class Description:
         """The heads of the block at a path, or of the block that holds it. Raises `PathwayError` for what cannot be."""
         stated = self._block(path)
         if stated is not None and "heads" in stated:
-            return self._check(stated, Heads(*stated["heads"]))
+            return self._check(Heads(*stated["heads"]))
         part = self._part(path)
         query = self._count(part, (*_sided(part, path), *QUERY_HEADS), path)
         if query is None:
@@ -61,7 +61,7 @@ class Description:
             key_value = query
         if part.get("multi_query_attention") is False:
             key_value = query
-        return self._check(part, Heads(query, key_value or query))
+        return self._check(Heads(query, key_value or query))
 
     def norm(self, path: str) -> Norm | None:
         """Where the block at a path normalises."""
@@ -89,7 +89,7 @@ class Description:
         """The settings of the part of the model that a path lies in."""
         part: Mapping[str, Any] = self.config
         for component in path.split("."):
-            part = max(_parts(part, component), key=lambda entry: entry[0], default=(0, part))[1]
+            part = max(_parts(part, component), key=lambda entry: entry[0], default=((0, 0), part))[1]
         return part
 
     def _count(self, part: Mapping[str, Any], names: tuple[str, ...], path: str) -> int | None:
@@ -106,14 +106,10 @@ class Description:
             return count(value)
         return None
 
-    def _check(self, part: Mapping[str, Any], heads: Heads) -> Heads:
+    def _check(self, heads: Heads) -> Heads:
         if heads.query % heads.key_value:
             expected = f"key and value heads that divide the {heads.query} query heads"
             raise PathwayError(self.file, expected, str(heads.key_value), TODO)
-        width = next((number for name in WIDTH if (number := count(part.get(name))) is not None), None)
-        has_own_width = any(part.get(name) is not None for name in HEAD_WIDTH)
-        if width is not None and not has_own_width and width % heads.query:
-            raise PathwayError(self.file, f"heads that divide the width {width}", str(heads.query), TODO)
         return heads
 
 
@@ -173,16 +169,20 @@ def _blocks(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, 
     return dict(entries)
 
 
-def _parts(part: Mapping[str, Any], component: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(number of words in common, settings) of every part that this component of a weight's name may stand for."""
-    words = set(re.split(r"[_\d]+", component.lower()))
+def _parts(part: Mapping[str, Any], component: str) -> Iterator[tuple[tuple[int, int], Mapping[str, Any]]]:
+    """(how well it fits, settings) of every part that this component of a weight's name may stand for: more words in
+    common fit better, then earlier ones.
+    """
+    words = re.split(r"[_\d]+", component.lower())
     for name, inner in part.items():
         if not isinstance(inner, Mapping) or name == "attn_config":
             continue
         stem = re.sub(r"_(config|cfg)$", "", name)
-        named = [words & set(PARTS.get(word, (word,))) for word in stem.split("_")]
-        if stem != name or stem in ("encoder", "decoder"):
-            yield from [(len(named), inner)] if all(named) else []
+        named = [set(words) & set(PARTS.get(word, (word,))) for word in stem.split("_")]
+        if component == inner.get("model_type"):
+            yield (len(words), 0), inner
+        elif all(named) and (stem != name or stem in ("encoder", "decoder")):
+            yield (len(named), -min(words.index(word) for common in named for word in common)), inner
 
 
 def _sided(part: Mapping[str, Any], path: str) -> tuple[str, ...]:

@@ -45,7 +45,9 @@ def with_meaning(source: Source, anatomy: Anatomy, shapes: Shapes, norm: Norm | 
         # Blocks of one list and one class normalise alike.
         kind = (template(path), type(module)) if module is not None else path
         if kind not in probed:
-            probed[kind] = source.norm(path) or _by_name(path, shapes)
+            # A config speaks of attention; convolutions beside it may normalise otherwise.
+            stated_norm = source.norm(path) if module is not None or index in anatomy.attending else None
+            probed[kind] = stated_norm or _by_name(path, shapes)
         if (placement := probed[kind] or norm) is not None:
             norms[index] = placement
     normless = frozenset(

@@ -49,6 +49,8 @@ HEADS: list[tuple[dict[str, Any], str, Heads | None]] = [
     (CLIP, "text_model.encoder.layers.0.", Heads(8, 8)),
     (CLIP, "vision_model.encoder.layers.0.", Heads(12, 12)),
     (CLIP, "layers.0.", None),
+    ({"backbone_config": {"num_heads": 4}, "text_config": {"n_head": 8}}, "text_backbone.layer.0.", Heads(8, 8)),
+    ({"num_heads": 2, "backbone_config": {"num_heads": 4, "model_type": "swin"}}, "swin.layers.0.", Heads(4, 4)),
     (SPEECH, "model.encoder.layers.0.", Heads(6, 6)),
     (SPEECH, "model.decoder.layers.0.", Heads(12, 12)),
     (SPEECH, "layers.0.", None),
@@ -95,7 +97,6 @@ def test_norms(config: dict[str, Any], norm: str | None, tmp_path: Path) -> None
         ({"num_attention_heads": "many"}, ("many",)),
         ({"num_attention_heads": -12}, (-12,)),
         ({"num_attention_heads": True}, ("True",)),
-        ({"num_attention_heads": 7, "hidden_size": 768}, (768, 7)),
         ({"num_attention_heads": 12, "num_key_value_heads": 5, "hidden_size": 768}, (12, 5)),
     ],
 )
