@@ -248,6 +248,17 @@ def test_connecting_before_peft_freezes_the_scale_and_status_shows_it() -> None:
     assert all(row.trains_scale for row in crosspath.status(connected_after_peft()))
 
 
+@pytest.mark.parametrize("scale", [0.0, SCALE])
+def test_connecting_before_peft_is_noticed_at_the_first_step(scale: float) -> None:
+    model = vit(0)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=scale)
+    model = adapted(model)
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.1)
+    model(images()).square().sum().backward()
+    with pytest.warns(UserWarning, match=r"every λ was frozen after `connect` \(get_peft_model"):
+        optimizer.step()
+
+
 def test_pefts_own_merge_on_a_connected_layer_would_lose_the_adapter() -> None:
     """Why `merge_lora` exists: without it nothing fails, and B·A is gone."""
     model = connected_after_peft().merge_and_unload()

@@ -86,6 +86,14 @@ def test_a_quantised_auxiliary_without_known_blocks_is_named_as_such() -> None:
         crosspath.connect(Body(), dynamic())
 
 
+@pytest.mark.parametrize("form", ["module", "state"])
+@pytest.mark.parametrize("build", [integers, wrapped])
+def test_an_auxiliary_of_other_values_than_it_shows_is_refused_by_name(build: Any, form: str) -> None:
+    auxiliary = build() if form == "module" else build().state_dict()
+    with refused("connect", "blocks.0.attn.qkv.weight", "before quantising", kind=crosspath.PathwayError):
+        crosspath.connect(Body(), auxiliary)
+
+
 def test_tables_of_indices_are_not_taken_for_quantised_weights() -> None:
     state = {**Body(width=12).state_dict(), "position_ids": torch.arange(8)[None]}
     with pytest.raises(crosspath.PathwayError) as error:
