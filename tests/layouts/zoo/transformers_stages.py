@@ -71,6 +71,7 @@ STAGED: tuple[Configuration, ...] = (
         "MobileViTModel",
         {"image_size": 64, "hidden_sizes": [16, 24, 32], "neck_hidden_sizes": [8, 8, 16, 16, 24, 32, 32]},
         VIDEOMAE,
+        norm=None,  # pre in the transformers, behind the convolutions elsewhere
     ),
 )
 
