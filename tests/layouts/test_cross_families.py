@@ -195,3 +195,13 @@ def test_mlps_in_a_list_of_their_own_are_blocks_too() -> None:
     xlm = CONFIGURATIONS["transformers XLMModel"]
     weights = {pair.target.weight for pair in crosspath.match(xlm.build(), xlm.build()).pairs}
     assert {f"ffns.{block}.{layer}.weight" for block in range(DEPTH) for layer in ("lin1", "lin2")} <= weights
+
+
+def test_the_coefficients_of_a_scan_are_no_matrix() -> None:
+    """Mamba's linear layers connect with another Mamba's; A_log has two axes, and is left out and named."""
+    mamba = CONFIGURATIONS["transformers MambaModel"]
+    report = crosspath.match(mamba.build(), mamba.build())
+    assert report.ok
+    assert {pair.role for pair in report.pairs} == {f"mixer.{name}_proj" for name in ("in", "x", "dt", "out")}
+    assert any("A_log" in entry for entry in report.not_chosen)
+    assert not crosspath.match(model_of("transformers ViTModel"), mamba.build()).pairs
