@@ -93,9 +93,12 @@ class Plan:
         sharing: dict[int, list[str]] = {}
         for holder in holders(target):
             sharing.setdefault(id(holder.original), []).append(holder.name)
+        foreign = [tensor.holder.name for tensor in self.tensors if tensor.holder.foreign]
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            yield f"{foreign[0]}{more}: another parametrization computes it; remove that first"
         for tensor in self.tensors:
             if tensor.holder.foreign:
-                yield f"{tensor.holder.name}: another parametrization computes it; remove that first"
                 continue
             yield from _target_faults(tensor.holder, sharing[id(tensor.holder.original)])
             yield from _scale_faults(tensor, self.options.scale_per)

@@ -76,7 +76,8 @@ def paired_weights(model: nn.Module, report: MatchReport) -> set[str]:
     axes = {pair.target.weight: 1 if pair.target.transposed else 0 for pair in report.pairs}
     for pair in report.pairs:
         rows[pair.target.weight] = rows.get(pair.target.weight, 0) + pair.target.shape[0]
-    return {name for name, count in rows.items() if count == model.get_parameter(name).shape[axes[name]]}
+    shapes = ModuleSource(model).shapes()
+    return {name for name, count in rows.items() if count == shapes[name][axes[name]]}
 
 
 def named_with_reason(report: MatchReport) -> set[str]:

@@ -3,6 +3,7 @@
 from tests.layouts.zoo import (
     transformers_audio,
     transformers_decoders,
+    transformers_further,
     transformers_stages,
     transformers_text,
     transformers_vision,
@@ -15,4 +16,5 @@ CONFIGURATIONS: tuple[Configuration, ...] = (
     + transformers_audio.CONFIGURATIONS
     + transformers_text.CONFIGURATIONS
     + transformers_decoders.CONFIGURATIONS
+    + transformers_further.CONFIGURATIONS
 )
