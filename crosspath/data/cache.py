@@ -2,7 +2,8 @@
 
 An entry is a folder with `inputs.npy` and, written last, `manifest.json`. Its name contains a digest of the reader's
 settings and of every file's name, size and time, so any change makes a new entry. Training from an entry needs no media
-library.
+library. What is read is what was written: a process reads the digests of samples and manifest when it first opens an
+entry, and one that differs is decoded again.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +27,7 @@ from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.files import flush, write_text
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Also raised where files are decoded by another rule than before, so that no entry of the former rule is used."""
 
 
@@ -63,7 +65,8 @@ def cache_root(folder: Path | None) -> Path:
 def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
     """The decoded set at `folder`, from its entry if that is complete, else decoded now.
 
-    Damaged files are skipped and listed in `Store.damaged`; the caller decides whether they are an error.
+    Damaged files are skipped and listed in `Store.damaged`; the caller decides whether they are an error. An entry that
+    does not hold what was written is decoded again, with a note.
 
     Raises
     ------
@@ -75,7 +78,10 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
     key = _key(dataset, _listing_fields(listing) if listing is not None else sources, reader)
     entry = root / f"{dataset}-{key[:20]}"
     store = _read(entry, key)
+    notes: tuple[str, ...] = ()
     if store is None:
+        if entry.exists():
+            notes = (f"cache entry {entry.name} did not hold what was written there: decoded again",)
         listing = listing or reader.listing(folder)
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -87,16 +93,23 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
         store = _read(entry, key)
         assert store is not None, entry
     _write_pointer(root, dataset, reader, entry.name)
-    return store if listing is None else replace(store, unread=listing.unread, notes=listing.notes)
+    return store if listing is None else replace(store, unread=listing.unread, notes=(*notes, *listing.notes))
 
 
 def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:
-    """The entry used last for this set and these settings, for a machine that has the cache but not the files."""
+    """The entry used last for this set and these settings, for a machine that has the cache but not the files.
+
+    Raises `InputError` where the entry does not hold what was written: nothing is left to decode it from.
+    """
     try:
         name = json.loads(_pointer(root, dataset, reader).read_text(encoding="utf-8"))["entry"]
-    except (OSError, ValueError, KeyError):
+        entry = root / Path(name).name  # a pointer leads to its neighbours only
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    return _read(root / name, None)
+    store = _read(entry, None)
+    if store is None and entry.exists():
+        raise InputError(entry, "the samples that were written there", "others", "copy the cache or the data again")
+    return store
 
 
 def _listing_fields(listing: Listing) -> list[Any]:
@@ -116,10 +129,13 @@ def _read(entry: Path, key: str | None) -> Store | None:
         manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
         if manifest["format_version"] != FORMAT_VERSION or manifest["key"] != (key or manifest["key"]):
             return None
+        if manifest.pop("sha256") != _digest_of_manifest(manifest):
+            return None
         # An empty file cannot be memory-mapped; it occurs when nothing could be decoded.
         mode: Literal["r"] | None = "r" if manifest["ids"] else None
+        samples: NDArray[Any] = np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False)
         store = Store(
-            inputs=np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False),
+            inputs=samples,
             labels=label_array(manifest["labels"], len(manifest["classes"])),
             parts=tuple(manifest["parts"]),
             ids=tuple(manifest["ids"]),
@@ -127,9 +143,31 @@ def _read(entry: Path, key: str | None) -> Store | None:
             damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
             digest=manifest["digest"],
         )
-    except (OSError, EOFError, ValueError, LookupError, TypeError):
+        shape = (len(store.ids), *manifest["shape"])
+        if samples.shape != shape or samples.dtype != np.dtype(manifest["dtype"]):
+            return None
+        if _digest_of_samples(entry / "inputs.npy", samples.nbytes, *_state(entry / "inputs.npy")) != store.digest:
+            return None
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return store if len(store.inputs) == len(store.labels) == len(store.parts) == len(store.ids) else None
+    return store if len(store.labels) == len(store.parts) == len(store.ids) else None
+
+
+def _digest_of_manifest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@lru_cache(maxsize=256)
+def _digest_of_samples(path: Path, size: int, *state: int) -> str:
+    """sha256 of the last `size` bytes, which follow the header; `state` differs once the file has changed."""
+    with path.open("rb") as file:
+        file.seek(-size, os.SEEK_END)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Progress | None) -> None:
@@ -138,6 +176,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
     temporary.mkdir()
     try:
         readable, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
+        shape, dtype = reader.sample
         manifest = {
             "format_version": FORMAT_VERSION,
             "key": key,
@@ -148,7 +187,12 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "ids": [item.id for item in readable],
             "labels": [item.label for item in readable],
             "parts": [item.part for item in readable],
+            "shape": list(shape),
+            "dtype": dtype.str,
         }
+        # From the text, since JSON keeps no tuples.
+        manifest = json.loads(json.dumps(manifest))
+        manifest["sha256"] = _digest_of_manifest(manifest)
         (temporary / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         flush(temporary / "manifest.json")
         if _read(entry, key) is None:

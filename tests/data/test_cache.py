@@ -1,5 +1,6 @@
 """Decoded once, whole or not at all, never in the data folder, and read again without a media reader."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -147,6 +148,64 @@ def test_half_an_entry_is_rebuilt(section: ImageData) -> None:
     manifest["labels"].pop()
     (entry / "manifest.json").write_text(json.dumps(manifest))
     np.testing.assert_array_equal(load_data(section, None, 0).train.inputs[:], samples)
+
+
+def flip(path: Path, *places: int) -> None:
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[place] ^= 1
+    path.write_bytes(content)
+
+
+def reverse_labels(entry: Path) -> None:
+    manifest = json.loads((entry / "manifest.json").read_text())
+    manifest["labels"].reverse()
+    (entry / "manifest.json").write_text(json.dumps(manifest))
+
+
+def swap_sides(entry: Path) -> None:
+    """The same bytes, read as samples of another shape."""
+    content = (entry / "inputs.npy").read_bytes()
+    (entry / "inputs.npy").write_bytes(content.replace(b"3, 8, 8)", b"8, 8, 3)"))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda entry: flip(entry / "inputs.npy", -1, -200, -2000), reverse_labels, swap_sides]
+)
+def test_an_entry_that_is_whole_but_not_what_was_written_is_rebuilt_with_a_note(
+    section: ImageData, damage: Callable[[Path], None]
+) -> None:
+    first = load_data(section, None, 0)
+    samples = first.train.inputs[:].copy()
+    (entry,) = entries(section)
+    damage(entry)
+    second = load_data(section, None, 0)
+    np.testing.assert_array_equal(second.train.inputs[:], samples)
+    assert second.fingerprint == first.fingerprint
+    assert entry.name in second.notes[0]
+    assert load_data(section, None, 0).notes == ()
+
+
+def test_samples_are_checked_once_in_a_process(section: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_data(section, None, 0)
+    digests: list[str] = []
+    original = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: digests.append(kind) or original(file, kind))
+    load_data(section, None, 0)
+    assert digests == []
+
+
+def test_a_damaged_cache_without_the_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.data.readers.test_audio import esc_folder
+
+    section = AudioData(dataset="esc10", frames=8, mels=8, cache_folder=tmp_path / "cache")
+    load_data(section, esc_folder(tmp_path / "data"), 0)
+    (entry,) = entries(section)
+    flip(entry / "inputs.npy", -1)
+    monkeypatch.delenv("CROSSPATH_DATA", raising=False)
+    monkeypatch.setattr("crosspath.modalities.load.data_root", lambda named: named or tmp_path / "nowhere")
+    with refused(entry.name):
+        load_data(section, None, 0)
 
 
 def test_writers_at_the_same_time_agree(section: ImageData) -> None:

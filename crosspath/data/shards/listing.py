@@ -24,7 +24,7 @@ from crosspath.data.text_files import class_names
 from crosspath.errors import InputError
 from crosspath.files import write_text
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 CLASSES = "classes.txt"
 PATTERNS: tuple[tuple[Part, str], ...] = (
     ("train", "train_shards"),
@@ -169,17 +169,22 @@ def _load_index(shard: Shard, modality: str, media: tuple[str, ...], cache: Path
     key = hashlib.sha256(json.dumps([INDEX_VERSION, shard.where, stamp, modality]).encode()).hexdigest()
     path = cache / f"{key[:32]}.json"
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return stamp, [Entry(name, start, stop, tuple(labels)) for name, start, stop, labels in rows]
-    except (OSError, ValueError, TypeError):  # absent or incomplete
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if index["sha256"] == _digest(index["entries"]):
+            return stamp, [Entry(name, start, stop, tuple(labels)) for name, start, stop, labels in index["entries"]]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # absent, or not what was written
         pass
     try:
         entries = shard.index(media)
     except DamageError as damage:
         return stamp, str(damage)
     with suppress(InputError):  # without a writable cache the index is read from the shard each time
-        write_text(path, json.dumps(entries))
+        write_text(path, json.dumps({"sha256": _digest(entries), "entries": entries}))
     return stamp, entries
+
+
+def _digest(entries: object) -> str:
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
 
 def _classes(section: Data, first: Shard, largest: int, where: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Sets in tar files: read like single files, in any order, indexed once, local or elsewhere."""
 
 import io
+import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -207,6 +208,15 @@ def test_a_shard_is_read_through_once(tmp_path: Path, monkeypatch: pytest.Monkey
         kept.write_text('[["half"')
     assert [item.id for item in list_shards(own, tmp_path / "shards").items] == [item.id for item in first.items]
     assert len(read) == 5
+    for kept in (tmp_path / "cache" / "shards").iterdir():
+        if kept.read_text() == '[["half"':
+            continue  # of the shard before its time changed
+        index = json.loads(kept.read_text())
+        index["entries"][0][3] = [1 - index["entries"][0][3][0]]
+        kept.write_text(json.dumps(index))
+    again = list_shards(own, tmp_path / "shards")
+    assert [item.label for item in again.items] == [item.label for item in first.items]
+    assert len(read) == 7
     # The same files read as another modality are looked at again.
     with refused("00000"):
         list_shards(section("point", tmp_path / "shards", cache_folder=tmp_path / "cache"), tmp_path / "shards")
