@@ -128,7 +128,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, "a JSON file", error.strerror or "none", "check the path") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         refuse_pickle(path)
         raise InputError(path, "JSON", "text that is not", "the file is damaged: write it again") from None
     if not isinstance(value, dict):
@@ -228,8 +228,23 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
 
 def check_manifest(folder: Path) -> None:
     """Raise `InputError` when a file that the manifest names is missing or has changed; no manifest, no check."""
-    if not (folder / MANIFEST).is_file():
-        return
+    if (folder / MANIFEST).is_file():
+        for name, sha256 in _manifest_files(folder).items():
+            _check_file(folder / name, sha256)
+
+
+def check_beside_manifest(path: Path, *others: str) -> None:
+    """As `check_manifest`, of one file and of those `others` beside it that a manifest there names."""
+    folder = path.parent
+    if (folder / MANIFEST).is_file() and "files" in read_json(folder / MANIFEST):
+        digests = _manifest_files(folder)
+        for name in (path.name, *others):
+            if name in digests:
+                _check_file(folder / name, digests[name])
+
+
+def _manifest_files(folder: Path) -> dict[str, str]:
+    """{name: sha256} of the files that the manifest in `folder` names."""
     manifest = read_json(folder / MANIFEST)
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
@@ -237,13 +252,16 @@ def check_manifest(folder: Path) -> None:
     files = manifest.get("files")
     if not isinstance(files, dict):
         raise InputError(folder / MANIFEST, "`files` and their sha256", "none", "copy the folder again")
-    for name, sha256 in files.items():
-        if not (folder / name).is_file():
-            raise InputError(folder / name, "the file that manifest.json names", "none", "copy the folder again")
-        if Path(name).suffix == SAFETENSORS:
-            refuse_pickle(folder / name)
-        if sha256_of_file(folder / name) != sha256:
-            raise InputError(folder / name, "the bytes that manifest.json names", "others", "copy the folder again")
+    return files
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise InputError(path, "the file that manifest.json names", "none", "copy the folder again")
+    if path.suffix == SAFETENSORS:
+        refuse_pickle(path)
+    if sha256_of_file(path) != sha256:
+        raise InputError(path, "the bytes that manifest.json names", "others", "copy the folder again")
 
 
 def new_folder(path: Path, option: str) -> None:

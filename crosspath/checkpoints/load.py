@@ -16,7 +16,15 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathw
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
-from crosspath.files import check_manifest, read_json, read_tensors, sha256_of_file, sha256_of_tensors, tensor_faults
+from crosspath.files import (
+    check_beside_manifest,
+    check_manifest,
+    read_json,
+    read_tensors,
+    sha256_of_file,
+    sha256_of_tensors,
+    tensor_faults,
+)
 from crosspath.models.about import About
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
@@ -73,6 +81,7 @@ def checkpoint_files(path: str | Path) -> Files:
     if path.is_file():
         refuse_pickle(path)
         folder = path.parent if path.name == WEIGHTS and _has_pathway_files(path.parent) else None
+        check_beside_manifest(path, *(() if folder is None else PATHWAY_FILES))
         return Files(path, folder)
     if not (path / WEIGHTS).is_file():
         for file in sorted(path.iterdir()):
@@ -190,7 +199,7 @@ def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[
     """A JSON value of the file's metadata; empty where there is none."""
     try:
         value = json.loads(metadata[name]) if name in metadata else kind()
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, kind):
         raise InputError(f"{weights} metadata `{name}`", f"a JSON {kind.__name__}", "something else", "save it again")

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
-from crosspath.files import SAFETENSORS, read_json
+from crosspath.files import SAFETENSORS, check_beside_manifest, read_json
 from crosspath.layouts import Norm
 from crosspath.pathway.description import Description, read_description
 from crosspath.pathway.heads import Heads
@@ -61,9 +61,12 @@ def open_file(path: Path) -> FileSource:
     Raises
     ------
     PathwayError
-        For a damaged file, index or `config.json`, and for an index that names what is not there.
+        For a damaged file, index or `config.json`, for a file that differs from a manifest beside it, and for an index
+        that names what is not there.
     """
     if not path.name.endswith(".index.json"):
+        with raise_as_pathway_error():
+            check_beside_manifest(path)
         names, metadata = _header(path)
         return FileSource(path, dict.fromkeys(names, path), read_description(path, metadata))
     with raise_as_pathway_error():

@@ -36,6 +36,34 @@ def test_a_plain_model_comes_back_from_folder_and_file(tmp_path: Path) -> None:
         assert torch.equal(checkpoint.model(batch), model(batch))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pathway.safetensors"])
+def test_the_manifest_counts_for_the_file_as_for_its_folder(tmp_path: Path, name: str) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    content = bytearray((tmp_path / "image" / name).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "image" / name).write_bytes(content)
+    for path in (tmp_path / "image", tmp_path / "image" / "model.safetensors"):
+        with refused(name, "manifest.json"):
+            load_checkpoint(path)
+
+
+def test_a_plain_file_that_differs_from_its_manifest_is_refused(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    file = tmp_path / "audio" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with refused("model.safetensors", "manifest.json"):
+        load_checkpoint(file)
+    with refused("model.safetensors", "manifest.json"):
+        auxiliary_source(file)
+    with refused("model.safetensors", "manifest.json"):
+        connect(fresh(image_recipe(), len(IMAGE_CLASSES)), {"audio": file})
+    (tmp_path / "audio" / "manifest.json").write_text('{"name": "of something else"}')
+    load_checkpoint(file)
+
+
 def test_a_connected_model_comes_back_with_its_pathways(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     model = saved_connected(tmp_path / "image", tmp_path / "audio")
