@@ -90,7 +90,7 @@ def _plain(clone: nn.Module) -> nn.Module:
 def _constant(like: Tensor, value: float) -> Tensor:
     device = torch.device("cpu") if like.is_meta else like.device
     # One value for all entries: a block of many experts would not fit into memory twice.
-    return torch.full((), value, dtype=like.dtype, device=device).expand(like.shape)
+    return torch.tensor(value, dtype=like.dtype, device=device).expand(like.shape)
 
 
 def is_matrix(weight: Tensor) -> bool:
