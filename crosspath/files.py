@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -264,9 +264,11 @@ def _check_file(path: Path, sha256: str) -> None:
         raise InputError(path, "the bytes that manifest.json names", "others", "copy the folder again")
 
 
-def new_folder(path: Path, option: str) -> None:
-    """Raise `InputError` unless `path` is an empty folder, or missing and can be made and written to."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+def new_folder(path: Path, option: str, beside: Collection[str] = ()) -> None:
+    """Raise `InputError` unless `path` is an empty folder but for files named `beside`, or missing and can be made and
+    written to.
+    """
+    if path.exists() and not (path.is_dir() and all(file.name in beside for file in path.iterdir())):
         found = "one with files in it" if path.is_dir() else "a file"
         raise InputError(path, "a new or empty folder", found, f"choose another {option}")
     nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())

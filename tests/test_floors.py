@@ -18,6 +18,7 @@ FLOORS = {
     "formats": -3,
     "pickles": -2,
     "files": -1,
+    "locks": 0,
     "layouts": 0,
     "config": 0,
     "tokenizers": 0,

@@ -19,6 +19,7 @@ from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, finite, new_folder
+from crosspath.locks import claim_new
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
@@ -100,13 +101,14 @@ def merge_checkpoint(
             logits = {"before": before["real"], "after": after["real"]}
             write_certificate(folder, out, samples, source, receipt, logits)
 
-    save_checkpoint(
-        model,
-        out,
-        recipe=source.recipe.model_copy(update={"pathway": PathwaySection()}),
-        classes=source.classes,
-        auxiliaries=receipt["auxiliaries"],
-        texts={MERGE_RECEIPT: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
-        beside=certify,
-    )
+    with claim_new(out, "OUT"):
+        save_checkpoint(
+            model,
+            out,
+            recipe=source.recipe.model_copy(update={"pathway": PathwaySection()}),
+            classes=source.classes,
+            auxiliaries=receipt["auxiliaries"],
+            texts={MERGE_RECEIPT: json.dumps(receipt, indent=2, allow_nan=False) + "\n", CARD: card},
+            beside=certify,
+        )
     return receipt

@@ -94,31 +94,30 @@ def demo(
         target_settings=(f"data.labels_per_class={labels_per_class}", *TARGET_SETTINGS, "train.device=cpu", *settings),
     )
     work = plan.work()
-    claim_demo_folder(plan.out)
-    with open_bar(progress, work) as bar, threads(THREADS):
+    with claim_demo_folder(plan.out), open_bar(progress, work) as bar, threads(THREADS):
         auxiliary_result = _train_auxiliary(plan, bar)
         results = _train_arms(plan, bar)
         bar.advance(0, "merging")
         equality = _merge_and_compare(plan)
-    summary = {
-        "format_version": FORMAT_VERSION,
-        "target": TARGET,
-        "auxiliary": AUXILIARIES[auxiliary],
-        "auxiliary_metrics": auxiliary_result.metrics,
-        "seeds": list(plan.seeds),
-        "labels_per_class": labels_per_class,
-        "scale_init": SCALE_INIT,
-        "arms": {arm.name: [f"{arm.name}-{seed}" for seed in plan.seeds] for arm in ARMS},
-        "merged": [f"merged-{seed}" for seed in plan.seeds],
-        "rows": [row.to_json() for row in compare_arms(results, auxiliary_of_arms(AUXILIARIES[auxiliary]))],
-        "equality": equality,
-        "duration_s": time.perf_counter() - start,
-        "peak_memory_mib": _peak_memory_mib(),
-        "commands": plan.commands(),
-        "report": str(plan.out / REPORT),
-    }
-    write_json(plan.out / SUMMARY, summary)
-    write_report(plan.out)
+        summary = {
+            "format_version": FORMAT_VERSION,
+            "target": TARGET,
+            "auxiliary": AUXILIARIES[auxiliary],
+            "auxiliary_metrics": auxiliary_result.metrics,
+            "seeds": list(plan.seeds),
+            "labels_per_class": labels_per_class,
+            "scale_init": SCALE_INIT,
+            "arms": {arm.name: [f"{arm.name}-{seed}" for seed in plan.seeds] for arm in ARMS},
+            "merged": [f"merged-{seed}" for seed in plan.seeds],
+            "rows": [row.to_json() for row in compare_arms(results, auxiliary_of_arms(AUXILIARIES[auxiliary]))],
+            "equality": equality,
+            "duration_s": time.perf_counter() - start,
+            "peak_memory_mib": _peak_memory_mib(),
+            "commands": plan.commands(),
+            "report": str(plan.out / REPORT),
+        }
+        write_json(plan.out / SUMMARY, summary)
+        write_report(plan.out)
     return summary
 
 

@@ -2,12 +2,14 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.files import new_folder, write_text
+from crosspath.locks import LOCK_FILES, claim, remove_lock
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.demo_report import REPORT, SUMMARY
@@ -91,22 +93,27 @@ def work_of(recipe: Recipe) -> float:
     return float((plan(recipe)["steps"] or 0) * work_per_step(recipe))
 
 
-def claim_demo_folder(out: Path) -> None:
-    """Prepare the folder of a demo: remove what an earlier demo wrote there and leave the marker.
+@contextmanager
+def claim_demo_folder(out: Path) -> Iterator[None]:
+    """The folder of a demo, for this process alone: what an earlier demo wrote there is removed, the marker is left.
 
     Raises
     ------
     InputError
-        For a folder with files that no demo wrote.
+        For a folder with files that no demo wrote, and one that another process uses.
     """
-    if (out / MARKER).is_file():
-        for path in sorted(out.iterdir()):
-            if OUTPUTS.fullmatch(path.name):
-                _remove(path)
-        return
-    new_folder(out, "--out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / MARKER, "Written by `crosspath demo`, which replaces its earlier results here.\n")
+    if not (out / MARKER).is_file():
+        new_folder(out, "--out", beside=LOCK_FILES)
+    with claim(out):
+        if (out / MARKER).is_file():
+            for path in sorted(out.iterdir()):
+                if OUTPUTS.fullmatch(path.name):
+                    _remove(path)
+        else:
+            new_folder(out, "--out", beside=LOCK_FILES)
+            write_text(out / MARKER, "Written by `crosspath demo`, which replaces its earlier results here.\n")
+        yield
+        remove_lock(out)
 
 
 def _remove(path: Path) -> None:

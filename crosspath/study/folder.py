@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from crosspath.errors import InputError
 from crosspath.files import write_text
+from crosspath.locks import LOCK_FILES, claim
 from crosspath.study.definition import Study, read_study
 from crosspath.training.same_run import FREE
 
@@ -18,7 +18,6 @@ DEFINITION, RESULTS, TABLE, REPORT = "study.yaml", "results.json", "results.md",
 RUNS = "runs"
 AUXILIARIES = "auxiliaries.json"
 """{name: [recipe, modality]} of the auxiliaries, as recorded when the study ran."""
-LOCK = ".lock"
 
 
 @contextmanager
@@ -33,14 +32,9 @@ def claim_folder(folder: Path, study: Study) -> Iterator[None]:
     path = folder / DEFINITION
     if folder.exists() and not folder.is_dir():
         raise InputError(folder, "a folder", "a file", "name another with --out")
-    if not path.exists() and folder.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
+    if not path.exists() and folder.exists() and any(entry.name not in LOCK_FILES for entry in folder.iterdir()):
         raise InputError(folder, "a new folder, or that of a study", "other files", "name another with --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder / LOCK).acquire(timeout=0)
-    except Timeout:
-        raise InputError(folder, "a folder that no other process uses", "one in use", "wait until it ends") from None
-    with lock:
+    with claim(folder):
         changes = differences(read_study(path), study) if path.exists() else {}
         if changes:
             found = ", ".join(

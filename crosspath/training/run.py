@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,15 +132,17 @@ def _open_and_run(
     inputs = run_inputs(data_root, from_checkpoint, auxiliaries, start)
     # One process looks at the folder, before any of them writes to it; an error there ends them all.
     run = processes.run_on_main(lambda: open_run_folder(out, recipe, inputs, resume=resume))
-    with reporter(progress if processes.main or not isinstance(progress, bool) else False) as report:
+    shown = progress if processes.main or not isinstance(progress, bool) else False
+    with ExitStack() as claims, reporter(shown) as report:
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished already")
             return run
-        return _run(run, report, processes, data_root, from_checkpoint, auxiliaries, start)
+        return _run(run, claims, report, processes, data_root, from_checkpoint, auxiliaries, start)
 
 
 def _run(
     run: RunFolder,
+    claims: ExitStack,
     report: Listener,
     processes: Processes,
     data_root: str | Path | None,
@@ -190,6 +193,8 @@ def _run(
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in (*notes, *run.changes):
         report.say(note)
+    # From here on this run writes, and its first process holds the folder for all of them.
+    processes.run_on_main(lambda: claims.enter_context(run.claim()))
     state = load_newest_state(run, report, processes)
     open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
     try:

@@ -8,7 +8,8 @@ the run is finished. TensorBoard events and pictures of reconstructions come whe
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from crosspath.files import (
     write_text,
     writing,
 )
+from crosspath.locks import LOCK_FILES, claim, refuse_used, remove_lock
 from crosspath.training.result import RESULT, Result, read_result
 from crosspath.training.same_run import check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
@@ -57,8 +59,26 @@ class RunFolder:
     path: Path
     recipe: Recipe
     inputs: Mapping[str, Any]
+    resume: bool = False
     changes: tuple[str, ...] = ()
     """What a resumed run has changed without changing a number, in words."""
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keep other processes from writing here while the block runs.
+
+        Raises
+        ------
+        InputError
+            Where another process does, or has written here since the folder was opened.
+        """
+        with claim(self.path):
+            now = _look_at(self.path, self.recipe, self.inputs, resume=self.resume)
+            if isinstance(now, Result):
+                found, todo = "one that another process has finished meanwhile", "repeat the command to read its result"
+                raise InputError(self.path, "an unfinished run", found, todo)
+            yield
+            remove_lock(self.path)
 
     def start(self) -> None:
         """Write the resolved recipe and an empty log; an unfinished run that was there is cleared."""
@@ -147,6 +167,12 @@ class RunFolder:
         _tidy(self.path)
 
 
+def _untidy(path: Path) -> bool:
+    """Whether a process was killed after its run was finished and before `_tidy` was."""
+    left = any((path / name).exists() for name in (RESUMED, *LOCK_FILES))
+    return left or any((file.parent / STATE).exists() for file in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"))
+
+
 def _tidy(path: Path) -> None:
     """Remove from a finished run what only an unfinished one needs."""
     sweep(path)
@@ -166,14 +192,24 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     Raises
     ------
     InputError
-        For a folder with files in it unless `resume`; with `resume`, for a folder that holds no run, or one whose
-        recipe gives other numbers, of other data, another start or other auxiliaries.
+        For a folder that another process uses; one with files in it unless `resume`; with `resume`, for a folder that
+        holds no run, or one whose recipe gives other numbers, of other data, another start or other auxiliaries.
     """
-    if not resume or not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        new_folder(path, "--out, or resume the run with --resume")
-        return RunFolder(path=path, recipe=recipe, inputs=inputs)
+    refuse_used(path)
+    run = _look_at(path, recipe, inputs, resume=resume)
+    if isinstance(run, Result) and _untidy(path):
+        with claim(path):
+            _tidy(path)
+            remove_lock(path)
+    return run
+
+
+def _look_at(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, resume: bool) -> RunFolder | Result:
+    if not resume or not path.exists() or (path.is_dir() and all(file.name in LOCK_FILES for file in path.iterdir())):
+        new_folder(path, "--out, or resume the run with --resume", beside=LOCK_FILES)
+        return RunFolder(path=path, recipe=recipe, inputs=inputs, resume=resume)
     if _is_just_created(path):
-        return RunFolder(path=path, recipe=recipe, inputs=inputs)
+        return RunFolder(path=path, recipe=recipe, inputs=inputs, resume=resume)
     if not path.is_dir() or not all((path / name).is_file() for name in REQUIRED_FILES):
         raise InputError(path, "a run folder to resume", "another folder", "choose another --out")
     changes = check_recipe(path, read_recipe(path / RECIPE), recipe, path / RECIPE)
@@ -181,13 +217,13 @@ def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, re
     changes += check_inputs(path / INPUTS, before, inputs)
     if (path / MANIFEST).is_file():
         check_manifest(path)
-        _tidy(path)
         return read_result(path)
-    return RunFolder(path=path, recipe=recipe, inputs=inputs, changes=changes)
+    return RunFolder(path=path, recipe=recipe, inputs=inputs, resume=resume, changes=changes)
 
 
 def _is_just_created(path: Path) -> bool:
     """Whether a run was killed while it made its folder, and nothing else is in there."""
     if not path.is_dir() or (path / LOG).exists():
         return False
-    return all(file.name in (RECIPE, INPUTS) or HALF_WRITTEN.fullmatch(file.name) for file in path.iterdir())
+    own = (RECIPE, INPUTS, *LOCK_FILES)
+    return all(file.name in own or HALF_WRITTEN.fullmatch(file.name) for file in path.iterdir())

@@ -16,6 +16,7 @@ from crosspath.cli.main import main
 from crosspath.cli.output import equality_line
 from crosspath.config import apply_overrides, read_recipe
 from crosspath.evaluation import evaluate
+from crosspath.locks import LOCK
 from crosspath.recipes import recipe_named
 from crosspath.study import demo as demo_module
 from crosspath.study.demo import demo
@@ -219,7 +220,7 @@ def test_a_demo_replaces_its_own_folder_and_nothing_of_others(tmp_path: Path, mo
     (own / "thoughts.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(StopError):
         demo(own, progress=False)
-    assert sorted(path.name for path in own.iterdir()) == [MARKER, "thoughts.txt"]
+    assert sorted(path.name for path in own.iterdir()) == sorted([LOCK, MARKER, "thoughts.txt"])
 
 
 def test_a_wrong_auxiliary_or_number_of_seeds_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from crosspath.files import (
     write_manifest,
     write_tensors,
 )
+from crosspath.locks import claim_new
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.models.sizes import SIZES
@@ -177,7 +178,9 @@ def _write(
         "notes": foreign.notes,
     }
     text = json.dumps(receipt, indent=2) + "\n"
-    save_checkpoint(model.eval(), out, recipe=recipe, classes=classes, auxiliaries=auxiliaries, texts={RECEIPT: text})
+    texts = {RECEIPT: text}
+    with claim_new(out, "OUT"):
+        save_checkpoint(model.eval(), out, recipe=recipe, classes=classes, auxiliaries=auxiliaries, texts=texts)
     return receipt
 
 
@@ -205,8 +208,9 @@ def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]
         "fresh": [],
         "notes": ["no model is rebuilt from it: it serves as an auxiliary"],
     }
-    with replacing_files(out) as temporary:
-        write_tensors(temporary / WEIGHTS, foreign.tensors, {BLOCKS: json.dumps(blocks)} if blocks else {})
-        (temporary / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
-    write_manifest(out, [WEIGHTS, RECEIPT])
+    with claim_new(out, "OUT"):
+        with replacing_files(out) as temporary:
+            write_tensors(temporary / WEIGHTS, foreign.tensors, {BLOCKS: json.dumps(blocks)} if blocks else {})
+            (temporary / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+        write_manifest(out, [WEIGHTS, RECEIPT])
     return receipt

@@ -1,0 +1,78 @@
+"""One writer per folder: a lock that the operating system releases when its process ends, however it ends."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crosspath.errors import InputError
+from crosspath.files import new_folder, writing
+
+LOCK, OWNER = ".lock", ".lock.json"
+"""The lock, and which process holds it. An unfinished folder keeps the first; a finished one has neither."""
+LOCK_FILES = (LOCK, OWNER)
+GRACE_S = 2.0
+"""Workers of a killed process outlive it by a moment; a lock is waited for that long."""
+
+
+@contextmanager
+def claim(folder: Path, option: str = "--out") -> Iterator[None]:
+    """Create `folder` if necessary, and keep other processes from writing to it while the block runs.
+
+    Raises
+    ------
+    InputError
+        For a folder that another process holds, with that process's number and machine.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(folder / LOCK).acquire(timeout=GRACE_S)
+        except Timeout:
+            raise _in_use_error(folder, option) from None
+    with lock:
+        owner = folder / OWNER
+        with writing(folder):
+            owner.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}), encoding="utf-8")
+        try:
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+
+
+@contextmanager
+def claim_new(folder: Path, option: str) -> Iterator[None]:
+    """As `claim`, for a folder that is still new or empty, and that is complete when the block ends."""
+    with claim(folder, option):
+        new_folder(folder, option, beside=LOCK_FILES)
+        yield
+        remove_lock(folder)
+
+
+def refuse_used(folder: Path, option: str = "--out") -> None:
+    """Raise `InputError` for a folder that another process holds; nothing is created."""
+    if (folder / LOCK).is_file() and os.access(folder / LOCK, os.W_OK):
+        try:
+            FileLock(folder / LOCK).acquire(timeout=GRACE_S).lock.release()
+        except Timeout:
+            raise _in_use_error(folder, option) from None
+
+
+def remove_lock(folder: Path) -> None:
+    """Remove the lock of a finished folder: whoever still waits for it finds a folder that nobody writes to."""
+    with suppress(OSError):  # Windows removes no open file; there the lock goes when it is released
+        (folder / LOCK).unlink()
+
+
+def _in_use_error(folder: Path, option: str) -> InputError:
+    try:
+        owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        found = f"one in use by process {int(owner['process'])} on {owner['machine']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        found = "one in use"
+    todo = f"wait until it ends, or choose another {option}"
+    return InputError(folder, "a folder that no other process uses", found, todo)
