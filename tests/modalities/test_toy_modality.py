@@ -228,7 +228,7 @@ def test_its_recipe_is_checked_like_any_other() -> None:
     with pytest.raises(InputError) as error:
         apply_overrides(recipe, ("data.lenght=3",))
     assert (error.value.where, error.value.todo) == ("data.lenght", "did you mean data.length?")
-    with refused("masking.kind"):
+    with refused("recipe", "masking.kind", "noise"):
         apply_overrides(recipe, ("objective=masked_modeling", "masking.kind=tube"))
     assert crosspath.plan(recipe)["tokens"] == 8
 

@@ -3,7 +3,7 @@
 import copy
 import pickle
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +15,9 @@ from torchvision.models import vit_b_16
 from torchvision.models.vision_transformer import VisionTransformer
 
 import crosspath
-from crosspath.pathway import parametrization
+from crosspath.pathway import assemble, parametrization
+from crosspath.pathway.plan import ScalePer, TensorPlan
+from crosspath.pathway.spread import Spread
 from tests.errors import refused
 from tests.pathway.small_models import KINDS, WIDTH, Body, SelfAttention, randomised
 
@@ -369,15 +371,15 @@ def test_choices_that_would_connect_nothing_or_something_twice(arguments: dict[s
 
 def test_a_failure_while_building_leaves_the_target_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     target, built = Body(), []
-    real = torch.full
+    real = assemble.spread_of
 
-    def full(*arguments: object, **options: object) -> Tensor:
+    def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
         built.append(1)
         if len(built) == 3:
             raise MemoryError
-        return real(*arguments, **options)
+        return real(tensor, shape, scale_per)
 
-    monkeypatch.setattr(torch, "full", full)
+    monkeypatch.setattr(assemble, "spread_of", spread_of)
     with pytest.raises(MemoryError):
         crosspath.connect(target, Body())
     assert not any(parametrize.is_parametrized(module) for module in target.modules())

@@ -57,8 +57,8 @@ def megatron(seed: int = 0) -> dict[str, Tensor]:
 
 def test_a_layout_of_ones_own_serves_both_sides_and_the_rates() -> None:
     target, auxiliary = randomised(Mine()), randomised(Body())
-    with refused("target (Mine)", "found none", "target_layout", kind=crosspath.PathwayError):
-        crosspath.match(target, auxiliary)
+    with refused("connect", "look.q.weight", "target_layout=crosspath.Layout", kind=crosspath.PathwayError):
+        crosspath.connect(target, auxiliary)
     report = crosspath.match(target, auxiliary, roles={"query", "mlp_in"}, target_layout=MINE)
     assert report.ok
     assert report.layouts == ("mine", "timm blocks")
