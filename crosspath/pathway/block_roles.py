@@ -18,7 +18,8 @@ from crosspath.layouts.words import (
     SECONDARY,
     SQUEEZE,
 )
-from crosspath.pathway.structure import ATTENTION_INSIDE, attention_scopes, is_matrix, parts, widths_of, word
+from crosspath.pathway.structure import ATTENTION_INSIDE, attention_scopes
+from crosspath.pathway.weight_names import is_matrix, parts, widths_of, word
 
 Path = tuple[str, ...]
 

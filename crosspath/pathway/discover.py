@@ -7,12 +7,11 @@ from crosspath.layouts import Layout, Order, Role
 from crosspath.layouts.orders import GATE_FIRST, GATE_LAST, ORDER_ATTRIBUTES, ORDERS_OF_CLASSES, ORDERS_OF_MODULES
 from crosspath.pathway.anatomy import Ambiguity, Anatomy
 from crosspath.pathway.block_roles import Attention, BlockRoles, Mlp, find_roles
+from crosspath.pathway.heads import Heads
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
-from crosspath.pathway.structure import Shapes, Structure, left_out, matrices_in, template, weights_in
-
-HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads", "num_attn_heads")
-KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
+from crosspath.pathway.structure import Shapes, Structure, left_out, matrices_in, weights_in
+from crosspath.pathway.weight_names import template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +29,9 @@ class _Place:
         """The module at a path inside the block; None in a state dict."""
         return self.source.attribute((self.path + inside).rstrip("."))
 
-    def count(self, inside: str, names: tuple[str, ...]) -> int | None:
-        """A count that the module of an attention, what holds it, or its config states."""
-        path = (self.path + inside).split(".")
-        for end in range(len(path), len(path) - 3, -1):
-            for name in names if end > 0 else ():
-                for middle in ("", "config."):
-                    value = self.source.attribute(".".join((*path[:end], middle + name)))
-                    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                        return value
-        return None
+    def heads(self, attention: Attention) -> Heads | None:
+        """The heads of an attention, where its module, or what its file states, tells them."""
+        return self.source.heads(self.path, attention.path)
 
 
 def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
@@ -53,9 +45,9 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
         roles = find_roles(weights, transposed)
         place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles)
         for attention in place.roles.attentions:
-            count = place.count(attention.path, HEADS)
+            count = place.heads(attention)
             if count is not None and attention.branch == "":
-                heads[index] = count
+                heads[index] = count.query
         for role, slot in _slots(place):
             if isinstance(slot, Ambiguity):
                 ambiguous[index, role] = slot
@@ -109,20 +101,19 @@ def _fused_slots(
 ) -> Iterator[tuple[Role, Slot | Ambiguity]]:
     """The shares of a fused weight: sizes from the head counts, their order from the attention's class."""
     total = place.roles.shapes[name][0]
-    heads, order = place.count(attention.path, HEADS), _order(place, attention, name)
+    heads, order = place.heads(attention), _order(place, attention, name)
     sizes = _sizes(place, attention, total, roles)
     whole = name.removesuffix(".weight")
-    if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads)):
+    if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads.query)):
         reason = f"{place.path}{name} {place.weights[name]} holds {' and '.join(roles)} in an order that nothing states"
         remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
         yield from ((_role(attention.branch, role), Ambiguity(reason, remedy, whole=whole)) for role in roles)
         yield whole, _slot(place, name)
         return
     groups, start = 1, 0
-    if order == "head-major" and heads:
+    if order == "head-major" and heads is not None:
         # Where several query heads share a key and a value, these stand together.
-        shared = place.count(attention.path, KEY_VALUE_HEADS) if len(set(sizes)) > 1 else None
-        groups = shared or heads
+        groups = heads.query if len(set(sizes)) == 1 else heads.key_value
     for role, size in zip(roles, sizes, strict=True):
         yield _role(attention.branch, role), _slot(place, name, start // groups, (start + size) // groups, groups, size)
         start += size
@@ -131,18 +122,21 @@ def _fused_slots(
 def _sizes(place: _Place, attention: Attention, total: int, roles: tuple[Role, ...]) -> tuple[int, ...] | None:
     """How many rows each role has of a fused weight; None where that is not decided."""
     output = None if attention.output is None else place.roles.shapes[attention.output][1]
-    heads, groups = place.count(attention.path, HEADS), place.count(attention.path, KEY_VALUE_HEADS)
+    heads, module = place.heads(attention), place.module(attention.path)
     equal = total // len(roles)
     if total % len(roles) == 0 and (output is None or equal == output or "value" not in roles):
         return (equal,) * len(roles)
-    key, value = (place.count(attention.path, (name,)) for name in ("key_dim", "val_dim"))
-    if heads and key and value:
-        dims = {"query": heads * key, "key": heads * key, "value": heads * value}
-        if sum(dims[role] for role in roles) == total:
-            return tuple(dims[role] for role in roles)
-    if heads and groups and len(roles) == 3 and total % (heads + 2 * groups) == 0:
-        rows = total // (heads + 2 * groups)
-        return (heads * rows, groups * rows, groups * rows)
+    if heads is None:
+        return None
+    key, value = (getattr(module, name, None) for name in ("key_dim", "val_dim"))
+    if isinstance(key, int) and isinstance(value, int):
+        rows = {"query": heads.query * key, "key": heads.query * key, "value": heads.query * value}
+        if sum(rows[role] for role in roles) == total:
+            return tuple(rows[role] for role in roles)
+    together = heads.query + 2 * heads.key_value
+    if len(roles) == 3 and total % together == 0:
+        width = total // together
+        return (heads.query * width, heads.key_value * width, heads.key_value * width)
     return None
 
 

@@ -13,16 +13,8 @@ from crosspath.pathway.layout_by_hand import check_by_hand
 from crosspath.pathway.meaning import with_meaning
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
-from crosspath.pathway.structure import (
-    Shapes,
-    Structure,
-    find_structure,
-    is_matrix,
-    left_out,
-    matrices_in,
-    template,
-    weights_in,
-)
+from crosspath.pathway.structure import Shapes, Structure, find_structure, left_out, matrices_in, weights_in
+from crosspath.pathway.weight_names import is_matrix, template
 
 ADAPTER = ".base_layer."
 """Where peft keeps a layer that has an adapter: inside the adapter, under this name."""

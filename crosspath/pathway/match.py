@@ -18,7 +18,7 @@ from crosspath.pathway.report import MatchReport, Mismatch
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.selection import Roles, check_names, select_roles
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, quantised_in
-from crosspath.pathway.structure import is_matrix
+from crosspath.pathway.weight_names import is_matrix
 from crosspath.pathway.wrappers import check_module, unwrapped
 
 LISTED = 6

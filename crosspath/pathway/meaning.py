@@ -12,7 +12,8 @@ from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.description import Description
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
-from crosspath.pathway.structure import Shapes, template
+from crosspath.pathway.structure import Shapes
+from crosspath.pathway.weight_names import template
 
 NORM = re.compile(r"norm|(^|[._])ln(?![a-z])", re.IGNORECASE)
 """In the name of a norm's weight."""

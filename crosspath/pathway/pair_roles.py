@@ -12,7 +12,7 @@ from crosspath.pathway.block_pairs import Blocks, pair_blocks
 from crosspath.pathway.differences import compare_meaning, explain, explain_gate, explain_partial, ranges_of
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.selection import Selection
-from crosspath.pathway.structure import natural
+from crosspath.pathway.weight_names import natural
 
 
 def pair_roles(

@@ -11,45 +11,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crosspath.layouts.words import (
-    ATTENTION_OUTPUT,
-    BUFFERS,
     IN_PROJ,
     KEY,
     KEY_VALUE,
-    LAYERS,
     MASKED_DECODERS,
-    MLP_GATE,
-    MLP_GATE_AND_IN,
     MLP_IN,
     MLP_OUT,
-    NORMS,
-    POSITIONS,
     QUERY,
     QUERY_KEY,
     QUERY_KEY_VALUE,
-    SCANS,
     VALUE,
-    WRAPPERS,
 )
+from crosspath.pathway.weight_names import is_matrix, is_norm, natural, parts, template, why_no_matrix, word
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _NUMBERED = re.compile(r"\d+|(?:.*_)?(?:layer|block|stage|step|resblock|b|s)_?\d+")
 ATTENTION_INSIDE = frozenset({"self", "attention", "attn"})
 """What a module inside an attention is called that holds query, key and value, but not the output."""
-_WORDS = (
-    QUERY
-    | KEY
-    | VALUE
-    | QUERY_KEY_VALUE
-    | KEY_VALUE
-    | QUERY_KEY
-    | ATTENTION_OUTPUT
-    | MLP_IN
-    | MLP_GATE
-    | MLP_OUT
-    | MLP_GATE_AND_IN
-)
 
 
 @dataclass(frozen=True)
@@ -104,49 +83,6 @@ def find_structure(shapes: Shapes) -> Structure:
     return Structure(tuple(blocks), frozenset(attending), tuple(others))
 
 
-def is_matrix(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether a weight is a matrix that features pass: not a vector, a table of positions, a buffer or a depthwise
-    kernel.
-    """
-    if sum(length > 1 for length in shape) < 2 and not (len(shape) == 2 and name.endswith("weight")):
-        return False
-    return len(shape) >= 2 and why_no_matrix(name, shape) is None
-
-
-def why_no_matrix(name: str, shape: tuple[int, ...]) -> str | None:
-    """Why features do not pass this weight as a matrix, by its name and shape; None where they do."""
-    lower = name.lower()
-    if any(word in lower for word in POSITIONS):
-        return "positions"
-    if any(word in lower for word in BUFFERS) or lower.endswith("attn.bias"):
-        return "a buffer"
-    if any(word in lower for word in SCANS):
-        return "rates of a scan"
-    if len(shape) > 2 and shape[1] == 1 and any(length > 1 for length in shape[2:]):
-        return "a depthwise convolution"
-    return None
-
-
-def parts(name: str) -> tuple[str, ...]:
-    """The parts of a weight's path without `.weight` and without what wraps a role's module."""
-    path = tuple(name.removesuffix(".weight").split("."))
-    if len(path) > 1 and path[-1] == "0" and path[-2].lower() in ATTENTION_OUTPUT:
-        return path[:-1]  # to_out.0
-    inner = [path]
-    while len(inner[-1]) > 1 and inner[-1][-1].lower() in WRAPPERS:
-        inner.append(inner[-1][:-1])
-    for shorter in reversed(inner):
-        if shorter[-1].lower() in _WORDS:
-            return shorter
-    return next((shorter for shorter in inner if shorter[-1].lower() not in LAYERS), path)
-
-
-def word(path: tuple[str, ...]) -> str:
-    """The word of a path: its last part, in lower case; `q_proj` for a parameter `q_proj_weight`."""
-    last = path[-1].lower()
-    return last if last in QUERY_KEY_VALUE else last.removesuffix("_weight")
-
-
 def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str]]:
     """{path of an attention: {kind of its inputs' weights: name}}: query, key and value, apart or fused."""
     scopes: dict[tuple[str, ...], dict[str, str]] = {}
@@ -157,17 +93,7 @@ def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str,
             if word(path) in words or (in_proj and kind == "qkv"):
                 scopes.setdefault(path[:-1], {}).setdefault(kind, name)
     complete = ({"qkv"}, {"query", "key", "value"}, {"query", "kv"}, {"qk", "value"})
-    return {path: found for path, found in scopes.items() if any(kinds <= set(found) for kinds in complete)}
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key under which block 10 follows block 9."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
-def template(path: str) -> str:
-    """The name of a list of blocks: a block's name with # for its numbers."""
-    return re.sub(r"\d+", "#", path)
+    return {path: own for path, own in scopes.items() if any(kinds <= set(own) for kinds in complete)}
 
 
 def _attention_blocks(matrices: Mapping[str, tuple[str, ...]]) -> set[str]:
@@ -214,7 +140,7 @@ def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], at
     stages = {block for block in attending if any(other != block and other.startswith(block) for other in attending)}
     inside = tuple(attending - stages)
     rest = [name for name in matrices if not (inside and name.startswith(inside))]
-    norms = [name for name, shape in shapes.items() if _is_norm(name, shape)]
+    norms = [name for name, shape in shapes.items() if is_norm(name, shape)]
     blocks: set[str] = set()
     units = {unit for name in rest for unit in _units(name)} - attending
     lists = Counter(template(unit) for unit in units if sum(name.startswith(unit) for name in rest) > 1)
@@ -237,26 +163,10 @@ def _units(name: str) -> list[str]:
     ]
 
 
-def _is_norm(name: str, shape: tuple[int, ...]) -> bool:
-    if sum(length > 1 for length in shape) != 1:
-        return False
-    if len(shape) == 1 and name.endswith(".weight"):
-        return True  # what else has a vector for a weight
-    owner = name.lower().split(".")[-2:]
-    return any(part.startswith(norm) or part.endswith(norm) or "norm" in part for part in owner for norm in NORMS)
-
-
 def _masked_decoder(name: str) -> str:
     """The list of a masked autoencoder's decoder that holds this name; empty for other names."""
     for part in MASKED_DECODERS:
-        before, found, _ = f".{name}".partition(f".{part}.")
-        if found:
+        before, separator, _ = f".{name}".partition(f".{part}.")
+        if separator:
             return f"{before}.{part}".removeprefix(".")
     return ""
-
-
-def widths_of(weights: Iterable[tuple[str, tuple[int, ...]]]) -> set[int]:
-    """The widths of the stream of tokens through a block: the lengths of its outermost norms."""
-    norms = [(name.count("."), max(shape)) for name, shape in weights if shape and _is_norm(name, shape)]
-    outermost = min((depth for depth, _ in norms), default=0)
-    return {length for depth, length in norms if depth == outermost}

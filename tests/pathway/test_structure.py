@@ -2,7 +2,8 @@
 
 import pytest
 
-from crosspath.pathway.structure import find_structure, is_matrix, parts, weights_in
+from crosspath.pathway.structure import find_structure, weights_in
+from crosspath.pathway.weight_names import is_matrix, parts
 
 D, F = 8, 32
 ATTENTION = {f"attn.{name}.weight": (D, D) for name in ("q", "k", "v", "proj")}
