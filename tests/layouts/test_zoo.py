@@ -1,11 +1,13 @@
 """Every configuration that people are known to bring, against a second model of it: each matrix of each block pairs, or
-the report says why not; what is merged is W + λ·W'; and roles are those of the hand-written tables.
+the report says why not; what is merged is W + λ·W'; and roles and norms are those of the hand-written tables.
 """
 
 import pytest
 import torch
 
 import crosspath
+from crosspath.pathway.locate import locate
+from crosspath.pathway.sources import ModuleSource
 from tests.layouts.zoo import table
 from tests.layouts.zoo.configuration import Configuration
 from tests.layouts.zoo.coverage import measure, named_with_reason, paired_weights, two_models, weights_in_blocks
@@ -29,6 +31,21 @@ CASES = [
     pytest.param(configuration, id=configuration.name, marks=() if often(i, configuration) else pytest.mark.slow)
     for i, configuration in enumerate(CONFIGURATIONS)
 ]
+UNSEEN = {
+    "timm cait_xxs24_224",
+    "timm coatnet_0_rw_224",
+    "timm coatnet_0_224",
+    "timm coatnet_rmlp_nano_rw_224",
+    "timm coatnext_nano_rw_224",
+    "timm coat_tiny",
+    "timm coat_lite_tiny",
+    "transformers TimesformerModel",
+    "transformers XLNetModel",
+    "transformers XLMModel",
+    "to_q, to_kv and to_out, as x-transformers has them",
+}
+"""Some of their blocks take more than tokens (a class token apart, sizes, relative positions), so that where they
+normalise is reported as unverified."""
 TABLES = [configuration for configuration in CONFIGURATIONS if configuration.roles]
 
 
@@ -59,6 +76,16 @@ def test_every_matrix_of_the_blocks_pairs_or_is_named_with_its_reason(configurat
 def test_roles_are_those_of_the_librarys_source(configuration: Configuration) -> None:
     torch.manual_seed(0)
     assert list(role_faults(configuration, configuration.build())) == []
+
+
+@pytest.mark.parametrize("configuration", [case for case in CASES if case.values[0].norm])
+def test_norms_act_where_the_librarys_source_has_them(configuration: Configuration) -> None:
+    anatomy = locate(ModuleSource(configuration.build()))
+    assert anatomy is not None
+    blocks = [index for index in anatomy.blocks if index in anatomy.attending] or anatomy.blocks
+    placements = {anatomy.norms.get(index) for index in blocks}
+    assert placements - {None} <= {configuration.norm}
+    assert (None in placements) == (configuration.name in UNSEEN)
 
 
 def test_names_are_unique_and_enough_tables_are_written_by_hand() -> None:

@@ -23,7 +23,8 @@ class Coverage:
     """Matrices of the blocks, each of whose rows pairs."""
     share: float
     """Of the entries of the blocks' matrices, those that pair: 0 to 1."""
-    norm: str | None
+    norms: str
+    """Where its blocks normalise; empty where that is not known."""
     left_out: str
     """Why weights of the blocks stay out: tables of positions, depthwise kernels."""
     refused: str
@@ -43,7 +44,7 @@ def measure(configuration: Configuration) -> Coverage:
     """The configuration's row."""
     target, auxiliary = two_models(configuration)
     anatomy = locate(ModuleSource(target))
-    blocks, norm = (0, None) if anatomy is None else (len(anatomy.blocks), anatomy.norm)
+    norms = {} if anatomy is None else anatomy.norms
     refused, report = configuration.refused or "", None
     try:
         report = crosspath.match(target, auxiliary)
@@ -52,10 +53,10 @@ def measure(configuration: Configuration) -> Coverage:
         refused = refused or str(error)
     return Coverage(
         name=configuration.name,
-        blocks=blocks,
+        blocks=0 if anatomy is None else len(anatomy.blocks),
         matrices=0 if report is None else len(paired_weights(target, report)),
         share=0.0 if report is None else report.coverage or 0.0,
-        norm=norm,
+        norms=", ".join(dict.fromkeys(norms[index] for index in sorted(norms))),
         left_out="" if report is None else ", ".join(reasons_left_out(report)),
         refused=refused,
     )

@@ -48,7 +48,7 @@ def row_line(row: Coverage) -> str:
     """The line of one configuration."""
     library, model = split_name(row.name)
     counts = (str(row.blocks), str(row.matrices), f"{100 * row.share:.0f} %") if not row.refused else ("", "", "")
-    return line((library, model, *counts, row.norm or "", row.refused or row.left_out))
+    return line((library, model, *counts, row.norms, row.refused or row.left_out))
 
 
 def line(cells: Iterable[str]) -> str:
