@@ -2,12 +2,16 @@
 the report says why not; what is merged is W + λ·W'; and roles and norms are those of the hand-written tables.
 """
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
 import crosspath
 from crosspath.pathway.locate import locate
 from crosspath.pathway.sources import ModuleSource
+from tests.errors import refused
 from tests.layouts.zoo import table
 from tests.layouts.zoo.configuration import Configuration
 from tests.layouts.zoo.coverage import measure, named_with_reason, paired_weights, two_models, weights_in_blocks
@@ -53,9 +57,11 @@ TABLES = [configuration for configuration in CONFIGURATIONS if configuration.rol
 def test_every_matrix_of_the_blocks_pairs_or_is_named_with_its_reason(configuration: Configuration) -> None:
     target, auxiliary = two_models(configuration)
     if configuration.refused is not None:
+        before = copy.deepcopy(target.state_dict())
         with pytest.raises(crosspath.PathwayError) as refusal:
             crosspath.connect(target, auxiliary)
-        assert len(str(refusal.value).splitlines()) == 1
+        assert all(": " in fault and "; " in fault for fault in str(refusal.value).splitlines())
+        assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
         return
     report = crosspath.match(target, auxiliary)
     assert report.ok, str(report.mismatches)
@@ -105,3 +111,20 @@ def test_the_readme_and_the_table_name_every_configuration() -> None:
 @pytest.mark.parametrize("configuration", CASES)
 def test_the_table_says_what_matching_gives(configuration: Configuration) -> None:
     assert table.row_line(measure(configuration)) in table.marked_in(table.PAGE).splitlines()
+
+
+def test_a_net_of_depthwise_convolutions_alone_is_refused_and_the_advice_works() -> None:
+    """A kernel of one channel has no input of another: there is nothing to pair but by name."""
+
+    def build() -> nn.Module:
+        return nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 5, groups=8))
+                for _ in range(3)
+            )
+        )
+
+    target, auxiliary = build(), build()
+    with refused("target (Sequential)", "names=", kind=crosspath.PathwayError):
+        crosspath.connect(target, auxiliary)
+    assert len(crosspath.connect(target, auxiliary, names=r"weight$").scales()) == 6

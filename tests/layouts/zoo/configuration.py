@@ -15,7 +15,7 @@ class Configuration:
     build: Callable[[], nn.Module]
     """A new model with random weights, on the CPU, with at least two blocks in a stage where the family allows it."""
     refused: str | None = None
-    """Why a pathway makes no sense here (scans, depthwise convolutions only); None where the model connects whole."""
+    """Why `connect` refuses it; None where the model connects whole."""
     roles: Mapping[str, str] = field(default_factory=dict)
     """{weight name inside a block: its role}, written by hand from the library's source. Of a fused weight the roles in
     the order of its rows, joined by `+`: `query+key+value` for shares one after the other, `head-major query+key+value`

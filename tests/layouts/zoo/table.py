@@ -73,7 +73,7 @@ def families(configurations: Iterable[Configuration]) -> str:
     lists = "; ".join(
         f"**{library}** {', '.join(sorted(names, key=str.lower))}" for library, names in by_library.items()
     )
-    return f"{lists}. Refused, since a pathway makes no sense there: {', '.join(refused)}."
+    return f"{lists}. Refused, with the reason: {', '.join(refused)}."
 
 
 def family(library: str, model: str) -> str:

@@ -153,7 +153,7 @@ SOUND: tuple[Configuration, ...] = (
         "EncodecModel",
         {"hidden_size": 16, "num_filters": 4, "num_residual_layers": 1, "codebook_size": 16, "codebook_dim": 16},
         norm=None,
-        refused="a codec of weight-normalised convolutions and an LSTM: it has neither attention nor an mlp",
+        refused="its convolutions are computed by weight normalisation: remove that first",
     ),
 )
 
