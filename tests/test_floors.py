@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crosspath"
 FLOORS = {
     "errors": -3,
     "formats": -3,
+    "limits": -2,
     "pickles": -2,
     "files": -1,
     "locks": 0,

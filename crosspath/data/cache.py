@@ -26,6 +26,7 @@ from crosspath.data.items import Item, Listing, Reader, place_of
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.files import flush, write_text
+from crosspath.limits import changed_limits
 
 FORMAT_VERSION = 3
 """Also raised where files are decoded by another rule than before, so that no entry of the former rule is used."""
@@ -119,7 +120,9 @@ def _listing_fields(listing: Listing) -> list[Any]:
 
 
 def _key(dataset: str, fields: Any, reader: Reader) -> str:
-    text = json.dumps([FORMAT_VERSION, dataset, reader.settings, fields])
+    # Under other limits other files are left out.
+    limits = changed_limits()
+    text = json.dumps([FORMAT_VERSION, dataset, reader.settings, fields, *([limits] if limits else [])])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.training import Augment
+from crosspath.limits import Limit
 
 Part = Literal["train", "val", "test"] | None
 """None: the set has no parts of its own; `splits.py` assigns one."""
@@ -62,6 +63,13 @@ class Listing:
 
 class DamageError(Exception):
     """A file is damaged; the message says how. Whoever decodes files catches it and reports the file."""
+
+
+def require_within(limit: Limit, amount: int) -> None:
+    """Refuses a file that asks for more than a limit allows, before it is read. Raises `DamageError`."""
+    reason = limit.excess(amount)
+    if reason is not None:
+        raise DamageError(reason)
 
 
 TrainingView = tuple[NDArray[Any], NDArray[np.float32] | None]

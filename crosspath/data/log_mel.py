@@ -33,6 +33,12 @@ def log_mel(waves_BS: Tensor, sample_rate_hz: int, mels: int) -> Tensor:
     return energies_BTF.clamp_min(torch.finfo(torch.float32).eps).log()
 
 
+def samples_of(frames: int, sample_rate_hz: int) -> int:
+    """How many samples make that many frames."""
+    length, shift = sample_rate_hz * FRAME_MS // 1000, sample_rate_hz * SHIFT_MS // 1000
+    return length + (frames - 1) * shift
+
+
 def mel_filters(sample_rate_hz: int, size: int, mels: int) -> Tensor:
     """Triangular filters (size / 2 + 1, F), linear on the mel axis, of height 1; float64."""
     bins = torch.arange(size // 2 + 1, dtype=torch.float64) * sample_rate_hz / size

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from crosspath.errors import InputError
+from crosspath.limits import BYTES
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -32,6 +33,9 @@ def read_text(path: Path, expected: str, encoding: str | None = None, setting: s
     """
     if not path.is_file():
         raise InputError(path, expected, "none", "check the data folder")
+    reason = BYTES.excess(path.stat().st_size)
+    if reason is not None:
+        raise InputError(path, expected, reason, "check the file")
     return decode_text(path.read_bytes(), str(path), expected, encoding, setting)
 
 

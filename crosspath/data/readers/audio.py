@@ -28,6 +28,9 @@ CONTAINERS = (".mp4", ".webm")
 """Of these, the ones that also hold videos."""
 SHARD_MEMBERS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES if suffix not in CONTAINERS)
 """Kinds of the members of a shard that hold a sample."""
+LONG = 16
+"""How many times longer than a sample a recording is before it is cut in front of the filter bank, not behind it: sums
+over another number of frames may differ in the last bit, and recordings of common length keep theirs."""
 
 
 class AudioReader:
@@ -128,10 +131,13 @@ class AudioReader:
         """The log-mel frames (T, F) of a waveform (S,), padded or cut."""
         import torch
 
-        from crosspath.data.log_mel import log_mel
+        from crosspath.data.log_mel import log_mel, samples_of
 
+        rate, frames = self.section.sample_rate_hz, self.sample[0][0]
+        if len(wave) > LONG * (needed := samples_of(frames, rate)):
+            wave = wave[:needed]  # the frames of an hour would take gigabytes, and nearly all are cut off
         waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
-        return self._fit_length(log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy())
+        return self._fit_length(log_mel(waves_1S, rate, self.section.mels)[0].numpy())
 
     def _fit_length(self, frames_TF: NDArray[np.float32]) -> NDArray[np.float32]:
         """The frames padded with zeros, or cut, to the recipe's number."""

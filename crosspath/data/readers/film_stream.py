@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import DamageError
+from crosspath.data.items import DamageError, require_within
 from crosspath.data.readers.containers import open_media
+from crosspath.limits import PIXELS
 
 STILLS = ("attached_pic", "still_image", "timed_thumbnails")
 """FFmpeg's names for picture streams that are no film: covers, and thumbnails of chapters."""
@@ -28,7 +29,7 @@ def open_film(source: str | BytesIO) -> Iterator[tuple[Any, Any]]:
     Raises
     ------
     DamageError
-        For a file without moving pictures. FFmpeg's own errors pass.
+        For a file without moving pictures, or with larger ones than `limits.PIXELS`. FFmpeg's own errors pass.
     """
     with open_media(source) as container:
         films = [stream for stream in container.streams.video if not _is_still(stream)]
@@ -36,12 +37,12 @@ def open_film(source: str | BytesIO) -> Iterator[tuple[Any, Any]]:
             covers = len(container.streams.video)
             raise DamageError("it has no video stream" + (", only a cover picture" if covers else ""))
         if len(films) == 1:
-            yield container, films[0]
+            yield container, _bounded(films[0])
             return
         moving = _moving(source) & {stream.index for stream in films}
         films = [stream for stream in films if stream.index in moving] or films
         default = [stream for stream in films if stream.disposition & type(stream.disposition)["default"]]
-        yield container, (default or films)[0]
+        yield container, _bounded((default or films)[0])
 
 
 def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
@@ -61,6 +62,13 @@ def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
     if max(abs(a), abs(d)) <= SKEW * crossed:
         return pixels.transpose(1, 0, 2)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
     raise DamageError("its display matrix is no quarter turn: store it upright")
+
+
+def _bounded(stream: Any) -> Any:
+    """The stream, whose frames the decoder refuses where they are larger than `limits.PIXELS`."""
+    require_within(PIXELS, stream.width * stream.height)
+    stream.codec_context.options = {"max_pixels": str(PIXELS.most)}  # of frames that become larger on the way
+    return stream
 
 
 def _is_still(stream: Any) -> bool:

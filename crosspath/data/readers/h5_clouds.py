@@ -1,17 +1,22 @@
 """Sets whose point clouds lie in h5 files: `data` (N, P, 3) and `label` (N,). ModelNet10 and ScanObjectNN."""
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosspath.data.folders import folder_below
-from crosspath.data.items import Item, Listing, Part, file_stamp
+from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp, require_within
 from crosspath.data.listed_files import refuse_duplicate
 from crosspath.data.text_files import class_names, numbered_lines
 from crosspath.errors import InputError
+from crosspath.limits import BYTES, SAMPLES
 
 SCANOBJECTNN_CLASSES = (
     *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door"),
@@ -96,26 +101,73 @@ def _require_h5(path: Path) -> Path:
 
 
 def _items(path: Path, name: str, part: Part, classes: int) -> Iterator[Item]:
-    import h5py
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(path, "an h5 file", f"a damaged one ({error})", "download it again") from None
-    with file:
-        for key in ("data", "label"):
-            if key not in file:
-                raise InputError(path, f"a dataset `{key}`", ", ".join(file) or "none", "use a file with this layout")
-        try:
-            labels = np.asarray(file["label"]).reshape(-1).astype(np.int64)
-            in_training = np.asarray(file["in_train"]).astype(bool) if part == "test" and "in_train" in file else None
-        except (OSError, TypeError, ValueError) as error:
-            raise InputError(path, "a readable `label`", str(error), "download the file again") from None
-        if len(labels) != len(file["data"]):
-            raise InputError(path, f"{len(file['data'])} labels", str(len(labels)), "download the file again")
+    labels, in_training = _labels(path, part)
     stamp = file_stamp(path)
     for row, label in enumerate(labels.tolist()):
         if not 0 <= label < classes:
             raise InputError(f"{path} row {row}", f"a label below {classes}", str(label), "check the class names")
         if in_training is None or not in_training[row]:
             yield Item(id=f"{name}/{row}", label=label, part=part, path=path, inside=row, stamp=stamp)
+
+
+def _labels(path: Path, part: Part) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    """The label of each row, and which rows of a test file are in training too."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            for key in ("data", "label"):
+                if key not in file:
+                    found, todo = ", ".join(file) or "none", "use a file with this layout"
+                    raise InputError(path, f"a dataset `{key}`", found, todo)
+            count = len(_rows(file, "data"))
+            labels = _column(path, file, "label", count).astype(np.int64)
+            both = (
+                _column(path, file, "in_train", count).astype(bool) if part == "test" and "in_train" in file else None
+            )
+    except InputError:
+        raise
+    except DamageError as damage:
+        raise InputError(path, "clouds and their labels", str(damage), "download the file again") from None
+    except Exception as error:  # h5py raises many types on damaged files
+        found = f"a damaged one ({error})".replace("\n", " ")
+        raise InputError(path, "an h5 file", found, "download it again") from None
+    return labels, both
+
+
+def open_clouds(path: Path, stack: ExitStack) -> Any:
+    """The dataset of clouds of an h5 file, which stays open as long as `stack`. Raises `DamageError`."""
+    import h5py
+
+    try:
+        clouds = _rows(stack.enter_context(h5py.File(path, "r")), "data")
+        require_within(BYTES, math.prod(clouds.shape[1:]) * clouds.dtype.itemsize)
+        require_within(BYTES, math.prod(clouds.chunks or ()) * clouds.dtype.itemsize)
+    except DamageError:
+        raise
+    except Exception as error:  # as above
+        raise DamageError(f"the h5 file cannot be read ({error})".replace("\n", " ")) from None
+    return clouds
+
+
+def _column(path: Path, file: Any, key: str, count: int) -> NDArray[Any]:
+    values = _rows(file, key)
+    if values.size != count:
+        raise InputError(path, f"{count} labels", f"{values.size} in `{key}`", "download the file again")
+    return np.asarray(values).reshape(-1)
+
+
+def _rows(file: Any, key: str) -> Any:
+    """A dataset with rows, inside the file itself."""
+    import h5py
+
+    link = file.get(key, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise DamageError(f"`{key}` lies in another file")
+    values = file[key]
+    if not isinstance(values, h5py.Dataset) or not values.shape:
+        raise DamageError(f"`{key}` has no rows")
+    if values.is_virtual or values.external:
+        raise DamageError(f"`{key}` lies in another file")
+    require_within(SAMPLES, len(values))
+    return values

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined
+from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
+from crosspath.limits import BYTES, PIXELS
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
@@ -97,7 +98,10 @@ class ImageReader:
                 if item.path not in archives:
                     archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
+                    require_within(BYTES, archives[item.path].getinfo(str(item.inside)).file_size)
                     content = archives[item.path].read(str(item.inside))
+                except DamageError:
+                    raise
                 except Exception as error:  # many types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None
                 return read_picture(BytesIO(content))
@@ -121,6 +125,7 @@ class ImageReader:
             return image
         scale = short / min(image.size)
         width, height = (max(short, round(side * scale)) for side in image.size)
+        require_within(PIXELS, width * height)  # a picture of one row becomes a very long one
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = (width - size) // 2, (height - size) // 2
         return image.crop((left, top, left + size, top + size))

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import DamageError
+from crosspath.data.items import DamageError, require_within
+from crosspath.limits import BYTES
 
 KINDS = {"F": "f", "I": "i", "U": "u"}
 HEADER_LINES = 64
@@ -82,6 +83,7 @@ def _from_bytes(
         packed, size = (int.from_bytes(content[start : start + 4], "little") for start in (0, 4))
         if size != points * record.itemsize or len(content) < 8 + packed:
             raise DamageError(f"its header promises {points} points, and its data are shorter")
+        require_within(BYTES, size)
         content = _unpack_lzf(content[8 : 8 + packed], size)
         # Compressed data are sorted by field: all x, all y, all z.
         columns, start = [], {}

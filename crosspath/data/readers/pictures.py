@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.arrays import load_array
-from crosspath.data.items import DamageError
+from crosspath.data.items import DamageError, require_within
 from crosspath.errors import InputError
+from crosspath.limits import PIXELS
 
 COLOURS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes of unsigned integers; of those of 16 bits a channel it keeps the upper 8."""
@@ -44,7 +45,8 @@ def read_picture(file: IO[bytes]) -> Any:
     Raises
     ------
     DamageError
-        For a file that cannot be decoded, and for a sample type or range that the rule above does not cover.
+        For a file that cannot be decoded, has more pixels than `limits.PIXELS`, or a sample type or range that the rule
+        above does not cover.
     InputError
         Where Pillow has been told to accept truncated files, or lacks the decoder.
     """
@@ -57,15 +59,22 @@ def read_picture(file: IO[bytes]) -> Any:
     file.seek(0)
     if head[:6] == b"\x93NUMPY":
         return _array_picture(load_array(file))
+    most = PIXELS.most
+    if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most  # at twice as many Pillow refuses by itself
     try:
         with Image.open(file) as image:
+            require_within(PIXELS, image.width * image.height)
             bits, kind, inverted = _sample_type(image)
             image.load()
             return _rgb(image, bits, kind, inverted)
     except UnidentifiedImageError:  # its message contains the address of an object
         raise _unknown(head) from None
-    except DamageError:
+    except (DamageError, InputError):
         raise
+    except Image.DecompressionBombError:
+        todo = f"set {PIXELS.variable} to as many as it has to read it"
+        raise DamageError(f"it has more than {2 * most:,} pixels: {todo}") from None
     except Exception as error:  # Pillow's decoders raise many types on damaged files
         raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
 
@@ -110,6 +119,7 @@ def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:
 def _array_picture(array: NDArray[Any]) -> Any:
     from PIL import Image
 
+    require_within(PIXELS, array.size)
     first, last = (array.ndim == 3 and array.shape[place] in CHANNELS for place in (0, -1))
     if first and not last:
         array = np.moveaxis(array, 0, -1)

@@ -13,15 +13,16 @@ from crosspath.config.data import PointData
 from crosspath.config.training import Augment
 from crosspath.data.arrays import load_array
 from crosspath.data.folders import class_folder_items
-from crosspath.data.items import DamageError, Item, Listing, TrainingView
+from crosspath.data.items import DamageError, Item, Listing, TrainingView, require_within
 from crosspath.data.readers import meshes
 from crosspath.data.readers.cloud_arrays import xyz_rows
 from crosspath.data.readers.cloud_text import read_text_cloud
-from crosspath.data.readers.h5_clouds import H5_SETS
+from crosspath.data.readers.h5_clouds import H5_SETS, open_clouds
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.errors import InputError
+from crosspath.limits import BYTES
 
 TEXTS = (".txt", ".xyz", ".pts")
 SUFFIXES = (".npy", *TEXTS, ".pcd", *meshes.SUFFIXES)
@@ -74,14 +75,13 @@ class PointReader:
                     return self.decode_file(item.path)
                 if isinstance(item.inside, tuple):
                     return self._normalise(xyz_rows(load_array(BytesIO(read_member(item)))))
-                import h5py
-
                 if item.path not in arrays:
-                    arrays[item.path] = stack.enter_context(h5py.File(item.path, "r"))["data"]
+                    arrays[item.path] = open_clouds(item.path, stack)
                 try:
                     points = np.asarray(arrays[item.path][item.inside])
-                except OSError as error:
-                    raise DamageError(f"row {item.inside}: it cannot be read ({error})") from None
+                except Exception as error:  # h5py raises many types on damaged files
+                    reason = f"it cannot be read ({error})".replace("\n", " ")
+                    raise DamageError(f"row {item.inside}: {reason}") from None
                 try:
                     return self._normalise(xyz_rows(points))
                 except DamageError as damage:
@@ -97,6 +97,7 @@ class PointReader:
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """The points (P, 3) of one cloud or mesh."""
+        require_within(BYTES, path.stat().st_size)
         suffix = path.suffix.lower()
         if suffix in meshes.SUFFIXES:
             return self._normalise(meshes.read_mesh(path, self.points))

@@ -1,18 +1,20 @@
 """One recording, from a file or from memory: decoded by what it contains, whatever its name says."""
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import DamageError
+from crosspath.data.items import DamageError, require_within
 from crosspath.data.readers.amplitudes import require_full_scale
 from crosspath.data.readers.containers import open_media
 from crosspath.data.readers.sound_header import read_sound_header
 from crosspath.data.readers.truncation import truncation_reason
+from crosspath.errors import InputError
+from crosspath.limits import BYTES, SECONDS
 
 BLOCK = 1 << 16
 """Samples read at a time."""
@@ -20,6 +22,8 @@ UNKNOWN_LENGTH = 1 << 62
 """From this number of samples on, libsndfile means that a FLAC does not state it."""
 LOWEST_HZ = 100
 """Below this, a header is wrong, and resampling would fill the memory."""
+HIGHEST_HZ = 384_000
+"""A recording of more samples a second counts as one of this rate, and so as a longer one."""
 CANCELLED = 1e-3
 """Share of the channels' peak below which their mean is no sound any more."""
 
@@ -40,8 +44,8 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
     Raises
     ------
     DamageError
-        For a file that is no recording, is truncated or damaged, or has no samples or ones far beyond full scale; and
-        for channels that cancel each other out.
+        For a file that is no recording, is truncated or damaged, lasts longer than `limits.SECONDS`, or has no samples
+        or ones far beyond full scale; and for channels that cancel each other out.
     """
     reason = truncation_reason(path if content is None else content)
     if reason is not None:
@@ -53,8 +57,10 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
             except _OtherFormatError:
                 file.seek(0)
                 wave, rate = _read_with_ffmpeg(file)
-    except (DamageError, ImportError, MemoryError):  # not the file's fault
+    except (DamageError, InputError, ImportError):
         raise
+    except MemoryError:  # lengths are limited, so that the header asks for nonsense
+        raise DamageError("the audio decoder asks for more memory than there is") from None
     except Exception as error:  # decoders raise many types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
     require_full_scale(wave)
@@ -69,6 +75,8 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
     header = read_sound_header(file)
     file.seek(0)
     if header is not None and header.fields and header.stated is None:
+        require_within(BYTES, file.seek(0, SEEK_END))
+        file.seek(0)
         file = BytesIO(header.completed(file.read()))
     try:
         sound = soundfile.SoundFile(file)
@@ -77,6 +85,7 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
     with sound:
         if sound.frames >= UNKNOWN_LENGTH:
             raise _OtherFormatError
+        require_within(SECONDS, _seconds(sound.frames, sound.samplerate))
 
         def blocks() -> Iterator[Samples]:
             while len(block_SC := sound.read(BLOCK, dtype="float32", always_2d=True)):
@@ -95,15 +104,23 @@ def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, int]:
         rates: list[int] = []
 
         def blocks() -> Iterator[Any]:
+            count = 0
             resampler = av.AudioResampler(format="fltp")
             for frame in container.decode(stream):
                 assert isinstance(frame, av.AudioFrame)
                 rates.append(frame.sample_rate)
+                # Counted, since headers state any length.
+                count += frame.samples
+                require_within(SECONDS, _seconds(count, frame.sample_rate))
                 yield from (out.to_ndarray().T for out in resampler.resample(frame))
             yield from (out.to_ndarray().T for out in resampler.resample(None))
 
         wave = _mean_of_channels(blocks())
         return wave, int(rates[0])
+
+
+def _seconds(samples: int, rate: int) -> int:
+    return samples // max(1, min(rate, HIGHEST_HZ))
 
 
 def _mean_of_channels(blocks: Iterable[Samples]) -> Samples:
@@ -115,6 +132,6 @@ def _mean_of_channels(blocks: Iterable[Samples]) -> Samples:
     wave = np.concatenate(means) if means else np.zeros(0, np.float32)
     if not len(wave):
         raise DamageError("it contains no samples")
-    if np.abs(wave).max() < CANCELLED * peak:
+    if max(wave.max(), -wave.min()) < CANCELLED * peak:
         raise DamageError("its channels cancel each other out: their mean is silence, and they are not")
     return wave

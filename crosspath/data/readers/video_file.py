@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import DamageError, Item
+from crosspath.data.items import DamageError, Item, require_within
 from crosspath.data.readers.film_stream import open_film, upright
 from crosspath.data.readers.pictures import read_picture
 from crosspath.data.readers.truncation import truncation_reason
 from crosspath.data.shards.listing import read_member
+from crosspath.errors import InputError
+from crosspath.limits import PIXELS
 
 SEEK_BEYOND = 96
 """From this distance in frames, seeking is faster than decoding what lies between."""
@@ -92,8 +94,10 @@ def decoder_errors_as_damage() -> Iterator[None]:
     """Turns every error of a decoder into a `DamageError`."""
     try:
         yield
-    except (DamageError, ImportError, MemoryError):  # not the file's fault
+    except (DamageError, InputError, ImportError):
         raise
+    except MemoryError:  # the size of frames is limited, so that the header asks for nonsense
+        raise DamageError("the video decoder asks for more memory than there is") from None
     except Exception as error:  # FFmpeg's errors have no common base
         raise DamageError(f"the video decoder fails ({error})".replace("\n", " ")) from None
 
@@ -142,13 +146,20 @@ def _frames_at(container: Any, stream: Any, indices: list[int]) -> Iterator[tupl
 def _length(source: str | BytesIO) -> int:
     """Number of frames at the video's rate, by the time stamps of its packets, without decoding."""
     with open_film(source) as (container, stream):
-        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        stamps = [packet.pts for packet in packets if packet.pts is not None]
-        if not packets:
+        # Packet by packet: all of them together are the film's own size.
+        count = stamped = 0
+        last: int | None = None
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                count += 1
+                if packet.pts is not None:
+                    stamped += 1
+                    last = packet.pts if last is None else max(last, packet.pts)
+        if not count:
             raise DamageError("it contains no frames")
-        if len(stamps) < len(packets) or container.format.name in FRAMES_BY_COUNT:
-            return len(packets)
-        return max(1, _index(max(stamps), stream, _rate(stream), stream.start_time or 0) + 1)
+        if last is None or stamped < count or container.format.name in FRAMES_BY_COUNT:
+            return count
+        return max(1, _index(last, stream, _rate(stream), stream.start_time or 0) + 1)
 
 
 def _rate(stream: Any) -> float:
@@ -171,7 +182,9 @@ def _to_pixels(reformatter: Any, frame: Any, short: int | None) -> NDArray[np.ui
 
 def _resized_shape(width: int, height: int, short: int) -> tuple[int, int]:
     scale = short / min(width, height)
-    return max(short, round(width * scale)), max(short, round(height * scale))
+    width, height = max(short, round(width * scale)), max(short, round(height * scale))
+    require_within(PIXELS, width * height)
+    return width, height
 
 
 def _read_image(folder: Path, index: int, short: int | None) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crosspath.config.data import Data
 from crosspath.data.cache import cache_root
-from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp
+from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp, require_within
 from crosspath.data.labels import label_of
 from crosspath.data.listed_files import refuse_duplicate
 from crosspath.data.shards.index import Entry, read_index
@@ -23,6 +23,7 @@ from crosspath.data.shards.remote import beside, is_address, name_of, read_compl
 from crosspath.data.text_files import class_names
 from crosspath.errors import InputError
 from crosspath.files import write_text
+from crosspath.limits import BYTES
 
 INDEX_VERSION = 3
 CLASSES = "classes.txt"
@@ -115,11 +116,12 @@ def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
 
 
 def read_member(item: Item) -> bytes:
-    """The bytes of a sample's member. Raises `DamageError` when the shard has become shorter, and `InputError` when its
-    server does not answer.
+    """The bytes of a sample's member. Raises `DamageError` for more than `limits.BYTES` and when the shard has become
+    shorter, and `InputError` when its server does not answer.
     """
     assert isinstance(item.inside, tuple), item
     start, stop = item.inside
+    require_within(BYTES, stop - start)
     if item.address is not None:
         return read_part(item.address, start, stop)
     with item.path.open("rb") as file:
