@@ -15,8 +15,9 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.files import finite
-from crosspath.objectives import Objective
+from crosspath.objectives import Batch, Objective
 from crosspath.training.feed import Feed
+from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest
 from crosspath.training.held_out import read_part
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch
@@ -29,8 +30,6 @@ from crosspath.training.scope import training_mode
 from crosspath.training.state import LearningState, Position, SavedState, write_state
 from crosspath.training.step import Stepper
 from crosspath.training.trackers import Tracker, flatten
-
-LOWER = "lower optimizer.lr"
 
 
 @dataclass
@@ -92,6 +91,7 @@ class Training:
         self.classes, self.data, self.auxiliaries = classes, data, auxiliaries
         self.compute, self.processes, self.model = compute, processes, model
 
+        self.strong = strongest(model)
         wrapped_model = processes.wrap(model)
         self.optimizer = build_optimizer(model, recipe)
         # A moving average of W, λ and W' each: its sum is EMA(W) + EMA(λ)·EMA(W').
@@ -145,15 +145,19 @@ class Training:
         samples_before, start_time = position.epoch_samples, time.perf_counter()
         for parts in self.feed.epoch(epoch, position.batch):
             self.schedule.apply(self.optimizer, position.step)
-            loss = self.stepper.step(parts)
+            loss = self.stepper.step(parts, self._check_first(parts) if position.step == 0 else lambda _: None)
             position.step += 1
             position.batch += 1
             if self.average is not None:
                 self.average.update(self.model, step=position.step)
-            value = _require_finite(float(loss), position.step)
+            value = float(loss)
+            if not math.isfinite(value):
+                raise self._sample_error(parts) or loss_error(position.step, value, self.strong)
             position.epoch_samples += parts[0].batch_size
             position.epoch_loss += value * parts[0].batch_size
-            rate = (position.epoch_samples - samples_before) / (time.perf_counter() - start_time)
+            # A clock may stand still: it is read as coarsely as the machine has it.
+            elapsed = time.perf_counter() - start_time
+            rate = (position.epoch_samples - samples_before) / elapsed if elapsed > 0 else 0.0
             self.report.step(value, rate)
             if position.step % self.settings.log_every == 0 or position.step == self.schedule.steps:
                 lr = max(group["lr"] for group in self.optimizer.param_groups)
@@ -163,6 +167,26 @@ class Training:
             if every is not None and position.step % every == 0 and position.batch < self.epoch_steps:
                 self._save()
         return rate
+
+    def _check_first(self, parts: Sequence[Batch]) -> Callable[[Tensor], None]:
+        """Before the first update: what is not finite is the fault of samples, weights or λ."""
+
+        def check(loss: Tensor) -> None:
+            if not math.isfinite(value := float(loss)):
+                raise self._sample_error(parts) or first_error(self.model, lambda: self._losses(parts), value)
+            if self.learning.scaler is None:
+                check_gradients(self.model, self.strong)
+
+        return check
+
+    def _losses(self, parts: Sequence[Batch]) -> None:
+        for part in parts:
+            with self.compute.autocast():
+                self.objective.losses(self.model, self.recipe, part)
+
+    def _sample_error(self, parts: Sequence[Batch]) -> InputError | None:
+        errors = (sample_error(part.inputs, [self.data.train.ids[int(row)] for row in part.ids_B]) for part in parts)
+        return next((error for error in errors if error is not None), None)
 
     def _restore(self, saved: SavedState | None, environment: Mapping[str, Any]) -> Position:
         """The start of a run, or the position of a resumed one, with its weights and moments loaded."""
@@ -194,7 +218,7 @@ class Training:
         if has_pathways(outcome.model):
             summary["scales"] = scales_of(self.processes.full_model(outcome.model))
         if finite(summary) != summary:
-            raise InputError(f"step {position.step} of training", "finite weights", "nan or infinity", LOWER)
+            raise loss_error(position.step, math.nan, self.strong)
         self._log(summary)
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
         position.epoch, position.batch, position.epoch_loss, position.epoch_samples = epoch, 0, 0.0, 0
@@ -224,9 +248,3 @@ class Training:
                 lambda folder: write_state(folder, self.position, tensors),
             )
         self.processes.wait()
-
-
-def _require_finite(loss: float, step: int) -> float:
-    if not math.isfinite(loss):
-        raise InputError(f"step {step} of training", "a finite loss", str(loss), LOWER)
-    return loss

@@ -24,6 +24,7 @@ from crosspath.recipes import recipe_named
 from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
+from crosspath.training.finite import check_weights
 from crosspath.training.held_out import read_part
 from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
 from crosspath.training.pathways import (
@@ -180,6 +181,7 @@ def _run(
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
     origins = {name: source.record() for name, source in sources.items()}
+    check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
     limit_scope(model, recipe)
     starts = starts_of(model)
     if processes.count > 1:

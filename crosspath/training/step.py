@@ -26,8 +26,10 @@ class Stepper:
     scaler: torch.amp.GradScaler | None = None
     """Of float16: small gradients would round to zero."""
 
-    def step(self, parts: Sequence[Batch]) -> Tensor:
+    def step(self, parts: Sequence[Batch], check: Callable[[Tensor], None] = lambda _: None) -> Tensor:
         """One update from this process's parts of a batch; returns the mean loss of the complete batch, detached.
+
+        `check` is called with it before the update.
 
         Each part's loss is a sum divided by the size of the complete batch, so parts and processes of unequal size
         still give the gradient of the mean over the complete batch.
@@ -42,6 +44,8 @@ class Stepper:
                 total += loss.detach()
                 # Gradients of several processes are averaged, where their sum is meant.
                 self._backward(loss * self.processes.count if self.processes.count > 1 else loss)
+        total = self.processes.sum(total)
+        check(total)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         if self.clip_norm is not None:
@@ -51,7 +55,7 @@ class Stepper:
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return self.processes.sum(total)
+        return total
 
     def _backward(self, loss: Tensor) -> None:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]

@@ -288,7 +288,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, in_memory: InMem
     recipe = short(audio_recipe)
     data = in_memory(recipe)
     data.train.inputs[:] = np.nan
-    with refused("step 1 of training", "optimizer.lr"):
+    with refused("training sample 1-0"):
         train(recipe, out=tmp_path / "run", progress=False)
 
 
