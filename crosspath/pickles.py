@@ -5,6 +5,7 @@ a pickle (0x0280 is the mark of protocol 2), so safetensors are recognised first
 only, whatever else it may be.
 """
 
+import io
 import pickletools
 from pathlib import Path
 
@@ -16,6 +17,10 @@ SUFFIXES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".th", 
 LONGEST_HEADER = 100_000_000
 """Bytes, as safetensors allows."""
 ZIP = b"PK\x03\x04"
+LOOK = 1 << 20
+"""Bytes of a file that are read to tell whether it is a pickle."""
+CHANCE = 100
+"""Opcodes that other files may begin with by chance."""
 FIRST = frozenset(
     opcode.code.encode("latin-1")
     for opcode in pickletools.opcodes
@@ -85,11 +90,18 @@ def _begins(head: bytes) -> bool:
 
 
 def _parses(path: Path, head: bytes) -> bool:
-    """Whether the file is opcodes up to the one that ends a pickle."""
+    """Whether the file is opcodes up to the one that ends a pickle, or as far as `LOOK` goes."""
     if head[:1] not in FIRST:
         return False
+    count = 0
     try:
         with path.open("rb") as file:
-            return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(file))
+            content = io.BytesIO(file.read(LOOK))
+        for opcode, _, _ in pickletools.genops(content):
+            if opcode.name == "STOP":
+                return True
+            count += 1
     except (OSError, ValueError, OverflowError, MemoryError):
-        return False
+        # The last opcode of a longer file is cut off.
+        return count > CHANCE and content.tell() == LOOK
+    return False

@@ -18,14 +18,13 @@ from crosspath.checkpoints.foreign.leaves import leaves
 from crosspath.checkpoints.foreign.opcodes import MOST_OPCODES, Call, Global, PersistentId, Pickle, read_pickle
 from crosspath.checkpoints.foreign.tensor_types import PICKLED_TYPES, SAFETENSORS_TYPES
 from crosspath.errors import InputError
+from crosspath.limits import PICKLE_BYTES
 from crosspath.pickles import ZIP, is_pickle
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file that torch wrote before release 1.6."""
 REBUILDS = {f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "tensor_v3")}
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
-LARGEST_PICKLE = 1 << 28
-"""Bytes of a pickle inside a zip. Those of checkpoints are far smaller: their numbers lie beside them."""
 NUMBERS = re.compile(r"[^/]+/data/\d+")
 """Entries of a torch zip that hold a tensor's numbers."""
 
@@ -98,7 +97,9 @@ def read_contents(path: Path) -> Contents:
 
 
 def _read_zip(path: Path) -> Contents:
-    pickles: list[tuple[str, Pickle]] = []
+    names: dict[Global, None] = {}
+    weights: Pickle | None = None
+    opcodes = pickled_bytes = 0
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.namelist()
@@ -107,22 +108,27 @@ def _read_zip(path: Path) -> Contents:
                     continue
                 with archive.open(entry) as stream:
                     is_pickled = entry.filename.endswith((".pkl", ".pickle")) or stream.read(1) == b"\x80"
-                if is_pickled and entry.file_size > LARGEST_PICKLE:
-                    found = f"{entry.filename} of {entry.file_size:,} bytes"
-                    raise InputError(path, f"a pickle of at most {LARGEST_PICKLE:,} bytes", found, "do not open it")
-                if is_pickled:
-                    rest = MOST_OPCODES - sum(pickle.opcodes for _, pickle in pickles)
-                    pickle = read_pickle(archive.read(entry), f"{path} {entry.filename}", rest)
-                    pickles.append((entry.filename, pickle))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+                if not is_pickled:
+                    continue
+                pickled_bytes += entry.file_size
+                reason = PICKLE_BYTES.excess(pickled_bytes)
+                if reason is not None:
+                    raise InputError(path, "a zip of weights", reason, "do not open it unless you trust its maker")
+                pickle = read_pickle(archive.read(entry), f"{path} {entry.filename}", MOST_OPCODES - opcodes)
+                opcodes += pickle.opcodes
+                names |= dict.fromkeys(pickle.names)
+                # Of all others only the names are kept.
+                if weights is None and entry.filename.rpartition("/")[2] == "data.pkl":
+                    weights = pickle
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise InputError(path, "a complete zip archive", f"damage ({error})", "copy it again") from None
-    names = _names(*(pickle for _, pickle in pickles))
     if any("/code/" in f"/{entry}" or entry.endswith("constants.pkl") for entry in entries):
-        return Contents("TorchScript program (zip with pickle)", {}, {}, names)
-    weights = [pickle for name, pickle in pickles if name.rpartition("/")[2] == "data.pkl"]
-    if not weights:
-        return Contents("zip with pickle" if pickles else "zip", {}, {}, names)
-    return Contents("torch zip (pickle)", tensors_of(weights[0], path), {}, names)
+        return Contents("TorchScript program (zip with pickle)", {}, {}, tuple(names))
+    if weights is None:
+        return Contents("zip with pickle" if opcodes else "zip", {}, {}, tuple(names))
+    return Contents("torch zip (pickle)", tensors_of(weights, path), {}, tuple(names))
 
 
 def _read_stream(stream: BinaryIO, path: Path) -> Contents:
@@ -154,12 +160,12 @@ def tensors_of(pickle: Pickle, where: object) -> dict[str, Tensor]:
 
 
 def _tensor(value: Any) -> Tensor | None:
-    while isinstance(value, Call) and str(value.function) in PARAMETERS and isinstance(value.arguments, tuple):
+    while isinstance(value, Call) and _name(value.function) in PARAMETERS and isinstance(value.arguments, tuple):
         value = value.arguments[0] if value.arguments else None
     if not isinstance(value, Call) or not isinstance(value.arguments, tuple) or len(value.arguments) < 3:
         return None
     storage, shape = value.arguments[0], value.arguments[2]
-    if str(value.function) not in REBUILDS or not isinstance(storage, PersistentId) or not isinstance(shape, tuple):
+    if _name(value.function) not in REBUILDS or not isinstance(storage, PersistentId) or not isinstance(shape, tuple):
         return None
     kind = storage.value[1] if isinstance(storage.value, tuple) and len(storage.value) > 1 else None
     types = [part.name for part in (*value.arguments[3:], kind) if isinstance(part, Global)]
@@ -168,6 +174,11 @@ def _tensor(value: Any) -> Tensor | None:
         return torch.empty(shape, dtype=dtype, device="meta")
     except (RuntimeError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _name(function: Any) -> str | None:
+    """Of anything else than a name the text may be endless: calls of calls, each holding the one before twice."""
+    return str(function) if isinstance(function, Global) else None
 
 
 def _allowed_globals() -> frozenset[str]:

@@ -8,6 +8,8 @@ from crosspath.checkpoints.foreign.opcodes import ORDERED_DICT, Call
 
 MOST_LEAVES, DEEPEST = 1_000_000, 100
 """Far more than a checkpoint has."""
+MOST_LETTERS = 100_000_000
+"""Of all names together."""
 
 
 def leaves(value: Any) -> Iterator[tuple[str, Any]]:
@@ -19,9 +21,14 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
         For more values, or deeper ones, than a checkpoint has: a few hundred bytes can stand for any number of them.
     """
     numbers = itertools.count(1)
+    letters = 0
     above: set[int] = set()
 
     def walk(name: str, part: Any) -> Iterator[tuple[str, Any]]:
+        nonlocal letters
+        letters += len(name)
+        if letters > MOST_LETTERS:
+            raise OverflowError(f"one of names of more than {MOST_LETTERS:,} letters")
         if next(numbers) > MOST_LEAVES:
             raise OverflowError(f"one of more than {MOST_LEAVES:,} values")
         children = _children(part)
@@ -32,10 +39,16 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
             raise OverflowError(f"one nested deeper than {DEEPEST}")
         above.add(id(part))
         for key, child in children.items():
-            yield from walk(name if key in _PARTS else f"{name}.{key}" if name else str(key), child)
+            yield from walk(name if key in _PARTS else f"{name}.{_text(key)}" if name else _text(key), child)
         above.remove(id(part))
 
     return walk("", value)
+
+
+def _text(key: Any) -> str:
+    return (
+        f"<{type(key).__name__}>" if isinstance(key, int) and abs(key) >= 1 << 64 else str(key)
+    )  # Python refuses some
 
 
 _PARTS = ("_parameters", "_buffers", "_modules")

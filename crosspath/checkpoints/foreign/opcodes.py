@@ -13,8 +13,10 @@ from typing import Any, BinaryIO
 
 from crosspath.errors import InputError
 
-MOST_OPCODES = 10_000_000
-"""A checkpoint's pickle has a few thousand; these take some ten seconds."""
+MOST_OPCODES = 3_000_000
+"""A checkpoint's pickle has a few thousand, one with the state of an optimizer a million; these take some seconds."""
+LONGEST_BYTES = 1 << 16
+"""Arrays of numbers inside a pickle are longer; none of them is a name."""
 LARGEST_TUPLE = 1_000_000
 """Values in a tuple and those inside it; far more than a checkpoint has."""
 
@@ -160,7 +162,8 @@ class _Machine:
             case "GET" | "BINGET" | "LONG_BINGET":
                 self.stack.append(self.memo[argument])
             case _ if opcode.arg is not None:  # a number, a string, bytes
-                self.stack.append(argument)
+                long = isinstance(argument, bytes | bytearray) and len(argument) > LONGEST_BYTES
+                self.stack.append(b"" if long else argument)
             case name:
                 raise ValueError(f"unknown opcode {name}")
 

@@ -19,6 +19,7 @@ from crosspath.checkpoints.foreign.leaves import leaves
 from crosspath.checkpoints.foreign.opcodes import Call, read_pickle
 from crosspath.cli.main import main
 from crosspath.errors import InputError
+from crosspath.pickles import is_pickle
 from tests.checkpoints.foreign.malicious import CORPUS, Runs
 from tests.errors import refused
 
@@ -256,3 +257,53 @@ def test_a_call_keeps_its_arguments_without_calling() -> None:
     value = read_pickle(pickle.dumps(Runs(Path("canary"))), "here").value
     assert isinstance(value, Call)
     assert value.arguments == ("canary", "w")
+
+
+def test_a_call_of_calls_has_no_text(tmp_path: Path) -> None:
+    """Each holds the one before twice: as text, 62 of them are longer than any disk."""
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02}X\x01\x00\x00\x00wN" + b"2R" * 62 + b"s.")
+    assert inspect_checkpoint(tmp_path / "a.pkl")["tensors"] == {}
+
+
+def test_names_have_a_bounded_number_of_letters(tmp_path: Path) -> None:
+    """A key that every level and every value repeats."""
+    key = b"X" + (50_000).to_bytes(4, "little") + b"k" * 50_000
+    nest = key + b"q\x00" + b"0" + b"}" + b"(" + b"".join(b"K" + bytes([n]) + b"N" for n in range(100)) + b"u"
+    for _ in range(50):
+        nest += b"q\x010}h\x00h\x01s"
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02" + nest + b".")
+    with refused("a.pkl", "letters"):
+        inspect_checkpoint(tmp_path / "a.pkl")
+
+
+def test_a_number_too_long_for_a_text_is_a_key(tmp_path: Path) -> None:
+    number = b"\x8b" + (4000).to_bytes(4, "little") + b"\x7f" * 4000
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02}" + number + b"}" + b"X\x01\x00\x00\x00wNs" + b"s.")
+    assert inspect_checkpoint(tmp_path / "a.pkl")["tensors"] == {}
+
+
+def test_pickles_in_a_zip_are_measured_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSPATH_MAX_PICKLE_BYTES", "1000000")
+    long = b"\x80\x02X" + (600_000).to_bytes(4, "little") + bytes(600_000) + b"."
+    inspect_checkpoint(_zipped(tmp_path / "a.pth", long))
+    with refused("b.pth", "CROSSPATH_MAX_PICKLE_BYTES=1200024"):
+        inspect_checkpoint(_zipped(tmp_path / "b.pth", long, long))
+
+
+def test_numbers_inside_a_pickle_are_not_kept() -> None:
+    long = b"\x80\x04\x8e" + (1 << 20).to_bytes(8, "little") + bytes(1 << 20) + b"\x85."
+    assert read_pickle(long, "here").value == (b"",)
+
+
+@pytest.mark.parametrize(("content", "expected"), [(b"N0" * 10 + b"N.", True), (b"N0" * 4_000_000, True)])
+def test_a_long_file_is_told_by_its_beginning(tmp_path: Path, content: bytes, expected: bool) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert is_pickle(path) == expected
+    for first in (b"I", b"N", b"S"):  # opcodes, and no pickle
+        with path.open("wb") as file:
+            file.write(first + b"x" * 1000)
+            file.truncate(1 << 40)
+        assert not is_pickle(path)
