@@ -63,7 +63,8 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def families(configurations: Iterable[Configuration]) -> str:
-    """A sentence that names the families of each library, and those that are refused."""
+    """How many configurations there are; folded away, the families of each library, and those that are refused."""
+    configurations = tuple(configurations)
     by_library: dict[str, dict[str, None]] = {library: {} for library in LIBRARIES}
     refused: dict[str, None] = {}
     for configuration in configurations:
@@ -73,7 +74,9 @@ def families(configurations: Iterable[Configuration]) -> str:
     lists = "; ".join(
         f"**{library}** {', '.join(sorted(names, key=str.lower))}" for library, names in by_library.items()
     )
-    return f"{lists}. Refused, with the reason: {', '.join(refused)}."
+    summary = f"{len(configurations)} configurations of {', '.join(LIBRARIES)}"
+    rest = f"{lists}. Refused, with the reason: {', '.join(refused)}."
+    return f"<details><summary>{summary}</summary>{rest}</details>"
 
 
 def family(library: str, model: str) -> str:
