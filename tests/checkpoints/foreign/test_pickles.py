@@ -288,7 +288,7 @@ def test_pickles_in_a_zip_are_measured_before_they_are_unpacked(
     monkeypatch.setenv("CROSSPATH_MAX_PICKLE_BYTES", "1000000")
     long = b"\x80\x02X" + (600_000).to_bytes(4, "little") + bytes(600_000) + b"."
     inspect_checkpoint(_zipped(tmp_path / "a.pth", long))
-    with refused("b.pth", "CROSSPATH_MAX_PICKLE_BYTES=1200024"):
+    with refused("b.pth", "CROSSPATH_MAX_PICKLE_BYTES=1200016"):
         inspect_checkpoint(_zipped(tmp_path / "b.pth", long, long))
 
 
@@ -297,11 +297,11 @@ def test_numbers_inside_a_pickle_are_not_kept() -> None:
     assert read_pickle(long, "here").value == (b"",)
 
 
-@pytest.mark.parametrize(("content", "expected"), [(b"N0" * 10 + b"N.", True), (b"N0" * 4_000_000, True)])
-def test_a_long_file_is_told_by_its_beginning(tmp_path: Path, content: bytes, expected: bool) -> None:
+def test_a_long_file_is_told_by_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(content)
-    assert is_pickle(path) == expected
+    for content in (b"N0" * 10 + b"N.", b"N0" * 4_000_000):
+        path.write_bytes(content)
+        assert is_pickle(path)
     for first in (b"I", b"N", b"S"):  # opcodes, and no pickle
         with path.open("wb") as file:
             file.write(first + b"x" * 1000)
