@@ -1,7 +1,8 @@
 """The errors that a user can put right. The command line prints each as one line and exits with code 2."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, Self
 
 
@@ -43,6 +44,12 @@ def raise_as_pathway_error() -> Iterator[None]:
         raise
     except InputError as error:
         raise PathwayError(error.where, error.expected, error.found, error.todo) from None
+
+
+def suggest(name: str, names: Iterable[str], otherwise: str, *, cutoff: float = 0.6) -> str:
+    """What to do about an unknown name: the question whether the most similar of `names` is meant, or `otherwise`."""
+    near = get_close_matches(name, list(names), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def _rebuild(kind: type[InputError], args: tuple[Any, ...], attributes: dict[str, Any]) -> InputError:

@@ -1,11 +1,9 @@
 """The table of published sets."""
 
-from difflib import get_close_matches
-
 from crosspath.catalogue.image_audio import AUDIO, IMAGE
 from crosspath.catalogue.point_video import POINT, VIDEO
 from crosspath.catalogue.published_set import PublishedSet
-from crosspath.errors import InputError
+from crosspath.errors import InputError, suggest
 
 PUBLISHED_SETS: dict[str, PublishedSet] = {entry.name: entry for entry in (*IMAGE, *AUDIO, *POINT, *VIDEO)}
 """By name, in the order of `crosspath data list`."""
@@ -22,6 +20,5 @@ def find_set(name: str) -> PublishedSet:
     for entry in PUBLISHED_SETS.values():
         if name in (entry.name, entry.folder, *entry.datasets):
             return entry
-    near = get_close_matches(name, PUBLISHED_SETS, n=1, cutoff=0.5)
-    todo = f"did you mean {near[0]}?" if near else "see `crosspath data list`"
+    todo = suggest(name, PUBLISHED_SETS, "see `crosspath data list`", cutoff=0.5)
     raise InputError("NAME", f"one of {', '.join(PUBLISHED_SETS)}", repr(name), todo)

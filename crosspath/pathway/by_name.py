@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, suggest
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
@@ -25,8 +24,7 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
             continue
         visited.add(name)
         if name not in ours:
-            near = get_close_matches(name, ours, n=1)
-            hint = f"did you mean {near[0]}?" if near else "list them with named_parameters()"
+            hint = suggest(name, ours, "list them with named_parameters()")
             mismatches.append(Mismatch("missing", name, "the target has no such weight", hint))
         elif counterpart not in theirs:
             reason = f"the auxiliary has no weight named {counterpart}"

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import cast
 
 from torch import Tensor, nn
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
 from crosspath.pathway.arguments import names_of, words_of
 from crosspath.pathway.assemble import attach_all, build, origin_of
@@ -150,8 +149,7 @@ def _layouts_by_name(
         return dict.fromkeys(auxiliaries, layouts)
     for name in layouts:
         if name not in auxiliaries:
-            near = get_close_matches(str(name), auxiliaries, n=1)
-            todo = f"did you mean {near[0]}?" if near else "use one of these names"
+            todo = suggest(str(name), auxiliaries, "use one of these names")
             expected = f"names of auxiliaries ({', '.join(auxiliaries)})"
             raise PathwayError("auxiliary_layout", expected, repr(name), todo)
     return layouts

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import LAYOUTS, ORDERS, ROLES, Layout, Order, Place, Role
 
 
@@ -26,9 +25,9 @@ def layout_named(name: str, *, heads: int | None = None, order: Order | None = N
     """
     layouts = {layout.name: layout for layout in LAYOUTS}
     if name not in layouts:
-        near = get_close_matches(str(name), layouts, n=1, cutoff=0.3)
-        todo = f"did you mean {near[0]!r}?" if near else "choose one of these"
-        raise PathwayError("layout", f"one of {', '.join(map(repr, layouts))}", repr(name), todo)
+        names = [repr(shipped) for shipped in layouts]
+        todo = suggest(repr(name), names, "choose one of these", cutoff=0.3)
+        raise PathwayError("layout", f"one of {', '.join(names)}", repr(name), todo)
     layout = layouts[name]
     if heads is not None:
         layout = replace(layout, heads=heads)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import ATTENTION_ROLES, MLP_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 
@@ -56,7 +55,6 @@ def check_names(names: Iterable[str], allowed: tuple[str, ...], argument: str) -
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in allowed:
-            near = get_close_matches(str(name), allowed, n=1)
-            todo = f"did you mean {near[0]}?" if near else "choose one of these"
+            todo = suggest(str(name), allowed, "choose one of these")
             raise PathwayError(argument, ", ".join(allowed), repr(name), todo)
     return names

@@ -1,11 +1,10 @@
 """The shipped recipes, by name. `recipe_named` also reads a file, so that a run's own `recipe.yaml` runs again."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from crosspath.config import Recipe, read_recipe
-from crosspath.errors import InputError
+from crosspath.errors import InputError, suggest
 from crosspath.recipes import (
     audio,
     image,
@@ -55,8 +54,7 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
             todo = f"use `crosspath {VERBS[recipe.objective]}`"
             raise InputError(text, f"a recipe to {VERBS[objective]} with", f"objective {recipe.objective}", todo)
         return recipe
-    near = get_close_matches(text, shipped, n=1, cutoff=0.5)
-    todo = f"did you mean {near[0]}?" if near else "name one of them, or a .yaml file"
+    todo = suggest(text, shipped, "name one of them, or a .yaml file", cutoff=0.5)
     if text in RECIPES or text in PRETRAINING:
         todo = f"it is a recipe of `crosspath {VERBS['classification' if text in RECIPES else 'masked_modeling']}`"
     raise InputError("RECIPE", f"one of {', '.join(shipped)}", repr(text), todo)
