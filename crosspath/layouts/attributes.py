@@ -33,10 +33,6 @@ HEAD_WIDTH = (
     "key_value_proj_dim",
 )
 WIDTH = ("hidden_size", "d_model", "n_embd", "dim", "width")
-PROJECTIONS = {
-    "query": ("q_proj", "query", "q", "to_q", "wq", "q_lin", "query_proj", "linear_q"),
-    "key": ("k_proj", "key", "k", "to_k", "wk", "k_lin", "key_proj", "linear_k"),
-}
 NORM_FIRST = ("do_layer_norm_before", "do_stable_layer_norm", "norm_first", "normalize_before", "pre_norm", "prenorm")
 """Settings that are true where a block is `pre`, and false where it is `post`."""
 PARTS = {

@@ -1,11 +1,12 @@
 """How many heads a block attends with, as its modules and their configurations state it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import nn
 
-from crosspath.layouts.attributes import HEAD_WIDTH, KEY_VALUE_HEADS, PROJECTIONS, QUERY_HEADS
+from crosspath.layouts.attributes import HEAD_WIDTH, KEY_VALUE_HEADS, QUERY_HEADS
+from crosspath.layouts.words import KEY, QUERY
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def heads_of(block: nn.Module, attention: str = "") -> Heads | None:
     inner = modules[0]
     query = _stated(modules, QUERY_HEADS)
     if query is None:
-        query, rows = _stated(configurations, QUERY_HEADS), _rows_over_head_width(inner, "query")
+        query, rows = _stated(configurations, QUERY_HEADS), _rows_over_head_width(inner, QUERY)
         if query is not None and rows is not None and query != rows:
             return None  # such as a query weight that holds a gate as well
         query = query or rows
@@ -44,7 +45,7 @@ def heads_of(block: nn.Module, attention: str = "") -> Heads | None:
         return None
     key_value = (
         _stated(modules, KEY_VALUE_HEADS)
-        or _rows_over_head_width(inner, "key")
+        or _rows_over_head_width(inner, KEY)
         or _grouped(inner, query)
         or _stated(configurations, KEY_VALUE_HEADS)
     )
@@ -73,9 +74,10 @@ def _grouped(attention: nn.Module, query: int) -> int | None:
     return query // groups if groups is not None and query % groups == 0 else None
 
 
-def _rows_over_head_width(attention: nn.Module, role: str) -> int | None:
+def _rows_over_head_width(attention: nn.Module, words: Collection[str]) -> int | None:
+    """The heads of the layer that one of these words names."""
     width = _stated([attention], HEAD_WIDTH)
-    layer = next((part for name in PROJECTIONS[role] if (part := getattr(attention, name, None)) is not None), None)
+    layer = next((part for name, part in attention.named_children() if name.lower() in words), None)
     rows = count(getattr(layer, "out_features", None))
     return rows // width if width is not None and rows is not None and rows % width == 0 else None
 
