@@ -34,14 +34,14 @@ def with_meaning(source: Source, anatomy: Anatomy, shapes: Shapes, norm: Norm | 
     norms: dict[int, Norm] = {}
     probed: dict[object, Norm | None] = {}
     for index, path in anatomy.paths.items():
-        query, key = anatomy.slots.get((index, "query")), anatomy.slots.get((index, "key"))
+        query = anatomy.slots.get((index, "query"))
         stated = None if query is None else source.heads(path, _attention(query, path))
         if stated is not None and query is not None:
             heads.setdefault(index, stated.query)
             if heads[index] == stated.query:
                 key_value_heads[index] = stated.key_value
             if source.description is not None:
-                _check(source.description, path, shapes, query, key, heads[index])
+                _check(source.description, path, shapes, query, heads[index])
         module = source.attribute(path.rstrip(".")) if path else source
         # Blocks of one list and one class normalise alike.
         kind = (template(path), type(module)) if module is not None else path
@@ -87,7 +87,7 @@ def _by_name(path: str, shapes: Shapes) -> Norm | None:
     return next((norm for name, norm in PLACEMENTS_BY_NAME if name in inside), None)
 
 
-def _check(description: Description, block: str, shapes: Shapes, query: Slot, key: Slot | None, heads: int) -> None:
+def _check(description: Description, block: str, shapes: Shapes, query: Slot, heads: int) -> None:
     """Raise `PathwayError` where a description contradicts the weights."""
     todo = "use the config that belongs to these weights"
     if query.shape[0] % heads:
