@@ -17,7 +17,7 @@ TRANSPARENT = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "modul
 """{class: attribute of the model inside}. They compute what the model inside computes."""
 COPIES = {"AveragedModel": "module"}
 """As an auxiliary, the average itself is meant."""
-LISTED = {
+CONNECT_FIRST = {
     "DistributedDataParallel": "delete the wrapper, connect the model that was inside, and wrap that",
     "FullyShardedDataParallel": "connect the plain model, and shard it afterwards",
     "DeepSpeedEngine": "connect the model before deepspeed.initialize",
@@ -50,13 +50,13 @@ def check_target(target: Any, auxiliary: object = None) -> nn.Module:
     check_module(target, auxiliary)
     model = _inside(target, {"OptimizedModule": "_orig_mod"})
     for name, module in model.named_modules():
-        kind = _class_among(module, LISTED)
+        kind = _class_among(module, CONNECT_FIRST)
         if kind is not None:
             where = f"{type(target).__name__} ({name})" if name else type(target).__name__
-            raise PathwayError(where, "a model that is not wrapped yet", f"one in {kind}", LISTED[kind])
+            raise PathwayError(where, "a model that is not wrapped yet", f"one in {kind}", CONNECT_FIRST[kind])
     if _is_in_live_ddp(model):
         kind = "DistributedDataParallel"
-        todo = LISTED[kind]
+        todo = CONNECT_FIRST[kind]
         raise PathwayError(type(model).__name__, "a model that is not wrapped yet", f"one in a live {kind}", todo)
     return model
 
