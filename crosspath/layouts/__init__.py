@@ -11,7 +11,7 @@ from crosspath.layouts.gpt import (
     TRANSFORMERS_GPT2,
     TRANSFORMERS_GPT_NEOX,
 )
-from crosspath.layouts.layout import ATTENTION_ROLES, MLP_ROLES, ORDERS, ROLES, Layout, Norm, Order, Place, Role
+from crosspath.layouts.layout import ATTENTION_ROLES, MLP_ROLES, NORMS, ORDERS, ROLES, Layout, Norm, Order, Place, Role
 from crosspath.layouts.open_clip import OPEN_CLIP_TOWER
 from crosspath.layouts.timm import (
     TIMM_BEIT,
@@ -67,4 +67,16 @@ LAYOUTS: tuple[Layout, ...] = (
     TORCH_SPLIT_ATTENTION,
 )
 
-__all__ = ["ATTENTION_ROLES", "LAYOUTS", "MLP_ROLES", "ORDERS", "ROLES", "Layout", "Norm", "Order", "Place", "Role"]
+__all__ = [
+    "ATTENTION_ROLES",
+    "LAYOUTS",
+    "MLP_ROLES",
+    "NORMS",
+    "ORDERS",
+    "ROLES",
+    "Layout",
+    "Norm",
+    "Order",
+    "Place",
+    "Role",
+]

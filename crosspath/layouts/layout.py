@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Role = str
 """One of `ROLES`; a second attention or mlp of a block prefixes them with its own name, as in `cross.query`."""
@@ -15,7 +15,8 @@ ATTENTION_ROLES: tuple[Role, ...] = ("query", "key", "value", "attention_output"
 MLP_ROLES: tuple[Role, ...] = ("mlp_in", "mlp_gate", "mlp_out")
 """Of a gated mlp, `mlp_gate` is the input that the activation acts on."""
 ROLES: tuple[Role, ...] = ATTENTION_ROLES + MLP_ROLES
-ORDERS: tuple[Order, ...] = ("three-major", "head-major", "interleaved")
+ORDERS: tuple[Order, ...] = get_args(Order)
+NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import read_json
-from crosspath.layouts import Norm
+from crosspath.layouts import NORMS, Norm
 from crosspath.layouts.attributes import KEY_VALUE_HEADS, NORM_FIRST, PARTS, QUERY_HEADS, WIDTH
 from crosspath.layouts.placements import PLACEMENTS
 from crosspath.layouts.timm_names import heads_of_architecture, norm_of_architecture
@@ -66,7 +66,7 @@ class Description:
     def norm(self, path: str) -> Norm | None:
         """Where the block at a path normalises."""
         stated = self._block(path)
-        if stated is not None and stated.get("norm") in ("pre", "post", "res-post"):
+        if stated is not None and stated.get("norm") in NORMS:
             norm: Norm = stated["norm"]
             return norm
         part = self._part(path)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from torch import nn
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import LAYOUTS, Layout
+from crosspath.layouts import LAYOUTS, NORMS, Layout
 from crosspath.pathway.sources import ModuleSource, Source, quantised_in
 
 LISTED = 8
@@ -84,13 +84,9 @@ def _attribute_faults(layout: Layout, source: Source, paths: Sequence[str]) -> I
         if not any(isinstance(value, int) for value in values):
             hint = _hint(layout.heads, _attributes(block, int))
             yield f"expected the head count at heads={layout.heads!r}, found {_type(values[0])}; {hint}"
-    if (
-        layout.norm is not None
-        and layout.norm not in ("pre", "post", "res-post")
-        and source.attribute(paths[0] + layout.norm) is None
-    ):
-        hint = _hint(layout.norm, ["pre", "post", *_attributes(block, bool)])
-        yield f"expected 'pre', 'post' or an attribute at norm={layout.norm!r}, found none; {hint}"
+    if layout.norm is not None and layout.norm not in NORMS and source.attribute(paths[0] + layout.norm) is None:
+        hint = _hint(layout.norm, [*NORMS, *_attributes(block, bool)])
+        yield f"expected {', '.join(map(repr, NORMS))} or an attribute at norm={layout.norm!r}, found none; {hint}"
 
 
 def _attributes(block: nn.Module, kind: type) -> list[str]:
@@ -110,10 +106,10 @@ def _block_fault(layout: Layout, names: Sequence[str]) -> str:
         return f"expected the weight {anchor!r}, found none; {_hint(anchor, names)}"
     stage = "" if layout.stage is None else rf"{re.escape(layout.stage)}\d+\."
     block = re.compile(rf"(?:.*\.)?{stage}{re.escape(layout.block)}\d+\.")
-    inside = sorted({name[found.end() :] for name in names if (found := block.match(name))})
+    inside = sorted({name[match.end() :] for name in names if (match := block.match(name))})
     if inside:
         return f"expected {anchor!r} in a block, found none; {_hint(anchor, inside)}"
-    numbered = {name[: found.start()] for name in names for found in re.finditer(r"(?<!\d)\d+(?=\.)", name)}
+    numbered = {name[: number.start()] for name in names for number in re.finditer(r"(?<!\d)\d+(?=\.)", name)}
     for part, option in ((layout.stage, "stage"), (layout.block, "block")):
         # What stands before a number, with and without the names of the modules around it.
         stems = sorted({stem[cut:] for stem in numbered for cut in _starts(stem)})
@@ -123,7 +119,7 @@ def _block_fault(layout: Layout, names: Sequence[str]) -> str:
 
 
 def _starts(stem: str) -> list[int]:
-    return [0, *(found.end() for found in re.finditer(r"\.", stem) if found.end() < len(stem))]
+    return [0, *(dot.end() for dot in re.finditer(r"\.", stem) if dot.end() < len(stem))]
 
 
 def _hint(name: str, others: Sequence[str]) -> str:

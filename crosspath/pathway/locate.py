@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import cast
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import LAYOUTS, ROLES, Layout, Norm, Role
+from crosspath.layouts import LAYOUTS, NORMS, ROLES, Layout, Norm, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.apply_layout import Block, Match, find_blocks, read_block
 from crosspath.pathway.discover import discover, order_of_class
@@ -118,8 +117,8 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
             if block.path + name not in in_roles and is_matrix(name, shape):
                 slots[index, name.removesuffix(".weight")] = Slot(block.path + name, 0, shape[0], shape)
     norm: Norm | None = None
-    if layout.norm in ("pre", "post", "res-post"):
-        norm = cast(Norm, layout.norm)
+    if layout.norm in NORMS:
+        norm = layout.norm
     elif layout.norm is not None and (first := source.attribute(blocks[0].path + layout.norm)) is not None:
         norm = "pre" if first else "post"
     return Anatomy(
