@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from crosspath.errors import InputError
-from crosspath.pickles import refuse_pickle
+from crosspath.pickles import refuse_pickle, require_file
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -124,6 +124,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises `InputError` for a missing, unreadable or faulty one."""
+    require_file(path, "a JSON file")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -181,6 +182,7 @@ def read_tensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tensor]
 
 def read_safetensors(path: Path, *, mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
     """As `read_tensors`, under any name. The file is read as safetensors, and never as anything else."""
+    require_file(path, "a safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -252,6 +254,10 @@ def _manifest_files(folder: Path) -> dict[str, str]:
     files = manifest.get("files")
     if not isinstance(files, dict):
         raise InputError(folder / MANIFEST, "`files` and their sha256", "none", "copy the folder again")
+    for name in files:
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            todo = "ask for a complete folder from where it comes"
+            raise InputError(folder / MANIFEST, "names of files in its folder", repr(name), todo)
     return files
 
 

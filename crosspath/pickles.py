@@ -31,6 +31,7 @@ FIRST = frozenset(
 
 def refuse_pickle(path: Path) -> None:
     """Raise `InputError` for a file whose bytes or name are a pickle's or another library's, without opening it."""
+    require_file(path, "a safetensors file")
     foreign = foreign_format(path)
     if foreign is not None:
         name, instead = foreign
@@ -46,6 +47,12 @@ def refuse_pickle(path: Path) -> None:
             f"a pickle ({sign}), which can run code when opened",
             "look at it with `crosspath inspect` and translate it with `crosspath convert`",
         )
+
+
+def require_file(path: Path, expected: str) -> None:
+    """Raise `InputError` for a pipe, a socket or a device, at which a reader would wait."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(path, expected, "a pipe or a device", "name a file")
 
 
 def pickle_sign(path: Path) -> str | None:

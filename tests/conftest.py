@@ -21,11 +21,8 @@ def data_root() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Decoded samples go to a folder of this test session, never to the user's cache."""
-    before = os.environ.get("CROSSPATH_CACHE")
-    os.environ["CROSSPATH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["CROSSPATH_CACHE"]
-    else:
-        os.environ["CROSSPATH_CACHE"] = before
+    """Decoded samples, and what is noted of own files, go to folders of this test session, never to the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CROSSPATH_CACHE", "CROSSPATH_STATE"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield

@@ -20,6 +20,7 @@ FLOORS = {
     "pickles": -2,
     "files": -1,
     "locks": 0,
+    "own": 0,
     "layouts": 0,
     "config": 0,
     "tokenizers": 0,

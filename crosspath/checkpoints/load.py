@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
@@ -51,6 +52,8 @@ class Checkpoint:
     model: nn.Module
     auxiliaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """{name: record} of its pathways: see `Auxiliary.record`."""
+    own: bool = False
+    """Whether what its recipe names outside its folder may be read: see `outside.py`."""
 
     @property
     def connected(self) -> bool:
@@ -99,12 +102,17 @@ def _has_pathway_files(folder: Path) -> bool:
 
 
 def load_checkpoint(
-    path: str | Path, recipe: Recipe | None = None, auxiliaries: Mapping[str, str | Path] | None = None
+    path: str | Path,
+    recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
+    *,
+    own: bool = False,
 ) -> Checkpoint:
     """Rebuild the model of a checkpoint, with its pathways connected; its weights must be exactly the model's.
 
     `recipe` is needed only for a file that holds none; `auxiliaries` ({name: checkpoint}) only where a frozen
-    auxiliary, which is saved by reference, has moved.
+    auxiliary, which is saved by reference, has moved, or the checkpoint comes from elsewhere. `own` vouches for one
+    that this user's commands did not write on this machine.
 
     Raises
     ------
@@ -114,11 +122,13 @@ def load_checkpoint(
         For pathway files that do not fit.
     """
     files = checkpoint_files(path)
+    own = own or is_own_checkpoint(Path(path))
+    may_read = own or recipe is not None
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
     classes = _classes(files.weights, metadata, tensors) if objective_of(recipe).labelled else ()
     records: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
-    sources = _frozen_auxiliaries(Path(path), files.folder, records, auxiliaries or {})
+    sources = _frozen_auxiliaries(Path(path), files.folder, records, auxiliaries or {}, own=own)
     # Building draws initial weights, which must not change the caller's random state.
     with torch.random.fork_rng(devices=[]):
         model = objective_of(recipe).build(recipe, len(classes))
@@ -130,7 +140,9 @@ def load_checkpoint(
         load_pathway(model, files.folder, sources)
     if isinstance(model, ModalityModel):
         model.about = _about(Path(path), recipe, classes, records)
-    return Checkpoint(path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=records)
+    return Checkpoint(
+        path=Path(path), recipe=recipe, classes=classes, model=model.eval(), auxiliaries=records, own=may_read
+    )
 
 
 def _load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
@@ -152,13 +164,18 @@ def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Ma
 
 
 def _frozen_auxiliaries(
-    path: Path, folder: Path | None, records: Mapping[str, Mapping[str, Any]], replacements: Mapping[str, str | Path]
+    path: Path,
+    folder: Path | None,
+    records: Mapping[str, Mapping[str, Any]],
+    replacements: Mapping[str, str | Path],
+    *,
+    own: bool,
 ) -> dict[str, nn.Module | dict[str, Tensor]]:
     """The frozen auxiliaries that are saved as a reference, read from a replacement or from their origin."""
     entries = {} if folder is None else read_json(folder / "pathway.json").get("auxiliaries")
     # `load_pathway` reports whatever else is wrong with the entries.
-    pairs = entries.items() if isinstance(entries, dict) else ()
-    references = [name for name, entry in pairs if isinstance(entry, dict) and not entry.get("stored", True)]
+    pairs: dict[str, Any] = entries if isinstance(entries, dict) else {}
+    references = [name for name, entry in pairs.items() if isinstance(entry, dict) and not entry.get("stored", True)]
     for name in replacements:
         if name not in references:
             expected = f"one of {', '.join(references)}" if references else "no auxiliary: all it needs is stored in it"
@@ -166,6 +183,8 @@ def _frozen_auxiliaries(
     weights = {}
     for name in references:
         origin = replacements.get(name) or records.get(name, {}).get("origin")
+        if name not in replacements and not own:
+            check_origin(name, str(origin or pairs[name].get("file") or pairs[name].get("description")), path)
         if origin is None:
             continue
         try:

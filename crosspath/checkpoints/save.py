@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from crosspath.checkpoints.outside import remember_outside
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.pathway import save_pathway
@@ -75,3 +76,4 @@ def save_checkpoint(
             beside(temporary)
         names = [file.name for file in temporary.iterdir() if file.name != CARD]
     write_manifest(folder, names)
+    remember_outside(folder, recipe, auxiliaries or {})

@@ -11,7 +11,7 @@ from crosspath.config.data import Data
 from crosspath.config.faults import Fault, merge_faults, to_fault
 from crosspath.config.kinds import check_modality, modality_names, sections_of
 from crosspath.config.model import ModelSection
-from crosspath.config.section import Section
+from crosspath.config.section import FolderName, Section
 from crosspath.config.training import (
     Augment,
     EvaluateSection,
@@ -30,8 +30,8 @@ class Recipe(Section):
     Raises `pydantic.ValidationError` on construction; `validated` turns it into one `InputError`.
     """
 
-    name: str
-    """Such as `image/cifar10`."""
+    name: FolderName
+    """Such as `image/cifar10`; a run's folder is named after it."""
     objective: Literal["classification", "masked_modeling"] = "classification"
     modality: Annotated[str, BeforeValidator(check_modality)]
     data: Data

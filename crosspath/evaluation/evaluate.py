@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.checkpoints.outside import data_section
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
-from crosspath.modalities.load import load_data, with_absolute_folder
+from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 
 Split = Literal["train", "validation", "test"]
@@ -39,7 +40,8 @@ def evaluate(
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     root = None if data_root is None else Path(data_root)
-    data = load_data(with_absolute_folder(source.recipe.data, root), root, source.recipe.train.seed)
+    section = data_section(source.recipe, root, source.path, own=source.own)
+    data = load_data(section, root, source.recipe.train.seed)
     if objective_of(source.recipe).labelled:
         check_classes(data, source.classes, source.path)
     examples: Examples = getattr(data, split)

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 from crosspath.config.faults import merge_faults, to_fault
-from crosspath.config.section import Section
+from crosspath.config.section import FolderName, Section
 from crosspath.errors import InputError
 from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
@@ -51,10 +51,10 @@ class Study(Section):
     Raises `pydantic.ValidationError` on construction; `read_study` raises one `InputError` instead.
     """
 
-    name: str = "study"
+    name: FolderName = "study"
     targets: Mapping[str, TargetSection]
     """{recipe: its section}."""
-    auxiliaries: Mapping[str, str] = {}
+    auxiliaries: Mapping[FolderName, str] = {}
     """{name: checkpoint, `timm:NAME` or `hf:OWNER/NAME`}."""
     arms: tuple[str, ...] = (NONE.name, PATHWAY.name, RANDOM.name)
     controls: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Study(Section):
     search: Search = Field(default_factory=Search)
     settings: tuple[str, ...] = ()
     """`section.field=value` for every target and arm; a target's own settings override them."""
-    variants: Mapping[str, tuple[str, ...]] = {"": ()}
+    variants: Mapping[Literal[""] | FolderName, tuple[str, ...]] = {"": ()}
     """{name: further settings}: each variant is a separate comparison. Variants that only set pathway options share the
     arms without a pathway."""
 

@@ -31,7 +31,7 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
     The JSON file `path` holds `header`, the counts, and for each sample its class, both predictions and a PNG (base64).
     Nothing is written for data with several labels per sample.
     """
-    before, after = load_checkpoint(none), load_checkpoint(connected)
+    before, after = load_checkpoint(none, own=True), load_checkpoint(connected, own=True)
     recipe = before.recipe
     data = load_data(recipe.data, data_root, recipe.train.seed)
     labels = np.asarray(data.test.labels)

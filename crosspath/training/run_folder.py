@@ -31,6 +31,7 @@ from crosspath.files import (
     writing,
 )
 from crosspath.locks import LOCK_FILES, claim, refuse_used, remove_lock
+from crosspath.own import is_own, remember
 from crosspath.training.result import RESULT, Result, read_result
 from crosspath.training.same_run import check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
@@ -178,10 +179,12 @@ def _tidy(path: Path) -> None:
     sweep(path)
     (path / RESUMED).unlink(missing_ok=True)
     for manifest in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"):
-        folder = manifest.parent
+        folder, own = manifest.parent, is_own(manifest)
         if (folder / STATE).exists():
             names = [file.name for file in folder.iterdir() if file.name not in (*STATE_FILES, MANIFEST)]
             write_manifest(folder, names)
+            if own:
+                remember(manifest)
         for name in STATE_FILES:
             (folder / name).unlink(missing_ok=True)
 

@@ -181,7 +181,7 @@ def _has(value: Any, content: Any) -> bool:
 
 
 def _check_file(report: _Report, name: str, entry: Mapping[str, Any], folder: Path, *, required: bool = False) -> None:
-    if entry["path"] is None:
+    if entry["path"] is None or Path(entry["path"]).is_absolute():
         report.notes.append(f"{name}: no relative path leads to it, not checked")
         return
     file = folder / entry["path"]
@@ -251,7 +251,7 @@ def _check_outputs(
 def _connected_outputs(report: _Report, values: Mapping[str, Any], folder: Path, samples: Samples) -> Logits | None:
     """Of the connected model that was merged, where all of it is still there."""
     path = values["target"][0]["path"]
-    if path is None or not (folder / path).is_file():
+    if path is None or Path(path).is_absolute() or not (folder / path).is_file():
         return None
     try:
         checkpoint = load_checkpoint((folder / path).parent)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from crosspath.checkpoints.equality import compare_precisions
 from crosspath.checkpoints.load import Checkpoint
+from crosspath.checkpoints.outside import data_section
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.load import load_data, with_absolute_folder
+from crosspath.modalities.load import load_data
 
 PART = "test"
 MOST_SAMPLES = 32
@@ -52,7 +53,7 @@ def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, 
     InputError
         For data that cannot be read, and for samples that are not in them.
     """
-    section = with_absolute_folder(checkpoint.recipe.data, root)
+    section = data_section(checkpoint.recipe, root, checkpoint.path, own=checkpoint.own)
     data = load_data(section, root, checkpoint.recipe.train.seed)
     examples = data.test
     if ids is None:
