@@ -21,6 +21,7 @@ FLOORS = {
     "files": -1,
     "locks": 0,
     "own": 0,
+    "escape": -3,
     "layouts": 0,
     "config": 0,
     "tokenizers": 0,

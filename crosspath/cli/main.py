@@ -25,6 +25,7 @@ from crosspath.cli.study import report, study
 from crosspath.cli.train import train
 from crosspath.cli.verify import verify
 from crosspath.errors import InputError
+from crosspath.escape import to_terminal
 
 VERBS: dict[str, Callable[..., None] | App] = {
     "demo": demo,
@@ -103,7 +104,7 @@ def _print_error(message: str, rank: str) -> int:
         time.sleep(PATIENCE)
         message = f"process {rank}: {message}"
     lines = (line.strip() for line in message.splitlines())
-    sys.stderr.write("; ".join(line for line in lines if line) + "\n")
+    sys.stderr.write(to_terminal("; ".join(line for line in lines if line)) + "\n")
     return 2
 
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from crosspath.escape import to_terminal
+
 BORDER = 3
 """Characters between the texts of two columns."""
 
@@ -24,7 +26,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
     if title is not None:
         print_line(title)
-    rows = list(rows)
+    rows = [[to_terminal(cell) for cell in row] for row in rows]
     console, table = Console(file=sys.stdout, markup=False, highlight=False), Table()
     widths = _column_widths([*zip(columns, *rows, strict=True)], console.width - BORDER * len(columns) - 1)
     for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
@@ -51,12 +53,12 @@ def _column_widths(columns: Sequence[Sequence[str]], available: int) -> list[int
 
 def print_line(text: str) -> None:
     """Print one line."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(to_terminal(text) + "\n")
 
 
 def print_note(text: str) -> None:
     """Print one line on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(to_terminal(text) + "\n")
 
 
 def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from crosspath.escape import to_markdown
 from crosspath.study.statistics import CONFIDENCE, Verdict, compare_paired, false_discovery, mean_and_sd
 from crosspath.training.result import Result
 
@@ -135,15 +136,15 @@ def adjust_verdicts(rows: Sequence[Row]) -> list[Row]:
 def markdown(title: str, rows: Sequence[Row]) -> str:
     """The table as Markdown, one section per comparison."""
     lines = [
-        f"# {title}",
+        f"# {to_markdown(title)}",
         "",
         CAPTION,
         "Where an arm is compared in several directions, adjusted p decides its verdict.",
         "",
     ]
-    for title, members in group_rows(rows).items():
-        lines += [f"## {title}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-        lines += [f"| {' | '.join(cells(row))} |" for row in members]
+    for name, members in group_rows(rows).items():
+        lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
         lines.append("")
     return "\n".join(lines)
 

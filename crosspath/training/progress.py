@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from crosspath.escape import to_terminal
 
 
 class Listener(Protocol):
@@ -44,17 +47,18 @@ class Bar:
 
     def line(self, text: str) -> None:
         """Print one line, above the bar where there is one."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(to_terminal(text), highlight=False, markup=False, soft_wrap=True)
 
     def count(self, label: str, done: int, total: int | None) -> None:
         """Show `done` of `total`; a new label starts the clock again."""
+        label = escape(to_terminal(label))
         if label != self.label:
             self.progress.reset(self.task, description=label, detail="")
         self.progress.update(self.task, completed=done, total=total)
 
     def advance(self, amount: float, label: str, detail: str = "") -> None:
         """Add `amount` to what is done, and show `detail` beside the bar."""
-        self.progress.update(self.task, advance=amount, description=label, detail=detail)
+        self.progress.update(self.task, advance=amount, description=escape(to_terminal(label)), detail=detail)
 
 
 def make_bar(show: bool, total: float | None = None) -> Bar:

@@ -10,6 +10,7 @@ from crosspath.checkpoints.sharing.licences import Licence, licences
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.config.training import PathwaySection
+from crosspath.escape import to_code, to_code_block, to_markdown
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
 
@@ -39,7 +40,7 @@ def model_card(about: About, *, sha256: str, scales: Scales) -> str:
         parts.append(_equality(about.receipt))
     if scales:
         parts.append(_scales(scales))
-    parts.append(["## Classes", "", ", ".join(about.classes)])
+    parts.append(["## Classes", "", ", ".join(map(to_markdown, about.classes))])
     parts.append(_recipe(about))
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -65,25 +66,25 @@ def _what(about: About, scales: Scales) -> list[str]:
     load = '`crosspath.ModalityModel.from_pretrained("OWNER/NAME")`'
     if about.receipt is not None:
         return [
-            f"# {recipe.name}, merged",
+            f"# {to_markdown(recipe.name)}, merged",
             "",
             f"A plain {kind}. It was trained with pathways (W + λ·W') from the auxiliaries below and holds the sums,",
             f"at no further cost. {method} {load} loads it.",
         ]
     if scales:
         return [
-            f"# {recipe.name}, with pathways",
+            f"# {to_markdown(recipe.name)}, with pathways",
             "",
             f"A {kind}, connected with the auxiliaries below: it computes with W + λ·W'. `model.safetensors` is the",
             f"plain target, `pathway.safetensors` and `pathway.json` hold λ and W'. {method} {load} loads all of it;",
             "`crosspath merge` makes it a plain model.",
         ]
-    return [f"# {recipe.name}", "", f"A plain {kind}. {load} loads it."]
+    return [f"# {to_markdown(recipe.name)}", "", f"A plain {kind}. {load} loads it."]
 
 
 def _licences(terms: Sequence[Licence]) -> list[str]:
     flags = [_flag(licence) for licence in terms if licence.non_commercial]
-    unknown = [f"{_part_name(licence)} ({licence.source})" for licence in terms if not licence.is_known]
+    unknown = [f"{_part_name(licence)} ({to_markdown(licence.source)})" for licence in terms if not licence.is_known]
     return [
         "## Licences",
         "",
@@ -91,30 +92,30 @@ def _licences(terms: Sequence[Licence]) -> list[str]:
         *([f"Licence unknown: {', '.join(unknown)}. Find out before you share or use this model.", ""] * bool(unknown)),
         "| part | data or weights | terms, as published | where |",
         "|---|---|---|---|",
-        *(f"| {licence.part} | {licence.source} | {licence.terms} | {licence.address or ''} |" for licence in terms),
+        *(_row(licence.part, licence.source, licence.terms, licence.address or "") for licence in terms),
     ]
 
 
 def _flag(licence: Licence) -> str:
     return (
-        f"> **Not for commercial use: {_part_name(licence)} comes from {licence.source}, whose terms"
-        f" ({licence.terms}) do not grant commercial use.** Ask the owners first."
+        f"> **Not for commercial use: {_part_name(licence)} comes from {to_markdown(licence.source)}, whose terms"
+        f" ({to_markdown(licence.terms)}) do not grant commercial use.** Ask the owners first."
     )
 
 
 def _part_name(licence: Licence) -> str:
-    return "the target" if licence.part == "target" else f"the auxiliary `{licence.part}`"
+    return "the target" if licence.part == "target" else f"the auxiliary {to_code(licence.part)}"
 
 
 def _target(about: About, sha256: str) -> list[str]:
     digests = [f"sha256 of its tensors: `{sha256}`"]
     if about.receipt is not None:
         digests = [
-            f"sha256 of the target's tensors before: `{about.receipt['merge']['sha256_before']}`,",
-            f"after: `{about.receipt['merge']['sha256_after']}`.",
+            f"sha256 of the target's tensors before: {to_code(about.receipt['merge']['sha256_before'])},",
+            f"after: {to_code(about.receipt['merge']['sha256_after'])}.",
         ]
-    start = [] if about.start is None else [f"Its training started from `{about.start}`."]
-    return ["## Target", "", f"Recipe `{about.recipe.name}`. {' '.join(start)}".rstrip(), *digests]
+    start = [] if about.start is None else [f"Its training started from {to_code(about.start)}."]
+    return ["## Target", "", f"Recipe {to_code(about.recipe.name)}. {' '.join(start)}".rstrip(), *digests]
 
 
 def _auxiliaries(about: About) -> list[str]:
@@ -125,7 +126,7 @@ def _auxiliaries(about: About) -> list[str]:
         "| name | from | sha256 of its weights |",
         "|---|---|---|",
         *(
-            f"| {name} | {record.get('recipe', record.get('origin', 'unknown'))} | {record.get('sha256', 'unknown')} |"
+            _row(name, record.get("recipe", record.get("origin", "unknown")), record.get("sha256", "unknown"))
             for name, record in rows
         ),
     ]
@@ -137,18 +138,21 @@ def _equality(receipt: Mapping[str, Any]) -> list[str]:
 
 def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
     equality = receipt["equality"]
-    generated = f"{equality['samples']} generated samples"
+    generated = f"{to_markdown(equality['samples'])} generated samples"
     if equality["bitwise"]:
         equal = f"bitwise equal on {generated}, in float32 and under bfloat16 autocast"
     else:
-        worst = ", ".join(f"{name} {value:.3g}" for name, value in equality["max_difference"].items())
+        worst = ", ".join(f"{to_markdown(name)} {value:.3g}" for name, value in equality["max_difference"].items())
         equal = f"not bitwise equal on {generated}; largest difference: {worst}"
     yield f"Outputs before and after merging: {equal}."
     certificate = receipt.get("certificate")
     if certificate is not None:
-        differences = ", ".join(f"{name} {_difference(values)}" for name, values in certificate["outputs"].items())
+        differences = ", ".join(
+            f"{to_markdown(name)} {_difference(values)}" for name, values in certificate["outputs"].items()
+        )
         yield (
-            f"On {certificate['samples']} samples of the {certificate['part']} part of {certificate['dataset']}:"
+            f"On {to_markdown(certificate['samples'])} samples of the {to_markdown(certificate['part'])} part of"
+            f" {to_markdown(certificate['dataset'])}:"
             f" {differences}."
             " `certificate.json` holds the proof; `crosspath verify` checks it again."
         )
@@ -167,7 +171,7 @@ def _scales(scales: Scales) -> list[str]:
         "| weight | auxiliary | λ |",
         "|---|---|---|",
         *(
-            f"| {weight} | {name} | {_range(values)} |"
+            _row(weight, name, _range(values))
             for weight, by_auxiliary in scales.items()
             for name, values in by_auxiliary.items()
         ),
@@ -184,9 +188,7 @@ def _recipe(about: About) -> list[str]:
         "",
         f"As it was trained{f'; {plain}' if about.receipt is not None else '.'}",
         "",
-        "```yaml",
-        recipe_to_text(recipe).rstrip(),
-        "```",
+        *to_code_block(recipe_to_text(recipe).rstrip(), "yaml"),
     ]
 
 
@@ -195,6 +197,10 @@ def strip_recipe_paths(recipe: Recipe) -> Recipe:
     data = {name: Path(value.name) for name, value in recipe.data if isinstance(value, Path)}
     shards = {name: strip_paths({name: value})[name] for name, value in recipe.data if name.endswith("_shards")}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={**data, **shards, "cache_folder": None})})
+
+
+def _row(*texts: object) -> str:
+    return f"| {' | '.join(map(to_markdown, texts))} |"
 
 
 def _range(values: Sequence[float]) -> str:
