@@ -161,18 +161,7 @@ def test_an_index_that_does_not_fit_its_files_is_refused(names: object, value: s
         open_source(tmp_path / "theirs")
 
 
-ARCHITECTURES = ("vit_tiny_patch16_224", "deit3_base_patch16_224", "vit_relpos_small_patch16_rpn_224")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in ARCHITECTURES else pytest.mark.slow)
-        for name in timm.list_models()
-        if heads_of_architecture(name) is not None or norm_of_architecture(name) is not None
-    ],
-)
-def test_names_of_timm_state_what_its_models_have(name: str) -> None:
+def check_architecture(name: str) -> None:
     with torch.device("meta"):
         model = timm.create_model(name)
     stages = getattr(model, "layers", None) if name.startswith("swin") else None
@@ -180,8 +169,26 @@ def test_names_of_timm_state_what_its_models_have(name: str) -> None:
     blocks = [model.blocks[0]] if stages is None else [stage.blocks[0] for stage in stages]
     expected, norm = heads_of_architecture(name), norm_of_architecture(name)
     if expected is not None:
-        heads = [heads_of(block, "attn") for block in blocks]
+        attention = next(path for path, module in blocks[0].named_modules() if hasattr(module, "num_heads"))
+        heads = [heads_of(block, attention) for block in blocks]
         counts = expected if isinstance(expected, tuple) else (expected,)
-        assert heads == [Heads(count, count) for count in counts]
+        assert heads == [Heads(count, count) for count in counts], name
     if norm is not None:
-        assert norm_placement(blocks[0]) == norm
+        assert norm_placement(blocks[0]) == norm, name
+
+
+def test_names_of_timm_state_what_its_models_have() -> None:
+    for name in ("vit_tiny_patch16_224", "deit3_base_patch16_224", "vit_relpos_small_patch16_rpn_224"):
+        assert heads_of_architecture(name) is not None
+        assert norm_of_architecture(name) is not None
+        check_architecture(name)
+
+
+@pytest.mark.slow
+def test_every_name_of_timm_states_what_its_model_has() -> None:
+    names = [
+        n for n in timm.list_models() if heads_of_architecture(n) is not None or norm_of_architecture(n) is not None
+    ]
+    assert len(names) > 250
+    for name in names:
+        check_architecture(name)
