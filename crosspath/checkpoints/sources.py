@@ -84,6 +84,9 @@ def _from_timm(spec: str) -> Auxiliary:
 
     name = spec.removeprefix("timm:")
     try:
+        # Other names, such as local-dir:DIR, would lead timm to files and addresses.
+        if not timm.is_model(name):
+            raise RuntimeError
         model = timm.create_model(name, pretrained=False)
     except RuntimeError:
         near = timm.list_models(f"*{name.partition('.')[0][:12]}*")[:3]

@@ -1,5 +1,6 @@
 """The table of verbs, and the exit codes: 0; 2, with one line, for invalid input; 130 when interrupted."""
 
+import errno
 import os
 import sys
 import time
@@ -49,6 +50,8 @@ VERBS: dict[str, Callable[..., None] | App] = {
 
 FIRST = "0"
 """The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
+UNUSABLE = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR})
+"""What the system says of paths that users name, whatever is done with them."""
 PATIENCE = 3.0
 """Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
 stopped them by then, and the error is reported once."""
@@ -89,6 +92,12 @@ def main(arguments: Sequence[str]) -> int:
             build_app()(list(arguments))
     except (CycloptsError, InputError) as error:
         return _print_error(str(error), rank)
+    except OSError as error:
+        if error.errno not in UNUSABLE or error.filename is None:
+            raise
+        found = error.strerror or str(error.errno)
+        unusable = InputError(error.filename, "a path that can be used", found, "choose another")
+        return _print_error(str(unusable), rank)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -12,8 +12,10 @@ BORDER = 3
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one object on one line."""
-    print_line(json.dumps(value, allow_nan=False))
+    """Print one object on one line; numbers that are not finite, which JSON cannot hold, are null."""
+    from crosspath.files import finite
+
+    print_line(json.dumps(finite(value), allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:

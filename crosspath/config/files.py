@@ -1,11 +1,11 @@
 """Recipes as YAML text and files. What a run writes is what runs again."""
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from crosspath.config.recipe import Recipe, validated
+from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 
 
@@ -17,12 +17,7 @@ def recipe_to_text(recipe: Recipe) -> str:
 
 def recipe_from_text(text: str, where: object) -> Recipe:
     """A recipe from YAML text. Raises `InputError` naming `where`, or the dotted name of each fault."""
-    try:
-        tree: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        row = f" row {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"{where}{row}", "YAML", "text that is not", "correct it") from None
+    tree = parse_yaml(text, where)
     if not isinstance(tree, dict):
         raise InputError(where, "a recipe's sections", type(tree).__name__, "write it as name: value")
     return validated(tree, where)

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from crosspath.config.recipe import Recipe, validated
+from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 
 
@@ -40,9 +39,10 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
 
 def _value(name: str, text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(name.strip(), "a YAML value", repr(text), "quote it") from None
+        value = parse_yaml(text, name.strip())
+    except InputError as error:
+        found = f"{text[:100]!r} ({error.found})"
+        raise InputError(name.strip(), "a YAML value", found, "quote it") from None
     # YAML 1.1 reads 1e-3 as text: numbers in that form are meant as numbers.
     if isinstance(value, str):
         try:

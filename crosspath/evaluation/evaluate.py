@@ -10,7 +10,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
-from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs, require_finite
 from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 
@@ -36,7 +36,8 @@ def evaluate(
     Raises
     ------
     InputError
-        For a checkpoint or data that cannot be read, classes that differ, and a part without samples.
+        For a checkpoint or data that cannot be read, classes that differ, a part without samples, and outputs that are
+        not finite.
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     root = None if data_root is None else Path(data_root)
@@ -50,6 +51,7 @@ def evaluate(
     compute = choose_compute(source.recipe)
     model = source.model.to(compute.device)
     outputs = held_out_outputs(model, source.recipe, examples, compute, protocol=split == "test")
+    require_finite(outputs, source.path, f"samples of the {split} part")
     return {
         "checkpoint": str(source.path),
         "recipe": source.recipe.name,

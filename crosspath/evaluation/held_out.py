@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
+from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
@@ -54,6 +55,13 @@ def held_out_outputs(
     finally:
         model.train(training)
     return torch.cat(parts)
+
+
+def require_finite(outputs: Tensor, where: object, sample: object) -> None:
+    """Raise `InputError` for outputs of which no class is the most probable one, and which JSON cannot hold."""
+    if not outputs.isfinite().all():
+        todo = "restore the checkpoint, or train it again with a lower learning rate"
+        raise InputError(where, "a model with finite outputs", f"NaN or infinity for {sample}", todo)
 
 
 def held_out_metrics(outputs: Tensor, recipe: Recipe, examples: Examples) -> dict[str, float]:

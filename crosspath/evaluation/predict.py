@@ -12,6 +12,7 @@ from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.held_out import require_finite
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import read_file
@@ -34,7 +35,8 @@ def predict(
     Raises
     ------
     InputError
-        For a checkpoint that cannot be read, and for a missing, damaged or foreign file.
+        For a checkpoint that cannot be read, for a missing, damaged or foreign file, and for outputs that are not
+        finite.
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     probabilities_of = require_classifier(source, checkpoint)
@@ -54,6 +56,7 @@ def predict(
         sample = np.asarray(read_file(source.recipe.data, file))
         with compute.autocast():
             logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
+        require_finite(logits_BK, source.path, file)
         probabilities_K = probabilities_of(logits_BK[0].double().cpu())
         best = probabilities_K.topk(min(top, len(source.classes)))
         predictions = [

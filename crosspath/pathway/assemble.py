@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_file, sha256_of_tensors
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder
@@ -54,6 +55,9 @@ def build(plan: Plan) -> list[Attachment]:
     for tensor in plan.tensors:
         values = auxiliary_values(tensor, plan.source)
         spread, count = spread_of(tensor, values.shape, options.scale_per)
+        if abs(options.scale_init) > torch.finfo(values.dtype).max:
+            kind = str(values.dtype).removeprefix("torch.")
+            raise PathwayError("scale_init", f"a number that {kind} holds", repr(options.scale_init), "lower it")
         scale = torch.full((count,), options.scale_init, dtype=values.dtype, device=values.device)
         attachments.append(
             Attachment(

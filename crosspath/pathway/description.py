@@ -124,7 +124,7 @@ def read_description(file: Path, metadata: Mapping[str, str]) -> Description | N
     if BLOCKS in metadata:
         try:
             return Description(file, blocks=_blocks(json.loads(metadata[BLOCKS])))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             todo = "write the file again"
             raise PathwayError(file, f"heads and norms as `{BLOCKS}` of its metadata", "damage", todo) from None
     return describe_folder(file.parent) if file.name in DESCRIBED else None

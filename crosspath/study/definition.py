@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
+from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
@@ -85,14 +85,15 @@ def read_study(path: Path) -> Study:
         For a missing or invalid file, naming each fault.
     """
     try:
-        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = parse_yaml(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         raise InputError(path, "a study file", error.strerror or "none", "check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
         refuse_pickle(path)
-        mark = getattr(error, "problem_mark", None)
-        row = f" row {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"{path}{row}", "valid YAML", "a syntax error", "correct it") from None
+        raise InputError(path, "YAML in UTF-8", "other bytes", "name a study file") from None
+    except InputError:
+        refuse_pickle(path)
+        raise
     if not isinstance(tree, dict):
         refuse_pickle(path)
         raise InputError(path, "a study's sections", type(tree).__name__, "write it as name: value")

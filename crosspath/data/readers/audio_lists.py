@@ -90,9 +90,10 @@ def class_table(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
 
 def read_list(path: Path, part: Part) -> Iterator[Row]:
     """The rows of one list. Raises `InputError` for a missing or faulty list."""
+    text = read_text(path, "a list of recordings")
     try:
-        content = json.loads(read_text(path, "a list of recordings"))
-    except json.JSONDecodeError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(path, "a list of recordings in JSON", str(error), "download it again") from None
     entries = content.get("data") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:

@@ -95,12 +95,12 @@ class ImageReader:
                 if item.inside is None:
                     with item.path.open("rb") as file:
                         return read_picture(file)
-                if item.path not in archives:
-                    archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                 try:
+                    if item.path not in archives:
+                        archives[item.path] = stack.enter_context(zipfile.ZipFile(item.path))
                     require_within(BYTES, archives[item.path].getinfo(str(item.inside)).file_size)
                     content = archives[item.path].read(str(item.inside))
-                except DamageError:
+                except (DamageError, InputError, OSError):
                     raise
                 except Exception as error:  # many types: checksum, stream, compression, encryption
                     raise DamageError(f"the zip member cannot be read ({error})") from None

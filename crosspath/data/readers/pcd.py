@@ -32,6 +32,8 @@ def read_pcd(path: Path) -> NDArray[np.float64]:
         columns = zip(names, sizes, kinds, counts, strict=True)
         record = np.dtype([(name, f"<{KINDS[kind]}{size}", (count,)) for name, size, kind, count in columns])
         places = [fields.index(axis) for axis in "xyz"]
+        if min(*counts, points, *sizes) < 1:
+            raise ValueError("a size, a count or a number of points below 1")
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise DamageError(f"its header is faulty ({error})") from None
     encoding = header["DATA"][0].lower()

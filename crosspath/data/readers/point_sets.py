@@ -130,9 +130,10 @@ def _item(root: Path, name: str, label: int, part: Part, table: Path, row: int) 
 
 
 def _strings(path: Path) -> list[str]:
+    text = read_text(path, "a JSON list of shapes")
     try:
-        entries = json.loads(read_text(path, "a JSON list of shapes"))
-    except json.JSONDecodeError as error:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(path, "a JSON list of shapes", str(error), "download it again") from None
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise InputError(path, "a JSON list of strings", type(entries).__name__, "download it again")

@@ -47,17 +47,17 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
         For a file that is no recording, is truncated or damaged, lasts longer than `limits.SECONDS`, or has no samples
         or ones far beyond full scale; and for channels that cancel each other out.
     """
-    reason = truncation_reason(path if content is None else content)
-    if reason is not None:
-        raise DamageError(reason)
     try:
+        reason = truncation_reason(path if content is None else content)
+        if reason is not None:
+            raise DamageError(reason)
         with path.open("rb") if content is None else BytesIO(content) as file:
             try:
                 wave, rate = _read_with_libsndfile(file)
             except _OtherFormatError:
                 file.seek(0)
                 wave, rate = _read_with_ffmpeg(file)
-    except (DamageError, InputError, ImportError):
+    except (DamageError, InputError, ImportError, FileNotFoundError, PermissionError):
         raise
     except MemoryError:  # lengths are limited, so that the header asks for nonsense
         raise DamageError("the audio decoder asks for more memory than there is") from None

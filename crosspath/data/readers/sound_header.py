@@ -12,6 +12,8 @@ Order = Literal["little", "big"]
 
 OPEN_SIZES = (0x7F000000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 """Sizes that stand for an unknown one: of sox (AIFF, WAV), GStreamer, arecord, FFmpeg (WAV and AU, W64, CAF)."""
+LARGEST_FILE = 1 << 62
+"""Bytes; no system seeks beyond."""
 OPEN_WITHIN = 4096
 """Bytes by which encoders stay below or above these sizes: they count headers, or whole frames only."""
 
@@ -116,7 +118,7 @@ def _chunks(
     file: BinaryIO, start: int, order: Order, *, name_bytes: int, size_bytes: int, align: int, inclusive: bool
 ) -> Iterator[tuple[bytes, int, int]]:
     """(name, start of the content, stated size) of each chunk; `inclusive` sizes count the chunk's own header."""
-    while True:
+    while start < LARGEST_FILE:
         file.seek(start)
         head = file.read(name_bytes + size_bytes)
         if len(head) < name_bytes + size_bytes:

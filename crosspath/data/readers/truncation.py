@@ -52,12 +52,14 @@ def _short(expected: int, size: int, header: str) -> str | None:
 
 
 def _samples(file: BinaryIO, size: int, stop: int) -> str | None:
+    if stop > size:
+        return _short(stop, size, "header")
     file.seek(0)
     first = file.read(4)
     file.seek(stop + stop % 2)
     if file.read(4) == first:
         return f"a second recording begins at byte {stop + stop % 2}"
-    return _short(stop, size, "header")
+    return None
 
 
 def _ogg(file: BinaryIO, size: int) -> str | None:

@@ -36,7 +36,7 @@ def _read_zip(path: Path, part: Part, suffixes: tuple[str, ...], state: tuple[in
             entries = archive.infolist()
     except FileNotFoundError:
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
-    except (zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # many types: a damaged list, a name that is no text
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "download it again") from None
     tree = _without_outer_folders(_tree_of(path, entries), suffixes)
     layout = class_layout(path, tree, suffixes, "images", part)

@@ -109,7 +109,7 @@ def _labels(member: Member, where: str) -> tuple[int, ...]:
         numbers = [int(content)] if member.kind == "cls" else json.loads(content)["labels"]
         if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
             raise ValueError("other values")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         expected = "a class number" if member.kind == "cls" else 'class numbers {"labels": [...]}'
         raise InputError(f"{where}.{member.kind}", expected, f"{content[:40]!r}", "write the shard again") from None
     return tuple(numbers)
