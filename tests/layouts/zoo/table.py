@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.layouts.zoo.configuration import Configuration
-from tests.layouts.zoo.coverage import Coverage, measure
+from tests.layouts.zoo.coverage import Coverage, measure, two_models
 from tests.layouts.zoo.every import CONFIGURATIONS
 from tests.layouts.zoo.located_roles import LIBRARIES
 
@@ -23,7 +23,8 @@ SIZES = frozenset(
 
 def write() -> None:
     """Measure every configuration and write both places."""
-    PAGE.write_text(with_marked(PAGE.read_text("utf-8"), f"\n{table(map(measure, CONFIGURATIONS))}\n"), "utf-8")
+    rows = (measure(configuration, *two_models(configuration)) for configuration in CONFIGURATIONS)
+    PAGE.write_text(with_marked(PAGE.read_text("utf-8"), f"\n{table(rows)}\n"), "utf-8")
     README.write_text(with_marked(README.read_text("utf-8"), families(CONFIGURATIONS)), "utf-8")
 
 
@@ -35,8 +36,8 @@ def with_marked(page: str, text: str) -> str:
 
 def marked_in(page: Path) -> str:
     """What stands in the marked place of a page."""
-    (found,) = MARKED.finditer(page.read_text("utf-8"))
-    return found[0].removeprefix(found[1]).removesuffix(found[2])
+    (marked,) = MARKED.finditer(page.read_text("utf-8"))
+    return marked[0].removeprefix(marked[1]).removesuffix(marked[2])
 
 
 def table(rows: Iterable[Coverage]) -> str:
