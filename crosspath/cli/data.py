@@ -189,7 +189,8 @@ def _print_report(
     recipe: "Recipe | None",
 ) -> None:
     counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
-    print_line(f"{report.folder}: {report.modality}, {report.classes} classes, samples: {counts}")
+    classes = f"{report.classes} {'class' if report.classes == 1 else 'classes'}"
+    print_line(f"{report.folder}: {report.modality}, {classes}, samples: {counts}")
     if recipe is not None and report.used:
         used = ", ".join(f"{count:,} {part}" for part, count in report.used.items())
         print_line(f"a run of {recipe.name} uses {used}")
