@@ -70,17 +70,16 @@ def explain_partial(
         remedy = 'accept={"partial"} pairs the rest'
         if not {"query", "mlp_in"} <= {role for _, role in anatomy.slots}:
             example = next(name for own, name, _ in weights if own == side)
-            remedy += (
-                f"; or name every role of a block: {layout_line(side, next(iter(anatomy.paths.values())), example)}"
-            )
+            line = layout_line(side, next(iter(anatomy.paths.values())), example, "?")
+            remedy += f"; or name every role of a block: {line}"
         mismatches.append(Mismatch("partial", f"block {ranges_of(where)}", reason, remedy))
     return mismatches
 
 
-def layout_line(side: str, block: str, weight: str) -> str:
-    """The argument that describes a model's blocks by hand, with one role to begin with."""
+def layout_line(side: str, block: str, weight: str, role: str = "query") -> str:
+    """The argument that describes a model's blocks by hand, with one role to begin with ("?": one to be named)."""
     name = repr(block.rstrip(".").rstrip("0123456789")) if block else None
-    roles = f"{{'query': crosspath.Place(weight={weight!r})}}"
+    roles = f"{{{role!r}: crosspath.Place(weight={weight!r})}}"
     return f"{side}_layout=crosspath.Layout(name='mine', block={name}, roles={roles})"
 
 
