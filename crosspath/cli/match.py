@@ -50,6 +50,7 @@ def _plain(report: "MatchReport") -> dict[str, Any]:
     return {
         "ok": report.ok,
         "layouts": report.layouts,
+        "coverage": report.coverage,
         "pairs": [
             {"role": pair.role, "target": str(pair.target), "auxiliary": str(pair.auxiliary)} for pair in report.pairs
         ],
