@@ -72,9 +72,11 @@ def check_lists(target: Anatomy, auxiliary: Anatomy, origins: tuple[str, str], b
         return
     for side, anatomy, origin in (("target", target, origins[0]), ("auxiliary", auxiliary, origins[1])):
         if len(anatomy.lists) > 1:
-            names = ", ".join(repr(name.partition(".#")[0]) for name in anatomy.lists)
+            names = [name.partition(".#")[0] for name in anatomy.lists]
+            of_list = {name: [i for i, path in anatomy.paths.items() if path.startswith(f"{name}.")] for name in names}
+            found = ", ".join(f"{name!r}: blocks {ranges_of(numbers)}" for name, numbers in of_list.items())
             todo = "pass one of these parts of it, or pair blocks with blocks={target block: auxiliary block}"
-            raise PathwayError(f"{side} ({origin})", "one list of blocks", f"several ({names})", todo)
+            raise PathwayError(f"{side} ({origin})", "one list of blocks", f"several ({found})", todo)
 
 
 def _common_names(lists: tuple[str, ...]) -> tuple[str, ...]:

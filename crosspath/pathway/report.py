@@ -33,7 +33,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class MatchReport:
-    """What `connect` would do with the same arguments. Printing it shows a table."""
+    """What `connect` would do with the same arguments. Printing it shows a table, what needs attention first."""
 
     pairs: tuple[Pair, ...]
     mismatches: tuple[Mismatch, ...]
@@ -50,7 +50,7 @@ class MatchReport:
 
     @property
     def without_bias(self) -> tuple[str, ...]:
-        """Pairs of which one side has no bias: `bias=True` skips them."""
+        """Pairs without two biases, which `bias=True` skips. The printed report leaves out those without any."""
         return tuple(str(pair.target) for pair in self.pairs if not (pair.target.bias and pair.auxiliary.bias))
 
     @property
@@ -61,14 +61,15 @@ class MatchReport:
     def __str__(self) -> str:
         share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"
         lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {len(self.pairs)} pairs{share}"]
-        for pair in self.pairs:
-            lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
         for title, entries in (
             ("does not pair", self.mismatches),
             ("accepted", self.accepted),
             ("unverified", self.unverified),
-            ("not chosen", self.not_chosen),
-            ("no pair of biases", self.without_bias),
         ):
             lines += [f"  {title:17} {entry}" for entry in entries]
+        for pair in self.pairs:
+            lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
+        one_bias = [pair.target for pair in self.pairs if bool(pair.target.bias) != bool(pair.auxiliary.bias)]
+        for title, slots in (("not chosen", self.not_chosen), ("no pair of biases", one_bias)):
+            lines += [f"  {title:17} {slot}" for slot in slots]
         return "\n".join(lines)

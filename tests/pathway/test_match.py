@@ -120,3 +120,20 @@ def test_every_kind_by_role_finds_itself(name: str) -> None:
     report = crosspath.match(KINDS[name].build(), KINDS[name].build())
     assert report.ok
     assert report.unverified in ((), ("norm placement",))
+
+
+def test_a_printed_report_begins_with_what_stops_connect() -> None:
+    report = crosspath.match(Body(heads=2), Body(heads=4))
+    assert str(report).splitlines()[1] == f"  does not pair     {report.mismatches[0]}"
+
+
+def test_a_printed_report_says_nothing_of_biases_where_neither_model_has_one() -> None:
+    report = crosspath.match(Body(qkv_bias=False), Body(qkv_bias=False))
+    assert any("qkv" in weight for weight in report.without_bias)
+    assert "no pair of biases" not in str(report)
+
+
+def test_the_lists_of_a_model_are_named_with_the_numbers_of_their_blocks() -> None:
+    whole = nn.Transformer(16, 2, 2, 3, 32, batch_first=True)
+    with pytest.raises(crosspath.PathwayError, match=r"'decoder.layers': blocks 0-2, 'encoder.layers': blocks 3-4"):
+        crosspath.match(whole, Body())
