@@ -137,7 +137,7 @@ def _compare_norms(
         Mismatch(
             "norm",
             "norm placement" + (f" of block {ranges_of(where)}" if len(where) < len(block_pairs) else ""),
-            f"target normalises {ours_norm}, auxiliary {theirs_norm}",
+            f"target's blocks are {ours_norm}-norm, auxiliary's {theirs_norm}-norm",
             'accept={"norm"} pairs them anyway',
         )
         for (ours_norm, theirs_norm), where in different.items()
