@@ -54,6 +54,8 @@ ORDER_ATTRIBUTES: Mapping[str, tuple[Order | None, Order | None]] = {
 """Attributes of an attention that decide the order: the order where it is true, and where it is false; None where
 another attribute decides.
 """
+LIBRARIES = frozenset({"timm", "transformers", "transformers_modules"})
+"""Those whose classes these attributes are; elsewhere the same words may mean other things."""
 
 _FIRST = (
     "ModernBertMLP ModernBertDecoderMLP Phi3MLP Phi4MultimodalMLP GlmMLP Glm4MLP Glm4vTextMLP GlmImageTextMLP "

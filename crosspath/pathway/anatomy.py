@@ -18,6 +18,14 @@ class Ambiguity:
     """What is undecided: the order of the rows, or how many each role has."""
     whole: Role | None = None
     """The role under which the undivided weight pairs with one of the same architecture."""
+    kind: type | None = None
+    """The class of the module whose order is undecided; None in a state dict, which may be of any class."""
+
+    def pairs_whole(self, other: "Ambiguity | None") -> bool:
+        """Whether the undivided weights pair: each is of one class, or of a class that is not known."""
+        if other is None or self.whole is None or other.whole is None:
+            return False
+        return self.kind is None or other.kind is None or self.kind is other.kind
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Anatomy:
     """Lists of blocks that are left out."""
     attending: frozenset[int] = frozenset()
     """Blocks that hold an attention."""
+    by_names: bool = False
+    """Whether a table's names alone say in which order fused weights hold their roles, as no class is known."""
 
     def roles(self, block: int) -> tuple[Role, ...]:
         """Every role of a block, decided or not."""

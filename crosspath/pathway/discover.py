@@ -1,13 +1,24 @@
 """The anatomy of a model that no table describes: roles by names and shapes, orders by the class of a module."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from torch import nn
 
 from crosspath.layouts import Layout, Order, Role
-from crosspath.layouts.orders import GATE_FIRST, GATE_LAST, ORDER_ATTRIBUTES, ORDERS_OF_CLASSES, ORDERS_OF_MODULES
+from crosspath.layouts.orders import (
+    GATE_FIRST,
+    GATE_LAST,
+    LIBRARIES,
+    ORDER_ATTRIBUTES,
+    ORDERS_OF_CLASSES,
+    ORDERS_OF_MODULES,
+)
 from crosspath.pathway.anatomy import Ambiguity, Anatomy
 from crosspath.pathway.block_roles import Attention, BlockRoles, Mlp, find_roles
 from crosspath.pathway.heads import Heads
+from crosspath.pathway.shown_order import shown_order
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 from crosspath.pathway.structure import Shapes, Structure, left_out, matrices_in, weights_in
@@ -24,6 +35,8 @@ class _Place:
     transposed: frozenset[str]
     """Weights that are stored as (inputs, outputs)."""
     roles: BlockRoles
+    shown: dict[tuple[object, ...], Order | Literal["other"] | None] = field(default_factory=dict)
+    """What attentions have shown of their orders, by list of blocks, class and weight; shared by all blocks."""
 
     def module(self, inside: str) -> object:
         """The module at a path inside the block; None in a state dict."""
@@ -39,11 +52,12 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
     slots: dict[tuple[int, Role], Slot] = {}
     ambiguous: dict[tuple[int, Role], Ambiguity] = {}
     heads: dict[int, int] = {}
+    shown: dict[tuple[object, ...], Order | Literal["other"] | None] = {}
     for index, path in enumerate(structure.blocks):
         weights = weights_in(path, structure.blocks, shapes)
         transposed = _transposed(source, path, weights)
         roles = find_roles(weights, transposed)
-        place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles)
+        place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles, shown=shown)
         for attention in place.roles.attentions:
             count = place.heads(attention)
             if count is not None and attention.branch == "":
@@ -101,19 +115,25 @@ def _fused_slots(
 ) -> Iterator[tuple[Role, Slot | Ambiguity]]:
     """The shares of a fused weight: sizes from the head counts, their order from the attention's class."""
     total = place.roles.shapes[name][0]
-    heads, order = place.heads(attention), _order(place, attention, name)
+    heads = place.heads(attention)
+    order = _order(place, attention, name, heads if len(roles) == 3 else None)
     sizes = _sizes(place, attention, total, roles)
     whole = name.removesuffix(".weight")
     if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads.query)):
         reason = f"{place.path}{name} {place.weights[name]} holds {' and '.join(roles)} in an order that nothing states"
         remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
-        yield from ((_role(attention.branch, role), Ambiguity(reason, remedy, whole=whole)) for role in roles)
+        module = place.module(attention.path)
+        kind = type(module) if isinstance(module, nn.Module) else None
+        undecided = Ambiguity(reason, remedy, whole=whole, kind=kind)
+        yield from ((_role(attention.branch, role), undecided) for role in roles)
         yield whole, _slot(place, name)
         return
     groups, start = 1, 0
     if order == "head-major" and heads is not None:
         # Where several query heads share a key and a value, these stand together.
         groups = heads.query if len(set(sizes)) == 1 else heads.key_value
+    elif order == "interleaved":
+        groups = sizes[0]
     for role, size in zip(roles, sizes, strict=True):
         yield _role(attention.branch, role), _slot(place, name, start // groups, (start + size) // groups, groups, size)
         start += size
@@ -140,15 +160,27 @@ def _sizes(place: _Place, attention: Attention, total: int, roles: tuple[Role, .
     return None
 
 
-def _order(place: _Place, attention: Attention, name: str) -> Order | None:
+def _order(place: _Place, attention: Attention, name: str, heads: Heads | None) -> Order | None:
+    """`heads`: None where the weight holds two roles only, or nothing states them."""
     if name.endswith("in_proj_weight"):
         return "three-major"  # torch's own
-    return order_of_class(place.module(attention.path))
+    module = place.module(attention.path)
+    order = order_of_class(module)
+    if order is not None or heads is None or not isinstance(module, nn.Module) or name in place.transposed:
+        return order
+    kind = (template(place.path), type(module), name, place.weights[name])
+    if kind not in place.shown:
+        inside = f"{attention.path}." if attention.path else ""
+        reader = (attention.output or "").removesuffix(".weight")
+        output = reader.removeprefix(inside) if reader.startswith(inside) and reader else None
+        place.shown[kind] = shown_order(module, name.removeprefix(inside), output, heads.query)
+    seen = place.shown[kind]
+    return None if seen == "other" else seen
 
 
 def order_of_class(module: object) -> Order | None:
     """The order of a fused weight of an attention, by its class and attributes; None for a class that is not listed."""
-    for attribute, orders in ORDER_ATTRIBUTES.items():
+    for attribute, orders in ORDER_ATTRIBUTES.items() if type(module).__module__.partition(".")[0] in LIBRARIES else ():
         value = getattr(module, attribute, None)
         order = orders[0 if value else 1] if isinstance(value, bool) else None
         if order is not None:

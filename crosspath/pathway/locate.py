@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from torch import nn
+
 from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, NORMS, ROLES, Layout, Norm, Role
 from crosspath.pathway.anatomy import Anatomy
@@ -10,8 +12,9 @@ from crosspath.pathway.apply_layout import Block, Match, find_blocks, read_block
 from crosspath.pathway.discover import discover, order_of_class
 from crosspath.pathway.layout_by_hand import check_by_hand
 from crosspath.pathway.meaning import with_meaning
+from crosspath.pathway.shown_order import shown_order
 from crosspath.pathway.slot import Slot
-from crosspath.pathway.sources import Source
+from crosspath.pathway.sources import ModuleSource, Source
 from crosspath.pathway.structure import Shapes, Structure, find_structure, left_out, matrices_in, weights_in
 from crosspath.pathway.weight_names import is_matrix, template
 
@@ -49,6 +52,8 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
         if layout is not None or (one and _explains(anatomy, structure, source)):
             own = layout is not None and layout.name not in (table.name for table in LAYOUTS)
             stated = anatomy.norm if own else None  # a shipped table may not know the variant at hand
+            unknown = layout is None and not isinstance(source, ModuleSource)
+            anatomy = replace(anatomy, by_names=unknown)
             return _in_adapters(with_meaning(source, anatomy, shapes, stated), adapter_names)
     if layout is not None or not structure.blocks:
         return None
@@ -93,13 +98,31 @@ def _explains(anatomy: Anatomy, structure: Structure, source: Source) -> bool:
 
 
 def _orders_agree(anatomy: Anatomy, source: Source) -> bool:
-    """Whether the classes of the attentions, where they are known ones, hold fused weights in the table's order."""
+    """Whether the attentions hold fused weights in the table's order, as far as known classes tell it, and others show
+    it.
+    """
     place = anatomy.layout.roles.get("query")
     if place is None or place.parts == 1:
         return True
-    inside = place.weight.split(".")[:-2]
-    modules = (source.attribute(".".join((path.rstrip("."), *inside)).strip(".")) for path in anatomy.paths.values())
-    return all(order_of_class(module) in (None, place.order) for module in modules)
+    inside, _, name = place.weight.rpartition(".")
+    inside, _, layer = inside.rpartition(".")
+    output = anatomy.layout.roles["attention_output"].weight.removesuffix(".weight")
+    reader = output.removeprefix(f"{inside}.") if output.startswith(f"{inside}.") else None
+    shown: dict[tuple[object, ...], bool] = {}
+    for index, path in anatomy.paths.items():
+        module = source.attribute(f"{path}{inside}".rstrip("."))
+        kind = (template(path), type(module))
+        if kind in shown:
+            continue
+        order = order_of_class(module)
+        heads = source.heads(path, inside)
+        count = anatomy.heads.get(index) or (1 if heads is None else heads.query)
+        if order is None and isinstance(module, nn.Module) and inside and not place.transposed:
+            seen = shown_order(module, f"{layer}.{name}", reader, count)
+            shown[kind] = seen in (None, place.order) or (seen == "head-major" and count == 1)
+        else:
+            shown[kind] = order in (None, place.order)
+    return all(shown.values())
 
 
 def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Shapes, structure: Structure) -> Anatomy:

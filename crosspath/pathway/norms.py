@@ -1,6 +1,7 @@
 """Where a block normalises, found by where its norms act."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,9 +44,7 @@ def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
     except Exception:  # a class of the user's that does not copy
         return None
     device = next((parameter.device for parameter in clone.parameters()), torch.device("cpu"))
-    forked = [device] if device.type == "cuda" else []
-    eager = torch.compiler.set_stance("force_eager")
-    with device, eager, torch.no_grad(), torch.random.fork_rng(devices=forked):
+    with seen_safely(device):
         for _, call in zip(range(TRIES), calls(clone, width), strict=False):
             trace = _run(clone, call)
             if trace.norm_first:
@@ -53,6 +52,15 @@ def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
             if trace.output is not None:
                 return _by_effects(clone, call, trace)
     return None
+
+
+@contextmanager
+def seen_safely(device: torch.device) -> Iterator[None]:
+    """Run copies on a device without gradients or compilation; random numbers are drawn as if nothing had run."""
+    forked = [device] if device.type == "cuda" else []
+    eager = torch.compiler.set_stance("force_eager")
+    with device, eager, torch.no_grad(), torch.random.fork_rng(devices=forked):
+        yield
 
 
 @dataclass

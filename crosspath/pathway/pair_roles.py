@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from crosspath.errors import PathwayError
-from crosspath.layouts import ROLES, Role
+from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.block_pairs import Blocks, pair_blocks
 from crosspath.pathway.differences import compare_meaning, explain, explain_gate, explain_partial, ranges_of
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.selection import Selection
+from crosspath.pathway.slot import Slot
 from crosspath.pathway.weight_names import natural
 
 
@@ -119,16 +120,30 @@ def _with_orders(anatomy: Anatomy, other: Anatomy, block_pairs: list[tuple[int, 
     for own, its in block_pairs:
         if anatomy.matrices.get(own) != other.matrices.get(its):
             continue
+        path, prefix = anatomy.paths[own], other.paths[its]
+        if anatomy.by_names and not other.by_names:  # the module shows what a table only supposes
+            for role in ATTENTION_ROLES[:3]:
+                shown, known = other.ambiguous.get((its, role)), other.slots.get((its, role))
+                if shown is not None and shown.whole is not None:
+                    slots.pop((own, role), None)
+                    ambiguous[own, role] = replace(shown, kind=None)
+                    slots[own, shown.whole] = _moved(other.slots[its, shown.whole], prefix, path)
+                elif known is not None and (own, role) in slots:
+                    slots[own, role] = _moved(known, prefix, path)
         for role in anatomy.roles(own):
             ambiguity, slot = anatomy.ambiguous.get((own, role)), other.slots.get((its, role))
-            if ambiguity is None or ambiguity.whole is None or slot is None:
-                continue
-            path, prefix = anatomy.paths[own], other.paths[its]
-            bias = slot.bias and replace(slot.bias, weight=path + slot.bias.weight.removeprefix(prefix))
-            slots[own, role] = replace(slot, weight=path + slot.weight.removeprefix(prefix), bias=bias)
+            if ambiguity is None or ambiguity.whole is None or slot is None or ambiguity.kind is not None:
+                continue  # a module of another class may hold another order
+            slots[own, role] = _moved(slot, prefix, path)
             ambiguous.pop((own, role))
             slots.pop((own, ambiguity.whole), None)
     return replace(anatomy, slots=slots, ambiguous=ambiguous)
+
+
+def _moved(slot: Slot, prefix: str, path: str) -> Slot:
+    """The slot of the same name in another block."""
+    bias = None if slot.bias is None else _moved(slot.bias, prefix, path)
+    return replace(slot, weight=path + slot.weight.removeprefix(prefix), bias=bias)
 
 
 def _chosen(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
@@ -147,8 +162,8 @@ def _roles_to_pair(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, 
     for role in dict.fromkeys(ordered):
         if not selection.includes(role):
             continue
-        ambiguity = target.ambiguous.get((ours, role)) or auxiliary.ambiguous.get((theirs, role))
-        if ambiguity is not None and alike and ambiguity.whole is not None:
+        ambiguity, other = target.ambiguous.get((ours, role)), auxiliary.ambiguous.get((theirs, role))
+        if ambiguity is not None and alike and ambiguity.pairs_whole(other):
             continue  # the undivided weight pairs
         if role in ROLES or role in explicit or _on_both(target, ours, auxiliary, theirs, role):
             yield role
@@ -163,6 +178,10 @@ def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: 
     slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
     if role.rpartition(".")[2] in ROLES:
         return slot is not None and counterpart is not None
+    for ambiguity in (a for (i, _), a in target.ambiguous.items() if i == ours and a.whole == role):
+        others = (a for (i, _), a in auxiliary.ambiguous.items() if i == theirs and a.whole == role)
+        if not all(ambiguity.pairs_whole(other) for other in others):
+            return False
     alike = _same_architecture(target, ours, auxiliary, theirs)
     return alike and slot is not None and counterpart is not None and slot.shape == counterpart.shape
 
