@@ -13,6 +13,7 @@ from typing import Literal
 from crosspath.errors import PathwayError
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.report import Mismatch
+from crosspath.pathway.weight_names import template
 
 Blocks = Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int]
 WORDS = ("same", "reversed", "spread", "repeat")
@@ -29,6 +30,23 @@ def pair_blocks(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[li
     """
     if isinstance(blocks, Mapping):
         return _check_pairs(target, auxiliary, blocks), []
+    pairs, mismatches = _by_rule(target, auxiliary, blocks)
+    for ours, theirs in pairs if not mismatches else ():
+        names = _list_of(target, ours), _list_of(auxiliary, theirs)
+        if None not in names and target.lists.index(names[0] or "") != auxiliary.lists.index(names[1] or ""):
+            paths = target.paths[ours].rstrip("."), auxiliary.paths[theirs].rstrip(".")
+            reason = f"{paths[0]} of the target would pair with {paths[1]}, of another list of blocks"
+            return pairs, [Mismatch("depth", "lists", reason, f"choose pairs with {BY_HAND}")]
+    return pairs, mismatches
+
+
+def _list_of(anatomy: Anatomy, block: int) -> str | None:
+    """The list that a block stands in, where its model has several; None for others, and for blocks of none."""
+    name = template(anatomy.paths[block])
+    return name if len(anatomy.lists) > 1 and name in anatomy.lists else None
+
+
+def _by_rule(target: Anatomy, auxiliary: Anatomy, blocks: str) -> tuple[list[tuple[int, int]], list[Mismatch]]:
     if not isinstance(blocks, str) or blocks not in WORDS:
         expected = f"{', '.join(WORDS)} or {{target block: auxiliary block}}"
         raise PathwayError("blocks", expected, repr(blocks), "choose one of these")

@@ -174,3 +174,16 @@ def test_where_another_block_fits_the_advice_says_so_and_works() -> None:
 def test_what_pairs_no_blocks_is_refused(blocks: object) -> None:
     with refused("blocks", kind=crosspath.PathwayError):
         crosspath.match(Body(), Body(), blocks=blocks)  # type: ignore[arg-type]
+
+
+def test_two_towers_pair_tower_by_tower() -> None:
+    def towers(image: int, text: int) -> nn.Module:
+        def tower(depth: int) -> nn.TransformerEncoder:
+            return nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), depth, enable_nested_tensor=False)
+
+        return nn.ModuleDict({"image": tower(image), "text": tower(text)})
+
+    assert crosspath.match(towers(2, 2), towers(2, 2)).ok
+    for auxiliary, blocks in ((towers(1, 3), "same"), (towers(2, 2), "reversed"), (towers(2, 4), "spread")):
+        report = crosspath.match(towers(2, 2), auxiliary, blocks=blocks)  # type: ignore[arg-type]
+        assert [fault.where for fault in report.mismatches] == ["lists"]
