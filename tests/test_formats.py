@@ -68,7 +68,6 @@ def test_safetensors_and_pickles_are_no_foreign_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("model.safetensors.index.json", "one in several files"),
         ("adapter_model.safetensors", "an adapter alone"),
         ("pytorch_model.bin", "a pickle"),
         ("_CHECKPOINT_METADATA", "Orbax"),

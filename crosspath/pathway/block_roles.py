@@ -14,6 +14,7 @@ from crosspath.layouts.words import (
     MLP_OF_THREE,
     MLP_OUT,
     MLP_SCOPES,
+    NUMBERED,
     POINTWISE,
     SECONDARY,
     SQUEEZE,
@@ -188,6 +189,8 @@ def _mlp(
     if not weights:
         return None
     entry, exit_ = shapes[weights["mlp_in"]], shapes[weights["mlp_out"]]
+    if entry == exit_ and words[weights["mlp_in"]] in NUMBERED:
+        return None  # libraries number these in unlike orders, and shapes do not decide
     gate = weights.get("mlp_gate")
     if gate is not None and shapes[gate] != entry:
         return None

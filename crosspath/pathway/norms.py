@@ -121,7 +121,7 @@ def _run(clone: nn.Module, call: Call, change: int | None = None) -> _Trace:
     try:
         with products:
             output = clone(call.tokens, *call.others, **call.named)
-    except Exception:  # these arguments are not the block's
+    except (Exception, SystemExit):  # these arguments are not the block's
         return trace
     finally:
         for handle in handles:

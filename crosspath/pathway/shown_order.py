@@ -129,7 +129,7 @@ def _run(
     handle = reader.register_forward_pre_hook(listen) if not gives else None
     try:
         result = clone(call.tokens, *call.others, **call.named)
-    except Exception:  # these arguments are not the attention's
+    except (Exception, SystemExit):  # these arguments are not the attention's
         return None
     finally:
         if handle is not None:

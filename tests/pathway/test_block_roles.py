@@ -72,6 +72,12 @@ def test_gated_mlps(words: tuple[str, ...], expected: tuple[str, ...]) -> None:
     assert tuple(found[f"mlp.{word}"] for word in words) == expected
 
 
+def test_numbered_words_of_square_matrices_are_not_guessed() -> None:
+    """Llama's w2 takes the result out; others' w2 is the second input, and their w3 the output."""
+    assert roles({f"mlp.{word}.weight": (D, D) for word in ("w1", "w2", "w3")}) == {}
+    assert roles({"mlp.w1.weight": (F, D), "mlp.w2.weight": (F, D), "mlp.w3.weight": (D, F)}) == {}
+
+
 def test_a_gate_with_nothing_to_gate_is_the_one_input() -> None:
     assert roles({"mlp.gate_proj.weight": (F, D), "mlp.down_proj.weight": (D, F)})["mlp.gate_proj"] == "mlp_in"
 
