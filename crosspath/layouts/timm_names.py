@@ -6,7 +6,7 @@ from crosspath.layouts.layout import Norm
 
 _HEADS = {"tiny": 3, "small": 6, "medium": 8, "base": 12, "large": 16, "huge": 16, "so400m": 16}
 _SWIN_HEADS = {"tiny": (3, 6, 12, 24), "small": (3, 6, 12, 24), "base": (4, 8, 16, 32), "large": (6, 12, 24, 48)}
-_VIT = re.compile(r"(?:vit|vit_relpos|vit_srelpos|deit|deit3|beit|beitv2|samvit|flexivit)_(\w+?)(?:_\w+)?")
+_VIT = re.compile(r"(?:vit_relpos|vit_srelpos|vit|deit|deit3|beit|beitv2|samvit|flexivit)_(\w+?)(?:_\w+)?")
 _SWIN = re.compile(r"(swin|swinv2)_(\w+?)_window\w+|(swin)_(\w+?)_patch\w+")
 _OTHERS = ("plus", "resnet", "patch16_gap_224", "pe_core")
 """Parts of names whose models differ from the others of their size."""

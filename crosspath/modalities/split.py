@@ -109,7 +109,7 @@ def damage_advice(section: DataSection, store: Store, seed: int) -> str:
     try:
         data = split_store(section, replace(store, damaged=()), seed)
     except InputError as error:
-        return f"restore it: of what is left, {error.where} expects {error.expected} and has {error.found}"
+        return f"restore it: without the damaged files there are too few samples ({error.where}: {error.found})"
     without = classes_without_samples(data.train.labels, len(data.classes))
     if len(without):
         return f"restore it: without the damaged files class {data.classes[without[0]]} has no training sample"

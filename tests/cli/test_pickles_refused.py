@@ -38,14 +38,20 @@ BY_REFERENCE = {
 }
 
 
-def refused(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str], **places: Path) -> str:
+def refused(
+    arguments: list[str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    expected: str = "pickle",
+    **places: Path,
+) -> str:
     """The one line that a command ends with; nothing ran, nothing was written."""
     for word, place in {"OUT": folder / "out", **places}.items():
         arguments = [argument.replace(word, str(place)) for argument in arguments]
     assert main(arguments) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    assert "pickle" in message
+    assert expected in message
     assert not (folder / "canary").exists()
     assert not any(folder.glob("out*"))
     return message
@@ -112,9 +118,15 @@ def test_the_pathways_of_a_folder(
     way: str, kept: bool, connected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     CORPUS["reduce"](tmp_path / "canary", connected / "pathway.safetensors")
+    arguments = WAYS_IN[way]
     if not kept:
         (connected / "manifest.json").unlink()
-    refused(WAYS_IN[way], tmp_path, capsys, FILE=connected)
+        if way in BY_REFERENCE:  # without its manifest it is nobody's own: its auxiliary has to be named
+            arguments = [*arguments, "--auxiliary", "audio=AUDIO"]
+        else:
+            refused(arguments, tmp_path, capsys, expected="auxiliary audio", FILE=connected)
+            return
+    refused(arguments, tmp_path, capsys, FILE=connected, AUDIO=tmp_path / "audio")
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "certificate.safetensors"])
