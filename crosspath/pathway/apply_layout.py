@@ -9,6 +9,7 @@ from crosspath.pathway.anatomy import Ambiguity
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 from crosspath.pathway.structure import Shapes
+from crosspath.pathway.weight_names import without_kernel
 
 Match = tuple[str, tuple[int, ...], str]
 """(prefix, numbers, path) of a block: what comes before the layout's own names, its index (or that of its stage and its
@@ -73,8 +74,7 @@ def _slot(
     if stored_shape is None:
         return None
     shape = stored_shape if not place.transposed else (stored_shape[1], stored_shape[0], *stored_shape[2:])
-    while len(shape) > 2 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = without_kernel(shape)
     rows, rest = divmod(shape[0], place.parts)
     what = f"{place.weight} {stored_shape}"
     if rest or (place.parts > 1 and inputs is not None and rows != inputs):

@@ -20,7 +20,7 @@ from crosspath.layouts.words import (
     SQUEEZE,
 )
 from crosspath.pathway.structure import ATTENTION_INSIDE, attention_scopes
-from crosspath.pathway.weight_names import is_matrix, parts, widths_of, word
+from crosspath.pathway.weight_names import is_matrix, parts, widths_of, without_kernel, word
 
 Path = tuple[str, ...]
 
@@ -71,7 +71,7 @@ def find_roles(weights: Mapping[str, tuple[int, ...]], transposed: frozenset[str
     """
     matrices = {name: parts(name) for name, shape in weights.items() if is_matrix(name, shape)}
     shapes = {
-        name: (shape[1], shape[0], *shape[2:]) if name in transposed else _squeeze(shape)
+        name: (shape[1], shape[0], *shape[2:]) if name in transposed else without_kernel(shape)
         for name, shape in weights.items()
         if name in matrices
     }
@@ -194,12 +194,12 @@ def _mlp(
     gate = weights.get("mlp_gate")
     if gate is not None and shapes[gate] != entry:
         return None
-    if min(*entry, *exit_) < 2:
+    if min(*entry, *exit_) < 2:  # of one feature, such as a map of weights for pixels
         return None
     fused = gate is None and entry[0] == 2 * exit_[1]
     if not fused and entry[0] != exit_[1]:
         return None
-    if (both and not fused) or entry[1] == 1:  # of one feature, such as a map of weights for pixels
+    if both and not fused:
         return None
     return Mlp(branch="", path=".".join(scope), weights=weights, fused=fused)
 
@@ -218,14 +218,5 @@ def _branches(scopes: list[Path]) -> dict[Path, str]:
             branches[scope] = ".".join(scope)
         else:
             plain.append(scope)
-    if len(plain) > 1 and () in plain:
-        branches |= {scope: ".".join(scope) for scope in plain}  # the one in no module of its own is the block's
-    else:
-        branches |= {scope: "" if len(plain) == 1 else ".".join(scope) for scope in plain}
-    return branches
-
-
-def _squeeze(shape: tuple[int, ...]) -> tuple[int, ...]:
-    while len(shape) > 2 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
+    # Of several, one in no module of its own is the block's: its path is empty.
+    return branches | {scope: "" if len(plain) == 1 else ".".join(scope) for scope in plain}

@@ -118,15 +118,11 @@ def _fused_slots(
     heads = place.heads(attention)
     order = _order(place, attention, name, heads if len(roles) == 3 else None)
     sizes = _sizes(place, attention, total, roles)
-    whole = name.removesuffix(".weight")
     if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads.query)):
-        reason = f"{place.path}{name} {place.weights[name]} holds {' and '.join(roles)} in an order that nothing states"
-        remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
         module = place.module(attention.path)
         kind = type(module) if isinstance(module, nn.Module) else None
-        undecided = Ambiguity(reason, remedy, whole=whole, kind=kind)
-        yield from ((_role(attention.branch, role), undecided) for role in roles)
-        yield whole, _slot(place, name)
+        prefixed = tuple(_role(attention.branch, role) for role in roles)
+        yield from _undecided_slots(place, name, prefixed, " and ".join(roles), kind)
         return
     groups, start = 1, 0
     if order == "head-major" and heads is not None:
@@ -137,6 +133,17 @@ def _fused_slots(
     for role, size in zip(roles, sizes, strict=True):
         yield _role(attention.branch, role), _slot(place, name, start // groups, (start + size) // groups, groups, size)
         start += size
+
+
+def _undecided_slots(
+    place: _Place, name: str, roles: tuple[Role, ...], content: str, kind: type[nn.Module] | None
+) -> Iterator[tuple[Role, Slot | Ambiguity]]:
+    """A fused weight whose order nothing states: open roles, and the undivided weight under its own path."""
+    whole = name.removesuffix(".weight")
+    reason = f"{place.path}{name} {place.weights[name]} holds {content} in an order that nothing states"
+    remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
+    yield from ((role, Ambiguity(reason, remedy, whole=whole, kind=kind)) for role in roles)
+    yield whole, _slot(place, name)
 
 
 def _sizes(place: _Place, attention: Attention, total: int, roles: tuple[Role, ...]) -> tuple[int, ...] | None:
@@ -197,15 +204,8 @@ def _mlp_slots(place: _Place, mlp: Mlp) -> Iterator[tuple[Role, Slot | Ambiguity
             continue
         half, gate_first = place.roles.shapes[name][0] // 2, _gate_first(place, mlp, name)
         if gate_first is None:
-            what = f"{place.path}{name} {place.weights[name]}"
-            reason = f"{what} holds both inputs of a gated mlp in an order that nothing states"
-            remedy = "pair it with a model of the same architecture, or describe the blocks with {side}_layout="
-            whole = name.removesuffix(".weight")
-            yield from (
-                (_role(mlp.branch, half_role), Ambiguity(reason, remedy, whole=whole))
-                for half_role in ("mlp_in", "mlp_gate")
-            )
-            yield whole, _slot(place, name)
+            prefixed = tuple(_role(mlp.branch, half_role) for half_role in ("mlp_in", "mlp_gate"))
+            yield from _undecided_slots(place, name, prefixed, "both inputs of a gated mlp", None)
             continue
         for index, half_role in enumerate(("mlp_gate", "mlp_in") if gate_first else ("mlp_in", "mlp_gate")):
             yield _role(mlp.branch, half_role), _slot(place, name, index * half, (index + 1) * half, 1, half)

@@ -82,7 +82,15 @@ def word(path: tuple[str, ...]) -> str:
     return last if last in QUERY_KEY_VALUE else last.removesuffix("_weight")
 
 
+def without_kernel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(outputs, inputs) of a 1×1 convolution, which is a linear layer; any other shape as it is."""
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
 def is_norm(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a weight is the vector of a normalisation layer."""
     if sum(length > 1 for length in shape) != 1:
         return False
     if len(shape) == 1 and name.endswith(".weight"):
