@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from timm.layers import GluMlp
 from torch import Tensor, nn
 
 import crosspath
+from crosspath.pathway.locate import locate
+from crosspath.pathway.sources import ModuleSource
 from tests.errors import refused
 from tests.pathway.small_models import DEPTH, WIDTH, Body, randomised
 
@@ -155,3 +158,53 @@ def test_bare_lists_of_blocks_pair_and_train() -> None:
     connected = target(tokens)
     crosspath.merge(target.blocks)
     assert torch.equal(target(tokens), connected)
+
+
+class Sealed(nn.Module):
+    """An attention that cannot be run, so that the order of its rows is seen nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads = 2
+        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError
+
+
+class OtherSealed(Sealed):
+    """Another class with the same names and shapes, which may hold its rows in another order."""
+
+
+def test_fused_rows_of_two_unknown_classes_are_asked_for() -> None:
+    def sealing(kind: type[Sealed]) -> Body:
+        return body(lambda block: (setattr(block, "attn", kind()), mixing(block)))
+
+    assert crosspath.match(sealing(Sealed), sealing(Sealed)).coverage == 1.0
+    report = crosspath.match(sealing(Sealed), sealing(OtherSealed))
+    assert not report.ok
+    assert "order" in {mismatch.what for mismatch in report.mismatches}
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_the_half_of_a_gated_mlp_that_is_activated_is_its_gate(last: bool) -> None:
+    model = body(lambda block: setattr(block, "mlp", GluMlp(WIDTH, 8 * WIDTH, gate_last=last)))
+    anatomy = locate(ModuleSource(model))
+    assert anatomy is not None
+    assert anatomy.slots[0, "mlp_gate"].start == (4 * WIDTH if last else 0)
+    assert anatomy.slots[0, "mlp_in"].start == (0 if last else 4 * WIDTH)
+
+
+def test_a_table_that_fits_a_part_does_not_hide_an_attention_elsewhere() -> None:
+    layers = nn.ModuleList(nn.TransformerEncoderLayer(WIDTH, 2, 2 * WIDTH) for _ in range(3))
+    anatomy = locate(ModuleSource(nn.ModuleDict({"blocks": Body().blocks, "layers": layers})))
+    assert anatomy is not None
+    assert len(anatomy.blocks) == DEPTH + 3
+
+
+def test_stages_of_convolutions_on_one_side_leave_the_blocks_with_attentions_to_pair() -> None:
+    stages = nn.ModuleList(nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)) for _ in range(2))
+    target = nn.ModuleDict({"stages": stages, "blocks": body(mixing).blocks})
+    report = crosspath.match(target, body(mixing))
+    assert report.ok
+    assert len(report.pairs) == 7 * DEPTH

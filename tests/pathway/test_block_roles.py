@@ -103,6 +103,17 @@ def test_what_weighs_channels_and_what_attends_to_nothing_has_no_role() -> None:
     assert roles({"ffn.key.weight": (F, D), "ffn.value.weight": (D, F), "ffn.receptance.weight": (D, D)}) == {}  # RWKV
 
 
+def test_a_token_mixer_of_pointwise_convolutions_is_no_mlp_beside_one() -> None:
+    mixer = {"token_mixer.pwconv1.weight": (F, D), "token_mixer.pwconv2.weight": (D, F)}
+    mlp = {"mlp.fc1.weight": (F, D), "mlp.fc2.weight": (D, F)}
+    assert roles(mixer | mlp) == {"mlp.fc1": "mlp_in", "mlp.fc2": "mlp_out"}
+    assert set(roles(mixer).values()) == {"mlp_in", "mlp_out"}
+
+
+def test_an_mlp_over_one_feature_is_none() -> None:
+    assert roles({"mlp.fc1.weight": (4, 1), "mlp.fc2.weight": (1, 4)}) == {}
+
+
 def test_a_second_attention_or_mlp_has_a_name_of_its_own() -> None:
     cross = {name.replace("attn.", "encoder_attn."): shape for name, shape in QKV.items()}
     found = roles(QKV | cross)

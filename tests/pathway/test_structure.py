@@ -49,6 +49,13 @@ def test_a_stage_is_no_block() -> None:
     assert set(weights_in("stages.0.", structure.blocks, shapes)) == {f"downsample.attn.{n}.weight" for n in "qkv"}
 
 
+def test_a_stage_with_an_attention_of_its_own_leaves_its_blocks_apart() -> None:
+    shapes = at("stages.0.blocks.1.") | {f"stages.0.downsample.attn.{n}.weight": (D, D) for n in ("q", "k", "v")}
+    shapes |= {f"stages.0.blocks.0.{n}.weight": (D, D, 3, 3) for n in ("conv1", "conv2")}
+    shapes["stages.0.blocks.0.bn.weight"] = (D,)
+    assert find_structure(shapes).blocks == ("stages.0.", "stages.0.blocks.0.", "stages.0.blocks.1.")
+
+
 def test_residual_blocks_have_a_norm_and_two_matrices() -> None:
     block = {
         "conv1.weight": (D, D, 3, 3),
