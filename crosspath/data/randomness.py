@@ -22,7 +22,8 @@ def uniform(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int
     `stream` is the name of a use; different streams, epochs and seeds are independent. Number k does not depend on
     `count`.
     """
-    return _words(seed, epoch, sample_ids_B, stream, count, bits=24).to(torch.float32) * 2.0**-24
+    states_B1 = _states(seed, epoch, sample_ids_B, stream)[:, None]
+    return _words(states_B1, torch.arange(count, device=states_B1.device), bits=24).to(torch.float32) * 2.0**-24
 
 
 def normal(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int) -> Tensor:
@@ -30,27 +31,41 @@ def normal(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int)
 
     Computed in float64; equal over devices to float32's rounding.
     """
-    fractions = _words(seed, epoch, sample_ids_B, stream, 2 * count, bits=53).to(torch.float64) * 2.0**-53
-    radii = (-2.0 * torch.log1p(-fractions[:, 0::2])).sqrt()
-    return (radii * torch.cos(2.0 * math.pi * fractions[:, 1::2])).to(torch.float32)
+    states_B1 = _states(seed, epoch, sample_ids_B, stream)[:, None]
+    return _normal(states_B1, torch.arange(count, device=states_B1.device))
 
 
-def _words(seed: int, epoch: int, sample_ids_B: Tensor, stream: str, count: int, bits: int) -> Tensor:
-    """The highest `bits` bits of `count` SplitMix64 outputs (B, count) for each id, as int64 below 2^bits."""
+def normal_at(seed: int, epoch: int, sample_ids_N: Tensor, stream: str, places_N: Tensor) -> Tensor:
+    """For each pair of an id and a place k the number k of `normal`, (N,), without those before it."""
+    return _normal(_states(seed, epoch, sample_ids_N, stream), places_N)
+
+
+def _normal(states: Tensor, places: Tensor) -> Tensor:
+    """Number k of each state is made of its uniform numbers 2k and 2k + 1; the shapes broadcast."""
+    radii = _words(states, 2 * places, bits=53).to(torch.float64).mul_(-(2.0**-53)).log1p_().mul_(-2.0).sqrt_()
+    angles = _words(states, 2 * places + 1, bits=53).to(torch.float64).mul_(2.0**-53).mul_(2.0 * math.pi)
+    return radii.mul_(angles.cos_()).to(torch.float32)
+
+
+def _states(seed: int, epoch: int, sample_ids_B: Tensor, stream: str) -> Tensor:
+    """SplitMix64's first state (B,) of each id in a stream."""
     key = int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest(), "little")
     for part in (seed, epoch):
         key = _mix_integer((key ^ part) + GAMMA)
     ids_B = sample_ids_B.to(torch.int64)
-    states_B = _mix(_mix(ids_B * _signed(GAMMA)) ^ _signed(key))
-    steps_K = torch.arange(1, count + 1, device=ids_B.device) * _signed(GAMMA)
-    return _logical_shift(_mix(states_B[:, None] + steps_K), 64 - bits)
+    return _mix(_mix(ids_B * _signed(GAMMA)) ^ _signed(key))
+
+
+def _words(states: Tensor, places: Tensor, bits: int) -> Tensor:
+    """The highest `bits` bits of output number `places` of SplitMix64 from `states`, as int64 below 2^bits."""
+    return _logical_shift(_mix(states + (places + 1) * _signed(GAMMA)), 64 - bits)
 
 
 def _mix(words: Tensor) -> Tensor:
     """SplitMix64's output function; int64 products wrap around as the 64-bit words of the original do."""
-    words = (words ^ _logical_shift(words, 30)) * _signed(MULTIPLIERS[0])
-    words = (words ^ _logical_shift(words, 27)) * _signed(MULTIPLIERS[1])
-    return words ^ _logical_shift(words, 31)
+    words = _logical_shift(words, 30).bitwise_xor_(words).mul_(_signed(MULTIPLIERS[0]))
+    words = _logical_shift(words, 27).bitwise_xor_(words).mul_(_signed(MULTIPLIERS[1]))
+    return _logical_shift(words, 31).bitwise_xor_(words)
 
 
 def _mix_integer(word: int) -> int:
@@ -63,7 +78,7 @@ def _mix_integer(word: int) -> int:
 
 def _logical_shift(words: Tensor, places: int) -> Tensor:
     # torch shifts int64 arithmetically; the mask clears the copies of the sign bit.
-    return (words >> places) & ((1 << (64 - places)) - 1)
+    return (words >> places).bitwise_and_((1 << (64 - places)) - 1)
 
 
 def _signed(word: int) -> int:

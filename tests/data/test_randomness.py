@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from crosspath.data.randomness import normal, uniform
+from crosspath.data.randomness import normal, normal_at, uniform
 
 MASK = (1 << 64) - 1
 IDS = torch.arange(2000)
@@ -54,6 +54,14 @@ def test_normal_equals_python_floats() -> None:
         pairs = zip(fractions[0::2], fractions[1::2], strict=True)
         expected = [math.sqrt(-2.0 * math.log(1.0 - u)) * math.cos(2.0 * math.pi * v) for u, v in pairs]
         torch.testing.assert_close(drawn[row].tolist(), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_numbers_at_places_are_those_of_the_whole(count: int) -> None:
+    whole_BN = normal(3, 5, IDS[:40], "noise", count)
+    rows_N, places_N = (torch.rand(40, count) < 0.3).nonzero(as_tuple=True)
+    drawn = normal_at(3, 5, IDS[:40][rows_N], "noise", places_N)
+    assert torch.equal(drawn, whole_BN[rows_N, places_N])
 
 
 def test_uniform_is_uniform() -> None:

@@ -102,8 +102,14 @@ def erase(batch: Tensor, chance: float, draws: Draws) -> Tensor:
     in_rows_BH = (rows_H >= top_B[:, None]) & (rows_H < (top_B + down_B)[:, None])
     in_columns_BW = (columns_W >= left_B[:, None]) & (columns_W < (left_B + across_B)[:, None])
     box_BHW = in_rows_BH[:, :, None] & in_columns_BW[:, None, :] & (draw_B5[:, 0] < chance)[:, None, None]
-    noise = draws.normal("erasing/noise", batch[0].numel()).view_as(batch).to(batch.dtype)
-    return torch.where(box_BHW.view(len(batch), *[1] * (batch.ndim - 3), height, width), noise, batch)
+    # Noise is drawn where it is used, since most pixels keep their values. Planes are channels and frames.
+    rows_N, pixels_N = box_BHW.flatten(1).nonzero(as_tuple=True)
+    planes_BPS = batch.flatten(1).clone().view(len(batch), -1, height * width)
+    planes_P1 = torch.arange(planes_BPS.shape[1], device=batch.device)[:, None]
+    places = (planes_P1 * (height * width) + pixels_N).flatten()
+    noise = draws.normal_at("erasing/noise", rows_N.repeat(len(planes_P1)), places)
+    planes_BPS[rows_N, :, pixels_N] = noise.view(len(planes_P1), -1).t().to(batch.dtype)
+    return planes_BPS.view_as(batch)
 
 
 def augment_frames(section: AudioAugment, data: AudioData, batch_BTF: Tensor, draws: Draws) -> Tensor:

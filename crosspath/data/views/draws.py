@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from crosspath.data.randomness import normal, uniform
+from crosspath.data.randomness import normal, normal_at, uniform
 
 
 class Draws:
@@ -24,3 +24,7 @@ class Draws:
     def normal(self, stream: str, count: int) -> Tensor:
         """(B, count) of the standard normal distribution."""
         return normal(self.seed, self.epoch, self.sample_ids_B, stream, count)
+
+    def normal_at(self, stream: str, rows_N: Tensor, places_N: Tensor) -> Tensor:
+        """(N,) of `normal`'s numbers, each by its row in the batch and its place, without the others."""
+        return normal_at(self.seed, self.epoch, self.sample_ids_B[rows_N], stream, places_N)

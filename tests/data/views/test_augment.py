@@ -240,6 +240,33 @@ def test_erasing_replaces_one_box_by_noise(shape: tuple[int, ...]) -> None:
     assert erase(batch, 0.0, draws) is batch
 
 
+@pytest.mark.parametrize("shape", [(30, 3, 20, 31), (12, 3, 4, 16, 16)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_noise_in_a_box_is_that_of_the_whole_sample(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    batch = torch.zeros(shape, dtype=dtype)
+    draws = Draws(4, 2, torch.arange(len(batch)) * 7, batch.device)
+    actual = erase(batch, 0.5, draws)
+    everywhere = draws.normal("erasing/noise", batch[0].numel()).view(shape).to(dtype)
+    assert torch.equal(actual, torch.where(actual != 0, everywhere, batch))
+    assert (actual != 0).any()
+    assert not batch.any()  # the input keeps its values
+
+
+def test_noise_is_drawn_in_boxes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = torch.zeros(20, 3, 64, 64)
+    counts = []
+    at = Draws.normal_at
+
+    def counted(self: Draws, stream: str, rows_N: Tensor, places_N: Tensor) -> Tensor:
+        counts.append(len(places_N))
+        return at(self, stream, rows_N, places_N)
+
+    monkeypatch.setattr(Draws, "normal_at", counted)
+    monkeypatch.delattr(Draws, "normal")
+    erased = erase(batch, 0.25, Draws(0, 0, torch.arange(20), batch.device))
+    assert counts == [int((erased != 0).sum())]
+
+
 def test_a_random_crop_replaces_the_padded_one_and_waveforms_are_not_altered_twice() -> None:
     batch = torch.randn(4, 3, 8, 8)
     section = ImageAugment(crop_padding=2, flip=0.0, resized_crop=(0.5, 1.0))
