@@ -5,14 +5,15 @@ VENV := .venv
 RUN := $(VENV)/bin
 # Tests run one worker a core; each worker computes on one thread.
 WORKERS ?= auto
-test test-all: export OMP_NUM_THREADS ?= 1
+test test-all bench: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-all mutants lint types docs format clean
+.PHONY: help demo test test-all bench mutants lint types docs format clean
 
 help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
 	@echo "make test      the test suite (minutes)"
 	@echo "make test-all  the test suite with everything that is slow"
+	@echo "make bench     the benchmarks in their short form (less than ten minutes on two cores)"
 	@echo "make mutants   faults put into central files, one at a time: which test catches each (half an hour)"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make lint types format"
@@ -25,6 +26,9 @@ test: $(VENV)/ready-dev
 
 test-all: $(VENV)/ready-all
 	$(RUN)/pytest -n $(WORKERS) -m "slow or not slow"
+
+bench: $(VENV)/ready-dev
+	$(RUN)/python -m benchmarks
 
 mutants: $(VENV)/ready-dev
 	$(RUN)/python -m tests.mutation.run
