@@ -20,11 +20,18 @@ DPI = 72.0
 PIXELS, TEXT = 460, 11.5
 """Width of a figure and size of its text, in pixels, before it is scaled."""
 INK, FAINT = "#a1000f", "#a1000e"
+PAGE = "#a10010"
+HELPS, HURTS, UNSURE = "#a1000d", "#a1000c", "#a1000b"
 SERIES = tuple(f"#a1000{number}" for number in range(1, 10))
 """Placeholders, which `as_svg` replaces by the colour variables of the page."""
-VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
-}
+VARIABLES = {
+    INK: "var(--ink)",
+    FAINT: "var(--faint)",
+    PAGE: "var(--page)",
+    HELPS: "var(--helps)",
+    HURTS: "var(--hurts)",
+    UNSURE: "var(--soft)",
+} | {colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)}
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
@@ -34,14 +41,14 @@ def line_styles() -> Iterator[tuple[str, str]]:
 
 
 def make_figure(
-    height: int, *, rows: int = 1, columns: int = 1, common_axes: bool = False
+    height: int, *, width: int = PIXELS, rows: int = 1, columns: int = 1, common_axes: bool = False
 ) -> tuple["Figure", list["Axes"]]:
     """A figure `height` pixels high, and its panels row by row; with common axes, only outer panels have numbers."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     figure = Figure(
-        figsize=(PIXELS / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+        figsize=(width / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
     )
     figure.patch.set_alpha(0.0)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=common_axes, sharey=common_axes)
