@@ -25,6 +25,8 @@ COLOURS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK
 FEWEST_16_BIT = 1 << 14
 """The brightest value of a picture of 16 bits is at least this."""
 CHANNELS = (1, 3, 4)
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM")
+"""What is opened, by Pillow's names, whatever a file is called. Of the others some start a program (EPS is Ghostscript's)."""
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339
 """Numbers of tags. Photometric 0: the lowest value is white."""
 SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "float"}
@@ -63,7 +65,7 @@ def read_picture(file: IO[bytes]) -> Any:
     if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = most  # at twice as many Pillow refuses by itself
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             require_within(PIXELS, image.width * image.height)
             bits, kind, inverted = _sample_type(image)
             image.load()
@@ -167,4 +169,4 @@ def _unknown(head: bytes) -> Exception:
         return DamageError("it is HEIC, which is not read: convert it to JPEG")
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return DamageError("its TIFF sample type is not read (such as 32-bit RGB): save it as 8-bit RGB")
-    return DamageError("the image decoder fails (unknown image format)")
+    return DamageError(f"unknown image format, none of {', '.join(FORMATS)}: convert it, or leave it out")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import AvifImagePlugin, Image, features
+from PIL import AvifImagePlugin, EpsImagePlugin, Image, features
 
 from crosspath.config.data import ImageData
 from crosspath.data.items import DamageError
@@ -268,3 +268,23 @@ def test_folders_of_arrays_are_read_and_arrays_beside_pictures_are_not(tmp_path:
             Image.new("RGB", (16, 16)).save(tmp_path / name / f"{place}.png")
     ids = load_data(section, None, 0).train.ids
     assert all(name.endswith(".png") for name in ids)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n0 0 8 8 rectfill\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("form", ["EPS", "ICO", "TGA", "PCX", "SGI", "DDS"])
+def test_a_format_outside_of_the_list_is_not_opened_whatever_its_name(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: pytest.fail("a program starts"))
+    content = EPS if form == "EPS" else saved(Image.new("RGB", (16, 16), "red"), form)
+    with pytest.raises(DamageError, match="JPEG2000"):
+        read_picture(io.BytesIO(content))
+
+
+def test_a_photograph_of_several_pictures_is_read_as_its_first() -> None:
+    """Telephones write JPEG with a second picture for depth, which Pillow calls MPO."""
+    first, second = Image.new("RGB", (8, 8), (200, 200, 200)), Image.new("RGB", (8, 8), "black")
+    content = saved(first, "MPO", save_all=True, append_images=[second])
+    assert (levels_of(content) == 200).all()
