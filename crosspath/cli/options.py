@@ -84,8 +84,8 @@ def recipe_of(option: str | None) -> "RecipeSections | None":
 
 
 def with_blocks(settings: tuple[str, ...], blocks: str | None) -> tuple[str, ...]:
-    """The settings, and that of `--blocks` after them."""
-    return settings if blocks is None else (*settings, f"pathway.blocks={blocks}")
+    """The settings, and that of `--blocks` after them; `{0:0,1:2}` is read without YAML's blanks too."""
+    return settings if blocks is None else (*settings, "pathway.blocks=" + blocks.replace(":", ": "))
 
 
 def positive_numbers(text: str | None, option: str) -> tuple[float, ...]:

@@ -1,5 +1,9 @@
-"""Plain values from YAML text, within bounds: nesting, size, aliases that repeat each other, characters of no name."""
+"""Plain values from YAML text, within bounds: nesting, size, aliases that repeat each other, characters of no name.
 
+Numbers are those of YAML 1.2: `1:30` is text, not 90, and `010` is never 8.
+"""
+
+import re
 from typing import Any
 
 import yaml
@@ -10,6 +14,22 @@ LONGEST = 1_000_000
 """Characters. A recipe has a few thousand."""
 DEEPEST, MOST_VALUES = 50, 100_000
 """Nesting, and values where each alias counts as what it stands for: a few hundred bytes can stand for billions."""
+
+NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|\.(?:inf|Inf|INF))$"
+        r"|\.(?:nan|NaN|NAN)$"
+    ),
+}
+"""PyYAML's, without YAML 1.1's numbers to the base of 60 and of 8."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [(tag, NUMBERS.get(tag, form)) for tag, form in forms]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def parse_yaml(text: str, where: object) -> Any:
@@ -24,7 +44,7 @@ def parse_yaml(text: str, where: object) -> Any:
     if len(text) > LONGEST:
         raise InputError(where, f"at most {LONGEST:,} characters", f"{len(text):,}", "shorten it")
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, Loader=_Loader)
         _check(tree)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

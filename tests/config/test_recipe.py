@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from crosspath.cli.options import with_blocks
 from crosspath.config import Recipe, apply_overrides, read_recipe, recipe_from_text, recipe_to_text, write_recipe
 from crosspath.errors import InputError
 from crosspath.recipes import RECIPES, recipe_named
@@ -106,3 +107,29 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_old_name_of_the_data_origin_warns(recipe: Recipe) -> None:
     with pytest.warns(DeprecationWarning, match="data_origin"):
         assert recipe.stems_from == recipe.data_origin == "image"
+
+
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        ("train.epochs=1:30", "train.epochs"),
+        ("optimizer.lr=1:30.5", "optimizer.lr"),
+        ("pathway.blocks={0:0,7:1}", "pathway.blocks.7:1"),
+    ],
+)
+def test_yaml_takes_no_text_with_colons_for_a_number_to_the_base_of_sixty(
+    recipe: Recipe, override: str, field: str
+) -> None:
+    with refused("", field):
+        apply_overrides(recipe, [override])
+
+
+def test_numbers_of_recipes_are_decimal(recipe: Recipe) -> None:
+    changed = apply_overrides(recipe, ["train.epochs=010", "optimizer.lr=1.5e-3", "train.seed=1_000"])
+    assert (changed.train.epochs, changed.optimizer.lr, changed.train.seed) == (10, 1.5e-3, 1000)
+    assert apply_overrides(recipe, ["train.epochs=0x10"]).train.epochs == 16
+
+
+def test_blocks_of_the_command_need_no_blanks(recipe: Recipe) -> None:
+    assert apply_overrides(recipe, with_blocks((), "{0:0,7:1}")).pathway.blocks == {0: 0, 7: 1}
+    assert apply_overrides(recipe, with_blocks((), "{0: 0, 7: 1}")).pathway.blocks == {0: 0, 7: 1}

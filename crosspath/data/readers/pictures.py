@@ -26,7 +26,7 @@ FEWEST_16_BIT = 1 << 14
 """The brightest value of a picture of 16 bits is at least this."""
 CHANNELS = (1, 3, 4)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM")
-"""What is opened, by Pillow's names, whatever a file is called. Of the others some start a program (EPS is Ghostscript's)."""
+"""Opened, by Pillow's names, whatever a file is called. Some others start a program: EPS is read by Ghostscript."""
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339
 """Numbers of tags. Photometric 0: the lowest value is white."""
 SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "float"}
