@@ -27,10 +27,17 @@ class DataSection(Section):
     """Published number of training samples after the validation part is held out; only a dry run reads it."""
     labels_per_class: PositiveInt | None = None
     """Training samples kept per class, drawn by `train.seed`; a smaller class gives all it has."""
+    unlabelled: bool = False
+    """Samples beyond `labels_per_class` stay in the training part: for masked modelling, which reads no labels."""
     validation_fraction: Fraction = 0.1
     """Share of training that is held out, stratified, if the set has no validation part."""
     test_fraction: Fraction = 0.2
     """Stratified part held out where a folder names no test part."""
+    split_seed: NonNegativeInt | None = None
+    """Redraws the held-out parts that the set does not name itself; one fixed split when not given."""
+    held_out_fold: tuple[NonNegativeInt, PositiveInt] | None = None
+    """(k, n): the validation part is the k-th, from 0, of n stratified folds of the labelled samples that are not in
+    the test part, instead of `validation_fraction`; `labels_per_class` counts those of all folds."""
     skip_damaged: bool = False
     """Leave damaged files out, named and counted; otherwise the first pass ends with an error that names them."""
     cache_folder: Path | None = None

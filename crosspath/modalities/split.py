@@ -14,7 +14,7 @@ from crosspath.data.class_layout import describe_unread
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.items import Listing
 from crosspath.data.labels import classes_without_samples, label_array
-from crosspath.data.splits import assign_parts, draw_per_class
+from crosspath.data.splits import assign_parts, draw_fold, draw_per_class
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.modalities.table import modality_of
@@ -54,7 +54,7 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     if store.unread:
         notes.append(f"not read: {describe_unread(store.unread)}")
     fractions = section.validation_fraction, section.test_fraction
-    parts = assign_parts(store.parts, store.labels, *fractions, store.ids)
+    parts = assign_parts(store.parts, store.labels, *fractions, store.ids, section.split_seed)
     unread, damaged = store.unread, store.damaged
     store, parts, selection_notes = modality_of(section).select(section, store, parts)
     notes += selection_notes
@@ -62,10 +62,13 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
         raise InputError(
             "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
         )
+    if section.held_out_fold is not None:
+        parts, fold_notes = _hold_out_fold(section, section.held_out_fold, store, parts, seed)
+        notes += fold_notes
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
     _refuse_empty(section, rows)
     fingerprint = _fingerprint(store, parts)
-    if section.labels_per_class is not None:
+    if section.labels_per_class is not None and section.held_out_fold is None and not section.unlabelled:
         if store.labels.ndim > 1:
             todo = "leave it out: a sample that several classes share has no class to be counted for"
             raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
@@ -89,6 +92,33 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     return DataSet(
         section.modality, store.classes, train, validation, test, damaged, fingerprint, tuple(notes), dict(unread)
     )
+
+
+def _hold_out_fold(
+    section: DataSection, fold: tuple[int, int], store: Store, parts: NDArray[np.str_], seed: int
+) -> tuple[NDArray[np.str_], list[str]]:
+    """The parts with one fold of the labelled samples as validation part, and notes; the seed draws labels and folds.
+
+    Raises
+    ------
+    InputError
+        Where there is no such fold, or a sample has several labels.
+    """
+    number, folds = fold
+    if number >= folds or folds < 2:
+        expected = "(k, n) with k from 0 to n - 1, and n of 2 or more"
+        raise InputError("data.held_out_fold", expected, str(fold), "correct it")
+    if store.labels.ndim > 1:
+        todo = "leave it out: such samples have no classes to be drawn from"
+        raise InputError("data.held_out_fold", "a set with one label a sample", "several", todo)
+    rows, notes = np.flatnonzero((parts == "train") | (parts == "val")), []
+    if (per_class := section.labels_per_class) is not None:
+        selection, smaller = draw_per_class(store.labels[rows], len(store.classes), per_class, seed)
+        rows = rows[selection]
+        notes = [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
+    result = np.where(parts == "test", "test", np.array("train" if section.unlabelled else "", "<U5"))
+    result[rows] = np.where(draw_fold(store.labels[rows], number, folds, seed), "val", "train")
+    return result, notes
 
 
 def refuse_damaged(section: DataSection, store: Store, seed: int) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from crosspath.data.splits import assign_parts, draw_by_hash, draw_per_class, draw_stratified
+from crosspath.data.splits import assign_parts, draw_by_hash, draw_fold, draw_per_class, draw_stratified
 
 LABELS = np.repeat(np.arange(4), [100, 50, 10, 3])[np.random.default_rng(0).permutation(163)]
 
@@ -122,6 +122,28 @@ def test_a_class_without_samples_is_reported() -> None:
     selected, smaller = draw_per_class(np.array([0, 0, 2]), 4, 1, 0)
     assert len(selected) == 2
     assert smaller == {1: 0, 3: 0}
+
+
+def test_another_seed_redraws_the_parts_that_the_set_does_not_name() -> None:
+    fixed, other = (assign_parts((None,) * 163, LABELS, 0.1, 0.2, seed=seed) for seed in (None, 0))
+    assert (fixed != other).any()
+    assert [(fixed == part).sum() for part in ("test", "val")] == [(other == part).sum() for part in ("test", "val")]
+    named = ("test",) * 40 + ("train",) * 123
+    fixed, other = (assign_parts(named, LABELS, 0.1, 0.2, seed=seed) for seed in (None, 0))
+    np.testing.assert_array_equal(fixed == "test", other == "test")
+    assert (fixed != other).any()
+    hashed = [set(draw_by_hash(np.ones(200, bool), IDS, 0.2, "test", seed).tolist()) for seed in (None, 0, 1)]
+    assert hashed[0] != hashed[1] != hashed[2]
+
+
+def test_folds_part_every_class_evenly() -> None:
+    folds = [draw_fold(LABELS, fold, 5, 3) for fold in range(5)]
+    assert (np.sum(folds, axis=0) == 1).all()
+    for label in np.unique(LABELS):
+        sizes = [int((fold & (label == LABELS)).sum()) for fold in folds]
+        assert max(sizes) - min(sizes) <= 1
+    assert max(map(np.sum, folds)) - min(map(np.sum, folds)) <= 1
+    assert (draw_fold(LABELS, 0, 5, 4) != folds[0]).any()
 
 
 SEVERAL = (np.random.default_rng(1).random((200, 5)) < 0.3).astype(np.uint8)
