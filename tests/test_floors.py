@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crosspath"
 FLOORS = {
     "errors": -3,
     "formats": -3,
+    "starts": -2,
     "limits": -2,
     "pickles": -2,
     "files": -1,
@@ -48,7 +49,7 @@ ROOMS = {
 """Rooms inside a folder, and files that stand above some of them, lowest first; `*` are the folder's other files."""
 METHOD_IMPORTS = {"torch", "safetensors", "crosspath"}
 """What `pathway/` may import beside the standard library; of crosspath only `METHOD_FOLDERS`."""
-METHOD_FOLDERS = {"pathway", "layouts", "files", "pickles", "errors"}
+METHOD_FOLDERS = {"pathway", "layouts", "files", "pickles", "starts", "errors"}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -21,6 +21,7 @@ def compare(
     seeds: int = 5,
     rates: Annotated[str | None, Parameter(show_default=False)] = None,
     search_seeds: int = 1,
+    start: Annotated[str | None, Parameter(show_default=False)] = None,
     blocks: Blocks = None,
     set_: Settings = (),
     workers: int = 1,
@@ -48,6 +49,9 @@ def compare(
         Learning rates to search on the validation part, for every arm; default: half, once and twice the recipe's own.
     search_seeds
         Number of trials of each rate.
+    start
+        Ways to start a pathway, separated by commas, each a comparison of its own: `paper`, `whole-body`,
+        `frozen-anchor`, `gentle`.
     workers
         Number of runs at a time.
     threads
@@ -69,6 +73,7 @@ def compare(
         rates=positive_numbers(rates, "--rates"),
         search_seeds=search_seeds,
         settings=with_blocks(set_, blocks),
+        starts=tuple(part.strip() for part in (start or "").split(",") if part.strip()),
         workers=workers,
         threads=threads,
         command=command_line(sys.argv),

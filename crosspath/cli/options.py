@@ -46,6 +46,15 @@ Blocks = Annotated[
         "for `--set pathway.blocks=`.",
     ),
 ]
+Start = Annotated[
+    str | None,
+    Parameter(
+        name="--start",
+        show_default=False,
+        help="How the pathway starts: `paper` (λ from 0), `whole-body`, `frozen-anchor` (both for a target from "
+        "scratch with few labels) or `gentle` (for a pretrained one). Short for `--set pathway.start=`.",
+    ),
+]
 MovedAuxiliaries = Annotated[
     tuple[str, ...],
     Parameter(
@@ -83,8 +92,12 @@ def recipe_of(option: str | None) -> "RecipeSections | None":
     return None if option is None else recipe_named(option)
 
 
-def with_blocks(settings: tuple[str, ...], blocks: str | None) -> tuple[str, ...]:
-    """The settings, and that of `--blocks` after them; `{0:0,1:2}` is read without YAML's blanks too."""
+def with_blocks(settings: tuple[str, ...], blocks: str | None, start: str | None = None) -> tuple[str, ...]:
+    """The settings, and those of `--start` and `--blocks` after them; `{0:0,1:2}` is read without YAML's blanks too."""
+    if start is not None:
+        from crosspath.starts import SETTING, start_named
+
+        settings = (*settings, f"{SETTING}={start_named(start, '--start').name}")
     return settings if blocks is None else (*settings, "pathway.blocks=" + blocks.replace(":", ": "))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Auxiliaries, Blocks, Data, Flag, Json, Settings, named_pairs, with_blocks
+from crosspath.cli.options import Auxiliaries, Blocks, Data, Flag, Json, Settings, Start, named_pairs, with_blocks
 from crosspath.cli.output import print_json, print_line, print_metrics, print_note, print_plan, print_table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def train(
     out: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     auxiliary: Auxiliaries = (),
+    start: Start = None,
     blocks: Blocks = None,
     set_: Settings = (),
     resume: Flag = False,
@@ -49,7 +50,7 @@ def train(
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks))
+    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks, start))
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan

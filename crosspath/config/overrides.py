@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from crosspath.config.recipe import Recipe, validated
+from crosspath.config.starts import start_settings
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 
 
 def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """The recipe with each `dotted.name=value` applied, in order; values are read as YAML, then typed.
+    """The recipe with each `dotted.name=value` applied, in order; values are read as YAML, then typed. A start
+    (`pathway.start`) brings its settings, wherever it stands among them; those given beside it replace them.
 
     Raises
     ------
@@ -18,23 +20,26 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         are listed at once.
     """
     tree: dict[str, Any] = recipe.model_dump(mode="json")
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals or not name.strip():
-            raise InputError("--set", "section.field=value", repr(override), "write it as --set train.epochs=20")
-        *sections, field = name.strip().split(".")
+    for name, value in start_settings([_split(override) for override in overrides]):
+        *sections, field = name.split(".")
         node = tree
         for section in sections:
             inside = node.get(section)
             if inside is None:  # an absent section begins with this setting
                 inside = node[section] = {}
             if not isinstance(inside, dict):
-                raise InputError(
-                    name.strip(), "a section before the last dot", f"the value {inside!r}", "drop the rest"
-                )
+                raise InputError(name, "a section before the last dot", f"the value {inside!r}", "drop the rest")
             node = inside
-        node[field] = _value(name, text)
+        node[field] = value
     return validated(tree, where="--set")
+
+
+def _split(override: str) -> tuple[str, Any]:
+    """(dotted name, value) of `dotted.name=value`."""
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        raise InputError("--set", "section.field=value", repr(override), "write it as --set train.epochs=20")
+    return name.strip(), _value(name, text)
 
 
 def _value(name: str, text: str) -> Any:

@@ -12,6 +12,7 @@ from crosspath.config.faults import Fault, merge_faults, to_fault
 from crosspath.config.kinds import check_modality, modality_names, sections_of
 from crosspath.config.model import ModelSection
 from crosspath.config.section import FolderName, Section
+from crosspath.config.starts import fill_optimizer
 from crosspath.config.training import (
     Augment,
     EvaluateSection,
@@ -55,6 +56,11 @@ class Recipe(Section):
         """Deprecated name of `data_origin`."""
         warnings.warn("Recipe.stems_from is now Recipe.data_origin", DeprecationWarning, stacklevel=2)
         return self.data_origin
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_start(cls, tree: Any) -> Any:
+        return fill_optimizer(tree)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -1,7 +1,7 @@
 """The sections that say how a model is trained and judged."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BeforeValidator,
@@ -11,11 +11,13 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SerializeAsAny,
+    model_validator,
 )
 
 from crosspath.config.kinds import check_mask, typed_augment
 from crosspath.config.layout import OneLayout, SomeLayouts
 from crosspath.config.section import Section
+from crosspath.config.starts import check_start, fill_section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -26,8 +28,11 @@ Dropped = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PathwaySection(Section):
-    """The keywords of `crosspath.connect`; see there for their meaning. And what is done to W before."""
+    """The keywords of `crosspath.connect`; see there for their meaning."""
 
+    start: Annotated[str | None, BeforeValidator(check_start)] = None
+    """A way to start by its name, such as `whole-body`: `scale_init`, `shrink`, `train_auxiliary` and
+    `optimizer.auxiliary_lr` are then its own where they are not given."""
     roles: Literal["all", "attention", "mlp"] | tuple[str, ...] = "all"
     names: str | tuple[str, ...] | None = None
     blocks: Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int] = "same"
@@ -44,7 +49,12 @@ class PathwaySection(Section):
     """As `target_layout`; for several auxiliaries also {auxiliary's name: layout}."""
     shrink: PositiveFloat = 1.0
     """Every W that gets a pathway is multiplied by this once, before it does: with a λ that starts near 1, the size of
-    W + λW' then stays near that of a usual start. No keyword of `connect`."""
+    W + λW' then stays near that of a usual start."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_start(cls, values: Any) -> Any:
+        return fill_section(values)
 
 
 class OptimizerSection(Section):

@@ -4,7 +4,7 @@ Everything is built before the first module is touched: an error leaves the targ
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder
 from crosspath.pathway.parametrization import attach
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
-from crosspath.pathway.slot import read_entries, write_parts
+from crosspath.pathway.slot import read_entries, scale_entries, write_parts
 from crosspath.pathway.sources import Source
 from crosspath.pathway.spread import Spread, join_ranges
 
@@ -46,6 +46,21 @@ def attach_all(attachments: Iterable[Attachment]) -> None:
             place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
         else:
             place.add(part.name, part.values, part.scale, part.spread, part.pieces)
+
+
+@torch.no_grad()
+def shrink_weights(plans: Iterable[Plan]) -> None:
+    """Multiply the entries of every W that the plans connect by the plans' factor, once, however many they are."""
+    entries = {
+        (tensor.holder.name, slot.start, slot.stop): (tensor.holder.original, slot, plan.options.shrink)
+        for plan in plans
+        if plan.options.shrink != 1.0
+        for tensor in plan.tensors
+        if not tensor.bias
+        for slot in tensor.target_slots
+    }
+    for original, slot, factor in entries.values():
+        scale_entries(original, slot, factor)
 
 
 def build(plan: Plan) -> list[Attachment]:
@@ -124,7 +139,7 @@ def origin_of(plan: Plan, attachments: Iterable[Attachment]) -> Origin:
     digest = None
     if values and not any(value.is_meta for value in values.values()):
         digest = sha256_of_tensors(sorted(values.items()))
-    file, options = plan.source.file, asdict(plan.options)
+    file, options = plan.source.file, plan.options.record
     if file is None:
         return Origin(plan.source.origin, None, None, options, digest)
     return Origin(plan.source.origin, str(file.resolve()), sha256_of_file(file), options, digest)

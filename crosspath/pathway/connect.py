@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
 from crosspath.pathway.arguments import names_of, words_of
-from crosspath.pathway.assemble import attach_all, build, origin_of
+from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weights
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import match
-from crosspath.pathway.plan import Options, ScalePer, make_plan
+from crosspath.pathway.plan import ScalePer, make_plan, options_of
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.selection import Roles
 from crosspath.pathway.sources import AuxiliarySource
@@ -32,10 +32,12 @@ def connect(
     names: Names = None,
     blocks: Blocks = "same",
     accept: Iterable[str] = (),
-    scale_init: float = 0.0,
+    start: str | None = None,
+    scale_init: float | None = None,
+    shrink: float | None = None,
     scale_per: ScalePer = "layer",
     train_scale: bool = True,
-    train_auxiliary: bool = True,
+    train_auxiliary: bool | None = None,
     bias: bool = False,
     target_layout: Layout | str | None = None,
     auxiliary_layout: Layout | str | Mapping[str, Layout | str] | None = None,
@@ -52,8 +54,15 @@ def connect(
         `auxiliary` (then `auxiliary_2`, and so on).
     roles, names, blocks, accept
         Which weights, and which differences are accepted: see `match`.
+    start
+        The name of a way to start (`paper`, `whole-body`, `frozen-anchor`, `gentle`: see `crosspath.starts`), which
+        states `scale_init`, `shrink` and `train_auxiliary`; those given beside it replace its own, and `status` shows
+        them. Its learning rate of W' is used by `param_groups`. Without a start the values are the paper's.
     scale_init
-        λ at the start; 0 leaves the target's function as it is.
+        λ at the start; 0, the paper's, leaves the target's function as it is.
+    shrink
+        A factor for every W that gets a pathway, in the rows that do, before it does; 1 leaves them as they are.
+        `disconnect` does not take it back.
     scale_per
         One λ per `layer` (a fused qkv is one layer), per `role` (q, k, v apart), per `head` (rows of q, k, v and
         columns of the attention output; one λ for mlp weights), or per `channel` (output rows).
@@ -74,14 +83,15 @@ def connect(
         is untouched.
     """
     roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
-    options = Options(
+    options = options_of(
+        start,
         scale_init=scale_init,
+        shrink=shrink,
+        train_auxiliary=train_auxiliary,
         scale_per=scale_per,
         train_scale=train_scale,
-        train_auxiliary=train_auxiliary,
         bias=bias,
     )
-    options.check()
     target = check_target(target, auxiliary)
     handle = Pathways(target)
     auxiliaries = _name(auxiliary, handle.names)
@@ -106,6 +116,7 @@ def connect(
 
     attachments = [build(plan) for plan in plans]
     origins = [origin_of(plan, parts) for plan, parts in zip(plans, attachments, strict=True)]
+    shrink_weights(plans)
     attach_all(part for parts in attachments for part in parts)
     for plan, origin in zip(plans, origins, strict=True):
         handle.record(plan.name, origin, plan.report)

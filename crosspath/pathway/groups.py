@@ -10,10 +10,12 @@ from crosspath.layouts import Layout
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.layout_by_hand import check_stem
 from crosspath.pathway.locate import locate
-from crosspath.pathway.parameters import holders
+from crosspath.pathway.origins import origins_of
+from crosspath.pathway.parameters import connections, holders
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import ModuleSource
 from crosspath.pathway.wrappers import check_module, unwrapped
+from crosspath.starts import STARTS
 
 
 def param_groups(
@@ -30,7 +32,8 @@ def param_groups(
 
     Each group has `params`, `lr`, `weight_decay` and a `name`. Biases, norms and other one-dimensional parameters
     have no weight decay. W' has the decay and the layer-wise rate of its W, starting from `auxiliary_lr` (by default
-    `lr`). λ has the rate `scale_lr` (by default `lr`), no decay and no layer decay.
+    that of the start with which it was connected, such as 1e-4 of `whole-body`, else `lr`). λ has the rate `scale_lr`
+    (by default `lr`), no decay and no layer decay.
 
     With `layer_decay` d and n blocks the rates are lr·dⁿ⁺¹ before the blocks, lr·dⁿ⁻ⁱ in block i, lr after them (the
     rule of MAE's fine-tuning). Blocks in stages are numbered consecutively; other weights of a stage have the rate of
@@ -51,6 +54,7 @@ def param_groups(
     if anatomy is not None and table is not None:
         check_stem(table, ModuleSource(target).shapes())
     layers = None if anatomy is None else _layers(target, anatomy)
+    rates = _rates_of_starts(target)
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
     visited: set[int] = set()
     for name, parameter, kind in _parameters(target):
@@ -61,7 +65,7 @@ def param_groups(
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
             layer, last = (0, 0) if layers is None or anatomy is None else (layers[name], len(anatomy.blocks) + 1)
-            base = auxiliary_lr if kind == "auxiliary" and auxiliary_lr is not None else lr
+            base = rates.get(id(parameter), lr) if auxiliary_lr is None or kind != "auxiliary" else auxiliary_lr
             rate = base * (1.0 if layer_decay is None else layer_decay) ** (last - layer)
             decay = 0.0 if parameter.dim() < 2 or name.endswith(".bias") else weight_decay
             title = f"layer {layer}" if anatomy is not None else "weights"
@@ -71,6 +75,18 @@ def param_groups(
         )
         group["params"].append(parameter)
     return list(groups.values())
+
+
+def _rates_of_starts(target: nn.Module) -> dict[int, float]:
+    """{id of W': the learning rate of the start with which it was connected}, where that states one."""
+    starts = {name: STARTS.get(origin.options.get("start", "")) for name, origin in origins_of(target).items()}
+    rates = {name: start.auxiliary_lr for name, start in starts.items() if start is not None}
+    return {
+        id(pathway.auxiliary(name)): rate
+        for _, pathway in connections(target)
+        for name in pathway.spreads
+        if (rate := rates.get(name)) is not None
+    }
 
 
 def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:

@@ -5,36 +5,51 @@ connect.py makes one `Plan` for each auxiliary; assemble.py builds what a plan w
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.arguments import check_number, check_switch
 from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.slot import Slot, read_entries
 from crosspath.pathway.sources import Source, is_quantised
+from crosspath.starts import PAPER, start_named
 
 ScalePer = Literal["layer", "role", "head", "channel"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of one `connect` call; receipts and saved files repeat them."""
+    """The options of one `connect` call."""
 
     scale_init: float
     scale_per: ScalePer
     train_scale: bool
     train_auxiliary: bool
     bias: bool
+    shrink: float = 1.0
+    start: str | None = None
+    """The name of the start that the others come from, where one was given."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What receipts and saved files repeat."""
+        options = asdict(self)
+        if self.start is None:
+            del options["start"]
+        if self.shrink == 1.0:
+            del options["shrink"]
+        return options
 
     def check(self) -> None:
         """Raise `PathwayError` for options that have no meaning, alone or together."""
         check_number(self.scale_init, "scale_init")
+        check_number(self.shrink, "shrink")
         for argument in ("train_scale", "train_auxiliary", "bias"):
             check_switch(getattr(self, argument), argument)
         if self.scale_per not in ("layer", "role", "head", "channel"):
@@ -45,6 +60,40 @@ class Options:
             raise PathwayError("bias", "scale_per layer or role beside it", found, "leave one of them out")
         if not math.isfinite(self.scale_init):
             raise PathwayError("scale_init", "a finite number", repr(self.scale_init), "choose another value")
+        if not 0 < self.shrink < math.inf:
+            raise PathwayError("shrink", "a factor above 0", repr(self.shrink), "choose another value")
+
+
+def options_of(
+    start: str | None,
+    *,
+    scale_init: float | None,
+    shrink: float | None,
+    train_auxiliary: bool | None,
+    scale_per: ScalePer,
+    train_scale: bool,
+    bias: bool,
+) -> Options:
+    """The options of one `connect` call: what is None is the start's own; without a start, the paper's.
+
+    Raises
+    ------
+    PathwayError
+        For a start that does not exist, and options that have no meaning.
+    """
+    with raise_as_pathway_error():
+        own = PAPER if start is None else start_named(start, "start")
+    options = Options(
+        scale_init=own.scale_init if scale_init is None else scale_init,
+        scale_per=scale_per,
+        train_scale=train_scale,
+        train_auxiliary=own.train_auxiliary if train_auxiliary is None else train_auxiliary,
+        bias=bias,
+        shrink=own.shrink if shrink is None else shrink,
+        start=start,
+    )
+    options.check()
+    return options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +150,8 @@ class Plan:
             if tensor.holder.foreign:
                 continue
             yield from _target_faults(tensor.holder, sharing[id(tensor.holder.original)])
+            if self.options.shrink != 1.0 and tensor.holder.pathway is not None:
+                yield f"{tensor.holder.name}: it has a pathway, so shrinking it would change that; connect all at once"
             yield from _scale_faults(tensor, self.options.scale_per)
             yield from _auxiliary_faults(tensor, self.source)
         if not self.report.pairs and not self.report.mismatches:

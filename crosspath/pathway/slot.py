@@ -60,6 +60,11 @@ def write_entries(tensor: Tensor, slot: Slot, values: Tensor) -> None:
     view.copy_(values.reshape(view.shape))
 
 
+def scale_entries(tensor: Tensor, slot: Slot, factor: float) -> None:
+    """Multiply the role's entries by `factor`, in place."""
+    _view(tensor, slot).mul_(factor)
+
+
 def write_parts(tensor: Tensor, parts: Sequence[Tensor], along: int, groups: int) -> None:
     """Write the entries of several roles, each (outputs, inputs, ...), into `tensor` in the order of storage: outputs
     lie along the axis `along`, and each of `groups` stretches holds the rows of one part after those of another.

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.combine import effective_weight
-from crosspath.pathway.origins import origins_of
+from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.safeguards import unmoved
 from crosspath.pathway.spread import Spread, covered_rows
 from crosspath.pathway.wrappers import check_module, unwrapped
+from crosspath.starts import STARTS, describe_start
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,17 @@ def status(target: nn.Module) -> Status:
     if warning is not None:
         warnings.append(warning)
     names = {row.auxiliary for row in rows}
-    sources = {name: origin.description for name, origin in origins_of(target).items() if name in names}
+    origins = {name: origin for name, origin in origins_of(target).items() if name in names}
+    sources = {name: _describe(origin) for name, origin in origins.items()}
     return Status(tuple(rows), sources, tuple(warnings), enabled)
+
+
+def _describe(origin: Origin) -> str:
+    """Where an auxiliary came from, and the start it was connected with."""
+    start = origin.options.get("start", "")
+    if start not in STARTS:
+        return origin.description
+    return f"{origin.description}, {describe_start(start, {'shrink': 1.0, **origin.options})}"
 
 
 def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> float | None:

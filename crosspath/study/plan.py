@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.config import Recipe, apply_overrides
+from crosspath.config.starts import layer_settings
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, Arm, arms_named
@@ -154,15 +155,15 @@ def _cells(
 ) -> Iterator[Cell]:
     extra = study.variants[variant]
     changes_none = any(not setting.strip().startswith(PATHWAY_ONLY) for setting in extra)
-    shared = (
-        *QUIET,
-        *study.settings,
-        *target.settings,
-        *(() if labels is None else (f"data.labels_per_class={labels}",)),
-        *(("evaluate.test=false",) if study.part == "validation" else ()),
+    shared = layer_settings(
+        QUIET,
+        study.settings,
+        target.settings,
+        () if labels is None else (f"data.labels_per_class={labels}",),
+        ("evaluate.test=false",) if study.part == "validation" else (),
     )
     # Reports invalid settings before the first run.
-    base = apply_overrides(recipe_named(name), (*shared, *extra))
+    base = apply_overrides(recipe_named(name), layer_settings(shared, extra))
     layouts = base.pathway.auxiliary_layout
     for described in layouts if isinstance(layouts, dict) else ():
         if described not in origins:
@@ -182,7 +183,7 @@ def _cells(
                 arm=arm,
                 auxiliary=auxiliary,
                 auxiliary_recipe=None if auxiliary is None else origins[auxiliary][0],
-                settings=(*shared, *(extra if changes_none or not alone else ()), *arm.settings),
+                settings=layer_settings(shared, extra if changes_none or not alone else (), arm.settings),
                 from_=target.from_,
                 rates=rates,
             )

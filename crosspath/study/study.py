@@ -9,6 +9,7 @@ from crosspath.checkpoints.load import checkpoint_files
 from crosspath.errors import InputError
 from crosspath.files import write_json
 from crosspath.pickles import refuse_pickle
+from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import PATHWAY
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
@@ -94,6 +95,7 @@ def compare(
     rates: tuple[float, ...] = (),
     search_seeds: int = 1,
     settings: tuple[str, ...] = (),
+    starts: tuple[str, ...] = (),
     workers: int = 1,
     threads: int = 1,
     command: str | None = None,
@@ -115,9 +117,15 @@ def compare(
         Learning rates to search; default: half, once and twice the recipe's own.
     settings
         `section.field=value` for every arm.
+    starts
+        Ways to start a pathway, by name (`crosspath.starts`): each is a comparison of its own, with one `none`. A
+        setting of a start that `settings` holds too replaces that of every start.
     """
     if seeds < 1 or search_seeds < 1:
         raise InputError("--seeds", "1 or more", str(min(seeds, search_seeds)), "request at least one")
+    for name in starts:
+        start_named(name, "--start")
+    given = tuple(setting for setting in settings if setting.partition("=")[0].strip() in PLACES.values())
     target = TargetSection.model_validate({"from": from_checkpoint, "settings": settings})
     study = Study(
         name=f"compare-{recipe.replace('/', '-')}",
@@ -126,6 +134,7 @@ def compare(
         arms=tuple(arms),
         seeds=seeds,
         search=Search(rates=rates, seeds=search_seeds),
+        variants={name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
     )
     return run_study(
         study, out=out, data_root=data_root, workers=workers, threads=threads, command=command, progress=progress

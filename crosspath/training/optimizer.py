@@ -23,7 +23,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         weight_decay=section.weight_decay,
         layer_decay=section.layer_decay,
         scale_lr=None if section.scale_lr is None else section.scale_lr * factor,
-        auxiliary_lr=None if section.auxiliary_lr is None else section.auxiliary_lr * factor,
+        # The recipe's own value, null included: the rate of its start is in it where it was not replaced.
+        auxiliary_lr=(section.lr if section.auxiliary_lr is None else section.auxiliary_lr) * factor,
     )
     for group in groups:
         group[PEAK] = group["lr"]

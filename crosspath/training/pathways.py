@@ -98,9 +98,6 @@ def connect_auxiliaries(
     """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
     check_names(section, auxiliaries)
     selections = {name: selection_of(section, name) for name in auxiliaries}
-    if section.shrink != 1.0:
-        reports = [match(model, weights, **selections[name]) for name, weights in auxiliaries.items()]
-        _shrink(model, {pair.target.weight for report in reports for pair in report.pairs}, section.shrink)
     connect(
         model,
         dict(auxiliaries),
@@ -112,18 +109,14 @@ def connect_auxiliaries(
         auxiliary_layout={
             name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None
         },
+        start=section.start,
         scale_init=section.scale_init,
+        shrink=section.shrink,
         scale_per=section.scale_per,
         train_scale=section.train_scale,
         train_auxiliary=section.train_auxiliary,
         bias=section.bias,
     )
-
-
-@torch.no_grad()
-def _shrink(model: nn.Module, weights: set[str], factor: float) -> None:
-    for name in weights:
-        model.get_parameter(name).mul_(factor)
 
 
 def scales_of(model: nn.Module) -> dict[str, dict[str, list[float]]]:

@@ -12,6 +12,7 @@ from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start, load_weights_from
 from crosspath.config import Recipe
+from crosspath.config.starts import start_note
 from crosspath.data.streaming.samples import damaged_files
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import cost_of
@@ -180,6 +181,7 @@ def _run(
         connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
+        notes.extend(filter(None, [start_note(recipe)]))
     origins = {name: source.record() for name, source in sources.items()}
     check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
     limit_scope(model, recipe)

@@ -11,6 +11,7 @@ from crosspath.errors import InputError
 
 FREE = frozenset(
     {
+        "pathway.start",
         "train.workers",
         "train.log_every",
         "train.loggers",
@@ -21,7 +22,8 @@ FREE = frozenset(
         "data.train_samples",
     }
 )
-"""Settings that change no number of a run: how it decodes, what it logs and keeps, and what only a plan reads."""
+"""Settings that change no number of a run: how it decodes, what it logs and keeps, what only a plan reads, and the name
+of a start, whose settings stand beside it."""
 LISTED = 3
 """Settings that the advice repeats; of more, the run's own recipe is simpler."""
 

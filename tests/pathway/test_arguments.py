@@ -20,10 +20,12 @@ TYPES: dict[str, list[Any]] = {
     "accept": [3, None, NOTHING, [3], {"heads": True}],
     "target_layout": [3, NOTHING, ["timm blocks"]],
     "auxiliary_layout": [3, NOTHING, ["timm blocks"]],
-    "scale_init": ["0", None, NOTHING, [0.0], True, 1j, torch.zeros(1), float("nan")],
+    "scale_init": ["0", NOTHING, [0.0], True, 1j, torch.zeros(1), float("nan")],
+    "shrink": ["0.4", NOTHING, True, 0.0, -1.0, float("inf"), float("nan")],
+    "start": [3, NOTHING, "whole body", ["paper"]],
     "scale_per": [3, None, NOTHING, ["layer"]],
     "train_scale": [1, None, "yes"],
-    "train_auxiliary": [0, None, "no"],
+    "train_auxiliary": [0, "no"],
     "bias": [1, None, "yes"],
 }
 OF_MATCH = ("roles", "names", "blocks", "accept", "target_layout", "auxiliary_layout")
