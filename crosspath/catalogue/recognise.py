@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from crosspath.catalogue.published_set import PublishedSet
@@ -10,7 +10,7 @@ from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.config import Recipe
 from crosspath.config.data import DataSection
 from crosspath.data.class_layout import ARCHIVES, describe_unread
-from crosspath.data.folder_tree import tree_of
+from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.errors import InputError
 from crosspath.modalities import MODALITIES, Modality
 
@@ -57,7 +57,7 @@ def guess_section(folder: Path) -> DataSection:
     modalities = [modality for modality in MODALITIES.values() if modality.suffixes]
     if folder.is_file():
         return _section(next(modality for modality in modalities if modality.reads_zips), folder)
-    endings = Counter(PurePath(names[-1]).suffix.lower() for names in tree_of(folder).files)
+    endings = Counter(suffix_of(names[-1]) for names in tree_of(folder).files)
     others = Counter({suffix: count for suffix, count in endings.items() if suffix not in NOTES})
     best = max(modalities, key=lambda modality: _counts(modality, others))
     if not _counts(best, others)[0]:
@@ -122,7 +122,7 @@ def _is_own(entry: PublishedSet, folder: Path) -> bool:
     if folder.is_file() or (entry.has_piece(folder) and (entry.is_marked(folder) or not _only_folders(entry))):
         return False
     return any(
-        len(names) > 1 and PurePath(names[-1]).suffix.lower() in MODALITIES[entry.modality].suffixes
+        len(names) > 1 and suffix_of(names[-1]) in MODALITIES[entry.modality].suffixes
         for names in tree_of(folder).files
     )
 

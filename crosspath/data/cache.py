@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, Samples
-from crosspath.data.items import Item, Listing, Reader, place_of
+from crosspath.data.items import Item, Listing, Reader, place_of, without_collector
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.files import flush, write_text
@@ -74,11 +74,12 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
     InputError
         As the reader's listing does, and when the cache folder cannot be written.
     """
-    sources = reader.sources(folder)
-    listing = reader.listing(folder) if sources is None else None
-    key = _key(dataset, _listing_fields(listing) if listing is not None else sources, reader)
-    entry = root / f"{dataset}-{key[:20]}"
-    store = _read(entry, key)
+    with without_collector():
+        sources = reader.sources(folder)
+        listing = reader.listing(folder) if sources is None else None
+        key = _key(dataset, _listing_fields(listing) if listing is not None else sources, reader)
+        entry = root / f"{dataset}-{key[:20]}"
+        store = _read(entry, key)
     notes: tuple[str, ...] = ()
     if store is None:
         if entry.exists():

@@ -4,10 +4,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from crosspath.data.folder_tree import Names, Tree
+from crosspath.data.folder_tree import Names, Tree, suffix_of
 from crosspath.data.items import PART_NAMES, Part
 from crosspath.errors import InputError
 
@@ -61,7 +61,7 @@ def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content:
     unread: Counter[str] = Counter()
     starts = {(*root, name) for root, names in class_folders.items() for name in names}
     for names in sorted(tree.files):
-        suffix = PurePath(names[-1]).suffix.lower()
+        suffix = suffix_of(names[-1])
         start = next((names[:depth] for depth in (1, 2) if names[:depth] in starts and len(names) > depth), None)
         if start is not None and suffix in suffixes:
             of_class[start].append(names)
@@ -74,7 +74,7 @@ def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content:
             if not members and (part in ("train", None) or forced is not None):
                 raise no_files_error(where.joinpath(*root, name), content, suffixes, _kinds(tree, (*root, name)))
             samples += [(part, label, names, tree.files[names]) for names in members]
-    unread.update(PurePath(names[-1]).suffix.lower() for names in tree.broken)
+    unread.update(suffix_of(names[-1]) for names in tree.broken)
     for suffix in ("", *suffixes):  # those links are faults
         unread.pop(suffix, None)
     if tree.hidden:
@@ -144,7 +144,7 @@ def _folders_in(tree: Tree[F], root: Names) -> list[str]:
 def _kinds(tree: Tree[F], start: Names) -> list[tuple[str, int]]:
     """(suffix, number) of the files below a folder."""
     inside = [names for names in tree.files if names[: len(start)] == start]
-    kinds = Counter(PurePath(names[-1]).suffix.lower() or "without suffix" for names in inside)
+    kinds = Counter(suffix_of(names[-1]) or "without suffix" for names in inside)
     links = sum(names[: len(start)] == start for names in tree.broken)
     return sorted({**kinds, **({"links that lead nowhere": links} if links else {})}.items())
 
@@ -217,7 +217,7 @@ def _other_notes(tree: Tree[F], classes: Sequence[str]) -> list[str]:
         other = first.setdefault(name.casefold(), name)
         if other != name:
             notes.append(f"the class folders {other} and {name} differ in case only, and are two classes")
-    archives = sorted("/".join(names) for names in tree.files if PurePath(names[-1]).suffix.lower() in ARCHIVES)
+    archives = sorted("/".join(names) for names in tree.files if suffix_of(names[-1]) in ARCHIVES)
     if archives:
         notes.append(f"archives are not unpacked, and nothing in them is read: {_some(archives)}")
     notes += [

@@ -69,6 +69,15 @@ def tree_of(folder: Path) -> Tree[DiskFile]:
     return tree
 
 
+def suffix_of(name: str) -> str:
+    """`.jpg` of the last part of a name, in lower case, by the rule of `PurePath.suffix`: sets list it for every file,
+    several times.
+    """
+    name = name.rpartition("/")[2]
+    place = name.rfind(".")
+    return name[place:].lower() if 0 < place < len(name) - 1 else ""
+
+
 def is_hidden(parts: Iterable[str]) -> bool:
     """Whether a path has a part that is no data, such as `.ipynb_checkpoints/`, `__MACOSX/` or `Thumbs.db`."""
     return any(part.startswith(".") or part.lower() in SYSTEM for part in parts)

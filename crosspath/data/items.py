@@ -1,9 +1,10 @@
 """What a set lists before anything is decoded: one item for each sample; and what a reader of a modality must offer."""
 
+import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -59,6 +60,20 @@ class Listing:
     """(kind, number) of the files beside the samples that are not read; a kind is a suffix such as `.heic`."""
     notes: tuple[str, ...] = ()
     """Remarks for the user on how the files are read."""
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Lists many samples in half the time: the garbage collector would go through all of them again and again, and
+    find none to free.
+    """
+    active = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if active:
+            gc.enable()
 
 
 class DamageError(Exception):

@@ -13,7 +13,7 @@ from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
 from crosspath.data.generated.sets import generated_store
-from crosspath.data.items import DamageError, Reader
+from crosspath.data.items import DamageError, Reader, without_collector
 from crosspath.data.shards.remote import is_address
 from crosspath.errors import InputError
 from crosspath.modalities.split import listed_store, refuse_damaged, split_store
@@ -41,7 +41,8 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
         store = generated_store(section, modality.generated[section.dataset](section))
         notes: list[str] = []
     elif section.stream:
-        store, notes = listed_store(section, reader_of(section).listing(source_folder(section, root))), []
+        with without_collector():
+            store, notes = listed_store(section, reader_of(section).listing(source_folder(section, root))), []
     else:
         store, notes = _decode_or_load(section, root, progress)
     refuse_damaged(section, store, seed)

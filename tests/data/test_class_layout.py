@@ -4,13 +4,14 @@ import shutil
 import unicodedata
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from crosspath.data.folder_tree import suffix_of
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import Listing
-from crosspath.data.readers.zip_folders import list_zip
+from crosspath.data.readers.zip_folders import list_zip, parts_of
 from tests.data.files import zipped
 from tests.errors import refused
 
@@ -246,3 +247,29 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
     (root / "eel").symlink_to(tmp_path / "gone")
     with refused(root / "eel", str(tmp_path / "gone")):
         listed(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        *(
+            ("a.JPG", ".jpg"),
+            ("a.tar.gz", ".gz"),
+            ("a", ""),
+            (".jpg", ""),
+            ("a.", ""),
+            ("..a", ".a"),
+            ("a .png", ".png"),
+        ),
+        *(("x.y/a", ""), ("x.y/a.b", ".b"), ("x/.b", ""), ("..", ""), ("", "")),
+    ],
+)
+def test_suffixes_of_names(name: str, suffix: str) -> None:
+    assert suffix_of(name) == suffix
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b.png", "a//b", "./a/./b", "a/../b", "/a/b", "//a/b", "///a", "a/", "a\\b", " a / b", "", ".", "/"]
+)
+def test_parts_of_names_in_a_zip(name: str) -> None:
+    assert parts_of(name) == PurePosixPath(name).parts

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from crosspath.data.class_layout import class_layout
-from crosspath.data.folder_tree import Tree, is_hidden
+from crosspath.data.folder_tree import Names, Tree, is_hidden, suffix_of
 from crosspath.data.items import Item, Listing, Part
 from crosspath.errors import InputError
 
@@ -58,12 +58,15 @@ def _tree_of(path: Path, entries: list[zipfile.ZipInfo]) -> Tree[zipfile.ZipInfo
     """What lies in the archive, which lists files and some or all of their folders."""
     tree: Tree[zipfile.ZipInfo] = Tree()
     for entry in entries:
-        names = PurePosixPath(entry.filename).parts
-        shown = next((depth for depth in range(len(names)) if is_hidden(names[depth : depth + 1])), len(names))
+        names = parts_of(entry.filename)
+        shown = len(names)
+        if is_hidden(names):
+            shown = next(depth for depth, name in enumerate(names) if is_hidden([name]))
         if shown < len(names):
             tree.hidden.add(names[: shown + 1])
         depth = min(shown, len(names) if entry.is_dir() else len(names) - 1)
-        tree.folders |= {names[:end] for end in range(1, depth + 1)}
+        if depth and names[:depth] not in tree.folders:
+            tree.folders |= {names[:end] for end in range(1, depth + 1)}
         if shown == len(names) and not entry.is_dir():
             if names in tree.files:
                 todo = "write the archive again: only one of the two can be read"
@@ -72,12 +75,17 @@ def _tree_of(path: Path, entries: list[zipfile.ZipInfo]) -> Tree[zipfile.ZipInfo
     return tree
 
 
+def parts_of(name: str) -> Names:
+    """`PurePosixPath(name).parts`, in a tenth of the time."""
+    if name.startswith("/"):
+        return PurePosixPath(name).parts
+    return tuple(part for part in name.split("/") if part not in ("", "."))
+
+
 def _without_outer_folders(tree: Tree[zipfile.ZipInfo], suffixes: tuple[str, ...]) -> Tree[zipfile.ZipInfo]:
     """What lies in the folder that holds the class folders: the one with all images, as far down as it has one."""
     while True:
-        images = [
-            names for names in tree.files if len(names) > 1 and PurePosixPath(names[-1]).suffix.lower() in suffixes
-        ]
+        images = [names for names in tree.files if len(names) > 1 and suffix_of(names[-1]) in suffixes]
         outer = {names[:1] for names in images}
         if len(outer) != 1 or all(len(names) == 2 for names in images):
             return tree

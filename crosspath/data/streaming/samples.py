@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from crosspath.config.data import Data
 from crosspath.config.training import Augment
+from crosspath.data.decoding import decode_in
 from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader, TrainingView, place_of
 from crosspath.data.replacement import first_readable
@@ -89,7 +90,7 @@ class StreamedSamples:
         rows = np.arange(len(self.items))[index]
         items = [self.items[row] for row in np.atleast_1d(rows)]
         with self.reader.open_decoder() as decode, ThreadPoolExecutor(THREADS) as pool:
-            samples = list(pool.map(lambda item: self._decode(decode, item), items))
+            samples = list(decode_in(pool, lambda item: self._decode(decode, item), items))
         batch = np.stack(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
         return batch if np.ndim(rows) else batch[0]
 
@@ -106,7 +107,7 @@ class StreamedSamples:
             return views
 
         with ThreadPoolExecutor(THREADS) as pool:
-            return np.stack(list(pool.map(lambda row: self._decode(decode, self.items[row]), rows)))
+            return np.stack(list(decode_in(pool, lambda row: self._decode(decode, self.items[row]), rows.tolist())))
 
     def _decode(self, decode: Any, item: Item) -> NDArray[Any]:
         try:
