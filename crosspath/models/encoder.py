@@ -1,13 +1,11 @@
-"""Tokens to features: the one transformer encoder of all modalities, made of timm's blocks under timm's key names."""
-
-from functools import partial
+"""Tokens to features: the one transformer encoder of all modalities, made of blocks under timm's key names."""
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from crosspath.errors import InputError
+from crosspath.models.block import Block
 from crosspath.tokenizers import Tokens
 
 
@@ -49,21 +47,19 @@ class Encoder(nn.Module):
         self.width = width
         self.position_every_block = position_every_block
         self.gradient_checkpointing = gradient_checkpointing
-        norm_layer = partial(nn.LayerNorm, eps=norm_eps)
         self.cls_token = _learned_token(width) if cls_token else None
         self.cls_pos = _learned_token(width) if cls_token and position_every_block else None
         self.blocks = nn.ModuleList(
             Block(
                 width,
                 heads,
-                mlp_ratio=4.0,
                 qkv_bias=qkv_bias,
+                norm_eps=norm_eps,
                 drop_path=drop_path * i / max(depth - 1, 1),
-                norm_layer=norm_layer,  # type: ignore[arg-type]
             )
             for i in range(depth)
         )
-        self.norm = norm_layer(width) if final_norm else nn.Identity()
+        self.norm = nn.LayerNorm(width, eps=norm_eps) if final_norm else nn.Identity()
         self.blocks.apply(initialise_linear)
 
     @property

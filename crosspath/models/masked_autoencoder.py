@@ -3,13 +3,12 @@
 B batch, N tokens, V visible ones, M masked ones, D the encoder's width, E the decoder's, P values of a token's target.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from crosspath.models.block import Block
 from crosspath.models.encoder import Encoder, initialise_linear
 from crosspath.tokenizers import ChooseMask, Mask, MaskableTokenizer, fixed_positions, select
 
@@ -75,12 +74,8 @@ class Decoder(nn.Module):
         else:
             self.centres = None
             self.register_buffer("positions_1NE", fixed_positions(grid, width), persistent=False)
-        norm_layer = partial(nn.LayerNorm, eps=norm_eps)
-        self.blocks = nn.ModuleList(
-            Block(width, heads, mlp_ratio=4.0, qkv_bias=True, norm_layer=norm_layer)  # type: ignore[arg-type]
-            for _ in range(depth)
-        )
-        self.norm = norm_layer(width)
+        self.blocks = nn.ModuleList(Block(width, heads, norm_eps=norm_eps) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=norm_eps)
         self.predict = nn.Linear(width, values)
         for module in (self.embed, self.blocks, self.predict):
             module.apply(initialise_linear)

@@ -1,7 +1,8 @@
 """Where a block normalises, found by where its norms act."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,9 @@ def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
 def seen_safely(device: torch.device) -> Iterator[None]:
     """Run copies on a device without gradients or compilation; random numbers are drawn as if nothing had run."""
     forked = [device] if device.type == "cuda" else []
-    eager = torch.compiler.set_stance("force_eager")
+    # Without its compiler, which takes longer to import than torch itself, torch has nothing compiled to run.
+    compiler = "torch._dynamo" in sys.modules
+    eager = torch.compiler.set_stance("force_eager") if compiler else nullcontext()
     with device, eager, torch.no_grad(), torch.random.fork_rng(devices=forked):
         yield
 

@@ -6,11 +6,11 @@ that class, as `remove_parametrizations` does, would break the other one. Here a
 changed.
 """
 
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -199,8 +199,6 @@ def _unshare_class(module: nn.Module, without: tuple[str, ...]) -> None:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is spread over processes (a DTensor, as FSDP2 makes them)."""
-    if not torch.distributed.is_available():
-        return False
-    from torch.distributed.tensor import DTensor
-
-    return isinstance(tensor, DTensor)
+    # Who holds such a tensor has loaded its module, which nothing else needs and which takes a second to import.
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)

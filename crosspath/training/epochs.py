@@ -4,10 +4,9 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from crosspath.checkpoints.save import has_pathways
@@ -30,6 +29,9 @@ from crosspath.training.scope import training_mode
 from crosspath.training.state import LearningState, Position, SavedState, write_state
 from crosspath.training.step import Stepper
 from crosspath.training.trackers import Tracker, flatten
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 
 @dataclass
@@ -94,8 +96,7 @@ class Training:
         self.strong = strongest(model)
         wrapped_model = processes.wrap(model)
         self.optimizer = build_optimizer(model, recipe)
-        # A moving average of W, λ and W' each: its sum is EMA(W) + EMA(λ)·EMA(W').
-        self.average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
+        self.average = moving_average(model, settings.ema_decay)
         scaler = torch.amp.GradScaler(compute.device.type) if compute.precision == "float16" else None
         self.outcome = Outcome(model if self.average is None else self.average.module)
         self.learning = LearningState(
@@ -248,3 +249,13 @@ class Training:
                 lambda folder: write_state(folder, self.position, tensors),
             )
         self.processes.wait()
+
+
+def moving_average(model: nn.Module, decay: float | None) -> "ModelEmaV3 | None":
+    """timm's moving average of W, λ and W′ each, whose sum is EMA(W) + EMA(λ)·EMA(W′); None without a decay."""
+    if not decay:
+        return None
+    # timm takes longer to import than torch.
+    from timm.utils.model_ema import ModelEmaV3
+
+    return ModelEmaV3(model, decay=decay, use_warmup=True)

@@ -6,7 +6,6 @@ from torch import nn
 from crosspath.config import Recipe
 from crosspath.config.training import OptimizerSection
 from crosspath.pathway import param_groups
-from crosspath.training.lars import lars
 from crosspath.training.schedule import PEAK
 
 
@@ -29,6 +28,9 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     for group in groups:
         group[PEAK] = group["lr"]
     if section.name == "lars":
+        # Of timm, which takes longer to import than torch.
+        from crosspath.training.lars import lars
+
         return lars(groups, section)
     return torch.optim.AdamW(groups, lr=section.lr * factor, betas=section.betas, eps=section.eps, fused=True)
 

@@ -116,7 +116,7 @@ def test_options_reach_their_part() -> None:
     recipe = recipe_for("audio", drop_path=0.3, head_dropout=0.4, head_init_std=0.0, gradient_checkpointing=True)
     model = build_model(recipe, 3)
     assert model.encoder.gradient_checkpointing
-    assert model.encoder.blocks[-1].drop_path1.drop_prob == 0.3
+    assert model.encoder.blocks[-1].drop_path == 0.3
     assert model.head.hidden.p == 0.4
     assert not model.head.linear.weight.any()
     assert isinstance(build_model(recipe_for("audio", positions="learned"), 3).tokenizer.positions, nn.Parameter)

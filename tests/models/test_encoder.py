@@ -100,14 +100,10 @@ def test_start_values() -> None:
 
 def test_drop_path_grows_linearly_and_norms_have_their_eps() -> None:
     encoder = small(drop_path=0.2, norm_eps=1e-5)
-    rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in encoder.blocks]
+    rates = [block.drop_path for block in encoder.blocks]
     assert rates == pytest.approx([0.0, 0.1, 0.2])
     norms = [encoder.norm, *(block.norm1 for block in encoder.blocks), *(block.norm2 for block in encoder.blocks)]
     assert {norm.eps for norm in norms} == {1e-5}
-
-
-def test_attention_is_the_fused_one() -> None:
-    assert all(block.attn.fused_attn for block in small().blocks)
 
 
 def gradients(encoder: Encoder, given: Tokens) -> list[Tensor]:
