@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from crosspath.cli.options import Auxiliaries, Blocks, Data, Json, Settings, named_pairs, positive_numbers, with_blocks
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json
 
 
 def compare(
@@ -59,7 +59,7 @@ def compare(
     """
     import sys
 
-    from crosspath.cli.study import command_line, print_rows
+    from crosspath.cli.study import command_line, print_results
     from crosspath.study.study import compare as compare_arms
 
     results = compare_arms(
@@ -81,5 +81,4 @@ def compare(
     if json:
         print_json(results)
         return
-    print_rows(results["rows"])
-    print_line(f"written to {results['folder']}")
+    print_results(results)

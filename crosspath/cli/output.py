@@ -21,7 +21,8 @@ def print_json(value: Mapping[str, Any]) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print a table below its title, which is not wrapped; the first column is aligned left, the others right.
 
-    Where the terminal is too narrow, lines break between words, and inside words only if the words alone do not fit.
+    Lines break between words. Where the terminal is too narrow even for the words, each row is a paragraph instead,
+    with one line for each of its cells.
     """
     from rich.console import Console
     from rich.table import Table
@@ -31,6 +32,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     rows = [[to_terminal(cell) for cell in row] for row in rows]
     console, table = Console(file=sys.stdout, markup=False, highlight=False), Table()
     widths = _column_widths([*zip(columns, *rows, strict=True)], console.width - BORDER * len(columns) - 1)
+    if widths is None:
+        _print_paragraphs(columns, rows)
+        return
     for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold", width=width)
     for row in rows:
@@ -38,7 +42,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     console.print(table)
 
 
-def _column_widths(columns: Sequence[Sequence[str]], available: int) -> list[int | None]:
+def _column_widths(columns: Sequence[Sequence[str]], available: int) -> list[int] | None:
     """Each column's longest word, and what is left over to the columns that need the least; None where not even the
     words fit.
     """
@@ -46,11 +50,21 @@ def _column_widths(columns: Sequence[Sequence[str]], available: int) -> list[int
     widths = [max(len(word) for text in column for word in text.split() or [""]) for column in columns]
     spare = available - sum(widths)
     if spare < 0:
-        return [None] * len(columns)
+        return None
     for index in sorted(range(len(columns)), key=lambda index: lines[index] - widths[index]):
         more = min(lines[index] - widths[index], spare)
         widths[index], spare = widths[index] + more, spare - more
-    return list(widths)
+    return widths
+
+
+def _print_paragraphs(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print each row as lines: its first cell, then `column: cell` of every other cell that is not empty."""
+    names = [" ".join(column.split()) for column in columns[1:]]
+    for first, *others in rows:
+        print_line(" ".join(first.split()))
+        for name, cell in zip(names, others, strict=True):
+            if cell.strip():
+                print_line(f"  {name}: {' '.join(cell.split())}" if name else f"  {' '.join(cell.split())}")
 
 
 def print_line(text: str) -> None:

@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from crosspath.cli.options import DataRoot, Json
@@ -52,8 +54,7 @@ def study(
     if json:
         print_json(results)
         return
-    print_rows(results["rows"])
-    print_line(f"written to {results['folder']}")
+    print_results(results)
 
 
 def report(folder: Path, /, *, json: Json = False) -> None:
@@ -67,19 +68,29 @@ def report(folder: Path, /, *, json: Json = False) -> None:
         The folder of the study, comparison or demo.
     """
     from crosspath.study.demo_report import SUMMARY, write_report
-    from crosspath.study.folder import REPORT
     from crosspath.study.results import write_results
 
     if (folder / SUMMARY).is_file():
         path = write_report(folder)
-        print_json({"report": str(path)}) if json else print_line(f"written to {path}")
+        print_json({"report": str(path)}) if json else print_line(f"report: {path}")
         return
     results = write_results(folder)
     if json:
         print_json(results)
         return
+    print_results(results)
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """Print the tables of a study or comparison, its answer, the next step, and where the report is."""
     print_rows(results["rows"])
-    print_line(f"written to {folder / REPORT}")
+    answer = results["answer"]
+    for text in (answer["sentence"], f"next: {answer['next_step']}"):
+        for line in wrap(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False):
+            print_line(line)
+    if answer["command"] is not None:
+        print_line(f"  {answer['command']}")
+    print_line(f"report: {results['report']}")
 
 
 SHORT_COLUMNS = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}

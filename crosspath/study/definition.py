@@ -75,6 +75,16 @@ class Study(Section):
         """The seeds of the reported runs."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
+    @property
+    def settings_by_scope(self) -> dict[str, tuple[str, ...]]:
+        """{what they apply to: `section.field=value`, ...} for all settings in which runs differ from the recipes."""
+        scopes = {"every target": self.settings}
+        scopes |= {name: target.settings for name, target in self.targets.items()}
+        if len(self.targets) == 1:
+            scopes = {"every arm": tuple(setting for settings in scopes.values() for setting in settings)}
+        scopes |= {f"variant {name}": settings for name, settings in self.variants.items() if name}
+        return {scope: settings for scope, settings in scopes.items() if settings}
+
 
 def read_study(path: Path) -> Study:
     """Read a study from a YAML file. Paths of checkpoints in it are relative to the file.

@@ -87,6 +87,13 @@ def add_grid(axes: "Axes", axis: str) -> None:
     axes.set_axisbelow(True)
 
 
+def mark_whole_epochs(axes: "Axes") -> None:
+    """Numbers below the axis at whole epochs only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+
+
 def as_svg(figure: "Figure", name: str, title: str) -> str:
     """The figure as one `<svg>` element with the colours and the font of the page, ids that start with `name`, and
     `title` as its accessible name."""

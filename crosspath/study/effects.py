@@ -15,6 +15,7 @@ from crosspath.study.statistics import Verdict
 from crosspath.study.table import signed_points
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.axes import Axes
 
 COLOURS: Mapping[Verdict | None, str] = {"helps": HELPS, "hurts": HURTS}
@@ -61,19 +62,23 @@ class Answer:
     """The command that does it."""
     effects: tuple[Effect, ...] = ()
     """What the sentence rests on."""
+    headline: str | None = None
+    """Stands in the place of the verdict, where one word does not answer; the verdict gives the colour."""
 
     def to_json(self) -> dict[str, Any]:
         """The answer as plain data."""
         return asdict(self)
 
 
-def render_banner(answer: Answer) -> str:
+def render_banner(answer: Answer) -> "Markup":
     """The answer as one HTML element: verdict, sentence, its intervals against zero, what to do next.
 
-    All texts are escaped. The page has to include `style.html`.
+    All texts are escaped, and templates insert the element as it is. The page has to include `style.html`.
     """
+    from markupsafe import Markup
+
     drawn = draw_forest(answer.effects, name="answer") if answer.effects else None
-    return load_template("banner.html").render(answer=answer, drawn=drawn)
+    return Markup(load_template("banner.html").render(answer=answer, drawn=drawn))
 
 
 def draw_forest(

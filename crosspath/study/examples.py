@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.data.examples import Examples
@@ -47,7 +48,7 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
     changes = {"gained": ~correct[0] & correct[1], "lost": correct[0] & ~correct[1]}
     samples = []
     for kind, mask in changes.items():
-        for index in np.flatnonzero(mask)[:PER_KIND]:
+        for index in _of_many_classes(np.flatnonzero(mask), labels[rows])[:PER_KIND]:
             sample = prepare_held_out(recipe.data, part.inputs[index : index + 1], torch.device("cpu"))[0]
             buffer = io.BytesIO()
             draw_sample(recipe, sample.float().numpy(), buffer)
@@ -65,3 +66,9 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
             )
     counts = {kind: int(mask.sum()) for kind, mask in changes.items()}
     write_json(path, {**header, "samples": len(rows), **counts, "shown": samples})
+
+
+def _of_many_classes(indices: NDArray[np.int64], labels: NDArray[Any]) -> NDArray[np.int64]:
+    """The same indices, those first that are the first of their class."""
+    first = np.sort(np.unique(labels[indices], return_index=True)[1])
+    return np.concatenate([indices[first], np.delete(indices, first)])

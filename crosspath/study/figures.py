@@ -14,6 +14,7 @@ from crosspath.study.drawing import (
     figure_style,
     line_styles,
     make_figure,
+    mark_whole_epochs,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ COLUMNS = 2
 LEGEND_LINE = 16
 """Height of one line of a legend, in pixels."""
 
-BLUE, WHITE, RED = (0.13, 0.40, 0.67), (0.96, 0.96, 0.96), (0.70, 0.09, 0.17)
-"""The two ends and the middle of the diverging scale of the heat map."""
+ORANGE, WHITE, BLUE = (0.76, 0.34, 0.05), (0.96, 0.96, 0.96), (0.13, 0.40, 0.67)
+"""The ends and the middle of the scale of the heat map; neither is the colour of a verdict."""
+FULL_CHANGE = 0.1
+"""The change that has the full colour of the heat map, unless it holds a larger one."""
 
 
 def learning_curves(
@@ -103,6 +106,7 @@ def _bands(
                 _band(axes, seeds, epochs, colour, dashes, arm)
             axes.set_xlabel("epoch")
             axes.set_ylabel(axis)
+            mark_whole_epochs(axes)
             add_legend(figure)
             add_grid(axes, "y")
         return as_svg(figure, f"{name}-figure", f"{title}, mean and standard deviation over seeds")
@@ -117,6 +121,7 @@ def _panels(curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[in
         _band(axes, baseline, epochs, SERIES[0], "--", first)
         _band(axes, seeds, epochs, SERIES[1], "-", arm)
         axes.set_title(arm, color=INK, fontsize=TEXT)
+        mark_whole_epochs(axes)
         add_grid(axes, "y")
     for index in range(len(others), len(panels)):
         panels[index].set_visible(False)
@@ -153,7 +158,7 @@ def scale_map(
         height = 70 + 26 * len(blocks)
         figure, axes_of_panels = make_figure(height * len(panels), rows=len(panels))
         changes = [abs(value - start) for rows in panels.values() for row in rows for value in row if value is not None]
-        largest = max(changes, default=0.0) or 1.0
+        largest = max(FULL_CHANGE, *changes)
         for axes, (arm, rows) in zip(axes_of_panels, panels.items(), strict=True):
             for down, row in enumerate(rows):
                 for across, value in enumerate(row):
@@ -175,7 +180,7 @@ def _cell(axes: "Axes", across: int, down: int, text: str, change: float) -> Non
     """One λ: a rectangle coloured by `change` in [-1, 1], and the number in black or white, whichever reads better."""
     from matplotlib.patches import Rectangle
 
-    end = RED if change > 0 else BLUE
+    end = BLUE if change > 0 else ORANGE
     share = min(abs(change), 1.0)
     colour = tuple(middle + share * (far - middle) for middle, far in zip(WHITE, end, strict=True))
     luminance = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]

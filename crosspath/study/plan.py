@@ -118,6 +118,7 @@ def comparisons(study: Study, origins: Origins | None = None) -> tuple[Compariso
     for name, target in study.targets.items():
         modality = recipe_named(name).modality
         arms = common_arms if target.controls is None else arms_named((*study.arms, *study.controls))
+        _refuse_equal_labels(study, name, target)
         for labels in target.labels:
             for variant in study.variants:
                 cells = list(_cells(study, name, target, modality, labels, variant, arms, origins))
@@ -125,6 +126,38 @@ def comparisons(study: Study, origins: Origins | None = None) -> tuple[Compariso
                     Comparison(target=name, labels=labels, variant=variant, none=cells[0], others=tuple(cells[1:]))
                 )
     return tuple(result)
+
+
+def _refuse_equal_labels(study: Study, name: str, target: TargetSection) -> None:
+    """Raise `InputError` where `labels: [null, 30]` are twice the same, since the settings limit all labels to 30."""
+    if None in target.labels:
+        base = apply_overrides(recipe_named(name), (*study.settings, *target.settings))
+        if base.data.labels_per_class in set(target.labels) - {None}:
+            expected, found = (
+                "different numbers",
+                f"null, which the settings make {base.data.labels_per_class}, and that",
+            )
+            raise InputError(
+                f"targets.{name}.labels", expected, found, "remove data.labels_per_class from the settings"
+            )
+
+
+def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
+    """Raise `InputError` for an arm of the study that none of its comparisons has, for want of an auxiliary."""
+    present = {cell.arm.name for comparison in every for cell in comparison.others}
+    idle = [arm for arm in arms_named((*study.arms, *study.controls)) if arm is not NONE and arm.name not in present]
+    if not idle:
+        return
+    arm = idle[0]
+    if arm.name not in study.arms:
+        raise InputError("controls", f"a target whose `controls` names the auxiliary of {arm.name}", "none", "add it")
+    same = arm.needs == "same-modality"
+    expected = f"for the arm {arm.name}, an auxiliary of {'the same' if same else 'another'} modality as a target"
+    found = ", ".join(study.auxiliaries) or "none"
+    todo = "add such an auxiliary or leave out the arm" + (
+        "" if same else "; for related ones the arm is same-modality"
+    )
+    raise InputError("auxiliaries", expected, found, todo)
 
 
 def search_jobs(cell: Cell, seeds: int) -> tuple[Job, ...]:

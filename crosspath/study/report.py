@@ -1,6 +1,7 @@
 """What the reports of a demo and a study share: page templates, curves from the logs of runs, λ by block and role."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -35,6 +36,16 @@ def load_template(name: str) -> "Template":
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def command_in_lines(command: str) -> str:
+    """A command with one line for each option, to be read and copied: lines end with a backslash."""
+    lines: list[list[str]] = [[]]
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n    ".join(map(shlex.join, lines))
 
 
 def validation_curve(run: Path) -> dict[int, float]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, write_json, write_text
-from crosspath.study.arms import NONE
+from crosspath.study.answer import answer_of
+from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
 from crosspath.study.labels import label_savings
@@ -48,19 +49,29 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     rows = adjust_verdicts(
         [row for comparison, cells in complete.items() for row in _rows(study, comparison, cells, command)]
     )
+    answer = answer_of(rows, _connected_run(folder, study, complete))
     summary = {
         "format_version": FORMAT_VERSION,
         "study": study.name,
         "command": command,
+        "settings": {scope: list(settings) for scope, settings in study.settings_by_scope.items()},
+        "answer": answer.to_json(),
         "unfinished": [f"{one.target} {one.variant}".strip() for one in every if one not in complete],
         "rows": [row.to_json() for row in rows],
         "label_savings": [saving.to_json() for saving in label_savings(rows)],
         "search": _search_table(folder / RUNS, study, complete),
     }
     write_json(folder / RESULTS, summary)
-    write_text(folder / TABLE, markdown(study.name, rows))
-    write_study_report(folder / REPORT, study, complete, rows, summary)
-    return {"folder": str(folder), **summary}
+    write_text(folder / TABLE, markdown(study.name, rows, study.settings_by_scope))
+    write_study_report(folder / REPORT, study, complete, rows, summary, answer)
+    return {"folder": str(folder), "report": str(folder / REPORT), **summary}
+
+
+def _connected_run(folder: Path, study: Study, complete: Mapping[Comparison, Cells]) -> Path | None:
+    """The first seed's run of the first pathway: fixed before any result is known."""
+    cells = (cell for cells in complete.values() for cell in cells if cell.arm.name == PATHWAY.name)
+    cell = next(cells, None)
+    return None if cell is None else folder / RUNS / final_jobs_of(folder / RUNS, cell, study)[0].folder
 
 
 def _read(runs: Path, comparison: Comparison, study: Study) -> Cells | None:
@@ -96,7 +107,7 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | Non
                 row,
                 study=study.name,
                 variant=comparison.variant or None,
-                labels_per_class=comparison.labels,
+                labels_per_class=cell.recipe(cell.rates[0], 0, search=False).data.labels_per_class,
                 rate=_rate_of(results[0], cell),
                 command=command,
             )

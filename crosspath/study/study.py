@@ -10,14 +10,15 @@ from crosspath.errors import InputError
 from crosspath.files import write_json
 from crosspath.pickles import refuse_pickle
 from crosspath.starts import PLACES, SETTING, start_named
-from crosspath.study.arms import PATHWAY
+from crosspath.study.arms import NONE, PATHWAY, arms_named
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder
 from crosspath.study.jobs import Place, Pool, local_pool, ray_pool, run_steps
-from crosspath.study.plan import Comparison, Job, auxiliaries_of, comparisons, search_jobs
+from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms, search_jobs
 from crosspath.study.results import write_results
 from crosspath.study.search import final_jobs_of, search_then_train
+from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
 from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
@@ -67,6 +68,7 @@ def run_study(
     folder = Path("runs") / study.name if out is None else Path(out)
     auxiliaries = auxiliaries_of(study)
     every = comparisons(study, auxiliaries)
+    refuse_idle_arms(study, every)
     for target in study.targets.values():
         if target.from_ is not None:
             refuse_pickle(checkpoint_files(target.from_).weights)
@@ -76,6 +78,7 @@ def run_study(
         place = Place(
             runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads
         )
+        _announce(study, every, progress)
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _run_jobs(study, every, pool, place, progress)
         if study.part == "test":
@@ -123,6 +126,13 @@ def compare(
     """
     if seeds < 1 or search_seeds < 1:
         raise InputError("--seeds", "1 or more", str(min(seeds, search_seeds)), "request at least one")
+    chosen = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
+    if not chosen:
+        raise InputError("--arms", f"an arm to compare with {NONE.name}", "none", f"add {PATHWAY.name}")
+    needy = [arm.name for arm in chosen if arm.needs != "nothing"]
+    if needy and not auxiliaries:
+        expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"
+        raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
     for name in starts:
         start_named(name, "--start")
     given = tuple(setting for setting in settings if setting.partition("=")[0].strip() in PLACES.values())
@@ -141,8 +151,26 @@ def compare(
     )
 
 
+def _announce(study: Study, every: tuple[Comparison, ...], progress: bool) -> None:
+    """Before the first run: how many there are, and whether a verdict can come of them."""
+    cells = _cells(every)
+    search = sum(len(search_jobs(cell, study.search.seeds)) for cell in cells)
+    reported = len(cells) * len(study.seed_list)
+    searching = f"{search} to search learning rates" if search else "no search of learning rates"
+    with open_bar(progress) as bar:
+        bar.line(f"{search + reported} runs: {reported} reported, {searching}")
+        if len(study.seed_list) < FEWEST_SEEDS:
+            count = f"{len(study.seed_list)} seed{'' if len(study.seed_list) == 1 else 's'}"
+            bar.line(f"{count}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds")
+
+
+def _cells(every: tuple[Comparison, ...]) -> list[Cell]:
+    """All cells, each once."""
+    return list(dict.fromkeys(cell for comparison in every for cell in (comparison.none, *comparison.others)))
+
+
 def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Place, progress: bool) -> None:
-    cells = list(dict.fromkeys(cell for comparison in every for cell in (comparison.none, *comparison.others)))
+    cells = _cells(every)
     steps = tuple(search_then_train(cell, study) for cell in cells)
     total = sum(len(search_jobs(cell, study.search.seeds)) + len(study.seed_list) for cell in cells)
     start = time.perf_counter()

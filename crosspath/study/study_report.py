@@ -7,18 +7,30 @@ from typing import Any
 
 from crosspath.files import read_json, write_text
 from crosspath.modalities import MODALITIES
+from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
+from crosspath.study.effects import Answer, draw_forest, render_banner
 from crosspath.study.examples import EXAMPLES
 from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell, Comparison
-from crosspath.study.report import blocks_and_roles, load_template, loss_curve, mean_scales, validation_curve
-from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, signed_points
+from crosspath.study.report import (
+    blocks_and_roles,
+    command_in_lines,
+    load_template,
+    loss_curve,
+    mean_scales,
+    validation_curve,
+)
+from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, p_text, signed_points
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
 MAPS = {
-    "scales": ("λ", "Final λ by block and role, mean over seeds. Colour: change from its initial value."),
+    "scales": (
+        "λ",
+        "Final λ by block and role, mean over seeds. Blue has grown, orange shrunk; full colour at 0.1 or more.",
+    ),
     "strengths": ("‖λW′‖/‖W‖", "Final ‖λW′‖/‖W‖ by block and role, mean over seeds."),
     "likeness": (
         "Cosine of W′ with its start",
@@ -28,8 +40,6 @@ MAPS = {
 """{measure: (title, caption)} of the maps by block and role."""
 PANELS = 3
 """Arms in one map."""
-FULL_COLOUR = 0.10
-"""The difference at which a cell of the matrix has its full colour."""
 
 
 def write_study_report(
@@ -38,6 +48,7 @@ def write_study_report(
     comparisons: Mapping[Comparison, Mapping[Cell, Sequence[Result]]],
     rows: Sequence[Row],
     summary: Mapping[str, Any],
+    answer: Answer,
 ) -> Path:
     """Write the report from `rows` and from the logs and results of the runs; return its path."""
     results = [result for cells_of in comparisons.values() for runs in cells_of.values() for result in runs]
@@ -46,6 +57,7 @@ def write_study_report(
         {
             "title": title,
             "id": f"comparison-{number}",
+            "forest": _forest(groups[title], number),
             "rows": [cells(row) for row in groups[title]],
             "figures": _figures(path.parent, number, cells_of),
             "cost": _cost(cells_of),
@@ -53,6 +65,10 @@ def write_study_report(
         for number, (title, cells_of) in enumerate(zip(groups, comparisons.values(), strict=True))
     ]
     page = load_template(TEMPLATE).render(
+        title=title_of(study, rows),
+        banner=render_banner(answer),
+        command=summary["command"] and command_in_lines(summary["command"]),
+        rates=_rates(rows, summary["search"]),
         study=study,
         summary=summary,
         columns=COLUMNS,
@@ -61,19 +77,73 @@ def write_study_report(
         counts=_counts(rows),
         sections=sections,
         labels=_label_figures(rows),
-        savings=summary["label_savings"],
+        savings=[_saving(entry) for entry in summary["label_savings"]],
+        search=[_search(entry) for entry in summary["search"]],
         examples=[read_json(file) for file in sorted((path.parent / EXAMPLES).glob("*.json"))],
         seeds=study.seed_list,
         versions=results[0].environment["versions"],
         processor=results[0].environment["processor"],
         threads=results[0].environment["threads"],
         fingerprints=sorted({(result.recipe, str(result.data["fingerprint"])) for result in results}),
-        hours=sum(result.duration_s for result in results) / 3600,
+        duration=_duration(sum(result.duration_s for result in results)),
         runs=len(results),
-        signed_points=signed_points,
     )
     write_text(path, page)
     return path
+
+
+def title_of(study: Study, rows: Sequence[Row]) -> str:
+    """The question of a study, as a person would ask it."""
+    targets = list(dict.fromkeys(row.target for row in rows))
+    auxiliaries = list(dict.fromkeys(row.auxiliary for row in rows if row.auxiliary is not None))
+    if len(targets) > 1:
+        return "Which auxiliaries help which targets?"
+    if any(study.variants):
+        return f"Which setting of a pathway helps {targets[0]}?"
+    if len(auxiliaries) == 1:
+        return f"Does {auxiliaries[0]} help {targets[0]}?"
+    return f"Which {'auxiliary' if auxiliaries else 'start'} helps {targets[0]}?"
+
+
+def _rates(rows: Sequence[Row], search: Sequence[Mapping[str, Any]]) -> str:
+    """How the learning rates came about, in a sentence."""
+    fixed = [row for row in rows if row.target not in {entry["target"] for entry in search}]
+    values = ", ".join(f"{rate:g}" for rate in sorted({row.rate for row in fixed if row.rate is not None}))
+    if not search:
+        return f"No learning rate was searched: every arm used {values}."
+    chosen = "The learning rate of every arm was chosen on the validation part, from the same number of trials"
+    return (
+        f"{chosen}, except for {', '.join(dict.fromkeys(row.target for row in fixed))} ({values})."
+        if fixed
+        else f"{chosen}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _forest(rows: Sequence[Row], number: int) -> str | None:
+    """Every arm of a comparison against `none`."""
+    effects = [effect_of(row) for row in rows if row.difference is not None]
+    return draw_forest(effects, name=f"forest-{number}") if effects else None
+
+
+def _saving(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    factor = f"outside the range: {entry['beyond']} of {entry['seeds']} seeds"
+    if entry["factor"] is not None:
+        factor = f"{entry['factor']:.2f}"
+    interval = "" if entry["low"] is None else f"{entry['low']:.2f} to {entry['high']:.2f}"
+    return entry["target"], entry["arm"], entry["auxiliary"] or "", str(entry["labels_per_class"]), factor, interval
+
+
+def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    rates = "; ".join(f"{rate}: {100 * value:.1f}" for rate, value in entry["validation"].items())
+    best = f"{entry['chosen']:g}{' (edge)' if entry['at_edge'] else ''}"
+    return entry["target"], entry["arm"], entry["auxiliary"] or "", rates, best
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
@@ -109,14 +179,13 @@ def _modality_order(recipe: str) -> tuple[int, str]:
 
 
 def _matrix_cell(row: Row) -> dict[str, Any]:
-    share = max(-1.0, min(1.0, (row.difference or 0.0) / FULL_COLOUR))
     interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
     return {
         "difference": signed_points(row.difference or 0.0),
         "interval": interval,
         "verdict": row.verdict,
-        "share": round(100 * abs(share)),
-        "sign": "up" if share >= 0 else "down",
+        "p": p_text(row),
+        "kind": row.verdict if row.verdict in ("helps", "hurts") else "unsure",
         "title": row.reason,
     }
 
@@ -128,7 +197,7 @@ def _figures(folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]
     losses, epochs = _on_common_epochs(
         {name: [loss_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
     )
-    if epochs:
+    if len(epochs) > 1:
         name = f"losses-{number}"
         caption = "Training loss by epoch: mean over seeds, with a band of one standard deviation."
         figures.append((name, caption, training_losses(losses, epochs, name)))

@@ -133,8 +133,8 @@ def adjust_verdicts(rows: Sequence[Row]) -> list[Row]:
     return result
 
 
-def markdown(title: str, rows: Sequence[Row]) -> str:
-    """The table as Markdown, one section per comparison."""
+def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[str]]) -> str:
+    """The table as Markdown, one section per comparison, and the settings in which runs differ from recipes."""
     lines = [
         f"# {to_markdown(title)}",
         "",
@@ -146,6 +146,7 @@ def markdown(title: str, rows: Sequence[Row]) -> str:
         lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
         lines.append("")
+    lines += [f"Settings of {to_markdown(scope)}: {to_markdown(' '.join(of))}\n" for scope, of in settings.items()]
     return "\n".join(lines)
 
 
@@ -177,10 +178,17 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{100 * row.mean:.1f}{spread}",
         "" if row.difference is None else signed_points(row.difference),
         interval,
-        "" if row.p is None else f"{row.p:.3f}",
+        p_text(row),
         row.verdict or "",
         "" if row.seeds_needed is None else f"{row.seeds_needed:,}",
     )
+
+
+def p_text(row: Row) -> str:
+    """p, and where the arm is one of several directions the adjusted p, which decides."""
+    if row.p is None:
+        return ""
+    return f"{row.p:.3f}" if row.p_adjusted is None else f"{row.p:.3f}, adjusted {row.p_adjusted:.3f}"
 
 
 def signed_points(fraction: float) -> str:

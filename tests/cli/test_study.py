@@ -1,14 +1,19 @@
 """`crosspath compare`, `study` and `report` as a person calls them."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 import crosspath
 from crosspath.cli.main import main
+from crosspath.cli.output import print_table
 from crosspath.cli.study import print_rows
 from crosspath.config import apply_overrides
+from crosspath.errors import InputError
+from crosspath.study import study as study_module
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
 
@@ -37,10 +42,20 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
     result = json.loads(capsys.readouterr().out)
     assert [row["arm"] for row in result["rows"]] == ["none", "pathway", "random"]
     assert all(row["rate"] == 1e-3 for row in result["rows"])
+    assert all(row["labels_per_class"] == 4 for row in result["rows"])
+    assert result["settings"] == {"every arm": list(SHORT)}
     page = (tmp_path / "c" / "report.html").read_text(encoding="utf-8")
+    assert all(setting in page for setting in SHORT)
+    assert "4 labels per class" in page
+    assert result["answer"]["sentence"] in unescape(page)
+    assert "searched on" not in page
+    assert 'id="search"' not in page
+    assert "was chosen" not in page
     (tmp_path / "c" / "report.html").unlink()
     assert main(["report", "c"]) == 0
     message = capsys.readouterr().out
+    assert message.splitlines()[-1].endswith(str(Path("c", "report.html")))
+    assert result["answer"]["sentence"] in message
     printed = {
         cells[0]: cells for line in message.splitlines() if (cells := [cell.strip() for cell in line.split("│")[1:]])
     }
@@ -61,16 +76,42 @@ def test_a_comparison_fits_into_80_columns_without_breaking_a_word(
     none = {"target": "image/digits", "auxiliary": None, "arm": "none", "metric": "accuracy", "mean": 0.612, "std": 0.1}
     none |= {"seeds": (0, 1), "values": (0.5, 0.7)}
     other = {"difference": 0.0123, "low": -0.0123, "high": 0.1246, "p": 0.034, "verdict": "no evidence", "reason": "r"}
-    arms = [{**none, **other, "seeds_needed": 1234, "arm": arm} for arm in ("pathway", "pathway-frozen", "random")]
-    for auxiliaries in (["procedural/dyck"] * 3, ["procedural/dyck", "audio/sounds", "procedural/dyck"]):
+    other["p_adjusted"] = 0.102
+    arms = [{**none, **other, "seeds_needed": 12345, "arm": arm} for arm in ("pathway", "pathway-frozen", "random")]
+    long = ["audio/a-very-long-name-of-a-recipe", "point/modelnet10", "point/modelnet10"]
+    for auxiliaries in (["procedural/dyck"] * 3, ["procedural/dyck", "audio/sounds", "procedural/dyck"], long):
         rows = [none, *({**row, "auxiliary": name} for row, name in zip(arms, auxiliaries, strict=True))]
         print_rows(rows)
         table = capsys.readouterr().out
         assert max(map(len, table.splitlines())) <= 80
-        words = set(table.replace("│", " ").split())
-        assert {"pathway-frozen", "evidence", "needed", "accuracy", "interval", "1,234", *auxiliaries} <= words
+        words = set(re.sub(r"[│┃:,]? ", " ", table).split())
+        assert {"pathway-frozen", "evidence", "needed", "accuracy", "12,345", "0.102", *auxiliaries} <= words
         alone = len(set(auxiliaries)) == 1
         assert table.startswith("image/digits, auxiliary procedural/dyck\n" if alone else "image/digits\n")
+
+
+def test_rows_too_wide_for_a_terminal_are_paragraphs_with_every_cell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    print_table(("name", "long\ntitle", "empty"), [("x" * 20, "y" * 20, ""), ("a", "b c", "d")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["x" * 20, f"  long title: {'y' * 20}", "a", "  long title: b c", "  empty: d"]
+
+
+def test_too_few_seeds_for_a_verdict_are_named_before_the_first_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise InputError("here", "a", "b", "c")
+
+    monkeypatch.setattr(study_module, "_run_jobs", stop)
+    for seeds, few in ((2, True), (3, False)):
+        arguments = ["compare", "image/digits", "--arms", "none,mimetic", "--seeds", str(seeds)]
+        assert main([*arguments, "--out", str(tmp_path / str(seeds))]) == 2
+        before = capsys.readouterr().err.splitlines()[:-1]
+        assert f"{2 * 3 + 2 * seeds} runs" in before[0]
+        assert any("no verdict" in line for line in before) == few
 
 
 def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -> None:
@@ -97,7 +138,9 @@ def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
             drawn = tab.eval_on_selector_all("figure", "all => all.map(one => one.getBoundingClientRect().height)")
             assert drawn
-            assert min(drawn) > 100
+            assert min(drawn) > 80
+            clipped = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+            assert tab.eval_on_selector_all("pre, .scroll, .answer", clipped) == []
             text = tab.inner_text("main")
             for row in result["rows"]:
                 assert f"{100 * row['mean']:.1f}" in text
@@ -112,7 +155,9 @@ def _opens_in_a_browser(page: Path, result: dict[str, list[dict[str, float]]]) -
         (["compare", "image/digits", "--arms", "none,magic"], "magic"),
         (["compare", "image/digits", "--rates", "fast"], "--rates"),
         (["compare", "image/digits", "--seeds", "0"], "--seeds"),
-        (["compare", "image/digits", "--workers", "0"], "--workers"),
+        (["compare", "image/digits"], "--auxiliary"),
+        (["compare", "image/digits", "--auxiliary", "a=b", "--arms", "none"], "--arms"),
+        (["compare", "image/digits", "--auxiliary", "a=b", "--workers", "0"], "--workers"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(

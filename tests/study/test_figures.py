@@ -98,3 +98,17 @@ def test_curves_pass_through_the_means_of_their_seeds() -> None:
     heights = [points[0][1] - y for _, y in points]
     # Means 15 %, 45 % and 75 %: two equal steps.
     assert heights[2] == pytest.approx(2 * heights[1], rel=1e-3)
+
+
+def test_only_whole_epochs_are_marked_and_a_rounding_of_a_scale_is_not_coloured() -> None:
+    text = learning_curves({"none": [[0.1, 0.5, 0.6]]}, (1, 2, 3))
+    marks = [
+        mark
+        for mark in re.findall(r">(\d+(?:\.\d+)?)<", text.partition("</title>")[2].partition("epoch")[0])
+        if float(mark) < 4
+    ]
+    assert sorted(set(marks)) == ["1", "2", "3"]
+    faint, strong = (scale_map({"pathway": [[1 + change]]}, ("0",), ("q",), 1.0) for change in (0.001, 0.5))
+    fills = [re.findall(r"fill: (#\w{6})", text)[0] for text in (faint, strong)]
+    assert min(int(fills[0][place : place + 2], 16) for place in (1, 3, 5)) > 0xE0
+    assert min(int(fills[1][place : place + 2], 16) for place in (1, 3, 5)) < 0x40

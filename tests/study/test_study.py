@@ -216,6 +216,33 @@ def test_a_study_begun_before_a_field_was_there_goes_on(auxiliary: Path, tmp_pat
         assert "part: test" in path.read_text(encoding="utf-8")
 
 
+def test_an_arm_without_an_auxiliary_of_its_kind_is_refused_before_anything_runs(
+    auxiliary: Path, tmp_path: Path
+) -> None:
+    for changes, words in (
+        ({"targets": {"audio/sounds": {"settings": SHORT}}}, ("auxiliaries", "pathway", "another", "same-modality")),
+        ({"arms": ["none", "same-modality"]}, ("auxiliaries", "same-modality", "the same", "sounds")),
+        ({"auxiliaries": {}}, ("auxiliaries", "pathway", "none")),
+        ({"controls": ["shuffled"]}, ("controls", "shuffled")),
+    ):
+        with refused(*words):
+            run_study(small(auxiliary, **changes), out=tmp_path / "study", progress=False)  # type: ignore[arg-type]
+    with refused("targets.image/digits.labels", "4"):
+        labels = {"settings": SHORT, "labels": [None, 4]}
+        comparisons(small(auxiliary, targets={"image/digits": labels}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_listed_with_what_they_apply_to(auxiliary: Path) -> None:
+    one = small(auxiliary, settings=["train.batch_size=8"], variants={"": [], "warm": ["schedule.warmup_epochs=0.5"]})
+    assert one.settings_by_scope == {
+        "every arm": ("train.batch_size=8", *SHORT),
+        "variant warm": ("schedule.warmup_epochs=0.5",),
+    }
+    two = small(auxiliary, targets={"image/digits": {"settings": SHORT}, "point/solids": {}})
+    assert two.settings_by_scope == {"image/digits": SHORT}
+
+
 def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with refused("", "folder"):

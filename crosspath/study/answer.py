@@ -1,0 +1,140 @@
+"""The answer of a study in one sentence, from its rows: which directions help, by how much, and what to do next."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
+from crosspath.study.effects import Answer, Effect
+from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
+from crosspath.study.table import Row, heading, signed_points
+
+DRAWN = 12
+"""Directions in a banner; of more, those with evidence."""
+
+
+def answer_of(rows: Sequence[Row], connected: Path | None = None) -> Answer:
+    """The answer that `rows` give: of the arm `pathway`, or of the first other arm where it is missing.
+
+    `connected` is the folder of the first seed's run of that arm, which the advice names; None where it is not known.
+    """
+    compared = [row for row in rows if row.difference is not None]
+    arm = next((name for name in (PATHWAY.name, *ARMS) if any(row.arm == name for row in compared)), None)
+    main = [row for row in compared if row.arm == arm]
+    if not main:
+        return Answer(
+            verdict="no evidence",
+            sentence=f"Nothing was compared: {NONE.name} is the only arm.",
+            next_step="add the arm pathway and an auxiliary.",
+        )
+    return _of_one(main[0], rows, connected) if len(main) == 1 else _of_several(main, rows)
+
+
+def effect_of(row: Row, name: str | None = None) -> Effect:
+    """A row that was compared with `none`, to be drawn."""
+    assert row.difference is not None
+    label = direction(row) if name is None else name
+    return Effect(name=label, difference=row.difference, low=row.low, high=row.high, verdict=row.verdict)
+
+
+def direction(row: Row) -> str:
+    """An arm and its auxiliary: `pathway from audio/esc10`."""
+    return row.arm if row.auxiliary is None else f"{row.arm} from {row.auxiliary}"
+
+
+def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
+    plain = next(other for other in rows if other.arm == NONE.name and heading(other) == heading(row))
+    what = f"the {'' if row.arm == PATHWAY.name else 'arm '}{direction(row)}"
+    where = (
+        row.target if heading(row) == row.target else f"{row.target} ({heading(row).removeprefix(f'{row.target}, ')})"
+    )
+    verbs: dict[Verdict | None, str] = {"helps": "improves", "hurts": "worsens"}
+    opening = f"No evidence that {what} changes {where}"
+    if row.verdict in verbs:
+        opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
+    seeds = f"{len(row.seeds)} seed{'' if len(row.seeds) == 1 else 's'}"
+    sentence = (
+        f"{opening}: {100 * row.mean:.1f} % against {100 * plain.mean:.1f} % without, "
+        f"{effect_of(row).numbers.replace(' ', ' points ', 1)} on {seeds}{_beside_random(row, rows)}."
+    )
+    step, command = "use the plain model.", None
+    if row.verdict == "helps":
+        step = "use the connected model, or merge it into a plain one of the same size and cost:"
+        command = None if connected is None else f"crosspath merge {connected} merged"
+    elif row.verdict == "no evidence":
+        step = f"use the plain model. {_more_seeds(row)}"
+    return Answer(
+        verdict=row.verdict or "no evidence",
+        sentence=sentence,
+        next_step=step,
+        command=command,
+        effects=(effect_of(row),),
+    )
+
+
+def _beside_random(row: Row, rows: Sequence[Row]) -> str:
+    """What the control with random weights says of a gain; empty without a gain or without the control."""
+    same = (row.target, row.variant, row.labels_per_class, row.auxiliary)
+    control = next((one for one in rows if one.arm == RANDOM.name and _direction_key(one) == same), None)
+    if row.verdict != "helps" or control is None:
+        return ""
+    paired = compare_paired(row.values, control.values)
+    if paired.verdict == "helps":
+        return f"; random weights of the same shapes give {signed_points(control.difference or 0.0)}"
+    return f"; not clearly more than random weights of the same shapes ({signed_points(control.difference or 0.0)})"
+
+
+def _direction_key(row: Row) -> tuple[str, str | None, int | None, str | None]:
+    return row.target, row.variant, row.labels_per_class, row.auxiliary
+
+
+def _more_seeds(row: Row) -> str:
+    """How many seeds would decide."""
+    seeds, needed = len(row.seeds), row.seeds_needed
+    if seeds < FEWEST_SEEDS:
+        return (
+            f"A verdict needs at least {FEWEST_SEEDS} seeds: run the same command with --seeds 5; finished runs count."
+        )
+    if needed is None or needed <= seeds:
+        return ""
+    return f"If the true difference is the one observed, about {needed:,} seeds would show it."
+
+
+def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
+    groups: dict[Verdict, list[Row]] = {"helps": [], "hurts": [], "no evidence": []}
+    for row in main:
+        groups[row.verdict or "no evidence"].append(row)
+    several = len({heading(row) for row in main}) > 1
+
+    def named(members: Sequence[Row]) -> str:
+        return "; ".join(
+            f"{_place(row, several)} ({signed_points(row.difference or 0.0)}{_beside_random(row, rows)})"
+            for row in members
+        )
+
+    total, helps, hurts, rest = len(main), groups["helps"], groups["hurts"], groups["no evidence"]
+    parts = []
+    if helps:
+        parts.append(f"{main[0].arm} helps in {len(helps)} of {total} comparisons: {named(helps)}")
+    else:
+        parts.append(f"No evidence that {main[0].arm} helps in any of {total} comparisons")
+    if hurts:
+        parts.append(f"it hurts in {len(hurts)}: {named(hurts)}")
+    if rest and (helps or hurts):
+        parts.append(f"no evidence in the other {len(rest)}")
+    step = "use it in the comparisons in which it helps, and the plain model in the others."
+    effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]
+    verdict: Verdict = "helps" if helps else "hurts" if hurts else "no evidence"
+    return Answer(
+        verdict=verdict,
+        headline=f"helps in {len(helps)} of {total}" if helps else None,
+        sentence=". ".join(part[0].upper() + part[1:] for part in parts) + ".",
+        next_step=step if helps else "use the plain models.",
+        effects=tuple(effect_of(row, _place(row, several)) for row in effects),
+    )
+
+
+def _place(row: Row, several: bool) -> str:
+    """What distinguishes a row from the others: its comparison where there are several, and its auxiliary."""
+    if not several:
+        return direction(row)
+    return heading(row) if row.auxiliary is None else f"{heading(row)} from {row.auxiliary}"

@@ -1,0 +1,89 @@
+"""The answer of a study: verdict, numbers and advice are those of its rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from crosspath.study.answer import answer_of, direction
+from crosspath.study.table import Row, adjust_verdicts, cells, group_rows
+
+SEEDS = (0, 1, 2)
+NONE = Row(
+    target="image/digits",
+    auxiliary=None,
+    arm="none",
+    metric="accuracy",
+    seeds=SEEDS,
+    values=(0.5, 0.6, 0.55),
+    mean=0.55,
+    std=0.05,
+    labels_per_class=10,
+)
+
+
+def arm(name: str, verdict: str, difference: float, **more: object) -> Row:
+    values = tuple(value + difference + 0.001 * (seed - 1) * len(name) for seed, value in enumerate(NONE.values))
+    row = replace(NONE, arm=name, auxiliary="audio/sounds", values=values, mean=sum(values) / 3, difference=difference)
+    low, high = (difference - 0.01, difference + 0.01) if verdict != "no evidence" else (-0.2, 0.3)
+    return replace(row, low=low, high=high, p=0.03, verdict=verdict, reason="r", seeds_needed=12, **more)  # type: ignore[arg-type]
+
+
+def test_a_gain_names_both_accuracies_the_interval_and_the_merge() -> None:
+    answer = answer_of([NONE, arm("pathway", "helps", 0.1), arm("random", "no evidence", 0.01)], Path("c/seed-0"))
+    assert answer.verdict == "helps"
+    for words in (
+        "image/digits",
+        "10 labels per class",
+        "audio/sounds",
+        "65.0 %",
+        "55.0 %",
+        "+10.0",
+        "+9.0",
+        "+11.0",
+        "3 seeds",
+    ):
+        assert words in answer.sentence
+    assert "random" in answer.sentence
+    assert "not clearly" not in answer.sentence
+    assert answer.command == "crosspath merge c/seed-0 merged"
+    assert [effect.verdict for effect in answer.effects] == ["helps"]
+
+
+def test_a_gain_that_random_weights_give_as_well_is_not_credited_to_the_auxiliary() -> None:
+    answer = answer_of([NONE, arm("pathway", "helps", 0.1), arm("random", "helps", 0.1)])
+    assert "not clearly more than random" in answer.sentence
+
+
+def test_no_evidence_and_harm_advise_the_plain_model() -> None:
+    for verdict, difference in (("no evidence", 0.05), ("hurts", -0.1)):
+        answer = answer_of([NONE, arm("pathway", verdict, difference)], Path("c/seed-0"))
+        assert answer.verdict == verdict
+        assert "plain model" in answer.next_step
+        assert answer.command is None
+    assert "12" in answer_of([NONE, arm("pathway", "no evidence", 0.05)]).next_step
+    few = replace(arm("pathway", "no evidence", 0.05), seeds=(0, 1), seeds_needed=None)
+    assert "--seeds" in answer_of([NONE, few]).next_step
+
+
+def test_several_directions_are_counted_by_their_adjusted_verdicts() -> None:
+    targets = [f"image/{number}" for number in range(4)]
+    rows = [NONE]
+    for target, p in zip(targets, (0.001, 0.04, 0.5, 0.6), strict=True):
+        verdict = "helps" if p < 0.05 else "no evidence"
+        rows += [replace(NONE, target=target), replace(arm("pathway", verdict, 0.1), target=target, p=p)]
+    adjusted = adjust_verdicts(rows)
+    answer = answer_of(adjusted)
+    assert answer.headline == "helps in 1 of 4"
+    assert "image/0" in answer.sentence
+    assert "image/1" not in answer.sentence
+    assert len(answer.effects) == 4
+    members = next(group for title, group in group_rows(adjusted).items() if title.startswith("image/1"))
+    assert "0.040, adjusted 0.080" in cells(members[1])
+
+
+def test_without_pathway_another_arm_is_the_answer_and_without_any_nothing_was_compared() -> None:
+    mimetic = replace(arm("mimetic", "helps", 0.1), auxiliary=None)
+    answer = answer_of([NONE, mimetic])
+    assert direction(mimetic) == "mimetic"
+    assert "mimetic" in answer.sentence
+    assert answer_of([NONE]).verdict == "no evidence"
+    assert answer_of([NONE]).effects == ()
