@@ -1,6 +1,7 @@
 """Kaldi's log-mel filter bank in batched torch, on any device (reference: Kaldi's `compute-fbank-feats`)."""
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch.nn import functional
 FRAME_MS, SHIFT_MS = 25, 10
 PREEMPHASIS = 0.97
 LOW_HZ = 20.0
+AT_ONCE = 1 << 18
+"""Values of frames on a processor: a megabyte of float32."""
 
 
 def log_mel(waves_BS: Tensor, sample_rate_hz: int, mels: int) -> Tensor:
@@ -22,15 +25,31 @@ def log_mel(waves_BS: Tensor, sample_rate_hz: int, mels: int) -> Tensor:
     if waves_BS.shape[-1] < length:
         waves_BS = functional.pad(waves_BS, (0, length - waves_BS.shape[-1]))
     frames_BTS = waves_BS.unfold(-1, length, shift)
+    # Some at a time: the intermediate values of many recordings leave a processor's cache.
+    at_once = max(1, AT_ONCE // frames_BTS[:1].numel()) if waves_BS.device.type == "cpu" else len(waves_BS)
+    return torch.cat([_log_mel(part_BTS, sample_rate_hz, mels) for part_BTS in torch.split(frames_BTS, at_once)])
+
+
+def _log_mel(frames_BTS: Tensor, sample_rate_hz: int, mels: int) -> Tensor:
+    """Log-mel values (B, T, F) of frames (B, T, samples), which are not altered."""
+    length = frames_BTS.shape[-1]
     frames_BTS = frames_BTS - frames_BTS.mean(-1, keepdim=True)
-    previous_BTS = torch.cat([frames_BTS[..., :1], frames_BTS[..., :-1]], dim=-1)
-    window_S = torch.hann_window(length, periodic=False, dtype=waves_BS.dtype, device=waves_BS.device)
-    windowed_BTS = (frames_BTS - PREEMPHASIS * previous_BTS) * window_S
+    weighted_BTS = PREEMPHASIS * frames_BTS
+    frames_BTS[..., 1:] -= weighted_BTS[..., :-1]
+    frames_BTS[..., :1] -= weighted_BTS[..., :1]
     size = 1 << (length - 1).bit_length()
-    power = torch.fft.rfft(windowed_BTS, size).abs().square()
-    bank = mel_filters(sample_rate_hz, size, mels).to(power)
+    window_S, bank = _window_and_bank(sample_rate_hz, length, size, mels, frames_BTS.dtype, frames_BTS.device)
+    power = torch.fft.rfft(frames_BTS.mul_(window_S), size).abs().square_()
     energies_BTF: Tensor = power @ bank
-    return energies_BTF.clamp_min(torch.finfo(torch.float32).eps).log()
+    return energies_BTF.clamp_min_(torch.finfo(torch.float32).eps).log_()
+
+
+@lru_cache(maxsize=8)
+def _window_and_bank(
+    sample_rate_hz: int, length: int, size: int, mels: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    window_S = torch.hann_window(length, periodic=False, dtype=dtype, device=device)
+    return window_S, mel_filters(sample_rate_hz, size, mels).to(device, dtype)
 
 
 def samples_of(frames: int, sample_rate_hz: int) -> int:

@@ -1,6 +1,7 @@
 """The log-mel filter bank against transformers' own and against Kaldi's definition written out in float64."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -109,3 +110,21 @@ def test_filters_are_triangles_of_height_one_at_most() -> None:
     assert not filters[-1].any()
     overlap = filters[10:200].sum(dim=1)
     torch.testing.assert_close(overlap, torch.ones_like(overlap))
+
+
+@pytest.mark.parametrize(("rate", "mels", "seconds"), [(16000, 128, 3.0), (8000, 64, 0.5)])
+def test_many_recordings_at_once_have_the_bits_of_each_alone(rate: int, mels: int, seconds: float) -> None:
+    batch = waves(16, int(rate * seconds))
+    before = batch.clone()
+    assert torch.equal(log_mel(batch, rate, mels), torch.cat([log_mel(wave[None], rate, mels) for wave in batch]))
+    assert torch.equal(batch, before)
+
+
+def test_filters_are_made_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, calls = sys.modules[log_mel.__module__], []
+    monkeypatch.setattr(module, "mel_filters", lambda *setting: calls.append(setting) or mel_filters(*setting))
+    module._window_and_bank.cache_clear()
+    settings = [(16000, 40), (16000, 41), (8000, 40), (16000, 40)]
+    first, *_, last = [log_mel(waves(2, 1000), *setting) for setting in settings]
+    assert calls == [(16000, 512, 40), (16000, 512, 41), (8000, 256, 40)]
+    assert torch.equal(first, last)
