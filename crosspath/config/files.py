@@ -7,6 +7,7 @@ import yaml
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
+from crosspath.pickles import require_file
 
 
 def recipe_to_text(recipe: Recipe) -> str:
@@ -25,6 +26,7 @@ def recipe_from_text(text: str, where: object) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file. Raises `InputError` for a missing, unreadable or faulty one."""
+    require_file(path, "a recipe file")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

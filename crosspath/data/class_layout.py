@@ -146,17 +146,16 @@ def _kinds(tree: Tree[F], start: Names) -> list[tuple[str, int]]:
     inside = [names for names in tree.files if names[: len(start)] == start]
     kinds = Counter(suffix_of(names[-1]) or "without suffix" for names in inside)
     links = sum(names[: len(start)] == start for names in tree.broken)
-    return sorted({**kinds, **({"links that lead nowhere": links} if links else {})}.items())
+    return sorted({**kinds, **({"links that lead nowhere, or pipes": links} if links else {})}.items())
 
 
 def _refuse_without_classes(
     where: Path, tree: Tree[F], root: Names, classes: list[str], suffixes: tuple[str, ...], content: str
 ) -> None:
     broken = [link for names, link in tree.broken.items() if len(names) == len(root) + 1 and names[:-1] == root]
-    for path, target in broken:
+    for path, reason in broken:
         if path.suffix.lower() in ("", *suffixes):
-            found = f"a link that leads nowhere (to {target})"
-            raise InputError(path, "a class folder", found, "restore what it leads to, or remove the link")
+            raise InputError(path, "a class folder", reason, "restore what it leads to, or remove it")
     if classes:
         return
     kinds = _kinds(tree, root)

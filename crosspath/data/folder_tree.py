@@ -99,7 +99,9 @@ def _add_folder(
             tree.folders.add(own)
             _add_folder(tree, path, own, linked=own_linked, around=around | {identity})
         elif entry.is_symlink() and not path.exists():
-            tree.broken[own] = (path, str(path.readlink()))
+            tree.broken[own] = (path, f"a link that leads nowhere (to {path.readlink()})")
+        elif not entry.is_file():
+            tree.broken[own] = (path, "a pipe or a device")  # a reader would wait for it
         else:
             tree.files[own] = DiskFile(path, own_linked)
 

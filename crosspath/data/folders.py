@@ -54,13 +54,9 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
 
 
 def _missing(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[Path, str], ...]:
-    """(path, reason) of links to a sample or a folder that is no longer there."""
+    """(path, reason) of links to a sample or a folder that is no longer there, and of pipes in place of samples."""
     links: list[tuple[Names, tuple[Path, str]]] = sorted(tree.broken.items())
-    return tuple(
-        (path, f"a link that leads nowhere (to {target})")
-        for _, (path, target) in links
-        if path.suffix.lower() in ("", *suffixes)
-    )
+    return tuple((path, reason) for _, (path, reason) in links if path.suffix.lower() in ("", *suffixes))
 
 
 def _status(path: Path) -> os.stat_result:

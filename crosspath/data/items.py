@@ -2,6 +2,7 @@
 
 import gc
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.training import Augment
+from crosspath.errors import InputError
 from crosspath.limits import Limit
 
 Part = Literal["train", "val", "test"] | None
@@ -132,8 +134,11 @@ def place_of(item: Item) -> Path:
 
 
 def file_stamp(path: Path) -> str:
-    """Size and modification time of a file."""
-    return status_stamp(path.stat())
+    """Size and modification time of a file. Raises `InputError` for a pipe or a device: a reader would wait at it."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(path, "a file", "a folder, a pipe or a device", "remove it from the list, or name the file")
+    return status_stamp(status)
 
 
 def status_stamp(status: os.stat_result) -> str:

@@ -10,7 +10,7 @@ from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
-from crosspath.pickles import refuse_pickle
+from crosspath.pickles import refuse_pickle, require_file
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 
 SEARCH_SEEDS = 1000
@@ -94,6 +94,7 @@ def read_study(path: Path) -> Study:
     InputError
         For a missing or invalid file, naming each fault.
     """
+    require_file(path, "a study file")
     try:
         tree = parse_yaml(path.read_text(encoding="utf-8"), path)
     except OSError as error:

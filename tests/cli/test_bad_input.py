@@ -1,6 +1,7 @@
 """One line and exit code 2, whatever is typed or written into a file; never a traceback."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -159,3 +160,13 @@ def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]
 
     print_json({"a": float("nan"), "b": [1.5, float("inf")]})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None]}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("verb", ["study", "convert", "inspect", "evaluate", "verify", "train"])
+def test_a_command_waits_for_no_pipe(verb: str, tmp_path: Path, one_line: object) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    assert callable(one_line)
+    more = {"study": ("--out", str(tmp_path / "o")), "convert": (str(tmp_path / "o"),)}.get(verb, ())
+    assert "pipe.yaml" in one_line(verb, str(pipe), *more)

@@ -1,5 +1,6 @@
 """Folders as people bring them, whole and faulty, of every modality: what `data check` and a run must agree on."""
 
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -258,6 +259,8 @@ CASES: dict[str, FolderCase] = {
         "image", lambda own: own.classes().link("cat/x.png", own.root / "gone"), (STREAM,)
     ),
     "a broken class": FolderCase("image", lambda own: own.classes().link("eel", own.root / "gone")),
+    "a device": FolderCase("image", lambda own: own.classes().link("cat/x.png", Path(os.devnull))),
+    "a device, skipped": FolderCase("image", lambda own: own.classes().link("cat/x.png", Path(os.devnull)), (SKIP,)),
     "every file of a class damaged, skipped": FolderCase("image", lambda own: own.classes().damage("cat", 5), (SKIP,)),
     "every file of a class damaged": FolderCase("image", lambda own: own.classes().damage("cat", 5)),
     "everything damaged": FolderCase("image", every_file_damaged),
@@ -325,6 +328,7 @@ REASONS: dict[str, str] = {
     "a broken link": "leads nowhere",
     "a broken link, streamed": "leads nowhere",
     "a broken class": "own/eel",
+    "a device": "a pipe or a device",
     "every file of a class damaged": "class cat has no training sample",
     "everything damaged": "0 train, 0 val, 0 test",
     "everything damaged, skipped": "0 train, 0 val, 0 test",

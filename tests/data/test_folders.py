@@ -1,5 +1,6 @@
 """Class folders list samples, and faulty ones are named."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.folders import class_folder_items
+from crosspath.data.items import file_stamp
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
 from tests.data.files import class_folders, write_image
@@ -110,3 +112,25 @@ def test_a_missing_shipped_set_says_what_was_expected_and_what_to_do(
     assert inside in caught.value.expected
     assert "--data DIR" in caught.value.todo
     assert "CROSSPATH_DATA" in caught.value.todo
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("modality", ["image", "audio", "point", "video"])
+def test_a_pipe_is_no_sample_and_is_waited_for_nowhere(modality: str, tmp_path: Path) -> None:
+    suffix = {"image": ".png", "audio": ".wav", "point": ".npy", "video": ".mp4"}[modality]
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "cat" / f"x{suffix}")
+    for name in ("cat", "dog"):
+        (tmp_path / name / f"y{suffix}").touch()
+    listing = class_folder_items(tmp_path, (suffix,), modality)
+    assert [item.id for item in listing.items] == [f"cat/y{suffix}", f"dog/y{suffix}"]
+    assert listing.skipped == ((tmp_path / "cat" / f"x{suffix}", "a pipe or a device"),)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_listed_pipe_is_refused(tmp_path: Path) -> None:
+    """The lists of published sets name files; all are stamped before they are opened."""
+    os.mkfifo(tmp_path / "x.ply")
+    with refused("x.ply", "pipe"):
+        file_stamp(tmp_path / "x.ply")

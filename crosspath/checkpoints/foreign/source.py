@@ -13,6 +13,7 @@ from crosspath.checkpoints.foreign.translation import Foreign, unwrap
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_json
+from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
 """In a folder of timm or transformers; the first that exists is read."""
@@ -43,6 +44,7 @@ def find_source(path: str | Path) -> Source:
                 found, todo = "one in parts", "save it with one file (max_shard_size in transformers)"
             raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
         path = file
+    require_file(path, "a file with weights")
     config = path.parent / "config.json"
     settings = settings_of(read_json(config), config) if config.is_file() else {}
     return Source(path, settings, read_contents(path))
