@@ -44,9 +44,9 @@ def effective_weight(
 
 def exact_blocks(
     weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
-) -> Iterator[tuple[slice, Tensor]]:
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """The same sum in float64, by blocks of rows (axis 0), so that no temporary is as large as the weight: each block's
-    rows and values.
+    rows, W there and the sum. Both are the caller's to overwrite.
     """
     step = max(1, BLOCK_ELEMENTS // max(1, weight[0].numel()))
     for start in range(0, len(weight), step):
@@ -60,7 +60,8 @@ def exact_blocks(
             values.append(auxiliary[rows].double())
             factors.append((_broadcast(scale, spread, 1)[rows] if varies else scale).double())
             parts.append(part)
-        yield slice(start, stop), effective_weight(weight[start:stop].double(), values, factors, parts)
+        own = weight[start:stop].to(torch.float64, copy=True)
+        yield slice(start, stop), own, effective_weight(own, values, factors, parts) if parts else own.clone()
 
 
 class _EffectiveWeight(torch.autograd.Function):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.combine import exact_blocks
+from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import pathways
 from crosspath.pathway.origins import forget_origins
 from crosspath.pathway.parameters import Holder, connections, plain_state
@@ -49,7 +50,7 @@ def merge(target: nn.Module) -> Receipt:
     """Store every W + λ·W' as the plain weight, in place: plain classes, plain keys, the same Parameter objects.
 
     The stored values come from the function that the connected layers compute with, so the outputs are bitwise equal
-    (eager mode, same dtype, threads and autocast).
+    (eager mode, same dtype, threads and autocast). Takes the memory of one weight more.
 
     Raises
     ------
@@ -63,20 +64,19 @@ def merge(target: nn.Module) -> Receipt:
     if warning is not None:
         warnings.warn(f"crosspath: {warning}", stacklevel=2)
     places = list(connections(target))
-    results = {holder.name: _sum(holder, pathway) for holder, pathway in places}
-    scales: dict[str, dict[str, list[float]]] = {}
-    for (name, auxiliary), scale in handle.scales().items():
-        scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
+    # Every sum is computed twice, here to be checked and below to be stored: nothing is stored before all are checked,
+    # and only one of them is in memory at a time.
     drift: dict[str, float] = {}
     change: dict[str, float | None] = {}
     for holder, pathway in places:
-        drift[holder.name], change[holder.name] = _drift_and_change(holder.original, results[holder.name], pathway)
+        drift[holder.name], change[holder.name] = _drift_and_change(holder.original, _sum(holder, pathway), pathway)
+    scales: dict[str, dict[str, list[float]]] = {}
+    for (name, auxiliary), scale in handle.scales().items():
+        scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
     auxiliaries = {name: asdict(origin) for name, origin in handle.origins.items()}
     before = sha256_of_tensors(sorted(plain_state(target).items()))
-    for holder, _ in places:
-        parameter = detach(holder.module, holder.attribute)
-        with torch.no_grad():
-            parameter.copy_(results[holder.name])
+    for holder, pathway in places:
+        _store(holder, _sum(holder, pathway))
     forget_origins(target)
     release(target)
     after = sha256_of_tensors(sorted(plain_state(target).items()))
@@ -112,7 +112,7 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
         result: Tensor = pathway(holder.original)
-    if not bool(torch.isfinite(result).all()):
+    if not all_finite(result):
         raise PathwayError(
             name, "a finite W + λ·W'", "infinity or NaN", "check the training run; the model is unchanged"
         )
@@ -120,12 +120,18 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
 
 
 @torch.no_grad()
+def _store(holder: Holder, result: Tensor) -> None:
+    """Make the result the plain weight."""
+    detach(holder.module, holder.attribute).copy_(result)
+
+
+@torch.no_grad()
 def _drift_and_change(original: Tensor, result: Tensor, pathway: PathwayWeight) -> tuple[float, float | None]:
     """The entries of a receipt: see `Receipt`. By blocks of rows, in float64."""
     drift, change, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
-    for rows, exact in exact_blocks(original, *pathway.terms()):
-        own, stored = original[rows].double(), result[rows].double()
-        drift = torch.maximum(drift, (stored - exact).abs().max())
-        change += (stored - own).square().sum()
-        norm += own.square().sum()
+    for rows, own, exact in exact_blocks(original, *pathway.terms()):
+        stored = result[rows].double()
+        drift = torch.maximum(drift, exact.sub_(stored).abs_().max())
+        change += stored.sub_(own).square_().sum()
+        norm += own.square_().sum()
     return float(drift), float((change / norm).sqrt()) if float(norm) else None

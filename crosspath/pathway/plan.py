@@ -13,6 +13,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.arguments import check_number, check_switch
+from crosspath.pathway.finite import all_finite
 from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
@@ -240,10 +241,5 @@ def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:
             where = tensor.holder.name
             yield f"{where}: the target holds no values (meta device), so that W' would be lost; load it, then connect"
             return
-        elif not values.is_meta and not bool(torch.isfinite(_comparable(read_entries(values, slot))).all()):
+        elif not values.is_meta and not all_finite(read_entries(values, slot)):
             yield f"{slot}: the auxiliary holds values that are not finite; use another checkpoint"
-
-
-def _comparable(values: torch.Tensor) -> torch.Tensor:
-    """torch compares no 8-bit floats."""
-    return values.float() if values.element_size() == 1 else values

@@ -96,7 +96,9 @@ class Spread:
         along axis 0, the part has one λ for each row of the slice.
         """
         part, rows = self, slice(start, stop)
-        if self.along == 0:
+        if self.along == 0 and self.covers_all:
+            part = replace(self, segments=((0, stop - start),), rows=stop - start, groups=1)
+        elif self.along == 0:
             indices = covered_rows(torch.arange(self.rows, device="cpu"), self).contiguous()
             rows = slice(*torch.searchsorted(indices, torch.tensor([start, stop], device="cpu")).tolist())
             segments = join_ranges((index, index + 1) for index in (indices[rows] - start).tolist())

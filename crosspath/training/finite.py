@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.errors import InputError
+from crosspath.pathway.finite import all_finite
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.parametrization import INSIDE, is_sharded, read_tensor
 from crosspath.training.pathways import strengths_of
@@ -27,9 +28,9 @@ def check_weights(model: nn.Module, start: object) -> None:
     for holder in holders(model):
         if is_sharded(holder.original):
             continue
-        if not bool(holder.original.isfinite().all()):
+        if not all_finite(holder.original):
             raise InputError(f"{holder.name} of {start}", "finite weights", "nan or infinity", "choose other weights")
-        if holder.pathway is not None and not bool(read_tensor(holder.module, holder.attribute).isfinite().all()):
+        if holder.pathway is not None and not all_finite(read_tensor(holder.module, holder.attribute)):
             raise InputError(holder.name, "a finite W + λ·W'", "nan or infinity", LOWER_SCALE)
 
 
@@ -75,7 +76,7 @@ def check_gradients(model: nn.Module, strong: str | None) -> None:
     """Raise `InputError` for the first gradient that is not finite, before anything was updated."""
     for name, parameter in model.named_parameters():
         gradient = parameter.grad
-        if gradient is not None and not is_sharded(gradient) and not bool(gradient.isfinite().all()):
+        if gradient is not None and not is_sharded(gradient) and not all_finite(gradient):
             found = "nan or infinity" if strong is None else f"nan or infinity; {strong}"
             todo = "start from other weights, or set train.precision=float32" if strong is None else LOWER_SCALE
             raise InputError(f"the gradient of {name}", "finite values before the first update", found, todo)
@@ -88,7 +89,7 @@ def _listening(model: nn.Module) -> Iterator[list[str]]:
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(_: nn.Module, __: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and not bool(output.isfinite().all()):
+            if isinstance(output, Tensor) and not all_finite(output):
                 names.append(name)
 
         return note

@@ -94,10 +94,11 @@ def test_the_sum_in_blocks_equals_the_account_row_by_row(
     weight, auxiliary, scale = (t.detach() for t in tensors(spread, scales, torch.float32))
     whole = Spread.single(len(weight))
     blocks = list(exact_blocks(weight, [auxiliary, weight.flip(0)], [scale, scale[:1]], [spread, whole]))
-    assert [row for rows, _ in blocks for row in range(rows.start, rows.stop)] == list(range(len(weight)))
+    assert [row for rows, _, _ in blocks for row in range(rows.start, rows.stop)] == list(range(len(weight)))
     first = row_by_row(weight, auxiliary, scale, spread)
     expected = row_by_row(first, weight.flip(0), scale[:1], whole)
-    torch.testing.assert_close(torch.cat([block for _, block in blocks]), expected, rtol=1e-14, atol=1e-14)
+    assert torch.equal(torch.cat([own for _, own, _ in blocks]), weight.double())
+    torch.testing.assert_close(torch.cat([block for _, _, block in blocks]), expected, rtol=1e-14, atol=1e-14)
 
 
 def test_the_drawn_example() -> None:

@@ -14,6 +14,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import distribute_tensor
 
 import crosspath
+from benchmarks.memory import LiveBytes
 from crosspath.pathway import combine
 from crosspath.pathway.combine import BLOCK_ELEMENTS
 from tests.errors import refused
@@ -49,6 +50,23 @@ def test_receipt_holds_scales_drift_change_and_hashes(elements: int, monkeypatch
     assert receipt.sha256_before != receipt.sha256_after
     assert receipt.auxiliaries["audio"]["description"] == "Body"
     assert json.loads(json.dumps(receipt.to_json()))["scales"][name] == {"audio": [0.5]}
+
+
+def test_a_merge_takes_the_memory_of_one_weight_more() -> None:
+    """Tensors live during a merge, besides the model: one sum, and its account block by block."""
+    torch.manual_seed(0)
+    target, auxiliary = (nn.ModuleList(nn.Linear(512, 512) for _ in range(12)) for _ in range(2))
+    names = {f"{index}.weight": f"{index}.weight" for index in range(12)}
+    crosspath.connect(target, auxiliary, names=names, scale_init=0.5)
+    layer = target[0].parametrizations.weight.original.nbytes
+    counter = LiveBytes()
+    for parameter in target.parameters():
+        counter.count(parameter.detach())
+    before = counter.now
+    with counter:
+        crosspath.merge(target)
+    # A weight of this size is one block, twice as large in float64: W, λ·W', the exact sum, the stored one.
+    assert counter.peak - before <= layer + 4.1 * 2 * layer
 
 
 def test_a_receipt_is_json_also_where_the_target_is_zero() -> None:

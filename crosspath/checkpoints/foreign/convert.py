@@ -31,6 +31,7 @@ from crosspath.models.build import build_model
 from crosspath.models.sizes import SIZES
 from crosspath.pathway import connect
 from crosspath.pathway.description import BLOCKS, describe_folder
+from crosspath.pathway.finite import all_finite
 from crosspath.pathway.locate import locate
 from crosspath.pathway.meaning import describe_blocks
 from crosspath.pathway.sources import State, StateSource
@@ -139,7 +140,7 @@ def instantiate(foreign: Foreign, translation: Translation) -> tuple[ModalityMod
     faults = tensor_faults(tensors, own)
     if not faults and not on_meta:
         values = {**tensors, **{f"{layer}.{WEIGHT}": auxiliary for layer, (_, auxiliary) in layers.items()}}
-        faults = [f"values in {name} that are not finite" for name, t in values.items() if not t.isfinite().all()][:3]
+        faults = [f"values in {name} that are not finite" for name, t in values.items() if not all_finite(t)][:3]
     if faults:
         todo = "copy the file again, or set what differs with --set"
         raise InputError(foreign.where, f"the tensors of {foreign.format}", "; ".join(faults), todo)
