@@ -4,10 +4,18 @@ B batch, P points, G groups (centres), M neighbours of a centre. Half-precision 
 float32. Both functions return indices, which have no gradient.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crosspath.errors import InputError
+
+TREE_FROM = 2048
+"""Points of a cloud, for each thread of a processor, from which on a k-d tree is faster than all distances."""
+CLEAR = 1e-6
+"""Relative difference from which on two distances have the same order in float32, which errs by 2e-7 at most."""
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Distances and coordinates whose squares float32 holds."""
 
 
 @torch.no_grad()
@@ -57,10 +65,53 @@ def nearest_neighbours(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> T
     if not 1 <= count <= points:
         todo = "ask for smaller groups or give more points"
         raise InputError("model.tokenizer.group_size", f"1 to {points} in a cloud of {points}", str(count), todo)
+    points_BP3, centres_BG3 = _wide(points_BP3), _wide(centres_BG3)
+    indices_BGM = _by_tree(points_BP3, centres_BG3, count) if _suits_a_tree(points_BP3, count) else None
+    return _by_distances(points_BP3, centres_BG3, count) if indices_BGM is None else indices_BGM
+
+
+def _by_distances(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> Tensor:
     # The matrix-product form of the distance loses precision: a close neighbour could come before the centre itself.
-    exact = "donot_use_mm_for_euclid_dist"
-    distances_BGP = torch.cdist(_wide(centres_BG3), _wide(points_BP3), compute_mode=exact)
+    distances_BGP = torch.cdist(centres_BG3, points_BP3, compute_mode="donot_use_mm_for_euclid_dist")
     return distances_BGP.topk(count, dim=2, largest=False).indices
+
+
+def _suits_a_tree(points_BP3: Tensor, count: int) -> bool:
+    if torch.compiler.is_compiling() or points_BP3.device.type != "cpu" or points_BP3.dtype != torch.float32:
+        return False
+    points = points_BP3.shape[1]
+    return points >= TREE_FROM * torch.get_num_threads() and points > count and len(points_BP3) > 0
+
+
+def _by_tree(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> Tensor | None:
+    """What `_by_distances` gives, in the same order; None where too many distances are equal for that to be faster.
+
+    A k-d tree computes in float64, and breaks ties in another way. So centres with two distances (of one neighbour more
+    than asked for) that float32 might order otherwise are left to `_by_distances`.
+    """
+    from scipy.spatial import cKDTree
+
+    try:
+        clouds, centres = points_BP3.detach().numpy(), centres_BG3.detach().numpy()
+    except RuntimeError:  # inside torch.func.vmap and other transforms there are no plain numbers
+        return None
+    if not ((np.abs(clouds) < LARGEST).all() and (np.abs(centres) < LARGEST).all()):  # NaN, too
+        return None
+    indices_BGM = torch.empty((*centres_BG3.shape[:2], count), dtype=torch.long)
+    for cloud, (points_P3, centres_G3) in enumerate(zip(clouds, centres, strict=True)):
+        tree = cKDTree(points_P3, balanced_tree=False, compact_nodes=False)
+        distances_GN, nearest_GN = tree.query(centres_G3, count + 1)
+        further = distances_GN[:, 1:]
+        clear_G = ((np.diff(distances_GN) > CLEAR * further) & (further > SMALLEST)).all(axis=1)
+        indices_BGM[cloud] = torch.from_numpy(nearest_GN[:, :count])
+        unclear = np.flatnonzero(~clear_G)
+        if 4 * len(unclear) > len(clear_G):
+            return None
+        if len(unclear):
+            indices_BGM[cloud, unclear] = _by_distances(
+                points_BP3[cloud, None], centres_BG3[cloud, None, unclear], count
+            )[0]
+    return indices_BGM
 
 
 def gather_points(points_BP3: Tensor, indices: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ import fpsample
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from crosspath.tokenizers import farthest_point_sample, nearest_neighbours
+from crosspath.tokenizers import farthest_point_sample, grouping, nearest_neighbours
 from crosspath.tokenizers.grouping import gather_points
 from tests.errors import refused
 
@@ -115,3 +116,49 @@ def test_half_precision_coordinates_and_the_meta_device() -> None:
 def test_an_accelerator_samples_the_same_points() -> None:
     points = clouds(4, 1024)
     assert torch.equal(farthest_point_sample(points.cuda(), 64).cpu(), farthest_point_sample(points, 64))
+
+
+NEAR_TIES = (torch.arange(300.0)[None, :, None] * 1e-8 + 1.0).expand(2, 300, 3)
+
+
+@pytest.mark.parametrize(
+    ("points", "by_tree"),
+    [
+        pytest.param(clouds(3, 300), True, id="apart"),
+        pytest.param((clouds(3, 300) * 300).round() / 300, True, id="some equal distances"),
+        pytest.param((clouds(3, 300) * 4).round() / 4, False, id="most distances equal"),
+        pytest.param(clouds(3, 100).repeat(1, 3, 1), False, id="every point three times"),
+        pytest.param(NEAR_TIES, False, id="distances that float32 cannot tell apart"),
+        pytest.param(clouds(2, 300) * 1e-25, False, id="squares too small for float32"),
+        pytest.param(clouds(2, 300) * 1e25, False, id="squares too large for float32"),
+        pytest.param(clouds(1, 300).index_fill(1, torch.tensor([7]), torch.nan), False, id="not a number"),
+    ],
+)
+def test_a_tree_finds_the_neighbours_of_all_distances_in_their_order(
+    points: Tensor, by_tree: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "TREE_FROM", 300 // torch.get_num_threads())
+    centres = gather_points(points, farthest_point_sample(points, 40))
+    for count in (1, 16, 299):
+        actual = nearest_neighbours(points, centres, count)
+        assert torch.equal(actual, grouping._by_distances(points, centres, count))
+    assert (grouping._by_tree(points, centres, 16) is not None) == by_tree
+
+
+def test_large_clouds_on_a_processor_alone_suit_a_tree() -> None:
+    most = grouping.TREE_FROM * torch.get_num_threads()
+    assert grouping._suits_a_tree(torch.empty(1, most, 3), 8)
+    assert not grouping._suits_a_tree(torch.empty(1, most - 1, 3), 8)
+    assert not grouping._suits_a_tree(torch.empty(1, most, 3), most)  # a tree has no neighbour more than that
+    assert not grouping._suits_a_tree(torch.empty(0, most, 3), 8)
+    assert not grouping._suits_a_tree(torch.empty(1, most, 3, dtype=torch.float64), 8)
+    assert not grouping._suits_a_tree(torch.empty(1, most, 3, device="meta"), 8)
+
+
+def test_gradients_and_transforms_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "TREE_FROM", 100 // torch.get_num_threads())
+    points = clouds(3, 100)
+    expected = nearest_neighbours(points, points[:, :9], 4)
+    assert torch.equal(nearest_neighbours(points.clone().requires_grad_(), points[:, :9], 4), expected)
+    mapped = torch.func.vmap(lambda cloud: nearest_neighbours(cloud[None], cloud[None, :9], 4)[0])
+    assert torch.equal(mapped(points), expected)
