@@ -4,11 +4,14 @@ import dataclasses
 import importlib.util
 import json
 import re
+from html import unescape
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from crosspath.study.answer import answer_of
+from crosspath.study.table import COLUMNS, cells
 from crosspath.study.table import Row as TableRow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -81,6 +84,22 @@ def test_every_row_has_the_agreed_fields_and_a_command_that_is_there() -> None:
         assert row.keys() >= FIELDS
         words = str(row["command"]).split()
         assert (REPOSITORY / next(word for word in words if "/" in word)).is_file(), row["command"]
+
+
+def test_the_published_report_gives_the_answer_and_the_verdicts_of_the_rows() -> None:
+    page = unescape((REPOSITORY / "docs" / "report.html").read_text(encoding="utf-8"))
+    rows = [TableRow.from_json(row) for row in ROWS if row["study"] == "twelve-directions"]
+    assert answer_of(rows).sentence in page
+    for row in rows:
+        assert (
+            "".join(
+                f'<td data-label="{column}">{cell}</td>'
+                for column, cell in zip(COLUMNS[1:], cells(row)[1:], strict=True)
+            )
+            in page
+        )
+    helped = {(row.target, row.auxiliary) for row in rows if row.arm == "pathway" and row.verdict == "helps"}
+    assert helped == {("audio/fsdd", "image/cifar10"), ("video/grid", "image/cifar10")}, "README and docs say these"
 
 
 def test_the_main_study_has_all_twelve_directions_with_their_control() -> None:

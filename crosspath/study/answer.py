@@ -1,6 +1,7 @@
 """The answer of a study in one sentence, from its rows: which directions help, by how much, and what to do next."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
@@ -78,9 +79,8 @@ def _beside_random(row: Row, rows: Sequence[Row]) -> str:
     if row.verdict != "helps" or control is None:
         return ""
     paired = compare_paired(row.values, control.values)
-    if paired.verdict == "helps":
-        return f"; random weights of the same shapes give {signed_points(control.difference or 0.0)}"
-    return f"; not clearly more than random weights of the same shapes ({signed_points(control.difference or 0.0)})"
+    gain = f"random weights of the same shapes: {signed_points(control.difference or 0.0)}"
+    return f"; {gain}" if paired.verdict == "helps" else f"; not clearly more than {gain}"
 
 
 def _direction_key(row: Row) -> tuple[str, str | None, int | None, str | None]:
@@ -103,20 +103,23 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
     groups: dict[Verdict, list[Row]] = {"helps": [], "hurts": [], "no evidence": []}
     for row in main:
         groups[row.verdict or "no evidence"].append(row)
+    labels = {row.labels_per_class for row in main}
     several = len({heading(row) for row in main}) > 1
+    same = several and len(labels) == 1 and None not in labels
 
     def named(members: Sequence[Row]) -> str:
         return "; ".join(
-            f"{_place(row, several)} ({signed_points(row.difference or 0.0)}{_beside_random(row, rows)})"
+            f"{_place(row, several, same)} ({signed_points(row.difference or 0.0)}{_beside_random(row, rows)})"
             for row in members
         )
 
-    total, helps, hurts, rest = len(main), groups["helps"], groups["hurts"], groups["no evidence"]
+    helps, hurts, rest = groups["helps"], groups["hurts"], groups["no evidence"]
+    total = f"{len(main)} comparisons" + (f" at {labels.pop()} labels per class" if same else "")
     parts = []
     if helps:
-        parts.append(f"{main[0].arm} helps in {len(helps)} of {total} comparisons: {named(helps)}")
+        parts.append(f"{main[0].arm} helps in {len(helps)} of {total}: {named(helps)}")
     else:
-        parts.append(f"No evidence that {main[0].arm} helps in any of {total} comparisons")
+        parts.append(f"No evidence that {main[0].arm} helps in any of {total}")
     if hurts:
         parts.append(f"it hurts in {len(hurts)}: {named(hurts)}")
     if rest and (helps or hurts):
@@ -126,15 +129,16 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
     verdict: Verdict = "helps" if helps else "hurts" if hurts else "no evidence"
     return Answer(
         verdict=verdict,
-        headline=f"helps in {len(helps)} of {total}" if helps else None,
+        headline=f"helps in {len(helps)} of {len(main)}" if helps else None,
         sentence=". ".join(part[0].upper() + part[1:] for part in parts) + ".",
         next_step=step if helps else "use the plain models.",
-        effects=tuple(effect_of(row, _place(row, several)) for row in effects),
+        effects=tuple(effect_of(row, _place(row, several, same)) for row in effects),
     )
 
 
-def _place(row: Row, several: bool) -> str:
+def _place(row: Row, several: bool, same_labels: bool) -> str:
     """What distinguishes a row from the others: its comparison where there are several, and its auxiliary."""
     if not several:
         return direction(row)
-    return heading(row) if row.auxiliary is None else f"{heading(row)} from {row.auxiliary}"
+    place = heading(replace(row, labels_per_class=None) if same_labels else row)
+    return place if row.auxiliary is None else f"{place} from {row.auxiliary}"

@@ -188,7 +188,11 @@ def p_text(row: Row) -> str:
     """p, and where the arm is one of several directions the adjusted p, which decides."""
     if row.p is None:
         return ""
-    return f"{row.p:.3f}" if row.p_adjusted is None else f"{row.p:.3f}, adjusted {row.p_adjusted:.3f}"
+    return ", adjusted ".join(_rounded(p) for p in (row.p, row.p_adjusted) if p is not None)
+
+
+def _rounded(p: float) -> str:
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def signed_points(fraction: float) -> str:
