@@ -70,15 +70,13 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
     """Both arms of one target, as rows of `docs/results.json`."""
     start = out / "pretrained"
     pretraining = apply_overrides(recipe_named(name, "masked_modeling"), target.pretraining)
-    crosspath.pretrain(pretraining, out=start, data_root=data, resume=start.exists())
+    crosspath.pretrain(pretraining, out=start, data=data, resume=start.exists())
 
     def run(arm: str, rate: float, seed: int) -> Result:
         folder = out / f"{arm}-{rate:g}-{seed}"
         origin = start if arm == "pretrained" else None
         recipe = tuning_recipe(name, target, rate, seed)
-        return crosspath.train(
-            recipe, out=folder, data_root=data, from_checkpoint=origin, progress=False, resume=folder.exists()
-        )
+        return crosspath.train(recipe, out=folder, data=data, start_from=origin, progress=False, resume=folder.exists())
 
     def validation_score(arm: str, rate: float) -> float:
         return fmean(run(arm, rate, seed).metrics["validation"]["accuracy"] for seed in SEARCH_SEEDS)

@@ -17,6 +17,7 @@ FLOORS = {
     "errors": -3,
     "formats": -3,
     "starts": -2,
+    "deprecated": -3,
     "limits": -2,
     "pickles": -2,
     "files": -1,

@@ -17,6 +17,7 @@ from crosspath.checkpoints.sharing.samples import held_out_samples
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, finite, new_folder
 from crosspath.locks import claim_new
@@ -29,6 +30,7 @@ SAMPLES = 8
 """Generated ones, on which every merge compares outputs."""
 
 
+@renamed(data_root="data")
 def merge_checkpoint(
     checkpoint: str | Path,
     out: str | Path,
@@ -36,7 +38,7 @@ def merge_checkpoint(
     auxiliaries: Mapping[str, str | Path] | None = None,
     *,
     verify: bool = False,
-    data_root: str | Path | None = None,
+    data: str | Path | None = None,
 ) -> dict[str, Any]:
     """Fold a checkpoint's pathways into its weights and write the plain model to `out`.
 
@@ -44,7 +46,7 @@ def merge_checkpoint(
     `pathway` section at its defaults, since the plain model has none), `merge.json` (the receipt, also returned),
     `README.md` (the model card) and `manifest.json`. Outputs before and after are compared on a generated batch, in
     float32 and under bfloat16 autocast. With `verify` they are compared on held-out samples of the recipe's data as
-    well, below `data_root` (as for `evaluate`; generated sets need none), and `out` gets `certificate.json` and
+    well, below `data` (as for `evaluate`; generated sets need none), and `out` gets `certificate.json` and
     `certificate.safetensors`, which `verify` checks again later.
 
     Raises
@@ -61,7 +63,7 @@ def merge_checkpoint(
         raise InputError(
             checkpoint, "a checkpoint with pathways", "a plain one", "use it as it is: it has nothing to merge"
         )
-    samples = held_out_samples(source, None if data_root is None else Path(data_root)) if verify else None
+    samples = held_out_samples(source, None if data is None else Path(data)) if verify else None
     model = source.model
     assert isinstance(model, ModalityModel)
     assert model.about is not None

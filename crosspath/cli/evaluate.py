@@ -32,7 +32,7 @@ def evaluate(
 
     result = evaluate_checkpoint(
         checkpoint,
-        data_root=data,
+        data=data,
         split=split,
         recipe=recipe_of(recipe),
         auxiliaries=named_pairs(auxiliary, "--auxiliary"),

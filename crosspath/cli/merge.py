@@ -44,7 +44,7 @@ def merge(
         recipe_of(recipe),
         named_pairs(auxiliary, "--auxiliary"),
         verify=verify is not None,
-        data_root=verify[0] if verify else None,
+        data=verify[0] if verify else None,
     )
     if json:
         print_json(receipt)

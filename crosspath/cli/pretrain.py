@@ -51,7 +51,7 @@ def pretrain(
 
     from crosspath.training import pretrain as pretrain_recipe
 
-    result = pretrain_recipe(resolved_recipe, out=out, data_root=data, from_checkpoint=from_, resume=resume)
+    result = pretrain_recipe(resolved_recipe, out=out, data=data, start_from=from_, resume=resume)
     if json:
         print_json(result.to_json())
         return

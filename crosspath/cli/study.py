@@ -49,7 +49,7 @@ def study(
     from crosspath.study.study import run_study
 
     results = run_study(
-        file, out=out, data_root=data, workers=workers, threads=threads, ray=ray, command=command_line(sys.argv)
+        file, out=out, data=data, workers=workers, threads=threads, ray=ray, command=command_line(sys.argv)
     )
     if json:
         print_json(results)

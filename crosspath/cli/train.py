@@ -62,7 +62,7 @@ def train(
         print_json(sizes) if json else print_plan(sizes)
         return
 
-    options = Options(out=out, data_root=data, from_checkpoint=from_, auxiliaries=auxiliaries, resume=resume)
+    options = Options(out=out, data=data, start_from=from_, auxiliaries=auxiliaries, resume=resume)
     if folds:
         _train_folds(resolved_recipe, options, json=json)
         return
@@ -82,8 +82,8 @@ class Options(TypedDict):
     """The options of a run beside its recipe."""
 
     out: Path | None
-    data_root: Path | None
-    from_checkpoint: Path | None
+    data: Path | None
+    start_from: Path | None
     auxiliaries: dict[str, str]
     resume: bool
 

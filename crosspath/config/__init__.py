@@ -2,7 +2,7 @@
 
 from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text, write_recipe
 from crosspath.config.kinds import add_sections, remove_sections
-from crosspath.config.overrides import apply_overrides
+from crosspath.config.overrides import Settings, apply_overrides, setting_texts
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.shipped import AUDIO, IMAGE, POINT, TEXT, VIDEO
 
@@ -11,12 +11,14 @@ for _sections in (IMAGE, AUDIO, POINT, VIDEO, TEXT):
 
 __all__ = [
     "Recipe",
+    "Settings",
     "add_sections",
     "apply_overrides",
     "read_recipe",
     "recipe_from_text",
     "recipe_to_text",
     "remove_sections",
+    "setting_texts",
     "validated",
     "write_recipe",
 ]

@@ -21,6 +21,8 @@ class DataSection(Section):
 
     folder: Path | None = None
     """The user's own data (`*/folder` recipes); shipped sets are found below the data root."""
+    memory: str | None = None
+    """Of samples given in memory (`crosspath.train(data=(X, y))`), the sha256; no file is then read."""
     classes: PositiveInt | None = None
     """Published number of classes, so that a dry run needs no data. Checked against the data when they are read."""
     train_samples: PositiveInt | None = None

@@ -1,12 +1,33 @@
 """`--set section.field=value`: dotted, typed, unknown names refused with the nearest known one."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.starts import start_settings
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
+
+Settings = Mapping[str, Any] | Iterable[str]
+"""Settings of a recipe as Python holds them: {"train.epochs": 20}, {"train": {"epochs": 20}}, or `--set`'s texts."""
+
+
+def setting_texts(settings: Settings, *, sections: Iterable[str] = tuple(Recipe.model_fields)) -> tuple[str, ...]:
+    """Settings as the texts of `--set`. Raises `InputError` for anything that is neither a mapping nor texts."""
+    if isinstance(settings, Mapping):
+        texts: list[str] = []
+        for name, value in settings.items():
+            if name in sections and isinstance(value, Mapping):
+                inside = {f"{name}.{field}": entry for field, entry in value.items()}
+                texts.extend(setting_texts(inside, sections=()))
+            else:
+                texts.append(f"{name}={json.dumps(value, default=str)}")
+        return tuple(texts)
+    if isinstance(settings, str) or not all(isinstance(setting, str) for setting in settings):
+        expected, todo = "a mapping, or several texts", 'write {"train.epochs": 20} or ["train.epochs=20"]'
+        raise InputError("settings", expected, repr(settings), todo)
+    return tuple(settings)
 
 
 def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
@@ -19,6 +40,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         For a malformed override, an unknown name or a value of the wrong kind; all faults of names and values
         are listed at once.
     """
+    overrides = tuple(overrides)
+    if not overrides:
+        return recipe
     tree: dict[str, Any] = recipe.model_dump(mode="json")
     for name, value in start_settings([_split(override) for override in overrides]):
         *sections, field = name.split(".")

@@ -4,31 +4,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.checkpoints.outside import data_section
 from crosspath.config import Recipe
-from crosspath.data.examples import DataSet, Examples
+from crosspath.data.examples import DataSet, Examples, Rows
+from crosspath.data.items import PART_NAMES
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs, require_finite
 from crosspath.modalities.load import load_data
+from crosspath.modalities.memory import is_in_memory, memory_store
+from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
 
 Split = Literal["train", "validation", "test"]
 
 
+@renamed(data_root="data")
 def evaluate(
     checkpoint: str | Path | Checkpoint,
     *,
-    data_root: str | Path | None = None,
+    data: Any = None,
     split: Split = "test",
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Any]:
     """Metrics of a checkpoint on one part of its recipe's data.
 
-    `data_root` is the folder that holds one folder per data set; for a `*/folder` recipe, a folder to read instead of
-    the one it was trained on.
+    `data` is the folder that holds one folder per data set; for a `*/folder` recipe, a folder to read instead of
+    the one it was trained on. Data in memory, as `train` takes them, are evaluated whole, or the part of them that
+    `split` names; those that the model was trained with are split as they were then.
 
     Returns exactly `{"checkpoint", "recipe", "split", "samples", "metrics"}`; metrics are flat floats, accuracies
     fractions; nothing depends on time.
@@ -40,12 +48,15 @@ def evaluate(
         not finite.
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
-    root = None if data_root is None else Path(data_root)
-    section = data_section(source.recipe, root, source.path, own=source.own)
-    data = load_data(section, root, source.recipe.train.seed)
-    if objective_of(source.recipe).labelled:
-        check_classes(data, source.classes, source.path)
-    examples: Examples = getattr(data, split)
+    if is_in_memory(data):
+        examples = _examples_in_memory(source, data, split)
+    else:
+        root = None if data is None else Path(data)
+        section = data_section(source.recipe, root, source.path, own=source.own)
+        parts = load_data(section, root, source.recipe.train.seed)
+        if objective_of(source.recipe).labelled:
+            check_classes(parts, source.classes, source.path)
+        examples = getattr(parts, split)
     if len(examples) == 0:
         raise InputError(f"the {split} part of {source.recipe.name}", "samples", "none", "choose another --split")
     compute = choose_compute(source.recipe)
@@ -59,6 +70,18 @@ def evaluate(
         "samples": len(examples),
         "metrics": held_out_metrics(outputs, source.recipe, examples),
     }
+
+
+def _examples_in_memory(source: Checkpoint, data: Any, split: Split) -> Examples:
+    section = source.recipe.data
+    store = memory_store(section, data, source.classes if objective_of(source.recipe).labelled else None)
+    if store.digest == section.memory:
+        part: Examples = getattr(split_store(section, store, source.recipe.train.seed), split)
+        return part
+    rows = np.arange(len(store.ids))
+    if isinstance(data, Mapping) and None not in store.parts:
+        rows = np.flatnonzero(np.array([PART_NAMES[str(part)] == PART_NAMES[split] for part in store.parts]))
+    return Examples(Rows(np.asarray(store.inputs), rows), store.labels[rows], tuple(store.ids[row] for row in rows))
 
 
 def check_classes(data: DataSet, classes: tuple[str, ...], where: object) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
@@ -16,19 +17,23 @@ from crosspath.evaluation.held_out import require_finite
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import read_file
+from crosspath.modalities.memory import decode_object, is_in_memory
 from crosspath.objectives import objective_of
 
 
 @torch.no_grad()
 def predict(
     checkpoint: str | Path | Checkpoint,
-    files: Sequence[str | Path],
+    files: Sequence[Any],
     *,
     top: int = 5,
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each file; of a set with several labels a sample each has its own probability.
+
+    Instead of a file's path, an entry may be a sample in memory, as `train` takes them (an array, a picture); X as an
+    array of samples serves too. The "file" of such a one is `sample 0`, and so on.
 
     Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first.
 
@@ -42,29 +47,36 @@ def predict(
     probabilities_of = require_classifier(source, checkpoint)
     compute = choose_compute(source.recipe)
     model = source.model.to(compute.device).eval()
-    suffixes = modality_of(source.recipe).suffixes
     results = []
-    for file in map(Path, files):
-        if not file.is_file():
-            found, todo = ("a folder", "name the files in it") if file.is_dir() else ("none", "check the path")
-            raise InputError(file, f"a file of {source.recipe.modality} data", found, todo)
-        if file.suffix.lower() not in suffixes:
-            found = repr(file.suffix or file.name)
-            raise InputError(
-                file, f"one of {', '.join(suffixes)}", found, f"the model reads {source.recipe.modality} data"
-            )
-        sample = np.asarray(read_file(source.recipe.data, file))
+    for number, entry in enumerate(files):
+        if is_in_memory(entry):
+            name, sample = f"sample {number}", decode_object(source.recipe.data, entry, f"sample {number}")
+        else:
+            name, sample = str(Path(entry)), _read(source, Path(entry))
         with compute.autocast():
             logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
-        require_finite(logits_BK, source.path, file)
+        require_finite(logits_BK, source.path, name)
         probabilities_K = probabilities_of(logits_BK[0].double().cpu())
         best = probabilities_K.topk(min(top, len(source.classes)))
         predictions = [
             {"class": source.classes[index], "probability": probability}
             for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
-        results.append({"file": str(file), "predictions": predictions})
+        results.append({"file": name, "predictions": predictions})
     return results
+
+
+def _read(source: Checkpoint, file: Path) -> NDArray[Any]:
+    """One file of the checkpoint's modality."""
+    if not file.is_file():
+        found, todo = ("a folder", "name the files in it") if file.is_dir() else ("none", "check the path")
+        raise InputError(file, f"a file of {source.recipe.modality} data", found, todo)
+    suffixes = modality_of(source.recipe).suffixes
+    if file.suffix.lower() not in suffixes:
+        found = repr(file.suffix or file.name)
+        todo = f"the model reads {source.recipe.modality} data"
+        raise InputError(file, f"one of {', '.join(suffixes)}", found, todo)
+    return np.asarray(read_file(source.recipe.data, file))
 
 
 def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:

@@ -36,6 +36,9 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
         For missing folders, faulty tables, damaged files unless `skip_damaged` skips them, and a part without
         samples.
     """
+    if section.memory is not None:
+        expected, todo = "the samples that were given in memory", "pass them in Python again: data=(X, y)"
+        raise InputError("data", expected, "none", todo)
     modality = modality_of(section)
     if section.dataset in modality.generated:
         store = generated_store(section, modality.generated[section.dataset](section))

@@ -19,9 +19,9 @@ from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
 from crosspath.pathway.safeguards import release, unmoved
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Receipt:
-    """What a merge did. `to_json()` gives plain data."""
+    """What a merge did. `to_json()` gives plain data; printing it shows a line."""
 
     scales: Mapping[str, Mapping[str, list[float]]]
     """{weight: {auxiliary: λ}}."""
@@ -40,6 +40,14 @@ class Receipt:
     def largest_drift(self) -> float:
         """The largest drift of all weights."""
         return max(self.drift.values())
+
+    def __repr__(self) -> str:
+        changes = [change for change in self.change.values() if change is not None]
+        change = f", W changed by {min(changes):.2%} to {max(changes):.2%}" if changes else ""
+        return (
+            f"<Receipt: {len(self.change)} weights merged from {', '.join(self.auxiliaries)}{change}, "
+            f"largest rounding {self.largest_drift:.2g}>"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain nested data."""

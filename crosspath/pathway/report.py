@@ -31,7 +31,7 @@ class Mismatch:
         return f"{self.where}: {self.reason}; {self.remedy}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MatchReport:
     """What `connect` would do with the same arguments. Printing it shows a table, what needs attention first."""
 
@@ -57,6 +57,12 @@ class MatchReport:
     def ok(self) -> bool:
         """Whether everything chosen pairs."""
         return bool(self.pairs) and not self.mismatches
+
+    def __repr__(self) -> str:
+        share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"
+        counts = [f"{len(self.mismatches)} mismatches", f"{len(self.unverified)} unverified"]
+        more = "".join(f", {count}" for count in counts if not count.startswith("0 "))
+        return f"<MatchReport: {self.layouts[0]} <- {self.layouts[1]}, {len(self.pairs)} pairs{share}{more}>"
 
     def __str__(self) -> str:
         share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"

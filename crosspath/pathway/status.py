@@ -36,7 +36,7 @@ class PathwayStatus:
     trains_scale: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Status:
     """All pathways of a model. Printing it shows a table."""
 
@@ -55,6 +55,12 @@ class Status:
 
     def __iter__(self) -> Iterator[PathwayStatus]:
         return iter(self.rows)
+
+    def __repr__(self) -> str:
+        ratios = [row.ratio for row in self.rows if row.ratio is not None]
+        ratio = f", ‖λW′‖/‖W‖ {min(ratios):.4f} to {max(ratios):.4f}" if ratios else ""
+        warned = f", {len(self.warnings)} warnings" if self.warnings else ""
+        return f"<Status: {len(self.rows)} pathways from {', '.join(self.sources)}{ratio}{warned}>"
 
     def __str__(self) -> str:
         width = max(len(row.weight) for row in self.rows)

@@ -64,8 +64,8 @@ def run_job(job: Job, place: Place) -> Result:
     return train(
         recipe,
         out=folder,
-        data_root=place.data_root,
-        from_checkpoint=cell.from_,
+        data=place.data_root,
+        start_from=cell.from_,
         auxiliaries={} if source is None or cell.arm.name == NONE.name else {str(cell.auxiliary): source},
         start=start,
         progress=False,

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.load import checkpoint_files
+from crosspath.config import Settings, setting_texts
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import write_json
+from crosspath.modalities.memory import path_only
 from crosspath.pickles import refuse_pickle
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import NONE, PATHWAY, arms_named
@@ -24,11 +27,12 @@ from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
 
 
+@renamed(data_root="data")
 def run_study(
     study: Study | str | Path,
     *,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
+    data: str | Path | None = None,
     workers: int = 1,
     threads: int = 1,
     ray: str | None = None,
@@ -43,7 +47,7 @@ def run_study(
         A study, or the path of its YAML file.
     out
         Its folder; default: `runs/<name>`. A study that was stopped resumes there.
-    data_root
+    data
         The folder that holds one sub-folder per data set.
     workers, threads
         Number of local processes, and of threads in each.
@@ -62,6 +66,7 @@ def run_study(
         For an invalid study, an `out` that holds another study or is in use, and any `InputError` of a run.
     """
     study = study if isinstance(study, Study) else read_study(Path(study))
+    folder_with_data = path_only(data, "studies, whose runs are processes of their own")
     if workers < 1 or threads < 1:
         where = "--workers" if workers < 1 else "--threads"
         raise InputError(where, "1 or more", str(min(workers, threads)), "raise it")
@@ -74,7 +79,7 @@ def run_study(
             refuse_pickle(checkpoint_files(target.from_).weights)
     with claim_folder(folder, study):
         write_json(folder / AUXILIARIES, {name: list(origin) for name, origin in auxiliaries.items()})
-        root = None if data_root is None else Path(data_root).resolve()
+        root = None if folder_with_data is None else folder_with_data.resolve()
         place = Place(
             runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads
         )
@@ -86,18 +91,19 @@ def run_study(
         return write_results(folder, command or f"crosspath study {folder / DEFINITION}")
 
 
+@renamed(data_root="data", from_checkpoint="start_from")
 def compare(
     recipe: str,
     *,
     auxiliaries: Mapping[str, str | Path],
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
-    from_checkpoint: str | Path | None = None,
+    data: str | Path | None = None,
+    start_from: str | Path | None = None,
     arms: tuple[str, ...] = ("none", "pathway", "random"),
     seeds: int = 5,
     rates: tuple[float, ...] = (),
     search_seeds: int = 1,
-    settings: tuple[str, ...] = (),
+    settings: Settings = (),
     starts: tuple[str, ...] = (),
     workers: int = 1,
     threads: int = 1,
@@ -114,12 +120,12 @@ def compare(
         The target: a shipped recipe, or a recipe file.
     auxiliaries
         {name: checkpoint, `timm:MODEL` or `hf:OWNER/MODEL`}.
-    from_checkpoint
+    start_from
         The target's own starting weights, for every arm.
     rates
         Learning rates to search; default: half, once and twice the recipe's own.
     settings
-        `section.field=value` for every arm.
+        For every arm: {"section.field": value}, or texts `section.field=value`.
     starts
         Ways to start a pathway, by name (`crosspath.starts`): each is a comparison of its own, with one `none`. A
         setting of a start that `settings` holds too replaces that of every start.
@@ -135,8 +141,9 @@ def compare(
         raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
     for name in starts:
         start_named(name, "--start")
-    given = tuple(setting for setting in settings if setting.partition("=")[0].strip() in PLACES.values())
-    target = TargetSection.model_validate({"from": from_checkpoint, "settings": settings})
+    texts = setting_texts(settings)
+    given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
+    target = TargetSection.model_validate({"from": start_from, "settings": texts})
     study = Study(
         name=f"compare-{recipe.replace('/', '-')}",
         targets={recipe: target},
@@ -146,9 +153,7 @@ def compare(
         search=Search(rates=rates, seeds=search_seeds),
         variants={name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
     )
-    return run_study(
-        study, out=out, data_root=data_root, workers=workers, threads=threads, command=command, progress=progress
-    )
+    return run_study(study, out=out, data=data, workers=workers, threads=threads, command=command, progress=progress)
 
 
 def _announce(study: Study, every: tuple[Comparison, ...], progress: bool) -> None:

@@ -7,10 +7,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from crosspath.checkpoints.sources import Auxiliary
-from crosspath.config import Recipe
+from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, write_json
 from crosspath.modalities import modality_of
+from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
 from crosspath.recipes import recipe_named
 from crosspath.training.progress import Listener
@@ -19,7 +21,7 @@ from crosspath.training.run import train
 FOLDS = "folds.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FoldsResult:
     """What came out, fold by fold. Every fold's test part was read once, at the end of its run."""
 
@@ -34,18 +36,24 @@ class FoldsResult:
     std: float
     """Sample standard deviation over folds (n - 1)."""
 
+    def __repr__(self) -> str:
+        summary = f"{self.metric} {self.mean:.4f} ± {self.std:.4f} over {len(self.folds)} folds"
+        return f"<FoldsResult: {self.recipe}, {summary}, in {self.folder}>"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `folds.json`."""
         return {"format_version": FORMAT_VERSION, **asdict(self)}
 
 
+@renamed(data_root="data", from_checkpoint="start_from")
 def train_folds(
     recipe: Recipe | str | Path,
     *,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
-    from_checkpoint: str | Path | None = None,
+    data: str | Path | None = None,
+    start_from: str | Path | None = None,
     auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
+    settings: Settings = (),
     progress: bool | Listener = True,
     resume: bool = False,
 ) -> FoldsResult:
@@ -60,8 +68,9 @@ def train_folds(
     InputError
         For a recipe whose data have no folds, and as `train` does.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+    recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
     variants = folds_of(recipe)
+    data = path_only(data, "several folds")
     out = Path("runs") / recipe.name if out is None else Path(out)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not resume)):
         todo = "choose another --out, or resume it with --resume"
@@ -72,8 +81,8 @@ def train_folds(
         run = train(
             variant,
             out=folder,
-            data_root=data_root,
-            from_checkpoint=from_checkpoint,
+            data=data,
+            start_from=start_from,
             auxiliaries=auxiliaries,
             progress=progress,
             resume=resume and folder.exists(),

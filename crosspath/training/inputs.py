@@ -11,6 +11,7 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
 from crosspath.config.data import DataSection
+from crosspath.data.cache import Store
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
@@ -32,6 +33,7 @@ def run_inputs(
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
+    memory: Store | None = None,
 ) -> dict[str, Any]:
     """What a run starts from beside its recipe, as in `inputs.json`: a resumed run must be given the same."""
     inputs: dict[str, Any] = {
@@ -39,6 +41,8 @@ def run_inputs(
         "from": None if from_checkpoint is None else checkpoint_identity(from_checkpoint),
         "auxiliaries": {name: checkpoint_identity(source) for name, source in auxiliaries.items()},
     }
+    if memory is not None:
+        inputs["data"] = {"origin": "memory", "sha256": memory.digest}
     if start is not None:
         inputs["start"] = {"origin": start.origin, "sha256": start.sha256}
     return inputs
@@ -94,6 +98,9 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
 
 def _one_class_error(section: DataSection, name: str) -> InputError:
     """The error for a classifier without a choice; the class may be a folder around the class folders."""
+    if section.memory is not None:
+        todo = "pass (X, y) with two classes or more, or use crosspath.pretrain, which needs no labels"
+        return InputError("data", "labels of two classes or more", f"one, {name}", todo)
     own = None if section.folder is None else section.folder / name
     todo = "give the samples two classes or more, or use `crosspath pretrain`, which needs none"
     if own is not None and own.is_dir():

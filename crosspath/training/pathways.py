@@ -22,6 +22,11 @@ from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.selection import Roles
 
+Strengths = Mapping[str, Mapping[str, float]]
+"""{weight: {auxiliary: ‖λW'‖/‖W‖}}."""
+IDLE = 0.01
+"""Below this ‖λW'‖/‖W‖ a pathway does nothing to its target that a seed would not."""
+
 
 class Selection(TypedDict):
     """The keywords of `match` that a `pathway` section holds."""
@@ -136,6 +141,23 @@ def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
         if row.ratio is not None and math.isfinite(row.ratio):
             values.setdefault(row.weight, {})[row.auxiliary] = row.ratio
     return values
+
+
+def idle_pathways(before: Strengths, after: Strengths, *, scale_init: float, pretrained: bool) -> list[str]:
+    """Which auxiliaries had no part in a result, in words, with what to try: those whose ‖λW'‖/‖W‖ (`strengths_of`,
+    before the first step and after the last) is below `IDLE` in every weight.
+    """
+    largest: dict[str, float] = {}
+    for strengths in (before, after):
+        for by_auxiliary in strengths.values():
+            for name, ratio in by_auxiliary.items():
+                largest[name] = max(ratio, largest.get(name, 0.0))
+    todo = f"--start {'gentle' if pretrained else 'whole-body'}" if scale_init == 0 else "a larger pathway.scale_init"
+    return [
+        f"the pathway from {name} had no part in this result (‖λW'‖/‖W‖ is at most {ratio:.2g}); try {todo}"
+        for name, ratio in largest.items()
+        if ratio < IDLE
+    ]
 
 
 def starts_of(model: nn.Module) -> dict[tuple[str, str], Tensor]:

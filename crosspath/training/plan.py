@@ -1,16 +1,18 @@
 """What a run would do, from its recipe alone: without data, checkpoints or memory for weights."""
 
 from math import ceil, prod
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from crosspath.config import Recipe
+from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.evaluation.cost import count_parameters
 from crosspath.modalities import modality_of
 from crosspath.models.sizes import SIZES
 from crosspath.objectives import objective_of
 from crosspath.objectives.objective import token_grid
+from crosspath.recipes import recipe_named
 from crosspath.training.optimizer import rate_factor
 from crosspath.training.order import steps_per_epoch
 
@@ -21,14 +23,15 @@ layer before and after its nonlinearity (8)."""
 WORD_BYTES = 4
 
 
-def plan(recipe: Recipe) -> dict[str, Any]:
+def plan(recipe: Recipe | str | Path, settings: Settings = ()) -> dict[str, Any]:
     """The resolved recipe with the model's size and the run's length.
 
     Returns `{"recipe", "classes", "parameters", "tokens", "visible_tokens", "train_samples", "steps_per_epoch",
     "steps", "learning_rate", "memory_bytes"}`. What depends on data that no recipe knows (own folders) is None;
     parameters are then those without a head. `memory_bytes` is an estimate for one process, without pathways, in
-    float32: see `training_memory`.
+    float32: see `training_memory`. `recipe` and `settings` are those of `train`.
     """
+    recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
     classes, samples = recipe.data.classes, recipe.data.train_samples
     objective = objective_of(recipe)
     with torch.device("meta"):

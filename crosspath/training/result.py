@@ -11,7 +11,7 @@ from crosspath.files import FORMAT_VERSION, read_json
 RESULT = "result.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """One finished run. `metrics["test"]["accuracy"]` is read once, at the end."""
 
@@ -53,6 +53,15 @@ class Result:
     """{weight: {auxiliary: cosine of W' at the end with W' at the start}}, of those that train."""
     sizes: Mapping[str, float] = field(default_factory=dict)
     """{weight: root mean square of W + λ·W' at the end}, of connected weights."""
+
+    def __repr__(self) -> str:
+        parts = {name: values for name, values in self.metrics.items() if values}
+        metrics = [
+            f"{part} " + " ".join(f"{name} {value:.4f}" for name, value in values.items())
+            for part, values in parts.items()
+        ]
+        what = f"{self.recipe}, seed {self.seed}, epoch {self.epoch} of {self.epochs}"
+        return f"<Result: {'; '.join([what, *metrics, f'{self.duration_s:.0f} s, in {self.folder}'])}>"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `result.json`."""

@@ -5,23 +5,29 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start, load_weights_from
-from crosspath.config import Recipe
+from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.config.starts import start_note
+from crosspath.data.cache import Store
 from crosspath.data.streaming.samples import damaged_files
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities.batches import generated_batch
 from crosspath.modalities.load import load_data
+from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_store
+from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.recipes import recipe_named
+from crosspath.starts import SETTING, start_named
 from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
@@ -30,6 +36,7 @@ from crosspath.training.held_out import read_part
 from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
 from crosspath.training.pathways import (
     connect_auxiliaries,
+    idle_pathways,
     likeness_of,
     scales_of,
     sizes_of,
@@ -45,14 +52,16 @@ from crosspath.training.scope import limit_scope
 from crosspath.training.trackers import check_trackers, trackers
 
 
+@renamed(data_root="data", from_checkpoint="start_from")
 def train(
     recipe: Recipe | str | Path,
     *,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
-    from_checkpoint: str | Path | None = None,
+    data: Any = None,
+    start_from: str | Path | None = None,
     auxiliaries: Mapping[str, str | Path | Auxiliary] | None = None,
-    start: Start | None = None,
+    start: str | Start | None = None,
+    settings: Settings = (),
     progress: bool | Listener = True,
     resume: bool = False,
 ) -> Result:
@@ -64,15 +73,21 @@ def train(
         A recipe, a shipped recipe's name, or a recipe file.
     out
         The run folder; `runs/<recipe name>` when not given.
-    data_root
-        The folder that holds one folder per data set; for a `folder` recipe, the folder with the data itself.
-    from_checkpoint
+    data
+        The folder that holds one folder per data set; for a `folder` recipe, the folder with the data itself. Or data
+        in memory, which replace the set of the recipe: (X, y), a `torch.utils.data.Dataset` of (sample, label), a
+        Hugging Face `Dataset`, or {"train": ..., "validation": ..., "test": ...} of these; parts that are not given are
+        drawn as for a folder. See docs/data.md for what a sample may be.
+    start_from
         The target's own starting weights; a head of another shape is skipped, and a note says so.
     auxiliaries
         {name: checkpoint, `timm:NAME`, `hf:OWNER/NAME`, or an `Auxiliary` in memory}; connected with the recipe's
         `pathway` section.
     start
-        What else is done to the target's own weights before pathways are connected, such as closed-form attention.
+        The name of a way to start the pathways, as `--start` takes it; or a `Start`: what else is done to the target's
+        own weights before pathways are connected, such as closed-form attention.
+    settings
+        What `--set` takes: {"train.epochs": 20, "pathway.start": "whole-body"}, or texts `section.field=value`.
     progress
         Show a bar (on a terminal) or a line an epoch on stderr; or a listener to call instead.
     resume
@@ -86,23 +101,28 @@ def train(
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
-    return _open_and_run(recipe, out, data_root, from_checkpoint, dict(auxiliaries or {}), start, progress, resume)
+    recipe, texts = recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings)
+    if isinstance(start, str):
+        texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
+    recipe = apply_overrides(recipe, texts)
+    return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
 
+@renamed(data_root="data", from_checkpoint="start_from")
 def pretrain(
     recipe: Recipe | str | Path,
     *,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
-    from_checkpoint: str | Path | None = None,
+    data: Any = None,
+    start_from: str | Path | None = None,
+    settings: Settings = (),
     progress: bool | Listener = True,
     resume: bool = False,
 ) -> Result:
     """Pretrain the recipe's encoder by masked modelling, which needs no labels; see `train` for the parameters.
 
     The run folder (`runs/pretrain/<recipe name>` when not given) is a start for a classifier of the same recipe name
-    (`from_checkpoint`) and an auxiliary for any other. Its `reconstructions/` show held-out samples, what the encoder
+    (`start_from`) and an auxiliary for any other. Its `reconstructions/` show held-out samples, what the encoder
     saw of them, and what the decoder made of it.
 
     Raises
@@ -111,16 +131,17 @@ def pretrain(
         As `train`, and for a recipe that does not pretrain.
     """
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
+    recipe = apply_overrides(recipe, setting_texts(settings))
     if objective_of(recipe).verb != "pretrain":
         raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / recipe.name if out is None else out
-    return _open_and_run(recipe, out, data_root, from_checkpoint, {}, None, progress, resume)
+    return _open_and_run(recipe, out, data, start_from, {}, None, progress, resume)
 
 
 def _open_and_run(
     recipe: Recipe,
     out: str | Path | None,
-    data_root: str | Path | None,
+    given: Any,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
@@ -128,10 +149,14 @@ def _open_and_run(
     resume: bool,
 ) -> Result:
     """Open the run folder; return the result of a finished run, or run."""
+    memory = memory_store(recipe.data, given) if is_in_memory(given) else None
+    data_root = None if memory is not None else given
+    if memory is not None:
+        recipe = recipe.model_copy(update={"data": in_memory_section(recipe.data, memory)})
     recipe = resolve_folder(recipe, data_root)
     processes = join_processes(recipe.train.device, sharded=recipe.train.parallel == "sharded")
     out = Path("runs") / recipe.name if out is None else Path(out)
-    inputs = run_inputs(data_root, from_checkpoint, auxiliaries, start)
+    inputs = run_inputs(data_root, from_checkpoint, auxiliaries, start, memory)
     # One process looks at the folder, before any of them writes to it; an error there ends them all.
     run = processes.run_on_main(lambda: open_run_folder(out, recipe, inputs, resume=resume))
     shown = progress if processes.main or not isinstance(progress, bool) else False
@@ -139,7 +164,7 @@ def _open_and_run(
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished already")
             return run
-        return _run(run, claims, report, processes, data_root, from_checkpoint, auxiliaries, start)
+        return _run(run, claims, report, processes, memory or data_root, from_checkpoint, auxiliaries, start)
 
 
 def _run(
@@ -147,7 +172,7 @@ def _run(
     claims: ExitStack,
     report: Listener,
     processes: Processes,
-    data_root: str | Path | None,
+    given: str | Path | Store | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
@@ -165,8 +190,10 @@ def _run(
         for name, source in auxiliaries.items()
     }
     with processes.main_first():
-        root = None if data_root is None else Path(data_root)
-        data = load_data(recipe.data, root, seed, progress=report.preparing)
+        if isinstance(given, Store):
+            data = split_store(recipe.data, given, seed)
+        else:
+            data = load_data(recipe.data, None if given is None else Path(given), seed, progress=report.preparing)
     feed = check_demands(recipe, data, processes, compute.device)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
@@ -185,7 +212,7 @@ def _run(
     origins = {name: source.record() for name, source in sources.items()}
     check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
     limit_scope(model, recipe)
-    starts = starts_of(model)
+    starts, strengths = starts_of(model), strengths_of(model)
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(seed + processes.rank)
@@ -221,6 +248,14 @@ def _run(
     finally:
         for tracker in open_trackers:
             tracker.close()
+    idle = idle_pathways(
+        strengths,
+        strengths_of(outcome.model),
+        scale_init=recipe.pathway.scale_init,
+        pretrained=from_checkpoint is not None,
+    )
+    for note in idle:
+        report.say(note)
     # The one reading of the test part.
     test: dict[str, float] = {}
     if recipe.evaluate.test:
@@ -254,7 +289,7 @@ def _run(
         strengths=strengths_of(outcome.model),
         likeness=likeness_of(outcome.model, starts),
         sizes=sizes_of(outcome.model),
-        notes=(*notes, *run.changes_so_far()),
+        notes=(*notes, *run.changes_so_far(), *idle),
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:

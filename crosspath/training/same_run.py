@@ -20,10 +20,11 @@ FREE = frozenset(
         "train.keep_checkpoints",
         "data.cache_folder",
         "data.train_samples",
+        "data.memory",
     }
 )
 """Settings that change no number of a run: how it decodes, what it logs and keeps, what only a plan reads, and the name
-of a start, whose settings stand beside it."""
+of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
 LISTED = 3
 """Settings that the advice repeats; of more, the run's own recipe is simpler."""
 

@@ -188,7 +188,7 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "load_checkpoint": crosspath.load_checkpoint,
     "from_pretrained": crosspath.ModalityModel.from_pretrained,
     "train": lambda path: crosspath.train(
-        crosspath.recipe_named("image/digits"), out=path.parent / "out", from_checkpoint=path
+        crosspath.recipe_named("image/digits"), out=path.parent / "out", start_from=path
     ),
     "convert": lambda path: convert_checkpoint(path, path.parent / "out"),
 }

@@ -211,9 +211,9 @@ def carry_out(name: str, folder: Path, data: Path) -> Any:
     root = None if run.data is None else run.data(data / name)
     recipe, out = recipe_of(name), folder / name
     if run.pretrain:
-        return crosspath.pretrain(recipe, out=out, data_root=root, progress=False)
+        return crosspath.pretrain(recipe, out=out, data=root, progress=False)
     auxiliaries = {key: folder / value for key, value in run.auxiliaries.items()}
-    return crosspath.train(recipe, out=out, data_root=root, auxiliaries=auxiliaries, progress=False)
+    return crosspath.train(recipe, out=out, data=root, auxiliaries=auxiliaries, progress=False)
 
 
 def entry_of(name: str, folder: Path, result: Any) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_samples_of_another_shape_are_refused_before_anything_is_written(
         crosspath.train(
             recipe("data.dataset=folder", f"data.cache_folder={tmp_path}/cache"),
             out=tmp_path / "run",
-            data_root=folder_of(tmp_path / "data"),
+            data=folder_of(tmp_path / "data"),
             progress=False,
         )
     assert not (tmp_path / "run").exists()

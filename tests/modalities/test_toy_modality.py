@@ -302,7 +302,7 @@ def test_it_trains_and_is_checked_from_a_folder(tmp_path: Path, capsys: pytest.C
             (tmp_path / "data" / colour).mkdir(parents=True, exist_ok=True)
             np.save(tmp_path / "data" / colour / f"{number}.npy", noise)
     recipe = apply_overrides(noise_recipe(), ("data.dataset=folder", "train.epochs=1"))
-    result = crosspath.train(recipe, out=tmp_path / "run", data_root=tmp_path / "data", progress=False)
+    result = crosspath.train(recipe, out=tmp_path / "run", data=tmp_path / "data", progress=False)
     assert sum(result.samples.values()) == 24
     assert guess_section(tmp_path / "data").modality == "point", "clouds have .npy files of their own"
     (tmp_path / "recipe.yaml").write_text(recipe_to_text(recipe), encoding="utf-8")

@@ -91,7 +91,7 @@ def test_a_step_at_full_size(name: str, objective: str, tmp_path: Path) -> None:
 def _trains(recipe: Recipe, root: Path, size: str = "micro") -> None:
     WRITERS[recipe.data.dataset](root / "data")
     run = pretrain if recipe.objective == "masked_modeling" else train
-    result = run(recipe, out=root / "run", data_root=root / "data", progress=False)
+    result = run(recipe, out=root / "run", data=root / "data", progress=False)
     lines = [json.loads(line) for line in (root / "run" / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == result.steps >= 2

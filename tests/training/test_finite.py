@@ -34,7 +34,7 @@ def test_weights_of_the_start_that_are_not_finite_are_named(tmp_path: Path, in_m
     in_memory(recipe := short(image_recipe))
     start = begun_with(tmp_path / "start", "encoder.blocks.2.mlp.fc1.weight", torch.nan, slice(1))
     with refused("encoder.blocks.2.mlp.fc1.weight") as caught:
-        train(recipe, out=tmp_path / "run", from_checkpoint=start, progress=False)
+        train(recipe, out=tmp_path / "run", start_from=start, progress=False)
     assert "start" in caught.value.where
     assert "optimizer.lr" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -44,7 +44,7 @@ def test_weights_too_large_to_compute_with_are_named_by_their_module(tmp_path: P
     in_memory(recipe := short(image_recipe))
     start = begun_with(tmp_path / "start", "encoder.blocks.2.mlp.fc1.weight", 3e38)
     with refused("encoder.blocks.2.mlp.fc1", "3e+38") as caught:
-        train(recipe, out=tmp_path / "run", from_checkpoint=start, progress=False)
+        train(recipe, out=tmp_path / "run", start_from=start, progress=False)
     assert "optimizer.lr" not in str(caught.value)
 
 

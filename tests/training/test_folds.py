@@ -38,16 +38,16 @@ def test_every_esc_fold_is_tested_once_and_validation_is_another() -> None:
 
 def test_folds_leave_a_run_each_and_their_mean(tmp_path: Path) -> None:
     write_esc50_folder(tmp_path / "data", classes=2, per_fold=2)
-    found = train_folds(esc(), out=tmp_path / "run", data_root=tmp_path / "data", progress=False)
+    found = train_folds(esc(), out=tmp_path / "run", data=tmp_path / "data", progress=False)
     results = [json.loads((tmp_path / "run" / f"fold-{fold}" / "result.json").read_text()) for fold in range(1, 6)]
     values = [result["metrics"]["test"]["accuracy"] for result in results]
     assert found.values == tuple(values)
     assert (found.mean, found.std) == (pytest.approx(fmean(values)), pytest.approx(stdev(values)))
     assert json.loads((tmp_path / "run" / "folds.json").read_text())["mean"] == found.mean
     with refused("run", "empty"):
-        train_folds(esc(), out=tmp_path / "run", data_root=tmp_path / "data", progress=False)
+        train_folds(esc(), out=tmp_path / "run", data=tmp_path / "data", progress=False)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*/model.safetensors")}
-    again = train_folds(esc(), out=tmp_path / "run", data_root=tmp_path / "data", progress=False, resume=True)
+    again = train_folds(esc(), out=tmp_path / "run", data=tmp_path / "data", progress=False, resume=True)
     assert again == found
     assert before == {path: path.stat().st_mtime_ns for path in before}
 

@@ -238,7 +238,7 @@ def test_starting_from_a_run(tmp_path: Path, in_memory: InMemory) -> None:
     in_memory(recipe)
     train(recipe, out=tmp_path / "first", progress=False)
     slow = short(image_recipe, "optimizer.lr=1.0e-12", "train.epochs=1")
-    train(slow, out=tmp_path / "second", from_checkpoint=tmp_path / "first", progress=False)
+    train(slow, out=tmp_path / "second", start_from=tmp_path / "first", progress=False)
     first, second = (read_tensors(tmp_path / name / "model.safetensors")[0] for name in ("first", "second"))
     assert all(torch.allclose(value, second[name], atol=1e-6) for name, value in first.items())
 
@@ -303,7 +303,7 @@ def test_a_resumed_run_must_start_from_the_same(connected_run: Path, tmp_path: P
     recipe = read_recipe(connected_run / "recipe.yaml")
     auxiliaries = {"audio": tmp_path / "audio"}
     train(recipe, out=connected_run, auxiliaries=auxiliaries, progress=False, resume=True)
-    for changed in ({}, {"auxiliaries": auxiliaries, "from_checkpoint": tmp_path / "audio"}):
+    for changed in ({}, {"auxiliaries": auxiliaries, "start_from": tmp_path / "audio"}):
         with refused("inputs.json"):
             train(recipe, out=connected_run, progress=False, resume=True, **changed)
 
@@ -329,6 +329,23 @@ def test_a_pathway_tells_which_file_it_came_from(connected_run: Path, tmp_path: 
     described = json.loads((connected_run / "pathway.json").read_text())["auxiliaries"]["audio"]
     assert described["description"] == str((tmp_path / "audio").resolve())
     assert len(described["sha256"]) == 64
+
+
+def test_a_pathway_without_a_part_in_the_result_is_said(
+    connected_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = read_recipe(connected_run / "recipe.yaml")
+    settings = {"pathway": {"shrink": 0.5}, "train.epochs": 1}
+    notes = {}
+    for start in ("paper", "whole-body"):
+        notes[start] = train(
+            recipe, out=tmp_path / start, auxiliaries={"audio": tmp_path / "audio"}, start=start, settings=settings
+        ).notes
+        shown = capsys.readouterr().err.replace("\n", " ")
+        assert all(note in shown for note in notes[start])
+        assert any(f"start {start}" in note and "instead: shrink=0.5" in note for note in notes[start])
+    assert any("from audio" in note and "--start whole-body" in note for note in notes["paper"])
+    assert not any("no part" in note for note in (*notes["whole-body"], *read_result(connected_run).notes))
 
 
 def test_weights_that_explode_in_the_last_step_end_the_run(tmp_path: Path, in_memory: InMemory) -> None:

@@ -22,6 +22,7 @@ from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
+from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.parameters import plain_state
@@ -117,11 +118,12 @@ class _Report:
         (self.checked if ok else self.faults).append(checked if ok else fault)
 
 
-def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:
+@renamed(data_root="data")
+def verify(certificate: str | Path, data: str | Path | None = None) -> dict[str, Any]:
     """Check a certificate of `merge_checkpoint(..., verify=True)`: the file, or the folder that holds it.
 
     Always: the certificate itself, the merged weights and the stored logits. Where they have not moved: the files of
-    the target and of the auxiliaries. Where the data can be read (generated, below `data_root`, or below the usual
+    the target and of the auxiliaries. Where the data can be read (generated, below `data`, or below the usual
     root): the merged outputs now against the stored ones, and against those of the connected model.
 
     Returns `{"certificate", "checked", "notes", "outputs"}`; `outputs` is None without data.
@@ -130,7 +132,7 @@ def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict
     ------
     InputError
         When anything differs from what is certified (all of it in one line), when the certificate cannot be read, and
-        for a `data_root` without the data.
+        for a `data` folder without the data.
     """
     path = Path(certificate)
     path = path / CERTIFICATE if path.is_dir() else path
@@ -148,7 +150,7 @@ def verify(certificate: str | Path, data_root: str | Path | None = None) -> dict
         digest = sha256_of_tensors(sorted(plain_state(merged.model).items()))
         same = digest == values["tensors"]["sha256_after"]
         report.add(same, "the merged tensors", "the merged tensors differ")
-        samples = _certified_samples(report, merged, values["batch"], None if data_root is None else Path(data_root))
+        samples = _certified_samples(report, merged, values["batch"], None if data is None else Path(data))
         if samples is not None and same:
             differences = _check_outputs(report, merged, samples, values, folder)
     if report.faults:

@@ -28,6 +28,8 @@ CONTAINERS = (".mp4", ".webm")
 """Of these, the ones that also hold videos."""
 SHARD_MEMBERS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES if suffix not in CONTAINERS)
 """Kinds of the members of a shard that hold a sample."""
+MOST_CHANNELS = 16
+"""Of a waveform in memory: an array with more rows is none."""
 LONG = 16
 """How many times longer than a sample a recording is before it is cut in front of the filter bank, not behind it: sums
 over another number of frames may differ in the last bit, and recordings of common length keep theirs."""
@@ -108,6 +110,33 @@ class AudioReader:
     def decode_file(self, path: Path) -> NDArray[Any]:
         """The frames of one recording."""
         return self.frames_of(self._resample_and_centre(*decode_wave(path)))
+
+    def decode_object(self, value: Any) -> NDArray[Any]:
+        """A waveform (S,) or (channels, S) at the recipe's sample rate, with another rate as (waveform, rate) or
+        {"array", "sampling_rate"}; or log-mel frames (T, F).
+        """
+        rate = self.section.sample_rate_hz
+        if isinstance(value, tuple) and len(value) == 2:
+            value, rate = value
+        elif not isinstance(value, np.ndarray | list | tuple):
+            try:
+                value, rate = value["array"], value["sampling_rate"]
+            except (KeyError, TypeError, IndexError):
+                expected = "a waveform, (waveform, rate) or log-mel frames"
+                raise DamageError(f"expected {expected}, found a {type(value).__name__}") from None
+        array = np.asarray(value)
+        if array.dtype.kind != "f":
+            raise DamageError(f"expected floats (a waveform from -1 to 1), found {array.dtype}")
+        if not np.isfinite(array).all():
+            raise DamageError("it has values that are not finite")
+        if array.ndim == 2 and array.shape[1] == self.section.mels:
+            return self._fit_length(array.astype(np.float32))
+        if array.ndim == 2 and array.shape[0] < MOST_CHANNELS < array.shape[1]:
+            array = array.mean(0)
+        if array.ndim != 1:
+            form = f"(samples,), (channels, samples) or (frames, {self.section.mels})"
+            raise DamageError(f"expected an array of shape {form}, found {array.shape}")
+        return self.frames_of(self._resample_and_centre(array.astype(np.float32), int(rate)))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
         """The mean of a recording's channels (S,) at the recipe's sample rate, less its own mean. Raises

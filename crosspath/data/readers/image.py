@@ -15,7 +15,7 @@ from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.readers.image_sets import list_imagenet
-from crosspath.data.readers.pictures import read_picture
+from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.views.frame_views import frames_view
@@ -112,6 +112,10 @@ class ImageReader:
         """One image file."""
         with path.open("rb") as file:
             return self._to_sample(read_picture(file))
+
+    def decode_object(self, value: Any) -> NDArray[Any]:
+        """A Pillow image, or an array (H, W), (H, W, C) or (C, H, W), as `picture_of` reads them."""
+        return self._to_sample(picture_of(value))
 
     def _to_sample(self, image: Any) -> NDArray[Any]:
         return np.asarray(self._centre_crop(image)).transpose(2, 0, 1)

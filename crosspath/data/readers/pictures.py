@@ -81,6 +81,23 @@ def read_picture(file: IO[bytes]) -> Any:
         raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
 
 
+def picture_of(value: Any) -> Any:
+    """As `read_picture`, from a Pillow image or an array in memory. Raises `DamageError`."""
+    from PIL import Image
+
+    if isinstance(value, Image.Image):
+        require_within(PIXELS, value.width * value.height)
+        bits, kind, inverted = 16 if value.mode.startswith("I") else 8, "unsigned", False
+        if getattr(value, "tile", None) is not None:  # it was opened from a file
+            bits, kind, inverted = _sample_type(value)
+        try:
+            value.load()
+        except Exception as error:  # of a picture that was opened, and is read only now
+            raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
+        return _rgb(value, bits, kind, inverted)
+    return _array_picture(np.asarray(value))
+
+
 def _sample_type(image: Any) -> tuple[int, str, bool]:
     """(bits, kind, whether the lowest value is white and Pillow does not invert it) of an image not loaded yet."""
     if image.format == "TIFF":

@@ -105,6 +105,10 @@ class PointReader:
             return self._normalise(read_pcd(path))
         return self._normalise(read_text_cloud(path) if suffix in TEXTS else xyz_rows(load_array(path)))
 
+    def decode_object(self, value: Any) -> NDArray[Any]:
+        """An array (P, C) or (C, P) of points with x, y, z first."""
+        return self._normalise(xyz_rows(np.asarray(value)))
+
     def _normalise(self, points: NDArray[Any]) -> NDArray[Any]:
         # In double precision, since the coordinates of a survey lie far from the origin.
         points = points.astype(np.float64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crosspath.config.data import VideoData
 from crosspath.config.training import Augment, VideoAugment
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import Item, Listing, TrainingView, file_stamp
+from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp
 from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
 from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
@@ -142,6 +142,21 @@ class VideoReader:
     def decode_file(self, path: Path) -> NDArray[Any]:
         """The held-out clip of one file."""
         return self._held_out_clip(Video(path))
+
+    def decode_object(self, value: Any) -> NDArray[Any]:
+        """An array of RGB frames uint8 (T, H, W, 3), (T, 3, H, W) or (3, T, H, W)."""
+        from PIL import Image
+
+        frames, size = np.asarray(value), self.section.image_size
+        if frames.ndim == 4 and frames.shape[-1] != 3 and 3 in frames.shape[:2]:
+            frames = np.moveaxis(frames, 1 if frames.shape[1] == 3 else 0, -1)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
+            raise DamageError(f"expected frames uint8 (T, H, W, 3), found {frames.dtype} of shape {frames.shape}")
+        scale = self._short / min(frames.shape[1:3])
+        sides = [max(self._short, round(side * scale)) for side in frames.shape[1:3]]
+        pictures = (Image.fromarray(frames[index]) for index in held_out_indices(len(frames), self.section))
+        resized = [np.asarray(picture.resize((sides[1], sides[0]), Image.Resampling.BICUBIC)) for picture in pictures]
+        return np.stack([centre_square(frame, size) for frame in resized]).transpose(3, 0, 1, 2)
 
     def _held_out_clip(self, video: Video) -> NDArray[Any]:
         with decoder_errors_as_damage():

@@ -88,7 +88,7 @@ def test_missing_data_write_nothing(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     saved_connected(tmp_path / "image", tmp_path / "audio")  # a cifar10 recipe
     with refused("cifar10"):
-        merge_checkpoint(tmp_path / "image", tmp_path / "plain", verify=True, data_root=tmp_path / "nothing")
+        merge_checkpoint(tmp_path / "image", tmp_path / "plain", verify=True, data=tmp_path / "nothing")
     assert not (tmp_path / "plain").exists()
 
 

@@ -1,0 +1,187 @@
+"""Data that the user holds in memory, decoded: arrays, scikit-learn's (X, y), PyTorch's and Hugging Face's data sets.
+
+What a sample may be is the modality's: what its reader's `decode_object` takes, decoded as a file with it would be.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config.data import DataSection
+from crosspath.data.cache import Store
+from crosspath.data.items import DamageError, Part
+from crosspath.data.labels import label_array
+from crosspath.errors import InputError
+from crosspath.modalities.memory_forms import Labelled, labelled, parts_of
+from crosspath.modalities.table import modality_of
+
+UNLABELLED = "unlabelled"
+"""The class of samples without labels, for masked modelling."""
+
+
+def is_in_memory(data: object) -> bool:
+    """Whether `data` is no path."""
+    return data is not None and not isinstance(data, str | os.PathLike)
+
+
+def path_only(data: object, verb: str) -> Path | None:
+    """`data` as a path. Raises `InputError` for data in memory, which `verb` does not take."""
+    if is_in_memory(data):
+        todo = "write the samples into class folders, and name their folder"
+        raise InputError("data", f"a folder, for {verb}", f"a {type(data).__name__} in memory", todo)
+    return None if data is None else Path(str(data))
+
+
+def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | None = None) -> Store:
+    """The samples and labels of `data`, decoded. `classes` are a trained model's, which the labels must be among.
+
+    `data` is (X, y), X alone (without labels), a map-style `torch.utils.data.Dataset` of (sample, label), a Hugging
+    Face `Dataset`, scikit-learn's `Bunch`, or a mapping of parts (`train`, `validation`, `test`) to any of these.
+    Without parts the usual fixed split is drawn.
+
+    Raises
+    ------
+    InputError
+        For data of another form, samples that the modality does not read, labels that are no classes, and samples that
+        differ when they are read twice.
+    """
+    if section.stream:
+        raise InputError("data.stream", "false, for data in memory", "true", "set data.stream=false")
+    parts = parts_of(data)
+    every = {part: labelled(section.modality, value, name) for part, (name, value) in parts.items()}
+    own, labels = _classes(section, every, classes)
+    count = sum(len(entry.samples) for entry in every.values())
+    inputs = _decode(section, [sample for entry in every.values() for sample in _numbered(entry.samples)], count)
+    names = [part for part, entry in every.items() for _ in range(len(entry.samples))]
+    digest = hashlib.sha256(np.ascontiguousarray(inputs).data)
+    digest.update(json.dumps([own, [str(part) for part in names], labels.tolist()]).encode())
+    ids = tuple(f"{part or 'sample'}-{number:06d}" for number, part in enumerate(names))
+    return Store(
+        inputs=inputs,
+        labels=labels,
+        parts=tuple(names),
+        ids=ids,
+        classes=own,
+        damaged=(),
+        digest=digest.hexdigest(),
+    )
+
+
+def in_memory_section(section: DataSection, store: Store) -> DataSection:
+    """The recipe's `data` section for such a set: nothing of the set that the recipe names is left."""
+    return section.model_copy(update={"memory": store.digest, "folder": None, "classes": None, "train_samples": None})
+
+
+def decode_object(section: DataSection, value: Any, where: object = "data") -> NDArray[Any]:
+    """One sample in memory as the modality's reader would decode its file. Raises `InputError` for what it is not."""
+    modality = modality_of(section)
+    reader = None if modality.reader is None else modality.reader(section)
+    decode = getattr(reader, "decode_object", None)
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    try:
+        if reader is not None and decode is not None:
+            return np.ascontiguousarray(decode(value), reader.sample[1])
+        return _plain_array(section, value)
+    except DamageError as damage:
+        expected = f"what {modality.name} data can be"
+        raise InputError(where, expected, str(damage), "reshape or scale the samples") from None
+
+
+def _plain_array(section: DataSection, value: Any) -> NDArray[Any]:
+    """A sample of a modality whose reader takes no objects: prepared already, in the shape that the model reads."""
+    modality = modality_of(section)
+    shape, array = tuple(modality.sample_shape(section)), np.asarray(value)
+    if array.shape != shape or array.dtype.kind not in "iufb":
+        raise DamageError(f"expected numbers of shape {shape}, found {array.dtype} of shape {array.shape}")
+    if modality.discrete is None:
+        return array.astype(np.float32)
+    tokens, vocabulary = array.astype(np.int64), modality.discrete.vocabulary(section)
+    if (tokens != array).any() or tokens.min() < 0 or tokens.max() >= vocabulary:
+        raise DamageError(f"expected token numbers from 0 to {vocabulary - 1}, found {array.min()} to {array.max()}")
+    return tokens
+
+
+def _decode(section: DataSection, samples: list[tuple[Sequence[Any], int]], count: int) -> NDArray[Any]:
+    if not count:
+        raise InputError("data", "samples", "none", "pass some")
+    rows: NDArray[Any] | None = None
+    for row, (source, index) in enumerate(samples):
+        where = f"data, sample {index}"
+        sample = decode_object(section, source[index], where)
+        if rows is None:
+            if not np.array_equal(sample, decode_object(section, source[index], where), equal_nan=True):
+                todo = "pass the data without random transforms; augment.* of the recipe alters them in training"
+                raise InputError(where, "the same sample whenever it is read", "another one", todo)
+            rows = np.empty((count, *sample.shape), sample.dtype)
+        rows[row] = sample
+    assert rows is not None
+    return rows
+
+
+def _numbered(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:
+    return ((samples, index) for index in range(len(samples)))
+
+
+def _classes(
+    section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], NDArray[np.int64] | NDArray[np.uint8]]:
+    """The names of the classes, and the labels by their numbers."""
+    unlabelled = [part for part in parts.values() if part.labels is None]
+    if len(unlabelled) == len(parts) and classes is None:
+        return (UNLABELLED,), np.zeros(sum(len(part.samples) for part in unlabelled), np.int64)
+    if unlabelled:
+        raise InputError("data", "labels", "samples alone", "pass (X, y), or items of (sample, label)")
+    values = [_name(section, label, part.names) for part in parts.values() for label in _all(part.labels)]
+    named = next((part.names for part in parts.values() if part.names is not None), None)
+    every = {name for value in values for name in (value if isinstance(value, tuple) else (value,))}
+    own = classes or named or tuple(sorted(every, key=_order))
+    unknown = sorted(every - set(own))
+    if unknown:
+        expected = f"labels among {', '.join(own[:5])}{', …' if len(own) > 5 else ''}"
+        raise InputError("data", expected, ", ".join(unknown[:5]), "name the classes as the model does")
+    numbers = {name: number for number, name in enumerate(own)}
+    return own, label_array(
+        [tuple(numbers[n] for n in value) if isinstance(value, tuple) else numbers[value] for value in values], len(own)
+    )
+
+
+def _order(name: str) -> tuple[bool, int, str]:
+    """Numbers first, by value."""
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
+
+
+def _all(labels: Sequence[Any] | None) -> Sequence[Any]:
+    return () if labels is None else labels
+
+
+def _name(section: DataSection, label: Any, names: tuple[str, ...] | None) -> str | tuple[str, ...]:
+    """The class that a label names; several of them, of an indicator vector."""
+    if isinstance(label, Tensor):
+        label = label.detach().cpu().numpy()
+    if isinstance(label, np.ndarray | list | tuple) and np.ndim(label):
+        if not section.several_labels:
+            todo = "pass one class number or name for each sample"
+            raise InputError("data", "one label a sample", f"{len(label)} values", todo)
+        marked = [number for number, value in enumerate(label) if value]
+        return tuple(str(number) if names is None else names[number] for number in marked)
+    value = label.item() if isinstance(label, np.ndarray | np.generic) else label
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool | int | str):
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if names is not None and number is not None:
+            if not 0 <= number < len(names):
+                raise InputError("data", f"labels from 0 to {len(names) - 1}", str(number), "correct the labels")
+            return names[number]
+        return str(value)
+    raise InputError(
+        "data", "labels that are class numbers or names", repr(value)[:100], "pass classes, not measurements"
+    )
