@@ -1,0 +1,102 @@
+"""What data-parallel training exchanges: the bytes reduced in a step, and its time, with one process and several."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from timm.models.vision_transformer import VisionTransformer
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+import crosspath
+from benchmarks.tables import Cell, Table
+from benchmarks.timing import interleave, median_with_interval, ratio, timed
+
+VARIANTS = {"plain": None, "pathway-frozen": False, "pathway-trained": True}
+SIZES = {"micro": (128, 6), "small": (384, 12)}
+"""(width, blocks)"""
+BATCH, TOKENS = 16, 64
+"""Images of one process, and patches of an image."""
+
+
+def vit(size: str) -> VisionTransformer:
+    """A ViT of timm."""
+    width, depth = SIZES[size]
+    side = round(TOKENS**0.5) * 16
+    return VisionTransformer(img_size=side, embed_dim=width, depth=depth, num_heads=width // 32, num_classes=10)
+
+
+def step_of(variant: str, size: str) -> tuple[Callable[[], float], list[int]]:
+    """A step of data-parallel training that returns its seconds, and the bytes of every bucket that it reduces."""
+    torch.manual_seed(0)
+    model, auxiliary = vit(size), vit(size)
+    trains = VARIANTS[variant]
+    if trains is not None:
+        crosspath.connect(model, auxiliary, scale_init=0.1, train_auxiliary=trains)
+    parallel = DistributedDataParallel(model)
+    reduced: list[int] = []
+
+    def count(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        reduced.append(bucket.buffer().nbytes)
+        return allreduce_hook(dist.group.WORLD, bucket)
+
+    parallel.register_comm_hook(None, count)
+    optimizer = torch.optim.AdamW(crosspath.param_groups(model, lr=1e-4, weight_decay=0.05), fused=True)
+    side = round(TOKENS**0.5) * 16
+    images, labels = torch.randn(BATCH, 3, side, side), torch.randint(10, (BATCH,))
+
+    def step() -> None:
+        reduced.clear()
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(parallel(images), labels).backward()
+        optimizer.step()
+
+    return timed(step), reduced
+
+
+def process(rank: int, count: int, port: int, size: str, rounds: int, results: Any) -> None:
+    """One of `count` processes; the first one reports."""
+    torch.set_num_threads(1)
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=count)
+    try:
+        steps = {variant: step_of(variant, size) for variant in VARIANTS}
+        # Every process draws the same order, so that their steps meet.
+        seconds = interleave({variant: step for variant, (step, _) in steps.items()}, rounds, warm=2)
+        if rank == 0:
+            results.put({variant: (seconds[variant], sum(reduced)) for variant, (_, reduced) in steps.items()})
+    finally:
+        dist.destroy_process_group()
+
+
+def run(count: int, size: str, rounds: int) -> dict[str, tuple[list[float], int]]:
+    """{variant: (seconds of each round, bytes reduced in a step)}."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    results = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    torch.multiprocessing.spawn(process, (count, port, size, rounds, results), nprocs=count)
+    return results.get()  # type: ignore[no-any-return]
+
+
+def measure(*, short: bool) -> list[Table]:
+    """What `python -m benchmarks communication` prints."""
+    rounds = 10 if short else 31
+    rows: list[tuple[Cell, ...]] = []
+    for size in ["micro"] if short else list(SIZES):
+        for count in (1, 2):
+            measured = run(count, size, rounds)
+            plain, _ = measured["plain"]
+            for variant, (seconds, reduced) in measured.items():
+                milliseconds = median_with_interval([1e3 * value for value in seconds]).median
+                rows.append((size, count, variant, reduced / 2**20, milliseconds, ratio(seconds, plain)))
+    columns = ("size", "processes", "variant", "reduced, MiB a step", "step, ms", "step / plain")
+    notes = (
+        f"{rounds} rounds; {BATCH} × {TOKENS} tokens a process, one thread each, gloo on one machine. Bytes are "
+        "counted in DistributedDataParallel's buckets: exact.",
+    )
+    return [Table("Data-parallel steps", columns, tuple(rows), notes)]

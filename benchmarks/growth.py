@@ -1,0 +1,98 @@
+"""How the cost of a training step with a pathway changes with depth, width, tokens and the number of auxiliaries."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch.nn import functional as F
+
+import crosspath
+from benchmarks.tables import Cell, Table
+from benchmarks.timing import interleave, median_with_interval, ratio, timed
+
+PATCH, CLASSES, BATCH = 4, 10, 4
+
+
+@dataclass(frozen=True)
+class Size:
+    """A ViT, its batch and its auxiliaries."""
+
+    depth: int = 4
+    width: int = 128
+    side: int = 12
+    """Patches of an image: side², and as many tokens."""
+    auxiliaries: int = 1
+
+
+SHORT = {"depth": (2, 8), "width": (64, 256), "side": (4, 20), "auxiliaries": (2, 4)}
+LONG = {"depth": (2, 8, 16), "width": (64, 256, 384), "side": (4, 20, 32), "auxiliaries": (2, 3, 4)}
+
+
+def step_of(size: Size, train_auxiliary: bool | None) -> Callable[[], float]:
+    """A training step that returns its processor seconds; None: without pathways."""
+    torch.manual_seed(0)
+
+    def vit() -> VisionTransformer:
+        return VisionTransformer(
+            img_size=size.side * PATCH,
+            patch_size=PATCH,
+            embed_dim=size.width,
+            depth=size.depth,
+            num_heads=size.width // 32,
+            num_classes=CLASSES,
+            class_token=False,
+            global_pool="avg",
+        )
+
+    model = vit()
+    if train_auxiliary is not None:
+        auxiliaries = {f"auxiliary_{index}": vit() for index in range(size.auxiliaries)}
+        crosspath.connect(model, auxiliaries, scale_init=0.1, train_auxiliary=train_auxiliary)
+    optimizer = torch.optim.AdamW(crosspath.param_groups(model, lr=1e-4, weight_decay=0.05), fused=True)
+    images = torch.randn(BATCH, 3, size.side * PATCH, size.side * PATCH)
+    labels = torch.randint(CLASSES, (BATCH,))
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    # One thread computes: processor time is its time, and other programs disturb it less.
+    return timed(step, time.process_time)
+
+
+VARIANTS = {"plain": None, "frozen": False, "trained": True}
+
+
+def measure(*, short: bool) -> list[Table]:
+    """What `python -m benchmarks growth` prints: one size is changed at a time."""
+    rounds = 15 if short else 61
+    sizes = [("", Size())]
+    sizes += [
+        (name, replace(Size(), **{name: value}))
+        for name, values in (SHORT if short else LONG).items()
+        for value in values
+    ]
+    rows: list[tuple[Cell, ...]] = []
+    for changed, size in sizes:
+        steps = {name: step_of(size, trains) for name, trains in VARIANTS.items()}
+        seconds = interleave(steps, rounds, warm=2)
+        plain = seconds["plain"]
+        milliseconds = median_with_interval([1e3 * value for value in plain]).median
+        shape = (size.depth, size.width, f"{BATCH} × {size.side**2}", size.auxiliaries)
+        label = {"side": "tokens", "": "-"}.get(changed, changed)
+        rows.append((label, *shape, milliseconds, ratio(seconds["frozen"], plain), ratio(seconds["trained"], plain)))
+    columns = (
+        "changed",
+        "depth",
+        "width",
+        "batch × tokens",
+        "auxiliaries",
+        "plain, ms",
+        "frozen / plain",
+        "trained / plain",
+    )
+    notes = (f"A ViT in float32 with fused AdamW, {rounds} rounds a size; processor time; λ is trained in both.",)
+    return [Table("A step with pathways, as the model grows", columns, tuple(rows), notes)]
