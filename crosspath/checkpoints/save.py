@@ -55,8 +55,9 @@ def save_checkpoint(
     """
     is_connected = has_pathways(model)
     blocks = describe_blocks(locate(ModuleSource(model)))
+    recipe_text = recipe_to_text(recipe)
     metadata = {
-        "recipe": recipe_to_text(recipe),
+        "recipe": recipe_text,
         "classes": json.dumps(list(classes)),
         "connected": json.dumps(is_connected),
         "auxiliaries": json.dumps(dict(auxiliaries or {})),
@@ -69,7 +70,7 @@ def save_checkpoint(
             write_tensors(temporary / WEIGHTS, tensors, own_metadata | metadata)
         else:
             write_tensors(temporary / WEIGHTS, model.state_dict(), metadata)
-        (temporary / RECIPE).write_text(recipe_to_text(recipe), encoding="utf-8")
+        (temporary / RECIPE).write_text(recipe_text, encoding="utf-8")
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
         if beside is not None:

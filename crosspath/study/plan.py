@@ -48,11 +48,15 @@ class Cell:
         return Path(*parts, self.arm.name if self.auxiliary is None else f"{self.arm.name}-{self.auxiliary}")
 
     def recipe(self, rate: float, seed: int, *, search: bool) -> Recipe:
-        """The resolved recipe of one run; runs of the search do not read the test part."""
+        """The resolved recipe of one run. Runs of the search do not read the test part, and where the last epoch counts
+        they read the validation part once, after it: reports show no curves of theirs.
+        """
         settings = [*self.settings, f"optimizer.lr={rate!r}", f"train.seed={seed}"]
         if search:
             settings.append("evaluate.test=false")
         recipe = apply_overrides(recipe_named(self.target), settings)
+        if search and recipe.train.select == "last":
+            recipe = apply_overrides(recipe, (f"train.evaluate_from={recipe.train.epochs}",))
         layouts = recipe.pathway.auxiliary_layout
         if not isinstance(layouts, dict):
             return recipe

@@ -25,6 +25,8 @@ FREE = frozenset(
 )
 """Settings that change no number of a run: how it decodes, what it logs and keeps, what only a plan reads, and the name
 of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
+CURVE = frozenset({"train.evaluate_every", "train.evaluate_from"})
+"""Settings that change nothing but the validation curve in the log, of a run that keeps its last epoch."""
 LISTED = 3
 """Settings that the advice repeats; of more, the run's own recipe is simpler."""
 
@@ -38,7 +40,8 @@ def check_recipe(folder: Path, before: Recipe, now: Recipe, file: Path) -> tuple
         For settings that change a number, with both values of each; `file` is the recipe that the run began with.
     """
     changes = dict(_differences(before.model_dump(mode="json"), now.model_dump(mode="json"), ""))
-    others = {name: values for name, values in changes.items() if name not in FREE}
+    free = FREE | CURVE if before.train.select == now.train.select == "last" else FREE
+    others = {name: values for name, values in changes.items() if name not in free}
     if others:
         found = ", ".join(f"{name} {json.dumps(old)}, now {json.dumps(new)}" for name, (old, new) in others.items())
         todo = f"give {file} as the recipe, without --set"

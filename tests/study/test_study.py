@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_alone(au
         assert all(cell.recipe(1e-3, job.seed, search=False).evaluate.test for job in final_jobs(cell, 1e-3, (0, 1)))
     folders = [job.folder for cell in cells for job in (*search_jobs(cell, 1), *final_jobs(cell, 1e-3, (0, 1, 2)))]
     assert len(folders) == len(set(folders))
+
+
+def test_a_search_reads_the_validation_part_where_it_counts_and_nowhere_else(auxiliary: Path, tmp_path: Path) -> None:
+    settings = (*SHORT, "train.epochs=3", "train.evaluate_every=1")
+    (comparison,) = comparisons(small(auxiliary, arms=["none"], targets={"image/digits": {"settings": settings}}))
+    job = search_jobs(comparison.none, 1)[0]
+    place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
+    result = run_job(job, place)
+    lines = [json.loads(line) for line in (tmp_path / job.folder / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [line["epoch"] for line in lines if "validation" in line] == [3]
+    every = apply_overrides(job.cell.recipe(job.rate, job.seed, search=True), ("train.evaluate_from=1",))
+    assert crosspath.train(every, out=tmp_path / "every", progress=False).metrics == result.metrics
+    # A study that an earlier version began, with such a run, goes on; where the best epoch counts, all are read.
+    assert crosspath.train(every, out=tmp_path / job.folder, progress=False, resume=True).metrics == result.metrics
+    best = replace(job.cell, settings=(*job.cell.settings, "train.select=best"))
+    assert best.recipe(1e-3, 0, search=True).train.evaluate_from == 1
 
 
 def test_settings_are_explored_on_the_validation_part_alone(auxiliary: Path, tmp_path: Path) -> None:
