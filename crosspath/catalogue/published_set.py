@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from crosspath.modalities.load import set_folders
+from crosspath.data.places import SET_FOLDERS
 
 HEAD_BYTES = 1 << 14
 """Of a table or list, in which a mark is looked for."""
@@ -64,7 +64,7 @@ class PublishedSet:
     @property
     def folder(self) -> str:
         """Its folder below the data root."""
-        return set_folders()[self.datasets[0]]
+        return SET_FOLDERS[self.datasets[0]]
 
     @property
     def pieces(self) -> tuple[Piece, ...]:

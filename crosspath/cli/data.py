@@ -34,7 +34,7 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
     Example: `crosspath data list --data DIR`
     """
     from crosspath.catalogue.sets import PUBLISHED_SETS
-    from crosspath.modalities.load import data_root
+    from crosspath.data.places import data_root
 
     root = data_root(data)
     if json:
@@ -67,7 +67,7 @@ def show(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
         A name from `crosspath data list`.
     """
     from crosspath.catalogue.sets import find_set
-    from crosspath.modalities.load import data_root
+    from crosspath.data.places import data_root
 
     entry, root = find_set(name), data_root(data)
     if json:
@@ -92,7 +92,7 @@ def get(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
     """
     from crosspath.catalogue.get import get as get_set
     from crosspath.catalogue.sets import find_set
-    from crosspath.modalities.load import data_root
+    from crosspath.data.places import data_root
     from crosspath.training.progress import open_bar
 
     entry, root = find_set(name), data_root(data)

@@ -14,6 +14,7 @@ from crosspath.config.shipped import AUDIO as SECTIONS
 from crosspath.config.training import AudioAugment
 from crosspath.data.generated.sets import sounds
 from crosspath.data.items import Item, TrainingView
+from crosspath.data.places import AUDIO_SETS
 from crosspath.data.readers.audio import CONTAINERS, SUFFIXES, AudioReader
 from crosspath.data.streaming.samples import reader_views
 from crosspath.data.views.augment import augment_frames
@@ -93,14 +94,7 @@ AUDIO = Modality[AudioData, AudioAugment, AudioPatches](
     suffixes=SUFFIXES,
     containers=CONTAINERS,
     content="recordings",
-    sets={
-        "esc10": "esc10",
-        "fsdd": "fsdd",
-        "audioset-20k": "audioset",
-        "audioset-2m": "audioset",
-        "esc50": "esc50",
-        "speechcommands": "speechcommands",
-    },
+    sets=AUDIO_SETS,
     generated={"sounds": sounds},
     reader=AudioReader,
     folds=_folds,

@@ -7,6 +7,7 @@ from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
 from crosspath.config.training import ImageAugment
 from crosspath.data.generated.sets import digits
+from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.image import SUFFIXES, ImageReader
 from crosspath.data.views.augment import augment_images
 from crosspath.data.views.frame_views import augment_pictures
@@ -36,7 +37,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     suffixes=SUFFIXES,
     reads_zips=True,
     content="images",
-    sets={"cifar10": "cifar10", "imagenet": "imagenet"},
+    sets=IMAGE_SETS,
     generated={"digits": digits},
     reader=ImageReader,
     sample_shape=_sample_shape,

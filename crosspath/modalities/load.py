@@ -13,11 +13,12 @@ from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
 from crosspath.data.generated.sets import generated_store
-from crosspath.data.items import DamageError, Reader, without_collector
+from crosspath.data.items import DamageError, Reader
+from crosspath.data.places import data_root, without_collector
 from crosspath.data.shards.remote import is_address
 from crosspath.errors import InputError
 from crosspath.modalities.split import listed_store, refuse_damaged, split_store
-from crosspath.modalities.table import MODALITIES, modality_of
+from crosspath.modalities.table import modality_of
 
 
 def load_data(section: DataSection, root: Path | None, seed: int, progress: Progress | None = None) -> DataSet:
@@ -76,22 +77,6 @@ def reader_of(section: DataSection) -> Reader:
     if modality.reader is None:
         raise InputError("data.dataset", "a set of files", f"{section.dataset}, which is generated", "name another")
     return modality.reader(section)
-
-
-def set_folders() -> dict[str, str]:
-    """Shipped sets by the value of `data.dataset`, and their folders below the data root."""
-    return {name: folder for modality in MODALITIES.values() for name, folder in modality.sets.items()}
-
-
-def data_root(root: Path | None) -> Path:
-    """`root`, else `CROSSPATH_DATA`, else the user's data folder."""
-    if root is not None:
-        return root
-    if "CROSSPATH_DATA" in os.environ:
-        return Path(os.environ["CROSSPATH_DATA"])
-    from platformdirs import user_data_path
-
-    return user_data_path("crosspath")
 
 
 def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection:

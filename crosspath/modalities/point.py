@@ -18,6 +18,7 @@ from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
 from crosspath.data.few_shot import few_shot
 from crosspath.data.generated.sets import solids
+from crosspath.data.places import POINT_SETS
 from crosspath.data.readers.points import SUFFIXES, PointReader
 from crosspath.data.views.augment import augment_clouds
 from crosspath.data.views.draws import Draws
@@ -109,15 +110,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     sections=SECTIONS,
     suffixes=SUFFIXES,
     content="point clouds",
-    sets={
-        "modelnet10": "modelnet10",
-        "modelnet40": "modelnet40_normal_resampled",
-        "scanobjectnn-objbg": "scanobjectnn",
-        "scanobjectnn-objonly": "scanobjectnn",
-        "scanobjectnn-hardest": "scanobjectnn",
-        "shapenet55": "shapenet55",
-        "shapenetpart": "shapenetcore_partanno_segmentation_benchmark_v0_normal",
-    },
+    sets=POINT_SETS,
     generated={"solids": solids},
     reader=PointReader,
     select=_select,

@@ -12,6 +12,7 @@ from crosspath.config.model import VideoTubelets
 from crosspath.config.shipped import VIDEO as SECTIONS
 from crosspath.config.training import VideoAugment
 from crosspath.data.examples import Examples
+from crosspath.data.places import VIDEO_SETS
 from crosspath.data.readers.video import CONTAINERS, SUFFIXES, VideoReader
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.augment import augment_clips
@@ -63,7 +64,7 @@ VIDEO = Modality[VideoData, VideoAugment, VideoTubelets](
     suffixes=SUFFIXES,
     containers=CONTAINERS,
     content="clips",
-    sets={"grid": "grid_s1", "k400": "k400", "ssv2": "ssv2", "ucf101": "ucf101", "hmdb51": "hmdb51"},
+    sets=VIDEO_SETS,
     reader=VideoReader,
     sample_shape=_sample_shape,
     scaling=colour_scaling,

@@ -7,8 +7,9 @@ import pytest
 
 from crosspath.catalogue.sets import PUBLISHED_SETS, find_set
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+from crosspath.data.places import SET_FOLDERS
 from crosspath.errors import InputError
-from crosspath.modalities.load import reader_of, set_folders
+from crosspath.modalities.load import reader_of
 from tests.errors import refused
 
 every_set = pytest.mark.parametrize("name", PUBLISHED_SETS)
@@ -16,7 +17,7 @@ SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video":
 
 
 def test_every_published_set_that_readers_know_is_in_the_table() -> None:
-    assert sorted(dataset for entry in PUBLISHED_SETS.values() for dataset in entry.datasets) == sorted(set_folders())
+    assert sorted(dataset for entry in PUBLISHED_SETS.values() for dataset in entry.datasets) == sorted(SET_FOLDERS)
 
 
 @every_set
@@ -35,7 +36,7 @@ def test_a_set_can_be_had_by_download_or_by_steps(name: str) -> None:
 @every_set
 def test_its_datasets_share_a_folder_and_a_modality(name: str) -> None:
     entry = PUBLISHED_SETS[name]
-    assert {set_folders()[dataset] for dataset in entry.datasets} == {entry.folder}
+    assert {SET_FOLDERS[dataset] for dataset in entry.datasets} == {entry.folder}
     for dataset in entry.datasets:
         assert SECTIONS[entry.modality].model_validate({"dataset": dataset}).dataset == dataset
     assert set(entry.variants) <= set(entry.datasets) or len(entry.datasets) == 1

@@ -9,8 +9,8 @@ import pytest
 
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.examples import DataSet
+from crosspath.data.places import data_root as root_of
 from crosspath.errors import InputError
-from crosspath.modalities.load import data_root as root_of
 from crosspath.modalities.load import load_data, read_file
 from tests.data.files import class_folders, cut_in_half, write_clip, write_cloud, write_image, write_sound
 from tests.errors import refused
