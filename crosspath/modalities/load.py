@@ -13,8 +13,8 @@ from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
 from crosspath.data.generated.sets import generated_store
-from crosspath.data.items import DamageError, Reader
-from crosspath.data.places import data_root, without_collector
+from crosspath.data.items import DamageError, Reader, without_collector
+from crosspath.data.places import data_root
 from crosspath.data.shards.remote import is_address
 from crosspath.errors import InputError
 from crosspath.modalities.split import listed_store, refuse_damaged, split_store

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from crosspath.cli import main as cli
 from crosspath.cli.main import VERBS, main
@@ -40,12 +41,41 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.strip() == version("crosspath")
 
 
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from crosspath.cli.main import main; main(['--help']); main(['train', '--help']);"
-        "heavy = {'torch', 'numpy', 'timm', 'pydantic', 'yaml'} & set(sys.modules); sys.exit(', '.join(heavy) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+IMPORTS = """
+import contextlib, io, sys
+from crosspath.cli.main import main
+
+heavy = {"numpy", "torch", "pydantic", "yaml"}
+compilers = {"timm", "torchvision", "sympy", "torch._dynamo", "torch.distributed.tensor"}  # each slower than torch
+media = {"sklearn", "scipy", "matplotlib", "av", "h5py", "trimesh", "accelerate", "tensorboard"}
+checkpoint, picture = sys.argv[1:]
+for arguments, absent in (
+    (["--help"], heavy),
+    (["train", "--help"], heavy),
+    (["data", "list"], {"torch"}),
+    (["data", "show", "esc50"], {"torch"}),
+    (["train", "image/cifar10", "--set", "train.epoch=3"], {"torch"}),
+    (["status", checkpoint], compilers | media),
+    (["predict", checkpoint, picture], compilers | media),
+    (["match", "image/cifar10", "--auxiliary", "other=" + checkpoint], compilers | media),
+    (["inspect", checkpoint + "/model.safetensors"], compilers | media),
+    (["train", "image/digits", "--dry-run"], compilers | media),
+):
+    errors = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+        main(arguments)
+    loaded = absent & set(sys.modules)
+    if loaded:
+        sys.exit(f"{arguments} imports {', '.join(sorted(loaded))}")
+"""
+
+
+def test_a_verb_imports_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    saved_image(tmp_path / "image")
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    command = [sys.executable, "-c", IMPORTS, str(tmp_path / "image"), str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
