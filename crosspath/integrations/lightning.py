@@ -16,6 +16,7 @@ from torch import nn
 
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, pathways, save_pathway
+from crosspath.pathway.engines import held_weights
 from crosspath.pathway.origins import ORIGINS
 from crosspath.pathway.save import DESCRIPTION
 
@@ -29,6 +30,8 @@ class PathwayCallback(Callback):  # type: ignore[misc]
     """What a connected model needs while Lightning trains it. Connect before `fit`.
 
     - λ is logged at every step that Lightning logs, one number per weight and auxiliary.
+    - A model connected with `engine="optimizer"` is attached to each optimizer that holds weights of it. Where a
+      scheduler is made with the optimizer, λ needs a group there already: `crosspath.param_groups`.
     - A `.ckpt` holds W, λ and W' under the live module's keys, as Lightning writes it: `fit(ckpt_path=...)` resumes
       bit-identically in a module that is connected in the same way; loading it into a plain module is an error.
     - Beside each `NAME.ckpt` is the folder `NAME.pathway`, without pickle: the connected model's own plain
@@ -62,6 +65,13 @@ class PathwayCallback(Callback):  # type: ignore[misc]
                 trainer.strategy.checkpoint_io = _WriterBeside(
                     trainer.strategy.checkpoint_io, _connected_target(pl_module)
                 )
+
+    def on_fit_start(self, trainer: Any, pl_module: nn.Module) -> None:
+        """Attach the optimizers, before Lightning loads their states."""
+        parameters = {id(held.parameter) for held in held_weights(pl_module)}
+        for optimizer in trainer.optimizers:
+            if any(id(parameter) in parameters for group in optimizer.param_groups for parameter in group["params"]):
+                pathways(pl_module).attach(optimizer)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log λ."""

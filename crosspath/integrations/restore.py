@@ -15,9 +15,10 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
+from crosspath.pathway.engines import held_weights
 from crosspath.pathway.load import check_digests, read_pathway_files
 from crosspath.pathway.parameters import connections, plain_state
-from crosspath.pathway.parametrization import INSIDE
+from crosspath.pathway.pathway_weight import INSIDE
 from crosspath.pathway.save import PATHWAYS, TARGET
 from crosspath.pathway.spread import Spread
 
@@ -61,6 +62,8 @@ def restore(target: nn.Module, folder: str | Path) -> None:
             tensor.copy_(plain[name])
         for name, tensor in (scales | auxiliaries).items():
             tensor.copy_(tensors[name])
+    for held in held_weights(target):
+        held.write_sum()
 
 
 def accept_plain_state(target: nn.Module) -> RemovableHandle:

@@ -9,6 +9,7 @@ trainer.train()
 """
 
 import warnings
+from functools import wraps
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from crosspath.integrations.restore import accept_plain_state, restore
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, param_groups, pathways, save_pathway
+from crosspath.pathway.engines import engine_of
 from crosspath.pathway.safeguards import guard_saving, release_saving
 
 STATE = "trainer_state.json"
@@ -32,6 +34,8 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
     - A checkpoint holds the plain target as `model.safetensors`, which `from_pretrained` reads, and λ and W' in
       `pathway.safetensors` and `pathway.json` beside it, which `crosspath.load_pathway` reads.
     - A run resumes from these files bit-identically: the Trainer loads first, then the callback fills every tensor.
+    - A model connected with `engine="optimizer"` is attached to the optimizer as soon as that is made. The Trainer then
+      clips the gradients of the weights alone, as for a plain model.
     - With `load_best_model_at_end`, λ and W' of the best checkpoint are restored together with its target.
 
     `Trainer.save_model` does none of this: merge first, or use `crosspath.save_pathway`. Models sharded by FSDP or
@@ -55,6 +59,7 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         self.resume_from = None if resume_from is None else Path(resume_from)
         self.receipt: Receipt | None = None
         """Of the merge at the end."""
+        self._attach_when_made()
         # The Trainer loads a checkpoint's plain target before it calls any callback. With `model_init` the model does
         # not exist yet; the Trainer then warns about missing keys, and the callback fills them all the same.
         self._accepting = accept_plain_state(trainer.model) if isinstance(trainer.model, nn.Module) else None
@@ -116,6 +121,20 @@ class PathwayCallback(TrainerCallback):  # type: ignore[misc]
         model = self.trainer.model
         assert isinstance(model, nn.Module)
         return model
+
+    def _attach_when_made(self) -> None:
+        """Attach the optimizer before the Trainer makes a scheduler for it and loads its state."""
+        trainer = cast(Any, self.trainer)
+        plain_method = trainer.create_optimizer
+
+        @wraps(plain_method)
+        def create_optimizer(*args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+            optimizer: torch.optim.Optimizer = plain_method(*args, **kwargs)
+            if engine_of(self._model) == "optimizer":
+                pathways(self._model).attach(optimizer)
+            return optimizer
+
+        trainer.create_optimizer = create_optimizer
 
     def _warn_about_decay(self, optimizer: torch.optim.Optimizer) -> None:
         scales = {id(scale) for scale in pathways(self._model).scales().values()}

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from crosspath.pathway.engines import detach
 from crosspath.pathway.layer_values import Layer, Names, Values, read, refuse
 from crosspath.pathway.parameters import connections
-from crosspath.pathway.parametrization import detach
 from crosspath.pathway.sources import ModuleSource, Source
 
 ADAPTER = re.compile(
@@ -53,7 +53,7 @@ def _merged(source: Source, path: str, layer: nn.Module, attribute: str) -> Valu
         merged: Any = copy.deepcopy(layer)
         # peft adds to the weight that it reads; that of a connected layer is computed anew at every read.
         for holder, _ in list(connections(merged)):
-            value = getattr(holder.module, holder.attribute)
+            value = getattr(holder.module, holder.attribute).detach().clone()
             detach(holder.module, holder.attribute).copy_(value)
         try:
             if merged.disable_adapters:

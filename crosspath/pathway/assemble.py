@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_file, sha256_of_tensors
+from crosspath.pathway.engines import Engine, attach
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder
-from crosspath.pathway.parametrization import attach
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
 from crosspath.pathway.slot import read_entries, scale_entries, write_parts
 from crosspath.pathway.sources import Source
@@ -36,16 +36,21 @@ class Attachment:
     """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
 
 
-def attach_all(attachments: Iterable[Attachment]) -> None:
+def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
     """Attach everything to the target."""
     attachments = list(attachments)
-    places = {part.holder.name: attach(part.holder.module, part.holder.attribute) for part in attachments}
+    places = {part.holder.name: attach(part.holder.module, part.holder.attribute, engine) for part in attachments}
     for part in attachments:
         place = places[part.holder.name]
         if isinstance(part.scale, str):
             place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
         else:
             place.add(part.name, part.values, part.scale, part.spread, part.pieces)
+    for part in attachments:
+        held = part.holder.held
+        if held is not None:
+            held.follow_leaves()
+            held.write_sum()
 
 
 @torch.no_grad()

@@ -42,6 +42,27 @@ def effective_weight(
     return result
 
 
+@torch.no_grad()
+def write_effective_weight(
+    out: Tensor, weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
+) -> None:
+    """Write the same sum, to the bit, into `out`, which is not `weight`; nothing is recorded."""
+    several_in_half = len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
+    if several_in_half or not spreads:
+        out.copy_(effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight)
+        return
+    total = weight
+    for auxiliary, scale, spread in zip(auxiliaries, scales, spreads, strict=True):
+        if spread.covers_all:
+            torch.addcmul(total, _broadcast(scale, spread, auxiliary.dim()), auxiliary, out=out)
+        else:
+            if total is weight:
+                out.copy_(weight)
+            for own, factor, part in _segments(out, auxiliary, scale, spread):
+                own.addcmul_(factor, part)
+        total = out
+
+
 def exact_blocks(
     weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -91,7 +112,7 @@ class _EffectiveWeight(torch.autograd.Function):
             # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a
             # function.
             recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-            compute = _Gradients.apply if recorded else _gradients
+            compute = _Gradients.apply if recorded else pathway_gradients
             gradients = compute(ctx.spreads, needed, grad_outputs[0], *ctx.saved_tensors)
         results = iter(gradients)
         of_pairs = (next(results) if need else None for need in needed)
@@ -112,7 +133,7 @@ class _Gradients(torch.autograd.Function):
     def forward(
         spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
     ) -> tuple[Tensor, ...]:
-        return _gradients(spreads, needed, gradient, *pairs)
+        return pathway_gradients(spreads, needed, gradient, *pairs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -125,7 +146,7 @@ class _Gradients(torch.autograd.Function):
         )
 
 
-def _gradients(
+def pathway_gradients(
     spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
 ) -> tuple[Tensor, ...]:
     """λ·G for each W' and ⟨G, W'⟩ for each λ that needs one, in the order of `pairs`."""
@@ -140,10 +161,25 @@ def _gradients(
 
 
 def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Tensor:
-    factor = _broadcast(scale, spread, auxiliary.dim())
     if spread.covers_all:
-        return torch.addcmul(total, factor, auxiliary)
+        return torch.addcmul(total, _broadcast(scale, spread, auxiliary.dim()), auxiliary)
     # Rows that W' does not cover are copied, never computed with, so that they stay the target's to the bit.
+    dim = spread.along + (spread.groups > 1)
+    grouped = split_groups(total, spread)
+    sums = (torch.addcmul(own, factor, part) for own, factor, part in _segments(total, auxiliary, scale, spread))
+    pieces, row = [], 0
+    for (start, stop), covered in zip(spread.segments, sums, strict=True):
+        pieces += [grouped.narrow(dim, row, start - row), covered]
+        row = stop
+    pieces.append(grouped.narrow(dim, row, grouped.shape[dim] - row))
+    return join_groups(torch.cat(pieces, dim), spread)
+
+
+def _segments(
+    total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of each segment that W' covers: views of its rows of W, of λ and of W'."""
+    factor = _broadcast(scale, spread, auxiliary.dim())
     dim = spread.along + (spread.groups > 1)
     total, auxiliary = split_groups(total, spread), split_groups(auxiliary, spread)
     varies = factor.numel() > 1 and factor.shape[spread.along] > 1
@@ -151,15 +187,12 @@ def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Ten
         factor = split_groups(factor, spread)
     elif factor.dim() > 1 and spread.groups > 1:
         factor = factor.unsqueeze(spread.along)
-    pieces, row, offset = [], 0, 0
+    offset = 0
     for start, stop in spread.segments:
         length = stop - start
         part = factor.narrow(dim, offset, length) if varies else factor
-        covered = torch.addcmul(total.narrow(dim, start, length), part, auxiliary.narrow(dim, offset, length))
-        pieces += [total.narrow(dim, row, start - row), covered]
-        row, offset = stop, offset + length
-    pieces.append(total.narrow(dim, row, total.shape[dim] - row))
-    return join_groups(torch.cat(pieces, dim), spread)
+        yield total.narrow(dim, start, length), part, auxiliary.narrow(dim, offset, length)
+        offset += length
 
 
 def _broadcast(scale: Tensor, spread: Spread, dimensions: int) -> Tensor:

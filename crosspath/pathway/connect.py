@@ -13,6 +13,7 @@ from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weig
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
+from crosspath.pathway.engines import Engine, check_engine
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import match
 from crosspath.pathway.plan import ScalePer, make_plan, options_of
@@ -41,6 +42,7 @@ def connect(
     bias: bool = False,
     target_layout: Layout | str | None = None,
     auxiliary_layout: Layout | str | Mapping[str, Layout | str] | None = None,
+    engine: Engine = "live",
 ) -> Pathways:
     """Make the target compute with W + λ·W' (M2PT, section 3.2), in place.
 
@@ -73,6 +75,10 @@ def connect(
     target_layout, auxiliary_layout
         Layouts for models that are not recognised automatically: see `match`. For several auxiliaries,
         `auxiliary_layout` may be {auxiliary name: layout}.
+    engine
+        `live`: each read of a weight computes the sum, and λ and W' are parameters of the model; right for any loop.
+        `optimizer`: the model keeps the sum as its plain parameter, and trains about as fast as a plain model; it needs
+        `attach(optimizer)` on the result.
 
     Raises
     ------
@@ -93,6 +99,7 @@ def connect(
         bias=bias,
     )
     target = check_target(target, auxiliary)
+    check_engine(engine, target)
     handle = Pathways(target)
     auxiliaries = _name(auxiliary, handle.names)
     layouts = _layouts_by_name(auxiliary_layout, auxiliaries)
@@ -117,7 +124,7 @@ def connect(
     attachments = [build(plan) for plan in plans]
     origins = [origin_of(plan, parts) for plan, parts in zip(plans, attachments, strict=True)]
     shrink_weights(plans)
-    attach_all(part for parts in attachments for part in parts)
+    attach_all((part for parts in attachments for part in parts), engine)
     for plan, origin in zip(plans, origins, strict=True):
         handle.record(plan.name, origin, plan.report)
     guard(target)

@@ -92,8 +92,8 @@ def _rates_of_starts(target: nn.Module) -> dict[int, float]:
 def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
     """(plain name of the target weight it belongs to, parameter, `target`, `auxiliary` or `scale`)."""
     for holder in holders(target):
-        if isinstance(holder.original, nn.Parameter):
-            yield holder.name, holder.original, "target"
+        if isinstance(holder.parameter, nn.Parameter):
+            yield holder.name, holder.parameter, "target"
         pathway = holder.pathway
         if pathway is not None:
             yield from ((holder.name, pathway.auxiliary(name), "auxiliary") for name in pathway.spreads)

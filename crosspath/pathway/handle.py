@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
+from crosspath.pathway.optimizer_steps import attach_optimizer, fill_gradients
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
@@ -34,6 +37,10 @@ class Pathways:
     def origins(self) -> dict[str, Origin]:
         """Where each auxiliary came from."""
         return {name: origin for name, origin in origins_of(self.target).items() if name in self.names}
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """{weight name: W}, the target's own Parameters of connected weights: freeze these to train λ alone."""
+        return {holder.name: cast(nn.Parameter, holder.original) for holder, _ in connections(self.target)}
 
     def scales(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): λ}, the Parameters themselves, each one-dimensional. A bias shares its
@@ -65,14 +72,52 @@ class Pathways:
         """
         if parametrize._cache_enabled:
             raise PathwayError("disabled()", "no parametrize.cached() around it", "one", "leave that block first")
-        before = [(pathway, pathway.enabled) for _, pathway in connections(self.target)]
+        before = [(holder.held, pathway, pathway.enabled) for holder, pathway in connections(self.target)]
+        for held, _, _ in before:
+            if held is not None:
+                held.check_sum()
         try:
-            for pathway, _ in before:
+            for held, pathway, enabled in before:
                 pathway.enabled = False
+                if held is not None and enabled:
+                    held.write_sum()
             yield
         finally:
-            for pathway, enabled in before:
+            for held, pathway, enabled in before:
+                if held is not None:
+                    held.adopt_write()
                 pathway.enabled = enabled
+                if held is not None:
+                    held.write_sum()
+
+    def attach(
+        self, optimizer: torch.optim.Optimizer, *, scale_lr: float | None = None, auxiliary_lr: float | None = None
+    ) -> None:
+        """Let an optimizer hold the pathways of a target connected with `engine="optimizer"`: once, before schedulers
+        are made, before `load_state_dict` of the optimizer, and before the first step.
+
+        W' joins the parameter group of its weight; λ one without weight decay, at the same rate (with layer decay: the
+        highest). Groups of `crosspath.param_groups` stay as they are.
+
+        Parameters
+        ----------
+        scale_lr, auxiliary_lr
+            Rates of λ and W' of their own.
+
+        Raises
+        ------
+        PathwayError
+            For an optimizer that holds no weight of the target, has a state already, or reads or moves weights outside
+            of one plain step (LBFGS, SAM, Lookahead, schedule-free ones); for a target connected with
+            `engine="live"`, sharded weights, and where a new group is needed after a scheduler was made.
+        """
+        attach_optimizer(self.target, optimizer, scale_lr, auxiliary_lr)
+
+    def fill_gradients(self) -> None:
+        """Write λ's and W''s gradients, which otherwise appear with the next step: to look at them, or to clip them
+        together with the others. With `engine="live"` they are there after `backward`.
+        """
+        fill_gradients(self.target)
 
     def describe(self, name: str, description: str, sha256: str | None = None) -> None:
         """Replace the description of an auxiliary (at first its class name), which status, receipts and files show."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crosspath.pathway.combine import effective_weight
 from crosspath.pathway.layer_values import Layer, Names, Values, read, refuse
-from crosspath.pathway.parametrization import INSIDE
+from crosspath.pathway.pathway_weight import INSIDE
 from crosspath.pathway.sources import ModuleSource, Source
 from crosspath.pathway.spread import Spread
 

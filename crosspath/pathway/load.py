@@ -12,6 +12,7 @@ from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.assemble import Attachment, attach_all
 from crosspath.pathway.auxiliary import open_auxiliary
+from crosspath.pathway.engines import ENGINES, Engine
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
@@ -31,12 +32,14 @@ def load_pathway(
     target: nn.Module,
     folder: str | Path,
     auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource] | None = None,
+    *,
+    engine: Engine = "live",
 ) -> Pathways:
     """Fill a plain (or meta) target from a folder of `save_pathway` and connect it as it was.
 
     The target's own weights are filled too, in its own dtype; pathways that it has already are replaced. `auxiliary`
     supplies the frozen auxiliaries that are saved by reference; one that came from a file is read from there again, as
-    long as the file exists.
+    long as the file exists. `engine` as in `connect`: files are the same for both.
 
     Raises
     ------
@@ -45,6 +48,8 @@ def load_pathway(
         auxiliary that is missing or whose values are not the saved ones. The target is untouched.
     """
     target = check_target(target)
+    if engine not in ENGINES:
+        raise PathwayError("engine", " or ".join(map(repr, ENGINES)), repr(engine), "choose one of them")
     folder = Path(folder)
     description, plain, tensors = read_pathway_files(folder)
     state = plain_state(target)
@@ -84,8 +89,11 @@ def load_pathway(
     _fill(target, state, plain)
     holder_of = {holder.name: holder for holder in holders(target)}
     attach_all(
-        entry.attachment(holder_of[entry.weight], values[entry.name][entry.weight], scales[entry.scale])
-        for entry in entries
+        (
+            entry.attachment(holder_of[entry.weight], values[entry.name][entry.weight], scales[entry.scale])
+            for entry in entries
+        ),
+        engine,
     )
     handle = Pathways(target)
     for name, origin in origins.items():

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.combine import exact_blocks
+from crosspath.pathway.engines import detach
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import pathways
 from crosspath.pathway.origins import forget_origins
 from crosspath.pathway.parameters import Holder, connections, plain_state
-from crosspath.pathway.parametrization import PathwayWeight, detach, is_sharded
+from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.safeguards import release, unmoved
 
 
@@ -117,6 +119,8 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
     if any(tensor.is_meta for tensor in tensors):
         todo = "load the values with load_pathway, then merge"
         raise PathwayError(name, "tensors with values", "some on the meta device", todo)
+    if holder.held is not None:
+        holder.held.check_sum(name)
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
         result: Tensor = pathway(holder.original)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from crosspath.pathway.parametrization import INSIDE, PathwayWeight, pathway_of, read_tensor
+from crosspath.pathway.engines import connected_attributes, held_weight, pathway_of
+from crosspath.pathway.held_weight import HELD, HeldWeight
+from crosspath.pathway.parametrization import read_tensor
+from crosspath.pathway.pathway_weight import INSIDE, PathwayWeight
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,17 @@ class Holder:
         return pathway_of(self.module, self.attribute)
 
     @property
+    def held(self) -> HeldWeight | None:
+        """What holds W and the pathways beside this tensor, where its optimizer does."""
+        return held_weight(self.module, self.attribute)
+
+    @property
+    def parameter(self) -> Tensor:
+        """What an optimizer holds for this weight: the target's own parameter, or the sum that the module keeps."""
+        held = self.held
+        return self.original if held is None else held.parameter
+
+    @property
     def foreign(self) -> bool:
         """Whether a parametrization that is not a pathway computes this tensor."""
         parametrizations = self.module._modules.get(INSIDE)
@@ -32,6 +46,9 @@ class Holder:
     @property
     def original(self) -> Tensor:
         """The target's own parameter."""
+        held = self.held
+        if held is not None:
+            return held.original
         if self.pathway is None:
             return read_tensor(self.module, self.attribute)
         value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
@@ -42,7 +59,7 @@ class Holder:
 def holders(model: nn.Module) -> Iterator[Holder]:
     """Every parameter of the plain model, in the plain model's order; a shared module is visited once."""
     for path, module in model.named_modules():
-        if INSIDE in path.split("."):
+        if not {INSIDE, HELD}.isdisjoint(path.split(".")):
             continue
         for attribute in plain_attributes(module):
             yield Holder(f"{path}.{attribute}" if path else attribute, module, attribute)
@@ -64,6 +81,17 @@ def plain_attributes(module: nn.Module) -> list[str]:
     return [name for name in order if name in present] + [name for name in [*names, *own] if name not in order]
 
 
+def every_parameter(model: nn.Module) -> Iterator[nn.Parameter]:
+    """Every parameter of the model with W' and λ, whatever holds them, in the order of a model of live sums."""
+    for module in model.modules():
+        if isinstance(module, HeldWeight):
+            yield module.parameter
+            yield from module.pathway.parameters()
+        for attribute, parameter in module._parameters.items():
+            if parameter is not None and held_weight(module, attribute) is None:
+                yield parameter
+
+
 def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
     """Every parameter that has pathways, with them."""
     for holder in holders(model):
@@ -77,12 +105,10 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
     plain_names: dict[str, str] = {}
     pathway_prefixes: list[str] = []
     for path, module in model.named_modules(remove_duplicate=False):
-        parametrizations = module._modules.get(INSIDE)
         prefix = f"{path}." if path else ""
-        for attribute in parametrizations._modules if parametrizations is not None else ():
-            if pathway_of(module, attribute) is not None:
-                plain_names[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
-                pathway_prefixes.append(f"{prefix}{INSIDE}.{attribute}.0.")
+        for attribute in connected_attributes(module):
+            plain_names[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
+            pathway_prefixes.append(f"{prefix}{INSIDE}.{attribute}.0.")
     return {
         plain_names.get(name, name): value
         for name, value in model.state_dict().items()

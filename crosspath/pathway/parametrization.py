@@ -1,4 +1,4 @@
-"""The parametrization that holds all pathways of one weight, and how it is put into a module and removed again.
+"""The live sum: a weight that is computed at every read, as a parametrization put into a module and removed again.
 
 `torch.nn.utils.parametrize` turns `module.weight` into a property, so that every reader sees W + λ·W'. To do so it
 gives the module a class of its own, which `copy.deepcopy` shares between original and copy: removing the property from
@@ -7,91 +7,17 @@ changed.
 """
 
 import sys
-import warnings
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError
-from crosspath.pathway.combine import effective_weight
-from crosspath.pathway.spread import Spread
-
-INSIDE = "parametrizations"
-"""The module name under which PyTorch keeps what computes a parametrized tensor."""
+from crosspath.pathway.pathway_weight import INSIDE, PathwayWeight, warn_of_other_state
 
 
-class PathwayWeight(nn.Module):
-    """All pathways of one target weight (or bias): each auxiliary W' with its scales λ.
-
-    The target's own weight stays in PyTorch's `ParametrizationList.original`.
-    """
-
-    def __init__(self, parameter_order: Iterable[str]) -> None:
-        super().__init__()
-        self.auxiliaries = nn.ParameterDict()
-        self.scales = nn.ParameterDict()
-        self.spreads: dict[str, Spread] = {}
-        self.lenders: dict[str, tuple[PathwayWeight]] = {}
-        """A bias borrows λ from its weight's pathways. In a tuple, so that nn.Module does not register λ twice: under
-        two names it would become two when parameters are replaced (`assign=True`, a move to the meta device)."""
-        self.pieces: dict[str, tuple[str, ...]] = {}
-        """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
-        self.enabled = True
-        self.parameter_order = tuple(parameter_order)
-        """The module's parameter names before it was connected; merging restores this order."""
-
-    def add(
-        self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, spread: Spread, pieces: tuple[str, ...]
-    ) -> None:
-        """Add one pathway under `name`; sums run in the order of adding."""
-        self.auxiliaries[name] = auxiliary
-        self.scales[name] = scale
-        self.spreads[name] = spread
-        self.pieces[name] = pieces
-
-    def borrow(
-        self, name: str, auxiliary: nn.Parameter, lender: "PathwayWeight", spread: Spread, pieces: tuple[str, ...]
-    ) -> None:
-        """Add one pathway that computes with the λ of another tensor's pathway of this name."""
-        self.auxiliaries[name] = auxiliary
-        self.lenders[name] = (lender,)
-        self.spreads[name] = spread
-        self.pieces[name] = pieces
-
-    def auxiliary(self, name: str) -> nn.Parameter:
-        """W'."""
-        # The dict itself: a ParameterDict takes ten times as long, at every read of a weight.
-        value = self.auxiliaries._parameters[name]
-        assert value is not None
-        return value
-
-    def scale(self, name: str) -> nn.Parameter:
-        """λ, its own or borrowed."""
-        lender = self.lenders.get(name)
-        value = (self if lender is None else lender[0]).scales._parameters[name]
-        assert value is not None
-        return value
-
-    def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
-        """Each W', its λ and how they lie on W, in the order in which they are summed."""
-        names = list(self.spreads)
-        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [*self.spreads.values()]
-
-    def _replicate_for_data_parallel(self) -> NoReturn:
-        todo = "wrap the model in DistributedDataParallel, or train it on one device"
-        raise PathwayError("DataParallel", "a model without pathways", "a connected one", todo)
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """W + Σ λ·W', or W itself while the pathways are disabled."""
-        if not self.enabled or not self.spreads:
-            return weight
-        return effective_weight(weight, *self.terms())
-
-
-def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
-    """The pathways that compute `module.attribute`, if it has any and nothing else."""
+def live_pathway(module: nn.Module, attribute: str) -> PathwayWeight | None:
+    """The pathways that compute `module.attribute` at every read, if it has any and nothing else."""
     parametrizations = module._modules.get(INSIDE)
     steps = None if parametrizations is None else parametrizations._modules.get(attribute)
     if isinstance(steps, nn.ModuleList) and len(steps) == 1 and isinstance(steps[0], PathwayWeight):
@@ -119,13 +45,13 @@ def read_tensor(module: nn.Module, attribute: str) -> Tensor:
 
 def attach(module: nn.Module, attribute: str) -> PathwayWeight:
     """The pathways of `module.attribute`; an empty `PathwayWeight` is registered where there is none yet."""
-    pathway = pathway_of(module, attribute)
+    pathway = live_pathway(module, attribute)
     if pathway is not None:
         return pathway
     order = [name for name, parameter in module._parameters.items() if parameter is not None]
     parametrizations = module._modules.get(INSIDE)
     for other in parametrizations._modules if parametrizations is not None else ():
-        neighbour = pathway_of(module, other)
+        neighbour = live_pathway(module, other)
         order = list(neighbour.parameter_order) if neighbour is not None else order
     if parametrize.is_parametrized(module):
         _unshare_class(module, without=())
@@ -153,25 +79,17 @@ def _warn_of_plain_state(module: nn.Module, state: dict[str, Any], prefix: str, 
     """Load a state dict; with `strict=False` PyTorch would pass over W that is there under its plain name, or over
     missing λ and W', in silence.
     """
-    for attribute in [name for name in module.get_submodule(INSIDE)._modules if pathway_of(module, name) is not None]:
-        inside = f"{prefix}{INSIDE}.{attribute}."
-        own = [name for name in module.get_submodule(INSIDE).state_dict() if name.startswith(f"{attribute}.0.")]
-        missing = [name for name in own if f"{prefix}{INSIDE}.{name}" not in state]
-        if f"{inside}original" not in state and prefix + attribute in state:
-            reason, todo = "the state dict is a plain model's, and its W is not loaded", "load it before `connect`"
-        elif f"{inside}original" in state and missing:
-            reason, todo = f"it lacks {', '.join(missing)}", "connect as the saved model was, or use load_pathway"
-        else:
-            continue
-        where = f"load_state_dict of the connected {prefix}{attribute}"
-        warnings.warn(f"crosspath: {where}: {reason}; {todo}", stacklevel=2)
+    for attribute in list(module.get_submodule(INSIDE)._modules):
+        pathway = live_pathway(module, attribute)
+        if pathway is not None:
+            warn_of_other_state(prefix + attribute, f"{prefix}{INSIDE}.{attribute}.", pathway, state)
     plain: Any = type(module).__bases__[0]
     plain._load_from_state_dict(module, state, prefix, *others)
 
 
 def detach(module: nn.Module, attribute: str) -> nn.Parameter:
     """Remove the pathways of `module.attribute`; the target's own Parameter object is back under its plain name."""
-    pathway = pathway_of(module, attribute)
+    pathway = live_pathway(module, attribute)
     assert pathway is not None
     parametrizations = module.get_submodule(INSIDE)
     original = parametrizations.get_submodule(attribute).original

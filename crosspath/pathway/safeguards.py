@@ -12,15 +12,19 @@ from functools import wraps
 from types import MethodType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
+from crosspath.pathway.engines import engine_of, held_weights
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.parameters import connections
 
 SAVE = "save_pretrained"
+SUMS = "_crosspath_sums"
+"""The attribute of a target that holds the weights whose sums its optimizer writes."""
 _watched: "weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Optimizer]]" = weakref.WeakKeyDictionary()
 """Targets before their first step, with the optimizers that have stepped without any of their parameters."""
 _hooks: list[RemovableHandle] = []
@@ -30,7 +34,11 @@ _hooks: list[RemovableHandle] = []
 def guard(target: nn.Module) -> None:
     """Watch the first optimizer step that concerns the target, and its `save_pretrained`."""
     guard_saving(target)
-    if any(scale.requires_grad for scale in _scales(target)):
+    if engine_of(target) == "optimizer":
+        _release_sums(target)
+        target.__dict__[SUMS] = tuple(held_weights(target))
+        target.register_forward_pre_hook(_refresh_sums)
+    elif any(scale.requires_grad for scale in _scales(target)):
         _watched[target] = weakref.WeakSet()
         if not _hooks:
             _hooks.append(register_optimizer_step_post_hook(_after_step))
@@ -39,10 +47,25 @@ def guard(target: nn.Module) -> None:
 def release(target: nn.Module) -> None:
     """The target is plain again."""
     release_saving(target)
+    _release_sums(target)
     _watched.pop(target, None)
     if not _watched:
         while _hooks:
             _hooks.pop().remove()
+
+
+def _refresh_sums(target: nn.Module, args: Any) -> None:
+    """Before a forward: λ, W or W' may have been written, by an average of weights for one."""
+    if not torch.compiler.is_compiling():
+        for held in target.__dict__[SUMS]:
+            held.refresh()
+
+
+def _release_sums(target: nn.Module) -> None:
+    target.__dict__.pop(SUMS, None)
+    for key, hook in list(target._forward_pre_hooks.items()):
+        if hook is _refresh_sums:
+            del target._forward_pre_hooks[key]
 
 
 def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:

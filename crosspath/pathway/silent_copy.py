@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from crosspath.pathway.parametrization import INSIDE
+from crosspath.pathway.held_weight import HELD
+from crosspath.pathway.pathway_weight import INSIDE
 
 GRID = (4, 4)
 """Height and width of the tokens where nothing in the block states them."""
@@ -57,6 +58,8 @@ def silent_copy(block: nn.Module) -> nn.Module:
             if parameter is not None and id(parameter) not in memo:
                 value = _constant(parameter, 0.0 if is_matrix(parameter) and not is_norm(module) else 1.0)
                 memo[id(parameter)] = nn.Parameter(value, requires_grad=False)
+        if HELD in module._modules:
+            memo[id(module._modules[HELD])] = nn.Module()  # W, W' and λ stand beside a plain layer.
         for buffer in module._buffers.values():
             if buffer is not None and buffer.is_meta:
                 memo[id(buffer)] = _constant(buffer, 0.0)

@@ -13,8 +13,9 @@ from crosspath.checkpoints.save import has_pathways
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.files import finite
+from crosspath.files import finite, sha256_of_tensors
 from crosspath.objectives import Batch, Objective
+from crosspath.pathway.engines import held_weights
 from crosspath.training.feed import Feed
 from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest
 from crosspath.training.held_out import read_part
@@ -228,6 +229,17 @@ class Training:
         if settings.checkpoint_every is not None and (last or epoch % settings.checkpoint_every == 0):
             self._save()
 
+    def _check_replicas(self) -> None:
+        """Raise `InputError` where W, W' and λ, which processes update side by side, are no longer the same in all."""
+        leaves = [parameter for held in held_weights(self.model) for parameter in held.every_leaf()]
+        if self.processes.count == 1 or not leaves:
+            return
+        digest = sha256_of_tensors([(str(index), leaf) for index, leaf in enumerate(leaves)])
+        digests = self.processes.gather_each(torch.tensor(list(bytes.fromhex(digest))))
+        if any(not torch.equal(digest, digests[0]) for digest in digests):
+            todo = "resume from the checkpoint before, on processors of one kind"
+            raise InputError(f"step {self.position.step} of training", "equal weights in all processes", "others", todo)
+
     def _log(self, entry: Mapping[str, Any]) -> None:
         if not self.processes.main:
             return
@@ -238,6 +250,7 @@ class Training:
 
     def _save(self) -> None:
         """A checkpoint and the state to resume from it."""
+        self._check_replicas()
         tensors = self.learning.tensors()
         model = self.processes.full_model(self.outcome.model)
         if self.processes.main:

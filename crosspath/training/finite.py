@@ -9,12 +9,16 @@ from torch import Tensor, nn
 
 from crosspath.errors import InputError
 from crosspath.pathway.finite import all_finite
+from crosspath.pathway.held_weight import HELD
 from crosspath.pathway.parameters import holders
-from crosspath.pathway.parametrization import INSIDE, is_sharded, read_tensor
+from crosspath.pathway.parametrization import is_sharded, read_tensor
+from crosspath.pathway.pathway_weight import INSIDE
 from crosspath.training.pathways import strengths_of
 
 LOWER = "lower optimizer.lr"
 LOWER_SCALE = "lower pathway.scale_init"
+INNER = frozenset({INSIDE, HELD})
+"""Child modules of a connected layer."""
 STRONG = 100.0
 """‖λW'‖/‖W‖ at the start from which λ is named as a likely cause beside the learning rate."""
 
@@ -94,8 +98,8 @@ def _listening(model: nn.Module) -> Iterator[list[str]]:
 
         return note
 
-    modules = [(name, module) for name, module in model.named_modules() if name and INSIDE not in name.split(".")]
-    leaves = [(name, module) for name, module in modules if not {*dict(module.named_children())} - {INSIDE}]
+    modules = [(name, module) for name, module in model.named_modules() if name and INNER.isdisjoint(name.split("."))]
+    leaves = [(name, module) for name, module in modules if not {*dict(module.named_children())} - INNER]
     handles = [module.register_forward_hook(hook(name)) for name, module in leaves]
     try:
         yield names

@@ -5,7 +5,8 @@ from torch import nn
 
 from crosspath.config import Recipe
 from crosspath.config.training import OptimizerSection
-from crosspath.pathway import param_groups
+from crosspath.pathway import param_groups, pathways
+from crosspath.pathway.engines import engine_of
 from crosspath.training.schedule import PEAK
 
 
@@ -27,12 +28,18 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
     for group in groups:
         group[PEAK] = group["lr"]
+    optimizer: torch.optim.Optimizer
     if section.name == "lars":
         # Of timm, which takes longer to import than torch.
         from crosspath.training.lars import lars
 
-        return lars(groups, section)
-    return torch.optim.AdamW(groups, lr=section.lr * factor, betas=section.betas, eps=section.eps, fused=True)
+        optimizer = lars(groups, section)
+    else:
+        rate = section.lr * factor
+        optimizer = torch.optim.AdamW(groups, lr=rate, betas=section.betas, eps=section.eps, fused=True)
+    if engine_of(model) == "optimizer":
+        pathways(model).attach(optimizer)
+    return optimizer
 
 
 def rate_factor(section: OptimizerSection, batch_size: int) -> float:

@@ -18,6 +18,7 @@ from crosspath.objectives import objective_of
 from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
+from crosspath.pathway.engines import Engine
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.selection import Roles
@@ -98,7 +99,10 @@ def _layout(section: AnyLayout | None) -> Layout | str | None:
 
 
 def connect_auxiliaries(
-    model: nn.Module, section: PathwaySection, auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]]
+    model: nn.Module,
+    section: PathwaySection,
+    auxiliaries: Mapping[str, nn.Module | Mapping[str, Tensor]],
+    engine: Engine = "live",
 ) -> None:
     """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
     check_names(section, auxiliaries)
@@ -121,6 +125,7 @@ def connect_auxiliaries(
         train_scale=section.train_scale,
         train_auxiliary=section.train_auxiliary,
         bias=section.bias,
+        engine=engine,
     )
 
 

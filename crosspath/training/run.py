@@ -26,6 +26,7 @@ from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_
 from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
+from crosspath.pathway.engines import Engine
 from crosspath.recipes import recipe_named
 from crosspath.starts import SETTING, start_named
 from crosspath.training.demands import check_demands
@@ -205,7 +206,10 @@ def _run(
         notes.extend(start.apply(model))
     model.to(compute.device)
     if sources:
-        connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()})
+        # Shards of a weight have no room beside them for what the optimizer would hold.
+        engine: Engine = "live" if processes.sharded else "optimizer"
+        weights = {name: source.weights for name, source in sources.items()}
+        connect_auxiliaries(model, recipe.pathway, weights, engine)
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
         notes.extend(filter(None, [start_note(recipe)]))

@@ -7,6 +7,7 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
+from crosspath.pathway.engines import held_weights
 
 
 def limit_scope(model: nn.Module, recipe: Recipe) -> None:
@@ -27,8 +28,13 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("head."))
     if has_pathways(model):
-        for scale in pathways(model).scales().values():
+        handle = pathways(model)
+        for weight in (*handle.weights().values(), *handle.auxiliaries().values()):
+            weight.requires_grad_(False)
+        for scale in handle.scales().values():
             scale.requires_grad_(recipe.pathway.train_scale)
+    for held in held_weights(model):
+        held.follow_leaves()
 
 
 def training_mode(model: nn.Module, recipe: Recipe) -> None:

@@ -137,6 +137,15 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one_to_the_bit(tmp_path: Path, f
     assert_same(resumed, whole)
 
 
+def test_the_optimizers_engine_trains_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    live, whole, resumed = connected(), connected(engine="optimizer"), connected(engine="optimizer")
+    fit(live, tmp_path / "live", epochs=2)
+    fit(whole, tmp_path / "whole", epochs=2)
+    fit(resumed, tmp_path / "resumed", epochs=2, resume=tmp_path / "whole" / "epoch=0.ckpt")
+    assert_same(whole, live)
+    assert_same(resumed, live)
+
+
 def test_a_connected_checkpoint_does_not_load_into_a_plain_module(tmp_path: Path) -> None:
     fit(connected(), tmp_path, epochs=1)
     with pytest.raises(RuntimeError, match="Missing key"):

@@ -142,6 +142,25 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one_to_the_bit(tmp_path: Path, f
     assert_same(everything(resumed), everything(whole))
 
 
+@pytest.mark.parametrize("groups", ["ours", "the Trainer's"])
+def test_the_optimizers_engine_trains_and_resumes_to_the_same_bits(tmp_path: Path, groups: str) -> None:
+    """Against live sums, which the Trainer's clipping treats otherwise: so without it."""
+
+    def trained(engine: str, folder: Path, **resume: str) -> dict[str, torch.Tensor]:
+        model, args = connected(engine=engine), settings(folder, max_grad_norm=0.0)
+        optimizers = (optimizer_for(model, args), None) if groups == "ours" else (None, None)
+        trainer = Trainer(model, args, train_dataset=data(), optimizers=optimizers)
+        trainer.add_callback(PathwayCallback(trainer))
+        trainer.train(**resume)
+        return everything(model)
+
+    whole = trained("optimizer", tmp_path / "one")
+    resumed = trained("optimizer", tmp_path / "one", resume_from_checkpoint=str(tmp_path / "one" / "checkpoint-2"))
+    assert_same(resumed, whole)
+    if groups == "ours":  # The Trainer's own decay λ of live sums.
+        assert_same(trained("live", tmp_path / "two"), whole)
+
+
 def test_resuming_warns_of_no_missing_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trainer_of(connected(), settings(tmp_path))[0].train()
     trainer, _ = trainer_of(connected(), settings(tmp_path))

@@ -2,7 +2,8 @@
 
     python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker WRAPPER FOLDER
 
-WRAPPER is `ddp` or `fsdp`; for every case of `CASES` process 0 writes the gathered state into a file of FOLDER.
+WRAPPER is `ddp`, `ddp-held` (the optimizer holds the pathways) or `fsdp`; for every case of `CASES` process 0 writes
+the gathered state into a file of FOLDER.
 """
 
 import os
@@ -16,6 +17,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -23,6 +25,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 import crosspath
+from crosspath.pathway.engines import Engine, engine_of
 from tests.pathway.small_models import randomised
 
 PROCESSES, STEPS, BATCH, CLASSES = 2, 3, 8, 5
@@ -40,15 +43,16 @@ def vit(seed: int) -> VisionTransformer:
     return model
 
 
-def connected_vit(case: str, seed: int = 0) -> VisionTransformer:
+def connected_vit(case: str, seed: int = 0, engine: Engine = "live") -> VisionTransformer:
     """A small ViT with the pathways of a case; every process builds the same one."""
     model = vit(seed)
+    options = {"scale_init": 0.1, "engine": engine}
     if case == "one auxiliary":
-        crosspath.connect(model, {"audio": vit(100)}, scale_init=0.1)
+        crosspath.connect(model, {"audio": vit(100)}, **options)
     elif case == "two auxiliaries with bias":
-        crosspath.connect(model, {"audio": vit(100), "point": vit(200)}, scale_init=0.1, bias=True)
+        crosspath.connect(model, {"audio": vit(100), "point": vit(200)}, **options, bias=True)
     else:
-        crosspath.connect(model, {"audio": vit(100)}, scale_init=0.1, scale_per="head", train_auxiliary=False)
+        crosspath.connect(model, {"audio": vit(100)}, **options, scale_per="head", train_auxiliary=False)
     return model
 
 
@@ -56,6 +60,8 @@ def train(model: nn.Module, rank: int = 0, processes: int = 1) -> None:
     """Three steps of gradient descent, on this process's part of every batch."""
     generator = torch.Generator().manual_seed(7)
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    if engine_of(model) == "optimizer":
+        crosspath.pathways(model).attach(optimizer)
     for _ in range(STEPS):
         images_BCHW = torch.randn(BATCH, 3, 32, 32, generator=generator)
         labels_B = torch.randint(CLASSES, (BATCH,), generator=generator)
@@ -68,13 +74,23 @@ def train(model: nn.Module, rank: int = 0, processes: int = 1) -> None:
 def with_ddp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
     """Train replicated; the state of this process, which must be that of the other one."""
     wrapped = DistributedDataParallel(model)
+    sizes: list[int] = []
+    wrapped.register_comm_hook(sizes, _note_size)
     train(wrapped, rank, PROCESSES)
+    if engine_of(model) == "optimizer" and sum(sizes) != STEPS * sum(p.numel() for p in vit(0).parameters()):
+        raise RuntimeError(f"{sum(sizes)} gradients were exchanged, more than a plain model's")
     for name, value in model.state_dict().items():
         both = [torch.empty_like(value) for _ in range(PROCESSES)]
         dist.all_gather(both, value)
         if not torch.equal(both[0], both[1]):
             raise RuntimeError(f"{name}: the two processes hold different values")
     return model.state_dict()
+
+
+def _note_size(sizes: list[int], bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average a bucket of gradients over the processes, as PyTorch does, and note how many they are."""
+    sizes.append(bucket.buffer().numel())
+    return default_hooks.allreduce_hook(dist.group.WORLD, bucket)
 
 
 def with_fsdp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
@@ -117,7 +133,9 @@ def main(wrapper: str, folder: str) -> None:
     rank = dist.get_rank()
     for case in CASES:
         try:
-            state = {"ddp": with_ddp, "fsdp": with_fsdp}[wrapper](connected_vit(case), rank)
+            engine: Engine = "optimizer" if wrapper == "ddp-held" else "live"
+            run = with_fsdp if wrapper == "fsdp" else with_ddp
+            state = run(connected_vit(case, engine=engine), rank)
         except Exception as error:
             raise RuntimeError(f"{wrapper}, process {rank}, case {case!r}: {error}") from error
         if rank == 0:

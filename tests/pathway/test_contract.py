@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import crosspath
+from crosspath.pathway.engines import ENGINES
 from tests.pathway.small_models import BY_ROLE, HEADS, KINDS, randomised
 from tests.tolerances import rounding_of_a_sum
 
@@ -28,6 +29,7 @@ class Case:
     bias: bool
     roles: tuple[str, ...] | None
     seed: int
+    engine: str = "live"
 
 
 @st.composite
@@ -48,6 +50,7 @@ def cases(draw: st.DrawFn) -> Case:
         bias=scale_per in ("layer", "role") and draw(st.booleans()),
         roles=roles,
         seed=draw(st.integers(0, 2**16)),
+        engine=draw(st.sampled_from(ENGINES)),
     )
 
 
@@ -60,8 +63,11 @@ def test_contract(case: Case) -> None:
 @pytest.mark.parametrize("kind", ["transposed", "head-major"])
 @pytest.mark.parametrize("scale_per", ["layer", "role", "head", "channel"])
 @pytest.mark.parametrize("roles", [None, ("key", "value"), ("query", "attention_output", "mlp_out")])
-def test_contract_of_other_ways_of_storing(kind: str, scale_per: str, roles: tuple[str, ...] | None) -> None:
-    check(Case(kind, torch.float64, 1, scale_per, True, scale_per == "role", roles, seed=1))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_contract_of_other_ways_of_storing(
+    kind: str, scale_per: str, roles: tuple[str, ...] | None, engine: str
+) -> None:
+    check(Case(kind, torch.float64, 1, scale_per, True, scale_per == "role", roles, seed=1, engine=engine))
 
 
 @pytest.mark.slow
@@ -89,6 +95,7 @@ def check(case: Case) -> None:
         scale_per=case.scale_per,
         train_auxiliary=case.train_auxiliary,
         bias=case.bias,
+        engine=case.engine,
     )
 
     # λ = 0 is the target, to the bit.
@@ -217,13 +224,16 @@ def check_gradients(
 ) -> None:
     """dL/dW = G, dL/dW' = λ·G, dL/dλ = ⟨G, W'⟩, with G taken from a plain model that holds the sum."""
     probe = torch.randn_like(reference(inputs))
+    if case.engine == "optimizer":
+        handle.attach(torch.optim.SGD(crosspath.param_groups(target, lr=1.0)))
     (target(inputs) * probe).sum().backward()
+    if case.engine == "optimizer":
+        handle.fill_gradients()
     (reference(inputs) * probe).sum().backward()
     gradients = {name: parameter.grad for name, parameter in reference.named_parameters()}
-    by_weight = {name: p.grad for name, p in target.named_parameters() if name.endswith("original")}
-    for name, gradient in by_weight.items():
-        plain_name = name.replace("parametrizations.", "").removesuffix(".original")
-        torch.testing.assert_close(gradient, gradients[plain_name], rtol=1e-9, atol=1e-10)
+    for name, weight in handle.weights().items():
+        own = target.get_parameter(name) if case.engine == "optimizer" else weight
+        torch.testing.assert_close(own.grad, gradients[name], rtol=1e-9, atol=1e-10)
     for (weight, name), values in handle.auxiliaries().items():
         if not weight.endswith("weight"):
             continue

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=["ddp", "fsdp"])
+@pytest.fixture(scope="module", params=["ddp", "ddp-held", "fsdp"])
 def gathered_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gathered states of all cases, trained on two processes: one start of torchrun for each wrapper."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -1,0 +1,50 @@
+"""Notices a step of an optimizer that would update a sum E as if it were a plain weight: it was never attached."""
+
+import weakref
+from typing import Any, Protocol
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
+
+from crosspath.errors import PathwayError
+
+
+class Held(Protocol):
+    """A weight whose optimizer has to know of its pathways."""
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The sum E."""
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer that knows."""
+
+
+_weights: "weakref.WeakSet[Held]" = weakref.WeakSet()
+_checked: "weakref.WeakKeyDictionary[Optimizer, int]" = weakref.WeakKeyDictionary()
+"""Optimizers that are attached, or hold none of these weights, with the number of their parameters."""
+_hooks: list[RemovableHandle] = []
+"""At most one, before the steps of all optimizers."""
+
+
+def watch(weight: Held) -> None:
+    """Refuse steps that update this weight's sum without its pathways."""
+    _weights.add(weight)
+    _checked.clear()
+    if not _hooks:
+        _hooks.append(register_optimizer_step_pre_hook(_before_step))
+
+
+def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    if not _weights or _checked.get(optimizer) == count:
+        return
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if any(id(weight.parameter) in held and weight.optimizer is not optimizer for weight in _weights):
+        expected = "an optimizer that holds the pathways (engine='optimizer')"
+        todo = "call crosspath.pathways(model).attach(optimizer) before training"
+        raise PathwayError(type(optimizer).__name__, expected, "one that was not attached", todo)
+    _checked[optimizer] = count

@@ -1,0 +1,102 @@
+"""The pathways of one target weight: each auxiliary's W', its λ, and how they lie on W."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from torch import Tensor, nn
+
+from crosspath.errors import PathwayError
+from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.spread import Spread
+
+INSIDE = "parametrizations"
+"""The name under which a module's state dict holds W, W' and λ: that of `torch.nn.utils.parametrize`, for both engines.
+"""
+
+
+class PathwayWeight(nn.Module):
+    """All pathways of one target weight (or bias): each auxiliary W' with its scales λ.
+
+    The target's own weight stands beside it: in PyTorch's `ParametrizationList.original`, or in `HeldWeight.original`.
+    """
+
+    def __init__(self, parameter_order: Iterable[str]) -> None:
+        super().__init__()
+        self.auxiliaries = nn.ParameterDict()
+        self.scales = nn.ParameterDict()
+        self.spreads: dict[str, Spread] = {}
+        self.lenders: dict[str, tuple[PathwayWeight]] = {}
+        """A bias borrows λ from its weight's pathways. In a tuple, so that nn.Module does not register λ twice: under
+        two names it would become two when parameters are replaced (`assign=True`, a move to the meta device)."""
+        self.pieces: dict[str, tuple[str, ...]] = {}
+        """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+        self.enabled = True
+        self.parameter_order = tuple(parameter_order)
+        """The module's parameter names before it was connected; merging restores this order."""
+
+    def add(
+        self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, spread: Spread, pieces: tuple[str, ...]
+    ) -> None:
+        """Add one pathway under `name`; sums run in the order of adding."""
+        self.auxiliaries[name] = auxiliary
+        self.scales[name] = scale
+        self.spreads[name] = spread
+        self.pieces[name] = pieces
+
+    def borrow(
+        self, name: str, auxiliary: nn.Parameter, lender: "PathwayWeight", spread: Spread, pieces: tuple[str, ...]
+    ) -> None:
+        """Add one pathway that computes with the λ of another tensor's pathway of this name."""
+        self.auxiliaries[name] = auxiliary
+        self.lenders[name] = (lender,)
+        self.spreads[name] = spread
+        self.pieces[name] = pieces
+
+    def auxiliary(self, name: str) -> nn.Parameter:
+        """W'."""
+        # The dict itself: a ParameterDict takes ten times as long, at every read of a weight.
+        value = self.auxiliaries._parameters[name]
+        assert value is not None
+        return value
+
+    def scale(self, name: str) -> nn.Parameter:
+        """λ, its own or borrowed."""
+        lender = self.lenders.get(name)
+        value = (self if lender is None else lender[0]).scales._parameters[name]
+        assert value is not None
+        return value
+
+    def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+        """Each W', its λ and how they lie on W, in the order in which they are summed."""
+        names = list(self.spreads)
+        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [*self.spreads.values()]
+
+    def enabled_terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+        """`terms`, or nothing while the pathways are disabled."""
+        return self.terms() if self.enabled else ([], [], [])
+
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        todo = "wrap the model in DistributedDataParallel, or train it on one device"
+        raise PathwayError("DataParallel", "a model without pathways", "a connected one", todo)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """W + Σ λ·W', or W itself while the pathways are disabled."""
+        if not self.enabled or not self.spreads:
+            return weight
+        return effective_weight(weight, *self.terms())
+
+
+def warn_of_other_state(weight: str, start: str, pathway: PathwayWeight, state: Mapping[str, Any]) -> None:
+    """Say where a state dict passes over W that is there under its plain name, or over missing λ and W': with
+    `strict=False` PyTorch would in silence. `start` is what the names of W, W' and λ begin with.
+    """
+    own = [f"{start}0.{name}" for name, _ in pathway.named_parameters()]
+    missing = [name for name in own if name not in state]
+    if f"{start}original" not in state and weight in state:
+        reason, todo = "the state dict is a plain model's, and its W is not loaded", "load it before `connect`"
+    elif f"{start}original" in state and missing:
+        reason, todo = f"it lacks {', '.join(missing)}", "connect as the saved model was, or use load_pathway"
+    else:
+        return
+    warnings.warn(f"crosspath: load_state_dict of the connected {weight}: {reason}; {todo}", stacklevel=3)
