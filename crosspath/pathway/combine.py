@@ -47,8 +47,7 @@ def write_effective_weight(
     out: Tensor, weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
 ) -> None:
     """Write the same sum, to the bit, into `out`, which is not `weight`; nothing is recorded."""
-    several_in_half = len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
-    if several_in_half or not spreads:
+    if _sum_in_float(weight, spreads) or not spreads:
         out.copy_(effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight)
         return
     total = weight
@@ -92,8 +91,7 @@ class _EffectiveWeight(torch.autograd.Function):
 
     @staticmethod
     def forward(spreads: tuple[Spread, ...], weight: Tensor, *pairs: Tensor) -> Tensor:
-        several_in_half = len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
-        total = weight.float() if several_in_half else weight
+        total = weight.float() if _sum_in_float(weight, spreads) else weight
         for spread, auxiliary, scale in zip(spreads, pairs[::2], pairs[1::2], strict=True):
             total = _add(total, auxiliary.to(total.dtype), scale.to(total.dtype), spread)
         return total.to(weight.dtype)
@@ -158,6 +156,11 @@ def pathway_gradients(
         if needed[2 * index + 1]:
             results.append(_scale_gradient(covered, auxiliary, scale, spread))
     return tuple(results)
+
+
+def _sum_in_float(weight: Tensor, spreads: Sequence[Spread]) -> bool:
+    """Whether a sum of several terms would be rounded to half precision after each."""
+    return len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
 
 
 def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Tensor:

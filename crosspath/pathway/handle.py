@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
+from crosspath.pathway.engines import Engine, engine_of
 from crosspath.pathway.optimizer_steps import attach_optimizer, fill_gradients
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
@@ -27,6 +28,11 @@ class Pathways:
         self.target = unwrapped(target)
         self.reports: dict[str, MatchReport] = {}
         """Of each auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """How the target is connected; None where nothing is."""
+        return engine_of(self.target)
 
     @property
     def names(self) -> tuple[str, ...]:
