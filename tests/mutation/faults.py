@@ -63,14 +63,14 @@ FAULTS = (
         name="part's name dropped from a split's seed",
         file="data/splits.py",
         before="(SPLIT_SEED, sum(map(ord, name)), int(label), ",
-        after="(SPLIT_SEED, int(label))",
+        after="(SPLIT_SEED, int(label), ",
         tests=("data/test_splits.py",),
     ),
     Fault(
         name="part's name dropped from a hashed split's key",
         file="data/splits.py",
-        before='f"{SPLIT_SEED} {name} "',
-        after='f"{SPLIT_SEED} "',
+        before='f"{SPLIT_SEED} {name} " if',
+        after='f"{SPLIT_SEED} " if',
         tests=("data/test_splits.py",),
     ),
     Fault(
