@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,11 +47,21 @@ def claim(folder: Path, option: str = "--out") -> Iterator[None]:
 
 @contextmanager
 def claim_new(folder: Path, option: str) -> Iterator[None]:
-    """As `claim`, for a folder that is still new or empty, and that is complete when the block ends."""
+    """As `claim`, for a folder that is still new or empty, and that is complete when the block ends.
+
+    After an error it is empty again, so that the same command can be repeated once there is room on the disk.
+    """
     with claim(folder, option):
         new_folder(folder, option, beside=LOCK_FILES)
-        yield
-        remove_lock(folder)
+        try:
+            yield
+        except BaseException:
+            for path in folder.iterdir():
+                if path.name not in LOCK_FILES:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
+        finally:
+            remove_lock(folder)
 
 
 def refuse_used(folder: Path, option: str = "--out") -> None:

@@ -55,3 +55,17 @@ def test_a_complete_folder_has_no_lock_and_is_new_to_nobody(tmp_path: Path) -> N
 def test_looking_creates_nothing(tmp_path: Path) -> None:
     refuse_used(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_after_an_error_a_new_folder_is_empty_again(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with claim_new(tmp_path / "out", "OUT"):
+            (tmp_path / "out" / "file").touch()
+            (tmp_path / "out" / "folder").mkdir()
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
+    assert not list((tmp_path / "out").iterdir())
+    with claim_new(tmp_path / "out", "OUT"):
+        (tmp_path / "out" / "file").touch()

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -52,6 +53,8 @@ FIRST = "0"
 """The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
 UNUSABLE = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 """What the system says of paths that users name, whatever is done with them."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+"""What it says where nothing more can be written, to whichever library is writing."""
 PATIENCE = 3.0
 """Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
 stopped them by then, and the error is reported once."""
@@ -85,6 +88,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an unexpected error keeps its traceback."""
+    threading.excepthook = _show_error_of_thread
     # Of the processes of torchrun, only the first prints.
     rank = os.environ.get("RANK", FIRST)
     try:
@@ -92,19 +96,29 @@ def main(arguments: Sequence[str]) -> int:
             build_app()(list(arguments))
     except (CycloptsError, InputError) as error:
         return _print_error(str(error), rank)
-    except OSError as error:
-        if error.errno not in UNUSABLE or error.filename is None:
-            raise
-        found = error.strerror or str(error.errno)
-        unusable = InputError(error.filename, "a path that can be used", found, "choose another")
-        return _print_error(str(unusable), rank)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # The reader of our output has closed it (`| head`).
         sys.stdout = None
         return 0
+    except OSError as error:
+        found = error.strerror or str(error.errno)
+        if error.errno in FULL:
+            todo = "make room, then repeat the command (a run or a study resumes)"
+            full = InputError(error.filename or "the disk", "a place that can be written", found, todo)
+            return _print_error(str(full), rank)
+        if error.errno not in UNUSABLE or error.filename is None:
+            raise
+        unusable = InputError(error.filename, "a path that can be used", found, "choose another")
+        return _print_error(str(unusable), rank)
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _show_error_of_thread(arguments: threading.ExceptHookArgs) -> None:
+    """A full disk is reported once, by whoever waits for the thread."""
+    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in FULL):
+        threading.__excepthook__(arguments)
 
 
 def _print_error(message: str, rank: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from crosspath.config import Recipe
 from crosspath.errors import InputError
+from crosspath.files import writing
 
 TENSORBOARD = "tensorboard"
 """The folder of the events, inside the run folder."""
@@ -75,14 +76,18 @@ class _TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         purge = resumed_at + 1 if resumed_at else None
-        self._writer: Any = SummaryWriter(str(folder / TENSORBOARD), purge_step=purge)
+        self._folder = folder / TENSORBOARD
+        with writing(self._folder):
+            self._writer: Any = SummaryWriter(str(self._folder), purge_step=purge)
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
-        for name, number in numbers.items():
-            self._writer.add_scalar(name, number, step)
+        with writing(self._folder):  # its thread writes now and then, and hands what failed to a later call
+            for name, number in numbers.items():
+                self._writer.add_scalar(name, number, step)
 
     def close(self) -> None:
-        self._writer.close()
+        with writing(self._folder):
+            self._writer.close()
 
 
 class _Hosted:

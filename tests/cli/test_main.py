@@ -1,7 +1,9 @@
 """How every command ends: its code, one line for what the user can mend, a traceback for what nobody foresaw."""
 
+import errno
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,36 @@ def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cli, "build_app", lambda: fail)
     with pytest.raises(ValueError, match="a bug"):
         main([])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_full_disk_is_one_line_whoever_writes(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(arguments: list[str]) -> None:
+        raise OSError(number, "nothing more fits")
+
+    monkeypatch.setattr(cli, "build_app", lambda: write)
+    assert "nothing more fits" in refused([], capsys)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_meets_a_full_disk_prints_nothing_and_others_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail_in_threads(arguments: list[str]) -> None:
+        for error in (OSError(errno.ENOSPC, "full"), ValueError("a bug")):
+
+            def fail(error: Exception = error) -> None:
+                raise error
+
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+
+    monkeypatch.setattr(cli, "build_app", lambda: fail_in_threads)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    assert main([]) == 0
+    said = capsys.readouterr().err
+    assert "a bug" in said
+    assert "full" not in said

@@ -1,5 +1,6 @@
 """What TensorBoard and the hosted trackers are told."""
 
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,3 +89,17 @@ def test_a_missing_tracker_shows_before_anything_is_written(
     with refused("train.loggers", "tensorboard"):
         train(recipe, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_events_that_cannot_be_written_are_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [tracker] = trackers(short(image_recipe), tmp_path, 0)
+
+    def write(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    for name in ("add_scalar", "close"):
+        monkeypatch.setattr(f"torch.utils.tensorboard.SummaryWriter.{name}", write)
+    with refused("tensorboard", "no room"):
+        tracker.log({"loss": 0.5}, 1)
+    with refused("tensorboard", "no room"):
+        tracker.close()
