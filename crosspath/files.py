@@ -11,10 +11,12 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +26,10 @@ from torch import Tensor
 from crosspath.errors import InputError
 from crosspath.pickles import refuse_pickle, require_file
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Shape = TypeVar("Shape")
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFETENSORS = ".safetensors"
@@ -135,6 +141,53 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(path, "a JSON object", type(value).__name__, "the file is damaged: write it again")
     return value
+
+
+def read_json_as(path: Path, kind: type[Shape]) -> Shape:
+    """The object in a JSON file as a dataclass, or as a mapping such as `dict[str, float]`.
+
+    Raises
+    ------
+    InputError
+        As `read_json`, for a value of another type, with its place, for names that are missing or unknown, and for
+        numbers that are not finite.
+    """
+    return as_kind(read_json(path), kind, path)
+
+
+def as_kind(value: Any, kind: type[Shape], where: object) -> Shape:
+    """A JSON value as a dataclass or a mapping of typed values. Raises `InputError` as `read_json_as` does."""
+    from pydantic import ValidationError
+
+    todo = "the file is damaged: write it again"
+    if finite(value) != value:
+        raise InputError(where, "finite numbers", "infinity or NaN", todo)
+    if is_dataclass(kind) and isinstance(value, dict):
+        unknown = [name for name in value if name not in {entry.name for entry in fields(kind)}]
+        if unknown:
+            raise InputError(where, f"the names of a {kind.__name__.lower()}", repr(unknown[0]), todo)
+    try:
+        typed: Shape = _adapter(cast(Hashable, kind)).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"])) or "the value"
+        raise InputError(where, f"{place}: {fault['msg']}", repr(fault["input"])[:80], todo) from None
+    return typed
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def remove_complete(folder: Path) -> None:
+    """Remove a folder with a manifest, the manifest first: whenever that is interrupted, what is left counts as
+    incomplete.
+    """
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

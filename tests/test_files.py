@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from crosspath.files import (
     check_manifest,
     new_folder,
     read_json,
+    read_json_as,
     read_tensors,
+    remove_complete,
     replacing,
     replacing_files,
     sha256_of_file,
@@ -221,3 +225,62 @@ def test_equal_contents_are_equal_bytes_whatever_the_order_of_the_metadata(tmp_p
     values, own = read_tensors(path)
     assert own == {"format": "pt", **metadata}
     assert all(torch.equal(value, values[name]) for name, value in tensors.items())
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a file of the tests stands for."""
+
+    step: int
+    names: tuple[str, ...] = ()
+    shares: dict[str, float] | None = None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"step": "x"}, ["step"]),
+        ({"step": 1.5}, ["step"]),
+        ({"step": "1"}, ["step"]),
+        ({"step": True}, ["step"]),
+        ({"step": 1, "shares": {"a": "nan"}}, ["shares.a"]),
+        ({"names": []}, ["step"]),
+        ({"step": 1, "names": [1]}, ["names.0"]),
+        ({"step": 1, "shares": {"a": [0.5]}}, ["shares.a"]),
+        ({"step": 1, "shares": {"a": float("nan")}}, ["finite"]),
+        ({"step": 1, "stop": 2}, ["stop"]),
+        ([1], []),
+    ],
+)
+def test_json_of_other_types_is_refused_with_the_place(value: object, words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "place.json").write_text(json.dumps(value))
+    with refused("place.json", *words):
+        read_json_as(tmp_path / "place.json", Place)
+
+
+def test_json_is_read_as_what_it_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "place.json").write_text('{"step": 3, "names": ["a"], "shares": {"b": 1}}')
+    assert read_json_as(tmp_path / "place.json", Place) == Place(3, ("a",), {"b": 1.0})
+    (tmp_path / "pairs.json").write_text('{"a": ["b", null]}')
+    assert read_json_as(tmp_path / "pairs.json", dict[str, tuple[str, str | None]]) == {"a": ("b", None)}
+
+
+def test_a_complete_folder_is_incomplete_from_the_first_file_on_that_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "whole" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "whole" / name).write_text(name)
+    write_manifest(tmp_path / "whole", ["a", "b"])
+
+    def killed(folder: Path) -> None:
+        (folder / "a").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_complete(tmp_path / "whole")
+    assert [path.name for path in (tmp_path / "whole").iterdir()] == ["b"]
+    remove_complete(tmp_path / "whole")
+    assert not (tmp_path / "whole").exists()

@@ -21,9 +21,9 @@ class Cost:
     trainable_parameters: int
     tokens: int | None
     """Tokens a sample; None for models without a tokenizer."""
-    batch_size: int
-    latency_ms: float
-    """Median time of a forward pass of the batch, without gradients."""
+    batch_size: int | None = None
+    latency_ms: float | None = None
+    """Median time of a forward pass of the batch, without gradients; None where it was not timed."""
 
     def to_json(self) -> dict[str, int | float | None]:
         """Plain data."""

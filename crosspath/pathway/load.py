@@ -79,7 +79,7 @@ def load_pathway(
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
     except PathwayError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise PathwayError(
             folder / DESCRIPTION, "a complete description", f"damage ({error!r})", "save it again"
         ) from None

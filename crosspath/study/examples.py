@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,32 @@ SAMPLES = 512
 """Test samples that are predicted again, the first of a fixed shuffle."""
 PER_KIND = 3
 """Samples in the report that the pathway gained, and as many that it lost."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample that only one of two runs classifies correctly."""
+
+    kind: str
+    """`gained` or `lost`."""
+    truth: str
+    none: str
+    pathway: str
+    png: str
+    """A picture, in base64."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The content of an examples file."""
+
+    target: str
+    auxiliary: str
+    seed: int
+    samples: int
+    gained: int
+    lost: int
+    shown: tuple[Sample, ...]
 
 
 def write_examples(none: Path, connected: Path, path: Path, data_root: Path | None, header: dict[str, Any]) -> None:

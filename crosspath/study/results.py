@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, read_json, write_json, write_text
+from crosspath.files import FORMAT_VERSION, read_json_as, write_json, write_text
 from crosspath.study.answer import answer_of
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Study, read_study
@@ -39,7 +39,7 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     record = folder / AUXILIARIES
     auxiliaries = None
     if record.is_file():
-        auxiliaries = {name: (recipe, modality) for name, (recipe, modality) in read_json(record).items()}
+        auxiliaries = dict(read_json_as(record, dict[str, tuple[str, str | None]]))
     every = comparisons(study, auxiliaries)
     complete = {
         comparison: cells for comparison in every if (cells := _read(folder / RUNS, comparison, study)) is not None

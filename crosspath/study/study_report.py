@@ -5,13 +5,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from crosspath.files import read_json, write_text
+from crosspath.files import read_json_as, write_text
 from crosspath.modalities import MODALITIES
 from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
 from crosspath.study.effects import Answer, draw_forest, render_banner
-from crosspath.study.examples import EXAMPLES
+from crosspath.study.examples import EXAMPLES, Changes
 from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import (
@@ -79,7 +79,7 @@ def write_study_report(
         labels=_label_figures(rows),
         savings=[_saving(entry) for entry in summary["label_savings"]],
         search=[_search(entry) for entry in summary["search"]],
-        examples=[read_json(file) for file in sorted((path.parent / EXAMPLES).glob("*.json"))],
+        examples=[read_json_as(file, Changes) for file in sorted((path.parent / EXAMPLES).glob("*.json"))],
         seeds=study.seed_list,
         versions=results[0].environment["versions"],
         processor=results[0].environment["processor"],
@@ -256,7 +256,7 @@ def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
         seconds = fmean(run.duration_s for run in runs)
         state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
         parameters = f"{cost['trainable_parameters']:,}"
-        lines.append((_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost['latency_ms']:.1f}"))
+        lines.append((_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost.get('latency_ms') or 0:.1f}"))
     return lines
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, read_json
+from crosspath.evaluation.cost import Cost
+from crosspath.files import FORMAT_VERSION, as_kind, read_json
 
 RESULT = "result.json"
 
@@ -77,6 +78,5 @@ def read_result(folder: Path) -> Result:
     names = {entry.name for entry in fields(Result)}
     if version != FORMAT_VERSION or set(values) != names:
         raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")
-    for name in ("classes", "notes", "resumed_at"):
-        values[name] = tuple(values[name])
-    return Result(**values)
+    as_kind(values["cost"], Cost, f"{folder / RESULT} cost")
+    return as_kind(values, Result, folder / RESULT)

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from crosspath.files import (
     check_manifest,
     new_folder,
     read_json,
+    read_json_as,
+    remove_complete,
     sweep,
     write_json,
     write_manifest,
@@ -51,6 +53,14 @@ STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)
 """A folder without these is no run folder and is never cleared."""
+
+
+@dataclass(frozen=True)
+class _Resumptions:
+    """The content of `resumed.json`."""
+
+    resumed_at: list[int] = field(default_factory=list)
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,8 @@ class RunFolder:
     def start(self) -> None:
         """Write the resolved recipe and an empty log; an unfinished run that was there is cleared."""
         with writing(self.path):
+            for checkpoint in self._checkpoints():
+                remove_complete(checkpoint)
             for name in OWN_FILES:
                 (self.path / name).unlink(missing_ok=True)
         for folder in OWN_FOLDERS:
@@ -114,7 +126,7 @@ class RunFolder:
         sweep(self.path)
         for other in self._checkpoints():
             if int(other.name) > step or not (other / MANIFEST).exists():
-                shutil.rmtree(other)
+                remove_complete(other)
         with writing(self.path), (self.path / LOG).open("r+b") as file:
             file.truncate(log_bytes)
         changes = tuple(dict.fromkeys((*self.changes_so_far(), *self.changes)))
@@ -124,13 +136,15 @@ class RunFolder:
 
     def resumed_at(self) -> list[int]:
         """The steps at which this run was resumed so far."""
-        path = self.path / RESUMED
-        return list(read_json(path)["resumed_at"]) if path.exists() else []
+        return self._resumptions().resumed_at
 
     def changes_so_far(self) -> tuple[str, ...]:
         """What resuming this run has changed since it began; see `changes`."""
+        return self._resumptions().changes
+
+    def _resumptions(self) -> "_Resumptions":
         path = self.path / RESUMED
-        return tuple(read_json(path).get("changes", ())) if path.exists() else ()
+        return read_json_as(path, _Resumptions) if path.exists() else _Resumptions()
 
     def log(self, entry: Mapping[str, Any]) -> int:
         """Append one object to the log; returns its length in bytes."""
@@ -150,7 +164,7 @@ class RunFolder:
         folder = self.path / CHECKPOINTS / f"{step:08d}"
         save_checkpoint(model, folder, recipe=self.recipe, classes=classes, auxiliaries=auxiliaries, beside=write_more)
         for old in self.states()[self.recipe.train.keep_checkpoints :]:
-            shutil.rmtree(old)
+            remove_complete(old)
 
     def finish(self, model: nn.Module, result: Result) -> None:
         """Save the final weights, the result, and the manifest that marks the run as complete.

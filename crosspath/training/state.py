@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crosspath.errors import InputError
-from crosspath.files import read_json, read_tensors, tensor_faults
+from crosspath.files import read_json_as, read_tensors, tensor_faults
 from crosspath.training.processes import Processes, fill, full_tensor_of
 
 STATE = "state.json"
@@ -131,11 +131,10 @@ def write_state(folder: Path, position: Position, tensors: Mapping[str, Tensor])
 
 def read_state(folder: Path) -> SavedState:
     """What `write_state` wrote. Raises `InputError` for missing, damaged or foreign files."""
-    values = read_json(folder / STATE)
-    try:
-        position = Position(**values)
-    except TypeError:
-        raise InputError(folder / STATE, "a state of this version", "another", "start a new run") from None
+    position = read_json_as(folder / STATE, Position)
+    numbers = (position.step, position.epoch, position.batch, position.epoch_samples, position.log_bytes)
+    if min(numbers) < 0:
+        raise InputError(folder / STATE, "numbers from 0", str(min(numbers)), "start a new run")
     return position, read_tensors(folder / STATE_TENSORS)[0]
 
 

@@ -250,6 +250,9 @@ def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
         crosspath.load_pathway(Body(), tmp_path)
 
 
+FAULTS = ("no layers", "no trains", "segments", "scale", "weight", "no auxiliary", "infinity", "a number", "a list")
+
+
 def faulty(description: dict[str, Any], fault: str) -> object:
     layer = description["layers"]["blocks.0.mlp.fc1.weight"]["audio"]
     if fault == "no layers":
@@ -264,12 +267,16 @@ def faulty(description: dict[str, Any], fault: str) -> object:
         description["layers"]["nowhere"] = description["layers"].pop("blocks.0.mlp.fc1.weight")
     elif fault == "no auxiliary":
         del description["auxiliaries"]["audio"]
+    elif fault == "infinity":
+        layer["axis"] = float("inf")
+    elif fault == "a number":
+        layer["runs"] = 3
     elif fault == "a list":
         return []
     return description
 
 
-@pytest.mark.parametrize("fault", ["no layers", "no trains", "segments", "scale", "weight", "no auxiliary", "a list"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_description_leaves_the_target_untouched(tmp_path: Path, fault: str) -> None:
     target, _ = connected()
     crosspath.save_pathway(target, tmp_path)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -348,3 +349,28 @@ def test_every_drawing_of_a_report_finds_its_parts(auxiliary: Path, tmp_path: Pa
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
     assert used
     assert used <= set(ids)
+
+
+FINAL = "runs/image-digits/labels-all/pathway-sounds/final/lr-0.002-seed-1/result.json"
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        (FINAL, {"scales": {"encoder.blocks.0.attn.qkv.weight": {"sounds": ["x"]}}}),
+        (FINAL, {"metrics": {"test": {"accuracy": [0.5]}}}),
+        (FINAL, {"duration_s": float("nan")}),
+        (FINAL, {"cost": {"tokens": 4}}),
+        ("auxiliaries.json", {"sounds": "audio/sounds"}),
+        ("examples/image-digits-labels-all-none.json", {"shown": [{"kind": "gained"}]}),
+    ],
+)
+def test_a_file_with_values_of_other_types_is_refused_by_name(
+    file: str, change: dict[str, object], tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "study", study)
+    values = json.loads((study / file).read_text())
+    (study / file).write_text(json.dumps({**values, **change}))
+    with refused(Path(file).name):
+        write_results(study)

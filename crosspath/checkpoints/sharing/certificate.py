@@ -35,7 +35,7 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
 FILE: dict[str, type | UnionType] = {"path": str | None, "sha256": str}
 CONTENT = {
     "outputs": {name: {"bitwise": bool} for name in PRECISIONS},
-    "batch": {"ids": list, "fingerprint": str},
+    "batch": {"ids": [str], "fingerprint": str},
     "logits": FILE,
     "target": [{"file": str, **FILE}],
     "auxiliaries": dict,
