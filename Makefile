@@ -5,9 +5,11 @@ VENV := .venv
 RUN := $(VENV)/bin
 # Tests run one worker a core; each worker computes on one thread.
 WORKERS ?= auto
-test test-all bench: export OMP_NUM_THREADS ?= 1
+# Parts and options of the soak: make soak SOAK="kills --full".
+SOAK ?=
+test test-all bench soak: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-all bench mutants lint types docs format clean
+.PHONY: help demo test test-all bench mutants soak lint types docs format clean
 
 help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
@@ -15,6 +17,7 @@ help:
 	@echo "make test-all  the test suite with everything that is slow"
 	@echo "make bench     the benchmarks in their short form (less than ten minutes on two cores)"
 	@echo "make mutants   faults put into central files, one at a time: which test catches each (half an hour)"
+	@echo "make soak      kills, damaged files, full disks, random sequences: ten minutes, then what was found"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make lint types format"
 
@@ -32,6 +35,9 @@ bench: $(VENV)/ready-dev
 
 mutants: $(VENV)/ready-dev
 	$(RUN)/python -m tests.mutation.run
+
+soak: $(VENV)/ready-dev
+	$(RUN)/python -W ignore -m tests.soak.run $(SOAK)
 
 lint: $(VENV)/ready-dev
 	$(RUN)/ruff format --check .

@@ -1,0 +1,69 @@
+"""Forked processes that run one command, and what became of them."""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    code: int
+    """Its exit code; minus the signal's number where one ended it."""
+    said: str
+    """What it wrote to stderr."""
+    seconds: float
+
+    @property
+    def last_line(self) -> str:
+        """The last line that is not empty."""
+        return next((line for line in reversed(self.said.splitlines()) if line.strip()), "")
+
+
+def in_fork(call: Callable[[], int], kill_after: float | None = None) -> Ended:
+    """`call()` in a forked process, whose exit code it returns; killed after some seconds, if it still runs."""
+    begun = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        pid = os.fork()
+        if pid == 0:
+            _carry_out(call, said.fileno())
+        if kill_after is not None:
+            while time.monotonic() < begun + kill_after and os.waitid(os.P_PID, pid, _LOOK) is None:
+                time.sleep(0.002)
+            if os.waitid(os.P_PID, pid, _LOOK) is None:
+                os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        said.seek(0)
+        return Ended(os.waitstatus_to_exitcode(status), said.read(), time.monotonic() - begun)
+
+
+_LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+"""Whether a process has ended, without taking its exit code."""
+
+
+def _carry_out(call: Callable[[], int], stderr: int) -> None:
+    """The life of a forked process, which never returns."""
+    code = 1
+    try:
+        os.dup2(stderr, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace", closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace", closefd=False)
+        code = call()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def contents(folder: Path, names: tuple[str, ...]) -> dict[str, bytes | None]:
+    """The bytes of some files; None where one is missing."""
+    return {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
