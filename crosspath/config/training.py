@@ -290,6 +290,7 @@ class EvaluateSection(Section):
     test: bool = True
     """Whether the test part is read at all; a search of settings leaves it alone."""
     batch_size: PositiveInt = 256
+    """Samples read at once, at most: a processor reads fewer, which is faster there."""
     segments: PositiveInt = 1
     """Video test: clips along the time of each video; probabilities are averaged over clips and crops."""
     crops: PositiveInt = 1

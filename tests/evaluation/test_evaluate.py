@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from crosspath.config import apply_overrides
 from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.evaluate import check_classes
-from crosspath.evaluation.held_out import predict_logits
+from crosspath.evaluation.held_out import batch_size_on, predict_logits
 from tests.checkpoints.small import fresh, image_recipe
 from tests.errors import refused
 
@@ -50,3 +51,25 @@ def test_other_classes_are_refused() -> None:
         check_classes(data, ("a", "b"), "run")
     with pytest.raises(InputError):
         check_classes(data, ("a", "c", "b"), "run")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "device", "asked", "expected"),
+    [
+        *((64, "cpu", 256, 64), (64, "cpu", 8, 8), (8, "cpu", 256, 256), (10_000, "cpu", 256, 1)),
+        *((64, "cuda", 256, 256), (64, "meta", 256, 256), (None, "cpu", 256, 256)),
+    ],
+)
+def test_a_processor_reads_few_tokens_at_once(
+    tokens: int | None, device: str, asked: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = apply_overrides(image_recipe(), [f"evaluate.batch_size={asked}"])
+    model = torch.nn.Module()
+    if tokens is not None:
+        model.tokenizer = torch.nn.Module()
+        model.tokenizer.num_tokens = tokens
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert batch_size_on(torch.device(device), model, recipe) == expected
+    if device == "cpu" and tokens == 64 and asked == 256:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+        assert batch_size_on(torch.device(device), model, recipe) == 192
