@@ -41,6 +41,8 @@ _HOMES = {
     "export": "crosspath.evaluation.export",
     "save_pretrained": "crosspath.checkpoints.sharing.hub",
     "load_pretrained": "crosspath.checkpoints.sharing.hub",
+    "fit": "crosspath.study.race",
+    "Fit": "crosspath.study.race_answer",
     "demo": "crosspath.study.demo",
     "compare": "crosspath.study.study",
     "run_study": "crosspath.study.study",

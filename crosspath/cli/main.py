@@ -17,6 +17,7 @@ from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.export import export
+from crosspath.cli.fit import fit
 from crosspath.cli.inspect import inspect
 from crosspath.cli.match import match
 from crosspath.cli.merge import merge
@@ -30,6 +31,7 @@ from crosspath.errors import InputError
 from crosspath.escape import to_terminal
 
 VERBS: dict[str, Callable[..., None] | App] = {
+    "try": fit,
     "demo": demo,
     "data": data,
     "pretrain": pretrain,

@@ -32,7 +32,15 @@ from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
 
-CONTROLS = {RANDOM.name: random_auxiliary, SHUFFLED.name: shuffled_auxiliary, SPECTRUM.name: spectrum_auxiliary}
+RANDOM_COPY = "random-copy"
+"""The control of `copy`: a copy of random values."""
+CONTROLS = {
+    RANDOM.name: random_auxiliary,
+    RANDOM_COPY: random_auxiliary,
+    SHUFFLED.name: shuffled_auxiliary,
+    SPECTRUM.name: spectrum_auxiliary,
+}
+COPIES = (COPY.name, RANDOM_COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +63,10 @@ def run_job(job: Job, place: Place) -> Result:
     start = None
     if cell.arm.name == MIMETIC.name:
         start = mimetic_start(seed)
-    elif cell.arm.name == COPY.name:
-        assert source is not None
-        start, source = copied_start(source, selection), None
-    elif source is not None and cell.arm.name in CONTROLS:
+    if source is not None and cell.arm.name in CONTROLS:
         source = CONTROLS[cell.arm.name](source, seed, selection["auxiliary_layout"])
+    if source is not None and cell.arm.name in COPIES:
+        start, source = copied_start(source, selection), None
     folder = place.runs / job.folder
     return train(
         recipe,

@@ -1,0 +1,188 @@
+"""The story of `crosspath try`: understand what is asked, measure, plan, race, confirm the leader, answer."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from crosspath.config import recipe_to_text
+from crosspath.files import write_text
+from crosspath.study.jobs import local_pool
+from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
+from crosspath.study.race_display import RaceDisplay, open_display
+from crosspath.study.race_final import confirm
+from crosspath.study.race_folder import ANSWER, RaceFolder, check_folder, open_race
+from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Costs, Plan, make_plan
+from crosspath.study.race_report import write_report
+from crosspath.study.race_request import Request, check, understand
+from crosspath.study.race_rounds import race
+from crosspath.study.race_runs import AUXILIARIES, Runner, last_step, measure
+from crosspath.study.sources import pretraining_of
+from crosspath.study.trials import TrialPool
+
+RECIPE = "target.yaml"
+"""The target's recipe in the folder, where it is not a shipped one."""
+
+
+def fit(
+    target: str | Path,
+    *,
+    auxiliaries: Mapping[str, str] | Iterable[str] = (),
+    labels: int | None = None,
+    budget: str | float = "20m",
+    out: str | Path = "runs/try",
+    data: str | Path | None = None,
+    start_from: str | Path | None = None,
+    settings: Iterable[str] = (),
+    workers: int | None = None,
+    threads: int = 1,
+    progress: bool = True,
+) -> Fit:
+    """Find the best way to start training a target: the better model, or an honest no.
+
+    All ways of starting are raced on validation alone. The leader and the plain model are then trained on fresh seeds,
+    which redraw split, labels and initialisation and read the test part once each. `out` ends with `model/` (plain, of
+    the first seed; trained as usual where there is no evidence), `report.html` and `answer.json`. A `fit` that was
+    stopped resumes there.
+
+    Parameters
+    ----------
+    target
+        A folder with a folder a class, a recipe's name or file, or a checkpoint.
+    auxiliaries
+        Folders (pretrained first), checkpoints, `timm:MODEL`, `hf:OWNER/MODEL` or `procedural`; {name: one of them}.
+    labels
+        Labels per class; all when not given.
+    budget
+        Time on the clock, such as `20m`, `1h` or a number of seconds; pretraining counts.
+    data
+        As for `train`, where the target is no folder.
+    start_from
+        A pretrained model of the target's own modality, which is raced too.
+    settings
+        `section.field=value` for every run.
+    workers, threads
+        Number of runs at a time (as many as processors, or GPUs, when not given), and of threads in each.
+
+    Raises
+    ------
+    InputError
+        For anything that the user can put right, before the first run where it can be seen then.
+    """
+    request = understand(target, auxiliaries, labels, budget, data, start_from, settings, workers, threads)
+    out = Path(out)
+    check_folder(out, request.definition)
+    if (out / ANSWER).is_file():
+        return read_answer(out)
+    with open_race(out, request.definition) as folder, open_display(progress, request.budget, folder.clock) as display:
+        samples = samples_of(request)
+        with local_pool(request.workers) as pool:
+            runner = make_runner(request, samples, folder, TrialPool(pool), display)
+            plan = measure_and_plan(request, samples, runner, display)
+            pretrain_auxiliaries(request, runner, plan, display)
+            leader = race(runner, plan)
+            confirmation = confirm(runner, plan, leader)
+        display.begin("writing model and report")
+        answer = conclude(folder, runner.place.runs, plan, leader, confirmation, request.command(2, out))
+        write_report(out, answer, request, plan)
+        write_answer(out, answer)
+    return answer
+
+
+def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
+    """The plan of a request and what it costs, from a measurement in a folder that is removed."""
+    with (
+        TemporaryDirectory() as name,
+        open_race(Path(name) / "try", request.definition) as folder,
+        open_display(progress, request.budget, folder.clock) as display,
+        local_pool(request.workers) as pool,
+    ):
+        samples = samples_of(request)
+        runner = make_runner(request, samples, folder, TrialPool(pool), display)
+        plan = measure_and_plan(request, samples, runner, display)
+        assert runner.costs is not None
+        return {
+            "target": request.target.recipe.name,
+            "ways": {way.name: way.words for way in request.ways},
+            "budget_s": request.budget,
+            "processes": request.workers,
+            "samples": samples,
+            "plan": plan.to_json(),
+            "costs": runner.costs.to_json(),
+        }
+
+
+def samples_of(request: Request) -> dict[str, int]:
+    """Samples of the target's parts, and those that every auxiliary is pretrained on; all data are checked."""
+    everything = check(request)
+    target, whole = everything.pop("target"), everything.pop("unlabelled")
+    parts = {"train": len(target.train), "validation": len(target.validation), "test": len(target.test)}
+    parts["unlabelled"] = len(whole.train)
+    return {**parts, **{f"auxiliary {name}": len(data.train) for name, data in everything.items()}}
+
+
+def make_runner(
+    request: Request, samples: Mapping[str, int], folder: RaceFolder, pool: TrialPool, display: RaceDisplay
+) -> Runner:
+    """What all runs share. A recipe that is not shipped is written into the folder, where every run finds it."""
+    recipe = request.target.recipe
+    name = recipe.name
+    if not request.shipped:
+        path = (folder.path / RECIPE).resolve()
+        write_text(path, recipe_to_text(recipe))
+        name = str(path)
+    labels = recipe.data.labels_per_class or FOLDS
+    few = samples["validation"] < ENOUGH_VALIDATION
+    return Runner(
+        folder=folder,
+        pool=pool,
+        recipe=recipe,
+        target=name,
+        settings=request.settings,
+        data_root=request.target.data_root,
+        sources=request.sources,
+        ways=request.ways,
+        folds=max(2, min(FOLDS, labels)) if few else 0,
+        threads=request.threads,
+        budget=request.budget,
+        display=display,
+    )
+
+
+def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runner, display: RaceDisplay) -> Plan:
+    """Measure what runs cost, and decide how long they train; both are written, and read again by a resumed race."""
+    display.begin("measuring what runs cost")
+    costs = Costs.from_json(runner.folder.decide("costs", lambda: measure(runner, samples).to_json()))
+    runner.costs = costs
+
+    def plan() -> dict[str, Any]:
+        left = request.budget - runner.folder.seconds
+        return make_plan(
+            request.ways,
+            costs,
+            seconds=left * request.workers,
+            folds=min(ROUND_FOLDS, runner.folds) or 1,
+            test=samples["test"],
+            recipe_epochs=request.target.recipe.train.epochs,
+            pretraining_epochs=pretraining_of(request.target.recipe).train.epochs,
+            auxiliary_epochs={
+                source.name: source.recipe.train.epochs for source in request.sources if source.recipe is not None
+            },
+        ).to_json()
+
+    return Plan.from_json(runner.folder.decide("plan", plan))
+
+
+def pretrain_auxiliaries(request: Request, runner: Runner, plan: Plan, display: RaceDisplay) -> None:
+    """Pretrain the auxiliaries that are no checkpoints, for as long as the plan says; all are ready afterwards."""
+    trials = {
+        source.name: runner.auxiliary(source, stage=AUXILIARIES, epochs=plan.auxiliary_epochs[source.name])
+        for source in request.sources
+        if source.recipe is not None
+    }
+    if trials:
+        display.begin(f"pretraining {', '.join(trials)}")
+        runner.run([last_step(trial) for trial in trials.values()])
+    for source in request.sources:
+        folder = None if source.name not in trials else runner.result_folder(trials[source.name])
+        runner.auxiliaries[source.name] = source.checkpoint or str(folder)

@@ -1,0 +1,113 @@
+"""The confirmation of a leader: fresh seeds that redraw split, labels and initialisation, each arm at its best rate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+from crosspath.study.crossed import compare_on_samples
+from crosspath.study.race_plan import FEWEST_SEEDS, Plan, Round, none_epochs
+from crosspath.study.race_rounds import FLAT, Leader, run_round
+from crosspath.study.race_runs import Runner
+from crosspath.study.sources import pretraining_of
+from crosspath.study.statistics import Paired
+from crosspath.study.trials import FRESH, read_predictions, trial_folder
+from crosspath.study.ways import Way
+
+GRACE = 1.1
+"""Times the budget, beyond which no further seeds are begun."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalArm:
+    """One arm on the fresh seeds."""
+
+    way: Way
+    epochs: int
+    rate: float
+    accuracies: tuple[float, ...]
+    """On each seed's test part."""
+    run: Path
+    """The run folder of the first seed, among the runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The leader, `none`, and the leader's control on fresh seeds."""
+
+    none: FinalArm
+    leader: FinalArm
+    control: FinalArm | None
+    difference: Paired
+    """Of leader and `none`."""
+    beyond_control: Paired | None
+    """Of leader and control."""
+    flat: bool
+    test_samples: int
+
+
+def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
+    """Train leader, `none` and control on fresh seeds, and compare their predictions on the test parts."""
+    epochs, flat = runner.folder.decide("epochs of none", lambda: _epochs_of_none(runner, plan, leader))
+    none = runner.ways[0]
+    arms = {none: (epochs, leader.none_rate), leader.way: (leader.epochs, leader.rate)}
+    if leader.way.control is not None:
+        arms[leader.way.control] = (leader.epochs, leader.rate)
+    runner.display.begin(f"fresh seeds: none against {leader.way.words}, {plan.seeds} seeds of {leader.epochs} epochs")
+    size, seeds = runner.pool.size, 0
+    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds)):
+        batch = range(seeds, min(seeds + size, plan.seeds))
+        runner.run(
+            [
+                runner.training(way, stage=FRESH, epochs=length, rate=rate, seed=seed)
+                for seed in batch
+                for way, (length, rate) in arms.items()
+            ]
+        )
+        seeds = batch.stop
+    correct = {
+        way: [read_predictions(runner.place.runs, trial_folder(FRESH, way.name, rate, seed)) for seed in range(seeds)]
+        for way, (_, rate) in arms.items()
+    }
+    finals = {way: _final_arm(way, *arms[way], correct[way]) for way in arms}
+    control = leader.way.control
+    return Confirmation(
+        none=finals[none],
+        leader=finals[leader.way],
+        control=None if control is None else finals[control],
+        difference=compare_on_samples(correct[leader.way], correct[none]),
+        beyond_control=None if control is None else compare_on_samples(correct[leader.way], correct[control]),
+        flat=flat,
+        test_samples=len(correct[none][0]),
+    )
+
+
+def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bool]:
+    """(epochs of `none`, whether it is flat): it gets as much time as the leader with all that that began with, unless
+    it gains nothing by it on the validation part.
+    """
+    assert runner.costs is not None
+    costs, most = runner.costs, pretraining_of(runner.recipe).train.epochs
+    spent = 0.0
+    if leader.way.auxiliary in plan.auxiliary_epochs:
+        spent = costs.auxiliaries[str(leader.way.auxiliary)].of(plan.auxiliary_epochs[str(leader.way.auxiliary)])
+    epochs = none_epochs(leader.way, costs, leader.epochs, most, spent)
+    if leader.flat or epochs < 1.1 * leader.epochs:
+        return leader.epochs, leader.flat
+    none = runner.ways[0]
+    one = Round(epochs=epochs, ways=1, rates=1)
+    longer = run_round(runner, "race-none", one, {none: [leader.none_rate]}, plan.folds)[none][leader.none_rate]
+    before = leader.scores[-1][1][none][leader.none_rate]
+    return (epochs if longer > before else leader.epochs), longer - before <= FLAT
+
+
+def _has_time(runner: Runner, done: int) -> bool:
+    return done < FEWEST_SEEDS or runner.folder.seconds < GRACE * runner.budget
+
+
+def _final_arm(way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:
+    accuracies = tuple(fmean(seed.values()) for seed in correct)
+    return FinalArm(
+        way=way, epochs=epochs, rate=rate, accuracies=accuracies, run=trial_folder(FRESH, way.name, rate, 0)
+    )

@@ -1,0 +1,107 @@
+"""The folder of a `try`: what was asked, what was decided and when, and how much time has gone.
+
+Decisions that depend on a clock are written as they are made and read again by a resumed race, which therefore ends as
+an uninterrupted one; time that an interrupted one spent still counts.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, read_json, write_json
+from crosspath.locks import LOCK_FILES, claim
+
+DEFINITION, DECISIONS, CLOCK, ANSWER = "try.json", "decisions.json", "clock.json", "answer.json"
+RUNS, MODEL, REPORT = "runs", "model", "report.html"
+TICK_S = 1.0
+"""Between two notes of the time: a process that is killed loses that much."""
+
+
+@dataclass
+class RaceFolder:
+    """The folder, while this process alone writes to it."""
+
+    path: Path
+    decisions: dict[str, Any]
+    earlier: float
+    """Seconds that interrupted processes spent."""
+    start: float
+
+    @property
+    def seconds(self) -> float:
+        """All that was spent so far, on the clock of the wall."""
+        return self.clock()
+
+    def clock(self) -> float:
+        """As `seconds`."""
+        return self.earlier + time.perf_counter() - self.start
+
+    def decide(self, name: str, decision: Callable[[], Any]) -> Any:
+        """The decision of this name: that which was made before, or else a new one, written before it is followed."""
+        if name not in self.decisions:
+            self.decisions[name] = decision()
+            write_json(self.path / DECISIONS, {"format_version": FORMAT_VERSION, **self.decisions})
+        return self.decisions[name]
+
+
+@contextmanager
+def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]:
+    """The folder of a new or interrupted `try`; its clock runs inside the block.
+
+    Raises
+    ------
+    InputError
+        For a folder with other files, one of another `try`, and one that another process uses.
+    """
+    check_folder(path, definition)
+    with claim(path):
+        write_json(path / DEFINITION, dict(definition))
+        decisions = read_json(path / DECISIONS) if (path / DECISIONS).is_file() else {}
+        decisions.pop("format_version", None)
+        earlier = float(read_json(path / CLOCK)["seconds"]) if (path / CLOCK).is_file() else 0.0
+        folder = RaceFolder(path=path, decisions=decisions, earlier=earlier, start=time.perf_counter())
+        with _clock(folder):
+            yield folder
+
+
+def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
+    """Raise `InputError` for a folder with other files, or of a `try` of something else."""
+    if path.exists() and not path.is_dir():
+        raise InputError(path, "a folder", "a file", "name another with --out")
+    if not (path / DEFINITION).is_file():
+        if path.exists() and any(entry.name not in LOCK_FILES for entry in path.iterdir()):
+            raise InputError(path, "a new folder, or that of a try", "other files", "name another with --out")
+        return
+    before = read_json(path / DEFINITION)
+    changes = [
+        f"{name} {before.get(name)!r}, now {value!r}" for name, value in definition.items() if before.get(name) != value
+    ]
+    if changes:
+        raise InputError(path, "the same try", ", ".join(changes), "name another folder with --out")
+
+
+@contextmanager
+def _clock(folder: RaceFolder) -> Iterator[None]:
+    """Note the time every `TICK_S`, so that a process that is killed has its time counted."""
+    done = threading.Event()
+
+    def note() -> None:
+        write_json(folder.path / CLOCK, {"seconds": round(folder.seconds, 1)})
+
+    def run() -> None:
+        while not done.wait(TICK_S):
+            note()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        note()

@@ -1,0 +1,155 @@
+"""What `try` is told, made precise: the recipe of a folder, a name or a checkpoint, and where auxiliaries come from."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crosspath.catalogue.recognise import guess_section, own_recipe, recognise_set, sections_of_set
+from crosspath.checkpoints.load import auxiliary_source, load_checkpoint
+from crosspath.checkpoints.save import WEIGHTS
+from crosspath.config import Recipe, apply_overrides
+from crosspath.errors import InputError
+from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
+
+PROCEDURAL = "procedural/dyck"
+HUBS = ("timm:", "hf:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is to be improved."""
+
+    recipe: Recipe
+    """With the user's settings."""
+    data_root: Path | None
+    """As for `train`."""
+    checkpoint: Path | None = None
+    """Its own starting weights, where it is a checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliarySource:
+    """Where the weights of one auxiliary come from."""
+
+    name: str
+    text: str
+    """What the user named, with an absolute path."""
+    checkpoint: str | None = None
+    """A checkpoint or a model of a hub; None for one that is pretrained first."""
+    recipe: Recipe | None = None
+    """Its masked modelling, for one that is pretrained first."""
+    data_root: Path | None = None
+
+
+def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str] = ()) -> Target:
+    """The target behind a folder of samples, a checkpoint, a recipe's name, or a recipe file.
+
+    Raises
+    ------
+    InputError
+        For anything else, a folder of no known layout, and faulty settings.
+    """
+    path = Path(text)
+    if is_checkpoint(path):
+        recipe = load_checkpoint(path).recipe
+        if recipe.objective != "classification":
+            todo = "name the folder of its data, and the checkpoint with --from"
+            raise InputError(path, "a classifier's checkpoint", f"one of {recipe.objective}", todo)
+        return Target(recipe=apply_overrides(recipe, settings), data_root=data_root, checkpoint=path.resolve())
+    if path.is_dir() or path.suffix == ".zip":
+        if data_root is not None:
+            raise InputError("--data", "the folder once", f"{path} and {data_root}", "leave out --data")
+        name, root = recipe_of_folder(path)
+        return Target(recipe=apply_overrides(recipe_named(name), settings), data_root=root)
+    if str(text) not in RECIPES and path.suffix not in {".yaml", ".yml"}:
+        expected = "a folder of samples, a checkpoint, a recipe's name or a .yaml file"
+        raise InputError("TARGET", expected, repr(str(text)), "check the path, or see `crosspath data list`")
+    return Target(recipe=apply_overrides(recipe_named(text), settings), data_root=data_root)
+
+
+def find_auxiliaries(given: Mapping[str, str] | Iterable[str], target: Recipe) -> list[AuxiliarySource]:
+    """The auxiliaries behind folders, checkpoints, names of hubs, and `procedural`; of `NAME=SOURCE`, under this name.
+
+    Those that are pretrained first get the target's size, so that they fit it.
+
+    Raises
+    ------
+    InputError
+        For anything else, two of one name, and checkpoints that cannot be read.
+    """
+    pairs = list(given.items()) if isinstance(given, Mapping) else [_named(str(text)) for text in given]
+    sources: dict[str, AuxiliarySource] = {}
+    for name, text in pairs:
+        if name in sources:
+            raise InputError(f"--auxiliary {name}", "each name once", "it twice", f"write one as {name}2={text}")
+        sources[name] = _find_auxiliary(name, text, target)
+    return list(sources.values())
+
+
+def pretraining_of(recipe: Recipe, size: str | None = None) -> Recipe:
+    """Masked modelling of what a recipe reads, with its model, or one of another size.
+
+    Raises
+    ------
+    InputError
+        For a modality without a recipe for it.
+    """
+    make = PRETRAINING.get(recipe.name) or PRETRAINING.get(f"{recipe.modality}/folder")
+    if make is None:
+        raise InputError(recipe.name, "a modality that can be pretrained", recipe.modality, "name a checkpoint instead")
+    pretraining = make().model_copy(update={"name": recipe.name, "data": recipe.data, "model": recipe.model})
+    return pretraining if size is None else apply_overrides(pretraining, (f"model.size={size}",))
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path is a run folder, a saved folder or a safetensors file, rather than a folder of samples."""
+    return path.suffix == ".safetensors" or any((path / name).exists() for name in (WEIGHTS, f"{WEIGHTS}.index.json"))
+
+
+def recipe_of_folder(folder: Path) -> tuple[str, Path]:
+    """(name of the recipe, its data root) for a folder of samples: that of a published set, or of own class folders.
+
+    Raises
+    ------
+    InputError
+        For a folder without samples, and one of several sets.
+    """
+    entry = recognise_set(folder)
+    if entry is None:
+        section = guess_section(folder)
+        recipe = own_recipe(section)
+        if recipe is None:
+            raise InputError(folder, "a modality with a recipe for folders", section.modality, "name a recipe instead")
+        return recipe.name, folder.resolve()
+    datasets = {section.dataset for section in sections_of_set(entry, folder)}
+    name = next((name for name, make in RECIPES.items() if make().data.dataset in datasets), None)
+    if name is None:
+        raise InputError(folder, "a set with a recipe that trains on it", entry.name, "name a recipe instead")
+    return name, folder.resolve().parent
+
+
+def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
+    path, size = Path(text), target.model.size
+    if text == "procedural":
+        recipe = apply_overrides(PRETRAINING[PROCEDURAL](), (f"model.size={size}",))
+        return AuxiliarySource(name=name, text=text, recipe=recipe)
+    if text.startswith(HUBS) or is_checkpoint(path):
+        auxiliary_source(text)  # refused now rather than after the first runs
+        place = text if text.startswith(HUBS) else str(path.resolve())
+        return AuxiliarySource(name=name, text=place, checkpoint=place)
+    if path.is_dir() or path.suffix == ".zip":
+        recipe_name, root = recipe_of_folder(path)
+        recipe = pretraining_of(recipe_named(recipe_name), size)
+        return AuxiliarySource(name=name, text=str(path.resolve()), recipe=recipe, data_root=root)
+    expected = "a folder of samples, a checkpoint, timm:MODEL, hf:OWNER/MODEL or procedural"
+    raise InputError(f"--auxiliary {text}", expected, "none", "check the path")
+
+
+def _named(text: str) -> tuple[str, str]:
+    """(name, source) of `NAME=SOURCE`, or of a source alone, named after its last part."""
+    name, equals, source = text.partition("=")
+    if equals and name and source and not Path(text).exists():
+        return name, source
+    last = Path(text.rpartition(":")[2]).resolve().stem if text.startswith(HUBS) else Path(text).resolve().stem
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "auxiliary", text

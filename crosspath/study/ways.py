@@ -1,0 +1,103 @@
+"""The ways of starting that `try` races: what each does to a target before and while it trains."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, Arm
+from crosspath.study.jobs import RANDOM_COPY
+
+WHOLE_BODY = ("pathway.scale_init=1", "pathway.shrink=0.4", "optimizer.auxiliary_lr=1e-4")
+
+MASKED = Arm(
+    name="masked-modelling",
+    meaning="masked modelling on your own files",
+    needs="nothing",
+)
+PRETRAINED = Arm(name="pretrained", meaning="the pretrained model of --from", needs="nothing")
+PATHWAYS = (
+    Arm(
+        name="paper",
+        meaning="a pathway from {auxiliary} that begins at λ = 0",
+        settings=("pathway.scale_init=0",),
+    ),
+    Arm(
+        name="whole-body",
+        meaning="a pathway from {auxiliary} at full strength from the first step",
+        settings=WHOLE_BODY,
+    ),
+    Arm(
+        name="frozen",
+        meaning="a pathway from {auxiliary} at full strength, its weights frozen",
+        settings=(*WHOLE_BODY, "pathway.train_auxiliary=false"),
+    ),
+)
+COPIED = replace(COPY, meaning="a copy of {auxiliary}")
+CLOSED_FORM = replace(MIMETIC, meaning="attention that starts in closed form")
+PLAIN = replace(NONE, meaning="the plain model")
+ANCHORED = (
+    PATHWAYS[0],
+    Arm(
+        name="frozen",
+        meaning="a pathway from {auxiliary} that begins at λ = 0, its weights frozen",
+        settings=("pathway.scale_init=0", "pathway.train_auxiliary=false"),
+    ),
+)
+"""For a target that is pretrained itself: the other starts would write over its weights or shrink them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way of starting."""
+
+    arm: Arm
+    auxiliary: str | None = None
+    """Its name; None for a way without one."""
+    from_: Path | None = None
+    """The checkpoint that the target starts from."""
+
+    @property
+    def name(self) -> str:
+        """As in folders and tables: `whole-body-sounds`."""
+        return self.arm.name if self.auxiliary is None else f"{self.arm.name}-{self.auxiliary}"
+
+    @property
+    def words(self) -> str:
+        """What it is, for a sentence."""
+        return self.arm.meaning.format(auxiliary=self.auxiliary)
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether every run begins with masked modelling of its own training part."""
+        return self.arm.name == MASKED.name
+
+    @property
+    def control(self) -> "Way | None":
+        """The same with random weights in place of the auxiliary's; None for a way without an auxiliary."""
+        if self.auxiliary is None:
+            return None
+        name = RANDOM_COPY if self.arm.name == COPY.name else RANDOM.name
+        return replace(self, arm=replace(self.arm, name=name, meaning="random weights in place of {auxiliary}"))
+
+
+def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path | None) -> Iterator[Way]:
+    """Every way, `none` first.
+
+    Parameters
+    ----------
+    auxiliaries
+        Their names.
+    target
+        The checkpoint that every way starts from, `none` too, where the target is one.
+    pretrained
+        A model of the target's own modality, which is a way of its own.
+    """
+    yield Way(arm=PLAIN, from_=target)
+    if target is None:
+        yield Way(arm=CLOSED_FORM)
+    yield Way(arm=MASKED, from_=target)
+    if pretrained is not None:
+        yield Way(arm=PRETRAINED, from_=pretrained)
+    for auxiliary in auxiliaries:
+        for arm in ANCHORED if target is not None else (*PATHWAYS, COPIED):
+            yield Way(arm=arm, auxiliary=auxiliary, from_=target)

@@ -1,0 +1,225 @@
+"""A race from beginning to end, with runs of few steps: what it decides by, what it leaves, and that it resumes."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crosspath
+from crosspath.cli.main import main
+from crosspath.config import apply_overrides
+from crosspath.study import race
+from crosspath.study.race_answer import Fit
+from crosspath.study.race_folder import ANSWER, DECISIONS
+from crosspath.study.race_plan import Cost, Costs, Plan, Round
+from crosspath.study.race_request import understand
+from tests.errors import refused
+
+FEW = ("data.labels_per_class=2", "train.batch_size=16", "data.test_fraction=0.8", "evaluate.batch_size=1500")
+"""Few unlabelled samples too: masked modelling reads them all."""
+PLAN = Plan(
+    rounds=(Round(epochs=1, ways=7, rates=1), Round(epochs=2, ways=2, rates=1)),
+    folds=1,
+    seeds=3,
+    seeds_wanted=6,
+    auxiliary_epochs={},
+    seconds=1.0,
+)
+
+
+class Executor:
+    """Carries out a job at once, in this process."""
+
+    def __init__(self) -> None:
+        self.folders: list[Path] = []
+
+    def submit(self, function: Callable[..., Any], job: Any, place: Any) -> "Future[Any]":
+        self.folders.append(job.folder)
+        future: Future[Any] = Future()
+        future.set_result(function(job, place))
+        return future
+
+
+class LocalPool:
+    """A pool of one process: this one."""
+
+    size = 1
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+
+def run(out: Path, auxiliary: Path, executor: Executor, **more: object) -> Fit:
+    """A race of the plan above on handwritten digits; costs and plan are those of the tests, not measured."""
+
+    @contextmanager
+    def pool(workers: int) -> Iterator[LocalPool]:
+        yield LocalPool(executor)
+
+    one = Cost(fixed=0.1, epoch=0.1)
+    request = understand("image/digits", [f"sounds={auxiliary}"], None, "10m", None, None, FEW, 1, 1)
+    costs = Costs(of_ways={way.name: one for way in request.ways}, masked=one, auxiliaries={})
+    if not (out / DECISIONS).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "try.json").write_text(json.dumps(request.definition))
+        (out / DECISIONS).write_text(json.dumps({"costs": costs.to_json(), "plan": PLAN.to_json()}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(race, "local_pool", pool)
+        return race.fit(
+            "image/digits",
+            auxiliaries=[f"sounds={auxiliary}"],
+            budget="10m",
+            out=out,
+            settings=FEW,
+            workers=1,
+            progress=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def auxiliary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("auxiliary") / "sounds"
+    short = apply_overrides(crosspath.recipe_named("audio/sounds"), ("train.epochs=1", "train.loggers=[]"))
+    crosspath.train(short, out=out, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def finished(auxiliary: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fit, Executor]:
+    out, executor = tmp_path_factory.mktemp("race") / "try", Executor()
+    return out, run(out, auxiliary, executor), executor
+
+
+def test_the_race_reads_validation_and_fresh_seeds_read_the_test_part(
+    finished: tuple[Path, Fit, Executor],
+) -> None:
+    out, answer, executor = finished
+    runs = {path.parent.relative_to(out / "runs"): json.loads(path.read_text()) for path in out.rglob("result.json")}
+    assert not any(result["metrics"]["test"] for result in runs.values())
+    predictions = {path.relative_to(out / "predictions").with_suffix("") for path in out.rglob("predictions/**/*.json")}
+    assert predictions == {path for path in runs if path.parts[0] == "fresh" and "first" not in path.parts[1]}
+    ways = {path.parts[1] for path in runs if path.parts[0] == "race-1" and "first" not in path.parts[1]}
+    assert len(ways) == 7
+    assert len({path.parts[1] for path in runs if path.parts[0] == "race-2" and "first" not in path.parts[1]}) == 2
+    assert "race-2/none/lr-0.001-seed-1000" in map(Path.as_posix, runs)
+    assert answer.seeds == 3
+    assert len(executor.folders) == len(set(executor.folders))
+
+
+def test_fresh_seeds_redraw_the_parts_and_arms_of_one_seed_share_them(finished: tuple[Path, Fit, Executor]) -> None:
+    out, answer, _ = finished
+    samples: dict[str, list[set[str]]] = {}
+    for arm in answer.arms.values():
+        for seed, accuracy in enumerate(arm["accuracies"]):
+            path = out / "predictions" / "fresh" / arm["way"] / f"lr-{arm['rate']:g}-seed-{seed}.json"
+            correct = json.loads(path.read_text())["correct"]
+            assert accuracy == pytest.approx(sum(correct.values()) / len(correct))
+            samples.setdefault(str(seed), []).append({*correct})
+    assert all(own == first for first, *rest in samples.values() for own in rest)
+    assert samples["0"][0] != samples["1"][0] != samples["2"][0]
+
+
+def test_masked_modelling_never_sees_the_held_out_parts_of_its_run(finished: tuple[Path, Fit, Executor]) -> None:
+    out, _, _ = finished
+    (first,) = (out / "runs" / "race-1").glob("masked-modelling-first-*/seed-*")
+    (after,) = (out / "runs" / "race-1" / "masked-modelling").glob("lr-*")
+    recipes = [crosspath.Recipe.model_validate(_yaml(path / "recipe.yaml")) for path in (first, after)]
+    assert recipes[0].data.split_seed == recipes[1].data.split_seed
+    assert recipes[0].data.held_out_fold == recipes[1].data.held_out_fold
+    assert recipes[0].data.unlabelled
+    results = [json.loads((path / "result.json").read_text()) for path in (first, after)]
+    assert results[0]["samples"]["train"] > results[1]["samples"]["train"] == 10
+    assert recipes[1].data.held_out_fold == (0, 2)
+    assert results[1]["start"] == str(first)
+
+
+def _yaml(path: Path) -> Any:
+    import yaml
+
+    return yaml.safe_load(path.read_text())
+
+
+def test_the_model_is_plain_and_of_the_seed_fixed_beforehand(finished: tuple[Path, Fit, Executor]) -> None:
+    out, answer, _ = finished
+    checkpoint = crosspath.load_checkpoint(answer.model)
+    assert not checkpoint.connected
+    winner = answer.arms["leader" if answer.verdict == "helps" else "none"]
+    recipe = checkpoint.recipe
+    assert (recipe.train.seed, recipe.data.split_seed, recipe.optimizer.lr) == (0, 0, winner["rate"])
+    metrics = crosspath.evaluate(answer.model)
+    assert metrics["metrics"]["accuracy"] == pytest.approx(winner["accuracies"][0])
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict">{answer.verdict}</p>' in page
+    assert answer.model in answer.sentence
+    assert str(answer).splitlines()[0] == answer.sentence
+    assert "Fit" in repr(answer)
+    assert len(repr(answer)) < 400
+
+
+def test_a_finished_race_is_read_again_and_another_one_is_refused(
+    finished: tuple[Path, Fit, Executor], auxiliary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, answer, _ = finished
+    executor = Executor()
+    assert run(out, auxiliary, executor) == answer
+    assert not executor.folders
+    with refused(str(out), "labels"):
+        race.fit("image/digits", auxiliaries=[f"sounds={auxiliary}"], labels=7, budget="10m", out=out, workers=1)
+    with refused(str(out.parent)):
+        race.fit("image/digits", out=out.parent)
+    settings = [part for setting in FEW for part in ("--set", setting)]
+    named = ["--auxiliary", f"sounds={auxiliary}", "--out", str(out), "--budget", "10m", "--workers", "1"]
+    assert main(["try", "image/digits", *named, *settings]) == 0
+    shown = capsys.readouterr().out
+    assert answer.sentence in shown
+    assert answer.command in shown
+
+
+def comparable(answer: Fit, out: Path) -> dict[str, Any]:
+    values = answer.to_json()
+    values.pop("seconds")
+    return json.loads(json.dumps(values).replace(str(out), "OUT"))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("share", [0.85, pytest.param(0.2, marks=pytest.mark.slow)])
+def test_a_race_that_was_stopped_ends_as_an_uninterrupted_one(
+    finished: tuple[Path, Fit, Executor], auxiliary: Path, tmp_path: Path, share: float
+) -> None:
+    whole, answer, executor = finished
+    out = stopped_after(round(share * len(executor.folders)), whole, tmp_path / "try", executor)
+    again = Executor()
+    assert comparable(run(out, auxiliary, again), out) == comparable(answer, whole)
+    assert len(again.folders) == len(executor.folders)
+    assert (out / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+
+
+def stopped_after(done: int, whole: Path, out: Path, executor: Executor) -> Path:
+    """The folder of a race that was killed after so many runs: no run after them, and the decisions made until then."""
+    shutil.copytree(whole, out)
+    (out / ANSWER).unlink()
+    shutil.rmtree(out / "model")
+    for folder in executor.folders[done:]:
+        shutil.rmtree(out / "runs" / folder)
+        (out / "predictions" / folder.with_name(f"{folder.name}.json")).unlink(missing_ok=True)
+    decisions = json.loads((out / DECISIONS).read_text())
+    (out / DECISIONS).write_text(json.dumps({name: decisions[name] for name in ("costs", "plan")}))
+    return out
+
+
+def test_half_a_model_is_written_again(finished: tuple[Path, Fit, Executor], auxiliary: Path, tmp_path: Path) -> None:
+    whole, answer, _ = finished
+    out = tmp_path / "try"
+    shutil.copytree(whole, out)
+    (out / ANSWER).unlink()
+    for path in (out / "model").iterdir():
+        os.truncate(path, 10)
+    executor = Executor()
+    again = run(out, auxiliary, executor)
+    assert (out / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    assert comparable(again, out) == comparable(answer, whole)

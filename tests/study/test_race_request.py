@@ -1,0 +1,109 @@
+"""What `try` understands, and what it refuses before the first run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import crosspath
+from crosspath.config import apply_overrides
+from crosspath.study.race_request import Request, check, seconds_of, understand
+from tests.errors import refused
+
+
+def ask(target: str | Path, *auxiliaries: str, **more: object) -> Request:
+    values: dict[str, object] = {"labels": None, "budget": "1m", "data": None, "start_from": None, "settings": ()}
+    values |= {"workers": 1, "threads": 1, **more}
+    return understand(target, auxiliaries, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of eight pictures."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            picture = Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8))
+            picture.save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An auxiliary of another width."""
+    out = tmp_path_factory.mktemp("wide") / "sounds"
+    settings = ("train.epochs=1", "train.loggers=[]", "data.labels_per_class=2", "model.size=tiny")
+    crosspath.train(apply_overrides(crosspath.recipe_named("audio/sounds"), settings), out=out, progress=False)
+    return out
+
+
+def test_the_kind_of_data_is_found_from_the_files(photos: Path) -> None:
+    request = ask(photos, f"other={photos}", labels=3)
+    assert request.target.recipe.name == "image/folder"
+    assert request.target.data_root == photos.resolve()
+    assert request.target.recipe.data.labels_per_class == 3
+    (source,) = request.sources
+    assert source.recipe is not None
+    assert (source.name, source.recipe.objective, source.recipe.name) == ("other", "masked_modeling", "image/folder")
+    data = check(request)
+    assert len(data["target"].train) == 6
+    assert {len(data["unlabelled"].train), len(data["other"].train)} == {10}
+
+
+def test_recipes_checkpoints_and_procedural_auxiliaries_are_found(wide: Path) -> None:
+    assert ask("image/digits").target.recipe.name == "image/digits"
+    request = ask(wide, "procedural", workers=2)
+    assert request.target.checkpoint == wide.resolve()
+    assert not request.shipped
+    assert [way.name for way in request.ways] == ["none", "masked-modelling", "paper-procedural", "frozen-procedural"]
+    (source,) = request.sources
+    assert source.recipe is not None
+    assert source.recipe.model.size == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("45", 45), ("2min", 120), (30.0, 30)]
+)
+def test_budgets(text: str | float, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-5m", "20 minutes"])
+def test_no_budgets(text: str) -> None:
+    with refused("--budget", "20m"):
+        seconds_of(text)
+
+
+def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:
+    with refused("--labels", "1"):
+        ask(photos, labels=1)
+    with refused("TARGET", "absent"):
+        ask(tmp_path / "absent")
+    with refused("--auxiliary", "absent"):
+        ask(photos, str(tmp_path / "absent"))
+    with refused("--auxiliary photos", "twice"):
+        ask(photos, str(photos), str(photos))
+    with refused("--workers"):
+        ask(photos, workers=0)
+    with refused("--data"):
+        ask(photos, data=tmp_path)
+    with refused("--from"):
+        ask(wide, start_from=wide)
+    with refused("train.epoch", "train.epochs"):
+        ask(photos, settings=("train.epoch=3",))
+
+
+def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path, wide: Path) -> None:
+    with refused("--auxiliary sounds", "6", "12"):
+        check(ask("image/digits", f"sounds={wide}"))
+    for picture in sorted((photos / "dog").iterdir())[2:]:
+        picture.unlink()
+    with refused(str(photos), "dog"):
+        check(ask(photos))
+    for picture in (photos / "dog").iterdir():
+        picture.unlink()
+    (photos / "dog").rmdir()
+    with refused(str(photos), "two classes"):
+        check(ask(photos))
