@@ -14,6 +14,7 @@ from rich.text import Text
 from crosspath.escape import to_terminal
 from crosspath.study.plan import Job
 from crosspath.study.table import score
+from crosspath.study.trials import Trial
 from crosspath.training.result import Result
 
 SHOWN = 6
@@ -49,7 +50,7 @@ class RaceDisplay:
         """One run is done."""
         self.runs += 1
         self.latest = job.label
-        if result.objective == "classification" and result.metrics.get("validation"):
+        if isinstance(job, Trial) and not job.pretrains:
             way = job.cell.arm.name if job.cell.auxiliary is None else f"{job.cell.arm.name} from {job.cell.auxiliary}"
             self.scores.setdefault(way, []).append(score(result, "validation"))
 

@@ -7,16 +7,12 @@ from pathlib import Path
 from statistics import fmean
 
 from crosspath.study.crossed import compare_on_samples
-from crosspath.study.race_plan import FEWEST_SEEDS, Plan, Round, none_epochs
-from crosspath.study.race_rounds import FLAT, Leader, run_round
+from crosspath.study.race_plan import Plan, Round, none_epochs
+from crosspath.study.race_rounds import FLAT, GRACE, Leader, run_round
 from crosspath.study.race_runs import Runner
-from crosspath.study.sources import pretraining_of
-from crosspath.study.statistics import Paired
+from crosspath.study.statistics import FEWEST_SEEDS, Paired
 from crosspath.study.trials import FRESH, read_predictions, trial_folder
 from crosspath.study.ways import Way
-
-GRACE = 1.1
-"""Times the budget, beyond which no further seeds are begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +52,8 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
         arms[leader.way.control] = (leader.epochs, leader.rate)
     runner.display.begin(f"fresh seeds: none against {leader.way.words}, {plan.seeds} seeds of {leader.epochs} epochs")
     size, seeds = runner.pool.size, 0
-    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds)):
+    began = runner.folder.decide("fresh seeds began", lambda: runner.folder.seconds)
+    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds, began)):
         batch = range(seeds, min(seeds + size, plan.seeds))
         runner.run(
             [
@@ -88,7 +85,7 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bo
     it gains nothing by it on the validation part.
     """
     assert runner.costs is not None
-    costs, most = runner.costs, pretraining_of(runner.recipe).train.epochs
+    costs, most = runner.costs, runner.most_pretraining
     spent = 0.0
     if leader.way.auxiliary in plan.auxiliary_epochs:
         spent = costs.auxiliaries[str(leader.way.auxiliary)].of(plan.auxiliary_epochs[str(leader.way.auxiliary)])
@@ -102,8 +99,12 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bo
     return (epochs if longer > before else leader.epochs), longer - before <= FLAT
 
 
-def _has_time(runner: Runner, done: int) -> bool:
-    return done < FEWEST_SEEDS or runner.folder.seconds < GRACE * runner.budget
+def _has_time(runner: Runner, done: int, began: float) -> bool:
+    """Whether further seeds fit into the budget, if they take as long as those before; the fewest always do."""
+    if done < FEWEST_SEEDS:
+        return True
+    each = (runner.folder.seconds - began) / done
+    return runner.folder.seconds + each * runner.pool.size < GRACE * runner.budget
 
 
 def _final_arm(way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:

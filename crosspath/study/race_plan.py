@@ -194,11 +194,22 @@ def race_seconds(
     ways: Sequence[Way], costs: Costs, epochs: int, seeds: int, folds: int, most: int, pretraining: float
 ) -> float:
     """Seconds of one process for all rounds and the fresh seeds, if the ways that take longest are those that stay."""
-    none = ways[0]
     total = 0.0
     for one in rounds_of(epochs, len(ways)):
-        runs = sorted((costs.of_run(way, one.epochs, most) for way in ways[1:]), reverse=True)
-        total += folds * one.rates * (costs.of_run(none, one.epochs, most) + sum(runs[: one.ways - 1]))
+        total += round_seconds(ways, costs, one, folds, most)
+    fresh, search = fresh_seconds(ways, costs, epochs, most, pretraining)
+    return total + folds * search + seeds * fresh
+
+
+def round_seconds(ways: Sequence[Way], costs: Costs, one: Round, folds: int, most: int) -> float:
+    """Seconds of one process for a round of the longest ways."""
+    runs = sorted((costs.of_run(way, one.epochs, most) for way in ways[1:]), reverse=True)
+    return folds * one.rates * (costs.of_run(ways[0], one.epochs, most) + sum(runs[: one.ways - 1]))
+
+
+def fresh_seconds(ways: Sequence[Way], costs: Costs, epochs: int, most: int, pretraining: float) -> tuple[float, float]:
+    """(seconds of a fresh seed with the longest leader, of the run that shows whether a longer `none` is better)."""
+    none = ways[0]
     finals = [
         (
             costs.of_run(way, epochs, most) * (1 if way.control is None else 2),
@@ -208,7 +219,7 @@ def race_seconds(
     ]
     fresh = max(run + costs.of_run(none, longer, most) for run, longer in finals)
     search = max(costs.of_run(none, longer, most) if longer > epochs else 0.0 for _, longer in finals)
-    return total + folds * search + seeds * fresh
+    return fresh, search
 
 
 def none_epochs(leader: Way, costs: Costs, epochs: int, most: int, pretraining: float) -> int:

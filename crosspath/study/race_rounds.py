@@ -6,17 +6,19 @@ length, because a run that is cut short in the middle of its schedule says littl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
-from crosspath.study.race_plan import RATES, Plan, Round
+from crosspath.study.race_plan import RATES, Plan, Round, fresh_seconds, round_seconds
 from crosspath.study.race_runs import Runner
+from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
 from crosspath.study.trials import trial_folder
 from crosspath.study.ways import Way
 from crosspath.training.result import read_result
 
-RACE_SHARE = 0.6
-"""Of the budget: a race that has taken more, on a slower machine than measured, is not lengthened further."""
+GRACE = 1.1
+"""Times the budget that a race may take in the end, on a machine that became slower than it was measured."""
 FLAT = 0.01
 """`none` is flat where training it `GROWTH` times as long gains no more than this on the validation part."""
 
@@ -46,8 +48,10 @@ def race(runner: Runner, plan: Plan) -> Leader:
     rates = {way: [factor * base for factor in first] for way in ways}
     history: list[tuple[int, Scores]] = []
     flat = False
+    began = runner.folder.decide("race began", lambda: runner.folder.seconds)
     for number, one in enumerate(plan.rounds):
-        if number and runner.folder.decide(f"stop before round {number + 1}", lambda: _is_late(runner)):
+        late = partial(_is_late, runner, plan, number, began)
+        if number and runner.folder.decide(f"stop before round {number + 1}", late):
             break
         runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {len(rates)} ways, {one.epochs} epochs")
         scores = run_round(runner, f"race-{number + 1}", one, rates, plan.folds)
@@ -122,6 +126,15 @@ def _is_flat(history: Sequence[tuple[int, Scores]], runner: Runner) -> bool:
     return now - before <= FLAT
 
 
-def _is_late(runner: Runner) -> bool:
-    """Whether more time has gone than the race may take: its leader is then confirmed at the length that it reached."""
-    return runner.folder.seconds > runner.budget * RACE_SHARE
+def _is_late(runner: Runner, plan: Plan, number: int, began: float) -> bool:
+    """Whether this round and the fewest fresh seeds would take too long, as much slower as the rounds before were."""
+    assert runner.costs is not None
+    costs, most = runner.costs, runner.most_pretraining
+
+    def planned(one: Round) -> float:
+        return round_seconds(runner.ways, costs, one, plan.folds, most) / runner.pool.size
+
+    slower = max(1.0, (runner.folder.seconds - began) / sum(map(planned, plan.rounds[:number])))
+    fresh, _ = fresh_seconds(runner.ways, costs, plan.rounds[number].epochs, most, 0.0)
+    needed = planned(plan.rounds[number]) + FEWEST_SEEDS * fresh / runner.pool.size
+    return runner.folder.seconds + slower * needed > GRACE * runner.budget

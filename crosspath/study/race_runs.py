@@ -79,10 +79,15 @@ class Runner:
         settings = (*QUIET, *self.settings, *self._split(stage, seed), *self._length(way, epochs))
         return training_trial(self.target, way, stage=stage, rate=rate, seed=seed, settings=settings, from_=from_)
 
+    @property
+    def most_pretraining(self) -> int:
+        """Epochs of masked modelling, at most: the recipe's own."""
+        return pretraining_of(self.recipe).train.epochs
+
     def masked_epochs(self, way: Way, epochs: int) -> int:
         """Epochs of masked modelling before so many of training."""
         assert self.costs is not None
-        return self.costs.pretraining_epochs(way, epochs, pretraining_of(self.recipe).train.epochs)
+        return self.costs.pretraining_epochs(way, epochs, self.most_pretraining)
 
     def masked(self, way: Way, *, stage: str, epochs: int, seed: int) -> Trial:
         """Masked modelling of what a run of this stage and seed trains on, and of the unlabelled samples beside it."""

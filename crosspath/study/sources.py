@@ -10,6 +10,7 @@ from crosspath.checkpoints.load import auxiliary_source, load_checkpoint
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
+from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
 PROCEDURAL = "procedural/dyck"
@@ -53,7 +54,7 @@ def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str
     path = Path(text)
     if is_checkpoint(path):
         recipe = load_checkpoint(path).recipe
-        if recipe.objective != "classification":
+        if not objective_of(recipe).labelled:
             todo = "name the folder of its data, and the checkpoint with --from"
             raise InputError(path, "a classifier's checkpoint", f"one of {recipe.objective}", todo)
         return Target(recipe=apply_overrides(recipe, settings), data_root=data_root, checkpoint=path.resolve())

@@ -8,10 +8,12 @@ import numpy as np
 
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
+from crosspath.config.starts import layer_settings
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import read_json, write_json
 from crosspath.modalities.load import load_data
+from crosspath.objectives import objective_of
 from crosspath.recipes import any_recipe_named
 from crosspath.study.arms import NONE
 from crosspath.study.jobs import LocalPool, Place, run_job
@@ -53,7 +55,7 @@ class Trial(Job):
     def pretraining(self) -> Recipe:
         """The recipe of masked modelling."""
         recipe = any_recipe_named(self.cell.target)
-        if recipe.objective != "masked_modeling":
+        if objective_of(recipe).labelled:
             recipe = pretraining_of(recipe)
         return apply_overrides(recipe, (*self.cell.settings, f"train.seed={self.seed}", "evaluate.test=false"))
 
@@ -74,7 +76,7 @@ def training_trial(
         arm=way.arm,
         auxiliary=way.auxiliary,
         auxiliary_recipe=way.auxiliary,
-        settings=(*settings, *way.arm.settings),
+        settings=layer_settings(settings, way.arm.settings),
         from_=from_,
         rates=(rate,),
     )

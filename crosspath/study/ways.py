@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crosspath.starts import FROZEN_ANCHOR, GENTLE, PAPER, SETTING, WHOLE_BODY
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, Arm
 from crosspath.study.jobs import RANDOM_COPY
-
-WHOLE_BODY = ("pathway.scale_init=1", "pathway.shrink=0.4", "optimizer.auxiliary_lr=1e-4")
 
 MASKED = Arm(
     name="masked-modelling",
@@ -15,35 +14,19 @@ MASKED = Arm(
     needs="nothing",
 )
 PRETRAINED = Arm(name="pretrained", meaning="the pretrained model of --from", needs="nothing")
-PATHWAYS = (
-    Arm(
-        name="paper",
-        meaning="a pathway from {auxiliary} that begins at λ = 0",
-        settings=("pathway.scale_init=0",),
-    ),
-    Arm(
-        name="whole-body",
-        meaning="a pathway from {auxiliary} at full strength from the first step",
-        settings=WHOLE_BODY,
-    ),
-    Arm(
-        name="frozen",
-        meaning="a pathway from {auxiliary} at full strength, its weights frozen",
-        settings=(*WHOLE_BODY, "pathway.train_auxiliary=false"),
-    ),
-)
+STARTS = {
+    PAPER: "a pathway from {auxiliary} that starts at λ = 0, as in the paper",
+    WHOLE_BODY: "a pathway from {auxiliary} at full strength from the first step",
+    FROZEN_ANCHOR: "a pathway from {auxiliary} at full strength, its weights frozen",
+    GENTLE: "a gentle pathway from {auxiliary}",
+}
+"""{start of a pathway: what it is, for a sentence}."""
+FROM_SCRATCH = (PAPER, WHOLE_BODY, FROZEN_ANCHOR)
+PRETRAINED_TARGET = (PAPER, GENTLE)
+"""The other starts would shrink the weights of a target that is pretrained itself, and a copy would write over them."""
 COPIED = replace(COPY, meaning="a copy of {auxiliary}")
 CLOSED_FORM = replace(MIMETIC, meaning="attention that starts in closed form")
 PLAIN = replace(NONE, meaning="the plain model")
-ANCHORED = (
-    PATHWAYS[0],
-    Arm(
-        name="frozen",
-        meaning="a pathway from {auxiliary} that begins at λ = 0, its weights frozen",
-        settings=("pathway.scale_init=0", "pathway.train_auxiliary=false"),
-    ),
-)
-"""For a target that is pretrained itself: the other starts would write over its weights or shrink them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,5 +82,8 @@ def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path
     if pretrained is not None:
         yield Way(arm=PRETRAINED, from_=pretrained)
     for auxiliary in auxiliaries:
-        for arm in ANCHORED if target is not None else (*PATHWAYS, COPIED):
+        for start in FROM_SCRATCH if target is None else PRETRAINED_TARGET:
+            arm = Arm(name=start.name, meaning=STARTS[start], settings=(f"{SETTING}={start.name}",))
             yield Way(arm=arm, auxiliary=auxiliary, from_=target)
+        if target is None:
+            yield Way(arm=COPIED, auxiliary=auxiliary)

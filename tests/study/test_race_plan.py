@@ -89,6 +89,6 @@ def test_none_gets_the_time_of_the_leader() -> None:
 
 def test_every_way_is_there_and_none_comes_first() -> None:
     names = [way.name for way in WAYS]
-    pathways = ["paper-sounds", "whole-body-sounds", "frozen-sounds", "copy-sounds"]
+    pathways = ["paper-sounds", "whole-body-sounds", "frozen-anchor-sounds", "copy-sounds"]
     assert names == ["none", "mimetic", "masked-modelling", *pathways]
     assert all((way.control is None) == (way.auxiliary is None) for way in WAYS)

@@ -57,7 +57,7 @@ def test_recipes_checkpoints_and_procedural_auxiliaries_are_found(wide: Path) ->
     request = ask(wide, "procedural", workers=2)
     assert request.target.checkpoint == wide.resolve()
     assert not request.shipped
-    assert [way.name for way in request.ways] == ["none", "masked-modelling", "paper-procedural", "frozen-procedural"]
+    assert [way.name for way in request.ways] == ["none", "masked-modelling", "paper-procedural", "gentle-procedural"]
     (source,) = request.sources
     assert source.recipe is not None
     assert source.recipe.model.size == "tiny"
