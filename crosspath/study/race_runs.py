@@ -107,7 +107,8 @@ class Runner:
             way=source.name,
             seed=0,
             settings=(*QUIET, *size, *pretraining_length(epochs)),
-            data_root=source.data_root or Path(),
+            auxiliary=True,
+            data_root=source.data_root,
         )
 
     def race_seeds(self, folds: int) -> range:

@@ -38,8 +38,10 @@ class Trial(Job):
     pretrains: bool = False
     """Masked modelling instead of training."""
     reads_test: bool = False
+    auxiliary: bool = False
+    """Whether it pretrains an auxiliary, which has data of its own."""
     data_root: Path | None = None
-    """For an auxiliary, which has data of its own."""
+    """Of an auxiliary."""
 
     @property
     def folder(self) -> Path:
@@ -93,6 +95,7 @@ def pretraining_trial(
     seed: int,
     settings: tuple[str, ...],
     from_: Path | None = None,
+    auxiliary: bool = False,
     data_root: Path | None = None,
 ) -> Trial:
     """Masked modelling of what the recipe `target` reads."""
@@ -107,7 +110,17 @@ def pretraining_trial(
         from_=from_,
         rates=(1.0,),
     )
-    return Trial(cell=cell, rate=1.0, seed=seed, search=True, stage=stage, way=way, pretrains=True, data_root=data_root)
+    return Trial(
+        cell=cell,
+        rate=1.0,
+        seed=seed,
+        search=True,
+        stage=stage,
+        way=way,
+        pretrains=True,
+        auxiliary=auxiliary,
+        data_root=data_root,
+    )
 
 
 @dataclass(frozen=True)
@@ -137,8 +150,8 @@ def run_trial(trial: Trial, place: Place) -> Result:
         return pretrain(
             trial.pretraining,
             out=folder,
-            data_root=trial.data_root or place.data_root,
-            from_checkpoint=trial.cell.from_,
+            data=trial.data_root if trial.auxiliary else place.data_root,
+            start_from=trial.cell.from_,
             progress=False,
             resume=folder.exists(),
         )
