@@ -19,7 +19,7 @@ from crosspath.config import Recipe
 from crosspath.config.training import PathwaySection
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, finite, new_folder
+from crosspath.files import FORMAT_VERSION, finite, new_folder, read_json
 from crosspath.locks import claim_new
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import ModalityModel
@@ -95,7 +95,7 @@ def merge_checkpoint(
     if samples is not None:
         receipt["certificate"] = samples.comparison(before["real"], after["real"])
 
-    about = replace(model.about, receipt=receipt)
+    about = replace(model.about, receipt=receipt, metrics=_metrics(Path(checkpoint)))
     card = model_card(about, sha256=receipt["merge"]["sha256_after"], scales=receipt["merge"]["scales"])
 
     def certify(folder: Path) -> None:
@@ -114,3 +114,12 @@ def merge_checkpoint(
             beside=certify,
         )
     return receipt
+
+
+def _metrics(checkpoint: Path) -> dict[str, dict[str, float]]:
+    """{part: {metric: value}} of the run that left these weights; empty for a folder that holds no result."""
+    result = checkpoint / "result.json"
+    if not result.is_file():
+        return {}
+    parts = read_json(result).get("metrics")
+    return parts if isinstance(parts, dict) else {}

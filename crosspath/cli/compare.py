@@ -5,7 +5,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Auxiliaries, Blocks, Data, Json, Settings, named_pairs, positive_numbers, with_blocks
+from crosspath.cli.options import (
+    Auxiliaries,
+    BatchSize,
+    Blocks,
+    Data,
+    Epochs,
+    Json,
+    Labels,
+    Rate,
+    Settings,
+    named_pairs,
+    positive_numbers,
+    with_blocks,
+    with_short,
+)
 from crosspath.cli.output import print_json
 
 
@@ -23,6 +37,10 @@ def compare(
     search_seeds: int = 1,
     start: Annotated[str | None, Parameter(show_default=False)] = None,
     blocks: Blocks = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch_size: BatchSize = None,
+    labels: Labels = None,
     set_: Settings = (),
     workers: int = 1,
     threads: int = 1,
@@ -57,6 +75,12 @@ def compare(
     threads
         Number of threads per run.
     """
+    short = {
+        "train.epochs": epochs,
+        "optimizer.lr": lr,
+        "train.batch_size": batch_size,
+        "data.labels_per_class": labels,
+    }
     import sys
 
     from crosspath.cli.study import command_line, print_results
@@ -72,7 +96,7 @@ def compare(
         seeds=seeds,
         rates=positive_numbers(rates, "--rates"),
         search_seeds=search_seeds,
-        settings=with_blocks(set_, blocks),
+        settings=with_blocks(with_short(set_, short), blocks),
         starts=tuple(part.strip() for part in (start or "").split(",") if part.strip()),
         workers=workers,
         threads=threads,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from crosspath.cli.inspect import dropped_lines
 from crosspath.cli.options import Flag, Json, Overrides
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json, print_line, print_next
 
 
 def convert(
@@ -61,3 +61,7 @@ def convert(
     for note in receipt["notes"]:
         print_line(note)
     print_line(f"written to {out}" + (f" (recipe {receipt['recipe']})" if receipt["recipe"] else ""))
+    if receipt["recipe"]:
+        print_next("crosspath", "train", receipt["recipe"], "--from", out)
+    else:
+        print_next("crosspath", "match", "RECIPE", "--auxiliary", f"NAME={out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from crosspath.cli.options import DataRoot, Json, Overrides
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import print_json, print_line, print_next, print_table
 from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
 from crosspath.errors import InputError
 
@@ -53,27 +53,59 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
     ]
     print_table(("name", "modality", "classes", "samples", "source", "present"), rows, f"data sets in {root}")
     print_line("image/digits, audio/sounds and point/solids need no files; the folder recipes read your own.")
+    print_next("crosspath", "data", "show", "NAME")
 
 
 @data.command(sort_key=1)
 def show(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
-    """Show a data set: its licence, size, folder layout and recipes, and how to obtain it.
+    """Show a data set: its licence, size, folder layout and recipes, and how to obtain it. Of a folder of your own:
+    what it is read as, its classes, and the samples of each; no file is decoded.
 
     Example: `crosspath data show modelnet40`
 
     Parameters
     ----------
     name
-        A name from `crosspath data list`.
+        A name from `crosspath data list`, or a folder.
     """
-    from crosspath.catalogue.sets import find_set
+    from crosspath.catalogue.sets import PUBLISHED_SETS, find_set
     from crosspath.data.places import data_root
 
+    if name not in PUBLISHED_SETS and Path(name).is_dir():
+        _show_folder(Path(name), json=json)
+        return
     entry, root = find_set(name), data_root(data)
     if json:
         print_json(set_facts(entry, root))
+        return
+    print_set(entry, root)
+    if presence(entry, root) == "yes":
+        print_next("crosspath", "data", "check", root / entry.folder)
     else:
-        print_set(entry, root)
+        print_next("crosspath", "data", "get", entry.name)
+
+
+def _show_folder(folder: Path, *, json: bool) -> None:
+    from crosspath.catalogue.folder_facts import folder_facts
+    from crosspath.catalogue.recognise import recognise_set, with_name
+
+    entry = recognise_set(folder)
+    if entry is not None:
+        root = with_name(folder).parent
+        print_json(set_facts(entry, root)) if json else print_set(entry, root)
+        return
+    facts = folder_facts(folder)
+    if json:
+        print_json(facts)
+        return
+    classes = facts["classes"]
+    print_line(f"{folder}: {facts['modality']}, {len(classes)} classes, {facts['samples']:,} samples, not decoded")
+    print_line(f"recipe: {facts['recipe'] or 'none shipped'}")
+    if facts["unread"]:
+        kinds = (f"{count:,} {kind}" for kind, count in facts["unread"].items())
+        print_line(f"not read: {', '.join(kinds)}")
+    print_table(("class", "samples"), [(name, f"{count:,}") for name, count in classes.items()])
+    print_next("crosspath", "data", "check", folder)
 
 
 @data.command(sort_key=2)
@@ -110,6 +142,7 @@ def get(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
         status = "verified" if archive["verified"] else "recorded, not verified: no checksum is published"
         print_line(f"{archive['address']}: {archive['size']:,} bytes, sha256 {archive['sha256']} ({status})")
     print_line(f"{entry.name} is in {root / entry.folder}")
+    print_next("crosspath", "data", "check", root / entry.folder)
 
 
 @data.command(sort_key=3)
@@ -166,6 +199,13 @@ def check(
         report = check_folder(folder, entry, sections, listener.preparing, seed)
     print_json(report.to_json()) if json else _print_report(report, entry, sections, reading)
     _refuse(report, folder, reading)
+    if json:
+        return
+    named = recipe or ("" if reading is None else reading.name)
+    if named:
+        print_next("crosspath", "train", named, "--data", folder, *(word for one in set_ for word in ("--set", one)))
+    elif entry is not None:
+        print_next("crosspath", "data", "show", entry.name)
 
 
 def _refuse(report: "CheckReport", folder: Path, recipe: "Recipe | None") -> None:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crosspath.cli.options import Json
-from crosspath.cli.output import equality_line, print_json, print_line
+from crosspath.cli.output import equality_line, print_json, print_line, print_next
 
 
 def demo(
@@ -44,6 +44,7 @@ def demo(
     _print_rows(summary)
     print_line(equality_line(summary["equality"]["bitwise"], summary["equality"]["max_difference"]))
     print_line(summary["report"])
+    print_next("crosspath", "data", "check", "FOLDER")
 
 
 def _print_rows(summary: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from crosspath.cli.options import Data, Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_table
+from crosspath.cli.output import print_json, print_next, print_table
 
 
 def evaluate(
@@ -42,3 +42,4 @@ def evaluate(
         return
     title = f"{result['recipe']}, {result['samples']} {result['split']} samples"
     print_table(("metric", "value"), [(name, f"{value:.4f}") for name, value in result["metrics"].items()], title)
+    print_next("crosspath", "predict", checkpoint, "FILE")

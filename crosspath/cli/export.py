@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json, print_line, print_note
 
 
 def export(
@@ -51,3 +51,5 @@ def export(
     print_line(f"output {receipt['output']['name']}: {receipt['output']['probabilities']}")
     for count, difference in receipt["max_difference"].items():
         print_line(f"largest difference from eager, batch of {count}: {difference:.3g}")
+    opens = "onnxruntime.InferenceSession" if str(receipt["file"]).endswith(".onnx") else "torch.export.load"
+    print_note(f"next: {opens}({str(receipt['file'])!r}) in Python")

@@ -10,6 +10,7 @@ from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 
 from cyclopts import App, CycloptsError
+from cyclopts.exceptions import UnknownOptionError
 
 from crosspath.cli.compare import compare
 from crosspath.cli.convert import convert
@@ -96,6 +97,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))
+    except UnknownOptionError as error:
+        from crosspath.cli.unknown_option import unknown_option_message
+
+        return _print_error(unknown_option_message(error), rank)
     except (CycloptsError, InputError) as error:
         return _print_error(str(error), rank)
     except BrokenPipeError:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from crosspath.cli.options import Auxiliaries, Blocks, Json, Settings, named_pairs, with_blocks
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json, print_line, print_next
 
 if TYPE_CHECKING:
     from crosspath.pathway import MatchReport
@@ -44,6 +44,8 @@ def match(
     faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.mismatches]
     if faults:
         raise PathwayError.of("match", faults)
+    if not json:
+        print_next("crosspath", "train", recipe, *(word for pair in auxiliary for word in ("--auxiliary", pair)))
 
 
 def _plain(report: "MatchReport") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import equality_line, print_json, print_line
+from crosspath.cli.output import equality_line, print_json, print_line, print_next
 
 
 def merge(
@@ -59,3 +59,6 @@ def merge(
             agreement = f"same class for {output['same_class']:.1%}"
             print_line(f"{certificate['samples']} {certificate['part']} samples, {precision}: {equal}, {agreement}")
         print_line(f"certificate: {out / 'certificate.json'}")
+        print_next("crosspath", "verify", out / "certificate.json")
+    else:
+        print_next("crosspath", "predict", out, "FILE")

@@ -1,6 +1,6 @@
 """Options that several verbs share, with their help texts, and the conversion of their values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +55,19 @@ Start = Annotated[
         "scratch with few labels) or `gentle` (for a pretrained one). Short for `--set pathway.start=`.",
     ),
 ]
+Epochs = Annotated[int | None, Parameter(name="--epochs", show_default=False, help="Short for `--set train.epochs=`.")]
+Rate = Annotated[float | None, Parameter(name="--lr", show_default=False, help="Short for `--set optimizer.lr=`.")]
+BatchSize = Annotated[
+    int | None, Parameter(name="--batch-size", show_default=False, help="Short for `--set train.batch_size=`.")
+]
+Labels = Annotated[
+    int | None,
+    Parameter(
+        name="--labels",
+        show_default=False,
+        help="Number of labelled samples of each class to train with. Short for `--set data.labels_per_class=`.",
+    ),
+]
 MovedAuxiliaries = Annotated[
     tuple[str, ...],
     Parameter(
@@ -90,6 +103,20 @@ def recipe_of(option: str | None) -> "RecipeSections | None":
     from crosspath.recipes import recipe_named
 
     return None if option is None else recipe_named(option)
+
+
+def with_short(settings: tuple[str, ...], short: Mapping[str, object]) -> tuple[str, ...]:
+    """The settings, and those that have an option of their own ({setting: value}, None where it was not given).
+
+    Raises `InputError` for one that is given in both ways.
+    """
+    names = {setting.partition("=")[0].strip() for setting in settings}
+    given = {name: value for name, value in short.items() if value is not None}
+    for name, value in given.items():
+        if name in names:
+            found = f"--set {name}= and its short form with {value}"
+            raise InputError(name, "one value", found, "leave one of them out")
+    return (*settings, *(f"{name}={value!r}" for name, value in given.items()))
 
 
 def with_blocks(settings: tuple[str, ...], blocks: str | None, start: str | None = None) -> tuple[str, ...]:

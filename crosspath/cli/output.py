@@ -1,6 +1,7 @@
 """Output of the verbs on stdout: tables and lines, or exactly one JSON object."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -75,6 +76,11 @@ def print_line(text: str) -> None:
 def print_note(text: str) -> None:
     """Print one line on stderr."""
     sys.stderr.write(to_terminal(text) + "\n")
+
+
+def print_next(*words: object) -> None:
+    """Print the command that usually follows, as one line on stderr."""
+    print_note(f"next: {shlex.join(map(str, words))}")
 
 
 def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_table
+from crosspath.cli.output import print_json, print_next, print_table
 
 
 def predict(
@@ -46,3 +46,4 @@ def predict(
         for guess in entry["predictions"]
     ]
     print_table(("file", "class", "probability"), rows)
+    print_next("crosspath", "export", checkpoint, "model.onnx")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Data, Flag, Json, Settings
-from crosspath.cli.output import print_json, print_line, print_metrics, print_plan
+from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, with_short
+from crosspath.cli.output import print_json, print_line, print_metrics, print_next, print_note, print_plan
 
 
 def pretrain(
@@ -16,6 +16,9 @@ def pretrain(
     data: Data = None,
     out: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch_size: BatchSize = None,
     set_: Settings = (),
     resume: Flag = False,
     dry_run: Flag = False,
@@ -38,15 +41,20 @@ def pretrain(
     dry_run
         Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
+    short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
     from crosspath.config import apply_overrides
-    from crosspath.recipes import recipe_named
+    from crosspath.recipes import RECIPES, recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), set_)
+    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), with_short(set_, short))
     if dry_run:
         from crosspath.training import plan
 
         sizes = plan(resolved_recipe)
-        print_json(sizes) if json else print_plan(sizes)
+        if json:
+            print_json(sizes)
+            return
+        print_plan(sizes)
+        print_note("next: the same command without --dry-run")
         return
 
     from crosspath.training import pretrain as pretrain_recipe
@@ -59,3 +67,7 @@ def pretrain(
     print_line(f"{result.recipe}: masked modelling, {result.epochs} epochs, {result.duration_s:.0f} s")
     print_line(f"reconstructions in {Path(result.folder) / 'reconstructions'}")
     print_line(f"written to {result.folder}")
+    if result.recipe in RECIPES:
+        print_next("crosspath", "train", result.recipe, "--from", result.folder)
+    else:
+        print_next("crosspath", "train", "RECIPE", "--auxiliary", f"NAME={result.folder}")

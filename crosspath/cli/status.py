@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json, print_line, print_next
 
 
 def status(checkpoint: Path, /, *, auxiliary: MovedAuxiliaries = (), recipe: Recipe = None, json: Json = False) -> None:
@@ -24,3 +24,4 @@ def status(checkpoint: Path, /, *, auxiliary: MovedAuxiliaries = (), recipe: Rec
         print_json({"checkpoint": str(checkpoint), **finite(rows.to_json())})
     else:
         print_line(str(rows))
+        print_next("crosspath", "merge", checkpoint, "OUT")

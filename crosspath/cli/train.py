@@ -5,8 +5,23 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import Auxiliaries, Blocks, Data, Flag, Json, Settings, Start, named_pairs, with_blocks
-from crosspath.cli.output import print_json, print_line, print_metrics, print_note, print_plan, print_table
+from crosspath.cli.options import (
+    Auxiliaries,
+    BatchSize,
+    Blocks,
+    Data,
+    Epochs,
+    Flag,
+    Json,
+    Labels,
+    Rate,
+    Settings,
+    Start,
+    named_pairs,
+    with_blocks,
+    with_short,
+)
+from crosspath.cli.output import print_json, print_line, print_metrics, print_next, print_note, print_plan, print_table
 
 if TYPE_CHECKING:
     from crosspath.config import Recipe
@@ -22,6 +37,10 @@ def train(
     auxiliary: Auxiliaries = (),
     start: Start = None,
     blocks: Blocks = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch_size: BatchSize = None,
+    labels: Labels = None,
     set_: Settings = (),
     resume: Flag = False,
     folds: Flag = False,
@@ -47,10 +66,16 @@ def train(
     dry_run
         Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
+    short = {
+        "train.epochs": epochs,
+        "optimizer.lr": lr,
+        "train.batch_size": batch_size,
+        "data.labels_per_class": labels,
+    }
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks, start))
+    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(with_short(set_, short), blocks, start))
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan
@@ -59,7 +84,11 @@ def train(
         if unread:
             print_note(f"--dry-run plans the model without pathways: {' and '.join(unread)} not read")
         sizes = plan(resolved_recipe)
-        print_json(sizes) if json else print_plan(sizes)
+        if json:
+            print_json(sizes)
+            return
+        print_plan(sizes)
+        print_note("next: the same command without --dry-run")
         return
 
     options = Options(out=out, data=data, start_from=from_, auxiliaries=auxiliaries, resume=resume)
@@ -76,6 +105,10 @@ def train(
     print_metrics(result.metrics)
     print_line(f"{result.recipe}: epoch {result.epoch} of {result.epochs}, {result.duration_s:.0f} s")
     print_line(f"written to {result.folder}")
+    if result.auxiliaries:
+        print_next("crosspath", "merge", result.folder, f"{result.folder}-plain")
+    else:
+        print_next("crosspath", "predict", result.folder, "FILE")
 
 
 class Options(TypedDict):
@@ -100,3 +133,4 @@ def _train_folds(recipe: "Recipe", options: Options, *, json: bool) -> None:
     summary = f"{results.metric} {results.mean:.4f} ± {results.std:.4f} over {len(results.folds)} folds"
     print_line(f"{results.recipe}: {summary}")
     print_line(f"written to {results.folder}")
+    print_next("crosspath", "compare", results.recipe, "--auxiliary", "NAME=CHECKPOINT")

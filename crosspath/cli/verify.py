@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crosspath.cli.options import Data, Json
-from crosspath.cli.output import print_json, print_line
+from crosspath.cli.output import print_json, print_line, print_next
 
 
 def verify(certificate: Path, /, *, data: Data = None, json: Json = False) -> None:
@@ -26,3 +26,5 @@ def verify(certificate: Path, /, *, data: Data = None, json: Json = False) -> No
         print_line(f"as certified: {check}")
     for note in result["notes"]:
         print_line(f"note: {note}")
+    folder = certificate if certificate.is_dir() else certificate.parent
+    print_next("crosspath", "predict", folder, "FILE")

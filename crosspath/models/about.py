@@ -20,3 +20,5 @@ class About:
     """Of the merge that made these weights."""
     start: str | None = None
     """The checkpoint that its training started from, where the run recorded it."""
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """{part: {metric: value}} that the run measured with these weights; empty where that is not certain."""

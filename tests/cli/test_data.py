@@ -34,6 +34,23 @@ def failure(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[s
     return output.out, output.err.splitlines()[-1]
 
 
+def test_a_folder_of_ones_own_is_shown_without_decoding_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class_folders(tmp_path / "photos", write_image, ".png", ("cats", "dogs"), 2)
+    (tmp_path / "photos" / "dogs" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "photos" / "dogs" / "note.docx").touch()
+    facts = answered(["data", "show", str(tmp_path / "photos")], capsys)
+    assert facts["modality"] == "image"
+    assert facts["recipe"] == "image/folder"
+    assert facts["classes"] == {"cats": 2, "dogs": 3}
+    assert facts["samples"] == 5
+    assert facts["unread"] == {".docx": 1}
+    assert main(["data", "show", str(tmp_path / "photos")]) == 0
+    output = capsys.readouterr()
+    assert "cats" in output.out
+    assert output.err == f"next: crosspath data check {tmp_path / 'photos'}\n"
+    assert "data list" in refused(["data", "show", str(tmp_path / "nothing")], capsys)
+
+
 def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("list", "show", "get", "check"):
         assert main(["data", verb, "--help"]) == 0

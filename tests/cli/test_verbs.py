@@ -39,7 +39,7 @@ def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeyp
     folder = str(recipes)
     answered(["train", f"{folder}/audio.yaml", "--out", f"{folder}/audio"], capsys)
     arguments = ["train", f"{folder}/image.yaml", "--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
-    result = answered([*arguments, "--set", "pathway.scale_init=0.1", "--set", "train.epochs=1"], capsys)
+    result = answered([*arguments, "--set", "pathway.scale_init=0.1", "--epochs", "1"], capsys)
     assert result["steps"] == 3
     assert result["auxiliaries"]["audio"]["origin"] == f"{folder}/audio"
 
@@ -49,6 +49,9 @@ def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert len(status["rows"]) == 24
     receipt = answered(["merge", f"{folder}/image", f"{folder}/plain"], capsys)
     assert receipt["equality"]["bitwise"] is True
+    card = (recipes / "plain" / "README.md").read_text(encoding="utf-8")
+    accuracies = [f"{result['metrics'][part]['accuracy']:.4f}" for part in ("validation", "test")]
+    assert f"| accuracy | {' | '.join(accuracies)} |" in card
     merged = answered(["evaluate", f"{folder}/plain"], capsys)
     assert {name: value for name, value in merged.items() if name != "checkpoint"} == {
         name: value for name, value in found.items() if name != "checkpoint"
@@ -59,6 +62,11 @@ def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
     named = answered(["predict", f"{folder}/plain", f"{folder}/a.png", "--top", "2"], capsys)
     assert [len(entry["predictions"]) for entry in named["files"]] == [2]
+
+
+def last(capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line on stderr: what to do next."""
+    return capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_main_job_for_people(
@@ -72,14 +80,16 @@ def test_the_main_job_for_people(
     assert "epoch 2/2" in output.err
     arguments = ["--out", f"{folder}/image", "--auxiliary", f"audio={folder}/audio"]
     assert main(["train", f"{folder}/image.yaml", *arguments]) == 0
-    capsys.readouterr()
+    assert last(capsys) == f"next: crosspath merge {folder}/image {folder}/image-plain"
     for verb, message in (
         (["evaluate", f"{folder}/image", "--split", "validation"], "18 validation samples"),
         (["status", f"{folder}/image"], "encoder.blocks.5.mlp.fc2.weight"),
         (["merge", f"{folder}/image", f"{folder}/plain"], "merged output equals connected output: bitwise"),
     ):
         assert main(verb) == 0
-        assert message in capsys.readouterr().out
+        output = capsys.readouterr()
+        assert message in output.out
+        assert output.err.splitlines()[-1].startswith("next: crosspath ")
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
     monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))

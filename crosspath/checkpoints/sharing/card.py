@@ -34,6 +34,8 @@ def model_card(about: About, *, sha256: str, scales: Scales) -> str:
     """
     terms = list(licences(about))
     parts = [_front_matter(about), _what(about, scales), _licences(terms), _target(about, sha256)]
+    if any(about.metrics.values()):
+        parts.append(_metrics(about))
     if about.auxiliaries:
         parts.append(_auxiliaries(about))
     if about.receipt is not None:
@@ -116,6 +118,25 @@ def _target(about: About, sha256: str) -> list[str]:
         ]
     start = [] if about.start is None else [f"Its training started from {to_code(about.start)}."]
     return ["## Target", "", f"Recipe {to_code(about.recipe.name)}. {' '.join(start)}".rstrip(), *digests]
+
+
+def _metrics(about: About) -> list[str]:
+    parts = {part: values for part, values in about.metrics.items() if values}
+    names = dict.fromkeys(name for values in parts.values() for name in values)
+    rows = ((name, *(_number(values.get(name)) for values in parts.values())) for name in names)
+    return [
+        "## Metrics",
+        "",
+        "Measured by the run that trained it, of one seed. The validation part may have chosen settings.",
+        "",
+        _row("metric", *parts),
+        f"|{'---|' * (len(parts) + 1)}",
+        *(_row(*row) for row in rows),
+    ]
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float | int) else ""
 
 
 def _auxiliaries(about: About) -> list[str]:

@@ -1,0 +1,61 @@
+"""Where an option that no verb has points to: the option of another name, or the setting that `--set` takes."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from cyclopts.exceptions import UnknownOptionError
+
+SYNONYMS = {
+    "learning-rate": "--lr",
+    "rate": "--lr",
+    "epoch": "--epochs",
+    "num-epochs": "--epochs",
+    "batch": "--batch-size",
+    "bs": "--batch-size",
+    "labels-per-class": "--labels",
+    "shots": "--labels",
+    "output": "--out",
+    "output-dir": "--out",
+    "pretrained": "--from",
+    "init": "--from",
+    "aux": "--auxiliary",
+    "config": "--set",
+}
+"""{what other programs call it: our option}."""
+LISTED = 3
+CLOSE = 0.8
+
+
+def unknown_option_message(error: UnknownOptionError) -> str:
+    """One line with what was meant, if this verb has it; else the line of the parser itself."""
+    keyword = (error.token.keyword or error.token.value).partition("=")[0]
+    options = {name for argument in error.argument_collection if argument.parse for name in argument.names}
+    word = keyword.lstrip("-").replace("_", "-").lower()
+    option = SYNONYMS.get(word)
+    if option in options:
+        return f"Unknown option: {keyword}. Did you mean {option}?"
+    if "--set" in options and not get_close_matches(keyword, options, n=1, cutoff=CLOSE):
+        settings = _settings_named(word.replace("-", "_"))
+        if settings:
+            ways = " or ".join(f"--set {setting}=VALUE" for setting in settings[:LISTED])
+            return f"Unknown option: {keyword}. Did you mean {ways}?"
+    return str(error)
+
+
+def _settings_named(word: str) -> list[str]:
+    """The dotted settings of the shipped recipes whose last part is this word, or else one that is close to it."""
+    from crosspath.recipes import RECIPES
+
+    names = sorted({name for make in RECIPES.values() for name in _dotted(make().model_dump(mode="json"), "")})
+    fields = {name.rpartition(".")[2] for name in names}
+    best = word if word in fields else next(iter(get_close_matches(word, fields, n=1, cutoff=CLOSE)), None)
+    return [name for name in names if name.rpartition(".")[2] == best]
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
