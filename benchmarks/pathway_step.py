@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, cast
 
-import peft
 import torch
 from rich.console import Console
 from timm.models.vision_transformer import VisionTransformer
@@ -59,6 +58,26 @@ class Case:
     tokens: int
 
 
+def build_variant(variant: str, case: Case) -> tuple[nn.Module, crosspath.Pathways | None]:
+    """The model of a variant, with its pathways."""
+    model, auxiliary = _vit(case), _vit(case)
+    if variant.startswith(("held", "live")):
+        engine: Engine = "optimizer" if variant.startswith("held") else "live"
+        trained = variant.endswith("trained")
+        return model, crosspath.connect(model, auxiliary, scale_init=0.1, train_auxiliary=trained, engine=engine)
+    if variant == "lora-16":
+        import peft  # Not on every machine that has a GPU.
+
+        adapters = peft.LoraConfig(r=16, target_modules=["qkv", "proj", "fc1", "fc2"])
+        return peft.get_peft_model(cast(Any, model), adapters), None
+    if variant == "published":
+        for block, counterpart in zip(model.blocks, auxiliary.blocks, strict=True):
+            for name in LAYERS:
+                weight = counterpart.get_submodule(name).weight
+                block.set_submodule(name, PublishedLinear(block.get_submodule(name), weight, 0.1))
+    return model, None
+
+
 class Trainer:
     """A model of one variant with its optimizer; `step` is one complete training step."""
 
@@ -67,21 +86,7 @@ class Trainer:
         side = round(case.tokens**0.5)
         self.images_BCHW = torch.randn(case.batch, 3, side * PATCH, side * PATCH)
         self.labels_B = torch.randint(CLASSES, (case.batch,))
-        self.model = _vit(case)
-        auxiliary = _vit(case)
-        pathway: crosspath.Pathways | None = None
-        if variant.startswith(("held", "live")):
-            engine: Engine = "optimizer" if variant.startswith("held") else "live"
-            trained = variant.endswith("trained")
-            pathway = crosspath.connect(self.model, auxiliary, scale_init=0.1, train_auxiliary=trained, engine=engine)
-        elif variant == "lora-16":
-            adapters = peft.LoraConfig(r=16, target_modules=["qkv", "proj", "fc1", "fc2"])
-            self.model = peft.get_peft_model(cast(Any, self.model), adapters)
-        elif variant == "published":
-            for block, counterpart in zip(self.model.blocks, auxiliary.blocks, strict=True):
-                for name in LAYERS:
-                    weight = counterpart.get_submodule(name).weight
-                    block.set_submodule(name, PublishedLinear(block.get_submodule(name), weight, 0.1))
+        self.model, pathway = build_variant(variant, case)
         groups = crosspath.param_groups(self.model, lr=1e-4, weight_decay=0.05)
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         if pathway is not None and pathway.engine == "optimizer":

@@ -116,7 +116,11 @@ class HeldWeight(nn.Module):
 
     def refresh(self) -> None:
         """Before a forward: `check_sum`, unless something stands in E's place for this call."""
-        if not self._tensors or self.owner._parameters.get(self.attribute) is self._tensors[0]:
+        # Once a weight and forward: the usual case first, without properties.
+        tensors = self._tensors
+        if tensors and self._owner[0]._parameters.get(self.attribute) is not tensors[0]:
+            return
+        if not tensors or tuple([tensor._version for tensor in tensors]) != self._versions:
             self.check_sum()
 
     def check_sum(self, where: str = "") -> None:
