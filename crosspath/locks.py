@@ -29,20 +29,28 @@ def claim(folder: Path, option: str = "--out") -> Iterator[None]:
     InputError
         For a folder that another process holds, with that process's number and machine.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder / LOCK, folder / OWNER, folder, option):
+        yield
+
+
+@contextmanager
+def claim_file(path: Path, option: str) -> Iterator[None]:
+    """As `claim`, for one new file: a lock beside it, which is removed when the block ends.
+
+    Raises
+    ------
+    InputError
+        Also for a file that has come to exist.
+    """
+    lock = path.with_name(f".{path.name}{LOCK}")
+    with _held(lock, lock.with_suffix(".json"), path, option):
         try:
-            lock = FileLock(folder / LOCK).acquire(timeout=GRACE_S)
-        except Timeout:
-            raise _in_use_error(folder, option) from None
-    with lock:
-        owner = folder / OWNER
-        with writing(folder):
-            owner.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}), encoding="utf-8")
-        try:
+            if path.exists():
+                raise InputError(path, "a new file", "one that exists", f"choose another {option}")
             yield
         finally:
-            owner.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows removes no open file
+                lock.unlink()
 
 
 @contextmanager
@@ -64,13 +72,30 @@ def claim_new(folder: Path, option: str) -> Iterator[None]:
             remove_lock(folder)
 
 
+@contextmanager
+def _held(lock_file: Path, owner: Path, place: Path, option: str) -> Iterator[None]:
+    with writing(lock_file.parent):
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(lock_file).acquire(timeout=GRACE_S)
+        except Timeout:
+            raise _in_use_error(place, owner, option) from None
+    with lock:
+        with writing(lock_file.parent):
+            owner.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}), encoding="utf-8")
+        try:
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+
+
 def refuse_used(folder: Path, option: str = "--out") -> None:
     """Raise `InputError` for a folder that another process holds; nothing is created."""
     if (folder / LOCK).is_file() and os.access(folder / LOCK, os.W_OK):
         try:
             FileLock(folder / LOCK).acquire(timeout=GRACE_S).lock.release()
         except Timeout:
-            raise _in_use_error(folder, option) from None
+            raise _in_use_error(folder, folder / OWNER, option) from None
 
 
 def remove_lock(folder: Path) -> None:
@@ -79,11 +104,11 @@ def remove_lock(folder: Path) -> None:
         (folder / LOCK).unlink()
 
 
-def _in_use_error(folder: Path, option: str) -> InputError:
+def _in_use_error(place: Path, owner_file: Path, option: str) -> InputError:
     try:
-        owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        owner = json.loads(owner_file.read_text(encoding="utf-8"))
         found = f"one in use by process {int(owner['process'])} on {owner['machine']}"
     except (OSError, ValueError, KeyError, TypeError):
         found = "one in use"
     todo = f"wait until it ends, or choose another {option}"
-    return InputError(folder, "a folder that no other process uses", found, todo)
+    return InputError(place, "a place that no other process writes to", found, todo)

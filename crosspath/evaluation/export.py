@@ -27,6 +27,7 @@ from crosspath.evaluation.exportable import (
 )
 from crosspath.evaluation.predict import require_classifier
 from crosspath.files import new_folder, replacing_files
+from crosspath.locks import claim_file
 from crosspath.pathway import merge, pathways
 
 Format = Literal["onnx", "torch"]
@@ -72,6 +73,18 @@ def export(
         if missing:
             found = f"no {', no '.join(missing)}"
             raise InputError("export --format onnx", ", ".join(PACKAGES), found, "pip install 'crosspath[export]'")
+    with claim_file(path, "OUT"):
+        return _write(checkpoint, path, kind, recipe, auxiliaries)
+
+
+def _write(
+    checkpoint: str | Path,
+    path: Path,
+    kind: Format,
+    recipe: Recipe | None,
+    auxiliaries: Mapping[str, str | Path] | None,
+) -> dict[str, Any]:
+    """Trace, write, run and compare."""
     source = load_checkpoint(checkpoint, recipe, auxiliaries)
     require_classifier(source, checkpoint)
     require_export(source.recipe)

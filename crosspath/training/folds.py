@@ -1,6 +1,8 @@
 """Protocols of several folds: ESC's cross-validation, and the few-shot draws of point clouds."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,7 +12,8 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, write_json
+from crosspath.files import FORMAT_VERSION, new_folder, write_json
+from crosspath.locks import LOCK_FILES, claim, remove_lock
 from crosspath.modalities import modality_of
 from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
@@ -72,9 +75,37 @@ def train_folds(
     variants = folds_of(recipe)
     data = path_only(data, "several folds")
     out = Path("runs") / recipe.name if out is None else Path(out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not resume)):
-        todo = "choose another --out, or resume it with --resume"
-        raise InputError(out, "a new or empty folder", "one with files in it" if out.is_dir() else "a file", todo)
+    with _claim(out, resume):
+        return _train_each(recipe, variants, out, data_root, from_checkpoint, auxiliaries, progress, resume)
+
+
+@contextmanager
+def _claim(out: Path, resume: bool) -> Iterator[None]:
+    """The folder of all folds for this command alone. Of the processes of torchrun the first looks and holds it: an
+    error there ends them all.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    if not resume or not out.is_dir():
+        new_folder(out, "--out, or resume it with --resume", beside=LOCK_FILES)
+    with claim(out):
+        if not resume:
+            new_folder(out, "--out, or resume it with --resume", beside=LOCK_FILES)
+        yield
+        remove_lock(out)
+
+
+def _train_each(
+    recipe: Recipe,
+    variants: Mapping[int, Recipe],
+    out: Path,
+    data_root: str | Path | None,
+    from_checkpoint: str | Path | None,
+    auxiliaries: Mapping[str, str | Path | Auxiliary] | None,
+    progress: bool | Listener,
+    resume: bool,
+) -> FoldsResult:
     values = []
     for fold, variant in variants.items():
         folder = out / f"fold-{fold}"

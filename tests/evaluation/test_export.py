@@ -1,6 +1,8 @@
 """Exported models: another runtime reads the file and gives the logits of the model, for every modality."""
 
+import importlib
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crosspath import export, load_checkpoint
+from crosspath import export, load_checkpoint, locks
 from crosspath.checkpoints import save_checkpoint
 from crosspath.config import Recipe
 from crosspath.evaluation.exportable import Exportable, describe_input, distances, generated_samples
@@ -23,6 +25,7 @@ from tests.checkpoints.small import fresh, image_recipe, saved_audio, saved_conn
 from tests.errors import refused
 from tests.models.test_build import recipe_for
 
+export_module = importlib.import_module("crosspath.evaluation.export")
 CLASSES = ("one", "two", "three")
 MODALITIES = pytest.mark.parametrize("modality", ["image", "audio", "point", "video"])
 
@@ -222,3 +225,20 @@ def test_large_weights_lie_beside_an_onnx_file(tmp_path: Path, monkeypatch: pyte
     samples = decoded(recipe, 2)
     logits = torch.from_numpy(session(tmp_path / "out" / "model.onnx").run(["logits"], {"samples": samples})[0])
     torch.testing.assert_close(logits, expected(tmp_path / "run", recipe, samples), rtol=1e-5, atol=1e-5)
+
+
+def test_a_file_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two exports to one name both succeeded, and the file could be one's and its description the other's."""
+    monkeypatch.setattr(locks, "GRACE_S", 0.05)
+    saved(tmp_path / "model", "image")
+    trace = export_module.traced
+
+    def second(*arguments: Any) -> Any:
+        with refused("a.pt2", os.getpid(), "OUT"):
+            export(tmp_path / "model", tmp_path / "a.pt2")
+        return trace(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "traced", second)
+        export(tmp_path / "model", tmp_path / "a.pt2")
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "a.pt2", "a.json"}

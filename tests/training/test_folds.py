@@ -1,13 +1,16 @@
 """Protocols of several folds."""
 
 import json
+import os
 from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 
+from crosspath import locks
 from crosspath.cli.main import main
 from crosspath.config import Recipe, apply_overrides
+from crosspath.locks import LOCK_FILES, claim
 from crosspath.recipes import recipe_named
 from crosspath.training.folds import folds_of, train_folds
 from tests.data.published_audio import write_esc50_folder
@@ -82,3 +85,11 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     with refused("run", "empty", "folder"):
         train_folds(esc(), out=tmp_path / "run", progress=False, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_all_folds_have_one_writer(resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "GRACE_S", 0.05)
+    with claim(tmp_path / "run"), refused(tmp_path / "run", os.getpid(), "--out"):
+        train_folds(esc(), out=tmp_path / "run", progress=False, resume=resume)
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= set(LOCK_FILES)
