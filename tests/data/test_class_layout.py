@@ -273,3 +273,12 @@ def test_suffixes_of_names(name: str, suffix: str) -> None:
 )
 def test_parts_of_names_in_a_zip(name: str) -> None:
     assert parts_of(name) == PurePosixPath(name).parts
+
+
+@pytest.mark.parametrize("tables", [(), ("list.csv",), ("list.csv", "more.csv")])
+def test_a_folder_with_one_table_is_told_how_to_read_it(tables: tuple[str, ...], tmp_path: Path) -> None:
+    for name in ("a.wav", *tables):
+        (tmp_path / name).touch()
+    with refused(tmp_path, "1 .wav") as caught:
+        class_folder_items(tmp_path, (".wav",), "recordings")
+    assert ("data.csv=list.csv" in caught.value.todo) == (len(tables) == 1)

@@ -186,4 +186,4 @@ def _unknown(head: bytes) -> Exception:
         return DamageError("it is HEIC, which is not read: convert it to JPEG")
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return DamageError("its TIFF sample type is not read (such as 32-bit RGB): save it as 8-bit RGB")
-    return DamageError(f"unknown image format, none of {', '.join(FORMATS)}: convert it, or leave it out")
+    return DamageError(f"the image decoder fails (unknown image format, none of {', '.join(FORMATS)})")
