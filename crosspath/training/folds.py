@@ -76,7 +76,7 @@ def train_folds(
     data = path_only(data, "several folds")
     out = Path("runs") / recipe.name if out is None else Path(out)
     with _claim(out, resume):
-        return _train_each(recipe, variants, out, data_root, from_checkpoint, auxiliaries, progress, resume)
+        return _train_each(recipe, variants, out, data, start_from, auxiliaries, progress, resume)
 
 
 @contextmanager
@@ -100,8 +100,8 @@ def _train_each(
     recipe: Recipe,
     variants: Mapping[int, Recipe],
     out: Path,
-    data_root: str | Path | None,
-    from_checkpoint: str | Path | None,
+    data: str | Path | None,
+    start_from: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary] | None,
     progress: bool | Listener,
     resume: bool,
