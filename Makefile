@@ -9,7 +9,7 @@ WORKERS ?= auto
 SOAK ?=
 test test-all bench soak: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-all bench mutants soak lint types docs format clean
+.PHONY: help demo test test-all bench mutants soak wheel oldest lint types docs format clean
 
 help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
@@ -18,6 +18,8 @@ help:
 	@echo "make bench     the benchmarks in their short form (less than ten minutes on two cores)"
 	@echo "make mutants   faults put into central files, one at a time: which test catches each (half an hour)"
 	@echo "make soak      kills, damaged files, full disks, random sequences: ten minutes, then what was found"
+	@echo "make wheel     builds the wheel, looks inside, and tries it in a clean environment"
+	@echo "make oldest    a share of the tests with the lowest versions that pyproject.toml names (9 GB, in .venv-oldest)"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make lint types format"
 
@@ -39,6 +41,14 @@ mutants: $(VENV)/ready-dev
 soak: $(VENV)/ready-dev
 	$(RUN)/python -W ignore -m tests.soak.run $(SOAK)
 
+wheel: $(VENV)/ready-dev
+	$(RUN)/pip install --quiet --editable '.[release]'
+	$(RUN)/python -m release.wheel
+
+oldest: export OMP_NUM_THREADS ?= 1
+oldest:
+	$(PYTHON) -m release.oldest
+
 lint: $(VENV)/ready-dev
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
@@ -54,7 +64,7 @@ format: $(VENV)/ready-dev
 	$(RUN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info site
+	rm -rf $(VENV) .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info site
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
