@@ -33,6 +33,7 @@ Shape = TypeVar("Shape")
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFETENSORS = ".safetensors"
+WINDOWS = os.name == "nt"
 LISTED = 3
 """Tensor names that a message lists before it only counts."""
 
@@ -100,8 +101,10 @@ def open_to_readers(path: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until the file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until the file or folder is on the disk. Windows opens no folder, and flushes only what may be written."""
+    if WINDOWS and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

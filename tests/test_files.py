@@ -1,6 +1,7 @@
 """Files are whole or absent, damage is one line of text, and nothing that can run code is opened."""
 
 import json
+import os
 import pickle
 import shutil
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from crosspath import files
 from crosspath.files import (
     check_manifest,
+    flush,
     new_folder,
     read_json,
     read_json_as,
@@ -284,3 +286,22 @@ def test_a_complete_folder_is_incomplete_from_the_first_file_on_that_is_removed(
     assert [path.name for path in (tmp_path / "whole").iterdir()] == ["b"]
     remove_complete(tmp_path / "whole")
     assert not (tmp_path / "whole").exists()
+
+
+def test_windows_which_opens_no_folder_and_flushes_no_file_that_is_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, open_file = [], os.open
+    (tmp_path / "a").touch()
+
+    def windows_open(path: Path, flags: int) -> int:
+        if Path(path).is_dir() or not flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied", str(path))
+        opened.append(Path(path).name)
+        return open_file(path, flags)
+
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(os, "open", windows_open)
+    flush(tmp_path)
+    flush(tmp_path / "a")
+    assert opened == ["a"]

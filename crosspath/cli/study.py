@@ -126,5 +126,5 @@ def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
 
 def command_line(arguments: Sequence[str]) -> str:
     """The command of this process, with only the last part of absolute paths."""
-    parts = [Path(part).name if part.startswith("/") else part for part in arguments[1:]]
+    parts = [Path(part).name if Path(part).is_absolute() else part for part in arguments[1:]]
     return shlex.join(["crosspath", *parts])
