@@ -46,11 +46,11 @@ class RaceDisplay:
         """Print one line, above what is drawn."""
         self.console.print(to_terminal(text), highlight=False, markup=False, soft_wrap=True)
 
-    def report(self, job: Job, result: Result) -> None:
-        """One run is done."""
+    def report(self, job: Job, result: Result | None) -> None:
+        """One run is done; None for one that diverged."""
         self.runs += 1
         self.latest = job.label
-        if isinstance(job, Trial) and not job.pretrains:
+        if result is not None and isinstance(job, Trial) and not job.pretrains:
             way = job.cell.arm.name if job.cell.auxiliary is None else f"{job.cell.arm.name} from {job.cell.auxiliary}"
             self.scores.setdefault(way, []).append(score(result, "validation"))
 

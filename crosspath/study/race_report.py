@@ -6,7 +6,7 @@ from typing import Any
 
 from crosspath.files import write_text
 from crosspath.study.effects import Answer, Effect, render_banner
-from crosspath.study.race_answer import Fit
+from crosspath.study.race_answer import SMALL_TEST, Fit
 from crosspath.study.race_folder import REPORT
 from crosspath.study.race_plan import Plan
 from crosspath.study.race_request import Request
@@ -23,7 +23,7 @@ def write_report(folder: Path, fit: Fit, request: Request, plan: Plan) -> Path:
         effects.append(_effect("the same, against random weights", fit.beyond_control))
     answer = Answer(
         verdict=fit.verdict,
-        sentence=fit.sentence,
+        sentence=fit.sentence.replace("`", ""),
         next_step=f"{fit.next_step}.",
         command=fit.command,
         effects=tuple(effects),
@@ -37,6 +37,7 @@ def write_report(folder: Path, fit: Fit, request: Request, plan: Plan) -> Path:
         rounds=[_round_cells(one, request) for one in fit.rounds],
         request=request,
         plan=plan,
+        small=SMALL_TEST if fit.test_samples < SMALL_TEST else None,
         command=request.command(1, folder),
     )
     write_text(path, page)

@@ -15,7 +15,7 @@ from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
 from crosspath.study.trials import trial_folder
 from crosspath.study.ways import Way
-from crosspath.training.result import read_result
+from crosspath.training.result import RESULT, read_result
 
 GRACE = 1.1
 """Times the budget that a race may take in the end, on a machine that became slower than it was measured."""
@@ -90,7 +90,9 @@ def run_round(
     runner.run(steps)
     values: dict[Way, dict[float, list[float]]] = {}
     for way, rate, folder in runs:
-        values.setdefault(way, {}).setdefault(rate, []).append(score(read_result(folder), "validation"))
+        # A run without a result has diverged.
+        value = score(read_result(folder), "validation") if (folder / RESULT).is_file() else 0.0
+        values.setdefault(way, {}).setdefault(rate, []).append(value)
     return {way: {rate: fmean(some) for rate, some in by_rate.items()} for way, by_rate in values.items()}
 
 

@@ -15,7 +15,7 @@ from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import RUNS, RaceFolder
 from crosspath.study.race_plan import Cost, Costs
 from crosspath.study.sources import AuxiliarySource, pretraining_of
-from crosspath.study.trials import FRESH, Trial, TrialPool, pretraining_trial, training_trial
+from crosspath.study.trials import FRESH, MEASURE, Trial, TrialPool, pretraining_trial, training_trial
 from crosspath.study.ways import Way
 from crosspath.training.result import Result, read_result
 from crosspath.training.run_folder import LOG
@@ -23,7 +23,7 @@ from crosspath.training.run_folder import LOG
 CHECKPOINT_S = 30.0
 """Runs that take longer than two of these leave states to resume from."""
 MEASURED_STEPS = 8
-AUXILIARIES, MEASURE = "auxiliaries", "measure"
+AUXILIARIES = "auxiliaries"
 
 
 @dataclass(kw_only=True)

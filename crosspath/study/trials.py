@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -20,10 +21,12 @@ from crosspath.study.jobs import LocalPool, Place, run_job
 from crosspath.study.plan import Cell, Job
 from crosspath.study.sources import pretraining_of
 from crosspath.study.ways import Way
+from crosspath.training.finite import DivergenceError
 from crosspath.training.result import Result
 from crosspath.training.run import pretrain
 
 PREDICTIONS = "predictions"
+MEASURE = "measure"
 FRESH = "fresh"
 """The stage whose runs read the test part, once each."""
 
@@ -137,11 +140,13 @@ class TrialPool:
     def submit(self, job: Job, place: Place) -> "Future[Result]":
         """Start a trial."""
         assert isinstance(job, Trial)
-        return self.pool.executor.submit(run_trial, job, place)
+        return cast("Future[Result]", self.pool.executor.submit(run_trial, job, place))
 
 
-def run_trial(trial: Trial, place: Place) -> Result:
-    """Carry out one trial in this process, or return its result if it is finished."""
+def run_trial(trial: Trial, place: Place) -> Result | None:
+    """Carry out one trial in this process, or return its result if it is finished; None for a trial of a race that
+    diverges, which only says that its rate is too high.
+    """
     import torch
 
     torch.set_num_threads(place.threads)
@@ -155,7 +160,12 @@ def run_trial(trial: Trial, place: Place) -> Result:
             progress=False,
             resume=folder.exists(),
         )
-    result = run_job(trial, place)
+    try:
+        result = run_job(trial, place)
+    except DivergenceError:
+        if trial.reads_test or trial.stage == MEASURE:
+            raise
+        return None
     if trial.reads_test and not predictions_file(place.runs, trial.folder).is_file():
         _read_test(trial, place)
     return result

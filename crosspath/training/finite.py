@@ -38,6 +38,10 @@ def check_weights(model: nn.Module, start: object) -> None:
             raise InputError(holder.name, "a finite W + λ·W'", "nan or infinity", LOWER_SCALE)
 
 
+class DivergenceError(InputError):
+    """Training that ended in values that are not finite, as too large a learning rate may do."""
+
+
 def strongest(model: nn.Module) -> str | None:
     """The pathway that begins far above the target's own weight, in words; None where there is none."""
     ratios = [(ratio, weight) for weight, by_name in strengths_of(model).items() for ratio in by_name.values()]
@@ -48,7 +52,7 @@ def strongest(model: nn.Module) -> str | None:
 def loss_error(step: int, loss: float, strong: str | None) -> InputError:
     """For a loss that updates have made infinite or NaN."""
     found, todo = (f"{loss}", LOWER) if strong is None else (f"{loss}; {strong}", f"{LOWER_SCALE} or optimizer.lr")
-    return InputError(f"step {step} of training", "a finite loss", found, todo)
+    return DivergenceError(f"step {step} of training", "a finite loss", found, todo)
 
 
 @torch.no_grad()

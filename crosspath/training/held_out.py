@@ -6,9 +6,9 @@ from torch import nn
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
-from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.training.finite import DivergenceError
 from crosspath.training.processes import Processes
 
 
@@ -28,5 +28,5 @@ def read_part(
     outputs = held_out_outputs(model, recipe, examples, compute, rows, protocol=protocol)
     metrics = held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples)
     if not all(math.isfinite(value) for value in metrics.values()):
-        raise InputError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
+        raise DivergenceError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
     return metrics

@@ -14,11 +14,14 @@ import pytest
 import crosspath
 from crosspath.cli.main import main
 from crosspath.config import apply_overrides
-from crosspath.study import race
+from crosspath.study import race, trials
+from crosspath.study.jobs import Place
 from crosspath.study.race_answer import Fit
 from crosspath.study.race_folder import ANSWER, DECISIONS
 from crosspath.study.race_plan import Cost, Costs, Plan, Round
 from crosspath.study.race_request import understand
+from crosspath.study.ways import ways_of
+from crosspath.training.finite import DivergenceError
 from tests.errors import refused
 
 FEW = ("data.labels_per_class=2", "train.batch_size=16", "data.test_fraction=0.8", "evaluate.batch_size=1500")
@@ -210,6 +213,24 @@ def stopped_after(done: int, whole: Path, out: Path, executor: Executor) -> Path
     decisions = json.loads((out / DECISIONS).read_text())
     (out / DECISIONS).write_text(json.dumps({name: decisions[name] for name in ("costs", "plan")}))
     return out
+
+
+def test_a_way_that_diverges_loses_and_one_that_is_confirmed_may_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def diverge(job: Any, place: Any) -> None:
+        raise DivergenceError("step 3 of training", "a finite loss", "nan", "lower it")
+
+    monkeypatch.setattr(trials, "run_job", diverge)
+    way = next(ways_of([], target=None, pretrained=None))
+    place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
+    one, fresh = (
+        trials.training_trial("image/digits", way, stage=stage, rate=1.0, seed=0, settings=FEW, from_=None)
+        for stage in ("race-1", trials.FRESH)
+    )
+    assert trials.run_trial(one, place) is None
+    with refused("step 3"):
+        trials.run_trial(fresh, place)
 
 
 def test_half_a_model_is_written_again(finished: tuple[Path, Fit, Executor], auxiliary: Path, tmp_path: Path) -> None:
