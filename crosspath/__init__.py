@@ -13,6 +13,7 @@ _HOMES = {
     "match": "crosspath.pathway",
     "connect": "crosspath.pathway",
     "merge": "crosspath.pathway",
+    "unmerge": "crosspath.pathway",
     "disconnect": "crosspath.pathway",
     "status": "crosspath.pathway",
     "pathways": "crosspath.pathway",

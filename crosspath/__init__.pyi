@@ -28,6 +28,7 @@ from crosspath.pathway import param_groups as param_groups
 from crosspath.pathway import pathways as pathways
 from crosspath.pathway import save_pathway as save_pathway
 from crosspath.pathway import status as status
+from crosspath.pathway import unmerge as unmerge
 from crosspath.recipes import recipe_named as recipe_named
 from crosspath.study.demo import demo as demo
 from crosspath.study.race import fit as fit

@@ -20,7 +20,7 @@ from crosspath.pathway.groups import param_groups
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.load import load_pathway
 from crosspath.pathway.match import match
-from crosspath.pathway.merge import Receipt, disconnect, merge
+from crosspath.pathway.merge import Receipt, disconnect, merge, unmerge
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.resolve_layout import layout_named
 from crosspath.pathway.save import save_pathway
@@ -42,4 +42,5 @@ __all__ = [
     "pathways",
     "save_pathway",
     "status",
+    "unmerge",
 ]

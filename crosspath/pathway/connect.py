@@ -1,9 +1,11 @@
 """Connect a target with one or more auxiliaries, in place: match, plan, check, build, attach, each for all of them."""
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, suggest
@@ -22,6 +24,9 @@ from crosspath.pathway.selection import Roles
 from crosspath.pathway.sources import AuxiliarySource
 from crosspath.pathway.wrappers import check_target
 
+SHOWN = 3
+"""Weights named in a message, of many."""
+HALF = (torch.float16, torch.bfloat16)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -101,6 +106,7 @@ def connect(
     target = check_target(target, auxiliary)
     check_engine(engine, target)
     handle = Pathways(target)
+    again = handle.names if not _is_named(auxiliary) else ()
     auxiliaries = _name(auxiliary, handle.names)
     layouts = _layouts_by_name(auxiliary_layout, auxiliaries)
     plans = []
@@ -117,7 +123,7 @@ def connect(
             auxiliary_layout=layouts.get(name),
         )
         plans.append(make_plan(name, source, target, report, options))
-    faults = [f"{plan.name}: {fault}" for plan in plans for fault in plan.faults(target)]
+    faults = [f"{plan.name}: {fault}" for plan in plans for fault in _by_reason(plan.faults(target))]
     if faults:
         raise PathwayError.of("connect", faults)
 
@@ -128,19 +134,35 @@ def connect(
     for plan, origin in zip(plans, origins, strict=True):
         handle.record(plan.name, origin, plan.report)
     guard(target)
+    if again:
+        added = ", ".join(map(repr, auxiliaries))
+        reason = f"the target has pathways from {', '.join(again)} already, and this adds {', '.join(auxiliaries)}"
+        _warn(f"connect: {reason}; if it ran twice by mistake, call crosspath.disconnect(target, {added})")
+    if train_scale and any(scale.dtype in HALF for scale in handle.scales().values()):
+        reason = "the target is in half precision, and so is λ, whose steps are lost there"
+        _warn(f"connect: {reason}; if it trains, use float32 weights with autocast")
     return handle
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"crosspath: {text}", stacklevel=3)
+
+
+def _by_reason(faults: Iterable[str]) -> list[str]:
+    """Faults of the form `WHERE: REASON`, each reason once, with its first places and the number of others."""
+    places: dict[str, list[str]] = {}
+    for fault in faults:
+        where, _, reason = fault.partition(": ")
+        places.setdefault(reason, []).append(where)
+    more = {reason: f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "" for reason, names in places.items()}
+    return [f"{', '.join(names[:SHOWN])}{more[reason]}: {reason}" for reason, names in places.items()]
 
 
 def _name(
     auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], used: tuple[str, ...]
 ) -> dict[str, AuxiliarySource]:
     """{name: auxiliary}. A mapping of tensors is a state dict; any other mapping names auxiliaries."""
-    named = (
-        isinstance(auxiliary, Mapping)
-        and bool(auxiliary)
-        and not any(isinstance(value, Tensor) for value in auxiliary.values())
-    )
-    if not named:
+    if not _is_named(auxiliary):
         name, count = "auxiliary", 1
         while name in used:
             count += 1
@@ -155,6 +177,12 @@ def _name(
             todo = "choose another name, or disconnect it first"
             raise PathwayError("auxiliary", "a name that is not in use", repr(name), todo)
     return auxiliaries
+
+
+def _is_named(auxiliary: object) -> bool:
+    """Whether it is {name: auxiliary}."""
+    named = isinstance(auxiliary, Mapping) and bool(auxiliary)
+    return named and not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
 
 
 def _layouts_by_name(

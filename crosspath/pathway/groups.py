@@ -57,7 +57,7 @@ def param_groups(
     rates = _rates_of_starts(target)
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
     visited: set[int] = set()
-    for name, parameter, kind in _parameters(target):
+    for name, parameter, kind in parameters_by_kind(target):
         if not parameter.requires_grad or id(parameter) in visited:
             continue
         visited.add(id(parameter))
@@ -89,7 +89,7 @@ def _rates_of_starts(target: nn.Module) -> dict[int, float]:
     }
 
 
-def _parameters(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
+def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
     """(plain name of the target weight it belongs to, parameter, `target`, `auxiliary` or `scale`)."""
     for holder in holders(target):
         if isinstance(holder.parameter, nn.Parameter):
@@ -106,7 +106,7 @@ def _layers(target: nn.Module, anatomy: Anatomy) -> dict[str, int]:
     """{weight: its layer}: 0 before the blocks, i + 1 for block i, depth + 1 after them. Without a layout's table,
     weights between two blocks belong to the one before them in the order of the model's parameters.
     """
-    names = [*dict.fromkeys(name for name, _, _ in _parameters(target))]
+    names = [*dict.fromkeys(name for name, _, _ in parameters_by_kind(target))]
     if anatomy.layout.roles:
         return {name: _layer(name, anatomy) for name in names}
     positions = {path: position + 1 for position, path in enumerate(anatomy.paths.values())}

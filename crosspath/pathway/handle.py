@@ -1,6 +1,6 @@
 """The handle on a connected model: its scales, its switch, where its auxiliaries came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from crosspath.errors import PathwayError
+from crosspath.errors import PathwayError, suggest
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines import Engine, engine_of
+from crosspath.pathway.groups import parameters_by_kind
 from crosspath.pathway.optimizer_steps import attach_optimizer, fill_gradients
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
@@ -68,33 +69,58 @@ class Pathways:
         return status(self.target)
 
     @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """The bare target inside the `with` block; always restored, also after an error and when nested.
+    def disabled(self, *names: str) -> Iterator[None]:
+        """The bare target inside the `with` block, or the target without these auxiliaries; always restored, also after
+        an error and when nested.
 
         Raises
         ------
         PathwayError
-            Inside `torch.nn.utils.parametrize.cached()`, which would keep returning the sums.
+            For a name that is not connected; inside `torch.nn.utils.parametrize.cached()`, which would keep returning
+            the sums.
         """
         if parametrize._cache_enabled:
             raise PathwayError("disabled()", "no parametrize.cached() around it", "one", "leave that block first")
-        before = [(holder.held, pathway, pathway.enabled) for holder, pathway in connections(self.target)]
-        for held, _, _ in before:
+        self.check_names(names, "disabled()")
+        before = [(holder.held, pathway, pathway.enabled, pathway.off) for holder, pathway in connections(self.target)]
+        for held, *_ in before:
             if held is not None:
                 held.check_sum()
         try:
-            for held, pathway, enabled in before:
-                pathway.enabled = False
+            for held, pathway, enabled, off in before:
+                pathway.enabled, pathway.off = enabled and bool(names), off.union(names)
                 if held is not None and enabled:
                     held.write_sum()
             yield
         finally:
-            for held, pathway, enabled in before:
-                if held is not None:
+            for held, pathway, enabled, off in before:
+                if held is not None and not names:
                     held.adopt_write()
-                pathway.enabled = enabled
+                elif held is not None:
+                    held.check_sum()
+                pathway.enabled, pathway.off = enabled, off
                 if held is not None:
                     held.write_sum()
+
+    def check_names(self, names: Iterable[object], where: str) -> None:
+        """Raise `PathwayError` unless all of these are names of connected auxiliaries."""
+        for name in names:
+            if name not in self.names:
+                todo = suggest(str(name), self.names, "use one of these names")
+                found = repr(name) if isinstance(name, str) else f"a {type(name).__name__}"
+                raise PathwayError(where, f"names of auxiliaries ({', '.join(self.names)})", found, todo)
+
+    def parameter_counts(self) -> dict[str, dict[str, int]]:
+        """{"target", "auxiliaries", "scales": {"all": number of values, "trained": those that require gradients}}."""
+        kinds = {"target": "target", "auxiliary": "auxiliaries", "scale": "scales"}
+        counts = {kind: {"all": 0, "trained": 0} for kind in kinds.values()}
+        counted: set[int] = set()
+        for _, parameter, kind in parameters_by_kind(self.target):
+            if id(parameter) not in counted:
+                counted.add(id(parameter))
+                counts[kinds[kind]]["all"] += parameter.numel()
+                counts[kinds[kind]]["trained"] += parameter.numel() * parameter.requires_grad
+        return counts
 
     def attach(
         self, optimizer: torch.optim.Optimizer, *, scale_lr: float | None = None, auxiliary_lr: float | None = None
@@ -144,5 +170,6 @@ def pathways(target: nn.Module) -> Pathways:
     """The handle on a connected model. Raises `PathwayError` for a model without pathways, and for no model at all."""
     check_module(target)
     if not any(True for _ in connections(target)):
-        raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
+        todo = "connect it first; after merge or disconnect it is a plain model"
+        raise PathwayError(type(target).__name__, "a model with pathways", "none", todo)
     return Pathways(target)

@@ -1,8 +1,8 @@
-"""The two ways out: merge stores W + λ·W' in the plain weight, disconnect drops the pathways."""
+"""The ways out: merge stores W + λ·W' in the plain weight, which unmerge takes back; disconnect drops the pathways."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,15 +10,28 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
-from crosspath.pathway.combine import exact_blocks
+from crosspath.pathway.combine import effective_weight, exact_blocks
 from crosspath.pathway.engines import detach
 from crosspath.pathway.finite import all_finite
-from crosspath.pathway.handle import pathways
-from crosspath.pathway.origins import forget_origins
-from crosspath.pathway.parameters import Holder, connections, plain_state
-from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.handle import Pathways, pathways
+from crosspath.pathway.origins import Origin, add_origin, forget_origins, origins_of
+from crosspath.pathway.parameters import Holder, connections, holders, plain_state
+from crosspath.pathway.parametrization import attach, is_sharded
 from crosspath.pathway.pathway_weight import PathwayWeight
-from crosspath.pathway.safeguards import release, unmoved
+from crosspath.pathway.safeguards import guard, release, unmoved
+from crosspath.pathway.spread import Spread
+from crosspath.pathway.wrappers import check_module, unwrapped
+
+Terms = tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]
+
+
+@dataclass(frozen=True, repr=False)
+class Kept:
+    """What a merge stored over and detached."""
+
+    weights: Mapping[str, tuple[Tensor, PathwayWeight]]
+    """{weight: (W, its pathways)}."""
+    origins: Mapping[str, Origin]
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,6 +50,8 @@ class Receipt:
     """Of the target's own tensors, by plain name."""
     sha256_after: str
     """Of the merged tensors."""
+    kept: Kept | None = field(default=None, compare=False)
+    """What `unmerge` needs, after `merge(target, keep=True)`; no part of the plain data."""
 
     @property
     def largest_drift(self) -> float:
@@ -53,66 +68,161 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """Plain nested data."""
-        return asdict(self)
+        return asdict(replace(self, kept=None), dict_factory=_without_kept)
 
 
-def merge(target: nn.Module) -> Receipt:
+def _without_kept(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in entries if name != "kept"}
+
+
+def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     """Store every W + λ·W' as the plain weight, in place: plain classes, plain keys, the same Parameter objects.
 
     The stored values come from the function that the connected layers compute with, so the outputs are bitwise equal
     (eager mode, same dtype, threads and autocast). Takes the memory of one weight more.
 
+    Parameters
+    ----------
+    names
+        Merge these auxiliaries and leave the others connected; all of them when none is named. Sums run in the order of
+        connecting: outputs stay bitwise equal where the first ones are merged, and equal to rounding otherwise.
+    keep
+        Keep W, W' and λ in the receipt, for `unmerge`: the memory of one more target. Of all auxiliaries only.
+
     Raises
     ------
     PathwayError
         Without pathways; when a result is not finite, has no values (meta) or is sharded; when pathways are disabled
-        or another parametrization computes the weight as well. The model is untouched.
+        or another parametrization computes the weight as well; for an unknown name. The model is untouched.
     """
     handle = pathways(target)
     target = handle.target
+    handle.check_names(names, "merge")
+    if keep and not set(handle.names) <= {*(names or handle.names)}:
+        raise PathwayError("merge", "keep=True for all auxiliaries at once", ", ".join(names), "leave one of them out")
     warning = unmoved(target)
     if warning is not None:
         warnings.warn(f"crosspath: {warning}", stacklevel=2)
-    places = list(connections(target))
+    places = _places(handle, names)
+    if keep and any(holder.held is not None for holder, *_ in places):
+        raise PathwayError(
+            "merge", "a model connected with engine='live', for keep=True", "'optimizer'", "leave it out"
+        )
     # Every sum is computed twice, here to be checked and below to be stored: nothing is stored before all are checked,
     # and only one of them is in memory at a time.
     drift: dict[str, float] = {}
     change: dict[str, float | None] = {}
-    for holder, pathway in places:
-        drift[holder.name], change[holder.name] = _drift_and_change(holder.original, _sum(holder, pathway), pathway)
+    for holder, pathway, own in places:
+        result = _sum(holder, pathway, own)
+        drift[holder.name], change[holder.name] = _drift_and_change(holder.original, result, pathway.terms_of(own))
     scales: dict[str, dict[str, list[float]]] = {}
     for (name, auxiliary), scale in handle.scales().items():
-        scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
-    auxiliaries = {name: asdict(origin) for name, origin in handle.origins.items()}
+        if auxiliary in (names or handle.names):
+            scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
+    origins = {name: origin for name, origin in handle.origins.items() if name in (names or handle.names)}
     before = sha256_of_tensors(sorted(plain_state(target).items()))
-    for holder, pathway in places:
-        _store(holder, _sum(holder, pathway))
-    forget_origins(target)
-    release(target)
+    weights = {holder.name: (holder.original.detach().clone(), pathway) for holder, pathway, _ in places if keep}
+    for holder, pathway, own in places:
+        with torch.no_grad():
+            holder.original.copy_(_sum(holder, pathway, own))
+    # A bias borrows λ from its weight's pathway, so none goes before all sums are stored.
+    _drop(target, places, origins)
     after = sha256_of_tensors(sorted(plain_state(target).items()))
-    return Receipt(scales, drift, change, auxiliaries, before, after)
+    auxiliaries = {name: asdict(origin) for name, origin in origins.items()}
+    return Receipt(scales, drift, change, auxiliaries, before, after, Kept(weights, origins) if keep else None)
 
 
-def disconnect(target: nn.Module) -> None:
-    """Drop every pathway, in place: the target's own weights, bitwise, under plain keys and in plain classes.
+def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
+    """Take a merge back, in place: connected again, with W, W' and λ as they were, to the bit. `disconnect` then gives
+    the plain target.
+
+    Parameters
+    ----------
+    receipt
+        What `merge(target, keep=True)` returned.
 
     Raises
     ------
     PathwayError
-        Without pathways.
+        For a receipt that kept nothing, and a target whose weights are not those that the merge left, or lie on another
+        device. The model is untouched.
     """
-    target = pathways(target).target
-    for holder, _ in list(connections(target)):
-        detach(holder.module, holder.attribute)
-    forget_origins(target)
-    release(target)
+    check_module(target)
+    target = unwrapped(target)
+    kept = receipt.kept if isinstance(receipt, Receipt) else None
+    if kept is None:
+        found = "one that kept nothing" if isinstance(receipt, Receipt) else f"a {type(receipt).__name__}"
+        todo = "merge with keep=True; or load the connected model again with load_pathway"
+        raise PathwayError("receipt", "that of merge(target, keep=True)", found, todo)
+    if sha256_of_tensors(sorted(plain_state(target).items())) != receipt.sha256_after:
+        todo = "load the connected model again with load_pathway"
+        raise PathwayError(type(target).__name__, "the weights that the merge left", "others", todo)
+    places = {holder.name: holder for holder in holders(target)}
+    for name, (original, _) in kept.weights.items():
+        if places[name].original.device != original.device:
+            found = f"{places[name].original.device}, and {original.device} when it was merged"
+            raise PathwayError(name, "one device", found, "move the model back, then unmerge it")
+    for name, (original, pathway) in kept.weights.items():
+        with torch.no_grad():
+            places[name].original.copy_(original)
+        attach(places[name].module, places[name].attribute, pathway)
+    handle = Pathways(target)
+    for name, origin in kept.origins.items():
+        add_origin(target, name, origin)
+    guard(target)
+    return handle
 
 
-def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
-    """W + λ·W' as the layer computes it. Raises `PathwayError` where it cannot be stored."""
-    auxiliaries, scales, _ = pathway.terms()
+def disconnect(target: nn.Module, *names: str) -> None:
+    """Drop every pathway, or those of the auxiliaries that are named, in place. Without any the target has its own
+    weights, bitwise, under plain keys and in plain classes.
+
+    Raises
+    ------
+    PathwayError
+        Without pathways, and for an unknown name.
+    """
+    handle = pathways(target)
+    handle.check_names(names, "disconnect")
+    dropped = tuple(names) or handle.names
+    _drop(handle.target, _places(handle, names), dropped)
+
+
+Place = tuple[Holder, PathwayWeight, tuple[str, ...]]
+"""A connected weight, its pathways, and the auxiliaries among them that leave it."""
+
+
+def _places(handle: Pathways, names: tuple[str, ...]) -> list[Place]:
+    chosen = names or handle.names
+    every = [
+        (holder, pathway, tuple(name for name in pathway.spreads if name in chosen))
+        for holder, pathway in connections(handle.target)
+    ]
+    for holder, pathway, own in every:
+        if holder.held is not None and len(own) < len(pathway.spreads):
+            expected, todo = "a model connected with engine='live'", "name none, for all auxiliaries"
+            raise PathwayError("one auxiliary of several", expected, "'optimizer', which holds them together", todo)
+    return [place for place in every if place[2]]
+
+
+def _drop(target: nn.Module, places: list[Place], names: Iterable[str]) -> None:
+    """Remove the pathways from these auxiliaries; a weight without any is plain again."""
+    for holder, pathway, own in places:
+        if len(own) == len(pathway.spreads):
+            detach(holder.module, holder.attribute)
+        else:
+            pathway.remove(own)
+    connected = any(True for _ in connections(target))
+    forget_origins(target, names if connected else origins_of(target))
+    if not connected:
+        release(target)
+
+
+def _sum(holder: Holder, pathway: PathwayWeight, names: tuple[str, ...]) -> Tensor:
+    """W + λ·W' of these auxiliaries, as the layer computes it. Raises `PathwayError` where it cannot be stored."""
+    auxiliaries, scales, spreads = pathway.terms_of(names)
     name, tensors = holder.name, [holder.original, *auxiliaries, *scales]
-    if not pathway.enabled:
+    if not pathway.enabled or pathway.off:
         raise PathwayError(name, "enabled pathways", "disabled ones", "merge outside of `disabled()`")
     if any(is_sharded(tensor) for tensor in tensors):
         raise PathwayError(name, "full tensors", "shards of them", "gather the full model, then merge")
@@ -123,7 +233,7 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
         holder.held.check_sum(name)
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
-        result: Tensor = pathway(holder.original)
+        result = effective_weight(holder.original, auxiliaries, scales, spreads)
     if not all_finite(result):
         raise PathwayError(
             name, "a finite W + λ·W'", "infinity or NaN", "check the training run; the model is unchanged"
@@ -132,16 +242,10 @@ def _sum(holder: Holder, pathway: PathwayWeight) -> Tensor:
 
 
 @torch.no_grad()
-def _store(holder: Holder, result: Tensor) -> None:
-    """Make the result the plain weight."""
-    detach(holder.module, holder.attribute).copy_(result)
-
-
-@torch.no_grad()
-def _drift_and_change(original: Tensor, result: Tensor, pathway: PathwayWeight) -> tuple[float, float | None]:
+def _drift_and_change(original: Tensor, result: Tensor, terms: Terms) -> tuple[float, float | None]:
     """The entries of a receipt: see `Receipt`. By blocks of rows, in float64."""
     drift, change, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
-    for rows, own, exact in exact_blocks(original, *pathway.terms()):
+    for rows, own, exact in exact_blocks(original, *terms):
         stored = result[rows].double()
         drift = torch.maximum(drift, exact.sub_(stored).abs_().max())
         change += stored.sub_(own).square_().sum()

@@ -63,7 +63,7 @@ class OptimizerSteps:
     def begin(self) -> None:
         """W takes E's place. Everything is checked before the first one does."""
         for held in self.weights:
-            if not held.pathway.enabled:
+            if not held.pathway.enabled or held.pathway.off:
                 raise PathwayError("step", "enabled pathways", "disabled ones", "step outside of `disabled()`")
             held.check_sum()
         for held in self.weights:

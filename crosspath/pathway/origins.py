@@ -1,6 +1,6 @@
 """Where the auxiliaries of a model came from: plain data on the model itself, so that copies of it carry it along."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,10 @@ def replace_origin(target: nn.Module, name: str, origin: Origin) -> None:
             module.__dict__[ORIGINS][name] = origin
 
 
-def forget_origins(target: nn.Module) -> None:
-    """Remove every origin: nothing is connected any more."""
+def forget_origins(target: nn.Module, names: Iterable[str]) -> None:
+    """Remove the origins of auxiliaries that are no longer connected."""
     for module in target.modules():
-        module.__dict__.pop(ORIGINS, None)
+        for name in names:
+            module.__dict__.get(ORIGINS, {}).pop(name, None)
+        if not module.__dict__.get(ORIGINS, True):
+            del module.__dict__[ORIGINS]

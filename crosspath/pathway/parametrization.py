@@ -43,8 +43,10 @@ def read_tensor(module: nn.Module, attribute: str) -> Tensor:
     return value
 
 
-def attach(module: nn.Module, attribute: str) -> PathwayWeight:
-    """The pathways of `module.attribute`; an empty `PathwayWeight` is registered where there is none yet."""
+def attach(module: nn.Module, attribute: str, former: PathwayWeight | None = None) -> PathwayWeight:
+    """The pathways of `module.attribute`; where there is none yet, an empty `PathwayWeight` is registered, or the
+    `former` one that was detached from there.
+    """
     pathway = live_pathway(module, attribute)
     if pathway is not None:
         return pathway
@@ -55,7 +57,7 @@ def attach(module: nn.Module, attribute: str) -> PathwayWeight:
         order = list(neighbour.parameter_order) if neighbour is not None else order
     if parametrize.is_parametrized(module):
         _unshare_class(module, without=())
-    pathway = PathwayWeight(order)
+    pathway = PathwayWeight(order) if former is None else former
     # An empty PathwayWeight returns its input, so PyTorch's own check of shape and dtype has nothing to compute.
     parametrize.register_parametrization(module, attribute, pathway)
     # PyTorch has given the module a class of its own, which goes with its last pathway.

@@ -1,7 +1,7 @@
 """The pathways of one target weight: each auxiliary's W', its λ, and how they lie on W."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class PathwayWeight(nn.Module):
         self.pieces: dict[str, tuple[str, ...]] = {}
         """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
         self.enabled = True
+        self.off: frozenset[str] = frozenset()
+        """Auxiliaries that are switched off while the others compute."""
         self.parameter_order = tuple(parameter_order)
         """The module's parameter names before it was connected; merging restores this order."""
 
@@ -68,9 +70,19 @@ class PathwayWeight(nn.Module):
         return value
 
     def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
-        """Each W', its λ and how they lie on W, in the order in which they are summed."""
-        names = list(self.spreads)
-        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [*self.spreads.values()]
+        """Each W' that is switched on, its λ and how they lie on W, in the order in which they are summed."""
+        return self.terms_of([name for name in self.spreads if name not in self.off] if self.off else self.spreads)
+
+    def terms_of(self, names: Collection[str]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+        """As `terms`, of these auxiliaries."""
+        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [self.spreads[name] for name in names]
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove the pathways from these auxiliaries."""
+        for entries in (self.auxiliaries, self.scales, self.lenders, self.spreads, self.pieces):
+            for name in names:
+                if name in entries:
+                    del entries[name]
 
     def enabled_terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
         """`terms`, or nothing while the pathways are disabled."""
@@ -84,7 +96,8 @@ class PathwayWeight(nn.Module):
         """W + Σ λ·W', or W itself while the pathways are disabled."""
         if not self.enabled or not self.spreads:
             return weight
-        return effective_weight(weight, *self.terms())
+        auxiliaries, scales, spreads = self.terms()
+        return effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight
 
 
 def warn_of_other_state(weight: str, start: str, pathway: PathwayWeight, state: Mapping[str, Any]) -> None:
@@ -96,7 +109,10 @@ def warn_of_other_state(weight: str, start: str, pathway: PathwayWeight, state: 
     if f"{start}original" not in state and weight in state:
         reason, todo = "the state dict is a plain model's, and its W is not loaded", "load it before `connect`"
     elif f"{start}original" in state and missing:
-        reason, todo = f"it lacks {', '.join(missing)}", "connect as the saved model was, or use load_pathway"
+        attribute = weight.rpartition(".")[2]
+        names = ", ".join(f"{attribute}.{name.removeprefix(start)}" for name in missing)
+        reason, todo = f"it lacks {names}", "connect as the saved model was, or use load_pathway"
     else:
         return
-    warnings.warn(f"crosspath: load_state_dict of the connected {weight}: {reason}; {todo}", stacklevel=3)
+    # The same words for every weight: Python shows them once.
+    warnings.warn(f"crosspath: load_state_dict of a connected model: {reason}; {todo}", stacklevel=3)

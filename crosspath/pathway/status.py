@@ -92,9 +92,11 @@ def status(target: nn.Module) -> Status:
     target = unwrapped(target)
     rows: list[PathwayStatus] = []
     half, enabled = 0, True
+    off: set[str] = set()
     for holder, pathway in connections(target):
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
+        off |= pathway.off
         for name, spread in pathway.spreads.items():
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             ratio = _ratio(holder.original, auxiliary, scale, spread)
@@ -111,10 +113,13 @@ def status(target: nn.Module) -> Status:
                 )
             )
     if not rows:
-        raise PathwayError(type(target).__name__, "a model with pathways", "none", "connect it first")
+        todo = "connect it first; after merge or disconnect it is a plain model"
+        raise PathwayError(type(target).__name__, "a model with pathways", "none", todo)
     warnings = []
     if half:
         warnings.append(f"{half} weights are in half precision, and so is λ: use float32 weights with autocast")
+    if off and enabled:
+        warnings.append(f"switched off: {', '.join(sorted(off))}")
     warning = unmoved(target)
     if warning is not None:
         warnings.append(warning)

@@ -48,6 +48,9 @@ def check_target(target: Any, auxiliary: object = None) -> nn.Module:
         For a target that is no module, and one in a wrapper that would miss its new parameters.
     """
     check_module(target, auxiliary)
+    if target is auxiliary:
+        todo = "pass another model; if the target's own weights are meant, a copy.deepcopy of it"
+        raise PathwayError("auxiliary", "a model beside the target", "the target itself", todo)
     model = _inside(target, {"OptimizedModule": "_orig_mod"})
     for name, module in model.named_modules():
         kind = _class_among(module, CONNECT_FIRST)

@@ -34,8 +34,8 @@ FAULTS = (
     Fault(
         name="merge reads the attribute, which may be cached",
         file="pathway/merge.py",
-        before="result: Tensor = pathway(holder.original)",
-        after="result: Tensor = getattr(holder.module, holder.attribute).detach().clone()",
+        before="result = effective_weight(holder.original, auxiliaries, scales, spreads)",
+        after="result = getattr(holder.module, holder.attribute).detach().clone()",
         tests=("pathway/test_connect.py", "pathway/test_merge.py"),
     ),
     Fault(

@@ -269,3 +269,38 @@ def test_swapped_arguments_are_named(tmp_path: Path) -> None:
     for function in calls:
         with refused("target", kind=crosspath.PathwayError):
             function(tmp_path)
+
+
+def test_a_target_that_is_its_own_auxiliary_is_refused() -> None:
+    target = Body()
+    with refused("auxiliary", "deepcopy"):
+        crosspath.connect(target, target)
+    crosspath.connect(target, copy.deepcopy(target))
+
+
+def test_a_cell_that_runs_twice_is_noticed() -> None:
+    target, auxiliary = Body(), Body()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        crosspath.connect(target, auxiliary)
+        crosspath.connect(target, {"named": auxiliary})
+    with pytest.warns(UserWarning, match=r"disconnect\(target, 'auxiliary_2'\)"):
+        handle = crosspath.connect(target, auxiliary)
+    crosspath.disconnect(target, "auxiliary_2")
+    assert handle.names == ("auxiliary", "named")
+
+
+def test_scales_in_half_precision_are_noticed() -> None:
+    with pytest.warns(UserWarning, match="half precision"):
+        crosspath.connect(Body().half(), Body())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        crosspath.connect(Body().half(), Body(), train_scale=False)
+
+
+def test_a_reason_is_given_once_however_many_weights_have_it() -> None:
+    with torch.device("meta"):
+        auxiliary = Body()
+    with refused("connect", "blocks.0.attn.proj.weight", "more") as caught:
+        crosspath.connect(Body(), auxiliary)
+    assert "\n" not in str(caught.value)
