@@ -113,5 +113,23 @@ def describe_start(name: str, values: Mapping[str, Any]) -> str:
     return f"start {name}: {own}" + (f"; given instead: {', '.join(others)}" if others else "")
 
 
+def starts_table() -> str:
+    """The starts as a Markdown table, for the documents."""
+    lines = [
+        "| start | λ | W × | W′ trains | rate of W′ | meant for | measured, points against `none` |",
+        "|" + "---|" * 7,
+    ]
+    for start in STARTS.values():
+        rate = "that of W" if start.auxiliary_lr is None else f"{start.auxiliary_lr:g}"
+        values = (
+            f"`{start.name}`",
+            f"{start.scale_init:g}",
+            f"{start.shrink:g}",
+            "yes" if start.train_auxiliary else "no",
+        )
+        lines.append(f"| {' | '.join((*values, rate, start.meant_for, start.measured))} |")
+    return "\n".join(lines)
+
+
 def _text(value: object) -> str:
     return "as W" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crosspath.starts import PAPER, PLACES, STARTS, describe_start, start_named
+from crosspath.starts import PAPER, PLACES, STARTS, describe_start, start_named, starts_table
 from tests.errors import refused
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
@@ -34,6 +34,10 @@ def test_a_start_is_what_its_study_measured(start: str, study: str, variant: str
 
 def test_every_start_says_when_it_is_meant() -> None:
     assert all(start.meant_for and start.measured and start.name == name for name, start in STARTS.items())
+
+
+def test_the_documents_have_the_table() -> None:
+    assert starts_table() in (STUDIES.parent / "docs" / "method.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_start_is_refused() -> None:
