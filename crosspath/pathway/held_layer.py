@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from crosspath.pathway.held_weight import HELD, HeldWeight
+from crosspath.pathway.optimizer_watch import unwatch
 from crosspath.pathway.pathway_weight import INSIDE, warn_of_other_state
 
 
@@ -29,6 +30,7 @@ def release(held: HeldWeight) -> nn.Parameter:
     parameter.requires_grad_(held.original.requires_grad)
     weights = owner.get_submodule(HELD)
     del weights._modules[held.attribute]
+    unwatch(held)
     if not len(weights._modules):
         del owner._modules[HELD]
         for key, hook in list(owner._load_state_dict_pre_hooks.items()):

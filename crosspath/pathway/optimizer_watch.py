@@ -38,6 +38,12 @@ def watch(weight: Held) -> None:
         _hooks.append(register_optimizer_step_pre_hook(_before_step))
 
 
+def unwatch(weight: Held) -> None:
+    """Forget a weight whose pathways are gone: it may live on, in a cycle or an old optimizer, beside its successor."""
+    _weights.discard(weight)
+    _checked.clear()
+
+
 def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     count = sum(len(group["params"]) for group in optimizer.param_groups)
     if not _weights or _checked.get(optimizer) == count:

@@ -618,3 +618,17 @@ def test_disabled_is_the_bare_target_and_takes_writes_to_it() -> None:
     assert torch.equal(
         model.blocks[0].attn.qkv.weight, handle.scales()[QKV, "audio"] * handle.auxiliaries()[QKV, "audio"]
     )
+
+
+@pytest.mark.parametrize("end", [crosspath.disconnect, crosspath.merge])
+def test_a_target_is_connected_again_beside_the_optimizer_that_held_it(end: Callable[[nn.Module], object]) -> None:
+    model, handle = connected("optimizer")
+    first = adamw(model, handle)
+    step(model, first, batches()[0])
+    end(model)
+    handle = crosspath.connect(model, {"audio": vit(1)}, scale_init=0.1, engine="optimizer")
+    second = adamw(model, handle)
+    before = state_of(model)
+    step(model, second, batches()[1])
+    assert any(not torch.equal(value, before[name]) for name, value in state_of(model).items())
+    del first

@@ -18,6 +18,8 @@ from tests.soak.parsers import PARSERS
 ROOT = Path(__file__).parents[2]
 SLOWEST_S, LARGEST_MIB, LONGEST_BYTES = 10, 3072, 8192
 """Limits of one input: seconds on a busy machine, memory of the process, and length."""
+STARTS_WITHIN = 900
+"""Seconds: atheris rewrites every module as it is imported, a minute's work on a busy machine."""
 MISSING = "atheris is not installed: coverage-guided fuzzing is left out (pip install atheris)"
 DONE = re.compile(r"^Done (\d+) runs in", re.MULTILINE)
 STATUS = re.compile(r"^#(\d+)\s.*cov: (\d+)", re.MULTILINE)
@@ -50,10 +52,10 @@ def fuzz(name: str, seconds: int, budget: Budget, outcome: Outcome, keep: Path) 
         command = [sys.executable, "-W", "ignore", "-m", "tests.soak.fuzz_one", name, *options, str(corpus)]
         try:
             done = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=seconds + 120
+                command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=seconds + STARTS_WITHIN
             )
         except subprocess.TimeoutExpired:
-            outcome.faults.append(f"{name}: no end within {seconds + 120} s")
+            outcome.faults.append(f"{name}: no end within {seconds + STARTS_WITHIN} s")
             return
     said = done.stderr + done.stdout
     statuses = STATUS.findall(said)

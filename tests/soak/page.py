@@ -44,13 +44,20 @@ FOUND = (
         "values of another type in `result.json`, `state.json`, `resumed.json`, a study's `auxiliaries.json` and "
         "examples: tracebacks, some only in a figure",
         "JSON is read as the dataclass that it stands for; NaN and infinity are refused",
-        "test_files.py, training/test_run.py, study/test_study.py",
+        "test_files.py, study/test_study.py",
     ),
     Found(
         "files",
         "infinity in place of a row number in `pathway.json`; sample names of a certificate that are no text",
         "every error of a damaged description is one; the certificate's names are checked",
-        "pathway/test_files.py, checkpoints/sharing/test_certificate.py",
+        "pathway/test_files.py",
+    ),
+    Found(
+        "sequences",
+        'trained, disconnected and connected again with `engine="optimizer"`: the new optimizer was refused because '
+        "of the old one's weights",
+        "a weight without pathways is no longer watched",
+        "pathway/test_engines.py",
     ),
 )
 HEAD = """# Reliability

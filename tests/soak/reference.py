@@ -161,6 +161,11 @@ class Reference:
         for leaf in leaves:
             leaf.requires_grad_(True)
         optimizer = make_optimizer(kind, leaves, rate)
+        if engine == "optimizer":  # which lets λ join without weight decay
+            own_scales = {id(scale) for scale in self.scales.values()}
+            others = [leaf for leaf in leaves if id(leaf) not in own_scales]
+            optimizer = make_optimizer(kind, others, rate)
+            optimizer.add_param_group({"params": list(self.scales.values()), "weight_decay": 0.0})
         for batch, probe in zip(batches, probes, strict=True):
             optimizer.zero_grad()
             inputs = batch.double() if batch.is_floating_point() else batch
