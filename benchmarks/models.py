@@ -94,7 +94,7 @@ def measure(*, short: bool) -> list[Table]:
         for name, samples in in_new_process(samples_of, model, rounds).items():
             walls, processor, peaks, bounds = (list(column) for column in zip(*samples, strict=True))
             times = median_with_interval(walls), median_with_interval(processor), ratio(processor, bounds)
-            rows.append((label, name, *times, median_with_interval(peaks).median))
+            rows.append((label, name, *times, max(peaks)))
     columns = ("model", "", "s", "processor s", "processor s / least work", "peak MiB")
     notes = (
         f"{rounds} rounds: the brackets cover less than 95 %. A model and an auxiliary of its size in float32; every "
@@ -102,7 +102,8 @@ def measure(*, short: bool) -> list[Table]:
         "Least work: to copy each W′; `safetensors.save_file` and `load_file` of W and W′; `torch.addcmul` of each "
         "weight. Beyond that, saving and loading take digests of W, λ and W′; merging takes those of W before and "
         "after, and compares each stored weight with the sum in float64.",
-        "Peak: resident memory above where it stood. Connecting keeps each W′; loading counts pages of the files that "
+        "Peak: resident memory above where it stood, the largest: later rounds reuse what earlier ones freed. "
+        "Connecting keeps each W′; loading counts pages of the files that "
         "it maps.",
     )
     return [Table("Whole models, one thread", columns, tuple(rows), notes), *inference_tables(short=short)]

@@ -68,7 +68,7 @@ def exact_blocks(
     """The same sum in float64, by blocks of rows (axis 0), so that no temporary is as large as the weight: each block's
     rows, W there and the sum. Both are the caller's to overwrite.
     """
-    step = max(1, BLOCK_ELEMENTS // max(1, weight[0].numel()))
+    step = rows_of_block(weight)
     for start in range(0, len(weight), step):
         stop = min(start + step, len(weight))
         values, factors, parts = [], [], []
@@ -82,6 +82,11 @@ def exact_blocks(
             parts.append(part)
         own = weight[start:stop].to(torch.float64, copy=True)
         yield slice(start, stop), own, effective_weight(own, values, factors, parts) if parts else own.clone()
+
+
+def rows_of_block(tensor: Tensor) -> int:
+    """How many rows (axis 0) of a tensor have about BLOCK_ELEMENTS elements."""
+    return max(1, BLOCK_ELEMENTS // max(1, tensor[0].numel()))
 
 
 class _EffectiveWeight(torch.autograd.Function):
@@ -235,7 +240,7 @@ def _scale_gradient(gradient: Tensor, auxiliary: Tensor, scale: Tensor, spread: 
 def _sum_over_others(gradient: Tensor, auxiliary: Tensor, axis: int) -> Tensor:
     """Σ G·W' over all axes but `axis`, by row blocks, accumulated in float32 (float64 for float64)."""
     wide = torch.promote_types(gradient.dtype, torch.float32)
-    rows = max(1, BLOCK_ELEMENTS // max(1, gradient[0].numel()))
+    rows = rows_of_block(gradient)
     others = [other for other in range(gradient.dim()) if other != axis]
     blocks = []
     for start in range(0, gradient.shape[0], rows):

@@ -1,7 +1,7 @@
 """The pathways of a model, as data and as a table."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
-from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.combine import exact_blocks, rows_of_block
 from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
@@ -141,10 +141,15 @@ def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -
     if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
         return None
     with torch.no_grad():
-        zero = torch.zeros_like(original, dtype=torch.float64)
-        term = effective_weight(zero, [auxiliary.double()], [scale.double()], [spread])
-        norm = covered_rows(original, spread).double().norm()
-        return float(term.norm() / norm) if float(norm) else float("inf")
+        nothing = original.new_zeros(()).expand_as(original)
+        term = _norm(block for _, _, block in exact_blocks(nothing, [auxiliary], [scale], [spread]))
+        norm = _norm(block.double() for block in torch.split(covered_rows(original, spread), rows_of_block(original)))
+        return term / norm if norm else float("inf")
+
+
+def _norm(blocks: Iterable[Tensor]) -> float:
+    vector_norm = torch.linalg.vector_norm
+    return float(vector_norm(torch.stack([vector_norm(block) for block in blocks])))
 
 
 def _format_scale(scale: list[float] | None) -> str:

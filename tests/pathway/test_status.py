@@ -4,8 +4,11 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 import crosspath
+from benchmarks.memory import LiveBytes
+from crosspath.pathway import combine
 from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
 
@@ -62,3 +65,18 @@ def test_a_pure_half_precision_target_gets_one_warning() -> None:
 def test_status_without_pathways_is_an_error() -> None:
     with refused("Body", "found none", kind=crosspath.PathwayError):
         crosspath.status(Body())
+
+
+def test_a_ratio_takes_the_memory_of_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(combine, "BLOCK_ELEMENTS", 1 << 10)
+    target, auxiliary = nn.Linear(256, 256), nn.Linear(256, 256)
+    handle = crosspath.connect(target, auxiliary, names={"weight": "weight"}, scale_init=0.5)
+    own, added = target.parametrizations.weight.original, target.parametrizations.weight[0].auxiliary("auxiliary")
+    counter = LiveBytes()
+    for parameter in target.parameters():
+        counter.count(parameter.detach())
+    before = counter.now
+    with counter:
+        (row,) = handle.status()
+    assert counter.peak - before < 8 * 8 * (1 << 10)
+    assert row.ratio == pytest.approx(float((0.5 * added.double().norm() / own.double().norm()).detach()), rel=1e-12)
