@@ -170,7 +170,9 @@ def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runne
             },
         ).to_json()
 
-    return Plan.from_json(runner.folder.decide("plan", plan))
+    planned = Plan.from_json(runner.folder.decide("plan", plan))
+    runner.folder.decide("planned at", lambda: runner.folder.seconds)
+    return planned
 
 
 def pretrain_auxiliaries(request: Request, runner: Runner, plan: Plan, display: RaceDisplay) -> None:

@@ -52,8 +52,7 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
         arms[leader.way.control] = (leader.epochs, leader.rate)
     runner.display.begin(f"fresh seeds: none against {leader.way.words}, {plan.seeds} seeds of {leader.epochs} epochs")
     size, seeds = runner.pool.size, 0
-    began = runner.folder.decide("fresh seeds began", lambda: runner.folder.seconds)
-    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds, began)):
+    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds)):
         batch = range(seeds, min(seeds + size, plan.seeds))
         runner.run(
             [
@@ -99,12 +98,12 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bo
     return (epochs if longer > before else leader.epochs), longer - before <= FLAT
 
 
-def _has_time(runner: Runner, done: int, began: float) -> bool:
+def _has_time(runner: Runner, done: int) -> bool:
     """Whether further seeds fit into the budget, if they take as long as those before; the fewest always do."""
     if done < FEWEST_SEEDS:
         return True
-    each = (runner.folder.seconds - began) / done
-    return runner.folder.seconds + each * runner.pool.size < GRACE * runner.budget
+    each = runner.worked(FRESH) / done
+    return runner.spent + each * runner.pool.size < GRACE * runner.budget
 
 
 def _final_arm(way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:

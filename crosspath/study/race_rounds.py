@@ -48,9 +48,8 @@ def race(runner: Runner, plan: Plan) -> Leader:
     rates = {way: [factor * base for factor in first] for way in ways}
     history: list[tuple[int, Scores]] = []
     flat = False
-    began = runner.folder.decide("race began", lambda: runner.folder.seconds)
     for number, one in enumerate(plan.rounds):
-        late = partial(_is_late, runner, plan, number, began)
+        late = partial(_is_late, runner, plan, number)
         if number and runner.folder.decide(f"stop before round {number + 1}", late):
             break
         runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {len(rates)} ways, {one.epochs} epochs")
@@ -128,7 +127,7 @@ def _is_flat(history: Sequence[tuple[int, Scores]], runner: Runner) -> bool:
     return now - before <= FLAT
 
 
-def _is_late(runner: Runner, plan: Plan, number: int, began: float) -> bool:
+def _is_late(runner: Runner, plan: Plan, number: int) -> bool:
     """Whether this round and the fewest fresh seeds would take too long, as much slower as the rounds before were."""
     assert runner.costs is not None
     costs, most = runner.costs, runner.most_pretraining
@@ -136,7 +135,7 @@ def _is_late(runner: Runner, plan: Plan, number: int, began: float) -> bool:
     def planned(one: Round) -> float:
         return round_seconds(runner.ways, costs, one, plan.folds, most) / runner.pool.size
 
-    slower = max(1.0, (runner.folder.seconds - began) / sum(map(planned, plan.rounds[:number])))
+    slower = max(1.0, runner.worked("race-*") / sum(map(planned, plan.rounds[:number])))
     fresh, _ = fresh_seconds(runner.ways, costs, plan.rounds[number].epochs, most, 0.0)
     needed = planned(plan.rounds[number]) + FEWEST_SEEDS * fresh / runner.pool.size
-    return runner.folder.seconds + slower * needed > GRACE * runner.budget
+    return runner.spent + slower * needed > GRACE * runner.budget

@@ -17,7 +17,7 @@ from crosspath.study.race_plan import Cost, Costs
 from crosspath.study.sources import AuxiliarySource, pretraining_of
 from crosspath.study.trials import FRESH, MEASURE, Trial, TrialPool, pretraining_trial, training_trial
 from crosspath.study.ways import Way
-from crosspath.training.result import Result, read_result
+from crosspath.training.result import RESULT, Result, read_result
 from crosspath.training.run_folder import LOG
 
 CHECKPOINT_S = 30.0
@@ -56,6 +56,19 @@ class Runner:
         """Where the runs find what they need."""
         runs = (self.folder.path / RUNS).resolve()
         return Place(runs=runs, data_root=self.data_root, auxiliaries=dict(self.auxiliaries), threads=self.threads)
+
+    def worked(self, *stages: str) -> float:
+        """Seconds that the finished runs of these stages took (names may end in `*`), on all processes together.
+
+        Unlike the clock, a resumed race reads the same here as an uninterrupted one.
+        """
+        results = [path for stage in stages for path in self.place.runs.glob(f"{stage}/*/*/{RESULT}")]
+        return sum(read_result(path.parent).duration_s for path in sorted(results)) / self.pool.size
+
+    @property
+    def spent(self) -> float:
+        """Seconds until the plan was made, and those of all finished runs since."""
+        return float(self.folder.decisions["planned at"]) + self.worked(AUXILIARIES, "race-*", FRESH)
 
     def run(self, steps: Sequence[Step]) -> None:
         """Carry out steps and those that follow from them."""
