@@ -12,7 +12,7 @@ test test-all bench soak: export OMP_NUM_THREADS ?= 1
 .PHONY: help demo test test-all bench mutants soak wheel oldest lint types docs format clean
 
 help:
-	@echo "make demo      the whole story, small and offline; ends with runs/demo/report.html"
+	@echo "make demo      the whole story, small and offline; ends with runs/demo/comparison/report.html"
 	@echo "make test      the test suite (minutes)"
 	@echo "make test-all  the test suite with everything that is slow"
 	@echo "make bench     the benchmarks in their short form (less than ten minutes on two cores)"

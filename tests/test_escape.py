@@ -92,7 +92,7 @@ def test_markdown_and_code() -> None:
     assert to_code_block("x\n ```\n", "yaml")[0] == "````yaml"
 
 
-@pytest.mark.parametrize("name", ["banner.html", "demo.html", "study.html"])
+@pytest.mark.parametrize("name", ["banner.html", "study.html"])
 def test_a_page_escapes_all_but_its_own_figures(name: str) -> None:
     template = load_template(name)
     assert template.environment.autoescape

@@ -4,6 +4,8 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
 from crosspath.escape import to_terminal
@@ -71,6 +73,12 @@ def _print_paragraphs(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 def print_line(text: str) -> None:
     """Print one line."""
     sys.stdout.write(to_terminal(text) + "\n")
+
+
+def print_paragraph(text: str) -> None:
+    """Print text, broken between words at the width of the terminal."""
+    for line in wrap(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False):
+        print_line(line)
 
 
 def print_note(text: str) -> None:

@@ -3,12 +3,10 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from crosspath.cli.options import DataRoot, Json
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import print_json, print_line, print_paragraph, print_table
 
 if TYPE_CHECKING:
     from crosspath.study.table import Row
@@ -67,14 +65,10 @@ def report(folder: Path, /, *, json: Json = False) -> None:
     folder
         The folder of the study, comparison or demo.
     """
-    from crosspath.study.demo_report import SUMMARY, write_report
+    from crosspath.study.demo_plan import COMPARISON, SUMMARY
     from crosspath.study.results import write_results
 
-    if (folder / SUMMARY).is_file():
-        path = write_report(folder)
-        print_json({"report": str(path)}) if json else print_line(f"report: {path}")
-        return
-    results = write_results(folder)
+    results = write_results(folder / COMPARISON if (folder / SUMMARY).is_file() else folder)
     if json:
         print_json(results)
         return
@@ -85,9 +79,8 @@ def print_results(results: Mapping[str, Any]) -> None:
     """Print the tables of a study or comparison, its answer, the next step, and where the report is."""
     print_rows(results["rows"])
     answer = results["answer"]
-    for text in (answer["sentence"], f"next: {answer['next_step']}"):
-        for line in wrap(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False):
-            print_line(line)
+    print_paragraph(answer["sentence"])
+    print_paragraph(f"next: {answer['next_step']}")
     if answer["command"] is not None:
         print_line(f"  {answer['command']}")
     print_line(f"report: {results['report']}")

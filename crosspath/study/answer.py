@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
+from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM, SAME_MODALITY
 from crosspath.study.effects import Answer, Effect
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
 from crosspath.study.table import Row, heading, signed_points
@@ -14,13 +14,15 @@ DRAWN = 12
 
 
 def answer_of(rows: Sequence[Row], connected: Path | None = None) -> Answer:
-    """The answer that `rows` give: of the arm `pathway`, or of the first other arm where it is missing.
+    """The answer that `rows` give: of the arm `pathway`, for one target with `same-modality` beside it; of the first
+    other arm where there is no `pathway`.
 
     `connected` is the folder of the first seed's run of that arm, which the advice names; None where it is not known.
     """
     compared = [row for row in rows if row.difference is not None]
     arm = next((name for name in (PATHWAY.name, *ARMS) if any(row.arm == name for row in compared)), None)
-    main = [row for row in compared if row.arm == arm]
+    chosen = {arm, SAME_MODALITY.name} if len({row.target for row in rows}) == 1 and arm == PATHWAY.name else {arm}
+    main = [row for row in compared if row.arm in chosen]
     if not main:
         return Answer(
             verdict="no evidence",
@@ -45,9 +47,7 @@ def direction(row: Row) -> str:
 def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     plain = next(other for other in rows if other.arm == NONE.name and heading(other) == heading(row))
     what = f"the {'' if row.arm == PATHWAY.name else 'arm '}{direction(row)}"
-    where = (
-        row.target if heading(row) == row.target else f"{row.target} ({heading(row).removeprefix(f'{row.target}, ')})"
-    )
+    where = _with_labels(row)
     verbs: dict[Verdict | None, str] = {"helps": "improves", "hurts": "worsens"}
     opening = f"No evidence that {what} changes {where}"
     if row.verdict in verbs:
@@ -115,25 +115,37 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
 
     helps, hurts, rest = groups["helps"], groups["hurts"], groups["no evidence"]
     total = f"{len(main)} comparisons" + (f" at {labels.pop()} labels per class" if same else "")
+    where = "" if several else f" {_with_labels(main[0])}"
+    what = "a pathway" if main[0].arm == PATHWAY.name else f"the arm {main[0].arm}"
     parts = []
     if helps:
-        parts.append(f"{main[0].arm} helps in {len(helps)} of {total}: {named(helps)}")
+        parts.append(f"{what} helps{where} in {len(helps)} of {total}: {named(helps)}")
     else:
-        parts.append(f"No evidence that {main[0].arm} helps in any of {total}")
+        parts.append(f"No evidence that {what} helps{where} in any of {total}")
     if hurts:
         parts.append(f"it hurts in {len(hurts)}: {named(hurts)}")
     if rest and (helps or hurts):
-        parts.append(f"no evidence in the other {len(rest)}")
-    step = "use it in the comparisons in which it helps, and the plain model in the others."
+        parts.append(f"no evidence in the other{'' if len(rest) == 1 else f' {len(rest)}'}")
+    step = "use the plain model."
+    if helps and several:
+        step = "use a pathway where it helps, and the plain model elsewhere."
+    elif helps:
+        step = f"use the model of {direction(max(helps, key=lambda row: row.difference or 0.0))}, or merge it."
     effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]
     verdict: Verdict = "helps" if helps else "hurts" if hurts else "no evidence"
     return Answer(
         verdict=verdict,
         headline=f"helps in {len(helps)} of {len(main)}" if helps else None,
         sentence=". ".join(part[0].upper() + part[1:] for part in parts) + ".",
-        next_step=step if helps else "use the plain models.",
+        next_step=step,
         effects=tuple(effect_of(row, _place(row, several, same)) for row in effects),
     )
+
+
+def _with_labels(row: Row) -> str:
+    """A target, and in brackets what else its comparison is about: `image/digits (10 labels per class)`."""
+    details = heading(row).removeprefix(row.target).removeprefix(", ")
+    return f"{row.target} ({details})" if details else row.target
 
 
 def _place(row: Row, several: bool, same_labels: bool) -> str:

@@ -52,6 +52,8 @@ class Study(Section):
     """
 
     name: FolderName = "study"
+    about: str = ""
+    """What its reader should know, for the report."""
     targets: Mapping[str, TargetSection]
     """{recipe: its section}."""
     auxiliaries: Mapping[FolderName, str] = {}

@@ -1,194 +1,115 @@
-"""The complete story, small and offline: train an auxiliary on generated data of another modality, train a classifier
-of handwritten digits with few labels, with and without a pathway from it, merge, check equality, report.
+"""The complete story, small and offline: train two auxiliaries, compare the target with and without each of them, one
+that helps and one that does not, merge, check equality, report.
 """
 
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from crosspath.checkpoints import auxiliary_source, load_checkpoint, merge_checkpoint
-from crosspath.checkpoints.equality import compare_outputs
+from crosspath.config import Recipe
 from crosspath.errors import InputError
-from crosspath.evaluation.cost import count_parameters
-from crosspath.evaluation.devices import choose_compute
-from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import FORMAT_VERSION, write_json
-from crosspath.modalities.load import load_data
-from crosspath.objectives.metrics import classification_metrics
-from crosspath.study.arms import NONE, PATHWAY, RANDOM
-from crosspath.study.controls import random_auxiliary
-from crosspath.study.demo_plan import (
-    ARMS,
-    AUXILIARIES,
-    AUXILIARY_SETTINGS,
-    LABELS_PER_CLASS,
-    SCALE_INIT,
-    TARGET,
-    TARGET_SETTINGS,
-    DemoPlan,
-    claim_demo_folder,
-    work_per_step,
-)
-from crosspath.study.demo_report import REPORT, SUMMARY, write_report
+from crosspath.study.arms import SAME_MODALITY
+from crosspath.study.demo_plan import COMPARISON, MERGED, SUMMARY, DemoPlan, claim_demo_folder
+from crosspath.study.folder import RUNS
+from crosspath.study.merges import merge_and_compare, write_merges
+from crosspath.study.plan import comparisons
 from crosspath.study.progress import PartialRun
-from crosspath.study.table import compare_arms
-from crosspath.training.progress import Bar, open_bar
+from crosspath.study.results import write_results
+from crosspath.study.search import final_jobs_of
+from crosspath.study.study import run_study
+from crosspath.training.plan import plan as plan_run
+from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
-from crosspath.training.run import train
+from crosspath.training.run import pretrain, train
 
 THREADS = 1
 """Measured on two cores with models this small: a second thread saves a third of the time on an idle machine, and costs
 more than ten times as much on a busy one, because the threads wait for each other at every layer."""
+WORKERS = 2
 
 
 def demo(
     out: str | Path = "runs/demo",
     *,
-    auxiliary: Literal["sounds", "solids"] = "sounds",
-    seeds: int = 3,
-    labels_per_class: int = LABELS_PER_CLASS,
+    seeds: int = 5,
     settings: Sequence[str] = (),
     auxiliary_settings: Sequence[str] = (),
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Run the demo and write its folder: a run folder for each arm and seed, `merged-*`, `demo.json`, `report.html`.
+    """Run the demo and write its folder: the auxiliaries, the study with its report, a merged model, `demo.json`.
 
-    Every arm has the same recipe, the same number of steps and, for the same seed, the same initial weights, order
-    and labels; λ starts at 0.1. The test part is read once per run. Runs on the CPU with one thread.
+    Every arm has the same recipe, learning rate and number of steps and, for the same seed, the same initial weights,
+    order and labels. The test part is read once per run. Runs on the CPU, two runs at a time with one thread each.
 
     Parameters
     ----------
     out
         A new or empty folder, or one of an earlier demo, which is replaced.
-    auxiliary
-        The generated data on which the auxiliary is trained.
     seeds
         Number of seeds; each seed redraws initialisation, order, labels and the random control.
     settings, auxiliary_settings
-        Further `section.field=value` for every arm, and for the auxiliary.
+        Further `section.field=value` for every arm, and for both auxiliaries.
 
     Returns
     -------
-    The content of `demo.json`: the rows of the table, equality of merged and connected outputs on the test part, cost.
+    The content of `demo.json`: rows and answer of the study, equality of merged and connected outputs on the test part,
+    cost.
 
     Raises
     ------
     InputError
-        For a folder with files that no demo wrote, an unknown auxiliary, and invalid settings.
+        For a folder with files that no demo wrote, and invalid settings.
     """
     start = time.perf_counter()
-    if auxiliary not in AUXILIARIES:
-        raise InputError("auxiliary", f"one of {', '.join(AUXILIARIES)}", repr(auxiliary), "choose one of them")
     if seeds < 1:
         raise InputError("seeds", "1 or more", str(seeds), "request at least one")
-    plan = DemoPlan(
-        out=Path(out),
-        name=auxiliary,
-        seeds=tuple(range(seeds)),
-        auxiliary_settings=(*AUXILIARY_SETTINGS[auxiliary], "train.device=cpu", *auxiliary_settings),
-        target_settings=(f"data.labels_per_class={labels_per_class}", *TARGET_SETTINGS, "train.device=cpu", *settings),
-    )
-    work = plan.work()
-    with claim_demo_folder(plan.out), open_bar(progress, work) as bar, threads(THREADS):
-        auxiliary_result = _train_auxiliary(plan, bar)
-        results = _train_arms(plan, bar)
-        bar.advance(0, "merging")
-        equality = _merge_and_compare(plan)
+    plan = DemoPlan(Path(out), seeds, tuple(auxiliary_settings), tuple(settings))
+    recipes, study = plan.auxiliaries, plan.study
+    (comparison,) = comparisons(study, {name: (recipe.name, recipe.modality) for name, recipe in recipes.items()})
+    with claim_demo_folder(plan.out), threads(THREADS):
+        results_of_auxiliaries = _train_auxiliaries(plan, recipes, progress)
+        folder = plan.out / COMPARISON
+        workers = min(WORKERS, os.cpu_count() or 1)
+        run_study(study, out=folder, workers=workers, threads=THREADS, command="crosspath demo", progress=progress)
+        cell = next(cell for cell in comparison.others if cell.arm is SAME_MODALITY)
+        connected = folder / RUNS / final_jobs_of(folder / RUNS, cell, study)[0].folder
+        merge = merge_and_compare(cell.target, connected, plan.out / MERGED)
+        write_merges(folder, [merge])
+        results = write_results(folder, "crosspath demo")
         summary = {
             "format_version": FORMAT_VERSION,
-            "target": TARGET,
-            "auxiliary": AUXILIARIES[auxiliary],
-            "auxiliary_metrics": auxiliary_result.metrics,
-            "seeds": list(plan.seeds),
-            "labels_per_class": labels_per_class,
-            "scale_init": SCALE_INIT,
-            "arms": {arm.name: [f"{arm.name}-{seed}" for seed in plan.seeds] for arm in ARMS},
-            "merged": [f"merged-{seed}" for seed in plan.seeds],
-            "rows": [row.to_json() for row in compare_arms(results, auxiliary_of_arms(AUXILIARIES[auxiliary]))],
-            "equality": equality,
+            "auxiliaries": {name: result.metrics for name, result in results_of_auxiliaries.items()},
+            "about": study.about,
+            "answer": results["answer"],
+            "rows": results["rows"],
+            "merges": [asdict(merge)],
             "duration_s": time.perf_counter() - start,
             "peak_memory_mib": _peak_memory_mib(),
-            "commands": plan.commands(),
-            "report": str(plan.out / REPORT),
+            "commands": plan.commands(connected, plan.out / MERGED),
+            "report": results["report"],
         }
         write_json(plan.out / SUMMARY, summary)
-        write_report(plan.out)
     return summary
 
 
-def auxiliary_of_arms(recipe: str) -> dict[str, str | None]:
-    """{arm: recipe of its auxiliary}."""
-    return {arm.name: None if arm is NONE else recipe for arm in ARMS}
-
-
-def _train_auxiliary(plan: DemoPlan, bar: Bar) -> Result:
-    recipe = plan.auxiliary
-    label = f"auxiliary: {recipe.name}"
-    listener = PartialRun(bar, label, work_per_step(recipe))
-    result = train(recipe, out=plan.folder("auxiliary"), progress=listener)
-    bar.line(_result_line(label, result))
-    return result
-
-
-def _train_arms(plan: DemoPlan, bar: Bar) -> dict[str, list[Result]]:
-    """Train every arm with every seed; seeds are the outer loop, so that a drift of the machine affects all arms."""
-    source = auxiliary_source(plan.folder("auxiliary"))
-    results: dict[str, list[Result]] = {arm.name: [] for arm in ARMS}
-    for seed in plan.seeds:
-        auxiliaries = {
-            NONE.name: {},
-            PATHWAY.name: {plan.name: source},
-            RANDOM.name: {plan.name: random_auxiliary(source, seed)},
-        }
-        for arm in ARMS:
-            recipe = plan.target(arm.name, seed)
-            label = f"{arm.name}, seed {seed}"
-            listener = PartialRun(bar, label, work_per_step(recipe))
-            folder = plan.folder(arm.name, seed)
-            result = train(recipe, out=folder, auxiliaries=auxiliaries[arm.name], progress=listener)
-            results[arm.name].append(result)
-            bar.line(_result_line(label, result))
+def _train_auxiliaries(plan: DemoPlan, recipes: Mapping[str, Recipe], progress: bool) -> dict[str, Result]:
+    results = {}
+    with open_bar(progress, sum(plan_run(recipe)["steps"] or 0 for recipe in recipes.values())) as bar:
+        for run, (name, recipe) in zip((pretrain, train), recipes.items(), strict=True):
+            label = f"auxiliary {name}"
+            result = run(recipe, out=plan.auxiliary_folder(name), progress=PartialRun(bar, label, 1))
+            results[name] = result
+            score = ", ".join(f"{key} {value:.3f}" for key, value in result.metrics["test"].items())
+            bar.line(f"{label}: test {score} ({result.duration_s:.0f} s)")
     return results
-
-
-def _result_line(label: str, result: Result) -> str:
-    return f"{label}: test accuracy {100 * result.metrics['test']['accuracy']:.1f} % ({result.duration_s:.0f} s)"
-
-
-def _merge_and_compare(plan: DemoPlan) -> dict[str, Any]:
-    """Merge every seed's connected checkpoint, and compare all logits of the test part before and after."""
-    per_seed: list[dict[str, Any]] = []
-    for seed in plan.seeds:
-        connected, merged = plan.folder(PATHWAY.name, seed), plan.folder("merged", seed)
-        merge_checkpoint(connected, merged)
-        before, after = load_checkpoint(connected), load_checkpoint(merged)
-        data = load_data(before.recipe.data, None, seed)
-        compute = choose_compute(before.recipe)
-        logits = [predict_logits(checkpoint.model, before.recipe, data.test, compute) for checkpoint in (before, after)]
-        comparison = compare_outputs(logits[0], logits[1])
-        labels = torch.as_tensor(data.test.labels)
-        per_seed.append(
-            {
-                "seed": seed,
-                "bitwise": comparison.bitwise,
-                "max_difference": comparison.max_difference,
-                "parameters_connected": count_parameters(before.model),
-                "parameters_merged": count_parameters(after.model),
-                "metrics_connected": classification_metrics(logits[0], labels),
-                "metrics_merged": classification_metrics(logits[1], labels),
-            }
-        )
-    return {
-        "samples": len(data.test),
-        "bitwise": all(entry["bitwise"] for entry in per_seed),
-        "max_difference": max(entry["max_difference"] for entry in per_seed),
-        "seeds": per_seed,
-    }
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""What a demo consists of: its runs, their recipes and folders, and the commands that repeat them by hand."""
+"""What a demo consists of: two auxiliaries, the study of both, the folder that holds them, and its commands."""
 
 import re
+import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,86 +12,96 @@ from crosspath.config import Recipe, apply_overrides
 from crosspath.files import new_folder, write_text
 from crosspath.locks import LOCK_FILES, claim, remove_lock
 from crosspath.recipes import recipe_named
-from crosspath.study.arms import NONE, PATHWAY, RANDOM
-from crosspath.study.demo_report import REPORT, SUMMARY
+from crosspath.study.definition import Search, Study, TargetSection
+from crosspath.study.folder import REPORT
 from crosspath.study.plan import QUIET
-from crosspath.training.plan import plan
 
 MARKER = ".crosspath-demo"
 """The file that marks a folder as written by a demo."""
-OUTPUTS = re.compile(rf"auxiliary|(none|pathway|random|merged)-\d+|{re.escape(SUMMARY)}|{re.escape(REPORT)}")
+SUMMARY = "demo.json"
+AUXILIARIES, COMPARISON, MERGED = "auxiliaries", "comparison", "merged"
+"""The folders of a demo: the auxiliaries, the study, and the merged model."""
+BEFORE = r"auxiliary|(none|pathway|random|merged)-\d+"
+"""What demos before version 0.2.0 wrote."""
+OUTPUTS = re.compile("|".join((AUXILIARIES, COMPARISON, MERGED, re.escape(SUMMARY), re.escape(REPORT), BEFORE)))
 """What a demo writes: a later demo removes these from its folder, and nothing else."""
-TARGET = "image/digits"
-AUXILIARIES = {"sounds": "audio/sounds", "solids": "point/solids"}
-ARMS = (NONE, PATHWAY, RANDOM)
+TARGET = "audio/sounds"
+SOUNDS, DIGITS = "sounds", "digits"
+ARMS = ("none", "pathway", "random", "same-modality")
 
-LABELS_PER_CLASS = 10
-SCALE_INIT = 0.1
-TARGET_SETTINGS = ("train.epochs=80", "train.evaluate_every=4")
-AUXILIARY_SETTINGS: Mapping[str, tuple[str, ...]] = {"sounds": (), "solids": ("train.epochs=6",)}
+TARGET_SETTINGS = (
+    "data.labels_per_class=10",
+    "train.epochs=15",
+    "train.batch_size=16",
+    "train.evaluate_every=3",
+    "train.device=cpu",
+    "pathway.start=whole-body",
+)
+AUXILIARY_SETTINGS = ("train.device=cpu",)
+RATE = 1e-3
+"""Of every arm: a search would take longer than the demo."""
+ABOUT = (
+    "The target is a classifier of sounds with 10 labels per class. Two networks are tried as its auxiliary. One has "
+    "learned to complete spectrograms of the training part, without a label; it should help, since it knows what the "
+    "sounds look like. The other has learned to tell handwritten digits apart, with all their labels: nothing in them "
+    "is about sounds, and random weights of the same shapes show what such an auxiliary gives in any case."
+)
 
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """Every run of the demo: recipes, and the settings that make them from the shipped ones."""
+    """Every run of the demo."""
 
     out: Path
-    name: str
-    """The auxiliary's name, a key of `AUXILIARIES`."""
-    seeds: tuple[int, ...]
-    auxiliary_settings: tuple[str, ...]
-    target_settings: tuple[str, ...]
+    seeds: int
+    auxiliary_settings: tuple[str, ...] = ()
+    """Further ones of both auxiliaries."""
+    target_settings: tuple[str, ...] = ()
+    """Further ones of every arm."""
 
     @property
-    def auxiliary(self) -> Recipe:
-        """The recipe of the auxiliary."""
-        return apply_overrides(recipe_named(AUXILIARIES[self.name]), (*QUIET, *self.auxiliary_settings))
+    def auxiliaries(self) -> dict[str, Recipe]:
+        """{name: recipe}: the first pretrains without labels, the second trains with them."""
+        recipes = {SOUNDS: recipe_named(TARGET, "masked_modeling"), DIGITS: recipe_named("image/digits")}
+        settings = (*QUIET, *AUXILIARY_SETTINGS, *self.auxiliary_settings)
+        return {name: apply_overrides(recipe, settings) for name, recipe in recipes.items()}
 
-    def settings(self, arm: str, seed: int) -> tuple[str, ...]:
-        """What one run changes in the target's recipe."""
-        pathway = (f"pathway.scale_init={SCALE_INIT}",) if arm != NONE.name else ()
-        return (*self.target_settings, *pathway, f"train.seed={seed}")
+    def auxiliary_folder(self, name: str) -> Path:
+        """The run folder of an auxiliary."""
+        return self.out / AUXILIARIES / name
 
-    def target(self, arm: str, seed: int) -> Recipe:
-        """The recipe of one run of the target."""
-        return apply_overrides(recipe_named(TARGET), (*QUIET, *self.settings(arm, seed)))
+    @property
+    def study(self) -> Study:
+        """The comparison of both auxiliaries."""
+        return Study(
+            name="demo",
+            about=ABOUT,
+            targets={TARGET: TargetSection()},
+            auxiliaries={name: str(self.auxiliary_folder(name)) for name in (SOUNDS, DIGITS)},
+            arms=ARMS,
+            seeds=self.seeds,
+            search=Search(rates=(RATE,)),
+            settings=(*TARGET_SETTINGS, *self.target_settings),
+        )
 
-    def folder(self, name: str, seed: int | None = None) -> Path:
-        """The folder of a run."""
-        return self.out / (name if seed is None else f"{name}-{seed}")
-
-    def work(self) -> float:
-        """All steps, weighed by `work_per_step`."""
-        targets = sum(work_of(self.target(arm.name, seed)) for seed in self.seeds for arm in ARMS)
-        return work_of(self.auxiliary) + targets
-
-    def commands(self) -> list[str]:
-        """The runs of the first seed as commands; the random control is available from the demo only."""
-        auxiliary, seed = self.folder("auxiliary"), self.seeds[0]
-        connected, merged = self.folder(PATHWAY.name, seed), self.folder("merged", seed)
-        train_connected = f"crosspath train {TARGET} --auxiliary {self.name}={auxiliary}"
-        return [
-            _command(f"crosspath train {AUXILIARIES[self.name]}", self.auxiliary_settings, auxiliary),
-            _command(f"crosspath train {TARGET}", self.settings(NONE.name, seed), self.folder(NONE.name, seed)),
-            _command(train_connected, self.settings(PATHWAY.name, seed), connected),
-            f"crosspath merge {connected} {merged}",
-            f"crosspath evaluate {connected} --json",
-            f"crosspath evaluate {merged} --json",
+    def commands(self, connected: Path, merged: Path) -> list[str]:
+        """The same by hand: the auxiliaries, the comparison, and the merge."""
+        options = _options(AUXILIARY_SETTINGS, self.auxiliary_settings)
+        lines = [
+            [verb, recipe.name, *options, "--out", str(self.auxiliary_folder(name))]
+            for verb, (name, recipe) in zip(("pretrain", "train"), self.auxiliaries.items(), strict=True)
         ]
+        compare = ["compare", TARGET, "--arms", ",".join(ARMS), "--seeds", str(self.seeds), "--rates", f"{RATE:g}"]
+        for name in self.auxiliaries:
+            compare += ["--auxiliary", f"{name}={self.auxiliary_folder(name)}"]
+        compare += _options(TARGET_SETTINGS, self.target_settings)
+        lines += [[*compare, "--out", str(self.out.with_name(f"{self.out.name}-by-hand"))]]
+        lines += [["merge", str(connected), str(merged)], ["evaluate", str(merged), "--json"]]
+        return [shlex.join(["crosspath", *line]) for line in lines]
 
 
-def _command(start: str, settings: Sequence[str], out: Path) -> str:
-    return " ".join([start, *(f"--set {setting}" for setting in settings), f"--out {out}"])
-
-
-def work_per_step(recipe: Recipe) -> float:
-    """The approximate cost of one step: the tokens of a batch."""
-    return float(plan(recipe)["tokens"] * recipe.train.batch_size)
-
-
-def work_of(recipe: Recipe) -> float:
-    """The approximate cost of a run."""
-    return float((plan(recipe)["steps"] or 0) * work_per_step(recipe))
+def _options(*settings: Sequence[str]) -> list[str]:
+    return [word for group in settings for setting in group for word in ("--set", setting)]
 
 
 @contextmanager

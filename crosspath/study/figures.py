@@ -1,10 +1,9 @@
-"""The figures of a report: curves over epochs and labels, the value of every seed, λ by block and role."""
+"""The figures of a report: curves over epochs and labels, λ by block and role."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crosspath.study.drawing import (
-    FAINT,
     INK,
     SERIES,
     TEXT,
@@ -47,26 +46,6 @@ def training_losses(
 ) -> str:
     """Training loss by epoch, {arm: one curve per seed}: mean, and a band of one sd."""
     return _bands(curves, epochs, "training loss", name, "Training loss by epoch")
-
-
-def seed_values(values: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> str:
-    """Test accuracy (fractions) of every seed, {arm: one value per seed}; a line connects the arms of one seed."""
-    with figure_style():
-        figure, (axes,) = make_figure(60 + 44 * len(values))
-        arms = list(values)
-        heights = list(range(len(arms)))[::-1]
-        for index, _ in enumerate(seeds):
-            axes.plot([100 * values[arm][index] for arm in arms], heights, color=FAINT, linewidth=1, zorder=1)
-        for colour, arm, height in zip(SERIES, arms, heights, strict=False):
-            points = [100 * value for value in values[arm]]
-            axes.scatter(points, [height] * len(points), color=colour, s=40, zorder=2)
-            mean = sum(points) / len(points)
-            axes.plot([mean, mean], [height - 0.3, height + 0.3], color=colour, linewidth=3, zorder=3)
-        axes.set_yticks(heights, arms)
-        axes.set_ylim(-0.6, len(arms) - 0.4)
-        axes.set_xlabel("test accuracy, %")
-        add_grid(axes, "x")
-        return as_svg(figure, "seeds-figure", "Test accuracy of every seed and arm, with the mean of each arm")
 
 
 def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], name: str = "labels") -> str:

@@ -12,34 +12,15 @@ from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
 from crosspath.study.effects import Answer, draw_forest, render_banner
 from crosspath.study.examples import EXAMPLES, Changes
-from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
+from crosspath.study.figures import label_curves
+from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
-from crosspath.study.report import (
-    blocks_and_roles,
-    command_in_lines,
-    load_template,
-    loss_curve,
-    mean_scales,
-    validation_curve,
-)
+from crosspath.study.report import command_in_lines, load_template
+from crosspath.study.run_figures import cell_name, draw_runs
 from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, p_text, signed_points
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
-MAPS = {
-    "scales": (
-        "λ",
-        "Final λ by block and role, mean over seeds. Blue has grown, orange shrunk; full colour at 0.1 or more.",
-    ),
-    "strengths": ("‖λW′‖/‖W‖", "Final ‖λW′‖/‖W‖ by block and role, mean over seeds."),
-    "likeness": (
-        "Cosine of W′ with its start",
-        "Cosine of the final W′ with the initial W′ by block and role, mean over seeds.",
-    ),
-}
-"""{measure: (title, caption)} of the maps by block and role."""
-PANELS = 3
-"""Arms in one map."""
 
 
 def write_study_report(
@@ -59,7 +40,7 @@ def write_study_report(
             "id": f"comparison-{number}",
             "forest": _forest(groups[title], number),
             "rows": [cells(row) for row in groups[title]],
-            "figures": _figures(path.parent, number, cells_of),
+            "figures": draw_runs(path.parent, number, cells_of),
             "cost": _cost(cells_of),
         }
         for number, (title, cells_of) in enumerate(zip(groups, comparisons.values(), strict=True))
@@ -80,6 +61,7 @@ def write_study_report(
         savings=[_saving(entry) for entry in summary["label_savings"]],
         search=[_search(entry) for entry in summary["search"]],
         examples=[read_json_as(file, Changes) for file in sorted((path.parent / EXAMPLES).glob("*.json"))],
+        merges=[_merge(merge) for merge in read_merges(path.parent)],
         seeds=study.seed_list,
         versions=results[0].environment["versions"],
         processor=results[0].environment["processor"],
@@ -96,6 +78,8 @@ def title_of(study: Study, rows: Sequence[Row]) -> str:
     """The question of a study, as a person would ask it."""
     targets = list(dict.fromkeys(row.target for row in rows))
     auxiliaries = list(dict.fromkeys(row.auxiliary for row in rows if row.auxiliary is not None))
+    if len(targets) > 1 and len(auxiliaries) == 1:
+        return f"Which targets does {auxiliaries[0]} help?"
     if len(targets) > 1:
         return "Which auxiliaries help which targets?"
     if any(study.variants):
@@ -146,6 +130,13 @@ def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return entry["target"], entry["arm"], entry["auxiliary"] or "", rates, best
 
 
+def _merge(merge: Merge) -> tuple[str, ...]:
+    equal = "bitwise equal" if merge.bitwise else f"differ by at most {merge.max_difference:.3g}"
+    accuracies = (f"{100 * metrics['accuracy']:.2f}" for metrics in (merge.metrics_connected, merge.metrics_merged))
+    parameters = (f"{number:,}" for number in (merge.parameters_connected, merge.parameters_merged))
+    return merge.target, equal, str(merge.samples), *accuracies, *parameters
+
+
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """{arm: {verdict: number}}."""
     counts: dict[str, dict[str, int]] = {}
@@ -190,63 +181,6 @@ def _matrix_cell(row: Row) -> dict[str, Any]:
     }
 
 
-def _figures(folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, str, str]]:
-    """(id, caption, svg) of each figure of one comparison."""
-    runs_of = {_name(cell): runs for cell, runs in cells_of.items()}
-    figures = []
-    losses, epochs = _on_common_epochs(
-        {name: [loss_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
-    )
-    if len(epochs) > 1:
-        name = f"losses-{number}"
-        caption = "Training loss by epoch: mean over seeds, with a band of one standard deviation."
-        figures.append((name, caption, training_losses(losses, epochs, name)))
-    accuracies, epochs = _on_common_epochs(
-        {name: [validation_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
-    )
-    if len(epochs) > 1:
-        name = f"validation-{number}"
-        caption = "Validation accuracy by epoch. An arm whose curve still rises has not converged."
-        figures.append((name, caption, learning_curves(accuracies, epochs, name)))
-    connected = {cell: runs for cell, runs in cells_of.items() if runs[0].scales}
-    for measure, (_, caption) in MAPS.items():
-        if connected and (measure == "scales" or all(getattr(runs[0], measure) for runs in connected.values())):
-            name = f"{measure}-{number}"
-            figures.append((name, caption, _map(measure, name, dict(list(connected.items())[:PANELS]))))
-    return figures
-
-
-def _map(measure: str, name: str, cells_of: Mapping[Cell, Sequence[Result]]) -> str:
-    """A measure by block and role, one panel per arm."""
-    cell, runs = next(iter(cells_of.items()))
-    blocks, roles = blocks_and_roles(runs[0].scales)
-    panels = {}
-    for other, results in cells_of.items():
-        mean = mean_scales([run.scales if measure == "scales" else _as_lists(getattr(run, measure)) for run in results])
-        panels[_name(other)] = [[mean.get((block, role)) for role in roles] for block in blocks]
-    title = f"{MAPS[measure][0]} by block and role at the end"
-    if measure != "scales":
-        return scale_map(panels, blocks, roles, 0.0, name, title, "{:.2f}")
-    start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
-    return scale_map(panels, blocks, roles, start, name, title)
-
-
-def _as_lists(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
-    return {weight: {name: [value] for name, value in entry.items()} for weight, entry in values.items()}
-
-
-def _name(cell: Cell) -> str:
-    return cell.arm.name if cell.auxiliary is None else f"{cell.arm.name}, {cell.auxiliary}"
-
-
-def _on_common_epochs(
-    curves: Mapping[str, Sequence[Mapping[int, float]]],
-) -> tuple[dict[str, list[list[float]]], list[int]]:
-    """The curves at the epochs that all of them have, and those epochs."""
-    epochs = sorted(set.intersection(*(set(curve) for runs in curves.values() for curve in runs)))
-    return {name: [[curve[epoch] for epoch in epochs] for curve in runs] for name, runs in curves.items()}, epochs
-
-
 def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
     """(arm, seconds per run, trained parameters, MiB of weights, gradients and AdamW's two moments, latency) of each
     cell, before merging."""
@@ -256,7 +190,9 @@ def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
         seconds = fmean(run.duration_s for run in runs)
         state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
         parameters = f"{cost['trainable_parameters']:,}"
-        lines.append((_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost.get('latency_ms') or 0:.1f}"))
+        lines.append(
+            (cell_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost.get('latency_ms') or 0:.1f}")
+        )
     return lines
 
 

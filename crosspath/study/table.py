@@ -67,22 +67,6 @@ def score(result: Result, part: str) -> float:
     return float(result.metrics[part][metric_of(result.metrics[part])])
 
 
-def compare_arms(
-    results: Mapping[str, Sequence[Result]], auxiliaries: Mapping[str, str | None], metric: str = "accuracy"
-) -> list[Row]:
-    """One row per arm, in the same order; entry i of every arm has the same seed. `none` must be among them.
-
-    `auxiliaries` is {arm: recipe name}, None for an arm without one.
-    """
-    baseline = [result.metrics["test"][metric] for result in results[BASELINE]]
-    return [
-        make_row(
-            runs, baseline=None if arm == BASELINE else baseline, arm=arm, auxiliary=auxiliaries[arm], metric=metric
-        )
-        for arm, runs in results.items()
-    ]
-
-
 def make_row(
     runs: Sequence[Result],
     *,

@@ -80,6 +80,15 @@ def test_several_directions_are_counted_by_their_adjusted_verdicts() -> None:
     assert "0.040, adjusted 0.080" in cells(members[1])
 
 
+def test_with_one_target_a_pathway_from_its_own_modality_counts_beside_the_others() -> None:
+    own = replace(arm("same-modality", "helps", 0.1), auxiliary="image/others")
+    answer = answer_of([NONE, arm("pathway", "no evidence", 0.01), own])
+    assert answer.headline == "helps in 1 of 2"
+    assert "same-modality from image/others (+10.0" in answer.sentence
+    elsewhere = [replace(NONE, target="x"), replace(arm("pathway", "no evidence", 0.01), target="x")]
+    assert len(answer_of([NONE, arm("pathway", "no evidence", 0.01), own, *elsewhere]).effects) == 2
+
+
 def test_without_pathway_another_arm_is_the_answer_and_without_any_nothing_was_compared() -> None:
     mimetic = replace(arm("mimetic", "helps", 0.1), auxiliary=None)
     answer = answer_of([NONE, mimetic])

@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 
 from crosspath.study.drawing import PIXELS, SERIES, line_styles
-from crosspath.study.figures import label_curves, learning_curves, scale_map, seed_values, training_losses
+from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
@@ -18,7 +18,6 @@ FIGURES: dict[str, Callable[[], str]] = {
         {f"arm {number}": [[2.0, 1.0 + number / 20], [2.0, 1.1 + number / 20]] for number in range(13)}, (1, 2)
     ),
     "one-seed": lambda: learning_curves({"none": [[0.1, 0.5]]}, (1, 2)),
-    "seeds": lambda: seed_values({"none": [0.7, 0.8], "pathway": [0.75, 0.79]}, (0, 1)),
     "scales": lambda: scale_map(
         {"pathway": [[0.112, 0.05], [None, -0.2]], "random": [[0.1, 0.1], [0.1, 0.1]]},
         ("0", "1"),
