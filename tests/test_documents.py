@@ -104,7 +104,18 @@ def test_adding_a_modality_is_the_toy_modality() -> None:
 def test_only_tested_pages_have_python() -> None:
     # migrate.md and trainers.md: tests/integrations/test_guides.py.
     pages = {str(page.relative_to(REPOSITORY / "docs")) for page in SITE if "```python" in page.read_text("utf-8")}
-    assert pages == {"layouts.md", "migrate.md", "sharing.md", "trainers.md"}
+    assert pages == {"layouts.md", "method.md", "migrate.md", "sharing.md", "trainers.md"}
+
+
+def test_the_method_page_attaches_an_optimizer() -> None:
+    text = (REPOSITORY / "docs" / "method.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"torch": torch, "crosspath": crosspath, "target": vit(), "auxiliary": vit()}
+    before = names["target"].blocks[0].mlp.fc1.weight.detach().clone()
+    loop = "target(torch.randn(2, 3, 16, 16)).sum().backward(); optimizer.step()"
+    exec(block.replace("# ... your loop ...", loop), names)
+    assert list(names["target"].state_dict()) == list(vit().state_dict())
+    assert not torch.equal(names["target"].blocks[0].mlp.fc1.weight, before)
 
 
 def vit(width: int = 16, heads: int = 2, **options: Any) -> Any:

@@ -93,14 +93,15 @@ class Pathways:
                     held.write_sum()
             yield
         finally:
-            for held, pathway, enabled, off in before:
-                if held is not None and not names:
-                    held.adopt_write()
-                elif held is not None:
-                    held.check_sum()
-                pathway.enabled, pathway.off = enabled, off
-                if held is not None:
-                    held.write_sum()
+            try:
+                for held, *_ in before:
+                    if held is not None:
+                        held.check_sum() if names else held.adopt_write()
+            finally:
+                for held, pathway, enabled, off in before:
+                    pathway.enabled, pathway.off = enabled, off
+                    if held is not None:
+                        held.write_sum()
 
     def check_names(self, names: Iterable[object], where: str) -> None:
         """Raise `PathwayError` unless all of these are names of connected auxiliaries."""
