@@ -13,7 +13,6 @@ from crosspath.errors import PathwayError, suggest
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines import Engine, engine_of
 from crosspath.pathway.groups import parameters_by_kind
-from crosspath.pathway.optimizer_steps import attach_optimizer, fill_gradients
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
@@ -144,12 +143,17 @@ class Pathways:
             of one plain step (LBFGS, SAM, Lookahead, schedule-free ones); for a target connected with
             `engine="live"`, sharded weights, and where a new group is needed after a scheduler was made.
         """
+        # Imports torch's compiler, which an optimizer has imported already.
+        from crosspath.pathway.optimizer_steps import attach_optimizer
+
         attach_optimizer(self.target, optimizer, scale_lr, auxiliary_lr)
 
     def fill_gradients(self) -> None:
         """Write λ's and W''s gradients, which otherwise appear with the next step: to look at them, or to clip them
         together with the others. With `engine="live"` they are there after `backward`.
         """
+        from crosspath.pathway.optimizer_steps import fill_gradients
+
         fill_gradients(self.target)
 
     def describe(self, name: str, description: str, sha256: str | None = None) -> None:
