@@ -21,6 +21,8 @@ STARTS = {
     GENTLE: "a gentle pathway from {auxiliary}",
 }
 """{start of a pathway: what it is, for a sentence}."""
+STORED = ("pathway.train_auxiliary=true", "optimizer.auxiliary_lr=0")
+"""W′ stays as it is, and is saved with the model: random weights have no file that a reference could name."""
 FROM_SCRATCH = (PAPER, WHOLE_BODY, FROZEN_ANCHOR)
 PRETRAINED_TARGET = (PAPER, GENTLE)
 """The other starts would shrink the weights of a target that is pretrained itself, and a copy would write over them."""
@@ -60,7 +62,9 @@ class Way:
         if self.auxiliary is None:
             return None
         name = RANDOM_COPY if self.arm.name == COPY.name else RANDOM.name
-        return replace(self, arm=replace(self.arm, name=name, meaning="random weights in place of {auxiliary}"))
+        settings = (*self.arm.settings, *(STORED if self.arm.name == FROZEN_ANCHOR.name else ()))
+        meaning = "random weights in place of {auxiliary}"
+        return replace(self, arm=replace(self.arm, name=name, meaning=meaning, settings=settings))
 
 
 def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path | None) -> Iterator[Way]:

@@ -16,6 +16,7 @@ from crosspath.cli.main import main
 from crosspath.config import apply_overrides
 from crosspath.study import race, trials
 from crosspath.study.jobs import Place
+from crosspath.study.plan import QUIET
 from crosspath.study.race_answer import Fit
 from crosspath.study.race_folder import ANSWER, DECISIONS
 from crosspath.study.race_plan import Cost, Costs, Plan, Round
@@ -231,6 +232,26 @@ def test_a_way_that_diverges_loses_and_one_that_is_confirmed_may_not(
     assert trials.run_trial(one, place) is None
     with refused("step 3"):
         trials.run_trial(fresh, place)
+
+
+def test_the_control_of_a_frozen_auxiliary_can_be_read_again(auxiliary: Path, tmp_path: Path) -> None:
+    (control,) = (
+        way.control
+        for way in ways_of(["sounds"], target=None, pretrained=None)
+        if way.control is not None and way.arm.name == "frozen-anchor"
+    )
+    assert control is not None
+    settings = (*FEW, *QUIET, "train.epochs=2", "train.evaluate_every=2")
+    trial = trials.training_trial(
+        "image/digits", control, stage=trials.FRESH, rate=1e-3, seed=0, settings=settings, from_=None
+    )
+    place = Place(runs=tmp_path / "runs", data_root=None, auxiliaries={"sounds": str(auxiliary)}, threads=1)
+    result = trials.run_trial(trial, place)
+    assert result is not None
+    assert trials.read_predictions(place.runs, trial.folder)
+    # Frozen: W′ is where it began, while λ is not.
+    assert all(value == pytest.approx(1.0) for weight in result.likeness.values() for value in weight.values())
+    assert any(scale != [1.0] for weight in result.scales.values() for scale in weight.values())
 
 
 def test_half_a_model_is_written_again(finished: tuple[Path, Fit, Executor], auxiliary: Path, tmp_path: Path) -> None:
