@@ -180,9 +180,21 @@ def test_a_study_is_reported_again(name: str, folders: Path, capsys: pytest.Capt
         table.pop("command")
         for row in table["rows"]:
             row.pop("command")
-    assert actual == expected
+    for row in expected["rows"]:
+        row["labels_per_class"] = 4  # Version 0.1.0 did not say labels that `--set` gave.
+    # A report may say more today than version 0.1.0 did; what that said, it says still.
+    assert reduced(actual, expected) == expected
     assert (folders / name / "results.md").is_file()
     assert (folders / name / "report.html").is_file()
+
+
+def reduced(value: Any, like: Any) -> Any:
+    """The value without the keys that its counterpart lacks, at every depth."""
+    if isinstance(value, dict) and isinstance(like, dict):
+        return {key: reduced(value[key], like[key]) for key in like if key in value}
+    if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
+        return [reduced(own, other) for own, other in zip(value, like, strict=True)]
+    return value
 
 
 @pytest.mark.usefixtures("small")
