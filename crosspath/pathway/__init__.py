@@ -20,7 +20,8 @@ from crosspath.pathway.groups import param_groups
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.load import load_pathway
 from crosspath.pathway.match import match
-from crosspath.pathway.merge import Receipt, disconnect, merge, unmerge
+from crosspath.pathway.merge import disconnect, merge, unmerge
+from crosspath.pathway.receipt import Receipt
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.resolve_layout import layout_named
 from crosspath.pathway.save import save_pathway

@@ -15,7 +15,7 @@ from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weig
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
-from crosspath.pathway.engines import Engine, check_engine
+from crosspath.pathway.engines import Engine, check_same_engine
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import match
 from crosspath.pathway.plan import ScalePer, make_plan, options_of
@@ -104,7 +104,7 @@ def connect(
         bias=bias,
     )
     target = check_target(target, auxiliary)
-    check_engine(engine, target)
+    check_same_engine(engine, target)
     handle = Pathways(target)
     again = handle.names if not _is_named(auxiliary) else ()
     auxiliaries = _name(auxiliary, handle.names)

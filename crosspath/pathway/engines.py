@@ -53,10 +53,15 @@ def engine_of(model: nn.Module) -> Engine | None:
     return "live" if connected else None
 
 
-def check_engine(engine: Engine, model: nn.Module) -> None:
-    """Raise `PathwayError` for an engine that there is not, or another one than the model is connected with."""
+def check_engine(engine: Engine) -> None:
+    """Raise `PathwayError` for an engine that there is not."""
     if engine not in ENGINES:
         raise PathwayError("engine", " or ".join(map(repr, ENGINES)), repr(engine), "choose one of them")
+
+
+def check_same_engine(engine: Engine, model: nn.Module) -> None:
+    """Raise `PathwayError` for an engine that there is not, or another one than the model is connected with."""
+    check_engine(engine)
     present = engine_of(model)
     if present not in (None, engine):
         todo = f"connect with engine={present!r}, or disconnect first"

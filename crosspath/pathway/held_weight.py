@@ -145,9 +145,9 @@ class HeldWeight(nn.Module):
             expected = effective_weight(self.original, *terms) if terms[0] else self.original
             equal = (expected == parameter) | (expected.isnan() & parameter.isnan())
         if not bool(equal.all()):
-            expected_words, words = "a weight that only its optimizer writes", "one written by other code"
+            rule, fault = "a weight that only its optimizer writes", "one written by other code"
             todo = "write inside `with pathways(model).disabled()`, or connect with engine='live'"
-            raise PathwayError(where or self.attribute, expected_words, words, todo)
+            raise PathwayError(where or self.attribute, rule, fault, todo)
         self.write_sum()
 
     @torch.no_grad()
@@ -229,11 +229,11 @@ class HeldWeight(nn.Module):
         errors: list[str],
     ) -> None:
         # The owner went first: it lacked E, or took a plain W as E. Names are those of held_layer.py.
-        plain, start, known = self._plain_name(prefix), self._state_prefix(prefix), len(missing)
+        plain, start, count = self._plain_name(prefix), self._state_prefix(prefix), len(missing)
         for name, module in self._leaves[0].named_modules(prefix=prefix.removesuffix(".")):
             module._load_from_state_dict(state, f"{name}.", metadata, strict, missing, unexpected, errors)
-        own = [name.replace(prefix, start, 1) for name in missing[known:]]
-        missing[:] = [name for name in missing[:known] if name != plain] + own
+        own = [name.replace(prefix, start, 1) for name in missing[count:]]
+        missing[:] = [name for name in missing[:count] if name != plain] + own
         unexpected[:] = [name.replace(prefix, start, 1) if name.startswith(prefix) else name for name in unexpected]
         self.write_sum()
 

@@ -12,7 +12,7 @@ from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.assemble import Attachment, attach_all
 from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.engines import ENGINES, Engine
+from crosspath.pathway.engines import Engine, check_engine
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
@@ -48,8 +48,7 @@ def load_pathway(
         auxiliary that is missing or whose values are not the saved ones. The target is untouched.
     """
     target = check_target(target)
-    if engine not in ENGINES:
-        raise PathwayError("engine", " or ".join(map(repr, ENGINES)), repr(engine), "choose one of them")
+    check_engine(engine)
     folder = Path(folder)
     description, plain, tensors = read_pathway_files(folder)
     state = plain_state(target)

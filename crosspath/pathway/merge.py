@@ -1,9 +1,8 @@
 """The ways out: merge stores W + λ·W' in the plain weight, which unmerge takes back; disconnect drops the pathways."""
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -14,65 +13,16 @@ from crosspath.pathway.combine import effective_weight, exact_blocks
 from crosspath.pathway.engines import detach
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import Pathways, pathways
-from crosspath.pathway.origins import Origin, add_origin, forget_origins, origins_of
+from crosspath.pathway.origins import add_origin, forget_origins, origins_of
 from crosspath.pathway.parameters import Holder, connections, holders, plain_state
 from crosspath.pathway.parametrization import attach, is_sharded
 from crosspath.pathway.pathway_weight import PathwayWeight
+from crosspath.pathway.receipt import Backup, Receipt
 from crosspath.pathway.safeguards import guard, release, unmoved
 from crosspath.pathway.spread import Spread
 from crosspath.pathway.wrappers import check_module, unwrapped
 
 Terms = tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]
-
-
-@dataclass(frozen=True, repr=False)
-class Kept:
-    """What a merge stored over and detached."""
-
-    weights: Mapping[str, tuple[Tensor, PathwayWeight]]
-    """{weight: (W, its pathways)}."""
-    origins: Mapping[str, Origin]
-
-
-@dataclass(frozen=True, repr=False)
-class Receipt:
-    """What a merge did. `to_json()` gives plain data; printing it shows a line."""
-
-    scales: Mapping[str, Mapping[str, list[float]]]
-    """{weight: {auxiliary: λ}}."""
-    drift: Mapping[str, float]
-    """{weight: largest |stored value - (W + λ·W' in float64)|}: the rounding of the stored sum."""
-    change: Mapping[str, float | None]
-    """{weight: ‖stored - W‖ / ‖W‖}; None where W is zero."""
-    auxiliaries: Mapping[str, Mapping[str, Any]]
-    """{auxiliary: where it came from and how it was connected}."""
-    sha256_before: str
-    """Of the target's own tensors, by plain name."""
-    sha256_after: str
-    """Of the merged tensors."""
-    kept: Kept | None = field(default=None, compare=False)
-    """What `unmerge` needs, after `merge(target, keep=True)`; no part of the plain data."""
-
-    @property
-    def largest_drift(self) -> float:
-        """The largest drift of all weights."""
-        return max(self.drift.values())
-
-    def __repr__(self) -> str:
-        changes = [change for change in self.change.values() if change is not None]
-        change = f", W changed by {min(changes):.2%} to {max(changes):.2%}" if changes else ""
-        return (
-            f"<Receipt: {len(self.change)} weights merged from {', '.join(self.auxiliaries)}{change}, "
-            f"largest rounding {self.largest_drift:.2g}>"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain nested data."""
-        return asdict(replace(self, kept=None), dict_factory=_without_kept)
-
-
-def _without_kept(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in entries if name != "kept"}
 
 
 def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
@@ -87,7 +37,8 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
         Merge these auxiliaries and leave the others connected; all of them when none is named. Sums run in the order of
         connecting: outputs stay bitwise equal where the first ones are merged, and equal to rounding otherwise.
     keep
-        Keep W, W' and λ in the receipt, for `unmerge`: the memory of one more target. Of all auxiliaries only.
+        Keep W, W' and λ in the receipt, for `unmerge`: the memory of one more target. Of all auxiliaries at once, and
+        with `engine="live"` only.
 
     Raises
     ------
@@ -99,15 +50,16 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     target = handle.target
     handle.check_names(names, "merge")
     if keep and not set(handle.names) <= {*(names or handle.names)}:
-        raise PathwayError("merge", "keep=True for all auxiliaries at once", ", ".join(names), "leave one of them out")
+        raise PathwayError(
+            "merge", "keep=True for all auxiliaries at once", ", ".join(names), "name none, or merge without keep=True"
+        )
     warning = unmoved(target)
     if warning is not None:
         warnings.warn(f"crosspath: {warning}", stacklevel=2)
     places = _places(handle, names)
     if keep and any(holder.held is not None for holder, *_ in places):
-        raise PathwayError(
-            "merge", "a model connected with engine='live', for keep=True", "'optimizer'", "leave it out"
-        )
+        expected = "engine='live', for keep=True"
+        raise PathwayError("merge", expected, "engine='optimizer'", "merge without keep=True")
     # Every sum is computed twice, here to be checked and below to be stored: nothing is stored before all are checked,
     # and only one of them is in memory at a time.
     drift: dict[str, float] = {}
@@ -129,7 +81,7 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     _drop(target, places, origins)
     after = sha256_of_tensors(sorted(plain_state(target).items()))
     auxiliaries = {name: asdict(origin) for name, origin in origins.items()}
-    return Receipt(scales, drift, change, auxiliaries, before, after, Kept(weights, origins) if keep else None)
+    return Receipt(scales, drift, change, auxiliaries, before, after, Backup(weights, origins) if keep else None)
 
 
 def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
@@ -149,8 +101,8 @@ def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
     """
     check_module(target)
     target = unwrapped(target)
-    kept = receipt.kept if isinstance(receipt, Receipt) else None
-    if kept is None:
+    backup = receipt.backup if isinstance(receipt, Receipt) else None
+    if backup is None:
         found = "one that kept nothing" if isinstance(receipt, Receipt) else f"a {type(receipt).__name__}"
         todo = "merge with keep=True; or load the connected model again with load_pathway"
         raise PathwayError("receipt", "that of merge(target, keep=True)", found, todo)
@@ -158,16 +110,16 @@ def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
         todo = "load the connected model again with load_pathway"
         raise PathwayError(type(target).__name__, "the weights that the merge left", "others", todo)
     places = {holder.name: holder for holder in holders(target)}
-    for name, (original, _) in kept.weights.items():
+    for name, (original, _) in backup.weights.items():
         if places[name].original.device != original.device:
             found = f"{places[name].original.device}, and {original.device} when it was merged"
             raise PathwayError(name, "one device", found, "move the model back, then unmerge it")
-    for name, (original, pathway) in kept.weights.items():
+    for name, (original, pathway) in backup.weights.items():
         with torch.no_grad():
             places[name].original.copy_(original)
         attach(places[name].module, places[name].attribute, pathway)
     handle = Pathways(target)
-    for name, origin in kept.origins.items():
+    for name, origin in backup.origins.items():
         add_origin(target, name, origin)
     guard(target)
     return handle

@@ -119,7 +119,7 @@ def test_a_merge_is_taken_back_to_the_bit() -> None:
     parameters = {id(parameter) for parameter in target.parameters()}
     receipt = crosspath.merge(target, keep=True)
     json.dumps(receipt.to_json())
-    assert "kept" not in receipt.to_json()
+    assert "backup" not in receipt.to_json()
     plain = sha256_of_tensors(sorted(target.state_dict().items()))
     crosspath.unmerge(target, receipt)
     assert list(target.state_dict()) == list(state)
