@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crosspath.config import recipe_to_text
+from crosspath.config import Settings, recipe_to_text
 from crosspath.files import write_text
 from crosspath.study.jobs import local_pool
 from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
@@ -27,13 +27,13 @@ RECIPE = "target.yaml"
 def fit(
     target: str | Path,
     *,
-    auxiliaries: Mapping[str, str] | Iterable[str] = (),
+    auxiliaries: Mapping[str, str | Path] | Iterable[str | Path] = (),
     labels: int | None = None,
     budget: str | float = "20m",
     out: str | Path = "runs/try",
     data: str | Path | None = None,
     start_from: str | Path | None = None,
-    settings: Iterable[str] = (),
+    settings: Settings = (),
     workers: int | None = None,
     threads: int = 1,
     progress: bool = True,
@@ -60,7 +60,7 @@ def fit(
     start_from
         A pretrained model of the target's own modality, which is raced too.
     settings
-        `section.field=value` for every run.
+        For every run: {"section.field": value}, or texts `section.field=value`.
     workers, threads
         Number of runs at a time (as many as processors, or GPUs, when not given), and of threads in each.
 

@@ -9,7 +9,7 @@ from typing import Any
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
-from crosspath.files import FORMAT_VERSION, read_json, write_json
+from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.study.race_final import Confirmation, FinalArm
 from crosspath.study.race_folder import ANSWER, MODEL, REPORT, RaceFolder
 from crosspath.study.race_plan import Plan
@@ -62,10 +62,10 @@ class Fit:
 
 
 def read_answer(folder: Path) -> Fit:
-    """The answer of a finished race."""
+    """The answer of a finished race. Raises `InputError` for a damaged one."""
     values = read_json(folder / ANSWER)
     values.pop("format_version", None)
-    return Fit(**values)
+    return as_kind(values, Fit, folder / ANSWER)
 
 
 def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirmation: Confirmation, again: str) -> Fit:

@@ -13,13 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, read_json, write_json
+from crosspath.files import FORMAT_VERSION, read_json, read_json_as, write_json
 from crosspath.locks import LOCK_FILES, claim
 
 DEFINITION, DECISIONS, CLOCK, ANSWER = "try.json", "decisions.json", "clock.json", "answer.json"
 RUNS, MODEL, REPORT = "runs", "model", "report.html"
 TICK_S = 1.0
 """Between two notes of the time: a process that is killed loses that much."""
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The content of `clock.json`."""
+
+    seconds: float
 
 
 @dataclass
@@ -63,9 +70,9 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
         write_json(path / DEFINITION, dict(definition))
         decisions = read_json(path / DECISIONS) if (path / DECISIONS).is_file() else {}
         decisions.pop("format_version", None)
-        earlier = float(read_json(path / CLOCK)["seconds"]) if (path / CLOCK).is_file() else 0.0
+        earlier = read_json_as(path / CLOCK, _Clock).seconds if (path / CLOCK).is_file() else 0.0
         folder = RaceFolder(path=path, decisions=decisions, earlier=earlier, start=time.perf_counter())
-        with _clock(folder):
+        with _ticking(folder):
             yield folder
 
 
@@ -86,7 +93,7 @@ def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _clock(folder: RaceFolder) -> Iterator[None]:
+def _ticking(folder: RaceFolder) -> Iterator[None]:
     """Note the time every `TICK_S`, so that a process that is killed has its time counted."""
     done = threading.Event()
 

@@ -13,10 +13,11 @@ import torch
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.start import load_weights_from
-from crosspath.config import Recipe
+from crosspath.config import Recipe, Settings, setting_texts
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError, PathwayError
 from crosspath.modalities.load import load_data, with_absolute_folder
+from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
 from crosspath.recipes import RECIPES
 from crosspath.study.sources import AuxiliarySource, Target, find_auxiliaries, find_target
@@ -67,12 +68,12 @@ class Request:
 
 def understand(
     target: str | Path,
-    auxiliaries: Mapping[str, str] | Iterable[str],
+    auxiliaries: Mapping[str, str | Path] | Iterable[str | Path],
     labels: int | None,
     budget: str | float,
     data: str | Path | None,
     start_from: str | Path | None,
-    settings: Iterable[str],
+    settings: Settings,
     workers: int | None,
     threads: int,
 ) -> Request:
@@ -88,7 +89,10 @@ def understand(
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
             raise InputError(option, "1 or more", str(value), "raise it")
-    own = (*settings, *(() if labels is None else (f"data.labels_per_class={labels}",)))
+    texts = setting_texts(settings)
+    own = (*texts, *(() if labels is None else (f"data.labels_per_class={labels}",)))
+    for place in (target, data):
+        path_only(place, "try, whose runs are processes of their own")
     found = find_target(target, None if data is None else Path(data), own)
     if start_from is not None and found.checkpoint is not None:
         todo = "leave out --from, or name the folder of its data instead of the checkpoint"
@@ -96,7 +100,7 @@ def understand(
     sources = tuple(find_auxiliaries(auxiliaries, found.recipe))
     pretrained = None if start_from is None else Path(start_from).resolve()
     names = [source.name for source in sources]
-    count = (torch.cuda.device_count() or len(os.sched_getaffinity(0))) if workers is None else workers
+    count = (torch.cuda.device_count() or _processors()) if workers is None else workers
     seconds = seconds_of(budget)
     definition = {
         "target": str(Path(target).resolve()) if Path(target).exists() else str(target),
@@ -105,7 +109,7 @@ def understand(
         "labels": labels,
         "budget_s": seconds,
         "from": None if pretrained is None else str(pretrained),
-        "settings": list(settings),
+        "settings": list(texts),
         "workers": count,
         "threads": threads,
     }
@@ -182,6 +186,11 @@ def seconds_of(budget: str | float) -> float:
     if seconds <= 0:
         raise InputError("--budget", "a time such as 20m or 1h30m", repr(str(budget)), "write it like that")
     return seconds
+
+
+def _processors() -> int:
+    """Those that this process may use; not every system can say so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _build(recipe: Recipe, classes: int) -> torch.nn.Module:

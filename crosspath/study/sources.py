@@ -69,7 +69,7 @@ def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str
     return Target(recipe=apply_overrides(recipe_named(text), settings), data_root=data_root)
 
 
-def find_auxiliaries(given: Mapping[str, str] | Iterable[str], target: Recipe) -> list[AuxiliarySource]:
+def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], target: Recipe) -> list[AuxiliarySource]:
     """The auxiliaries behind folders, checkpoints, names of hubs, and `procedural`; of `NAME=SOURCE`, under this name.
 
     Those that are pretrained first get the target's size, so that they fit it.
@@ -79,7 +79,10 @@ def find_auxiliaries(given: Mapping[str, str] | Iterable[str], target: Recipe) -
     InputError
         For anything else, two of one name, and checkpoints that cannot be read.
     """
-    pairs = list(given.items()) if isinstance(given, Mapping) else [_named(str(text)) for text in given]
+    if isinstance(given, Mapping):
+        pairs = [(str(name), str(text)) for name, text in given.items()]
+    else:
+        pairs = [_named(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
     sources: dict[str, AuxiliarySource] = {}
     for name, text in pairs:
         if name in sources:

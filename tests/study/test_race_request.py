@@ -93,6 +93,22 @@ def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Pa
         ask(wide, start_from=wide)
     with refused("train.epoch", "train.epochs"):
         ask(photos, settings=("train.epoch=3",))
+    with refused("settings", "train.epochs=3"):
+        ask(photos, settings="train.epochs=3")
+    with refused("data", "ndarray"):
+        ask(np.zeros((4, 8, 8)))  # type: ignore[arg-type]
+    with refused("data", "tuple"):
+        ask("image/digits", data=(np.zeros((4, 8, 8)), [0, 1, 0, 1]))
+
+
+def test_settings_and_auxiliaries_are_taken_in_the_forms_of_other_functions(photos: Path) -> None:
+    request = ask(photos, settings={"train.epochs": 3})
+    assert request.target.recipe.train.epochs == 3
+    assert request.definition["settings"] == ["train.epochs=3"]
+    values = {"labels": None, "budget": "1m", "data": None, "start_from": None, "settings": ()}
+    for auxiliaries in ({"photos": photos}, [photos], str(photos)):
+        (source,) = understand(photos, auxiliaries, **values, workers=1, threads=1).sources  # type: ignore[arg-type]
+        assert (source.name, source.text) == ("photos", str(photos.resolve()))
 
 
 def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path, wide: Path) -> None:
