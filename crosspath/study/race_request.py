@@ -190,7 +190,8 @@ def seconds_of(budget: str | float) -> float:
 
 def _processors() -> int:
     """Those that this process may use; not every system can say so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _build(recipe: Recipe, classes: int) -> torch.nn.Module:
