@@ -12,13 +12,15 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-import crosspath
+from benchmarks.engines import CONNECTED, MEANINGS, connect_variant, optimizer_of
 from benchmarks.tables import Cell, Table
 from benchmarks.timing import interleave, median_with_interval, ratio, timed
 
-VARIANTS = {"plain": None, "pathway-frozen": False, "pathway-trained": True}
+VARIANTS = ("plain", *CONNECTED)
 SIZES = {"micro": (128, 6), "small": (384, 12)}
 """(width, blocks)"""
+BANDWIDTH = 25e9
+"""Bytes a second of a link between devices: 200 Gbit/s, as one network card has."""
 BATCH, TOKENS = 16, 64
 """Images of one process, and patches of an image."""
 
@@ -34,9 +36,7 @@ def step_of(variant: str, size: str) -> tuple[Callable[[], float], list[int]]:
     """A step of data-parallel training that returns its seconds, and the bytes of every bucket that it reduces."""
     torch.manual_seed(0)
     model, auxiliary = vit(size), vit(size)
-    trains = VARIANTS[variant]
-    if trains is not None:
-        crosspath.connect(model, auxiliary, scale_init=0.1, train_auxiliary=trains)
+    optimizer = optimizer_of(model, connect_variant(variant, model, {"auxiliary": auxiliary}))
     parallel = DistributedDataParallel(model)
     reduced: list[int] = []
 
@@ -45,7 +45,6 @@ def step_of(variant: str, size: str) -> tuple[Callable[[], float], list[int]]:
         return allreduce_hook(dist.group.WORLD, bucket)
 
     parallel.register_comm_hook(None, count)
-    optimizer = torch.optim.AdamW(crosspath.param_groups(model, lr=1e-4, weight_decay=0.05), fused=True)
     side = round(TOKENS**0.5) * 16
     images, labels = torch.randn(BATCH, 3, side, side), torch.randint(10, (BATCH,))
 
@@ -97,6 +96,21 @@ def measure(*, short: bool) -> list[Table]:
     columns = ("size", "processes", "variant", "reduced, MiB a step", "step, ms", "step / plain")
     notes = (
         f"{rounds} rounds; {BATCH} × {TOKENS} tokens a process, one thread each, gloo on one machine. Bytes are "
-        "counted in DistributedDataParallel's buckets: exact.",
+        f"counted in DistributedDataParallel's buckets: exact. {MEANINGS}",
     )
-    return [Table("Data-parallel steps", columns, tuple(rows), notes)]
+    return [Table("Data-parallel steps", columns, tuple(rows), notes), extrapolation(rows)]
+
+
+def extrapolation(rows: list[tuple[Cell, ...]]) -> Table:
+    """What a step would cost on 64 devices: computed from the bytes above, not measured."""
+    table: list[tuple[Cell, ...]] = []
+    for size, count, variant, mebibytes, *_ in rows:
+        if count == 1 and isinstance(mebibytes, float):
+            seconds = [2 * (devices - 1) / devices * mebibytes * 2**20 / BANDWIDTH for devices in (8, 64)]
+            table.append((size, variant, mebibytes, *(1e3 * value for value in seconds)))
+    columns = ("size", "variant", "reduced, MiB a step", "8 devices, ms", "64 devices, ms")
+    notes = (
+        f"Not measured: a ring all-reduce sends 2·(n − 1)/n of the bytes over each link, here of {BANDWIDTH / 1e9:.0f} "
+        "GB/s, without latency and without overlap with the backward. What else a step costs does not depend on n.",
+    )
+    return Table("Exchange on many devices", columns, tuple(table), notes)

@@ -20,7 +20,7 @@ from rich.console import Console
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-import crosspath
+from benchmarks.engines import optimizer_of
 from benchmarks.pathway_step import Case, build_variant
 from benchmarks.tables import Cell, Table, printed
 from benchmarks.timing import interleave, machine, median_with_interval, ratio, timed
@@ -63,9 +63,7 @@ def trainer_of(variant: str, setting: Setting, device: torch.device) -> Callable
     labels_B = torch.randint(10, (case.batch,), device=device)
     model, pathway = build_variant(variant, case)
     model.to(device)
-    optimizer = torch.optim.AdamW(crosspath.param_groups(model, lr=1e-4, weight_decay=0.05), fused=True)
-    if pathway is not None and pathway.engine == "optimizer":
-        pathway.attach(optimizer)
+    optimizer = optimizer_of(model, pathway)
     forward: Callable[..., torch.Tensor] = torch.compile(model) if setting.compiled else model
 
     def step() -> None:

@@ -8,7 +8,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
-import crosspath
+from benchmarks.engines import CONNECTED, MEANINGS, connect_variant, optimizer_of
 from benchmarks.tables import Cell, Table
 from benchmarks.timing import interleave, median_with_interval, ratio, timed
 
@@ -30,8 +30,8 @@ SHORT = {"depth": (2, 8), "width": (64, 256), "side": (4, 20), "auxiliaries": (2
 LONG = {"depth": (2, 8, 16), "width": (64, 256, 384), "side": (4, 20, 32), "auxiliaries": (2, 3, 4)}
 
 
-def step_of(size: Size, train_auxiliary: bool | None) -> Callable[[], float]:
-    """A training step that returns its processor seconds; None: without pathways."""
+def step_of(size: Size, variant: str) -> Callable[[], float]:
+    """A training step that returns its processor seconds."""
     torch.manual_seed(0)
 
     def vit() -> VisionTransformer:
@@ -47,10 +47,8 @@ def step_of(size: Size, train_auxiliary: bool | None) -> Callable[[], float]:
         )
 
     model = vit()
-    if train_auxiliary is not None:
-        auxiliaries = {f"auxiliary_{index}": vit() for index in range(size.auxiliaries)}
-        crosspath.connect(model, auxiliaries, scale_init=0.1, train_auxiliary=train_auxiliary)
-    optimizer = torch.optim.AdamW(crosspath.param_groups(model, lr=1e-4, weight_decay=0.05), fused=True)
+    auxiliaries = {f"auxiliary_{index}": vit() for index in range(size.auxiliaries)}
+    optimizer = optimizer_of(model, connect_variant(variant, model, auxiliaries))
     images = torch.randn(BATCH, 3, size.side * PATCH, size.side * PATCH)
     labels = torch.randint(CLASSES, (BATCH,))
 
@@ -61,9 +59,6 @@ def step_of(size: Size, train_auxiliary: bool | None) -> Callable[[], float]:
 
     # One thread computes: processor time is its time, and other programs disturb it less.
     return timed(step, time.process_time)
-
-
-VARIANTS = {"plain": None, "frozen": False, "trained": True}
 
 
 def measure(*, short: bool) -> list[Table]:
@@ -77,13 +72,13 @@ def measure(*, short: bool) -> list[Table]:
     ]
     rows: list[tuple[Cell, ...]] = []
     for changed, size in sizes:
-        steps = {name: step_of(size, trains) for name, trains in VARIANTS.items()}
+        steps = {variant: step_of(size, variant) for variant in ("plain", *CONNECTED)}
         seconds = interleave(steps, rounds, warm=2)
         plain = seconds["plain"]
         milliseconds = median_with_interval([1e3 * value for value in plain]).median
         shape = (size.depth, size.width, f"{BATCH} × {size.side**2}", size.auxiliaries)
         label = {"side": "tokens", "": "-"}.get(changed, changed)
-        rows.append((label, *shape, milliseconds, ratio(seconds["frozen"], plain), ratio(seconds["trained"], plain)))
+        rows.append((label, *shape, milliseconds, *(ratio(seconds[variant], plain) for variant in CONNECTED)))
     columns = (
         "changed",
         "depth",
@@ -91,8 +86,7 @@ def measure(*, short: bool) -> list[Table]:
         "batch × tokens",
         "auxiliaries",
         "plain, ms",
-        "frozen / plain",
-        "trained / plain",
+        *(f"{variant} / plain" for variant in CONNECTED),
     )
-    notes = (f"A ViT in float32 with fused AdamW, {rounds} rounds a size; processor time; λ is trained in both.",)
+    notes = (f"A ViT in float32 with fused AdamW, {rounds} rounds a size; processor time. {MEANINGS}",)
     return [Table("A step with pathways, as the model grows", columns, tuple(rows), notes)]
