@@ -4,8 +4,8 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
@@ -224,6 +224,11 @@ def run_steps(
 
     A job that several steps need runs once. `report` is called after each job. The first error is raised once the
     running jobs have ended.
+
+    Raises
+    ------
+    InputError
+        For a process that was killed, as the system does when memory runs out.
     """
     waiting: list[tuple[int, Job]] = []
     stages: dict[int, Step] = {}
@@ -242,18 +247,30 @@ def run_steps(
 
     for number, step in enumerate(steps):
         add(number, step)
-    while waiting or running:
-        busy = {job.folder for job in running.values()}
-        while waiting and len(running) < pool.size:
-            _, job = waiting.pop(0)
-            if job.folder not in results and job.folder not in busy:
-                running[pool.submit(job, place)] = job
-                busy.add(job.folder)
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            job = running.pop(future)
-            results[job.folder] = future.result()
-            report(job, results[job.folder])
-        for number, step in sorted(stages.items()):
-            if all(job.folder in results for job in step.jobs):
-                add(number, step.then(tuple(results[job.folder] for job in step.jobs)))
+    with _naming_killed(running):
+        while waiting or running:
+            busy = {job.folder for job in running.values()}
+            while waiting and len(running) < pool.size:
+                _, job = waiting.pop(0)
+                if job.folder not in results and job.folder not in busy:
+                    running[pool.submit(job, place)] = job
+                    busy.add(job.folder)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = running[future]
+                results[job.folder] = future.result()
+                del running[future]
+                report(job, results[job.folder])
+            for number, step in sorted(stages.items()):
+                if all(job.folder in results for job in step.jobs):
+                    add(number, step.then(tuple(results[job.folder] for job in step.jobs)))
+
+
+@contextmanager
+def _naming_killed(running: Mapping["Future[Result]", Job]) -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor:
+        labels = " or ".join(dict.fromkeys(job.label for job in running.values())) or "a run"
+        todo = "free memory, whose want is the usual cause, and repeat the command: finished runs stay"
+        raise InputError(labels, "a process that runs to its end", "one that was killed", todo) from None

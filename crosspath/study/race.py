@@ -11,7 +11,7 @@ from crosspath.study.jobs import local_pool
 from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
 from crosspath.study.race_display import RaceDisplay, open_display
 from crosspath.study.race_final import confirm
-from crosspath.study.race_folder import ANSWER, RaceFolder, check_folder, open_race
+from crosspath.study.race_folder import ANSWER, COSTS, PLAN, RaceFolder, check_folder, open_race
 from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Costs, Plan, make_plan
 from crosspath.study.race_report import write_report
 from crosspath.study.race_request import Request, check, understand
@@ -75,7 +75,7 @@ def fit(
     if (out / ANSWER).is_file():
         return read_answer(out)
     with open_race(out, request.definition) as folder, open_display(progress, request.budget, folder.clock) as display:
-        samples = samples_of(request)
+        samples = samples_of(request, display)
         with local_pool(request.workers) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
             plan = measure_and_plan(request, samples, runner, display)
@@ -97,7 +97,7 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
         open_display(progress, request.budget, folder.clock) as display,
         local_pool(request.workers) as pool,
     ):
-        samples = samples_of(request)
+        samples = samples_of(request, display)
         runner = make_runner(request, samples, folder, TrialPool(pool), display)
         plan = measure_and_plan(request, samples, runner, display)
         assert runner.costs is not None
@@ -112,12 +112,18 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
         }
 
 
-def samples_of(request: Request) -> dict[str, int]:
-    """Samples of the target's parts, and those that every auxiliary is pretrained on; all data are checked."""
+def samples_of(request: Request, display: RaceDisplay) -> dict[str, int]:
+    """Samples of the target's parts, and those that every auxiliary is pretrained on; all data are checked.
+
+    What the data have to say, such as classes with fewer labels than asked for, is shown.
+    """
     everything = check(request)
     target, whole = everything.pop("target"), everything.pop("unlabelled")
     parts = {"train": len(target.train), "validation": len(target.validation), "test": len(target.test)}
-    parts["unlabelled"] = len(whole.train)
+    parts["unlabelled"] = len(whole.train) - len(target.train)
+    for name, data in {"": target, **everything}.items():
+        for note in data.notes:
+            display.line(f"{name}: {note}" if name else note)
     return {**parts, **{f"auxiliary {name}": len(data.train) for name, data in everything.items()}}
 
 
@@ -151,8 +157,9 @@ def make_runner(
 
 def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runner, display: RaceDisplay) -> Plan:
     """Measure what runs cost, and decide how long they train; both are written, and read again by a resumed race."""
-    display.begin("measuring what runs cost")
-    costs = Costs.from_json(runner.folder.decide("costs", lambda: measure(runner, samples).to_json()))
+    if COSTS not in runner.folder.decisions:
+        display.begin("measuring what runs cost")
+    costs = Costs.from_json(runner.folder.decide(COSTS, lambda: measure(runner, samples).to_json()))
     runner.costs = costs
 
     def plan() -> dict[str, Any]:
@@ -161,6 +168,8 @@ def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runne
             request.ways,
             costs,
             seconds=left * request.workers,
+            processes=request.workers,
+            spent=runner.folder.seconds,
             folds=min(ROUND_FOLDS, runner.folds) or 1,
             test=samples["test"],
             recipe_epochs=request.target.recipe.train.epochs,
@@ -170,7 +179,7 @@ def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runne
             },
         ).to_json()
 
-    planned = Plan.from_json(runner.folder.decide("plan", plan))
+    planned = Plan.from_json(runner.folder.decide(PLAN, plan))
     runner.folder.decide("planned at", lambda: runner.folder.seconds)
     return planned
 

@@ -17,6 +17,8 @@ from crosspath.files import FORMAT_VERSION, read_json, read_json_as, write_json
 from crosspath.locks import LOCK_FILES, claim
 
 DEFINITION, DECISIONS, CLOCK, ANSWER = "try.json", "decisions.json", "clock.json", "answer.json"
+BUDGET, COSTS, PLAN = "budget_s", "costs", "plan"
+"""One of the definition, two of the decisions."""
 RUNS, MODEL, REPORT = "runs", "model", "report.html"
 TICK_S = 1.0
 """Between two notes of the time: a process that is killed loses that much."""
@@ -86,10 +88,17 @@ def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
         return
     before = read_json(path / DEFINITION)
     changes = [
-        f"{name} {before.get(name)!r}, now {value!r}" for name, value in definition.items() if before.get(name) != value
+        f"{name} {before.get(name)!r}, now {value!r}"
+        for name, value in definition.items()
+        if before.get(name) != value and not (name == BUDGET and not _planned(path))
     ]
     if changes:
         raise InputError(path, "the same try", ", ".join(changes), "name another folder with --out")
+
+
+def _planned(path: Path) -> bool:
+    """Whether a plan was made: until then another budget changes nothing, and a refused one can be raised."""
+    return (path / DECISIONS).is_file() and PLAN in read_json(path / DECISIONS)
 
 
 @contextmanager

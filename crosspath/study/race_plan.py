@@ -27,6 +27,8 @@ AUXILIARY_SHARE = 0.2
 LONGEST = 8
 """Times the recipe's own number of epochs, beyond which a race does not go."""
 FEWEST_EPOCHS = 6
+SPARE_MINUTES = 0.5
+"""Above the smallest budget, in the one that a refusal names: for reading the data once more."""
 FEWEST_SEEDS = 5
 LONGER = 3
 """Times as many epochs, at most, that `none` gets to have as much time as the leader."""
@@ -134,6 +136,8 @@ def make_plan(
     recipe_epochs: int,
     pretraining_epochs: int,
     auxiliary_epochs: Mapping[str, int],
+    processes: int = 1,
+    spent: float = 0.0,
 ) -> Plan:
     """The plan that uses the budget best. Seeds are given up first, then folds, then epochs.
 
@@ -149,6 +153,8 @@ def make_plan(
         Of the target's recipes.
     auxiliary_epochs
         {auxiliary: epochs of its recipe}, of those that are pretrained.
+    processes, spent
+        Runs at a time, and seconds on the clock so far: for the budget that a refusal names.
 
     Raises
     ------
@@ -172,13 +178,10 @@ def make_plan(
     epochs = longest(*found)
     if epochs < FEWEST_EPOCHS:
         needed = cost(FEWEST_EPOCHS, *choices[-1]) / SHARE
-        processes = f"{math.ceil(needed / 60)} minutes of one process"
-        raise InputError(
-            "--budget",
-            f"at least {processes}",
-            f"{seconds / 60:.1f} that are left",
-            "raise it, or name fewer auxiliaries",
-        )
+        enough = f"{math.ceil((needed / processes + spent) / 60 + SPARE_MINUTES)}m"
+        asked = f"{(seconds / processes + spent) / 60:.1f} minutes, of which measuring took {spent / 60:.1f}"
+        fewer = ", or name fewer auxiliaries" if any(way.auxiliary for way in ways) else ""
+        raise InputError("--budget", f"{enough} or more on this machine", asked, f"write --budget {enough}{fewer}")
     seeds, folds = found
     return Plan(
         rounds=rounds_of(epochs, len(ways)),

@@ -20,6 +20,7 @@ from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
 from crosspath.recipes import RECIPES
+from crosspath.study.race_folder import BUDGET
 from crosspath.study.sources import AuxiliarySource, Target, find_auxiliaries, find_target
 from crosspath.study.ways import Way, ways_of
 from crosspath.training.demands import check_alone
@@ -84,11 +85,13 @@ def understand(
     InputError
         For arguments that mean nothing; files are only looked for, not read.
     """
-    if labels is not None and labels < FEWEST_LABELS:
-        raise InputError("--labels", f"{FEWEST_LABELS} or more of each class", str(labels), "raise it")
-    for option, value in (("--workers", workers), ("--threads", threads)):
-        if value is not None and value < 1:
-            raise InputError(option, "1 or more", str(value), "raise it")
+    for option, value, fewest in (
+        ("--labels", labels, FEWEST_LABELS),
+        ("--workers", workers, 1),
+        ("--threads", threads, 1),
+    ):
+        if value is not None and (not isinstance(value, int) or value < fewest):
+            raise InputError(option, f"a whole number, {fewest} or more", repr(value), f"give at least {fewest}")
     texts = setting_texts(settings)
     own = (*texts, *(() if labels is None else (f"data.labels_per_class={labels}",)))
     for place in (target, data):
@@ -107,7 +110,7 @@ def understand(
         "data": None if data is None else str(Path(data).resolve()),
         "auxiliaries": {source.name: source.text for source in sources},
         "labels": labels,
-        "budget_s": seconds,
+        BUDGET: seconds,
         "from": None if pretrained is None else str(pretrained),
         "settings": list(texts),
         "workers": count,
@@ -176,15 +179,16 @@ def _connect_once(model: torch.nn.Module, recipe: Recipe, name: str, checkpoint:
 def seconds_of(budget: str | float) -> float:
     """The seconds of `20m`, `1h30m`, `90s`, or a number. Raises `InputError` for anything else."""
     text = str(budget).strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        seconds = float(text)
+    if not isinstance(budget, str):
+        seconds = float(budget)
     else:
         parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text)
         seconds = (
             0.0 if parts is None else sum(int(n or 0) * UNITS[u] for n, u in zip(parts.groups(), "hms", strict=True))
         )
-    if seconds <= 0:
-        raise InputError("--budget", "a time such as 20m or 1h30m", repr(str(budget)), "write it like that")
+    if not 0 < seconds < math.inf:
+        todo = f"write {text}m for minutes" if text.isdecimal() else "write it like that"
+        raise InputError("--budget", "a time such as 20m or 1h30m", repr(str(budget)), todo)
     return seconds
 
 

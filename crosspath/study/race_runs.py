@@ -186,7 +186,7 @@ def measure(runner: Runner, samples: Mapping[str, int]) -> Costs:
     """
     masked_way = next(way for way in runner.ways if way.pretrains)
     size = pretraining_of(runner.recipe).train.batch_size
-    masked_epochs = measured_epochs(samples["unlabelled"], size)
+    masked_epochs = measured_epochs(samples["train"] + samples["unlabelled"], size)
     first = {"masked": runner.masked(masked_way, stage=MEASURE, epochs=masked_epochs, seed=0)}
     for source in runner.sources:
         if source.recipe is not None:

@@ -9,6 +9,8 @@ from crosspath.study.statistics import CONFIDENCE, Verdict, compare_paired, fals
 from crosspath.training.result import Result
 
 BASELINE = "none"
+ROUNDING = 1e-9
+"""A difference below it is one of rounding, and has no sign."""
 CAPTION = (
     "Mean ± standard deviation over seeds. Differences are in percentage points, paired by seed with the arm none "
     "(same initial weights, order and labels); the 95 % interval and p come from the paired t test. Seeds needed: for "
@@ -181,4 +183,4 @@ def _rounded(p: float) -> str:
 
 def signed_points(fraction: float) -> str:
     """A difference of fractions, in percentage points with its sign."""
-    return f"{100 * fraction:+.1f}".replace("-", "−")
+    return f"{100 * (fraction if abs(fraction) > ROUNDING else 0.0):+.1f}".replace("-", "−")

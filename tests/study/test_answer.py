@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.study.answer import answer_of, direction
-from crosspath.study.table import Row, adjust_verdicts, cells, group_rows
+from crosspath.study.table import Row, adjust_verdicts, cells, group_rows, signed_points
 
 SEEDS = (0, 1, 2)
 NONE = Row(
@@ -96,3 +96,7 @@ def test_without_pathway_another_arm_is_the_answer_and_without_any_nothing_was_c
     assert "mimetic" in answer.sentence
     assert answer_of([NONE]).verdict == "no evidence"
     assert answer_of([NONE]).effects == ()
+
+
+def test_a_difference_of_rounding_has_no_sign_and_a_bound_just_below_zero_has() -> None:
+    assert [signed_points(value) for value in (-3e-18, 0.0, -0.0004, 0.1)] == ["+0.0", "+0.0", "−0.0", "+10.0"]

@@ -1,5 +1,7 @@
 """The plan of a race: it keeps to the budget, spends more of it on what matters more, and refuses what cannot be."""
 
+import re
+
 import pytest
 
 from crosspath.study.race_plan import FEWEST_SEEDS, SHARE, Cost, Costs, Plan, make_plan, none_epochs, rounds_of
@@ -69,6 +71,22 @@ def test_a_budget_for_nothing_is_refused_with_one_that_is_enough() -> None:
     slow = costs(epoch=30.0)
     with refused("--budget", "minutes"):
         plan(10, cost=slow)
+
+
+def test_the_budget_that_a_refusal_names_is_enough_on_that_machine() -> None:
+    fixed = {"folds": 3, "test": 60, "recipe_epochs": 30, "pretraining_epochs": 50, "auxiliary_epochs": {"sounds": 50}}
+    spent, processes = 57.0, 2
+
+    def of(minutes: int) -> Plan:
+        left = (60 * minutes - spent) * processes
+        return make_plan(WAYS, costs(epoch=3.0), seconds=left, processes=processes, spent=spent, **fixed)  # type: ignore[arg-type]
+
+    with refused("--budget", "4.0") as caught:
+        of(4)
+    enough = int(re.search(r"--budget (\d+)m", caught.value.todo)[1])  # type: ignore[index]
+    assert of(enough).rounds[-1].epochs >= 6
+    with refused("--budget"):
+        of(enough - 2)
 
 
 def test_every_round_is_longer_with_fewer_ways_and_rates() -> None:

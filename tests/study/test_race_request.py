@@ -1,13 +1,18 @@
 """What `try` understands, and what it refuses before the first run."""
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import crosspath
 from crosspath.config import apply_overrides
+from crosspath.study.race import samples_of
+from crosspath.study.race_display import RaceDisplay
+from crosspath.study.race_folder import PLAN, check_folder, open_race
 from crosspath.study.race_request import Request, check, seconds_of, understand
 from tests.errors import refused
 
@@ -44,6 +49,9 @@ def test_the_kind_of_data_is_found_from_the_files(photos: Path) -> None:
     assert request.target.recipe.name == "image/folder"
     assert request.target.data_root == photos.resolve()
     assert request.target.recipe.data.labels_per_class == 3
+    asked = ask(photos, settings={"train": {"batch_size": 3}}), ask(photos, settings=["train.batch_size=3"])
+    assert {one.target.recipe.train.batch_size for one in asked} == {3}
+    assert asked[0].definition == asked[1].definition
     (source,) = request.sources
     assert source.recipe is not None
     assert (source.name, source.recipe.objective, source.recipe.name) == ("other", "masked_modeling", "image/folder")
@@ -64,21 +72,49 @@ def test_recipes_checkpoints_and_procedural_auxiliaries_are_found(wide: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("45", 45), ("2min", 120), (30.0, 30)]
+    ("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("2min", 120), (45, 45), (30.0, 30)]
 )
 def test_budgets(text: str | float, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0", "-5m", "20 minutes"])
+@pytest.mark.parametrize("text", ["", "soon", "0", "45", "-5m", "20 minutes"])
 def test_no_budgets(text: str) -> None:
     with refused("--budget", "20m"):
         seconds_of(text)
 
 
+def test_a_budget_may_be_raised_until_there_is_a_plan(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "try"
+    short, long = ask(photos, budget="1m"), ask(photos, budget="9m")
+    with open_race(out, short.definition) as folder:
+        folder.decide("costs", dict)
+    with refused(str(out), "labels"):
+        check_folder(out, ask(photos, budget="9m", labels=3).definition)
+    with open_race(out, long.definition) as folder:
+        folder.decide(PLAN, dict)
+    with refused(str(out), "budget_s", "540"):
+        check_folder(out, short.definition)
+
+
+def test_what_the_data_have_to_say_is_shown(photos: Path) -> None:
+    (photos / "cat" / "notes.txt").write_text("a cat")
+    console = Console(record=True, width=200, file=StringIO())
+    samples = samples_of(ask(photos, labels=30), RaceDisplay(console, 60.0, lambda: 0.0))
+    assert samples["unlabelled"] == 0
+    shown = console.export_text()
+    assert "of 30 labels" in shown
+    assert ".txt" in shown
+    samples = samples_of(ask(photos, labels=3), RaceDisplay(console, 60.0, lambda: 0.0))
+    assert sum(samples.values()) == 16
+
+
 def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:
-    with refused("--labels", "1"):
-        ask(photos, labels=1)
+    for labels in (1, 2.5, "10"):
+        with refused("--labels", str(labels)):
+            ask(photos, labels=labels)
+    with refused("settings"):
+        ask(photos, settings="train.epochs=3")
     with refused("TARGET", "absent"):
         ask(tmp_path / "absent")
     with refused("--auxiliary", "absent"):

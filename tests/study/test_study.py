@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,21 @@ def test_a_job_that_several_comparisons_need_is_carried_out_once(auxiliary: Path
     steps = tuple(Step(final_jobs(cell, 1e-3, (0,)), lambda _: None) for cell in nones)
     run_steps(steps, pool, place)
     assert len(pool.jobs) == 1
+
+
+def test_a_process_that_was_killed_is_one_line_that_names_its_run(auxiliary: Path, tmp_path: Path) -> None:
+    class Killed(Here):
+        def submit(self, job: Job, place: Place) -> "Future[Result]":
+            future: Future[Result] = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    study = small(auxiliary, arms=["none"])
+    (comparison,) = comparisons(study)
+    (job,) = final_jobs(comparison.none, 1e-3, (0,))
+    place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
+    with refused(job.label, "killed"):
+        run_steps((Step((job,), lambda _: None),), Killed(), place)
 
 
 def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp_path: Path) -> None:
