@@ -7,6 +7,7 @@ optimizer W, W' and λ (held_weight.py).
 from collections.abc import Iterator
 from typing import Literal, get_args
 
+import torch
 from torch import nn
 
 from crosspath.errors import PathwayError
@@ -62,6 +63,9 @@ def check_engine(engine: Engine) -> None:
 def check_same_engine(engine: Engine, model: nn.Module) -> None:
     """Raise `PathwayError` for an engine that there is not, or another one than the model is connected with."""
     check_engine(engine)
+    if engine == "optimizer" and torch.is_inference_mode_enabled():
+        todo = "leave that block, or connect with engine='live'"
+        raise PathwayError("engine", "'optimizer' outside of torch.inference_mode()", "a connection inside", todo)
     present = engine_of(model)
     if present not in (None, engine):
         todo = f"connect with engine={present!r}, or disconnect first"

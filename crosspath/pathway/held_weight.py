@@ -44,6 +44,8 @@ class HeldWeight(nn.Module):
         self._optimizer: weakref.ref[Optimizer] | None = None
         self.steps: Any = None
         """What holds these pathways at that optimizer's steps."""
+        self._follows = False
+        """Whether E was to have a gradient when `follow_leaves` last looked."""
         self._storage: Tensor | None = None
         """E's own storage while W stands in its place."""
         self._tensors: tuple[Tensor, ...] = ()
@@ -97,12 +99,40 @@ class HeldWeight(nn.Module):
 
     def every_leaf(self) -> Iterator[nn.Parameter]:
         """W, each W', and each λ of its own."""
-        yield from self._leaves[0].parameters()
+        yield self.original
+        yield from self.pathway.own_leaves()
+
+    def trained_tensors(self) -> Iterator[nn.Parameter]:
+        """E, and those of W, W' and λ that train: what only the attached optimizer may step."""
+        parameter = self.owner._parameters.get(self.attribute)
+        if parameter is not None:
+            yield parameter
+        yield from (leaf for leaf in self.every_leaf() if leaf.requires_grad)
+
+    def check_switches(self) -> None:
+        """Refuse an E that was frozen while W, W' or λ train: which of them are meant to is not to be told.
+
+        Raises
+        ------
+        PathwayError
+            Also for hooks on W, W' or λ, which no backward would call.
+        """
+        trained = [leaf for leaf in self.every_leaf() if leaf.requires_grad]
+        if trained and self._follows and not self.parameter.requires_grad:
+            expected, words = "W, W' and λ that are frozen or train each on their own", "their sum frozen, not they"
+            todo = (
+                "requires_grad_(True) on the model's weight, and freeze pathways(model).weights(), .auxiliaries(), ..."
+            )
+            raise PathwayError(self.attribute, expected, words, todo)
+        if any(leaf._backward_hooks or leaf._post_accumulate_grad_hooks for leaf in trained):
+            todo = "connect with engine='live', or change `.grad` after pathways(model).fill_gradients()"
+            raise PathwayError(self.attribute, "W, W' and λ without gradient hooks", "one with a hook", todo)
 
     def follow_leaves(self) -> None:
         """Let E require a gradient where W, W' or λ do."""
         auxiliaries, scales, _ = self.pathway.terms()
-        self.parameter.requires_grad_(any(leaf.requires_grad for leaf in (self.original, *auxiliaries, *scales)))
+        self._follows = any(leaf.requires_grad for leaf in (self.original, *auxiliaries, *scales))
+        self.parameter.requires_grad_(self._follows)
 
     # The sum -------------------------------------------------------------------------------------------------------
 
@@ -163,7 +193,7 @@ class HeldWeight(nn.Module):
 
     def clear_gradients(self) -> None:
         """Drop the gradients of W' and λ."""
-        for leaf in self.pathway.parameters():
+        for leaf in self.pathway.own_leaves():
             leaf.grad = None
 
     @torch.no_grad()
@@ -181,6 +211,10 @@ class HeldWeight(nn.Module):
         needed = tuple(leaf.requires_grad for leaf in pairs)
         for leaf, own in zip(leaves, pathway_gradients(tuple(spreads), needed, gradient, *pairs), strict=True):
             leaf.grad = own if leaf.grad is None else leaf.grad + own
+
+    def gradients(self) -> list[Tensor | None]:
+        """E's, and those of W' and λ of its own."""
+        return [self.parameter.grad, *[leaf.grad for leaf in self.pathway.own_leaves() if leaf.requires_grad]]
 
     @torch.no_grad()
     def begin_step(self) -> None:
@@ -244,6 +278,8 @@ class HeldWeight(nn.Module):
         return prefix.removesuffix(f"{HELD}.{self.attribute}.") + f"{INSIDE}.{self.attribute}."
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._storage is not None:
+            raise PathwayError(self.attribute, "a copy between steps", "one inside of a step", "copy after it")
         self.check_sum()
         # A copy's tensors count from zero, and no optimizer holds them.
         return {**self.__dict__, "_versions": (0,) * len(self._versions), "_optimizer": None, "steps": None}

@@ -1,6 +1,9 @@
-"""Notices a step of an optimizer that would update a sum E as if it were a plain weight: it was never attached."""
+"""Notices a step of an optimizer that was never attached: it would update a sum E as if it were a plain weight, or W,
+W' or λ without their gradients, which only the attached one has.
+"""
 
 import weakref
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from torch import nn
@@ -14,9 +17,8 @@ from crosspath.errors import PathwayError
 class Held(Protocol):
     """A weight whose optimizer has to know of its pathways."""
 
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The sum E."""
+    def trained_tensors(self) -> Iterator[nn.Parameter]:
+        """The sum E, and what trains of W, W' and λ."""
 
     @property
     def optimizer(self) -> Optimizer | None:
@@ -49,8 +51,9 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     if not _weights or _checked.get(optimizer) == count:
         return
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if any(id(weight.parameter) in held and weight.optimizer is not optimizer for weight in _weights):
+    others = [weight for weight in list(_weights) if weight.optimizer is not optimizer]
+    if any(id(tensor) in held for weight in others for tensor in weight.trained_tensors()):
         expected = "an optimizer that holds the pathways (engine='optimizer')"
-        todo = "call crosspath.pathways(model).attach(optimizer) before training"
+        todo = "make one of the model's parameters and call crosspath.pathways(model).attach(optimizer) before training"
         raise PathwayError(type(optimizer).__name__, expected, "one that was not attached", todo)
     _checked[optimizer] = count

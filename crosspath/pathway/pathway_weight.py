@@ -1,7 +1,7 @@
 """The pathways of one target weight: each auxiliary's W', its λ, and how they lie on W."""
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
@@ -68,6 +68,12 @@ class PathwayWeight(nn.Module):
         value = (self if lender is None else lender[0]).scales._parameters[name]
         assert value is not None
         return value
+
+    def own_leaves(self) -> Iterator[nn.Parameter]:
+        """Each W', and each λ that is not borrowed."""
+        for entries in (self._modules["auxiliaries"], self._modules["scales"]):  # Faster than by attribute.
+            assert entries is not None
+            yield from (leaf for leaf in entries._parameters.values() if leaf is not None)
 
     def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
         """Each W' that is switched on, its λ and how they lie on W, in the order in which they are summed."""
