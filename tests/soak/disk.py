@@ -13,7 +13,7 @@ from crosspath.cli.main import main
 from tests.soak import runs
 from tests.soak.operations import MAKING, Operations, fail
 from tests.soak.outcome import Budget, Outcome
-from tests.soak.processes import Ended, in_fork
+from tests.soak.processes import Ending, in_fork
 
 NEW_USER, NEW_MOUNTS, PRIVATE, REMOUNT = 0x10000000, 0x00020000, 0x44000, 32
 PAGE_KIB = 4
@@ -55,7 +55,7 @@ def operations_of(home: Path, words: Callable[[Path], list[str]]) -> int:
         return code
 
     ended = in_fork(call)
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.stderr
     shutil.rmtree(out)
     return int((home / "count").read_text())
 
@@ -77,17 +77,17 @@ def try_operation(home: Path, name: str, words: Callable[[Path], list[str]], num
         if name == "train":
             fault = runs.fault_of_end(home, out, again)
         elif again.code != 0:
-            fault = f"it does not succeed once there is room: {again.said[-1500:]}"
+            fault = f"it does not succeed once there is room: {again.stderr[-1500:]}"
     if fault:
         outcome.faults.append(f"{name}, operation {number}: {fault}")
 
 
-def fault_of_full(ended: Ended, out: Path) -> str:
+def fault_of_full(ended: Ending, out: Path) -> str:
     """What is wrong with the end of a command for which there was no room."""
     if ended.code == 0:
         return runs.fault_between(out)
-    if ended.code != 2 or "Traceback" in ended.said:
-        return f"code {ended.code}: {ended.said[-1500:]}"
+    if ended.code != 2 or "Traceback" in ended.stderr:
+        return f"code {ended.code}: {ended.stderr[-1500:]}"
     if "space" not in ended.last_line:
         return f"no word of the disk: {ended.last_line}"
     return runs.fault_between(out)
@@ -107,7 +107,7 @@ def try_sizes(home: Path, draw: random.Random, budget: Budget, outcome: Outcome)
             return
         outcome.tried["sizes of a disk"] += 1
         if ended.code != 0:
-            outcome.faults.append(f"a disk of {size} KiB: {ended.said[-2000:]}")
+            outcome.faults.append(f"a disk of {size} KiB: {ended.stderr[-2000:]}")
 
 
 UNMOUNTED = 9

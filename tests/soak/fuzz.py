@@ -57,15 +57,15 @@ def fuzz(name: str, seconds: int, budget: Budget, outcome: Outcome, keep: Path) 
         except subprocess.TimeoutExpired:
             outcome.faults.append(f"{name}: no end within {seconds + STARTS_WITHIN} s")
             return
-    said = done.stderr + done.stdout
-    statuses = STATUS.findall(said)
-    finished = DONE.search(said)
+    output = done.stderr + done.stdout
+    statuses = STATUS.findall(output)
+    finished = DONE.search(output)
     runs = int(finished[1]) if finished else int(statuses[-1][0]) if statuses else 0
     outcome.tried["inputs"] += runs
     outcome.tried[name] += runs
     if statuses:
         outcome.figures[f"edges of {name}"] = int(statuses[-1][1])
     if done.returncode:
-        shown = said[said.find(" === Uncaught") :][:3000] if " === Uncaught" in said else said[-3000:]
+        shown = output[output.find(" === Uncaught") :][:3000] if " === Uncaught" in output else output[-3000:]
         how = f"python -m tests.soak.fuzz_one {name} FILE, with the file that it names"
         outcome.faults.append(f"{name}: exits with code {done.returncode}\n{shown}\n{how}")

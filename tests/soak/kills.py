@@ -114,10 +114,10 @@ def kill_at_ranks(home: Path, budget: Budget, outcome: Outcome) -> None:
         out = home / "ranks"
         shutil.rmtree(out, ignore_errors=True)
         if number < 0:
-            begun = time.monotonic()
+            start = time.monotonic()
             process = _start_ranks(out)
             assert process.wait() == 0
-            usual, expected = time.monotonic() - begun, _rank_files(out)
+            usual, expected = time.monotonic() - start, _rank_files(out)
             continue
         moment, victim = draw.uniform(0.3, 1.0) * usual, draw.choice(("rank", "all"))
         process = _start_ranks(out)
@@ -160,9 +160,9 @@ def _rank_files(out: Path) -> dict[str, Any]:
 def kill_at_study(home: Path, budget: Budget, outcome: Outcome) -> None:
     """The first process of a study with two workers."""
     (home / "study.yaml").write_text(json.dumps(STUDY))
-    begun = time.monotonic()
+    start = time.monotonic()
     assert _start_study(home, "whole-study").wait() == 0
-    usual = time.monotonic() - begun
+    usual = time.monotonic() - start
     expected = _study_files(home / "whole-study")
     draw = random.Random(f"study {budget.seed}")
     for _ in range(budget.tries):

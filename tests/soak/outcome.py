@@ -39,12 +39,12 @@ class Budget:
     seconds: float
     seed: int = 0
     """Of the first try; tries count up from it, so that a later run goes on where an earlier one ended."""
-    begun: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
         """Seconds that are left; below 0 once they are used up."""
-        return self.begun + self.seconds - time.monotonic()
+        return self.start + self.seconds - time.monotonic()
 
     def share(self, parts: int) -> float:
         """The seconds of one of `parts` that are still to come."""

@@ -10,49 +10,49 @@ RESULTS = Path(__file__).parent / "results.json"
 EDGES = "edges of "
 
 
-class Found(NamedTuple):
+class Fault(NamedTuple):
     """A fault that the soak found, and what became of it."""
 
     part: str
     fault: str
-    mended: str
+    remedy: str
     test: str
 
 
-FOUND = (
-    Found(
+FAULTS = (
+    Fault(
         "disk",
         "TensorBoard's events on a full disk: a traceback, code 1",
         "trackers report what cannot be written as the rest of a run does; `crosspath` says every full disk in one "
         "line, whichever library was writing",
         "training/test_trackers.py, cli/test_main.py",
     ),
-    Found(
+    Fault(
         "disk",
         "a merge that found no room left files, and the same command was then refused",
         "a new folder is empty again after an error",
         "test_locks.py",
     ),
-    Found(
+    Fault(
         "kills",
         "killed while an old checkpoint was removed: its manifest stood there with files missing",
         "the manifest goes first, wherever a complete folder is removed",
         "test_files.py",
     ),
-    Found(
+    Fault(
         "files",
         "values of another type in `result.json`, `state.json`, `resumed.json`, a study's `auxiliaries.json` and "
         "examples: tracebacks, some only in a figure",
         "JSON is read as the dataclass that it stands for; NaN and infinity are refused",
         "test_files.py, study/test_study.py",
     ),
-    Found(
+    Fault(
         "files",
         "infinity in place of a row number in `pathway.json`; sample names of a certificate that are no text",
         "every error of a damaged description is one; the certificate's names are checked",
         "pathway/test_files.py",
     ),
-    Found(
+    Fault(
         "sequences",
         'trained, disconnected and connected again with `engine="optimizer"`: the new optimizer was refused because '
         "of the old one's weights",
@@ -107,7 +107,7 @@ def text(results: Sequence[Mapping[str, Any]]) -> str:
         lines.append(f"- fuzz: edges of the package's code that inputs reached: {', '.join(edges)}")
     lines += [f"- left out, {entry['part']}: {reason}" for entry in results for reason in entry["skipped"]]
     lines += ["", "## What was found", "", "| part | fault | now | test |", "|---|---|---|---|"]
-    lines += [f"| {one.part} | {one.fault} | {one.mended} | `{one.test}` |" for one in FOUND]
+    lines += [f"| {one.part} | {one.fault} | {one.remedy} | `{one.test}` |" for one in FAULTS]
     return "\n".join([*lines, "", TAIL])
 
 

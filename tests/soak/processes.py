@@ -12,36 +12,36 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Ended:
+class Ending:
     """How a process ended."""
 
     code: int
     """Its exit code; minus the signal's number where one ended it."""
-    said: str
+    stderr: str
     """What it wrote to stderr."""
     seconds: float
 
     @property
     def last_line(self) -> str:
         """The last line that is not empty."""
-        return next((line for line in reversed(self.said.splitlines()) if line.strip()), "")
+        return next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "")
 
 
-def in_fork(call: Callable[[], int], kill_after: float | None = None) -> Ended:
+def in_fork(call: Callable[[], int], kill_after: float | None = None) -> Ending:
     """`call()` in a forked process, whose exit code it returns; killed after some seconds, if it still runs."""
-    begun = time.monotonic()
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
         pid = os.fork()
         if pid == 0:
-            _carry_out(call, said.fileno())
+            _carry_out(call, stderr.fileno())
         if kill_after is not None:
-            while time.monotonic() < begun + kill_after and os.waitid(os.P_PID, pid, _LOOK) is None:
+            while time.monotonic() < start + kill_after and os.waitid(os.P_PID, pid, _LOOK) is None:
                 time.sleep(0.002)
             if os.waitid(os.P_PID, pid, _LOOK) is None:
                 os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        said.seek(0)
-        return Ended(os.waitstatus_to_exitcode(status), said.read(), time.monotonic() - begun)
+        stderr.seek(0)
+        return Ending(os.waitstatus_to_exitcode(status), stderr.read(), time.monotonic() - start)
 
 
 _LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT

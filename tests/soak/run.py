@@ -54,9 +54,9 @@ def main() -> int:
         chosen = {} if options.kinds is None else {"names" if part == "fuzz" else "kinds": tuple(options.kinds)}
         outcome = run(budget, **chosen)
         outcomes.append(outcome)
-        show(outcome, time.monotonic() - budget.begun, options.seed)
+        show(outcome, time.monotonic() - budget.start, options.seed)
         if options.json is not None:
-            record(options.json, outcome, time.monotonic() - budget.begun)
+            record(options.json, outcome, time.monotonic() - budget.start)
     return int(any(outcome.faults for outcome in outcomes))
 
 
@@ -83,8 +83,8 @@ def record(path: Path, outcome: Outcome, seconds: float) -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    kept = [other for other in entries if (other["command"], other["part"]) != (command, outcome.part)]
-    path.write_text(json.dumps([*kept, entry], indent=1) + "\n")
+    others = [other for other in entries if (other["command"], other["part"]) != (command, outcome.part)]
+    path.write_text(json.dumps([*others, entry], indent=1) + "\n")
 
 
 if __name__ == "__main__":

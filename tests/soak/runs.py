@@ -14,7 +14,7 @@ from crosspath.errors import InputError
 from crosspath.files import check_manifest
 from crosspath.models.sizes import SIZES, Size
 from tests.checkpoints.small import audio_recipe, image_recipe
-from tests.soak.processes import Ended, contents, in_fork
+from tests.soak.processes import Ending, contents, in_fork
 from tests.training.synthetic import synthetic
 from tests.training.test_resume import EVERYTHING
 from tests.training.test_run import SHORT
@@ -47,7 +47,7 @@ def prepare(folder: Path) -> Path:
     write_recipe(TARGET, folder / "image.yaml")
     for arguments in (["train", "audio.yaml", "--out", "audio"], train_command(folder / "whole")):
         ended = command(folder, arguments)
-        assert ended.code == 0, ended.said
+        assert ended.code == 0, ended.stderr
     return folder
 
 
@@ -56,7 +56,7 @@ def train_command(out: Path) -> list[str]:
     return ["train", "image.yaml", "--out", str(out), "--auxiliary", "audio=audio", "--resume"]
 
 
-def command(home: Path, arguments: Sequence[str], kill_after: float | None = None) -> Ended:
+def command(home: Path, arguments: Sequence[str], kill_after: float | None = None) -> Ending:
     """A command of crosspath in a forked process, in the folder `home`."""
 
     def call() -> int:
@@ -68,10 +68,10 @@ def command(home: Path, arguments: Sequence[str], kill_after: float | None = Non
     return in_fork(call, kill_after)
 
 
-def fault_of_end(home: Path, out: Path, resumed: Ended) -> str:
+def fault_of_end(home: Path, out: Path, resumed: Ending) -> str:
     """What tells a resumed run from the whole one; empty where nothing does."""
     if resumed.code != 0:
-        return f"it does not resume (code {resumed.code}): {resumed.said[-1500:]}"
+        return f"it does not resume (code {resumed.code}): {resumed.stderr[-1500:]}"
     try:
         check_manifest(out)
     except InputError as error:

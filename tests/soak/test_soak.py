@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run; made in a process of its own, which has its data in memory."""
     folder = tmp_path_factory.mktemp("soak")
     ended = in_fork(lambda: int(not runs.prepare(folder).exists()))
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.stderr
     return folder
 
 
@@ -176,9 +176,9 @@ def test_outcomes_are_shown_and_recorded(
     for seed, code in ((0, 0), (1, 1), (0, 0)):
         monkeypatch.setattr(sys, "argv", ["run", "files", "--seed", str(seed), "--json", str(path)])
         assert run.main() == code
-    said = capsys.readouterr().out
-    assert "files: 7 files; 1 faults; seed 1" in said
-    assert "FAULT a fault" in said
+    printed = capsys.readouterr().out
+    assert "files: 7 files; 1 faults; seed 1" in printed
+    assert "FAULT a fault" in printed
     entries = json.loads(path.read_text())
     assert [entry["command"].split()[-1] for entry in entries] == ["1", "0"]
 

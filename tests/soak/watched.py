@@ -83,7 +83,7 @@ def _work(run: Callable[[int], None], numbers: range, pipe: Connection) -> None:
 def _measured(run: Callable[[int], None], number: int) -> tuple[str, bool, float, float]:
     fault, refused = "", False
     _forget_peak()
-    before, begun = _memory("VmRSS"), time.process_time()
+    before, start = _memory("VmRSS"), time.process_time()
     try:
         run(number)
     except InputError as error:
@@ -92,7 +92,7 @@ def _measured(run: Callable[[int], None], number: int) -> tuple[str, bool, float
             fault = f"a message of several lines: {str(error)[:300]!r}"
     except BaseException:
         fault = traceback.format_exc(limit=-6)
-    seconds = time.process_time() - begun
+    seconds = time.process_time() - start
     return fault, refused, seconds, (_memory("VmHWM") - before) / 1024
 
 
