@@ -10,7 +10,7 @@ from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 
 from cyclopts import App, CycloptsError
-from cyclopts.exceptions import UnknownOptionError
+from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
 
 from crosspath.cli.compare import compare
 from crosspath.cli.convert import convert
@@ -101,6 +101,11 @@ def main(arguments: Sequence[str]) -> int:
         from crosspath.cli.unknown_option import unknown_option_message
 
         return _print_error(unknown_option_message(error), rank)
+    except UnusedCliTokensError as error:
+        unused = " ".join(error.unused_tokens or ())
+        verb = " ".join(error.command_chain or ())
+        todo = f"leave it out, or write the option it belongs to before it (crosspath {verb} --help)"
+        return _print_error(str(InputError(f"crosspath {verb}", "no further argument", repr(unused), todo)), rank)
     except (CycloptsError, InputError) as error:
         return _print_error(str(error), rank)
     except BrokenPipeError:

@@ -109,6 +109,7 @@ def test_a_command_of_its_own_ends_with_its_code() -> None:
         (["pretrain", "image/cifar10", "--epoch", "3"], "Did you mean --epochs?"),
         (["evaluate", "x", "--weight-decay", "0.1"], "Unknown option: --weight-decay"),
         (["train"], "RECIPE"),
+        (["train", "image/folder", "photos"], "crosspath train: expected no further argument, found 'photos'"),
         (["trian", "image/cifar10"], 'Did you mean "train"?'),
         (["evaluate", "x", "--split", "tests"], '"train", "validation", "test"'),
         (["predict", "x"], "FILE"),
