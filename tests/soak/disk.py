@@ -49,6 +49,7 @@ def operations_of(home: Path, words: Callable[[Path], list[str]]) -> int:
 
     def call() -> int:
         os.chdir(home)
+        runs.read_from_memory()
         operations = Operations(out, None, fail, MAKING)
         code = main(words(out))
         (home / "count").write_text(str(operations.count))
@@ -67,6 +68,7 @@ def try_operation(home: Path, name: str, words: Callable[[Path], list[str]], num
 
     def call() -> int:
         os.chdir(home)
+        runs.read_from_memory()
         Operations(out, number, fail, MAKING)
         return main(words(out))
 

@@ -53,6 +53,7 @@ def kill_at_operations(home: Path, budget: Budget, outcome: Outcome) -> None:
 
     def count() -> int:
         os.chdir(home)
+        runs.read_from_memory()
         operations = Operations(out, None, die, every)
         code = main(runs.train_command(out))
         (home / "count").write_text(str(operations.count))
@@ -70,6 +71,7 @@ def kill_at_operations(home: Path, budget: Budget, outcome: Outcome) -> None:
 
         def call(place: int = place) -> int:
             os.chdir(home)
+            runs.read_from_memory()
             Operations(out, place, die, every)
             return main(runs.train_command(out))
 

@@ -63,6 +63,7 @@ def command(home: Path, arguments: Sequence[str], kill_after: float | None = Non
         import os
 
         os.chdir(home)
+        read_from_memory()
         return main(arguments)
 
     return in_fork(call, kill_after)
