@@ -54,6 +54,7 @@ class Column(Sequence[Any]):
 
 
 def labelled(modality: str, data: Any, where: str) -> Labelled:
+    """One part in whichever form it was given. Raises `InputError`, naming `where`, for any other form."""
     if isinstance(data, Mapping):  # scikit-learn's Bunch, whose data are pictures laid out in rows
         names = data.get("target_names")
         stated = None if names is None else tuple(str(name) for name in names)
