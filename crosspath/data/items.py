@@ -133,10 +133,12 @@ def place_of(item: Item) -> Path:
     return item.path
 
 
-def file_stamp(path: Path) -> str:
-    """Size and modification time of a file. Raises `InputError` for a pipe or a device: a reader would wait at it."""
+def file_stamp(path: Path, *, frames: bool = False) -> str:
+    """Size and modification time of a file, or of a folder of frames. Raises `InputError` for a pipe or a device: a
+    reader would wait at it.
+    """
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
+    if not (stat.S_ISREG(status.st_mode) or (frames and stat.S_ISDIR(status.st_mode))):
         raise InputError(path, "a file", "a folder, a pipe or a device", "remove it from the list, or name the file")
     return status_stamp(status)
 

@@ -15,7 +15,7 @@ from torchvision.models import vit_b_16
 from torchvision.models.vision_transformer import VisionTransformer
 
 import crosspath
-from crosspath.pathway import assemble, parametrization
+from crosspath.pathway import assemble, pathway_weight
 from crosspath.pathway.plan import ScalePer, TensorPlan
 from crosspath.pathway.spread import Spread
 from tests.errors import refused
@@ -31,14 +31,14 @@ def tokens() -> Tensor:
 def counted_sums(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Counts how often a sum is computed."""
     calls: list[int] = []
-    real = parametrization.effective_weight
+    real = pathway_weight.effective_weight
 
     def counting(*arguments: object) -> Tensor:
         calls.append(1)
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(parametrization, "effective_weight", counting)
+        patch.setattr(pathway_weight, "effective_weight", counting)
         yield calls
 
 

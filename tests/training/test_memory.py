@@ -63,4 +63,4 @@ def test_pretraining_needs_no_labels_and_training_does(run: Path, tmp_path: Path
     with refused("data", "unlabelled"):
         crosspath.train("image/folder", data=X, out=tmp_path / "no", settings=SETTINGS, progress=False)
     with refused("data", "tuple"):
-        crosspath.compare("image/folder", auxiliaries={}, data=(X, Y), out=tmp_path / "compare")
+        crosspath.compare("image/folder", auxiliaries={"audio": run}, data=(X, Y), out=tmp_path / "compare")

@@ -117,7 +117,7 @@ def _item(row: _Row, root: Path, part: Part, first_places: dict[str, str]) -> It
         raise InputError(row.where(root), "the name of a folder", missing, "restore the folder or remove the row")
     frames = name.removeprefix(row.path)
     refuse_duplicate(first_places, name, row.where(root), identity=f"{file_identity(path)}{frames}")
-    return Item(id=name, label=row.label, part=part, path=path, inside=row.frames, stamp=file_stamp(path))
+    return Item(id=name, label=row.label, part=part, path=path, inside=row.frames, stamp=file_stamp(path, frames=True))
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
