@@ -14,11 +14,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures all of this in its short form, in less than ten minutes on two cores. The tables below are those
-of the long form; each section names its command, its machine, and how noisy that machine was.
+`make bench` measures all of this in its short form, in about ten minutes on two cores; `--long` adds sizes and rounds.
+Each section names its command, its machine, and how noisy that machine was.
 
-Times depend on the machine: compare ratios, not milliseconds. Every round runs each variant once, in a new random
-order; a ratio is the median over rounds of the ratio within a round, so that a slow moment meets both sides.
+Times depend on the machine: compare ratios, not milliseconds. Every round runs each variant once, mostly in a new
+random order; a ratio is the median over rounds of the ratio within a round, so that a slow moment meets both sides.
 `1.05 [1.03, 1.07]` is a median with its 95 % interval by order statistics. *Noise* is one piece of work measured
 against itself in the same way, before and after the part.
 """

@@ -17,8 +17,8 @@ from crosspath.study.race_rounds import Leader
 from crosspath.study.statistics import Paired, Verdict
 from crosspath.study.table import signed_points
 
-SMALL_TEST = 150
-"""Test samples below which no number of seeds finds 5 points in most races: see `crossed.race_seeds`."""
+ENOUGH_TEST_SAMPLES = 150
+"""Test samples from which on the seeds of a race find 5 points in four races of five: see `crossed.race_seeds`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirm
     winner = confirmation.leader if helps else confirmation.none
     model = folder.path / MODEL
     save_plain(runs / winner.run, model)
-    small = confirmation.test_samples < SMALL_TEST
+    small = confirmation.test_samples < ENOUGH_TEST_SAMPLES
     if helps:
         next_step, command = "Use it on files of your own", f"crosspath predict {model} FILE"
     elif small:

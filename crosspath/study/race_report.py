@@ -6,7 +6,7 @@ from typing import Any
 
 from crosspath.files import write_text
 from crosspath.study.effects import Answer, Effect, render_banner
-from crosspath.study.race_answer import SMALL_TEST, Fit
+from crosspath.study.race_answer import ENOUGH_TEST_SAMPLES, Fit
 from crosspath.study.race_folder import REPORT
 from crosspath.study.race_plan import Plan
 from crosspath.study.race_request import Request
@@ -37,7 +37,7 @@ def write_report(folder: Path, fit: Fit, request: Request, plan: Plan) -> Path:
         rounds=[_round_cells(one, request) for one in fit.rounds],
         request=request,
         plan=plan,
-        small=SMALL_TEST if fit.test_samples < SMALL_TEST else None,
+        small=ENOUGH_TEST_SAMPLES if fit.test_samples < ENOUGH_TEST_SAMPLES else None,
         command=request.command(1, folder),
     )
     write_text(path, page)

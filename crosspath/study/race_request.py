@@ -172,7 +172,8 @@ def _connect_once(model: torch.nn.Module, recipe: Recipe, name: str, checkpoint:
         connect_auxiliaries(model, recipe.pathway, {name: weights})
     except PathwayError as error:
         found = str(error).splitlines()[0].removeprefix(f"{name}: ")
-        todo = f"name a model of the target's size, or set model.size; crosspath match {recipe.name} shows all"
+        everything = f"crosspath match {recipe.name} --auxiliary {name}={checkpoint}"
+        todo = f"name a model of the target's size, or set model.size; {everything} shows all"
         raise InputError(f"--auxiliary {name}", f"weights that fit {recipe.name}", found, todo) from None
 
 
