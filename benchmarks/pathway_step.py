@@ -226,7 +226,7 @@ def measure_cases(cases: list[tuple[Case, int]], *, memory: bool) -> list[Table]
 def measure(*, short: bool) -> list[Table]:
     """What `python -m benchmarks step` prints."""
     if short:
-        return measure_cases([(Case("micro", 16, 64), 20)], memory=True)
+        return measure_cases([(Case("micro", 16, 64), 60), (Case("small", 16, 64), 15)], memory=True)
     cases = [(Case("micro", batch, 64), rounds) for batch, rounds in ((1, 200), (16, 100), (64, 30))]
     cases += [(Case("tiny", 16, 64), 60), (Case("small", 16, 64), 30), (Case("base", 2, 64), 20)]
     return measure_cases(cases, memory=True)

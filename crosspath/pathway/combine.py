@@ -42,11 +42,10 @@ def effective_weight(
     return result
 
 
-@torch.no_grad()
 def write_effective_weight(
     out: Tensor, weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
 ) -> None:
-    """Write the same sum, to the bit, into `out`, which is not `weight`; nothing is recorded."""
+    """Write the same sum, to the bit, into `out`, which is not `weight`; call it without gradients."""
     if _sum_in_float(weight, spreads) or not spreads:
         out.copy_(effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight)
         return

@@ -54,6 +54,10 @@ class HeldWeight(nn.Module):
         """Theirs at that time: PyTorch counts the writes to each tensor."""
         watch(self)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Nothing is registered here; nn.Module would look into every value, at every step.
+        object.__setattr__(self, name, value)
+
     @property
     def owner(self) -> nn.Module:
         """The layer."""
@@ -189,14 +193,13 @@ class HeldWeight(nn.Module):
     def _count_writes(self) -> tuple[int, ...]:
         return tuple(tensor._version for tensor in self._tensors)
 
-    # A step --------------------------------------------------------------------------------------------------------
+    # A step: without gradients, which `OptimizerSteps` turns off once for all weights ------------------------------
 
     def clear_gradients(self) -> None:
         """Drop the gradients of W' and λ."""
         for leaf in self.pathway.own_leaves():
             leaf.grad = None
 
-    @torch.no_grad()
     def fill_gradients(self) -> None:
         """λ·G for each W' and ⟨G, W'⟩ for each λ, added to what is there: a bias adds to the λ that it borrows."""
         gradient = self.parameter.grad
@@ -216,13 +219,11 @@ class HeldWeight(nn.Module):
         """E's, and those of W' and λ of its own."""
         return [self.parameter.grad, *[leaf.grad for leaf in self.pathway.own_leaves() if leaf.requires_grad]]
 
-    @torch.no_grad()
     def begin_step(self) -> None:
         """Put W in E's place, which keeps its gradient."""
         self._storage = self.parameter.data
         self.parameter.data = self.original.data
 
-    @torch.no_grad()
     def end_step(self) -> None:
         """Put E back, with the sum of what W, W' and λ are now."""
         storage, self._storage = self._storage, None

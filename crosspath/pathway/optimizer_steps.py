@@ -52,6 +52,7 @@ class OptimizerSteps:
         optimizer.step = MethodType(step, optimizer)  # type: ignore[method-assign]
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def fill_gradients(self) -> None:
         """Write the gradients of W' and λ."""
         for held in self.weights:
@@ -80,6 +81,7 @@ class OptimizerSteps:
         return True
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def begin(self) -> None:
         """W takes E's place. Everything is checked before the first one does."""
         for held in self.weights:
@@ -94,6 +96,7 @@ class OptimizerSteps:
                 parameter.grad = None
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def end(self) -> None:
         """E is back."""
         for held in self.weights:
