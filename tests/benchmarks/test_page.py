@@ -22,11 +22,12 @@ def test_the_page_is_what_the_results_give() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(read_results())
 
 
-def test_every_result_is_long_and_names_its_command_machine_and_noise() -> None:
+def test_every_result_names_its_command_machine_and_noise() -> None:
     for name, result in read_results().items():
-        assert result["command"].startswith(f"python -m benchmarks {name} --long"), name
-        assert not result["short"]
-        assert len(result["noise"]) == len(result["load"]) == 2
+        assert result["command"].startswith(f"python -m benchmarks {name}"), name
+        assert result["short"] == ("--long" not in result["command"])
+        assert len(result["noise"]) == 2
+        assert len(result["load"]) >= 2
         assert result["machine"]["processor"]
         assert result["tables"]
 
