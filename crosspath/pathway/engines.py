@@ -42,7 +42,8 @@ def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
 
 def connected_attributes(module: nn.Module) -> list[str]:
     """The names of the module's own tensors that have pathways."""
-    names = [name for inside in (INSIDE, HELD) for name in (module._modules.get(inside) or nn.Module())._modules]
+    groups = [module._modules[inside] for inside in (INSIDE, HELD) if inside in module._modules]
+    names = [name for group in groups if group is not None for name in group._modules]
     return [name for name in names if pathway_of(module, name) is not None]
 
 
