@@ -15,7 +15,7 @@ help:
 	@echo "make demo      the whole story, small and offline; ends with runs/demo/comparison/report.html"
 	@echo "make test      the test suite (minutes)"
 	@echo "make test-all  the test suite with everything that is slow"
-	@echo "make bench     the benchmarks in their short form (less than ten minutes on two cores)"
+	@echo "make bench     the benchmarks in their short form (about ten minutes on two cores)"
 	@echo "make mutants   faults put into central files, one at a time: which test catches each (half an hour)"
 	@echo "make soak      kills, damaged files, full disks, random sequences: ten minutes, then what was found"
 	@echo "make wheel     builds the wheel, looks inside, and tries it in a clean environment"
