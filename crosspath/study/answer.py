@@ -63,6 +63,11 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
         command = None if connected is None else f"crosspath merge {connected} merged"
     elif row.verdict == "no evidence":
         step = f"use the plain model. {_more_seeds(row)}"
+    if row.idle is not None:
+        what, _, todo = row.idle.partition("; try ")
+        sentence = f"{sentence} {what[0].upper()}{what[1:]}."
+        if row.idle_runs == len(row.seeds):
+            step, command = f"this says nothing of the auxiliary; try {todo}.", None
     return Answer(
         verdict=row.verdict or "no evidence",
         sentence=sentence,
@@ -126,11 +131,17 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         parts.append(f"it hurts in {len(hurts)}: {named(hurts)}")
     if rest and (helps or hurts):
         parts.append(f"no evidence in the other{'' if len(rest) == 1 else f' {len(rest)}'}")
+    idle = [row for row in main if row.idle_runs == len(row.seeds)]
+    if idle:
+        names = "" if len(idle) == len(main) else f": {'; '.join(_place(row, several, same) for row in idle)}"
+        parts.append(f"the pathway had no part in {len(idle)} of them{names}")
     step = "use the plain model."
     if helps and several:
         step = "use a pathway where it helps, and the plain model elsewhere."
     elif helps:
         step = f"use the model of {direction(max(helps, key=lambda row: row.difference or 0.0))}, or merge it."
+    elif len(idle) == len(main):
+        step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
     effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]
     verdict: Verdict = "helps" if helps else "hurts" if hurts else "no evidence"
     return Answer(

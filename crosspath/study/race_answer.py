@@ -124,15 +124,17 @@ def sentence_of(model: Path, confirmation: Confirmation, *, auxiliaries: bool) -
     difference, words = confirmation.difference, confirmation.leader.way.words
     seeds = len(confirmation.none.accuracies)
     within = "" if confirmation.flat else ", within this budget"
+    idle = confirmation.leader.idle
+    part = "" if idle is None else f" {idle[0].upper()}{idle[1:]}."
     numbers = (
         f"{_percent(confirmation.leader)} against {_percent(confirmation.none)} without, {_points(difference)} on "
         f"{seeds} fresh seeds{within}"
     )
     if difference.verdict == "helps":
-        return f"Use `{model}`: {numbers}; it came from {words}{_about_control(confirmation, auxiliaries)}."
+        return f"Use `{model}`: {numbers}; it came from {words}{_about_control(confirmation, auxiliaries)}.{part}"
     if difference.verdict == "hurts":
-        return f"Use the plain model, `{model}`: even the best other way, {words}, reads {numbers}."
-    return f"No evidence; use the plain model, `{model}`: the best other way, {words}, reads {numbers}."
+        return f"Use the plain model, `{model}`: even the best other way, {words}, reads {numbers}.{part}"
+    return f"No evidence; use the plain model, `{model}`: the best other way, {words}, reads {numbers}.{part}"
 
 
 def save_plain(run: Path, model: Path) -> None:
@@ -173,6 +175,7 @@ def _arm(arm: FinalArm) -> dict[str, Any]:
         "rate": arm.rate,
         "accuracies": list(arm.accuracies),
         "run": arm.run.as_posix(),
+        "idle": arm.idle,
     }
 
 

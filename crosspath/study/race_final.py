@@ -13,6 +13,8 @@ from crosspath.study.race_runs import Runner
 from crosspath.study.statistics import FEWEST_SEEDS, Paired
 from crosspath.study.trials import FRESH, read_predictions, trial_folder
 from crosspath.study.ways import Way
+from crosspath.training.pathways import idle_in
+from crosspath.training.result import read_result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class FinalArm:
     """On each seed's test part."""
     run: Path
     """The run folder of the first seed, among the runs."""
+    idle: str | None = None
+    """That its pathway had no part in its runs, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
         way: [read_predictions(runner.place.runs, trial_folder(FRESH, way.name, rate, seed)) for seed in range(seeds)]
         for way, (_, rate) in arms.items()
     }
-    finals = {way: _final_arm(way, *arms[way], correct[way]) for way in arms}
+    finals = {way: _final_arm(runner.place.runs, way, *arms[way], correct[way]) for way in arms}
     control = leader.way.control
     return Confirmation(
         none=finals[none],
@@ -106,8 +110,15 @@ def _has_time(runner: Runner, done: int) -> bool:
     return runner.spent + each * runner.pool.size < GRACE * runner.budget
 
 
-def _final_arm(way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:
-    accuracies = tuple(fmean(seed.values()) for seed in correct)
+def _final_arm(runs: Path, way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:
+    folders = [trial_folder(FRESH, way.name, rate, seed) for seed in range(len(correct))]
+    idle = idle_in([read_result(runs / folder).notes for folder in folders])[1]
     return FinalArm(
-        way=way, epochs=epochs, rate=rate, accuracies=accuracies, run=trial_folder(FRESH, way.name, rate, 0)
+        way=way,
+        epochs=epochs,
+        rate=rate,
+        accuracies=tuple(fmean(seed.values()) for seed in correct),
+        run=folders[0],
+        # What to try instead is raced beside it.
+        idle=None if idle is None else idle.partition("; try ")[0],
     )

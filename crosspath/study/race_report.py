@@ -55,6 +55,7 @@ def _arm_cells(arm: Mapping[str, Any]) -> dict[str, str]:
         "accuracy": f"{100 * mean:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}"),
         "epochs": str(arm["epochs"]),
         "rate": f"{arm['rate']:g}",
+        "idle": arm.get("idle"),
         "seeds": ", ".join(f"{100 * value:.1f}" for value in arm["accuracies"]),
     }
 

@@ -16,6 +16,7 @@ from crosspath.study.plan import Cell, Comparison, comparisons, search_jobs
 from crosspath.study.search import best_rate, final_jobs_of, mean_scores
 from crosspath.study.study_report import write_study_report
 from crosspath.study.table import Row, adjust_verdicts, make_row, markdown, metric_of
+from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, Result, read_result
 
 Cells = dict[Cell, list[Result]]
@@ -102,6 +103,7 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | Non
             metric=metric,
             part=part,
         )
+        idle_runs, idle = idle_in([result.notes for result in results])
         rows.append(
             replace(
                 row,
@@ -110,6 +112,8 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | Non
                 labels_per_class=cell.recipe(cell.rates[0], 0, search=False).data.labels_per_class,
                 rate=_rate_of(results[0], cell),
                 command=command,
+                idle=idle,
+                idle_runs=idle_runs,
             )
         )
     return rows

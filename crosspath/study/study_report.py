@@ -17,7 +17,7 @@ from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
 from crosspath.study.run_figures import cell_name, draw_runs
-from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, p_text, signed_points
+from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, idle_notes, p_text, signed_points
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
@@ -40,6 +40,7 @@ def write_study_report(
             "id": f"comparison-{number}",
             "forest": _forest(groups[title], number),
             "rows": [cells(row) for row in groups[title]],
+            "idle": idle_notes(groups[title]),
             "figures": draw_runs(path.parent, number, cells_of),
             "cost": _cost(cells_of),
         }

@@ -48,6 +48,10 @@ class Row:
     """The learning rate, the best of the search."""
     study: str | None = None
     command: str | None = None
+    idle: str | None = None
+    """That the pathway had no part in its runs, in words with what to try; None where it had in all of them."""
+    idle_runs: int = 0
+    """In how many of them."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain data."""
@@ -131,9 +135,14 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
     for name, members in group_rows(rows).items():
         lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
-        lines.append("")
+        lines += ["", *(f"{to_markdown(note)}\n" for note in idle_notes(members))]
     lines += [f"Settings of {to_markdown(scope)}: {to_markdown(' '.join(of))}\n" for scope, of in settings.items()]
     return "\n".join(lines)
+
+
+def idle_notes(rows: Sequence[Row]) -> list[str]:
+    """A sentence for every arm whose pathway had no part in its runs."""
+    return [f"{row.arm}{f' from {row.auxiliary}' if row.auxiliary else ''}: {row.idle}" for row in rows if row.idle]
 
 
 def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:

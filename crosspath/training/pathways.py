@@ -1,7 +1,7 @@
 """The pathways of a run: connected as its recipe says, and read for its log and result."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -27,6 +27,7 @@ Strengths = Mapping[str, Mapping[str, float]]
 """{weight: {auxiliary: ‖λW'‖/‖W‖}}."""
 IDLE = 0.01
 """Below this ‖λW'‖/‖W‖ a pathway does nothing to its target that a seed would not."""
+NO_PART = "had no part in this result"
 
 
 class Selection(TypedDict):
@@ -159,10 +160,21 @@ def idle_pathways(before: Strengths, after: Strengths, *, scale_init: float, pre
                 largest[name] = max(ratio, largest.get(name, 0.0))
     todo = f"--start {'gentle' if pretrained else 'whole-body'}" if scale_init == 0 else "a larger pathway.scale_init"
     return [
-        f"the pathway from {name} had no part in this result (‖λW'‖/‖W‖ is at most {ratio:.2g}); try {todo}"
+        f"the pathway from {name} {NO_PART} (‖λW'‖/‖W‖ is at most {ratio:.2g}); try {todo}"
         for name, ratio in largest.items()
         if ratio < IDLE
     ]
+
+
+def idle_in(runs: Sequence[Sequence[str]]) -> tuple[int, str | None]:
+    """(in how many of the runs, whose notes these are, pathways had no part; that in words, with what to try)."""
+    idle = [next((note for note in notes if NO_PART in note), None) for notes in runs]
+    spoken = [note for note in idle if note is not None]
+    if not spoken:
+        return 0, None
+    share = "" if len(spoken) == len(runs) else f" in {len(spoken)} of {len(runs)} runs"
+    todo = spoken[0].rpartition("; try ")[2]
+    return len(spoken), f"the pathway {NO_PART}{share} (‖λW′‖/‖W‖ stayed below {IDLE:g}); try {todo}"
 
 
 def starts_of(model: nn.Module) -> dict[tuple[str, str], Tensor]:

@@ -100,3 +100,22 @@ def test_without_pathway_another_arm_is_the_answer_and_without_any_nothing_was_c
 
 def test_a_difference_of_rounding_has_no_sign_and_a_bound_just_below_zero_has() -> None:
     assert [signed_points(value) for value in (-3e-18, 0.0, -0.0004, 0.1)] == ["+0.0", "+0.0", "−0.0", "+10.0"]
+
+
+def test_a_pathway_without_a_part_is_not_what_a_result_speaks_of() -> None:
+    words = "the pathway had no part in this result (small); try --start whole-body"
+    whole, some = ({"idle": words, "idle_runs": runs} for runs in (3, 1))
+    for verdict in ("helps", "no evidence", "hurts"):
+        answer = answer_of([NONE, arm("pathway", verdict, 0.1, **whole)], Path("c/seed-0"))
+        assert "The pathway had no part in this result (small)." in answer.sentence
+        assert "--start whole-body" in answer.next_step
+        assert "seeds would show" not in answer.next_step
+        assert answer.command is None
+    partly = answer_of([NONE, arm("pathway", "helps", 0.1, **some)], Path("c/seed-0"))
+    assert "no part" in partly.sentence
+    assert partly.command is not None
+    two = [replace(arm("pathway", "no evidence", 0.01, **whole), target=target) for target in ("a", "b")]
+    plain = [replace(NONE, target=target) for target in ("a", "b")]
+    several = answer_of([*plain, *two])
+    assert "no part in 2 of them" in several.sentence
+    assert "--start whole-body" in several.next_step

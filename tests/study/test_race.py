@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from crosspath.config import apply_overrides
 from crosspath.study import race, trials
 from crosspath.study.jobs import Place
 from crosspath.study.plan import QUIET
-from crosspath.study.race_answer import Fit
+from crosspath.study.race_answer import Fit, sentence_of
+from crosspath.study.race_final import Confirmation, FinalArm
 from crosspath.study.race_folder import ANSWER, DECISIONS
 from crosspath.study.race_plan import Cost, Costs, Plan, Round
 from crosspath.study.race_request import understand
+from crosspath.study.statistics import Paired
 from crosspath.study.ways import ways_of
 from crosspath.training.finite import DivergenceError
 from tests.errors import refused
@@ -265,3 +268,26 @@ def test_half_a_model_is_written_again(finished: tuple[Path, Fit, Executor], aux
     again = run(out, auxiliary, executor)
     assert (out / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
     assert comparable(again, out) == comparable(answer, whole)
+
+
+@pytest.mark.parametrize("verdict", ["helps", "no evidence", "hurts"])
+def test_a_leader_whose_pathway_had_no_part_is_not_what_helped(verdict: Any, tmp_path: Path) -> None:
+    none, *_, way = ways_of(["sounds"], target=None, pretrained=None)
+    idle = "the pathway had no part in this result (small)"
+    plain, leader = (
+        FinalArm(way=one, epochs=1, rate=1.0, accuracies=(0.5, 0.6), run=tmp_path, idle=said)
+        for one, said in ((none, None), (way, idle))
+    )
+    difference = Paired(difference=0.1, low=0.0, high=0.2, p=0.1, verdict=verdict, reason="", seeds_needed=3)
+    confirmation = Confirmation(
+        none=plain,
+        leader=leader,
+        control=None,
+        difference=difference,
+        beyond_control=None,
+        flat=True,
+        test_samples=9,
+    )
+    assert sentence_of(tmp_path, confirmation, auxiliaries=True).endswith(f" T{idle[1:]}.")
+    without = replace(confirmation, leader=replace(leader, idle=None))
+    assert "no part" not in sentence_of(tmp_path, without, auxiliaries=True)

@@ -1,5 +1,6 @@
 """A study: which runs there are, that each is carried out once, that a stopped one goes on, and what it says."""
 
+import html
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 import crosspath
+from crosspath.cli.study import print_results
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
@@ -181,7 +183,9 @@ def test_a_process_that_was_killed_is_one_line_that_names_its_run(auxiliary: Pat
         run_steps((Step((job,), lambda _: None),), Killed(), place)
 
 
-def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp_path: Path) -> None:
+def test_a_study_writes_rows_and_report_and_repeats_nothing(
+    auxiliary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     study = small(auxiliary, arms=["none", "pathway", "random", "shuffled", "spectrum", "mimetic", "copy"])
     out = tmp_path / "study"
     found = run_study(study, out=out, workers=2, progress=False)
@@ -204,6 +208,17 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(auxiliary: Path, tmp
     assert "https://" not in page.replace("https://www.w3.org", "")
     for row in rows.values():
         assert f"{100 * row['mean']:.1f}" in page
+    # One epoch from λ = 0: whatever came out, it was not the pathway, and every place says so.
+    for arm in ("pathway", "random"):
+        assert rows[arm]["idle_runs"] == 3
+        assert "no part" in rows[arm]["idle"]
+        for text in (page, (out / "results.md").read_text(encoding="utf-8")):
+            assert f"{arm} from audio/sounds: {rows[arm]['idle']}" in html.unescape(text)
+    assert (rows["copy"]["idle"], rows["none"]["idle_runs"]) == (None, 0)
+    assert "no part" in found["answer"]["sentence"]
+    assert "--start whole-body" in found["answer"]["next_step"]
+    print_results({**found, "report": "r"})
+    assert capsys.readouterr().out.replace("\n", " ").count("no part") >= 3
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/result.json")}
     again = run_study(study, out=out, workers=1, progress=False)
     assert again["rows"] == found["rows"]
