@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_file, sha256_of_tensors
+from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines import Engine, attach
+from crosspath.pathway.finite import all_finite
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
+from crosspath.pathway.records import Records, StepRecord
+from crosspath.pathway.report import Pair
 from crosspath.pathway.slot import read_entries, scale_entries, write_parts
-from crosspath.pathway.sources import Source
 from crosspath.pathway.spread import Spread, join_ranges
 
 
@@ -34,6 +37,8 @@ class Attachment:
     spread: Spread
     pieces: tuple[str, ...]
     """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+    derived: Records = ()
+    """What was done to each piece; empty where W' is the auxiliary's as it is."""
 
 
 def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
@@ -46,6 +51,8 @@ def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
             place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
         else:
             place.add(part.name, part.values, part.scale, part.spread, part.pieces)
+        if part.derived:
+            place.derived[part.name] = part.derived
     for part in attachments:
         held = part.holder.held
         if held is not None:
@@ -72,8 +79,9 @@ def build(plan: Plan) -> list[Attachment]:
     """W', its spread and λ for each target tensor, in the target's type and on its device."""
     options = plan.options
     attachments = []
+    biases: dict[Pair, Tensor | None] = {}
     for tensor in plan.tensors:
-        values = auxiliary_values(tensor, plan.source)
+        values, derived = auxiliary_values(tensor, plan, biases)
         spread, count = spread_of(tensor, values.shape, options.scale_per)
         if abs(options.scale_init) > torch.finfo(values.dtype).max:
             kind = str(values.dtype).removeprefix("torch.")
@@ -87,22 +95,58 @@ def build(plan: Plan) -> list[Attachment]:
                 scale=tensor.weight if tensor.bias else nn.Parameter(scale, requires_grad=options.train_scale),
                 spread=spread,
                 pieces=tuple(map(str, tensor.auxiliary_slots)),
+                derived=derived,
             )
         )
     return attachments
 
 
-def auxiliary_values(tensor: TensorPlan, source: Source) -> Tensor:
-    """W' in the target's order of rows and orientation, its type and on its device."""
+def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor | None]) -> tuple[Tensor, Records]:
+    """W' (or b') in the target's order of rows and orientation, its type and on its device; and what was done to each
+    piece, or nothing where all are the auxiliary's as they are.
+
+    `biases` keeps each b' that comes with a derived W', for the plan of the bias, which follows that of the weight.
+    """
     original, slot = tensor.holder.original, tensor.target_slots[0]
-    parts = [read_entries(source.tensor(piece.weight), piece) for piece in tensor.auxiliary_slots]
     shape = list(original.shape)
-    shape[slot.axis] = sum(map(len, parts))
+    shape[slot.axis] = sum(piece.groups * (piece.stop - piece.start) for piece in tensor.target_slots)
     # One copy into fresh, aligned memory: never the mapping of a file or the auxiliary's own storage.
     values = torch.empty(shape, dtype=original.dtype, device=original.device)
-    if not values.is_meta:
-        write_parts(values, parts, slot.axis, slot.groups)
-    return values
+    if values.is_meta:
+        return values, ()
+    parts: list[Tensor] = []
+    records: list[tuple[StepRecord, ...]] = []
+    for pair, piece in zip(tensor.pairs, tensor.auxiliary_slots, strict=True):
+        done: tuple[StepRecord, ...] = ()
+        if pair.derivation is None:
+            part = read_entries(plan.source.tensor(piece.weight), piece)
+        elif tensor.bias:
+            part = _expect(biases[pair])
+        else:
+            derived, done = _derive(pair, pair.derivation, plan, original)
+            part, biases[pair] = derived.weight, derived.bias
+        parts.append(part)
+        records.append(done)
+    write_parts(values, parts, slot.axis, slot.groups)
+    if any(records) and not all_finite(values):
+        todo = "connect without this derivation, or use another auxiliary"
+        raise PathwayError(tensor.holder.name, "a finite W'", "infinity or NaN", todo)
+    return values, tuple(records) if any(records) else ()
+
+
+def _expect(bias: Tensor | None) -> Tensor:
+    assert bias is not None, "a derivation that promises a bias gives one"
+    return bias
+
+
+def _derive(pair: Pair, derivation: Derivation, plan: Plan, original: Tensor) -> tuple[Entries, tuple[StepRecord, ...]]:
+    """W' and b' of a pair. Computed where the target is: an auxiliary may be mapped from its file."""
+    weight = read_entries(plan.source.tensor(pair.auxiliary.weight), pair.auxiliary).to(original.device)
+    bias = None
+    if pair.auxiliary.bias is not None:
+        bias = read_entries(plan.source.tensor(pair.auxiliary.bias.weight), pair.auxiliary.bias).to(original.device)
+    sides = Sides(auxiliary=plan.source, target=plan.target, own=read_entries(original, pair.target))
+    return derivation.apply(Entries(weight, bias), sides)
 
 
 def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
@@ -139,8 +183,11 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
 
 
 def origin_of(plan: Plan, attachments: Iterable[Attachment]) -> Origin:
-    """Where the plan's auxiliary came from; of a frozen one, also a digest of the values that were built."""
-    values = {} if plan.options.train_auxiliary else {part.holder.name: part.values for part in attachments}
+    """Where the plan's auxiliary came from; of a frozen one whose values are its own, also a digest of these, by which
+    it is saved as a reference.
+    """
+    by_value = plan.options.train_auxiliary or any(tensor.derived for tensor in plan.tensors)
+    values = {} if by_value else {part.holder.name: part.values for part in attachments}
     digest = None
     if values and not any(value.is_meta for value in values.values()):
         digest = sha256_of_tensors(sorted(values.items()))

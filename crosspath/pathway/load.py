@@ -17,6 +17,7 @@ from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder, connections, holders, plain_state
+from crosspath.pathway.records import Records, records_from_json
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
@@ -156,6 +157,7 @@ class _Entry:
     """Of the target tensor."""
     spread: Spread
     pieces: tuple[str, ...]
+    derived: Records
     dtype: torch.dtype
     scale: str
     """The name of λ in `pathway.safetensors`."""
@@ -174,6 +176,7 @@ class _Entry:
             shape=shape,
             spread=Spread.from_json(entry, shape),
             pieces=tuple(map(str, entry["from"])),
+            derived=records_from_json(entry.get("derived", ())),
             dtype=getattr(torch, entry["dtype"]),
             scale=str(entry["scale"]),
             trains_auxiliary=bool(entry["trains"]["auxiliary"]),
@@ -193,6 +196,7 @@ class _Entry:
             else owner,
             spread=self.spread,
             pieces=self.pieces,
+            derived=self.derived,
         )
 
 

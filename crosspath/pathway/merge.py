@@ -71,6 +71,11 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     for (name, auxiliary), scale in handle.scales().items():
         if auxiliary in (names or handle.names):
             scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
+    derived = {
+        holder.name: {name: pathway.derived[name] for name in own if name in pathway.derived}
+        for holder, pathway, own in places
+        if any(name in pathway.derived for name in own)
+    }
     origins = {name: origin for name, origin in handle.origins.items() if name in (names or handle.names)}
     before = sha256_of_tensors(sorted(plain_state(target).items()))
     weights = {holder.name: (holder.original.detach().clone(), pathway) for holder, pathway, _ in places if keep}
@@ -81,7 +86,8 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     _drop(target, places, origins)
     after = sha256_of_tensors(sorted(plain_state(target).items()))
     auxiliaries = {name: asdict(origin) for name, origin in origins.items()}
-    return Receipt(scales, drift, change, auxiliaries, before, after, Backup(weights, origins) if keep else None)
+    backup = Backup(weights, origins) if keep else None
+    return Receipt(scales, drift, change, auxiliaries, before, after, derived, backup)
 
 
 def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.records import Records
 from crosspath.pathway.spread import Spread
 
 INSIDE = "parametrizations"
@@ -31,6 +32,8 @@ class PathwayWeight(nn.Module):
         two names it would become two when parameters are replaced (`assign=True`, a move to the meta device)."""
         self.pieces: dict[str, tuple[str, ...]] = {}
         """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+        self.derived: dict[str, Records] = {}
+        """What was done to each of these pieces, of the auxiliaries whose W' is made from them."""
         self.enabled = True
         self.off: frozenset[str] = frozenset()
         """Auxiliaries that are switched off while the others compute."""
@@ -85,7 +88,7 @@ class PathwayWeight(nn.Module):
 
     def remove(self, names: Collection[str]) -> None:
         """Remove the pathways from these auxiliaries."""
-        for entries in (self.auxiliaries, self.scales, self.lenders, self.spreads, self.pieces):
+        for entries in (self.auxiliaries, self.scales, self.lenders, self.spreads, self.pieces, self.derived):
             for name in names:
                 if name in entries:
                     del entries[name]

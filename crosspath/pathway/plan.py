@@ -18,7 +18,7 @@ from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.slot import Slot, read_entries
-from crosspath.pathway.sources import Source, is_quantised
+from crosspath.pathway.sources import ModuleSource, Source, is_quantised
 from crosspath.starts import PAPER, start_named
 
 ScalePer = Literal["layer", "role", "head", "channel"]
@@ -119,8 +119,13 @@ class TensorPlan:
 
     @property
     def auxiliary_slots(self) -> list[Slot]:
-        """Which rows of the auxiliary's tensors the values are."""
-        return [_slot(pair.auxiliary, self.bias) for pair in self.pairs]
+        """Which rows of the auxiliary's tensors the values are, or are made from: a bias may be made from a weight."""
+        return [_slot(pair.auxiliary, self.bias and pair.auxiliary.bias is not None) for pair in self.pairs]
+
+    @property
+    def derived(self) -> bool:
+        """Whether some values are made from the auxiliary's, rather than taken as they are."""
+        return any(pair.derivation is not None for pair in self.pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +135,7 @@ class Plan:
     name: str
     """The auxiliary's."""
     source: Source
+    target: Source
     report: MatchReport
     tensors: tuple[TensorPlan, ...]
     options: Options
@@ -162,7 +168,8 @@ class Plan:
 def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:
     """The plan that connects the pairs of a report."""
     tensors = tuple(_tensor_plans(target, report, options.bias))
-    return Plan(name=name, source=source, report=report, tensors=tensors, options=options)
+    own = ModuleSource(target)
+    return Plan(name=name, source=source, target=own, report=report, tensors=tensors, options=options)
 
 
 def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterator[TensorPlan]:
@@ -176,7 +183,8 @@ def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterato
         yield TensorPlan(holder=holder_of[name], pairs=tuple(ordered), positions=positions, bias=False)
         by_bias: dict[str, list[int]] = {}
         for index, pair in enumerate(ordered if bias else ()):
-            if pair.target.bias is not None and pair.auxiliary.bias is not None:
+            if pair.has_biases:
+                assert pair.target.bias is not None
                 by_bias.setdefault(pair.target.bias.weight, []).append(index)
         for bias_name, indices in by_bias.items():
             own = tuple(ordered[index] for index in indices)

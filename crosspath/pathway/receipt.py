@@ -8,6 +8,7 @@ from torch import Tensor
 
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.pathway_weight import PathwayWeight
+from crosspath.pathway.records import Records
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +36,8 @@ class Receipt:
     """Of the target's own tensors, by plain name."""
     sha256_after: str
     """Of the merged tensors."""
+    derived: Mapping[str, Mapping[str, Records]] = field(default_factory=dict)
+    """{weight: {auxiliary: what was done to make W'}}, of those that are not the auxiliary's weights as they are."""
     backup: Backup | None = field(default=None, compare=False)
     """What `unmerge` needs, after `merge(target, keep=True)`; no part of the plain data."""
 
@@ -57,4 +60,4 @@ class Receipt:
 
 
 def _without_backup(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in entries if name != "backup"}
+    return {name: value for name, value in entries if name != "backup" and (name != "derived" or value)}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from crosspath.layouts import Role
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.slot import Slot
 
 
@@ -16,6 +17,14 @@ class Pair:
     """None for weights chosen by name."""
     heads: int | None = None
     """The target's head count in this block, where it states one."""
+    derivation: Derivation | None = None
+    """How W' is made from the auxiliary's entries; None where it is these entries."""
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether there are both a bias of the target and one to add to it."""
+        given = self.auxiliary.bias is not None or (self.derivation is not None and self.derivation.gives_bias)
+        return self.target.bias is not None and given
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class MatchReport:
     @property
     def without_bias(self) -> tuple[str, ...]:
         """Pairs without two biases, which `bias=True` skips. The printed report leaves out those without any."""
-        return tuple(str(pair.target) for pair in self.pairs if not (pair.target.bias and pair.auxiliary.bias))
+        return tuple(str(pair.target) for pair in self.pairs if not pair.has_biases)
 
     @property
     def ok(self) -> bool:
@@ -75,7 +84,9 @@ class MatchReport:
             lines += [f"  {title:17} {entry}" for entry in entries]
         for pair in self.pairs:
             lines.append(f"  {pair.role or 'by name':17} {pair.target} <- {pair.auxiliary}")
-        one_bias = [pair.target for pair in self.pairs if bool(pair.target.bias) != bool(pair.auxiliary.bias)]
+        one_bias = [
+            pair.target for pair in self.pairs if (pair.target.bias or pair.auxiliary.bias) and not pair.has_biases
+        ]
         for title, slots in (("not chosen", self.not_chosen), ("no pair of biases", one_bias)):
             lines += [f"  {title:17} {slot}" for slot in slots]
         return "\n".join(lines)

@@ -7,7 +7,8 @@ saved by reference) and `pathway.json`:
 - `sha256_of_target`, `sha256_of_scales`: of the tensors that belong together; λ and W' mean nothing beside another W
 - `auxiliaries`: {name: where it came from, how it was connected, whether its values are stored, their sha256}
 - `layers`: {target weight: {name: row segments, axis and runs of λ, the pieces W' was cut from, type, owner of λ, what
-  trains}}; from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1
+  trains}}; where W' was made from these pieces also `derived`: the step, how, and numbers of each step on each piece;
+  from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1
 
 A folder has version 1 where that suffices, so that older releases can load it.
 """
@@ -26,6 +27,7 @@ from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.records import records_to_json
 from crosspath.pathway.spread import DEFAULTS, Spread
 
 FORMAT_VERSIONS = (1, 2)
@@ -103,6 +105,8 @@ def _entries(
                 "scale": f"{owner}.{name}.scale",
                 "trains": {"auxiliary": auxiliary.requires_grad, "scale": scale.requires_grad},
             }
+            if name in pathway.derived:
+                layers[holder.name][name]["derived"] = records_to_json(pathway.derived[name])
     return values, scales, layers
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from crosspath.pathway.combine import exact_blocks, rows_of_block
 from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.records import Records, describe_records
 from crosspath.pathway.safeguards import unmoved
 from crosspath.pathway.spread import Spread, covered_rows
 from crosspath.pathway.wrappers import check_module, unwrapped
@@ -34,6 +36,8 @@ class PathwayStatus:
     trains_weight: bool
     trains_auxiliary: bool
     trains_scale: bool
+    derived: Records = ()
+    """What was done to each of the source's weights to make W'; empty where it is these weights."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +55,8 @@ class Status:
         plain = asdict(self)
         for row in plain["rows"]:
             row["ratio"] = row["ratio"] if row["ratio"] is not None and math.isfinite(row["ratio"]) else None
+            if not row["derived"]:
+                del row["derived"]
         return plain
 
     def __iter__(self) -> Iterator[PathwayStatus]:
@@ -76,7 +82,10 @@ class Status:
             )
         if not self.enabled:
             lines.append("disabled: the model computes as the bare target")
-        lines += [f"{name} comes from {source}" for name, source in self.sources.items()]
+        for name, source in self.sources.items():
+            lines.append(f"{name} comes from {source}")
+            pieces = (piece for row in self.rows if row.auxiliary == name for piece in row.derived)
+            lines += [f"  {line}" for line in describe_records(chain.from_iterable(pieces))]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
@@ -110,6 +119,7 @@ def status(target: nn.Module) -> Status:
                     trains_weight=holder.original.requires_grad,
                     trains_auxiliary=auxiliary.requires_grad,
                     trains_scale=scale.requires_grad,
+                    derived=pathway.derived.get(name, ()),
                 )
             )
     if not rows:
