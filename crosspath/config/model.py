@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SerializeAsAny
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+)
 
 from crosspath.config.kinds import typed_tokenizer
 from crosspath.config.section import Section
@@ -65,8 +73,14 @@ class ModelSection(Section):
 
     size: Literal["micro", "tiny", "small", "base", "large", "huge"] = "micro"
     """micro: 128 wide, 6 blocks, 4 heads; the others as in ViT."""
+    width: PositiveInt | None = None
+    """Of tokens and blocks; the size's own when not given, as the three below."""
+    depth: PositiveInt | None = None
+    """Blocks."""
     heads: PositiveInt | None = None
-    """Attention heads; the size's own number when not given (the published point body has 6 at any width)."""
+    """Attention heads (the published point body has 6 at any width)."""
+    mlp_width: PositiveInt | None = None
+    """Hidden units of each mlp; four times the width when not given."""
     tokenizer: Tokenizer
     positions: Literal["sincos", "learned", "centres"] = "sincos"
     """Fixed sine-cosine, learned, or (points) a small network on the group centres."""
@@ -74,11 +88,22 @@ class ModelSection(Section):
     """Add positions before every block (the published point body) instead of once."""
     qkv_bias: bool = True
     norm_eps: PositiveFloat = 1e-6
+    activation: Literal["gelu", "gelu_tanh", "quick_gelu", "relu"] = "gelu"
+    layer_scale: PositiveFloat | None = None
+    """Initial value of a learned factor for each channel of what attention and mlp give; none when null."""
+    post_norm: bool = False
+    """Blocks normalise the sums (BERT) instead of what attention and mlp read."""
+    embedding_norm: bool = False
+    """A norm before the first block (BERT, CLIP)."""
+    registers: NonNegativeInt = 0
+    """Learned tokens beside the class token, which no head reads."""
     drop_path: Probability = 0.0
     """Stochastic depth of the last block; earlier blocks grow linearly towards it."""
     pooling: Literal["mean", "cls", "cls+max"] = "mean"
     cls_token: bool = False
     """A class token that the mean leaves out, as in fine-tuned MAE models; other poolings have one anyway."""
+    fc_norm: bool | None = None
+    """Normalise what was pooled instead of the encoder's features; when not given, where the mean is pooled."""
     head_hidden: tuple[PositiveInt, ...] = ()
     """Widths of hidden head layers; empty means one linear layer."""
     head_dropout: Probability = 0.0

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from crosspath.config import Recipe
 from crosspath.errors import InputError
-from crosspath.models.sizes import SIZES
+from crosspath.models.sizes import size_of
 
 WIDE = 128
 """From this width on bfloat16 is the faster one on processors that multiply in it (`benchmarks/precision_step.py`)."""
@@ -89,7 +89,7 @@ def choose_compute(recipe: Recipe) -> Compute:
     elif not _cpu_multiplies_bfloat16():
         fast, reason = False, "the processor does not multiply in bfloat16"
     else:
-        fast = SIZES[recipe.model.size].width >= WIDE
+        fast = size_of(recipe.model).width >= WIDE
         reason = "the processor supports it" if fast else "bfloat16 is not faster at this width"
     return Compute(device=device, precision="bfloat16" if fast else "float32", reason=reason)
 

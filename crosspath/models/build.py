@@ -9,7 +9,7 @@ from crosspath.models.heads import ClassificationHead
 from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
 from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
-from crosspath.models.sizes import SIZES
+from crosspath.models.sizes import size_of
 from crosspath.tokenizers import MaskableTokenizer, TextTokenizer, Tokenizer
 
 
@@ -17,7 +17,7 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
     """The model that `recipe` describes, freshly initialised from torch's random state.
 
     Mean pooling normalises after pooling (`head.norm`) and class-token pooling before it (`encoder.norm`), as MAE
-    does. Under `torch.device("meta")` it has shapes and no values.
+    does, unless `model.fc_norm` says otherwise. Under `torch.device("meta")` it has shapes and no values.
 
     Raises
     ------
@@ -25,18 +25,17 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
         When the patch does not divide the input.
     """
     section = recipe.model
-    size = SIZES[section.size]
-    mean_pooled = section.pooling == "mean"
+    after_pooling = section.pooling == "mean" if section.fc_norm is None else section.fc_norm
     model = ModalityModel(
         build_tokenizer(recipe),
-        _build_encoder(recipe, final_norm=not mean_pooled),
+        _build_encoder(recipe, final_norm=not after_pooling),
         ClassificationHead(
-            size.width,
+            size_of(section).width,
             classes,
             section.pooling,
             section.head_hidden,
             section.head_dropout,
-            norm=mean_pooled,
+            norm=after_pooling,
             norm_eps=section.norm_eps,
             init_std=section.head_init_std,
             batch_norm=section.head_batch_norm,
@@ -62,7 +61,6 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
     if masking.decoder_width % masking.decoder_heads:
         where, expected = "masking.decoder_heads", f"a divisor of the width {masking.decoder_width}"
         raise InputError(where, expected, str(masking.decoder_heads), "choose another number of heads")
-    size = SIZES[section.size]
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, MaskableTokenizer):
         where, expected = "objective", "a modality whose tokens can be reconstructed"
@@ -75,7 +73,7 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
         tokenizer,
         _build_encoder(recipe, final_norm=True),
         Decoder(
-            size.width,
+            size_of(section).width,
             masking.decoder_width,
             masking.decoder_depth,
             masking.decoder_heads,
@@ -122,7 +120,7 @@ def build_tokenizer(recipe: Recipe) -> Tokenizer:
         When the patch does not divide the input, and for what is no `Tokenizer`.
     """
     section = recipe.model
-    width = SIZES[section.size].width
+    width = size_of(section).width
     tokenizer = modality_of(recipe).tokenizer(section.tokenizer, recipe.data, width, section.positions)
     if not isinstance(tokenizer, Tokenizer):
         where, todo = f"Modality.tokenizer of {recipe.modality}", "return a subclass of crosspath.tokenizers.Tokenizer"
@@ -132,15 +130,18 @@ def build_tokenizer(recipe: Recipe) -> Tokenizer:
 
 def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:
     section = recipe.model
-    size = SIZES[section.size]
     return Encoder(
-        size.width,
-        size.depth,
-        section.heads or size.heads,
+        *size_of(section),
         qkv_bias=section.qkv_bias,
         norm_eps=section.norm_eps,
         drop_path=section.drop_path,
+        mlp_width=section.mlp_width,
+        activation=section.activation,
+        layer_scale=section.layer_scale,
+        post_norm=section.post_norm,
+        embedding_norm=section.embedding_norm,
         cls_token=section.cls_token or section.pooling != "mean",
+        registers=section.registers,
         position_every_block=section.position_every_block,
         final_norm=final_norm,
         gradient_checkpointing=section.gradient_checkpointing,

@@ -2,24 +2,29 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from crosspath.errors import InputError
-from crosspath.models.block import Block
+from crosspath.models.block import Activation, Block
 from crosspath.tokenizers import Tokens
 
 
 class Encoder(nn.Module):
-    """Pre-norm transformer blocks. Keys: `blocks.i.*` and `norm.*` as in a timm ViT; `cls_token` (1, 1, D).
+    """Transformer blocks. Keys: `blocks.i.*`, `norm.*` and `norm_pre.*` as in a timm ViT; `cls_token` (1, 1, D),
+    `reg_token` (1, R, D).
 
     `cls_token` puts a learned token before the others. Its position is zero, as in MAE: a timm ViT, whose position
     table has a row for it, loads with that row added to the token. Where positions are added before every block, it
     has a learned one, `cls_pos` (1, 1, D), as the published point classifier.
 
-    `position_every_block` adds positions before every block instead of once. `final_norm=False` leaves the features
-    as they come out of the last block, for heads that normalise after pooling. `drop_path` is the stochastic depth of
-    the last block; it grows linearly from 0 at the first. `gradient_checkpointing` recomputes blocks in the backward
-    pass of training, for memory.
+    `registers` learned tokens follow the class token (Darcet et al. 2023, arXiv 2309.16588); they have no position, and
+    the features leave them out. `position_every_block` adds positions before every block instead of once.
+    `embedding_norm` normalises what enters the first block, positions included (BERT, CLIP). `final_norm=False` leaves
+    the features as they come out of the last block, for heads that normalise after pooling; blocks with `post_norm`
+    end with a norm and have no other. `drop_path` is the stochastic depth of the last block; it grows linearly from 0
+    at the first. `gradient_checkpointing` recomputes blocks in the backward pass of training, for memory. The other
+    options are those of `Block`.
 
     Raises
     ------
@@ -36,7 +41,13 @@ class Encoder(nn.Module):
         qkv_bias: bool = True,
         norm_eps: float = 1e-6,
         drop_path: float = 0.0,
+        mlp_width: int | None = None,
+        activation: Activation = "gelu",
+        layer_scale: float | None = None,
+        post_norm: bool = False,
+        embedding_norm: bool = False,
         cls_token: bool = False,
+        registers: int = 0,
         position_every_block: bool = False,
         final_norm: bool = True,
         gradient_checkpointing: bool = False,
@@ -49,6 +60,8 @@ class Encoder(nn.Module):
         self.gradient_checkpointing = gradient_checkpointing
         self.cls_token = _learned_token(width) if cls_token else None
         self.cls_pos = _learned_token(width) if cls_token and position_every_block else None
+        self.reg_token = _learned_token(width, registers) if registers else None
+        self.norm_pre = nn.LayerNorm(width, eps=norm_eps) if embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(
             Block(
                 width,
@@ -56,10 +69,14 @@ class Encoder(nn.Module):
                 qkv_bias=qkv_bias,
                 norm_eps=norm_eps,
                 drop_path=drop_path * i / max(depth - 1, 1),
+                mlp_width=mlp_width,
+                activation=activation,
+                layer_scale=layer_scale,
+                post_norm=post_norm,
             )
             for i in range(depth)
         )
-        self.norm = nn.LayerNorm(width, eps=norm_eps) if final_norm else nn.Identity()
+        self.norm = nn.LayerNorm(width, eps=norm_eps) if final_norm and not post_norm else nn.Identity()
         self.blocks.apply(initialise_linear)
 
     @property
@@ -72,10 +89,14 @@ class Encoder(nn.Module):
         x_BND, positions_BND = tokens
         if not self.position_every_block:
             x_BND = x_BND + positions_BND
+        if self.reg_token is not None:
+            x_BND = _prepend(self.reg_token, x_BND)
+            positions_BND = functional.pad(positions_BND, (0, 0, self.reg_token.shape[1], 0))
         if self.cls_token is not None:
             x_BND = _prepend(self.cls_token, x_BND)
         if self.cls_pos is not None:
             positions_BND = _prepend(self.cls_pos, positions_BND)
+        x_BND = self.norm_pre(x_BND)
         for block in self.blocks:
             if self.position_every_block:
                 x_BND = x_BND + positions_BND
@@ -84,11 +105,14 @@ class Encoder(nn.Module):
             else:
                 x_BND = block(x_BND)
         features: Tensor = self.norm(x_BND)
+        if self.reg_token is not None:
+            first, last = int(self.has_cls), self.reg_token.shape[1] + int(self.has_cls)
+            features = torch.cat([features[:, :first], features[:, last:]], dim=1)
         return features
 
 
-def _learned_token(width: int) -> nn.Parameter:
-    token = nn.Parameter(torch.empty(1, 1, width))
+def _learned_token(width: int, count: int = 1) -> nn.Parameter:
+    token = nn.Parameter(torch.empty(1, count, width))
     nn.init.trunc_normal_(token, std=0.02)
     return token
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from crosspath.config.model import ModelSection
+
 
 class Size(NamedTuple):
     """Width, number of blocks and number of heads; the MLP is four times as wide."""
@@ -19,3 +21,9 @@ SIZES: dict[str, Size] = {
     "large": Size(1024, 24, 16),
     "huge": Size(1280, 32, 16),
 }
+
+
+def size_of(section: ModelSection) -> Size:
+    """Width, depth and heads of a `model` section: its own where it gives them, else those of its named size."""
+    size = SIZES[section.size]
+    return Size(section.width or size.width, section.depth or size.depth, section.heads or size.heads)

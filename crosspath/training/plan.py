@@ -9,7 +9,7 @@ import torch
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.evaluation.cost import count_parameters
 from crosspath.modalities import modality_of
-from crosspath.models.sizes import SIZES
+from crosspath.models.sizes import size_of
 from crosspath.objectives import objective_of
 from crosspath.objectives.objective import token_grid
 from crosspath.recipes import recipe_named
@@ -63,7 +63,7 @@ def training_memory(recipe: Recipe, parameters: int, tokens: int, visible: int) 
     backward pass. In bfloat16 that last part is about half; `gradient_checkpointing` keeps one block's.
     """
     copies = 4 + (1 if recipe.train.ema_decay is not None else 0)
-    size = SIZES[recipe.model.size]
+    size = size_of(recipe.model)
     depth = 1 if recipe.model.gradient_checkpointing else size.depth
     values = visible * size.width * depth
     if recipe.masking is not None and objective_of(recipe).decodes:

@@ -1,10 +1,12 @@
 """The encoder against a timm ViT with the same weights, and its options against loops written out."""
 
 import copy
+from typing import Any
 
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from crosspath.models import SIZES, Encoder
@@ -35,6 +37,35 @@ def test_a_timm_vits_blocks_load_by_name_and_give_its_features() -> None:
     with torch.no_grad():
         ours = encoder(Tokens(vit.patch_embed(images), vit.pos_embed[:, 1:]))
         assert torch.equal(ours, vit.forward_features(images))
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+def test_registers_embedding_norm_and_layer_scale_are_timms(class_token: bool) -> None:
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"embed_dim": 24, "depth": 2, "num_heads": 4, "reg_tokens": 3, "pre_norm": True}
+    vit = VisionTransformer(
+        img_size=8,
+        patch_size=4,
+        num_classes=0,
+        init_values=0.1,
+        no_embed_class=True,
+        class_token=class_token,
+        global_pool="token" if class_token else "avg",
+        fc_norm=False,
+        **options,
+    ).eval()
+    encoder = Encoder(24, 2, 4, registers=3, embedding_norm=True, layer_scale=1.0, cls_token=class_token).eval()
+    names = ("blocks.", "norm.", "norm_pre.", "cls_token", "reg_token")
+    encoder.load_state_dict({name: value for name, value in vit.state_dict().items() if name.startswith(names)})
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        ours, theirs = encoder(Tokens(vit.patch_embed(images), vit.pos_embed)), vit.forward_features(images)
+    kept = [row for row in range(theirs.shape[1]) if not class_token <= row < 3 + class_token]
+    torch.testing.assert_close(ours, theirs[:, kept], rtol=0, atol=1e-6)
+
+
+def test_blocks_with_post_norm_have_no_norm_behind_them() -> None:
+    assert not any(name.startswith("norm.") for name in small(post_norm=True).state_dict())
 
 
 def test_keys_are_timms() -> None:

@@ -28,7 +28,7 @@ from crosspath.files import (
 from crosspath.locks import claim_new
 from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
-from crosspath.models.sizes import SIZES
+from crosspath.models.sizes import size_of
 from crosspath.pathway import connect
 from crosspath.pathway.description import BLOCKS, describe_folder
 from crosspath.pathway.finite import all_finite
@@ -127,7 +127,7 @@ def instantiate(foreign: Foreign, translation: Translation) -> tuple[ModalityMod
     if any(name.endswith((f".{WEIGHT}", f".{SCALE}")) for name in tensors):
         tensors, layers = split_reparameterized(tensors)
     section = translation.recipe.model
-    width, heads = SIZES[section.size].width, section.heads or SIZES[section.size].heads
+    width, _, heads = size_of(section)
     if width % heads:
         todo = "name them with --set model.heads=N"
         raise InputError(foreign.where, f"attention heads that divide the width {width}", str(heads), todo)
