@@ -12,12 +12,12 @@ def export(
     out: Path,
     /,
     *,
-    format: Literal["onnx", "torch"] | None = None,
+    format: Literal["onnx", "torch", "timm"] | None = None,
     auxiliary: MovedAuxiliaries = (),
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Export the merged model to one ONNX or torch.export file, and compare the outputs.
+    """Export the merged model to one ONNX or torch.export file, or to a folder of timm, and compare the outputs.
 
     Example: `crosspath export runs/cifar-plain cifar.onnx`
 
@@ -26,9 +26,10 @@ def export(
     checkpoint
         A run folder, a saved folder or a `.safetensors` file; pathways are merged in memory first.
     out
-        A new file (`.onnx` or `.pt2`), or a new folder for `model.onnx` or `model.pt2`.
+        A new file (`.onnx` or `.pt2`), or a new folder for `model.onnx` or `model.pt2`, or for timm's files.
     format
-        `onnx` (needs `pip install 'crosspath[export]'`) or `torch`; default: from the suffix of OUT, else `onnx`.
+        `onnx` (needs `pip install 'crosspath[export]'`), `torch`, or `timm` (images and sounds: a plain vision
+        transformer for `timm.create_model`); default: from the suffix of OUT, else `onnx`.
     """
     from crosspath.evaluation.export import export as export_checkpoint
 
@@ -47,9 +48,17 @@ def export(
     source = receipt["input"]
     print_line(f"written to {receipt['file']}")
     print_line(f"input {source['name']}: {source['type']} {source['shape']}, {source['expected']}")
-    print_line(f"normalisation, included: {source['normalisation_inside']}")
+    if "normalisation_inside" in source:
+        print_line(f"normalisation, included: {source['normalisation_inside']}")
+    else:
+        print_line(f"normalisation, before it: {source['normalisation_before']}")
     print_line(f"output {receipt['output']['name']}: {receipt['output']['probabilities']}")
     for count, difference in receipt["max_difference"].items():
         print_line(f"largest difference from eager, batch of {count}: {difference:.3g}")
-    opens = "onnxruntime.InferenceSession" if str(receipt["file"]).endswith(".onnx") else "torch.export.load"
-    print_note(f"next: {opens}({str(receipt['file'])!r}) in Python")
+    file = str(receipt["file"])
+    opening = {
+        "onnx": f"onnxruntime.InferenceSession({file!r})",
+        "torch": f"torch.export.load({file!r})",
+        "timm": f"timm.create_model({f'local-dir:{file}'!r}, pretrained=True)",
+    }
+    print_note(f"next: {opening[receipt['format']]} in Python")

@@ -26,12 +26,14 @@ from crosspath.evaluation.exportable import (
     traced,
 )
 from crosspath.evaluation.predict import require_classifier
+from crosspath.evaluation.timm_format import describe_timm_input, timm_arguments, write_timm
 from crosspath.files import new_folder, replacing_files
-from crosspath.locks import claim_file
+from crosspath.locks import claim_file, claim_new
 from crosspath.pathway import merge, pathways
 
-Format = Literal["onnx", "torch"]
+Format = Literal["onnx", "torch", "timm"]
 SUFFIX: Mapping[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+"""Of the formats that are one file."""
 BATCHES = (1, 2, 5)
 """Batch sizes on which outputs are compared."""
 TOLERANCE = 1e-3
@@ -51,12 +53,16 @@ def export(
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Any]:
-    """Write a checkpoint's model as one file that other runtimes read, for any batch size.
+    """Write a checkpoint's model as one file that other runtimes read, for any batch size; or as a folder of timm.
 
     The file takes samples as the data set's reader decodes them and gives logits: the normalisation is inside. A
     connected model is merged in memory first. `out` is a file (`.onnx` or `.pt2`) or a new folder, which gets
     `model.onnx` or `model.pt2`; a `.json` of the same name beside it repeats what is returned. The written file is
     run, and its outputs are compared with the eager model's on batches of 1, 2 and 5 generated samples.
+
+    `format="timm"` writes a new folder with `config.json` and `model.safetensors`, which
+    `timm.create_model("local-dir:OUT", pretrained=True)` opens: a plain vision transformer of timm, without any code of
+    this package, for samples that are normalised already. It is for models of images and of spectrograms.
 
     Returns `{"checkpoint", "format", "file", "recipe", "merged", "classes", "input", "output", "max_difference"}`,
     the last one {batch size: largest absolute difference of the logits}. All but `checkpoint`, `file` and
@@ -65,8 +71,11 @@ def export(
     Raises
     ------
     InputError
-        For a checkpoint that is no classifier, an `out` that exists, a missing package, and outputs that differ.
+        For a checkpoint that is no classifier or that timm cannot compute, an `out` that exists, a missing package,
+        and outputs that differ.
     """
+    if format == "timm":
+        return _write_timm_folder(checkpoint, Path(out), recipe, auxiliaries)
     path, kind = _place(Path(out), format)
     if kind == "onnx":
         missing = [name for name in PACKAGES if find_spec(name) is None]
@@ -85,12 +94,7 @@ def _write(
     auxiliaries: Mapping[str, str | Path] | None,
 ) -> dict[str, Any]:
     """Trace, write, run and compare."""
-    source = load_checkpoint(checkpoint, recipe, auxiliaries)
-    require_classifier(source, checkpoint)
-    require_export(source.recipe)
-    merged = list(pathways(source.model).names) if source.connected else []
-    if source.connected:
-        merge(source.model)
+    source, merged = _open_merged(checkpoint, recipe, auxiliaries)
     module = Exportable(source.model, source.recipe).eval()
     description = _description(source, kind, merged)
     with replacing_files(path.parent) as temporary:
@@ -105,6 +109,43 @@ def _write(
         text = json.dumps({**result, "checkpoint": Path(checkpoint).name, "file": path.name}, indent=2)
         (temporary / path.name).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     return result
+
+
+def _write_timm_folder(
+    checkpoint: str | Path,
+    out: Path,
+    recipe: Recipe | None,
+    auxiliaries: Mapping[str, str | Path] | None,
+) -> dict[str, Any]:
+    """Write, open with timm and compare."""
+    if out.suffix[1:2].isalpha():
+        raise InputError(out, "a new folder for --format timm", out.suffix, "leave the suffix out")
+    new_folder(out, "OUT")
+    source, merged = _open_merged(checkpoint, recipe, auxiliaries)
+    arguments = timm_arguments(source)
+    module = Exportable(source.model, source.recipe).eval()
+    with claim_new(out, "OUT"), replacing_files(out) as temporary:
+        run = write_timm(source, temporary)
+        return {
+            "checkpoint": str(checkpoint),
+            "file": str(out),
+            **_description(source, "timm", merged),
+            "input": describe_timm_input(source.recipe, arguments),
+            "max_difference": _differences(module, run, source.recipe, out),
+        }
+
+
+def _open_merged(
+    checkpoint: str | Path, recipe: Recipe | None, auxiliaries: Mapping[str, str | Path] | None
+) -> tuple[Checkpoint, list[str]]:
+    """A classifier that can be exported, its pathways merged in memory, and their names."""
+    source = load_checkpoint(checkpoint, recipe, auxiliaries)
+    require_classifier(source, checkpoint)
+    require_export(source.recipe)
+    merged = list(pathways(source.model).names) if source.connected else []
+    if source.connected:
+        merge(source.model)
+    return source, merged
 
 
 def _place(out: Path, format: Format | None) -> tuple[Path, Format]:

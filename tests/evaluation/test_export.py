@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import Tensor
 
@@ -242,3 +243,41 @@ def test_a_file_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         patch.setattr(export_module, "traced", second)
         export(tmp_path / "model", tmp_path / "a.pt2")
     assert {path.name for path in tmp_path.iterdir()} == {"model", "a.pt2", "a.json"}
+
+
+@pytest.mark.parametrize("modality", ["image", "audio"])
+@pytest.mark.parametrize("more", [{}, {"pooling": "cls", "qkv_bias": False}, {"cls_token": True}])
+def test_timm_opens_a_merged_model_as_its_own(modality: str, more: dict[str, Any], tmp_path: Path) -> None:
+    recipe = saved(tmp_path / "run", modality, **more)
+    found = export(tmp_path / "run", tmp_path / "out", format="timm")
+    assert all(difference < 1e-5 for difference in found["max_difference"].values())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
+    opened = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
+    assert type(opened) is timm.models.VisionTransformer
+    samples = decoded(recipe, 3)
+    batch = prepare(recipe.data, samples, torch.device("cpu"))
+    with torch.no_grad():
+        logits = opened(batch if batch.ndim == 4 else batch[:, None])
+    torch.testing.assert_close(logits, expected(tmp_path / "run", recipe, samples), rtol=1e-5, atol=1e-5)
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["label_names"] == list(CLASSES)
+    if modality == "image":
+        assert opened.pretrained_cfg["mean"] == pytest.approx(recipe.data.mean)  # type: ignore[union-attr]
+        assert opened.pretrained_cfg["std"] == pytest.approx(recipe.data.std)  # type: ignore[union-attr]
+
+
+def test_what_timm_does_not_have_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    for modality, more, words in (
+        ("point", {}, ("timm", "point")),
+        ("video", {}, ("timm", "video")),
+        ("image", {"pooling": "cls+max"}, ("model.pooling=cls+max",)),
+        ("image", {"norm_eps": 1e-5}, ("model.norm_eps=1e-05",)),
+        ("image", {"head_hidden": [8]}, ("model.head_hidden=[8]",)),
+    ):
+        run = tmp_path / f"{modality}-{len(list(tmp_path.iterdir()))}"
+        saved(run, modality, **more)
+        with refused(str(run), *words):
+            export(run, tmp_path / "out", format="timm")
+        assert not (tmp_path / "out").exists()
+    with refused("model.onnx", "folder"):
+        export(run, tmp_path / "model.onnx", format="timm")
