@@ -46,6 +46,8 @@ _HOMES = {
     "Fit": "crosspath.study.race_answer",
     "demo": "crosspath.study.demo",
     "compare": "crosspath.study.study",
+    "rank": "crosspath.study.rank",
+    "Ranking": "crosspath.study.rank",
     "run_study": "crosspath.study.study",
     "ModalityModel": "crosspath.models",
     "build_model": "crosspath.models",

@@ -24,6 +24,7 @@ from crosspath.cli.match import match
 from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
+from crosspath.cli.rank import rank
 from crosspath.cli.status import status
 from crosspath.cli.study import report, study
 from crosspath.cli.train import train
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "data": data,
     "pretrain": pretrain,
     "match": match,
+    "rank": rank,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,

@@ -1,0 +1,98 @@
+"""`crosspath rank`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from crosspath.cli.options import (
+    Auxiliaries,
+    Blocks,
+    Data,
+    Json,
+    Labels,
+    Settings,
+    named_pairs,
+    with_blocks,
+    with_short,
+)
+from crosspath.cli.output import print_json, print_line, print_next, print_note, print_table
+
+if TYPE_CHECKING:
+    from crosspath.study.rank_scores import Score
+
+
+def rank(
+    target: str,
+    /,
+    *,
+    auxiliary: Auxiliaries,
+    data: Data = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    start: Annotated[str | None, Parameter(show_default=False)] = None,
+    blocks: Blocks = None,
+    labels: Labels = None,
+    set_: Settings = (),
+    seeds: int = 3,
+    copies: int = 12,
+    batches: int = 4,
+    samples: int = 128,
+    json: Json = False,
+) -> None:
+    """Order auxiliaries by scores that need no training, each against copies with shuffled values.
+
+    Example: `crosspath rank audio/fsdd --data DIR --auxiliary image=runs/image --auxiliary point=runs/point`
+
+    Only the training part is used. A score is no verdict: `crosspath compare` gives one.
+
+    Parameters
+    ----------
+    target
+        A recipe such as `image/cifar10` or a recipe file, a folder with a folder a class, or a checkpoint.
+    from_
+        Starting weights of the target.
+    start
+        How the pathway starts where features are compared: `whole-body`, `frozen-anchor` or `gentle`; default:
+        `whole-body`, and `gentle` for a target with weights of its own.
+    seeds
+        Number of initialisations, each with its own draw of labels and batches.
+    copies
+        Number of shuffled copies of each auxiliary.
+    batches
+        Number of training batches that the gradient is the mean of.
+    samples
+        Number of training samples whose features are compared.
+    """
+    from crosspath.study.rank import rank as rank_auxiliaries
+
+    pairs = named_pairs(auxiliary, "--auxiliary")
+    ranking = rank_auxiliaries(
+        target,
+        auxiliaries=pairs,
+        data=data,
+        start_from=from_,
+        start=start,
+        settings=with_blocks(with_short(set_, {"data.labels_per_class": labels}), blocks),
+        seeds=seeds,
+        copies=copies,
+        batches=batches,
+        samples=samples,
+    )
+    if json:
+        print_json(ranking.to_json())
+        return
+    columns = ("auxiliary", "gradient z", "p", "labels z", "similarity z", "effective rank")
+    rows = []
+    for row in ranking.rows:
+        p = "" if row.p_adjusted is None else f"{row.p_adjusted:.3f}"
+        others = [_z(row.scores[name]) for name in ("labels", "similarity")]
+        rows.append((row.name, _z(row.scores["gradient"]), p, *others, f"{row.scores['effective_rank'].value:.2f}"))
+    print_table(columns, rows)
+    print_line(ranking.sentence)
+    print_note("z: standard deviations above copies with shuffled values; p: of the first, over all auxiliaries")
+    best = ranking.rows[0].name
+    print_next("crosspath", "compare", target, "--auxiliary", f"{best}={pairs[best]}")
+
+
+def _z(score: "Score") -> str:
+    return "" if score.z is None else f"{score.z:+.1f}"
