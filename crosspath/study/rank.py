@@ -284,7 +284,7 @@ def _features(model: nn.Module, inputs: Tensor, size: int) -> Tensor:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    parts = [model.head.pool(model.features(batch), model.encoder.has_cls) for batch in inputs.split(size)]
+    parts = [model.head.pool(model.features(batch), model.encoder.has_cls) for batch in torch.split(inputs, size)]
     return torch.cat(parts)
 
 

@@ -122,7 +122,8 @@ def spectra(triples: Sequence[Triple]) -> dict[str, float]:
 def singular_values(matrix: Tensor) -> Tensor:
     """Descending; by the eigenvalues of the smaller Gram matrix, which takes a tenth of the time of a decomposition."""
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    return torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().flip(0)
+    squares: Tensor = torch.linalg.eigvalsh(gram)
+    return squares.clamp_min(0).sqrt().flip(0)
 
 
 def linear_cka(x_BD: Tensor, y_BE: Tensor) -> float:
