@@ -47,13 +47,13 @@ class Block(nn.Module):
         self.drop_path = drop_path
         self.post_norm = post_norm
 
-    def forward(self, x_BND: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
+    def forward(self, x_BND: Tensor, real_BN: Tensor | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D); tokens that are not `real_BN` are attended to by none."""
         if self.post_norm:
-            x_BND = self.norm1(x_BND + self._drop(self.ls1(self.attn(x_BND))))
+            x_BND = self.norm1(x_BND + self._drop(self.ls1(self.attn(x_BND, real_BN))))
             normed_BND: Tensor = self.norm2(x_BND + self._drop(self.ls2(self.mlp(x_BND))))
             return normed_BND
-        x_BND = x_BND + self._drop(self.ls1(self.attn(self.norm1(x_BND))))
+        x_BND = x_BND + self._drop(self.ls1(self.attn(self.norm1(x_BND), real_BN)))
         return x_BND + self._drop(self.ls2(self.mlp(self.norm2(x_BND))))
 
     def _drop(self, branch_BND: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention of all tokens with all others. Rows of `qkv`: queries, keys, values; each of them head by head."""
+    """Self-attention of all tokens to real ones. Rows of `qkv`: queries, keys, values; each of them head by head."""
 
     def __init__(self, width: int, heads: int, *, qkv_bias: bool = True) -> None:
         super().__init__()
@@ -75,12 +75,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x_BND: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
+    def forward(self, x_BND: Tensor, real_BN: Tensor | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D). Every sample needs a real token."""
         batch, tokens, width = x_BND.shape
         qkv = self.qkv(x_BND).reshape(batch, tokens, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)  # (B, H, N, D / H) each
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mask_B11N = None if real_BN is None else real_BN[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_B11N)
         projected_BND: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
         return projected_BND
 

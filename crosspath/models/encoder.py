@@ -85,8 +85,8 @@ class Encoder(nn.Module):
         return self.cls_token is not None
 
     def forward(self, tokens: Tokens) -> Tensor:
-        """Features (B, N, D), or (B, N + 1, D) with the class token's first."""
-        x_BND, positions_BND = tokens
+        """Features (B, N, D), or (B, N + 1, D) with the class token's first; those of padding mean nothing."""
+        x_BND, positions_BND, real_BN = tokens
         if not self.position_every_block:
             x_BND = x_BND + positions_BND
         if self.reg_token is not None:
@@ -94,6 +94,7 @@ class Encoder(nn.Module):
             positions_BND = functional.pad(positions_BND, (0, 0, self.reg_token.shape[1], 0))
         if self.cls_token is not None:
             x_BND = _prepend(self.cls_token, x_BND)
+            real_BN = None if real_BN is None else functional.pad(real_BN, (1, 0), value=True)
         if self.cls_pos is not None:
             positions_BND = _prepend(self.cls_pos, positions_BND)
         x_BND = self.norm_pre(x_BND)
@@ -101,9 +102,9 @@ class Encoder(nn.Module):
             if self.position_every_block:
                 x_BND = x_BND + positions_BND
             if self.gradient_checkpointing and self.training:
-                x_BND = checkpoint(block, x_BND, use_reentrant=False)
+                x_BND = checkpoint(block, x_BND, real_BN, use_reentrant=False)
             else:
-                x_BND = block(x_BND)
+                x_BND = block(x_BND, real_BN)
         features: Tensor = self.norm(x_BND)
         if self.reg_token is not None:
             first, last = int(self.has_cls), self.reg_token.shape[1] + int(self.has_cls)

@@ -57,8 +57,8 @@ class ClassificationHead(nn.Module):
             nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, features_BND: Tensor, has_cls: bool) -> Tensor:
-        """Logits (B, K) of features (B, N, D); with `has_cls`, row 0 is the class token's.
+    def forward(self, features_BND: Tensor, has_cls: bool, real_BN: Tensor | None = None) -> Tensor:
+        """Logits (B, K) of features (B, N, D); with `has_cls`, row 0 is the class token's, which `real_BN` leaves out.
 
         Raises
         ------
@@ -70,16 +70,24 @@ class ClassificationHead(nn.Module):
         if by_batch and self.training and features_BND.shape[0] == 1:
             expected = "at least 2 samples to normalise over the batch in the head"
             raise InputError("batch", expected, "1", "drop the last small batch")
-        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(self.pool(features_BND, has_cls)))))
+        pooled = self.pool(features_BND, has_cls, real_BN)
+        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(pooled))))
         return logits_BK
 
-    def pool(self, features_BND: Tensor, has_cls: bool) -> Tensor:
-        """Features (B, N, D) to (B, D), or (B, 2D) for `cls+max`."""
+    def pool(self, features_BND: Tensor, has_cls: bool, real_BN: Tensor | None = None) -> Tensor:
+        """Features (B, N, D) to (B, D), or (B, 2D) for `cls+max`; those of tokens that are not real count nothing."""
         tokens_BND = features_BND[:, 1:] if has_cls else features_BND
         if self.pooling == "mean":
-            return tokens_BND.mean(dim=1)
+            return tokens_BND.mean(dim=1) if real_BN is None else _mean_of_real(tokens_BND, real_BN)
         if not has_cls:
             raise InputError("model.pooling", "an encoder with a class token", "none", "use pooling `mean`")
         if self.pooling == "cls":
             return features_BND[:, 0]
+        if real_BN is not None:
+            tokens_BND = tokens_BND.masked_fill(~real_BN[:, :, None], -torch.inf)
         return torch.cat([features_BND[:, 0], tokens_BND.amax(dim=1)], dim=1)
+
+
+def _mean_of_real(tokens_BND: Tensor, real_BN: Tensor) -> Tensor:
+    counted_BND = tokens_BND.masked_fill(~real_BN[:, :, None], 0.0)
+    return counted_BND.sum(dim=1) / real_BN.sum(dim=1, keepdim=True).clamp(min=1)

@@ -19,6 +19,8 @@ class Reconstruction(NamedTuple):
     predicted_BMP: Tensor  # noqa: N815
     target_BMP: Tensor  # noqa: N815
     mask: Mask
+    real_BM: Tensor | None = None  # noqa: N815
+    """Which of the hidden tokens are real and count; None where all are."""
 
 
 class MaskedAutoencoder(nn.Module):
@@ -39,8 +41,10 @@ class MaskedAutoencoder(nn.Module):
         features_BVD = self.encoder(view.visible)
         if self.encoder.has_cls:
             features_BVD = features_BVD[:, 1:]
-        predicted_BMP = self.decoder(features_BVD, view.mask, view.centres_BN3)
-        return Reconstruction(predicted_BMP, select(view.target_BNP, view.mask.masked_BM), view.mask)
+        predicted_BMP = self.decoder(features_BVD, view.mask, view.centres_BN3, view.real_BN)
+        masked_BM = view.mask.masked_BM
+        real_BM = None if view.real_BN is None else view.real_BN.gather(1, masked_BM)
+        return Reconstruction(predicted_BMP, select(view.target_BNP, masked_BM), view.mask, real_BM)
 
 
 class Decoder(nn.Module):
@@ -80,7 +84,9 @@ class Decoder(nn.Module):
         for module in (self.embed, self.blocks, self.predict):
             module.apply(initialise_linear)
 
-    def forward(self, features_BVD: Tensor, mask: Mask, centres_BN3: Tensor | None) -> Tensor:
+    def forward(
+        self, features_BVD: Tensor, mask: Mask, centres_BN3: Tensor | None, real_BN: Tensor | None = None
+    ) -> Tensor:
         """Predictions (B, M, P) for the hidden tokens, in the order of `mask.masked_BM`."""
         visible_BVE = self.embed(features_BVD)
         hidden = mask.masked_BM.shape[1]
@@ -95,7 +101,8 @@ class Decoder(nn.Module):
             positions_BNE = self.centres(select(centres_BN3, places_BN))
         if not self.every_block:
             x_BNE = x_BNE + positions_BNE
+        real_BN = None if real_BN is None else real_BN.gather(1, places_BN)
         for block in self.blocks:
-            x_BNE = block(x_BNE + positions_BNE if self.every_block else x_BNE)
+            x_BNE = block(x_BNE + positions_BNE if self.every_block else x_BNE, real_BN)
         predicted_BMP: Tensor = self.predict(self.norm(x_BNE[:, :hidden]))
         return predicted_BMP

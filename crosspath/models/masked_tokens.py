@@ -30,10 +30,10 @@ class MaskedTokens(nn.Module):
 
     def forward(self, ids_BN: Tensor, masked_BM: Tensor) -> Tensor:
         """Logits (B, M, V) for the places `masked_BM` of `ids_BN`, which the mask token replaces there."""
-        tokens_BND, positions_1ND = self.tokenizer(ids_BN)
+        tokens_BND, positions_1ND, real_BN = self.tokenizer(ids_BN)
         hidden_BN = torch.zeros_like(ids_BN, dtype=torch.bool).scatter(1, masked_BM, True)
         shown_BND = torch.where(hidden_BN[:, :, None], self.mask_token.to(tokens_BND.dtype), tokens_BND)
-        features_BND = self.encoder(Tokens(shown_BND, positions_1ND))
+        features_BND = self.encoder(Tokens(shown_BND, positions_1ND, real_BN))
         if self.encoder.has_cls:
             features_BND = features_BND[:, 1:]
         logits_BMV: Tensor = self.predict(select(features_BND, masked_BM))

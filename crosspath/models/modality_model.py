@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
-from crosspath.tokenizers import Tokenizer, select_tokens
+from crosspath.tokenizers import Tokenizer, Tokens, select_tokens
 
 
 class ModalityModel(nn.Module, ModelHubMixin):
@@ -33,14 +33,18 @@ class ModalityModel(nn.Module, ModelHubMixin):
 
         `visible_BV` are the tokens that the encoder sees of each sample; all of them when not given.
         """
-        logits_BK: Tensor = self.head(self.features(batch, visible_BV), self.encoder.has_cls)
+        tokens = self._tokens(batch, visible_BV)
+        logits_BK: Tensor = self.head(self.encoder(tokens), self.encoder.has_cls, tokens.real_BN)
         return logits_BK
 
     def features(self, batch: Tensor, visible_BV: Tensor | None = None) -> Tensor:
         """The encoder's features (B, N, D), or (B, N + 1, D) with the class token's first."""
-        tokens = self.tokenizer(batch)
-        features_BND: Tensor = self.encoder(tokens if visible_BV is None else select_tokens(tokens, visible_BV))
+        features_BND: Tensor = self.encoder(self._tokens(batch, visible_BV))
         return features_BND
+
+    def _tokens(self, batch: Tensor, visible_BV: Tensor | None) -> Tokens:
+        tokens: Tokens = self.tokenizer(batch)
+        return tokens if visible_BV is None else select_tokens(tokens, visible_BV)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # its keywords, and no others

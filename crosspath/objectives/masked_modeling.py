@@ -27,8 +27,13 @@ def errors_of(reconstruction: Reconstruction, recipe: Recipe) -> Tensor:
     assert recipe.masking is not None
     predicted_BMP = reconstruction.predicted_BMP
     predicted_BMP = predicted_BMP.to(torch.promote_types(predicted_BMP.dtype, torch.float32))
-    errors = modality_of(recipe).errors or patch_errors
-    return errors(predicted_BMP, reconstruction.target_BMP, recipe.masking.normalise_targets)
+    errors, normalise = modality_of(recipe).errors or patch_errors, recipe.masking.normalise_targets
+    target_BMP, real_BM = reconstruction.target_BMP, reconstruction.real_BM
+    if real_BM is None:
+        return errors(predicted_BMP, target_BMP, normalise)
+    of_tokens = errors(predicted_BMP.flatten(0, 1)[:, None], target_BMP.flatten(0, 1)[:, None], normalise)
+    counted_BM = of_tokens.view(real_BM.shape).masked_fill(~real_BM, 0.0)
+    return counted_BM.sum(dim=1) / real_BM.sum(dim=1).clamp(min=1)
 
 
 def _build(recipe: Recipe, classes: int) -> nn.Module:

@@ -22,17 +22,23 @@ def draw_mask(
     epoch: int,
     ids_B: Tensor,
     centres_BG3: Tensor | None = None,
+    real_BN: Tensor | None = None,
 ) -> Mask:
     """The mask of each sample, on the device of `ids_B`.
 
     `grid` is the arrangement of the tokens: (rows, columns), for video (frames, rows, columns), for points (groups,).
-    `block` needs the groups' centres. How many tokens stay visible is `visible_count`'s to say.
+    `block` needs the groups' centres. How many tokens stay visible is `visible_count`'s to say. Where not all tokens
+    are real, the same share of each sample's own is hidden, and padding fills both sets.
 
     Raises
     ------
     InputError
-        When the section's shares leave no token visible, or hide none: so few tokens cannot be divided that way.
+        When the section's shares leave no token visible, or hide none: so few tokens cannot be divided that way; and
+        for another kind than `random` where not all tokens are real.
     """
+    if real_BN is not None and section.kind != "random":
+        todo = "set masking.kind=random"
+        raise InputError("masking.kind", "random, for samples of unequal lengths", section.kind, todo)
     count, visible = math.prod(grid), visible_count(section, grid)
     noise_BN = uniform(seed, epoch, ids_B, "mask", count)
     if section.kind == "tube":
@@ -43,7 +49,7 @@ def draw_mask(
     if section.kind == "time_frequency":
         visible_BV = visible_in_rows(noise_BN, (grid[0], grid[1]), (section.time_ratio, section.mel_ratio))
         return _mask_of_visible(visible_BV, count)
-    return random_mask(noise_BN, visible)
+    return random_mask(noise_BN if real_BN is None else order_of_padded(noise_BN, real_BN, visible), visible)
 
 
 def visible_count(section: MaskingSection, grid: tuple[int, ...]) -> int:
@@ -74,6 +80,20 @@ def random_mask(noise_BN: Tensor, visible: int) -> Mask:
     """The `visible` tokens with the smallest noise stay (MAE, arXiv 2111.06377, section 3)."""
     order_BN = noise_BN.argsort(dim=1, stable=True)
     return Mask(order_BN[:, :visible].sort(dim=1).values, order_BN[:, visible:].sort(dim=1).values)
+
+
+def order_of_padded(noise_BN: Tensor, real_BN: Tensor, visible: int) -> Tensor:
+    """Noise (B, N) whose smallest `visible` values are a sample's visible tokens, then padding; hidden ones are last.
+
+    Of R real tokens int(R·M / N) are hidden, where M of N are; one at least, if there are two. So few never leave
+    more visible, or hidden, than a sample without padding has.
+    """
+    count = noise_BN.shape[1]
+    real_B1 = real_BN.sum(dim=1, keepdim=True)
+    hidden_B1 = (real_B1 * (count - visible) // count).clamp(min=1).minimum(real_B1 - 1)
+    rank_BN = noise_BN.masked_fill(~real_BN, 1.0).argsort(dim=1, stable=True).argsort(dim=1)
+    hidden_BN = real_BN & (rank_BN >= real_B1 - hidden_B1)
+    return noise_BN + torch.where(real_BN, 2.0 * hidden_BN, 1.0)
 
 
 def tube_mask(noise_BN: Tensor, grid: tuple[int, int, int], ratio: float) -> Mask:

@@ -17,8 +17,8 @@ def reconstruct(
     assert masking is not None
     grid, places_B = token_grid(model), ids_B.to(batch.device)
 
-    def choose(centres_BG3: Tensor | None) -> Mask:
-        return draw_mask(masking, grid, seed, epoch, places_B, centres_BG3)
+    def choose(centres_BG3: Tensor | None, real_BN: Tensor | None = None, /) -> Mask:
+        return draw_mask(masking, grid, seed, epoch, places_B, centres_BG3, real_BN)
 
     reconstruction: Reconstruction = model(batch, choose)
     return reconstruction

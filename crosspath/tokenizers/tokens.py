@@ -4,8 +4,7 @@ B batch, N tokens, V visible ones, M masked ones, D width, P values of a token's
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -17,6 +16,9 @@ class Tokens(NamedTuple):
     """Contents (B, N, D), without positions."""
     positions_BND: Tensor  # noqa: N815
     """Positions (1, N, D) if all samples share them, else (B, N, D)."""
+    real_BN: Tensor | None = None  # noqa: N815
+    """Which tokens (B, N) are the sample's own, where samples have unequal lengths: no token attends to the others,
+    and nothing is pooled or predicted from them. None where all are real."""
 
 
 class Mask(NamedTuple):
@@ -26,8 +28,11 @@ class Mask(NamedTuple):
     masked_BM: Tensor  # noqa: N815
 
 
-ChooseMask = Callable[[Tensor | None], Mask]
-"""Given the centres of the groups (B, G, 3), or None where tokens lie on a grid: what to hide."""
+class ChooseMask(Protocol):
+    """What to hide."""
+
+    def __call__(self, centres_BG3: Tensor | None, real_BN: Tensor | None = None, /) -> Mask:
+        """Given the centres of groups (None where tokens lie on a grid), and which tokens are real (None: all)."""
 
 
 class MaskedView(NamedTuple):
@@ -40,6 +45,8 @@ class MaskedView(NamedTuple):
     centres_BN3: Tensor | None  # noqa: N815
     """Where each token lies in space; None where tokens lie on a grid."""
     mask: Mask
+    real_BN: Tensor | None = None  # noqa: N815
+    """Which of all tokens are real; None where all are."""
 
 
 class Tokenizer(nn.Module, ABC):
@@ -81,4 +88,5 @@ def select(rows_BNX: Tensor, places_BK: Tensor) -> Tensor:
 def select_tokens(tokens: Tokens, places_BK: Tensor) -> Tokens:
     """Some of each sample's tokens, with their positions."""
     positions_BND = tokens.positions_BND.expand(len(places_BK), -1, -1)
-    return Tokens(select(tokens.tokens_BND, places_BK), select(positions_BND, places_BK))
+    real_BK = None if tokens.real_BN is None else tokens.real_BN.gather(1, places_BK)
+    return Tokens(select(tokens.tokens_BND, places_BK), select(positions_BND, places_BK), real_BK)

@@ -72,3 +72,9 @@ def test_activations(name: Activation, function: nn.Module) -> None:
     mlp = Block(1, 1, mlp_width=7, activation=name).mlp
     assert mlp.fc1.weight.shape == (7, 1)
     assert torch.equal(mlp.act(x), function(x))
+
+
+def test_padding_is_timms_mask() -> None:
+    ours, theirs = both()
+    x, real = torch.randn(3, 5, 24), torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
+    assert torch.equal(ours(x, real), theirs(x, attn_mask=real[:, None, None, :]))

@@ -129,7 +129,7 @@ def test_predictions_are_those_of_one_sample_at_a_time_in_the_published_order(
     count = model.tokenizer.num_tokens
     mask, decoder = halves(count), model.decoder
     found = model(batch, always(mask)).predicted_BMP
-    tokens, positions = model.tokenizer(batch)
+    tokens, positions, _ = model.tokenizer(batch)
     for sample in range(4):
         visible, hidden = mask.visible_BV[sample], mask.masked_BM[sample]
         own_positions = positions.expand(4, -1, -1)[sample]

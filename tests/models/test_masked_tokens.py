@@ -62,7 +62,7 @@ def test_answers_are_those_of_one_place_at_a_time(pooling: str) -> None:
     with torch.no_grad():
         found = model(ids, places)
         for sample in range(3):
-            tokens, positions = model.tokenizer(ids[sample : sample + 1])
+            tokens, positions, _ = model.tokenizer(ids[sample : sample + 1])
             tokens = tokens.clone()
             for place in places[sample].tolist():
                 tokens[0, place] = model.mask_token[0, 0]

@@ -183,7 +183,7 @@ def test_dropped_tokens_are_as_if_they_were_not_there(modality: str, every_block
     kept = torch.tensor([[0, 2], [1, 3], [0, 1], [2, 3]])
     found = model(batch, kept)
     assert model.features(batch, kept).shape == (4, 3, 128)
-    tokens, positions = model.tokenizer(batch)
+    tokens, positions, _ = model.tokenizer(batch)
     for sample in range(4):
         own = positions.expand(4, -1, -1)[sample, kept[sample]][None]
         features = model.encoder(Tokens(tokens[sample, kept[sample]][None], own))

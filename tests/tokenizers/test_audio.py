@@ -11,7 +11,7 @@ def test_tokens_run_over_frequency_first() -> None:
     torch.manual_seed(0)
     tokenizer = AudioTokenizer(12, 8, (4, 2), 16).double()
     mels = torch.randn(2, 12, 8, dtype=torch.float64)
-    tokens, positions = tokenizer(mels)
+    tokens, positions, _ = tokenizer(mels)
     assert tokenizer.grid == (3, 4)
     for t in range(3):
         for f in range(4):

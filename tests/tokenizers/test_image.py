@@ -10,7 +10,7 @@ def test_tokens_are_patches_row_by_row_through_one_linear_map() -> None:
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(8, (2, 4), 16).double()
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
-    tokens, positions = tokenizer(images)
+    tokens, positions, _ = tokenizer(images)
     assert tokenizer.grid == (4, 2)
     assert tokenizer.num_tokens == 8
     for row in range(4):

@@ -49,7 +49,7 @@ def test_stored_positions_restore_into_a_learned_tokenizer(kind: str) -> None:
     fixed, learned = build(kind), build(kind, "learned")
     learned.load_state_dict({**fixed.state_dict(), "positions": fixed.positions})
     batch = batch_for(fixed)
-    for ours, theirs in zip(learned(batch), fixed(batch), strict=True):
+    for ours, theirs in zip(learned(batch)[:2], fixed(batch)[:2], strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -58,7 +58,7 @@ def test_learned_positions_start_small_and_receive_gradients(kind: str) -> None:
     tokenizer = build(kind, "learned")
     assert tokenizer.positions.shape == (1, tokenizer.num_tokens, tokenizer.width)
     assert 0.01 < tokenizer.positions.std().item() < 0.03
-    tokens, positions = tokenizer(batch_for(tokenizer))
+    tokens, positions, _ = tokenizer(batch_for(tokenizer))
     (tokens + positions).sum().backward()
     # One sum of ones a sample: the batch of two shares the positions.
     assert torch.equal(tokenizer.positions.grad, torch.full_like(tokenizer.positions, 2.0))
@@ -72,7 +72,7 @@ def test_resized_takes_the_other_size_and_back(kind: str, positions: str) -> Non
     with refused("batch", "samples", "shape"):
         tokenizer(batch_for(larger))
     tokenizer.resize(*sizes)  # type: ignore[operator]
-    tokens, resized = tokenizer(batch_for(larger))
+    tokens, resized, _ = tokenizer(batch_for(larger))
     assert tokens.shape == (2, larger.num_tokens, 16)
     assert resized.shape == (1, larger.num_tokens, 16)
     assert (tokenizer.grid, tokenizer.num_tokens) == (larger.grid, larger.num_tokens)
@@ -97,14 +97,14 @@ def test_meta_construction_keeps_fixed_positions(kind: str) -> None:
         tokenizer = build(kind)
     assert all(parameter.is_meta for parameter in tokenizer.parameters())
     assert torch.equal(tokenizer.positions, fixed_positions(tokenizer.grid, 16))
-    tokens, positions = tokenizer(batch_for(tokenizer).to("meta"))
+    tokens, positions, _ = tokenizer(batch_for(tokenizer).to("meta"))
     assert tokens.is_meta
     assert positions.is_meta
     # Filled from a state dict, it is a whole tokenizer.
     real = build(kind)
     tokenizer.load_state_dict(real.state_dict(), assign=True)
     batch = batch_for(real)
-    for ours, theirs in zip(tokenizer(batch), real(batch), strict=True):
+    for ours, theirs in zip(tokenizer(batch)[:2], real(batch)[:2], strict=True):
         assert torch.equal(ours, theirs)
 
 

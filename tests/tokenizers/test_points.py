@@ -105,7 +105,7 @@ def test_the_order_of_points_within_a_group_does_not_matter() -> None:
 
 def test_runs_on_the_meta_device_in_bf16_autocast_and_with_duplicates() -> None:
     with torch.device("meta"):
-        tokens, positions = PointTokenizer(8, 6, 20)(torch.empty(2, 50, 3))
+        tokens, positions, _ = PointTokenizer(8, 6, 20)(torch.empty(2, 50, 3))
     assert tokens.shape == positions.shape == (2, 8, 20)
     tokenizer = tokenizer_in_float64().float().eval()
     points = clouds()

@@ -11,7 +11,7 @@ IDS = torch.tensor([[0, 3, 3, 5], [1, 0, 2, 4]])
 
 def test_each_number_has_its_row_and_each_place_its_position() -> None:
     tokenizer = TextTokenizer(6, 4, 8)
-    tokens, positions = tokenizer(IDS)
+    tokens, positions, _ = tokenizer(IDS)
     table = tokenizer.state_dict()["embedding.weight"]
     for sample in range(2):
         for place in range(4):

@@ -9,7 +9,7 @@ def test_tokens_are_tubelets_columns_first() -> None:
     torch.manual_seed(0)
     tokenizer = VideoTokenizer(4, 6, (2, 2, 3), 8).double()
     clips = torch.randn(2, 3, 4, 6, 6, dtype=torch.float64)
-    tokens, positions = tokenizer(clips)
+    tokens, positions, _ = tokenizer(clips)
     assert tokenizer.grid == (2, 3, 2)
     for t in range(2):
         for row in range(3):
