@@ -26,7 +26,7 @@ def recognise_set(folder: Path) -> PublishedSet | None:
     InputError
         For a missing folder, a published set under another name, and a data root of several sets.
     """
-    if not folder.is_dir() and folder.suffix.lower() != ".zip":
+    if not folder.is_dir() and not is_set_file(folder):
         raise InputError(folder, "the folder of a data set", "none", "check the path")
     name = with_name(folder).name
     for entry in PUBLISHED_SETS.values():
@@ -56,7 +56,7 @@ def guess_section(folder: Path) -> DataSection:
     """
     modalities = [modality for modality in MODALITIES.values() if modality.suffixes]
     if folder.is_file():
-        return _section(next(modality for modality in modalities if modality.reads_zips), folder)
+        return _section(next(modality for modality in modalities if modality.reads_file(folder)), folder)
     endings = Counter(suffix_of(names[-1]) for names in tree_of(folder).files)
     others = Counter({suffix: count for suffix, count in endings.items() if suffix not in NOTES})
     best = max(modalities, key=lambda modality: _counts(modality, others))
@@ -65,6 +65,11 @@ def guess_section(folder: Path) -> DataSection:
     if not _counts(best, endings)[0]:
         raise _no_media_error(folder, endings, [modality.content for modality in modalities])
     return _section(best, folder)
+
+
+def is_set_file(path: Path) -> bool:
+    """Whether a single file holds a whole data set of some modality."""
+    return path.is_file() and any(modality.reads_file(path) for modality in MODALITIES.values())
 
 
 def own_recipe(section: DataSection) -> Recipe | None:

@@ -71,7 +71,7 @@ def show(name: str, /, *, data: DataRoot = None, json: Json = False) -> None:
     from crosspath.catalogue.sets import PUBLISHED_SETS, find_set
     from crosspath.data.places import data_root
 
-    if name not in PUBLISHED_SETS and Path(name).is_dir():
+    if name not in PUBLISHED_SETS and Path(name).exists():
         _show_folder(Path(name), json=json)
         return
     entry, root = find_set(name), data_root(data)

@@ -8,7 +8,7 @@ from crosspath.config.shipped import IMAGE as SECTIONS
 from crosspath.config.training import ImageAugment
 from crosspath.data.generated.sets import digits
 from crosspath.data.places import IMAGE_SETS
-from crosspath.data.readers.image import SUFFIXES, ImageReader
+from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
 from crosspath.data.views.augment import augment_images
 from crosspath.data.views.frame_views import augment_pictures
 from crosspath.modalities.colours import (
@@ -35,7 +35,7 @@ def _sample_shape(data: ImageData) -> tuple[int, ...]:
 IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
-    reads_zips=True,
+    reads_file=holds_pictures,
     content="images",
     sets=IMAGE_SETS,
     generated={"digits": digits},

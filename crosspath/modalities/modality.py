@@ -6,6 +6,7 @@ a sample and a tokenizer, and a reader for files; every other field has a defaul
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -97,6 +98,11 @@ def whole_set(section: Any, store: Store, parts: NDArray[np.str_]) -> tuple[Stor
     return store, parts, ()
 
 
+def no_file(path: Path) -> bool:
+    """Sets are folders."""
+    return False
+
+
 def no_folds(section: Any) -> Mapping[int, Mapping[str, int]]:
     """Data without a protocol of several folds."""
     return {}
@@ -145,8 +151,8 @@ class Modality(Generic[D, A, T]):
     """Of the files that are read, in lower case."""
     containers: tuple[str, ...] = ()
     """Those of them that another modality may own as well."""
-    reads_zips: bool = False
-    """Whether a zip of class folders is read like a folder."""
+    reads_file: Callable[[Path], bool] = no_file
+    """Whether one existing file holds a whole set of this modality, and is read like a folder."""
     content: str = "samples"
     """What the files hold, in the plural: `images`."""
     sets: Mapping[str, str] = field(default_factory=dict)

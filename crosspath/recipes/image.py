@@ -71,6 +71,24 @@ def folder() -> Recipe:
     )
 
 
+def medmnist() -> Recipe:
+    """Medical pictures of 28x28 pixels in one file of MedMNIST, such as `bloodmnist.npz`, 49 tokens a sample.
+
+    Not mirrored: left and right mean something in a body. ChestMNIST has several labels a picture: `--set
+    data.multi_label=true`. Command: `crosspath train image/medmnist --data bloodmnist.npz`.
+    """
+    return Recipe(
+        name="image/medmnist",
+        modality="image",
+        data=ImageData(dataset="folder", image_size=28),
+        model=ModelSection(size="micro", tokenizer=ImagePatches(patch=(4, 4))),
+        optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=2.0),
+        augment=ImageAugment(crop_padding=2, flip=0.0),
+        train=TrainSection(epochs=30, batch_size=64, label_smoothing=0.1),
+    )
+
+
 def _pretraining(
     recipe: Recipe, crop_padding: int, flip: float, *, ratio: float = 0.75, epochs: int, batch_size: int = 64
 ) -> Recipe:
@@ -83,12 +101,14 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": cifar10,
     "image/digits": digits,
     "image/folder": folder,
+    "image/medmnist": medmnist,
     **published.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": lambda: _pretraining(cifar10(), 4, 0.5, epochs=10, batch_size=128),
     "image/digits": lambda: _pretraining(digits(), 1, 0.0, ratio=0.5, epochs=40, batch_size=32),
     "image/folder": lambda: _pretraining(folder(), 8, 0.5, epochs=50),
+    "image/medmnist": lambda: _pretraining(medmnist(), 2, 0.0, epochs=50),
     **published.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

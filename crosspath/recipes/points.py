@@ -63,6 +63,24 @@ def folder() -> Recipe:
     )
 
 
+def lidar() -> Recipe:
+    """Objects cut from lidar scans, as in KITTI: `.bin` files in class folders, or `000003_Car_0.bin` in one folder.
+
+    256 points, 32 groups (tokens) of 16 points: most objects of a street have fewer points than a scanned solid, and
+    those with fewer than 256 repeat theirs. Command: `crosspath train point/lidar --data DIR`.
+    """
+    return Recipe(
+        name="point/lidar",
+        modality="point",
+        data=PointData(dataset="folder", points=256),
+        model=ModelSection(size="micro", tokenizer=PointGroups(groups=32, group_size=16), positions="centres"),
+        optimizer=OptimizerSection(lr=5e-4, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=2.0),
+        augment=PointAugment(),
+        train=TrainSection(epochs=30, batch_size=32, label_smoothing=0.1),
+    )
+
+
 def _pretraining(recipe: Recipe, epochs: int) -> Recipe:
     """60 % of the groups hidden (Point-MAE)."""
     return pretraining(recipe, PointAugment(), ratio=0.6, epochs=epochs)
@@ -72,12 +90,14 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "point/modelnet10": modelnet10,
     "point/solids": solids,
     "point/folder": folder,
+    "point/lidar": lidar,
     **published.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "point/modelnet10": lambda: _pretraining(modelnet10(), 30),
     "point/solids": lambda: _pretraining(solids(), 30),
     "point/folder": lambda: _pretraining(folder(), 50),
+    "point/lidar": lambda: _pretraining(lidar(), 50),
     **published.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

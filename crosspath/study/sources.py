@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crosspath.catalogue.recognise import guess_section, own_recipe, recognise_set, sections_of_set
+from crosspath.catalogue.recognise import guess_section, is_set_file, own_recipe, recognise_set, sections_of_set
 from crosspath.checkpoints.load import auxiliary_source, load_checkpoint
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.config import Recipe, apply_overrides
@@ -58,7 +58,7 @@ def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str
             todo = "name the folder of its data, and the checkpoint with --from"
             raise InputError(path, "a classifier's checkpoint", f"one of {recipe.objective}", todo)
         return Target(recipe=apply_overrides(recipe, settings), data_root=data_root, checkpoint=path.resolve())
-    if path.is_dir() or path.suffix == ".zip":
+    if path.is_dir() or is_set_file(path):
         if data_root is not None:
             raise InputError("--data", "the folder once", f"{path} and {data_root}", "leave out --data")
         name, root = recipe_of_folder(path)
@@ -142,7 +142,7 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
         auxiliary_source(text)  # refused now rather than after the first runs
         place = text if text.startswith(HUBS) else str(path.resolve())
         return AuxiliarySource(name=name, text=place, checkpoint=place)
-    if path.is_dir() or path.suffix == ".zip":
+    if path.is_dir() or is_set_file(path):
         recipe_name, root = recipe_of_folder(path)
         recipe = pretraining_of(recipe_named(recipe_name), size)
         return AuxiliarySource(name=name, text=str(path.resolve()), recipe=recipe, data_root=root)

@@ -14,7 +14,9 @@ from crosspath.config.data import ImageData
 from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
+from crosspath.data.labels import as_label_tuples
 from crosspath.data.readers.image_sets import list_imagenet
+from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
 from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
@@ -28,6 +30,7 @@ SUFFIXES = (
 )
 ARRAYS = (".npy",)
 """Read where a folder has no other pictures: beside some, an array is a feature or a depth map of them."""
+NPZ = ".npz"
 SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
 """Kinds of the members of a shard that hold a sample."""
 
@@ -45,12 +48,21 @@ class ImageReader:
         self.settings: dict[str, Any] = {"image_size": size}
         if section.resize is not None:
             self.settings["resize"] = section.resize
+        if section.multi_label:
+            self.settings["multi_label"] = True
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; class folders in a directory or a zip."""
+        """A set of pictures; with `data.multi_label` labels are tuples."""
+        listing = self._listing(folder)
+        return as_label_tuples(listing) if self.section.multi_label else listing
+
+    def _listing(self, folder: Path) -> Listing:
+        """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; class folders in a
+        directory or a zip.
+        """
         if self.section.dataset == "imagenet":
             return list_imagenet(folder)
         if self.section.dataset == "shards":
@@ -59,6 +71,8 @@ class ImageReader:
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
             return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
+        if folder.suffix.lower() == NPZ and folder.is_file():
+            return list_medmnist(folder, self.section.multi_label)
         if folder.suffix.lower() == ".zip" and folder.is_file():
             return list_zip(folder, None, SUFFIXES)
         return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
@@ -88,8 +102,11 @@ class ImageReader:
         """A decoder to upright RGB Pillow images of any size."""
         with ExitStack() as stack:
             archives: dict[Path, zipfile.ZipFile] = {}
+            arrays: dict[tuple[Path, str], ImageRows] = {}
 
             def decode(item: Item) -> Any:
+                if item.inside is not None and item.path.suffix.lower() == NPZ:
+                    return picture_of(read_row(arrays, item, stack))
                 if isinstance(item.inside, tuple):
                     return read_picture(BytesIO(read_member(item)))
                 if item.inside is None:
@@ -133,6 +150,11 @@ class ImageReader:
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = (width - size) // 2, (height - size) // 2
         return image.crop((left, top, left + size, top + size))
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether a file is a zip of class folders, or an `.npz` with the arrays of MedMNIST."""
+    return path.suffix.lower() == ".zip" or (path.suffix.lower() == NPZ and has_medmnist_arrays(path))
 
 
 def _has_only_arrays(folder: Path) -> bool:

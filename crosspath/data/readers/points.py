@@ -18,6 +18,8 @@ from crosspath.data.readers import meshes
 from crosspath.data.readers.cloud_arrays import xyz_rows
 from crosspath.data.readers.cloud_text import read_text_cloud
 from crosspath.data.readers.h5_clouds import H5_SETS, open_clouds
+from crosspath.data.readers.lidar import read_lidar
+from crosspath.data.readers.lidar_objects import has_objects, list_objects
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED
 from crosspath.data.shards.listing import list_shards, read_member
@@ -25,7 +27,7 @@ from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
 TEXTS = (".txt", ".xyz", ".pts")
-SUFFIXES = (".npy", *TEXTS, ".pcd", *meshes.SUFFIXES)
+SUFFIXES = (".npy", *TEXTS, ".pcd", ".bin", *meshes.SUFFIXES)
 SHARD_MEMBERS = ("npy",)
 """Kinds of the members of a shard that hold a sample."""
 
@@ -55,13 +57,15 @@ class PointReader:
         return None if h5_set is None else h5_set(folder).sources()
 
     def listing(self, folder: Path) -> Listing:
-        """A set in h5 files, another published set, shards, or a user's class folders."""
+        """A set in h5 files, another published set, shards, objects of lidar scans, or a user's class folders."""
         if self.section.dataset in H5_SETS:
             return H5_SETS[self.section.dataset](folder).listing()
         if self.section.dataset in PUBLISHED:
             return PUBLISHED[self.section.dataset](folder)
         if self.section.dataset == "shards":
             return list_shards(self.section, folder, SHARD_MEMBERS)
+        if has_objects(folder):
+            return list_objects(folder)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     @contextmanager
@@ -103,6 +107,8 @@ class PointReader:
             return self._normalise(meshes.read_mesh(path, self.points))
         if suffix == ".pcd":
             return self._normalise(read_pcd(path))
+        if suffix == ".bin":
+            return self._normalise(read_lidar(path))
         return self._normalise(read_text_cloud(path) if suffix in TEXTS else xyz_rows(load_array(path)))
 
     def decode_object(self, value: Any) -> NDArray[Any]:
