@@ -38,7 +38,7 @@ class PublishedSet:
     """A set that recipes read by name."""
 
     name: str
-    modality: Literal["image", "audio", "point", "video"]
+    modality: Literal["image", "audio", "point", "video", "series"]
     datasets: tuple[str, ...]
     """Values of `data.dataset` for it."""
     classes: int

@@ -55,6 +55,9 @@ def guess_section(folder: Path) -> DataSection:
         For a folder without files of any modality.
     """
     modalities = [modality for modality in MODALITIES.values() if modality.suffixes]
+    owner = next((modality for modality in modalities if modality.claims(folder)), None)
+    if owner is not None:
+        return _section(owner, folder)
     if folder.is_file():
         return _section(next(modality for modality in modalities if modality.reads_file(folder)), folder)
     endings = Counter(suffix_of(names[-1]) for names in tree_of(folder).files)
@@ -97,10 +100,9 @@ def with_name(folder: Path) -> Path:
 
 def _section(modality: Modality[Any, Any, Any], folder: Path) -> DataSection:
     recipe = own_recipe(modality.data_section({"folder": folder}))
-    if recipe is None:
-        return modality.data_section({"folder": folder})
-    section = modality.recipes[recipe.name]().data
-    return section.model_copy(update={"folder": folder})
+    default = modality.data_section({}) if recipe is None else modality.recipes[recipe.name]().data
+    section: DataSection = modality.inspect(default.model_copy(update={"folder": folder}))
+    return section
 
 
 def _counts(modality: Modality[Any, Any, Any], endings: Mapping[str, int]) -> tuple[int, int]:

@@ -4,9 +4,9 @@ from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text
 from crosspath.config.kinds import add_sections, remove_sections
 from crosspath.config.overrides import Settings, apply_overrides, setting_texts
 from crosspath.config.recipe import Recipe, validated
-from crosspath.config.shipped import AUDIO, IMAGE, POINT, TEXT, VIDEO
+from crosspath.config.shipped import AUDIO, IMAGE, POINT, SERIES, TEXT, VIDEO
 
-for _sections in (IMAGE, AUDIO, POINT, VIDEO, TEXT):
+for _sections in (IMAGE, AUDIO, POINT, VIDEO, TEXT, SERIES):
     add_sections(_sections)
 
 __all__ = [

@@ -64,6 +64,16 @@ class TextTokens(TokenizerSection):
     """`frozen`: random rows that never learn, so that the encoder holds all that is learned."""
 
 
+class SeriesPatches(TokenizerSection):
+    """Runs of values of a group of channels; all groups share one projection."""
+
+    kind: Literal["series_patches"] = "series_patches"
+    patch: PositiveInt = 16
+    """Values along time."""
+    channels_per_group: PositiveInt | None = None
+    """Channels of a token; all of them when not given."""
+
+
 Tokenizer = Annotated[SerializeAsAny[TokenizerSection], BeforeValidator(typed_tokenizer)]
 """Of the class that its `kind` names."""
 

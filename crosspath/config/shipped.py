@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
+from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, TextData, VideoData
 from crosspath.config.kinds import Sections
-from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, TextTokens, VideoTubelets
-from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, TextAugment, VideoAugment
+from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, SeriesPatches, TextTokens, VideoTubelets
+from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, SeriesAugment, TextAugment, VideoAugment
 
 
 def _audio_rules(recipe: Any) -> None:
@@ -16,6 +16,20 @@ def _audio_rules(recipe: Any) -> None:
 def _video_rules(recipe: Any) -> None:
     if recipe.evaluate.segments * recipe.evaluate.crops > 1 and not recipe.data.stream:
         raise ValueError("several views of a video (evaluate.segments, evaluate.crops) need data.stream=true")
+
+
+def _series_rules(recipe: Any) -> None:
+    data, group = recipe.data, recipe.model.tokenizer.channels_per_group
+    if group is not None and data.channels is not None and data.channels % group:
+        raise ValueError(
+            f"model.tokenizer.channels_per_group is {group}, which does not divide the {data.channels} channels"
+        )
+    if (data.mean is None) != (data.std is None):
+        raise ValueError("data.mean and data.std go together: give both or neither")
+    for name in ("mean", "std"):
+        values = getattr(data, name)
+        if values is not None and data.channels is not None and len(values) != data.channels:
+            raise ValueError(f"data.{name} has {len(values)} values, and there are {data.channels} channels")
 
 
 IMAGE = Sections(modality="image", data=ImageData, augment=ImageAugment, tokenizer=ImagePatches)
@@ -44,3 +58,6 @@ VIDEO = Sections(
     rules=_video_rules,
 )
 TEXT = Sections(modality="text", data=TextData, augment=TextAugment, tokenizer=TextTokens, masks=("closers",))
+SERIES = Sections(
+    modality="series", data=SeriesData, augment=SeriesAugment, tokenizer=SeriesPatches, rules=_series_rules
+)

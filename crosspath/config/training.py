@@ -215,6 +215,27 @@ class TextAugment(AugmentSection):
     """`dyck` only: every epoch draws new training sequences, by the same rule."""
 
 
+class SeriesAugment(AugmentSection):
+    """On scaled values."""
+
+    modality: Literal["series"] = "series"
+    warp: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """How far the pace of time changes within a series: at most by this share, smoothly, both ends fixed."""
+    scale_std: NonNegativeFloat = 0.1
+    """Of the factor of each channel, whose mean is 1."""
+    jitter_std: NonNegativeFloat = 0.03
+    """Of the normal noise on each value."""
+    time_mask: NonNegativeInt = 0
+    """Longest run of values, in all channels, that is set to 0, the mean."""
+    mixup: NonNegativeFloat = 0.0
+    """Beta parameter; 0 is off."""
+
+    @property
+    def mixing(self) -> Mixing:
+        """Mixup."""
+        return Mixing(self.mixup)
+
+
 Augment = Annotated[SerializeAsAny[AugmentSection], BeforeValidator(typed_augment)]
 """Of the class that its `modality` names."""
 

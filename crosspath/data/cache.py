@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, Samples
-from crosspath.data.items import Item, Listing, Reader, place_of, without_collector
+from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of, without_collector
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.files import flush, write_text
@@ -95,7 +95,9 @@ def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progr
         store = _read(entry, key)
         assert store is not None, entry
     _write_pointer(root, dataset, reader, entry.name)
-    return store if listing is None else replace(store, unread=listing.unread, notes=(*notes, *listing.notes))
+    if listing is None:
+        return store
+    return replace(store, unread=listing.unread, notes=(*notes, *listing.notes, *store.notes))
 
 
 def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:
@@ -146,6 +148,7 @@ def _read(entry: Path, key: str | None) -> Store | None:
             classes=tuple(manifest["classes"]),
             damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
             digest=manifest["digest"],
+            notes=tuple(manifest.get("notes", ())),
         )
         shape = (len(store.ids), *manifest["shape"])
         if samples.shape != shape or samples.dtype != np.dtype(manifest["dtype"]):
@@ -193,6 +196,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "parts": [item.part for item in readable],
             "shape": list(shape),
             "dtype": dtype.str,
+            **({"notes": remarks} if (remarks := remarks_of(reader)) else {}),
         }
         # From the text, since JSON keeps no tuples.
         manifest = json.loads(json.dumps(manifest))

@@ -124,6 +124,12 @@ class Reader(Protocol):
         """All options on which listing and decoding depend; part of the cache key."""
 
 
+def remarks_of(reader: Reader) -> tuple[str, ...]:
+    """What a reader has done to the samples that it decoded, for the run's notes: of one with `remarks`."""
+    remarks = getattr(reader, "remarks", None)
+    return () if remarks is None else tuple(remarks())
+
+
 def place_of(item: Item) -> Path:
     """The file of an item, or its member of an archive, for messages."""
     if isinstance(item.inside, str):

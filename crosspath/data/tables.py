@@ -3,7 +3,7 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
@@ -47,7 +47,7 @@ def table_items(
     todo = "name your columns with data.file_column, data.label_column and data.split_column in a first row"
     rows = list(read_table(path, columns, encoding=encoding, setting="data.encoding", header_todo=todo))
     labels = _labels_of_rows(rows, label_column, path, several_labels)
-    classes = _classes(labels, path)
+    classes = class_order([name for names in labels.values() for name in names], path, labels)
     numbers = {name: number for number, name in enumerate(classes)}
     files = ListedFiles(folder / below, path)
     items = []
@@ -161,15 +161,22 @@ def _labels_of_rows(
     return labels
 
 
-def _classes(labels: Mapping[int, Sequence[str]], table: Path) -> list[str]:
-    first_lines = {name: line for line, names in reversed(list(labels.items())) for name in names}
-    classes = sorted(first_lines, key=_numbers_first)
+def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[str]] | None = None) -> list[str]:
+    """Classes sorted, numbers by value; `rows` are the labels of each row, for the message.
+
+    Raises
+    ------
+    InputError
+        For labels that write one number in two ways.
+    """
+    classes = sorted(set(names), key=_numbers_first)
+    first_rows = {name: row for row, own in reversed(list((rows or {}).items())) for name in own}
     spellings: dict[float, str] = {}
     for name in classes:
         other = spellings.setdefault(float(name), name) if NUMBER.fullmatch(name) else name
         if other != name:
-            rows = sorted((first_lines[other], first_lines[name]))
-            found = f"{other} and {name} (rows {rows[0]} and {rows[1]})"
+            places = sorted(first_rows[one] for one in (other, name) if one in first_rows)
+            found = f"{other} and {name}" + (f" (rows {places[0]} and {places[1]})" if places else "")
             raise InputError(table, "one spelling of each number", found, "write the number in one way")
     return classes
 

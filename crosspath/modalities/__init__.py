@@ -10,11 +10,12 @@ from crosspath.modalities.audio import AUDIO
 from crosspath.modalities.image import IMAGE
 from crosspath.modalities.modality import Modality
 from crosspath.modalities.point import POINT
+from crosspath.modalities.series import SERIES
 from crosspath.modalities.table import MODALITIES, add, modality_of, remove
 from crosspath.modalities.text import TEXT
 from crosspath.modalities.video import VIDEO
 
-SHIPPED = (IMAGE, AUDIO, POINT, VIDEO, TEXT)
+SHIPPED = (IMAGE, AUDIO, POINT, VIDEO, TEXT, SERIES)
 for _modality in SHIPPED:
     add(_modality)
 

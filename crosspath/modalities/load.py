@@ -80,11 +80,15 @@ def reader_of(section: DataSection) -> Reader:
 
 
 def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection:
-    """The section with its own `folder` (or `root` if given) as an absolute path; named sets stay as they are."""
+    """The section with its own `folder` (or `root` if given) as an absolute path, and with what follows from the files
+    there; named sets stay as they are.
+    """
     folder = section.folder if root is None else root
     if section.dataset not in ("folder", "shards") or folder is None:
         return section
-    return section.model_copy(update={"folder": folder.expanduser().resolve()})
+    own = section.model_copy(update={"folder": folder.expanduser().resolve()})
+    inspected: DataSection = modality_of(own).inspect(own)
+    return inspected
 
 
 def _decode_or_load(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:

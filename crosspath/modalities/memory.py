@@ -116,6 +116,9 @@ def _decode(section: DataSection, samples: list[tuple[Sequence[Any], int]], coun
     for row, (source, index) in enumerate(samples):
         where = f"data, sample {index}"
         sample = decode_object(section, source[index], where)
+        if rows is not None and sample.shape != rows.shape[1:]:
+            found = f"{tuple(sample.shape)}, and {tuple(rows.shape[1:])} of the first"
+            raise InputError(where, "samples of one shape", found, "pass samples that agree")
         if rows is None:
             if not np.array_equal(sample, decode_object(section, source[index], where), equal_nan=True):
                 todo = "pass the data without random transforms; augment.* of the recipe alters them in training"

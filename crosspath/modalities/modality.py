@@ -103,6 +103,21 @@ def no_file(path: Path) -> bool:
     return False
 
 
+def no_claim(folder: Path) -> bool:
+    """No folder is laid out as only this modality's are."""
+    return False
+
+
+def as_given(section: Any) -> Any:
+    """No setting follows from the files."""
+    return section
+
+
+def no_calibration(section: Any, examples: Examples) -> Any:
+    """No setting follows from the training samples."""
+    return section
+
+
 def no_folds(section: Any) -> Mapping[int, Mapping[str, int]]:
     """Data without a protocol of several folds."""
     return {}
@@ -160,6 +175,15 @@ class Modality(Generic[D, A, T]):
     generated: Mapping[str, Callable[[D], GeneratedSamples]] = field(default_factory=dict)
     """Sets that need no files."""
     reader: Callable[[D], Reader] | None = None
+    claims: Callable[[Path], bool] = no_claim
+    """Whether a user's folder is laid out as only this modality's are, whatever the suffixes of its files."""
+    inspect: Callable[[D], D] = as_given
+    """The section with what follows from the user's own files, such as the number of channels, where it says nothing.
+    Faults of the files are not reported: the run meets them again."""
+    calibrate: Callable[[D, Examples], D] = no_calibration
+    """The section with what follows from a run's training samples, such as their mean, where it says nothing."""
+    calibration: tuple[str, ...] = ()
+    """Settings that `calibrate` fills in; a run's recipe has their values, for whatever reads its checkpoint."""
     select: Callable[[D, Store, NDArray[np.str_]], tuple[Store, NDArray[np.str_], Sequence[str]]] = whole_set
     """The classes and samples that a protocol such as few-shot keeps of a set; a sample's part is then empty."""
     folds: Callable[[D], Mapping[int, Mapping[str, int]]] = no_folds

@@ -14,16 +14,24 @@ from crosspath.recipes import (
     published_image,
     published_points,
     published_video,
+    series,
     video,
 )
 
-RECIPES: dict[str, Callable[[], Recipe]] = {**image.RECIPES, **audio.RECIPES, **points.RECIPES, **video.RECIPES}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    **image.RECIPES,
+    **audio.RECIPES,
+    **points.RECIPES,
+    **video.RECIPES,
+    **series.RECIPES,
+}
 """What `crosspath train` can run; `crosspath.modalities.add` adds those of another modality."""
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     **image.PRETRAINING,
     **audio.PRETRAINING,
     **points.PRETRAINING,
     **video.PRETRAINING,
+    **series.PRETRAINING,
     **procedural.PRETRAINING,
 }
 """What `crosspath pretrain` can run; the names are those of the training recipes, but for `procedural/*`."""

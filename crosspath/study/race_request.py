@@ -144,7 +144,8 @@ def check(request: Request) -> dict[str, DataSet]:
         raise InputError(recipe.name, "a set with one label a sample", "several", todo)
     section = with_absolute_folder(recipe.data, request.target.data_root)
     data = load_data(section, request.target.data_root, recipe.train.seed)
-    check_alone(recipe.model_copy(update={"data": section}), data)
+    recipe = recipe.model_copy(update={"data": section})
+    check_alone(recipe, data)
     counts = {name: int((data.train.labels == index).sum()) for index, name in enumerate(data.classes)}
     fewest = min(counts, key=counts.__getitem__)
     if counts[fewest] < FEWEST_LABELS:

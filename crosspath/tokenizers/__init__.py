@@ -1,4 +1,4 @@
-"""Raw tensors to tokens: image and audio patches, video tubelets, point groups and text, with their positions.
+"""Raw tensors to tokens: image and audio patches, video tubelets, point groups, series and text, with their positions.
 
 Every tokenizer is a `Tokenizer`: a module with `width` and `num_tokens` whose forward returns `Tokens`.
 """
@@ -15,6 +15,7 @@ from crosspath.tokenizers.positions import (
     sincos_1d,
     sincos_2d,
 )
+from crosspath.tokenizers.series import SeriesTokenizer
 from crosspath.tokenizers.text import TextTokenizer
 from crosspath.tokenizers.tokens import (
     ChooseMask,
@@ -36,6 +37,7 @@ __all__ = [
     "MaskableTokenizer",
     "MaskedView",
     "PointTokenizer",
+    "SeriesTokenizer",
     "TextTokenizer",
     "Tokenizer",
     "Tokens",

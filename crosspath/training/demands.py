@@ -4,6 +4,7 @@ import torch
 
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
+from crosspath.modalities.calibration import calibrate
 from crosspath.objectives import objective_of
 from crosspath.training.feed import Feed
 from crosspath.training.inputs import require_samples
@@ -33,6 +34,7 @@ def check_alone(recipe: Recipe, data: DataSet) -> None:
     InputError
         As a run would.
     """
+    recipe = calibrate(recipe, data)
     check_demands(recipe, data, Processes(0, 1), torch.device("cpu"))
     objective = objective_of(recipe)
     with torch.device("meta"):

@@ -21,6 +21,7 @@ from crosspath.errors import InputError
 from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities.batches import generated_batch
+from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data
 from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_store
 from crosspath.modalities.split import split_store
@@ -195,6 +196,8 @@ def _run(
             data = split_store(recipe.data, given, seed)
         else:
             data = load_data(recipe.data, None if given is None else Path(given), seed, progress=report.preparing)
+    recipe = calibrate(recipe, data)
+    run = replace(run, recipe=recipe)
     feed = check_demands(recipe, data, processes, compute.device)
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()

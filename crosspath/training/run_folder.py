@@ -33,6 +33,7 @@ from crosspath.files import (
     writing,
 )
 from crosspath.locks import LOCK_FILES, claim, refuse_used, remove_lock
+from crosspath.modalities.calibration import with_calibration
 from crosspath.own import is_own, remember
 from crosspath.training.result import RESULT, Result, read_result
 from crosspath.training.same_run import check_inputs, check_recipe
@@ -229,7 +230,8 @@ def _look_at(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, resume: b
         return RunFolder(path=path, recipe=recipe, inputs=inputs, resume=resume)
     if not path.is_dir() or not all((path / name).is_file() for name in REQUIRED_FILES):
         raise InputError(path, "a run folder to resume", "another folder", "choose another --out")
-    changes = check_recipe(path, read_recipe(path / RECIPE), recipe, path / RECIPE)
+    own = read_recipe(path / RECIPE)
+    changes = check_recipe(path, own, with_calibration(recipe, own), path / RECIPE)
     before = read_json(path / INPUTS) if (path / INPUTS).is_file() else {}
     changes += check_inputs(path / INPUTS, before, inputs)
     if (path / MANIFEST).is_file():

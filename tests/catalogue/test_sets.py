@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from crosspath.catalogue.sets import PUBLISHED_SETS, find_set
-from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, VideoData
 from crosspath.data.places import SET_FOLDERS
 from crosspath.errors import InputError
 from crosspath.modalities.load import reader_of
 from tests.errors import refused
 
 every_set = pytest.mark.parametrize("name", PUBLISHED_SETS)
-SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video": VideoData}
+SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video": VideoData, "series": SeriesData}
 
 
 def test_every_published_set_that_readers_know_is_in_the_table() -> None:

@@ -27,7 +27,7 @@ from tests.errors import refused
         ("data.folder=3", "data.folder: expected a path, found 3;"),
         (
             "data.modality=smell",
-            "data.modality: expected one of 'image', 'audio', 'point', 'video', 'text', found 'smell'",
+            "data.modality: expected one of 'image', 'audio', 'point', 'video', 'text', 'series', found 'smell'",
         ),
         ("model=4", "model: expected a section of settings, found 4"),
     ],

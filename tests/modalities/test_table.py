@@ -7,11 +7,12 @@ from crosspath.modalities import MODALITIES
 from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_model
 from crosspath.recipes import RECIPES, recipe_named
+from tests.recipes.own_data import with_own_data
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_generated_samples_fit_the_model(name: str) -> None:
-    recipe = recipe_named(name)
+    recipe = with_own_data(recipe_named(name))
     batch = generated_batch(recipe, 2)
     assert batch.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe.data)
     with torch.no_grad():

@@ -15,6 +15,7 @@ from crosspath.recipes import PRETRAINING, PUBLISHED, RECIPES, recipe_named
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.step import Stepper
 from tests.errors import refused
+from tests.recipes.own_data import with_own_data
 
 SIZES = {
     "image/cifar10": (10, 45000),
@@ -37,7 +38,7 @@ def test_a_recipe_carries_the_name_it_is_found_under(recipe: Recipe) -> None:
 
 def test_small_recipes_are_micro_with_at_most_128_tokens(recipe: Recipe) -> None:
     with torch.device("meta"):
-        model = build_model(recipe, 10)
+        model = build_model(with_own_data(recipe), 10)
     assert recipe.model.size == "micro"
     assert model.tokenizer.num_tokens <= 128
     assert all(parameter.is_meta for parameter in model.parameters())
@@ -58,6 +59,7 @@ def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:
 
 def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     torch.manual_seed(0)
+    recipe = with_own_data(recipe)
     model = build_model(recipe, 3)
     part = Batch(
         inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, batch_size=3
@@ -94,7 +96,7 @@ def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(RECIPES.keys() - PUBLISHED.keys()))
 def test_the_pretraining_recipe_of_the_same_name_fits_as_a_start(name: str) -> None:
-    before, after = recipe_named(name, "masked_modeling"), recipe_named(name)
+    before, after = with_own_data(recipe_named(name, "masked_modeling")), with_own_data(recipe_named(name))
     assert before.name == name
     with torch.device("meta"):
         start, model = build_masked_autoencoder(before).state_dict(), build_model(after, 3).state_dict()

@@ -1,4 +1,4 @@
-"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids and brackets.
+"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids, signals and brackets.
 
 They are generated on access, always identical, and split like decoded files.
 """
@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.data import AudioData, DataSection, ImageData, PointData, TextData
+from crosspath.config.data import AudioData, DataSection, ImageData, PointData, SeriesData, TextData
 from crosspath.data.cache import Store
 from crosspath.data.generated.brackets import bracket_sequences
+from crosspath.data.generated.machines import CHANNELS
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ
-from crosspath.data.generated.synthetic import synthetic_solids, synthetic_sounds
+from crosspath.data.generated.synthetic import synthetic_machines, synthetic_solids, synthetic_sounds
 from crosspath.data.items import Part
 from crosspath.errors import InputError
 
@@ -21,10 +22,12 @@ SEED = 5
 """Of the generated sets. Fixed: `train.seed` must never change a sample."""
 SOUNDS_PER_CLASS = 100
 SOLIDS_PER_CLASS = 100
+MACHINES_PER_CLASS = 100
 BRACKETS_TRAINING = 20_000
 """If `data.train_samples` is not set."""
 BRACKETS_HELD_OUT = 1_000
 """Sequences of the validation part, and of the test part."""
+MACHINE_CHANNELS = len(CHANNELS)
 DIGIT_SIZE = 8
 DIGIT_LEVELS = 16
 
@@ -65,6 +68,14 @@ def sounds(section: AudioData) -> GeneratedSamples:
 def solids(section: PointData) -> GeneratedSamples:
     """Clouds drawn from the surfaces of generated solids."""
     return GeneratedSamples(*synthetic_solids(SOLIDS_PER_CLASS, section.points, SEED))
+
+
+def machines(section: SeriesData) -> GeneratedSamples:
+    """Signals of a machine, of three channels. Raises `InputError` for another number."""
+    if section.channels not in (None, MACHINE_CHANNELS):
+        expected = f"{MACHINE_CHANNELS} for generated machines"
+        raise InputError("data.channels", expected, str(section.channels), "leave it out")
+    return GeneratedSamples(*synthetic_machines(MACHINES_PER_CLASS, section.length, SEED))
 
 
 def brackets(section: TextData) -> GeneratedSamples:

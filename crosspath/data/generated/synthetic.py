@@ -1,4 +1,4 @@
-"""Generated sounds and solids, in the format of decoded samples, for runs without files.
+"""Generated sounds, solids and signals of machines, in the format of decoded samples, for runs without files.
 
 Classes differ in kind, samples of a class in every parameter, and all have noise: learnable, not trivial. A sample is a
 function of (seed, class, number within the class), so a larger set contains the smaller one. Samples are ordered by
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from crosspath.data.generated.machines import MACHINES, machine
 from crosspath.data.generated.solids import SOLIDS, solid
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ, SOUNDS, sound
 
@@ -45,6 +46,14 @@ def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
     """
     clouds, labels, classes = _generate(SOLIDS, per_class, seed, "solid", lambda kind, rng: solid(kind, points, rng))
     return clouds.astype(np.float32), labels, classes
+
+
+def synthetic_machines(per_class: int, length: int, seed: int) -> Generated:
+    """Series float32 (N, 3, T) of a machine that is healthy or has one of five faults, labels (N,), class names."""
+    series, labels, classes = _generate(
+        MACHINES, per_class, seed, "machine", lambda kind, rng: machine(kind, length, rng)
+    )
+    return series.astype(np.float32), labels, classes
 
 
 def _generate(

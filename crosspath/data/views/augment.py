@@ -128,15 +128,15 @@ def augment_frames(section: AudioAugment, data: AudioData, batch_BTF: Tensor, dr
         batch_BTF = batch_BTF + gains_B[:, None, None]
     filling = (0.0 - data.mean) / (2.0 * data.std)
     if section.time_mask > 0:
-        masked_BT = _random_runs(frames, section.time_mask, "time_mask", draws)
+        masked_BT = random_runs(frames, section.time_mask, "time_mask", draws)
         batch_BTF = batch_BTF.masked_fill(masked_BT[:, :, None], filling)
     if section.mel_mask > 0:
-        masked_BF = _random_runs(mels, section.mel_mask, "mel_mask", draws)
+        masked_BF = random_runs(mels, section.mel_mask, "mel_mask", draws)
         batch_BTF = batch_BTF.masked_fill(masked_BF[:, None, :], filling)
     return batch_BTF
 
 
-def _random_runs(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
+def random_runs(size: int, longest: int, stream: str, draws: Draws) -> Tensor:
     """bool (B, size): in each row a run of 0 to `longest` (at most `size`) elements, uniform in length and place."""
     lengths_B = draws.integers(f"{stream}/length", min(longest, size) + 1)
     starts_B = (draws.uniform(f"{stream}/start")[:, 0] * (size - lengths_B + 1)).to(torch.int64)

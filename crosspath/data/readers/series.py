@@ -1,0 +1,191 @@
+"""Time series of any origin, brought to one number of channels, one rate and one length."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import SeriesData
+from crosspath.config.training import Augment
+from crosspath.data.folders import class_folder_items
+from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp, require_within
+from crosspath.data.readers.series_arrays import channels_first, read_array
+from crosspath.data.readers.series_columns import PARQUET, TEXTS
+from crosspath.data.readers.series_counts import Counts
+from crosspath.data.readers.series_records import read_edf, read_wfdb
+from crosspath.data.readers.series_sets import PUBLISHED, archive_files, list_table, list_ts, read_all
+from crosspath.data.readers.series_tables import read_recording
+from crosspath.data.readers.series_values import Signal, at_rate, checked, fill_missing, match_length
+from crosspath.data.tables import table_items
+from crosspath.errors import InputError
+from crosspath.limits import BYTES
+
+ARCHIVE = ".ts"
+ARRAYS = (".npy", ".npz")
+WFDB = ".hea"
+EDF = (".edf", ".bdf")
+FILES = (*TEXTS, PARQUET, *ARRAYS, WFDB, *EDF)
+"""Of files with one series each."""
+SUFFIXES = (ARCHIVE, *FILES)
+CONTAINERS = (ARCHIVE, *TEXTS, ".npy")
+"""Of these, the ones that other modalities read as well: `.ts` is also a film."""
+DECODING = (
+    *("channels", "length", "lengths", "rate_hz", "file_rate_hz", "axes", "array", "columns", "time_column", "table"),
+    *("id_column", "csv", "file_column", "label_column", "split_column", "encoding"),
+)
+"""Settings on which listing and decoding depend."""
+LOOKED_AT = 32
+"""Files that are opened at most to learn how many channels there are."""
+
+
+class SeriesReader:
+    """Series float32 (C, T), gaps filled; scaled only with `data.scaling=series`, each channel by its own values."""
+
+    def __init__(self, section: SeriesData) -> None:
+        self.section = section
+        self.sample: tuple[tuple[int, ...], np.dtype[Any]] = (
+            (section.channels or 1, section.length),
+            np.dtype(np.float32),
+        )
+        self.settings: dict[str, Any] = {
+            name: value for name in DECODING if (value := section.model_dump(mode="json")[name]) is not None
+        }
+        if section.scaling == "series":
+            self.settings["scaling"] = "series"
+        self.counts = Counts()
+        self._files: dict[Path, list[Signal]] = {}
+        self._lock = Lock()
+
+    def sources(self, folder: Path) -> None:
+        """None: the listing is enough."""
+
+    def listing(self, folder: Path) -> Listing:
+        """A set of the archive, a table with all series, a table of files, or class folders of files."""
+        section = self.section
+        if section.dataset in PUBLISHED:
+            return list_ts(PUBLISHED[section.dataset](folder), section.encoding)
+        if section.table is not None:
+            return list_table(folder / section.table, section)
+        if section.csv is not None:
+            columns = (section.file_column, section.label_column, section.split_column)
+            return table_items(folder, section.csv, *columns, encoding=section.encoding, suffixes=FILES)
+        files = archive_files(folder)
+        return (
+            _with_data(class_folder_items(folder, FILES, "time series"))
+            if not files
+            else list_ts(files, section.encoding)
+        )
+
+    def channels_in(self, folder: Path) -> int | None:
+        """The channels of the first series that can be read; None where none can be."""
+        try:
+            items = self.listing(folder).items[:LOOKED_AT]
+        except InputError:
+            return None  # the run meets it again, and says where
+        for item in items:
+            try:
+                return len(self._signal(item).values_CT)
+            except (DamageError, OSError):
+                continue
+        return None
+
+    @contextmanager
+    def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
+        """A decoder; files with several series are read once."""
+        yield lambda item: self._decode(self._signal(item), item)
+
+    @contextmanager
+    def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
+        """As `open_decoder`; series are augmented in batches."""
+        with self.open_decoder() as decode:
+            yield lambda item, sample: (decode(item), None)
+
+    def decode_file(self, path: Path) -> NDArray[Any]:
+        """The series of a file with one."""
+        if path.suffix.lower() == ARCHIVE or self.section.table is not None:
+            signals = read_all(path, self.section)
+            if len(signals) != 1:
+                raise DamageError(f"expected one series, found {len(signals)}: write each into a file of its own")
+            return self._decode(signals[0])
+        return self._decode(read_signal(path, self.section))
+
+    def decode_object(self, value: Any) -> NDArray[Any]:
+        """An array (T,), (C, T) or (T, C); see `channels_first`."""
+        return self._decode(Signal(channels_first(np.asarray(value), self.section)))
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was done to the series that this reader has decoded, with numbers."""
+        return self.counts.remarks(self.section)
+
+    def _signal(self, item: Item) -> Signal:
+        if not isinstance(item.inside, int):
+            return read_signal(item.path, self.section)
+        with self._lock:
+            if item.path not in self._files:
+                self._files[item.path] = read_all(item.path, self.section)
+            return self._files[item.path][item.inside]
+
+    def _decode(self, signal: Signal, item: Item | None = None) -> NDArray[Any]:
+        try:
+            return self._sample(signal)
+        except DamageError as damage:
+            several = item is not None and isinstance(item.inside, int)
+            raise DamageError(f"{item.id}: {damage}" if several and item is not None else str(damage)) from None
+
+    def _sample(self, signal: Signal) -> NDArray[np.float32]:
+        section = self.section
+        values_CT = checked(signal.values_CT)
+        if section.channels is not None and len(values_CT) != section.channels:
+            raise DamageError(f"expected {section.channels} channels, found {len(values_CT)}")
+        filled_CT = fill_missing(values_CT)
+        if section.rate_hz is not None:
+            rate_hz = signal.rate_hz or section.file_rate_hz
+            if rate_hz is None:
+                expected = f"the rate of files that state none, to resample them to {section.rate_hz:g} Hz"
+                raise InputError("data.file_rate_hz", expected, "none", "set it, or leave data.rate_hz out")
+            filled_CT = at_rate(filled_CT, rate_hz, section.rate_hz)
+        result_CT = match_length(filled_CT, section.length, section.lengths)
+        if section.scaling == "series":
+            spread_C1 = result_CT.std(axis=1, keepdims=True)
+            result_CT = (result_CT - result_CT.mean(axis=1, keepdims=True)) / np.where(spread_C1 > 0, spread_C1, 1.0)
+        with np.errstate(over="ignore"):
+            sample: NDArray[np.float32] = np.ascontiguousarray(result_CT, np.float32)
+        if not np.isfinite(sample).all():
+            raise DamageError("it has values beyond 3e38, the largest of a 32-bit float")
+        self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular)
+        return sample
+
+
+def read_signal(path: Path, section: SeriesData) -> Signal:
+    """The series of a file of one of `FILES`. Raises `DamageError`."""
+    require_within(BYTES, path.stat().st_size)
+    suffix = path.suffix.lower()
+    if suffix in ARRAYS:
+        return Signal(channels_first(read_array(path, section), section))
+    if suffix == WFDB:
+        return read_wfdb(path)
+    if suffix in EDF:
+        return read_edf(path)
+    try:
+        return read_recording(path, section)
+    except InputError as error:
+        if not error.where.startswith(str(path)) or "pip install" in error.todo:
+            raise  # no fault of this file
+        row = error.where.removeprefix(str(path)).strip()
+        raise DamageError(f"{row}: expected {error.expected}, found {error.found}".removeprefix(": ")) from None
+
+
+def _with_data(listing: Listing) -> Listing:
+    """The listing with stamps of WFDB records that also differ once their data have changed."""
+    items = tuple(
+        replace(item, stamp=f"{item.stamp}-{file_stamp(data)}")
+        if item.path.suffix.lower() == WFDB and (data := item.path.with_suffix(".dat")).is_file()
+        else item
+        for item in listing.items
+    )
+    return replace(listing, items=items)

@@ -1,0 +1,151 @@
+"""Columns of csv and parquet files, for time series: names, cells, numbers and times."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosspath.data.items import DamageError, require_within
+from crosspath.data.readers.extras import require_library
+from crosspath.data.readers.series_values import Floats
+from crosspath.data.text_files import lines_of, read_text
+from crosspath.errors import InputError
+from crosspath.limits import BYTES
+
+DELIMITERS = (",", ";", "\t")
+TEXTS = (".csv", ".tsv")
+PARQUET = ".parquet"
+MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
+"""How tables write that there is no value, in lower case."""
+TIMES = frozenset(("time", "timestamp", "datetime", "date", "t", "time_s", "seconds"))
+"""Names of columns that hold time, in lower case."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The cells of a table, column by column."""
+
+    cells: dict[str, Sequence[Any]]
+    rows: Sequence[int]
+    """Of each cell: the line, as an editor counts it; in a parquet file the number of the row, from 1."""
+    decimal_comma: bool = False
+
+    def require(self, name: str, setting: str) -> Sequence[Any]:
+        """A column by its name, in any case. Raises `DamageError` where there is none; `setting` is who asks."""
+        own = [other for other in self.cells if other == name] or [
+            other for other in self.cells if other.casefold() == name.casefold()
+        ]
+        if len(own) != 1:
+            raise DamageError(f"expected one column {name} ({setting}), found {', '.join(self.cells)}")
+        return self.cells[own[0]]
+
+    def numbers(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """A column as numbers (T,), NaN where a value is missing. Raises `DamageError` with the row."""
+        cells = self.cells[name] if rows is None else [self.cells[name][row] for row in rows]
+        if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufb":
+            return cells.astype(np.float64)
+        texts = [np.nan if _is_missing(cell) else self._number_text(cell) for cell in cells]
+        try:
+            return np.array(texts, np.float64)
+        except (ValueError, TypeError):
+            place = next(place for place, text in enumerate(texts) if not _is_number(text))
+            row = self.rows[place if rows is None else rows[place]]
+            todo = "name the channels with data.columns, or the column of times with data.time_column"
+            raise DamageError(
+                f"row {row}: expected a number in `{name}`, found {str(cells[place])[:40]!r}: {todo}"
+            ) from None
+
+    def seconds(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """A column of times in seconds: numbers, or dates in ISO form. Raises `DamageError` with the row."""
+        cells = self.cells[name] if rows is None else [self.cells[name][row] for row in rows]
+        if not len(cells) or not isinstance(cells[0], str | datetime) or _is_number(self._number_text(cells[0])):
+            return self.numbers(name, rows)
+        seconds = []
+        for place, cell in enumerate(cells):
+            try:
+                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+            except ValueError:
+                row = self.rows[place if rows is None else rows[place]]
+                raise DamageError(f"row {row}: expected seconds or an ISO date in `{name}`, found {cell!r}") from None
+            seconds.append((moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)).total_seconds())
+        return np.array(seconds)
+
+    def _number_text(self, cell: Any) -> Any:
+        return cell.replace(",", ".") if self.decimal_comma and isinstance(cell, str) and "." not in cell else cell
+
+
+def read_columns(path: Path, encoding: str | None = None) -> Columns:
+    """The columns of a csv (`.csv`, `.tsv`) or parquet file.
+
+    Raises
+    ------
+    InputError
+        For text in another encoding, and for parquet without its library.
+    DamageError
+        With the row, for a row with another number of values than the first; for columns of one name.
+    """
+    return _read_parquet(path) if path.suffix.lower() == PARQUET else _read_text(path, encoding)
+
+
+def _read_text(path: Path, encoding: str | None) -> Columns:
+    lines = lines_of(read_text(path, "a csv file of numbers", encoding, "data.encoding"))
+    if not lines:
+        raise DamageError("it is empty")
+    delimiter = max(DELIMITERS, key=lambda mark: len(_split(lines[0][1], mark, lines[0][0])))
+    table = [_split(text, delimiter, line) for line, text in lines]
+    rows = [line for line, _ in lines]
+    comma = delimiter != ","
+    first = table[0]
+    if all(_is_missing(cell) or _is_number(cell.replace(",", ".") if comma else cell) for cell in first):
+        names = [str(number) for number in range(len(first))]
+    else:
+        names, table, rows = first, table[1:], rows[1:]
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise DamageError(f"row {lines[0][0]}: expected columns of different names, found {twice[0]!r} twice")
+    for row, cells in zip(rows, table, strict=True):
+        if len(cells) != len(names):
+            raise DamageError(f"row {row}: expected {len(names)} values, found {len(cells)}")
+    columns = list(zip(*table, strict=True)) if table else [() for _ in names]
+    return Columns(dict(zip(names, columns, strict=True)), rows, decimal_comma=comma)
+
+
+def _split(line: str, delimiter: str, row: int) -> list[str]:
+    try:
+        [cells] = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
+    except csv.Error as error:
+        raise DamageError(f"row {row}: expected quotes that are closed, found {line[:40]!r} ({error})") from None
+    return [cell.strip() for cell in cells]
+
+
+def _read_parquet(path: Path) -> Columns:
+    parquet = require_library("pyarrow.parquet", path, "parquet files", "series")
+    try:
+        file = parquet.ParquetFile(path)
+        groups = range(file.metadata.num_row_groups)
+        require_within(BYTES, sum(file.metadata.row_group(group).total_byte_size for group in groups))
+        table = file.read()
+        cells = {name: table.column(name).to_numpy() for name in table.column_names}
+    except (DamageError, InputError):
+        raise
+    except Exception as error:  # pyarrow raises many types
+        raise DamageError(f"it cannot be read ({error})".replace("\n", " ")) from None
+    return Columns(cells, range(1, table.num_rows + 1))
+
+
+def _is_missing(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell.casefold() in MISSING
+    return cell is None
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (ValueError, TypeError):
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""What reading has done to time series, counted for the run's notes."""
+
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.config.data import SeriesData
+
+
+class Counts:
+    """Sums over the series that were read, in any order, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.series = self.gaps = self.values = self.empty = self.irregular = 0
+        self.lengths: dict[int, int] = {}
+        """{values of a series before its length is matched: number of such series}."""
+
+    def add(self, missing_CT: NDArray[np.bool_], length: int, irregular: bool) -> None:
+        """Count a series, by which of its values were missing."""
+        with self._lock:
+            self.series += 1
+            self.irregular += irregular
+            self.lengths[length] = self.lengths.get(length, 0) + 1
+            if missing_CT.any():
+                self.gaps += 1
+                self.values += int(missing_CT.sum())
+                self.empty += int(missing_CT.all(axis=1).sum())
+
+    def remarks(self, section: SeriesData) -> tuple[str, ...]:
+        """Of what was not as it should be, a sentence each."""
+        texts = []
+        if self.gaps:
+            empty = f"; {self.empty:,} channels without any value are 0" if self.empty else ""
+            texts.append(
+                f"missing values: {self.values:,} in {self.gaps:,} of {self.series:,} series are filled, linearly"
+                f" between their neighbours and at the ends with the nearest value{empty}"
+            )
+        if self.irregular:
+            texts.append(
+                f"uneven times: {self.irregular:,} of {self.series:,} series are interpolated linearly to even ones"
+            )
+        longer = sum(count for length, count in self.lengths.items() if length > section.length)
+        shorter = sum(count for length, count in self.lengths.items() if length < section.length)
+        if longer or shorter:
+            resampled = section.lengths == "resample"
+            parts = [
+                *([f"{longer:,} longer ones {'averaged down' if resampled else 'cut at the end'}"] if longer else []),
+                *(
+                    [f"{shorter:,} shorter ones {'interpolated' if resampled else 'filled with their last value'}"]
+                    if shorter
+                    else []
+                ),
+            ]
+            texts.append(
+                f"lengths of {min(self.lengths):,} to {max(self.lengths):,} values become {section.length}"
+                f" (data.lengths={section.lengths}): {', '.join(parts)}"
+            )
+        return tuple(texts)

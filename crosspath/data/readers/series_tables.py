@@ -1,0 +1,118 @@
+"""Time series in csv and parquet files: a file a series, or a table with all of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crosspath.config.data import SeriesData
+from crosspath.data.items import DamageError
+from crosspath.data.readers.series_columns import TIMES, Columns, read_columns
+from crosspath.data.readers.series_values import Signal, even_times
+
+
+class Entry(NamedTuple):
+    """A series of a table with several."""
+
+    name: str
+    row: int
+    """Of its first value."""
+    label: str | None
+    part: str | None
+    signal: Signal
+
+
+def read_recording(path: Path, section: SeriesData) -> Signal:
+    """The signal of a file with a row for each moment and a column for each channel. Raises `DamageError`."""
+    columns = read_columns(path, section.encoding)
+    return _signal(columns, section, _time_column(columns, section), (), None)
+
+
+def read_entries(path: Path, section: SeriesData) -> list[Entry]:
+    """The series of `data.table`: a row each; or, with `data.id_column`, those rows with one id, in their order.
+
+    Raises
+    ------
+    DamageError
+        With the row, for columns that are not there, cells that are no numbers, an id with two labels.
+    """
+    columns = read_columns(path, section.encoding)
+    others = [name for name in (section.label_column, section.split_column) if name is not None]
+    if section.columns is None and section.label_column.casefold() not in map(str.casefold, columns.cells):
+        raise DamageError(f"expected a column {section.label_column} (data.label_column), found {_some(columns)}")
+    labels = columns.require(section.label_column, "data.label_column")
+    parts = None if section.split_column is None else columns.require(section.split_column, "data.split_column")
+    if section.id_column is not None:
+        return _long(columns, section, labels, parts, (*others, section.id_column))
+    names = _channels(columns, section, others)
+    values_NT = np.stack([columns.numbers(name) for name in names], axis=1)
+    entries = []
+    for place, values_T in enumerate(values_NT):
+        # In a table of rows, a shorter series leaves its last cells empty.
+        present = np.flatnonzero(~np.isnan(values_T))
+        end = int(present[-1]) + 1 if len(present) else 0
+        row = columns.rows[place]
+        part = None if parts is None else str(parts[place])
+        entries.append(Entry(f"row {row}", row, str(labels[place]), part, Signal(values_T[None, :end])))
+    return entries
+
+
+def _long(
+    columns: Columns, section: SeriesData, labels: Sequence[Any], parts: Sequence[Any] | None, others: Sequence[str]
+) -> list[Entry]:
+    assert section.id_column is not None
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(columns.require(section.id_column, "data.id_column")):
+        places.setdefault(str(name), []).append(place)
+    time = _time_column(columns, section)
+    entries = []
+    for name, own in places.items():
+        row = columns.rows[own[0]]
+        for cells, column in ((labels, section.label_column), (parts, section.split_column)):
+            for place in own if cells is not None else ():
+                if cells is not None and cells[place] != cells[own[0]]:
+                    found = f"{cells[own[0]]!r} in row {row} and {cells[place]!r} in row {columns.rows[place]}"
+                    raise DamageError(f"expected one {column} for the id {name}, found {found}")
+        try:
+            signal = _signal(columns, section, time, others, own)
+        except DamageError as damage:
+            raise DamageError(f"id {name}: {damage}") from None
+        part = None if parts is None else str(parts[own[0]])
+        entries.append(Entry(name, row, str(labels[own[0]]), part, signal))
+    return entries
+
+
+def _signal(
+    columns: Columns, section: SeriesData, time: str | None, others: Sequence[str], rows: Sequence[int] | None
+) -> Signal:
+    names = _channels(columns, section, [*others, *([] if time is None else [time])])
+    values_CT = np.stack([columns.numbers(name, rows) for name in names])
+    return Signal(values_CT) if time is None else even_times(values_CT, columns.seconds(time, rows), f"`{time}`")
+
+
+def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> list[str]:
+    """The columns that are channels. One without a name is the index that pandas writes, and is none."""
+    if section.columns is not None:
+        for name in section.columns:
+            if name not in columns.cells:
+                raise DamageError(f"expected a column {name} (data.columns), found {_some(columns)}")
+        return list(section.columns)
+    excluded = {name.casefold() for name in others}
+    names = [name for name in columns.cells if name and name.casefold() not in excluded]
+    if not names:
+        raise DamageError(f"expected columns of numbers beside {', '.join(others)}, found {_some(columns)}")
+    return names
+
+
+def _time_column(columns: Columns, section: SeriesData) -> str | None:
+    if section.time_column is not None:
+        columns.require(section.time_column, "data.time_column")
+        return next(name for name in columns.cells if name.casefold() == section.time_column.casefold())
+    chosen = section.columns or ()
+    return next((name for name in columns.cells if name.casefold() in TIMES and name not in chosen), None)
+
+
+def _some(columns: Columns) -> str:
+    names = [name or "one without a name" for name in columns.cells]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,150 @@
+"""Time series: signals of one or several channels (C, T), such as currents, vibrations, EEG, ECG or spectra."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspath.config.data import SeriesData
+from crosspath.config.model import SeriesPatches
+from crosspath.config.shipped import SERIES as SECTIONS
+from crosspath.config.training import SeriesAugment
+from crosspath.data.examples import Examples
+from crosspath.data.generated.sets import machines
+from crosspath.data.places import SERIES_SETS
+from crosspath.data.readers.series import CONTAINERS, SUFFIXES, SeriesReader
+from crosspath.data.readers.series_sets import is_archive
+from crosspath.data.views.augment_series import augment_series
+from crosspath.data.views.normalise import Scaling
+from crosspath.errors import InputError
+from crosspath.modalities.modality import Export, Modality, Picture
+from crosspath.recipes import series
+from crosspath.tokenizers import SeriesTokenizer
+from crosspath.tokenizers.patches import PositionKind
+
+DIGITS = 6
+"""Significant digits of a mean or deviation: enough for any signal, and readable in a recipe."""
+AT_ONCE = 256
+"""Samples that are read at a time."""
+DRAWN = 8
+"""Channels in a picture, at most."""
+
+
+def channels_of(data: SeriesData) -> int:
+    """The number of channels. Raises `InputError` where it is not known yet."""
+    if data.channels is None:
+        todo = "name the folder with --set data.folder=DIR, whose first file has them, or set data.channels"
+        raise InputError("data.channels", "the number of channels", "none", todo)
+    return data.channels
+
+
+def _tokenizer(section: SeriesPatches, data: SeriesData, width: int, positions: PositionKind) -> SeriesTokenizer:
+    channels = channels_of(data)
+    group = section.channels_per_group or channels
+    return SeriesTokenizer(channels, data.length, group, section.patch, width, positions=positions)
+
+
+def _sample_shape(data: SeriesData) -> tuple[int, ...]:
+    return (channels_of(data), data.length)
+
+
+def _inspect(data: SeriesData) -> SeriesData:
+    """With the channels of the first file that can be read."""
+    if data.channels is not None or data.folder is None:
+        return data
+    return data.model_copy(update={"channels": SeriesReader(data).channels_in(data.folder)})
+
+
+def _calibrate(data: SeriesData, examples: Examples) -> SeriesData:
+    """With the mean and the standard deviation of each channel over all values of the training samples.
+
+    A channel that never changes is divided by 1.
+    """
+    channels = data.channels or int(examples.inputs.shape[1])
+    data = data.model_copy(update={"channels": channels})
+    if data.scaling != "training" or (data.mean is not None and data.std is not None):
+        return data
+    starts = range(0, len(examples), AT_ONCE)
+
+    def over_all(of: Any) -> NDArray[np.float64]:
+        parts = (np.asarray(examples.inputs[start : start + AT_ONCE], np.float64) for start in starts)
+        total: NDArray[np.float64] = sum((of(part).sum(axis=(0, 2)) for part in parts), np.zeros(channels))
+        return total / (len(examples) * data.length)
+
+    mean_C = over_all(lambda part: part)
+    deviation_C = np.sqrt(over_all(lambda part: (part - mean_C[:, None]) ** 2))
+    # What float32 leaves of a constant is rounding.
+    deviation_C = np.where(deviation_C > 1e-6 * np.abs(mean_C), deviation_C, 1.0)
+    mean, std = (tuple(float(f"{value:.{DIGITS}g}") for value in values) for values in (mean_C, deviation_C))
+    return data.model_copy(update={"mean": mean, "std": std})
+
+
+def _scaling(data: SeriesData) -> Scaling | None:
+    """(x - mean) / std of each channel."""
+    if data.scaling != "training":
+        return None
+    if data.mean is None or data.std is None:
+        todo = "take the recipe of a run, which has them, or set data.mean and data.std"
+        raise InputError("data.mean", "the mean of each channel over the training samples", "none", todo)
+    return Scaling(factor=data.std, shift=data.mean)
+
+
+def _draw(axes: Any, series_CT: NDArray[Any], original_CT: NDArray[Any], data: SeriesData) -> None:
+    """The channels one above the other, each over the range of the original; what is hidden (NaN) leaves a gap."""
+    values_CT, whole_CT = (values.reshape(-1, values.shape[-1])[:DRAWN] for values in (series_CT, original_CT))
+    low_C1, high_C1 = (limit(whole_CT, axis=1)[:, None] for limit in (np.nanmin, np.nanmax))
+    heights_CT = (values_CT - low_C1) / np.maximum(high_C1 - low_C1, 1e-12)
+    for channel, height_T in enumerate(heights_CT):
+        axes.plot(height_T - 1.1 * channel, linewidth=0.8, color=f"C{channel}")
+    axes.set_xlim(0, values_CT.shape[1] - 1)
+    axes.set_ylim(-1.1 * len(heights_CT) + 0.8, 1.3)
+    axes.set_yticks([])
+    axes.set_xlabel("value" if data.rate_hz is None else f"value at {data.rate_hz:g} Hz", fontsize=8)
+
+
+def _raw(data: SeriesData, generated: Tensor) -> Tensor:
+    scaling = _scaling(data)
+    if scaling is None:
+        return generated
+    factor, shift = scaling.tensors(generated.ndim)
+    return generated * factor + shift
+
+
+def _expected(data: SeriesData) -> str:
+    rate = "" if data.rate_hz is None else f", at {data.rate_hz:g} Hz"
+    own = ", each channel less its own mean and divided by its own deviation" if data.scaling == "series" else ""
+    how = {"resample": "resampled to", "pad": "cut to, or filled with its last value up to,"}[data.lengths]
+    return f"{channels_of(data)} channels without gaps{rate}, {how} {data.length} values{own}"
+
+
+def _normalisation(data: SeriesData) -> str:
+    if data.scaling != "training":
+        return "none"
+    return f"(x - {list(data.mean or ())}) / {list(data.std or ())}, by channel"
+
+
+SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
+    sections=SECTIONS,
+    suffixes=SUFFIXES,
+    containers=CONTAINERS,
+    content="time series",
+    sets=SERIES_SETS,
+    generated={"machines": machines},
+    reader=SeriesReader,
+    claims=is_archive,
+    inspect=_inspect,
+    calibrate=_calibrate,
+    calibration=("channels", "mean", "std"),
+    sample_shape=_sample_shape,
+    scaling=_scaling,
+    tokenizer=_tokenizer,
+    augment=augment_series,
+    picture=Picture(draw=_draw, width=4.0),
+    export=Export(
+        axes=("channel", "time"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation
+    ),
+    recipes=series.RECIPES,
+    pretraining=series.PRETRAINING,
+)
