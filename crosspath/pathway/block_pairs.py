@@ -20,8 +20,11 @@ WORDS = ("same", "reversed", "spread", "repeat")
 BY_HAND = "blocks={target block: auxiliary block}"
 
 
-def pair_blocks(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[list[tuple[int, int]], list[Mismatch]]:
-    """(target block, auxiliary block) of every pair, and a mismatch where the depths differ.
+def pair_blocks(
+    target: Anatomy, auxiliary: Anatomy, blocks: Blocks, *, fit: bool = False
+) -> tuple[list[tuple[int, int]], list[Mismatch]]:
+    """(target block, auxiliary block) of every pair, and a mismatch where the depths differ; with `fit` other depths
+    pair by relative depth.
 
     Raises
     ------
@@ -30,6 +33,8 @@ def pair_blocks(target: Anatomy, auxiliary: Anatomy, blocks: Blocks) -> tuple[li
     """
     if isinstance(blocks, Mapping):
         return _check_pairs(target, auxiliary, blocks), []
+    if fit and blocks == "same" and len(target.blocks) != len(auxiliary.blocks):
+        blocks = "spread"
     pairs, mismatches = _by_rule(target, auxiliary, blocks)
     for ours, theirs in pairs if not mismatches else ():
         names = _list_of(target, ours), _list_of(auxiliary, theirs)

@@ -16,6 +16,7 @@ from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.engines import Engine, check_same_engine
+from crosspath.pathway.fit import Fit
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.match import match
 from crosspath.pathway.plan import ScalePer, make_plan, options_of
@@ -38,6 +39,7 @@ def connect(
     names: Names = None,
     blocks: Blocks = "same",
     accept: Iterable[str] = (),
+    fit: Fit | None = None,
     start: str | None = None,
     scale_init: float | None = None,
     shrink: float | None = None,
@@ -61,6 +63,9 @@ def connect(
         `auxiliary` (then `auxiliary_2`, and so on).
     roles, names, blocks, accept
         Which weights, and which differences are accepted: see `match`.
+    fit
+        How an auxiliary of other shapes is brought to the target's: `slice`, `average` or `spectra`; see `match`.
+        Equal shapes stay as they are.
     start
         The name of a way to start (`paper`, `whole-body`, `frozen-anchor`, `gentle`: see `crosspath.starts`), which
         states `scale_init`, `shrink` and `train_auxiliary`; those given beside it replace its own, and `status` shows
@@ -119,6 +124,7 @@ def connect(
             names=names,
             blocks=blocks,
             accept=accept,
+            fit=fit,
             target_layout=target_layout,
             auxiliary_layout=layouts.get(name),
         )

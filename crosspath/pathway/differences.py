@@ -2,14 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from crosspath.layouts import ATTENTION_ROLES, Role
+from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.fit import FITS, Fit
+from crosspath.pathway.fit_model import fit_fault
 from crosspath.pathway.heads import Heads
 from crosspath.pathway.report import Mismatch
 
+FIT_IT = f'fit it with fit="{FITS[0]}" ({", ".join(FITS[1:])})'
+
 
 def explain(
-    role: Role, target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int], whole: tuple[Role, ...] = ()
+    role: Role,
+    target: tuple[Anatomy, int],
+    auxiliary: tuple[Anatomy, int],
+    whole: tuple[Role, ...] = (),
+    fit: Fit | None = None,
 ) -> Mismatch:
     """Why this role of a target block does not pair with an auxiliary block. `whole`: roles that all blocks pair."""
     reasons, remedies, what = [], [], "shape"
@@ -34,6 +42,11 @@ def explain(
     if what == "missing" and not absent:
         remedies.append("say where it is with " + " and ".join(f"{side}_layout=" for side in missing))
     elif what == "shape":
+        fault = None if role not in ROLES else fit_fault(target, auxiliary)
+        if fault is None and role in ROLES:
+            remedies.insert(0, FIT_IT)
+        elif fit is not None:
+            reasons.append(f"and cannot be fitted: expected {fault or 'a role of the main attention or mlp'}")
         remedies += _remedies_of_shape(role, target, auxiliary[0], alone=not whole)
     if not remedies:
         remedies.append("choose weights with names=")
@@ -53,7 +66,7 @@ def explain_gate(role: Role, target_gated: bool) -> Mismatch:
     """Why this weight of a gated mlp and that of a plain one mean different things."""
     kinds = ("gated", "plain") if target_gated else ("plain", "gated")
     reason = f"target's mlp is {kinds[0]}, auxiliary's is {kinds[1]}"
-    return Mismatch("gate", role, reason, "leave the mlp out with roles='attention'")
+    return Mismatch("gate", role, reason, f"{FIT_IT}, or leave the mlp out with roles='attention'")
 
 
 def explain_partial(

@@ -11,17 +11,17 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from crosspath.errors import PathwayError
 from crosspath.pathway.fit_maps import times
 
-Fit = Literal["slice", "average", "spectra", "learned"]
+Fit = Literal["slice", "average", "spectra"]
 FITS: tuple[Fit, ...] = get_args(Fit)
-MEANINGS: dict[Fit, str] = {
-    "slice": "the first channels, heads and channels of a head",
-    "average": "averages of neighbouring channels, heads and channels of a head",
-    "spectra": "what the auxiliary's own matrices are largest on: channels by principal components, the strongest "
-    "heads and mlp channels, and inside a head the best approximation of its products",
-    "learned": "as spectra at the start, and P and Q of P·W'·Q learn",
-}
+
+
+def check_fit(fit: object) -> None:
+    """Raise `PathwayError` for a fit that there is not; None is none."""
+    if fit is not None and fit not in FITS:
+        raise PathwayError("fit", ", ".join(FITS), repr(fit), "choose one of these")
 
 
 class FitError(Exception):

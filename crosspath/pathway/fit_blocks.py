@@ -28,8 +28,8 @@ class BlockShape:
     """Channels inside the mlp."""
 
 
-def block_shape(anatomy: Anatomy, block: int) -> BlockShape:
-    """The shape of a block.
+def block_shape(anatomy: Anatomy, block: int, *, with_heads: bool = True) -> BlockShape:
+    """The shape of a block; without its heads where they do not matter.
 
     Raises
     ------
@@ -51,7 +51,9 @@ def block_shape(anatomy: Anatomy, block: int) -> BlockShape:
     if len(hidden) > 1:
         raise FitError(f"an mlp of one width, found {', '.join(map(str, sorted(hidden)))}")
     return BlockShape(
-        stream=streams.pop(), attention=_attention_shape(anatomy, block, shapes), hidden=next(iter(hidden), None)
+        stream=streams.pop(),
+        attention=_attention_shape(anatomy, block, shapes) if with_heads else None,
+        hidden=next(iter(hidden), None),
     )
 
 

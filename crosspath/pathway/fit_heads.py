@@ -23,6 +23,11 @@ class AttentionShape:
     """Channels of a head's query and key."""
     value_width: int
 
+    def __str__(self) -> str:
+        shared = "" if self.key_value_heads == self.heads else f" that share {self.key_value_heads} keys and values"
+        width = f"{self.width}" if self.width == self.value_width else f"{self.width} (values {self.value_width})"
+        return f"{self.heads} heads of {width}{shared}"
+
     @property
     def entries(self) -> tuple[int, int]:
         """Of all queries, and of all values."""

@@ -12,6 +12,9 @@ from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.differences import layout_line
+from crosspath.pathway.fit import Fit, check_fit
+from crosspath.pathway.fit_model import fit_energies
+from crosspath.pathway.fit_words import describe_traits
 from crosspath.pathway.locate import locate
 from crosspath.pathway.pair_roles import check_lists, pair_roles
 from crosspath.pathway.report import MatchReport, Mismatch
@@ -35,6 +38,7 @@ def match(
     names: Names = None,
     blocks: Blocks = "same",
     accept: Iterable[str] = (),
+    fit: Fit | None = None,
     target_layout: Layout | str | None = None,
     auxiliary_layout: Layout | str | None = None,
 ) -> MatchReport:
@@ -60,6 +64,11 @@ def match(
     accept
         What to accept: other `heads`, another place of the `norm`, and `partial`: blocks with matrices that have no
         counterpart, which then stay as they are.
+    fit
+        How an auxiliary of other shapes is brought to the target's: `slice` (first channels and heads), `average` (of
+        neighbours) or `spectra` (principal components, strongest heads). Depths then pair by relative depth, other heads are accepted, and a gated mlp pairs with a plain
+        one; the report says what is exact, what is not, and how much of ‖W'‖² is kept. Equal shapes stay as they are,
+        to the bit. See "Other shapes" in docs/method.md.
     target_layout, auxiliary_layout
         The layout of that side, where it is not recognised automatically: its name, the result of `layout_named`, or a
         `Layout` of your own.
@@ -74,11 +83,12 @@ def match(
     target = unwrapped(target)
     roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
     differences = check_names(accept, ACCEPTABLE, "accept")
+    check_fit(fit)
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
-        if roles != "all" or blocks != "same" or layouts != (None, None):
-            expected, todo = "no roles=, blocks= or layouts beside it", "use names=, or the others"
+        if roles != "all" or blocks != "same" or layouts != (None, None) or fit is not None:
+            expected, todo = "no roles=, blocks=, fit= or layouts beside it", "use names=, or the others"
             raise PathwayError("names", expected, "some", todo)
         return _check_quantisation(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
     selection = select_roles(roles)
@@ -101,7 +111,10 @@ def match(
     assert theirs is not None
     selection.check(ours, theirs)
     check_lists(ours, theirs, (target_source.origin, auxiliary_source.origin), blocks)
-    report = pair_roles(ours, theirs, selection, blocks, differences)
+    report = pair_roles(ours, theirs, selection, blocks, differences, fit)
+    if report.ok and fit is not None:
+        left_out = describe_traits(target_source, auxiliary_source)
+        report = replace(report, fitted=(*report.fitted, *left_out, *fit_energies(report.pairs, auxiliary_source)))
     return _check_quantisation(target_source, auxiliary_source, report)
 
 

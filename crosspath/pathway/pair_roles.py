@@ -9,7 +9,11 @@ from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.block_pairs import Blocks, pair_blocks
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.differences import compare_meaning, explain, explain_gate, explain_partial, ranges_of
+from crosspath.pathway.fit import Fit
+from crosspath.pathway.fit_model import ModelFit
+from crosspath.pathway.fit_words import describe_fit
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.selection import Selection
 from crosspath.pathway.slot import Slot
@@ -17,36 +21,48 @@ from crosspath.pathway.weight_names import natural
 
 
 def pair_roles(
-    target: Anatomy, auxiliary: Anatomy, selection: Selection, blocks: Blocks, accept: tuple[str, ...]
+    target: Anatomy,
+    auxiliary: Anatomy,
+    selection: Selection,
+    blocks: Blocks,
+    accept: tuple[str, ...],
+    fit: Fit | None = None,
 ) -> MatchReport:
     """Pair the chosen roles of the blocks. What the user named has to pair."""
     target, auxiliary = _comparable_blocks(target, auxiliary)
-    block_pairs, mismatches = pair_blocks(target, auxiliary, blocks)
+    block_pairs, mismatches = pair_blocks(target, auxiliary, blocks, fit=fit is not None)
     target, auxiliary = (
         _with_orders(target, auxiliary, block_pairs),
         _with_orders(auxiliary, target, [(theirs, ours) for ours, theirs in block_pairs]),
     )
+    model = None if fit is None else ModelFit(fit=fit, target=target, auxiliary=auxiliary)
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
+    if model is not None:
+        meaning = [difference for difference in meaning if difference.what != "heads"]  # `describe_fit` tells them
     meaning += _unpaired_extras(target, auxiliary, block_pairs, selection)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
     apart: list[tuple[Role, int, int]] = []
     for ours, theirs in block_pairs:
         for role in _roles_to_pair(target, ours, auxiliary, theirs, selection):
-            slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
-            gates_differ = role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs)
-            if slot is not None and counterpart is not None and slot.shape == counterpart.shape and not gates_differ:
-                pairs.append(Pair(slot, counterpart, role, target.heads.get(ours)))
-            else:
+            other = role if model is None else model.counterpart(role, ours, theirs)
+            if other is None:
+                continue  # of a gated mlp beside a plain one
+            slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, other))
+            if slot is None or counterpart is None or not _fits(target, auxiliary, role, (ours, theirs), model):
                 apart.append((role, ours, theirs))
+                continue
+            step = None if model is None or role not in ROLES else model.step(role, ours, theirs)
+            derivation = None if step is None else Derivation(fit=step)
+            pairs.append(Pair(slot, counterpart, role, target.heads.get(ours), derivation))
     numbers = Counter(pair.role for pair in pairs)
     whole = tuple(role for role, number in numbers.items() if role is not None and number == len(block_pairs))
     faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
     for role, ours, theirs in apart:
-        if role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs):
+        if model is None and role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs):
             fault = explain_gate(role, target.gated(ours))
         else:
-            fault = explain(role, (target, ours), (auxiliary, theirs), whole)
+            fault = explain(role, (target, ours), (auxiliary, theirs), whole, fit)
         faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
     for fault, where in faults.values():
         mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
@@ -62,7 +78,17 @@ def pair_roles(
         (*unpaired, *left_out, *others) if not mismatches else (),
         (target.layout.name, auxiliary.layout.name),
         coverage=_coverage(target, pairs),
+        fitted=() if model is None else tuple(describe_fit(model, block_pairs, pairs)),
     )
+
+
+def _fits(target: Anatomy, auxiliary: Anatomy, role: Role, blocks: tuple[int, int], model: ModelFit | None) -> bool:
+    """Whether the slots of a role, which are there, pair: as they are, or fitted."""
+    ours, theirs = blocks
+    if model is not None and role in ROLES:
+        return model.step(role, ours, theirs) is None or model.fault(ours, theirs) is None
+    alike = target.slots[ours, role].shape == auxiliary.slots[theirs, role].shape
+    return alike and not (role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs))
 
 
 def check_lists(target: Anatomy, auxiliary: Anatomy, origins: tuple[str, str], blocks: Blocks) -> None:

@@ -56,6 +56,8 @@ class MatchReport:
     layouts: tuple[str, str] = field(default=("by name", "by name"))
     coverage: float | None = None
     """The share of the entries of all matrices in the target's blocks that pair, 0 to 1; None for weights by name."""
+    fitted: tuple[str, ...] = ()
+    """What `fit=` does: to depth, stream, heads and mlp, what is exact and what is not, and how much of W' it keeps."""
 
     @property
     def without_bias(self) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ class MatchReport:
         for title, entries in (
             ("does not pair", self.mismatches),
             ("accepted", self.accepted),
+            ("fitted", self.fitted),
             ("unverified", self.unverified),
         ):
             lines += [f"  {title:17} {entry}" for entry in entries]
