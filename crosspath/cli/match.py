@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from crosspath.cli.options import Auxiliaries, Blocks, Json, Settings, named_pairs, with_blocks
+from crosspath.cli.options import Auxiliaries, Blocks, Fit, Json, Settings, named_pairs, with_blocks
 from crosspath.cli.output import print_json, print_line, print_next
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ def match(
     *,
     auxiliary: Auxiliaries,
     blocks: Blocks = None,
+    fit: Fit = None,
     set_: Settings = (),
     json: Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def match(
     from crosspath.recipes import recipe_named
     from crosspath.training.pathways import match_auxiliaries
 
-    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks))
+    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(set_, blocks, fit=fit))
     reports = match_auxiliaries(resolved_recipe, named_pairs(auxiliary, "--auxiliary"))
     if json:
         print_json({name: _plain(report) for name, report in reports.items()})
@@ -45,7 +46,10 @@ def match(
     if faults:
         raise PathwayError.of("match", faults)
     if not json:
-        print_next("crosspath", "train", recipe, *(word for pair in auxiliary for word in ("--auxiliary", pair)))
+        fitted = () if fit is None else ("--fit", fit)
+        print_next(
+            "crosspath", "train", recipe, *(word for pair in auxiliary for word in ("--auxiliary", pair)), *fitted
+        )
 
 
 def _plain(report: "MatchReport") -> dict[str, Any]:
@@ -58,6 +62,7 @@ def _plain(report: "MatchReport") -> dict[str, Any]:
         ],
         "mismatches": [str(mismatch) for mismatch in report.mismatches],
         "accepted": [str(difference) for difference in report.accepted],
+        "fitted": report.fitted,
         "unverified": report.unverified,
         "not_chosen": report.not_chosen,
     }

@@ -46,6 +46,15 @@ Blocks = Annotated[
         "for `--set pathway.blocks=`.",
     ),
 ]
+Fit = Annotated[
+    str | None,
+    Parameter(
+        name="--fit",
+        show_default=False,
+        help="How an auxiliary of another depth, width, head count or mlp is brought to the target's shape: `slice`, "
+        "`average` or `spectra`. Short for `--set pathway.fit=`.",
+    ),
+]
 Start = Annotated[
     str | None,
     Parameter(
@@ -119,8 +128,14 @@ def with_short(settings: tuple[str, ...], short: Mapping[str, object]) -> tuple[
     return (*settings, *(f"{name}={value!r}" for name, value in given.items()))
 
 
-def with_blocks(settings: tuple[str, ...], blocks: str | None, start: str | None = None) -> tuple[str, ...]:
-    """The settings, and those of `--start` and `--blocks` after them; `{0:0,1:2}` is read without YAML's blanks too."""
+def with_blocks(
+    settings: tuple[str, ...], blocks: str | None, start: str | None = None, fit: str | None = None
+) -> tuple[str, ...]:
+    """The settings, and those of `--start`, `--fit` and `--blocks` after them; `{0:0,1:2}` is read without YAML's
+    blanks too.
+    """
+    if fit is not None:
+        settings = (*settings, f"pathway.fit={fit}")
     if start is not None:
         from crosspath.starts import SETTING, start_named
 

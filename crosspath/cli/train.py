@@ -11,6 +11,7 @@ from crosspath.cli.options import (
     Blocks,
     Data,
     Epochs,
+    Fit,
     Flag,
     Json,
     Labels,
@@ -37,6 +38,7 @@ def train(
     auxiliary: Auxiliaries = (),
     start: Start = None,
     blocks: Blocks = None,
+    fit: Fit = None,
     epochs: Epochs = None,
     lr: Rate = None,
     batch_size: BatchSize = None,
@@ -75,7 +77,7 @@ def train(
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(with_short(set_, short), blocks, start))
+    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(with_short(set_, short), blocks, start, fit))
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan

@@ -20,6 +20,7 @@ from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
 from crosspath.pathway.records import Records, StepRecord
 from crosspath.pathway.report import Pair
 from crosspath.pathway.slot import read_entries, scale_entries, write_parts
+from crosspath.pathway.sources import Source
 from crosspath.pathway.spread import Spread, join_ranges
 
 
@@ -123,7 +124,7 @@ def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor |
         elif tensor.bias:
             part = _expect(biases[pair])
         else:
-            derived, done = _derive(pair, pair.derivation, plan, original)
+            derived, done = derive(pair, pair.derivation, plan.source, plan.target, original)
             part, biases[pair] = derived.weight, derived.bias
         parts.append(part)
         records.append(done)
@@ -139,13 +140,17 @@ def _expect(bias: Tensor | None) -> Tensor:
     return bias
 
 
-def _derive(pair: Pair, derivation: Derivation, plan: Plan, original: Tensor) -> tuple[Entries, tuple[StepRecord, ...]]:
-    """W' and b' of a pair. Computed where the target is: an auxiliary may be mapped from its file."""
-    weight = read_entries(plan.source.tensor(pair.auxiliary.weight), pair.auxiliary).to(original.device)
+def derive(
+    pair: Pair, derivation: Derivation, source: Source, target: Source, original: Tensor
+) -> tuple[Entries, tuple[StepRecord, ...]]:
+    """W' and b' of a pair, beside the target's tensor `original`, and what was done. Computed where that is: an
+    auxiliary may be mapped from its file.
+    """
+    weight = read_entries(source.tensor(pair.auxiliary.weight), pair.auxiliary).to(original.device)
     bias = None
     if pair.auxiliary.bias is not None:
-        bias = read_entries(plan.source.tensor(pair.auxiliary.bias.weight), pair.auxiliary.bias).to(original.device)
-    sides = Sides(auxiliary=plan.source, target=plan.target, own=read_entries(original, pair.target))
+        bias = read_entries(source.tensor(pair.auxiliary.bias.weight), pair.auxiliary.bias).to(original.device)
+    sides = Sides(auxiliary=source, target=target, own=read_entries(original, pair.target))
     return derivation.apply(Entries(weight, bias), sides)
 
 

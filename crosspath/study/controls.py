@@ -21,7 +21,9 @@ from crosspath.files import sha256_of_tensors
 from crosspath.layouts import Layout
 from crosspath.pathway import PathwayError, match
 from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.assemble import derive
 from crosspath.pathway.auxiliary import open_auxiliary
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.locate import locate
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.slot import Slot, read_entries, write_entries
@@ -84,13 +86,12 @@ def copied_start(auxiliary: Auxiliary, selection: Selection) -> Start:
             )
         with torch.no_grad():
             for pair in report.pairs:
-                slots = [(pair.target, pair.auxiliary)]
-                if pair.target.bias is not None and pair.auxiliary.bias is not None:
-                    slots.append((pair.target.bias, pair.auxiliary.bias))
-                for ours, theirs in slots:
-                    write_entries(
-                        model.get_parameter(ours.weight), ours, read_entries(source.tensor(theirs.weight), theirs)
-                    )
+                weight = model.get_parameter(pair.target.weight)
+                derivation = pair.derivation or Derivation()
+                entries, _ = derive(pair, derivation, source, ModuleSource(model), weight)
+                write_entries(weight, pair.target, entries.weight)
+                if pair.target.bias is not None and entries.bias is not None:
+                    write_entries(model.get_parameter(pair.target.bias.weight), pair.target.bias, entries.bias)
         return [f"{len(report.pairs)} weights of the target are copies of those of {auxiliary.origin}"]
 
     return Start(origin=f"a copy of {auxiliary.origin}", sha256=auxiliary.sha256, apply=apply)

@@ -19,6 +19,7 @@ from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, 
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.engines import Engine
+from crosspath.pathway.fit import Fit
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.selection import Roles
@@ -37,6 +38,7 @@ class Selection(TypedDict):
     names: Names
     blocks: Blocks
     accept: tuple[str, ...]
+    fit: Fit | None
     target_layout: Layout | str | None
     auxiliary_layout: Layout | str | None
 
@@ -56,6 +58,7 @@ def selection_of(section: PathwaySection, auxiliary: str) -> Selection:
         names=section.names,
         blocks=section.blocks,
         accept=section.accept,
+        fit=section.fit,
         target_layout=_layout(section.target_layout),
         auxiliary_layout=_layout(own),
     )
@@ -115,6 +118,7 @@ def connect_auxiliaries(
         names=section.names,
         blocks=section.blocks,
         accept=section.accept,
+        fit=section.fit,
         target_layout=_layout(section.target_layout),
         auxiliary_layout={
             name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None

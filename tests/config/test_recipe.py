@@ -133,3 +133,9 @@ def test_numbers_of_recipes_are_decimal(recipe: Recipe) -> None:
 def test_blocks_of_the_command_need_no_blanks(recipe: Recipe) -> None:
     assert apply_overrides(recipe, with_blocks((), "{0:0,7:1}")).pathway.blocks == {0: 0, 7: 1}
     assert apply_overrides(recipe, with_blocks((), "{0: 0, 7: 1}")).pathway.blocks == {0: 0, 7: 1}
+
+
+def test_fit_of_the_command_is_a_setting(recipe: Recipe) -> None:
+    assert apply_overrides(recipe, with_blocks((), None, fit="average")).pathway.fit == "average"
+    with refused("pathway.fit", "slice", "half"):
+        apply_overrides(recipe, with_blocks((), None, fit="half"))

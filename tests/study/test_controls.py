@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.sources import Auxiliary
+from crosspath.config import apply_overrides
 from crosspath.config.training import PathwaySection
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match
@@ -161,6 +162,17 @@ def test_a_copied_start_is_the_auxiliary_where_a_pathway_would_pair_and_nowhere_
     for name, value in model.state_dict().items():
         paired = "blocks." in name and ".norm" not in name
         assert torch.equal(value, theirs[name] if paired else before[name]), name
+
+
+def test_a_copied_start_is_fitted_as_a_pathway_would_be(auxiliary: Auxiliary) -> None:
+    torch.manual_seed(1)
+    width = tensors(auxiliary)["encoder.blocks.0.attn.proj.weight"].shape[0] // 2
+    recipe = apply_overrides(recipe_named("image/digits"), [f"model.width={width}"])
+    model = build_model(recipe, 10)
+    copied_start(auxiliary, selection_of(PathwaySection(fit="slice"), "sounds")).apply(model)
+    theirs = tensors(auxiliary)["encoder.blocks.1.mlp.fc1.weight"]
+    ours = model.get_parameter("encoder.blocks.1.mlp.fc1.weight")
+    assert torch.equal(ours, theirs[: ours.shape[0], : ours.shape[1]])
 
 
 def test_a_copied_start_follows_the_choices_of_the_recipe() -> None:
