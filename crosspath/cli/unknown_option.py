@@ -23,6 +23,8 @@ SYNONYMS = {
     "config": "--set",
 }
 """{what other programs call it: our option}."""
+POSITIONS = {"model": "checkpoint", "run": "checkpoint", "files": "file", "input": "file"}
+"""{what other programs call it: an argument of ours that is written without an option}."""
 LISTED = 3
 CLOSE = 0.8
 
@@ -30,9 +32,14 @@ CLOSE = 0.8
 def unknown_option_message(error: UnknownOptionError) -> str:
     """One line with what was meant, if this verb has it; else the line of the parser itself."""
     keyword = (error.token.keyword or error.token.value).partition("=")[0]
-    options = {name for argument in error.argument_collection if argument.parse for name in argument.names}
+    options = dict.fromkeys(name for argument in error.argument_collection if argument.parse for name in argument.names)
     word = keyword.lstrip("-").replace("_", "-").lower()
     option = SYNONYMS.get(word)
+    places = [name for name in options if not name.startswith("-")]
+    place = POSITIONS.get(word, word).upper()
+    if place in places:
+        verb = " ".join(error.command_chain or ())
+        return f"Unknown option: {keyword}. {place} is written without an option: crosspath {verb} {' '.join(places)}"
     if option in options:
         return f"Unknown option: {keyword}. Did you mean {option}?"
     if "--set" in options and not get_close_matches(keyword, options, n=1, cutoff=CLOSE):

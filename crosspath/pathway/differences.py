@@ -1,6 +1,6 @@
 """Why two blocks do not pair: roles without a counterpart, and equal shapes that mean different things."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
@@ -10,6 +10,8 @@ from crosspath.pathway.heads import Heads
 from crosspath.pathway.report import Mismatch
 
 FIT_IT = f'fit it with fit="{FITS[0]}" ({", ".join(FITS[1:])})'
+
+OTHER_BLOCKS = "pair other blocks with blocks={target block: auxiliary block}"
 
 
 def explain(
@@ -57,9 +59,37 @@ def _remedies_of_shape(role: Role, target: tuple[Anatomy, int], auxiliary: Anato
     """`alone`: no other role pairs either."""
     shape = target[0].slots[target[1], role].shape
     if any(other == role and slot.shape == shape for (_, other), slot in auxiliary.slots.items()):
-        yield "pair other blocks with blocks={target block: auxiliary block}"
+        yield OTHER_BLOCKS
     elif alone:
         yield f"use an auxiliary whose {role} has the target's shape"
+
+
+def explain_width(
+    target: Anatomy, auxiliary: Anatomy, apart: Iterable[tuple[Role, int, int]], shapes: Sequence[Mismatch]
+) -> Mismatch | None:
+    """That one model is wider than the other, in place of a line for each role; None where that is not why.
+
+    `apart` are the roles of (target block, auxiliary block) that do not pair, and `shapes` what is said of them.
+    """
+    widths = {
+        (_width(target, ours, role), _width(auxiliary, theirs, role)): None
+        for role, ours, theirs in apart
+        if role in (*ATTENTION_ROLES[:3], "mlp_in")
+    }
+    pairs = [(ours, theirs) for ours, theirs in widths if ours is not None and theirs is not None and ours != theirs]
+    if not pairs or len(pairs) != len(widths) or any(OTHER_BLOCKS in fault.remedy for fault in shapes):
+        return None
+    several = "" if len(pairs) == 1 else " (and other widths in other blocks)"
+    reason = f"target is {pairs[0][0]} wide, auxiliary {pairs[0][1]}{several}, so that no weight of the blocks fits"
+    fitting = f"{FIT_IT}, or " if shapes and all(FIT_IT in fault.remedy for fault in shapes) else ""
+    remedy = f"{fitting}use an auxiliary that is {pairs[0][0]} wide (embed_dim in timm, hidden_size in transformers)"
+    return Mismatch("width", "width", reason, remedy)
+
+
+def _width(anatomy: Anatomy, block: int, role: Role) -> int | None:
+    """What a block's weight of this role reads."""
+    slot = anatomy.slots.get((block, role))
+    return None if slot is None else slot.shape[1]
 
 
 def explain_gate(role: Role, target_gated: bool) -> Mismatch:

@@ -10,7 +10,14 @@ from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.block_pairs import Blocks, pair_blocks
 from crosspath.pathway.derivation import Derivation
-from crosspath.pathway.differences import compare_meaning, explain, explain_gate, explain_partial, ranges_of
+from crosspath.pathway.differences import (
+    compare_meaning,
+    explain,
+    explain_gate,
+    explain_partial,
+    explain_width,
+    ranges_of,
+)
 from crosspath.pathway.fit import Fit
 from crosspath.pathway.fit_model import ModelFit
 from crosspath.pathway.fit_words import describe_fit
@@ -64,8 +71,14 @@ def pair_roles(
         else:
             fault = explain(role, (target, ours), (auxiliary, theirs), whole, fit)
         faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
+    shapes = [fault for fault, _ in faults.values() if fault.what == "shape"]
+    width = None if numbers or fit is not None else explain_width(target, auxiliary, apart, shapes)
+    if width is not None:
+        # Heads of other sizes follow from it.
+        mismatches = [*(fault for fault in mismatches if fault.what != "heads"), width]
     for fault, where in faults.values():
-        mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
+        if width is None or fault.what != "shape":
+            mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
     keys = {(pair.target.weight, pair.role) for pair in pairs}
     unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
     left_out = [f"{weight} ({reason})" for (_, weight), reason in target.left_out.items()]

@@ -65,7 +65,13 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
     todo = suggest(text, shipped, "name one of them, or a .yaml file", cutoff=0.5)
     if text in RECIPES or text in PRETRAINING:
         todo = f"it is a recipe of `crosspath {VERBS['classification' if text in RECIPES else 'masked_modeling']}`"
-    raise InputError("RECIPE", f"one of {', '.join(shipped)}", repr(text), todo)
+    expected, found = f"one of {', '.join(shipped)}", repr(text)
+    if Path(text).is_dir() or Path(text).suffix == ".zip":
+        expected, found = "a recipe's name or a .yaml file", f"the folder {text}"
+        todo = f"files of your own go with a recipe for folders: image/folder --data {text}, or another modality's"
+        if (Path(text) / "recipe.yaml").is_file():
+            todo = f"its recipe is {Path(text) / 'recipe.yaml'}, and --from {text} starts from its weights"
+    raise InputError("RECIPE", expected, found, todo)
 
 
 def any_recipe_named(name: str | Path) -> Recipe:

@@ -13,7 +13,7 @@ from PIL import Image
 from crosspath.cli import main as cli
 from crosspath.cli.main import VERBS, main
 from crosspath.errors import PathwayError
-from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
+from tests.checkpoints.small import audio_recipe, saved_audio, saved_connected, saved_image
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -108,6 +108,12 @@ def test_a_command_of_its_own_ends_with_its_code() -> None:
         (["compare", "image/cifar10", "--layer-decy", "0.1"], "Did you mean --set optimizer.layer_decay=VALUE?"),
         (["pretrain", "image/cifar10", "--epoch", "3"], "Did you mean --epochs?"),
         (["evaluate", "x", "--weight-decay", "0.1"], "Unknown option: --weight-decay"),
+        (["train", "--recipe", "image/digits"], "RECIPE is written without an option: crosspath train RECIPE"),
+        (["merge", "--checkpoint=a", "out"], "CHECKPOINT is written without an option: crosspath merge CHECKPOINT OUT"),
+        (
+            ["predict", "--model", "x", "y"],
+            "CHECKPOINT is written without an option: crosspath predict CHECKPOINT FILE",
+        ),
         (["train"], "RECIPE"),
         (["train", "image/folder", "photos"], "crosspath train: expected no further argument, found 'photos'"),
         (["trian", "image/cifar10"], 'Did you mean "train"?'),
@@ -123,6 +129,37 @@ def test_what_the_user_can_mend_is_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in refused(arguments, capsys)
+
+
+def test_a_folder_in_the_place_of_a_recipe_is_told_where_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "few").mkdir()
+    line = refused(["train", "few"], capsys)
+    assert "image/folder --data few" in line
+    assert "image/cifar10" not in line
+    saved_audio(tmp_path / "run")
+    line = refused(["train", "run"], capsys)
+    assert str(Path("run") / "recipe.yaml") in line
+    assert "--from run" in line
+
+
+def test_a_checkpoint_of_ones_own_is_named_with_the_verbs_that_take_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved_audio(tmp_path / "plain")
+    saved_connected(tmp_path / "connected", tmp_path / "plain")
+    for name, verbs in (("plain", "evaluate|predict|export"), ("connected", "evaluate|predict|export|status|merge")):
+        file = tmp_path / name / "model.safetensors"
+        lines = {tmp_path / name: refused(["inspect", str(tmp_path / name)], capsys)}
+        assert main(["inspect", str(file)]) == 0  # its tensors, and the line
+        lines[file] = capsys.readouterr().out
+        assert refused(["convert", str(file), str(tmp_path / "out")], capsys) in lines[file]
+        for place, line in lines.items():
+            assert f"crosspath {verbs} {place}, or" in line
+            assert "--auxiliary" in line
+            assert "--from" in line
 
 
 def test_a_missing_data_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,11 +156,22 @@ def test_the_advice_on_grouped_keys_works() -> None:
     assert {pair.role for pair in handle.reports["text"].pairs} == roles
 
 
-def test_where_no_role_pairs_the_advice_names_the_shape() -> None:
-    with refused("connect", "auxiliary", "query", kind=crosspath.PathwayError) as error:
+def test_where_no_role_pairs_the_advice_names_the_width() -> None:
+    with refused("connect", "auxiliary", "width", kind=crosspath.PathwayError) as error:
         crosspath.connect(Body(heads=2), Body(width=16, heads=2))
     assert not advice(error, "roles")
-    assert "an auxiliary whose query has the target's shape" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1  # of two widths, not of every role
+    for words in ("8 wide", "16", 'fit="slice"'):
+        assert words in str(error.value)
+    crosspath.connect(Body(heads=2), Body(heads=2))
+    crosspath.connect(Body(heads=2), Body(width=16, heads=2), fit="slice")
+
+
+def test_two_widths_are_one_line_beside_what_else_differs() -> None:
+    report = crosspath.match(Body(heads=2), Body(width=16, heads=4, depth=3))
+    assert [mismatch.what for mismatch in report.mismatches] == ["depth", "width"]
+    same_width = crosspath.match(Body(heads=2), Body(heads=4))
+    assert [mismatch.what for mismatch in same_width.mismatches] == ["heads"]
 
 
 def test_where_another_block_fits_the_advice_says_so_and_works() -> None:

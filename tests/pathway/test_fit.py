@@ -166,7 +166,7 @@ def test_without_it_other_shapes_are_refused_and_the_advice_works() -> None:
     with refused("connect", 'fit="slice"', "average", "spectra", kind=crosspath.PathwayError):
         crosspath.connect(target, auxiliary)
     for mismatch in crosspath.match(target, auxiliary).mismatches:
-        assert mismatch.what in ("heads", "shape", "gate")
+        assert mismatch.what in ("heads", "width", "shape", "gate")
         assert mismatch.what == "heads" or 'fit="slice"' in mismatch.remedy
     crosspath.connect(target, auxiliary, fit="slice")
 

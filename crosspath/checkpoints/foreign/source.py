@@ -10,9 +10,11 @@ from torch import Tensor
 from crosspath.checkpoints.foreign.containers import Contents, read_contents
 from crosspath.checkpoints.foreign.transformers_names import settings_of
 from crosspath.checkpoints.foreign.translation import Foreign, unwrap
-from crosspath.checkpoints.save import RECIPE, WEIGHTS
+from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
+from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_json
+from crosspath.objectives import objective_of
 from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
@@ -37,9 +39,10 @@ def find_source(path: str | Path) -> Source:
     path = Path(path)
     if path.is_dir():
         file = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
-        if (path / RECIPE).is_file() or file is None:
-            found = "this library's own checkpoint" if file else "neither"
-            todo = "use it as it is" if file else "name the file"
+        if file is not None and (path / RECIPE).is_file():
+            raise _own(path, read_recipe(path / RECIPE))
+        if file is None:
+            found, todo = "neither", "name the file"
             if any(path.glob("*.index.json")):
                 found, todo = "one in parts", "save it with one file (max_shard_size in transformers)"
             raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
@@ -56,7 +59,7 @@ def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None)
     Raises `InputError` for this library's own checkpoints, and for a `key` that the file does not have.
     """
     if "recipe" in source.contents.metadata:
-        raise InputError(source.file, "a foreign checkpoint", "this library's own", "use it as it is")
+        raise _own(source.file, recipe_from_text(source.contents.metadata["recipe"], source.file))
     if key is not None:
         own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{key}.")}
         if not own:
@@ -72,3 +75,15 @@ def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None)
             dropped=others | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
         )
     return unwrap(source.file, tensors, source.config)
+
+
+def _own(path: Path, recipe: Recipe) -> InputError:
+    """What a checkpoint of this library is, and which verbs take it."""
+    folder = path if path.is_dir() else path.parent
+    connected = path.name in (folder.name, WEIGHTS) and all((folder / name).is_file() for name in PATHWAY_FILES)
+    verbs = ["evaluate", "predict", "export"] if objective_of(recipe).labelled else []
+    verbs += ["status", "merge"] if connected else []
+    kind = f"crosspath's own, of {recipe.name} ({objective_of(recipe).verb}ed{', with pathways' if connected else ''})"
+    commands = f"crosspath {'|'.join(verbs)} {path}, or " if verbs else ""
+    todo = f"use it without conversion: {commands}crosspath train RECIPE, where --from or --auxiliary NAME= take it"
+    return InputError(path, "a checkpoint of another library", kind, todo)
