@@ -34,6 +34,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFETENSORS = ".safetensors"
 WINDOWS = os.name == "nt"
+REWRITE = "the file is damaged: write it again"
 LISTED = 3
 """Tensor names that a message lists before it only counts."""
 
@@ -126,13 +127,24 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def is_finite(value: Any) -> bool:
+    """Whether nested plain data holds no infinity and no NaN."""
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write JSON (NaN and infinity refused: they are not JSON), completely or not at all."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises `InputError` for a missing, unreadable or faulty one."""
+def read_json(path: Path, todo: str = REWRITE) -> dict[str, Any]:
+    """The object in a JSON file. Raises `InputError` for a missing, unreadable or faulty one; `todo` says what to do
+    about the last.
+    """
     require_file(path, "a JSON file")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -140,13 +152,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(path, "a JSON file", error.strerror or "none", "check the path") from None
     except (ValueError, RecursionError):
         refuse_pickle(path)
-        raise InputError(path, "JSON", "text that is not", "the file is damaged: write it again") from None
+        raise InputError(path, "JSON", "text that is not", todo) from None
     if not isinstance(value, dict):
-        raise InputError(path, "a JSON object", type(value).__name__, "the file is damaged: write it again")
+        raise InputError(path, "a JSON object", type(value).__name__, todo)
     return value
 
 
-def read_json_as(path: Path, kind: type[Shape]) -> Shape:
+def read_json_as(path: Path, kind: type[Shape], todo: str = REWRITE) -> Shape:
     """The object in a JSON file as a dataclass, or as a mapping such as `dict[str, float]`.
 
     Raises
@@ -155,15 +167,16 @@ def read_json_as(path: Path, kind: type[Shape]) -> Shape:
         As `read_json`, for a value of another type, with its place, for names that are missing or unknown, and for
         numbers that are not finite.
     """
-    return as_kind(read_json(path), kind, path)
+    return as_kind(read_json(path, todo), kind, path, todo)
 
 
-def as_kind(value: Any, kind: type[Shape], where: object) -> Shape:
-    """A JSON value as a dataclass or a mapping of typed values. Raises `InputError` as `read_json_as` does."""
+def as_kind(value: Any, kind: type[Shape], where: object, todo: str = REWRITE) -> Shape:
+    """A JSON value as a dataclass or a mapping of typed values. Raises `InputError` as `read_json_as` does, with this
+    advice.
+    """
     from pydantic import ValidationError
 
-    todo = "the file is damaged: write it again"
-    if finite(value) != value:
+    if not is_finite(value):
         raise InputError(where, "finite numbers", "infinity or NaN", todo)
     if is_dataclass(kind) and isinstance(value, dict):
         unknown = [name for name in value if name not in {entry.name for entry in fields(kind)}]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from crosspath import files
 from crosspath.files import (
+    as_kind,
     check_manifest,
     flush,
     new_folder,
@@ -265,6 +266,9 @@ def test_json_is_read_as_what_it_stands_for(tmp_path: Path) -> None:
     assert read_json_as(tmp_path / "place.json", Place) == Place(3, ("a",), {"b": 1.0})
     (tmp_path / "pairs.json").write_text('{"a": ["b", null]}')
     assert read_json_as(tmp_path / "pairs.json", dict[str, tuple[str, str | None]]) == {"a": ("b", None)}
+    assert as_kind({"step": 3, "names": ("a", "b")}, Place, "a tuple, as in plain data") == Place(3, ("a", "b"))
+    with refused("tuple", "finite"):
+        as_kind({"step": 3, "names": ("a", float("inf"))}, Place, "tuple")
 
 
 def test_a_complete_folder_is_incomplete_from_the_first_file_on_that_is_removed(

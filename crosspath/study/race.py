@@ -9,14 +9,16 @@ from crosspath.config import Settings, recipe_to_text
 from crosspath.files import write_text
 from crosspath.study.jobs import local_pool
 from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
+from crosspath.study.race_costs import Costs
 from crosspath.study.race_display import RaceDisplay, open_display
 from crosspath.study.race_final import confirm
 from crosspath.study.race_folder import ANSWER, COSTS, PLAN, RaceFolder, check_folder, open_race
-from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Costs, Plan, make_plan
+from crosspath.study.race_measure import Samples, measure
+from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Plan, make_plan
 from crosspath.study.race_report import write_report
 from crosspath.study.race_request import Request, check, understand
 from crosspath.study.race_rounds import race
-from crosspath.study.race_runs import AUXILIARIES, Runner, last_step, measure
+from crosspath.study.race_runs import AUXILIARIES, Runner
 from crosspath.study.sources import pretraining_of
 from crosspath.study.trials import TrialPool
 
@@ -75,11 +77,13 @@ def fit(
     if (out / ANSWER).is_file():
         return read_answer(out)
     with open_race(out, request.definition) as folder, open_display(progress, request.budget, folder.clock) as display:
+        for note in folder.notes:
+            display.line(note)
         samples = samples_of(request, display)
         with local_pool(request.workers) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
             plan = measure_and_plan(request, samples, runner, display)
-            pretrain_auxiliaries(request, runner, plan, display)
+            prepare_auxiliaries(request, runner, plan)
             leader = race(runner, plan)
             confirmation = confirm(runner, plan, leader)
         display.begin("writing model and report")
@@ -106,29 +110,34 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
             "ways": {way.name: way.words for way in request.ways},
             "budget_s": request.budget,
             "processes": request.workers,
-            "samples": samples,
+            "samples": samples.to_json(),
             "plan": plan.to_json(),
             "costs": runner.costs.to_json(),
         }
 
 
-def samples_of(request: Request, display: RaceDisplay) -> dict[str, int]:
+def samples_of(request: Request, display: RaceDisplay) -> Samples:
     """Samples of the target's parts, and those that every auxiliary is pretrained on; all data are checked.
 
     What the data have to say, such as classes with fewer labels than asked for, is shown.
     """
     everything = check(request)
     target, whole = everything.pop("target"), everything.pop("unlabelled")
-    parts = {"train": len(target.train), "validation": len(target.validation), "test": len(target.test)}
-    parts["unlabelled"] = len(whole.train) - len(target.train)
     for name, data in {"": target, **everything}.items():
         for note in data.notes:
             display.line(f"{name}: {note}" if name else note)
-    return {**parts, **{f"auxiliary {name}": len(data.train) for name, data in everything.items()}}
+    return Samples(
+        train=len(target.train),
+        validation=len(target.validation),
+        test=len(target.test),
+        unlabelled=len(whole.train) - len(target.train),
+        classes=len(target.classes),
+        auxiliaries={name: (len(data.train), len(data.classes)) for name, data in everything.items()},
+    )
 
 
 def make_runner(
-    request: Request, samples: Mapping[str, int], folder: RaceFolder, pool: TrialPool, display: RaceDisplay
+    request: Request, samples: Samples, folder: RaceFolder, pool: TrialPool, display: RaceDisplay
 ) -> Runner:
     """What all runs share. A recipe that is not shipped is written into the folder, where every run finds it."""
     recipe = request.target.recipe
@@ -138,7 +147,7 @@ def make_runner(
         write_text(path, recipe_to_text(recipe))
         name = str(path)
     labels = recipe.data.labels_per_class or FOLDS
-    few = samples["validation"] < ENOUGH_VALIDATION
+    few = samples.validation < ENOUGH_VALIDATION
     return Runner(
         folder=folder,
         pool=pool,
@@ -155,23 +164,22 @@ def make_runner(
     )
 
 
-def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runner, display: RaceDisplay) -> Plan:
+def measure_and_plan(request: Request, samples: Samples, runner: Runner, display: RaceDisplay) -> Plan:
     """Measure what runs cost, and decide how long they train; both are written, and read again by a resumed race."""
     if COSTS not in runner.folder.decisions:
         display.begin("measuring what runs cost")
-    costs = Costs.from_json(runner.folder.decide(COSTS, lambda: measure(runner, samples).to_json()))
+    costs = runner.folder.decide(COSTS, Costs, lambda: measure(runner, samples).to_json())
     runner.costs = costs
 
     def plan() -> dict[str, Any]:
-        left = request.budget - runner.folder.seconds
         return make_plan(
             request.ways,
             costs,
-            seconds=left * request.workers,
+            seconds=request.budget - runner.folder.seconds,
             processes=request.workers,
             spent=runner.folder.seconds,
             folds=min(ROUND_FOLDS, runner.folds) or 1,
-            test=samples["test"],
+            test=samples.test,
             recipe_epochs=request.target.recipe.train.epochs,
             pretraining_epochs=pretraining_of(request.target.recipe).train.epochs,
             auxiliary_epochs={
@@ -179,21 +187,18 @@ def measure_and_plan(request: Request, samples: Mapping[str, int], runner: Runne
             },
         ).to_json()
 
-    planned = Plan.from_json(runner.folder.decide(PLAN, plan))
-    runner.folder.decide("planned at", lambda: runner.folder.seconds)
+    planned = runner.folder.decide(PLAN, Plan, plan)
+    runner.planned_at = runner.folder.decide("planned at", float, lambda: runner.folder.seconds)
     return planned
 
 
-def pretrain_auxiliaries(request: Request, runner: Runner, plan: Plan, display: RaceDisplay) -> None:
-    """Pretrain the auxiliaries that are no checkpoints, for as long as the plan says; all are ready afterwards."""
-    trials = {
-        source.name: runner.auxiliary(source, stage=AUXILIARIES, epochs=plan.auxiliary_epochs[source.name])
-        for source in request.sources
-        if source.recipe is not None
-    }
-    if trials:
-        display.begin(f"pretraining {', '.join(trials)}")
-        runner.run([last_step(trial) for trial in trials.values()])
+def prepare_auxiliaries(request: Request, runner: Runner, plan: Plan) -> None:
+    """Where every auxiliary is or will be; those that are no checkpoints are pretrained for as long as the plan says,
+    beside the runs of the first round that do not need them.
+    """
     for source in request.sources:
-        folder = None if source.name not in trials else runner.result_folder(trials[source.name])
+        if source.recipe is not None:
+            trial = runner.auxiliary(source, stage=AUXILIARIES, epochs=plan.auxiliary_epochs[source.name])
+            runner.pretraining[source.name] = trial
+        folder = None if source.recipe is None else runner.result_folder(runner.pretraining[source.name])
         runner.auxiliaries[source.name] = source.checkpoint or str(folder)

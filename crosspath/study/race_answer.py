@@ -9,6 +9,7 @@ from typing import Any
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
+from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.study.race_final import Confirmation, FinalArm
 from crosspath.study.race_folder import ANSWER, MODEL, REPORT, RaceFolder
@@ -16,6 +17,7 @@ from crosspath.study.race_plan import Plan
 from crosspath.study.race_rounds import Leader
 from crosspath.study.statistics import Paired, Verdict
 from crosspath.study.table import signed_points
+from crosspath.study.trials import REPEAT
 
 ENOUGH_TEST_SAMPLES = 150
 """Test samples from which on the seeds of a race find 5 points in four races of five: see `crossed.race_seeds`."""
@@ -46,6 +48,8 @@ class Fit:
     seeds: int
     seeds_wanted: int
     test_samples: int
+    validation_samples: int
+    """That the scores of `rounds` rest on, in all folds together."""
     flat: bool
     """Whether `none` gained nothing by longer training; if not, the answer is one within this budget."""
     seconds: float
@@ -63,9 +67,11 @@ class Fit:
 
 def read_answer(folder: Path) -> Fit:
     """The answer of a finished race. Raises `InputError` for a damaged one."""
-    values = read_json(folder / ANSWER)
-    values.pop("format_version", None)
-    return as_kind(values, Fit, folder / ANSWER)
+    values = read_json(folder / ANSWER, REPEAT)
+    version = values.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise InputError(folder / ANSWER, f"format_version {FORMAT_VERSION}", repr(version), REPEAT)
+    return as_kind(values, Fit, folder / ANSWER, REPEAT)
 
 
 def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirmation: Confirmation, again: str) -> Fit:
@@ -114,6 +120,7 @@ def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirm
         seeds=len(confirmation.none.accuracies),
         seeds_wanted=plan.seeds_wanted,
         test_samples=confirmation.test_samples,
+        validation_samples=leader.validation_samples,
         flat=confirmation.flat,
         seconds=round(folder.seconds, 1),
     )

@@ -6,15 +6,18 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from crosspath.errors import InputError
 from crosspath.study.crossed import compare_on_samples
-from crosspath.study.race_plan import Plan, Round, none_epochs
-from crosspath.study.race_rounds import FLAT, GRACE, Leader, run_round
-from crosspath.study.race_runs import Runner
+from crosspath.study.jobs import Step
+from crosspath.study.race_costs import clock_seconds, none_epochs
+from crosspath.study.race_plan import Plan, Round
+from crosspath.study.race_rounds import FLAT, Leader, run_round
+from crosspath.study.race_runs import LONGER_NONE, Runner
 from crosspath.study.statistics import FEWEST_SEEDS, Paired
-from crosspath.study.trials import FRESH, read_predictions, trial_folder
+from crosspath.study.trials import FRESH, REPEAT, predictions_file, read_predictions, trial_folder
 from crosspath.study.ways import Way
 from crosspath.training.pathways import idle_in
-from crosspath.training.result import read_result
+from crosspath.training.result import RESULT, read_result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,27 +52,28 @@ class Confirmation:
 
 def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     """Train leader, `none` and control on fresh seeds, and compare their predictions on the test parts."""
-    epochs, flat = runner.folder.decide("epochs of none", lambda: _epochs_of_none(runner, plan, leader))
-    none = runner.ways[0]
-    arms = {none: (epochs, leader.none_rate), leader.way: (leader.epochs, leader.rate)}
-    if leader.way.control is not None:
-        arms[leader.way.control] = (leader.epochs, leader.rate)
-    runner.display.begin(f"fresh seeds: none against {leader.way.words}, {plan.seeds} seeds of {leader.epochs} epochs")
-    size, seeds = runner.pool.size, 0
-    while seeds < plan.seeds and runner.folder.decide(f"begin seed {seeds}", partial(_has_time, runner, seeds)):
-        batch = range(seeds, min(seeds + size, plan.seeds))
-        runner.run(
-            [
-                runner.training(way, stage=FRESH, epochs=length, rate=rate, seed=seed)
-                for seed in batch
-                for way, (length, rate) in arms.items()
-            ]
-        )
+    none, size, most = runner.ways[0], runner.pool.size, max(plan.seeds, plan.seeds_wanted)
+    others = {way: (leader.epochs, leader.rate) for way in (leader.way, leader.way.control) if way is not None}
+    runner.display.begin(f"fresh seeds: none against {leader.way.words}, up to {most} seeds of {leader.epochs} epochs")
+
+    def steps(arms: Mapping[Way, tuple[int, float]], seeds: range) -> list[Step]:
+        return [
+            runner.training(way, stage=FRESH, epochs=length, rate=rate, seed=seed)
+            for seed in seeds
+            for way, (length, rate) in arms.items()
+        ]
+
+    # The leader's first seeds need not wait for the runs that decide how long `none` trains.
+    beside = steps(others, range(min(size, most)))
+    search = partial(_epochs_of_none, runner, plan, leader, beside)
+    epochs, flat = runner.folder.decide("epochs of none", tuple[int, bool], search)
+    arms = {none: (epochs, leader.none_rate), **others}
+    seeds = 0
+    while seeds < most and runner.folder.decide(f"begin seed {seeds}", bool, partial(_has_time, runner, seeds)):
+        batch = range(seeds, min(seeds + size, most))
+        runner.run(steps(arms, batch))
         seeds = batch.stop
-    correct = {
-        way: [read_predictions(runner.place.runs, trial_folder(FRESH, way.name, rate, seed)) for seed in range(seeds)]
-        for way, (_, rate) in arms.items()
-    }
+    correct = read_all(runner.place.runs, arms, seeds)
     finals = {way: _final_arm(runner.place.runs, way, *arms[way], correct[way]) for way in arms}
     control = leader.way.control
     return Confirmation(
@@ -83,9 +87,24 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     )
 
 
-def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bool]:
+def read_all(runs: Path, arms: Mapping[Way, tuple[int, float]], seeds: int) -> dict[Way, list[dict[str, bool]]]:
+    """{way: predictions of each seed}. Raises `InputError` for those of other samples than the first way's."""
+    correct: dict[Way, list[dict[str, bool]]] = {}
+    for way, (_, rate) in arms.items():
+        folders = [trial_folder(FRESH, way.name, rate, seed) for seed in range(seeds)]
+        correct[way] = [read_predictions(runs, folder) for folder in folders]
+        for folder, own, first in zip(folders, correct[way], next(iter(correct.values())), strict=True):
+            if own.keys() != first.keys():
+                found = f"{len(own)}, {len(own.keys() - first.keys())} of them others"
+                raise InputError(
+                    predictions_file(runs, folder), f"the {len(first)} test samples of none", found, REPEAT
+                )
+    return correct
+
+
+def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader, beside: Sequence[Step]) -> tuple[int, bool]:
     """(epochs of `none`, whether it is flat): it gets as much time as the leader with all that that began with, unless
-    it gains nothing by it on the validation part.
+    it gains nothing by it on the validation part. Further steps run `beside` those that show it.
     """
     assert runner.costs is not None
     costs, most = runner.costs, runner.most_pretraining
@@ -97,7 +116,8 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader) -> tuple[int, bo
         return leader.epochs, leader.flat
     none = runner.ways[0]
     one = Round(epochs=epochs, ways=1, rates=1)
-    longer = run_round(runner, "race-none", one, {none: [leader.none_rate]}, plan.folds)[none][leader.none_rate]
+    scores = run_round(runner, LONGER_NONE, one, {none: [leader.none_rate]}, plan.folds, beside)
+    longer = scores[none][leader.none_rate]
     before = leader.scores[-1][1][none][leader.none_rate]
     return (epochs if longer > before else leader.epochs), longer - before <= FLAT
 
@@ -106,8 +126,12 @@ def _has_time(runner: Runner, done: int) -> bool:
     """Whether further seeds fit into the budget, if they take as long as those before; the fewest always do."""
     if done < FEWEST_SEEDS:
         return True
-    each = runner.worked(FRESH) / done
-    return runner.spent + each * runner.pool.size < GRACE * runner.budget
+    batch = [
+        read_result(path.parent).duration_s
+        for seed in range(done - runner.pool.size, done)
+        for path in sorted(runner.place.runs.glob(f"{FRESH}/*/*seed-{seed}/{RESULT}"))
+    ]
+    return runner.spent + clock_seconds(batch, runner.pool.size) < runner.budget
 
 
 def _final_arm(runs: Path, way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:

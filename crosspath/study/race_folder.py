@@ -10,18 +10,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, read_json, read_json_as, write_json
+from crosspath.files import FORMAT_VERSION, as_kind, read_json, read_json_as, write_json
 from crosspath.locks import LOCK_FILES, claim
 
 DEFINITION, DECISIONS, CLOCK, ANSWER = "try.json", "decisions.json", "clock.json", "answer.json"
 BUDGET, COSTS, PLAN = "budget_s", "costs", "plan"
 """One of the definition, two of the decisions."""
+FREE = ("workers",)
+"""Of the definition: a resumed race may have others, which change how long it takes and no run."""
+LOST = "the race cannot be resumed without it: name another folder with --out"
 RUNS, MODEL, REPORT = "runs", "model", "report.html"
 TICK_S = 1.0
 """Between two notes of the time: a process that is killed loses that much."""
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class RaceFolder:
     earlier: float
     """Seconds that interrupted processes spent."""
     start: float
+    notes: tuple[str, ...] = ()
+    """What is unlike in the process before."""
 
     @property
     def seconds(self) -> float:
@@ -50,12 +58,15 @@ class RaceFolder:
         """As `seconds`."""
         return self.earlier + time.perf_counter() - self.start
 
-    def decide(self, name: str, decision: Callable[[], Any]) -> Any:
-        """The decision of this name: that which was made before, or else a new one, written before it is followed."""
+    def decide(self, name: str, kind: type[Kind], decision: Callable[[], Any]) -> Kind:
+        """The decision of this name: that which was made before, or else a new one, written before it is followed.
+
+        Raises `InputError` for one that is not of this kind, in a damaged file.
+        """
         if name not in self.decisions:
             self.decisions[name] = decision()
             write_json(self.path / DECISIONS, {"format_version": FORMAT_VERSION, **self.decisions})
-        return self.decisions[name]
+        return as_kind(self.decisions[name], kind, f"{self.path / DECISIONS}, {name!r}", LOST)
 
 
 @contextmanager
@@ -69,11 +80,17 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
     """
     check_folder(path, definition)
     with claim(path):
+        before = read_json(path / DEFINITION, LOST) if (path / DEFINITION).is_file() else definition
+        notes = tuple(
+            f"{name} were {before.get(name)} and are {definition[name]}: runs stay the same, and take longer or shorter"
+            for name in FREE
+            if name in definition and before.get(name) != definition[name]
+        )
         write_json(path / DEFINITION, dict(definition))
-        decisions = read_json(path / DECISIONS) if (path / DECISIONS).is_file() else {}
-        decisions.pop("format_version", None)
-        earlier = read_json_as(path / CLOCK, _Clock).seconds if (path / CLOCK).is_file() else 0.0
-        folder = RaceFolder(path=path, decisions=decisions, earlier=earlier, start=time.perf_counter())
+        decisions = _read_decisions(path)
+        todo = 'write into it the seconds that were spent, such as {"seconds": 600}'
+        earlier = read_json_as(path / CLOCK, _Clock, todo).seconds if (path / CLOCK).is_file() else 0.0
+        folder = RaceFolder(path=path, decisions=decisions, earlier=earlier, start=time.perf_counter(), notes=notes)
         with _ticking(folder):
             yield folder
 
@@ -86,11 +103,11 @@ def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
         if path.exists() and any(entry.name not in LOCK_FILES for entry in path.iterdir()):
             raise InputError(path, "a new folder, or that of a try", "other files", "name another with --out")
         return
-    before = read_json(path / DEFINITION)
+    before = read_json(path / DEFINITION, LOST)
     changes = [
         f"{name} {before.get(name)!r}, now {value!r}"
         for name, value in definition.items()
-        if before.get(name) != value and not (name == BUDGET and not _planned(path))
+        if before.get(name) != value and name not in FREE and not (name == BUDGET and not _planned(path))
     ]
     if changes:
         raise InputError(path, "the same try", ", ".join(changes), "name another folder with --out")
@@ -98,7 +115,18 @@ def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
 
 def _planned(path: Path) -> bool:
     """Whether a plan was made: until then another budget changes nothing, and a refused one can be raised."""
-    return (path / DECISIONS).is_file() and PLAN in read_json(path / DECISIONS)
+    return PLAN in _read_decisions(path)
+
+
+def _read_decisions(path: Path) -> dict[str, Any]:
+    """The decisions made so far. Raises `InputError` for a damaged file, or one of another version."""
+    if not (path / DECISIONS).is_file():
+        return {}
+    decisions = read_json(path / DECISIONS, LOST)
+    version = decisions.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise InputError(path / DECISIONS, f"format_version {FORMAT_VERSION}", repr(version), LOST)
+    return decisions
 
 
 @contextmanager

@@ -13,11 +13,12 @@ import torch
 
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.start import load_weights_from
-from crosspath.config import Recipe, Settings, setting_texts
+from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError, PathwayError
 from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.modalities.memory import path_only
+from crosspath.models.sizes import SIZES
 from crosspath.objectives import objective_of
 from crosspath.recipes import RECIPES
 from crosspath.study.race_folder import BUDGET
@@ -26,6 +27,16 @@ from crosspath.study.ways import Way, ways_of
 from crosspath.training.demands import check_alone
 from crosspath.training.pathways import connect_auxiliaries
 
+DECIDED = (
+    "train.seed",
+    "data.split_seed",
+    "data.held_out_fold",
+    "data.unlabelled",
+    "evaluate.test",
+    "pathway.start",
+)
+"""Settings that every run of a race has of its own."""
+LABELS = "data.labels_per_class"
 FEWEST_LABELS = 2
 """Of a class: one to train on, one to choose by."""
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -93,7 +104,8 @@ def understand(
         if value is not None and (not isinstance(value, int) or value < fewest):
             raise InputError(option, f"a whole number, {fewest} or more", repr(value), f"give at least {fewest}")
     texts = setting_texts(settings)
-    own = (*texts, *(() if labels is None else (f"data.labels_per_class={labels}",)))
+    _refuse_decided(texts, labels)
+    own = (*texts, *(() if labels is None else (f"{LABELS}={labels}",)))
     for place in (target, data):
         path_only(place, "try, whose runs are processes of their own")
     found = find_target(target, None if data is None else Path(data), own)
@@ -140,7 +152,8 @@ def check(request: Request) -> dict[str, DataSet]:
     """
     recipe = request.target.recipe
     if recipe.data.several_labels:
-        todo = "compare its arms with crosspath compare"
+        # No sample has a share of a mean average precision, and the interval is one over seeds and samples.
+        todo = f"compare by mean average precision: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
         raise InputError(recipe.name, "a set with one label a sample", "several", todo)
     section = with_absolute_folder(recipe.data, request.target.data_root)
     data = load_data(section, request.target.data_root, recipe.train.seed)
@@ -160,22 +173,54 @@ def check(request: Request) -> dict[str, DataSet]:
             load_weights_from(_build(recipe, len(data.classes)), way.from_)
     for source in request.sources:
         if source.checkpoint is not None:
-            _connect_once(_build(recipe, len(data.classes)), recipe, source.name, source.checkpoint)
+            _connect_once(recipe, len(data.classes), source, fixed=any(way.from_ is not None for way in request.ways))
         elif source.recipe is not None:
             section = with_absolute_folder(source.recipe.data, source.data_root)
             everything[source.name] = load_data(section, source.data_root, 0)
     return everything
 
 
-def _connect_once(model: torch.nn.Module, recipe: Recipe, name: str, checkpoint: str) -> None:
+def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixed: bool) -> None:
+    """Raise `InputError` for an auxiliary that does not fit the target; `fixed` where that has weights of its own."""
+    checkpoint = str(source.checkpoint)
     weights = auxiliary_source(checkpoint).weights
     try:
-        connect_auxiliaries(model, recipe.pathway, {name: weights})
+        connect_auxiliaries(_build(recipe, classes), recipe.pathway, {source.name: weights})
     except PathwayError as error:
-        found = str(error).splitlines()[0].removeprefix(f"{name}: ")
-        everything = f"crosspath match {recipe.name} --auxiliary {name}={checkpoint}"
-        todo = f"name a model of the target's size, or set model.size; {everything} shows all"
-        raise InputError(f"--auxiliary {name}", f"weights that fit {recipe.name}", found, todo) from None
+        found = str(error).splitlines()[0].removeprefix(f"{source.name}: ")
+        size = None if fixed else _size_that_fits(recipe, classes, source.name, weights)
+        todo = f"add --set model.size={size}, name another or leave it out"
+        if size is None:
+            todo = "name a model of the target's size, or leave it out"
+        everything = f"crosspath match {recipe.name} --auxiliary {source.name}={checkpoint}"
+        todo += f"; {everything} shows all"
+        raise InputError(f"--auxiliary {source.name}", f"weights that fit {recipe.name}", found, todo) from None
+
+
+def _size_that_fits(recipe: Recipe, classes: int, name: str, weights: Any) -> str | None:
+    """The named size of a target that this auxiliary fits; None where there is no such size."""
+    tensors = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
+    widths = {size for tensor in tensors.values() for size in tensor.shape}
+    for size, (width, *_) in SIZES.items():
+        if width not in widths or size == recipe.model.size:
+            continue
+        sized = apply_overrides(recipe, (f"model.size={size}",))
+        try:
+            connect_auxiliaries(_build(sized, classes), sized.pathway, {name: weights})
+        except PathwayError:
+            continue
+        return size
+    return None
+
+
+def _refuse_decided(settings: Iterable[str], labels: int | None) -> None:
+    """Raise `InputError` for settings that a race would replace, and labels that are given twice."""
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name.strip() in DECIDED:
+            raise InputError(name.strip(), "none for a race, whose runs have their own", value, "leave it out")
+        if name.strip() == LABELS and labels is not None:
+            raise InputError(LABELS, "one value", f"{value}, and --labels {labels}", "leave one of them out")
 
 
 def seconds_of(budget: str | float) -> float:

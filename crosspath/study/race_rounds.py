@@ -5,20 +5,22 @@ length, because a run that is cut short in the middle of its schedule says littl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import fmean
 
-from crosspath.study.race_plan import RATES, Plan, Round, fresh_seconds, round_seconds
-from crosspath.study.race_runs import Runner
+from crosspath.study.jobs import Step
+from crosspath.study.race_costs import Estimate
+from crosspath.study.race_plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
+from crosspath.study.race_runs import FIRST_ROUND, Runner, last_step
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
 from crosspath.study.trials import trial_folder
 from crosspath.study.ways import Way
 from crosspath.training.result import RESULT, read_result
 
-GRACE = 1.1
-"""Times the budget that a race may take in the end, on a machine that became slower than it was measured."""
+MOST = 2
+"""Times the planned length of the last round, at most, where the runs before it were faster than measured."""
 FLAT = 0.01
 """`none` is flat where training it `GROWTH` times as long gains no more than this on the validation part."""
 
@@ -38,6 +40,8 @@ class Leader:
     """Whether `none` gained nothing by training so long."""
     scores: tuple[tuple[int, Scores], ...]
     """(epochs, scores) of each round."""
+    validation_samples: int
+    """That each score rests on, in all folds together."""
 
 
 def race(runner: Runner, plan: Plan) -> Leader:
@@ -49,13 +53,22 @@ def race(runner: Runner, plan: Plan) -> Leader:
     history: list[tuple[int, Scores]] = []
     flat = False
     for number, one in enumerate(plan.rounds):
-        late = partial(_is_late, runner, plan, number)
-        if number and runner.folder.decide(f"stop before round {number + 1}", late):
-            break
-        runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {len(rates)} ways, {one.epochs} epochs")
+        if 0 < number < len(plan.rounds) - 1:
+            late = partial(_is_late, runner, plan, number)
+            if runner.folder.decide(f"stop before round {number + 1}", bool, late):
+                break
+        elif number:
+            rest = runner.folder.decide("last round", Last, partial(_plan_rest, runner, plan, list(rates)))
+            if rest.epochs <= history[-1][0]:
+                break
+            one = replace(one, epochs=min(rest.epochs, MOST * one.epochs))
+        beside = "" if number or not runner.pretraining else f", and pretraining {', '.join(runner.pretraining)}"
+        ways_and_epochs = f"{len(rates)} ways, {one.epochs} epoch{'' if one.epochs == 1 else 's'}"
+        runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {ways_and_epochs}{beside}")
         scores = run_round(runner, f"race-{number + 1}", one, rates, plan.folds)
         history.append((one.epochs, scores))
-        runner.display.line(describe(scores, runner.ways[0]))
+        samples = _validation_samples(runner, plan)
+        runner.display.line(describe(scores, runner.ways[0], samples))
         flat = _is_flat(history, runner)
         if flat:
             break
@@ -72,21 +85,27 @@ def race(runner: Runner, plan: Plan) -> Leader:
         epochs=history[-1][0],
         flat=flat,
         scores=tuple(history),
+        validation_samples=samples,
     )
 
 
 def run_round(
-    runner: Runner, stage: str, one: Round, rates: Mapping[Way, Sequence[float]], folds: int
+    runner: Runner,
+    stage: str,
+    one: Round,
+    rates: Mapping[Way, Sequence[float]],
+    folds: int,
+    beside: Sequence[Step] = (),
 ) -> dict[Way, dict[float, float]]:
-    """Train every way with each of its rates on every fold."""
-    steps, runs = [], []
+    """Train every way with each of its rates on every fold; further steps `beside` them, once these leave room."""
+    steps, runs = [last_step(trial) for trial in runner.unfinished_pretraining()], []
     for seed in runner.race_seeds(folds):
         for way, own in rates.items():
             for rate in own:
                 step = runner.training(way, stage=stage, epochs=one.epochs, rate=rate, seed=seed)
                 steps.append(step)
                 runs.append((way, rate, runner.place.runs / trial_folder(stage, way.name, rate, seed)))
-    runner.run(steps)
+    runner.run([*steps, *beside])
     values: dict[Way, dict[float, list[float]]] = {}
     for way, rate, folder in runs:
         # A run without a result has diverged.
@@ -112,11 +131,22 @@ def best(by_rate: Mapping[float, float]) -> float:
     return best_rates(by_rate, 1)[0]
 
 
-def describe(scores: Scores, none: Way) -> str:
+def describe(scores: Scores, none: Way, samples: int) -> str:
     """What leads a round, in a line."""
     leader = max((way for way in scores if way is not none), key=lambda way: max(scores[way].values()))
     values = {way: f"{100 * max(scores[way].values()):.1f} %" for way in (leader, none)}
-    return f"{leader.words} leads with {values[leader]} on validation; none has {values[none]}"
+    return f"{leader.words} leads with {values[leader]} on {samples} validation samples; none has {values[none]}"
+
+
+def _validation_samples(runner: Runner, plan: Plan) -> int:
+    """Of the folds of a round."""
+    none = runner.place.runs / FIRST_ROUND / runner.ways[0].name
+    samples = {
+        seed: read_result(path.parent).samples["validation"]
+        for seed in runner.race_seeds(plan.folds)
+        for path in none.glob(f"*-seed-{seed}/{RESULT}")
+    }
+    return sum(samples.values())
 
 
 def _is_flat(history: Sequence[tuple[int, Scores]], runner: Runner) -> bool:
@@ -128,14 +158,33 @@ def _is_flat(history: Sequence[tuple[int, Scores]], runner: Runner) -> bool:
 
 
 def _is_late(runner: Runner, plan: Plan, number: int) -> bool:
-    """Whether this round and the fewest fresh seeds would take too long, as much slower as the rounds before were."""
-    assert runner.costs is not None
-    costs, most = runner.costs, runner.most_pretraining
+    """Whether this round and the fewest fresh seeds would take too long, as slow as the rounds before were."""
+    one, estimate = plan.rounds[number], _estimate(runner, plan, number)
+    ways = estimate.longest(runner.ways, one.ways, one.epochs)
+    needed = estimate.of_round(ways, one.epochs, one.rates, plan.folds)
+    needed += estimate.of_fresh(ways, one.epochs, FEWEST_SEEDS, plan.folds)
+    return runner.spent + needed > runner.budget
 
-    def planned(one: Round) -> float:
-        return round_seconds(runner.ways, costs, one, plan.folds, most) / runner.pool.size
 
-    slower = max(1.0, runner.worked("race-*") / sum(map(planned, plan.rounds[:number])))
-    fresh, _ = fresh_seconds(runner.ways, costs, plan.rounds[number].epochs, most, 0.0)
-    needed = planned(plan.rounds[number]) + FEWEST_SEEDS * fresh / runner.pool.size
-    return runner.spent + slower * needed > GRACE * runner.budget
+def _plan_rest(runner: Runner, plan: Plan, ways: Sequence[Way]) -> dict[str, int]:
+    """The last round of these ways and the fresh seeds, at the pace of the rounds before."""
+    rest = plan_rest(
+        ways,
+        _estimate(runner, plan, len(plan.rounds) - 1),
+        seconds=runner.budget - runner.spent,
+        folds=plan.folds,
+        wanted=plan.seeds_wanted,
+        recipe_epochs=runner.recipe.train.epochs,
+    )
+    return asdict(rest)
+
+
+def _estimate(runner: Runner, plan: Plan, number: int) -> Estimate:
+    """What runs take, by the time that those before round `number`, from 0, have taken against what was measured."""
+
+    def estimate(pace: float) -> Estimate:
+        assert runner.costs is not None
+        return estimate_of(runner.costs.times(pace), plan.auxiliary_epochs, runner.most_pretraining, runner.pool.size)
+
+    planned = sum(round_seconds(estimate(1.0), runner.ways, plan.rounds[:number], plan.folds))
+    return estimate(sum(runner.worked().values()) / planned)

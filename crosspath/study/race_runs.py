@@ -1,8 +1,6 @@
 """The runs of a race, as trials: the settings that each stage adds to the recipe, and how they are carried out."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,19 +9,20 @@ from crosspath.modalities import modality_of
 from crosspath.study.definition import SEARCH_SEEDS
 from crosspath.study.jobs import Place, Step, run_steps
 from crosspath.study.plan import QUIET
+from crosspath.study.race_costs import Costs, clock_seconds
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import RUNS, RaceFolder
-from crosspath.study.race_plan import Cost, Costs
 from crosspath.study.sources import AuxiliarySource, pretraining_of
 from crosspath.study.trials import FRESH, MEASURE, Trial, TrialPool, pretraining_trial, training_trial
 from crosspath.study.ways import Way
-from crosspath.training.result import RESULT, Result, read_result
-from crosspath.training.run_folder import LOG
+from crosspath.training.result import RESULT, read_result
 
 CHECKPOINT_S = 30.0
 """Runs that take longer than two of these leave states to resume from."""
-MEASURED_STEPS = 8
 AUXILIARIES = "auxiliaries"
+FIRST_ROUND, LONGER_NONE = "race-1", "race-none"
+BESIDE = {AUXILIARIES: FIRST_ROUND, LONGER_NONE: f"{FRESH} 0"}
+"""{stage: that beside which it runs}."""
 
 
 @dataclass(kw_only=True)
@@ -48,8 +47,12 @@ class Runner:
     """Seconds on the clock of the wall."""
     display: RaceDisplay
     costs: Costs | None = None
+    planned_at: float = 0.0
+    """Seconds spent when the plan was made."""
     auxiliaries: dict[str, str] = field(default_factory=dict)
-    """{name: checkpoint}, of those that are ready."""
+    """{name: checkpoint}."""
+    pretraining: dict[str, Trial] = field(default_factory=dict)
+    """{name of an auxiliary: its pretraining}, which comes before the runs that need it."""
 
     @property
     def place(self) -> Place:
@@ -57,18 +60,25 @@ class Runner:
         runs = (self.folder.path / RUNS).resolve()
         return Place(runs=runs, data_root=self.data_root, auxiliaries=dict(self.auxiliaries), threads=self.threads)
 
-    def worked(self, *stages: str) -> float:
-        """Seconds that the finished runs of these stages took (names may end in `*`), on all processes together.
+    def worked(self) -> dict[str, float]:
+        """{stage: seconds on the clock that its finished runs took}, in which fresh seeds of one batch are a stage.
 
-        Unlike the clock, a resumed race reads the same here as an uninterrupted one.
+        Unlike the clock itself, a resumed race reads the same here as an uninterrupted one.
         """
-        results = [path for stage in stages for path in self.place.runs.glob(f"{stage}/*/*/{RESULT}")]
-        return sum(read_result(path.parent).duration_s for path in sorted(results)) / self.pool.size
+        stages: dict[str, list[float]] = {}
+        for path in sorted(self.place.runs.glob(f"*/*/*/{RESULT}")):
+            stage, _, run = path.relative_to(self.place.runs).parts[:3]
+            if stage == FRESH:
+                seed = int(run.rpartition("-")[2])
+                stage = f"{FRESH} {seed // self.pool.size}"
+            if stage != MEASURE:
+                stages.setdefault(BESIDE.get(stage, stage), []).append(read_result(path.parent).duration_s)
+        return {stage: clock_seconds(seconds, self.pool.size) for stage, seconds in stages.items()}
 
     @property
     def spent(self) -> float:
         """Seconds until the plan was made, and those of all finished runs since."""
-        return float(self.folder.decisions["planned at"]) + self.worked(AUXILIARIES, "race-*", FRESH)
+        return self.planned_at + sum(self.worked().values())
 
     def run(self, steps: Sequence[Step]) -> None:
         """Carry out steps and those that follow from them."""
@@ -79,7 +89,13 @@ class Runner:
         return self.place.runs / trial.folder
 
     def training(self, way: Way, *, stage: str, epochs: int, rate: float, seed: int) -> Step:
-        """One run of a way, after the masked modelling of the same training part where it begins with one."""
+        """One run of a way, after the masked modelling of the same training part where it begins with one, and after
+        the pretraining of its auxiliary.
+        """
+        auxiliary = self.pretraining.get(str(way.auxiliary))
+        if auxiliary is not None and auxiliary in self.unfinished_pretraining():
+            trial = self.trial(way, stage=stage, epochs=epochs, rate=rate, seed=seed, from_=way.from_)
+            return Step((auxiliary,), lambda _: last_step(trial))
         if not way.pretrains:
             return last_step(self.trial(way, stage=stage, epochs=epochs, rate=rate, seed=seed, from_=way.from_))
         before = self.masked(way, stage=stage, epochs=self.masked_epochs(way, epochs), seed=seed)
@@ -87,9 +103,23 @@ class Runner:
         after = self.trial(way, stage=stage, epochs=epochs, rate=rate, seed=seed, from_=from_)
         return Step((before,), lambda _: last_step(after))
 
-    def trial(self, way: Way, *, stage: str, epochs: int, rate: float, seed: int, from_: Path | None) -> Trial:
-        """One run of a way that starts from these weights."""
-        settings = (*QUIET, *self.settings, *self._split(stage, seed), *self._length(way, epochs))
+    def unfinished_pretraining(self) -> list[Trial]:
+        """Of auxiliaries."""
+        return [one for one in self.pretraining.values() if not (self.result_folder(one) / RESULT).is_file()]
+
+    def trial(
+        self,
+        way: Way,
+        *,
+        stage: str,
+        epochs: int,
+        rate: float,
+        seed: int,
+        from_: Path | None,
+        fewer: Sequence[str] = (),
+    ) -> Trial:
+        """One run of a way that starts from these weights; `fewer` as for `masked`."""
+        settings = (*QUIET, *self.settings, *self._split(stage, seed), *fewer, *self._length(way, epochs))
         return training_trial(self.target, way, stage=stage, rate=rate, seed=seed, settings=settings, from_=from_)
 
     @property
@@ -102,24 +132,29 @@ class Runner:
         assert self.costs is not None
         return self.costs.pretraining_epochs(way, epochs, self.most_pretraining)
 
-    def masked(self, way: Way, *, stage: str, epochs: int, seed: int) -> Trial:
-        """Masked modelling of what a run of this stage and seed trains on, and of the unlabelled samples beside it."""
+    def masked(self, way: Way, *, stage: str, epochs: int, seed: int, fewer: Sequence[str] = ()) -> Trial:
+        """Masked modelling of what a run of this stage and seed trains on, and of the unlabelled samples beside it.
+
+        `fewer` are settings that leave some of them out, for a run that is only measured.
+        """
         own = tuple(setting for setting in self.settings if setting.strip().startswith(("data.", "model.")))
-        own += (*QUIET, *self._split(stage, seed), "data.unlabelled=true", *pretraining_length(epochs))
+        own += (*QUIET, *self._split(stage, seed), "data.unlabelled=true", *fewer, *pretraining_length(epochs))
         return pretraining_trial(
             self.target, stage=stage, way=f"{way.name}-first-{epochs}", seed=seed, settings=own, from_=way.from_
         )
 
-    def auxiliary(self, source: AuxiliarySource, *, stage: str, epochs: int) -> Trial:
-        """The pretraining of an auxiliary."""
+    def auxiliary(self, source: AuxiliarySource, *, stage: str, epochs: int, fewer: Sequence[str] = ()) -> Trial:
+        """The pretraining of an auxiliary; `fewer` as for `masked`."""
         assert source.recipe is not None
-        size = (f"model.size={self.recipe.model.size}",)
+        own: tuple[str, ...] = (f"model.size={self.recipe.model.size}",)
+        if source.recipe.data.procedural:
+            own += (f"data.train_samples={source.recipe.data.train_samples}",)
         return pretraining_trial(
             source.recipe.name,
             stage=stage,
             way=source.name,
             seed=0,
-            settings=(*QUIET, *size, *pretraining_length(epochs)),
+            settings=(*QUIET, *own, *fewer, *pretraining_length(epochs)),
             auxiliary=True,
             data_root=source.data_root,
         )
@@ -164,60 +199,3 @@ def pretraining_length(epochs: int) -> tuple[str, ...]:
         f"train.evaluate_every={epochs}",
         f"schedule.warmup_epochs={max(0.5, epochs / 20):g}",
     )
-
-
-def measured_epochs(samples: int, batch_size: int) -> int:
-    """Epochs of a run that is only measured: the first one is slow, and those after it have enough steps."""
-    return 1 + math.ceil(MEASURED_STEPS / max(1, samples // batch_size))
-
-
-def cost_of_run(folder: Path, result: Result) -> Cost:
-    """What a measured run cost, from its log."""
-    entries = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-    rates = [entry["samples_per_s"] for entry in entries if entry.get("samples_per_s")]
-    epoch = max(1e-3, result.samples["train"] / rates[-1])
-    return Cost(fixed=max(0.0, result.duration_s - result.epochs * epoch), epoch=epoch)
-
-
-def measure(runner: Runner, samples: Mapping[str, int]) -> Costs:
-    """Measure what the runs of every way cost, by short ones; `samples` are those that they train on.
-
-    Masked modelling comes first: the first run of a process takes longer, which its training shows less than others.
-    """
-    masked_way = next(way for way in runner.ways if way.pretrains)
-    size = pretraining_of(runner.recipe).train.batch_size
-    masked_epochs = measured_epochs(samples["train"] + samples["unlabelled"], size)
-    first = {"masked": runner.masked(masked_way, stage=MEASURE, epochs=masked_epochs, seed=0)}
-    for source in runner.sources:
-        if source.recipe is not None:
-            epochs = measured_epochs(samples[f"auxiliary {source.name}"], source.recipe.train.batch_size)
-            first[f"auxiliary {source.name}"] = runner.auxiliary(source, stage=MEASURE, epochs=epochs)
-    pretraining = _run_and_read(runner, first)
-    for source in runner.sources:
-        trial = first.get(f"auxiliary {source.name}")
-        runner.auxiliaries[source.name] = str(source.checkpoint if trial is None else runner.result_folder(trial))
-    epochs = measured_epochs(samples["train"], runner.recipe.train.batch_size)
-    # Ways of one auxiliary cost the same, and so do those without one.
-    kinds = {way.auxiliary or "none": way for way in reversed(runner.ways) if not way.pretrains}
-    kinds["none"] = runner.ways[0]
-    training = _run_and_read(runner, {kind: _measured(runner, way, epochs) for kind, way in kinds.items()})
-    runner.auxiliaries.clear()
-    return Costs(
-        of_ways={way.name: training[way.auxiliary or "none"] for way in runner.ways},
-        masked=pretraining["masked"],
-        auxiliaries={
-            source.name: pretraining[f"auxiliary {source.name}"]
-            for source in runner.sources
-            if source.recipe is not None
-        },
-    )
-
-
-def _measured(runner: Runner, way: Way, epochs: int) -> Trial:
-    return runner.trial(way, stage=MEASURE, epochs=epochs, rate=runner.recipe.optimizer.lr, seed=0, from_=way.from_)
-
-
-def _run_and_read(runner: Runner, trials: Mapping[str, Trial]) -> dict[str, Cost]:
-    runner.run([last_step(trial) for trial in trials.values()])
-    folders = {name: runner.result_folder(trial) for name, trial in trials.items()}
-    return {name: cost_of_run(folder, read_result(folder)) for name, folder in folders.items()}

@@ -14,6 +14,8 @@ from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
 PROCEDURAL = "procedural/dyck"
+SHORTER = 10
+"""Times as short as the recipe's are the epochs of procedural pretraining in a race."""
 HUBS = ("timm:", "hf:")
 
 
@@ -136,7 +138,12 @@ def recipe_of_folder(folder: Path) -> tuple[str, Path]:
 def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
     path, size = Path(text), target.model.size
     if text == "procedural":
-        recipe = apply_overrides(PRETRAINING[PROCEDURAL](), (f"model.size={size}",))
+        # Sequences are redrawn in every epoch: short epochs let a plan fill its time, and see as many sequences.
+        recipe = PRETRAINING[PROCEDURAL]()
+        epochs = recipe.train.epochs * SHORTER
+        samples = (recipe.data.train_samples or SHORTER) // SHORTER
+        settings = (f"model.size={size}", f"data.train_samples={samples}", f"train.epochs={epochs}")
+        recipe = apply_overrides(recipe, settings)
         return AuxiliarySource(name=name, text=text, recipe=recipe)
     if text.startswith(HUBS) or is_checkpoint(path):
         auxiliary_source(text)  # refused now rather than after the first runs

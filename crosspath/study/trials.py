@@ -12,7 +12,7 @@ from crosspath.config import Recipe, apply_overrides
 from crosspath.config.starts import layer_settings
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import predict_logits
-from crosspath.files import read_json, write_json
+from crosspath.files import read_json_as, write_json
 from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 from crosspath.recipes import any_recipe_named
@@ -26,6 +26,8 @@ from crosspath.training.result import Result
 from crosspath.training.run import pretrain
 
 PREDICTIONS = "predictions"
+REPEAT = "remove it and repeat the command: finished runs stay"
+"""What to do about a damaged file that follows from runs."""
 MEASURE = "measure"
 FRESH = "fresh"
 """The stage whose runs read the test part, once each."""
@@ -176,9 +178,17 @@ def predictions_file(runs: Path, run: Path) -> Path:
     return runs.parent / PREDICTIONS / run.with_name(f"{run.name}.json")
 
 
+@dataclass(frozen=True)
+class _Predictions:
+    """The content of a predictions file."""
+
+    run: str
+    correct: dict[str, bool]
+
+
 def read_predictions(runs: Path, run: Path) -> dict[str, bool]:
-    """{test sample: whether it is classified correctly}."""
-    return {name: bool(correct) for name, correct in read_json(predictions_file(runs, run))["correct"].items()}
+    """{test sample: whether it is classified correctly}. Raises `InputError` for a damaged file."""
+    return read_json_as(predictions_file(runs, run), _Predictions, REPEAT).correct
 
 
 def _read_test(trial: Trial, place: Place) -> None:

@@ -19,9 +19,10 @@ from crosspath.study import race, trials
 from crosspath.study.jobs import Place
 from crosspath.study.plan import QUIET
 from crosspath.study.race_answer import Fit, sentence_of
+from crosspath.study.race_costs import Cost, Costs
 from crosspath.study.race_final import Confirmation, FinalArm
 from crosspath.study.race_folder import ANSWER, DECISIONS
-from crosspath.study.race_plan import Cost, Costs, Plan, Round
+from crosspath.study.race_plan import Plan, Round
 from crosspath.study.race_request import understand
 from crosspath.study.statistics import Paired
 from crosspath.study.ways import ways_of
@@ -34,7 +35,7 @@ PLAN = Plan(
     rounds=(Round(epochs=1, ways=7, rates=1), Round(epochs=2, ways=2, rates=1)),
     folds=1,
     seeds=3,
-    seeds_wanted=6,
+    seeds_wanted=3,
     auxiliary_epochs={},
     seconds=1.0,
 )
@@ -75,7 +76,9 @@ def run(out: Path, auxiliary: Path, executor: Executor, **more: object) -> Fit:
     if not (out / DECISIONS).exists():
         out.mkdir(parents=True, exist_ok=True)
         (out / "try.json").write_text(json.dumps(request.definition))
-        (out / DECISIONS).write_text(json.dumps({"costs": costs.to_json(), "plan": PLAN.to_json()}))
+        (out / DECISIONS).write_text(
+            json.dumps({"format_version": 1, "costs": costs.to_json(), "plan": PLAN.to_json()})
+        )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(race, "local_pool", pool)
         return race.fit(
@@ -215,7 +218,7 @@ def stopped_after(done: int, whole: Path, out: Path, executor: Executor) -> Path
         shutil.rmtree(out / "runs" / folder)
         (out / "predictions" / folder.with_name(f"{folder.name}.json")).unlink(missing_ok=True)
     decisions = json.loads((out / DECISIONS).read_text())
-    (out / DECISIONS).write_text(json.dumps({name: decisions[name] for name in ("costs", "plan")}))
+    (out / DECISIONS).write_text(json.dumps({name: decisions[name] for name in ("format_version", "costs", "plan")}))
     return out
 
 

@@ -4,7 +4,18 @@ import re
 
 import pytest
 
-from crosspath.study.race_plan import FEWEST_SEEDS, SHARE, Cost, Costs, Plan, make_plan, none_epochs, rounds_of
+from crosspath.files import as_kind
+from crosspath.study.race_costs import Cost, Costs, clock_seconds, none_epochs
+from crosspath.study.race_plan import (
+    AUXILIARY_SHARE,
+    FEWEST_SEEDS,
+    SHARE,
+    Plan,
+    estimate_of,
+    make_plan,
+    plan_rest,
+    rounds_of,
+)
 from crosspath.study.ways import Way, ways_of
 from tests.errors import refused
 
@@ -20,7 +31,7 @@ def costs(epoch: float = 0.3) -> Costs:
     )
 
 
-def plan(minutes: float, *, folds: int = 3, test: int = 60, cost: Costs | None = None) -> Plan:
+def plan(minutes: float, *, folds: int = 3, test: int = 60, cost: Costs | None = None, processes: int = 1) -> Plan:
     return make_plan(
         WAYS,
         cost or costs(),
@@ -30,6 +41,7 @@ def plan(minutes: float, *, folds: int = 3, test: int = 60, cost: Costs | None =
         recipe_epochs=30,
         pretraining_epochs=50,
         auxiliary_epochs={"sounds": 50},
+        processes=processes,
     )
 
 
@@ -39,8 +51,8 @@ def test_a_plan_keeps_to_its_share_of_the_budget(minutes: float, test: int) -> N
     made = plan(minutes, test=test)
     assert made.seconds <= SHARE * 60 * minutes
     assert made.rounds[-1].epochs <= 240
-    assert Plan.from_json(made.to_json()) == made
-    assert Costs.from_json(costs().to_json()) == costs()
+    assert as_kind(made.to_json(), Plan, "plan") == made
+    assert as_kind(costs().to_json(), Costs, "costs") == costs()
 
 
 def test_more_time_gives_epochs_first_and_then_seeds() -> None:
@@ -65,6 +77,50 @@ def test_an_auxiliary_takes_a_fifth_at_most() -> None:
     assert plan(500).auxiliary_epochs["sounds"] == 50
 
 
+def test_one_auxiliary_keeps_to_its_share_of_the_clock_however_many_runs_there_are_at_a_time() -> None:
+    for processes in (1, 2, 8):
+        made = plan(10, processes=processes)
+        assert 1.0 + 2.0 * made.auxiliary_epochs["sounds"] <= AUXILIARY_SHARE * SHARE * 600
+        assert made.seconds <= SHARE * 600
+
+
+def test_runs_wait_for_a_free_process() -> None:
+    assert clock_seconds([], 2) == 0
+    assert clock_seconds([4.0, 1.0, 1.0, 1.0], 1) == 7
+    assert clock_seconds([4.0, 1.0, 1.0, 1.0], 2) == 4
+    assert clock_seconds([1.0, 1.0, 1.0, 4.0], 2) == 5
+
+
+def test_the_first_round_fills_the_processes_beside_an_auxiliary() -> None:
+    estimate = estimate_of(costs(), {"sounds": 10}, 50, 2)
+    assert estimate.auxiliaries == {"sounds": 21.0}
+    alone, needing = (estimate.of_round(ways, 4, 3, 1) for ways in (WAYS[:3], WAYS[3:]))
+    assert alone < 21
+    assert estimate.of_first_round(WAYS, 4, 3, 1) == pytest.approx(21 + needing)
+
+
+def test_masked_modelling_is_shared_by_the_rates_of_a_round() -> None:
+    estimate, masked = estimate_of(costs(), {}, 50, 1), [WAYS[2]]
+    before = costs().before(WAYS[2], 30, 50)
+    assert before > 9
+    assert estimate.of_round(masked, 30, 3, 2) == pytest.approx(2 * before + 6 * (0.5 + 9))
+
+
+def test_the_rest_is_planned_for_the_ways_that_reach_it_at_the_pace_of_the_rounds_before() -> None:
+    def rest(ways: tuple[Way, ...], pace: float, seconds: float = 600.0) -> tuple[int, int]:
+        estimate = estimate_of(costs().times(pace), {"sounds": 10}, 50, 2)
+        made = plan_rest(ways, estimate, seconds=seconds, folds=1, wanted=8, recipe_epochs=30)
+        total = estimate.of_round(ways, made.epochs, 1, 1) + estimate.of_fresh(ways, made.epochs, made.seeds, 1)
+        assert total <= seconds or not made.epochs
+        return made.epochs, made.seeds
+
+    short, dear = WAYS[:2], (WAYS[0], WAYS[4])
+    assert rest(short, 1.0)[0] > rest(dear, 1.0)[0] > rest(dear, 2.0)[0] >= 30
+    assert rest(short, 1.0)[1] == 8
+    assert rest(dear, 1.0, seconds=150.0)[1] < 8
+    assert rest(dear, 1.0, seconds=5.0)[0] == 0
+
+
 def test_a_budget_for_nothing_is_refused_with_one_that_is_enough() -> None:
     with refused("--budget"):
         plan(1)
@@ -78,7 +134,7 @@ def test_the_budget_that_a_refusal_names_is_enough_on_that_machine() -> None:
     spent, processes = 57.0, 2
 
     def of(minutes: int) -> Plan:
-        left = (60 * minutes - spent) * processes
+        left = 60 * minutes - spent
         return make_plan(WAYS, costs(epoch=3.0), seconds=left, processes=processes, spent=spent, **fixed)  # type: ignore[arg-type]
 
     with refused("--budget", "4.0") as caught:

@@ -88,11 +88,11 @@ def test_a_budget_may_be_raised_until_there_is_a_plan(photos: Path, tmp_path: Pa
     out = tmp_path / "try"
     short, long = ask(photos, budget="1m"), ask(photos, budget="9m")
     with open_race(out, short.definition) as folder:
-        folder.decide("costs", dict)
+        folder.decide("costs", dict, dict)
     with refused(str(out), "labels"):
         check_folder(out, ask(photos, budget="9m", labels=3).definition)
     with open_race(out, long.definition) as folder:
-        folder.decide(PLAN, dict)
+        folder.decide(PLAN, dict, dict)
     with refused(str(out), "budget_s", "540"):
         check_folder(out, short.definition)
 
@@ -101,12 +101,12 @@ def test_what_the_data_have_to_say_is_shown(photos: Path) -> None:
     (photos / "cat" / "notes.txt").write_text("a cat")
     console = Console(record=True, width=200, file=StringIO())
     samples = samples_of(ask(photos, labels=30), RaceDisplay(console, 60.0, lambda: 0.0))
-    assert samples["unlabelled"] == 0
+    assert samples.unlabelled == 0
     shown = console.export_text()
     assert "of 30 labels" in shown
     assert ".txt" in shown
     samples = samples_of(ask(photos, labels=3), RaceDisplay(console, 60.0, lambda: 0.0))
-    assert sum(samples.values()) == 16
+    assert sum(samples.to_json().values()) == 16
 
 
 def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:
@@ -131,10 +131,29 @@ def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Pa
         ask(photos, settings=("train.epoch=3",))
     with refused("settings", "train.epochs=3"):
         ask(photos, settings="train.epochs=3")
+    for setting in ("train.seed=3", "data.split_seed=1", "pathway.start=paper", "evaluate.test=false"):
+        with refused(*setting.split("=")):
+            ask(photos, settings=(setting,))
+    with refused("data.labels_per_class", "4", "3"):
+        ask(photos, labels=3, settings=("data.labels_per_class=4",))
     with refused("data", "ndarray"):
         ask(np.zeros((4, 8, 8)))  # type: ignore[arg-type]
     with refused("data", "tuple"):
         ask("image/digits", data=(np.zeros((4, 8, 8)), [0, 1, 0, 1]))
+
+
+def test_procedural_pretraining_has_short_epochs_of_as_many_sequences() -> None:
+    recipe = crosspath.recipe_named("procedural/dyck", "masked_modeling")
+    (source,) = ask("image/digits", "procedural").sources
+    assert source.recipe is not None
+    own = source.recipe.data.train_samples, source.recipe.train.epochs
+    assert own == (recipe.data.train_samples // 10, 10 * recipe.train.epochs)  # type: ignore[operator]
+    assert len(check(ask("image/digits", "procedural"))["procedural"].train) == own[0]
+
+
+def test_several_labels_a_sample_are_refused_with_what_compares_them(tmp_path: Path) -> None:
+    with refused("audio/audioset-20k", "several", "crosspath compare audio/audioset-20k"):
+        check(ask("audio/audioset-20k", data=tmp_path))
 
 
 def test_settings_and_auxiliaries_are_taken_in_the_forms_of_other_functions(photos: Path) -> None:
@@ -147,9 +166,16 @@ def test_settings_and_auxiliaries_are_taken_in_the_forms_of_other_functions(phot
         assert (source.name, source.text) == ("photos", str(photos.resolve()))
 
 
-def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path, wide: Path) -> None:
-    with refused("--auxiliary sounds", "6", "12"):
+def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path, wide: Path, tmp_path: Path) -> None:
+    micro = tmp_path / "micro"
+    settings = ("train.epochs=1", "train.loggers=[]", "data.labels_per_class=2")
+    crosspath.train("image/digits", settings=settings, out=micro, progress=False)
+    with refused("--auxiliary sounds", "6", "12", "--set model.size=tiny"):
         check(ask("image/digits", f"sounds={wide}"))
+    check(ask("image/digits", f"sounds={wide}", settings=("model.size=tiny",)))
+    with refused("--auxiliary sounds", "leave") as caught:
+        check(ask(micro, f"sounds={wide}"))
+    assert "--set" not in caught.value.todo  # the size of a checkpoint is what it is
     for picture in sorted((photos / "dog").iterdir())[2:]:
         picture.unlink()
     with refused(str(photos), "dog"):
