@@ -70,9 +70,10 @@ def test_every_page_ends_with_a_next_step(page: Path) -> None:
     assert "](" in last
 
 
-def test_the_tutorial_ends_with_a_next_step() -> None:
-    last = nbformat.read(REPOSITORY / "docs" / "tutorial.ipynb", as_version=4).cells[-1]
-    assert last.source.startswith("**Next:**")
+@pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_tutorial_ends_with_a_next_step(notebook: Path) -> None:
+    last = nbformat.read(notebook, as_version=4).cells[-1]
+    assert last.source.split("\n\n")[-1].startswith("**Next:**")
 
 
 def test_the_page_of_recipes_names_each() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PAGES = ("", "tutorial/", "will-it-help/", "results/", "results/ablations/", "commands/", "layouts/")
+PAGES = ("", "tutorial/", "two-folders/", "will-it-help/", "results/", "results/ablations/", "commands/", "layouts/")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OFFLINE = (
     "--no-sandbox",
