@@ -35,6 +35,7 @@ _HOMES = {
     "plan": "crosspath.training.plan",
     "evaluate": "crosspath.evaluation.evaluate",
     "predict": "crosspath.evaluation.predict",
+    "write_features": "crosspath.evaluation.feature_files",
     "merge_checkpoint": "crosspath.checkpoints",
     "checkpoint_status": "crosspath.checkpoints",
     "load_checkpoint": "crosspath.checkpoints",

@@ -18,6 +18,7 @@ from crosspath.cli.data import data
 from crosspath.cli.demo import demo
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.export import export
+from crosspath.cli.features import features
 from crosspath.cli.fit import fit
 from crosspath.cli.inspect import inspect
 from crosspath.cli.match import match
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "features": features,
     "compare": compare,
     "study": study,
     "report": report,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,18 +15,21 @@ from crosspath.config.shipped import AUDIO as SECTIONS
 from crosspath.config.training import AudioAugment
 from crosspath.data.generated.sets import sounds
 from crosspath.data.items import Item, TrainingView
+from crosspath.data.log_mel import SHIFT_MS
 from crosspath.data.places import AUDIO_SETS
 from crosspath.data.readers.audio import CONTAINERS, SUFFIXES, AudioReader
+from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.streaming.samples import reader_views
 from crosspath.data.views.augment import augment_frames
 from crosspath.data.views.normalise import Scaling
 from crosspath.data.views.waveform_views import waveform_view
+from crosspath.errors import InputError
 from crosspath.modalities.modality import Export, Modality, Picture
 from crosspath.recipes import audio
 from crosspath.tokenizers import AudioTokenizer
 from crosspath.tokenizers.patches import PositionKind
 
-FRAME_SHIFT_S = 0.01
+FRAME_SHIFT_S = SHIFT_MS / 1000
 ESC_FOLDS = 5
 
 
@@ -62,6 +66,16 @@ def _views(
     if augment.waveform:
         return waveform_view(reader, items, classes, augment, seed, epoch, damaged)
     return reader_views(reader, augment, items, classes, seed, epoch, damaged)
+
+
+def _windows(data: AudioData, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
+    """Windows of the model's own length; no other fits its positions."""
+    own = data.frames * FRAME_SHIFT_S
+    if window is not None and frames_in(window, 1 / FRAME_SHIFT_S, "window") != data.frames:
+        raise InputError("window", f"{own:g} seconds, the model's own length", f"{window:g}", "leave it out")
+    step = data.frames if stride is None else frames_in(stride, 1 / FRAME_SHIFT_S, "stride")
+    reader = AudioReader(data)
+    return lambda path: reader.windows(path, step)
 
 
 def _draw(axes: Any, frames_1TF: NDArray[Any], original_1TF: NDArray[Any], data: AudioData) -> None:
@@ -103,6 +117,7 @@ AUDIO = Modality[AudioData, AudioAugment, AudioPatches](
     tokenizer=_tokenizer,
     augment=augment_frames,
     views=_views,
+    windows=_windows,
     picture=Picture(draw=_draw, width=4.0),
     export=Export(
         axes=("frame", "mel bin"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,30 @@ def read_file(section: DataSection, path: Path) -> NDArray[Any]:
     InputError
         For a missing or damaged file.
     """
-    reader = reader_of(section)
+    return _readable(section, path, reader_of(section).decode_file)
+
+
+def read_windows(section: DataSection, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
+    """A function from one file of the user's own to its windows (W, ...), each a sample as `read_file` gives it.
+
+    Raises
+    ------
+    InputError
+        For a modality whose files have no windows, and lengths that make none; the function, for a missing or damaged
+        file.
+    """
+    modality = modality_of(section)
+    if modality.windows is None:
+        expected = "recordings or films, whose files have windows"
+        raise InputError("window", expected, section.modality, "leave --window and --stride out")
+    read = modality.windows(section, window, stride)
+    return lambda path: _readable(section, path, read)
+
+
+def _readable(section: DataSection, path: Path, read: Callable[[Path], NDArray[Any]]) -> NDArray[Any]:
+    """What `read` returns for a file. Raises `InputError` for a missing or damaged one."""
     try:
-        return np.ascontiguousarray(reader.decode_file(path), reader.sample[1])
+        return np.ascontiguousarray(read(path), reader_of(section).sample[1])
     except DamageError as damage:
         raise InputError(path, f"a readable {section.modality} file", str(damage), "choose another file") from None
     except OSError as error:

@@ -206,6 +206,10 @@ class Modality(Generic[D, A, T]):
     augment: Callable[[A, D, Tensor, Draws], Tensor] = not_augmented
     views: Views = reader_views
 
+    windows: Callable[[D, float | None, float | None], Callable[[Path], NDArray[Any]]] | None = None
+    """(section, seconds of a window, seconds from one to the next) to a function from a file to its windows (W, ...),
+    which raises `DamageError`; None where a file has no time axis."""
+
     # What is measured and shown.
     protocol: Callable[[Recipe], SeveralViews | None] = one_look
     errors: Callable[[Tensor, Tensor, bool], Tensor] | None = None

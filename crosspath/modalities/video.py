@@ -1,5 +1,7 @@
 """Clips: frames of a film, as RGB squares over time (3, T, S, S)."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.data.views.augment import augment_clips
 from crosspath.data.views.frame_views import augment_pictures
 from crosspath.data.views.normalise import normalised_batch
+from crosspath.errors import InputError
 from crosspath.modalities.colours import (
     colour_levels,
     colour_normalisation,
@@ -37,6 +40,15 @@ def _tokenizer(section: VideoTubelets, data: VideoData, width: int, positions: P
 
 def _sample_shape(data: VideoData) -> tuple[int, ...]:
     return (3, data.frames, data.image_size, data.image_size)
+
+
+def _windows(data: VideoData, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
+    """Clips of `window` seconds; of the recipe's own length where it takes frames that are `frame_step` apart."""
+    if window is None and data.sampling != "dense":
+        expected = "seconds, since clips of this model are spread over a whole film"
+        raise InputError("window", expected, "none", "add --window SECONDS")
+    reader = VideoReader(data)
+    return lambda path: reader.windows(path, window, stride)
 
 
 def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
@@ -71,6 +83,7 @@ VIDEO = Modality[VideoData, VideoAugment, VideoTubelets](
     tokenizer=_tokenizer,
     before_batch=augment_pictures,
     augment=augment_clips,
+    windows=_windows,
     protocol=clips_and_crops,
     picture=Picture(draw=draw_colours, frames=4),
     export=Export(

@@ -78,7 +78,7 @@ class ClassificationHead(nn.Module):
         """Features (B, N, D) to (B, D), or (B, 2D) for `cls+max`; those of tokens that are not real count nothing."""
         tokens_BND = features_BND[:, 1:] if has_cls else features_BND
         if self.pooling == "mean":
-            return tokens_BND.mean(dim=1) if real_BN is None else _mean_of_real(tokens_BND, real_BN)
+            return tokens_BND.mean(dim=1) if real_BN is None else mean_of_real(tokens_BND, real_BN)
         if not has_cls:
             raise InputError("model.pooling", "an encoder with a class token", "none", "use pooling `mean`")
         if self.pooling == "cls":
@@ -88,6 +88,7 @@ class ClassificationHead(nn.Module):
         return torch.cat([features_BND[:, 0], tokens_BND.amax(dim=1)], dim=1)
 
 
-def _mean_of_real(tokens_BND: Tensor, real_BN: Tensor) -> Tensor:
+def mean_of_real(tokens_BND: Tensor, real_BN: Tensor) -> Tensor:
+    """The mean (B, D) of each sample's real tokens."""
     counted_BND = tokens_BND.masked_fill(~real_BN[:, :, None], 0.0)
     return counted_BND.sum(dim=1) / real_BN.sum(dim=1, keepdim=True).clamp(min=1)

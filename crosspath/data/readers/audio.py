@@ -16,6 +16,7 @@ from crosspath.data.labels import as_label_tuples
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
 from crosspath.data.readers.sound_file import decode_wave
+from crosspath.data.readers.time_windows import window_starts
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import table_items
 from crosspath.errors import InputError
@@ -158,15 +159,26 @@ class AudioReader:
 
     def frames_of(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel frames (T, F) of a waveform (S,), padded or cut."""
+        from crosspath.data.log_mel import samples_of
+
+        if len(wave) > LONG * (needed := samples_of(self.sample[0][0], self.section.sample_rate_hz)):
+            wave = wave[:needed]  # the frames of an hour would take gigabytes, and nearly all are cut off
+        return self._fit_length(self._log_mel(wave))
+
+    def windows(self, path: Path, stride: int) -> NDArray[np.float32]:
+        """Samples (W, T, F) that begin every `stride` frames of one recording; the last one is padded."""
+        frames_SF = self._log_mel(self._resample_and_centre(*decode_wave(path)))
+        starts = window_starts(len(frames_SF), self.sample[0][0], stride)
+        return np.stack([self._fit_length(frames_SF[start:]) for start in starts])
+
+    def _log_mel(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        from crosspath.data.log_mel import log_mel, samples_of
+        from crosspath.data.log_mel import log_mel
 
-        rate, frames = self.section.sample_rate_hz, self.sample[0][0]
-        if len(wave) > LONG * (needed := samples_of(frames, rate)):
-            wave = wave[:needed]  # the frames of an hour would take gigabytes, and nearly all are cut off
         waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
-        return self._fit_length(log_mel(waves_1S, rate, self.section.mels)[0].numpy())
+        frames_SF: NDArray[np.float32] = log_mel(waves_1S, self.section.sample_rate_hz, self.section.mels)[0].numpy()
+        return frames_SF
 
     def _fit_length(self, frames_TF: NDArray[np.float32]) -> NDArray[np.float32]:
         """The frames padded with zeros, or cut, to the recipe's number."""

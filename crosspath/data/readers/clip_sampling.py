@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from crosspath.config.data import VideoData
+from crosspath.data.readers.time_windows import window_starts
 
 Indices = list[int]
 
@@ -60,6 +61,18 @@ def view_indices(length: int, section: VideoData, segments: int) -> list[Indices
     # In whole numbers: a product such as 16 · (30 / 16) can fall short of its value.
     pieces = section.frames * segments
     return [[(t * segments + k) * length // pieces for t in range(section.frames)] for k in range(segments)]
+
+
+def window_indices(length: int, section: VideoData, window: int | None, stride: int | None) -> list[Indices]:
+    """The frames of windows that slide over a video: `window` frames long, or as `dense` has them when not given, and
+    `stride` frames apart, or one after the other. Beyond the end the last frame repeats.
+    """
+    size = section.frames * section.frame_step if window is None else window
+    starts = window_starts(length, size, size if stride is None else stride)
+    clips = [
+        _window(start, section) if window is None else _evenly(start, start + size, section.frames) for start in starts
+    ]
+    return [[min(index, length - 1) for index in clip] for clip in clips]
 
 
 def crop_places(long: int, short: int, crops: int) -> list[int]:

@@ -13,7 +13,14 @@ from crosspath.config.training import Augment, VideoAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp
 from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
-from crosspath.data.readers.clip_sampling import crop_places, held_out_indices, training_indices, view_indices
+from crosspath.data.readers.clip_sampling import (
+    crop_places,
+    held_out_indices,
+    training_indices,
+    view_indices,
+    window_indices,
+)
+from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
@@ -157,6 +164,20 @@ class VideoReader:
         pictures = (Image.fromarray(frames[index]) for index in held_out_indices(len(frames), self.section))
         resized = [np.asarray(picture.resize((sides[1], sides[0]), Image.Resampling.BICUBIC)) for picture in pictures]
         return np.stack([centre_square(frame, size) for frame in resized]).transpose(3, 0, 1, 2)
+
+    def windows(self, path: Path, window: float | None, stride: float | None) -> NDArray[Any]:
+        """Clips (W, 3, T, S, S) of `window` seconds every `stride` seconds of one film; see `window_indices`."""
+        video = Video(path)
+        with decoder_errors_as_damage():
+            rate = video.rate()
+            sizes = (
+                None if seconds is None else frames_in(seconds, rate, name)
+                for seconds, name in ((window, "window"), (stride, "stride"))
+            )
+            clips = window_indices(video.length(), self.section, *sizes)
+            frames = iter(video.frames([index for clip in clips for index in clip], self._short))
+            squares = (np.stack([centre_square(next(frames), self.section.image_size) for _ in clip]) for clip in clips)
+            return np.stack([clip.transpose(3, 0, 1, 2) for clip in squares])
 
     def _held_out_clip(self, video: Video) -> NDArray[Any]:
         with decoder_errors_as_damage():

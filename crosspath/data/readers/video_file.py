@@ -49,6 +49,12 @@ class Video:
         self._check()
         return _length(self._source())
 
+    def rate(self) -> float:
+        """Frames per second. Raises `DamageError` or one of FFmpeg's errors."""
+        self._check()
+        with open_film(self._source()) as (_, stream):
+            return _rate(stream)
+
     def frames(self, indices: list[int], short: int | None) -> list[NDArray[np.uint8]]:
         """The frames (H, W, 3) with these numbers within the span, turned and mirrored as the file says.
 

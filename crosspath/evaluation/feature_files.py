@@ -1,0 +1,185 @@
+"""The features of every file below a folder: of the file, or of each window of it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.checkpoints.load import Checkpoint, load_checkpoint
+from crosspath.config import Recipe
+from crosspath.config.data import DataSection
+from crosspath.data.decoding import Progress
+from crosspath.data.folder_tree import suffix_of, tree_of
+from crosspath.data.items import file_stamp
+from crosspath.errors import InputError
+from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.feature_folder import FORMATS, FeatureFolder, FileEntry
+from crosspath.evaluation.features import choose_pool, features_of
+from crosspath.files import sha256_of_tensors
+from crosspath.locks import claim, remove_lock
+from crosspath.modalities import modality_of
+from crosspath.modalities.load import read_file, read_windows
+
+AT_ONCE = 64
+"""Files decoded before the model reads them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureReport:
+    """What `write_features` wrote."""
+
+    folder: str
+    files: int
+    """All files with features, those of earlier calls too."""
+    written: int
+    """Of these, files written now."""
+    shape: tuple[int, ...] | None
+    """Of the features of the last file written; None where none was."""
+    skipped: tuple[str, ...] = ()
+    """What is wrong with each damaged file, with its path."""
+
+
+def write_features(
+    checkpoint: str | Path | Checkpoint,
+    folder: str | Path,
+    out: str | Path,
+    *,
+    pool: str | None = None,
+    window: float | None = None,
+    stride: float | None = None,
+    file_format: str = "safetensors",
+    skip_damaged: bool = False,
+    recipe: Recipe | None = None,
+    auxiliaries: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
+) -> FeatureReport:
+    """Write the features of every file of the model's modality below `folder` to the same place below `out`.
+
+    Each is one float32 array: (D,) for a file, (W, D) for its W windows; with `pool="tokens"` (N, D) and (W, N, D). A
+    call that was stopped continues where it ended; files that have changed since are read again.
+
+    Parameters
+    ----------
+    checkpoint
+        A classifier, or a model of masked modelling.
+    pool
+        `head`, what the classifier's layers read (the default, of classifiers only); `mean`, over all tokens (the
+        default of other models); `cls`, the class token; `tokens`, all of them.
+    window, stride
+        Seconds, of recordings and films. With either, a file is read in windows that begin every `stride` seconds (by
+        default one after the other) and reach its end; the last one is completed as a file that is too short.
+    file_format
+        `safetensors` (the tensor `features`) or `npy`.
+    progress
+        Called with (files done, files in total).
+
+    Raises
+    ------
+    InputError
+        For a folder without such files, a damaged file unless `skip_damaged`, windows that the modality has not, a
+        pooling that the model has not, features that are not finite, and an `out` that holds other features.
+    """
+    source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
+    folder, out = Path(folder), Path(out)
+    if file_format not in FORMATS:
+        raise InputError("file_format", f"one of {', '.join(FORMATS)}", repr(file_format), "choose one of these")
+    pooling = choose_pool(source, pool)
+    in_windows = window is not None or stride is not None
+    section = source.recipe.data
+    read = read_windows(section, window, stride) if in_windows else partial(_read_whole, section)
+    names = _names(source.recipe, folder, out)
+    compute = choose_compute(source.recipe)
+    settings = {
+        "checkpoint": sha256_of_tensors(sorted(source.model.state_dict().items())),
+        "data": json.loads(section.model_dump_json(exclude={"folder", "cache_folder"})),
+        "pool": pooling,
+        "window_s": window,
+        "stride_s": stride,
+        "format": file_format,
+        "precision": compute.precision,
+    }
+    source.model.to(compute.device).eval()
+    skipped: list[str] = []
+    shape = None
+    target = FeatureFolder(out, file_format)
+    with claim(out):
+        target.open(settings)
+        finished = target.finished()
+        todo = [name for name in names if name not in finished or finished[name].stamp != file_stamp(folder / name)]
+        at_once = 1 if in_windows else AT_ONCE  # a long film has many windows
+        for start in range(0, len(todo), at_once):
+            samples = list(_samples(folder, todo[start : start + at_once], read, skipped if skip_damaged else None))
+            if samples:
+                where = [folder / sample.name for sample in samples for _ in sample.windows]
+                windows = np.concatenate([sample.windows for sample in samples])
+                features = _divide(features_of(source, windows, pooling, compute, where), samples)
+                arrays = [own if in_windows else own[0] for own in features]
+                target.write([sample.entry(own) for sample, own in zip(samples, arrays, strict=True)])
+                shape = arrays[-1].shape
+            if progress is not None:
+                progress(min(start + at_once, len(todo)), len(todo))
+        remove_lock(out)
+    return FeatureReport(
+        folder=str(out),
+        files=len(names) - len(skipped),
+        written=len(todo) - len(skipped),
+        shape=shape,
+        skipped=tuple(skipped),
+    )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A file that was read."""
+
+    name: str
+    stamp: str
+    windows: NDArray[Any]
+    """(W, ...): one for the whole file, or several."""
+
+    def entry(self, features: NDArray[np.float32]) -> tuple[FileEntry, NDArray[np.float32]]:
+        return FileEntry(file=self.name, stamp=self.stamp, shape=features.shape), features
+
+
+def _read_whole(section: DataSection, path: Path) -> NDArray[Any]:
+    """A file as its only window (1, ...)."""
+    return read_file(section, path)[None]
+
+
+def _samples(
+    folder: Path, names: Sequence[str], read: Callable[[Path], NDArray[Any]], skipped: list[str] | None
+) -> Iterator[_Sample]:
+    """Some files, decoded; what is wrong with damaged ones is added to `skipped`, or raised."""
+    for name in names:
+        stamp = file_stamp(folder / name)
+        try:
+            yield _Sample(name, stamp, read(folder / name))
+        except InputError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+
+
+def _divide(features: NDArray[np.float32], samples: Sequence[_Sample]) -> list[NDArray[np.float32]]:
+    """The rows of each sample's windows."""
+    ends = np.cumsum([len(sample.windows) for sample in samples])
+    return np.split(features, ends[:-1])
+
+
+def _names(recipe: Recipe, folder: Path, out: Path) -> list[str]:
+    """The files of the recipe's modality below `folder`, by name."""
+    if not folder.is_dir():
+        raise InputError(folder, f"a folder of {modality_of(recipe).content}", "none", "check the path")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InputError(out, "a folder outside the samples", f"one below {folder}", "choose another --out")
+    suffixes = modality_of(recipe).suffixes
+    names = sorted("/".join(parts) for parts in tree_of(folder).files if suffix_of(parts[-1]) in suffixes)
+    if not names:
+        expected = f"{modality_of(recipe).content} ({', '.join(suffixes[:4])}, ...)"
+        raise InputError(folder, expected, "none", "name a folder of the model's modality")
+    return names
