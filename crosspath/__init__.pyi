@@ -9,6 +9,7 @@ from crosspath.errors import InputError as InputError
 from crosspath.errors import PathwayError as PathwayError
 from crosspath.evaluation.evaluate import evaluate as evaluate
 from crosspath.evaluation.export import export as export
+from crosspath.evaluation.feature_files import write_features as write_features
 from crosspath.evaluation.predict import predict as predict
 from crosspath.layouts import Layout as Layout
 from crosspath.layouts import Place as Place
