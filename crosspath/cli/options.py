@@ -52,7 +52,7 @@ Fit = Annotated[
         name="--fit",
         show_default=False,
         help="How an auxiliary of another depth, width, head count or mlp is brought to the target's shape: `slice`, "
-        "`average` or `spectra`. Short for `--set pathway.fit=`.",
+        "`average`, `spectra` or `learned`. Short for `--set pathway.fit=`.",
     ),
 ]
 Start = Annotated[

@@ -37,7 +37,7 @@ class PathwaySection(Section):
     names: str | tuple[str, ...] | None = None
     blocks: Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int] = "same"
     accept: tuple[str, ...] = ()
-    fit: Literal["slice", "average", "spectra"] | None = None
+    fit: Literal["slice", "average", "spectra", "learned"] | None = None
     """How an auxiliary of another depth, width, head count or mlp is brought to the target's shape."""
     scale_init: float = 0.0
     scale_per: Literal["layer", "role", "head", "channel"] = "layer"

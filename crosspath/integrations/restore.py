@@ -46,6 +46,12 @@ def restore(target: nn.Module, folder: str | Path) -> None:
         for (weight, name), value in handle.auxiliaries().items()
         if name in stored_names
     }
+    pairs = {
+        (weight, name, part): value
+        for (weight, name), pair in handle.learned_pairs().items()
+        for part, value in pair.items()
+    }
+    auxiliaries |= {f"{weight}.{name}.{part}": value for (weight, name, part), value in pairs.items()}
     own = plain_state(target)
     for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, tensors, scales | auxiliaries)):
         faults = tensor_faults(actual, expected)
@@ -56,6 +62,8 @@ def restore(target: nn.Module, folder: str | Path) -> None:
     for (weight, name), auxiliary in handle.auxiliaries().items():
         value = tensors[f"{weight}.{name}.auxiliary"] if name in stored_names else auxiliary
         values.setdefault(name, {})[weight] = value
+    for weight, name, part in pairs:
+        values[name][f"{weight}.{part}"] = tensors[f"{weight}.{name}.{part}"]
     check_digests(folder, description, plain, {name: tensors[name] for name in scales}, values)
     with torch.no_grad():
         for name, tensor in own.items():

@@ -14,6 +14,8 @@ from crosspath.files import sha256_of_file, sha256_of_tensors
 from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines import Engine, attach
 from crosspath.pathway.finite import all_finite
+from crosspath.pathway.fit_model import FitStep
+from crosspath.pathway.learned_pair import LearnedPair
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
@@ -38,6 +40,8 @@ class Attachment:
     spread: Spread
     pieces: tuple[str, ...]
     """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
+    learned: LearnedPair | None = None
+    """P and Q, where W' is in the auxiliary's shape."""
     derived: Records = ()
     """What was done to each piece; empty where W' is the auxiliary's as it is."""
 
@@ -54,6 +58,8 @@ def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
             place.add(part.name, part.values, part.scale, part.spread, part.pieces)
         if part.derived:
             place.derived[part.name] = part.derived
+        if part.learned is not None:
+            place.learn(part.name, part.learned)
     for part in attachments:
         held = part.holder.held
         if held is not None:
@@ -88,6 +94,9 @@ def build(plan: Plan) -> list[Attachment]:
             kind = str(values.dtype).removeprefix("torch.")
             raise PathwayError("scale_init", f"a number that {kind} holds", repr(options.scale_init), "lower it")
         scale = torch.full((count,), options.scale_init, dtype=values.dtype, device=values.device)
+        learned = None
+        if tensor.learned:
+            values, learned = learned_pair(tensor, plan, spread)
         attachments.append(
             Attachment(
                 holder=tensor.holder,
@@ -97,9 +106,33 @@ def build(plan: Plan) -> list[Attachment]:
                 spread=spread,
                 pieces=tuple(map(str, tensor.auxiliary_slots)),
                 derived=derived,
+                learned=learned,
             )
         )
     return attachments
+
+
+def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor, LearnedPair]:
+    """W' in the auxiliary's shape, and P and Q as they start, in the target's type and on its device."""
+    original, trains = tensor.holder.original, plan.options.train_scale or plan.options.train_auxiliary
+    pieces: list[Tensor] = []
+    left: dict[int, nn.Parameter] = {}
+    right: dict[int, nn.Parameter] = {}
+    for index, pair in enumerate(tensor.pairs):
+        piece = read_entries(plan.source.tensor(pair.auxiliary.weight), pair.auxiliary)
+        step = None if pair.derivation is None else pair.derivation.fit
+        if isinstance(step, FitStep):
+            maps = step.maps(plan.source)
+            piece = maps.whole(piece)
+            for place, matrix in ((left, maps.outputs), (right, None if maps.inputs is None else maps.inputs.T)):
+                if matrix is not None:
+                    start = matrix.to_dense().to(original.device, original.dtype).contiguous()
+                    place[index] = nn.Parameter(start, requires_grad=trains)
+        pieces.append(piece.to(original.device, original.dtype))
+    if len({piece.shape[1] for piece in pieces}) > 1:
+        found, todo = ", ".join(str(tuple(piece.shape)) for piece in pieces), "choose another fit"
+        raise PathwayError(tensor.holder.name, "pieces of as many inputs, for fit='learned'", found, todo)
+    return torch.cat(pieces), LearnedPair([len(piece) for piece in pieces], left, right, spread)
 
 
 def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor | None]) -> tuple[Tensor, Records]:

@@ -64,8 +64,9 @@ def connect(
     roles, names, blocks, accept
         Which weights, and which differences are accepted: see `match`.
     fit
-        How an auxiliary of other shapes is brought to the target's: `slice`, `average` or `spectra`; see `match`.
-        Equal shapes stay as they are.
+        How an auxiliary of other shapes is brought to the target's: `slice`, `average`, `spectra` or `learned`; see
+        `match`. Equal shapes stay as they are. P and Q of `learned` are parameters of the model, which train unless
+        neither λ nor W' does; they need `engine="live"`.
     start
         The name of a way to start (`paper`, `whole-body`, `frozen-anchor`, `gentle`: see `crosspath.starts`), which
         states `scale_init`, `shrink` and `train_auxiliary`; those given beside it replace its own, and `status` shows
@@ -129,6 +130,8 @@ def connect(
             auxiliary_layout=layouts.get(name),
         )
         plans.append(make_plan(name, source, target, report, options))
+    if engine != "live" and any(tensor.learned for plan in plans for tensor in plan.tensors):
+        raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "connect with engine='live'")
     faults = [f"{plan.name}: {fault}" for plan in plans for fault in _by_reason(plan.faults(target))]
     if faults:
         raise PathwayError.of("connect", faults)

@@ -14,7 +14,7 @@ from torch import Tensor
 from crosspath.errors import PathwayError
 from crosspath.pathway.fit_maps import times
 
-Fit = Literal["slice", "average", "spectra"]
+Fit = Literal["slice", "average", "spectra", "learned"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 
 

@@ -133,6 +133,11 @@ class FitStep:
         """What it does, in words."""
         return self.model.describe(self.role, self.blocks)
 
+    @property
+    def learned(self) -> bool:
+        """Whether P and Q are parameters, so that W' stays in the auxiliary's shape."""
+        return self.model.fit == "learned"
+
     def maps(self, source: Source) -> PairFit:
         """P and Q."""
         return self.model.maps(self.blocks, source)[self.role]

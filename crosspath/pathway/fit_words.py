@@ -17,11 +17,13 @@ STREAMS: dict[Fit, str] = {
     "slice": "the first of them",
     "average": "averages of neighbours",
     "spectra": "principal components of the auxiliary's matrices",
+    "learned": "principal components of the auxiliary's matrices, from which P and Q learn",
 }
 HEADS: dict[Fit, str] = {
     "slice": "the first",
     "average": "averages of neighbours",
     "spectra": "the strongest",
+    "learned": "the strongest, from which P and Q learn",
 }
 
 

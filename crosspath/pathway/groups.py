@@ -82,10 +82,11 @@ def _rates_of_starts(target: nn.Module) -> dict[int, float]:
     starts = {name: STARTS.get(origin.options.get("start", "")) for name, origin in origins_of(target).items()}
     rates = {name: start.auxiliary_lr for name, start in starts.items() if start is not None}
     return {
-        id(pathway.auxiliary(name)): rate
+        id(parameter): rate
         for _, pathway in connections(target)
         for name in pathway.spreads
         if (rate := rates.get(name)) is not None
+        for parameter in pathway.leaves(name)
     }
 
 
@@ -96,7 +97,8 @@ def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, s
             yield holder.name, holder.parameter, "target"
         pathway = holder.pathway
         if pathway is not None:
-            yield from ((holder.name, pathway.auxiliary(name), "auxiliary") for name in pathway.spreads)
+            for name in pathway.spreads:
+                yield from ((holder.name, leaf, "auxiliary") for leaf in pathway.leaves(name))
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
     # Those inside another library's parametrization; the caller skips the ones above.
     yield from ((name, parameter, "target") for name, parameter in target.named_parameters())

@@ -58,9 +58,23 @@ class Pathways:
         """{(weight name, auxiliary name): W'}, the Parameters themselves."""
         return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.spreads}
 
+    def learned_pairs(self) -> dict[tuple[str, str], dict[str, nn.Parameter]]:
+        """{(weight name, auxiliary name): {`left.0`: P, `right.0`: Q of the first role, ...}} of `fit="learned"`, the
+        Parameters themselves.
+        """
+        return {
+            (holder.name, name): pair.entries()
+            for holder, pathway in connections(self.target)
+            for name in pathway.spreads
+            if (pair := pathway.learned_pair(name)) is not None
+        }
+
     def digest(self, name: str) -> str:
-        """sha256 of every W' of one auxiliary, by weight name."""
+        """sha256 of every W' of one auxiliary, and of its P and Q, by weight name."""
         values = {weight: value for (weight, auxiliary), value in self.auxiliaries().items() if auxiliary == name}
+        for (weight, auxiliary), pair in self.learned_pairs().items():
+            if auxiliary == name:
+                values |= {f"{weight}.{part}": value for part, value in pair.items()}
         return sha256_of_tensors(sorted(values.items()))
 
     def status(self) -> Status:

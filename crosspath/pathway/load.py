@@ -14,6 +14,7 @@ from crosspath.pathway.assemble import Attachment, attach_all
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.engines import Engine, check_engine
 from crosspath.pathway.handle import Pathways
+from crosspath.pathway.learned_pair import LearnedPair
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import Holder, connections, holders, plain_state
@@ -70,11 +71,16 @@ def load_pathway(
         sources = _open_references(description["auxiliaries"], auxiliary)
         values: dict[str, dict[str, Tensor]] = {}
         for entry in entries:
-            values.setdefault(entry.name, {})[entry.weight] = _values(folder, entry, tensors, sources)
+            own = values.setdefault(entry.name, {})
+            own[entry.weight] = _values(folder, entry, tensors, sources)
+            own |= {f"{entry.weight}.{part}": value for part, value in entry.learned_tensors(tensors).items()}
         scales = {entry.scale: tensors[entry.scale] for entry in entries}
         check_digests(folder, description, plain, scales, values)
         for entry in entries:
-            if not entry.spread.fits(values[entry.name][entry.weight], scales[entry.scale], entry.shape):
+            pair, whole = entry.learned_pair(tensors), values[entry.name][entry.weight]
+            with torch.no_grad():
+                whole = whole if pair is None else pair(whole)
+            if not entry.spread.fits(whole, scales[entry.scale], entry.shape):
                 expected = f"a pathway {entry.name} that fits {entry.weight}"
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
     except PathwayError:
@@ -84,13 +90,15 @@ def load_pathway(
             folder / DESCRIPTION, "a complete description", f"damage ({error!r})", "save it again"
         ) from None
 
+    if engine != "live" and any(entry.learned is not None for entry in entries):
+        raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
     if any(True for _ in connections(target)):
         disconnect(target)
     _fill(target, state, plain)
     holder_of = {holder.name: holder for holder in holders(target)}
     attach_all(
         (
-            entry.attachment(holder_of[entry.weight], values[entry.name][entry.weight], scales[entry.scale])
+            entry.attachment(holder_of[entry.weight], values[entry.name][entry.weight], scales[entry.scale], tensors)
             for entry in entries
         ),
         engine,
@@ -163,6 +171,9 @@ class _Entry:
     """The name of λ in `pathway.safetensors`."""
     trains_auxiliary: bool
     trains_scale: bool
+    learned: tuple[int, ...] | None
+    """The outputs of each piece of a W' in the auxiliary's shape."""
+    trains_learned: bool
 
     @classmethod
     def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Tensors) -> "_Entry":
@@ -181,9 +192,30 @@ class _Entry:
             scale=str(entry["scale"]),
             trains_auxiliary=bool(entry["trains"]["auxiliary"]),
             trains_scale=bool(entry["trains"]["scale"]),
+            learned=tuple(map(int, entry["learned"])) if "learned" in entry else None,
+            trains_learned=bool(entry["trains"].get("learned")),
         )
 
-    def attachment(self, holder: Holder, values: Tensor, scale: Tensor) -> Attachment:
+    def learned_tensors(self, tensors: Tensors) -> dict[str, Tensor]:
+        """{`left.0`, `right.0`, ...: P or Q}."""
+        if self.learned is None:
+            return {}
+        start = f"{self.weight}.{self.name}."
+        names = [f"{side}.{index}" for side in ("left", "right") for index in range(len(self.learned))]
+        return {name: tensors[start + name] for name in names if start + name in tensors}
+
+    def learned_pair(self, tensors: Tensors, like: Tensor | None = None) -> LearnedPair | None:
+        """P and Q, in the type and on the device of `like`."""
+        if self.learned is None:
+            return None
+        sides: dict[str, dict[int, nn.Parameter]] = {"left": {}, "right": {}}
+        for name, value in self.learned_tensors(tensors).items():
+            side, _, index = name.partition(".")
+            value = value if like is None else value.to(like.device, like.dtype).clone()
+            sides[side][int(index)] = nn.Parameter(value, self.trains_learned)
+        return LearnedPair(self.learned, sides["left"], sides["right"], self.spread)
+
+    def attachment(self, holder: Holder, values: Tensor, scale: Tensor, tensors: Tensors) -> Attachment:
         """On the target's device and in its type."""
         like = holder.original
         owner = self.scale.removesuffix(f".{self.name}.scale")
@@ -197,6 +229,7 @@ class _Entry:
             spread=self.spread,
             pieces=self.pieces,
             derived=self.derived,
+            learned=self.learned_pair(tensors, like),
         )
 
 

@@ -66,9 +66,10 @@ def match(
         counterpart, which then stay as they are.
     fit
         How an auxiliary of other shapes is brought to the target's: `slice` (first channels and heads), `average` (of
-        neighbours) or `spectra` (principal components, strongest heads). Depths then pair by relative depth, other
-        heads are accepted, and a gated mlp pairs with a plain one; the report says what is exact, what is not, and how
-        much of ‖W'‖² is kept. Equal shapes stay as they are, to the bit. See "Other shapes" in docs/method.md.
+        neighbours), `spectra` (principal components, strongest heads) or `learned` (P·W'·Q, where P and Q train, from
+        spectra on). Depths then pair by relative depth, other heads are accepted, and a gated mlp pairs with a plain
+        one; the report says what is exact, what is not, and how much of ‖W'‖² is kept. Equal shapes stay as they are,
+        to the bit. See "Other shapes" in docs/method.md.
     target_layout, auxiliary_layout
         The layout of that side, where it is not recognised automatically: its name, the result of `layout_named`, or a
         `Layout` of your own.

@@ -22,7 +22,7 @@ from crosspath.pathway.safeguards import guard, release, unmoved
 from crosspath.pathway.spread import Spread
 from crosspath.pathway.wrappers import check_module, unwrapped
 
-Terms = tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]
+Terms = tuple[list[Tensor], list[nn.Parameter], list[Spread]]
 
 
 def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
@@ -178,8 +178,10 @@ def _drop(target: nn.Module, places: list[Place], names: Iterable[str]) -> None:
 
 def _sum(holder: Holder, pathway: PathwayWeight, names: tuple[str, ...]) -> Tensor:
     """W + λ·W' of these auxiliaries, as the layer computes it. Raises `PathwayError` where it cannot be stored."""
-    auxiliaries, scales, spreads = pathway.terms_of(names)
-    name, tensors = holder.name, [holder.original, *auxiliaries, *scales]
+    leaves = [pathway.auxiliary(name) for name in names]
+    if pathway.learned is not None:
+        leaves += pathway.learned.parameters()
+    name, tensors = holder.name, [holder.original, *leaves, *map(pathway.scale, names)]
     if not pathway.enabled or pathway.off:
         raise PathwayError(name, "enabled pathways", "disabled ones", "merge outside of `disabled()`")
     if any(is_sharded(tensor) for tensor in tensors):
@@ -191,7 +193,7 @@ def _sum(holder: Holder, pathway: PathwayWeight, names: tuple[str, ...]) -> Tens
         holder.held.check_sum(name)
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
-        result = effective_weight(holder.original, auxiliaries, scales, spreads)
+        result = effective_weight(holder.original, *pathway.terms_of(names))
     if not all_finite(result):
         raise PathwayError(
             name, "a finite W + λ·W'", "infinity or NaN", "check the training run; the model is unchanged"

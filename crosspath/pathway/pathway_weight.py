@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.combine import effective_weight
+from crosspath.pathway.learned_pair import LearnedPair
 from crosspath.pathway.records import Records
 from crosspath.pathway.spread import Spread
 
@@ -34,6 +35,8 @@ class PathwayWeight(nn.Module):
         """Of each auxiliary: the weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
         self.derived: dict[str, Records] = {}
         """What was done to each of these pieces, of the auxiliaries whose W' is made from them."""
+        self.learned: nn.ModuleDict | None = None
+        """P and Q of the auxiliaries whose W' is in their own shape and read through these; made with the first."""
         self.enabled = True
         self.off: frozenset[str] = frozenset()
         """Auxiliaries that are switched off while the others compute."""
@@ -65,6 +68,30 @@ class PathwayWeight(nn.Module):
         assert value is not None
         return value
 
+    def learn(self, name: str, pair: LearnedPair) -> None:
+        """Read W' of this auxiliary through P and Q."""
+        self.learned = nn.ModuleDict() if self.learned is None else self.learned
+        self.learned[name] = pair
+
+    def learned_pair(self, name: str) -> LearnedPair | None:
+        """P and Q of this auxiliary, where its W' is read through them."""
+        pair = None if self.learned is None else self.learned._modules.get(name)
+        assert pair is None or isinstance(pair, LearnedPair)
+        return pair
+
+    def leaves(self, name: str) -> Iterator[nn.Parameter]:
+        """W', and P and Q where it is read through them."""
+        yield self.auxiliary(name)
+        pair = self.learned_pair(name)
+        if pair is not None:
+            yield from pair.parameters()
+
+    def value(self, name: str) -> Tensor:
+        """W' in the target's shape: the parameter itself, or P·W'·Q."""
+        pair = self.learned_pair(name)
+        result: Tensor = self.auxiliary(name) if pair is None else pair(self.auxiliary(name))
+        return result
+
     def scale(self, name: str) -> nn.Parameter:
         """λ, its own or borrowed."""
         lender = self.lenders.get(name)
@@ -78,13 +105,14 @@ class PathwayWeight(nn.Module):
             assert entries is not None
             yield from (leaf for leaf in entries._parameters.values() if leaf is not None)
 
-    def terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+    def terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
         """Each W' that is switched on, its λ and how they lie on W, in the order in which they are summed."""
         return self.terms_of([name for name in self.spreads if name not in self.off] if self.off else self.spreads)
 
-    def terms_of(self, names: Collection[str]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+    def terms_of(self, names: Collection[str]) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
         """As `terms`, of these auxiliaries."""
-        return [*map(self.auxiliary, names)], [*map(self.scale, names)], [self.spreads[name] for name in names]
+        read = self.auxiliary if self.learned is None else self.value
+        return [*map(read, names)], [*map(self.scale, names)], [self.spreads[name] for name in names]
 
     def remove(self, names: Collection[str]) -> None:
         """Remove the pathways from these auxiliaries."""
@@ -92,8 +120,11 @@ class PathwayWeight(nn.Module):
             for name in names:
                 if name in entries:
                     del entries[name]
+        if self.learned is not None:
+            for name in names:
+                self.learned._modules.pop(name, None)
 
-    def enabled_terms(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[Spread]]:
+    def enabled_terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
         """`terms`, or nothing while the pathways are disabled."""
         return self.terms() if self.enabled else ([], [], [])
 

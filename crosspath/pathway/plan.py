@@ -14,6 +14,7 @@ from torch import nn
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.arguments import check_number, check_switch
 from crosspath.pathway.finite import all_finite
+from crosspath.pathway.fit_model import FitStep
 from crosspath.pathway.parameters import Holder, holders
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.report import MatchReport, Pair
@@ -123,6 +124,11 @@ class TensorPlan:
         return [_slot(pair.auxiliary, self.bias and pair.auxiliary.bias is not None) for pair in self.pairs]
 
     @property
+    def learned(self) -> bool:
+        """Whether W' is read through P and Q that train."""
+        return not self.bias and any(is_learned(pair) for pair in self.pairs)
+
+    @property
     def derived(self) -> bool:
         """Whether some values are made from the auxiliary's, rather than taken as they are."""
         return any(pair.derivation is not None for pair in self.pairs)
@@ -161,8 +167,15 @@ class Plan:
                 yield f"{tensor.holder.name}: it has a pathway, so shrinking it would change that; connect all at once"
             yield from _scale_faults(tensor, self.options.scale_per)
             yield from _auxiliary_faults(tensor, self.source)
+            yield from _learned_faults(tensor)
         if not self.report.pairs and not self.report.mismatches:
             yield "no weight is chosen; change roles=, names= or blocks="
+
+
+def is_learned(pair: Pair) -> bool:
+    """Whether W' of a pair is read through P and Q that train."""
+    step = None if pair.derivation is None else pair.derivation.fit
+    return isinstance(step, FitStep) and step.learned
 
 
 def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:
@@ -230,6 +243,18 @@ def _scale_faults(tensor: TensorPlan, scale_per: ScalePer) -> Iterator[str]:
 def _entries_of_heads(pair: Pair) -> int:
     """How many entries the heads share: the inputs of the attention output, the outputs of query, key and value."""
     return pair.target.shape[1 if pair.role == "attention_output" else 0]
+
+
+def _learned_faults(tensor: TensorPlan) -> Iterator[str]:
+    name, steps = tensor.holder.name, [pair.derivation for pair in tensor.pairs if is_learned(pair)]
+    if not steps:
+        return
+    if tensor.bias:
+        yield f"{name}: fit='learned' has no P for a bias; leave bias=True out, or choose another fit"
+    elif any(len([*derivation.steps]) > 1 for derivation in steps if derivation is not None):
+        yield f"{name}: fit='learned' takes W' as the auxiliary has it; beside canonical= or normalise= choose another"
+    elif tensor.holder.original.is_meta:
+        yield f"{name}: the target holds no values (meta device), and P and Q start from some; load it, then connect"
 
 
 def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:

@@ -8,7 +8,9 @@ saved by reference) and `pathway.json`:
 - `auxiliaries`: {name: where it came from, how it was connected, whether its values are stored, their sha256}
 - `layers`: {target weight: {name: row segments, axis and runs of λ, the pieces W' was cut from, type, owner of λ, what
   trains}}; where W' was made from these pieces also `derived`: the step, how, and numbers of each step on each piece;
-  from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1
+  from version 2 on also `along`, `groups` and `repeats`, where they are not 0, 1 and 1; from version 3 on also
+  `learned`, where W' is in the auxiliary's shape: the outputs of each of its pieces; P and Q of the first are the
+  tensors `NAME.left.0` and `NAME.right.0`
 
 A folder has version 1 where that suffices, so that older releases can load it.
 """
@@ -27,10 +29,11 @@ from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import records_to_json
-from crosspath.pathway.spread import DEFAULTS, Spread
+from crosspath.pathway.spread import DEFAULTS
 
-FORMAT_VERSIONS = (1, 2)
+FORMAT_VERSIONS = (1, 2, 3)
 TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"
 
 
@@ -46,7 +49,8 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     """
     handle = pathways(target)
     target = handle.target
-    for (weight, _), tensor in [*handle.auxiliaries().items(), *handle.scales().items()]:
+    pairs = [(key, part) for key, pair in handle.learned_pairs().items() for part in pair.values()]
+    for (weight, _), tensor in [*handle.auxiliaries().items(), *handle.scales().items(), *pairs]:
         if tensor.is_meta or is_sharded(tensor):
             found = "none (meta device)" if tensor.is_meta else "shards of them"
             raise PathwayError(weight, "full values", found, "load or gather them, then save")
@@ -56,7 +60,7 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
     plain = plain_state(target)
     unknown = Origin("unknown", None, None, {})
     description = {
-        "format_version": _format_version(spread for _, p in connections(target) for spread in p.spreads.values()),
+        "format_version": _format_version(pathway for _, pathway in connections(target)),
         "sha256_of_target": sha256_of_tensors(sorted(plain.items())),
         "sha256_of_scales": sha256_of_tensors(sorted(scales.items())),
         "auxiliaries": {
@@ -107,9 +111,20 @@ def _entries(
             }
             if name in pathway.derived:
                 layers[holder.name][name]["derived"] = records_to_json(pathway.derived[name])
+            pair = pathway.learned_pair(name)
+            if pair is not None:
+                entries = pair.entries()
+                values |= {f"{holder.name}.{name}.{part}": value.detach() for part, value in entries.items()}
+                layers[holder.name][name]["learned"] = list(pair.rows)
+                trains = any(value.requires_grad for value in entries.values())
+                layers[holder.name][name]["trains"]["learned"] = trains
     return values, scales, layers
 
 
-def _format_version(spreads: Iterable[Spread]) -> int:
+def _format_version(connected: Iterable[PathwayWeight]) -> int:
     """The oldest version whose readers understand these."""
+    every = list(connected)
+    if any(pathway.learned_pair(name) is not None for pathway in every for name in pathway.spreads):
+        return 3
+    spreads = [spread for pathway in every for spread in pathway.spreads.values()]
     return 2 if any(DEFAULTS.keys() & spread.to_json().keys() for spread in spreads) else 1

@@ -14,9 +14,10 @@ from crosspath.pathway.combine import exact_blocks, rows_of_block
 from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import Records, describe_records
 from crosspath.pathway.safeguards import unmoved
-from crosspath.pathway.spread import Spread, covered_rows
+from crosspath.pathway.spread import covered_rows
 from crosspath.pathway.wrappers import check_module, unwrapped
 from crosspath.starts import STARTS, describe_start
 
@@ -106,9 +107,9 @@ def status(target: nn.Module) -> Status:
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
         off |= pathway.off
-        for name, spread in pathway.spreads.items():
+        for name in pathway.spreads:
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
-            ratio = _ratio(holder.original, auxiliary, scale, spread)
+            ratio = _ratio(holder.original, pathway, name)
             rows.append(
                 PathwayStatus(
                     weight=holder.name,
@@ -147,12 +148,14 @@ def _describe(origin: Origin) -> str:
     return f"{origin.description}, {describe_start(start, {'shrink': 1.0, **origin.options})}"
 
 
-def _ratio(original: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> float | None:
+def _ratio(original: Tensor, pathway: PathwayWeight, name: str) -> float | None:
+    auxiliary, scale, spread = pathway.auxiliary(name), pathway.scale(name), pathway.spreads[name]
     if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
         return None
     with torch.no_grad():
+        value = pathway.value(name)
         nothing = original.new_zeros(()).expand_as(original)
-        term = _norm(block for _, _, block in exact_blocks(nothing, [auxiliary], [scale], [spread]))
+        term = _norm(block for _, _, block in exact_blocks(nothing, [value], [scale], [spread]))
         norm = _norm(block.double() for block in torch.split(covered_rows(original, spread), rows_of_block(original)))
         return term / norm if norm else float("inf")
 

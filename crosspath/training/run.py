@@ -210,12 +210,18 @@ def _run(
     model.to(compute.device)
     if sources:
         # Shards of a weight have no room beside them for what the optimizer would hold.
-        engine: Engine = "live" if processes.sharded else "optimizer"
+        learned = recipe.pathway.fit == "learned"
+        if learned and processes.sharded:
+            expected, todo = "a fit without parameters of its own, beside train.parallel=sharded", "use spectra"
+            raise InputError("pathway.fit", expected, "learned", todo)
+        engine: Engine = "live" if processes.sharded or learned else "optimizer"
         weights = {name: source.weights for name, source in sources.items()}
         connect_auxiliaries(model, recipe.pathway, weights, engine)
         for name, source in sources.items():
             pathways(model).describe(name, source.origin, source.sha256)
         notes.extend(filter(None, [start_note(recipe)]))
+        if learned:
+            notes.append("pathway.fit=learned: P and Q are computed at every read (the engine `live`)")
     origins = {name: source.record() for name, source in sources.items()}
     check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
     limit_scope(model, recipe)
