@@ -40,7 +40,8 @@ class LearnedPair(nn.Module):
         In the parameters' own number type, whatever autocast says, so that what is merged is what was computed.
         """
         with torch.autocast(auxiliary.device.type, enabled=False):
-            pieces = [self._piece(str(index), part) for index, part in enumerate(torch.split(auxiliary, list(self.rows)))]
+            parts = torch.split(auxiliary, list(self.rows))
+            pieces = [self._piece(str(index), part) for index, part in enumerate(parts)]
             if self.groups > 1:
                 grouped = torch.cat([torch.unflatten(piece, 0, (self.groups, -1)) for piece in pieces], 1)
                 joined = grouped.flatten(0, 1)
