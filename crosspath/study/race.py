@@ -1,6 +1,7 @@
 """The story of `crosspath try`: understand what is asked, measure, plan, race, confirm the leader, answer."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -87,7 +88,7 @@ def fit(
             leader = race(runner, plan)
             confirmation = confirm(runner, plan, leader)
         display.begin("writing model and report")
-        answer = conclude(folder, runner.place.runs, plan, leader, confirmation, request.command(2, out))
+        answer = conclude(folder, runner.place.runs, plan, leader, confirmation, partial(request.command, out=out))
         write_report(out, answer, request, plan)
         write_answer(out, answer)
     return answer

@@ -1,7 +1,8 @@
 """The answer of a race: a sentence that a person can act on, the plain checkpoint it names, and what to do next."""
 
+import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,26 +75,23 @@ def read_answer(folder: Path) -> Fit:
     return as_kind(values, Fit, folder / ANSWER, REPEAT)
 
 
-def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirmation: Confirmation, again: str) -> Fit:
-    """Save the model that the verdict names and return the answer; `again` is the command with a larger budget."""
+def conclude(
+    folder: RaceFolder,
+    runs: Path,
+    plan: Plan,
+    leader: Leader,
+    confirmation: Confirmation,
+    again: Callable[[float], str],
+) -> Fit:
+    """Save the model that the verdict names and return the answer.
+
+    `again` makes the command with so many times the budget.
+    """
     helps = confirmation.difference.verdict == "helps"
     winner = confirmation.leader if helps else confirmation.none
     model = folder.path / MODEL
     save_plain(runs / winner.run, model)
-    small = confirmation.test_samples < ENOUGH_TEST_SAMPLES
-    if helps:
-        next_step, command = "Use it on files of your own", f"crosspath predict {model} FILE"
-    elif small:
-        next_step = (
-            f"A test part of {confirmation.test_samples} files shows large differences only: add files, and repeat"
-        )
-        command = again
-    else:
-        needed = confirmation.difference.seeds_needed or plan.seeds_wanted
-        next_step = (
-            f"A difference of this size would show with about {max(needed, plan.seeds_wanted)} seeds: raise the budget"
-        )
-        command = again
+    next_step, command = next_step_of(model, confirmation, plan.seeds_wanted, again)
     arms = {"none": confirmation.none, "leader": confirmation.leader}
     if confirmation.control is not None:
         arms["control"] = confirmation.control
@@ -124,6 +122,25 @@ def conclude(folder: RaceFolder, runs: Path, plan: Plan, leader: Leader, confirm
         flat=confirmation.flat,
         seconds=round(folder.seconds, 1),
     )
+
+
+def next_step_of(
+    model: Path, confirmation: Confirmation, wanted: int, again: Callable[[float], str]
+) -> tuple[str, str]:
+    """(what to do next, the command that does it): a larger budget only where it trains more seeds, or longer."""
+    use = f"crosspath predict {model} FILE"
+    seeds, samples = len(confirmation.none.accuracies), confirmation.test_samples
+    if confirmation.difference.verdict != "no evidence":
+        return "Use it on files of your own", use
+    if samples < ENOUGH_TEST_SAMPLES:
+        return f"A test part of {samples} files shows large differences only: add files, and repeat", again(2)
+    if seeds < wanted:
+        return f"The budget had time for {seeds} of {wanted} seeds: raise it", again(max(2, math.ceil(wanted / seeds)))
+    if not confirmation.flat:
+        return "The plain model still gains by training longer, so the answer may change: raise the budget", again(2)
+    needed = confirmation.difference.seeds_needed
+    why = "" if needed is None else f"; one of this size would show with about {max(needed, seeds + 1):,} seeds"
+    return f"No larger budget makes this difference clear{why}. Use the plain model on files of your own", use
 
 
 def sentence_of(model: Path, confirmation: Confirmation, *, auxiliaries: bool) -> str:

@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from crosspath.escape import to_terminal
+from crosspath.study.arms import NONE
 from crosspath.study.plan import Job
 from crosspath.study.table import score
 from crosspath.study.trials import Trial
 from crosspath.training.result import Result
 
 SHOWN = 6
-"""Ways in the table, the best first."""
+"""Ways in the table, the best first, and `none`."""
 
 
 @dataclass
@@ -49,23 +50,27 @@ class RaceDisplay:
     def report(self, job: Job, result: Result | None) -> None:
         """One run is done; None for one that diverged."""
         self.runs += 1
-        self.latest = job.label
+        self.latest = _words(job)
         if result is not None and isinstance(job, Trial) and not job.pretrains:
-            way = job.cell.arm.name if job.cell.auxiliary is None else f"{job.cell.arm.name} from {job.cell.auxiliary}"
-            self.scores.setdefault(way, []).append(score(result, "validation"))
+            self.scores.setdefault(_way(job), []).append(score(result, "validation"))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         spent = self.clock()
-        yield Text(
-            f"{self.stage}: {self.runs} runs done, the last {to_terminal(self.latest)}" if self.runs else self.stage
-        )
+        yield Text(self.stage)
+        if self.runs:
+            yield Text(f"{self.runs} run{'' if self.runs == 1 else 's'} done; the last: {to_terminal(self.latest)}")
         if self.scores:
-            table = Table("way", "validation so far", box=None, padding=(0, 2, 0, 0))
-            for way, values in sorted(self.scores.items(), key=lambda entry: max(entry[1]), reverse=True)[:SHOWN]:
+            table = Table("way", "best on validation so far", box=None, padding=(0, 2, 0, 0))
+            best = sorted(self.scores.items(), key=lambda entry: max(entry[1]), reverse=True)
+            shown = [entry for place, entry in enumerate(best) if place < SHOWN or entry[0] == NONE.name]
+            for way, values in shown:
                 table.add_row(to_terminal(way), f"{100 * max(values):.1f} %")
             yield table
-        yield ProgressBar(total=self.budget, completed=min(spent, self.budget), width=40)
-        yield Text(f"{_minutes(spent)} of {_minutes(self.budget)}, {_minutes(max(0.0, self.budget - spent))} left")
+        line = Table.grid(padding=(0, 1, 0, 0))
+        left = f"{_minutes(self.budget - spent)} left" if spent <= self.budget else "longer than planned"
+        bar = ProgressBar(total=self.budget, completed=min(spent, self.budget), width=40)
+        line.add_row(bar, f"{_minutes(spent)} of {_minutes(self.budget)}, {left}")
+        yield line
 
 
 @contextmanager
@@ -78,6 +83,20 @@ def open_display(show: bool, budget: float, clock: Callable[[], float]) -> Itera
         return
     with Live(display, console=console, refresh_per_second=2, transient=True):
         yield display
+
+
+def _way(trial: Trial) -> str:
+    cell = trial.cell
+    return cell.arm.name if cell.auxiliary is None else f"{cell.arm.name} from {cell.auxiliary}"
+
+
+def _words(job: Job) -> str:
+    """A run, for a line of the display."""
+    if not isinstance(job, Trial):
+        return job.label
+    if job.pretrains:
+        return f"pretraining of {job.way}" if job.auxiliary else "masked modelling"
+    return f"{_way(job)}, learning rate {job.rate:g}"
 
 
 def _minutes(seconds: float) -> str:

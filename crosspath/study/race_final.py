@@ -54,7 +54,8 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     """Train leader, `none` and control on fresh seeds, and compare their predictions on the test parts."""
     none, size, most = runner.ways[0], runner.pool.size, max(plan.seeds, plan.seeds_wanted)
     others = {way: (leader.epochs, leader.rate) for way in (leader.way, leader.way.control) if way is not None}
-    runner.display.begin(f"fresh seeds: none against {leader.way.words}, up to {most} seeds of {leader.epochs} epochs")
+    epochs = f"{leader.epochs} epoch{'' if leader.epochs == 1 else 's'}"
+    runner.display.begin(f"up to {most} fresh seeds of {epochs}: none against {leader.way.words}")
 
     def steps(arms: Mapping[Way, tuple[int, float]], seeds: range) -> list[Step]:
         return [
@@ -66,8 +67,8 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     # The leader's first seeds need not wait for the runs that decide how long `none` trains.
     beside = steps(others, range(min(size, most)))
     search = partial(_epochs_of_none, runner, plan, leader, beside)
-    epochs, flat = runner.folder.decide("epochs of none", tuple[int, bool], search)
-    arms = {none: (epochs, leader.none_rate), **others}
+    longer, flat = runner.folder.decide("epochs of none", tuple[int, bool], search)
+    arms = {none: (longer, leader.none_rate), **others}
     seeds = 0
     while seeds < most and runner.folder.decide(f"begin seed {seeds}", bool, partial(_has_time, runner, seeds)):
         batch = range(seeds, min(seeds + size, most))

@@ -18,13 +18,13 @@ from crosspath.config import apply_overrides
 from crosspath.study import race, trials
 from crosspath.study.jobs import Place
 from crosspath.study.plan import QUIET
-from crosspath.study.race_answer import Fit, sentence_of
+from crosspath.study.race_answer import Fit, next_step_of, sentence_of
 from crosspath.study.race_costs import Cost, Costs
 from crosspath.study.race_final import Confirmation, FinalArm
 from crosspath.study.race_folder import ANSWER, DECISIONS
 from crosspath.study.race_plan import Plan, Round
 from crosspath.study.race_request import understand
-from crosspath.study.statistics import Paired
+from crosspath.study.statistics import Paired, Verdict
 from crosspath.study.ways import ways_of
 from crosspath.training.finite import DivergenceError
 from tests.errors import refused
@@ -294,3 +294,34 @@ def test_a_leader_whose_pathway_had_no_part_is_not_what_helped(verdict: Any, tmp
     assert sentence_of(tmp_path, confirmation, auxiliaries=True).endswith(f" T{idle[1:]}.")
     without = replace(confirmation, leader=replace(leader, idle=None))
     assert "no part" not in sentence_of(tmp_path, without, auxiliaries=True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "samples", "seeds", "flat", "needed", "command"),
+    [
+        ("helps", 600, 8, False, 3, "predict"),
+        ("hurts", 600, 8, False, 3, "predict"),
+        ("no evidence", 60, 12, True, 30, "again 2"),
+        ("no evidence", 600, 3, True, 64, "again 3"),
+        ("no evidence", 600, 8, False, 64, "again 2"),
+        ("no evidence", 600, 8, True, 64, "predict"),  # more than a race ever trains
+        ("no evidence", 600, 8, True, None, "predict"),
+    ],
+)
+def test_a_larger_budget_is_advised_only_where_it_changes_something(
+    verdict: Verdict, samples: int, seeds: int, flat: bool, needed: int | None, command: str, tmp_path: Path
+) -> None:
+    way = next(ways_of([], target=None, pretrained=None))
+    arm = FinalArm(way=way, epochs=3, rate=0.1, accuracies=(0.5,) * seeds, run=tmp_path)
+    confirmation = Confirmation(
+        none=arm,
+        leader=arm,
+        control=None,
+        difference=Paired(difference=0.0, low=-0.1, high=0.1, p=0.5, verdict=verdict, reason="", seeds_needed=needed),
+        beyond_control=None,
+        flat=flat,
+        test_samples=samples,
+    )
+    step, found = next_step_of(tmp_path, confirmation, 8, lambda more: f"again {more:g}")
+    assert command in found
+    assert step

@@ -1,5 +1,6 @@
 """What `try` understands, and what it refuses before the first run."""
 
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -107,6 +108,27 @@ def test_what_the_data_have_to_say_is_shown(photos: Path) -> None:
     assert ".txt" in shown
     samples = samples_of(ask(photos, labels=3), RaceDisplay(console, 60.0, lambda: 0.0))
     assert sum(samples.to_json().values()) == 16
+
+
+def test_the_display_shows_what_leads_and_always_none(photos: Path) -> None:
+    def shown(width: int, spent: float) -> str:
+        console = Console(record=True, width=width, file=StringIO())
+        display = RaceDisplay(console, 1200.0, lambda: spent)
+        display.begin("round 1 of 3")
+        display.scores = {f"paper from sounds-{number}": [0.1 * number] for number in range(1, 8)} | {"none": [0.05]}
+        display.runs, display.latest = 12, "paper from sounds-1, learning rate 0.001"
+        console.print(display)
+        return console.export_text()
+
+    for width in (80, 120):
+        text = shown(width, 431.0)
+        lines = text.splitlines()
+        assert [line.split()[-2] for line in lines if "from sounds" in line and "%" in line] == [
+            f"{10 * number}.0" for number in range(7, 1, -1)
+        ]
+        assert re.search(r"^none +5\.0 %", text, re.MULTILINE)
+        assert re.search(r"\s7:11 of 20:00, 12:49 left", text)
+    assert "left" not in shown(80, 1300.0).splitlines()[-1]
 
 
 def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:
