@@ -47,7 +47,8 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
 
     A head of another shape is not loaded. From masked modelling, a classifier loads tokenizer and encoder, but not the
     decoder (for text, the mask token and the layer over the vocabulary), nor the encoder's last norm where it has none
-    itself. Anything else that does not fit is an error.
+    itself. From a classifier, masked modelling loads tokenizer and encoder, and its decoder starts at random. Anything
+    else that does not fit is an error.
 
     Raises
     ------
@@ -71,7 +72,12 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     ):
         tensors = {**tensors, POSITIONS: fixed_positions(tokenizer.grid, tokenizer.width)}
         notes.append(f"--from {path}: learned positions are initialised with its fixed ones")
-    if loaded_head != head or any(tensors[name].shape != own[name].shape for name in head):
+    if loaded_head and not head:
+        new = [part for part in parts if _has(own, part) and not _has(tensors, part)]
+        notes.append(f"--from {path}: initialised at random: {', '.join(part.rstrip('.') for part in new)}")
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
+        tensors |= {name: value for name, value in own.items() if name.startswith(tuple(new))}
+    elif loaded_head != head or any(tensors[name].shape != own[name].shape for name in head):
         reason = "its head has another shape and is not loaded" if loaded_head else "it has no head"
         notes.append(f"--from {path}: {reason}; the new head is initialised at random")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}

@@ -10,6 +10,7 @@ from crosspath.config import Settings, recipe_to_text
 from crosspath.files import write_text
 from crosspath.study.jobs import local_pool
 from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
+from crosspath.study.race_check import check
 from crosspath.study.race_costs import Costs
 from crosspath.study.race_display import RaceDisplay, open_display
 from crosspath.study.race_final import confirm
@@ -17,7 +18,7 @@ from crosspath.study.race_folder import ANSWER, COSTS, PLAN, RaceFolder, check_f
 from crosspath.study.race_measure import Samples, measure
 from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Plan, make_plan
 from crosspath.study.race_report import write_report
-from crosspath.study.race_request import Request, check, understand
+from crosspath.study.race_request import Request, understand
 from crosspath.study.race_rounds import race
 from crosspath.study.race_runs import AUXILIARIES, Runner
 from crosspath.study.sources import pretraining_of

@@ -11,21 +11,13 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.load import auxiliary_source
-from crosspath.checkpoints.start import load_weights_from
-from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
-from crosspath.data.examples import DataSet
-from crosspath.errors import InputError, PathwayError
-from crosspath.modalities.load import load_data, with_absolute_folder
+from crosspath.config import Settings, setting_texts
+from crosspath.errors import InputError
 from crosspath.modalities.memory import path_only
-from crosspath.models.sizes import SIZES
-from crosspath.objectives import objective_of
 from crosspath.recipes import RECIPES
 from crosspath.study.race_folder import BUDGET
 from crosspath.study.sources import AuxiliarySource, Target, find_auxiliaries, find_target
 from crosspath.study.ways import Way, ways_of
-from crosspath.training.demands import check_alone
-from crosspath.training.pathways import connect_auxiliaries
 
 DECIDED = (
     "train.seed",
@@ -141,78 +133,6 @@ def understand(
     )
 
 
-def check(request: Request) -> dict[str, DataSet]:
-    """Read all data, and connect every auxiliary that is there once; {name: data}, of the target `target` with its
-    labels, and `unlabelled` without a limit to them.
-
-    Raises
-    ------
-    InputError
-        For data that no run of this recipe could read, too few of them, and checkpoints that do not fit.
-    """
-    recipe = request.target.recipe
-    if recipe.data.several_labels:
-        # No sample has a share of a mean average precision, and the interval is one over seeds and samples.
-        todo = f"compare by mean average precision: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
-        raise InputError(recipe.name, "a set with one label a sample", "several", todo)
-    section = with_absolute_folder(recipe.data, request.target.data_root)
-    data = load_data(section, request.target.data_root, recipe.train.seed)
-    recipe = recipe.model_copy(update={"data": section})
-    check_alone(recipe, data)
-    counts = {name: int((data.train.labels == index).sum()) for index, name in enumerate(data.classes)}
-    fewest = min(counts, key=counts.__getitem__)
-    if counts[fewest] < FEWEST_LABELS:
-        found = f"{counts[fewest]} of {fewest}, beside the held-out parts"
-        raise InputError(
-            request.definition["target"], f"{FEWEST_LABELS} training samples of every class", found, "add files"
-        )
-    whole = section.model_copy(update={"labels_per_class": None})
-    everything = {"target": data, "unlabelled": load_data(whole, request.target.data_root, recipe.train.seed)}
-    for way in request.ways:
-        if way.from_ is not None and way.arm.name in ("none", "pretrained"):
-            load_weights_from(_build(recipe, len(data.classes)), way.from_)
-    for source in request.sources:
-        if source.checkpoint is not None:
-            _connect_once(recipe, len(data.classes), source, fixed=any(way.from_ is not None for way in request.ways))
-        elif source.recipe is not None:
-            section = with_absolute_folder(source.recipe.data, source.data_root)
-            everything[source.name] = load_data(section, source.data_root, 0)
-    return everything
-
-
-def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixed: bool) -> None:
-    """Raise `InputError` for an auxiliary that does not fit the target; `fixed` where that has weights of its own."""
-    checkpoint = str(source.checkpoint)
-    weights = auxiliary_source(checkpoint).weights
-    try:
-        connect_auxiliaries(_build(recipe, classes), recipe.pathway, {source.name: weights})
-    except PathwayError as error:
-        found = str(error).splitlines()[0].removeprefix(f"{source.name}: ")
-        size = None if fixed else _size_that_fits(recipe, classes, source.name, weights)
-        todo = f"add --set model.size={size}, name another or leave it out"
-        if size is None:
-            todo = "name a model of the target's size, or leave it out"
-        everything = f"crosspath match {recipe.name} --auxiliary {source.name}={checkpoint}"
-        todo += f"; {everything} shows all"
-        raise InputError(f"--auxiliary {source.name}", f"weights that fit {recipe.name}", found, todo) from None
-
-
-def _size_that_fits(recipe: Recipe, classes: int, name: str, weights: Any) -> str | None:
-    """The named size of a target that this auxiliary fits; None where there is no such size."""
-    tensors = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
-    widths = {size for tensor in tensors.values() for size in tensor.shape}
-    for size, (width, *_) in SIZES.items():
-        if width not in widths or size == recipe.model.size:
-            continue
-        sized = apply_overrides(recipe, (f"model.size={size}",))
-        try:
-            connect_auxiliaries(_build(sized, classes), sized.pathway, {name: weights})
-        except PathwayError:
-            continue
-        return size
-    return None
-
-
 def _refuse_decided(settings: Iterable[str], labels: int | None) -> None:
     """Raise `InputError` for settings that a race would replace, and labels that are given twice."""
     for setting in settings:
@@ -243,8 +163,3 @@ def _processors() -> int:
     """Those that this process may use; not every system can say so."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
-def _build(recipe: Recipe, classes: int) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        return objective_of(recipe).build(recipe, classes)

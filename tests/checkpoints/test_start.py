@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from, save_checkpoint
-from crosspath.config import apply_overrides
 from crosspath.files import read_tensors, write_tensors
 from crosspath.models import MaskedAutoencoder, build_masked_autoencoder, build_model
 from crosspath.pathway import connect, match
@@ -102,9 +101,20 @@ def test_an_auxiliary_from_masked_modelling_has_no_decoder(tmp_path: Path) -> No
     assert len(handle.scales()) == 6 * 4
 
 
-def test_a_classifier_is_no_start_for_pretraining(tmp_path: Path) -> None:
-    classifier = fresh(image_recipe(), 3)
-    save_checkpoint(classifier, tmp_path / "run", recipe=image_recipe(), classes=("a", "b", "c"))
-    recipe = apply_overrides(masked_recipe("image"), ("data.image_size=8",))
-    with refused("run", "encoder.norm.weight", "encoder.norm.bias"):
-        load_weights_from(build_masked_autoencoder(recipe), tmp_path / "run")
+@MODALITIES
+def test_pretraining_loads_the_body_of_a_classifier_and_notes_what_begins_at_random(
+    modality: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    recipe = recipe_for(modality)
+    classifier = build_model(recipe, 3)
+    save_checkpoint(classifier, tmp_path / "run", recipe=recipe, classes=("a", "b", "c"))
+    model = build_masked_autoencoder(masked_recipe(modality))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    (note,) = load_weights_from(model, tmp_path / "run")
+    assert note == f"--from {tmp_path / 'run'}: initialised at random: decoder, encoder.norm"
+    source = classifier.state_dict()
+    assert sum(name in source for name in before) == len(source) - sum(name.startswith("head.") for name in source)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, source[name] if name in source else before[name]), name
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

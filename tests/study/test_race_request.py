@@ -12,9 +12,10 @@ from rich.console import Console
 import crosspath
 from crosspath.config import apply_overrides
 from crosspath.study.race import samples_of
+from crosspath.study.race_check import check
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import PLAN, check_folder, open_race
-from crosspath.study.race_request import Request, check, seconds_of, understand
+from crosspath.study.race_request import Request, seconds_of, understand
 from tests.errors import refused
 
 
@@ -195,6 +196,7 @@ def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path,
     with refused("--auxiliary sounds", "6", "12", "--set model.size=tiny"):
         check(ask("image/digits", f"sounds={wide}"))
     check(ask("image/digits", f"sounds={wide}", settings=("model.size=tiny",)))
+    assert len(check(ask(micro))["target"].train) > 10
     with refused("--auxiliary sounds", "leave") as caught:
         check(ask(micro, f"sounds={wide}"))
     assert "--set" not in caught.value.todo  # the size of a checkpoint is what it is
