@@ -14,7 +14,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, DataSet
-from crosspath.data.items import Item, Listing, Reader, place_of
+from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of
 from crosspath.data.labels import label_array
 from crosspath.data.streaming.samples import damaged_file_error
 from crosspath.errors import InputError
@@ -124,7 +124,8 @@ def check(
         new = [item for item in listing.items if (item.path, item.inside) not in visited]
         visited |= {(item.path, item.inside) for item in new}
         work.append((section, listing, new))
-    damaged = dict(_damaged(work, progress))
+    remarks: list[str] = []
+    damaged = dict(_damaged(work, progress, remarks))
     faults += [Fault(_place(folder, item), reason) for item, reason in damaged.items()]
     outcomes = [_outcome(section, listing, damaged, seed) for section, listing, _ in work]
     refusals += [error for error, _, _ in outcomes if error is not None]
@@ -145,7 +146,7 @@ def check(
         used={part: len(examples) for part, examples in parts.items()},
         damaged=len(damaged) + sum(len(listing.skipped) for _, listing, _ in work),
         unread=dict(work[0][1].unread) if work else {},
-        notes=() if data is None else tuple(data.notes),
+        notes=(*(() if data is None else tuple(data.notes)), *remarks),
         refusal=refusals[0] if single and refusals else None,
         data=data,
         todo=f"{RESTORE}, or train without them: --set data.skip_damaged=true" if skippable else advice or RESTORE,
@@ -153,17 +154,19 @@ def check(
 
 
 def _damaged(
-    work: Sequence[tuple[DataSection, Listing, list[Item]]], progress: Progress | None
+    work: Sequence[tuple[DataSection, Listing, list[Item]]], progress: Progress | None, remarks: list[str]
 ) -> Iterator[tuple[Item, str]]:
-    """Decodes every item; (item, reason) for each damaged one."""
+    """Decodes every item; (item, reason) for each damaged one. What reading did to the others is added to `remarks`."""
     done, total = 0, sum(len(items) for _, _, items in work)
     for section, _, items in work:
         before = done
-        for done, (item, result) in enumerate(decode_items(reader_of(section), items, None), before + 1):
+        reader = reader_of(section)
+        for done, (item, result) in enumerate(decode_items(reader, items, None), before + 1):
             if progress is not None:
                 progress(done, total)
             if isinstance(result, str):
                 yield item, result
+        remarks += remarks_of(reader)
 
 
 def _outcome(

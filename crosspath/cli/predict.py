@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_next, print_table
+from crosspath.cli.output import print_json, print_next, print_note, print_table
 
 
 def predict(
@@ -46,4 +46,7 @@ def predict(
         for guess in entry["predictions"]
     ]
     print_table(("file", "class", "probability"), rows)
+    for entry in predictions:
+        for note in entry.get("notes", ()):
+            print_note(f"{entry['file']}: {note}")
     print_next("crosspath", "export", checkpoint, "model.onnx")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,8 +15,8 @@ from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import require_finite
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.load import read_file
-from crosspath.modalities.memory import decode_object, is_in_memory
+from crosspath.modalities.load import read_with_remarks
+from crosspath.modalities.memory import decode_with_remarks, is_in_memory
 from crosspath.objectives import objective_of
 
 
@@ -35,7 +34,8 @@ def predict(
     Instead of a file's path, an entry may be a sample in memory, as `train` takes them (an array, a picture); X as an
     array of samples serves too. The "file" of such a one is `sample 0`, and so on.
 
-    Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first.
+    Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; with
+    "notes" where reading changed the sample, such as missing values that it filled.
 
     Raises
     ------
@@ -50,9 +50,10 @@ def predict(
     results = []
     for number, entry in enumerate(files):
         if is_in_memory(entry):
-            name, sample = f"sample {number}", decode_object(source.recipe.data, entry, f"sample {number}")
+            name = f"sample {number}"
+            sample, notes = decode_with_remarks(source.recipe.data, entry, name)
         else:
-            name, sample = str(Path(entry)), _read(source, Path(entry))
+            name, (sample, notes) = str(Path(entry)), _read(source, Path(entry))
         with compute.autocast():
             logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
         require_finite(logits_BK, source.path, name)
@@ -62,12 +63,12 @@ def predict(
             {"class": source.classes[index], "probability": probability}
             for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
-        results.append({"file": name, "predictions": predictions})
+        results.append({"file": name, "predictions": predictions, **({"notes": list(notes)} if notes else {})})
     return results
 
 
-def _read(source: Checkpoint, file: Path) -> NDArray[Any]:
-    """One file of the checkpoint's modality."""
+def _read(source: Checkpoint, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """One file of the checkpoint's modality, and what reading did to it."""
     if not file.is_file():
         found, todo = ("a folder", "name the files in it") if file.is_dir() else ("none", "check the path")
         raise InputError(file, f"a file of {source.recipe.modality} data", found, todo)
@@ -76,7 +77,7 @@ def _read(source: Checkpoint, file: Path) -> NDArray[Any]:
         found = repr(file.suffix or file.name)
         todo = f"the model reads {source.recipe.modality} data"
         raise InputError(file, f"one of {', '.join(suffixes)}", found, todo)
-    return np.asarray(read_file(source.recipe.data, file))
+    return read_with_remarks(source.recipe.data, file)
 
 
 def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:

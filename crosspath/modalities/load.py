@@ -14,7 +14,7 @@ from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
 from crosspath.data.generated.sets import generated_store
-from crosspath.data.items import DamageError, Reader, without_collector
+from crosspath.data.items import DamageError, Reader, remarks_of, without_collector
 from crosspath.data.places import data_root
 from crosspath.data.shards.remote import is_address
 from crosspath.errors import InputError
@@ -55,14 +55,20 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
 
 
 def read_file(section: DataSection, path: Path) -> NDArray[Any]:
-    """One file of the user's own as a sample, the way the data set's files are read.
+    """One file of the user's own as a sample, the way the data set's files are read."""
+    return read_with_remarks(section, path)[0]
+
+
+def read_with_remarks(section: DataSection, path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """`read_file`, and what reading did to the sample, such as missing values that it filled.
 
     Raises
     ------
     InputError
         For a missing or damaged file.
     """
-    return _readable(section, path, reader_of(section).decode_file)
+    reader = reader_of(section)
+    return _readable(section, path, reader.decode_file), remarks_of(reader)
 
 
 def read_windows(section: DataSection, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
-from crosspath.data.items import DamageError, Part
+from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.modalities.memory_forms import Labelled, labelled, parts_of
@@ -58,7 +58,8 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
     every = {part: labelled(section.modality, value, name) for part, (name, value) in parts.items()}
     own, labels = _classes(section, every, classes)
     count = sum(len(entry.samples) for entry in every.values())
-    inputs = _decode(section, [sample for entry in every.values() for sample in _numbered(entry.samples)], count)
+    samples = [sample for entry in every.values() for sample in _numbered(entry.samples)]
+    inputs, remarks = _decode(section, samples, count)
     names = [part for part, entry in every.items() for _ in range(len(entry.samples))]
     digest = hashlib.sha256(np.ascontiguousarray(inputs).data)
     digest.update(json.dumps([own, [str(part) for part in names], labels.tolist()]).encode())
@@ -71,6 +72,7 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
         classes=own,
         damaged=(),
         digest=digest.hexdigest(),
+        notes=remarks,
     )
 
 
@@ -79,10 +81,15 @@ def in_memory_section(section: DataSection, store: Store) -> DataSection:
     return section.model_copy(update={"memory": store.digest, "folder": None, "classes": None, "train_samples": None})
 
 
-def decode_object(section: DataSection, value: Any, where: object = "data") -> NDArray[Any]:
-    """One sample in memory as the modality's reader would decode its file. Raises `InputError` for what it is not."""
+def decode_object(
+    section: DataSection, value: Any, where: object = "data", reader: Reader | None = None
+) -> NDArray[Any]:
+    """One sample in memory as the modality's reader would decode its file. Raises `InputError` for what it is not.
+
+    `reader` is one that counts what it does to several samples.
+    """
     modality = modality_of(section)
-    reader = None if modality.reader is None else modality.reader(section)
+    reader = reader or _reader(section)
     decode = getattr(reader, "decode_object", None)
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()
@@ -93,6 +100,13 @@ def decode_object(section: DataSection, value: Any, where: object = "data") -> N
     except DamageError as damage:
         expected = f"what {modality.name} data can be"
         raise InputError(where, expected, str(damage), "reshape or scale the samples") from None
+
+
+def decode_with_remarks(section: DataSection, value: Any, where: object) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """`decode_object`, and what reading did to the sample."""
+    reader = _reader(section)
+    sample = decode_object(section, value, where, reader)
+    return sample, () if reader is None else remarks_of(reader)
 
 
 def _plain_array(section: DataSection, value: Any) -> NDArray[Any]:
@@ -109,13 +123,22 @@ def _plain_array(section: DataSection, value: Any) -> NDArray[Any]:
     return tokens
 
 
-def _decode(section: DataSection, samples: list[tuple[Sequence[Any], int]], count: int) -> NDArray[Any]:
+def _reader(section: DataSection) -> Reader | None:
+    make = modality_of(section).reader
+    return None if make is None else make(section)
+
+
+def _decode(
+    section: DataSection, samples: list[tuple[Sequence[Any], int]], count: int
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The samples, and what reading did to them."""
     if not count:
         raise InputError("data", "samples", "none", "pass some")
     rows: NDArray[Any] | None = None
+    reader = _reader(section)
     for row, (source, index) in enumerate(samples):
         where = f"data, sample {index}"
-        sample = decode_object(section, source[index], where)
+        sample = decode_object(section, source[index], where, reader)
         if rows is not None and sample.shape != rows.shape[1:]:
             found = f"{tuple(sample.shape)}, and {tuple(rows.shape[1:])} of the first"
             raise InputError(where, "samples of one shape", found, "pass samples that agree")
@@ -126,7 +149,7 @@ def _decode(section: DataSection, samples: list[tuple[Sequence[Any], int]], coun
             rows = np.empty((count, *sample.shape), sample.dtype)
         rows[row] = sample
     assert rows is not None
-    return rows
+    return rows, () if reader is None else remarks_of(reader)
 
 
 def _numbered(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:

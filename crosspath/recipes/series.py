@@ -20,7 +20,9 @@ def plaid() -> Recipe:
         name="series/plaid",
         modality="series",
         # A period of the mains is as long in every series: another length must not change the pace.
-        data=SeriesData(dataset="plaid", channels=1, length=512, lengths="pad", classes=11, train_samples=483),
+        data=SeriesData(
+            dataset="plaid", channels=1, length=512, lengths="pad", scaling="series", classes=11, train_samples=483
+        ),
         model=ModelSection(size="micro", tokenizer=SeriesPatches(patch=16)),
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=2.0),

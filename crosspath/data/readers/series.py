@@ -20,7 +20,7 @@ from crosspath.data.readers.series_counts import Counts
 from crosspath.data.readers.series_records import read_edf, read_wfdb
 from crosspath.data.readers.series_sets import PUBLISHED, archive_files, list_table, list_ts, read_all
 from crosspath.data.readers.series_tables import read_recording
-from crosspath.data.readers.series_values import Signal, at_rate, checked, fill_missing, match_length
+from crosspath.data.readers.series_values import Signal, at_rate, checked, fill_missing, match_length, scale
 from crosspath.data.tables import table_items
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
@@ -149,10 +149,9 @@ class SeriesReader:
                 expected = f"the rate of files that state none, to resample them to {section.rate_hz:g} Hz"
                 raise InputError("data.file_rate_hz", expected, "none", "set it, or leave data.rate_hz out")
             filled_CT = at_rate(filled_CT, rate_hz, section.rate_hz)
-        result_CT = match_length(filled_CT, section.length, section.lengths)
-        if section.scaling == "series":
-            spread_C1 = result_CT.std(axis=1, keepdims=True)
-            result_CT = (result_CT - result_CT.mean(axis=1, keepdims=True)) / np.where(spread_C1 > 0, spread_C1, 1.0)
+        # Before the length is matched: what fills a short series up is no part of it.
+        own_CT = scale(filled_CT) if section.scaling == "series" else filled_CT
+        result_CT = match_length(own_CT, section.length, section.lengths)
         with np.errstate(over="ignore"):
             sample: NDArray[np.float32] = np.ascontiguousarray(result_CT, np.float32)
         if not np.isfinite(sample).all():

@@ -1,6 +1,7 @@
 """Columns of csv and parquet files, for time series: names, cells, numbers and times."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,12 @@ import numpy as np
 from crosspath.data.items import DamageError, require_within
 from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_values import Floats
-from crosspath.data.text_files import lines_of, read_text
+from crosspath.data.text_files import read_text
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = ("\t", ";", ",")
+"""Commas last: with another separator they are decimal commas."""
 TEXTS = (".csv", ".tsv")
 PARQUET = ".parquet"
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
@@ -92,11 +94,11 @@ def read_columns(path: Path, encoding: str | None = None) -> Columns:
 
 
 def _read_text(path: Path, encoding: str | None) -> Columns:
-    lines = lines_of(read_text(path, "a csv file of numbers", encoding, "data.encoding"))
+    text = read_text(path, "a csv file of numbers", encoding, "data.encoding")
+    lines = _lines(text)
     if not lines:
         raise DamageError("it is empty")
-    delimiter = max(DELIMITERS, key=lambda mark: len(_split(lines[0][1], mark, lines[0][0])))
-    table = [_split(text, delimiter, line) for line, text in lines]
+    delimiter, table = _table(lines)
     rows = [line for line, _ in lines]
     comma = delimiter != ","
     first = table[0]
@@ -114,12 +116,41 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     return Columns(dict(zip(names, columns, strict=True)), rows, decimal_comma=comma)
 
 
+def _lines(text: str) -> list[tuple[int, str]]:
+    """(line number, line). An empty line is a missing value in a file of one column, and nothing in any other; a line
+    of separators alone is a moment whose values are all missing.
+    """
+    lines = list(enumerate(io.StringIO(text, newline=None).read().rstrip("\n").split("\n"), 1))
+    one_column = not any(mark in line for _, line in lines for mark in DELIMITERS)
+    return [(row, line) for row, line in lines if one_column or line.strip(" ")] if text.strip() else []
+
+
+def _table(lines: Sequence[tuple[int, str]]) -> tuple[str, list[list[str]]]:
+    """(separator, cells of each line): the separator that gives every line the same number of cells, and most of them;
+    else the one that gives the first line most.
+    """
+    tables: dict[str, list[list[str]]] = {}
+    faults: list[DamageError] = []
+    for mark in DELIMITERS:
+        try:
+            tables[mark] = [_split(text, mark, line) for line, text in lines]
+        except DamageError as damage:
+            faults.append(damage)
+    if not tables:
+        raise faults[0]
+    agree = [mark for mark, table in tables.items() if len({len(cells) for cells in table}) == 1]
+    best = max(agree or tables, key=lambda mark: len(tables[mark][0]))
+    if len(tables[best][0]) == 1 and len(agree) < len(tables):  # one column by a mark that is not there
+        best = max(tables, key=lambda mark: len(tables[mark][0]))
+    return best, tables[best]
+
+
 def _split(line: str, delimiter: str, row: int) -> list[str]:
     try:
         [cells] = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
     except csv.Error as error:
         raise DamageError(f"row {row}: expected quotes that are closed, found {line[:40]!r} ({error})") from None
-    return [cell.strip() for cell in cells]
+    return [cell.strip() for cell in cells] or [""]
 
 
 def _read_parquet(path: Path) -> Columns:

@@ -85,6 +85,14 @@ def at_rate(values_CT: Floats, rate_hz: float, new_hz: float) -> Floats:
     return resample(values_CT, count)
 
 
+def scale(values_CT: Floats) -> Floats:
+    """Each channel less its own mean, divided by its own standard deviation; a constant one becomes 0."""
+    centred_CT = values_CT - values_CT.mean(axis=1, keepdims=True)
+    spread_C1 = centred_CT.std(axis=1, keepdims=True)
+    constant_C1 = spread_C1 <= 1e-12 * np.abs(values_CT).max(axis=1, keepdims=True)
+    return np.where(constant_C1, 0.0, centred_CT / np.where(constant_C1, 1.0, spread_C1))
+
+
 def match_length(values_CT: Floats, length: int, how: Literal["resample", "pad"]) -> Floats:
     """The series with `length` values: resampled; or with `pad` cut at its end, or its last value repeated."""
     if how == "resample":

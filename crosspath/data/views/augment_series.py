@@ -37,10 +37,13 @@ def warp_time(batch_BCT: Tensor, most: float, draws: Draws) -> Tensor:
     if length < 3:
         return batch_BCT
     time_T = torch.linspace(0.0, 1.0, length, device=batch_BCT.device)
-    orders_K = torch.arange(1, BENDS + 1, device=batch_BCT.device)
     bends_BK = most / BENDS * (2.0 * draws.uniform("warp", BENDS) - 1.0)
-    angles_KT = torch.pi * orders_K[:, None] * time_T
-    places_BT = (time_T + (bends_BK / (torch.pi * orders_K)) @ angles_KT.sin()) * (length - 1)
+    places_BT = time_T.expand(len(batch_BCT), -1)
+    # Not as a matrix product, which rounds a sample differently in another batch.
+    for order in range(1, BENDS + 1):
+        angles_T = torch.pi * order * time_T
+        places_BT = places_BT + bends_BK[:, order - 1, None] * angles_T.sin() / (torch.pi * order)
+    places_BT = places_BT * (length - 1)
     left_BT = places_BT.clamp(0, length - 1).floor().clamp(max=length - 2)
     shares_BT = (places_BT - left_BT).clamp(0.0, 1.0)
     before_BCT, after_BCT = (

@@ -1,0 +1,220 @@
+"""Time series in csv, parquet and arrays: what others write is read, what is unclear is refused with its place."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crosspath.config.data import SeriesData
+from crosspath.data.items import DamageError
+from crosspath.data.readers.series import read_signal
+from crosspath.data.readers.series_sets import list_table, read_all
+from tests.errors import refused
+
+SECTION = SeriesData()
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@given(
+    rows=st.lists(st.lists(st.none() | st.floats(-1e9, 1e9), min_size=3, max_size=3), min_size=1, max_size=6),
+    delimiter=st.sampled_from(",;\t"),
+    comma=st.booleans(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pythons_writer_writes_is_read(tmp_path: Path, rows: Any, delimiter: str, comma: bool) -> None:
+    def text(value: float | None) -> str:
+        shown = "" if value is None else repr(float(value))
+        return shown.replace(".", ",") if comma and delimiter != "," else shown
+
+    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(["x", "y", "current, A"])
+        writer.writerows([text(value) for value in row] for row in rows)
+    expected = np.array([[np.nan if value is None else value for value in row] for row in rows]).T
+    np.testing.assert_array_equal(read_signal(tmp_path / "a.csv", SECTION).values_CT, expected)
+
+
+def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
+    signal = read_signal(write(tmp_path / "a.csv", ",Time,x,y\n0,0.0,1,2\n1,0.5,3,4\n2,1.0,5,6\n"), SECTION)
+    np.testing.assert_array_equal(signal.values_CT, [[1, 3, 5], [2, 4, 6]])
+    assert signal.rate_hz == 2.0
+    dates = "when;x\n2026-01-01T00:00:00;1\n2026-01-01T00:00:10;2\n"
+    dated = read_signal(write(tmp_path / "b.csv", dates), SeriesData(time_column="When"))
+    assert dated.rate_hz == 0.1
+    chosen = read_signal(tmp_path / "a.csv", SeriesData(columns=("y", "Time")))
+    np.testing.assert_array_equal(chosen.values_CT, [[2, 4, 6], [0, 0.5, 1]])
+    one = read_signal(write(tmp_path / "d.csv", "x\n1\n\n3\n\n"), SECTION)
+    np.testing.assert_array_equal(one.values_CT, [[1, np.nan, 3]])
+    bare = read_signal(write(tmp_path / "c.csv", "1;2,5\n3;?\n"), SECTION)
+    np.testing.assert_array_equal(bare.values_CT, [[1, 3], [2.5, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "found"),
+    [
+        ("x,y\n1,2\n3\n", {}, "row 3: expected 2 values, found 1"),
+        ("x,state\n1,on\n", {}, "row 2: expected a number in `state`, found 'on'"),
+        ("x,x\n1,2\n", {}, "row 1: expected columns of different names"),
+        ("x;y\n1;1.234,5\n", {}, "row 2: expected a number in `y`"),
+        ("time,x\n1,1\n1,2\n", {}, "ascend"),
+        ("time,x\nnoon,1\n1,2\n", {}, "row 2: expected seconds or an ISO date"),
+        ("time\n1\n2\n", {}, "found time"),
+        ("x\n1\n", {"columns": ("z",)}, "data.columns"),
+        ("x\n1\n", {"time_column": "z"}, "data.time_column"),
+        ('x,y\n"1,2\n', {}, "row 2"),
+        ("", {}, "empty"),
+    ],
+)
+def test_an_unclear_file_is_damaged_with_its_row(
+    tmp_path: Path, text: str, settings: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(DamageError) as caught:
+        read_signal(write(tmp_path / "a.csv", text), SeriesData(**settings))
+    assert found in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wide_table_has_a_series_a_row(tmp_path: Path) -> None:
+    section = SeriesData(table="all.csv", label_column="class", split_column="part")
+    path = write(tmp_path / "all.csv", "class,part,v0,v1,v2\n10,train,1,,3\n9,test,4,5,\n10,val,7,8,9\n")
+    listing = list_table(path, section)
+    assert listing.classes == ("9", "10"), "numbers by value"
+    assert [(item.label, item.part) for item in listing.items] == [(1, "train"), (0, "test"), (1, "val")]
+    signals = [signal.values_CT for signal in read_all(path, section)]
+    for signal, expected in zip(signals, ([[1, np.nan, 3]], [[4, 5]], [[7, 8, 9]]), strict=True):
+        np.testing.assert_array_equal(signal, expected)
+
+
+def test_a_long_table_has_a_moment_a_row(tmp_path: Path) -> None:
+    section = SeriesData(table="all.csv", id_column="run", label_column="state")
+    path = write(tmp_path / "all.csv", "run,time,x,y,state\nb,0,1,2,ok\na,0,5,6,bad\nb,1,3,4,ok\na,2,7,8,bad\n")
+    listing = list_table(path, section)
+    assert [(item.id, listing.classes[item.label]) for item in listing.items] == [("b", "ok"), ("a", "bad")]
+    first, second = read_all(path, section)
+    np.testing.assert_array_equal(first.values_CT, [[1, 3], [2, 4]])
+    assert (first.rate_hz, second.rate_hz) == (1.0, 0.5)
+    write(path, "run,x,state\nb,1,ok\nb,2,bad\n")
+    with refused("all.csv", "ok", "bad", "row 3"):
+        list_table(path, section)
+    write(path, "run,x,state\nb,1,\n")
+    with refused("all.csv row 2", "state"):
+        list_table(path, section)
+    with refused("all.csv", "label", "data.label_column"):
+        list_table(path, SeriesData(table="all.csv"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "expected"),
+    [
+        ((9,), {}, (1, 9)),
+        ((2, 9), {}, (2, 9)),
+        ((9, 2), {}, (2, 9)),
+        ((5, 4), {"channels": 4}, (4, 5)),
+        ((5, 4), {"axes": "channel,time"}, (5, 4)),
+        ((5, 4), {}, None),
+        ((4, 4), {"channels": 4}, None),
+        ((2, 3, 4), {}, None),
+    ],
+)
+def test_which_axis_is_time(
+    tmp_path: Path, shape: tuple[int, ...], settings: dict[str, Any], expected: tuple[int, int] | None
+) -> None:
+    np.save(tmp_path / "a.npy", np.arange(np.prod(shape)).reshape(shape))
+    if expected is None:
+        with pytest.raises(DamageError, match=r"shape|axes"):
+            read_signal(tmp_path / "a.npy", SeriesData(**settings))
+    else:
+        assert read_signal(tmp_path / "a.npy", SeriesData(**settings)).values_CT.shape == expected
+
+
+def test_arrays_of_objects_and_several_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{"x": 1}], object), allow_pickle=True)
+    np.savez(tmp_path / "b.npz", one=np.zeros(4), two=np.ones(4))
+    np.savez(tmp_path / "c.npz", one=np.array([{"x": 1}], object))
+    (tmp_path / "d.npz").write_bytes(b"PK no archive")
+    for name in ("a.npy", "b.npz", "c.npz", "d.npz"):
+        with pytest.raises(DamageError):
+            read_signal(tmp_path / name, SECTION)
+    assert read_signal(tmp_path / "b.npz", SeriesData(array="two")).values_CT.tolist() == [[1, 1, 1, 1]]
+
+
+def test_an_npz_holds_a_whole_set(tmp_path: Path) -> None:
+    series = np.random.default_rng(0).normal(size=(4, 2, 9))
+    section = SeriesData(table="set.npz")
+    np.savez(tmp_path / "set.npz", X_train=series[:3], y_train=["b", "a", "b"], X_test=series[3:], y_test=["a"])
+    listing = list_table(tmp_path / "set.npz", section)
+    assert [(item.label, item.part) for item in listing.items] == [
+        (1, "train"),
+        (0, "train"),
+        (1, "train"),
+        (0, "test"),
+    ]
+    np.testing.assert_array_equal([signal.values_CT for signal in read_all(tmp_path / "set.npz", section)], series)
+    for arrays in ({"X": series}, {"X": series, "y": np.zeros(4)}, {"X": series, "y": ["a"]}, {"Z": series}):
+        np.savez(tmp_path / "set.npz", **arrays)
+        with refused("set.npz"):
+            list_table(tmp_path / "set.npz", section)
+
+
+def test_parquet_is_read_by_pyarrow_or_refused_with_the_extra(tmp_path: Path) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        (tmp_path / "a.parquet").write_bytes(b"PAR1")
+        with refused("a.parquet", "pyarrow", "crosspath[series]"):
+            read_signal(tmp_path / "a.parquet", SECTION)
+        return
+    table = pa.table({"time": [0.0, 0.25], "x": [1.0, None], "y": [3, 4]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    signal = read_signal(tmp_path / "a.parquet", SECTION)
+    np.testing.assert_array_equal(signal.values_CT, [[1, np.nan], [3, 4]])
+    assert signal.rate_hz == 4.0
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-9])
+    with pytest.raises(DamageError):
+        read_signal(tmp_path / "b.parquet", SECTION)
+
+
+def test_records_of_medicine_are_read_by_their_libraries_or_refused_with_the_extra(tmp_path: Path) -> None:
+    rate, signals = 50, np.random.default_rng(0).normal(size=(2, 100)).round(3)
+    try:
+        import pyedflib
+        import wfdb
+    except ImportError:
+        for name, library in (("a.hea", "wfdb"), ("a.edf", "pyedflib")):
+            (tmp_path / name).write_bytes(b"nothing")
+            with refused(name, library, "crosspath[series]"):
+                read_signal(tmp_path / name, SECTION)
+        return
+    wfdb.wrsamp(
+        "a",
+        fs=rate,
+        units=["mV"] * 2,
+        sig_name=["I", "II"],
+        p_signal=signals.T,
+        fmt=["16"] * 2,
+        write_dir=str(tmp_path),
+    )
+    with pyedflib.EdfWriter(str(tmp_path / "b.edf"), 2) as file:
+        header = {"dimension": "mV", "sample_frequency": rate, "physical_min": -8.0, "physical_max": 8.0}
+        digital = {"digital_min": -32768, "digital_max": 32767, "transducer": "", "prefilter": ""}
+        file.setSignalHeaders([{"label": name, **header, **digital} for name in ("I", "II")])
+        file.writeSamples(list(signals))
+    for name in ("a.hea", "b.edf"):
+        signal = read_signal(tmp_path / name, SECTION)
+        np.testing.assert_allclose(signal.values_CT, signals, atol=1e-3)
+        assert signal.rate_hz == rate
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:20])
+        with pytest.raises(DamageError):
+            read_signal(tmp_path / name, SECTION)
+    (tmp_path / "c.hea").write_text("c 1 50 100\n../../secret.dat 16 200 16 0 0 0 0 I\n")
+    with pytest.raises(DamageError, match="cannot be read"):
+        read_signal(tmp_path / "c.hea", SECTION)
