@@ -68,6 +68,7 @@ def test_every_study_has_a_published_table() -> None:
 def test_a_claim_stands_beside_the_command_that_made_its_numbers(name: str) -> None:
     text = (REPOSITORY / name).read_text(encoding="utf-8")
     text = TOOLS.MARKED.sub("", text)
+    text = re.sub(r"(?m)^> .*$", "", text)  # what a tutorial printed: tests/test_readme.py
     # A claim is a paragraph, an item of a list, or a row of a table.
     claims = re.split(r"\n\s*\n|\n\s*(?=- |\|)", text)
     claims = [claim for claim in claims if NUMBER.search(claim)]
