@@ -88,11 +88,17 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
         (2, ("train.parallel=sharded",)),
         (4, ("train.parallel=sharded", "train.accumulate=2")),
         (2, ("train.parallel=sharded", "train.select=best")),
+        (2, ("pathway.fit=learned", "model.width=64", "model.heads=2", "model.depth=4")),
     ],
 )
 def test_any_division_of_a_batch_trains_the_same(processes: int, extra: tuple[str, ...], tmp_path: Path) -> None:
     run(1, tmp_path / "audio", "grow")
-    run(1, tmp_path / "one", str(tmp_path / "audio"), *(name for name in extra if "select" in name))
+    run(
+        1,
+        tmp_path / "one",
+        str(tmp_path / "audio"),
+        *(name for name in extra if "select" in name or not name.startswith("train.")),
+    )
     run(processes, tmp_path / "many", str(tmp_path / "audio"), *extra)
     assert_same(tmp_path / "one", tmp_path / "many")
 
