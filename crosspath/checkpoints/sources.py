@@ -79,7 +79,21 @@ def hub_auxiliary(spec: str) -> Auxiliary:
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=weights)
 
 
-def _from_timm(spec: str) -> Auxiliary:
+def hub_folder(spec: str) -> Path:
+    """The local copy of the weights of `timm:NAME` or `hf:OWNER/NAME`, with the configurations beside them.
+
+    Raises `InputError`: see `auxiliary_source`.
+    """
+    option = "--from"
+    repository = _timm_model(spec, option)[1] if spec.startswith("timm:") else spec.removeprefix("hf:")
+    file = _from_hub(repository, spec, option)
+    for name in ("config.json", "preprocessor_config.json"):
+        _download_config(repository, name)
+    return file.parent
+
+
+def _timm_model(spec: str, option: str) -> tuple[nn.Module, str]:
+    """The model of a name, freshly initialised, and its repository on the hub."""
     import timm
 
     name = spec.removeprefix("timm:")
@@ -91,12 +105,17 @@ def _from_timm(spec: str) -> Auxiliary:
     except RuntimeError:
         near = timm.list_models(f"*{name.partition('.')[0][:12]}*")[:3]
         todo = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
-        raise InputError(f"--auxiliary {spec}", "a timm model", repr(name), todo) from None
+        raise InputError(f"{option} {spec}", "a timm model", repr(name), todo) from None
     assert isinstance(model, nn.Module)
     repository = (getattr(model, "pretrained_cfg", None) or {}).get("hf_hub_id")
     if not repository:
-        raise InputError(f"--auxiliary {spec}", "a timm model with weights on the hub", "none", "choose another")
-    file = _from_hub(str(repository), spec)
+        raise InputError(f"{option} {spec}", "a timm model with weights on the hub", "none", "choose another")
+    return model, str(repository)
+
+
+def _from_timm(spec: str) -> Auxiliary:
+    model, repository = _timm_model(spec, "--auxiliary")
+    file = _from_hub(repository, spec)
     tensors = read_tensors(file)[0]
     own = model.state_dict()
     # timm itself would reshape positions and heads on loading; a pathway does not read them.
@@ -107,20 +126,20 @@ def _from_timm(spec: str) -> Auxiliary:
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
 
 
-def _download_config(repository: str) -> None:
-    """Fetch `config.json`, which states heads and norms; it lies beside the weights. Not all repositories have one."""
+def _download_config(repository: str, name: str = "config.json") -> None:
+    """Fetch a configuration, such as the one of heads and norms, beside the weights. Not all repositories have it."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
     with suppress(EntryNotFoundError):
-        hf_hub_download(repository, "config.json")
+        hf_hub_download(repository, name)
 
 
-def _from_hub(repository: str, spec: str) -> Path:
+def _from_hub(repository: str, spec: str, option: str = "--auxiliary") -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    where = f"--auxiliary {spec}"
+    where = f"{option} {spec}"
     try:
         return Path(hf_hub_download(repository, WEIGHTS))
     except LocalEntryNotFoundError:

@@ -35,17 +35,19 @@ def pretrain(
     out
         Run folder; default: `runs/pretrain/` and the recipe's name. It must be new or empty, unless the run is resumed.
     from_
-        Starting weights: a run folder, saved folder or `.safetensors` file.
+        Starting weights: a run folder, saved folder or `.safetensors` file; or a foundation model, as for `train`.
     resume
         Resume the run in `--out` from its last checkpoint; for a finished run, print its result.
     dry_run
         Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
     short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
+    from crosspath.checkpoints.foreign.start import fit_to_start
     from crosspath.config import apply_overrides
     from crosspath.recipes import RECIPES, recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), with_short(set_, short))
+    settings = with_short(set_, short)
+    resolved_recipe = fit_to_start(apply_overrides(recipe_named(recipe, "masked_modeling"), settings), from_, settings)
     if dry_run:
         from crosspath.training import plan
 

@@ -60,7 +60,8 @@ def train(
     out
         Run folder; default: `runs/` and the recipe's name. It must be new or empty, unless the run is resumed.
     from_
-        Starting weights of the target: a run folder, saved folder or `.safetensors` file.
+        Starting weights of the target: a run folder, saved folder or `.safetensors` file; or a foundation model: the
+        folder of a Hugging Face or timm model, `hf:OWNER/NAME` or `timm:NAME`, whose shape and inputs the recipe takes.
     resume
         Resume the run in `--out` from its last checkpoint; for a finished run, print its result.
     folds
@@ -74,17 +75,18 @@ def train(
         "train.batch_size": batch_size,
         "data.labels_per_class": labels,
     }
+    from crosspath.checkpoints.foreign.start import fit_to_start
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
-    resolved_recipe = apply_overrides(recipe_named(recipe), with_blocks(with_short(set_, short), blocks, start, fit))
+    settings = with_blocks(with_short(set_, short), blocks, start, fit)
+    resolved_recipe = fit_to_start(apply_overrides(recipe_named(recipe), settings), from_, settings)
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan
 
-        unread = ["--auxiliary"] * bool(auxiliaries) + ["--from"] * (from_ is not None)
-        if unread:
-            print_note(f"--dry-run plans the model without pathways: {' and '.join(unread)} not read")
+        if auxiliaries:
+            print_note("--dry-run plans the model without pathways: --auxiliary not read")
         sizes = plan(resolved_recipe)
         if json:
             print_json(sizes)

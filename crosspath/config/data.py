@@ -88,7 +88,7 @@ class ImageData(DataSection):
 
 
 class AudioData(DataSection):
-    """Recordings, resampled and turned into Kaldi-style log-mel frames of 25 ms every 10 ms."""
+    """Recordings, resampled and turned into log-mel frames of 25 ms every 10 ms."""
 
     modality: Literal["audio"] = "audio"
     dataset: Literal[
@@ -110,6 +110,8 @@ class AudioData(DataSection):
     mels: PositiveInt = 128
     frames: PositiveInt = 512
     """Frames a sample is padded or cut to."""
+    spectrogram: Literal["kaldi", "whisper"] = "kaldi"
+    """How a recording becomes log-mel frames: as in Kaldi; or as Whisper reads it, at 16 kHz."""
     mean: float = -6.6268077
     """Subtracted from log-mel values; the sum is divided by `2 * std`."""
     std: PositiveFloat = 5.358466

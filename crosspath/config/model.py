@@ -38,6 +38,8 @@ class AudioPatches(TokenizerSection):
     kind: Literal["audio_patches"] = "audio_patches"
     patch: tuple[PositiveInt, PositiveInt] = (16, 16)
     """Frames and mel bins."""
+    stem: Literal["patches", "convolutions"] = "patches"
+    """`convolutions`: two over time, as in Whisper, instead of patches; one token for every two frames."""
 
 
 class VideoTubelets(TokenizerSection):

@@ -7,10 +7,16 @@ from crosspath.config.kinds import Sections
 from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, SeriesPatches, TextTokens, VideoTubelets
 from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, SeriesAugment, TextAugment, VideoAugment
 
+WHISPER_RATE_HZ = 16_000
+
 
 def _audio_rules(recipe: Any) -> None:
     if recipe.augment.waveform and not recipe.data.stream:
         raise ValueError("augment.waveform acts on recordings as they are read: it goes with data.stream=true")
+    if recipe.data.spectrogram == "whisper" and recipe.data.sample_rate_hz != WHISPER_RATE_HZ:
+        raise ValueError(f"data.spectrogram=whisper goes with data.sample_rate_hz={WHISPER_RATE_HZ}")
+    if recipe.model.tokenizer.stem == "convolutions" and any(recipe.augment.patch_drop):
+        raise ValueError("augment.patch_drop drops rows of patches: it goes with model.tokenizer.stem=patches")
 
 
 def _video_rules(recipe: Any) -> None:

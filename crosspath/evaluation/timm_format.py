@@ -28,6 +28,7 @@ PLACES = (
     ("encoder.cls_token", "cls_token"),
     ("encoder.blocks.", "blocks."),
     ("encoder.norm.", "norm."),
+    ("encoder.reg_token", "reg_token"),
     ("head.norm.", "fc_norm."),
     ("head.linear.", "head."),
 )
@@ -54,6 +55,8 @@ def timm_arguments(checkpoint: Checkpoint) -> dict[str, Any]:
         "model.position_every_block=true": section.position_every_block,
         f"model.head_hidden={list(section.head_hidden)}": bool(section.head_hidden),
         "model.head_batch_norm=true": section.head_batch_norm,
+        "model.post_norm=true": section.post_norm,
+        "model.embedding_norm=true": section.embedding_norm,
     }
     if any(faults.values()):
         found = ", ".join(name for name, present in faults.items() if present)
@@ -68,6 +71,11 @@ def timm_arguments(checkpoint: Checkpoint) -> dict[str, Any]:
         "qkv_bias": section.qkv_bias,
         "class_token": encoder.has_cls,
         "global_pool": POOLINGS[section.pooling],
+        **({} if section.mlp_width is None else {"mlp_ratio": section.mlp_width / encoder.width}),
+        **({} if section.activation == "gelu" else {"act_layer": section.activation}),
+        **({} if section.layer_scale is None else {"init_values": section.layer_scale}),
+        **({} if not section.registers else {"reg_tokens": section.registers}),
+        **({} if section.fc_norm is None else {"fc_norm": section.fc_norm}),
     }
 
 
@@ -79,8 +87,9 @@ def timm_state(model: ModalityModel) -> dict[str, Tensor]:
         tensors[place + name.removeprefix(start)] = tensor.detach().cpu().contiguous()
     tensors.pop("tokenizer.positions", None)
     positions_1ND = model.tokenizer.positions.detach().cpu()  # type: ignore[operator,union-attr]
-    if model.encoder.has_cls:
-        positions_1ND = torch.cat([torch.zeros_like(positions_1ND[:, :1]), positions_1ND], dim=1)
+    registers = model.encoder.reg_token
+    first = int(model.encoder.has_cls) + (0 if registers is None else registers.shape[1])
+    positions_1ND = torch.nn.functional.pad(positions_1ND, (0, 0, first, 0))
     return {**tensors, "pos_embed": positions_1ND.clone()}
 
 

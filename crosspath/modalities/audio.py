@@ -26,14 +26,16 @@ from crosspath.data.views.waveform_views import waveform_view
 from crosspath.errors import InputError
 from crosspath.modalities.modality import Export, Modality, Picture
 from crosspath.recipes import audio
-from crosspath.tokenizers import AudioTokenizer
+from crosspath.tokenizers import AudioTokenizer, ConvolutionTokenizer, Tokenizer
 from crosspath.tokenizers.patches import PositionKind
 
 FRAME_SHIFT_S = SHIFT_MS / 1000
 ESC_FOLDS = 5
 
 
-def _tokenizer(section: AudioPatches, data: AudioData, width: int, positions: PositionKind) -> AudioTokenizer:
+def _tokenizer(section: AudioPatches, data: AudioData, width: int, positions: PositionKind) -> Tokenizer:
+    if section.stem == "convolutions":
+        return ConvolutionTokenizer(data.frames, data.mels, width, positions)
     return AudioTokenizer(data.frames, data.mels, section.patch, width, positions=positions)
 
 
@@ -93,8 +95,9 @@ def _raw(data: AudioData, generated: Tensor) -> Tensor:
 
 
 def _expected(data: AudioData) -> str:
+    style = {"kaldi": "Kaldi-style", "whisper": "Whisper's"}[data.spectrogram]
     return (
-        f"Kaldi-style log-mel frames (25 ms every 10 ms, {data.mels} bins) of {data.sample_rate_hz} Hz sound,"
+        f"{style} log-mel frames (25 ms every 10 ms, {data.mels} bins) of {data.sample_rate_hz} Hz sound,"
         f" padded or cut to {data.frames} frames"
     )
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
+from crosspath.checkpoints.foreign.start import fit_to_start, load_start
 from crosspath.checkpoints.load import auxiliary_source
-from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError, PathwayError
@@ -48,7 +48,8 @@ def check(request: Request) -> dict[str, DataSet]:
     for way in request.ways:
         if way.from_ is not None and way.auxiliary is None:
             made = pretraining_of(recipe) if way.pretrains else recipe
-            load_weights_from(_build(made, len(data.classes)), way.from_)
+            made = fit_to_start(made, way.from_, request.settings)
+            load_start(_build(made, len(data.classes)), made, way.from_)
     for source in request.sources:
         if source.checkpoint is not None:
             _connect_once(recipe, len(data.classes), source, fixed=any(way.from_ is not None for way in request.ways))

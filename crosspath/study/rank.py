@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from crosspath.checkpoints.foreign.start import fit_to_start, load_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
-from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
@@ -170,6 +170,7 @@ def rank(
     weights = own.checkpoint if start_from is None else start_from
     name = start_named(start or ("whole-body" if weights is None else "gentle"), "--start").name
     recipe = apply_overrides(own.recipe, (f"{SETTING}={name}",))
+    recipe = fit_to_start(recipe, start_from, setting_texts(settings))
     if recipe.pathway.scale_init == 0:
         todo = "choose whole-body, frozen-anchor or gentle"
         raise InputError("--start", "a start with λ above 0, which changes features", name, todo)
@@ -245,7 +246,7 @@ def _begin(
         torch.manual_seed(seed)
         model = objective.build(recipe, len(data.classes))
         if weights is not None:
-            load_weights_from(model, weights)
+            load_start(model, recipe, weights)
         model.to(device).train()
         count = 0
         for parts, _ in zip(feed.epoch(0), range(batches), strict=False):

@@ -4,6 +4,7 @@ Every tokenizer is a `Tokenizer`: a module with `width` and `num_tokens` whose f
 """
 
 from crosspath.tokenizers.audio import AudioTokenizer
+from crosspath.tokenizers.convolutions import ConvolutionTokenizer
 from crosspath.tokenizers.grouping import farthest_point_sample, nearest_neighbours
 from crosspath.tokenizers.image import ImageTokenizer
 from crosspath.tokenizers.points import PointTokenizer
@@ -32,6 +33,7 @@ from crosspath.tokenizers.video import VideoTokenizer
 __all__ = [
     "AudioTokenizer",
     "ChooseMask",
+    "ConvolutionTokenizer",
     "ImageTokenizer",
     "Mask",
     "MaskableTokenizer",

@@ -63,10 +63,13 @@ def resize_positions_1d(positions_1ND: Tensor, length: int) -> Tensor:
     return resized_1DN.transpose(1, 2).contiguous().to(positions_1ND.dtype)
 
 
-def resize_positions_2d(positions_1ND: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+def resize_positions_2d(
+    positions_1ND: Tensor, old: tuple[int, int], new: tuple[int, int], *, antialias: bool = False
+) -> Tensor:
     """Positions of an `old` (rows, columns) grid to a `new` one, bicubic without aligned corners, as MAE does.
 
-    The row of a class token must be removed before and added after. Returns the input if the grid is the same.
+    `antialias` smooths them where there are fewer, as timm does. The row of a class token must be removed before and
+    added after. Returns the input if the grid is the same.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def resize_positions_2d(positions_1ND: Tensor, old: tuple[int, int], new: tuple[
         return positions_1ND
     work_1DN = _at_least_float32(positions_1ND).transpose(1, 2)
     work_1DRC = work_1DN.reshape(*work_1DN.shape[:2], *old)
-    resized_1DRC = functional.interpolate(work_1DRC, size=new, mode="bicubic", align_corners=False)
+    resized_1DRC = functional.interpolate(work_1DRC, size=new, mode="bicubic", align_corners=False, antialias=antialias)
     return resized_1DRC.flatten(2).transpose(1, 2).contiguous().to(positions_1ND.dtype)
 
 

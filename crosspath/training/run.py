@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from crosspath.checkpoints.foreign.start import fit_to_start, load_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
-from crosspath.checkpoints.start import Start, load_weights_from
+from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.config.starts import start_note
 from crosspath.data.cache import Store
@@ -81,7 +82,9 @@ def train(
         Hugging Face `Dataset`, or {"train": ..., "validation": ..., "test": ...} of these; parts that are not given are
         drawn as for a folder. See docs/data.md for what a sample may be.
     start_from
-        The target's own starting weights; a head of another shape is skipped, and a note says so.
+        The target's own starting weights: a checkpoint, whose head is skipped where it has another shape (a note says
+        so); or a foundation model: the folder of a Hugging Face or timm model, `hf:OWNER/NAME` or `timm:NAME`, whose
+        architecture and inputs the recipe then has (docs/foundation.md).
     auxiliaries
         {name: checkpoint, `timm:NAME`, `hf:OWNER/NAME`, or an `Auxiliary` in memory}; connected with the recipe's
         `pathway` section.
@@ -106,7 +109,7 @@ def train(
     recipe, texts = recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings)
     if isinstance(start, str):
         texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
-    recipe = apply_overrides(recipe, texts)
+    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts)
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
 
@@ -133,7 +136,8 @@ def pretrain(
         As `train`, and for a recipe that does not pretrain.
     """
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
-    recipe = apply_overrides(recipe, setting_texts(settings))
+    texts = setting_texts(settings)
+    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts)
     if objective_of(recipe).verb != "pretrain":
         raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / recipe.name if out is None else out
@@ -204,7 +208,7 @@ def _run(
 
     torch.manual_seed(seed)
     model = objective.build(recipe, len(classes))
-    notes = load_weights_from(model, from_checkpoint) if from_checkpoint is not None else []
+    notes = load_start(model, recipe, from_checkpoint) if from_checkpoint is not None else []
     if start is not None:
         notes.extend(start.apply(model))
     model.to(compute.device)

@@ -245,8 +245,14 @@ def test_a_file_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {path.name for path in tmp_path.iterdir()} == {"model", "a.pt2", "a.json"}
 
 
+SHAPED = {
+    "width": 24, "depth": 2, "heads": 3, "mlp_width": 40, "activation": "quick_gelu", "layer_scale": 0.1,
+    "registers": 2, "cls_token": True, "fc_norm": False,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("modality", ["image", "audio"])
-@pytest.mark.parametrize("more", [{}, {"pooling": "cls", "qkv_bias": False}, {"cls_token": True}])
+@pytest.mark.parametrize("more", [{}, {"pooling": "cls", "qkv_bias": False}, {"cls_token": True}, SHAPED])
 def test_timm_opens_a_merged_model_as_its_own(modality: str, more: dict[str, Any], tmp_path: Path) -> None:
     recipe = saved(tmp_path / "run", modality, **more)
     found = export(tmp_path / "run", tmp_path / "out", format="timm")
@@ -272,6 +278,7 @@ def test_what_timm_does_not_have_is_refused_and_nothing_is_written(tmp_path: Pat
         ("video", {}, ("timm", "video")),
         ("image", {"pooling": "cls+max"}, ("model.pooling=cls+max",)),
         ("image", {"norm_eps": 1e-5}, ("model.norm_eps=1e-05",)),
+        ("image", {"post_norm": True}, ("model.post_norm=true",)),
         ("image", {"head_hidden": [8]}, ("model.head_hidden=[8]",)),
     ):
         run = tmp_path / f"{modality}-{len(list(tmp_path.iterdir()))}"

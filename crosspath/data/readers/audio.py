@@ -55,6 +55,8 @@ class AudioReader:
             self.settings["encoding"] = section.encoding
         if section.multi_label:
             self.settings["multi_label"] = True
+        if section.spectrogram != "kaldi":
+            self.settings["spectrogram"] = section.spectrogram
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
@@ -110,7 +112,7 @@ class AudioReader:
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """The frames of one recording."""
-        return self.frames_of(self._resample_and_centre(*decode_wave(path)))
+        return self.frames_of(self._resample(*decode_wave(path)))
 
     def decode_object(self, value: Any) -> NDArray[Any]:
         """A waveform (S,) or (channels, S) at the recipe's sample rate, with another rate as (waveform, rate) or
@@ -137,25 +139,25 @@ class AudioReader:
         if array.ndim != 1:
             form = f"(samples,), (channels, samples) or (frames, {self.section.mels})"
             raise DamageError(f"expected an array of shape {form}, found {array.shape}")
-        return self.frames_of(self._resample_and_centre(array.astype(np.float32), int(rate)))
+        return self.frames_of(self._resample(array.astype(np.float32), int(rate)))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
-        """The mean of a recording's channels (S,) at the recipe's sample rate, less its own mean. Raises
-        `DamageError`.
+        """The mean of a recording's channels (S,) at the recipe's sample rate, less its own mean (Whisper reads it as
+        it is). Raises `DamageError`.
         """
         if self.section.fbank_folder is not None:
             todo = "set augment.waveform=false, or leave data.fbank_folder out"
             raise InputError("data.fbank_folder", "recordings, since augment.waveform is on", "frames", todo)
         if isinstance(item.inside, tuple):
-            return self._resample_and_centre(*decode_wave(item.path, read_member(item)))
-        return self._resample_and_centre(*decode_wave(item.path))
+            return self._resample(*decode_wave(item.path, read_member(item)))
+        return self._resample(*decode_wave(item.path))
 
-    def _resample_and_centre(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    def _resample(self, wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         wave = resample(wave, rate, self.section.sample_rate_hz)
         if not len(wave):
             raise DamageError("it is shorter than one sample")
         centred: NDArray[np.float32] = wave - wave.mean()
-        return centred
+        return centred if self.section.spectrogram == "kaldi" else wave
 
     def frames_of(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel frames (T, F) of a waveform (S,), padded or cut."""
@@ -163,13 +165,30 @@ class AudioReader:
 
         if len(wave) > LONG * (needed := samples_of(self.sample[0][0], self.section.sample_rate_hz)):
             wave = wave[:needed]  # the frames of an hour would take gigabytes, and nearly all are cut off
+        if self.section.spectrogram == "whisper":
+            return self._whisper_frames(wave)
         return self._fit_length(self._log_mel(wave))
 
     def windows(self, path: Path, stride: int) -> NDArray[np.float32]:
         """Samples (W, T, F) that begin every `stride` frames of one recording; the last one is padded."""
-        frames_SF = self._log_mel(self._resample_and_centre(*decode_wave(path)))
+        wave = self._resample(*decode_wave(path))
+        if self.section.spectrogram == "whisper":
+            from crosspath.data.whisper_log_mel import SHIFT
+
+            starts = window_starts(-(-len(wave) // SHIFT), self.sample[0][0], stride)
+            return np.stack([self._whisper_frames(wave[start * SHIFT :]) for start in starts])
+        frames_SF = self._log_mel(wave)
         starts = window_starts(len(frames_SF), self.sample[0][0], stride)
         return np.stack([self._fit_length(frames_SF[start:]) for start in starts])
+
+    def _whisper_frames(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As Whisper reads a recording that begins here: padded or cut before it becomes frames."""
+        import torch
+
+        from crosspath.data.whisper_log_mel import whisper_log_mel
+
+        waves_1S = torch.from_numpy(np.ascontiguousarray(wave))[None]
+        return np.ascontiguousarray(whisper_log_mel(waves_1S, *self.sample[0])[0].numpy())
 
     def _log_mel(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch

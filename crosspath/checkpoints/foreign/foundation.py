@@ -1,0 +1,142 @@
+"""Reads a foundation model's encoder from the files of its own library: its weights under this library's names, and
+the settings of a recipe that they need.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crosspath.checkpoints.foreign.families import ACTIVATIONS, FAMILIES, REQUIRED, Family
+from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
+from crosspath.checkpoints.save import RECIPE, WEIGHTS
+from crosspath.checkpoints.sources import hub_folder
+from crosspath.errors import InputError
+from crosspath.files import read_json, read_tensors
+from crosspath.pickles import refuse_pickle
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+
+
+def foundation_at(start: str | Path) -> Foundation | None:
+    """The foundation model of a Hugging Face or timm folder, its weight file, `hf:OWNER/NAME` or `timm:NAME`; None for
+    any other path, such as this library's own checkpoints.
+
+    Raises
+    ------
+    InputError
+        For a model that is not among the families, or has what this library's encoder does not compute: both by name.
+    """
+    text = str(start)
+    folder = hub_folder(text) if text.startswith(("timm:", "hf:")) else Path(text)
+    folder = folder.parent if folder.name == WEIGHTS and (folder.parent / CONFIG).is_file() else folder
+    if not (folder / CONFIG).is_file() or (folder / RECIPE).is_file():
+        return None
+    if not (folder / WEIGHTS).is_file():
+        for file in sorted(folder.iterdir()):
+            if file.is_file():
+                refuse_pickle(file)
+        todo = f"save it as one {WEIGHTS} (save_pretrained with a large max_shard_size)"
+        raise InputError(folder, WEIGHTS, "none", todo)
+    config = read_json(folder / CONFIG)
+    tensors, metadata = read_tensors(folder / WEIGHTS)
+    if "recipe" in metadata:
+        return None
+    if "architecture" in config:
+        from crosspath.checkpoints.foreign.timm_family import timm_foundation
+
+        return timm_foundation(text, folder / CONFIG, config, tensors)
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        known = ", ".join([*FAMILIES, "timm's VisionTransformer"])
+        todo = "choose another, or name it with --auxiliary, which needs no family"
+        raise InputError(folder / CONFIG, f"a model_type of {known}", repr(kind), todo)
+    beside = read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
+    return transformers_foundation(text, folder / CONFIG, FAMILIES[str(kind)], config, beside, tensors)
+
+
+def transformers_foundation(
+    where: str,
+    file: Path,
+    family: Family,
+    config: Mapping[str, Any],
+    preprocessor: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> Foundation:
+    """One of `FAMILIES`. `file` is the config. Raises `InputError`: see `foundation_at`."""
+    if family.section is not None:
+        config = config.get(family.section) or {}
+    for entry, computed in family.same.items():
+        if config.get(entry, computed[0]) not in computed:
+            expected = f"{entry} {' or '.join(map(repr, computed))}, which is what this encoder computes"
+            raise InputError(file, expected, repr(config[entry]), "choose another model")
+    model = dict(family.options) | _settings(file, family, config)
+    named, dropped = _rename(file, family, tensors)
+    named, model["qkv_bias"] = fuse(file, named)
+    if "encoder.reg_token" in named:
+        model["registers"] = named["encoder.reg_token"].shape[-2]
+    inputs = family.inputs(file, config, preprocessor)
+    return foundation(where, family.name, family.modality, model, inputs, named, family.weights, dropped=tuple(dropped))
+
+
+def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the `model` section that the config states."""
+    section: dict[str, Any] = {}
+    for name, (entry, default) in family.settings.items():
+        value = config.get(entry, default)
+        if value is REQUIRED:
+            raise InputError(file, f"an entry `{entry}`", "none", "save it with a current transformers")
+        section[name] = value
+    if section["activation"] not in ACTIVATIONS:
+        entry = family.settings["activation"][0]
+        todo = "choose another model"
+        raise InputError(file, f"{entry} {', '.join(ACTIVATIONS)}", repr(section["activation"]), todo)
+    section["activation"] = ACTIVATIONS[section["activation"]]
+    if family.settings["mlp_width"][0] == "mlp_ratio":
+        section["mlp_width"] = int(section["width"] * section["mlp_width"])
+    return section
+
+
+def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The encoder's tensors under this library's names, and the file's names of all others."""
+    anchor = next((name for name in sorted(tensors) if name == family.anchor or name.endswith(f".{family.anchor}")), "")
+    if not anchor:
+        raise InputError(file.parent / WEIGHTS, f"a tensor {family.anchor}", "none", "copy the files again")
+    prefix = anchor.removesuffix(family.anchor)
+    named, dropped = {}, []
+    for full, tensor in tensors.items():
+        name = full.removeprefix(prefix)
+        if not full.startswith(prefix) or re.match(family.drops, name) or (not prefix and _is_head(name, family)):
+            dropped.append(full)
+            continue
+        for pattern, replacement in family.renames:
+            name = re.sub(pattern, replacement, name)
+        named[name] = tensor
+    return named, dropped
+
+
+def _is_head(name: str, family: Family) -> bool:
+    """Whether a tensor beside an encoder without a prefix belongs to what reads its features."""
+    return name.startswith(("classifier.", "cls.", "decoder.", "proj_out."))
+
+
+def fuse(where: object, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
+    """Query, key and value of each block as one `attn.qkv`, zeros for a bias that only some have; whether any has one.
+
+    Attention ignores a bias of the keys: it adds the same to all scores of a query.
+    """
+    fused = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.(query|key|value)\.", name)}
+    blocks = sorted({name.rpartition(".attn.query.")[0] for name in tensors if ".attn.query." in name})
+    for block in blocks:
+        for part in ("weight", "bias"):
+            three = [tensors.get(f"{block}.attn.{role}.{part}") for role in ("query", "key", "value")]
+            present = [tensor for tensor in three if tensor is not None]
+            if part == "weight" and len(present) < 3:
+                raise InputError(where, f"query, key and value of {block}", f"{len(present)} of them", "copy it again")
+            if present:
+                full = [torch.zeros_like(present[0]) if tensor is None else tensor for tensor in three]
+                fused[f"{block}.attn.qkv.{part}"] = torch.cat(full)
+    return fused, any(name.endswith(".attn.qkv.bias") for name in fused)

@@ -1,0 +1,123 @@
+"""What a foundation model reads, as settings of `data` and `model.tokenizer`, and its positions for other sizes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crosspath.config import Recipe
+from crosspath.data.whisper_log_mel import SAMPLE_RATE_HZ
+from crosspath.errors import InputError
+from crosspath.tokenizers.convolutions import STRIDE
+from crosspath.tokenizers.positions import resize_positions_2d
+
+POSITIONS = "tokenizer.positions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Settings by their dotted names."""
+
+    fixed: Mapping[str, Any]
+    """Without them the model computes something else, or cannot be built."""
+    free: Mapping[str, Any] = field(default_factory=dict)
+    """As the model was trained; the user's own come first."""
+    multiples: Mapping[str, int] = field(default_factory=dict)
+    """{setting: the number that has to divide it}."""
+
+
+def picture_inputs(
+    where: object, config: Mapping[str, Any], preprocessor: Mapping[str, Any], colours: Mapping[str, Any]
+) -> Inputs:
+    """Of transformers' `config.json` and `preprocessor_config.json`. Raises `InputError` for what is no square."""
+    patch: Any = config.get("patch_size")
+    side = _crop(preprocessor) or config.get("image_size")
+    for name, value in (("patch_size", patch), ("image_size", side)):
+        if not isinstance(value, int) or value < 1:
+            raise InputError(where, f"one number as `{name}`, for squares", repr(value), "choose another model")
+    means = {
+        ours: tuple(preprocessor.get(theirs) or colours[ours])
+        for ours, theirs in (("mean", "image_mean"), ("std", "image_std"))
+    }
+    return Inputs(
+        fixed={"model.tokenizer.patch": (patch, patch)},
+        free={"data.image_size": side, "data.resize": _short_side(preprocessor)}
+        | {f"data.{name}": values for name, values in means.items()},
+        multiples={"data.image_size": patch},
+    )
+
+
+def _crop(preprocessor: Mapping[str, Any]) -> int | None:
+    """The side of the square that the model reads, where it is stated."""
+    stated = preprocessor.get("crop_size" if preprocessor.get("do_center_crop") else "size")
+    if isinstance(stated, Mapping):
+        stated = stated.get("height") if stated.get("height") == stated.get("width") else None
+    return stated if isinstance(stated, int) else None
+
+
+def _short_side(preprocessor: Mapping[str, Any]) -> int | None:
+    stated = preprocessor.get("size") if preprocessor.get("do_center_crop") else None
+    stated = stated.get("shortest_edge") if isinstance(stated, Mapping) else stated
+    return stated if isinstance(stated, int) else None
+
+
+def whisper_inputs(where: object, config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Inputs:
+    """Of Whisper's `config.json`: log-mel frames as `WhisperFeatureExtractor` makes them, not scaled further."""
+    mels, places = (config.get(name) for name in ("num_mel_bins", "max_source_positions"))
+    if not isinstance(mels, int) or not isinstance(places, int):
+        expected = "numbers as `num_mel_bins` and `max_source_positions`"
+        raise InputError(where, expected, f"{mels!r} and {places!r}", "copy its config.json again")
+    fixed = {
+        "data.sample_rate_hz": SAMPLE_RATE_HZ,
+        "data.mels": mels,
+        "data.spectrogram": "whisper",
+        "data.mean": 0.0,
+        "data.std": 0.5,
+        "model.tokenizer.stem": "convolutions",
+    }
+    return Inputs(fixed=fixed, free={"data.frames": STRIDE * places})
+
+
+def picture_weights(
+    where: object, tensors: Mapping[str, Tensor], recipe: Recipe, *, antialias: bool
+) -> dict[str, Tensor]:
+    """With positions for the recipe's image size; those of the class token and of registers are added to these."""
+    weights = dict(tensors)
+    width = weights["tokenizer.proj.weight"].shape[0]
+    table_1ND = weights.pop("positions").reshape(1, -1, width)
+    first = [name for name in ("encoder.cls_token", "encoder.reg_token") if name in weights]
+    for name in first:
+        weights[name] = weights[name].reshape(1, -1, width)
+    counts = [weights[name].shape[1] for name in first]
+    places = table_1ND.shape[1]
+    # Not all models have positions for all of these tokens.
+    placed = next((n for n in range(len(first), -1, -1) if _is_square(places - sum(counts[:n]))), None)
+    if placed is None:
+        raise InputError(where, "positions of a square of patches", str(places), "copy the file again")
+    parts = torch.split(table_1ND, [*counts[:placed], places - sum(counts[:placed])], dim=1)
+    for name, positions_1RD in zip(first, parts[:-1], strict=False):
+        weights[name] = weights[name] + positions_1RD
+    side = math.isqrt(parts[-1].shape[1])
+    new = recipe.data.model_dump()["image_size"] // weights["tokenizer.proj.weight"].shape[2]
+    weights[POSITIONS] = resize_positions_2d(parts[-1], (side, side), (new, new), antialias=antialias).clone()
+    # CLIP's patches have no bias.
+    weights.setdefault("tokenizer.proj.bias", parts[-1].new_zeros(width))
+    return weights
+
+
+def _is_square(count: int) -> bool:
+    return count > 0 and math.isqrt(count) ** 2 == count
+
+
+def whisper_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """With the first positions, as many as the recipe's frames need. Raises `InputError` for more than there are."""
+    weights = dict(tensors)
+    table_ND, frames = weights.pop("positions"), recipe.data.model_dump()["frames"]
+    if -(-frames // STRIDE) > len(table_ND):
+        most = STRIDE * len(table_ND)
+        raise InputError("data.frames", f"at most {most}, as {where} has positions", str(frames), "set fewer")
+    weights[POSITIONS] = table_ND[None, : -(-frames // STRIDE)].clone()
+    return weights

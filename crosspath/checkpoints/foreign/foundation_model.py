@@ -1,0 +1,162 @@
+"""A foundation model's encoder, read from its files: fitting a recipe to it, and loading it into the recipe's model."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from crosspath.checkpoints.foreign.foundation_inputs import Inputs
+from crosspath.config import Recipe
+from crosspath.config.recipe import validated
+from crosspath.errors import InputError
+from crosspath.files import tensor_faults
+from crosspath.models.sizes import SIZES, Size, size_of
+
+FRESH = ("head.", "decoder.", "mask_token", "predict.")
+"""Parts of a recipe's model that no foundation model has."""
+SIZE_FIELDS = ("size", "width", "depth", "heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """The encoder of a foundation model."""
+
+    where: str
+    """As the user named it."""
+    name: str
+    """Such as `DINOv2`."""
+    modality: str
+    size: Size
+    inputs: Inputs
+    tensors: Mapping[str, Tensor]
+    """By this library's names, but for `positions`; in float32."""
+    weights: Callable[[object, Mapping[str, Tensor], Recipe], dict[str, Tensor]]
+    """See `Family.weights`."""
+    dropped: tuple[str, ...] = ()
+    """Names in the file of what is no part of its features."""
+
+    def describe(self, recipe: Recipe) -> str:
+        """What a run takes from it, for the user."""
+        size = f"{self.size.width} wide, {self.size.depth} blocks, {self.size.heads} heads"
+        tree = recipe.model_dump(mode="json")
+        inputs = {
+            name: value for name, value in {**self.inputs.fixed, **self.inputs.free}.items() if "model." not in name
+        }
+        theirs = ", ".join(f"{name}={_get(tree, name)}" for name, value in inputs.items() if _plain(value) is not None)
+        return f"--from {self.where}: {self.name}, {size}; {theirs}"
+
+
+def foundation(
+    where: str,
+    name: str,
+    modality: str,
+    model: dict[str, Any],
+    inputs: Inputs,
+    tensors: Mapping[str, Tensor],
+    weights: Callable[[object, Mapping[str, Tensor], Recipe], dict[str, Tensor]],
+    *,
+    dropped: tuple[str, ...] = (),
+) -> Foundation:
+    """A foundation model whose `model` section is known, with a named size where it has one."""
+    size = Size(model.pop("width"), model.pop("depth"), model.pop("heads"))
+    named = next((label for label, other in SIZES.items() if other == size), None)
+    sized = {"size": named} if named is not None else dict(zip(SIZE_FIELDS[1:], size, strict=True))
+    if model.get("mlp_width") == 4 * size.width:
+        del model["mlp_width"]
+    fixed = {f"model.{field}": value for field, value in (sized | model).items() if field != "pooling"}
+    free = {"model.pooling": model["pooling"], **inputs.free}
+    return Foundation(
+        where=where,
+        name=name,
+        modality=modality,
+        size=size,
+        inputs=replace(inputs, fixed={**fixed, **inputs.fixed}, free=free),
+        tensors={name: tensor.float() for name, tensor in tensors.items()},
+        weights=weights,
+        dropped=dropped,
+    )
+
+
+def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()) -> Recipe:
+    """The recipe with the model's architecture and what it reads.
+
+    `explicit` are the dotted names of settings that the user gave: they stay where the model allows it. A recipe that
+    was fitted before, as a run leaves it behind, stays as it is.
+
+    Raises
+    ------
+    InputError
+        For a recipe of another modality, and for explicit settings that the model cannot have.
+    """
+    if recipe.modality != model.modality:
+        expected, todo = f"a recipe of {model.modality}", f"name one, such as {model.modality}/folder"
+        raise InputError(f"--from {model.where}", expected, f"{recipe.name}, of {recipe.modality}", todo)
+    tree = recipe.model_dump(mode="json")
+    same = all(_get(tree, name) == _plain(value) for name, value in model.inputs.fixed.items())
+    if same and any(_is_explicit(name, explicit) for name in model.inputs.fixed):
+        explicit = [*explicit, *model.inputs.free]
+    for name, value in {**model.inputs.fixed, **model.inputs.free}.items():
+        if not _is_explicit(name, explicit):
+            _set(tree, name, value)
+            continue
+        found = _get(tree, name)
+        sized = name.removeprefix("model.") in SIZE_FIELDS
+        if name in model.inputs.fixed and not sized and found != _plain(value):
+            raise InputError(name, f"{_plain(value)}, as in {model.where}", str(found), "leave it out")
+    for name, divisor in model.inputs.multiples.items():
+        if remainder := _get(tree, name) % divisor:
+            expected, near = f"a multiple of {divisor}, the patch of {model.where}", _get(tree, name) - remainder
+            raise InputError(name, expected, str(_get(tree, name)), f"set {name}={max(near, divisor)}")
+    fitted = validated(tree, where=f"--from {model.where}")
+    if (size := size_of(fitted.model)) != model.size:
+        expected = f"width, depth and heads {tuple(model.size)}, as in {model.where}"
+        raise InputError("model.size", expected, str(tuple(size)), "leave model.size, width, depth and heads out")
+    if fitted.model.pooling != "mean" and not fitted.model.cls_token:
+        raise InputError(
+            "model.pooling", f"mean: {model.name} has no class token", fitted.model.pooling, "leave it out"
+        )
+    return fitted
+
+
+def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> list[str]:
+    """Load the encoder into the fitted recipe's model, in place; the head stays as it is. Returns notes.
+
+    Raises
+    ------
+    InputError
+        Naming weights of other shapes, missing and unexpected ones; `module` is then unchanged.
+    """
+    own = module.state_dict()
+    tensors = model.weights(model.where, model.tensors, recipe)
+    tensors |= {name: value for name, value in own.items() if name not in tensors and name.startswith(FRESH)}
+    if faults := tensor_faults(tensors, own):
+        todo = "leave out the settings of the model that differ"
+        raise InputError(f"--from {model.where}", f"the weights of {recipe.name}", "; ".join(faults), todo)
+    module.load_state_dict(tensors, strict=True)
+    beside = f"; not loaded: {', '.join(model.dropped)}" if model.dropped else ""
+    return [f"--from {model.where}: the new head is initialised at random{beside}"]
+
+
+def _is_explicit(name: str, explicit: Collection[str]) -> bool:
+    """Whether the user gave this setting, or a section around it."""
+    return any(name == given or name.startswith(f"{given}.") for given in explicit)
+
+
+def _get(tree: Mapping[str, Any], name: str) -> Any:
+    value: Any = tree
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _set(tree: dict[str, Any], name: str, value: Any) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        tree = tree[section]
+    tree[last] = _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    return list(value) if isinstance(value, tuple) else value

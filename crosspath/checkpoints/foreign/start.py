@@ -1,0 +1,55 @@
+"""What a target starts from: a checkpoint of this library, or a foundation model's encoder."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from crosspath.checkpoints.foreign.foundation import foundation_at
+from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
+from crosspath.checkpoints.start import load_weights_from
+from crosspath.config import Recipe
+from crosspath.objectives import objective_of
+from crosspath.recipes import PRETRAINING, RECIPES
+
+
+def fit_to_start(recipe: Recipe, start: str | Path | None, settings: tuple[str, ...] = ()) -> Recipe:
+    """The recipe for a target that starts from `start`: of a foundation model it has the architecture and what the
+    model reads; any other leaves it as it is.
+
+    What the user set stays: the names in `settings` (texts `section.field=value`), and whatever differs from the
+    shipped recipe of that name.
+
+    Raises
+    ------
+    crosspath.InputError
+        For a model that is not among the families, and for settings that it cannot have.
+    """
+    model = None if start is None else foundation_at(start)
+    return recipe if model is None else fit_recipe(recipe, model, explicit_settings(recipe, settings))
+
+
+def load_start(module: nn.Module, recipe: Recipe, start: str | Path) -> list[str]:
+    """Load the weights of `start` into the recipe's plain model, in place; returns notes. See `load_weights_from`."""
+    model = foundation_at(start)
+    if model is None:
+        return load_weights_from(module, start)
+    return [model.describe(recipe), *load_foundation(module, model, recipe)]
+
+
+def explicit_settings(recipe: Recipe, settings: tuple[str, ...]) -> frozenset[str]:
+    """Dotted names of what the user set; of a recipe that is not shipped, all it says."""
+    shipped = RECIPES if objective_of(recipe).labelled else PRETRAINING
+    plain = shipped[recipe.name]().model_dump(mode="json") if recipe.name in shipped else {}
+    names = (setting.partition("=")[0].strip() for setting in settings)
+    return frozenset(names) | frozenset(_differences(plain, recipe.model_dump(mode="json"), ""))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, dict):
+            yield from _differences(old if isinstance(old, dict) else {}, value, f"{prefix}{key}.")
+        elif old != value:
+            yield f"{prefix}{key}"

@@ -1,0 +1,125 @@
+"""timm's `VisionTransformer` in its variants: what a model of an architecture computes is read from timm itself."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.checkpoints.foreign.foundation_inputs import Inputs, picture_weights
+from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
+from crosspath.errors import InputError
+
+HEADS = ("head.", "head_dist.", "attn_pool.", "pre_logits.")
+
+
+def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Foundation:
+    """The model of a `config.json` of timm, whose `architecture` must be a plain `VisionTransformer`.
+
+    Raises
+    ------
+    InputError
+        For another class of model, and for one with parts that this library's encoder does not have, by name.
+    """
+    model = _architecture(file, config)
+    if difference := _difference(model):
+        expected = f"a timm VisionTransformer with {difference[0]}"
+        raise InputError(file, expected, f"{config['architecture']}: {difference[1]}", "choose another model")
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HEADS)}
+    pooled = isinstance(model.fc_norm, nn.LayerNorm)
+    block = model.blocks[0]
+    section: dict[str, Any] = {
+        "width": model.embed_dim,
+        "depth": len(model.blocks),
+        "heads": block.attn.num_heads,
+        "mlp_width": block.mlp.fc1.out_features,
+        "norm_eps": block.norm1.eps,
+        "activation": _activation(block.mlp.act),
+        "qkv_bias": block.attn.qkv.bias is not None,
+        "positions": "learned",
+        "pooling": "cls" if model.has_class_token and model.global_pool == "token" else "mean",
+        "cls_token": model.has_class_token,
+        "registers": model.num_reg_tokens,
+        "embedding_norm": isinstance(model.norm_pre, nn.LayerNorm),
+        "fc_norm": pooled,
+    }
+    if not isinstance(block.ls1, nn.Identity):
+        section["layer_scale"] = 1.0
+    statistics = config.get("pretrained_cfg") or config
+    side = model.patch_embed.img_size[0]
+    share = statistics.get("crop_pct") or 1.0
+    free = {"data.image_size": side, "data.resize": round(side / share) if share < 1 else None}
+    free |= {f"data.{name}": tuple(statistics[name]) for name in ("mean", "std") if statistics.get(name)}
+    patch = tuple(model.patch_embed.patch_size)
+    inputs = Inputs(fixed={"model.tokenizer.patch": patch}, free=free, multiples={"data.image_size": patch[0]})
+    named = {_rename(name): tensor for name, tensor in own.items()}
+    dropped = tuple(name for name in tensors if name not in own)
+    weights = partial(picture_weights, antialias=True)
+    return foundation(
+        where, f"timm's {config['architecture']}", "image", section, inputs, named, weights, dropped=dropped
+    )
+
+
+def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
+    """The architecture without values."""
+    import timm
+
+    name, arguments = str(config["architecture"]), dict(config.get("model_args") or {})
+    # Other names, such as local-dir:DIR, would lead timm to files and addresses.
+    if not timm.is_model(name):
+        raise InputError(file, "the name of a timm model", repr(name), "update timm, or choose another model")
+    try:
+        with torch.device("meta"):
+            return timm.create_model(name, pretrained=False, **{**arguments, "num_classes": 0})
+    except TypeError as error:
+        raise InputError(file, f"model_args of {name}", str(error), "update timm, or choose another model") from None
+
+
+def _difference(model: Any) -> tuple[str, str] | None:
+    """What this library's encoder has in a place where the model has something else, and what that is."""
+    from timm.layers.attention import Attention
+    from timm.layers.patch_embed import PatchEmbed
+    from timm.models.vision_transformer import Block, VisionTransformer
+
+    if type(model) is not VisionTransformer:
+        return "no other parts", type(model).__name__
+    block: Any = model.blocks[0]
+    for part, kinds in (
+        (block, (Block,)),
+        (getattr(block, "attn", None), (Attention,)),
+        (getattr(getattr(block, "attn", None), "q_norm", None), (nn.Identity,)),
+        (getattr(getattr(block, "attn", None), "norm", None), (nn.Identity,)),
+        (getattr(getattr(block, "mlp", None), "norm", None), (nn.Identity,)),
+        (getattr(block, "norm1", None), (nn.LayerNorm,)),
+        (model.patch_embed, (PatchEmbed,)),
+        (getattr(model.patch_embed, "norm", None), (nn.Identity,)),
+    ):
+        if not isinstance(part, kinds):
+            return kinds[0].__name__, type(part).__name__
+    if type(block.mlp).__name__ != "Mlp":
+        return "an mlp of two layers", type(block.mlp).__name__
+    if model.pos_embed is None:
+        return "learned positions", "none"
+    if _activation(block.mlp.act) is None:
+        return "GELU, its tanh form, QuickGELU or ReLU", type(block.mlp.act).__name__
+    return None
+
+
+def _activation(module: nn.Module) -> str | None:
+    """This library's name of a nonlinearity."""
+    if type(module).__name__ == "QuickGELU":
+        return "quick_gelu"
+    if type(module).__name__ == "GELUTanh":
+        return "gelu_tanh"
+    if isinstance(module, nn.GELU) or type(module).__name__ == "GELU":
+        return "gelu_tanh" if getattr(module, "approximate", "none") == "tanh" else "gelu"
+    return "relu" if isinstance(module, nn.ReLU) else None
+
+
+def _rename(name: str) -> str:
+    for theirs, ours in (("patch_embed.", "tokenizer."), ("fc_norm.", "head.norm."), ("pos_embed", "positions")):
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return f"encoder.{name}"

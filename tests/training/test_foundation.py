@@ -1,0 +1,82 @@
+"""Runs that start from a foundation model: their recipe, weights, head and what follows them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+import crosspath
+from crosspath.checkpoints import load_checkpoint
+from crosspath.evaluation.export import export
+from crosspath.training.result import Result
+from tests.errors import refused
+
+SETTINGS = {"data.image_size": 8, "train.epochs": 1, "data.labels_per_class": 4, "train.loggers": []}
+
+
+@pytest.fixture(scope="module")
+def dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny DINOv2 as transformers saves it; its layer scale is not 1."""
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2, image_size=16, patch_size=4,
+        layerscale_value=0.5,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("dinov2")
+    transformers.Dinov2Model(config).save_pretrained(folder)
+    return folder
+
+
+def train(out: Path, start: Path, **more: Any) -> Result:
+    settings = {**SETTINGS, **more.pop("settings", {})}
+    return crosspath.train("image/digits", out=out, start_from=start, settings=settings, progress=False, **more)
+
+
+def test_a_run_starts_from_a_foundation_model_and_its_checkpoint_is_like_any_other(
+    dinov2: Path, tmp_path: Path
+) -> None:
+    result = train(tmp_path / "probe", dinov2, settings={"train.scope": "head"})
+    assert any("DINOv2, 24 wide, 2 blocks, 3 heads" in note and "0.485" in note for note in result.notes)
+    model = load_checkpoint(tmp_path / "probe").model
+    theirs = transformers.Dinov2Model.from_pretrained(dinov2)
+    pictures = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        expected = theirs(pixel_values=pictures).last_hidden_state
+        torch.testing.assert_close(model.features(pictures), expected, rtol=1e-5, atol=1e-5)
+    # The run's own checkpoint is a start like any other, with the recipe that the run left behind.
+    again = crosspath.train(
+        tmp_path / "probe" / "recipe.yaml", out=tmp_path / "all", start_from=tmp_path / "probe", progress=False,
+        settings={"train.scope": "all"}, auxiliaries={"self": tmp_path / "probe"},
+    )  # fmt: skip
+    assert len(again.scales) == 2 * 4
+    # The same recipe starts from the folder again, too.
+    crosspath.train(tmp_path / "probe" / "recipe.yaml", out=tmp_path / "same", start_from=dinov2, progress=False)
+    assert (tmp_path / "same" / "model.safetensors").read_bytes() == (
+        tmp_path / "probe" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_masked_modelling_continues_a_foundation_model(dinov2: Path, tmp_path: Path) -> None:
+    settings = {key: value for key, value in SETTINGS.items() if key != "data.labels_per_class"}
+    settings |= {"train.batch_size": 512, "masking.decoder_width": 16, "masking.decoder_depth": 1}
+    out = tmp_path / "pretrained"
+    crosspath.pretrain("image/digits", out=out, start_from=dinov2, settings=settings, progress=False)
+    assert load_checkpoint(out).recipe.model.layer_scale == 1.0
+
+
+def test_a_shipped_value_that_the_user_gives_counts_as_given(dinov2: Path, tmp_path: Path) -> None:
+    with refused("model.size", "24", "128"):
+        train(tmp_path / "run", dinov2, settings={"model.size": "micro", "model.width": 128})
+    with refused("model.tokenizer.patch", "[4, 4]", "[2, 4]"):
+        train(tmp_path / "run", dinov2, settings={"model.tokenizer.patch": [2, 4]})
+
+
+def test_a_run_from_a_foundation_model_becomes_plain_timm(dinov2: Path, tmp_path: Path) -> None:
+    train(tmp_path / "run", dinov2, settings={"train.scope": "head"})
+    written = export(tmp_path / "run", tmp_path / "timm", format="timm")
+    assert max(written["max_difference"].values()) < 1e-5
+    arguments = json.loads((tmp_path / "timm" / "config.json").read_text(encoding="utf-8"))["model_args"]
+    assert (arguments["init_values"], arguments["mlp_ratio"]) == (1.0, 2.0)
