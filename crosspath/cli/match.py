@@ -65,4 +65,5 @@ def _plain(report: "MatchReport") -> dict[str, Any]:
         "fitted": report.fitted,
         "unverified": report.unverified,
         "not_chosen": report.not_chosen,
+        "notes": report.notes,
     }

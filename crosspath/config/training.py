@@ -44,6 +44,8 @@ class PathwaySection(Section):
     train_scale: bool = True
     train_auxiliary: bool = True
     bias: bool = False
+    canonical: bool = False
+    normalise: Literal["rms"] | None = None
     target_layout: OneLayout = None
     """Of a model that is not recognised automatically: a shipped layout's name (or `name`, `heads` and `order`), or a
     table of one's own, with the fields of `crosspath.Layout`."""

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Literal
 
 from torch import nn
 
 from crosspath.errors import PathwayError
+
+Normalise = Literal["rms"]
+"""What of W' is made that of W: `rms`, the root mean square of each matrix."""
 
 
 def words_of(value: object, argument: str) -> str | tuple[str, ...]:
@@ -48,3 +52,10 @@ def check_switch(value: object, argument: str) -> None:
 def _type(value: object) -> str:
     kind = type(value).__name__
     return "None" if value is None else f"{value!r} ({kind})" if isinstance(value, int | float | str) else f"a {kind}"
+
+
+def check_canonical(canonical: object, normalise: object) -> None:
+    """Raise `PathwayError` for values of these arguments that have no meaning."""
+    check_switch(canonical, "canonical")
+    if normalise not in (None, "rms"):
+        raise PathwayError("normalise", "'rms' or None", repr(normalise), "choose one of these")

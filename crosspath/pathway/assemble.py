@@ -194,8 +194,12 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
     axis, rows, repeats = slot.axis, shape[slot.axis], 1
     lengths = [piece.stop - piece.start for piece in slots]
     runs = [(0, 1, rows)]
-    if scale_per == "channel":
+    if scale_per == "channel" and len(tensor.positions) == len(tensor.rows):
         runs = [(0, rows, rows)]
+    elif scale_per == "channel":  # a bias without some of its weight's rows borrows the λ of the others
+        group = [sum(tensor.rows[:index]) for index in tensor.positions]
+        starts = [index * sum(tensor.rows) + start for index in range(slot.groups) for start in group]
+        runs = [(start, start + length, length) for start, length in zip(starts, lengths * slot.groups, strict=True)]
     elif scale_per == "role":
         runs = [(index, index + 1, length) for index, length in zip(tensor.positions, lengths, strict=True)]
         repeats = slot.groups

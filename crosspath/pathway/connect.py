@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
-from crosspath.pathway.arguments import names_of, words_of
+from crosspath.pathway.arguments import Normalise, names_of, words_of
 from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weights
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
@@ -47,6 +47,8 @@ def connect(
     train_scale: bool = True,
     train_auxiliary: bool | None = None,
     bias: bool = False,
+    canonical: bool = False,
+    normalise: Normalise | None = None,
     target_layout: Layout | str | None = None,
     auxiliary_layout: Layout | str | Mapping[str, Layout | str] | None = None,
     engine: Engine = "live",
@@ -82,7 +84,13 @@ def connect(
     train_scale, train_auxiliary
         Whether λ and W' require gradients; the paper trains both.
     bias
-        Also b + λ·b' with the same λ (`scale_per` layer and role only). The report lists pairs without two biases.
+        Also b + λ·b' with the same λ (any `scale_per` but head). The report lists pairs without two biases.
+    canonical
+        Fold the auxiliary's norm scales, shifts and layer scales into W' and b', relative to the target's own, and
+        carry b' as `bias` does: with λ = 1, W = 0 and b = 0 the target's blocks compute as the auxiliary's. What cannot
+        be folded (post-norm, norms of queries and keys, another kind of norm) is refused, or accepted by name.
+    normalise
+        `rms`: multiply each W', and its b', so that its root mean square is that of its W.
     target_layout, auxiliary_layout
         Layouts for models that are not recognised automatically: see `match`. For several auxiliaries,
         `auxiliary_layout` may be {auxiliary name: layout}.
@@ -108,6 +116,8 @@ def connect(
         scale_per=scale_per,
         train_scale=train_scale,
         bias=bias,
+        canonical=canonical,
+        normalise=normalise,
     )
     target = check_target(target, auxiliary)
     check_same_engine(engine, target)
@@ -126,6 +136,8 @@ def connect(
             blocks=blocks,
             accept=accept,
             fit=fit,
+            canonical=canonical,
+            normalise=normalise,
             target_layout=target_layout,
             auxiliary_layout=layouts.get(name),
         )

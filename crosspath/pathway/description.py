@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,11 @@ class Description:
             return None
         part = self._part(path)
         return next((number for name in WIDTH if (number := count(part.get(name))) is not None), None)
+
+    def setting(self, names: Iterable[str], path: str) -> object:
+        """The first of these settings that the config has for the block at a path."""
+        part = self._part(path)
+        return next((part[name] for name in names if name in part), None)
 
     def _block(self, path: str) -> Mapping[str, Any] | None:
         return next((numbers for prefix, numbers in self.blocks.items() if f"{path}.".startswith(prefix)), None)

@@ -7,10 +7,11 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
-from crosspath.pathway.arguments import names_of, words_of
+from crosspath.pathway.arguments import Normalise, check_canonical, names_of, words_of
 from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
+from crosspath.pathway.canonical_pairs import with_canonical_pairs, with_same_spread
 from crosspath.pathway.differences import layout_line
 from crosspath.pathway.fit import Fit, check_fit
 from crosspath.pathway.fit_model import fit_energies
@@ -26,8 +27,9 @@ from crosspath.pathway.wrappers import check_module, unwrapped
 
 LISTED = 6
 """Weights that a message lists where no blocks are found."""
-ACCEPTABLE = ("heads", "norm", "partial")
-"""What a user may accept: differences of meaning, and blocks that pair in part. Differences of shape cannot be."""
+ACCEPTABLE = ("heads", "norm", "partial", "fold", "bias")
+"""What a user may accept: differences of meaning, blocks that pair in part, and what a canonical pathway cannot carry.
+Differences of shape cannot be."""
 
 
 def match(
@@ -39,6 +41,8 @@ def match(
     blocks: Blocks = "same",
     accept: Iterable[str] = (),
     fit: Fit | None = None,
+    canonical: bool = False,
+    normalise: Normalise | None = None,
     target_layout: Layout | str | None = None,
     auxiliary_layout: Layout | str | None = None,
 ) -> MatchReport:
@@ -63,13 +67,18 @@ def match(
         `repeat` pair stage by stage.
     accept
         What to accept: other `heads`, another place of the `norm`, and `partial`: blocks with matrices that have no
-        counterpart, which then stay as they are.
+        counterpart, which then stay as they are. With `canonical` also `fold`, what no fold makes equal (the report
+        says what then happens), and `bias`, a b' that is left out where the target has no bias.
     fit
         How an auxiliary of other shapes is brought to the target's: `slice` (first channels and heads), `average` (of
         neighbours), `spectra` (principal components, strongest heads) or `learned` (P·W'·Q, where P and Q train, from
         spectra on). Depths then pair by relative depth, other heads are accepted, and a gated mlp pairs with a plain
         one; the report says what is exact, what is not, and how much of ‖W'‖² is kept. Equal shapes stay as they are,
         to the bit. See "Other shapes" in docs/method.md.
+    canonical
+        Whether W' carries the auxiliary's norm scales, shifts, biases and layer scales: see `connect`.
+    normalise
+        `rms`: whether the spread of each W' becomes that of its W: see `connect`.
     target_layout, auxiliary_layout
         The layout of that side, where it is not recognised automatically: its name, the result of `layout_named`, or a
         `Layout` of your own.
@@ -85,13 +94,19 @@ def match(
     roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
     differences = check_names(accept, ACCEPTABLE, "accept")
     check_fit(fit)
+    check_canonical(canonical, normalise)
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
         if roles != "all" or blocks != "same" or layouts != (None, None) or fit is not None:
             expected, todo = "no roles=, blocks=, fit= or layouts beside it", "use names=, or the others"
             raise PathwayError("names", expected, "some", todo)
-        return _check_quantisation(target_source, auxiliary_source, match_names(target_source, auxiliary_source, names))
+        if canonical:
+            todo = "choose roles= instead, or leave canonical= out"
+            raise PathwayError("canonical", "weights with roles in blocks", "names=", todo)
+        report = match_names(target_source, auxiliary_source, names)
+        report = report if normalise is None else with_same_spread(report)
+        return _check_quantisation(target_source, auxiliary_source, report)
     selection = select_roles(roles)
     anatomies = locate(target_source, layouts[0]), locate(auxiliary_source, layouts[1])
     for side, source, layout, anatomy in zip(
@@ -113,6 +128,9 @@ def match(
     selection.check(ours, theirs)
     check_lists(ours, theirs, (target_source.origin, auxiliary_source.origin), blocks)
     report = pair_roles(ours, theirs, selection, blocks, differences, fit)
+    if canonical:
+        report = with_canonical_pairs(report, (target_source, ours), (auxiliary_source, theirs), differences)
+    report = report if normalise is None else with_same_spread(report)
     if report.ok and fit is not None:
         left_out = describe_traits(target_source, auxiliary_source)
         report = replace(report, fitted=(*report.fitted, *left_out, *fit_energies(report.pairs, auxiliary_source)))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
-from crosspath.pathway.arguments import check_number, check_switch
+from crosspath.pathway.arguments import Normalise, check_canonical, check_number, check_switch
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fit_model import FitStep
 from crosspath.pathway.parameters import Holder, holders
@@ -34,6 +34,8 @@ class Options:
     train_scale: bool
     train_auxiliary: bool
     bias: bool
+    canonical: bool = False
+    normalise: Normalise | None = None
     shrink: float = 1.0
     start: str | None = None
     """The name of the start that the others come from, where one was given."""
@@ -44,8 +46,9 @@ class Options:
         options = asdict(self)
         if self.start is None:
             del options["start"]
-        if self.shrink == 1.0:
-            del options["shrink"]
+        for name, default in (("shrink", 1.0), ("canonical", False), ("normalise", None)):
+            if options[name] == default:
+                del options[name]
         return options
 
     def check(self) -> None:
@@ -57,9 +60,11 @@ class Options:
         if self.scale_per not in ("layer", "role", "head", "channel"):
             found = repr(self.scale_per)
             raise PathwayError("scale_per", "layer, role, head or channel", found, "choose one of these")
-        if self.bias and self.scale_per not in ("layer", "role"):
-            found = repr(self.scale_per)
-            raise PathwayError("bias", "scale_per layer or role beside it", found, "leave one of them out")
+        check_canonical(self.canonical, self.normalise)
+        if self.scale_per == "head" and (self.bias or self.canonical):
+            where = "canonical" if self.canonical else "bias"
+            expected = "scale_per layer, role or channel beside it, since no head has the attention output's bias"
+            raise PathwayError(where, expected, "'head'", "leave one of them out")
         if not math.isfinite(self.scale_init):
             raise PathwayError("scale_init", "a finite number", repr(self.scale_init), "choose another value")
         if not 0 < self.shrink < math.inf:
@@ -75,6 +80,8 @@ def options_of(
     scale_per: ScalePer,
     train_scale: bool,
     bias: bool,
+    canonical: bool = False,
+    normalise: Normalise | None = None,
 ) -> Options:
     """The options of one `connect` call: what is None is the start's own; without a start, the paper's.
 
@@ -91,6 +98,8 @@ def options_of(
         train_scale=train_scale,
         train_auxiliary=own.train_auxiliary if train_auxiliary is None else train_auxiliary,
         bias=bias,
+        canonical=canonical,
+        normalise=normalise,
         shrink=own.shrink if shrink is None else shrink,
         start=start,
     )
@@ -106,6 +115,8 @@ class TensorPlan:
     pairs: tuple[Pair, ...]
     positions: tuple[int, ...]
     """Each pair's index among those of the weight; a bias may have fewer."""
+    rows: tuple[int, ...]
+    """Of each pair of the weight: its rows in one group."""
     bias: bool
 
     @property
@@ -180,7 +191,7 @@ def is_learned(pair: Pair) -> bool:
 
 def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:
     """The plan that connects the pairs of a report."""
-    tensors = tuple(_tensor_plans(target, report, options.bias))
+    tensors = tuple(_tensor_plans(target, report, options.bias or options.canonical))
     own = ModuleSource(target)
     return Plan(name=name, source=source, target=own, report=report, tensors=tensors, options=options)
 
@@ -193,7 +204,8 @@ def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterato
     for name, pairs in by_weight.items():
         ordered = sorted(pairs, key=lambda pair: pair.target.start)
         positions = tuple(range(len(ordered)))
-        yield TensorPlan(holder=holder_of[name], pairs=tuple(ordered), positions=positions, bias=False)
+        rows = tuple(pair.target.stop - pair.target.start for pair in ordered)
+        yield TensorPlan(holder=holder_of[name], pairs=tuple(ordered), positions=positions, rows=rows, bias=False)
         by_bias: dict[str, list[int]] = {}
         for index, pair in enumerate(ordered if bias else ()):
             if pair.has_biases:
@@ -201,7 +213,7 @@ def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterato
                 by_bias.setdefault(pair.target.bias.weight, []).append(index)
         for bias_name, indices in by_bias.items():
             own = tuple(ordered[index] for index in indices)
-            yield TensorPlan(holder=holder_of[bias_name], pairs=own, positions=tuple(indices), bias=True)
+            yield TensorPlan(holder=holder_of[bias_name], pairs=own, positions=tuple(indices), rows=rows, bias=True)
 
 
 def _slot(slot: Slot, bias: bool) -> Slot:

@@ -58,6 +58,8 @@ class MatchReport:
     """The share of the entries of all matrices in the target's blocks that pair, 0 to 1; None for weights by name."""
     fitted: tuple[str, ...] = ()
     """What `fit=` does: to depth, stream, heads and mlp, what is exact and what is not, and how much of W' it keeps."""
+    notes: tuple[str, ...] = ()
+    """What a canonical pathway leaves different, and biases that it leaves out because they change nothing."""
 
     @property
     def without_bias(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class MatchReport:
             ("accepted", self.accepted),
             ("fitted", self.fitted),
             ("unverified", self.unverified),
+            ("canonical", self.notes),
         ):
             lines += [f"  {title:17} {entry}" for entry in entries]
         for pair in self.pairs:

@@ -16,6 +16,7 @@ from crosspath.config.training import PathwaySection
 from crosspath.layouts import Layout, Order, Place
 from crosspath.objectives import objective_of
 from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status
+from crosspath.pathway.arguments import Normalise
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.engines import Engine
@@ -39,6 +40,8 @@ class Selection(TypedDict):
     blocks: Blocks
     accept: tuple[str, ...]
     fit: Fit | None
+    canonical: bool
+    normalise: Normalise | None
     target_layout: Layout | str | None
     auxiliary_layout: Layout | str | None
 
@@ -59,6 +62,8 @@ def selection_of(section: PathwaySection, auxiliary: str) -> Selection:
         blocks=section.blocks,
         accept=section.accept,
         fit=section.fit,
+        canonical=section.canonical,
+        normalise=section.normalise,
         target_layout=_layout(section.target_layout),
         auxiliary_layout=_layout(own),
     )
@@ -119,6 +124,8 @@ def connect_auxiliaries(
         blocks=section.blocks,
         accept=section.accept,
         fit=section.fit,
+        canonical=section.canonical,
+        normalise=section.normalise,
         target_layout=_layout(section.target_layout),
         auxiliary_layout={
             name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None

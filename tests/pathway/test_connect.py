@@ -269,7 +269,7 @@ def test_an_auxiliary_with_pathways_counts_as_what_it_computes() -> None:
     ("arguments", "message"),
     [
         ({"scale_per": "block"}, "scale_per: expected layer, role, head or channel"),
-        ({"bias": True, "scale_per": "head"}, "bias: expected scale_per layer or role"),
+        ({"bias": True, "scale_per": "head"}, "bias: expected scale_per layer, role or channel"),
         ({"names": "qkv", "scale_per": "head"}, "needs roles"),
         ({"names": "nowhere"}, "no weight of the target fits"),
         ({"names": ["blocks.0.attn.qkv.weigth"]}, r"did you mean blocks\.0\.attn\.qkv\.weight"),

@@ -8,7 +8,7 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import apply_overrides
 from crosspath.config.training import PathwaySection
 from crosspath.models.build import build_model
-from crosspath.pathway import connect, match
+from crosspath.pathway import connect, match, pathways
 from crosspath.recipes import recipe_named
 from crosspath.study.controls import (
     copied_start,
@@ -17,7 +17,7 @@ from crosspath.study.controls import (
     shuffled_auxiliary,
     spectrum_auxiliary,
 )
-from crosspath.training.pathways import selection_of
+from crosspath.training.pathways import connect_auxiliaries, selection_of
 
 
 @pytest.fixture
@@ -173,6 +173,23 @@ def test_a_copied_start_is_fitted_as_a_pathway_would_be(auxiliary: Auxiliary) ->
     theirs = tensors(auxiliary)["encoder.blocks.1.mlp.fc1.weight"]
     ours = model.get_parameter("encoder.blocks.1.mlp.fc1.weight")
     assert torch.equal(ours, theirs[: ours.shape[0], : ours.shape[1]])
+
+
+def test_a_copied_start_is_folded_where_the_pathway_would_be(auxiliary: Auxiliary) -> None:
+    torch.manual_seed(1)
+    model = build_model(recipe_named("image/digits"), 10)
+    theirs = tensors(auxiliary)
+    for name, value in theirs.items():
+        if ".norm" in name and "blocks." in name:
+            value.copy_(torch.rand(value.shape) + 0.5)
+    section = PathwaySection(canonical=True)
+    copied_start(auxiliary, selection_of(section, "sounds")).apply(model)
+    fc1, norm = (f"encoder.blocks.0.{name}.weight" for name in ("mlp.fc1", "norm2"))
+    assert torch.equal(model.get_parameter(fc1), theirs[fc1] * theirs[norm])  # the target's own norms are neutral
+    connected = build_model(recipe_named("image/digits"), 10)
+    connect_auxiliaries(connected, section, {"sounds": auxiliary.weights})
+    for (name, _), value in pathways(connected).auxiliaries().items():
+        assert torch.equal(model.get_parameter(name), value), name
 
 
 def test_a_copied_start_follows_the_choices_of_the_recipe() -> None:
