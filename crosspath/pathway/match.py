@@ -95,6 +95,9 @@ def match(
     differences = check_names(accept, ACCEPTABLE, "accept")
     check_fit(fit)
     check_canonical(canonical, normalise)
+    if fit == "learned" and (canonical or normalise is not None):
+        expected = "slice, average or spectra beside canonical= and normalise=, since P and Q learn the scale"
+        raise PathwayError("fit", expected, "'learned'", "choose another fit, or leave the others out")
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:

@@ -389,4 +389,18 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
         crosspath.connect(Body(), Body(), canonical=True, names="qkv")
     with refused("canonical"):
         crosspath.connect(Body(), Body(), canonical="yes")  # type: ignore[arg-type]
+    with refused("fit", "'learned'"):
+        crosspath.connect(Body(), Body(24), canonical=True, fit="learned")
     assert crosspath.connect(Body(), Body(), names="qkv", normalise="rms").names == ("auxiliary",)
+
+
+def test_folding_comes_before_a_fit_and_unfolding_after_it() -> None:
+    target, auxiliary = drawn(Body(), 1), drawn(Body(24), 2)
+    handle = crosspath.connect(target, auxiliary, canonical=True, fit="slice", normalise="rms")
+    ours, theirs = target.blocks[0], auxiliary.blocks[0]  # type: ignore[index]
+    row = next(row for row in handle.status() if row.weight == "blocks.0.mlp.fc1.weight")
+    assert [record.step for record in row.derived[0]] == ["fold", "fit", "unfold", "normalise"]
+    own = ours.mlp.fc1.parametrizations.weight.original
+    expected = (theirs.mlp.fc1.weight * theirs.norm2.weight)[: 4 * WIDTH, :WIDTH] / ours.norm2.weight
+    expected = expected * (own.square().mean() / expected.square().mean()).sqrt()
+    torch.testing.assert_close(handle.auxiliaries()["blocks.0.mlp.fc1.weight", "auxiliary"], expected)
