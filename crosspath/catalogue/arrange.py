@@ -14,6 +14,7 @@ from crosspath.data.folders import is_hidden
 from crosspath.data.items import DamageError
 from crosspath.data.tables import read_table
 from crosspath.errors import InputError
+from crosspath.files import sha256_of_file
 
 Progress = Callable[[int, int | None], None]
 """Called with (samples done, samples in total)."""
@@ -26,6 +27,10 @@ RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 TEST_RECORDINGS = 5
 """Recordings of each digit and speaker numbered below this are the official test part."""
 DOWNLOAD_AGAIN = "the publisher has changed the archive, or it is damaged: download it again"
+BANKING_SHA256 = {
+    "train.csv": "b06e26ac675513959a63135f11b94ea7786ed02da65db93a5650d8838cbc664b",
+    "test.csv": "d12d6e3bc4c3103966ae786dc435913c0c563dfa328f5a3646d0e62cfeeb474d",
+}
 MESH_POINTS = 2048
 """Points drawn from each mesh, as in the published h5 files of ModelNet40."""
 
@@ -159,6 +164,19 @@ def _move_all(source: Path, target: Path, progress: Progress) -> None:
         _move(path, target)
 
 
+def banking77(source: Path, target: Path, progress: Progress) -> None:
+    """The two tables of one folder of the repository, which has other sets beside it. They must be those of 2020, whose
+    split results are reported on.
+    """
+    for number, (name, sha256) in enumerate(BANKING_SHA256.items(), 1):
+        path = _require(_only_folder(source) / "banking_data" / name)
+        digest = sha256_of_file(path)
+        if digest != sha256:
+            raise InputError(name, f"sha256 {sha256}", digest, DOWNLOAD_AGAIN)
+        _move(path, target)
+        progress(number, len(BANKING_SHA256))
+
+
 ARRANGEMENTS: dict[str, Callable[[Path, Path, Progress], None]] = {
     "cifar10": cifar10,
     "esc10": esc10,
@@ -167,6 +185,7 @@ ARRANGEMENTS: dict[str, Callable[[Path, Path, Progress], None]] = {
     "speechcommands": speechcommands,
     "modelnet10": modelnet10,
     "ucf101": ucf101,
+    "banking77": banking77,
 }
 
 

@@ -38,7 +38,7 @@ class PublishedSet:
     """A set that recipes read by name."""
 
     name: str
-    modality: Literal["image", "audio", "point", "video", "series"]
+    modality: Literal["image", "audio", "point", "video", "series", "text"]
     datasets: tuple[str, ...]
     """Values of `data.dataset` for it."""
     classes: int

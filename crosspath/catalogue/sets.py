@@ -3,10 +3,12 @@
 from crosspath.catalogue.image_audio import AUDIO, IMAGE
 from crosspath.catalogue.point_video import POINT, VIDEO
 from crosspath.catalogue.published_set import PublishedSet
+from crosspath.catalogue.texts import TEXT
 from crosspath.catalogue.time_series import SERIES
 from crosspath.errors import InputError, suggest
 
-PUBLISHED_SETS: dict[str, PublishedSet] = {entry.name: entry for entry in (*IMAGE, *AUDIO, *POINT, *VIDEO, *SERIES)}
+_ALL = (*IMAGE, *AUDIO, *POINT, *VIDEO, *SERIES, *TEXT)
+PUBLISHED_SETS: dict[str, PublishedSet] = {entry.name: entry for entry in _ALL}
 """By name, in the order of `crosspath data list`."""
 
 

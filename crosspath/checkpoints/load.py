@@ -26,6 +26,7 @@ from crosspath.files import (
     sha256_of_tensors,
     tensor_faults,
 )
+from crosspath.modalities import modality_of
 from crosspath.models.about import About
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
@@ -126,6 +127,8 @@ def load_checkpoint(
     may_read = own or recipe is not None
     tensors, metadata = read_tensors(files.weights)
     recipe = recipe or _recipe_beside(Path(path), files.weights, metadata)
+    section = modality_of(recipe).at(recipe.data, files.weights.parent, own)
+    recipe = recipe.model_copy(update={"data": section})
     classes = _classes(files.weights, metadata, tensors) if objective_of(recipe).labelled else ()
     records: dict[str, dict[str, Any]] = _metadata(files.weights, metadata, "auxiliaries", dict)
     sources = _frozen_auxiliaries(Path(path), files.folder, records, auxiliaries or {}, own=own)

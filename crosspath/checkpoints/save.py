@@ -10,6 +10,7 @@ from torch import nn
 from crosspath.checkpoints.outside import remember_outside
 from crosspath.config import Recipe, recipe_to_text
 from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
+from crosspath.modalities import modality_of
 from crosspath.pathway import save_pathway
 from crosspath.pathway.description import BLOCKS
 from crosspath.pathway.locate import locate
@@ -38,6 +39,7 @@ def save_checkpoint(
     auxiliaries: Mapping[str, Mapping[str, Any]] | None = None,
     texts: Mapping[str, str] | None = None,
     beside: Callable[[Path], None] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write `model` into `folder`: `model.safetensors` (+ `pathway.*`), `recipe.yaml`, and last `manifest.json`.
 
@@ -52,7 +54,11 @@ def save_checkpoint(
         {name: content} of further files.
     beside
         Writes further files into the folder it is called with. All but a model card enter the manifest.
+    files
+        {name: content} of what samples need, such as a text's tokenizer; as the recipe's `data` section names them when
+        not given.
     """
+    files = modality_of(recipe).files(recipe.data) if files is None else files
     is_connected = has_pathways(model)
     blocks = describe_blocks(locate(ModuleSource(model)))
     recipe_text = recipe_to_text(recipe)
@@ -71,6 +77,8 @@ def save_checkpoint(
         else:
             write_tensors(temporary / WEIGHTS, model.state_dict(), metadata)
         (temporary / RECIPE).write_text(recipe_text, encoding="utf-8")
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
         if beside is not None:

@@ -13,7 +13,7 @@ from crosspath.cli.output import print_json, print_next, print_note, print_table
 def predict(
     checkpoint: Path,
     /,
-    *files: Annotated[Path, Parameter(name="FILE", required=True)],
+    *files: Annotated[str, Parameter(name="FILE", required=True)],
     top: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
     auxiliary: MovedAuxiliaries = (),
     recipe: Recipe = None,
@@ -28,7 +28,7 @@ def predict(
     checkpoint
         A run folder, a saved folder or a `.safetensors` file.
     files
-        Files of the model's modality.
+        Files of the model's modality; for a text model also texts in quotes, and tables with a text a row.
     top
         Number of classes for each file.
     """

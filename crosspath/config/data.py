@@ -194,13 +194,32 @@ class VideoData(DataSection):
 
 
 class TextData(DataSection):
-    """Sequences of token numbers, all of one length."""
+    """Texts as token numbers; or brackets, which a rule makes."""
 
     modality: Literal["text"] = "text"
-    dataset: Literal["dyck"] = "dyck"
-    """`dyck`: well-nested brackets of several kinds, drawn by a rule (`generated/brackets.py`); no files."""
+    dataset: Literal["dyck", "sentences", "banking77", "folder"] = "dyck"
+    """`dyck`: well-nested brackets of several kinds, drawn by a rule (`generated/brackets.py`). `sentences`: questions
+    and statements of a small grammar (`generated/sentences.py`). Both need no files."""
     length: Annotated[int, Field(gt=0, multiple_of=2)] = 64
-    """Tokens of a sequence; even, since every bracket that opens is closed inside it."""
+    """Tokens of a sequence, at most: longer texts are cut, and how many is said. Even, since every bracket that opens
+    is closed inside it."""
+    tokenizer: Path | None = None
+    """A folder with a tokenizer of `transformers` (`tokenizer.json`, or a WordPiece `vocab.txt`), or such a file. A
+    copy goes with every checkpoint. The bytes of UTF-8 are the tokens when not given."""
+    tokenizer_sha256: str | None = None
+    """Of the tokenizer that a model was trained with; a run fills it in."""
+    vocabulary_size: PositiveInt | None = None
+    """Rows of the table of tokens; a run fills in those of the tokenizer. A checkpoint may have more."""
+    table: str | None = None
+    """A table inside `folder` (.csv, .tsv, .jsonl or .parquet) instead of `train.csv`, `test.csv` or class folders."""
+    text_column: str | None = None
+    """The column that holds the texts. It and the next two are recognised by common names when not given; the run's
+    notes say which."""
+    label_column: str | None = None
+    split_column: str | None = None
+    """A column holding `train`, `val` or `test`."""
+    encoding: str | None = None
+    """Of tables and text files, such as `cp1252`; the byte order mark says it, else it is UTF-8, when not given."""
     train_samples: PositiveInt | None = None
     """`dyck`: training sequences that are drawn, 20,000 when not given. Validation and test part have 1,000 each."""
     kinds: PositiveInt = 64
@@ -209,11 +228,6 @@ class TextData(DataSection):
     """`dyck`: chance that the next bracket opens, wherever it may as well close."""
     max_depth: PositiveInt | None = None
     """`dyck`: most brackets that are open at once; as many as `length` has room for when not given."""
-
-    @property
-    def vocabulary(self) -> int:
-        """How many different tokens there are."""
-        return 2 * self.kinds
 
     @property
     def procedural(self) -> bool:

@@ -64,6 +64,8 @@ class TextTokens(TokenizerSection):
     kind: Literal["text_tokens"] = "text_tokens"
     embedding: Literal["learned", "frozen"] = "learned"
     """`frozen`: random rows that never learn, so that the encoder holds all that is learned."""
+    token_type: bool = False
+    """A learned row that is added to every token, as the first token type of BERT."""
 
 
 class SeriesPatches(TokenizerSection):

@@ -38,6 +38,14 @@ def _series_rules(recipe: Any) -> None:
             raise ValueError(f"data.{name} has {len(values)} values, and there are {data.channels} channels")
 
 
+def _text_rules(recipe: Any) -> None:
+    brackets = recipe.data.dataset == "dyck"
+    if recipe.augment.redraw and not brackets:
+        raise ValueError("augment.redraw draws new brackets: it goes with data.dataset=dyck")
+    if recipe.masking is not None and (recipe.masking.kind == "closers") != brackets:
+        raise ValueError(f"masking.kind of {recipe.data.dataset} is {'closers' if brackets else 'words'}")
+
+
 IMAGE = Sections(modality="image", data=ImageData, augment=ImageAugment, tokenizer=ImagePatches)
 AUDIO = Sections(
     modality="audio",
@@ -63,7 +71,14 @@ VIDEO = Sections(
     masks=("random", "tube"),
     rules=_video_rules,
 )
-TEXT = Sections(modality="text", data=TextData, augment=TextAugment, tokenizer=TextTokens, masks=("closers",))
+TEXT = Sections(
+    modality="text",
+    data=TextData,
+    augment=TextAugment,
+    tokenizer=TextTokens,
+    masks=("closers", "words"),
+    rules=_text_rules,
+)
 SERIES = Sections(
     modality="series", data=SeriesData, augment=SeriesAugment, tokenizer=SeriesPatches, rules=_series_rules
 )

@@ -24,7 +24,8 @@ POINT_SETS = {
 }
 VIDEO_SETS = {"grid": "grid_s1", "k400": "k400", "ssv2": "ssv2", "ucf101": "ucf101", "hmdb51": "hmdb51"}
 SERIES_SETS = {"plaid": "uea_ucr", "vowels": "uea_ucr", "motions": "uea_ucr"}
-SET_FOLDERS: Mapping[str, str] = {**IMAGE_SETS, **AUDIO_SETS, **POINT_SETS, **VIDEO_SETS, **SERIES_SETS}
+TEXT_SETS = {"banking77": "banking77"}
+SET_FOLDERS: Mapping[str, str] = {**IMAGE_SETS, **AUDIO_SETS, **POINT_SETS, **VIDEO_SETS, **SERIES_SETS, **TEXT_SETS}
 """Published sets by the value of `data.dataset`, and their folders below the data root."""
 
 

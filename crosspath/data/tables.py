@@ -60,7 +60,7 @@ def table_items(
         refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
         label = label_of([numbers[label] for label in names], several_labels, where)
         items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))
-    notes = _notes(classes)
+    notes = case_notes(classes)
     return Listing(tuple(classes), tuple(items), unread=files.unread(suffixes, first_rows), notes=notes)
 
 
@@ -181,7 +181,8 @@ def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[s
     return classes
 
 
-def _notes(classes: Sequence[str]) -> tuple[str, ...]:
+def case_notes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Remarks on labels that differ in case only."""
     notes = []
     first: dict[str, str] = {}
     for name in classes:

@@ -16,12 +16,13 @@ from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.exportable import (
-    INPUT,
     OUTPUT,
     PLAIN,
     Exportable,
+    any_batch,
     describe_input,
     generated_samples,
+    input_names,
     require_export,
     traced,
 )
@@ -42,7 +43,7 @@ ONE_FILE = 2**30
 """Bytes of weights up to which an ONNX file holds them itself: the format ends at 2 GiB."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
-Runner = Callable[[Tensor], Tensor]
+Runner = Callable[..., Tensor]
 
 
 def export(
@@ -188,14 +189,13 @@ def _description(checkpoint: Checkpoint, kind: Format, merged: list[str]) -> dic
 def _write_onnx(program: ExportedProgram, path: Path, description: Mapping[str, Any], recipe: Recipe) -> Runner:
     import onnxruntime  # type: ignore[import-untyped]
 
-    batch = torch.export.Dim("batch", min=1)
     onnx_program = torch.onnx.export(
         program.run_decompositions(dict(PLAIN)),
         dynamo=True,
         verbose=False,
-        input_names=[INPUT],
+        input_names=list(input_names(recipe)),
         output_names=[OUTPUT],
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=any_batch(recipe),
     )
     assert onnx_program is not None
     for name, value in _metadata(description, recipe).items():
@@ -203,7 +203,13 @@ def _write_onnx(program: ExportedProgram, path: Path, description: Mapping[str, 
     size = sum(value.nbytes for value in program.state_dict.values())
     onnx_program.save(str(path), external_data=size > ONE_FILE)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda samples: torch.from_numpy(session.run([OUTPUT], {INPUT: samples.numpy()})[0])
+    names = input_names(recipe)
+
+    def run(*samples: Tensor) -> Tensor:
+        feed = {name: value.numpy() for name, value in zip(names, samples, strict=True)}
+        return torch.from_numpy(session.run([OUTPUT], feed)[0])
+
+    return run
 
 
 def _write_torch(program: ExportedProgram, path: Path, description: Mapping[str, Any], recipe: Recipe) -> Runner:
@@ -231,8 +237,8 @@ def _differences(module: Exportable, run: Runner, recipe: Recipe, path: Path) ->
     differences = {}
     for count in BATCHES:
         samples = generated_samples(recipe, count, seed=count)
-        expected = module(samples)
-        difference = compare_outputs(expected, run(samples)).max_difference
+        expected = module(*samples)
+        difference = compare_outputs(expected, run(*samples)).max_difference
         tolerance = TOLERANCE * max(1.0, float(expected.abs().max()))
         if not difference <= tolerance:
             found = f"a difference of {difference:.3g} on a batch of {count}"

@@ -13,7 +13,7 @@ from crosspath.modalities import modality_of
 from crosspath.modalities.batches import generated_batch
 from crosspath.modalities.modality import Export
 
-INPUT, OUTPUT = "samples", "logits"
+INPUT, MASK, OUTPUT = "samples", "mask", "logits"
 EXAMPLE = 3
 """Samples that the graph is traced with; 1 would be taken for a constant."""
 
@@ -30,6 +30,8 @@ class Exportable(nn.Module):
         super().__init__()
         self.model = model
         modality = modality_of(recipe)
+        export = require_export(recipe)
+        self.join = export.batch
         scaling = modality.scaling(recipe.data)
         self.divide_first = scaling is not None and scaling.divide_first
         axes = len(modality.sample_shape(recipe.data)) + 1
@@ -37,11 +39,16 @@ class Exportable(nn.Module):
         self.register_buffer("factor", factor, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Normalise, then compute."""
+    def forward(self, samples: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Normalise, then compute; of samples of unequal lengths, which `mask` says (B, N), leave padding out."""
+        logits_BK: Tensor
+        if self.join is not None:
+            assert mask is not None
+            logits_BK = self.model(self.join(samples, mask))
+            return logits_BK
         batch = samples.to(torch.float32)
         batch = batch / self.factor - self.shift if self.divide_first else (batch - self.shift) / self.factor
-        logits_BK: Tensor = self.model(batch)
+        logits_BK = self.model(batch)
         return logits_BK
 
 
@@ -57,26 +64,41 @@ def require_export(recipe: Recipe) -> Export[Any]:
 def describe_input(recipe: Recipe) -> dict[str, Any]:
     """What the exported model reads, for its metadata."""
     export = require_export(recipe)
+    shape = ["batch", *modality_of(recipe).sample_shape(recipe.data)]
+    mask = {"name": MASK, "type": "bool", "shape": shape, "expected": export.mask}
     return {
         "name": INPUT,
         "type": str(export.dtype).removeprefix("torch."),
-        "shape": ["batch", *modality_of(recipe).sample_shape(recipe.data)],
+        "shape": shape,
         "axes": ["batch", *export.axes],
         "expected": export.expected(recipe.data),
         "normalisation_inside": export.normalisation(recipe.data),
+        **({} if export.mask is None else {"mask": mask}),
     }
 
 
-def generated_samples(recipe: Recipe, count: int, seed: int = 0) -> Tensor:
-    """`count` random samples as the exported model reads them, the same for the same seed."""
-    return require_export(recipe).raw(recipe.data, generated_batch(recipe, count, seed))
+def input_names(recipe: Recipe) -> tuple[str, ...]:
+    """Of the exported graph."""
+    return (INPUT,) if require_export(recipe).mask is None else (INPUT, MASK)
+
+
+def generated_samples(recipe: Recipe, count: int, seed: int = 0) -> tuple[Tensor, ...]:
+    """`count` random samples as the exported model reads them, and their mask if it reads one; the same for the same
+    seed."""
+    samples = require_export(recipe).raw(recipe.data, generated_batch(recipe, count, seed))
+    return samples if isinstance(samples, tuple) else (samples,)
+
+
+def any_batch(recipe: Recipe) -> tuple[dict[int, torch.export.Dim], ...]:
+    """That the first axis of every input is free."""
+    batch = torch.export.Dim("batch", min=1)
+    return tuple({0: batch} for _ in input_names(recipe))
 
 
 def traced(module: Exportable, recipe: Recipe) -> ExportedProgram:
     """The graph of the module, for any batch size."""
-    batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
-        return torch.export.export(module, (generated_samples(recipe, EXAMPLE),), dynamic_shapes=({0: batch},))
+        return torch.export.export(module, generated_samples(recipe, EXAMPLE), dynamic_shapes=any_batch(recipe))
 
 
 def distances(first_BGX: Tensor, second_BPX: Tensor, p: float = 2.0, compute_mode: int | None = None) -> Tensor:

@@ -1,6 +1,6 @@
 """Class names with probabilities for files of the user's own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each file; of a set with several labels a sample each has its own probability.
 
-    Instead of a file's path, an entry may be a sample in memory, as `train` takes them (an array, a picture); X as an
+    A text model takes texts themselves, `.txt` files, and tables with a text a row. Instead of a file's path, an entry
+    may be a sample in memory, as `train` takes them (an array, a picture); X as an
     array of samples serves too. The "file" of such a one is `sample 0`, and so on.
 
     Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; with
@@ -48,12 +49,7 @@ def predict(
     compute = choose_compute(source.recipe)
     model = source.model.to(compute.device).eval()
     results = []
-    for number, entry in enumerate(files):
-        if is_in_memory(entry):
-            name = f"sample {number}"
-            sample, notes = decode_with_remarks(source.recipe.data, entry, name)
-        else:
-            name, (sample, notes) = str(Path(entry)), _read(source, Path(entry))
+    for name, sample, notes in _samples(source, files):
         with compute.autocast():
             logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
         require_finite(logits_BK, source.path, name)
@@ -78,6 +74,18 @@ def _read(source: Checkpoint, file: Path) -> tuple[NDArray[Any], tuple[str, ...]
         todo = f"the model reads {source.recipe.modality} data"
         raise InputError(file, f"one of {', '.join(suffixes)}", found, todo)
     return read_with_remarks(source.recipe.data, file)
+
+
+def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, NDArray[Any], tuple[str, ...]]]:
+    """(name, sample, notes on how it was read) of everything that is given."""
+    section, several = source.recipe.data, modality_of(source.recipe).samples
+    for number, entry in enumerate(entries):
+        if is_in_memory(entry):
+            yield f"sample {number}", *decode_with_remarks(section, entry, f"sample {number}")
+        elif several is not None:
+            yield from several(section, str(entry))
+        else:
+            yield str(Path(entry)), *_read(source, Path(entry))
 
 
 def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:

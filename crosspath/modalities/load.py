@@ -112,10 +112,9 @@ def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection
     there; named sets stay as they are.
     """
     folder = section.folder if root is None else root
-    if section.dataset not in ("folder", "shards") or folder is None:
-        return section
-    own = section.model_copy(update={"folder": folder.expanduser().resolve()})
-    inspected: DataSection = modality_of(own).inspect(own)
+    if section.dataset in ("folder", "shards") and folder is not None:
+        section = section.model_copy(update={"folder": folder.expanduser().resolve()})
+    inspected: DataSection = modality_of(section).inspect(section)
     return inspected
 
 

@@ -45,12 +45,16 @@ class Export(Generic[D]):
     axes: tuple[str, ...]
     """Names of a sample's axes."""
     dtype: torch.dtype
-    raw: Callable[[D, Tensor], Tensor]
+    raw: Callable[[D, Tensor], Tensor | tuple[Tensor, Tensor]]
     """Generated samples in [-1, 1] as the reader would give them."""
     expected: Callable[[D], str]
     """What a sample has to be, in words."""
     normalisation: Callable[[D], str]
     """What the exported graph does first, in words."""
+    mask: str | None = None
+    """For samples of unequal lengths what a second input says, in words; `raw` then gives both."""
+    batch: Callable[[Tensor, Tensor], Tensor] | None = None
+    """From samples and mask to what the model reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +82,9 @@ class Discrete(Generic[D]):
 
     vocabulary: Callable[[D], int]
     maskable: Callable[[D, Tensor], Tensor]
-    """Which tokens (B, L) of a batch may be hidden, a boolean each; the same number in every sample."""
+    """Which tokens (B, L) of a batch may be hidden, a boolean each."""
     maskable_count: Callable[[D], int]
+    """How many those are in a sample, at most."""
     cells: Callable[[D, list[int], Mapping[int, int]], list[str]]
     """A sequence and {place: predicted token} as HTML, a cell a token."""
 
@@ -115,6 +120,16 @@ def as_given(section: Any) -> Any:
 
 def no_calibration(section: Any, examples: Examples) -> Any:
     """No setting follows from the training samples."""
+    return section
+
+
+def no_files(section: Any) -> Mapping[str, bytes]:
+    """A model reads its samples without further files."""
+    return {}
+
+
+def as_placed(section: Any, folder: Path, own: bool) -> Any:
+    """No setting names a file that goes with a checkpoint."""
     return section
 
 
@@ -184,6 +199,13 @@ class Modality(Generic[D, A, T]):
     """The section with what follows from a run's training samples, such as their mean, where it says nothing."""
     calibration: tuple[str, ...] = ()
     """Settings that `calibrate` fills in; a run's recipe has their values, for whatever reads its checkpoint."""
+    files: Callable[[D], Mapping[str, bytes]] = no_files
+    """{name: content} of files without which samples mean nothing to a model: they go with every checkpoint."""
+    at: Callable[[D, Path, bool], D] = as_placed
+    """The section of a checkpoint's recipe with the `files` that lie in its folder; another's paths (where the last
+    argument is false) lead nowhere else."""
+    samples: Callable[[D, str], list[tuple[str, NDArray[Any], tuple[str, ...]]]] | None = None
+    """(name, sample, notes on its reading) of what `predict` is given, where that may be more or less than one file."""
     select: Callable[[D, Store, NDArray[np.str_]], tuple[Store, NDArray[np.str_], Sequence[str]]] = whole_set
     """The classes and samples that a protocol such as few-shot keeps of a set; a sample's part is then empty."""
     folds: Callable[[D], Mapping[int, Mapping[str, int]]] = no_folds

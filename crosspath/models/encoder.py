@@ -92,6 +92,7 @@ class Encoder(nn.Module):
         if self.reg_token is not None:
             x_BND = _prepend(self.reg_token, x_BND)
             positions_BND = functional.pad(positions_BND, (0, 0, self.reg_token.shape[1], 0))
+            real_BN = None if real_BN is None else functional.pad(real_BN, (self.reg_token.shape[1], 0), value=True)
         if self.cls_token is not None:
             x_BND = _prepend(self.cls_token, x_BND)
             real_BN = None if real_BN is None else functional.pad(real_BN, (1, 0), value=True)

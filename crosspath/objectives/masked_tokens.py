@@ -26,6 +26,8 @@ from crosspath.models.build import build_masked_tokens
 from crosspath.objectives.objective import MASK_SEED, Batch, Objective, token_grid
 from crosspath.objectives.sequences import write_sequences
 
+SHOWN_INSTEAD = {"closers": (1.0, 0.0), "words": (0.8, 0.1)}
+"""Of each kind of mask the shares of hidden tokens that the mask token and any other token replace; the rest stay."""
 SHOWN = 6
 """Sequences on the page of a run."""
 
@@ -37,22 +39,39 @@ class TokenPredictions(NamedTuple):
     targets_BM: Tensor  # noqa: N815
     masked_BM: Tensor  # noqa: N815
     """Their places, ascending."""
+    counted_BM: Tensor  # noqa: N815
+    """Which of these places are hidden: a shorter sample hides fewer, and its last places fill the row."""
 
 
 def predict_hidden(
     model: nn.Module, recipe: Recipe, batch_BL: Tensor, seed: int, epoch: int, ids_B: Tensor
 ) -> TokenPredictions:
     """Hide tokens of a prepared batch and predict them with a `MaskedTokens` model; masks follow from the counters."""
-    count = hidden_count(recipe)
-    noise_BL = uniform(seed, epoch, ids_B.to(batch_BL.device), "mask", batch_BL.shape[1])
-    masked_BM = hidden_places(noise_BL, _discrete(recipe).maskable(recipe.data, batch_BL), count)
-    logits_BMV = model(batch_BL, masked_BM)
-    return TokenPredictions(logits_BMV, batch_BL.gather(1, masked_BM), masked_BM)
+    assert recipe.masking is not None
+    length, places_B = batch_BL.shape[1], ids_B.to(batch_BL.device)
+    maskable_BL = _discrete(recipe).maskable(recipe.data, batch_BL)
+    noise_BL = uniform(seed, epoch, places_B, "mask", length)
+    counts_B = (
+        (maskable_BL.sum(dim=1).double() * recipe.masking.ratio).long().clamp(min=1).minimum(maskable_BL.sum(dim=1))
+    )
+    masked_BM, counted_BM = hidden_places(noise_BL, maskable_BL, counts_B, min(hidden_count(recipe), length))
+    beyond = torch.zeros(len(batch_BL), length + 1, dtype=torch.bool, device=batch_BL.device)
+    covered_BL = beyond.scatter(1, masked_BM.masked_fill(~counted_BM, length), True)[:, :length]
+    shown_BL = batch_BL
+    mask_token, other = SHOWN_INSTEAD[recipe.masking.kind]
+    if mask_token < 1:
+        vocabulary = _discrete(recipe).vocabulary(recipe.data)
+        chance_BL = uniform(seed, epoch, places_B, "shown", length)
+        others_BL = (uniform(seed, epoch, places_B, "other", length) * vocabulary).long()
+        swapped_BL = covered_BL & (chance_BL >= mask_token) & (chance_BL < mask_token + other)
+        shown_BL, covered_BL = torch.where(swapped_BL, others_BL, batch_BL), covered_BL & (chance_BL < mask_token)
+    logits_BMV = model(shown_BL, masked_BM, covered_BL)
+    return TokenPredictions(logits_BMV, batch_BL.gather(1, masked_BM).clamp(min=0), masked_BM, counted_BM)
 
 
 def hidden_count(recipe: Recipe) -> int:
-    """How many tokens of a sequence are hidden: int(ratio·(those that may be)), the same number of each, drawn evenly.
-    The published procedural warm-up (arXiv 2511.13945) hides each by chance, so that their number varies.
+    """How many tokens of a sequence are hidden, at most: int(ratio·(those that may be)), drawn evenly; of texts one, if
+    there is one. The published procedural warm-up (arXiv 2511.13945) hides each by chance, so that their number varies.
 
     Raises
     ------
@@ -67,22 +86,32 @@ def hidden_count(recipe: Recipe) -> int:
     return count
 
 
-def hidden_places(noise_BL: Tensor, maskable_BL: Tensor, count: int) -> Tensor:
-    """The places (B, count), ascending, of the maskable tokens with the smallest noise (below 1)."""
+def hidden_places(noise_BL: Tensor, maskable_BL: Tensor, counts_B: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The places (B, most), ascending, of each sample's `counts_B` maskable tokens with the smallest noise (below 1),
+    and which of them count: behind the places of a sample that hides fewer stands the last place of the row."""
+    length = noise_BL.shape[1]
     order_BL = noise_BL.masked_fill(~maskable_BL, 1.0).argsort(dim=1, stable=True)
-    return order_BL[:, :count].sort(dim=1).values
+    beyond_BM = torch.arange(most, device=noise_BL.device) >= counts_B[:, None]
+    places_BM = order_BL[:, :most].masked_fill(beyond_BM, length).sort(dim=1).values
+    return places_BM.clamp(max=length - 1), places_BM < length
 
 
 def prediction_losses(predictions: TokenPredictions) -> Tensor:
     """The mean cross entropy of each sample (B,) on its hidden tokens, over the vocabulary, in float32 or wider."""
     logits_BMV = predictions.logits_BMV.to(torch.promote_types(predictions.logits_BMV.dtype, torch.float32))
     losses = cross_entropy(logits_BMV.flatten(0, 1), predictions.targets_BM.flatten(), reduction="none")
-    return losses.view(predictions.targets_BM.shape).mean(dim=1)
+    return _mean_of_counted(losses.view(predictions.targets_BM.shape), predictions.counted_BM)
 
 
 def prediction_accuracies(predictions: TokenPredictions) -> Tensor:
     """The share of the hidden tokens of each sample (B,) that the model predicts correctly."""
-    return (predictions.logits_BMV.argmax(dim=2) == predictions.targets_BM).float().mean(dim=1)
+    right_BM = predictions.logits_BMV.argmax(dim=2) == predictions.targets_BM
+    return _mean_of_counted(right_BM.float(), predictions.counted_BM)
+
+
+def _mean_of_counted(values_BM: Tensor, counted_BM: Tensor) -> Tensor:
+    """The mean of each sample (B,); 0 for one that hides nothing."""
+    return values_BM.masked_fill(~counted_BM, 0.0).sum(dim=1) / counted_BM.sum(dim=1).clamp(min=1)
 
 
 def _discrete(recipe: Recipe) -> Discrete[Any]:
@@ -141,9 +170,12 @@ def _show(
             hidden = predict_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
     finally:
         model.train(training)
-    predicted_BM, masked_BM = hidden.logits_BMV.argmax(dim=2).cpu().tolist(), hidden.masked_BM.cpu().tolist()
-    predictions = [dict(zip(*pair, strict=True)) for pair in zip(masked_BM, predicted_BM, strict=True)]
-    sequences = [[int(token) for token in np.asarray(examples.inputs[row])] for row in rows]
+    parts = (hidden.masked_BM, hidden.logits_BMV.argmax(dim=2), hidden.counted_BM)
+    rows_of_parts = zip(*(part.cpu().tolist() for part in parts), strict=True)
+    predictions = [
+        {place: token for place, token, counted in zip(*sample, strict=True) if counted} for sample in rows_of_parts
+    ]
+    sequences = batch.cpu().tolist()
     names = [examples.ids[row] for row in rows]
     cells = [_discrete(recipe).cells(recipe.data, *pair) for pair in zip(sequences, predictions, strict=True)]
     return write_sequences(recipe.name, names, sequences, predictions, cells, folder)

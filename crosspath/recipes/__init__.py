@@ -15,6 +15,7 @@ from crosspath.recipes import (
     published_points,
     published_video,
     series,
+    text,
     video,
 )
 
@@ -24,6 +25,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     **points.RECIPES,
     **video.RECIPES,
     **series.RECIPES,
+    **text.RECIPES,
 }
 """What `crosspath train` can run; `crosspath.modalities.add` adds those of another modality."""
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
@@ -32,6 +34,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     **points.PRETRAINING,
     **video.PRETRAINING,
     **series.PRETRAINING,
+    **text.PRETRAINING,
     **procedural.PRETRAINING,
 }
 """What `crosspath pretrain` can run; the names are those of the training recipes, but for `procedural/*`."""

@@ -8,9 +8,10 @@ import pytest
 
 from crosspath.catalogue import arrange as module
 from crosspath.catalogue.arrange import arrange
-from crosspath.config.data import AudioData, ImageData, PointData, VideoData
+from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
 from crosspath.data.items import Listing
 from crosspath.errors import InputError
+from crosspath.files import sha256_of_file
 from crosspath.modalities.load import reader_of
 from tests.data.files import write_clip, write_sound
 from tests.errors import refused
@@ -251,3 +252,24 @@ def test_zips_of_pictures_are_stored_not_packed_again(
     root = arranged("cifar10", tmp_path / "unpacked", tmp_path / "data", "cifar10")
     with zipfile.ZipFile(root / "cifar10" / "test.zip") as archive:
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_banking77_takes_its_two_tables_if_they_are_those_of_its_authors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "unpacked" / "task-specific-datasets-master" / "banking_data"
+    folder.mkdir(parents=True)
+    for name in ("train.csv", "test.csv"):
+        (folder / name).write_text('text,category\n"Where is it,\nmy card?",card_arrival\n')
+    with refused("train.csv", "sha256"):
+        arrange("banking77", tmp_path / "unpacked", tmp_path, lambda done, total: None)
+    digest = sha256_of_file(folder / "train.csv")
+    monkeypatch.setattr(module, "BANKING_SHA256", {"train.csv": digest, "test.csv": digest})
+    root = arranged("banking77", tmp_path / "unpacked", tmp_path / "data", "banking77")
+    listing = reader_of(TextData(dataset="banking77")).listing(root)
+    assert parts(listing) == [("train.csv/2", "card_arrival", "train"), ("test.csv/2", "card_arrival", "test")]
+
+
+def test_the_real_banking77_is_that_of_its_authors(data_root: Path) -> None:
+    for name, sha256 in module.BANKING_SHA256.items():
+        assert sha256_of_file(data_root / "banking77" / name) == sha256

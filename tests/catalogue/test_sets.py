@@ -6,14 +6,21 @@ from pathlib import Path
 import pytest
 
 from crosspath.catalogue.sets import PUBLISHED_SETS, find_set
-from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, VideoData
+from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, TextData, VideoData
 from crosspath.data.places import SET_FOLDERS
 from crosspath.errors import InputError
 from crosspath.modalities.load import reader_of
 from tests.errors import refused
 
 every_set = pytest.mark.parametrize("name", PUBLISHED_SETS)
-SECTIONS = {"image": ImageData, "audio": AudioData, "point": PointData, "video": VideoData, "series": SeriesData}
+SECTIONS = {
+    "image": ImageData,
+    "audio": AudioData,
+    "point": PointData,
+    "video": VideoData,
+    "series": SeriesData,
+    "text": TextData,
+}
 
 
 def test_every_published_set_that_readers_know_is_in_the_table() -> None:
@@ -67,7 +74,7 @@ def test_a_set_is_found_by_name_dataset_and_folder() -> None:
         find_set("qqqq")
 
 
-@pytest.mark.parametrize("name", ["cifar10", "esc10", "fsdd", "grid_s1", "modelnet10"])
+@pytest.mark.parametrize("name", ["cifar10", "esc10", "fsdd", "grid_s1", "modelnet10", "banking77"])
 def test_the_real_folders_have_every_piece(name: str, data_root: Path) -> None:
     assert PUBLISHED_SETS[name].missing(data_root / name) == ()
     assert PUBLISHED_SETS[name].here(data_root / name) == PUBLISHED_SETS[name].datasets

@@ -133,7 +133,7 @@ def test_the_normalisation_inside_is_that_of_the_reader(modality: str) -> None:
     samples = decoded(recipe, 3)
     assert torch.equal(module(torch.from_numpy(samples)), prepare(recipe.data, samples, torch.device("cpu")))
     assert describe_input(recipe)["type"] == str(samples.dtype)
-    generated = generated_samples(recipe, 3)
+    [generated] = generated_samples(recipe, 3)
     assert generated.dtype == torch.from_numpy(samples).dtype
     assert tuple(generated.shape) == samples.shape
 

@@ -32,7 +32,7 @@ class Perfect(nn.Module):
         super().__init__()
         self.faulty = faulty
 
-    def forward(self, ids_BN: Tensor, masked_BM: Tensor) -> Tensor:
+    def forward(self, ids_BN: Tensor, masked_BM: Tensor, covered_BN: Tensor) -> Tensor:
         answers = perfect(ids_BN, masked_BM)
         if self.faulty:
             answers[ids_BN[:, 0] == 0, 0] = answers[ids_BN[:, 0] == 0, 0].roll(1, dims=-1)

@@ -56,10 +56,14 @@ def classifier(pooling: Any, **options: Any) -> ModalityModel:
     return ModalityModel(Padded(), encoder, ClassificationHead(WIDTH, 3, pooling, norm=pooling == "mean")).eval()
 
 
-@pytest.mark.parametrize("every_block", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"position_every_block": True}, {"registers": 2}, {"post_norm": True, "embedding_norm": True}],
+    ids=str,
+)
 @pytest.mark.parametrize("pooling", ["mean", "cls", "cls+max"])
-def test_a_padded_sample_gives_its_own_logits_and_gradients(pooling: str, every_block: bool) -> None:
-    model = classifier(pooling, position_every_block=every_block)
+def test_a_padded_sample_gives_its_own_logits_and_gradients(pooling: str, options: dict[str, Any]) -> None:
+    model = classifier(pooling, **options)
     logits = model(batch())
     logits[1].sum().backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters()]

@@ -91,7 +91,9 @@ def test_masks_follow_from_seed_epoch_and_sample() -> None:
 def test_closers_of_the_smallest_noise_are_hidden() -> None:
     ids = torch.tensor([[0, 1, 6, 5, 2, 7]])
     noise = torch.tensor([[0.0, 0.1, 0.9, 0.3, 0.2, 0.5]])
-    assert hidden_places(noise, ids >= KINDS, 2).tolist() == [[3, 5]]
+    places, counted = hidden_places(noise, ids >= KINDS, torch.tensor([2]), 2)
+    assert places.tolist() == [[3, 5]]
+    assert counted.all()
 
 
 def test_how_many_are_hidden_is_the_ratio_rounded_down_and_never_none() -> None:

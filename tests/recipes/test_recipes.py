@@ -9,7 +9,7 @@ from crosspath.config import Recipe, recipe_from_text, recipe_to_text, write_rec
 from crosspath.evaluation.devices import Compute
 from crosspath.modalities import MODALITIES
 from crosspath.modalities.batches import generated_batch
-from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.models.build import build_masked_model, build_model
 from crosspath.objectives import Batch, objective_of
 from crosspath.recipes import PRETRAINING, PUBLISHED, RECIPES, recipe_named
 from crosspath.training.optimizer import build_optimizer
@@ -23,6 +23,7 @@ SIZES = {
     "audio/fsdd": (10, 2430),
     "point/modelnet10": (10, 3586),
     "video/grid": (10, 700),
+    "text/banking77": (77, 9003),
 }
 
 
@@ -99,11 +100,13 @@ def test_the_pretraining_recipe_of_the_same_name_fits_as_a_start(name: str) -> N
     before, after = with_own_data(recipe_named(name, "masked_modeling")), with_own_data(recipe_named(name))
     assert before.name == name
     with torch.device("meta"):
-        start, model = build_masked_autoencoder(before).state_dict(), build_model(after, 3).state_dict()
+        start, model = build_masked_model(before).state_dict(), build_model(after, 3).state_dict()
     body = {key for key in model if not key.startswith("head.")}
     assert body <= start.keys()
     assert all(start[key].shape == model[key].shape for key in body)
-    assert {key.split(".")[0] for key in start.keys() - body} == {"decoder", "encoder"}
+    text = after.modality == "text"
+    extra = {"mask_token", "predict"} if text else {"decoder"}
+    assert {key.split(".")[0] for key in start.keys() - body} == {*extra, "encoder"}
 
 
 def test_a_recipe_file_of_the_other_objective_names_the_verb(tmp_path: Path) -> None:

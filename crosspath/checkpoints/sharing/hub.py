@@ -17,6 +17,7 @@ from crosspath.checkpoints.sources import strip_paths
 from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
+from crosspath.modalities import modality_of
 from crosspath.models import ModalityModel, build_model
 from crosspath.models.about import About
 from crosspath.pathway import pathways
@@ -60,7 +61,10 @@ def save_pretrained(model: ModalityModel, folder: str | Path) -> None:
     with _portable_origins(model, auxiliaries):
         if not (folder / CARD).exists():
             texts[CARD] = model_card(about, sha256=_digest(model), scales=_scales(model, about))
-        save_checkpoint(model, folder, recipe=recipe, classes=about.classes, auxiliaries=auxiliaries, texts=texts)
+        files = modality_of(about.recipe).files(about.recipe.data)
+        save_checkpoint(
+            model, folder, recipe=recipe, classes=about.classes, auxiliaries=auxiliaries, texts=texts, files=files
+        )
 
 
 def load_pretrained(

@@ -1,4 +1,5 @@
-"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids, signals and brackets.
+"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids, signals, sentences and
+brackets.
 
 They are generated on access, always identical, and split like decoded files.
 """
@@ -13,9 +14,12 @@ from crosspath.config.data import AudioData, DataSection, ImageData, PointData, 
 from crosspath.data.cache import Store
 from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.data.generated.machines import CHANNELS
+from crosspath.data.generated.sentences import CLASSES as SENTENCE_CLASSES
+from crosspath.data.generated.sentences import sentences
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ
 from crosspath.data.generated.synthetic import synthetic_machines, synthetic_solids, synthetic_sounds
 from crosspath.data.items import Part
+from crosspath.data.vocabulary import encoded, vocabulary_of
 from crosspath.errors import InputError
 
 SEED = 5
@@ -23,6 +27,7 @@ SEED = 5
 SOUNDS_PER_CLASS = 100
 SOLIDS_PER_CLASS = 100
 MACHINES_PER_CLASS = 100
+SENTENCES_PER_CLASS = 100
 BRACKETS_TRAINING = 20_000
 """If `data.train_samples` is not set."""
 BRACKETS_HELD_OUT = 1_000
@@ -93,6 +98,14 @@ def brackets(section: TextData) -> GeneratedSamples:
     inputs = torch.cat(sequences).numpy()
     parts = tuple(part for part, size in sizes.items() for _ in range(size))
     return GeneratedSamples(inputs, np.zeros(len(inputs), np.int64), ("balanced",), parts)
+
+
+def grammar(section: TextData) -> GeneratedSamples:
+    """Rows of token numbers of generated sentences, as the reader of texts makes them."""
+    vocabulary = vocabulary_of(section)
+    texts = sentences(SENTENCES_PER_CLASS, SEED)
+    rows = np.stack([encoded(vocabulary, text, section.length) for text, _ in texts])
+    return GeneratedSamples(rows, np.array([label for _, label in texts], np.int64), SENTENCE_CLASSES)
 
 
 def digits(section: ImageData) -> GeneratedSamples:

@@ -17,6 +17,8 @@ from crosspath.data.views.point_resampling import training_cloud
 
 ERASED_SHARES = (0.02, 1 / 3)
 NARROWEST = 0.3
+STEP = 8
+"""Texts of a batch are cut to a multiple of this many tokens, so that few shapes occur."""
 
 
 def augment_images(section: ImageAugment, data: ImageData, batch_BCHW: Tensor, draws: Draws) -> Tensor:
@@ -33,10 +35,18 @@ def augment_clips(section: VideoAugment, data: VideoData, batch_BCTHW: Tensor, d
 
 
 def redraw_sequences(section: TextAugment, data: TextData, batch_BL: Tensor, draws: Draws) -> Tensor:
-    """With `redraw`, new bracket sequences by the rule of the set."""
+    """With `redraw`, new bracket sequences by the rule of the set; of texts what `trim` leaves."""
     if not section.redraw:
-        return batch_BL
+        return trim(data, batch_BL)
     return bracket_sequences(data, draws.seed, draws.epoch, draws.sample_ids_B, "brackets/redrawn")
+
+
+def trim(data: TextData, batch_BL: Tensor) -> Tensor:
+    """Rows of texts without the number of their tokens, which stands last, cut to the longest of the batch."""
+    if batch_BL.shape[1] != data.length + 1:
+        return batch_BL
+    longest = int((batch_BL[:, :-1] >= 0).sum(dim=1).max())
+    return batch_BL[:, : min(data.length, -(-longest // STEP) * STEP)]
 
 
 def crop_and_flip(batch: Tensor, padding: int, flip: float, draws: Draws) -> Tensor:

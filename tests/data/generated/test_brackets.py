@@ -54,7 +54,7 @@ def test_every_sequence_is_well_nested(
     section = TextData(length=2 * half, kinds=kinds, open_probability=opens, max_depth=deepest)
     for tokens in drawn(section, 8, seed, epoch):
         assert len(tokens) == 2 * half
-        assert all(0 <= token < section.vocabulary == 2 * kinds for token in tokens)
+        assert all(0 <= token < 2 * kinds for token in tokens)
         assert max(depths(tokens, kinds)) <= min(half, deepest or half)
 
 
