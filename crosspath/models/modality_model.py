@@ -1,7 +1,9 @@
 """The one classifier: tokenizer, encoder, head."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
@@ -10,6 +12,9 @@ from crosspath.models.about import About
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
 from crosspath.tokenizers import Tokenizer, Tokens, select_tokens
+
+PARAMETRIZATIONS = "parametrizations"
+"""What PyTorch calls the part of a layer that computes a weight."""
 
 
 class ModalityModel(nn.Module, ModelHubMixin):
@@ -27,6 +32,7 @@ class ModalityModel(nn.Module, ModelHubMixin):
         self.tokenizer = tokenizer
         self.encoder = encoder
         self.head = head
+        self.register_load_state_dict_pre_hook(_notice_connected_state)
 
     def forward(self, batch: Tensor, visible_BV: Tensor | None = None) -> Tensor:
         """Logits (B, K) of a prepared batch, whose shape the tokenizer names.
@@ -86,3 +92,18 @@ class ModalityModel(nn.Module, ModelHubMixin):
         import crosspath
 
         crosspath.save_pretrained(self, save_directory)
+
+
+def _notice_connected_state(module: nn.Module, state: Mapping[str, Any], prefix: str, *others: object) -> None:
+    """Warn of a state dict whose weights stand under torch's parametrizations where this model has plain ones: with
+    `strict=False` PyTorch passes over them in silence.
+    """
+    sums = f".{PARAMETRIZATIONS}."
+    if any(sums in name for name in state) and not any(
+        f".{name}.".endswith(sums) for name, _ in module.named_modules()
+    ):
+        warnings.warn(
+            "crosspath: load_state_dict of a plain model: the state dict is a connected model's, and its matrices are "
+            "not loaded; call crosspath.merge before it is saved, or load it with crosspath.load_checkpoint",
+            stacklevel=4,
+        )

@@ -22,7 +22,15 @@ from crosspath.training.result import RESULT, Result, read_result
 Cells = dict[Cell, list[Result]]
 
 
-def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
+class StudyResults(dict[str, Any]):
+    """The content of `results.json` with the paths of folder and report. It prints as the answer, in one line."""
+
+    def __repr__(self) -> str:
+        answer = self["answer"]
+        return f"<StudyResults {answer['verdict']}: {answer['sentence']} Report: {self['report']}>"
+
+
+def write_results(folder: Path, command: str | None = None) -> StudyResults:
     """Write `results.json`, `results.md` and `report.html` of a study; return the content of the first.
 
     Unfinished comparisons are skipped, and listed as `unfinished`.
@@ -65,7 +73,7 @@ def write_results(folder: Path, command: str | None = None) -> dict[str, Any]:
     write_json(folder / RESULTS, summary)
     write_text(folder / TABLE, markdown(study.name, rows, study.settings_by_scope))
     write_study_report(folder / REPORT, study, complete, rows, summary, answer)
-    return {"folder": str(folder), "report": str(folder / REPORT), **summary}
+    return StudyResults({"folder": str(folder), "report": str(folder / REPORT), **summary})
 
 
 def _connected_run(folder: Path, study: Study, complete: Mapping[Comparison, Cells]) -> Path | None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.config import Settings, setting_texts
@@ -19,7 +18,7 @@ from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder
 from crosspath.study.jobs import Place, Pool, local_pool, ray_pool, run_steps
 from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms, search_jobs
-from crosspath.study.results import write_results
+from crosspath.study.results import StudyResults, write_results
 from crosspath.study.search import final_jobs_of, search_then_train
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
@@ -38,7 +37,7 @@ def run_study(
     ray: str | None = None,
     command: str | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> StudyResults:
     """Run a study, or the part of it that is missing, and write `results.json`, `results.md` and `report.html`.
 
     Parameters
@@ -58,7 +57,7 @@ def run_study(
 
     Returns
     -------
-    The content of `results.json`: rows, search of the learning rates, label savings.
+    The content of `results.json`: answer, rows, search of the learning rates, label savings. It prints as the answer.
 
     Raises
     ------
@@ -109,7 +108,7 @@ def compare(
     threads: int = 1,
     command: str | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> StudyResults:
     """Compare the arms on one target: equal budget, equal search of the learning rate, test part read once per run.
 
     A comparison is a study of one target: see `run_study` for the other parameters, the result and the errors.

@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+import crosspath
+from crosspath.checkpoints import save_checkpoint
 from crosspath.cli import main as cli
 from crosspath.cli.main import VERBS, main
 from crosspath.errors import PathwayError
@@ -50,7 +52,7 @@ from crosspath.cli.main import main
 heavy = {"numpy", "torch", "pydantic", "yaml"}
 compilers = {"timm", "torchvision", "sympy", "torch._dynamo", "torch.distributed.tensor"}  # each slower than torch
 media = {"sklearn", "scipy", "matplotlib", "av", "h5py", "trimesh", "accelerate", "tensorboard"}
-checkpoint, picture = sys.argv[1:]
+checkpoint, picture, digits = sys.argv[1:]
 for arguments, absent in (
     (["--help"], heavy),
     (["train", "--help"], heavy),
@@ -62,6 +64,7 @@ for arguments, absent in (
     (["match", "image/cifar10", "--auxiliary", "other=" + checkpoint], compilers | media),
     (["inspect", checkpoint + "/model.safetensors"], compilers | media),
     (["train", "image/digits", "--dry-run"], compilers | media),
+    (["evaluate", digits], compilers | media),
 ):
     errors = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
@@ -76,7 +79,10 @@ def test_a_verb_imports_what_it_needs_and_no_more(tmp_path: Path) -> None:
     saved_image(tmp_path / "image")
     picture = tmp_path / "picture.png"
     Image.new("RGB", (8, 8)).save(picture)
-    command = [sys.executable, "-c", IMPORTS, str(tmp_path / "image"), str(picture)]
+    recipe = crosspath.recipe_named("image/digits")
+    model = crosspath.build_model(recipe, 10)
+    save_checkpoint(model, tmp_path / "digits", recipe=recipe, classes=tuple(map(str, range(10))))
+    command = [sys.executable, "-c", IMPORTS, str(tmp_path / "image"), str(picture), str(tmp_path / "digits")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

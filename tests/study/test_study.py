@@ -217,6 +217,9 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
     assert (rows["copy"]["idle"], rows["none"]["idle_runs"]) == (None, 0)
     assert "no part" in found["answer"]["sentence"]
     assert "--start whole-body" in found["answer"]["next_step"]
+    assert found["answer"]["sentence"] in repr(found)
+    assert found["report"] in repr(found)
+    assert len(repr(found)) < 600
     print_results({**found, "report": "r"})
     assert capsys.readouterr().out.replace("\n", " ").count("no part") >= 3
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/result.json")}

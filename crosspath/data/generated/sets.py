@@ -5,6 +5,8 @@ They are generated on access, always identical, and split like decoded files.
 """
 
 import hashlib
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,8 @@ BRACKETS_HELD_OUT = 1_000
 MACHINE_CHANNELS = len(CHANNELS)
 DIGIT_SIZE = 8
 DIGIT_LEVELS = 16
+DIGITS_FILE = ("datasets", "data", "digits.csv.gz")
+"""Where scikit-learn keeps them, below its folder."""
 
 
 class GeneratedSamples(NamedTuple):
@@ -114,16 +118,30 @@ def digits(section: ImageData) -> GeneratedSamples:
     Source: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, UCI), which
     scikit-learn includes.
     """
-    from sklearn.datasets import load_digits
-
-    digits_set: Any = load_digits()
+    levels_NHW, labels_N = _read_digits()
     size = section.image_size
-    grey_NHW = np.rint(digits_set.images * (255 / DIGIT_LEVELS)).astype(np.uint8)
+    grey_NHW = np.rint(levels_NHW * (255 / DIGIT_LEVELS)).astype(np.uint8)
     if size != DIGIT_SIZE:
         from PIL import Image
 
         images = (Image.fromarray(grey).resize((size, size), Image.Resampling.BICUBIC) for grey in grey_NHW)
         grey_NHW = np.stack([np.asarray(image) for image in images])
     inputs = np.repeat(grey_NHW[:, None], 3, axis=1)
-    classes = tuple(str(name) for name in digits_set.target_names)
-    return GeneratedSamples(inputs, digits_set.target.astype(np.int64), classes)
+    return GeneratedSamples(inputs, labels_N, tuple(map(str, range(10))))
+
+
+def _read_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Levels 0 to 16 (N, 8, 8) and labels (N,): from scikit-learn's file, since its import takes longer than all else
+    that a small run imports; by its function where the file has another place.
+    """
+    package = find_spec("sklearn")
+    folders = () if package is None else package.submodule_search_locations or ()
+    file = next((path for folder in folders if (path := Path(folder, *DIGITS_FILE)).is_file()), None)
+    if file is None:
+        from sklearn.datasets import load_digits
+
+        return load_digits(return_X_y=True)[0].reshape(-1, DIGIT_SIZE, DIGIT_SIZE), load_digits().target.astype(
+            np.int64
+        )
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1].reshape(-1, DIGIT_SIZE, DIGIT_SIZE), table[:, -1].astype(np.int64)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from crosspath.config import Recipe, apply_overrides
+from crosspath.data.generated import sets
 from crosspath.modalities import MODALITIES
 from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
@@ -45,7 +46,9 @@ def test_every_reading_gives_the_same_and_the_seed_only_chooses_labels(recipe: R
     assert drawn[0].fingerprint == drawn[1].fingerprint == first.fingerprint
 
 
-def test_digits_are_scikit_learns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", [sets.DIGITS_FILE, ("elsewhere",)])
+def test_digits_are_scikit_learns(file: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "DIGITS_FILE", file)
     data = load_data(recipe_named("image/digits").data, None, seed=0)
     source = load_digits()
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == 1797
