@@ -32,7 +32,7 @@ class ModalityModel(nn.Module, ModelHubMixin):
         self.tokenizer = tokenizer
         self.encoder = encoder
         self.head = head
-        self.register_load_state_dict_pre_hook(_notice_connected_state)
+        self.register_load_state_dict_pre_hook(_notice_connected_state)  # type: ignore[no-untyped-call]
 
     def forward(self, batch: Tensor, visible_BV: Tensor | None = None) -> Tensor:
         """Logits (B, K) of a prepared batch, whose shape the tokenizer names.
