@@ -7,7 +7,9 @@
 | 3, 6 | 0, 2, 5 | 0, 1, 2 |
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Literal
 
 from crosspath.errors import PathwayError
@@ -17,6 +19,7 @@ from crosspath.pathway.weight_names import template
 
 Blocks = Literal["same", "reversed", "spread", "repeat"] | Mapping[int, int]
 WORDS = ("same", "reversed", "spread", "repeat")
+LAST_NUMBER = re.compile(r"\d+\D*$")
 BY_HAND = "blocks={target block: auxiliary block}"
 
 
@@ -100,22 +103,33 @@ def _check_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Mapping[int, int])
 def _stages_side_by_side(
     target: Anatomy, auxiliary: Anatomy, blocks: str
 ) -> Iterable[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The blocks of every stage of both models; a model without stages is one."""
+    """The blocks of every stage of both models, and in it of every run of like blocks where both have as many."""
     ours, theirs = _stages(target), _stages(auxiliary)
     if len(ours) != len(theirs):
         expected = "as many stages on both sides"
         found = f"{len(ours)} in the target, {len(theirs)} in the auxiliary"
         raise PathwayError(f"blocks={blocks!r}", expected, found, f"choose pairs with {BY_HAND}")
-    return zip(ours, theirs, strict=True)
+    for own, its in zip(ours, theirs, strict=True):
+        runs = _runs(target, own), _runs(auxiliary, its)
+        yield from zip(*runs, strict=True) if len(runs[0]) == len(runs[1]) else ((own, its),)
 
 
 def _stages(anatomy: Anatomy) -> list[tuple[int, ...]]:
-    if anatomy.layout.stage is None:
-        return [anatomy.blocks]
+    """The blocks of every stage: as the layout says, or those that share all numbers of their paths but the last."""
     stages: dict[str, list[int]] = {}
     for index in anatomy.blocks:
-        stages.setdefault(anatomy.paths[index].rpartition(str(anatomy.layout.block))[0], []).append(index)
+        path = anatomy.paths[index]
+        if anatomy.layout.stage is not None:
+            name = path.rpartition(str(anatomy.layout.block))[0]
+        else:
+            name = LAST_NUMBER.sub("", path) if template(path).count("#") > 1 else ""
+        stages.setdefault(name, []).append(index)
     return [tuple(indices) for indices in stages.values()]
+
+
+def _runs(anatomy: Anatomy, stage: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Neighbours with the same matrices: a stage of convolutions often begins with a block that has one more."""
+    return [tuple(run) for _, run in groupby(stage, key=lambda index: anatomy.matrices.get(index))]
 
 
 def _depth_mismatch(target: Anatomy, auxiliary: Anatomy) -> Mismatch:

@@ -198,3 +198,38 @@ def test_two_towers_pair_tower_by_tower() -> None:
     for auxiliary, blocks in ((towers(1, 3), "same"), (towers(2, 2), "reversed"), (towers(2, 4), "spread")):
         report = crosspath.match(towers(2, 2), auxiliary, blocks=blocks)  # type: ignore[arg-type]
         assert [fault.where for fault in report.mismatches] == ["lists"]
+
+
+class Stages(nn.Module):
+    """A residual network under timm's names: stages in lists of their own, whose first block also has a shortcut."""
+
+    def __init__(self, *depths: int) -> None:
+        super().__init__()
+        for stage, depth in enumerate(depths):
+            blocks = []
+            for index in range(depth):
+                block = nn.Module()
+                wide, before = 4 << stage, (4 << stage) // (2 if stage and not index else 1)
+                block.conv1, block.bn1 = nn.Conv2d(before, wide, 3), nn.BatchNorm2d(wide)
+                block.conv2, block.bn2 = nn.Conv2d(wide, wide, 3), nn.BatchNorm2d(wide)
+                if before != wide:
+                    block.downsample = nn.Sequential(nn.Conv2d(before, wide, 1), nn.BatchNorm2d(wide))
+                blocks.append(block)
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "second"), [("spread", [0, 0, 1], [0, 1, 1, 2, 2]), ("repeat", [0, 1, 0], [0, 1, 2, 1, 2])]
+)
+def test_stages_that_only_names_show_pair_by_stage_and_a_first_block_with_a_shortcut_with_its_like(
+    rule: str, first: list[int], second: list[int]
+) -> None:
+    report = crosspath.match(Stages(3, 5), Stages(2, 3), blocks=rule)  # type: ignore[arg-type]
+    assert report.ok
+    assert report.coverage == 1.0
+    pairs = [(pair.target.weight[:8], pair.auxiliary.weight[:8]) for pair in report.pairs if pair.role == "conv1"]
+    expected = [(1, *pair) for pair in enumerate(first)] + [(2, *pair) for pair in enumerate(second)]
+    assert pairs == [(f"layer{stage}.{ours}", f"layer{stage}.{its}") for stage, ours, its in expected]
+    assert crosspath.match(Stages(2, 1), Stages(2, 3), blocks=rule).ok  # type: ignore[arg-type]
+    with refused("blocks", kind=crosspath.PathwayError):
+        crosspath.match(Stages(2, 2, 2), Stages(2, 3), blocks=rule)  # type: ignore[arg-type]
