@@ -7,6 +7,7 @@ from crosspath.errors import PathwayError, suggest
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
+from crosspath.pathway.weight_names import without_kernel
 
 Names = str | Iterable[str] | Mapping[str, str] | None
 Shapes = Mapping[str, tuple[int, ...]]
@@ -29,7 +30,7 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
         elif counterpart not in theirs:
             reason = f"the auxiliary has no weight named {counterpart}"
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
-        elif ours[name] != theirs[counterpart]:
+        elif without_kernel(ours[name]) != without_kernel(theirs[counterpart]):
             reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
             mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
         else:

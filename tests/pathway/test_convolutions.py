@@ -1,0 +1,148 @@
+"""Convolutional networks: kernels of other sizes and axes, transformers through 1×1 convolutions, batch normalisation."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from crosspath.pathway import PathwayError, connect, disconnect, match, merge, pathways
+from tests.errors import refused
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class Residual(nn.Module):
+    """A basic residual block over one, two or three axes."""
+
+    def __init__(self, axes: int, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        convolution, norm = CONVOLUTIONS[axes - 1], NORMS[axes - 1]
+        stride = outputs // inputs
+        self.conv1 = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.bn1 = norm(outputs)
+        self.conv2 = convolution(outputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.bn2 = norm(outputs)
+        self.downsample = (
+            nn.Sequential(convolution(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
+            if stride > 1
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """Two stages under timm's names."""
+
+    def __init__(self, axes: int, kernel: int = 3, *, width: int = 4, depths: tuple[int, int] = (2, 2)) -> None:
+        super().__init__()
+        self.conv1 = CONVOLUTIONS[axes - 1](3, width, kernel, padding=kernel // 2, bias=False)
+        self.bn1 = NORMS[axes - 1](width)
+        for stage, depth in enumerate(depths):
+            wide = width * 2**stage
+            blocks = [Residual(axes, wide if n or not stage else wide // 2, wide, kernel) for n in range(depth)]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(2 * width, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer2(self.layer1(torch.relu(self.bn1(self.conv1(x)))))
+        logits: Tensor = self.fc(x.flatten(2).mean(2))
+        return logits
+
+
+def resnet(axes: int, kernel: int = 3, seed: int = 0, **options: object) -> ResNet:
+    """In evaluation mode, with statistics of its own."""
+    torch.manual_seed(seed)
+    model = ResNet(axes, kernel, **options)  # type: ignore[arg-type]
+    model(torch.randn(4, 3, *(8,) * axes))
+    return model.eval()
+
+
+def statistics(model: nn.Module) -> dict[str, Tensor]:
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+PICTURES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("axes", "kernel"), [(1, 3), (3, 3), (2, 7), (2, 1), (1, 5), (2, 3)])
+def test_a_resnet_with_one_of_another_modality_merges_bitwise(axes: int, kernel: int) -> None:
+    target, auxiliary = resnet(2), resnet(axes, kernel, seed=1)
+    before, norms = target(PICTURES), statistics(target)
+    report = match(target, auxiliary, fit="slice")
+    assert report.coverage == 1.0
+    assert len(report.pairs) == 9
+    connect(target, {"other": auxiliary}, fit="slice", scale_init=0.5)
+    connected = target(PICTURES)
+    assert not torch.equal(connected, before)
+    merge(target)
+    assert torch.equal(target(PICTURES), connected)
+    assert statistics(target).keys() == norms.keys()
+    assert all(torch.equal(value, norms[name]) for name, value in statistics(target).items())
+
+
+def test_equal_shapes_stay_to_the_bit_with_a_fit_or_without() -> None:
+    values = []
+    for fit in (None, "slice"):
+        target = resnet(2)
+        connect(target, {"other": resnet(2, seed=1)}, fit=fit, scale_init=1.0)  # type: ignore[arg-type]
+        values.append({weight: value.detach() for (weight, _), value in pathways(target).auxiliaries().items()})
+    own = dict(resnet(2, seed=1).named_parameters())
+    for weight, value in values[0].items():
+        assert torch.equal(value, own[weight])
+        assert torch.equal(values[1][weight], value)
+
+
+def test_the_kernels_of_a_pair() -> None:
+    target, large, signal = resnet(2), resnet(2, 7, seed=1), resnet(1, seed=2)
+    connect(target, {"large": large, "signal": signal}, fit="slice", scale_init=1.0)
+    own = pathways(target).auxiliaries()
+    name = "layer2.1.conv2.weight"
+    assert torch.equal(own[name, "large"], large.layer2[1].conv2.weight[:, :, 2:5, 2:5])
+    repeated = signal.layer2[1].conv2.weight[:, :, None].expand(-1, -1, 3, -1) / 3
+    assert torch.equal(own[name, "signal"], repeated)
+    shortcut = "layer2.0.downsample.0.weight"
+    assert torch.equal(own[shortcut, "signal"].flatten(1), signal.layer2[0].downsample[0].weight.flatten(1))
+    disconnect(target)
+    assert torch.equal(target(PICTURES), resnet(2)(PICTURES))
+
+
+def test_deeper_networks_pair_by_stage() -> None:
+    target = resnet(2, depths=(1, 3))
+    report = match(target, resnet(3, depths=(3, 2)), fit="slice")
+    paired = {pair.target.weight: pair.auxiliary.weight for pair in report.pairs}
+    assert paired["layer1.0.conv1.weight"] == "layer1.0.conv1.weight"
+    assert paired["layer2.0.downsample.0.weight"] == "layer2.0.downsample.0.weight"
+    assert paired["layer2.2.conv1.weight"] == "layer2.1.conv1.weight"
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    target = resnet(2)
+    with refused("", "conv1", kind=PathwayError):
+        connect(target, {"other": resnet(2, 7, seed=1)})
+    with refused("", 3, 4, kind=PathwayError):
+        connect(target, {"other": _even(resnet(2, seed=1))}, fit="slice")
+    assert torch.equal(target(PICTURES), resnet(2)(PICTURES))
+
+
+def _even(model: ResNet) -> dict[str, Tensor]:
+    """Its weights with kernels of four."""
+    return {
+        name: torch.randn(*value.shape[:2], 4, 4) if value.dim() == 4 and value.shape[-1] == 3 else value
+        for name, value in model.state_dict().items()
+    }
+
+
+def test_a_linear_layer_and_a_convolution_of_one_place_pair_by_name() -> None:
+    target = resnet(2)
+    width = target.layer2[0].downsample[0].weight.shape
+    linear = {"fc.weight": torch.randn(*width[:2])}
+    connect(target, {"vit": linear}, names={"layer2.0.downsample.0.weight": "fc.weight"}, scale_init=1.0)
+    (value,) = pathways(target).auxiliaries().values()
+    assert value.shape == width
+    assert torch.equal(value.flatten(1), linear["fc.weight"])
+    connected = target(PICTURES)
+    merge(target)
+    assert torch.equal(target(PICTURES), connected)
