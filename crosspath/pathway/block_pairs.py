@@ -38,7 +38,7 @@ def pair_blocks(
         return _check_pairs(target, auxiliary, blocks), []
     if fit and blocks == "same" and len(target.blocks) != len(auxiliary.blocks):
         blocks = "spread"
-    pairs, mismatches = _by_rule(target, auxiliary, blocks)
+    pairs, mismatches = _by_rule(target, auxiliary, blocks, fit=fit)
     for ours, theirs in pairs if not mismatches else ():
         names = _list_of(target, ours), _list_of(auxiliary, theirs)
         if None not in names and target.lists.index(names[0] or "") != auxiliary.lists.index(names[1] or ""):
@@ -54,7 +54,9 @@ def _list_of(anatomy: Anatomy, block: int) -> str | None:
     return name if len(anatomy.lists) > 1 and name in anatomy.lists else None
 
 
-def _by_rule(target: Anatomy, auxiliary: Anatomy, blocks: str) -> tuple[list[tuple[int, int]], list[Mismatch]]:
+def _by_rule(
+    target: Anatomy, auxiliary: Anatomy, blocks: str, *, fit: bool
+) -> tuple[list[tuple[int, int]], list[Mismatch]]:
     if not isinstance(blocks, str) or blocks not in WORDS:
         expected = f"{', '.join(WORDS)} or {{target block: auxiliary block}}"
         raise PathwayError("blocks", expected, repr(blocks), "choose one of these")
@@ -62,7 +64,7 @@ def _by_rule(target: Anatomy, auxiliary: Anatomy, blocks: str) -> tuple[list[tup
         choose = spread if blocks == "spread" else repeat
         return [
             (ours, theirs[position])
-            for ours_in_stage, theirs in _stages_side_by_side(target, auxiliary, blocks)
+            for ours_in_stage, theirs in _stages_side_by_side(target, auxiliary, blocks, fit=fit)
             for ours, position in zip(ours_in_stage, choose(len(ours_in_stage), len(theirs)), strict=True)
         ], []
     if len(target.blocks) != len(auxiliary.blocks):
@@ -101,10 +103,14 @@ def _check_pairs(target: Anatomy, auxiliary: Anatomy, blocks: Mapping[int, int])
 
 
 def _stages_side_by_side(
-    target: Anatomy, auxiliary: Anatomy, blocks: str
+    target: Anatomy, auxiliary: Anatomy, blocks: str, *, fit: bool
 ) -> Iterable[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The blocks of every stage of both models, and in it of every run of like blocks where both have as many."""
+    """The blocks of every stage of both models, and in it of every run of like blocks where both have as many. Fitted,
+    a model in stages beside one without is one stage too.
+    """
     ours, theirs = _stages(target), _stages(auxiliary)
+    if fit and len(ours) != len(theirs) and 1 in (len(ours), len(theirs)):
+        ours, theirs = [target.blocks], [auxiliary.blocks]
     if len(ours) != len(theirs):
         expected = "as many stages on both sides"
         found = f"{len(ours)} in the target, {len(theirs)} in the auxiliary"

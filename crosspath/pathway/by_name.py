@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from crosspath.errors import PathwayError, suggest
+from crosspath.pathway.derivation import Derivation
+from crosspath.pathway.differences import FIT_IT
+from crosspath.pathway.fit import Fit
+from crosspath.pathway.kernels import step_of
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
@@ -13,8 +17,8 @@ Names = str | Iterable[str] | Mapping[str, str] | None
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
-    """Pair the weights that `names` selects: see `match`."""
+def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None = None) -> MatchReport:
+    """Pair the weights that `names` selects: see `match`. A fit brings kernels to other sizes, and nothing else."""
     ours, theirs = target.shapes(), auxiliary.shapes()
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
@@ -30,11 +34,15 @@ def match_names(target: Source, auxiliary: Source, names: Names) -> MatchReport:
         elif counterpart not in theirs:
             reason = f"the auxiliary has no weight named {counterpart}"
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
-        elif without_kernel(ours[name]) != without_kernel(theirs[counterpart]):
-            reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
-            mismatches.append(Mismatch("shape", name, reason, "leave it out, or pair it with a weight of its shape"))
-        else:
+        elif without_kernel(ours[name]) == without_kernel(theirs[counterpart]):
             pairs.append(Pair(_slot_of(name, ours), _slot_of(counterpart, theirs), None))
+        elif (step := step_of(ours[name], theirs[counterpart])) is not None and fit is not None:
+            slots = _slot_of(name, ours), _slot_of(counterpart, theirs)
+            pairs.append(Pair(*slots, None, derivation=Derivation(fit=step)))
+        else:
+            reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
+            remedy = "leave it out, or pair it with a weight of its shape"
+            mismatches.append(Mismatch("shape", name, reason, remedy if step is None else f"{FIT_IT}, or {remedy}"))
     if not pairs and not mismatches:
         mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
     return MatchReport(tuple(pairs), tuple(mismatches))

@@ -100,9 +100,17 @@ def explain_gate(role: Role, target_gated: bool) -> Mismatch:
 
 
 def explain_partial(
-    weights: Mapping[tuple[str, str, tuple[int, ...]], list[int]], target: Anatomy, auxiliary: Anatomy
+    weights: Mapping[tuple[str, str, tuple[int, ...]], list[int]],
+    target: Anatomy,
+    auxiliary: Anatomy,
+    kernels: Iterable[str | None] = (),
+    fit: Fit | None = None,
 ) -> list[Mismatch]:
-    """What to say of matrices {(side, name inside the block, shape): target blocks} that the other model has not."""
+    """What to say of matrices {(side, name inside the block, shape): target blocks} that the other model has not.
+    `kernels`: of those that it has in another shape, why `fit` cannot bring it to the target's; None where it can.
+    """
+    kernels = list(kernels)
+    faults = list(dict.fromkeys(fault for fault in kernels if fault is not None))
     mismatches = []
     for side, other, anatomy in (("target", "auxiliary", target), ("auxiliary", "target", auxiliary)):
         names = dict.fromkeys(f"{name} {shape}" for own, name, shape in weights if own == side)
@@ -110,7 +118,11 @@ def explain_partial(
         if not names:
             continue
         reason = f"{side}'s {', '.join(names)} {'has' if len(names) == 1 else 'have'} no counterpart in the {other}"
+        if fit is not None and faults:
+            reason += f", and cannot be fitted: expected {faults[0]}"
         remedy = 'accept={"partial"} pairs the rest'
+        if fit is None and None in kernels:
+            remedy = f"{FIT_IT}; {remedy}"
         if not {"query", "mlp_in"} <= {role for _, role in anatomy.slots}:
             example = next(name for own, name, _ in weights if own == side)
             line = layout_line(side, next(iter(anatomy.paths.values())), example, "?")

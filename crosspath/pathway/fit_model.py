@@ -13,6 +13,7 @@ from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fit import Fit, FitError, PairFit
 from crosspath.pathway.fit_blocks import READS, WRITES, BlockShape, block_shape, fit_block
 from crosspath.pathway.fit_stream import stream_map
+from crosspath.pathway.kernels import KernelStep
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.records import StepRecord
 from crosspath.pathway.report import Pair
@@ -164,13 +165,14 @@ def fit_energies(pairs: Iterable[Pair], source: Source) -> Iterator[str]:
     squares: dict[str, list[float]] = {}
     for pair in pairs:
         step = None if pair.derivation is None else pair.derivation.fit
-        if isinstance(step, FitStep):
+        if isinstance(step, FitStep | KernelStep):
             tensor = source.tensor(pair.auxiliary.weight)
             if tensor.is_meta or is_sharded(tensor) or is_quantised(tensor) or tensor.layout != strided:
                 return  # `connect` refuses these, but for meta ones
             values = read_entries(tensor, pair.auxiliary)
             sums = squares.setdefault(step.describe(), [0.0, 0.0])
-            for index, square in enumerate(step.maps(source).energies(values)):
+            fitted = step if isinstance(step, KernelStep) else step.maps(source)
+            for index, square in enumerate(fitted.energies(values)):
                 sums[index] += square
     yield from (
         f"{how}: keeps {after / before if before else 0:.1%} of ‖W'‖²" for how, (before, after) in squares.items()

@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from crosspath.layouts import Role
+from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.derivation import Entries, Sides
 from crosspath.pathway.records import StepRecord
+from crosspath.pathway.weight_names import without_kernel
 
 Kernel = tuple[int, ...]
 """The lengths of a kernel's axes; none of a linear layer."""
@@ -91,8 +94,39 @@ class KernelStep:
 
     def apply(self, entries: Entries, sides: Sides) -> tuple[Entries, StepRecord]:
         """The weight with the target's kernel, and the share of ‖W'‖² that is left; the bias as it is."""
+        before, after = self.energies(entries.weight)
+        energy = {"energy": after / before if before else 0.0}
         weight = fit_kernel(entries.weight, self.ours)
-        before, after = (float(values.double().square().sum()) for values in (entries.weight, weight))
-        return Entries(weight, entries.bias), StepRecord(
-            "fit", self.describe(), {"energy": after / before if before else 0.0}
-        )
+        return Entries(weight, entries.bias), StepRecord("fit", self.describe(), energy)
+
+    def energies(self, weight: Tensor) -> tuple[float, float]:
+        """‖W'‖² before and after."""
+        before, after = (float(values.double().square().sum()) for values in (weight, fit_kernel(weight, self.ours)))
+        return before, after
+
+
+def kernel_step(target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int], role: Role) -> KernelStep | None:
+    """The step of a role that differs in its kernel alone; None where it differs in nothing, or in more."""
+    return step_of(_stored_shape(*target, role), _stored_shape(*auxiliary, role))
+
+
+def step_of(ours: tuple[int, ...], theirs: tuple[int, ...]) -> KernelStep | None:
+    """As `kernel_step`, of two shapes (outputs, inputs, *kernel)."""
+    if without_kernel(ours) == without_kernel(theirs) or ours[:2] != theirs[:2] or min(len(ours), len(theirs)) < 2:
+        return None
+    return None if kernel_fault(ours[2:], theirs[2:]) else KernelStep(ours=ours[2:], theirs=theirs[2:])
+
+
+def explain_kernels(target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int], role: Role) -> str:
+    """What prevents `kernel_step`, in words, for a role that both blocks have."""
+    ours, theirs = _stored_shape(*target, role), _stored_shape(*auxiliary, role)
+    if ours[:2] != theirs[:2]:
+        return f"as many outputs and inputs, found {theirs[:2]} for {ours[:2]}"
+    return kernel_fault(ours[2:], theirs[2:]) or "another kernel, found an equal one"
+
+
+def _stored_shape(anatomy: Anatomy, block: int, role: Role) -> tuple[int, ...]:
+    """(outputs, inputs, *kernel) of a role, with kernel axes of length 1."""
+    slot = anatomy.slots[block, role]
+    stored = dict(anatomy.matrices[block]).get(slot.weight.removeprefix(anatomy.paths[block]), slot.shape)
+    return (*slot.shape[:2], *stored[2:])

@@ -74,7 +74,8 @@ def match(
         neighbours), `spectra` (principal components, strongest heads) or `learned` (P·W'·Q, where P and Q train, from
         spectra on). Depths then pair by relative depth, other heads are accepted, and a gated mlp pairs with a plain
         one; the report says what is exact, what is not, and how much of ‖W'‖² is kept. Equal shapes stay as they are,
-        to the bit. See "Other shapes" in docs/method.md.
+        to the bit. See "Other shapes" in docs/method.md. Any of them also brings the kernels of convolutions to the
+        target's size and axes ("Convolutions" there), with `names` too, beside which it does nothing else.
     canonical
         Whether W' carries the auxiliary's norm scales, shifts, biases and layer scales: see `connect`.
     normalise
@@ -101,13 +102,15 @@ def match(
     target_source, auxiliary_source = ModuleSource(target), open_auxiliary(auxiliary)
     layouts = resolve_layout(target_layout, "target_layout"), resolve_layout(auxiliary_layout, "auxiliary_layout")
     if names is not None:
-        if roles != "all" or blocks != "same" or layouts != (None, None) or fit is not None:
-            expected, todo = "no roles=, blocks=, fit= or layouts beside it", "use names=, or the others"
+        if roles != "all" or blocks != "same" or layouts != (None, None):
+            expected, todo = "no roles=, blocks= or layouts beside it", "use names=, or the others"
             raise PathwayError("names", expected, "some", todo)
         if canonical:
             todo = "choose roles= instead, or leave canonical= out"
             raise PathwayError("canonical", "weights with roles in blocks", "names=", todo)
-        report = match_names(target_source, auxiliary_source, names)
+        report = match_names(target_source, auxiliary_source, names, fit)
+        if report.ok and fit is not None:
+            report = replace(report, fitted=tuple(fit_energies(report.pairs, auxiliary_source)))
         report = report if normalise is None else with_same_spread(report)
         return _check_quantisation(target_source, auxiliary_source, report)
     selection = select_roles(roles)

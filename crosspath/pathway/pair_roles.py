@@ -9,7 +9,7 @@ from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.block_pairs import Blocks, pair_blocks
-from crosspath.pathway.derivation import Derivation
+from crosspath.pathway.derivation import Derivation, Step
 from crosspath.pathway.differences import (
     compare_meaning,
     explain,
@@ -21,6 +21,7 @@ from crosspath.pathway.differences import (
 from crosspath.pathway.fit import Fit
 from crosspath.pathway.fit_model import ModelFit
 from crosspath.pathway.fit_words import describe_fit
+from crosspath.pathway.kernels import explain_kernels, kernel_step
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.selection import Selection
 from crosspath.pathway.slot import Slot
@@ -46,12 +47,12 @@ def pair_roles(
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
     if model is not None:
         meaning = [difference for difference in meaning if difference.what != "heads"]  # `describe_fit` tells them
-    meaning += _unpaired_extras(target, auxiliary, block_pairs, selection)
+    meaning += _unpaired_extras(target, auxiliary, block_pairs, selection, fit)
     mismatches += [difference for difference in meaning if difference.what not in accept]
     pairs: list[Pair] = []
     apart: list[tuple[Role, int, int]] = []
     for ours, theirs in block_pairs:
-        for role in _roles_to_pair(target, ours, auxiliary, theirs, selection):
+        for role in _roles_to_pair(target, ours, auxiliary, theirs, selection, fit):
             other = role if model is None else model.counterpart(role, ours, theirs)
             if other is None:
                 continue  # of a gated mlp beside a plain one
@@ -59,7 +60,7 @@ def pair_roles(
             if slot is None or counterpart is None or not _fits(target, auxiliary, role, (ours, theirs), model):
                 apart.append((role, ours, theirs))
                 continue
-            step = None if model is None or role not in ROLES else model.step(role, ours, theirs)
+            step = None if model is None else _step(model, role, ours, theirs)
             derivation = None if step is None else Derivation(fit=step)
             pairs.append(Pair(slot, counterpart, role, target.heads.get(ours), derivation))
     numbers = Counter(pair.role for pair in pairs)
@@ -98,10 +99,24 @@ def pair_roles(
 def _fits(target: Anatomy, auxiliary: Anatomy, role: Role, blocks: tuple[int, int], model: ModelFit | None) -> bool:
     """Whether the slots of a role, which are there, pair: as they are, or fitted."""
     ours, theirs = blocks
+    if model is not None and _kernel_step(model, role, ours, theirs) is not None:
+        return True
     if model is not None and role in ROLES:
         return model.step(role, ours, theirs) is None or model.fault(ours, theirs) is None
     alike = target.slots[ours, role].shape == auxiliary.slots[theirs, role].shape
     return alike and not (role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs))
+
+
+def _step(model: ModelFit, role: Role, ours: int, theirs: int) -> Step | None:
+    """What brings the auxiliary's matrix to the target's shape; None where it has it already."""
+    kernel = _kernel_step(model, role, ours, theirs)
+    return kernel if kernel is not None or role not in ROLES else model.step(role, ours, theirs)
+
+
+def _kernel_step(model: ModelFit, role: Role, ours: int, theirs: int) -> Step | None:
+    if model.counterpart(role, ours, theirs) != role:
+        return None
+    return kernel_step((model.target, ours), (model.auxiliary, theirs), role)
 
 
 def check_lists(target: Anatomy, auxiliary: Anatomy, origins: tuple[str, str], blocks: Blocks) -> None:
@@ -189,7 +204,9 @@ def _chosen(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
     return tuple(role for role in dict.fromkeys(role for _, role in target.slots) if selection.includes(role))
 
 
-def _roles_to_pair(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, selection: Selection) -> Iterable[Role]:
+def _roles_to_pair(
+    target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, selection: Selection, fit: Fit | None
+) -> Iterable[Role]:
     """The chosen roles of two blocks that have to pair; a matrix under its own path does where it can."""
     alike = _same_architecture(target, ours, auxiliary, theirs)
     present = dict.fromkeys((*target.roles(ours), *auxiliary.roles(theirs)))
@@ -204,7 +221,7 @@ def _roles_to_pair(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, 
         ambiguity, other = target.ambiguous.get((ours, role)), auxiliary.ambiguous.get((theirs, role))
         if ambiguity is not None and alike and ambiguity.pairs_whole(other):
             continue  # the undivided weight pairs
-        if role in ROLES or role in explicit or _on_both(target, ours, auxiliary, theirs, role):
+        if role in ROLES or role in explicit or _on_both(target, ours, auxiliary, theirs, role, fit):
             yield role
 
 
@@ -212,7 +229,7 @@ def _rank(role: Role) -> tuple[int, str]:
     return (ROLES.index(role), "") if role in ROLES else (len(ROLES), role)
 
 
-def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: Role) -> bool:
+def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: Role, fit: Fit | None) -> bool:
     """Whether both blocks have this role of a second attention or mlp, or this path in one architecture."""
     slot, counterpart = target.slots.get((ours, role)), auxiliary.slots.get((theirs, role))
     if role.rpartition(".")[2] in ROLES:
@@ -221,27 +238,38 @@ def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: 
         others = (a for (i, _), a in auxiliary.ambiguous.items() if i == theirs and a.whole == role)
         if not all(ambiguity.pairs_whole(other) for other in others):
             return False
-    alike = _same_architecture(target, ours, auxiliary, theirs)
-    return alike and slot is not None and counterpart is not None and slot.shape == counterpart.shape
+    if slot is None or counterpart is None or not _same_architecture(target, ours, auxiliary, theirs):
+        return False
+    fitted = fit is not None and kernel_step((target, ours), (auxiliary, theirs), role) is not None
+    return slot.shape == counterpart.shape or fitted
 
 
 def _unpaired_extras(
-    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], selection: Selection
+    target: Anatomy,
+    auxiliary: Anatomy,
+    block_pairs: list[tuple[int, int]],
+    selection: Selection,
+    fit: Fit | None,
 ) -> list[Mismatch]:
     """Chosen matrices without a role, or with one of a second attention or mlp, that the other block has not."""
     weights: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    kernels: list[str | None] = []
     for ours, theirs in block_pairs:
+        alike = _same_architecture(target, ours, auxiliary, theirs)
         for side, anatomy, block in (("target", target, ours), ("auxiliary", auxiliary, theirs)):
             undivided = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
             for role in anatomy.roles(block):
                 slot = anatomy.slots.get((block, role))
                 if slot is None or role in ROLES or role in undivided or not selection.group:
                     continue
-                if selection.includes(role) and not _on_both(target, ours, auxiliary, theirs, role):
+                if selection.includes(role) and not _on_both(target, ours, auxiliary, theirs, role, fit):
                     path = slot.weight.removeprefix(anatomy.paths[block])
                     where = weights.setdefault((side, path, slot.shape), [])
                     where += [] if ours in where else [ours]
-    return explain_partial(weights, target, auxiliary)
+                    if alike and side == "target" and (theirs, role) in auxiliary.slots:
+                        sides = (target, ours), (auxiliary, theirs)
+                        kernels.append(None if kernel_step(*sides, role) else explain_kernels(*sides, role))
+    return explain_partial(weights, target, auxiliary, kernels, fit)
 
 
 def _coverage(target: Anatomy, pairs: Iterable[Pair]) -> float:

@@ -179,8 +179,9 @@ def test_what_cannot_be_fitted_is_refused_without_that_advice() -> None:
     assert not any('fit="slice"' in mismatch.remedy for mismatch in crosspath.match(target, auxiliary).mismatches)
     with refused("fit", "slice", "'half'", kind=crosspath.PathwayError):
         crosspath.match(target, body(), fit="half")  # type: ignore[arg-type]
-    with refused("names", "fit=", kind=crosspath.PathwayError):
-        crosspath.match(target, body(), names="qkv", fit="slice")
+    by_name = crosspath.match(target, auxiliary, names="qkv", fit="slice")
+    assert not by_name.ok
+    assert not any("fit=" in fault.remedy for fault in by_name.mismatches)
     broken = body(width=WIDE)
     nn.init.constant_(broken.blocks[0].attn.qkv.weight, torch.nan)
     with refused("", "blocks.0.attn.qkv.weight", "finite", kind=crosspath.PathwayError):
