@@ -174,6 +174,11 @@ def rank(
     if recipe.pathway.scale_init == 0:
         todo = "choose whole-body, frozen-anchor or gentle"
         raise InputError("--start", "a start with λ above 0, which changes features", name, todo)
+    if recipe.pathway.fit == "learned":
+        todo = "set pathway.fit=spectra, from which it begins"
+        raise InputError(
+            "pathway.fit", "slice, average or spectra", "learned, which has no W' of the target's shape", todo
+        )
     if not objective_of(recipe).labelled:
         raise InputError("TARGET", "a classifier's recipe", f"one of {recipe.objective}", "name its training recipe")
     recipe = recipe.model_copy(update={"data": with_absolute_folder(recipe.data, own.data_root)})

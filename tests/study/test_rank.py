@@ -175,6 +175,8 @@ def test_what_it_refuses(tmp_path: Path) -> None:
         crosspath.rank("image/digits", auxiliaries={})
     with refused("--start", "paper"):
         crosspath.rank("image/digits", auxiliaries=given, start="paper")
+    with refused("pathway.fit", "spectra"):
+        crosspath.rank("image/digits", auxiliaries=given, settings=("pathway.fit=learned",))
     with refused("TARGET", "image/nothing"):
         crosspath.rank("image/nothing", auxiliaries=given)
     with refused("", kind=crosspath.PathwayError):
