@@ -66,7 +66,8 @@ def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixe
     try:
         connect_auxiliaries(_build(recipe, classes), recipe.pathway, {source.name: weights})
     except PathwayError as error:
-        found = str(error).splitlines()[0].removeprefix(f"{source.name}: ")
+        # Reason and remedy stand in one line; the remedies here are those of a race.
+        found = str(error).splitlines()[0].removeprefix(f"{source.name}: ").partition("; ")[0]
         size = None if fixed else _size_that_fits(recipe, classes, source.name, weights)
         todo = f"add --set model.size={size}, name another or leave it out"
         if size is None:

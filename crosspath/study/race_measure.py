@@ -1,6 +1,5 @@
 """What the runs of a race cost, measured by short ones before anything is planned."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from crosspath.study.race_runs import Runner, last_step
 from crosspath.study.sources import pretraining_of
 from crosspath.study.trials import MEASURE, Trial
 from crosspath.study.ways import Way
-from crosspath.training.result import read_result
-from crosspath.training.run_folder import LOG
+from crosspath.training.result import read_log, read_result
 
 MEASURED_STEPS = 8
 
@@ -49,8 +47,7 @@ class Measurement:
     def cost(self, folder: Path) -> Cost:
         """What the finished run in `folder` says, by its log."""
         result = read_result(folder)
-        entries = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-        rate = [entry["samples_per_s"] for entry in entries if entry.get("samples_per_s")][-1]
+        rate = [entry["samples_per_s"] for entry in read_log(folder) if entry.get("samples_per_s")][-1]
         own = result.epochs * result.samples["train"] / rate
         return Cost(fixed=max(0.0, result.duration_s - own), epoch=max(1e-3, self.samples / rate))
 

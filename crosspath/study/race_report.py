@@ -67,5 +67,5 @@ def _round_cells(one: Mapping[str, Any], request: Request) -> dict[str, Any]:
     for name, by_rate in one["validation"].items():
         rate = max(by_rate, key=by_rate.__getitem__)
         lines.append((by_rate[rate], words[name], rate))
-    lines.sort(reverse=True)
+    lines.sort(key=lambda line: line[0], reverse=True)
     return {"epochs": one["epochs"], "lines": [(way, f"{100 * value:.1f}", rate) for value, way, rate in lines]}

@@ -1,6 +1,5 @@
 """What the reports of a demo and a study share: page templates, curves from the logs of runs, λ by block and role."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosspath.layouts import LAYOUTS, Layout
 from crosspath.study.table import metric_of
-from crosspath.training.run_folder import LOG
+from crosspath.training.result import read_log
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -50,23 +49,17 @@ def command_in_lines(command: str) -> str:
 
 def validation_curve(run: Path) -> dict[int, float]:
     """{epoch: validation score} from a run's log, for the epochs that computed one; empty without a log."""
-    entries = [entry for entry in _log(run) if entry.get("validation")]
+    entries = [entry for entry in read_log(run) if entry.get("validation")]
     return {entry["epoch"]: _score(entry["validation"]) for entry in entries}
 
 
 def loss_curve(run: Path) -> dict[int, float]:
     """{epoch: mean training loss} from a run's log; empty without a log."""
-    return {entry["epoch"]: entry["train_loss"] for entry in _log(run) if "train_loss" in entry}
+    return {entry["epoch"]: entry["train_loss"] for entry in read_log(run) if "train_loss" in entry}
 
 
 def _score(metrics: Mapping[str, float]) -> float:
     return metrics[metric_of(metrics)]
-
-
-def _log(run: Path) -> list[dict[str, Any]]:
-    if not (run / LOG).is_file():
-        return []
-    return [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
 
 
 Scales = Mapping[str, Mapping[str, Sequence[float]]]

@@ -1,5 +1,6 @@
 """The result of a finished run: `result.json` as a typed object."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -9,7 +10,7 @@ from crosspath.errors import InputError
 from crosspath.evaluation.cost import Cost
 from crosspath.files import FORMAT_VERSION, as_kind, read_json
 
-RESULT = "result.json"
+RESULT, LOG = "result.json", "log.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -80,3 +81,19 @@ def read_result(folder: Path) -> Result:
         raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")
     as_kind(values["cost"], Cost, f"{folder / RESULT} cost")
     return as_kind(values, Result, folder / RESULT)
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The entries of a run's log; none without a log. Raises `InputError` for a damaged one."""
+    entries = []
+    lines = (run / LOG).read_text(encoding="utf-8").splitlines() if (run / LOG).is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict):
+            todo = "the run is damaged: remove its folder, and repeat the command"
+            raise InputError(f"{run / LOG} line {number}", "a JSON object", repr(line[:40]), todo)
+        entries.append(entry)
+    return entries

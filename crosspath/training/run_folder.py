@@ -35,12 +35,11 @@ from crosspath.files import (
 from crosspath.locks import LOCK_FILES, claim, refuse_used, remove_lock
 from crosspath.modalities.calibration import with_calibration
 from crosspath.own import is_own, remember
-from crosspath.training.result import RESULT, Result, read_result
+from crosspath.training.result import LOG, RESULT, Result, read_result
 from crosspath.training.same_run import check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
 from crosspath.training.trackers import TENSORBOARD
 
-LOG = "log.jsonl"
 INPUTS = "inputs.json"
 """What a run starts from beside its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
 CHECKPOINTS = "checkpoints"

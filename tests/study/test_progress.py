@@ -8,6 +8,7 @@ import pytest
 from crosspath.study.progress import PartialRun
 from crosspath.study.report import loss_curve, validation_curve
 from crosspath.training.progress import open_bar
+from tests.errors import refused
 
 
 def test_steps_of_several_runs_add_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,3 +33,10 @@ def test_curves_are_those_of_the_log_and_empty_without_one(metric: str, tmp_path
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, entries)), encoding="utf-8")
     assert loss_curve(tmp_path) == {1: 2.0, 2: 1.0}
     assert validation_curve(tmp_path) == {2: 0.5}
+
+
+@pytest.mark.parametrize("line", ["{", "3", '"step"', ""])
+def test_a_damaged_log_is_refused_with_its_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
+    with refused(f"{tmp_path / 'log.jsonl'} line 2"):
+        loss_curve(tmp_path)
