@@ -116,6 +116,17 @@ class AugmentSection(Section):
         """Shares of the rows of tokens, along each axis of their grid, that training leaves out; none by default."""
         return ()
 
+    @classmethod
+    def nothing(cls) -> Mapping[str, Any]:
+        """The settings with which training alters nothing; empty where there are none."""
+        return {}
+
+    @property
+    def alters(self) -> bool:
+        """Whether samples, or their mixtures, differ from epoch to epoch."""
+        nothing = self.nothing()
+        return not nothing or any(getattr(self, name) != value for name, value in nothing.items())
+
 
 class ImageAugment(AugmentSection):
     """Applied to whole batches on the device, seeded per sample."""
@@ -134,6 +145,19 @@ class ImageAugment(AugmentSection):
     mixup: NonNegativeFloat = 0.0
     """Beta parameter; 0 is off. With both mixup and cutmix on, each batch uses one of them."""
     cutmix: NonNegativeFloat = 0.0
+
+    @classmethod
+    def nothing(cls) -> Mapping[str, Any]:
+        """The settings with which training alters nothing."""
+        return {
+            "crop_padding": 0,
+            "resized_crop": None,
+            "flip": 0.0,
+            "rand_augment": None,
+            "erasing": 0.0,
+            "mixup": 0.0,
+            "cutmix": 0.0,
+        }
 
     @property
     def mixing(self) -> Mixing:
@@ -160,6 +184,19 @@ class AudioAugment(AugmentSection):
     """Roll, gain (Beta(10, 10) + 0.5, a factor) and mixup act on the waveform, as published; needs `data.stream`."""
     patch_drop: tuple[Dropped, Dropped] = (0.0, 0.0)
     """Shares of the rows of patches in time and in mel bins that training drops, drawn for each sample and epoch."""
+
+    @classmethod
+    def nothing(cls) -> Mapping[str, Any]:
+        """The settings with which training alters nothing."""
+        return {
+            "roll": False,
+            "gain": 0.0,
+            "time_mask": 0,
+            "mel_mask": 0,
+            "mixup": 0.0,
+            "waveform": False,
+            "patch_drop": (0.0, 0.0),
+        }
 
     @property
     def mixing(self) -> Mixing:
@@ -217,6 +254,11 @@ class TextAugment(AugmentSection):
     modality: Literal["text"] = "text"
     redraw: bool = False
     """`dyck` only: every epoch draws new training sequences, by the same rule."""
+
+    @classmethod
+    def nothing(cls) -> Mapping[str, Any]:
+        """The settings with which training alters nothing."""
+        return {"redraw": False}
 
 
 class SeriesAugment(AugmentSection):
@@ -279,8 +321,11 @@ class TrainSection(Section):
     """`balanced`: drawn with replacement, a sample's weight the sum over its labels of 1,000 / (their count + 0.01)."""
     samples_per_epoch: PositiveInt | None = None
     """Samples drawn an epoch with `balanced`; as many as there are when not given."""
-    scope: Literal["all", "head"] = "all"
-    """`head`: only the head and the scales λ learn; the body and every W' stay as they are."""
+    scope: Literal["all", "blocks", "head"] = "all"
+    """`head`: only the head and the scales λ learn; the body and every W' stay as they are. `blocks`: the last
+    `last_blocks` blocks and the encoder's last norm, too."""
+    last_blocks: PositiveInt = 2
+    """Of `scope=blocks`."""
     seed: Seed = 0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None

@@ -66,12 +66,15 @@ class ClassificationHead(nn.Module):
             When the pooling needs a class token and there is none, or a training batch of one sample meets batch
             normalisation.
         """
+        return self.classify(self.pool(features_BND, has_cls, real_BN))
+
+    def classify(self, pooled_BD: Tensor) -> Tensor:
+        """Logits (B, K) of pooled features (B, D), or (B, 2D) for `cls+max`. Raises `InputError`: see `forward`."""
         by_batch = isinstance(self.hidden, nn.Sequential) or isinstance(self.batch_norm, nn.BatchNorm1d)
-        if by_batch and self.training and features_BND.shape[0] == 1:
+        if by_batch and self.training and pooled_BD.shape[0] == 1:
             expected = "at least 2 samples to normalise over the batch in the head"
             raise InputError("batch", expected, "1", "drop the last small batch")
-        pooled = self.pool(features_BND, has_cls, real_BN)
-        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(pooled))))
+        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(pooled_BD))))
         return logits_BK
 
     def pool(self, features_BND: Tensor, has_cls: bool, real_BN: Tensor | None = None) -> Tensor:

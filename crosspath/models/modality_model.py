@@ -48,6 +48,11 @@ class ModalityModel(nn.Module, ModelHubMixin):
         features_BND: Tensor = self.encoder(self._tokens(batch, visible_BV))
         return features_BND
 
+    def pooled(self, batch: Tensor) -> Tensor:
+        """What the head reads of the features, (B, D) or (B, 2D): a frozen body gives it once and for all."""
+        tokens = self._tokens(batch, None)
+        return self.head.pool(self.encoder(tokens), self.encoder.has_cls, tokens.real_BN)
+
     def _tokens(self, batch: Tensor, visible_BV: Tensor | None) -> Tokens:
         tokens: Tokens = self.tokenizer(batch)
         return tokens if visible_BV is None else select_tokens(tokens, visible_BV)

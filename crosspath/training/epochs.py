@@ -16,9 +16,10 @@ from crosspath.evaluation.devices import Compute
 from crosspath.files import finite, sha256_of_tensors
 from crosspath.objectives import Batch, Objective
 from crosspath.pathway.engines import held_weights
+from crosspath.training.features import Features, PooledHead
 from crosspath.training.feed import Feed
 from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest
-from crosspath.training.held_out import read_part
+from crosspath.training.held_out import read_features, read_part
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch
 from crosspath.training.pathways import scales_of
@@ -87,12 +88,13 @@ class Training:
         environment: Mapping[str, Any],
         trackers: Sequence[Tracker] = (),
         saved: SavedState | None = None,
+        features: Features | None = None,
     ) -> None:
         recipe, settings = run.recipe, run.recipe.train
         self.run, self.report, self.trackers = run, report, trackers
         self.recipe, self.settings, self.objective = recipe, settings, objective
         self.classes, self.data, self.auxiliaries = classes, data, auxiliaries
-        self.compute, self.processes, self.model = compute, processes, model
+        self.compute, self.processes, self.model, self.features = compute, processes, model, features
 
         self.strong = strongest(model)
         wrapped_model = processes.wrap(model)
@@ -113,7 +115,7 @@ class Training:
         self.stepper = Stepper(
             model=wrapped_model,
             optimizer=self.optimizer,
-            losses=lambda module, part: objective.losses(module, recipe, part),
+            losses=lambda module, part: objective.losses(self._reader_of(module), recipe, part),
             compute=compute,
             clip_norm=recipe.optimizer.clip_norm,
             processes=processes,
@@ -184,7 +186,11 @@ class Training:
     def _losses(self, parts: Sequence[Batch]) -> None:
         for part in parts:
             with self.compute.autocast():
-                self.objective.losses(self.model, self.recipe, part)
+                self.objective.losses(self._reader_of(self.model), self.recipe, part)
+
+    def _reader_of(self, model: nn.Module) -> nn.Module:
+        """What reads the batches of the feed: the model, or its head alone where they hold features."""
+        return model if self.features is None else PooledHead(model)
 
     def _sample_error(self, parts: Sequence[Batch]) -> InputError | None:
         errors = (sample_error(part.inputs, [self.data.train.ids[int(row)] for row in part.ids_B]) for part in parts)
@@ -209,9 +215,7 @@ class Training:
         last = epoch == settings.epochs
         metrics: dict[str, float] = {}
         if last or (epoch % settings.evaluate_every == 0 and epoch >= settings.evaluate_from):
-            metrics = read_part(
-                outcome.model, self.recipe, self.data.validation, self.compute, self.processes, protocol=False
-            )
+            metrics = self._read_validation()
             outcome.consider(epoch, metrics, self.objective.score, settings.select, self.processes)
         mean_loss = position.epoch_loss / position.epoch_samples
         summary: dict[str, Any] = {"step": position.step, "epoch": epoch, "train_loss": mean_loss}
@@ -228,6 +232,12 @@ class Training:
         # After the last epoch too: the test that follows can fail, and would cost the complete run.
         if settings.checkpoint_every is not None and (last or epoch % settings.checkpoint_every == 0):
             self._save()
+
+    def _read_validation(self) -> dict[str, float]:
+        model, part = self.outcome.model, self.data.validation
+        if self.features is None:
+            return read_part(model, self.recipe, part, self.compute, self.processes, protocol=False)
+        return read_features(model, self.recipe, part, self.features.validation, self.compute)
 
     def _check_replicas(self) -> None:
         """Raise `InputError` where W, W' and λ, which processes update side by side, are no longer the same in all."""

@@ -49,14 +49,7 @@ class Feed:
     def _view(self, batches: Sequence[Indices], epoch: int) -> Iterator[Batch]:
         """This process's parts of all batches, in the augmented view number `epoch`."""
         recipe, settings = self.recipe, self.recipe.train
-        own_parts: list[Indices] = []
-        keys: list[tuple[int, int]] = []
-        for rows in batches:
-            ordered = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
-            pieces = parts(ordered, self.processes.count * settings.accumulate)
-            first = self.processes.rank * settings.accumulate
-            own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
-            keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)
+        own_parts, keys = self.own_parts(batches, epoch)
         labelled = objective_of(recipe).labelled
         for indices, views, (key, size) in zip(own_parts, self._read(own_parts, epoch), keys, strict=True):
             batch = prepare(recipe.data, views.inputs, self.device)
@@ -79,6 +72,19 @@ class Feed:
                 batch_key=key,
             )
             yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, batch_size=size)
+
+    def own_parts(self, batches: Sequence[Indices], epoch: int) -> tuple[list[Indices], list[tuple[int, int]]]:
+        """The samples of this process's parts; and of each part the key and the size of its complete batch."""
+        settings = self.recipe.train
+        own_parts: list[Indices] = []
+        keys: list[tuple[int, int]] = []
+        for rows in batches:
+            ordered = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
+            pieces = parts(ordered, self.processes.count * settings.accumulate)
+            first = self.processes.rank * settings.accumulate
+            own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
+            keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)
+        return own_parts, keys
 
     def _read(self, own_parts: list[Indices], epoch: int) -> Iterator[TrainingViews]:
         """The samples of each part, and their targets where reading has mixed them already."""

@@ -2,12 +2,14 @@
 
 import math
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.training.features import PooledHead
 from crosspath.training.finite import DivergenceError
 from crosspath.training.processes import Processes
 
@@ -26,7 +28,23 @@ def read_part(
         return {}
     rows = processes.share(len(examples))
     outputs = held_out_outputs(model, recipe, examples, compute, rows, protocol=protocol)
-    metrics = held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples)
+    return _checked(held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples))
+
+
+@torch.no_grad()
+def read_features(
+    model: nn.Module, recipe: Recipe, examples: Examples, features_ND: Tensor, compute: Compute
+) -> dict[str, float]:
+    """As `read_part`, from the pooled features of the part's samples. Raises `InputError`: see there."""
+    if len(examples) == 0:
+        return {}
+    head = PooledHead(model).eval()
+    with compute.autocast():
+        outputs = head(features_ND.to(compute.device)).float().cpu()
+    return _checked(held_out_metrics(outputs, recipe, examples))
+
+
+def _checked(metrics: dict[str, float]) -> dict[str, float]:
     if not all(math.isfinite(value) for value in metrics.values()):
         raise DivergenceError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
     return metrics

@@ -34,6 +34,7 @@ from crosspath.starts import SETTING, start_named
 from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions, environment
 from crosspath.training.epochs import Training
+from crosspath.training.features import FeatureFeed, frozen_features
 from crosspath.training.finite import check_weights
 from crosspath.training.held_out import read_part
 from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
@@ -238,6 +239,10 @@ def _run(
     for damaged in data.damaged:
         notes.append(f"skipped {damaged.path}: {damaged.reason}")
 
+    features = frozen_features(model, recipe, data, compute, processes, report.preparing)
+    if features is not None:
+        notes.append(features.note)
+        feed = FeatureFeed(**vars(feed), features_ND=features.train)
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in (*notes, *run.changes):
         report.say(note)
@@ -260,6 +265,7 @@ def _run(
             environment=conditions(compute.device, processes.count),
             trackers=open_trackers,
             saved=state,
+            features=features,
         )
         outcome = training.run_epochs()
     finally:

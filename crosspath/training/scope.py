@@ -1,4 +1,4 @@
-"""Which weights of a model learn: all, or the head and the scales λ alone."""
+"""Which weights of a model learn: all; the head, the scales λ and the last blocks; or the head and the scales alone."""
 
 from torch import nn
 
@@ -14,33 +14,47 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     """Freeze, in place, what `train.scope` leaves out.
 
     `head`: the linear probe, and with pathways the published setting of fixed bodies, in which λ and the classifier
-    learn (the published probe left λ out of its optimizer, so that it stayed 0). Every W' stays as it is.
+    learn (the published probe left λ out of its optimizer, so that it stayed 0). Every W' stays as it is. `blocks`: the
+    last blocks learn with it, their W and W' included.
 
     Raises
     ------
     InputError
-        For masked modelling, which has no head.
+        For masked modelling, which has no head, and for more blocks than there are.
     """
     if recipe.train.scope == "all":
         return
     if not objective_of(recipe).labelled:
         raise InputError("train.scope", "all, for masked modelling", repr(recipe.train.scope), "leave it out")
+    parts = _learning_parts(model, recipe)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith("head."))
+        parameter.requires_grad_(name.startswith(parts))
     if has_pathways(model):
         handle = pathways(model)
-        for weight in (*handle.weights().values(), *handle.auxiliaries().values()):
-            weight.requires_grad_(False)
+        for name, weight in handle.weights().items():
+            weight.requires_grad_(name.startswith(parts))
+        for (name, _), weight in handle.auxiliaries().items():
+            weight.requires_grad_(name.startswith(parts) and recipe.pathway.train_auxiliary)
         for scale in handle.scales().values():
             scale.requires_grad_(recipe.pathway.train_scale)
     for held in held_weights(model):
         held.follow_leaves()
 
 
+def _learning_parts(model: nn.Module, recipe: Recipe) -> tuple[str, ...]:
+    """What the names of learning parameters start with."""
+    if recipe.train.scope == "head":
+        return ("head.",)
+    blocks, last = len(model.get_submodule("encoder.blocks")), recipe.train.last_blocks  # type: ignore[arg-type]
+    if last > blocks:
+        raise InputError("train.last_blocks", f"at most the {blocks} blocks of the model", str(last), "set fewer")
+    return ("head.", "encoder.norm.", *(f"encoder.blocks.{index}." for index in range(blocks - last, blocks)))
+
+
 def training_mode(model: nn.Module, recipe: Recipe) -> None:
     """Put the model into training mode; a frozen body keeps the statistics of its batch normalisation as they are."""
     model.train()
-    if recipe.train.scope == "head":
+    if recipe.train.scope != "all":
         for name, module in model.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith("head."):
                 module.eval()

@@ -15,6 +15,8 @@ from crosspath.models.sizes import SIZES, Size, size_of
 
 FRESH = ("head.", "decoder.", "mask_token", "predict.")
 """Parts of a recipe's model that no foundation model has."""
+BODY_RATE = 1e-4
+"""Learning rate where the body trains; that of recipes from scratch would undo what it has learned."""
 SIZE_FIELDS = ("size", "width", "depth", "heads")
 
 
@@ -44,7 +46,9 @@ class Foundation:
             name: value for name, value in {**self.inputs.fixed, **self.inputs.free}.items() if "model." not in name
         }
         theirs = ", ".join(f"{name}={_get(tree, name)}" for name, value in inputs.items() if _plain(value) is not None)
-        return f"--from {self.where}: {self.name}, {size}; {theirs}"
+        training = "augmentation is off" if recipe.train.scope == "head" and not recipe.augment.alters else ""
+        training = training or f"optimizer.lr={recipe.optimizer.lr:g}"
+        return f"--from {self.where}: {self.name}, {size}; {theirs}; {training}"
 
 
 def foundation(
@@ -95,8 +99,8 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
     tree = recipe.model_dump(mode="json")
     same = all(_get(tree, name) == _plain(value) for name, value in model.inputs.fixed.items())
     if same and any(_is_explicit(name, explicit) for name in model.inputs.fixed):
-        explicit = [*explicit, *model.inputs.free]
-    for name, value in {**model.inputs.fixed, **model.inputs.free}.items():
+        explicit = [*explicit, *model.inputs.free, "augment", "optimizer"]
+    for name, value in {**model.inputs.fixed, **model.inputs.free, **_training(recipe)}.items():
         if not _is_explicit(name, explicit):
             _set(tree, name, value)
             continue
@@ -117,6 +121,14 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
             "model.pooling", f"mean: {model.name} has no class token", fitted.model.pooling, "leave it out"
         )
     return fitted
+
+
+def _training(recipe: Recipe) -> dict[str, Any]:
+    """How a pretrained body is trained, where the user does not say it: gently; or, frozen, on samples as they are, so
+    that its features are computed once."""
+    if recipe.train.scope != "head":
+        return {"optimizer.lr": BODY_RATE}
+    return {f"augment.{name}": value for name, value in recipe.augment.nothing().items()}
 
 
 def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> list[str]:

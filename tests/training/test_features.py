@@ -1,0 +1,146 @@
+"""Features of a frozen body: computed once, kept, and the same head as without them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from crosspath.checkpoints import load_checkpoint
+from crosspath.config import Recipe, apply_overrides
+from crosspath.data.examples import DataSet
+from crosspath.models import Encoder, ModalityModel
+from crosspath.training import features, train
+from tests.checkpoints.small import image_recipe
+from tests.errors import refused
+from tests.tolerances import assert_states_close
+from tests.training.synthetic import in_memory
+from tests.training.test_run import short
+
+__all__ = ["in_memory"]
+
+InMemory = Callable[[Recipe], DataSet]
+PLAIN = ("augment.crop_padding=0", "augment.flip=0", "train.epochs=3", "train.select=best")
+
+
+def probe(*settings: str) -> Recipe:
+    return short(image_recipe, "train.scope=head", *PLAIN, *settings)
+
+
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the batches that an encoder has read."""
+    sizes: list[int] = []
+    forward = Encoder.forward
+
+    def count(self: Encoder, tokens: Any) -> torch.Tensor:
+        sizes.append(len(tokens.tokens_BND))
+        return forward(self, tokens)
+
+    monkeypatch.setattr(Encoder, "forward", count)
+    return sizes
+
+
+def test_the_body_reads_every_sample_once(tmp_path: Path, in_memory: InMemory, bodies: list[int]) -> None:
+    recipe = probe("evaluate.test=false")
+    data = in_memory(recipe)
+    first = train(recipe, out=tmp_path / "first", progress=False)
+    # One more is read to measure cost.
+    assert len(data.train) + len(data.validation) <= sum(bodies) < len(data.train) + len(data.validation) + 8
+    before = sum(bodies)
+    second = train(recipe, out=tmp_path / "second", progress=False)
+    assert sum(bodies) - before < 8
+    assert first.metrics == second.metrics
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
+def test_the_head_is_that_of_a_run_without_them(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = probe("model.head_batch_norm=true")
+    in_memory(recipe)
+    cached = train(recipe, out=tmp_path / "cached", progress=False)
+    monkeypatch.setattr("crosspath.training.run.frozen_features", lambda *_: None)
+    plain = train(recipe, out=tmp_path / "plain", progress=False)
+    states = [load_checkpoint(tmp_path / name).model.state_dict() for name in ("cached", "plain")]
+    assert_states_close(*states, "float32")
+    assert cached.metrics["test"]["loss"] == pytest.approx(plain.metrics["test"]["loss"], rel=1e-5)
+    assert cached.metrics["validation"]["loss"] == pytest.approx(plain.metrics["validation"]["loss"], rel=1e-5)
+
+
+def test_a_resumed_run_ends_the_same(tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = probe()
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "whole", progress=False)
+
+    class StopError(Exception):
+        pass
+
+    class Stop:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda *_: None
+
+        def epoch(self, epoch: int, *_: Any) -> None:
+            if epoch == 2:
+                raise StopError
+
+    with pytest.raises(StopError):
+        train(recipe, out=tmp_path / "cut", progress=Stop())
+    train(recipe, out=tmp_path / "cut", resume=True, progress=False)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    "setting", ["augment.flip=0.5", "train.scope=all", "train.scope=blocks", "model.drop_path=0.1"]
+)
+def test_where_features_change_they_are_not_kept(
+    setting: str, tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(features, "_compute", lambda *arguments: made.append(arguments))
+    recipe = probe(setting)
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "run", progress=False)
+    assert not made
+
+
+def test_other_weights_and_samples_have_other_features(tmp_path: Path, in_memory: InMemory, bodies: list[int]) -> None:
+    recipe = probe("evaluate.test=false")
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "first", progress=False)
+    before = sum(bodies)
+    train(apply_overrides(recipe, ("train.seed=5",)), out=tmp_path / "second", progress=False)
+    assert sum(bodies) - before > 8
+
+
+def test_damaged_features_are_computed_again(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = probe(f"data.cache_folder={tmp_path / 'cache'}")
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "first", progress=False)
+    (file,) = (tmp_path / "cache").glob("features-*/*.safetensors")
+    file.write_bytes(b"damaged")
+    train(recipe, out=tmp_path / "second", progress=False)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
+def test_the_last_blocks_learn_with_the_head(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = short(image_recipe, "train.scope=blocks", "train.last_blocks=1", "model.pooling=cls")
+    in_memory(recipe)
+    moved = []
+    for name, rate in (("slow", "1e-9"), ("fast", "1e-2")):
+        train(apply_overrides(recipe, (f"optimizer.lr={rate}",)), out=tmp_path / name, progress=False)
+        model = load_checkpoint(tmp_path / name).model
+        assert isinstance(model, ModalityModel)
+        moved.append(model.state_dict())
+    last = len(model.encoder.blocks) - 1
+    changed = {name for name, value in moved[0].items() if not torch.allclose(value, moved[1][name], atol=1e-5)}
+    places = {
+        name.rpartition(".attn")[0] or name.split(".", 1)[0] for name in changed if "attn" in name or "head" in name
+    }
+    assert places == {"head", f"encoder.blocks.{last}"}
+    with refused("train.last_blocks", last + 1, last + 2):
+        train(apply_overrides(recipe, (f"train.last_blocks={last + 2}",)), out=tmp_path / "none", progress=False)
