@@ -24,6 +24,7 @@ FLOORS = {
     "locks": 0,
     "own": 0,
     "escape": -3,
+    "counts": -3,
     "layouts": 0,
     "config": 0,
     "tokenizers": 0,
@@ -50,7 +51,7 @@ ROOMS = {
 """Rooms inside a folder, and files that stand above some of them, lowest first; `*` are the folder's other files."""
 METHOD_IMPORTS = {"torch", "safetensors", "crosspath"}
 """What `pathway/` may import beside the standard library; of crosspath only `METHOD_FOLDERS`."""
-METHOD_FOLDERS = {"pathway", "layouts", "files", "pickles", "starts", "errors"}
+METHOD_FOLDERS = {"pathway", "layouts", "files", "pickles", "starts", "errors", "counts"}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -50,7 +50,9 @@ def merge(
         print_json(receipt)
         return
     equality = receipt["equality"]
-    print_line(f"merged {len(receipt['merge']['scales'])} weights of {checkpoint} into {out}")
+    from crosspath.counts import counted
+
+    print_line(f"merged {counted(len(receipt['merge']['scales']), 'weight')} of {checkpoint} into {out}")
     print_line(equality_line(equality["bitwise"], max(equality["max_difference"].values())))
     if "certificate" in receipt:
         certificate = receipt["certificate"]

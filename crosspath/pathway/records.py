@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from crosspath.counts import counted
+
 
 @dataclass(frozen=True)
 class StepRecord:
@@ -49,5 +51,5 @@ def describe_records(records: Iterable[StepRecord]) -> list[str]:
             values = [record.numbers[name] for record in group if name in record.numbers]
             low, high = f"{min(values):.4g}", f"{max(values):.4g}"
             ranges.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
-        lines.append("; ".join([f"{step}: {how} ({len(group)} weights)", *ranges]))
+        lines.append("; ".join([f"{step}: {how} ({counted(len(group), 'weight')})", *ranges]))
     return lines

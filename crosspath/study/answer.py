@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from crosspath.counts import counted
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM, SAME_MODALITY
 from crosspath.study.effects import Answer, Effect
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
@@ -52,7 +53,7 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     opening = f"No evidence that {what} changes {where}"
     if row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
-    seeds = f"{len(row.seeds)} seed{'' if len(row.seeds) == 1 else 's'}"
+    seeds = counted(len(row.seeds), "seed")
     sentence = (
         f"{opening}: {100 * row.mean:.1f} % against {100 * plain.mean:.1f} % without, "
         f"{effect_of(row).numbers.replace(' ', ' points ', 1)} on {seeds}{_beside_random(row, rows)}."

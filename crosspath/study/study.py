@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crosspath.checkpoints.load import checkpoint_files
 from crosspath.config import Settings, setting_texts
+from crosspath.counts import counted
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import write_json
@@ -162,10 +163,11 @@ def _announce(study: Study, every: tuple[Comparison, ...], progress: bool) -> No
     reported = len(cells) * len(study.seed_list)
     searching = f"{search} to search learning rates" if search else "no search of learning rates"
     with open_bar(progress) as bar:
-        bar.line(f"{search + reported} runs: {reported} reported, {searching}")
+        bar.line(f"{counted(search + reported, 'run')}: {reported} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
-            count = f"{len(study.seed_list)} seed{'' if len(study.seed_list) == 1 else 's'}"
-            bar.line(f"{count}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds")
+            bar.line(
+                f"{counted(len(study.seed_list), 'seed')}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds"
+            )
 
 
 def _cells(every: tuple[Comparison, ...]) -> list[Cell]:

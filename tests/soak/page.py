@@ -1,6 +1,7 @@
 """`docs/reliability.md`, from `results.json`: `python -m tests.soak.page`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 RESULTS = Path(__file__).parent / "results.json"
 EDGES = "edges of "
+PLURAL = re.compile(r"(?<=[a-z])s(?![a-z])")
 
 
 class Fault(NamedTuple):
@@ -96,7 +98,7 @@ def text(results: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for entry in results:
-        tried = [f"{count:,} {name}" for name, count in entry["tried"].items() if not _is_share(name, entry)]
+        tried = [_counted(count, name) for name, count in entry["tried"].items() if not _is_share(name, entry)]
         cells = (", ".join(tried) or "nothing", str(len(entry["faults"])), f"{entry['minutes']:g}")
         lines.append(f"| {' | '.join((entry['part'], *cells))} | `{entry['command']}` |")
     figures = [(entry["part"], name, value) for entry in results for name, value in entry["figures"].items()]
@@ -109,6 +111,11 @@ def text(results: Sequence[Mapping[str, Any]]) -> str:
     lines += ["", "## What was found", "", "| part | fault | now | test |", "|---|---|---|---|"]
     lines += [f"| {one.part} | {one.fault} | {one.remedy} | `{one.test}` |" for one in FAULTS]
     return "\n".join([*lines, "", TAIL])
+
+
+def _counted(count: int, name: str) -> str:
+    """`7 runs of two ranks`, `1 run of two ranks`: a name begins with its plural."""
+    return f"{count:,} {PLURAL.sub('', name, count=1) if count == 1 else name}"
 
 
 def _is_share(name: str, entry: Mapping[str, Any]) -> bool:
