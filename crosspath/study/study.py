@@ -165,9 +165,8 @@ def _announce(study: Study, every: tuple[Comparison, ...], progress: bool) -> No
     with open_bar(progress) as bar:
         bar.line(f"{counted(search + reported, 'run')}: {reported} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
-            bar.line(
-                f"{counted(len(study.seed_list), 'seed')}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds"
-            )
+            seeds = counted(len(study.seed_list), "seed")
+            bar.line(f"{seeds}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds")
 
 
 def _cells(every: tuple[Comparison, ...]) -> list[Cell]:
