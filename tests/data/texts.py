@@ -2,13 +2,9 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing
-from tokenizers.trainers import WordPieceTrainer
+import pytest
 
 from crosspath.data.generated.sentences import CLASSES, sentences
 
@@ -24,15 +20,15 @@ REAL = (
 
 
 @cache
-def word_pieces() -> Tokenizer:
+def word_pieces() -> Any:
     """A WordPiece tokenizer of some 200 tokens."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
-    texts = [text for text, _ in sentences(20, 0)]
-    tokenizer.train_from_iterator(
-        [*texts, *REAL[:3]], WordPieceTrainer(vocab_size=200, special_tokens=SPECIAL, show_progress=False)
-    )
-    tokenizer.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    library = pytest.importorskip("tokenizers")
+    tokenizer = library.Tokenizer(library.models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = library.normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
+    trainer = library.trainers.WordPieceTrainer(vocab_size=200, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator([*(text for text, _ in sentences(20, 0)), *REAL[:3]], trainer)
+    tokenizer.post_processor = library.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return tokenizer
 
 
