@@ -7,6 +7,7 @@ file states beside that is refused by name, so that no model is computed otherwi
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,8 @@ from crosspath.checkpoints.foreign.foundation_inputs import (
     Inputs,
     picture_inputs,
     picture_weights,
+    text_inputs,
+    text_weights,
     whisper_inputs,
     whisper_weights,
 )
@@ -57,7 +60,7 @@ class Family:
     """Fields of `model` that all have."""
     same: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """{entry of the config: the values that this library computes}."""
-    inputs: Callable[[object, Mapping[str, Any], Mapping[str, Any]], Inputs]
+    inputs: Callable[[Path, Mapping[str, Any], Mapping[str, Any]], Inputs]
     """(file, config, `preprocessor_config.json`) to the settings of what it reads."""
     weights: Callable[[object, Mapping[str, Tensor], Recipe], dict[str, Tensor]]
     """(file, tensors by this library's names, recipe) to those of the recipe's model: positions for its sizes."""
@@ -102,6 +105,22 @@ _CLIP_NAMES: Renames = (
     (r"\.self_attn\.out_proj\.", ".attn.proj."),
     (r"^pre_layrnorm\.", "encoder.norm_pre."),
     (r"^post_layernorm\.", "encoder.norm."),
+)
+_BERT_NAMES: Renames = (
+    (r"^embeddings\.word_embeddings\.", "tokenizer.embedding."),
+    (r"^embeddings\.position_embeddings\.weight$", "positions"),
+    (r"^embeddings\.token_type_embeddings\.weight$", "segments"),
+    (r"^embeddings\.LayerNorm\.", "encoder.norm_pre."),
+    (r"^encoder\.layer\.", "encoder.blocks."),
+    (r"\.attention\.self\.(query|key|value)\.", r".attn.\1."),
+    (r"\.attention\.output\.dense\.", ".attn.proj."),
+    (r"\.attention\.output\.LayerNorm\.", ".norm1."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"(\d)\.output\.dense\.", r"\1.mlp.fc2."),
+    (r"(\d)\.output\.LayerNorm\.", r"\1.norm2."),
+    # Files of before 2019 have these names.
+    (r"\.gamma$", ".weight"),
+    (r"\.beta$", ".bias"),
 )
 _WHISPER_NAMES: Renames = (
     (r"^conv([12])\.", r"tokenizer.conv\1."),
@@ -151,6 +170,27 @@ def _tower(name: str, section: str | None, *, class_token: bool) -> Family:
     )
 
 
+def _bert(name: str, *, first: int) -> Family:
+    """BERT, or RoBERTa, whose first tokens stand behind `first` positions that no text uses."""
+    return Family(
+        name=name,
+        modality="text",
+        anchor="embeddings.word_embeddings.weight",
+        renames=_BERT_NAMES,
+        drops=r"pooler\.|embeddings\.position_ids$",
+        settings=_VIT_SETTINGS,
+        options={**_ALL_TOKENS, "post_norm": True, "embedding_norm": True},
+        same={
+            "position_embedding_type": ("absolute",),
+            "is_decoder": (False,),
+            "add_cross_attention": (False,),
+            **({"pad_token_id": (first - 1,)} if first else {}),
+        },
+        inputs=text_inputs,
+        weights=partial(text_weights, first=first),
+    )
+
+
 FAMILIES: dict[str, Family] = {
     "dinov2": _dinov2("DINOv2", antialias=False),
     "dinov2_with_registers": _dinov2("DINOv2 with registers", antialias=True),
@@ -188,5 +228,9 @@ FAMILIES: dict[str, Family] = {
         inputs=whisper_inputs,
         weights=whisper_weights,
     ),
+    "bert": _bert("BERT", first=0),
+    "roberta": _bert("RoBERTa", first=2),
+    "camembert": _bert("CamemBERT", first=2),
+    "xlm-roberta": _bert("XLM-RoBERTa", first=2),
 }
 """By the `model_type` of a `config.json`; timm's models are read from timm itself (`timm_family.py`)."""

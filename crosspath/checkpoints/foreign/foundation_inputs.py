@@ -3,14 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.data.vocabulary import TOKENIZER, WORDS
 from crosspath.data.whisper_log_mel import SAMPLE_RATE_HZ
 from crosspath.errors import InputError
+from crosspath.files import read_json
 from crosspath.tokenizers.convolutions import STRIDE
 from crosspath.tokenizers.positions import resize_positions_2d
 
@@ -30,7 +33,7 @@ class Inputs:
 
 
 def picture_inputs(
-    where: object, config: Mapping[str, Any], preprocessor: Mapping[str, Any], colours: Mapping[str, Any]
+    where: Path, config: Mapping[str, Any], preprocessor: Mapping[str, Any], colours: Mapping[str, Any]
 ) -> Inputs:
     """Of transformers' `config.json` and `preprocessor_config.json`. Raises `InputError` for what is no square."""
     patch: Any = config.get("patch_size")
@@ -64,7 +67,7 @@ def _short_side(preprocessor: Mapping[str, Any]) -> int | None:
     return stated if isinstance(stated, int) else None
 
 
-def whisper_inputs(where: object, config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Inputs:
+def whisper_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Inputs:
     """Of Whisper's `config.json`: log-mel frames as `WhisperFeatureExtractor` makes them, not scaled further."""
     mels, places = (config.get(name) for name in ("num_mel_bins", "max_source_positions"))
     if not isinstance(mels, int) or not isinstance(places, int):
@@ -120,4 +123,35 @@ def whisper_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe
         most = STRIDE * len(table_ND)
         raise InputError("data.frames", f"at most {most}, as {where} has positions", str(frames), "set fewer")
     weights[POSITIONS] = table_ND[None, : -(-frames // STRIDE)].clone()
+    return weights
+
+
+def text_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Inputs:
+    """Of a folder with a tokenizer of transformers, and the length that sentence-transformers states, if it does."""
+    rows, lengths = config.get("vocab_size"), where.parent / "sentence_bert_config.json"
+    if not isinstance(rows, int):
+        raise InputError(where, "a number as `vocab_size`", repr(rows), "copy its config.json again")
+    length = read_json(lengths).get("max_seq_length") if lengths.is_file() else None
+    free: dict[str, Any] = {"data.length": length // 2 * 2} if isinstance(length, int) else {}
+    if any((where.parent / name).is_file() for name in (TOKENIZER, WORDS)):
+        free["data.tokenizer"] = str(where.parent.resolve())
+    return Inputs(fixed={"data.vocabulary_size": rows, "model.tokenizer.token_type": True}, free=free)
+
+
+def text_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe, *, first: int) -> dict[str, Tensor]:
+    """With the first positions, as many as the recipe's texts need, and the first token type, which single texts have.
+
+    Raises `InputError` for longer texts than there are positions for, and for a recipe without a tokenizer.
+    """
+    data, weights = recipe.data.model_dump(), dict(tensors)
+    if data["tokenizer"] is None:
+        todo = "set data.tokenizer=FOLDER, where its tokenizer.json or vocab.txt lies"
+        raise InputError("data.tokenizer", f"the tokenizer of {where}", "none beside its weights", todo)
+    table_ND = weights.pop("positions")[first:]
+    if data["length"] > len(table_ND):
+        most = len(table_ND) // 2 * 2
+        found, todo = str(data["length"]), f"set data.length={most}"
+        raise InputError("data.length", f"at most {most}, as {where} has positions", found, todo)
+    weights[POSITIONS] = table_ND[None, : data["length"]].clone()
+    weights["tokenizer.token_type"] = weights.pop("segments")[None, :1].clone()
     return weights

