@@ -10,6 +10,7 @@ from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.canonical import Fold, SameSpread, Unfold
 from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.differences import ranges_of
+from crosspath.pathway.fit_model import FitStep
 from crosspath.pathway.named_surroundings import named_surroundings
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.shown_surroundings import shown_surroundings
@@ -95,6 +96,8 @@ def with_canonical_pairs(
             notes |= dict.fromkeys(_differences(around, around_other))
             unverified |= dict.fromkeys((*around.unverified, *around_other.unverified, *_unknown(around, around_other)))
         derivation = replace(pair.derivation or Derivation(), fold=fold, unfold=unfold)
+        if isinstance(derivation.fit, FitStep):
+            derivation = replace(derivation, fit=replace(derivation.fit, canonical=True))
         without = pair.target.bias is None and (pair.auxiliary.bias is not None or derivation.gives_bias)
         if without and isinstance(around, Surroundings) and around.positions is False and pair.role == "key":
             notes["biases of keys are left out: without positions in the attention they change nothing"] = None

@@ -88,6 +88,19 @@ class ModelFit:
         other = self.counterpart(role, *blocks)
         return f"{role}{'' if other == role else f' from {other}'}: {self.fit}, {', '.join(parts)}"
 
+    def gains(self, role: Role, blocks: Blocks) -> tuple[float, float]:
+        """What makes a fitted W', and its b', as large as the auxiliary's where a norm stands before them and heads
+        divide their scores: factors of the weight and of the bias.
+
+        A norm gives a stream of √(channels) in length, and scores are divided by the root of a head's width.
+        """
+        ours, theirs = self.shapes(*blocks)
+        own, other, scores = ours.attention, theirs.attention, 1.0
+        if role in ("query", "key") and own and other and own.entries[0] != other.entries[0]:
+            scores = (own.width / other.width) ** 0.25
+        reads = (theirs.stream / ours.stream) ** 0.5 if role in READS else 1.0
+        return scores * reads, scores
+
     def shapes(self, ours: int, theirs: int) -> tuple[BlockShape, BlockShape]:
         """The shapes of two blocks; without heads where all of the attention's shapes agree. Raises `FitError`."""
         alike = all(
@@ -128,6 +141,8 @@ class FitStep:
     model: ModelFit
     role: Role
     blocks: Blocks
+    canonical: bool = False
+    """Whether to multiply by `ModelFit.gains`: a canonical pathway says what norms do."""
     gives_bias: bool = False
 
     def describe(self) -> str:
@@ -150,6 +165,10 @@ class FitStep:
         bias = None if entries.bias is None else maps.apply(entries.bias).to(entries.weight.dtype)
         before, after = maps.energies(entries.weight)
         energy = {"energy": after / before if before else 0.0}
+        if self.canonical:
+            gain, bias_gain = self.model.gains(self.role, self.blocks)
+            weight, bias = weight * gain, None if bias is None else bias * bias_gain
+            energy["gain"] = gain
         record = StepRecord("fit", self.describe(), energy)
         return Entries(weight.to(entries.weight.dtype), bias), record
 

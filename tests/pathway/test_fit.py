@@ -1,15 +1,19 @@
 """`connect(..., fit=)`: auxiliaries of other widths, depths, heads and mlps, from match to a merged model."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
 
 import crosspath
 from crosspath.pathway.fit import FITS, Fit
+from crosspath.pathway.fit_maps import times
+from crosspath.pathway.fit_stream import stream_map
 from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
 
@@ -213,3 +217,35 @@ def test_fitted_values_are_saved_by_value(tmp_path: Path, train_auxiliary: bool)
     crosspath.load_pathway(fresh, tmp_path)
     assert all(torch.equal(value, values(target)[weight]) for weight, value in values(fresh).items())
     assert [row.derived for row in crosspath.status(fresh)] == [row.derived for row in crosspath.status(target)]
+
+
+@pytest.mark.parametrize(("fit", "norm"), [("average", "layer"), ("slice", "rms"), ("spectra", "rms")])
+@pytest.mark.parametrize(("heads", "hidden"), [(4, 128), (3, 96)])
+def test_canonical_a_wider_target_computes_what_the_auxiliary_does(
+    fit: Fit, norm: str, heads: int, hidden: int
+) -> None:
+    """With W = 0 and λ = 1, on the auxiliary's stream laid into the target's: norms of more channels and wider heads
+    are made up for.
+    """
+    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[norm]
+
+    def model(width: int, heads: int, hidden: int) -> nn.Module:
+        blocks = (
+            Block(width, heads, qkv_bias=True, mlp_ratio=hidden / width, norm_layer=partial(kind, eps=0.0))
+            for _ in range(2)
+        )
+        return nn.ModuleDict({"blocks": nn.Sequential(*blocks)}).double().eval()
+
+    target, auxiliary = model(48, heads, hidden), randomised(model(16, 2, 64))
+    with torch.no_grad():
+        for name, parameter in target.named_parameters():
+            parameter.fill_(1.0 if name.endswith(("norm1.weight", "norm2.weight")) else 0.0)
+    crosspath.connect(target, auxiliary, fit=fit, canonical=True, bias=True, scale_init=1.0)
+    widen = stream_map(fit, 48, 16, [])
+    assert widen is not None
+    tokens = torch.randn(5, 16, dtype=torch.float64)
+    expected = times(widen, auxiliary["blocks"](tokens[None])[0].T).T
+    output = target["blocks"](times(widen, tokens.T).T[None])[0]
+    assert torch.allclose(output, expected, atol=1e-10)
+    assert all("gain" in record.numbers for row in crosspath.status(target) for piece in row.derived
+               for record in piece if record.step == "fit")  # fmt: skip
