@@ -52,9 +52,8 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
         for entry in PUBLISHED_SETS.values()
     ]
     print_table(("name", "modality", "classes", "samples", "source", "present"), rows, f"data sets in {root}")
-    print_line(
-        "image/digits, audio/sounds, point/solids and text/sentences need no files; the folder recipes read your own."
-    )
+    print_line("Without files: image/digits, audio/sounds, point/solids, series/machines, text/sentences.")
+    print_line("The folder recipes read your own.")
     print_next("crosspath", "data", "show", "NAME")
 
 
