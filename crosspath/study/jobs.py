@@ -114,8 +114,9 @@ class RayPool:
 
 
 @contextmanager
-def local_pool(workers: int) -> Iterator[LocalPool]:
-    """`workers` processes, which end with this one, even if it is killed.
+def local_pool(workers: int, *, offline: bool = False) -> Iterator[LocalPool]:
+    """`workers` processes, which end with this one, even if it is killed; `offline`, they read models of a hub from the
+    local cache alone, without asking after newer ones.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def local_pool(workers: int) -> Iterator[LocalPool]:
     for index in range(workers):
         devices.put(index % max(1, torch.cuda.device_count()))
     executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(devices, _portable_modalities())
+        workers, mp_context=context, initializer=_start_worker, initargs=(devices, _portable_modalities(), offline)
     )
     try:
         yield LocalPool(workers, executor)
@@ -190,11 +191,15 @@ def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any,
     return run_job(job, place)
 
 
-def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]]) -> None:
+def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]], offline: bool) -> None:
     """In a new worker: add modalities that are not shipped, choose a device, and exit with the parent process even if
     that is killed.
     """
     add_missing(modalities)
+    if offline:
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE = True
     device = devices.get()  # type: ignore[attr-defined]
     if torch.cuda.is_available():
         torch.cuda.set_device(device)

@@ -82,7 +82,8 @@ def fit(
         for note in folder.notes:
             display.line(note)
         samples = samples_of(request, display)
-        with local_pool(request.workers) as pool:
+        # What is on a hub was fetched when it was checked: every run reads the same bytes, and waits for no network.
+        with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
             plan = measure_and_plan(request, samples, runner, display)
             prepare_auxiliaries(request, runner, plan)
@@ -101,7 +102,7 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
         TemporaryDirectory() as name,
         open_race(Path(name) / "try", request.definition) as folder,
         open_display(progress, request.budget, folder.clock) as display,
-        local_pool(request.workers) as pool,
+        local_pool(request.workers, offline=True) as pool,
     ):
         samples = samples_of(request, display)
         runner = make_runner(request, samples, folder, TrialPool(pool), display)

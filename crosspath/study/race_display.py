@@ -30,7 +30,7 @@ class RaceDisplay:
     budget: float
     clock: Callable[[], float]
     """Seconds spent so far."""
-    stage: str = "measuring"
+    stage: str = "reading the data"
     runs: int = 0
     """Finished runs of this stage."""
     latest: str = ""

@@ -15,7 +15,7 @@ import pytest
 import crosspath
 from crosspath.cli.main import main
 from crosspath.config import apply_overrides
-from crosspath.study import race, trials
+from crosspath.study import jobs, race, trials
 from crosspath.study.jobs import Place
 from crosspath.study.plan import QUIET
 from crosspath.study.race_answer import Fit, next_step_of, sentence_of
@@ -67,7 +67,7 @@ def run(out: Path, auxiliary: Path, executor: Executor, **more: object) -> Fit:
     """A race of the plan above on handwritten digits; costs and plan are those of the tests, not measured."""
 
     @contextmanager
-    def pool(workers: int) -> Iterator[LocalPool]:
+    def pool(workers: int, *, offline: bool) -> Iterator[LocalPool]:
         yield LocalPool(executor)
 
     one = Cost(fixed=0.1, epoch=0.1)
@@ -325,3 +325,12 @@ def test_a_larger_budget_is_advised_only_where_it_changes_something(
     step, found = next_step_of(tmp_path, confirmation, 8, lambda more: f"again {more:g}")
     assert command in found
     assert step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offline", [False, True])
+def test_the_processes_of_a_race_ask_no_hub(offline: bool) -> None:
+    from huggingface_hub.constants import is_offline_mode
+
+    with jobs.local_pool(1, offline=offline) as pool:
+        assert pool.executor.submit(is_offline_mode).result() == offline
