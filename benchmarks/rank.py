@@ -7,7 +7,7 @@ settings and seeds: pathways and the auxiliary of the same modality against `non
 auxiliary is pretrained as these files say, or shorter. p of all pairs permutes the differences; p within targets
 permutes them among the auxiliaries of each target, which is what ordering auxiliaries means. Both are two-sided, and
 the second is adjusted over the scores (Holm 1979). Rows are written to FILE as they are computed, and not computed
-again.
+again. Pairs of an auxiliary that is not named are left out.
 """
 
 import argparse
@@ -44,11 +44,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/rank.json"))
     for name in AUXILIARIES.values():
-        parser.add_argument(f"--{name}", type=Path, required=True)
+        parser.add_argument(f"--{name}", type=Path)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
     study = read_study(REPOSITORY / "studies" / "twelve-directions.yaml")
-    measured = differences()
+    measured = {
+        pair: value for pair, value in differences().items() if getattr(options, AUXILIARIES[pair[1]]) is not None
+    }
     for target, section in study.targets.items():
         done = {row["auxiliary"] for row in rows if row["target"] == target}
         names = {recipe: AUXILIARIES[recipe] for t, recipe in measured if t == target and recipe not in done}

@@ -1,12 +1,24 @@
 """Convolutional networks: kernels of other sizes and axes, 1×1 convolutions as linear layers, batch normalisation."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from crosspath.pathway import PathwayError, connect, disconnect, match, merge, pathways
+from crosspath.pathway import (
+    PathwayError,
+    connect,
+    disconnect,
+    load_pathway,
+    match,
+    merge,
+    pathways,
+    save_pathway,
+    status,
+)
 from tests.errors import refused
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -109,6 +121,20 @@ def test_the_kernels_of_a_pair() -> None:
     assert torch.equal(own[shortcut, "signal"].flatten(1), signal.layer2[0].downsample[0].weight.flatten(1))
     disconnect(target)
     assert torch.equal(target(PICTURES), resnet(2)(PICTURES))
+
+
+def test_a_saved_pathway_holds_the_kernels_as_they_were_made(tmp_path: Path) -> None:
+    target, loaded = resnet(2), resnet(2)
+    connect(target, {"signal": resnet(1, seed=1)}, fit="slice", scale_init=0.5, train_auxiliary=False)
+    save_pathway(target, tmp_path)
+    load_pathway(loaded, tmp_path)
+    assert torch.equal(loaded(PICTURES), target(PICTURES))
+    assert "3 to 3 x 3" in str(status(loaded))
+
+
+def test_canonical_pathways_refuse_batch_normalisation() -> None:
+    with refused("", "bn1", kind=PathwayError):
+        connect(resnet(2), {"other": resnet(2, seed=1)}, canonical=True)
 
 
 def test_deeper_networks_pair_by_stage() -> None:
