@@ -47,6 +47,7 @@ _HOMES = {
     "Fit": "crosspath.study.race_answer",
     "demo": "crosspath.study.demo",
     "compare": "crosspath.study.study",
+    "baseline": "crosspath.evaluation.baseline",
     "rank": "crosspath.study.rank",
     "Ranking": "crosspath.study.rank",
     "run_study": "crosspath.study.study",

@@ -7,6 +7,7 @@ from crosspath.checkpoints.sharing.hub import save_pretrained as save_pretrained
 from crosspath.config import Recipe as Recipe
 from crosspath.errors import InputError as InputError
 from crosspath.errors import PathwayError as PathwayError
+from crosspath.evaluation.baseline import baseline as baseline
 from crosspath.evaluation.evaluate import evaluate as evaluate
 from crosspath.evaluation.export import export as export
 from crosspath.evaluation.feature_files import write_features as write_features

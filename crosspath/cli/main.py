@@ -12,6 +12,7 @@ from io import StringIO
 from cyclopts import App, CycloptsError
 from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
 
+from crosspath.cli.baseline import baseline
 from crosspath.cli.compare import compare
 from crosspath.cli.convert import convert
 from crosspath.cli.data import data
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[..., None] | App] = {
     "predict": predict,
     "features": features,
     "compare": compare,
+    "baseline": baseline,
     "study": study,
     "report": report,
     "merge": merge,

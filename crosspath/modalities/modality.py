@@ -89,6 +89,18 @@ class Discrete(Generic[D]):
     """A sequence and {place: predicted token} as HTML, a cell a token."""
 
 
+Classify = Callable[[NDArray[Any]], NDArray[np.int64]]
+"""Class numbers (N,) of decoded samples."""
+
+
+class Baseline(NamedTuple):
+    """The classifier without a network that a practitioner would try first."""
+
+    name: str
+    fit: Callable[[NDArray[Any], NDArray[np.int64], int], Classify]
+    """(decoded training samples, their class numbers, seed) to a classifier."""
+
+
 class SeveralViews(NamedTuple):
     """A test that looks at each sample more than once."""
 
@@ -238,6 +250,7 @@ class Modality(Generic[D, A, T]):
     """(predicted, target, normalise) to the mean error of each sample's hidden tokens; squared differences of patches
     when not given."""
     picture: Picture[D] | None = None
+    baseline: Baseline | None = None
     export: Export[D] | None = None
     hub_task: str | None = None
     """The hub's word for a classifier of this modality."""

@@ -20,6 +20,7 @@ from crosspath.data.views.augment_series import augment_series
 from crosspath.data.views.normalise import Scaling
 from crosspath.errors import InputError
 from crosspath.modalities.modality import Export, Modality, Picture
+from crosspath.modalities.series_baseline import MINIROCKET
 from crosspath.recipes import series
 from crosspath.tokenizers import SeriesTokenizer
 from crosspath.tokenizers.patches import PositionKind
@@ -142,6 +143,7 @@ SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
     tokenizer=_tokenizer,
     augment=augment_series,
     picture=Picture(draw=_draw, width=4.0),
+    baseline=MINIROCKET,
     export=Export(
         axes=("channel", "time"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation
     ),
