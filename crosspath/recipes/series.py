@@ -21,7 +21,7 @@ def plaid() -> Recipe:
         modality="series",
         # A period of the mains is as long in every series: another length must not change the pace.
         data=SeriesData(
-            dataset="plaid", channels=1, length=512, lengths="pad", scaling="series", classes=11, train_samples=483
+            dataset="plaid", channels=1, length=512, lengths="pad", scaling="series", classes=11, train_samples=482
         ),
         model=ModelSection(size="micro", tokenizer=SeriesPatches(patch=16)),
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),

@@ -44,6 +44,7 @@ class Counts:
         longer = sum(count for length, count in self.lengths.items() if length > section.length)
         shorter = sum(count for length, count in self.lengths.items() if length < section.length)
         if longer or shorter:
+            least, most = (f"{limit(self.lengths):,}" for limit in (min, max))
             resampled = section.lengths == "resample"
             parts = [
                 *([f"{longer:,} longer ones {'averaged down' if resampled else 'cut at the end'}"] if longer else []),
@@ -54,7 +55,7 @@ class Counts:
                 ),
             ]
             texts.append(
-                f"lengths of {min(self.lengths):,} to {max(self.lengths):,} values become {section.length}"
+                f"lengths of {least}{'' if least == most else f' to {most}'} values become {section.length}"
                 f" (data.lengths={section.lengths}): {', '.join(parts)}"
             )
         return tuple(texts)
