@@ -204,8 +204,10 @@ def _mlp_slots(place: _Place, mlp: Mlp) -> Iterator[tuple[Role, Slot | Ambiguity
             continue
         half, gate_first = place.roles.shapes[name][0] // 2, _gate_first(place, mlp, name)
         if gate_first is None:
+            module = place.module(mlp.path)
+            kind = type(module) if isinstance(module, nn.Module) else None
             prefixed = tuple(_role(mlp.branch, half_role) for half_role in ("mlp_in", "mlp_gate"))
-            yield from _undecided_slots(place, name, prefixed, "both inputs of a gated mlp", None)
+            yield from _undecided_slots(place, name, prefixed, "both inputs of a gated mlp", kind)
             continue
         for index, half_role in enumerate(("mlp_gate", "mlp_in") if gate_first else ("mlp_in", "mlp_gate")):
             yield _role(mlp.branch, half_role), _slot(place, name, index * half, (index + 1) * half, 1, half)
