@@ -105,6 +105,8 @@ def with_canonical_pairs(
             key = ("bias", f"bias of {pair.role}", "the target's weight has none to add b′ to", BIAS)
             faults.setdefault(key, []).append(own)
         pairs.append(replace(pair, derivation=derivation if any(derivation.steps) else None))
+    folded = sum(pair.derivation is not None and pair.derivation.fold is not None for pair in pairs)
+    notes[f"{folded} of {len(pairs)} weights are folded"] = None
     differences = [
         Mismatch(what, f"{where} of block {ranges_of(blocks)}", reason, remedy)
         for (what, where, reason, remedy), blocks in faults.items()

@@ -60,7 +60,9 @@ class MatchReport:
     fitted: tuple[str, ...] = ()
     """What `fit=` does: to depth, stream, heads and mlp, what is exact and what is not, and how much of W' it keeps."""
     notes: tuple[str, ...] = ()
-    """What a canonical pathway leaves different, and biases that it leaves out because they change nothing."""
+    """How many weights a canonical pathway folds, what it leaves different, and biases that it leaves out because they
+    change nothing.
+    """
 
     @property
     def without_bias(self) -> tuple[str, ...]:
