@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.objectives.objective import token_grid
+from crosspath.pathway.groups import leaf_parameters
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ def cost_of(model: nn.Module, batch: Tensor, *, timed: bool) -> dict[str, Any]:
 
 
 def count_parameters(model: nn.Module, trainable: bool = False) -> int:
-    """Number of values in the model's parameters, each parameter once."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
+    """Number of values in the model's parameters, each parameter once; with pathways those of W, W' and λ, whichever
+    engine holds them.
+    """
+    leaves = (parameter for parameter, _ in leaf_parameters(model))
+    return sum(parameter.numel() for parameter in leaves if parameter.requires_grad or not trainable)
 
 
 @torch.no_grad()

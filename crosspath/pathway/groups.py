@@ -8,6 +8,7 @@ from torch import nn
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
 from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.engines import held_weights
 from crosspath.pathway.layout_by_hand import check_stem
 from crosspath.pathway.locate import locate
 from crosspath.pathway.origins import origins_of
@@ -102,6 +103,19 @@ def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, s
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
     # Those inside another library's parametrization; the caller skips the ones above.
     yield from ((name, parameter, "target") for name, parameter in target.named_parameters())
+
+
+def leaf_parameters(target: nn.Module) -> Iterator[tuple[nn.Parameter, str]]:
+    """(parameter, `target`, `auxiliary` or `scale`), each once: W, W' and λ of connected weights, never the sum that a
+    module keeps for its optimizer, whose `requires_grad` says nothing of them.
+    """
+    originals = {id(held.parameter): held.original for held in held_weights(target)}
+    visited: set[int] = set()
+    for _, parameter, kind in parameters_by_kind(target):
+        leaf = originals.get(id(parameter), parameter)
+        if id(leaf) not in visited:
+            visited.add(id(leaf))
+            yield leaf, kind
 
 
 def _layers(target: nn.Module, anatomy: Anatomy) -> dict[str, int]:

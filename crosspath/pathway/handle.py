@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from crosspath.errors import PathwayError, suggest
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines import Engine, engine_of
-from crosspath.pathway.groups import parameters_by_kind
+from crosspath.pathway.groups import leaf_parameters
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.report import MatchReport
@@ -128,12 +128,9 @@ class Pathways:
         """{"target", "auxiliaries", "scales": {"all": number of values, "trained": those that require gradients}}."""
         kinds = {"target": "target", "auxiliary": "auxiliaries", "scale": "scales"}
         counts = {kind: {"all": 0, "trained": 0} for kind in kinds.values()}
-        counted: set[int] = set()
-        for _, parameter, kind in parameters_by_kind(self.target):
-            if id(parameter) not in counted:
-                counted.add(id(parameter))
-                counts[kinds[kind]]["all"] += parameter.numel()
-                counts[kinds[kind]]["trained"] += parameter.numel() * parameter.requires_grad
+        for parameter, kind in leaf_parameters(self.target):
+            counts[kinds[kind]]["all"] += parameter.numel()
+            counts[kinds[kind]]["trained"] += parameter.numel() * parameter.requires_grad
         return counts
 
     def attach(

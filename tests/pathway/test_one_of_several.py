@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import crosspath
+from crosspath.evaluation.cost import count_parameters
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway import PathwayError, Pathways
+from crosspath.pathway.engines import ENGINES, Engine
 from tests.errors import refused
 from tests.pathway.small_models import WIDTH, Body, randomised
 
@@ -198,6 +200,19 @@ def test_parameters_are_counted() -> None:
         "auxiliaries": {"all": values, "trained": 0},
         "scales": {"all": scales, "trained": scales},
     }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_frozen_body_counts_as_frozen_with_both_engines(engine: Engine) -> None:
+    """The optimizer's engine keeps W + λ·W' as a parameter that has gradients as long as λ learns."""
+    target = Body().requires_grad_(False)
+    plain = sum(value.numel() for value in target.parameters())
+    handle = crosspath.connect(target, Body(), train_auxiliary=False, engine=engine)
+    counts = handle.parameter_counts()
+    assert counts["target"] == {"all": plain, "trained": 0}
+    assert counts["scales"] == {"all": 8, "trained": 8}
+    assert count_parameters(target, trainable=True) == 8
+    assert count_parameters(target) == plain + counts["auxiliaries"]["all"] + 8
 
 
 def test_results_print_a_line() -> None:
