@@ -321,9 +321,10 @@ class TrainSection(Section):
     """`balanced`: drawn with replacement, a sample's weight the sum over its labels of 1,000 / (their count + 0.01)."""
     samples_per_epoch: PositiveInt | None = None
     """Samples drawn an epoch with `balanced`; as many as there are when not given."""
-    scope: Literal["all", "blocks", "head"] = "all"
-    """`head`: only the head and the scales λ learn; the body and every W' stay as they are. `blocks`: the last
-    `last_blocks` blocks and the encoder's last norm, too."""
+    scope: Literal["all", "blocks", "head", "scales"] = "all"
+    """`head`: only the head and the scales λ learn; the body and every W' stay as they are. `scales`: the same, as an
+    adapter, best with `pathway.scale_per=channel`. `blocks`: the last `last_blocks` blocks and the encoder's last norm,
+    too."""
     last_blocks: PositiveInt = 2
     """Of `scope=blocks`."""
     seed: Seed = 0

@@ -52,7 +52,7 @@ from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
 from crosspath.training.resume import load_newest_state
 from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
-from crosspath.training.scope import limit_scope
+from crosspath.training.scope import limit_scope, scope_notes
 from crosspath.training.trackers import check_trackers, trackers
 
 
@@ -230,6 +230,7 @@ def _run(
     origins = {name: source.record() for name, source in sources.items()}
     check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
     limit_scope(model, recipe)
+    notes.extend(scope_notes(model, recipe))
     starts, strengths = starts_of(model), strengths_of(model)
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.

@@ -14,18 +14,21 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     """Freeze, in place, what `train.scope` leaves out.
 
     `head`: the linear probe, and with pathways the published setting of fixed bodies, in which λ and the classifier
-    learn (the published probe left λ out of its optimizer, so that it stayed 0). Every W' stays as it is. `blocks`: the
-    last blocks learn with it, their W and W' included.
+    learn (the published probe left λ out of its optimizer, so that it stayed 0). Every W' stays as it is. `scales`:
+    λ as an adapter, the same with a λ that has to learn; without pathways it is the linear probe beside it. `blocks`:
+    the last blocks learn with the head, their W and W' included.
 
     Raises
     ------
     InputError
-        For masked modelling, which has no head, and for more blocks than there are.
+        For masked modelling, which has no head, for more blocks than there are, and for scales that do not learn.
     """
     if recipe.train.scope == "all":
         return
     if not objective_of(recipe).labelled:
         raise InputError("train.scope", "all, for masked modelling", repr(recipe.train.scope), "leave it out")
+    if recipe.train.scope == "scales" and not recipe.pathway.train_scale:
+        raise InputError("train.scope", "pathway.train_scale=true beside scales", "false", "leave one of them out")
     parts = _learning_parts(model, recipe)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(parts))
@@ -43,7 +46,7 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
 
 def _learning_parts(model: nn.Module, recipe: Recipe) -> tuple[str, ...]:
     """What the names of learning parameters start with."""
-    if recipe.train.scope == "head":
+    if recipe.train.scope != "blocks":
         return ("head.",)
     blocks, last = len(model.get_submodule("encoder.blocks")), recipe.train.last_blocks  # type: ignore[arg-type]
     if last > blocks:
@@ -58,3 +61,14 @@ def training_mode(model: nn.Module, recipe: Recipe) -> None:
         for name, module in model.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith("head."):
                 module.eval()
+
+
+def scope_notes(model: nn.Module, recipe: Recipe) -> list[str]:
+    """How many values learn beside a frozen body, where λ is an adapter."""
+    if recipe.train.scope != "scales":
+        return []
+    head = sum(value.numel() for name, value in model.named_parameters() if name.startswith("head."))
+    if not has_pathways(model):
+        return [f"train.scope=scales without an auxiliary: the head alone learns, {head:,} values"]
+    scales = sum(scale.numel() for scale in pathways(model).scales().values())
+    return [f"the body is frozen: {scales:,} values of λ learn, and {head:,} of the head"]
