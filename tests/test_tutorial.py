@@ -13,6 +13,12 @@ pytest.importorskip("ipykernel")
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SHORT_RACE = """
+import sklearn.datasets
+
+few = sklearn.datasets.load_digits()
+few.images, few.target = few.images[::2], few.target[::2]
+sklearn.datasets.load_digits = lambda: few
+
 from crosspath.study import race
 from crosspath.study.race_plan import Plan, Round
 
@@ -20,7 +26,7 @@ rounds = (Round(epochs=1, ways=7, rates=1), Round(epochs=2, ways=2, rates=1))
 short = Plan(rounds=rounds, folds=1, seeds=3, seeds_wanted=6, auxiliary_epochs={"sounds": 1}, seconds=1.0)
 race.make_plan = lambda *arguments, **options: short
 """
-"""What stands in the place of ten minutes: the same race with runs of one or two epochs."""
+"""What stands in the place of ten minutes: the same race with fewer pictures, and runs of one or two epochs."""
 
 
 def tool() -> ModuleType:

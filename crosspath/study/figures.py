@@ -142,7 +142,10 @@ def scale_map(
             for down, row in enumerate(rows):
                 for across, value in enumerate(row):
                     if value is not None:
-                        _cell(axes, across, down, number.format(value), (value - start) / largest)
+                        text = number.format(value)
+                        if not text.strip("+-0."):  # what rounds to zero has no sign
+                            text = text.lstrip("+-")
+                        _cell(axes, across, down, text, (value - start) / largest)
             axes.set_xlim(0, len(roles))
             axes.set_ylim(len(blocks), 0)
             axes.set_xticks([index + 0.5 for index in range(len(roles))], roles)

@@ -111,3 +111,9 @@ def test_only_whole_epochs_are_marked_and_a_rounding_of_a_scale_is_not_coloured(
     fills = [re.findall(r"fill: (#\w{6})", text)[0] for text in (faint, strong)]
     assert min(int(fills[0][place : place + 2], 16) for place in (1, 3, 5)) > 0xE0
     assert min(int(fills[1][place : place + 2], 16) for place in (1, 3, 5)) < 0x40
+
+
+def test_a_scale_that_rounds_to_zero_has_no_sign() -> None:
+    figure = scale_map({"pathway": [[-0.0001, 0.0004, 0.1, -0.002]]}, ("0",), tuple("qkvo"), 0.0)
+    numbers = re.findall(r">\s*([-+−]?0\.\d{3})\s*<", figure)
+    assert numbers == ["0.000", "0.000", "+0.100", "-0.002"]
