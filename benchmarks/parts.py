@@ -31,6 +31,12 @@ PARTS = {
         "Input paths",
         "From files to batches, against the same work in plain loops and in the libraries that people use.",
     ),
+    "features": Part(
+        "benchmarks.frozen_features",
+        "A head on a frozen body",
+        "With `train.scope=head` and no augmentation features are computed once. An epoch on them against an epoch "
+        "through the body.",
+    ),
     "startup": Part(
         "benchmarks.startup",
         "Start-up",
