@@ -80,4 +80,18 @@ FAULTS = (
         after="logits_NK.shape[-1] >= TOP",
         tests=("objectives/test_metrics.py",),
     ),
+    Fault(
+        name="the scale of series comes from the held-out samples",
+        file="modalities/calibration.py",
+        before="modality_of(recipe).calibrate(recipe.data, data.train)",
+        after="modality_of(recipe).calibrate(recipe.data, data.test)",
+        tests=("modalities/test_series.py",),
+    ),
+    Fault(
+        name="missing values of series are filled in silence",
+        file="data/readers/series.py",
+        before="self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular)",
+        after="self.counts.add(np.isnan(filled_CT), filled_CT.shape[1], signal.irregular)",
+        tests=("data/readers/test_series.py",),
+    ),
 )
