@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Flag, Json, Settings
-from crosspath.cli.output import print_json, print_line, print_table
+from crosspath.cli.output import print_json, print_line, print_note, print_table
 
 PARTS = {"train": "labelled", "unlabelled": "unlabelled", "validation": "validation", "test": "test"}
 """{part: its name in a sentence}."""
@@ -71,6 +71,7 @@ def fit(
         request = understand(target, auxiliary, labels, budget, data, from_, set_, workers, threads)
         plan = plan_only(request)
         print_json(plan) if json else _print_plan(plan)
+        print_note("next: the same command without --dry-run")
         return
     answer = find_best_start(
         target,

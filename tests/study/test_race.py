@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -325,6 +326,33 @@ def test_a_larger_budget_is_advised_only_where_it_changes_something(
     step, found = next_step_of(tmp_path, confirmation, 8, lambda more: f"again {more:g}")
     assert command in found
     assert step
+
+
+def test_a_dry_run_prints_what_would_be_done_and_leaves_nothing(
+    auxiliary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def pool(workers: int, *, offline: bool) -> Iterator[LocalPool]:
+        yield LocalPool(Executor())
+
+    def costs(runner: Any, samples: Any) -> Costs:
+        assert samples.train == 100
+        one = Cost(fixed=0.1, epoch=0.1)
+        return Costs(of_ways={way.name: one for way in runner.ways}, masked=one, auxiliaries={"procedural": one})
+
+    monkeypatch.setattr(race, "local_pool", pool)
+    monkeypatch.setattr(race, "measure", costs)
+    monkeypatch.chdir(tmp_path)
+    named = ["--auxiliary", f"sounds={auxiliary}", "--auxiliary", "procedural", "--labels", "10", "--budget", "9m"]
+    assert main(["try", "image/digits", *named, "--workers", "2", "--dry-run"]) == 0
+    shown = capsys.readouterr()
+    assert "image/digits: 100 labelled, 805 unlabelled, 300 validation, 592 test samples" in shown.out
+    assert "procedural: pretrained on 2,000 samples for 100 epochs, beside the first round" in shown.out
+    assert len(re.findall(r"^\W*round \d", shown.out, re.MULTILINE)) == 3
+    assert "of 9 minutes, with 2 runs at a time" in shown.out
+    assert "copy-procedural: a copy of procedural" in shown.out
+    assert "without --dry-run" in shown.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
