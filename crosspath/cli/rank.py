@@ -39,6 +39,7 @@ def rank(
     copies: int = 12,
     batches: int = 4,
     samples: int = 128,
+    by: str = "labels",
     json: Json = False,
 ) -> None:
     """Order auxiliaries by scores that need no training, each against copies with shuffled values.
@@ -64,6 +65,8 @@ def rank(
         Number of training batches that the gradient is the mean of.
     samples
         Number of training samples whose features are compared.
+    by
+        The score that orders: `labels`, `gradient`, `similarity`, `effective_rank`, `stable_rank` or `spectrum`.
     """
     from crosspath.study.rank import rank as rank_auxiliaries
 
@@ -79,19 +82,20 @@ def rank(
         copies=copies,
         batches=batches,
         samples=samples,
+        by=by,
     )
     if json:
         print_json(ranking.to_json())
         return
-    columns = ("auxiliary", "gradient z", "p", "labels z", "similarity z", "effective rank")
-    rows = []
-    for row in ranking.rows:
-        p = "" if row.p_adjusted is None else f"{row.p_adjusted:.3f}"
-        others = [_z(row.scores[name]) for name in ("labels", "similarity")]
-        rows.append((row.name, _z(row.scores["gradient"]), p, *others, f"{row.scores['effective_rank'].value:.2f}"))
+    shown = dict.fromkeys((by, "labels", "gradient", "similarity", "effective_rank"))
+    columns = ("auxiliary", *(f"{name.replace('_', ' ')} z" for name in shown), "p")
+    rows = [
+        (row.name, *(_z(row.scores[name]) for name in shown), "" if row.p_adjusted is None else f"{row.p_adjusted:.3f}")
+        for row in ranking.rows
+    ]
     print_table(columns, rows)
     print_line(ranking.sentence)
-    print_note("z: standard deviations above copies with shuffled values; p: of the first, over all auxiliaries")
+    print_note("z: standard deviations above copies with shuffled values; p: of the first z, over all auxiliaries")
     best = ranking.rows[0].name
     print_next("crosspath", "compare", target, "--auxiliary", f"{best}={pairs[best]}")
 

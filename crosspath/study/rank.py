@@ -45,9 +45,9 @@ from crosspath.training.pathways import connect_auxiliaries
 from crosspath.training.processes import Processes
 from crosspath.training.progress import open_bar
 
-LEADING = "gradient"
-"""The score that orders the table."""
-SCORES = ("gradient", "labels", "similarity", "effective_rank", "stable_rank", "spectrum")
+LEADING = "labels"
+"""The score that orders auxiliaries where none is named: the one that agreed best with measured gains (docs/rank.md)."""
+SCORES = ("labels", "gradient", "similarity", "effective_rank", "stable_rank", "spectrum")
 FEWEST_COPIES = 3
 STREAM = 0x7A4C
 """Keeps the choice of samples apart from every other use of the same seed."""
@@ -91,12 +91,17 @@ class Ranking:
     @property
     def sentence(self) -> str:
         """The order in words."""
+        score = _words(self.by)
         if not self.beyond_chance:
-            return f"no ordering beyond chance: no auxiliary's {self.by} differs from that of its shuffled copies"
-        order = " > ".join(row.name for row in self.rows if row.beyond_chance)
-        others = [row.name for row in self.rows if not row.beyond_chance]
-        rest = f"; not distinguishable from shuffled copies: {', '.join(others)}" if others else ""
-        return f"by {self.by}: {order}{rest}"
+            return f"no ordering beyond chance: no auxiliary differs from its shuffled copies in {score}"
+        kinds: dict[str, list[str]] = {"above": [], "below": [], "like": []}
+        for row in self.rows:
+            kind = "above" if (row.scores[self.by].z or 0.0) > 0 else "below"
+            kinds[kind if row.beyond_chance else "like"].append(row.name)
+        above = " > ".join(kinds["above"])
+        text = f"by {score}: {above}, above shuffled copies" if above else f"by {score}: none above shuffled copies"
+        text += f"; below them: {' > '.join(kinds['below'])}" if kinds["below"] else ""
+        return text + (f"; not distinguishable from them: {', '.join(kinds['like'])}" if kinds["like"] else "")
 
     def __str__(self) -> str:
         return self.sentence
@@ -104,6 +109,10 @@ class Ranking:
     def to_json(self) -> dict[str, Any]:
         """The ranking as plain data."""
         return {**asdict(self), "beyond_chance": self.beyond_chance, "sentence": self.sentence}
+
+
+def _words(score: str) -> str:
+    return score.replace("_", " ")
 
 
 def rank(
@@ -118,6 +127,7 @@ def rank(
     copies: int = 12,
     batches: int = 4,
     samples: int = 128,
+    by: str = LEADING,
     progress: bool = True,
 ) -> Ranking:
     """Order auxiliaries by how their weights lie to a target that has not been trained: minutes, and no promise.
@@ -145,6 +155,8 @@ def rank(
         Shuffled copies of each auxiliary.
     batches, samples
         Training batches that the gradient is the mean of; training samples whose features are compared.
+    by
+        The score that orders: `labels`, `gradient`, `similarity`, `effective_rank`, `stable_rank` or `spectrum`.
 
     Raises
     ------
@@ -161,6 +173,8 @@ def rank(
     ):
         if not isinstance(value, int) or value < fewest:
             raise InputError(f"--{option}", f"a whole number, {fewest} or more", repr(value), f"give at least {fewest}")
+    if by not in SCORES:
+        raise InputError("--by", f"one of {', '.join(SCORES)}", repr(by), "choose one of these")
     if not auxiliaries:
         raise InputError("--auxiliary", "an auxiliary to rank", "none", "add one, such as --auxiliary audio=runs/esc10")
     path_only(data, "rank, which draws labels anew for each seed")
@@ -197,16 +211,16 @@ def rank(
                     _scores(begin, key, source, copies, lambda: bar.count("scoring", next(finished), total))
                 )
     scores = {key: _against_copies(of_seeds) for key, of_seeds in values.items()}
-    adjusted = _adjusted({key: of_one[LEADING].p for key, of_one in scores.items()})
+    adjusted = _adjusted({key: of_one[by].p for key, of_one in scores.items()})
     rows = [
         Row(name=key, origin=sources[key].origin, scores=of_one, p_adjusted=adjusted[key])
         for key, of_one in scores.items()
     ]
-    rows.sort(key=lambda row: -(row.scores[LEADING].z or 0.0))
+    rows.sort(key=lambda row: -(row.scores[by].z or 0.0))
     return Ranking(
         target=recipe.name,
         rows=tuple(rows),
-        by=LEADING,
+        by=by,
         start=name,
         seeds=seeds,
         copies=copies,

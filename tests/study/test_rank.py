@@ -31,7 +31,7 @@ from crosspath.study.rank_scores import (
 from tests.checkpoints.small import audio_recipe, fresh, saved_audio
 from tests.errors import refused
 
-FEW = {"seeds": 1, "copies": 3, "batches": 1, "samples": 20, "progress": False}
+FEW = {"by": "gradient", "seeds": 1, "copies": 3, "batches": 1, "samples": 20, "progress": False}
 SETTINGS = ("data.labels_per_class=3", "train.batch_size=16")
 
 
@@ -66,7 +66,7 @@ def test_what_lies_along_the_gradient_comes_first_and_alone_is_beyond_chance(ran
     assert ranking.rows[0].name == "gradient"
     assert ranking.rows[0].scores["gradient"].value == pytest.approx(1, abs=1e-6)
     assert [row.name for row in ranking.rows if row.beyond_chance] == ["gradient"]
-    assert str(ranking).startswith("by gradient: gradient;")
+    assert str(ranking).startswith("by gradient: gradient, above")
     assert set(ranking.rows[0].scores) == set(rank_module.SCORES)
 
 
@@ -171,6 +171,8 @@ def test_what_it_refuses(tmp_path: Path) -> None:
     given = {"a": auxiliary(1)}
     with refused("--copies", 1):
         crosspath.rank("image/digits", auxiliaries=given, copies=1)
+    with refused("--by", "'luck'"):
+        crosspath.rank("image/digits", auxiliaries=given, by="luck")
     with refused("--auxiliary", "none"):
         crosspath.rank("image/digits", auxiliaries={})
     with refused("--start", "paper"):
