@@ -46,7 +46,7 @@ from crosspath.training.processes import Processes
 from crosspath.training.progress import open_bar
 
 LEADING = "labels"
-"""The score that orders auxiliaries where none is named: the one that agreed best with measured gains (docs/rank.md)."""
+"""The score that orders where none is named: the one that agreed best with measured gains (docs/rank.md)."""
 SCORES = ("labels", "gradient", "similarity", "effective_rank", "stable_rank", "spectrum")
 FEWEST_COPIES = 3
 STREAM = 0x7A4C
