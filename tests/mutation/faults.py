@@ -34,9 +34,23 @@ FAULTS = (
     Fault(
         name="merge reads the attribute, which may be cached",
         file="pathway/merge.py",
-        before="result = effective_weight(holder.original, auxiliaries, scales, spreads)",
+        before="result = effective_weight(holder.original, *pathway.terms_of(names))",
         after="result = getattr(holder.module, holder.attribute).detach().clone()",
         tests=("pathway/test_connect.py", "pathway/test_merge.py"),
+    ),
+    Fault(
+        name="a learned pair computed in autocast's precision",
+        file="pathway/learned_pair.py",
+        before="with torch.autocast(auxiliary.device.type, enabled=False):",
+        after="if True:",
+        tests=("pathway/test_learned_pair.py",),
+    ),
+    Fault(
+        name="a principal subspace in any rotation",
+        file="pathway/fit_stream.py",
+        before="result: Tensor = left @ right @ vectors",
+        after="result: Tensor = vectors",
+        tests=("pathway/test_fit_maps.py",),
     ),
     Fault(
         name="λ's gradient summed in half precision",
