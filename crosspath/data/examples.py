@@ -63,8 +63,8 @@ class Examples:
 
     inputs: Samples | NDArray[Any]
     """(N, sample shape): image uint8 (3, H, W); audio float32 (T, F); points float32 (P, 3); video uint8 (3, T, H,
-    W); text int64 (L,);
-    series float32 (C, T).
+    W); text int32 (L + 1,), its tokens, -1 behind them, and last how many there are without the limit L; brackets
+    int64 (L,); series float32 (C, T).
     """
     labels: NDArray[np.int64] | NDArray[np.uint8]
     """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""
