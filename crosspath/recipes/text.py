@@ -17,7 +17,7 @@ def banking77() -> Recipe:
 
     Command: `crosspath train text/banking77 --data DIR`
     """
-    data = TextData(dataset="banking77", length=128, classes=77, train_samples=9003)
+    data = TextData(dataset="banking77", length=128, classes=77, train_samples=9000)
     return _recipe("text/banking77", data, epochs=30)
 
 
