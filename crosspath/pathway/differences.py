@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
+from crosspath.layouts import ATTENTION_ROLES, LAYOUTS, ROLES, Role
 from crosspath.pathway.anatomy import Anatomy
 from crosspath.pathway.fit import FITS, Fit
 from crosspath.pathway.fit_model import fit_fault
@@ -49,10 +49,21 @@ def explain(
             remedies.insert(0, FIT_IT)
         elif fit is not None:
             reasons.append(f"and cannot be fitted: expected {fault or 'a role of the main attention or mlp'}")
+            remedies[:0] = _remedies_of_heads(sides) if role in ROLES else ()
         remedies += _remedies_of_shape(role, target, auxiliary[0], alone=not whole)
     if not remedies:
         remedies.append("choose weights with names=")
     return Mismatch(what, role, ", ".join(reasons), ", or ".join(remedies) if what != "order" else "; ".join(remedies))
+
+
+def _remedies_of_heads(sides: Iterable[tuple[str, tuple[Anatomy, int]]]) -> Iterator[str]:
+    """How to state the heads that a fit needs."""
+    for side, (anatomy, block) in sides:
+        if block not in anatomy.heads and (block, "query") in anatomy.slots:
+            if anatomy.layout.name in (layout.name for layout in LAYOUTS):
+                yield f"state them with {side}_layout=crosspath.layout_named({anatomy.layout.name!r}, heads=NUMBER)"
+            else:
+                yield f"pass the {side} as a module, or as a folder whose config states them"
 
 
 def _remedies_of_shape(role: Role, target: tuple[Anatomy, int], auxiliary: Anatomy, *, alone: bool) -> Iterator[str]:

@@ -65,7 +65,7 @@ def _attention_shape(anatomy: Anatomy, block: int, shapes: Mapping[Role, tuple[i
         raise FitError("query, key, value and attention_output")
     heads = anatomy.heads.get(block)
     if heads is None:
-        raise FitError("a head count, which nothing states; give it with a layout of heads=")
+        raise FitError("a head count, which nothing states")
     shared = anatomy.key_value_heads.get(block, heads)
     if rows["query"] % heads or rows["key"] % shared or rows["value"] % shared or heads % shared:
         raise FitError(f"heads of equal width, found {heads} and {shared} for {rows}")

@@ -179,6 +179,9 @@ def test_what_cannot_be_fitted_is_refused_without_that_advice() -> None:
     report = crosspath.match(target, auxiliary, fit="slice")
     assert not report.ok
     assert "head count" in str(report.mismatches[0])
+    assert "auxiliary_layout=crosspath.layout_named('timm blocks', heads=NUMBER)" in report.mismatches[0].remedy
+    layout = crosspath.layout_named("timm blocks", heads=4)
+    assert crosspath.match(target, auxiliary, fit="slice", auxiliary_layout=layout).ok
     assert not any('fit="slice"' in mismatch.remedy for mismatch in crosspath.match(target, auxiliary).mismatches)
     with refused("fit", "slice", "'half'", kind=crosspath.PathwayError):
         crosspath.match(target, body(), fit="half")  # type: ignore[arg-type]
