@@ -78,5 +78,7 @@ def test_a_run_from_a_foundation_model_becomes_plain_timm(dinov2: Path, tmp_path
     train(tmp_path / "run", dinov2, settings={"train.scope": "head"})
     written = export(tmp_path / "run", tmp_path / "timm", format="timm")
     assert max(written["max_difference"].values()) < 1e-5
+    crosspath.save_pretrained(load_checkpoint(tmp_path / "run").model, tmp_path / "shared")
+    assert "24 wide and 2 blocks deep" in (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
     arguments = json.loads((tmp_path / "timm" / "config.json").read_text(encoding="utf-8"))["model_args"]
     assert (arguments["init_values"], arguments["mlp_ratio"]) == (1.0, 2.0)

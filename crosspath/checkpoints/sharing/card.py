@@ -13,6 +13,7 @@ from crosspath.config.training import PathwaySection
 from crosspath.escape import to_code, to_code_block, to_markdown
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
+from crosspath.models.sizes import SIZES, size_of
 
 PAPER = "2401.14405"
 
@@ -63,7 +64,10 @@ def _front_matter(about: About) -> list[str]:
 
 def _what(about: About, scales: Scales) -> list[str]:
     recipe = about.recipe
-    kind = f"{recipe.modality} model of size `{recipe.model.size}` with {len(about.classes)} classes"
+    size = size_of(recipe.model)
+    named = size == SIZES[recipe.model.size]
+    shape = f"of size `{recipe.model.size}`" if named else f"{size.width} wide and {size.depth} blocks deep"
+    kind = f"{recipe.modality} model {shape} with {len(about.classes)} classes"
     method = f"Method: Multimodal Pathway, arXiv {PAPER}."
     load = '`crosspath.ModalityModel.from_pretrained("OWNER/NAME")`'
     if about.receipt is not None:

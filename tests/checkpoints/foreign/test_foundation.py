@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import timm
 import torch
 import transformers
@@ -18,7 +19,9 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
 from crosspath.config import Recipe, apply_overrides
+from crosspath.data.readers.audio import AudioReader
 from crosspath.data.whisper_log_mel import whisper_log_mel
+from crosspath.modalities.batches import prepare
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match, merge
 from crosspath.recipes import recipe_named
@@ -287,6 +290,25 @@ def test_log_mel_is_whispers(seconds: float) -> None:
     found = whisper_log_mel(torch.from_numpy(wave)[None], 3000, 80)[0]
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-5
+
+
+def test_a_recording_reaches_the_model_as_whispers_own_extractor_gives_it(tmp_path: Path) -> None:
+    extractor = transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    wave = np.random.default_rng(0).normal(0.2, 0.1, (20_000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "sound.wav", wave, 16_000, subtype="FLOAT")
+    settings = ("data.spectrogram=whisper", "data.mels=8", "data.frames=100", "data.mean=0", "data.std=0.5")
+    section = apply_overrides(recipe_named("audio/folder"), settings).data
+    reader = AudioReader(section)  # type: ignore[arg-type]
+    expected = extractor(wave.mean(1), sampling_rate=16_000, return_tensors="np").input_features.transpose(0, 2, 1)
+    found = prepare(section, reader.decode_file(tmp_path / "sound.wav")[None], torch.device("cpu"))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5)
+    second = extractor(wave.mean(1)[8_000:], sampling_rate=16_000, return_tensors="np").input_features.transpose(
+        0, 2, 1
+    )
+    windows = reader.windows(tmp_path / "sound.wav", 50)
+    np.testing.assert_allclose(windows, np.concatenate([expected, second]), rtol=0, atol=1e-5)
+    with refused("recipe", "data.spectrogram=whisper", "16000"):
+        apply_overrides(recipe_named("audio/folder"), (*settings, "data.sample_rate_hz=8000"))
 
 
 def test_dinov2_small_is_transformers() -> None:
