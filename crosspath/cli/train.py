@@ -75,12 +75,15 @@ def train(
         "train.batch_size": batch_size,
         "data.labels_per_class": labels,
     }
-    from crosspath.checkpoints.foreign.start import fit_to_start
     from crosspath.config import apply_overrides
     from crosspath.recipes import recipe_named
 
     settings = with_blocks(with_short(set_, short), blocks, start, fit)
-    resolved_recipe = fit_to_start(apply_overrides(recipe_named(recipe), settings), from_, settings)
+    resolved_recipe = apply_overrides(recipe_named(recipe), settings)
+    # A wrong setting is refused before torch is imported.
+    from crosspath.checkpoints.foreign.start import fit_to_start
+
+    resolved_recipe = fit_to_start(resolved_recipe, from_, settings)
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         from crosspath.training import plan
