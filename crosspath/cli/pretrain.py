@@ -44,10 +44,11 @@ def pretrain(
     short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
     from crosspath.checkpoints.foreign.start import fit_to_start
     from crosspath.config import apply_overrides
-    from crosspath.recipes import RECIPES, recipe_named
+    from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
-    resolved_recipe = fit_to_start(apply_overrides(recipe_named(recipe, "masked_modeling"), settings), from_, settings)
+    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
+    resolved_recipe = fit_to_start(resolved_recipe, from_, settings, shipped=recipe in PRETRAINING)
     if dry_run:
         from crosspath.training import plan
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 
+from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.errors import InputError
 from crosspath.modalities import Modality, add_missing, custom_modalities
@@ -59,6 +60,8 @@ def run_job(job: Job, place: Place) -> Result:
     cell, seed = job.cell, job.seed
     source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
     recipe = cell.recipe(job.rate, seed, search=job.search)
+    # Settings that repeat the shipped recipe's are the user's as well.
+    recipe = fit_to_start(recipe, cell.from_, cell.settings)
     selection = selection_of(recipe.pathway, str(cell.auxiliary))
     start = None
     if cell.arm.name == MIMETIC.name:

@@ -29,7 +29,7 @@ from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.engines import Engine
-from crosspath.recipes import recipe_named
+from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from crosspath.starts import SETTING, start_named
 from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions, environment
@@ -107,10 +107,11 @@ def train(
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
+    shipped = str(recipe) in RECIPES
     recipe, texts = recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings)
     if isinstance(start, str):
         texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
-    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts)
+    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
 
@@ -136,9 +137,10 @@ def pretrain(
     InputError
         As `train`, and for a recipe that does not pretrain.
     """
+    shipped = str(recipe) in PRETRAINING
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
     texts = setting_texts(settings)
-    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts)
+    recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     if objective_of(recipe).verb != "pretrain":
         raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")
     out = Path("runs") / "pretrain" / recipe.name if out is None else out

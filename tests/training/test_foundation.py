@@ -10,7 +10,10 @@ import transformers
 
 import crosspath
 from crosspath.checkpoints import load_checkpoint
+from crosspath.checkpoints.foreign.start import fit_to_start
+from crosspath.config import apply_overrides
 from crosspath.evaluation.export import export
+from crosspath.recipes import recipe_named
 from crosspath.training.result import Result
 from tests.errors import refused
 
@@ -82,3 +85,14 @@ def test_a_run_from_a_foundation_model_becomes_plain_timm(dinov2: Path, tmp_path
     assert "24 wide and 2 blocks deep" in (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
     arguments = json.loads((tmp_path / "timm" / "config.json").read_text(encoding="utf-8"))["model_args"]
     assert (arguments["init_values"], arguments["mlp_ratio"]) == (1.0, 2.0)
+
+
+def test_a_rate_that_a_study_tries_is_the_rate_that_a_run_has(dinov2: Path) -> None:
+    """A study tries the shipped rate too, in a recipe of its own; only a recipe that the user names gets another."""
+    recipe = apply_overrides(recipe_named("image/digits"), ("data.image_size=8", "train.scope=blocks"))
+    given = {"settings": ("data.image_size=8",)}
+    assert fit_to_start(recipe, dinov2, **given).optimizer.lr == recipe.optimizer.lr == 1e-3
+    assert fit_to_start(recipe, dinov2, **given, shipped=True).optimizer.lr == 1e-4
+    frozen = apply_overrides(recipe, ("train.scope=head",))
+    assert fit_to_start(frozen, dinov2, **given).augment == recipe.augment
+    assert not fit_to_start(frozen, dinov2, **given, shipped=True).augment.alters

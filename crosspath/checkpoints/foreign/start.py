@@ -13,13 +13,19 @@ from crosspath.config import Recipe
 from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES
 
+TRAINING = ("optimizer", "augment")
+"""Sections in which a recipe, other than a shipped one by its name, says how it trains."""
 
-def fit_to_start(recipe: Recipe, start: str | Path | None, settings: tuple[str, ...] = ()) -> Recipe:
+
+def fit_to_start(
+    recipe: Recipe, start: str | Path | None, settings: tuple[str, ...] = (), *, shipped: bool = False
+) -> Recipe:
     """The recipe for a target that starts from `start`: of a foundation model it has the architecture and what the
     model reads; any other leaves it as it is.
 
     What the user set stays: the names in `settings` (texts `section.field=value`), and whatever differs from the
-    shipped recipe of that name.
+    shipped recipe of that name. Only a recipe that the user named (`shipped`) gets another learning rate and
+    augmentation: one made in Python, in a file or by a study says how it trains.
 
     Raises
     ------
@@ -27,7 +33,9 @@ def fit_to_start(recipe: Recipe, start: str | Path | None, settings: tuple[str, 
         For a model that is not among the families, and for settings that it cannot have.
     """
     model = None if start is None else foundation_at(start)
-    return recipe if model is None else fit_recipe(recipe, model, explicit_settings(recipe, settings))
+    if model is None:
+        return recipe
+    return fit_recipe(recipe, model, explicit_settings(recipe, settings).union(() if shipped else TRAINING))
 
 
 def load_start(module: nn.Module, recipe: Recipe, start: str | Path) -> list[str]:
