@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 """How tables write that there is no value, in lower case."""
 TIMES = frozenset(("time", "timestamp", "datetime", "date", "t", "time_s", "seconds"))
 """Names of columns that hold time, in lower case."""
+PANDAS_INDEX = "__index_level_0__"
+"""What pandas calls an index without a name in parquet; in csv its name is empty."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,21 @@ class Columns:
             raise DamageError(f"expected one column {name} ({setting}), found {', '.join(self.cells)}")
         return self.cells[own[0]]
 
+    def texts(self, name: str, setting: str) -> list[str]:
+        """A column of labels, ids or parts as texts; empty where there is none. Raises `DamageError`, as `require`."""
+        cells = self.require(name, setting)
+        if wrong := next((row for row, cell in zip(self.rows, cells, strict=True) if isinstance(cell, np.ndarray)), 0):
+            raise DamageError(f"row {wrong}: expected one value in `{name}`, found a list")
+        return [_plain_text(cell) for cell in cells]
+
     def numbers(self, name: str, rows: Sequence[int] | None = None) -> Floats:
         """A column as numbers (T,), NaN where a value is missing. Raises `DamageError` with the row."""
-        cells = self.cells[name] if rows is None else [self.cells[name][row] for row in rows]
+        cells = self._cells(name, rows)
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufb":
             return cells.astype(np.float64)
         texts = [np.nan if _is_missing(cell) else self._number_text(cell) for cell in cells]
         try:
-            return np.array(texts, np.float64)
+            return np.array([_number(text) for text in texts], np.float64)
         except (ValueError, TypeError):
             place = next(place for place, text in enumerate(texts) if not _is_number(text))
             row = self.rows[place if rows is None else rows[place]]
@@ -63,7 +72,10 @@ class Columns:
 
     def seconds(self, name: str, rows: Sequence[int] | None = None) -> Floats:
         """A column of times in seconds: numbers, or dates in ISO form. Raises `DamageError` with the row."""
-        cells = self.cells[name] if rows is None else [self.cells[name][row] for row in rows]
+        cells = self._cells(name, rows)
+        if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
+            elapsed = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
+            return np.asarray(elapsed / np.timedelta64(1, "s"), np.float64)
         if not len(cells) or not isinstance(cells[0], str | datetime) or _is_number(self._number_text(cells[0])):
             return self.numbers(name, rows)
         seconds = []
@@ -73,8 +85,15 @@ class Columns:
             except ValueError:
                 row = self.rows[place if rows is None else rows[place]]
                 raise DamageError(f"row {row}: expected seconds or an ISO date in `{name}`, found {cell!r}") from None
-            seconds.append((moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)).total_seconds())
+            start = datetime(1970, 1, 1, tzinfo=None if moment.tzinfo is None else UTC)
+            seconds.append((moment - start).total_seconds())
         return np.array(seconds)
+
+    def _cells(self, name: str, rows: Sequence[int] | None) -> Sequence[Any]:
+        cells = self.cells[name]
+        if rows is None:
+            return cells
+        return cells[list(rows)] if isinstance(cells, np.ndarray) else [cells[row] for row in rows]
 
     def _number_text(self, cell: Any) -> Any:
         return cell.replace(",", ".") if self.decimal_comma and isinstance(cell, str) and "." not in cell else cell
@@ -102,7 +121,8 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     rows = [line for line, _ in lines]
     comma = delimiter != ","
     first = table[0]
-    if all(_is_missing(cell) or _is_number(cell.replace(",", ".") if comma else cell) for cell in first):
+    numbers = all(_is_missing(cell) or _is_number(cell.replace(",", ".") if comma else cell) for cell in first)
+    if numbers and not _counts_columns(first):
         names = [str(number) for number in range(len(first))]
     else:
         names, table, rows = first, table[1:], rows[1:]
@@ -114,6 +134,14 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
             raise DamageError(f"row {row}: expected {len(names)} values, found {len(cells)}")
     columns = list(zip(*table, strict=True)) if table else [() for _ in names]
     return Columns(dict(zip(names, columns, strict=True)), rows, decimal_comma=comma)
+
+
+def _counts_columns(first: Sequence[str]) -> bool:
+    """Whether a first row of numbers names the columns as pandas does: 0, 1, 2, ..., perhaps behind an index without a
+    name.
+    """
+    names = first[1:] if first[0] == "" else first
+    return len(names) >= (1 if first[0] == "" else 3) and list(names) == [str(place) for place in range(len(names))]
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -174,9 +202,24 @@ def _is_missing(cell: Any) -> bool:
     return cell is None
 
 
+def _plain_text(cell: Any) -> str:
+    if cell is None or cell != cell:  # NaN and NaT differ from themselves
+        return ""
+    if isinstance(cell, bytes):
+        return cell.decode(errors="replace")
+    # A parquet column of whole numbers in which one is missing is read as floats.
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+
+
+def _number(cell: Any) -> float:
+    if isinstance(cell, np.ndarray | np.datetime64 | np.timedelta64):
+        raise TypeError("numpy makes a number of these, of dates in any unit")
+    return float(cell)
+
+
 def _is_number(cell: Any) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except (ValueError, TypeError):
         return False
     return True

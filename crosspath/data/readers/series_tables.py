@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
-from crosspath.data.readers.series_columns import TIMES, Columns, read_columns
+from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns
 from crosspath.data.readers.series_values import Signal, even_times
+
+ROW_NAMES = ("id", "index")
+"""Columns that name the rows of a table with a series in each, and are no values unless `data.columns` lists them."""
 
 
 class Entry(NamedTuple):
@@ -41,11 +44,11 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
     others = [name for name in (section.label_column, section.split_column) if name is not None]
     if section.columns is None and section.label_column.casefold() not in map(str.casefold, columns.cells):
         raise DamageError(f"expected a column {section.label_column} (data.label_column), found {_some(columns)}")
-    labels = columns.require(section.label_column, "data.label_column")
-    parts = None if section.split_column is None else columns.require(section.split_column, "data.split_column")
+    labels = columns.texts(section.label_column, "data.label_column")
+    parts = None if section.split_column is None else columns.texts(section.split_column, "data.split_column")
     if section.id_column is not None:
         return _long(columns, section, labels, parts, (*others, section.id_column))
-    names = _channels(columns, section, others)
+    names = _channels(columns, section, (*others, *ROW_NAMES))
     values_NT = np.stack([columns.numbers(name) for name in names], axis=1)
     entries = []
     for place, values_T in enumerate(values_NT):
@@ -53,18 +56,20 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
         present = np.flatnonzero(~np.isnan(values_T))
         end = int(present[-1]) + 1 if len(present) else 0
         row = columns.rows[place]
-        part = None if parts is None else str(parts[place])
-        entries.append(Entry(f"row {row}", row, str(labels[place]), part, Signal(values_T[None, :end])))
+        part = None if parts is None else parts[place]
+        entries.append(Entry(f"row {row}", row, labels[place], part, Signal(values_T[None, :end])))
     return entries
 
 
 def _long(
-    columns: Columns, section: SeriesData, labels: Sequence[Any], parts: Sequence[Any] | None, others: Sequence[str]
+    columns: Columns, section: SeriesData, labels: Sequence[str], parts: Sequence[str] | None, others: Sequence[str]
 ) -> list[Entry]:
     assert section.id_column is not None
     places: dict[str, list[int]] = {}
-    for place, name in enumerate(columns.require(section.id_column, "data.id_column")):
-        places.setdefault(str(name), []).append(place)
+    for place, name in enumerate(columns.texts(section.id_column, "data.id_column")):
+        if not name:
+            raise DamageError(f"row {columns.rows[place]}: expected an id in `{section.id_column}`, found none")
+        places.setdefault(name, []).append(place)
     time = _time_column(columns, section)
     entries = []
     for name, own in places.items():
@@ -78,8 +83,8 @@ def _long(
             signal = _signal(columns, section, time, others, own)
         except DamageError as damage:
             raise DamageError(f"id {name}: {damage}") from None
-        part = None if parts is None else str(parts[own[0]])
-        entries.append(Entry(name, row, str(labels[own[0]]), part, signal))
+        part = None if parts is None else parts[own[0]]
+        entries.append(Entry(name, row, labels[own[0]], part, signal))
     return entries
 
 
@@ -99,7 +104,7 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
                 raise DamageError(f"expected a column {name} (data.columns), found {_some(columns)}")
         return list(section.columns)
     excluded = {name.casefold() for name in others}
-    names = [name for name in columns.cells if name and name.casefold() not in excluded]
+    names = [name for name in columns.cells if name not in ("", PANDAS_INDEX) and name.casefold() not in excluded]
     if not names:
         raise DamageError(f"expected columns of numbers beside {', '.join(others)}, found {_some(columns)}")
     return names

@@ -55,6 +55,21 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.values_CT, [[1, np.nan, 3]])
     bare = read_signal(write(tmp_path / "c.csv", "1;2,5\n3;?\n"), SECTION)
     np.testing.assert_array_equal(bare.values_CT, [[1, 3], [2.5, np.nan]])
+    for name, table in (("e.csv", ",0,1,2\n0,5,6,7\n1,8,9,10\n"), ("f.csv", "0,1,2\n5,6,7\n8,9,10\n")):
+        signal = read_signal(write(tmp_path / name, table), SECTION)  # pandas numbers the columns of an array
+        np.testing.assert_array_equal(signal.values_CT, [[5, 8], [6, 9], [7, 10]])
+    wide = write(tmp_path / "g.csv", "id,label,t0,t1\n100,a,1,2\n101,b,3,4\n")
+    [signal, _] = read_all(wide, SeriesData(table="g.csv"))
+    np.testing.assert_array_equal(signal.values_CT, [[1, 2]])
+
+
+def test_times_with_an_offset_ascend_where_clocks_are_changed(tmp_path: Path) -> None:
+    times = ("10-27T02:40+02:00", "10-27T02:50+02:00", "10-27T02:00+01:00", "10-27T02:10+01:00")
+    table = "time,x\n" + "".join(f"2024-{time},{value}\n" for value, time in enumerate(times))
+    signal = read_signal(write(tmp_path / "a.csv", table), SECTION)
+    assert signal.rate_hz == 1 / 600
+    assert not signal.irregular
+    np.testing.assert_array_equal(signal.values_CT, [[0, 1, 2, 3]])
 
 
 @pytest.mark.parametrize(
@@ -181,6 +196,38 @@ def test_parquet_is_read_by_pyarrow_or_refused_with_the_extra(tmp_path: Path) ->
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-9])
     with pytest.raises(DamageError):
         read_signal(tmp_path / "b.parquet", SECTION)
+
+
+def test_a_series_without_an_id_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "id,label,x\nu,a,1\n,b,3\n")
+    with refused("a.csv", "row 3", "id", "none"):
+        list_table(tmp_path / "a.csv", SeriesData(table="a.csv", id_column="id"))
+
+
+def test_cells_of_parquet_are_what_they_stand_for(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+
+    def table(**columns: Any) -> Path:
+        parquet.write_table(arrow.table(columns), path)
+        return path
+
+    values, dates = arrow.array([1.0, 2.0, 3.0]), np.datetime64("2024-01-01") + np.arange(3) * np.timedelta64(20, "ms")
+    for unit in ("ms", "us", "ns"):
+        times = arrow.array(dates.astype(f"datetime64[{unit}]"))
+        signal = read_signal(table(time=times, x=values, __index_level_0__=values), SECTION)
+        assert signal.rate_hz == pytest.approx(50.0)
+        assert signal.values_CT.tolist() == [[1, 2, 3]]
+    section = SeriesData(table=path.name)
+    for cells in (arrow.array(dates), arrow.array([[1.0], [2.0], [3.0]])):
+        with pytest.raises(DamageError, match=r"row 1: .*`other`"):
+            read_signal(table(other=cells, x=values), SECTION)
+    for labels in (arrow.array(["a", None, "b"]), arrow.array([1, None, 2])):
+        with refused("a.parquet row 2", "label", "none"):
+            list_table(table(label=labels, x=values, y=values), section)
+        with refused("a.parquet", "row 2", "id", "none"):
+            list_table(table(id=labels, label=values, x=values), section.model_copy(update={"id_column": "id"}))
+    assert list_table(table(label=arrow.array([b"a", b"b", b"a"]), x=values), section).classes == ("a", "b")
 
 
 def test_records_of_medicine_are_read_by_their_libraries_or_refused_with_the_extra(tmp_path: Path) -> None:
