@@ -168,7 +168,7 @@ class TextReader:
         if predicting:
             label, split = (None if name not in table.names else name for name in (label, split))
             text = text if text in table.names or len(table.names) > 1 else table.names[0]
-        return find_columns(table, path, text, label, split, PART_NAMES)
+        return find_columns(table, path, text, label, split, {} if predicting else PART_NAMES)
 
     def _of_tables(self, tables: list[tuple[Part, Path]]) -> Listing:
         found: list[tuple[Path, int, Part, str]] = []

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ class Table:
     names: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str | None, ...]], ...]
     """(number of the row as an editor counts lines, a value for each column; None for a missing one)."""
+    faults: Mapping[str, InputError] = field(default_factory=dict)
+    """{column: what is no single value there}."""
 
     def column(self, name: str) -> list[str | None]:
-        """All values of a column."""
+        """All values of a column. Raises `InputError` where one is a list or an object."""
+        if name in self.faults:
+            raise self.faults[name]
         place = self.names.index(name)
         return [values[place] for _, values in self.rows]
 
@@ -42,10 +47,11 @@ def read_text_table(path: Path, encoding: str | None = None, columns: Sequence[s
         row with another number of values.
     """
     suffix = path.suffix.lower()
+    faults: dict[str, InputError] = {}
     if suffix == ".parquet":
-        names, rows = _parquet(path, columns)
+        names, rows = _parquet(path, columns, faults)
     elif suffix in (".jsonl", ".ndjson"):
-        names, rows = _json_lines(path, encoding)
+        names, rows = _json_lines(path, encoding, faults)
     else:
         names, rows = _separated(path, encoding)
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -55,7 +61,7 @@ def read_text_table(path: Path, encoding: str | None = None, columns: Sequence[s
         )
     if not rows:
         raise InputError(path, "a row for each text", "none", "add rows to the table")
-    return Table(tuple(names), tuple(rows))
+    return Table(tuple(names), tuple(rows), faults)
 
 
 Rows = list[tuple[int, tuple[str | None, ...]]]
@@ -84,11 +90,15 @@ def _separated(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
             else:
                 rows.append((row, tuple(value.strip() for value in values)))
     except csv.Error as error:
+        if "field limit" in str(error):
+            expected, found = f"values of at most {csv.field_size_limit():,} characters", "a longer one"
+            todo = "close the quote if one is open; else write the texts as lines of JSON (.jsonl)"
+            raise InputError(f"{path} row {start}", expected, found, todo) from None
         raise InputError(f"{path} row {start}", "values whose quotes are closed", str(error), QUOTES) from None
     return names, rows
 
 
-def _json_lines(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
+def _json_lines(path: Path, encoding: str | None, faults: dict[str, InputError]) -> tuple[list[str], Rows]:
     """An object on each line, with texts, numbers or null."""
     names: dict[str, int] = {}
     found: list[tuple[int, dict[str, str | None]]] = []
@@ -100,13 +110,13 @@ def _json_lines(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
             raise InputError(where, "a JSON object on the line", str(error), "correct the line") from None
         if not isinstance(entry, dict):
             raise InputError(where, "a JSON object", type(entry).__name__, 'write it as {"text": ..., "label": ...}')
-        values = {name: _plain(value) for name, value in entry.items()}
+        values = {name: _plain(value, where, name, faults) for name, value in entry.items()}
         names |= dict.fromkeys(values, 0)
         found.append((row, values))
     return list(names), [(row, tuple(values.get(name) for name in names)) for row, values in found]
 
 
-def _parquet(path: Path, columns: Sequence[str] | None) -> tuple[list[str], Rows]:
+def _parquet(path: Path, columns: Sequence[str] | None, faults: dict[str, InputError]) -> tuple[list[str], Rows]:
     if not path.is_file():
         raise InputError(path, "a table of texts", "none", "check the data folder")
     try:
@@ -126,17 +136,31 @@ def _parquet(path: Path, columns: Sequence[str] | None) -> tuple[list[str], Rows
     if reason is not None:
         raise InputError(path, "a table of texts in parquet", reason, "check the file, or export it as CSV in UTF-8")
     names: list[str] = table.column_names
-    values = [[_plain(value) for value in table.column(place).to_pylist()] for place in range(len(names))]
+    values = [
+        [
+            _plain(value, f"{path} row {row}", name, faults)
+            for row, value in enumerate(table.column(place).to_pylist(), 1)
+        ]
+        for place, name in enumerate(names)
+    ]
     return names, list(enumerate(zip(*values, strict=True), 1))
 
 
-def _plain(value: Any) -> str | None:
-    """A value as a text; None for what is no single value, or not there."""
+def _plain(value: Any, where: str, name: str, faults: dict[str, InputError]) -> str | None:
+    """A value as a text; None for what is not there, and for what is no single value, of which `faults` gets the first
+    of each column.
+    """
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip() if isinstance(value, str | int | float) else None
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        value = int(value) if value.is_integer() else value
+    if isinstance(value, dict | list | bytes):
+        kind = {dict: "an object", list: "a list", bytes: "bytes"}[type(value)]
+        faults.setdefault(name, InputError(where, f"one value in `{name}`", kind, "write it as a text"))
+        return None
+    return None if value is None else str(value).strip()
 
 
 TEXTS = ("text", "texts", "sentence", "content", "review", "message", "question", "query", "utterance", "body")
@@ -174,8 +198,8 @@ def find_columns(
             raise InputError(where, f"a column {name}", ", ".join(table.names) or "none", todo)
     free = [name for name in table.names if name not in (text, label, split)]
     if split is None:
-        names = [name for name in free if name.casefold() in SPLITS]
-        split = next((name for name in names if {str(v).lower() for v in table.column(name)} <= parts.keys()), None)
+        names = [name for name in free if name.casefold() in SPLITS and name not in table.faults]
+        split = next((name for name in names if _are_parts(table, name, where, parts)), None)
         free = [name for name in free if name != split]
     if label is None:
         label = _only(free, LABELS, where, "label")
@@ -186,6 +210,17 @@ def find_columns(
         todo = "name the columns with --set data.text_column=NAME and --set data.label_column=NAME"
         raise InputError(where, "a column of texts", ", ".join(table.names) or "no columns", todo)
     return Columns(text, label, split)
+
+
+def _are_parts(table: Table, name: str, where: object, parts: Mapping[str, Any]) -> bool:
+    """Whether a column names parts in every row. Raises `InputError` where it does in some of them only."""
+    values = {str(value or "").lower(): row for (row, _), value in zip(table.rows, table.column(name), strict=True)}
+    others = sorted(values.keys() - parts.keys())
+    if others and len(others) < len(values):
+        expected = f"train, val or test in every row of `{name}`, or in none"
+        todo = "correct it, or give the column another name, which is not read"
+        raise InputError(f"{where} row {values[others[0]]}", expected, repr(others[0]), todo)
+    return not others
 
 
 def _only(names: Sequence[str], usual: Sequence[str], where: object, kind: str) -> str | None:

@@ -71,6 +71,8 @@ def test_another_encoding_is_refused_with_the_setting(tmp_path: Path) -> None:
         ("", {}, "a.csv", ("none",)),
         ("text,label,split\na b,c,late\n", {"split_column": "split"}, "a.csv row 2", ("late",)),
         ("text,label\na b,1\nc d,01\n", {}, "a.csv", ("01 and 1",)),
+        ("text,label,split\na b,c,train\na b,c,dev\n", {}, "a.csv row 3", ("split", "dev")),
+        (f"text,label\n{'x' * 140_000},c\n", {}, "a.csv row 2", ("131,072", ".jsonl")),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_asked_for(
@@ -85,6 +87,11 @@ def test_lines_that_are_no_objects_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a b", "label": 1}\n[1]\n')
     with refused("a.jsonl row 2", "list"):
         listed(tmp_path)
+    for label, found in (('["a", "b"]', ("one value in `label`", "a list")), ("NaN", ("a label", "none"))):
+        line = '{"text": "a b", "label": "c", "meta": {"x": 1}}'
+        (tmp_path / "a.jsonl").write_text(f'{line}\n{{"text": "a b", "label": {label}}}\n')
+        with refused("a.jsonl row 2", *found):
+            listed(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"text": "a b"\n')
     with refused("a.jsonl row 1"):
         listed(tmp_path)
