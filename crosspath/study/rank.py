@@ -23,6 +23,7 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.modalities.memory import path_only
 from crosspath.models import ModalityModel
@@ -258,6 +259,7 @@ def _begin(
 ) -> _Beginning:
     recipe = apply_overrides(recipe, (f"train.seed={seed}", "train.precision=float32"))
     data = load_data(recipe.data, root, seed, reading)
+    recipe = calibrate(recipe, data)
     device = choose_compute(recipe).device
     feed = check_demands(recipe, data, Processes(0, 1), device)
     objective = objective_of(recipe)
@@ -304,8 +306,7 @@ def _features(model: nn.Module, inputs: Tensor, size: int) -> Tensor:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    parts = [model.head.pool(model.features(batch), model.encoder.has_cls) for batch in torch.split(inputs, size)]
-    return torch.cat(parts)
+    return torch.cat([model.pooled(batch) for batch in torch.split(inputs, size)])
 
 
 def _scores(

@@ -99,6 +99,16 @@ def test_only_the_training_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert without == whole
 
 
+def test_series_are_scaled_as_in_training_and_padding_is_left_out() -> None:
+    settings = ("data.labels_per_class=4", "train.batch_size=8")
+    series = rank_module._begin(apply_overrides(recipe_named("series/machines"), settings), None, None, 0, 1, 12)
+    assert series.recipe.data.mean is not None  # type: ignore[attr-defined]
+    model = build_model(apply_overrides(recipe_named("text/sentences"), ("model.pooling=mean",)), 3)
+    tokens = torch.arange(20).view(2, 10)
+    padded = nn.functional.pad(tokens, (0, 6), value=-1)
+    assert torch.allclose(rank_module._features(model, padded, 4), rank_module._features(model, tokens, 4), atol=1e-6)
+
+
 def test_the_alignment_is_the_slope_of_the_loss_in_the_scale() -> None:
     model = build_model(apply_overrides(recipe_named("image/digits"), SETTINGS), 10)
     connect(model, {"a": auxiliary(1).weights}, scale_init=0.0)
