@@ -49,7 +49,7 @@ _HOMES = {
     "compare": "crosspath.study.study",
     "baseline": "crosspath.evaluation.baseline",
     "rank": "crosspath.study.rank",
-    "Ranking": "crosspath.study.rank",
+    "Ranking": "crosspath.study.ranking",
     "run_study": "crosspath.study.study",
     "ModalityModel": "crosspath.models",
     "build_model": "crosspath.models",

@@ -35,8 +35,8 @@ from crosspath.recipes import recipe_named as recipe_named
 from crosspath.study.demo import demo as demo
 from crosspath.study.race import fit as fit
 from crosspath.study.race_answer import Fit as Fit
-from crosspath.study.rank import Ranking as Ranking
 from crosspath.study.rank import rank as rank
+from crosspath.study.ranking import Ranking as Ranking
 from crosspath.study.study import compare as compare
 from crosspath.study.study import run_study as run_study
 from crosspath.training.folds import train_folds as train_folds

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.spread import covered_rows
 
+SCORES = ("labels", "gradient", "similarity", "effective_rank", "stable_rank", "spectrum")
 STREAM = 0x5A4F
 """Keeps the draws of shuffled copies apart from every other use of the same seed."""
 

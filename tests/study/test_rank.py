@@ -17,8 +17,9 @@ from crosspath.data.examples import DataSet, Examples
 from crosspath.models import build_model
 from crosspath.pathway import connect, pathways
 from crosspath.recipes import recipe_named
-from crosspath.study import rank as rank_module
+from crosspath.study import rank_measure
 from crosspath.study.rank_scores import (
+    SCORES,
     as_matrix,
     connected_triples,
     gradient_alignment,
@@ -46,7 +47,7 @@ def auxiliary(seed: int, scale: float = 1.0) -> Auxiliary:
 def descent(settings: tuple[str, ...] = SETTINGS) -> Auxiliary:
     """An auxiliary whose W' is the target's own gradient, as no shuffled copy is."""
     recipe = apply_overrides(recipe_named("image/digits"), settings)
-    begin = rank_module._begin(recipe, None, None, 0, 1, 20)
+    begin = rank_measure.begin(recipe, None, None, 0, 1, 20)
     model = fresh(audio_recipe(), 2)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -67,7 +68,7 @@ def test_what_lies_along_the_gradient_comes_first_and_alone_is_beyond_chance(ran
     assert ranking.rows[0].scores["gradient"].value == pytest.approx(1, abs=1e-6)
     assert [row.name for row in ranking.rows if row.beyond_chance] == ["gradient"]
     assert str(ranking).startswith("by gradient: gradient, above")
-    assert set(ranking.rows[0].scores) == set(rank_module.SCORES)
+    assert set(ranking.rows[0].scores) == set(SCORES)
 
 
 def test_random_networks_are_ordered_by_chance_whatever_their_size(ranking: crosspath.Ranking) -> None:
@@ -83,7 +84,7 @@ def test_random_networks_are_ordered_by_chance_whatever_their_size(ranking: cros
 
 
 def test_only_the_training_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    load, seen = rank_module.load_data, []
+    load, seen = rank_measure.load_data, []
 
     def load_training_part(*arguments: object) -> DataSet:
         data = load(*arguments)  # type: ignore[arg-type]
@@ -93,7 +94,7 @@ def test_only_the_training_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None
 
     given = {"a": auxiliary(1)}
     whole = crosspath.rank("image/digits", auxiliaries=given, settings=SETTINGS, **FEW)  # type: ignore[arg-type]
-    monkeypatch.setattr(rank_module, "load_data", load_training_part)
+    monkeypatch.setattr(rank_measure, "load_data", load_training_part)
     without = crosspath.rank("image/digits", auxiliaries=given, settings=SETTINGS, **FEW)  # type: ignore[arg-type]
     assert seen
     assert without == whole
@@ -101,12 +102,12 @@ def test_only_the_training_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_series_are_scaled_as_in_training_and_padding_is_left_out() -> None:
     settings = ("data.labels_per_class=4", "train.batch_size=8")
-    series = rank_module._begin(apply_overrides(recipe_named("series/machines"), settings), None, None, 0, 1, 12)
+    series = rank_measure.begin(apply_overrides(recipe_named("series/machines"), settings), None, None, 0, 1, 12)
     assert series.recipe.data.mean is not None  # type: ignore[attr-defined]
     model = build_model(apply_overrides(recipe_named("text/sentences"), ("model.pooling=mean",)), 3)
     tokens = torch.arange(20).view(2, 10)
     padded = nn.functional.pad(tokens, (0, 6), value=-1)
-    assert torch.allclose(rank_module._features(model, padded, 4), rank_module._features(model, tokens, 4), atol=1e-6)
+    assert torch.allclose(rank_measure._features(model, padded, 4), rank_measure._features(model, tokens, 4), atol=1e-6)
 
 
 def test_the_alignment_is_the_slope_of_the_loss_in_the_scale() -> None:
