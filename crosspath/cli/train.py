@@ -65,7 +65,7 @@ def train(
     resume
         Resume the run in `--out` from its last checkpoint; for a finished run, print its result.
     folds
-        Train and test once for every fold of the data (ESC, few-shot clouds), and print mean and standard deviation.
+        Train and test once for every fold of the data (ESC, few-shot episodes), and print mean and standard deviation.
     dry_run
         Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from crosspath.errors import InputError
+
 
 class Fault(NamedTuple):
     """The four parts of an `InputError`."""
@@ -22,6 +24,8 @@ def to_fault(where: str, detail: Mapping[str, Any]) -> Fault:
         return Fault(whole, expected, repr(value), f"change {whole}")
     if kind == "missing":
         return Fault(where, "a value", "none", f"set {where}")
+    if kind == "value_error" and isinstance(error := context["error"], InputError):
+        return Fault(error.where, error.expected, error.found, error.todo)
     if kind == "value_error":
         return Fault(where, "sections that agree", str(context["error"]), "change one of the two")
     if kind == "union_tag_invalid":

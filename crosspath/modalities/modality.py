@@ -219,9 +219,10 @@ class Modality(Generic[D, A, T]):
     samples: Callable[[D, str], list[tuple[str, NDArray[Any], tuple[str, ...]]]] | None = None
     """(name, sample, notes on its reading) of what `predict` is given, where that may be more or less than one file."""
     select: Callable[[D, Store, NDArray[np.str_]], tuple[Store, NDArray[np.str_], Sequence[str]]] = whole_set
-    """The classes and samples that a protocol such as few-shot keeps of a set; a sample's part is then empty."""
+    """The classes and samples that a protocol keeps of a set, and notes; the part of a sample that is not kept is
+    then empty."""
     folds: Callable[[D], Mapping[int, Mapping[str, int]]] = no_folds
-    """Of protocols with several folds: the `data` settings of each."""
+    """Of sets with a protocol of several folds: the `data` settings of each."""
 
     # Samples to tokens.
     sample_shape: Callable[[D], tuple[int, ...]]

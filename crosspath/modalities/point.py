@@ -1,10 +1,8 @@
 """Point clouds and meshes, as coordinates (P, 3)."""
 
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,9 +12,7 @@ from crosspath.config.data import PointData
 from crosspath.config.model import PointGroups
 from crosspath.config.shipped import POINT as SECTIONS
 from crosspath.config.training import PointAugment
-from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
-from crosspath.data.few_shot import few_shot
 from crosspath.data.generated.sets import solids
 from crosspath.data.places import POINT_SETS
 from crosspath.data.readers.points import SUFFIXES, PointReader
@@ -29,7 +25,6 @@ from crosspath.modalities.modality import Export, LogitsOf, Modality, Picture, S
 from crosspath.recipes import points
 from crosspath.tokenizers import PointTokenizer
 
-FEW_SHOT_FOLDS = 10
 VOTE_SEED = 0x707E
 """Of the subsets that vote. Fixed, so that a checkpoint has one test score."""
 POINT_LAYERS = 2 * 128 + 256 + 2 * 512
@@ -52,18 +47,6 @@ def _sample_shape(data: PointData) -> tuple[int, ...]:
 def _held_out(data: PointData, batch_BS3: Tensor) -> Tensor:
     """Of larger stored clouds the farthest-point sample."""
     return held_out_cloud(batch_BS3, data.points)
-
-
-def _select(data: PointData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], tuple[str, ...]]:
-    """The few-shot protocol, where `data.way` and `data.shot` ask for it."""
-    if data.way is None and data.shot is None:
-        return store, parts, ()
-    return few_shot(data, store, parts)
-
-
-def _folds(data: PointData) -> Mapping[int, Mapping[str, int]]:
-    """Few-shot: ten draws of classes and clouds, numbered from 0."""
-    return {} if data.way is None else {fold: {"fold": fold} for fold in range(FEW_SHOT_FOLDS)}
 
 
 def votes(recipe: Recipe) -> SeveralViews | None:
@@ -113,8 +96,6 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     sets=POINT_SETS,
     generated={"solids": solids},
     reader=PointReader,
-    select=_select,
-    folds=_folds,
     sample_shape=_sample_shape,
     held_out=_held_out,
     tokenizer=_tokenizer,

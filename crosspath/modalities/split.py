@@ -12,6 +12,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.class_layout import describe_unread
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
+from crosspath.data.few_shot import few_shot
 from crosspath.data.items import Listing
 from crosspath.data.labels import classes_without_samples, label_array
 from crosspath.data.splits import assign_parts, draw_fold, draw_per_class
@@ -42,13 +43,13 @@ def listed_store(section: DataSection, listing: Listing) -> Store:
 
 
 def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[str] = ()) -> DataSet:
-    """The data set in its split, its training part cut to `labels_per_class` by `seed`.
+    """The data set in its split, its training part cut to `labels_per_class` by `seed`, or a few-shot episode of it.
 
     Raises
     ------
     InputError
-        For another number of classes than `data.classes`, a part without samples, and `labels_per_class` where a
-        sample has several labels.
+        For another number of classes than `data.classes`, a part without samples, an episode that cannot be drawn, and
+        `labels_per_class` where a sample has several labels.
     """
     notes = [*notes, *store.notes]
     if store.unread:
@@ -58,10 +59,13 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     unread, damaged = store.unread, store.damaged
     store, parts, selection_notes = modality_of(section).select(section, store, parts)
     notes += selection_notes
-    if section.classes is not None and section.classes != len(store.classes):
+    if section.classes is not None and section.classes not in (len(store.classes), section.way):
         raise InputError(
             "data.classes", str(section.classes), f"{len(store.classes)} in the data", "correct data.classes"
         )
+    if section.few_shot:
+        store, parts, episode_notes = few_shot(section, store, parts)
+        notes += episode_notes
     if section.held_out_fold is not None:
         parts, fold_notes = _hold_out_fold(section, section.held_out_fold, store, parts, seed)
         notes += fold_notes
@@ -157,6 +161,8 @@ def _refuse_empty(section: DataSection, rows: dict[str, NDArray[np.int64]]) -> N
 def _examples(store: Store, rows: NDArray[np.int64]) -> Examples:
     samples = store.inputs
     inputs = Rows(samples, rows) if isinstance(samples, np.ndarray) else samples.rows_of(rows)
+    if isinstance(inputs, StreamedSamples) and inputs.classes != len(store.classes):
+        inputs = inputs.with_labels(store.labels[rows].tolist(), len(store.classes))
     return Examples(inputs, store.labels[rows], tuple(store.ids[row] for row in rows))
 
 

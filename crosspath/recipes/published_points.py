@@ -59,8 +59,8 @@ def modelnet40() -> Recipe:
 def modelnet40_fewshot() -> Recipe:
     """ModelNet40 by the few-shot protocol: 5 ways of 10 shots, ten folds, mean and standard deviation.
 
-    Command: `crosspath train point/modelnet40-fewshot --data DIR --folds`; 10 ways with `--set data.way=10`, 20 shots
-    with `--set data.shot=20`.
+    Command: `crosspath train point/modelnet40-fewshot --data DIR --folds`; 10 ways with `--set data.way=10 --set
+    data.classes=10`, 20 shots with `--set data.shot=20`.
     Cost: not published. Score: not published for pathways (the published few-shot runs do not use theirs either).
 
     Differs from the published code: folds are drawn by this library, since the published ones are pickled files, which

@@ -101,6 +101,10 @@ def understand(
     for place in (target, data):
         path_only(place, "try, whose runs are processes of their own")
     found = find_target(target, None if data is None else Path(data), own)
+    if found.recipe.data.few_shot:
+        expected = "none for a race, whose runs draw labels and folds of their own"
+        todo = "add --set data.way=null --set data.shot=null, or use `crosspath compare`"
+        raise InputError("data.way", expected, str(found.recipe.data.way), todo)
     if start_from is not None and found.checkpoint is not None:
         todo = "leave out --from, or name the folder of its data instead of the checkpoint"
         raise InputError("--from", "no second checkpoint", f"{target}, which is one", todo)

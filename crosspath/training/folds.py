@@ -1,4 +1,4 @@
-"""Protocols of several folds: ESC's cross-validation, and the few-shot draws of point clouds."""
+"""Protocols of several folds: ESC's cross-validation, and few-shot episodes."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
+from crosspath.data.few_shot import few_shot_folds
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, new_folder, write_json
@@ -62,9 +63,9 @@ def train_folds(
 ) -> FoldsResult:
     """Train and test once for every fold, each in a run folder of its own below `out`; the mean and its spread.
 
-    ESC-10 and ESC-50: fold k is the test part and the next one the validation part, k from 1 to 5. Few-shot point
-    clouds (`data.way`): ten draws of classes and clouds, numbered from 0. With `resume` finished folds are kept, and
-    an interrupted one resumes. The other parameters are those of `train`.
+    ESC-10 and ESC-50: fold k is the test part and the next one the validation part, k from 1 to 5. Few-shot episodes
+    (`data.way` and `data.shot`): ten draws of classes and samples, numbered from 0. With `resume` finished folds are
+    kept, and an interrupted one resumes. The other parameters are those of `train`.
 
     Raises
     ------
@@ -135,10 +136,11 @@ def _train_each(
 
 def folds_of(recipe: Recipe) -> dict[int, Recipe]:
     """The recipe of each fold, by the fold's number. Raises `InputError` where the data have none."""
-    folds = modality_of(recipe).folds(recipe.data)
+    folds = few_shot_folds() if recipe.data.few_shot else modality_of(recipe).folds(recipe.data)
     if not folds:
-        expected = "data of several folds: audio/esc10, audio/esc50, or point clouds with data.way and data.shot"
-        raise InputError("--folds", expected, recipe.name, "leave it out")
+        expected = "data of several folds: audio/esc10, audio/esc50, or few-shot episodes"
+        todo = "leave it out, or draw episodes with --set data.way=5 --set data.shot=10"
+        raise InputError("--folds", expected, recipe.name, todo)
     return {
         fold: recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(settings))})
         for fold, settings in folds.items()

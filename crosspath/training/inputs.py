@@ -81,9 +81,10 @@ def batch_notes(recipe: Recipe, processes: Processes) -> list[str]:
 
 def require_samples(recipe: Recipe, data: DataSet) -> None:
     """Raise `InputError` where data and recipe disagree before a model is built from them."""
-    if recipe.data.classes is not None and recipe.data.classes != len(data.classes):
+    classes = recipe.data.model_classes
+    if classes is not None and classes != len(data.classes):
         todo = "set data.classes, or leave it out"
-        raise InputError("data.classes", str(recipe.data.classes), f"{len(data.classes)} in the data", todo)
+        raise InputError("data.classes", str(classes), f"{len(data.classes)} in the data", todo)
     if len(data.train) == 0:
         raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
     if objective_of(recipe).labelled and not recipe.data.several_labels and len(data.classes) < 2:

@@ -32,7 +32,7 @@ def plan(recipe: Recipe | str | Path, settings: Settings = ()) -> dict[str, Any]
     float32: see `training_memory`. `recipe` and `settings` are those of `train`.
     """
     recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
-    classes, samples = recipe.data.classes, recipe.data.train_samples
+    classes, samples = recipe.data.model_classes, recipe.data.train_samples
     objective = objective_of(recipe)
     with torch.device("meta"):
         model = objective.build(recipe, classes or 1)
@@ -41,6 +41,8 @@ def plan(recipe: Recipe | str | Path, settings: Settings = ()) -> dict[str, Any]
         parameters -= count_parameters(model.get_submodule("head"))
     if samples is not None and classes is not None and recipe.data.labels_per_class is not None:
         samples = min(samples, classes * recipe.data.labels_per_class)
+    if recipe.data.way is not None and recipe.data.shot is not None:
+        samples = recipe.data.way * recipe.data.shot
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)
     tokens, visible = prod(token_grid(model)), objective.visible(recipe, model)
     return {

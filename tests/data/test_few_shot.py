@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosspath.config import apply_overrides
 from crosspath.config.data import PointData
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
+from crosspath.recipes import recipe_named
 from tests.data.published_points import MODELNET40, write_modelnet40
 
 CLASSES = MODELNET40[18:26]  # with night_stand
@@ -95,18 +97,18 @@ def test_a_small_class_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
     data = episode(tmp_path, way=2)
     assert np.bincount(data.validation.labels).tolist() == [3, 3]
     assert np.bincount(data.test.labels).tolist() == [4, 4]
-    assert f"class {CLASSES[0]} has 3 of 20 validation clouds" in data.notes
-    assert f"class {CLASSES[1]} has 4 of 20 test clouds" in data.notes
+    validation, test = data.notes
+    assert all(text in validation for text in ("20 validation", f"3 of class {CLASSES[0]}", f"3 of class {CLASSES[1]}"))
+    assert all(text in test for text in ("20 test", f"4 of class {CLASSES[0]}", f"4 of class {CLASSES[1]}"))
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"shot": None}, r"data\.shot: expected both data\.way and data\.shot, found none"),
-        ({"way": None}, r"data\.way: expected both data\.way and data\.shot, found none"),
         ({"way": 9}, r"data\.way: expected at most 8, the classes of the data, found 9"),
-        ({"shot": 45}, r"data\.shot: expected fewer than the 45 training clouds of class \w+, found 45"),
-        ({"classes": 8}, r"data\.classes: expected 8, found 5 in the data"),
+        ({"shot": 45}, r"data\.shot: expected fewer than the 45 training samples of class \w+, found 45"),
+        ({"query": 23}, r"data\.query: expected at most the 22 test samples of class \w+, found 23"),
+        ({"classes": 7}, r"data\.classes: expected 7, found 8 in the data"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(root: Path, fields: dict[str, int | None], expected: str) -> None:
@@ -116,3 +118,30 @@ def test_what_cannot_be_drawn_is_refused(root: Path, fields: dict[str, int | Non
 
 def test_any_fold_can_be_drawn(root: Path) -> None:
     assert len(episode(root, fold=1234).train) == 50
+
+
+def test_the_query_part_may_be_smaller_and_trains_on_the_same_clouds(root: Path) -> None:
+    usual, small = episode(root), episode(root, query=5)
+    assert small.train.ids == usual.train.ids
+    for part, whole in ((small.validation, usual.validation), (small.test, usual.test)):
+        assert np.bincount(part.labels).tolist() == [5] * 5
+        assert set(part.ids) < set(whole.ids)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        (("data.shot=null",), "data.shot"),
+        (("data.way=null",), "data.way"),
+        (("data.labels_per_class=5",), "data.labels_per_class"),
+        (("data.held_out_fold=[0, 2]",), "data.held_out_fold"),
+        (("data.way=null", "data.shot=null", "data.fold=1"), "data.fold"),
+        (("data.way=null", "data.shot=null", "data.query=5"), "data.query"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_before_data_are_read(
+    settings: tuple[str, ...], where: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        apply_overrides(recipe_named("point/modelnet40-fewshot"), settings)
+    assert error.value.where == where

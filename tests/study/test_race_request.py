@@ -209,3 +209,10 @@ def test_what_the_data_do_not_hold_is_refused_before_the_first_run(photos: Path,
     (photos / "dog").rmdir()
     with refused(str(photos), "two classes"):
         check(ask(photos))
+
+
+def test_few_shot_episodes_are_no_race(photos: Path) -> None:
+    with refused("data.way", 2):
+        ask(photos, settings=("data.way=2", "data.shot=3"))
+    with refused("data.labels_per_class", 4):
+        ask(photos, settings=("data.way=2", "data.shot=3"), labels=4)

@@ -98,6 +98,11 @@ class StreamedSamples:
         """A selection of these samples."""
         return replace(self, items=tuple(self.items[row] for row in rows))
 
+    def with_labels(self, labels: Sequence[int], classes: int) -> "StreamedSamples":
+        """These samples with the labels of other classes: training views that mix samples read them."""
+        items = (replace(item, label=label) for item, label in zip(self.items, labels, strict=True))
+        return replace(self, items=tuple(items), classes=classes)
+
     def views(self, rows: NDArray[np.int64], segments: int, crops: int) -> NDArray[np.uint8]:
         """The views of the video test protocol, uint8 (B, segments · crops, 3, T, S, S)."""
         reader: Any = self.reader
