@@ -50,7 +50,7 @@ class DataSection(Section):
     held_out_fold: tuple[NonNegativeInt, PositiveInt] | None = None
     """(k, n): the validation part is the k-th, from 0, of n stratified folds of the labelled samples that are not in
     the test part, instead of `validation_fraction`; `labels_per_class` counts those of all folds."""
-    way: PositiveInt | None = None
+    way: Annotated[int, Field(ge=2)] | None = None
     """Few-shot episodes: classes drawn for `fold`, with `shot` training and `query` test samples each."""
     shot: PositiveInt | None = None
     query: PositiveInt | None = None

@@ -74,10 +74,14 @@ def evaluate(
 
 def _examples_in_memory(source: Checkpoint, data: Any, split: Split) -> Examples:
     section = source.recipe.data
-    store = memory_store(section, data, source.classes if objective_of(source.recipe).labelled else None)
+    classes = source.classes if objective_of(source.recipe).labelled else None
+    # The classes of a few-shot episode are some of those that the data had in training.
+    store = memory_store(section, data, None if section.few_shot else classes)
     if store.digest == section.memory:
         part: Examples = getattr(split_store(section, store, source.recipe.train.seed), split)
         return part
+    if section.few_shot:
+        store = memory_store(section, data, classes)
     rows = np.arange(len(store.ids))
     if isinstance(data, Mapping) and None not in store.parts:
         rows = np.flatnonzero(np.array([PART_NAMES[str(part)] == PART_NAMES[split] for part in store.parts]))

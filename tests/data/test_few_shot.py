@@ -133,6 +133,7 @@ def test_the_query_part_may_be_smaller_and_trains_on_the_same_clouds(root: Path)
     [
         (("data.shot=null",), "data.shot"),
         (("data.way=null",), "data.way"),
+        (("data.way=1",), "data.way"),
         (("data.labels_per_class=5",), "data.labels_per_class"),
         (("data.held_out_fold=[0, 2]",), "data.held_out_fold"),
         (("data.way=null", "data.shot=null", "data.fold=1"), "data.fold"),

@@ -51,6 +51,15 @@ def test_a_run_is_resumed_evaluated_and_asked(run: Path, tmp_path: Path) -> None
         crosspath.predict(run, X[:2] / 2)
 
 
+def test_a_few_shot_episode_is_drawn_again_from_its_own_data_and_others_are_evaluated_whole(tmp_path: Path) -> None:
+    data, settings = (X, np.arange(40) % 4), {**SETTINGS, "data.way": 2, "data.shot": 3, "data.query": 2}
+    result = crosspath.train("image/folder", data=data, out=tmp_path, settings=settings, progress=False)
+    assert (len(result.classes), result.samples) == (2, {"train": 6, "validation": 4, "test": 4})
+    own = crosspath.evaluate(tmp_path, data=data)
+    assert (own["samples"], own["metrics"]) == (4, result.metrics["test"])
+    assert crosspath.evaluate(tmp_path, data=(X[:3], [int(result.classes[0])] * 3))["samples"] == 3
+
+
 def test_what_it_leaves_names_no_file(run: Path) -> None:
     assert json.loads((run / "inputs.json").read_text())["data"]["origin"] == "memory"
     assert "folder: null" in (run / "recipe.yaml").read_text()
