@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crosspath.checkpoints.foreign.families import ACTIVATIONS, FAMILIES, REQUIRED, Family
+from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, require_computed
 from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import hub_folder
@@ -18,7 +19,10 @@ from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
 from crosspath.pickles import refuse_pickle
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+CONFIG = "config.json"
+COPY = "copy its config.json again"
+WIDEST = 1e7
+"""Channels: more are no network's."""
 
 
 def foundation_at(start: str | Path) -> Foundation | None:
@@ -45,6 +49,7 @@ def foundation_at(start: str | Path) -> Foundation | None:
     tensors, metadata = read_tensors(folder / WEIGHTS)
     if "recipe" in metadata:
         return None
+    _refuse_quantised(folder, config, tensors)
     if "architecture" in config:
         from crosspath.checkpoints.foreign.timm_family import timm_foundation
 
@@ -58,6 +63,17 @@ def foundation_at(start: str | Path) -> Foundation | None:
     return transformers_foundation(text, folder / CONFIG, FAMILIES[str(kind)], config, beside, tensors)
 
 
+def _refuse_quantised(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise `InputError` for quantised weights, whose numbers are not the values that the model computes with."""
+    todo = "name the model as it was before quantising"
+    if config.get("quantization_config"):
+        raise InputError(folder / CONFIG, "weights that are not quantised", "a quantization_config", todo)
+    for name, tensor in tensors.items():
+        if name.endswith(".weight") and not (tensor.is_floating_point() and tensor.element_size() > 1):
+            found = f"{name} of {str(tensor.dtype).removeprefix('torch.')}"
+            raise InputError(folder / WEIGHTS, "weights as floating-point numbers", found, todo)
+
+
 def transformers_foundation(
     where: str,
     file: Path,
@@ -69,10 +85,7 @@ def transformers_foundation(
     """One of `FAMILIES`. `file` is the config. Raises `InputError`: see `foundation_at`."""
     if family.section is not None:
         config = config.get(family.section) or {}
-    for entry, computed in family.same.items():
-        if config.get(entry, computed[0]) not in computed:
-            expected = f"{entry} {' or '.join(map(repr, computed))}, which is what this encoder computes"
-            raise InputError(file, expected, repr(config[entry]), "choose another model")
+    require_computed(file, config, family.same)
     model = dict(family.options) | _settings(file, family, config)
     named, dropped = _rename(file, family, tensors)
     named, model["qkv_bias"] = fuse(file, named)
@@ -89,6 +102,11 @@ def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str
         value = config.get(entry, default)
         if value is REQUIRED:
             raise InputError(file, f"an entry `{entry}`", "none", "save it with a current transformers")
+        # True counts as 1 in Python, and a text times a width as a longer text.
+        if isinstance(value, bool) or not isinstance(value, str if name == "activation" else int | float):
+            raise InputError(file, f"a {'text' if name == 'activation' else 'number'} as `{entry}`", repr(value), COPY)
+        if name in ("width", "depth", "heads") and not isinstance(value, int):
+            raise InputError(file, f"a whole number as `{entry}`", repr(value), COPY)
         section[name] = value
     if section["activation"] not in ACTIVATIONS:
         entry = family.settings["activation"][0]
@@ -96,8 +114,14 @@ def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str
         raise InputError(file, f"{entry} {', '.join(ACTIVATIONS)}", repr(section["activation"]), todo)
     section["activation"] = ACTIVATIONS[section["activation"]]
     if family.settings["mlp_width"][0] == "mlp_ratio":
-        section["mlp_width"] = int(section["width"] * section["mlp_width"])
+        section["mlp_width"] = _whole(file, section["width"] * section["mlp_width"])
     return section
+
+
+def _whole(file: Path, width: float) -> int:
+    if not 0 < width < WIDEST:
+        raise InputError(file, "an `mlp_ratio` of a network", f"{width:g} channels", COPY)
+    return int(width)
 
 
 def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -18,6 +18,16 @@ from crosspath.tokenizers.convolutions import STRIDE
 from crosspath.tokenizers.positions import resize_positions_2d
 
 POSITIONS = "tokenizer.positions"
+PREPROCESSOR = "preprocessor_config.json"
+PICTURES: Mapping[str, tuple[Any, ...]] = {"do_rescale": (True,), "rescale_factor": (1 / 255,)}
+RECORDINGS: Mapping[str, tuple[Any, ...]] = {
+    "sampling_rate": (SAMPLE_RATE_HZ,),
+    "n_fft": (400,),
+    "hop_length": (160,),
+    "do_normalize": (False,),
+    "dither": (0.0,),
+}
+"""What is done to pictures and recordings before a model reads them, by the entries of its preprocessor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +42,14 @@ class Inputs:
     """{setting: the number that has to divide it}."""
 
 
+def require_computed(file: Path, entries: Mapping[str, Any], computed: Mapping[str, tuple[Any, ...]]) -> None:
+    """Raise `InputError` for an entry of a JSON file that states something else than what this library computes."""
+    for entry, values in computed.items():
+        if entries.get(entry, values[0]) not in values:
+            expected = f"{entry} {' or '.join(map(repr, values))}, which is what is computed"
+            raise InputError(file, expected, repr(entries[entry]), "choose another model")
+
+
 def picture_inputs(
     where: Path, config: Mapping[str, Any], preprocessor: Mapping[str, Any], colours: Mapping[str, Any]
 ) -> Inputs:
@@ -41,16 +59,27 @@ def picture_inputs(
     for name, value in (("patch_size", patch), ("image_size", side)):
         if not isinstance(value, int) or value < 1:
             raise InputError(where, f"one number as `{name}`, for squares", repr(value), "choose another model")
-    means = {
-        ours: tuple(preprocessor.get(theirs) or colours[ours])
-        for ours, theirs in (("mean", "image_mean"), ("std", "image_std"))
-    }
+    require_computed(where.parent / PREPROCESSOR, preprocessor, PICTURES)
+    means = _colours(where.parent / PREPROCESSOR, preprocessor, colours)
     return Inputs(
         fixed={"model.tokenizer.patch": (patch, patch)},
         free={"data.image_size": side, "data.resize": _short_side(preprocessor)}
         | {f"data.{name}": values for name, values in means.items()},
         multiples={"data.image_size": patch},
     )
+
+
+def _colours(where: Path, preprocessor: Mapping[str, Any], colours: Mapping[str, Any]) -> dict[str, Any]:
+    """{`mean` and `std`: of each colour}, as the model was trained. Raises `InputError`."""
+    if preprocessor.get("do_normalize", True) is False:
+        return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    stated = {}
+    for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
+        values = preprocessor.get(theirs) or colours[ours]
+        if not isinstance(values, list | tuple) or len(values) != 3:
+            raise InputError(where, f"three numbers as `{theirs}`", repr(values), "copy the file again")
+        stated[ours] = tuple(values)
+    return stated
 
 
 def _crop(preprocessor: Mapping[str, Any]) -> int | None:
@@ -73,6 +102,7 @@ def whisper_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping
     if not isinstance(mels, int) or not isinstance(places, int):
         expected = "numbers as `num_mel_bins` and `max_source_positions`"
         raise InputError(where, expected, f"{mels!r} and {places!r}", "copy its config.json again")
+    require_computed(where.parent / PREPROCESSOR, preprocessor, {**RECORDINGS, "feature_size": (mels,)})
     fixed = {
         "data.sample_rate_hz": SAMPLE_RATE_HZ,
         "data.mels": mels,

@@ -12,6 +12,7 @@ from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import tensor_faults
 from crosspath.models.sizes import SIZES, Size, size_of
+from crosspath.pathway.finite import all_finite
 
 FRESH = ("head.", "decoder.", "mask_token", "predict.")
 """Parts of a recipe's model that no foundation model has."""
@@ -137,7 +138,7 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
     Raises
     ------
     InputError
-        Naming weights of other shapes, missing and unexpected ones; `module` is then unchanged.
+        Naming weights of other shapes, missing, unexpected and not finite ones; `module` is then unchanged.
     """
     own = module.state_dict()
     tensors = model.weights(model.where, model.tensors, recipe)
@@ -145,6 +146,11 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
     if faults := tensor_faults(tensors, own):
         todo = "leave out the settings of the model that differ"
         raise InputError(f"--from {model.where}", f"the weights of {recipe.name}", "; ".join(faults), todo)
+    wrong = next((name for name, value in tensors.items() if not all_finite(value)), None)
+    if wrong is not None:
+        raise InputError(
+            f"--from {model.where}", "finite weights", f"infinity or NaN in {wrong}", "copy its files again"
+        )
     module.load_state_dict(tensors, strict=True)
     beside = f"; not loaded: {', '.join(model.dropped)}" if model.dropped else ""
     return [f"--from {model.where}: the new head is initialised at random{beside}"]

@@ -222,7 +222,8 @@ def test_other_timm_models_are_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "value"),
     [("model_type", "deberta-v2"), ("use_swiglu_ffn", True), ("hidden_act", "silu"), ("hidden_size", None),
-     ("num_channels", 1), ("patch_size", [4, 2])],
+     ("num_channels", 1), ("patch_size", [4, 2]), ("num_attention_heads", True), ("mlp_ratio", "2"),
+     ("quantization_config", {"bits": 8})],
 )  # fmt: skip
 def test_what_the_encoder_does_not_compute_is_refused_by_name(entry: str, value: Any, tmp_path: Path) -> None:
     written(dinov2(), tmp_path)
@@ -232,7 +233,35 @@ def test_what_the_encoder_does_not_compute_is_refused_by_name(entry: str, value:
     else:
         config[entry] = value
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with refused("config.json", entry, *([] if value is None else [repr(value)])):
+    with refused("config.json", entry, *([] if value is None or isinstance(value, dict) else [repr(value)])):
+        foundation_at(tmp_path)
+
+
+def test_weights_that_are_no_numbers_of_the_model_are_refused(tmp_path: Path) -> None:
+    written(dinov2(), tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    name = "encoder.layer.0.mlp.fc1.weight"
+    save_file({**state, name: state[name].to(torch.int8)}, tmp_path / "model.safetensors")
+    with refused("model.safetensors", name, "int8"):
+        foundation_at(tmp_path)
+    save_file({**state, name: state[name] * float("nan")}, tmp_path / "model.safetensors")
+    with refused(tmp_path.name, "encoder.blocks.0.mlp.fc1.weight"):
+        fitted(tmp_path)
+
+
+def test_pictures_are_prepared_as_the_preprocessor_says_or_refused(tmp_path: Path) -> None:
+    written(dinov2(), tmp_path)
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text('{"do_normalize": false, "image_mean": [0.4, 0.4, 0.4]}', encoding="utf-8")
+    data = fitted(tmp_path)[0].data.model_dump()
+    assert (data["mean"], data["std"]) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    for entry in ('"do_rescale": false', '"rescale_factor": 0.5', '"image_mean": 0.5'):
+        file.write_text(f"{{{entry}}}", encoding="utf-8")
+        with refused("preprocessor_config.json", *entry.replace('"', "").partition(": ")[::2]):
+            foundation_at(tmp_path)
+    written(whisper(), tmp_path)
+    file.write_text('{"hop_length": 80}', encoding="utf-8")
+    with refused("preprocessor_config.json", "hop_length", "80"):
         foundation_at(tmp_path)
 
 
