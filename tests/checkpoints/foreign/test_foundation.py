@@ -257,7 +257,7 @@ def test_pictures_are_prepared_as_the_preprocessor_says_or_refused(tmp_path: Pat
     assert (data["mean"], data["std"]) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     for entry in ('"do_rescale": false', '"rescale_factor": 0.5', '"image_mean": 0.5'):
         file.write_text(f"{{{entry}}}", encoding="utf-8")
-        with refused("preprocessor_config.json", *entry.replace('"', "").partition(": ")[::2]):
+        with refused("preprocessor_config.json", entry.split('"')[1]):
             foundation_at(tmp_path)
     written(whisper(), tmp_path)
     file.write_text('{"hop_length": 80}', encoding="utf-8")
