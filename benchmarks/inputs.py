@@ -26,8 +26,8 @@ from transformers import ASTFeatureExtractor
 
 from benchmarks.tables import Cell, Table
 from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from crosspath.config.augment import ImageAugment
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
-from crosspath.config.training import ImageAugment
 from crosspath.data.decoding import decode_items
 from crosspath.data.log_mel import log_mel
 from crosspath.data.readers.audio import AudioReader

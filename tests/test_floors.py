@@ -216,7 +216,7 @@ def test_no_folder_of_leftovers() -> None:
 SECTION_BASES = {"DataSection", "AugmentSection", "TokenizerSection"}
 SECTION_CLASSES = {
     node.name
-    for path in (PACKAGE / "config").glob("*.py")
+    for path in (PACKAGE / "config").rglob("*.py")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     if isinstance(node, ast.ClassDef) and SECTION_BASES & {getattr(base, "id", "") for base in node.bases}
 }

@@ -16,7 +16,7 @@ from crosspath.checkpoints.sharing.certificate import write_certificate
 from crosspath.checkpoints.sharing.samples import held_out_samples
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe
-from crosspath.config.training import PathwaySection
+from crosspath.config.pathway import PathwaySection
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, finite, new_folder, read_json

@@ -7,21 +7,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import Data
 from crosspath.config.faults import Fault, merge_faults, to_fault
 from crosspath.config.kinds import check_modality, modality_names, sections_of
 from crosspath.config.model import ModelSection
+from crosspath.config.pathway import PathwaySection
 from crosspath.config.section import FolderName, Section
 from crosspath.config.starts import fill_optimizer
-from crosspath.config.training import (
-    Augment,
-    EvaluateSection,
-    MaskingSection,
-    OptimizerSection,
-    PathwaySection,
-    ScheduleSection,
-    TrainSection,
-)
+from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 from crosspath.errors import InputError
 
 

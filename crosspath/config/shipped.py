@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from crosspath.config.augment import AudioAugment, ImageAugment, PointAugment, SeriesAugment, TextAugment, VideoAugment
 from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, TextData, VideoData
 from crosspath.config.kinds import Sections
 from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, SeriesPatches, TextTokens, VideoTubelets
-from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, SeriesAugment, TextAugment, VideoAugment
 
 WHISPER_RATE_HZ = 16_000
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.training import Augment
+from crosspath.config.augment import Augment
 from crosspath.errors import InputError
 from crosspath.limits import Limit
 

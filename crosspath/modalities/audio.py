@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crosspath.config.augment import AudioAugment
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches
 from crosspath.config.shipped import AUDIO as SECTIONS
-from crosspath.config.training import AudioAugment
 from crosspath.data.generated.sets import sounds
 from crosspath.data.items import Item, TrainingView
 from crosspath.data.log_mel import SHIFT_MS

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from crosspath.config import Recipe
+from crosspath.config.augment import AugmentSection
 from crosspath.config.data import DataSection
-from crosspath.config.training import AugmentSection
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.mixing import mix
 from crosspath.data.views.normalise import normalised_batch

@@ -2,10 +2,10 @@
 
 import torch
 
+from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
-from crosspath.config.training import ImageAugment
 from crosspath.data.generated.sets import digits
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures

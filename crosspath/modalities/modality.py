@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.config.augment import AugmentSection
 from crosspath.config.data import DataSection
 from crosspath.config.kinds import Sections
 from crosspath.config.model import TokenizerSection
-from crosspath.config.training import AugmentSection
 from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
 from crosspath.data.generated.sets import GeneratedSamples

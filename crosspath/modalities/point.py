@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.config.augment import PointAugment
 from crosspath.config.data import PointData
 from crosspath.config.model import PointGroups
 from crosspath.config.shipped import POINT as SECTIONS
-from crosspath.config.training import PointAugment
 from crosspath.data.examples import Examples
 from crosspath.data.generated.sets import solids
 from crosspath.data.places import POINT_SETS

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
 from crosspath.config.model import SeriesPatches
 from crosspath.config.shipped import SERIES as SECTIONS
-from crosspath.config.training import SeriesAugment
 from crosspath.data.examples import Examples
 from crosspath.data.generated.sets import machines
 from crosspath.data.places import SERIES_SETS

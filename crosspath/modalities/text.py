@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crosspath.config.augment import TextAugment
 from crosspath.config.data import TextData
 from crosspath.config.model import TextTokens
 from crosspath.config.shipped import TEXT as SECTIONS
-from crosspath.config.training import TextAugment
 from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
 from crosspath.data.generated.brackets import partners

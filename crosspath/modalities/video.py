@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
 from crosspath.config.model import VideoTubelets
 from crosspath.config.shipped import VIDEO as SECTIONS
-from crosspath.config.training import VideoAugment
 from crosspath.data.examples import Examples
 from crosspath.data.places import VIDEO_SETS
 from crosspath.data.readers.video import CONTAINERS, SUFFIXES, VideoReader

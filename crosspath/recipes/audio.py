@@ -4,9 +4,10 @@ recordings."""
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import AudioAugment
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches, ModelSection
-from crosspath.config.training import AudioAugment, OptimizerSection, ScheduleSection, TrainSection
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
 from crosspath.recipes import published_audio as published
 from crosspath.recipes.pretraining import pretraining
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
-from crosspath.config.training import ImageAugment, OptimizerSection, ScheduleSection, TrainSection
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
 from crosspath.recipes import published_image as published
 from crosspath.recipes.pretraining import pretraining
 

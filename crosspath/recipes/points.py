@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import PointAugment
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
-from crosspath.config.training import OptimizerSection, PointAugment, ScheduleSection, TrainSection
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
 from crosspath.recipes import published_points as published
 from crosspath.recipes.pretraining import pretraining
 

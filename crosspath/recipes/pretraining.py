@@ -5,13 +5,8 @@ fits. Published settings are in the files of the published training recipes.
 """
 
 from crosspath.config import Recipe
-from crosspath.config.training import (
-    Augment,
-    MaskingSection,
-    OptimizerSection,
-    ScheduleSection,
-    TrainSection,
-)
+from crosspath.config.augment import Augment
+from crosspath.config.training import MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 
 def pretraining(

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import TextAugment
 from crosspath.config.data import TextData
 from crosspath.config.model import ModelSection, TextTokens
-from crosspath.config.training import MaskingSection, OptimizerSection, ScheduleSection, TextAugment, TrainSection
+from crosspath.config.training import MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 
 def dyck_pretraining() -> Recipe:

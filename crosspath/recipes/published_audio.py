@@ -3,16 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import AudioAugment
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches, ModelSection
-from crosspath.config.training import (
-    AudioAugment,
-    EvaluateSection,
-    MaskingSection,
-    OptimizerSection,
-    ScheduleSection,
-    TrainSection,
-)
+from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 PATCHES = AudioPatches(patch=(16, 16))
 MODEL = ModelSection(size="base", tokenizer=PATCHES, drop_path=0.1, head_init_std=2e-5)

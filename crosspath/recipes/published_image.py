@@ -3,16 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
-from crosspath.config.training import (
-    EvaluateSection,
-    ImageAugment,
-    MaskingSection,
-    OptimizerSection,
-    ScheduleSection,
-    TrainSection,
-)
+from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 DATA = ImageData(
     dataset="imagenet",

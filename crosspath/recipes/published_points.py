@@ -3,16 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import PointAugment
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
-from crosspath.config.training import (
-    EvaluateSection,
-    MaskingSection,
-    OptimizerSection,
-    PointAugment,
-    ScheduleSection,
-    TrainSection,
-)
+from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 BODY = ModelSection(
     size="base",

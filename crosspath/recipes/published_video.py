@@ -3,16 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
 from crosspath.config.model import ModelSection, VideoTubelets
-from crosspath.config.training import (
-    EvaluateSection,
-    MaskingSection,
-    OptimizerSection,
-    ScheduleSection,
-    TrainSection,
-    VideoAugment,
-)
+from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
 
 TUBELETS = VideoTubelets(patch=(2, 16, 16))
 MODEL = ModelSection(size="base", tokenizer=TUBELETS, drop_path=0.1, head_init_std=2e-5)

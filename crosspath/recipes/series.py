@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
 from crosspath.config.model import ModelSection, SeriesPatches
-from crosspath.config.training import OptimizerSection, ScheduleSection, SeriesAugment, TrainSection
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
 from crosspath.recipes.pretraining import pretraining
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from crosspath.config import Recipe
+from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
 from crosspath.config.model import ModelSection, VideoTubelets
-from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection, VideoAugment
+from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
 from crosspath.recipes import published_video as published
 from crosspath.recipes.pretraining import pretraining
 

@@ -12,7 +12,7 @@ from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.save import has_pathways
 from crosspath.config import Recipe
 from crosspath.config.layout import AnyLayout, LayoutSection, NamedLayout
-from crosspath.config.training import PathwaySection
+from crosspath.config.pathway import PathwaySection
 from crosspath.layouts import Layout, Order, Place
 from crosspath.objectives import objective_of
 from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status

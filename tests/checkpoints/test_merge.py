@@ -15,7 +15,7 @@ from crosspath.checkpoints import (
 )
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.cli.main import main
-from crosspath.config.training import PathwaySection
+from crosspath.config.pathway import PathwaySection
 from crosspath.files import read_tensors, sha256_of_file
 from crosspath.modalities.batches import generated_batch
 from crosspath.pathway import connect

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
+from crosspath.config.pathway import PathwaySection
 from crosspath.config.starts import layer_settings, start_note
-from crosspath.config.training import PathwaySection
 from crosspath.recipes import recipe_named
 from crosspath.starts import PLACES, STARTS
 from tests.errors import refused

@@ -10,8 +10,8 @@ from torch import Tensor
 
 import crosspath
 from crosspath.config import Recipe, apply_overrides, read_recipe
+from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
-from crosspath.config.training import SeriesAugment
 from crosspath.data.generated.synthetic import synthetic_machines
 from crosspath.data.views.augment_series import augment_series, warp_time
 from crosspath.data.views.draws import Draws

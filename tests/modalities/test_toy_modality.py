@@ -23,10 +23,11 @@ from crosspath import modalities
 from crosspath.catalogue.check import guess_section
 from crosspath.cli.main import main
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
+from crosspath.config.augment import AugmentSection
 from crosspath.config.data import DataSection
 from crosspath.config.kinds import Sections
 from crosspath.config.model import ModelSection, TokenizerSection
-from crosspath.config.training import AugmentSection, MaskingSection, TrainSection
+from crosspath.config.training import MaskingSection, TrainSection
 from crosspath.data.generated.sets import GeneratedSamples
 from crosspath.data.readers.folder import FolderReader
 from crosspath.data.views.draws import Draws

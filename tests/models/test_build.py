@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from crosspath.config import Recipe
+from crosspath.config.augment import AudioAugment, ImageAugment, PointAugment, VideoAugment
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
 from crosspath.config.model import AudioPatches, ImagePatches, ModelSection, PointGroups, VideoTubelets
-from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, VideoAugment
 from crosspath.models import SIZES, ModalityModel, build_model
 from crosspath.tokenizers import PointTokenizer
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import apply_overrides
-from crosspath.config.training import PathwaySection
+from crosspath.config.pathway import PathwaySection
 from crosspath.models.build import build_model
 from crosspath.pathway import connect, match, pathways
 from crosspath.recipes import recipe_named

@@ -9,7 +9,7 @@ import yaml
 from crosspath.checkpoints.sharing.licences import Licence, licences
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe, recipe_to_text
-from crosspath.config.training import PathwaySection
+from crosspath.config.pathway import PathwaySection
 from crosspath.escape import to_code, to_code_block, to_markdown
 from crosspath.modalities import modality_of
 from crosspath.models.about import About

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import AudioData
-from crosspath.config.training import Augment
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_label_tuples

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment, ImageAugment
 from crosspath.config.data import ImageData
-from crosspath.config.training import Augment, ImageAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.labels import as_label_tuples

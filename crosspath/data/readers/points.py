@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import PointData
-from crosspath.config.training import Augment
 from crosspath.data.arrays import load_array
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, require_within

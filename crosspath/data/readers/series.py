@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import SeriesData
-from crosspath.config.training import Augment
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp, require_within
 from crosspath.data.readers.series_arrays import channels_first, read_array

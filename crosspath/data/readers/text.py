@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import TextData
-from crosspath.config.training import Augment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import (
     PART_NAMES,

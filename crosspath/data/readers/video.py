@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import Augment, VideoAugment
 from crosspath.config.data import VideoData
-from crosspath.config.training import Augment, VideoAugment
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp
 from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file

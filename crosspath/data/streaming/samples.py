@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from crosspath.config.augment import Augment
 from crosspath.config.data import Data
-from crosspath.config.training import Augment
 from crosspath.data.decoding import decode_in
 from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader, TrainingView, place_of

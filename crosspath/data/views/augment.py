@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from crosspath.config.augment import AudioAugment, ImageAugment, PointAugment, TextAugment, VideoAugment
 from crosspath.config.data import AudioData, ImageData, PointData, TextData, VideoData
-from crosspath.config.training import AudioAugment, ImageAugment, PointAugment, TextAugment, VideoAugment
 from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.point_resampling import training_cloud

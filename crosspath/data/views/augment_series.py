@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
-from crosspath.config.training import SeriesAugment
 from crosspath.data.views.augment import random_runs
 from crosspath.data.views.draws import Draws
 

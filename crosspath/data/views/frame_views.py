@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.config.augment import ImageAugment, VideoAugment
 from crosspath.config.data import ImageData, VideoData
-from crosspath.config.training import ImageAugment, VideoAugment
 from crosspath.errors import InputError
 
 STREAM = 0xF4A3E

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.training import AudioAugment
+from crosspath.config.augment import AudioAugment
 from crosspath.data.items import Item, TrainingView
 from crosspath.data.replacement import first_readable
 

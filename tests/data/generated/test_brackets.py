@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosspath.config import apply_overrides
+from crosspath.config.augment import TextAugment
 from crosspath.config.data import TextData
-from crosspath.config.training import TextAugment
 from crosspath.data.generated.brackets import bracket_sequences, partners
 from crosspath.modalities.batches import augment_inputs, prepare
 from crosspath.modalities.load import load_data

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
-from crosspath.config.training import VideoAugment
 from crosspath.data.items import DamageError
 from crosspath.data.readers.video import VideoReader
 from crosspath.data.streaming.samples import training_batches

@@ -12,8 +12,8 @@ import fsspec
 import numpy as np
 import pytest
 
+from crosspath.config.augment import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
-from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.data.examples import DataSet
 from crosspath.data.items import DamageError, Listing
 from crosspath.data.shards import listing as shards

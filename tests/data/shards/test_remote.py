@@ -12,8 +12,8 @@ import fsspec
 import numpy as np
 import pytest
 
+from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
-from crosspath.config.training import ImageAugment
 from crosspath.data.items import DamageError
 from crosspath.data.shards import remote
 from crosspath.data.shards.remote import beside, is_address, name_of, read_complete, read_part, read_through, stamp_of

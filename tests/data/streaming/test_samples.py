@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from crosspath.config.augment import AudioAugment, Augment, ImageAugment, VideoAugment
 from crosspath.config.data import AudioData, Data, ImageData, VideoData
-from crosspath.config.training import AudioAugment, Augment, ImageAugment, VideoAugment
 from crosspath.data.examples import DataSet
 from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
 from crosspath.errors import InputError

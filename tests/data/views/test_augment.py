@@ -9,8 +9,8 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
+from crosspath.config.augment import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
-from crosspath.config.training import AudioAugment, Augment, ImageAugment, PointAugment, VideoAugment
 from crosspath.data.views.augment import erase
 from crosspath.data.views.draws import Draws
 from crosspath.modalities.batches import augment_batch, augment_inputs

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 
+from crosspath.config.augment import AudioAugment, ImageAugment, VideoAugment
 from crosspath.config.data import AudioData, ImageData, VideoData
-from crosspath.config.training import AudioAugment, ImageAugment, VideoAugment
 from crosspath.data.views.frame_views import augment_pictures, frames_view, multi_scale_box, resized_crop_box
 from crosspath.modalities import MODALITIES
 from tests.errors import refused

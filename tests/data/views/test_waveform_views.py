@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from crosspath.config.training import AudioAugment
+from crosspath.config.augment import AudioAugment
 from crosspath.data.items import DamageError, Item
 from crosspath.data.views.waveform_views import STREAM, label_vector, mix_waves, roll_and_amplify, waveform_view
 

@@ -1,0 +1,27 @@
+"""Images: the `data` section."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from crosspath.config.data.section import Channels, DataSection, PositiveChannels
+
+
+class ImageData(DataSection):
+    """Colour images, resized and centre-cropped to a square."""
+
+    modality: Literal["image"] = "image"
+    dataset: Literal["cifar10", "digits", "imagenet", "shards", "folder"] = "folder"
+    image_size: PositiveInt = 32
+    resize: PositiveInt | None = None
+    """Short side before the centre crop of held-out images; `image_size` when not given (published: 256 for 224)."""
+    multi_label: bool = False
+    """A sample may have several labels: sigmoid outputs, mean average precision."""
+    mean: Channels = (0.5, 0.5, 0.5)
+    """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
+    std: PositiveChannels = (0.5, 0.5, 0.5)
+
+    @property
+    def several_labels(self) -> bool:
+        """As `multi_label` says."""
+        return self.multi_label

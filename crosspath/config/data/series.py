@@ -1,0 +1,54 @@
+"""Time series: the `data` section."""
+
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from crosspath.config.data.section import DataSection
+
+
+class SeriesData(DataSection):
+    """Time series: signals of one or several channels, brought to one length."""
+
+    modality: Literal["series"] = "series"
+    dataset: Literal["plaid", "vowels", "motions", "machines", "folder"] = "folder"
+    channels: PositiveInt | None = None
+    """Of every series; that of the first file of the user's own data when not given."""
+    length: PositiveInt = 256
+    """Values of each channel that the model sees."""
+    lengths: Literal["resample", "pad"] = "resample"
+    """How a series of another length gets there. `resample`: stretched or averaged over its whole length. `pad`: cut at
+    the end, or its last value repeated, so that a value lasts as long in every series."""
+    rate_hz: PositiveFloat | None = None
+    """Every series is resampled to this rate before its length is matched."""
+    file_rate_hz: PositiveFloat | None = None
+    """With `rate_hz`: the rate of files that do not state theirs."""
+    scaling: Literal["training", "series", "none"] = "training"
+    """What is subtracted and divided by: `mean` and `std`; each series' own, channel by channel; or nothing."""
+    mean: tuple[float, ...] | None = None
+    """Of each channel; that of the run's training samples when not given, and then written into its recipe."""
+    std: tuple[PositiveFloat, ...] | None = None
+    """As `mean`."""
+    axes: Literal["channel,time", "time,channel"] | None = None
+    """Of arrays; the longer axis is time when not given, and one that could be either is refused."""
+    array: str | None = None
+    """Which array of an `.npz` file holds the signal, where there are several."""
+    columns: tuple[str, ...] | None = None
+    """Of csv and parquet files: the channels, in order; all columns that no other setting names when not given."""
+    time_column: str | None = None
+    """Seconds or dates in ascending order, from which the rate follows; a column called time, timestamp, date or t when
+    not given. Never a channel."""
+    table: str | None = None
+    """A csv, parquet or npz file inside `folder` with all series, instead of one file a series. Of a csv or parquet
+    a row is a series; with `id_column` a row is a moment."""
+    id_column: str | None = None
+    """Of `table`: which series a row belongs to."""
+    csv: str | None = None
+    """A table inside `folder` of the files instead of class folders; `file_column` names them."""
+    file_column: str = "file"
+    label_column: str = "label"
+    """Of `table` or `csv`."""
+    split_column: str | None = None
+    """Of `table` or `csv`, holding `train`, `val` or `test`."""
+    encoding: str | None = None
+    """Of csv files, such as `cp1252`; the byte order mark says it, else it is UTF-8, when not given."""

@@ -1,0 +1,37 @@
+"""Films: the `data` section."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from crosspath.config.data.section import Channels, DataSection, PositiveChannels
+
+
+class VideoData(DataSection):
+    """Clips: frames spread evenly over the chosen range, resized and centre-cropped to a square."""
+
+    modality: Literal["video"] = "video"
+    dataset: Literal["grid", "k400", "ssv2", "ucf101", "hmdb51", "shards", "folder"] = "folder"
+    frames: PositiveInt = 8
+    image_size: PositiveInt = 56
+    resize: PositiveInt | None = None
+    """Short side before the crop of held-out clips; `image_size` when not given."""
+    mean: Channels = (0.5, 0.5, 0.5)
+    """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
+    std: PositiveChannels = (0.5, 0.5, 0.5)
+    sampling: Literal["spread", "dense", "uniform"] = "spread"
+    """`spread`: frames evenly over the whole range. Published: `dense`, frames `frame_step` apart in a window at a
+    random place of training clips; `uniform`, one frame at a random place of each of `frames` equal segments."""
+    frame_step: PositiveInt = 4
+    """`dense` sampling: frames from one sampled frame to the next."""
+    slot: Literal["command", "color", "preposition", "letter", "digit", "adverb"] = "digit"
+    """GRID: the spoken word that is the label."""
+    span: Literal["word", "clip"] = "word"
+    """GRID: the frames of that word only, or the whole clip."""
+    csv: str | None = None
+    """A table inside `folder` instead of class folders; the columns below name its parts."""
+    file_column: str = "file"
+    label_column: str = "label"
+    split_column: str | None = None
+    encoding: str | None = None
+    """Of the table, such as `cp1252`; its byte order mark says it, else it is UTF-8, when not given."""
