@@ -104,9 +104,8 @@ def _notice_connected_state(module: nn.Module, state: Mapping[str, Any], prefix:
     `strict=False` PyTorch passes over them in silence.
     """
     sums = f".{PARAMETRIZATIONS}."
-    if any(sums in name for name in state) and not any(
-        f".{name}.".endswith(sums) for name, _ in module.named_modules()
-    ):
+    # Where an optimizer holds the sums, only the model's own state dict shows that it is connected.
+    if any(sums in name for name in state) and not any(sums in name for name in module.state_dict(keep_vars=True)):
         warnings.warn(
             "crosspath: load_state_dict of a plain model: the state dict is a connected model's, and its matrices are "
             "not loaded; call crosspath.merge before it is saved, or load it with crosspath.load_checkpoint",

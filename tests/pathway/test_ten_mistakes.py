@@ -121,14 +121,17 @@ def test_connected_weights_in_a_plain_model_are_refused_where_anything_can_see_i
     with pytest.warns(UserWarning, match="plain model's.*load it before `connect`"):
         connected().load_state_dict(vit().state_dict(), strict=False)
     # A model of crosspath notices it itself.
-    saved_audio(tmp_path / "audio")
+    audio = saved_audio(tmp_path / "audio")
     own = saved_connected(tmp_path / "own", tmp_path / "audio")
+    held = crosspath.build_model(image_recipe(), 3)
+    crosspath.connect(held, {"audio": audio}, engine="optimizer")
     plain = crosspath.build_model(image_recipe(), 3)
     with pytest.warns(UserWarning, match="connected model's.*crosspath.merge"):
         plain.load_state_dict(own.state_dict(), strict=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own.load_state_dict(own.state_dict(), strict=False)
+        held.load_state_dict(held.state_dict())
         crosspath.merge(own)
         plain.load_state_dict(own.state_dict())
 
