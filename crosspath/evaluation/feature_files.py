@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from crosspath.data.decoding import Progress
 from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.data.items import file_stamp
 from crosspath.errors import InputError
-from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.evaluation.feature_folder import FORMATS, FeatureFolder, FileEntry
 from crosspath.evaluation.features import choose_pool, features_of
 from crosspath.files import sha256_of_tensors
@@ -60,8 +61,9 @@ def write_features(
 ) -> FeatureReport:
     """Write the features of every file of the model's modality below `folder` to the same place below `out`.
 
-    Each is one float32 array: (D,) for a file, (W, D) for its W windows; with `pool="tokens"` (N, D) and (W, N, D). A
-    call that was stopped continues where it ended; files that have changed since are read again.
+    Each is one float32 array: (D,) for a file, (W, D) for its W windows; with `pool="tokens"` (N, D) and (W, N, D); of
+    a text those of its own tokens. A call that was stopped continues where it ended; files that have changed since are
+    read again.
 
     Parameters
     ----------
@@ -94,21 +96,12 @@ def write_features(
     read = read_windows(section, window, stride) if in_windows else partial(_read_whole, section)
     names = _names(source.recipe, folder, out)
     compute = choose_compute(source.recipe)
-    settings = {
-        "checkpoint": sha256_of_tensors(sorted(source.model.state_dict().items())),
-        "data": json.loads(section.model_dump_json(exclude={"folder", "cache_folder"})),
-        "pool": pooling,
-        "window_s": window,
-        "stride_s": stride,
-        "format": file_format,
-        "precision": compute.precision,
-    }
     source.model.to(compute.device).eval()
     skipped: list[str] = []
     shape = None
     target = FeatureFolder(out, file_format)
     with claim(out):
-        target.open(settings)
+        target.open(_settings(source, pooling, window, stride, file_format, compute))
         finished = target.finished()
         todo = [name for name in names if name not in finished or finished[name].stamp != file_stamp(folder / name)]
         at_once = 1 if in_windows else AT_ONCE  # a long film has many windows
@@ -117,8 +110,9 @@ def write_features(
             if samples:
                 where = [folder / sample.name for sample in samples for _ in sample.windows]
                 windows = np.concatenate([sample.windows for sample in samples])
-                features = _divide(features_of(source, windows, pooling, compute, where), samples)
-                arrays = [own if in_windows else own[0] for own in features]
+                rows = iter(features_of(source, windows, pooling, compute, where))
+                features = [list(islice(rows, len(sample.windows))) for sample in samples]
+                arrays = [np.stack(own) if in_windows else own[0] for own in features]
                 target.write([sample.entry(own) for sample, own in zip(samples, arrays, strict=True)])
                 shape = arrays[-1].shape
             if progress is not None:
@@ -131,6 +125,21 @@ def write_features(
         shape=shape,
         skipped=tuple(skipped),
     )
+
+
+def _settings(
+    source: Checkpoint, pool: str, window: float | None, stride: float | None, file_format: str, compute: Compute
+) -> dict[str, Any]:
+    """What the features depend on, beside the files."""
+    return {
+        "checkpoint": sha256_of_tensors(sorted(source.model.state_dict().items())),
+        "data": json.loads(source.recipe.data.model_dump_json(exclude={"folder", "cache_folder"})),
+        "pool": pool,
+        "window_s": window,
+        "stride_s": stride,
+        "format": file_format,
+        "precision": compute.precision,
+    }
 
 
 @dataclass(frozen=True)
@@ -163,12 +172,6 @@ def _samples(
             if skipped is None:
                 raise
             skipped.append(str(error))
-
-
-def _divide(features: NDArray[np.float32], samples: Sequence[_Sample]) -> list[NDArray[np.float32]]:
-    """The rows of each sample's windows."""
-    ends = np.cumsum([len(sample.windows) for sample in samples])
-    return np.split(features, ends[:-1])
 
 
 def _names(recipe: Recipe, folder: Path, out: Path) -> list[str]:

@@ -15,6 +15,7 @@ from crosspath.evaluation.held_out import batch_size_on, require_finite
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.models import ModalityModel
 from crosspath.models.heads import mean_of_real
+from crosspath.tokenizers import Tokens
 
 Pool = Literal["head", "mean", "cls", "tokens"]
 POOLS: tuple[str, ...] = get_args(Pool)
@@ -44,8 +45,9 @@ def choose_pool(source: Checkpoint, pool: str | None) -> Pool:
 @torch.no_grad()
 def features_of(
     source: Checkpoint, samples: NDArray[Any], pool: Pool, compute: Compute, where: Sequence[object]
-) -> NDArray[np.float32]:
-    """The features (S, D) of decoded samples (S, ...), with `tokens` (S, N, D); `where` names each sample.
+) -> list[NDArray[np.float32]]:
+    """The features (D,) of each of the decoded samples (S, ...); with `tokens` (N, D), those of its own tokens, without
+    padding. `where` names each sample.
 
     `head` is what a classifier's layers read: pooled as the head pools, and normalised as it does. `mean` leaves out
     the class token. The model stands on `compute.device`, in evaluation mode.
@@ -56,19 +58,23 @@ def features_of(
         For features that are not finite.
     """
     size = batch_size_on(compute.device, source.model, source.recipe)
-    parts = []
+    model: Any = source.model
+    rows: list[NDArray[np.float32]] = []
     for start in range(0, len(samples), size):
         batch = prepare_held_out(source.recipe.data, samples[start : start + size], compute.device)
         with compute.autocast():
-            features = _pooled(source.model, batch, pool).float().cpu()
+            tokens = model.tokenizer(batch)
+            features = _pooled(model, tokens, pool).float().cpu()
+        real_BN = None if pool != "tokens" or tokens.real_BN is None else tokens.real_BN.cpu()
         for place, row in enumerate(features):
+            row = row if real_BN is None else row[real_BN[place]]
             require_finite(row, source.path, where[start + place])
-        parts.append(features.numpy())
-    return np.concatenate(parts)
+            rows.append(row.numpy())
+    return rows
 
 
-def _pooled(model: Any, batch: Tensor, pool: Pool) -> Tensor:
-    tokens = model.tokenizer(batch)
+def _pooled(model: Any, tokens: Tokens, pool: Pool) -> Tensor:
+    """(B, D), or with `tokens` (B, N, D)."""
     features_BND: Tensor = model.encoder(tokens)
     if pool == "head":
         head = model.head

@@ -14,7 +14,7 @@ from crosspath.config import apply_overrides
 from crosspath.evaluation.feature_files import write_features
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import read_file, read_windows
-from crosspath.models.build import build_masked_autoencoder
+from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.recipes import recipe_named
 from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
 from tests.data.files import write_clip, write_image, write_sound
@@ -63,6 +63,21 @@ def test_each_pooling_is_what_it_says(tmp_path: Path, pictures: Path) -> None:
         write_features(tmp_path / "run", pictures, tmp_path / "cls", pool="cls")
     with refused("pool", "'best'"):
         write_features(tmp_path / "run", pictures, tmp_path / "best", pool="best")
+
+
+def test_the_tokens_of_a_text_are_its_own_whatever_stands_beside_it(tmp_path: Path) -> None:
+    recipe = apply_overrides(recipe_named("text/sentences"), ("train.precision=float32",))
+    torch.manual_seed(0)
+    save_checkpoint(build_model(recipe, 2), tmp_path / "run", recipe=recipe, classes=("a", "b"))
+    texts = {"alone": ("ab",), "together": ("ab", "abcdefg")}
+    for folder, contents in texts.items():
+        (tmp_path / folder).mkdir()
+        for text in contents:
+            (tmp_path / folder / f"{len(text)}.txt").write_text(text)
+        write_features(tmp_path / "run", tmp_path / folder, tmp_path / "out" / folder, pool="tokens")
+    own = read(tmp_path / "out" / "alone" / "2.txt.safetensors")
+    assert own.shape == (3, 128)  # after the token that begins every text
+    np.testing.assert_allclose(read(tmp_path / "out" / "together" / "2.txt.safetensors"), own, atol=1e-5)
 
 
 def test_a_model_of_masked_modelling_has_features_too(tmp_path: Path, pictures: Path) -> None:
