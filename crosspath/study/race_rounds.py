@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import fmean
 
+from crosspath.checkpoints.foreign.start import fit_to_start
+from crosspath.config import Recipe
 from crosspath.study.jobs import Step
 from crosspath.study.race_costs import Estimate
 from crosspath.study.race_plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
@@ -47,9 +49,9 @@ class Leader:
 def race(runner: Runner, plan: Plan) -> Leader:
     """Run the rounds; every decision in them is read from validation parts alone."""
     ways = list(runner.ways)
-    base = runner.recipe.optimizer.lr
     first = RATES[-plan.rounds[0].rates :] if plan.rounds[0].rates > 1 else (1.0,)
-    rates = {way: [factor * base for factor in first] for way in ways}
+    middles = {way: middle_rate(way, runner.recipe, runner.settings) for way in ways}
+    rates = {way: [factor * middles[way] for factor in first] for way in ways}
     history: list[tuple[int, Scores]] = []
     flat = False
     for number, one in enumerate(plan.rounds):
@@ -87,6 +89,13 @@ def race(runner: Runner, plan: Plan) -> Leader:
         scores=tuple(history),
         validation_samples=samples,
     )
+
+
+def middle_rate(way: Way, recipe: Recipe, settings: tuple[str, ...]) -> float:
+    """The learning rate around which a way is tried: the recipe's own, and of a foundation model the one with which it
+    trains (`BODY_RATE`): ten times as much, as for weights that begin at random, undoes what it has learned.
+    """
+    return fit_to_start(recipe, way.from_, settings, shipped=True).optimizer.lr
 
 
 def run_round(

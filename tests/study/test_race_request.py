@@ -132,6 +132,11 @@ def test_the_display_shows_what_leads_and_always_none(photos: Path) -> None:
     assert "left" not in shown(80, 1300.0).splitlines()[-1]
 
 
+def test_a_name_on_a_hub_is_no_path(photos: Path) -> None:
+    ways = ask(photos, start_from="hf:owner/model").ways
+    assert [str(way.from_) for way in ways if way.from_ is not None] == ["hf:owner/model"]
+
+
 def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:
     for labels in (1, 2.5, "10"):
         with refused("--labels", str(labels)):

@@ -14,6 +14,8 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import apply_overrides
 from crosspath.evaluation.export import export
 from crosspath.recipes import recipe_named
+from crosspath.study.race_rounds import middle_rate
+from crosspath.study.ways import ways_of
 from crosspath.training.result import Result
 from tests.errors import refused
 
@@ -60,6 +62,15 @@ def test_a_run_starts_from_a_foundation_model_and_its_checkpoint_is_like_any_oth
     assert (tmp_path / "same" / "model.safetensors").read_bytes() == (
         tmp_path / "probe" / "model.safetensors"
     ).read_bytes()
+
+
+def test_a_race_tries_a_foundation_model_with_rates_of_its_own(dinov2: Path, tmp_path: Path) -> None:
+    recipe = apply_overrides(recipe_named("image/digits"), ("data.image_size=8",))
+    none, *_, pretrained = ways_of([], target=None, pretrained=dinov2)
+    assert middle_rate(none, recipe, ()) == recipe.optimizer.lr == 1e-3
+    assert middle_rate(pretrained, recipe, ("data.image_size=8",)) == 1e-4
+    own = apply_overrides(recipe, ("optimizer.lr=0.0003",))
+    assert middle_rate(pretrained, own, ("data.image_size=8", "optimizer.lr=0.0003")) == 3e-4
 
 
 def test_masked_modelling_continues_a_foundation_model(dinov2: Path, tmp_path: Path) -> None:
