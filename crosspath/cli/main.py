@@ -27,11 +27,12 @@ from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
 from crosspath.cli.rank import rank
+from crosspath.cli.spelling import as_settings
 from crosspath.cli.status import status
 from crosspath.cli.study import report, study
 from crosspath.cli.train import train
 from crosspath.cli.verify import verify
-from crosspath.errors import InputError
+from crosspath.errors import InputError, PathwayError
 from crosspath.escape import to_terminal
 
 VERBS: dict[str, Callable[..., None] | App] = {
@@ -112,6 +113,8 @@ def main(arguments: Sequence[str]) -> int:
         verb = " ".join(error.command_chain or ())
         todo = f"leave it out, or write the option it belongs to before it (crosspath {verb} --help)"
         return _print_error(str(InputError(f"crosspath {verb}", "no further argument", repr(unused), todo)), rank)
+    except PathwayError as error:
+        return _print_error(as_settings(str(error)), rank)
     except (CycloptsError, InputError) as error:
         return _print_error(str(error), rank)
     except BrokenPipeError:

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from crosspath.cli.options import Auxiliaries, Blocks, Fit, Json, Settings, named_pairs, with_blocks
+from crosspath.cli.options import Auxiliaries, Blocks, Fit, Json, Settings, named_pairs, repeated, with_blocks
 from crosspath.cli.output import print_json, print_line, print_next
+from crosspath.cli.spelling import as_settings
 
 if TYPE_CHECKING:
     from crosspath.pathway import MatchReport
@@ -41,15 +42,18 @@ def match(
         print_json({name: _plain(report) for name, report in reports.items()})
     else:
         for name, report in reports.items():
-            print_line(f"{name}: {report}")
-    faults = [f"{name}: {fault}" for name, report in reports.items() for fault in report.mismatches]
-    if faults:
-        raise PathwayError.of("match", faults)
+            print_line(as_settings(f"{name}: {report}"))
+    faults = {name: report.mismatches for name, report in reports.items() if report.mismatches}
+    if json and faults:
+        raise PathwayError.of("match", [f"{name}: {fault}" for name, few in faults.items() for fault in few])
+    for name, few in faults.items():
+        found, todo = f"what does not pair above ({len(few)})", "set what it says, or name another auxiliary"
+        raise PathwayError(f"--auxiliary {name}", "weights that all pair", found, todo)
     if not json:
+        paired = (word for pair in auxiliary for word in ("--auxiliary", pair))
+        spread = () if blocks is None else ("--blocks", blocks)
         fitted = () if fit is None else ("--fit", fit)
-        print_next(
-            "crosspath", "train", recipe, *(word for pair in auxiliary for word in ("--auxiliary", pair)), *fitted
-        )
+        print_next("crosspath", "train", recipe, *paired, *spread, *fitted, *repeated(None, set_))
 
 
 def _plain(report: "MatchReport") -> dict[str, Any]:

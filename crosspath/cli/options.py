@@ -1,6 +1,6 @@
 """Options that several verbs share, with their help texts, and the conversion of their values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +105,14 @@ def named_pairs(values: Iterable[str], option: str) -> dict[str, str]:
             raise InputError(f"{option} {name}", "each name once", "it twice", "rename one of them")
         pairs[name] = rest
     return pairs
+
+
+def repeated(
+    data: Path | None = None, settings: Iterable[str] = (), *, sections: Container[str] | None = None
+) -> tuple[str, ...]:
+    """`--data` and `--set` as they were given, for the command that comes next; the settings of some sections only."""
+    texts = [text for text in settings if sections is None or text.partition(".")[0].strip() in sections]
+    return (*(("--data", str(data)) if data else ()), *(word for text in texts for word in ("--set", text)))
 
 
 def recipe_of(option: str | None) -> "RecipeSections | None":

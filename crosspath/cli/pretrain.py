@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, with_short
+from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, repeated, with_short
 from crosspath.cli.output import print_json, print_line, print_metrics, print_next, print_note, print_plan
 
 
@@ -67,10 +67,13 @@ def pretrain(
         print_json(result.to_json())
         return
     print_metrics(result.metrics)
-    print_line(f"{result.recipe}: masked modelling, {result.epochs} epochs, {result.duration_s:.0f} s")
+    length = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+    print_line(f"{result.recipe}: masked modelling, {length}, {result.duration_s:.0f} s")
     print_line(f"reconstructions in {Path(result.folder) / 'reconstructions'}")
     print_line(f"written to {result.folder}")
     if result.recipe in RECIPES:
-        print_next("crosspath", "train", result.recipe, "--from", result.folder)
+        # The same files, and a model of the same shape.
+        same = repeated(data, set_, sections=("data", "model"))
+        print_next("crosspath", "train", result.recipe, *same, "--from", result.folder)
     else:
         print_next("crosspath", "train", "RECIPE", "--auxiliary", f"NAME={result.folder}")

@@ -14,6 +14,7 @@ from crosspath.cli.options import (
     Labels,
     Settings,
     named_pairs,
+    repeated,
     with_blocks,
     with_short,
 )
@@ -69,6 +70,7 @@ def rank(
         The score that orders: `labels`, `gradient`, `similarity`, `effective_rank`, `stable_rank` or `spectrum`.
     """
     from crosspath.study.rank import rank as rank_auxiliaries
+    from crosspath.study.sources import is_checkpoint
 
     pairs = named_pairs(auxiliary, "--auxiliary")
     ranking = rank_auxiliaries(
@@ -97,7 +99,16 @@ def rank(
     print_line(ranking.sentence)
     print_note("z: standard deviations above copies with shuffled values; p: of the first z, over all auxiliaries")
     best = ranking.rows[0].name
-    print_next("crosspath", "compare", target, "--auxiliary", f"{best}={pairs[best]}")
+    own: tuple[object, ...] = () if from_ is None else ("--from", from_)
+    if Path(target).exists() and Path(target).suffix not in {".yaml", ".yml"}:
+        # `compare` takes a recipe, and beside it what the target was.
+        own, target = ("--from" if is_checkpoint(Path(target)) else "--data", target), ranking.target
+    paired = ("--start", ranking.start, "--auxiliary", f"{best}={pairs[best]}")
+    spread = () if blocks is None else ("--blocks", blocks)
+    fitted = () if fit is None else ("--fit", fit)
+    fewer = () if labels is None else ("--labels", labels)
+    same = (*spread, *fitted, *fewer, *repeated(None, set_))
+    print_next("crosspath", "compare", target, *repeated(data), *own, *paired, *same)
 
 
 def _z(score: "Score") -> str:

@@ -90,6 +90,10 @@ def train(
 
         if auxiliaries:
             print_note("--dry-run plans the model without pathways: --auxiliary not read")
+        if from_ is not None:
+            print_note(
+                "--dry-run loads no weights: of --from the shape of a foundation model is read, and nothing else"
+            )
         sizes = plan(resolved_recipe)
         if json:
             print_json(sizes)

@@ -1,6 +1,7 @@
 """Export: a checkpoint as an ONNX or torch.export file, compared with the model it came from."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -189,14 +190,17 @@ def _description(checkpoint: Checkpoint, kind: Format, merged: list[str]) -> dic
 def _write_onnx(program: ExportedProgram, path: Path, description: Mapping[str, Any], recipe: Recipe) -> Runner:
     import onnxruntime  # type: ignore[import-untyped]
 
-    onnx_program = torch.onnx.export(
-        program.run_decompositions(dict(PLAIN)),
-        dynamo=True,
-        verbose=False,
-        input_names=list(input_names(recipe)),
-        output_names=[OUTPUT],
-        dynamic_shapes=any_batch(recipe),
-    )
+    with warnings.catch_warnings():
+        # Samples and mask share their axis, which torch remarks on.
+        warnings.filterwarnings("ignore", message="# The axis name: batch")
+        onnx_program = torch.onnx.export(
+            program.run_decompositions(dict(PLAIN)),
+            dynamo=True,
+            verbose=False,
+            input_names=list(input_names(recipe)),
+            output_names=[OUTPUT],
+            dynamic_shapes=any_batch(recipe),
+        )
     assert onnx_program is not None
     for name, value in _metadata(description, recipe).items():
         onnx_program.model.metadata_props[name] = value

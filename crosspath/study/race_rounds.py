@@ -142,9 +142,12 @@ def best(by_rate: Mapping[float, float]) -> float:
 
 def describe(scores: Scores, none: Way, samples: int) -> str:
     """What leads a round, in a line."""
-    leader = max((way for way in scores if way is not none), key=lambda way: max(scores[way].values()))
-    values = {way: f"{100 * max(scores[way].values()):.1f} %" for way in (leader, none)}
-    return f"{leader.words} leads with {values[leader]} on {samples} validation samples; none has {values[none]}"
+    reads = {way: max(by_rate.values()) for way, by_rate in scores.items()}
+    other = max((way for way in scores if way is not none), key=reads.__getitem__)
+    values = {way: f"{100 * reads[way]:.1f} %" for way in (other, none)}
+    if reads[other] > reads[none]:
+        return f"{other.words} leads with {values[other]} on {samples} validation samples; none has {values[none]}"
+    return f"none leads with {values[none]} on {samples} validation samples; next is {other.words} with {values[other]}"
 
 
 def _validation_samples(runner: Runner, plan: Plan) -> int:

@@ -1,6 +1,7 @@
 """The verbs, run in this process on data in memory: what they print, and that it is one JSON object where asked."""
 
 import json
+import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     named = answered(["predict", f"{folder}/plain", f"{folder}/a.png", "--top", "2"], capsys)
     assert [len(entry["predictions"]) for entry in named["files"]] == [2]
 
@@ -92,7 +93,7 @@ def test_the_main_job_for_people(
         assert output.err.splitlines()[-1].startswith("next: crosspath ")
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     assert main(["predict", f"{folder}/plain", f"{folder}/a.png"]) == 0
     assert "probability" in capsys.readouterr().out
 
@@ -108,7 +109,7 @@ def test_every_verb_reads_a_run_whose_frozen_auxiliary_has_moved(
     (recipes / "audio").rename(recipes / "moved")
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_file", lambda section, path: np.zeros((3, 8, 8), dtype=np.uint8))
+    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     for verb in (
         ["evaluate", f"{folder}/image"],
         ["status", f"{folder}/image"],
@@ -162,5 +163,18 @@ def test_a_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_dry_run_says_what_it_does_not_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "image/digits", "--dry-run", "--json", "--auxiliary", "audio=nowhere", "--from", "gone"]) == 0
     captured = capsys.readouterr()
-    assert "--auxiliary and --from" in captured.err
+    assert "--auxiliary not read" in captured.err
+    assert "of --from" in captured.err
     assert captured.out.startswith("{")
+
+
+def test_the_next_command_reads_the_same_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "mine.csv"
+    texts.write_text("says,kind\n" + "".join(f"{word} {row},{word}\n" for row in range(12) for word in ("yes", "no")))
+    named = ["--set", "data.text_column=says", "--set", "data.label_column=kind", "--set", "model.depth=1"]
+    given = ["--data", str(texts), *named]
+    run = str(tmp_path / "run")
+    assert main(["pretrain", "text/folder", *given, "--epochs", "1", "--set", "train.seed=3", "--out", run]) == 0
+    words = shlex.split(last(capsys).removeprefix("next: crosspath "))
+    assert words == ["train", "text/folder", *given, "--from", run]
+    assert main([*words, "--epochs", "1", "--out", f"{run}-2"]) == 0

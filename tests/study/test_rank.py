@@ -175,7 +175,8 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(arguments) == 0
     captured = capsys.readouterr()
     assert "no ordering beyond chance" in captured.out
-    assert f"next: crosspath compare image/digits --auxiliary a={tmp_path / 'audio'}" in captured.err
+    named = f"--auxiliary a={tmp_path / 'audio'}"
+    assert f"next: crosspath compare image/digits --start whole-body {named} --labels 2\n" in captured.err
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:

@@ -101,7 +101,10 @@ def test_train_and_match_use_the_layout_of_the_recipe(
     assert main(command) == 2
     output = capsys.readouterr()
     assert "target has 6 blocks, auxiliary has 3" in output.out
-    assert 'blocks="spread"' in output.err
+    assert "--set pathway.blocks=spread" in output.out
+    assert "--auxiliary mine" in output.err
+    assert main([*command, "--set", "pathway.blocks=spread"]) == 0
+    assert " --set pathway.blocks=spread" in capsys.readouterr().err.splitlines()[-1]
     assert main([*command, "--blocks", "{0: 0, 5: 2}"]) == 0
     assert "encoder.blocks.5.mlp.fc1.weight[0:512] <- tower.step_2.think.weight" in capsys.readouterr().out
 

@@ -46,13 +46,13 @@ class Counts:
         if longer or shorter:
             least, most = (f"{limit(self.lengths):,}" for limit in (min, max))
             resampled = section.lengths == "resample"
+            done = (
+                ("averaged down", "interpolated") if resampled else ("cut at the end", "filled with their last value")
+            )
             parts = [
-                *([f"{longer:,} longer ones {'averaged down' if resampled else 'cut at the end'}"] if longer else []),
-                *(
-                    [f"{shorter:,} shorter ones {'interpolated' if resampled else 'filled with their last value'}"]
-                    if shorter
-                    else []
-                ),
+                f"{count:,} {kind} {'one' if count == 1 else 'ones'} {what}"
+                for count, kind, what in zip((longer, shorter), ("longer", "shorter"), done, strict=True)
+                if count
             ]
             texts.append(
                 f"lengths of {least}{'' if least == most else f' to {most}'} values become {section.length}"
