@@ -12,7 +12,7 @@ from crosspath.pathway.auxiliary import open_auxiliary
 from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names, match_names
 from crosspath.pathway.canonical_pairs import with_canonical_pairs, with_same_spread
-from crosspath.pathway.differences import layout_line
+from crosspath.pathway.differences import compare_convolutions, layout_line
 from crosspath.pathway.fit import Fit, check_fit
 from crosspath.pathway.fit_model import fit_energies
 from crosspath.pathway.fit_words import describe_traits
@@ -112,7 +112,7 @@ def match(
         if report.ok and fit is not None:
             report = replace(report, fitted=tuple(fit_energies(report.pairs, auxiliary_source)))
         report = report if normalise is None else with_same_spread(report)
-        return _check_quantisation(target_source, auxiliary_source, report)
+        return _check_weights(target_source, auxiliary_source, report)
     selection = select_roles(roles)
     anatomies = locate(target_source, layouts[0]), locate(auxiliary_source, layouts[1])
     for side, source, layout, anatomy in zip(
@@ -140,11 +140,15 @@ def match(
     if report.ok and fit is not None:
         left_out = describe_traits(target_source, auxiliary_source)
         report = replace(report, fitted=(*report.fitted, *left_out, *fit_energies(report.pairs, auxiliary_source)))
-    return _check_quantisation(target_source, auxiliary_source, report)
+    return _check_weights(target_source, auxiliary_source, report)
 
 
-def _check_quantisation(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
-    """The same report; where it has mismatches and a side has quantised weights, these come first."""
+def _check_weights(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
+    """The report with convolutions that differ; where it has mismatches and a side has quantised weights, these come
+    first.
+    """
+    convolutions = compare_convolutions(report.pairs, target, auxiliary)
+    report = replace(report, mismatches=(*report.mismatches, *convolutions))
     if not report.mismatches:
         return report
     first = []

@@ -205,3 +205,18 @@ def test_a_transformer_helps_a_convnext_through_its_1x1_convolutions() -> None:
     connected = target(picture)
     merge(target)
     assert torch.equal(target(picture), connected)
+
+
+@pytest.mark.parametrize("change", ["transposed", "groups"])
+def test_convolutions_of_equal_shape_that_mean_something_else_are_refused(change: str) -> None:
+    target, auxiliary = (nn.ModuleList(Residual(2, 4, 4, 3) for _ in range(2)) for _ in range(2))
+    for block in auxiliary:
+        assert isinstance(block, Residual)
+        if change == "transposed":
+            block.conv2 = nn.ConvTranspose2d(4, 4, 3, padding=1, bias=False)
+        else:
+            block.conv2 = nn.Conv2d(8, 4, 3, padding=1, bias=False, groups=2)
+    with refused("", "0.conv2.weight", "transposed" if change == "transposed" else "2 groups", kind=PathwayError):
+        connect(target, auxiliary)
+    with refused("", "0.conv2.weight", kind=PathwayError):
+        connect(target, auxiliary, names=["0.conv2.weight"])
