@@ -76,8 +76,10 @@ def is_set_file(path: Path) -> bool:
 
 
 def own_recipe(section: DataSection) -> Recipe | None:
-    """The shipped recipe that trains on a user's folder of this modality, with this section; None without one."""
-    make = MODALITIES[section.modality].recipes.get(f"{section.modality}/folder")
+    """The shipped recipe that trains on a user's files of this modality, with this section; None without one."""
+    modality = MODALITIES[section.modality]
+    kind = "folder" if section.folder is None else modality.recipe_for(section.folder)
+    make = modality.recipes.get(f"{section.modality}/{kind}")
     return None if make is None else make().model_copy(update={"data": section})
 
 

@@ -162,8 +162,9 @@ def check(
 
     The command exits with code 0 if the folder is complete, else with code 2. A published set is recognised by the name
     of its folder; any other folder is read as class folders, of the modality of most of its files, by the recipe
-    `image/folder`, `audio/folder`, `point/folder`, `video/folder` or `series/folder`. With `--recipe` it answers for a
-    run of that recipe: the same split, the same limits, and code 0 where `data.skip_damaged` leaves bad files out.
+    `image/folder`, `audio/folder`, `point/folder`, `video/folder`, `series/folder` or `text/folder`; a file of MedMNIST
+    by `image/medmnist`, lidar scans by `point/lidar`. With `--recipe` it answers for a run of that recipe: the same
+    split, the same limits, and code 0 where `data.skip_damaged` leaves bad files out.
 
     Parameters
     ----------

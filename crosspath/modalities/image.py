@@ -1,5 +1,7 @@
 """Images: files with one picture each, as RGB squares (3, S, S)."""
 
+from pathlib import Path
+
 import torch
 
 from crosspath.config.augment import ImageAugment
@@ -32,6 +34,11 @@ def _sample_shape(data: ImageData) -> tuple[int, ...]:
     return (3, data.image_size, data.image_size)
 
 
+def _recipe_for(folder: Path) -> str:
+    """Pictures of MedMNIST are small, and must not be mirrored."""
+    return "medmnist" if folder.suffix.lower() == ".npz" and holds_pictures(folder) else "folder"
+
+
 IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
@@ -54,6 +61,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
         normalisation=colour_normalisation,
     ),
     hub_task="image-classification",
+    recipe_for=_recipe_for,
     recipes=image.RECIPES,
     pretraining=image.PRETRAINING,
 )

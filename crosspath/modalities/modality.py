@@ -125,6 +125,11 @@ def no_claim(folder: Path) -> bool:
     return False
 
 
+def folder_recipe(folder: Path) -> str:
+    """A user's own files are read by `MODALITY/folder`."""
+    return "folder"
+
+
 def as_given(section: Any) -> Any:
     """No setting follows from the files."""
     return section
@@ -257,6 +262,8 @@ class Modality(Generic[D, A, T]):
     """The hub's word for a classifier of this modality."""
 
     # Shipped runs.
+    recipe_for: Callable[[Path], str] = folder_recipe
+    """The recipe, without the modality, that fits a user's own files best."""
     recipes: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
     pretraining: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
 

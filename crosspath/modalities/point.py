@@ -1,6 +1,7 @@
 """Point clouds and meshes, as coordinates (P, 3)."""
 
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from crosspath.config.data import PointData
 from crosspath.config.model import PointGroups
 from crosspath.config.shipped import POINT as SECTIONS
 from crosspath.data.examples import Examples
+from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.data.generated.sets import solids
 from crosspath.data.places import POINT_SETS
 from crosspath.data.readers.points import SUFFIXES, PointReader
@@ -76,6 +78,12 @@ def number_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "little")
 
 
+def _recipe_for(folder: Path) -> str:
+    """Clouds of which every file is a scan of `.bin` come from a lidar: few points each."""
+    endings = {suffix_of(names[-1]) for names in tree_of(folder).files} & set(SUFFIXES)
+    return "lidar" if endings == {".bin"} else "folder"
+
+
 def _raw(data: PointData, generated: Tensor) -> Tensor:
     return generated
 
@@ -111,6 +119,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
         expected=_expected,
         normalisation=_normalisation,
     ),
+    recipe_for=_recipe_for,
     recipes=points.RECIPES,
     pretraining=points.PRETRAINING,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosspath.catalogue.recognise import guess_section
+from crosspath.catalogue.recognise import guess_section, own_recipe
 from crosspath.config.data import PointData
 from crosspath.data.readers.lidar_objects import list_objects
 from crosspath.modalities.load import load_data, read_file
@@ -67,6 +67,9 @@ def test_a_folder_of_objects_is_read_as_one_set(tmp_path: Path) -> None:
     folder = tmp_path / "gt_database"
     write_objects(folder)
     assert guess_section(folder).modality == "point"
+    recipe = own_recipe(guess_section(folder))
+    assert recipe is not None
+    assert (recipe.name, recipe.data.points) == ("point/lidar", 256)  # type: ignore[attr-defined]
     data = load_data(SECTION.model_copy(update={"folder": folder, "cache_folder": tmp_path / "cache"}), None, seed=0)
     assert data.classes == ("Car", "Person_sitting")
     assert sum(map(len, (data.train, data.validation, data.test))) == 120

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosspath.catalogue.recognise import guess_section
+from crosspath.catalogue.recognise import guess_section, own_recipe
+from crosspath.cli.main import main
 from crosspath.config.data import ImageData
 from crosspath.modalities.load import load_data
 from tests.errors import refused
@@ -44,6 +45,15 @@ def test_the_three_parts_are_read_bit_by_bit(tmp_path: Path, shape: tuple[int, .
         colours = pictures if len(shape) == 3 else np.repeat(pictures[..., None], 3, axis=-1)
         np.testing.assert_array_equal(examples.inputs, colours.transpose(0, 3, 1, 2))
         np.testing.assert_array_equal(examples.labels, values[f"{part}_labels"][:, 0])
+
+
+def test_its_own_recipe_is_advised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, arrays())
+    assert main(["data", "show", str(path)]) == 0
+    assert "recipe: image/medmnist" in capsys.readouterr().out
+    recipe = own_recipe(guess_section(path))
+    assert recipe is not None
+    assert (recipe.name, recipe.data.image_size) == ("image/medmnist", 28)  # type: ignore[attr-defined]
 
 
 def test_rows_are_read_in_any_order(tmp_path: Path) -> None:
