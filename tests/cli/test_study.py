@@ -55,7 +55,7 @@ def test_compare_prints_a_verdict_and_report_writes_it_again(
     assert main(["report", "c"]) == 0
     message = capsys.readouterr().out
     assert message.splitlines()[-1].endswith(str(Path("c", "report.html")))
-    assert result["answer"]["sentence"] in message
+    assert result["answer"]["sentence"] in " ".join(message.split())
     printed = {
         cells[0]: cells for line in message.splitlines() if (cells := [cell.strip() for cell in line.split("│")[1:]])
     }

@@ -179,7 +179,7 @@ def test_15_a_second_connect_adds() -> None:
 def test_16_a_shape_mismatch_names_both_shapes_and_leaves_the_target() -> None:
     target = Body()
     plain = copy.deepcopy(target.state_dict())
-    with refused("connect", "(8, 8)", "(16, 16)", kind=crosspath.PathwayError):
+    with refused("connect", "8 wide", "auxiliary 16", kind=crosspath.PathwayError):
         crosspath.connect(target, Body(width=16))
     assert list(target.state_dict()) == list(plain)
 

@@ -47,7 +47,7 @@ def test_small_recipes_are_micro_with_at_most_128_tokens(recipe: Recipe) -> None
 
 def test_published_sizes_stand_in_the_recipe(recipe: Recipe) -> None:
     found = (recipe.data.classes, recipe.data.train_samples)
-    if recipe.name.endswith("/folder"):
+    if recipe.data.dataset == "folder":
         assert found == (None, None)
     else:
         assert found == SIZES.get(recipe.name, found)
