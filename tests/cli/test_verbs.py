@@ -160,8 +160,11 @@ def test_a_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert "from the data" in capsys.readouterr().out
 
 
-def test_a_dry_run_says_what_it_does_not_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "image/digits", "--dry-run", "--json", "--auxiliary", "audio=nowhere", "--from", "gone"]) == 0
+def test_a_dry_run_says_what_it_does_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dry_run = ["train", "image/digits", "--dry-run", "--json"]
+    assert main([*dry_run, "--from", str(tmp_path / "gone")]) == 2
+    assert str(tmp_path / "gone") in capsys.readouterr().err
+    assert main([*dry_run, "--auxiliary", "audio=nowhere", "--from", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert "--auxiliary not read" in captured.err
     assert "of --from" in captured.err

@@ -10,9 +10,11 @@ from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe
+from crosspath.errors import InputError
 from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES
 
+HUBS = ("timm:", "hf:")
 TRAINING = ("optimizer", "augment")
 """Sections in which a recipe, other than a shipped one by its name, says how it trains."""
 
@@ -30,10 +32,15 @@ def fit_to_start(
     Raises
     ------
     crosspath.InputError
-        For a model that is not among the families, and for settings that it cannot have.
+        For a path that does not exist, a model that is not among the families, and settings that it cannot have.
     """
-    model = None if start is None else foundation_at(start)
+    if start is None:
+        return recipe
+    model = foundation_at(start)
     if model is None:
+        if not (str(start).startswith(HUBS) or Path(start).exists()):
+            expected = "a run folder, saved folder, .safetensors file or foundation model"
+            raise InputError(start, expected, "none", "check the path")
         return recipe
     return fit_recipe(recipe, model, explicit_settings(recipe, settings).union(() if shipped else TRAINING))
 
