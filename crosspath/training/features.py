@@ -19,6 +19,7 @@ from crosspath.checkpoints.save import has_pathways
 from crosspath.config import Recipe
 from crosspath.data.cache import cache_root
 from crosspath.data.examples import DataSet, Examples
+from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import batch_size_on
@@ -106,7 +107,7 @@ def frozen_features(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing_files(folder) as temporary:
-            write_tensors(temporary / FILE, tensors, {"format_version": str(FORMAT_VERSION)})
+            write_tensors(temporary / FILE, tensors, _metadata(tensors))
     except OSError as error:
         todo = "choose another with --set data.cache_folder=DIR or CROSSPATH_CACHE"
         raise InputError(
@@ -156,9 +157,15 @@ def _key(model: ModalityModel, recipe: Recipe, data: DataSet, compute: Compute) 
         "data": recipe.data.model_dump(mode="json", exclude={"cache_folder", "folder"}),
         "fingerprint": data.fingerprint,
         "ids": [getattr(data, part).ids for part in PARTS],
+        "stamps": [_stamps(getattr(data, part).inputs) for part in PARTS],
         "compute": [compute.device.type, compute.precision, torch.get_num_threads(), torch.__version__],
     }
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _stamps(inputs: object) -> list[str] | None:
+    """Size and time of the files of streamed samples, of whose contents a set's fingerprint knows nothing."""
+    return [item.stamp for item in inputs.items] if isinstance(inputs, StreamedSamples) else None
 
 
 def _read(file: Path) -> dict[str, Tensor] | None:
@@ -167,5 +174,9 @@ def _read(file: Path) -> dict[str, Tensor] | None:
         tensors, metadata = read_tensors(file)
     except InputError:
         return None
-    complete = set(tensors) == set(PARTS) and metadata.get("format_version") == str(FORMAT_VERSION)
+    complete = set(tensors) == set(PARTS) and metadata.items() >= _metadata(tensors).items()
     return tensors if complete and all(tensor.isfinite().all() for tensor in tensors.values()) else None
+
+
+def _metadata(tensors: dict[str, Tensor]) -> dict[str, str]:
+    return {"format_version": str(FORMAT_VERSION), "sha256": sha256_of_tensors(sorted(tensors.items()))}

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from crosspath.checkpoints import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.examples import DataSet
+from crosspath.files import read_tensors, write_tensors
 from crosspath.models import Encoder, ModalityModel
+from crosspath.recipes import recipe_named
 from crosspath.training import features, train
 from tests.checkpoints.small import image_recipe
 from tests.errors import refused
@@ -125,6 +128,31 @@ def test_damaged_features_are_computed_again(tmp_path: Path, in_memory: InMemory
     train(recipe, out=tmp_path / "second", progress=False)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
     assert weights[0] == weights[1]
+
+
+def test_features_of_changed_values_are_computed_again(tmp_path: Path, in_memory: InMemory) -> None:
+    recipe = probe(f"data.cache_folder={tmp_path / 'cache'}")
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "first", progress=False)
+    [file] = (tmp_path / "cache").glob("features-*/features.safetensors")
+    tensors, metadata = read_tensors(file)
+    write_tensors(file, {name: 0 * value for name, value in tensors.items()}, metadata)
+    train(recipe, out=tmp_path / "second", progress=False)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
+def test_streamed_files_that_changed_have_other_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
+    files = [tmp_path / "data" / name / f"{number}.png" for name in "ab" for number in range(6)]
+    settings = (*PLAIN, "train.scope=head", f"data.folder={tmp_path / 'data'}", "data.stream=true", "train.epochs=1")
+    recipe = apply_overrides(recipe_named("image/folder"), (*settings, "model.size=micro", "train.batch_size=4"))
+    for run in range(2):
+        for number, file in enumerate(files):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (20 * number, 90 * run, 7)).save(file, compress_level=0)
+        train(recipe, out=tmp_path / str(run), progress=False)
+    assert len(list((tmp_path / "cache").glob("features-*"))) == 2
 
 
 def test_the_last_blocks_learn_with_the_head(tmp_path: Path, in_memory: InMemory) -> None:
