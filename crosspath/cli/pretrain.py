@@ -42,13 +42,16 @@ def pretrain(
         Print the resolved recipe, the size of the model, the number of steps and the memory they need; reads no data.
     """
     short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
-    from crosspath.checkpoints.foreign.start import fit_to_start
+    from crosspath.checkpoints.foreign.start import fit_to_start, shape_settings
     from crosspath.config import apply_overrides
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
     resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
-    resolved_recipe = fit_to_start(resolved_recipe, from_, settings, shipped=recipe in PRETRAINING)
+    given, resolved_recipe = (
+        resolved_recipe,
+        fit_to_start(resolved_recipe, from_, settings, shipped=recipe in PRETRAINING),
+    )
     if dry_run:
         from crosspath.training import plan
 
@@ -73,7 +76,8 @@ def pretrain(
     print_line(f"written to {result.folder}")
     if result.recipe in RECIPES:
         # The same files, and a model of the same shape.
-        same = repeated(data, set_, sections=("data", "model"))
+        shape = set_ if resolved_recipe.model == given.model else shape_settings(resolved_recipe)
+        same = repeated(data, shape, sections=("data", "model"))
         print_next("crosspath", "train", result.recipe, *same, "--from", result.folder)
     else:
         print_next("crosspath", "train", "RECIPE", "--auxiliary", f"NAME={result.folder}")

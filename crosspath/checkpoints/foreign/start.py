@@ -1,5 +1,6 @@
 """What a target starts from: a checkpoint of this library, or a foundation model's encoder."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,20 @@ def explicit_settings(recipe: Recipe, settings: tuple[str, ...]) -> frozenset[st
     plain = shipped[recipe.name]().model_dump(mode="json") if recipe.name in shipped else {}
     names = (setting.partition("=")[0].strip() for setting in settings)
     return frozenset(names) | frozenset(_differences(plain, recipe.model_dump(mode="json"), ""))
+
+
+def shape_settings(recipe: Recipe) -> tuple[str, ...]:
+    """`section.field=value` of what the shipped recipe that trains under this name lacks of the recipe's model, and of
+    what that reads."""
+    before, now = (made.model_dump(mode="json") for made in (RECIPES[recipe.name](), recipe))
+    texts = []
+    for section in ("data", "model"):
+        for name in _differences(before[section], now[section], ""):
+            value = now[section]
+            for key in name.split("."):
+                value = value[key]
+            texts.append(f"{section}.{name}={value if isinstance(value, str) else json.dumps(value)}")
+    return tuple(texts)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
+from crosspath.checkpoints.foreign.start import shape_settings
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.readers.audio import AudioReader
 from crosspath.data.whisper_log_mel import whisper_log_mel
@@ -290,6 +291,17 @@ def test_what_the_user_sets_wins_or_is_refused(tmp_path: Path) -> None:
             fitted(tmp_path, setting)
     with refused("--from", "image", "audio/folder"):
         fitted(tmp_path, recipe="audio/folder")
+
+
+def test_a_classifier_gets_the_shape_of_what_was_pretrained_from_a_foundation_model(tmp_path: Path) -> None:
+    written(dinov2(), tmp_path)
+    model = foundation_at(tmp_path)
+    assert model is not None
+    pretrained = fit_recipe(recipe_named("image/folder", "masked_modeling"), model)
+    classifier = apply_overrides(recipe_named("image/folder"), shape_settings(pretrained))
+    assert classifier.model == pretrained.model
+    assert classifier.data == pretrained.data
+    assert recipe_named("image/folder").model != classifier.model
 
 
 def test_a_file_that_is_this_librarys_own_is_no_foundation_model(tmp_path: Path) -> None:
