@@ -17,6 +17,8 @@ PROCEDURAL = "procedural/dyck"
 SHORTER = 10
 """Times as short as the recipe's are the epochs of procedural pretraining in a race."""
 HUBS = ("timm:", "hf:")
+PICKLED = "pytorch_model.bin"
+"""Refused as a checkpoint, by its name: no lidar scan, which has the same suffix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,8 @@ def pretraining_of(recipe: Recipe, size: str | None = None) -> Recipe:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether a path is a run folder, a saved folder or a safetensors file, rather than a folder of samples."""
-    return path.suffix == ".safetensors" or any((path / name).exists() for name in (WEIGHTS, f"{WEIGHTS}.index.json"))
+    names = (WEIGHTS, f"{WEIGHTS}.index.json", PICKLED, f"{PICKLED}.index.json")
+    return path.suffix == ".safetensors" or any((path / name).exists() for name in names)
 
 
 def recipe_of_folder(folder: Path) -> tuple[str, Path]:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 import crosspath
 from crosspath.config import apply_overrides
+from crosspath.recipes import recipe_named
 from crosspath.study.race import samples_of
 from crosspath.study.race_check import check
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import PLAN, check_folder, open_race
 from crosspath.study.race_request import Request, seconds_of, understand
+from crosspath.study.sources import find_auxiliaries
 from tests.errors import refused
 
 
@@ -221,3 +224,9 @@ def test_few_shot_episodes_are_no_race(photos: Path) -> None:
         ask(photos, settings=("data.way=2", "data.shot=3"))
     with refused("data.labels_per_class", 4):
         ask(photos, settings=("data.way=2", "data.shot=3"), labels=4)
+
+
+def test_a_folder_with_a_pickled_model_is_no_folder_of_lidar_scans(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "pytorch_model.bin")
+    with refused("pytorch_model.bin", "crosspath convert"):
+        find_auxiliaries([tmp_path], recipe_named("image/digits"))
