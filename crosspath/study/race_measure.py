@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosspath.config import Recipe
+from crosspath.study.arms import COPY
 from crosspath.study.race_costs import Cost, Costs
 from crosspath.study.race_runs import Runner, last_step
 from crosspath.study.sources import pretraining_of
 from crosspath.study.trials import MEASURE, Trial
-from crosspath.study.ways import Way
+from crosspath.study.ways import PRETRAINED, Way
 from crosspath.training.result import read_log, read_result
 
 MEASURED_STEPS = 8
@@ -85,9 +86,8 @@ def measure(runner: Runner, samples: Samples) -> Costs:
         measured = first.get(f"auxiliary {source.name}")
         checkpoint = source.checkpoint if measured is None else runner.result_folder(measured.trial)
         runner.auxiliaries[source.name] = str(checkpoint)
-    # Ways of one auxiliary cost the same, and so do those without one.
-    kinds = {way.auxiliary or "none": way for way in reversed(runner.ways) if not way.pretrains}
-    kinds["none"] = runner.ways[0]
+    # In reverse, so that the first way of a kind stands for it.
+    kinds = {kind_of(way): way for way in reversed(runner.ways) if not way.pretrains}
     epochs, fewer = shorten(runner.recipe, samples.train, samples.classes)
     measurements = {
         kind: Measurement(_measured(runner, way, epochs, fewer), samples.train) for kind, way in kinds.items()
@@ -95,7 +95,7 @@ def measure(runner: Runner, samples: Samples) -> Costs:
     training = _run_and_read(runner, measurements)
     runner.auxiliaries.clear()
     return Costs(
-        of_ways={way.name: training[way.auxiliary or "none"] for way in runner.ways},
+        of_ways={way.name: training[kind_of(way)] for way in runner.ways},
         masked=pretraining["masked"],
         auxiliaries={
             source.name: pretraining[f"auxiliary {source.name}"]
@@ -103,6 +103,15 @@ def measure(runner: Runner, samples: Samples) -> Costs:
             if source.recipe is not None
         },
     )
+
+
+def kind_of(way: Way) -> str:
+    """Ways of one kind cost the same: pathways from one auxiliary; a pretrained model, which may be of another size;
+    and all others, a copy of an auxiliary too, which trains as the plain model does.
+    """
+    if way.arm.name == PRETRAINED.name:
+        return PRETRAINED.name
+    return "none" if way.auxiliary is None or way.arm.name == COPY.name else way.auxiliary
 
 
 def _measured(runner: Runner, way: Way, epochs: int, fewer: Sequence[str]) -> Trial:

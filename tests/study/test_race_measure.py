@@ -7,8 +7,9 @@ import pytest
 
 import crosspath
 from crosspath.config import apply_overrides
-from crosspath.study.race_measure import Measurement, shorten
+from crosspath.study.race_measure import Measurement, kind_of, shorten
 from crosspath.study.trials import pretraining_trial
+from crosspath.study.ways import ways_of
 from crosspath.training.result import read_result
 
 RECIPE = apply_overrides(crosspath.recipe_named("image/cifar10"), ("train.batch_size=50",))
@@ -35,3 +36,10 @@ def test_the_cost_of_an_epoch_is_that_of_all_samples(tmp_path: Path) -> None:
     trial = pretraining_trial("image/digits", stage="measure", way="none", seed=0, settings=settings)
     cost = Measurement(trial, 1000).cost(tmp_path / "run")
     assert (cost.fixed, cost.epoch) == (pytest.approx(result.duration_s - 2 * 20 / 200), 5.0)
+
+
+def test_a_copy_costs_what_the_plain_model_does_and_a_pretrained_one_is_measured() -> None:
+    kinds = {way.name: kind_of(way) for way in ways_of(["sounds"], target=None, pretrained=Path("model"))}
+    assert kinds["none"] == kinds["mimetic"] == kinds["masked-modelling"] == kinds["copy-sounds"] == "none"
+    assert kinds["paper-sounds"] == kinds["frozen-anchor-sounds"] == "sounds"
+    assert kinds["pretrained"] == "pretrained"
