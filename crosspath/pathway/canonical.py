@@ -22,8 +22,8 @@ FLOOR = 0.01
 
 
 @dataclass(frozen=True)
-class Fold:
-    """The auxiliary's norm and layer scale into its weight and bias."""
+class Scales:
+    """The norm before a matrix, and the layer scale after it."""
 
     norm: NormBefore | None = None
     """Its parameters by their names in the whole model, as those of the layer scale."""
@@ -31,7 +31,13 @@ class Fold:
 
     @property
     def gives_bias(self) -> bool:
+        """Whether the norm's shift makes a bias."""
         return self.norm is not None and self.norm.shift is not None
+
+
+@dataclass(frozen=True)
+class Fold(Scales):
+    """The auxiliary's norm and layer scale into its weight and bias."""
 
     def apply(self, entries: Entries, sides: Sides) -> tuple[Entries, StepRecord]:
         scale, shift, layer_scale = _values(self, sides.auxiliary, entries.weight)
@@ -42,15 +48,8 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Unfold:
+class Unfold(Scales):
     """W' and b' as they have to be beside the target's own norm and layer scale, for the same effect."""
-
-    norm: NormBefore | None = None
-    layer_scale: str | None = None
-
-    @property
-    def gives_bias(self) -> bool:
-        return self.norm is not None and self.norm.shift is not None
 
     def apply(self, entries: Entries, sides: Sides) -> tuple[Entries, StepRecord]:
         scale, shift, layer_scale = _values(self, sides.target, entries.weight)
@@ -107,7 +106,7 @@ def _inverse(values: Tensor | None) -> Tensor | None:
     return torch.where(values < 0, -1.0, 1.0).to(values.dtype) / values.abs().clamp(min=FLOOR)
 
 
-def _values(step: Fold | Unfold, source: Source, like: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+def _values(step: Scales, source: Source, like: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """γ, β and s, as the block computes with them."""
 
     def read(name: str | None) -> Tensor | None:
@@ -118,7 +117,7 @@ def _values(step: Fold | Unfold, source: Source, like: Tensor) -> tuple[Tensor |
     return None if scale is None else scale + norm.offset, read(norm.shift), read(step.layer_scale)
 
 
-def _words(step: Fold | Unfold) -> str:
+def _words(step: Scales) -> str:
     def words() -> Iterator[str]:
         if step.norm is not None:
             yield f"{KINDS[step.norm.kind]} scale" + (" and shift" if step.norm.shift is not None else "")
