@@ -51,6 +51,7 @@ def features(
     skip_damaged
         Leave damaged files out and name them, instead of stopping.
     """
+    from crosspath.data.class_layout import describe_unread
     from crosspath.evaluation.feature_files import write_features
     from crosspath.training.progress import open_bar
 
@@ -73,5 +74,11 @@ def features(
         return
     for reason in report.skipped:
         print_note(f"skipped {reason}")
+    for note in report.notes:
+        print_note(note)
+    if report.unread:
+        print_note(f"not read: {describe_unread(report.unread)}")
     shape = "" if report.shape is None else f", the last of shape {report.shape}"
     print_line(f"features of {report.files} files in {report.folder}: {report.written} written now{shape}")
+    load = 'safetensors.numpy.load_file(FILE)["features"]' if file_format == "safetensors" else "numpy.load(FILE)"
+    print_note(f"next: read them in Python with {load}")

@@ -1,6 +1,7 @@
 """The features of every file below a folder: of the file, or of each window of it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from crosspath.evaluation.features import choose_pool, features_of
 from crosspath.files import sha256_of_tensors
 from crosspath.locks import claim, remove_lock
 from crosspath.modalities import modality_of
-from crosspath.modalities.load import read_file, read_windows
+from crosspath.modalities.load import read_windows, read_with_remarks
 
 AT_ONCE = 64
 """Files decoded before the model reads them."""
@@ -43,6 +44,10 @@ class FeatureReport:
     """Of the features of the last file written; None where none was."""
     skipped: tuple[str, ...] = ()
     """What is wrong with each damaged file, with its path."""
+    unread: tuple[tuple[str, int], ...] = ()
+    """(kind, number) of files below the folder that the modality does not read one by one, as in `Listing.unread`."""
+    notes: tuple[str, ...] = ()
+    """What reading did to a file, such as missing values that it filled, with its name."""
 
 
 def write_features(
@@ -93,11 +98,15 @@ def write_features(
     pooling = choose_pool(source, pool)
     in_windows = window is not None or stride is not None
     section = source.recipe.data
-    read = read_windows(section, window, stride) if in_windows else partial(_read_whole, section)
-    names = _names(source.recipe, folder, out)
+    read: Callable[[Path], Windows] = partial(_read_whole, section)
+    if in_windows:
+        cut = read_windows(section, window, stride)
+        read = lambda path: (cut(path), ())  # noqa: E731
+    names, unread = _names(source.recipe, folder, out)
     compute = choose_compute(source.recipe)
     source.model.to(compute.device).eval()
     skipped: list[str] = []
+    notes: list[str] = []
     shape = None
     target = FeatureFolder(out, file_format)
     with claim(out):
@@ -114,6 +123,7 @@ def write_features(
                 features = [list(islice(rows, len(sample.windows))) for sample in samples]
                 arrays = [np.stack(own) if in_windows else own[0] for own in features]
                 target.write([sample.entry(own) for sample, own in zip(samples, arrays, strict=True)])
+                notes += [f"{sample.name}: {remark}" for sample in samples for remark in sample.remarks]
                 shape = arrays[-1].shape
             if progress is not None:
                 progress(min(start + at_once, len(todo)), len(todo))
@@ -124,6 +134,8 @@ def write_features(
         written=len(todo) - len(skipped),
         shape=shape,
         skipped=tuple(skipped),
+        unread=unread,
+        notes=tuple(notes),
     )
 
 
@@ -150,39 +162,47 @@ class _Sample:
     stamp: str
     windows: NDArray[Any]
     """(W, ...): one for the whole file, or several."""
+    remarks: tuple[str, ...]
 
     def entry(self, features: NDArray[np.float32]) -> tuple[FileEntry, NDArray[np.float32]]:
         return FileEntry(file=self.name, stamp=self.stamp, shape=features.shape), features
 
 
-def _read_whole(section: DataSection, path: Path) -> NDArray[Any]:
+Windows = tuple[NDArray[Any], tuple[str, ...]]
+"""The windows (W, ...) of a file, and what reading did to it."""
+
+
+def _read_whole(section: DataSection, path: Path) -> Windows:
     """A file as its only window (1, ...)."""
-    return read_file(section, path)[None]
+    sample, remarks = read_with_remarks(section, path)
+    return sample[None], remarks
 
 
 def _samples(
-    folder: Path, names: Sequence[str], read: Callable[[Path], NDArray[Any]], skipped: list[str] | None
+    folder: Path, names: Sequence[str], read: Callable[[Path], Windows], skipped: list[str] | None
 ) -> Iterator[_Sample]:
     """Some files, decoded; what is wrong with damaged ones is added to `skipped`, or raised."""
     for name in names:
         stamp = file_stamp(folder / name)
         try:
-            yield _Sample(name, stamp, read(folder / name))
+            yield _Sample(name, stamp, *read(folder / name))
         except InputError as error:
             if skipped is None:
                 raise
             skipped.append(str(error))
 
 
-def _names(recipe: Recipe, folder: Path, out: Path) -> list[str]:
-    """The files of the recipe's modality below `folder`, by name."""
+def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], tuple[tuple[str, int], ...]]:
+    """The files of the recipe's modality below `folder`, by name; and how many of which kind are not read."""
     if not folder.is_dir():
         raise InputError(folder, f"a folder of {modality_of(recipe).content}", "none", "check the path")
     if out.resolve().is_relative_to(folder.resolve()):
         raise InputError(out, "a folder outside the samples", f"one below {folder}", "choose another --out")
     suffixes = modality_of(recipe).suffixes
-    names = sorted("/".join(parts) for parts in tree_of(folder).files if suffix_of(parts[-1]) in suffixes)
+    files = ["/".join(parts) for parts in tree_of(folder).files]
+    names = sorted(name for name in files if suffix_of(name) in suffixes)
+    others = Counter(suffix_of(name) or "without suffix" for name in files if suffix_of(name) not in suffixes)
     if not names:
         expected = f"{modality_of(recipe).content} ({', '.join(suffixes[:4])}, ...)"
         raise InputError(folder, expected, "none", "name a folder of the model's modality")
-    return names
+    return names, tuple(sorted(others.items()))

@@ -41,7 +41,7 @@ def read(path: Path) -> np.ndarray:
 def test_every_file_has_the_features_that_the_head_reads(tmp_path: Path, pictures: Path, file_format: str) -> None:
     model = saved_image(tmp_path / "run")
     report = write_features(tmp_path / "run", pictures, tmp_path / "out", file_format=file_format)
-    assert (report.files, report.written, report.shape) == (3, 3, (128,))
+    assert (report.files, report.written, report.shape, report.unread) == (3, 3, (128,), ((".txt", 1),))
     section = load_checkpoint(tmp_path / "run").recipe.data
     for name in ("a.png", "b/a.png", "b/c.jpg"):
         features = read(tmp_path / "out" / f"{name}.{file_format}")
@@ -175,3 +175,16 @@ def test_windows_slide_over_films(
         np.testing.assert_allclose(clips[:, :, 1].mean((1, 2, 3)), [levels[end] for end in ends], atol=3)
         with refused("window", "spread"):
             read_windows(section, None, 0.2)
+
+
+def test_what_reading_does_to_a_file_is_told(tmp_path: Path) -> None:
+    recipe = apply_overrides(recipe_named("series/machines"), ("data.mean=[0,0,0]", "data.std=[1,1,1]"))
+    torch.manual_seed(0)
+    save_checkpoint(build_model(recipe, 2).eval(), tmp_path / "run", recipe=recipe, classes=("a", "b"))
+    (tmp_path / "signals").mkdir()
+    rows = [f"{number},{2 * number},{number % 7}" for number in range(recipe.data.length)]
+    (tmp_path / "signals/whole.csv").write_text("\n".join(["x,y,z", *rows]))
+    (tmp_path / "signals/gaps.csv").write_text("\n".join(["x,y,z", *rows[:5], ",,", *rows[6:]]))
+    report = write_features(tmp_path / "run", tmp_path / "signals", tmp_path / "out")
+    assert report.files == 2
+    assert {note.partition(":")[0] for note in report.notes} == {"gaps.csv"}
