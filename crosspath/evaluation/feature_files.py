@@ -174,7 +174,11 @@ Windows = tuple[NDArray[Any], tuple[str, ...]]
 
 def _read_whole(section: DataSection, path: Path) -> Windows:
     """A file as its only window (1, ...)."""
-    sample, remarks = read_with_remarks(section, path)
+    several = modality_of(section).samples
+    if several is not None:  # what a table would give a row each; the files here hold one sample
+        [(_, sample, remarks)] = several(section, str(path))
+    else:
+        sample, remarks = read_with_remarks(section, path)
     return sample[None], remarks
 
 

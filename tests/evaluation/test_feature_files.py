@@ -188,3 +188,15 @@ def test_what_reading_does_to_a_file_is_told(tmp_path: Path) -> None:
     report = write_features(tmp_path / "run", tmp_path / "signals", tmp_path / "out")
     assert report.files == 2
     assert {note.partition(":")[0] for note in report.notes} == {"gaps.csv"}
+
+
+def test_a_text_that_is_cut_is_told_and_a_table_is_not_read(tmp_path: Path) -> None:
+    recipe = recipe_named("text/sentences")
+    torch.manual_seed(0)
+    save_checkpoint(build_model(recipe, 2).eval(), tmp_path / "run", recipe=recipe, classes=("a", "b"))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/long.txt").write_text("word " * 400)
+    (tmp_path / "texts/table.csv").write_text("text,label\nred,a\n")
+    report = write_features(tmp_path / "run", tmp_path / "texts", tmp_path / "out")
+    assert (report.files, report.unread) == (1, ((".csv", 1),))
+    assert [note.partition(":")[0] for note in report.notes] == ["long.txt"]
