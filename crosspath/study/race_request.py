@@ -16,7 +16,7 @@ from crosspath.errors import InputError
 from crosspath.modalities.memory import path_only
 from crosspath.recipes import RECIPES
 from crosspath.study.race_folder import BUDGET
-from crosspath.study.sources import HUBS, AuxiliarySource, Target, find_auxiliaries, find_target
+from crosspath.study.sources import AuxiliarySource, Target, absolute_place, find_auxiliaries, find_target
 from crosspath.study.ways import Way, ways_of
 
 DECIDED = (
@@ -70,11 +70,6 @@ class Request:
         return self.target.checkpoint is None and self.target.recipe.name in RECIPES
 
 
-def _place(start: str | Path) -> Path:
-    """An absolute path; a name on a hub as it is."""
-    return Path(start) if str(start).startswith(HUBS) else Path(start).resolve()
-
-
 def understand(
     target: str | Path,
     auxiliaries: Mapping[str, str | Path] | Iterable[str | Path],
@@ -114,7 +109,7 @@ def understand(
         todo = "leave out --from, or name the folder of its data instead of the checkpoint"
         raise InputError("--from", "no second checkpoint", f"{target}, which is one", todo)
     sources = tuple(find_auxiliaries(auxiliaries, found.recipe))
-    pretrained = None if start_from is None else _place(start_from)
+    pretrained = None if start_from is None else Path(absolute_place(str(start_from)))
     names = [source.name for source in sources]
     count = (torch.cuda.device_count() or _processors()) if workers is None else workers
     seconds = seconds_of(budget)

@@ -138,6 +138,11 @@ def recipe_of_folder(folder: Path) -> tuple[str, Path]:
     return name, folder.resolve().parent
 
 
+def absolute_place(text: str) -> str:
+    """An absolute path; a name on a hub as it is."""
+    return text if text.startswith(HUBS) else str(Path(text).resolve())
+
+
 def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
     path, size = Path(text), target.model.size
     if text == "procedural":
@@ -150,7 +155,7 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
         return AuxiliarySource(name=name, text=text, recipe=recipe)
     if text.startswith(HUBS) or is_checkpoint(path):
         auxiliary_source(text)  # refused now rather than after the first runs
-        place = text if text.startswith(HUBS) else str(path.resolve())
+        place = absolute_place(text)
         return AuxiliarySource(name=name, text=place, checkpoint=place)
     if path.is_dir() or is_set_file(path):
         recipe_name, root = recipe_of_folder(path)
