@@ -1,5 +1,7 @@
 """Tokens to features: the one transformer encoder of all modalities, made of blocks under timm's key names."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -86,6 +88,18 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Features (B, N, D), or (B, N + 1, D) with the class token's first; those of padding mean nothing."""
+        return self._without_registers(self.norm(self._run(tokens, ())[0]))
+
+    def levels(self, tokens: Tokens, blocks: Sequence[int]) -> list[Tensor]:
+        """The tokens' features (B, N, D) behind each of the blocks (numbers from 0), for dense predictions: all through
+        the one final norm, without class token and registers.
+        """
+        first = int(self.has_cls)
+        states = self._run(tokens, blocks)[1]
+        return [self._without_registers(self.norm(state_BND))[:, first:] for state_BND in states]
+
+    def _run(self, tokens: Tokens, blocks: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """What leaves the last block, and what leaves each of `blocks`; nothing is normalised."""
         x_BND, positions_BND, real_BN = tokens
         if not self.position_every_block:
             x_BND = x_BND + positions_BND
@@ -99,18 +113,29 @@ class Encoder(nn.Module):
         if self.cls_pos is not None:
             positions_BND = _prepend(self.cls_pos, positions_BND)
         x_BND = self.norm_pre(x_BND)
-        for block in self.blocks:
+        states: dict[int, Tensor] = {}
+        for number, block in enumerate(self.blocks):
             if self.position_every_block:
                 x_BND = x_BND + positions_BND
             if self.gradient_checkpointing and self.training:
                 x_BND = checkpoint(block, x_BND, real_BN, use_reentrant=False)
             else:
                 x_BND = block(x_BND, real_BN)
-        features: Tensor = self.norm(x_BND)
-        if self.reg_token is not None:
-            first, last = int(self.has_cls), self.reg_token.shape[1] + int(self.has_cls)
-            features = torch.cat([features[:, :first], features[:, last:]], dim=1)
-        return features
+            if number in blocks:
+                states[number] = x_BND
+        return x_BND, [states[number] for number in blocks]
+
+    def _without_registers(self, features_BND: Tensor) -> Tensor:
+        if self.reg_token is None:
+            return features_BND
+        first, last = int(self.has_cls), self.reg_token.shape[1] + int(self.has_cls)
+        return torch.cat([features_BND[:, :first], features_BND[:, last:]], dim=1)
+
+
+def thirds(depth: int) -> tuple[int, int, int]:
+    """The blocks (from 0) at the end of each third of an encoder: 3, 7 and 11 of twelve (Point-MAE's segmentation)."""
+    first, second, last = (max(round(depth * third / 3), 1) - 1 for third in (1, 2, 3))
+    return first, second, last
 
 
 def _learned_token(width: int, count: int = 1) -> nn.Parameter:

@@ -52,9 +52,12 @@ def farthest_point_sample(points_BP3: Tensor, count: int, start: int = 0) -> Ten
 
 
 @torch.no_grad()
-def nearest_neighbours(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> Tensor:
+def nearest_neighbours(points_BP3: Tensor, centres_BG3: Tensor, count: int, real_BP: Tensor | None = None) -> Tensor:
     """Indices (B, G, M) of the `count` points nearest to each centre, nearest first; a centre that is a point is its
     own first neighbour (or a duplicate is). The order of equally near points depends on the device.
+
+    Points that `real_BP` leaves out are nobody's neighbours; a cloud with fewer real points than `count` repeats them,
+    from the nearest on.
 
     Raises
     ------
@@ -66,14 +69,22 @@ def nearest_neighbours(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> T
         todo = "ask for smaller groups or give more points"
         raise InputError("model.tokenizer.group_size", f"1 to {points} in a cloud of {points}", str(count), todo)
     points_BP3, centres_BG3 = _wide(points_BP3), _wide(centres_BG3)
+    if real_BP is not None:
+        distances_BGP = _distances(points_BP3, centres_BG3).masked_fill(~real_BP[:, None], torch.inf)
+        nearest_BGM = distances_BGP.topk(count, dim=2, largest=False).indices
+        places_BM = torch.arange(count, device=points_BP3.device) % real_BP.sum(dim=1, keepdim=True)
+        return nearest_BGM.gather(2, places_BM[:, None].expand_as(nearest_BGM))
     indices_BGM = _by_tree(points_BP3, centres_BG3, count) if _suits_a_tree(points_BP3, count) else None
     return _by_distances(points_BP3, centres_BG3, count) if indices_BGM is None else indices_BGM
 
 
 def _by_distances(points_BP3: Tensor, centres_BG3: Tensor, count: int) -> Tensor:
+    return _distances(points_BP3, centres_BG3).topk(count, dim=2, largest=False).indices
+
+
+def _distances(points_BP3: Tensor, centres_BG3: Tensor) -> Tensor:
     # The matrix-product form of the distance loses precision: a close neighbour could come before the centre itself.
-    distances_BGP = torch.cdist(centres_BG3, points_BP3, compute_mode="donot_use_mm_for_euclid_dist")
-    return distances_BGP.topk(count, dim=2, largest=False).indices
+    return torch.cdist(centres_BG3, points_BP3, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _suits_a_tree(points_BP3: Tensor, count: int) -> bool:

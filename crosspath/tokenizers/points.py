@@ -4,6 +4,7 @@
 B batch, P points, G groups (tokens), M points of a group, D width.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,8 +38,11 @@ class PointTokenizer(MaskableTokenizer):
         )
         self.pos_embed = nn.Sequential(nn.Linear(3, 128), nn.GELU(), nn.Linear(128, width))
 
-    def forward(self, points_BP3: Tensor) -> Tokens:
+    def forward(self, points_BP3: Tensor, real_BP: Tensor | None = None) -> Tokens:
         """Tokens (B, G, D) and the positions of their centres (B, G, D), in the order of farthest-point sampling.
+
+        `real_BP` says which points are a cloud's own, where clouds have unequal numbers of points: they come first, and
+        those behind them, whatever they hold, are in no group.
 
         Raises
         ------
@@ -47,7 +51,10 @@ class PointTokenizer(MaskableTokenizer):
         """
         if points_BP3.ndim != 3 or points_BP3.shape[2] != 3:
             raise InputError("batch", "clouds (batch, points, 3)", str(tuple(points_BP3.shape)), "keep x, y and z only")
-        groups_BGM3, centres_BG3 = self.group(points_BP3)
+        return self.tokens(*self.group(points_BP3, real_BP))
+
+    def tokens(self, groups_BGM3: Tensor, centres_BG3: Tensor) -> Tokens:
+        """The tokens of groups, as `group` makes them."""
         return Tokens(self.embed(groups_BGM3), self.pos_embed(centres_BG3))
 
     def mask(self, batch_BP3: Tensor, choose_mask: ChooseMask) -> MaskedView:
@@ -63,10 +70,13 @@ class PointTokenizer(MaskableTokenizer):
         visible = Tokens(self.embed(groups_BVM3), self.pos_embed(select(centres_BG3, visible_BV)))
         return MaskedView(visible, groups_BGM3.flatten(2), centres_BG3, mask)
 
-    def group(self, points_BP3: Tensor) -> tuple[Tensor, Tensor]:
-        """Groups (B, G, M, 3) relative to their centres, and the centres (B, G, 3)."""
+    def group(self, points_BP3: Tensor, real_BP: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Groups (B, G, M, 3) relative to their centres, and the centres (B, G, 3); see `forward`."""
+        if real_BP is not None:
+            # A copy of the first point, where sampling starts, is as far from the others as that point: never chosen.
+            points_BP3 = torch.where(real_BP[:, :, None], points_BP3, points_BP3[:, :1])
         centres_BG3 = gather_points(points_BP3, farthest_point_sample(points_BP3, self.num_tokens))
-        neighbours_BGM = nearest_neighbours(points_BP3, centres_BG3, self.group_size)
+        neighbours_BGM = nearest_neighbours(points_BP3, centres_BG3, self.group_size, real_BP)
         return gather_points(points_BP3, neighbours_BGM) - centres_BG3[:, :, None], centres_BG3
 
     def embed(self, groups_BGM3: Tensor) -> Tensor:
