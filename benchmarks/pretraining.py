@@ -20,7 +20,7 @@ from rich.table import Table
 import crosspath
 from crosspath.config import Recipe, apply_overrides
 from crosspath.recipes import recipe_named
-from crosspath.study.statistics import compare_paired, mean_and_sd
+from crosspath.study.statistics import CONFIDENCE, compare_paired, false_discovery, mean_and_sd
 from crosspath.training.result import Result
 
 ARMS = ("scratch", "pretrained")
@@ -139,7 +139,17 @@ def _replace(path: Path, rows: list[dict[str, object]]) -> None:
     """Replace the earlier rows of one target."""
     rows_before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     others = [row for row in rows_before if (row["study"], row["target"]) != ("pretraining", rows[0]["target"])]
-    path.write_text(json.dumps([*others, *rows], indent=2) + "\n", encoding="utf-8")
+    every = [*others, *rows]
+    _adjust([row for row in every if row["study"] == "pretraining" and row["p"] is not None])
+    path.write_text(json.dumps(every, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _adjust(rows: list[dict[str, object]]) -> None:
+    """The targets are one family: adjusted p decides, as in a study."""
+    for row, p in zip(rows, false_discovery([float(str(row["p"])) for row in rows]), strict=True):
+        row["p_adjusted"] = p
+        if p >= 1 - CONFIDENCE:
+            row["verdict"] = "no evidence"
 
 
 def _cells(rows: list[dict[str, object]]) -> list[str]:

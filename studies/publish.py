@@ -80,15 +80,15 @@ FRESH = "whole-body"
 
 def starts(rows: list[Row]) -> str:
     """One line per target: masked modelling first against training from scratch."""
-    columns = ("target", "labels per class", "from scratch", "pretrained", "difference", "p", "verdict")
+    columns = ("target", "labels per class", "from scratch", "pretrained", "difference", "p", "p adjusted")
+    columns += ("verdict",)
     scratch = {row["target"]: row for row in rows if row["arm"] == "scratch"}
     pretrained = {row["target"]: row for row in rows if row["arm"] == "pretrained"}
     lines = []
     for target in ("image/cifar10", "audio/esc10", "point/modelnet10", "video/grid"):
         row = pretrained[target]
         accuracies = spread(scratch[target]), spread(row)
-        lines.append((code(target), str(row["labels_per_class"]), *accuracies, interval(row), small(row["p"])))
-        lines[-1] += (row["verdict"],)
+        lines.append((code(target), str(row["labels_per_class"]), *accuracies, *verdict(row)))
     return table(columns, lines)
 
 

@@ -1,0 +1,274 @@
+"""Recompute the tables of studies from their run folders, without crosspath: with Python, numpy and SciPy alone.
+
+    python studies/check.py runs/thirty-directions runs/longer docs/results.json
+
+Of a study's folder: every row of `results.json` and every digit of `results.md` from `runs/**/final/*/result.json`
+(values, mean, standard deviation, paired difference, interval, p, adjusted p, verdict, seeds needed), label savings,
+and the choice of rates from `runs/**/search/*/result.json`. Of a published `results.json`: every row from its own
+values. Each difference is printed with its row. Exit code 1 if there is one, 2 for a folder that cannot be read.
+"""
+
+import argparse
+import html
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recompute import (
+    STATISTICS,
+    Cell,
+    Numbers,
+    Row,
+    adjust,
+    cell_of,
+    chosen_rate,
+    heading,
+    read_cells,
+    row_name,
+    saving_of,
+    search_means,
+    statistics_of,
+    turn,
+)
+
+RELATIVE = 1e-9
+"""Numbers in JSON may differ by rounding; printed digits may not."""
+PLAIN = {"arm": "none", "auxiliary": None}
+BASELINES = ("none", "scratch")
+SENTENCE = ("accuracy, %", "difference", "95 % interval")
+"""The columns whose numbers the answer names."""
+
+
+@dataclass
+class Check:
+    """What was compared, and what differed."""
+
+    numbers: int = 0
+    differences: list[str] = field(default_factory=list)
+    unchecked: set[str] = field(default_factory=set)
+
+    def compare(self, row: str, name: str, table: Any, runs: Any) -> None:
+        """Note a value of a table that is not that of the runs."""
+        self.numbers += 1
+        if not equal(table, runs):
+            self.differences.append(f"{row}: {name} is {table} in the table, {runs} from the runs")
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values of a table are the same, but for rounding in the last digits of a float."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
+    if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
+        return len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, float) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=1e-12)
+    return bool(one == other)
+
+
+def printed(numbers: Numbers, column: str) -> set[str] | None:
+    """How a number may be printed; two ways where it lies between two last digits. None for an unknown column."""
+
+    def texts(form: Callable[[float], str], *values: float | None) -> set[str]:
+        if any(value is None for value in values):
+            return {""}
+        return {form(float(value or 0) * (1 + shift)) for value in values for shift in (-1e-12, 0.0, 1e-12)}
+
+    def joined(one: set[str], between: str, other: set[str]) -> set[str]:
+        return {f"{a}{between}{b}" if a and b else a for a in one for b in other}
+
+    if column.endswith(", %"):
+        return joined(texts(percent, numbers["mean"]), " ± ", texts(percent, numbers["std"]))
+    if column == "difference":
+        return texts(points, numbers["difference"])
+    if column == "95 % interval":
+        return joined(texts(points, numbers["low"]), " to ", texts(points, numbers["high"]))
+    if column == "p":
+        return joined(texts(chance, numbers["p"]), ", adjusted ", texts(chance, numbers["p_adjusted"]))
+    if column == "verdict":
+        return {numbers["verdict"] or ""}
+    if column == "seeds needed":
+        return {"" if numbers["seeds_needed"] is None else f"{numbers['seeds_needed']:,}"}
+    return None
+
+
+def percent(fraction: float) -> str:
+    """With one digit."""
+    return f"{100 * fraction:.1f}"
+
+
+def points(fraction: float) -> str:
+    """With a sign."""
+    return f"{100 * (fraction if abs(fraction) > 1e-9 else 0.0):+.1f}".replace("-", "−")
+
+
+def chance(p: float) -> str:
+    """With three digits."""
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def read_tables(page: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(heading, {column: cell}) of every line of every table."""
+    title, columns = "", list[str]()
+    for line in page.splitlines():
+        if line.startswith("## "):
+            title, columns = unescaped(line.removeprefix("## ")), []
+        elif line.startswith("| "):
+            entries = [unescaped(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if not columns:
+                columns = entries
+            else:
+                yield title, dict(zip(columns, entries, strict=True))
+
+
+def unescaped(text: str) -> str:
+    """Markdown's text without its escapes."""
+    return html.unescape(re.sub(r"\\([^\w\s]|_)", r"\1", text))
+
+
+def check_study(folder: Path, check: Check) -> None:
+    """Every row of a study's folder, from its runs."""
+    summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    origins = json.loads((folder / "auxiliaries.json").read_text(encoding="utf-8"))
+    cells = read_cells(folder, list(origins))
+    rows: list[Row] = summary["rows"]
+    numbers: list[Numbers] = []
+    with_row: set[int] = set()
+    for row in rows:
+        cell, plain = cell_of(row, rows, cells, origins), cell_of({**row, **PLAIN}, rows, cells, origins)
+        if cell is None or plain is None:
+            check.differences.append(f"{row_name(row)}: no runs of {'it' if cell is None else 'none'} in {folder}")
+            numbers.append(statistics_of(row["values"], None, row["metric"]))
+            continue
+        with_row |= {id(cell), id(plain)}
+        numbers.append(check_values(row, cell, plain, check))
+    adjust(rows, numbers)
+    for row, of_row in zip(rows, numbers, strict=True):
+        check_row(row, of_row, check)
+    for entry in summary["search"]:
+        check_search(entry, cell_of(entry, summary["search"], cells, origins), rows[0]["metric"], check)
+    for entry in summary["label_savings"]:
+        same = [row for row in rows if row_name({**row, "study": None}) == row_name(entry)]
+        check_saving(entry, same[turn(entry, summary["label_savings"])], rows, check)
+    texts = {text for of_row in numbers for column in SENTENCE for text in printed(of_row, column) or ()}
+    for number in re.findall(r"[+−]\d+\.\d|\d+\.\d(?= %)", summary.get("answer", {}).get("sentence", "")):
+        check.compare(
+            "answer", "sentence", any(number in re.split(" ± | to ", text) for text in texts) and number, number
+        )
+    if not summary["unfinished"]:
+        missing = [place for place, cell in cells.items() if id(cell) not in with_row]
+        check.differences += [f"{' '.join(filter(None, place))}: runs without a row" for place in missing]
+    check_page((folder / "results.md").read_text(encoding="utf-8"), rows, numbers, check)
+
+
+def check_values(row: Row, cell: Cell, plain: Cell, check: Check) -> Numbers:
+    """Rate, seeds and values of a row; returns what follows from the values of the runs."""
+    name, metric, part = row_name(row), row["metric"], row.get("part", "test")
+
+    def values_of(of: Cell) -> dict[int, float]:
+        runs = of.final.get(chosen_rate(of, metric), {})
+        return {seed: run["metrics"][part][metric] for seed, run in runs.items()}
+
+    values, baseline = values_of(cell), values_of(plain)
+    check.compare(name, "rate", row["rate"], chosen_rate(cell, metric))
+    check.compare(name, "seeds", sorted(row["seeds"]), sorted(values))
+    if set(values) - set(baseline) or not set(row["seeds"]) <= set(values):
+        check.differences.append(f"{name}: runs of seeds {sorted(values)}, of none {sorted(baseline)}")
+        return statistics_of(row["values"], None, metric)
+    check.compare(name, "values", row["values"], [values[seed] for seed in row["seeds"]])
+    compared = None if row["arm"] == PLAIN["arm"] else [baseline[seed] for seed in row["seeds"]]
+    return statistics_of([values[seed] for seed in row["seeds"]], compared, metric)
+
+
+def check_published(path: Path, check: Check) -> None:
+    """Every row of a published `results.json`, from its own values and those of its `none`."""
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+    numbers = []
+    for row in rows:
+        same = [other for other in rows if comparison(other) == comparison(row) and other["arm"] in BASELINES]
+        baseline = None if row["arm"] in BASELINES else same[0]["values"]
+        numbers.append(statistics_of(row["values"], baseline, row["metric"]))
+    adjust(rows, numbers)
+    for row, of_row in zip(rows, numbers, strict=True):
+        check_row(row, of_row, check)
+
+
+def comparison(row: Row) -> tuple[Any, ...]:
+    """What rows share with the `none` that they are compared with."""
+    return tuple(row.get(name) for name in ("study", "target", "labels_per_class", "variant"))
+
+
+def check_row(row: Row, numbers: Numbers, check: Check) -> None:
+    """The numbers of `results.json`."""
+    for name in STATISTICS:
+        if name in row:
+            check.compare(row_name(row), name, row[name], numbers[name])
+    told = re.fullmatch(r"p is (\S+) alone, and (\S+) as one of (\d+) directions", row.get("reason") or "")
+    if told is not None:
+        adjusted = (f"{numbers['p']:.3f}", f"{numbers['p_adjusted']:.3f}", str(numbers["family"]))
+        check.compare(row_name(row), "reason", told.groups(), adjusted)
+
+
+def check_search(entry: Row, cell: Cell | None, metric: str, check: Check) -> None:
+    """The validation scores of an arm, the rate chosen by them, and whether it lies at the edge."""
+    name = f"search of {row_name(entry)}"
+    if cell is None:
+        check.differences.append(f"{name}: no runs")
+        return
+    means, chosen = search_means(cell, metric), chosen_rate(cell, metric)
+    check.compare(name, "validation", entry["validation"], {f"{rate:g}": mean for rate, mean in means.items()})
+    check.compare(name, "chosen", entry["chosen"], chosen)
+    check.compare(name, "at_edge", entry["at_edge"], chosen in (min(means), max(means)))
+
+
+def check_saving(entry: Row, row: Row, rows: Sequence[Row], check: Check) -> None:
+    """The label-saving factor of a row; the values of the rows are those of the runs, or a difference was noted."""
+    curves = [row for row in rows if row["arm"] == "none" and row["labels_per_class"] is not None]
+    same = ("target", "variant")
+    curve = {row["labels_per_class"]: row["values"] for row in curves if all(row[key] == entry[key] for key in same)}
+    for name, value in saving_of(row, row["values"], curve).items():
+        check.compare(f"label savings of {row_name(row)}", name, entry[name], value)
+
+
+def check_page(page: str, rows: Sequence[Row], numbers: Sequence[Numbers], check: Check) -> None:
+    """Every printed digit of `results.md`."""
+    lines = list(read_tables(page))
+    expected: dict[str, list[tuple[Row, Numbers]]] = {}
+    for row, of_row in zip(rows, numbers, strict=True):
+        expected.setdefault(heading(row), []).append((row, of_row))
+    in_order = [(title, *pair) for title, pairs in expected.items() for pair in pairs]
+    titles = [(title, row["arm"], row["auxiliary"] or "") for title, row, _ in in_order]
+    check.compare("results.md", "lines", [(title, line["arm"], line["auxiliary"]) for title, line in lines], titles)
+    for (_, line), (_, row, of_row) in zip(lines, in_order, strict=False):
+        for column, text in line.items():
+            texts = {line[column]} if column in ("arm", "auxiliary") else printed(of_row, column)
+            if texts is None:
+                check.unchecked.add(column)
+            elif text not in texts:
+                check.differences.append(f"{row_name(row)}: {column} is printed {text!r}, not {' or '.join(texts)!r}")
+            check.numbers += texts is not None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check everything named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", type=Path, help="folders of studies, or a published results.json")
+    check = Check()
+    for path in parser.parse_args(arguments).results:
+        try:
+            (check_study if path.is_dir() else check_published)(path, check)
+        except (OSError, ValueError, KeyError) as error:
+            print(f"{path}: cannot be read: {type(error).__name__} {error}", file=sys.stderr)
+            return 2
+    print("\n".join(check.differences) or f"{check.numbers} numbers agree")
+    if check.unchecked:
+        print(f"not checked: the columns {', '.join(sorted(check.unchecked))}")
+    return 1 if check.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
