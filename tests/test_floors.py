@@ -27,6 +27,7 @@ FLOORS = {
     "counts": -3,
     "layouts": 0,
     "config": 0,
+    "pictures": 0,
     "tokenizers": 0,
     "pathway": 1,
     "data": 1,
