@@ -64,7 +64,8 @@ class Examples:
     inputs: Samples | NDArray[Any]
     """(N, sample shape): image uint8 (3, H, W); audio float32 (T, F); points float32 (P, 3); video uint8 (3, T, H,
     W); text int32 (L + 1,), its tokens, -1 behind them, and last how many there are without the limit L; brackets
-    int64 (L,); series float32 (C, T).
+    int64 (L,); series float32 (C, T). Annotated samples have one plane or column more: image uint8 (4, H, W), points
+    float32 (P, 4); the largest of them is theirs where pictures have unequal sizes.
     """
     labels: NDArray[np.int64] | NDArray[np.uint8]
     """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""

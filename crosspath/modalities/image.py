@@ -48,6 +48,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     generated={"digits": digits},
     reader=ImageReader,
     sample_shape=_sample_shape,
+    annotation_axis=0,
     scaling=colour_scaling,
     tokenizer=_tokenizer,
     before_batch=augment_pictures,

@@ -55,7 +55,7 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
 
 
 def read_file(section: DataSection, path: Path) -> NDArray[Any]:
-    """One file of the user's own as a sample, the way the data set's files are read."""
+    """One file of the user's own as a sample, the way the data set's files are read, without an annotation."""
     return read_with_remarks(section, path)[0]
 
 
@@ -67,7 +67,7 @@ def read_with_remarks(section: DataSection, path: Path) -> tuple[NDArray[Any], t
     InputError
         For a missing or damaged file.
     """
-    reader = reader_of(section)
+    reader = reader_of(section.unannotated())
     return _readable(section, path, reader.decode_file), remarks_of(reader)
 
 

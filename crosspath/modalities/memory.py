@@ -54,6 +54,9 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
     """
     if section.stream:
         raise InputError("data.stream", "false, for data in memory", "true", "set data.stream=false")
+    if section.annotated:
+        todo = "write samples and annotations into folders, and name their folder"
+        raise InputError("data", "a folder, for annotated samples", "data in memory", todo)
     parts = parts_of(data)
     every = {part: labelled(section.modality, value, name) for part, (name, value) in parts.items()}
     own, labels = _classes(section, every, classes)

@@ -232,6 +232,9 @@ class Modality(Generic[D, A, T]):
     # Samples to tokens.
     sample_shape: Callable[[D], tuple[int, ...]]
     """Of one prepared sample, without the batch."""
+    annotation_axis: int | None = None
+    """The axis of a sample along which an annotation stands behind its values (`data.annotations`); None where samples
+    have none."""
     scaling: Callable[[D], Scaling | None] = unscaled
     held_out: Callable[[D, Tensor], Tensor] = unchanged
     """What held-out samples get instead of augmentation."""

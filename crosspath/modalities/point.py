@@ -105,6 +105,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     generated={"solids": solids},
     reader=PointReader,
     sample_shape=_sample_shape,
+    annotation_axis=1,
     held_out=_held_out,
     tokenizer=_tokenizer,
     tokenizer_values=_tokenizer_values,

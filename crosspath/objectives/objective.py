@@ -22,9 +22,11 @@ class Batch:
     """One part of a training batch, ready for the model."""
 
     inputs: Tensor
-    """Prepared and augmented samples (B, ...), on the device."""
+    """Prepared and augmented samples (B, ...), on the device; annotated ones with their annotation, which the
+    objective divides from what the model reads (`crosspath.modalities.annotations.divide`)."""
     targets_BK: Tensor | None  # noqa: N815
-    """Distributions over classes, or independent probabilities; None where the objective needs no labels."""
+    """Distributions over classes, or independent probabilities; of annotated samples their categories (B,); None where
+    the objective needs no labels."""
     ids_B: Tensor  # noqa: N815
     """Which samples of the training part these are."""
     epoch: int

@@ -55,9 +55,10 @@ class Feed:
             batch = prepare(recipe.data, views.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
-            if not labelled:
+            if not labelled or recipe.data.annotated:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
-                yield Batch(inputs=batch, targets_BK=None, ids_B=ids_B, epoch=epoch, batch_size=size)
+                categories = torch.as_tensor(self.examples.labels[views.rows], device=self.device) if labelled else None
+                yield Batch(inputs=batch, targets_BK=categories, ids_B=ids_B, epoch=epoch, batch_size=size)
                 continue
             labels = self.examples.labels[views.rows] if views.targets_BK is None else views.targets_BK
             batch, targets_BK = augment_batch(

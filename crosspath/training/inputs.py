@@ -16,6 +16,7 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 from crosspath.modalities import modality_of
+from crosspath.modalities.annotations import annotated_shape
 from crosspath.modalities.load import with_absolute_folder
 from crosspath.objectives import objective_of
 from crosspath.training.optimizer import rate_factor
@@ -90,7 +91,7 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
     if objective_of(recipe).labelled and not recipe.data.several_labels and len(data.classes) < 2:
         raise _one_class_error(recipe.data, data.classes[0])
     modality = modality_of(recipe)
-    expected = tuple(modality.sample_shape(recipe.data))
+    expected = annotated_shape(recipe.data)
     actual = tuple(modality.held_out(recipe.data, torch.zeros(1, *data.train.inputs.shape[1:])).shape[1:])
     if actual != expected:
         where, todo = f"samples of {recipe.modality}", "correct the reader, or Modality.sample_shape"

@@ -68,6 +68,16 @@ class DataSection(Section):
         return False
 
     @property
+    def annotated(self) -> bool:
+        """Whether a sample carries an annotation of its pixels or points; the classes are then those of the
+        annotation, and a sample's label is its category."""
+        return False
+
+    def unannotated(self) -> Self:
+        """The section by which samples are read without their annotation: files to predict have none."""
+        return self
+
+    @property
     def few_shot(self) -> bool:
         """Whether few-shot episodes are drawn instead of the whole set."""
         return self.way is not None

@@ -22,9 +22,13 @@ STEP = 8
 
 
 def augment_images(section: ImageAugment, data: ImageData, batch_BCHW: Tensor, draws: Draws) -> Tensor:
-    """Padded crop, flip and random erasing."""
+    """Padded crop, flip and random erasing. Annotations are moved alike, and not erased."""
     padding = section.crop_padding if section.resized_crop is None else 0
-    return erase(crop_and_flip(batch_BCHW, padding, section.flip, draws), section.erasing, draws)
+    moved_BCHW = crop_and_flip(batch_BCHW, padding, section.flip, draws)
+    if not data.annotated:
+        return erase(moved_BCHW, section.erasing, draws)
+    colours_B3HW, classes_B1HW = moved_BCHW[:, :-1], moved_BCHW[:, -1:]
+    return torch.cat([erase(colours_B3HW, section.erasing, draws), classes_B1HW], dim=1)
 
 
 def augment_clips(section: VideoAugment, data: VideoData, batch_BCTHW: Tensor, draws: Draws) -> Tensor:
@@ -162,7 +166,8 @@ def augment_clouds(section: PointAugment, data: PointData, batch_BS3: Tensor, dr
 
 
 def move_clouds(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tensor:
-    """A random factor and shift for each axis, then normal jitter of each coordinate."""
+    """A random factor and shift for each axis, then normal jitter of each coordinate. Annotations stay as they are."""
+    batch_BP3, annotations_BPA = batch_BP3[..., :3], batch_BP3[..., 3:]
     low, high = section.scale
     if (low, high) != (1.0, 1.0):
         batch_BP3 = batch_BP3 * (low + (high - low) * draws.uniform("scale", 3))[:, None, :]
@@ -171,4 +176,4 @@ def move_clouds(section: PointAugment, batch_BP3: Tensor, draws: Draws) -> Tenso
     if section.jitter_std > 0.0:
         jitter_BP3 = draws.normal("jitter", batch_BP3.shape[1] * 3).view_as(batch_BP3)
         batch_BP3 = batch_BP3 + section.jitter_std * jitter_BP3
-    return batch_BP3
+    return torch.cat([batch_BP3, annotations_BPA], dim=-1) if annotations_BPA.shape[-1] else batch_BP3

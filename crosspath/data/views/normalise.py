@@ -21,9 +21,11 @@ class Scaling:
     divide_first: bool = False
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """The normalised batch (B, ...) or (B, C, ...), in place."""
+        """The normalised batch (B, ...) or (B, C, ...), in place; an annotation behind the channels stays as it is."""
         factor, shift = self.tensors(batch.ndim, batch.device)
-        return batch.div_(factor).sub_(shift) if self.divide_first else batch.sub_(shift).div_(factor)
+        values = batch if len(self.factor) == 1 else batch[:, : len(self.factor)]
+        _ = values.div_(factor).sub_(shift) if self.divide_first else values.sub_(shift).div_(factor)
+        return batch
 
     def tensors(self, axes: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Factor and shift in float32, shaped to fit a batch with that many axes."""

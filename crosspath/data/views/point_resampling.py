@@ -1,4 +1,7 @@
-"""Samples points of larger clouds: random ones at every training step, fixed ones for held-out clouds."""
+"""Samples points of larger clouds: random ones at every training step, fixed ones for held-out clouds.
+
+An annotation, which stands in a fourth column, goes with its point.
+"""
 
 from math import ceil
 from typing import Literal
@@ -18,7 +21,7 @@ def held_out_cloud(points_BS3: Tensor, count: int) -> Tensor:
     """
     if points_BS3.shape[1] <= count:
         return points_BS3
-    return gather_points(points_BS3, farthest_point_sample(points_BS3, count))
+    return gather_points(points_BS3, farthest_point_sample(points_BS3[..., :3], count))
 
 
 def training_cloud(

@@ -1,0 +1,32 @@
+"""Dividing annotated samples into what the model reads and what it is to say about it."""
+
+import torch
+from torch import Tensor
+
+from crosspath.config.data import DataSection
+from crosspath.modalities.table import modality_of
+
+
+def divide(section: DataSection, batch: Tensor) -> tuple[Tensor, Tensor]:
+    """A prepared batch of annotated samples, (B, 4, H, W) or (B, P, 4), as the model's inputs, (B, 3, H, W) or
+    (B, P, 3), and classes int64, (B, H, W) or (B, P): `NOT_LABELLED` of what has none.
+    """
+    axis = annotation_axis(section) + 1
+    values = batch.shape[axis] - 1
+    return batch.narrow(axis, 0, values), batch.select(axis, values).to(torch.int64)
+
+
+def annotated_shape(section: DataSection) -> tuple[int, ...]:
+    """The shape of a training sample that the model is given, with its annotation."""
+    shape = list(modality_of(section).sample_shape(section))
+    if section.annotated:
+        shape[annotation_axis(section)] += 1
+    return tuple(shape)
+
+
+def annotation_axis(section: DataSection) -> int:
+    """The axis of a sample along which its annotation stands behind its values."""
+    axis = modality_of(section).annotation_axis
+    assert section.annotated, section.modality
+    assert axis is not None, section.modality
+    return axis
