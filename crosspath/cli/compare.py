@@ -35,7 +35,8 @@ def compare(
     arms: str = "none,pathway,random",
     seeds: int = 5,
     rates: Annotated[str | None, Parameter(show_default=False)] = None,
-    search_seeds: int = 1,
+    search_seeds: Annotated[int | None, Parameter(show_default=False)] = None,
+    widenings: Annotated[int | None, Parameter(show_default=False)] = None,
     start: Annotated[str | None, Parameter(show_default=False)] = None,
     blocks: Blocks = None,
     fit: Fit = None,
@@ -66,9 +67,13 @@ def compare(
     seeds
         Number of paired seeds, each of which reads the test part once.
     rates
-        Learning rates to search on the validation part, for every arm; default: half, once and twice the recipe's own.
+        Learning rates to search on the validation part, for every arm, and no others; default: half, once and twice the
+        recipe's own, and further ones while the best of an arm is at the edge.
     search_seeds
-        Number of trials of each rate.
+        Number of trials of each rate; default: 3, and 1 where the rates are given.
+    widenings
+        Number of further rates of an arm, at most; default: 6. An arm whose best rate is at the edge even then is
+        unsettled, and gets no verdict.
     start
         Ways to start a pathway, separated by commas, each a comparison of its own: `paper`, `whole-body`,
         `frozen-anchor`, `gentle`.
@@ -98,6 +103,7 @@ def compare(
         seeds=seeds,
         rates=positive_numbers(rates, "--rates"),
         search_seeds=search_seeds,
+        widenings=widenings,
         settings=with_blocks(with_short(set_, short), blocks, fit=fit),
         starts=tuple(part.strip() for part in (start or "").split(",") if part.strip()),
         workers=workers,

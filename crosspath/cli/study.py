@@ -108,14 +108,14 @@ def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = Tru
 
 def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `results.json`, one table per comparison."""
-    from crosspath.study.table import Row, group_rows, idle_notes
+    from crosspath.study.table import Row, group_rows, notes_on
 
     for title, rows in group_rows([Row.from_json(entry) for entry in entries]).items():
         print_comparison(rows, title)
         for row in rows:
-            if row.verdict == "no evidence":
+            if row.verdict == "no evidence" and row.unsettled is None:
                 print_line(f"{row.arm} {row.auxiliary or ''}: {row.reason}")
-        for note in idle_notes(rows):
+        for note in notes_on(rows):
             print_line(note)
 
 

@@ -10,6 +10,8 @@ from crosspath.study.effects import Answer, Effect
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
 from crosspath.study.table import Row, heading, signed_points
 
+WIDEN = "raise widenings and repeat the command: finished runs count"
+"""What to do where a search ended at the edge."""
 DRAWN = 12
 """Directions in a banner; of more, those with evidence."""
 
@@ -51,7 +53,9 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     where = _with_labels(row)
     verbs: dict[Verdict | None, str] = {"helps": "improves", "hurts": "worsens"}
     opening = f"No evidence that {what} changes {where}"
-    if row.verdict in verbs:
+    if row.unsettled:
+        opening = f"Unsettled whether {what} changes {where}"
+    elif row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
     seeds = counted(len(row.seeds), "seed")
     sentence = (
@@ -64,6 +68,9 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
         command = None if connected is None else f"crosspath merge {connected} merged"
     elif row.verdict == "no evidence":
         step = f"use the plain model. {_more_seeds(row)}"
+    if row.unsettled:
+        sentence = f"{sentence} {row.unsettled[0].upper()}{row.unsettled[1:]}."
+        step = f"{WIDEN}."
     if row.idle is not None:
         what, _, todo = row.idle.partition("; try ")
         sentence = f"{sentence} {what[0].upper()}{what[1:]}."
@@ -85,6 +92,8 @@ def _beside_random(row: Row, rows: Sequence[Row]) -> str:
     if row.verdict != "helps" or control is None:
         return ""
     paired = compare_paired(row.values, control.values)
+    if control.unsettled:
+        return f"; the control {RANDOM.name} is unsettled"
     gain = f"random weights of the same shapes: {signed_points(control.difference or 0.0)}"
     return f"; {gain}" if paired.verdict == "helps" else f"; not clearly more than {gain}"
 
@@ -132,6 +141,10 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         parts.append(f"it hurts in {len(hurts)}: {named(hurts)}")
     if rest and (helps or hurts):
         parts.append(f"no evidence in the other{'' if len(rest) == 1 else f' {len(rest)}'}")
+    unsettled = [row for row in rest if row.unsettled]
+    if unsettled:
+        names = "" if len(unsettled) == len(main) else f": {'; '.join(_place(row, several, same) for row in unsettled)}"
+        parts.append(f"{len(unsettled)} of them unsettled, with a best learning rate at the edge of its search{names}")
     idle = [row for row in main if row.idle_runs == len(row.seeds)]
     if idle:
         names = "" if len(idle) == len(main) else f": {'; '.join(_place(row, several, same) for row in idle)}"
@@ -143,6 +156,8 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         step = f"use the model of {direction(max(helps, key=lambda row: row.difference or 0.0))}, or merge it."
     elif len(idle) == len(main):
         step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
+    if unsettled:
+        step = f"{step.removesuffix('.')}; for what is unsettled, {WIDEN}."
     effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]
     verdict: Verdict = "helps" if helps else "hurts" if hurts else "no evidence"
     return Answer(

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
@@ -12,20 +13,58 @@ from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 from crosspath.pickles import refuse_pickle, require_file
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
+from crosspath.study.grid import Grid, first_rates
 
 SEARCH_SEEDS = 1000
 """The first seed of the search, far from the seeds of the reported runs."""
-RATES = (0.5, 1.0, 2.0)
-"""The default search, as multiples of the recipe's own learning rate."""
+SEARCH_TRIALS = 3
+"""The default number of trials of each rate."""
+
+WIDENINGS = 6
+"""The default number of rates that may follow the first three."""
 
 
 class Search(Section):
-    """The search of each arm's learning rate: on the validation part, with the same number of trials for every arm."""
+    """The search of each arm's learning rate: on the validation part, by the same rule for every arm.
 
+    It begins with three rates: `around`, and that divided and multiplied by `factor`. While the best rate of an arm is
+    the lowest or the highest of those tried, the next one beyond it is tried too, `widenings` times at most. An arm
+    whose best rate is at the edge even then is unsettled, and gets no verdict.
+    """
+
+    around: PositiveFloat | None = None
+    """The middle of the first three rates; default: the recipe's own."""
+    factor: Annotated[float, Field(ge=1.1, le=100)] = 2.0
+    """The ratio of neighbouring rates."""
+    widenings: NonNegativeInt = WIDENINGS
+    """Further rates of an arm, at most."""
     rates: tuple[PositiveFloat, ...] = ()
-    """Default: half, once and twice the recipe's own. A single rate is used without a search."""
-    seeds: PositiveInt = 1
-    """Trials of each rate; the best mean wins."""
+    """A list of rates instead, which is not widened. A single one is used without a search."""
+    seeds: PositiveInt | None = None
+    """Trials of each rate; the best mean wins. Default: 3, and 1 where `rates` is a list."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: object) -> object:
+        """A list has one trial a rate by default; a study of an earlier version, which had a list or half, once and
+        twice the recipe's own rate, keeps them."""
+        if not isinstance(values, Mapping):
+            return values
+        if "rates" in values and not values["rates"] and "widenings" not in values:
+            return {"widenings": 0, "seeds": 1, **values}
+        return {"seeds": 1, **values} if values.get("rates") else values
+
+    @model_validator(mode="after")
+    def _check_rates(self) -> Self:
+        _refuse_both(self)
+        if self.rates and (self.factor != 2.0 or self.widenings not in (0, WIDENINGS)):
+            raise PydanticCustomError("rates", "either rates, which are not widened, or factor and widenings")
+        return self
+
+
+def _refuse_both(section: "Search | TargetSection") -> None:
+    if section.rates and section.around is not None:
+        raise PydanticCustomError("rates", "either rates or around")
 
 
 class TargetSection(Section):
@@ -38,11 +77,18 @@ class TargetSection(Section):
     settings: tuple[str, ...] = ()
     """`section.field=value`, as for `--set`."""
     rates: tuple[PositiveFloat, ...] = ()
-    """Replace those of `search`."""
+    """A list of rates for this target, instead of what `search` states."""
+    around: PositiveFloat | None = None
+    """Replaces that of `search`."""
     auxiliaries: tuple[str, ...] | None = None
     """Names from the study's `auxiliaries`; default: all of other modalities."""
     controls: str | None = None
     """The auxiliary for which the study's `controls` are run; default: no controls."""
+
+    @model_validator(mode="after")
+    def _check_rates(self) -> Self:
+        _refuse_both(self)
+        return self
 
 
 class Study(Section):
@@ -71,6 +117,17 @@ class Study(Section):
     variants: Mapping[Literal[""] | FolderName, tuple[str, ...]] = {"": ()}
     """{name: further settings}: each variant is a separate comparison. Variants that only set pathway options share the
     arms without a pathway."""
+
+    def grid_of(self, target: TargetSection, own: float) -> Grid:
+        """The search of a target whose recipe has the rate `own`."""
+        search = self.search
+        rates = target.rates or (() if target.around is not None else search.rates)
+        if rates:
+            return Grid(rates=rates, seeds=search.seeds or 1)
+        rates = first_rates(target.around or search.around or own, search.factor)
+        if search.widenings == 0:
+            return Grid(rates=rates, seeds=search.seeds or SEARCH_TRIALS)
+        return Grid(rates=rates, seeds=search.seeds or SEARCH_TRIALS, factor=search.factor, widenings=search.widenings)
 
     @property
     def seed_list(self) -> tuple[int, ...]:

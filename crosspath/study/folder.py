@@ -40,15 +40,27 @@ def claim_folder(folder: Path, study: Study) -> Iterator[None]:
             found = ", ".join(
                 f"{name} {json.dumps(old)}, now {json.dumps(new)}" for name, (old, new) in changes.items()
             )
-            todo = "name another folder with --out; only seeds, arms, targets and auxiliaries may be added"
+            todo = "name another folder with --out; only seeds, arms, targets, auxiliaries and widenings may be added"
             raise InputError(folder, "the same study", found, todo)
         write_text(path, yaml.safe_dump(_tree(study), sort_keys=False, allow_unicode=True))
         yield
 
 
+def as_begun(folder: Path, study: Study) -> Study:
+    """The study, with the search that an earlier version began in this folder if neither states which rates: half, once
+    and twice the recipe's own, and no others.
+    """
+    path = folder / DEFINITION
+    if not path.exists():
+        return study
+    begun, search = read_study(path).search, study.search
+    earlier = search.model_copy(update={"widenings": 0, "seeds": search.seeds or 1})
+    return study.model_copy(update={"search": begun}) if begun == earlier else study
+
+
 def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
     """{name: (before, after)} of what has changed, but for seeds, arms and controls, added targets, variants and
-    auxiliaries, and settings that change no number.
+    auxiliaries, a search that may widen further, and settings that change no number.
     """
     old, new = _tree(before), _tree(after)
     for tree in (old, new):
@@ -58,6 +70,9 @@ def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
             # Controls only add runs: the other runs do not depend on them.
             target.pop("controls")
             target["settings"] = _that_count(target["settings"])
+    if 0 < old["search"]["widenings"] < new["search"]["widenings"]:
+        old["search"].pop("widenings")
+        new["search"].pop("widenings")
     pairs = {name: (old[name], new[name]) for name in ("name", "search", "settings", "part")}
     for section in ("targets", "auxiliaries", "variants"):
         pairs |= {f"{section}.{name}": (value, new[section].get(name)) for name, value in old[section].items()}

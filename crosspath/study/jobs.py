@@ -19,6 +19,7 @@ import torch
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.errors import InputError
+from crosspath.files import FORMAT_VERSION, write_json
 from crosspath.modalities import Modality, add_missing, custom_modalities
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.controls import (
@@ -29,6 +30,7 @@ from crosspath.study.controls import (
     spectrum_auxiliary,
 )
 from crosspath.study.plan import Job
+from crosspath.training.finite import DivergenceError
 from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
@@ -42,6 +44,8 @@ CONTROLS = {
     SPECTRUM.name: spectrum_auxiliary,
 }
 COPIES = (COPY.name, RANDOM_COPY)
+DIVERGED = "diverged.json"
+"""The file of a trial whose training did not stay finite, in place of a result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,22 @@ def run_job(job: Job, place: Place) -> Result:
     )
 
 
+def attempt_job(job: Job, place: Place) -> Result | None:
+    """`run_job`; None for a trial of the search that diverges, which only says that its rate is too high. Its folder
+    states that, so that it is not repeated.
+    """
+    record = place.runs / job.folder / DIVERGED
+    if job.search and record.is_file():
+        return None
+    try:
+        return run_job(job, place)
+    except DivergenceError as error:
+        if not job.search:
+            raise
+        write_json(record, {"format_version": FORMAT_VERSION, "reason": str(error)})
+        return None
+
+
 class Pool(Protocol):
     """Workers that carry out jobs."""
 
@@ -90,7 +110,7 @@ class Pool(Protocol):
     def size(self) -> int:
         """Number of jobs at a time."""
 
-    def submit(self, job: Job, place: Place) -> "Future[Result]":
+    def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         """Start a job."""
 
 
@@ -101,8 +121,8 @@ class LocalPool:
     size: int
     executor: ProcessPoolExecutor
 
-    def submit(self, job: Job, place: Place) -> "Future[Result]":
-        return self.executor.submit(run_job, job, place)
+    def submit(self, job: Job, place: Place) -> "Future[Result | None]":
+        return self.executor.submit(attempt_job, job, place)
 
 
 @dataclass(frozen=True)
@@ -110,9 +130,9 @@ class RayPool:
     """Tasks of a Ray cluster whose machines share the study's folder. A task on a machine that fails is repeated."""
 
     size: int
-    remote: Callable[[Job, Place], "Future[Result]"]
+    remote: Callable[[Job, Place], "Future[Result | None]"]
 
-    def submit(self, job: Job, place: Place) -> "Future[Result]":
+    def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         return self.remote(job, place)
 
 
@@ -189,9 +209,9 @@ def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
             ray.shutdown()
 
 
-def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any, Any, Any]]) -> Result:
+def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any, Any, Any]]) -> Result | None:
     add_missing(modalities)
-    return run_job(job, place)
+    return attempt_job(job, place)
 
 
 def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]], offline: bool) -> None:
@@ -222,11 +242,11 @@ class Step:
     """Jobs that can run at the same time, and the step that follows from their results."""
 
     jobs: tuple[Job, ...]
-    then: Callable[[tuple[Result, ...]], "Step | None"]
+    then: Callable[[tuple[Result | None, ...]], "Step | None"]
 
 
 def run_steps(
-    steps: tuple[Step, ...], pool: Pool, place: Place, report: Callable[[Job, Result], None] = lambda *_: None
+    steps: tuple[Step, ...], pool: Pool, place: Place, report: Callable[[Job, Result | None], None] = lambda *_: None
 ) -> None:
     """Carry out all steps and those that follow, the earliest first, with as many jobs at a time as the pool can hold.
 
@@ -240,8 +260,8 @@ def run_steps(
     """
     waiting: list[tuple[int, Job]] = []
     stages: dict[int, Step] = {}
-    results: dict[Path, Result] = {}
-    running: dict[Future[Result], Job] = {}
+    results: dict[Path, Result | None] = {}
+    running: dict[Future[Result | None], Job] = {}
 
     def add(number: int, step: Step | None) -> None:
         while step is not None:
@@ -275,7 +295,7 @@ def run_steps(
 
 
 @contextmanager
-def _naming_killed(running: Mapping["Future[Result]", Job]) -> Iterator[None]:
+def _naming_killed(running: Mapping["Future[Result | None]", Job]) -> Iterator[None]:
     try:
         yield
     except BrokenExecutor:

@@ -14,7 +14,8 @@ from crosspath.config.starts import layer_settings
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, Arm, arms_named
-from crosspath.study.definition import RATES, SEARCH_SEEDS, Study, TargetSection
+from crosspath.study.definition import SEARCH_SEEDS, Study, TargetSection
+from crosspath.study.grid import Grid
 
 QUIET = ("train.checkpoint_every=null", "train.loggers=[]")
 """Short runs need no checkpoints to resume from and no trackers; results do not depend on either."""
@@ -37,7 +38,7 @@ class Cell:
     """The recipe it was trained with; its source where that is unknown."""
     settings: tuple[str, ...]
     from_: Path | None
-    rates: tuple[float, ...]
+    grid: Grid
 
     @property
     def folder(self) -> Path:
@@ -46,6 +47,13 @@ class Cell:
         parts = [self.target.replace("/", "-"), f"labels-{labels}"]
         parts += [f"variant-{self.variant}"] if self.variant else []
         return Path(*parts, self.arm.name if self.auxiliary is None else f"{self.arm.name}-{self.auxiliary}")
+
+    @property
+    def label(self) -> str:
+        """Its name for messages."""
+        source = f" from {self.auxiliary}" if self.auxiliary else ""
+        details = "".join(f", {part}" for part in (self.variant, self.labels and f"{self.labels} labels") if part)
+        return f"{self.target} {self.arm.name}{source}{details}"
 
     def recipe(self, rate: float, seed: int, *, search: bool) -> Recipe:
         """The resolved recipe of one run. Runs of the search do not read the test part, and where the last epoch counts
@@ -82,10 +90,7 @@ class Job:
     @property
     def label(self) -> str:
         """Its name for the progress bar."""
-        cell = self.cell
-        source = f" from {cell.auxiliary}" if cell.auxiliary else ""
-        details = "".join(f", {part}" for part in (cell.variant, cell.labels and f"{cell.labels} labels") if part)
-        return f"{cell.target} {cell.arm.name}{source}{details}, lr {self.rate:g}, seed {self.seed}"
+        return f"{self.cell.label}, lr {self.rate:g}, seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,14 +169,14 @@ def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
     raise InputError("auxiliaries", expected, found, todo)
 
 
-def search_jobs(cell: Cell, seeds: int) -> tuple[Job, ...]:
-    """The trials of every rate; none if there is only one rate."""
-    if len(cell.rates) == 1:
+def trials_of(cell: Cell, rates: tuple[float, ...]) -> tuple[Job, ...]:
+    """The trials of these rates; none where the cell has a single rate, which needs no search."""
+    if len(cell.grid.rates) == 1:
         return ()
     return tuple(
         Job(cell=cell, rate=rate, seed=SEARCH_SEEDS + index, search=True)
-        for rate in cell.rates
-        for index in range(seeds)
+        for rate in rates
+        for index in range(cell.grid.seeds)
     )
 
 
@@ -206,7 +211,7 @@ def _cells(
         if described not in origins:
             expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
             raise InputError("pathway.auxiliary_layout", expected, repr(described), "use a name from auxiliaries")
-    rates = target.rates or study.search.rates or tuple(factor * base.optimizer.lr for factor in RATES)
+    grid = study.grid_of(target, base.optimizer.lr)
     for arm in arms:
         alone = arm.needs == "nothing"
         auxiliaries: list[str | None] = [None] if alone else _auxiliaries(name, target, modality, arm, origins)
@@ -222,7 +227,7 @@ def _cells(
                 auxiliary_recipe=None if auxiliary is None else origins[auxiliary][0],
                 settings=layer_settings(shared, extra if changes_none or not alone else (), arm.settings),
                 from_=target.from_,
-                rates=rates,
+                grid=grid,
             )
 
 

@@ -12,14 +12,16 @@ from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
 from crosspath.study.labels import label_savings
-from crosspath.study.plan import Cell, Comparison, comparisons, search_jobs
-from crosspath.study.search import best_rate, final_jobs_of, mean_scores
+from crosspath.study.plan import Cell, Comparison, comparisons, final_jobs
+from crosspath.study.search import Choice, final_jobs_of, read_choice
 from crosspath.study.study_report import write_study_report
-from crosspath.study.table import Row, adjust_verdicts, make_row, markdown, metric_of
+from crosspath.study.table import Row, adjust_verdicts, leave_unsettled, make_row, markdown, metric_of
 from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, Result, read_result
 
 Cells = dict[Cell, list[Result]]
+Choices = Mapping[Cell, Choice]
+"""{cell: what its search chose}, of those whose trials have all finished."""
 
 
 class StudyResults(dict[str, Any]):
@@ -50,13 +52,17 @@ def write_results(folder: Path, command: str | None = None) -> StudyResults:
     if record.is_file():
         auxiliaries = dict(read_json_as(record, dict[str, tuple[str, str | None]]))
     every = comparisons(study, auxiliaries)
+    cells_of_study = dict.fromkeys(cell for one in every for cell in (one.none, *one.others))
+    choices = {cell: choice for cell in cells_of_study if (choice := read_choice(folder / RUNS, cell)) is not None}
     complete = {
-        comparison: cells for comparison in every if (cells := _read(folder / RUNS, comparison, study)) is not None
+        comparison: cells
+        for comparison in every
+        if (cells := _read(folder / RUNS, comparison, study, choices)) is not None
     }
     if not complete:
         raise InputError(folder, "finished runs", "no complete comparison", "run the study first")
     rows = adjust_verdicts(
-        [row for comparison, cells in complete.items() for row in _rows(study, comparison, cells, command)]
+        [row for comparison, cells in complete.items() for row in _rows(study, comparison, cells, choices, command)]
     )
     answer = answer_of(rows, _connected_run(folder, study, complete))
     summary = {
@@ -68,7 +74,7 @@ def write_results(folder: Path, command: str | None = None) -> StudyResults:
         "unfinished": [f"{one.target} {one.variant}".strip() for one in every if one not in complete],
         "rows": [row.to_json() for row in rows],
         "label_savings": [saving.to_json() for saving in label_savings(rows)],
-        "search": _search_table(folder / RUNS, study, complete),
+        "search": _search_table(complete, choices),
     }
     write_json(folder / RESULTS, summary)
     write_text(folder / TABLE, markdown(study.name, rows, study.settings_by_scope))
@@ -83,20 +89,21 @@ def _connected_run(folder: Path, study: Study, complete: Mapping[Comparison, Cel
     return None if cell is None else folder / RUNS / final_jobs_of(folder / RUNS, cell, study)[0].folder
 
 
-def _read(runs: Path, comparison: Comparison, study: Study) -> Cells | None:
+def _read(runs: Path, comparison: Comparison, study: Study, choices: Choices) -> Cells | None:
     """The results of a comparison; None where a run is missing."""
     results: Cells = {}
     for cell in (comparison.none, *comparison.others):
-        if not all((runs / job.folder / RESULT).is_file() for job in search_jobs(cell, study.search.seeds)):
+        choice = choices.get(cell)
+        if choice is None:
             return None
-        jobs = final_jobs_of(runs, cell, study)
+        jobs = final_jobs(cell, choice.rate, study.seed_list)
         if not all((runs / job.folder / RESULT).is_file() for job in jobs):
             return None
         results[cell] = [read_result(runs / job.folder) for job in jobs]
     return results
 
 
-def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | None) -> list[Row]:
+def _rows(study: Study, comparison: Comparison, cells: Cells, choices: Choices, command: str | None) -> list[Row]:
     """One row per arm and auxiliary, `none` first."""
     part = study.part
     metric = metric_of(cells[comparison.none][0].metrics[part])
@@ -112,36 +119,39 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, command: str | Non
             part=part,
         )
         idle_runs, idle = idle_in([result.notes for result in results])
-        rows.append(
-            replace(
-                row,
-                study=study.name,
-                variant=comparison.variant or None,
-                labels_per_class=cell.recipe(cell.rates[0], 0, search=False).data.labels_per_class,
-                rate=_rate_of(results[0], cell),
-                command=command,
-                idle=idle,
-                idle_runs=idle_runs,
-            )
+        choice = choices[cell]
+        row = replace(
+            row,
+            study=study.name,
+            variant=comparison.variant or None,
+            labels_per_class=cell.recipe(choice.rate, 0, search=False).data.labels_per_class,
+            rate=choice.rate,
+            command=command,
+            idle=idle,
+            idle_runs=idle_runs,
+            grid=choice.grid,
+            at_edge=choice.at_edge,
         )
+        pair = dict.fromkeys((comparison.none, cell))
+        reasons = [_at_edge(one.arm.name, choices[one]) for one in pair if not choices[one].settled]
+        rows.append(leave_unsettled(row, "; ".join(reasons)) if reasons else row)
     return rows
 
 
-def _rate_of(result: Result, cell: Cell) -> float:
-    """The learning rate of a run, from the name of its folder."""
-    text = Path(result.folder).name.removeprefix("lr-").rpartition("-seed-")[0]
-    return min(cell.rates, key=lambda rate: abs(rate - float(text)))
+def _at_edge(arm: str, choice: Choice) -> str:
+    edge = "lowest" if choice.rate == min(choice.means) else "highest"
+    return (
+        f"the best rate of {arm}, {choice.rate:g}, is the {edge} of {len(choice.means)} tried: a better one may follow"
+    )
 
 
-def _search_table(runs: Path, study: Study, complete: Mapping[Comparison, Cells]) -> list[dict[str, Any]]:
+def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> list[dict[str, Any]]:
     """Every arm's validation scores by rate, its best rate, and whether that lies at the edge of the search."""
     entries = []
     for cell in dict.fromkeys(cell for cells in complete.values() for cell in cells):
-        jobs = search_jobs(cell, study.search.seeds)
-        if not jobs:
+        choice = choices[cell]
+        if not choice.means:
             continue
-        trials = [read_result(runs / job.folder) for job in jobs]
-        means, best = mean_scores(cell, trials, study.search.seeds), best_rate(cell, trials, study.search.seeds)
         entries.append(
             {
                 "target": cell.target,
@@ -149,9 +159,10 @@ def _search_table(runs: Path, study: Study, complete: Mapping[Comparison, Cells]
                 "variant": cell.variant or None,
                 "arm": cell.arm.name,
                 "auxiliary": cell.auxiliary_recipe,
-                "validation": {f"{rate:g}": value for rate, value in means.items()},
-                "chosen": best,
-                "at_edge": best in (min(cell.rates), max(cell.rates)),
+                "validation": {f"{rate:g}": value for rate, value in choice.means.items()},
+                "chosen": choice.rate,
+                "at_edge": choice.at_edge,
+                "settled": choice.settled,
             }
         )
     return entries

@@ -61,7 +61,7 @@ def _map(measure: str, name: str, cells_of: Mapping[Cell, Sequence[Result]]) -> 
     title = f"{MAPS[measure][0]} by block and role at the end"
     if measure != "scales":
         return scale_map(panels, blocks, roles, 0.0, name, title, "{:.2f}")
-    start = cell.recipe(cell.rates[0], 0, search=False).pathway.scale_init
+    start = cell.recipe(cell.grid.rates[0], 0, search=False).pathway.scale_init
     return scale_map(panels, blocks, roles, start, name, title)
 
 

@@ -1,41 +1,112 @@
-"""The search of each arm's learning rate: the same number of trials for every arm, read on the validation part."""
+"""The search of each arm's learning rate: by the same rule for every arm, read on the validation part.
 
-from collections.abc import Sequence
+What comes next is decided from the files of finished trials alone, so that a study that was stopped goes on alike.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from crosspath.errors import InputError
 from crosspath.study.definition import Study
-from crosspath.study.jobs import Step
-from crosspath.study.plan import Cell, Job, final_jobs, search_jobs
+from crosspath.study.grid import Means
+from crosspath.study.jobs import DIVERGED, Step
+from crosspath.study.plan import Cell, Job, final_jobs, trials_of
 from crosspath.study.table import score
-from crosspath.training.result import Result, read_result
+from crosspath.training.result import RESULT, read_result
 
 
-def search_then_train(cell: Cell, study: Study) -> Step:
-    """The search of one cell, followed by its final runs at the best rate."""
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How the search of one arm ended."""
 
-    def final_step(trials: tuple[Result, ...]) -> Step:
-        rate = best_rate(cell, trials, study.search.seeds)
-        return Step(final_jobs(cell, rate, study.seed_list), lambda _: None)
+    rate: float
+    means: Means
+    """Of all rates that were tried, ascending; empty where a single rate was given."""
+    at_edge: bool
+    """Whether the best rate is the lowest or the highest that was tried: a better one may lie beyond."""
+    settled: bool = True
+    """False at the edge of a search that may widen, once it has been widened as often as it may."""
 
-    return Step(search_jobs(cell, study.search.seeds), final_step)
+    @property
+    def grid(self) -> dict[str, list[float] | list[float | None]] | None:
+        """The rates and their mean validation scores, as plain data; None where a single rate was given."""
+        return {"rates": list(self.means), "validation": list(self.means.values())} if self.means else None
+
+
+def search_then_train(cell: Cell, study: Study, runs: Path) -> Step:
+    """What is missing of the search of one cell, followed by its final runs at the best rate."""
+    *_, (rates, _) = _rounds(runs, cell)
+
+    def then(_: object) -> Step:
+        *_, (now, choice) = _rounds(runs, cell)
+        if choice is None:
+            assert len(now) > len(rates), "trials ended without a record"
+            return search_then_train(cell, study, runs)
+        return Step(final_jobs(cell, choice.rate, study.seed_list), lambda _: None)
+
+    return Step(trials_of(cell, rates), then)
+
+
+def read_choice(runs: Path, cell: Cell) -> Choice | None:
+    """The rate that the finished trials of a cell choose; None while one of them is missing."""
+    *_, (_, choice) = _rounds(runs, cell)
+    return choice
+
+
+def search_runs(runs: Path, cell: Cell) -> int:
+    """The trials of a cell as far as its finished ones tell: more may follow where the best rate is at the edge."""
+    *_, (rates, _) = _rounds(runs, cell)
+    return len(trials_of(cell, rates))
 
 
 def final_jobs_of(runs: Path, cell: Cell, study: Study) -> tuple[Job, ...]:
     """The final runs of a cell whose search is finished."""
-    trials = [read_result(runs / job.folder) for job in search_jobs(cell, study.search.seeds)]
-    return final_jobs(cell, best_rate(cell, trials, study.search.seeds), study.seed_list)
+    choice = read_choice(runs, cell)
+    assert choice is not None
+    return final_jobs(cell, choice.rate, study.seed_list)
 
 
-def best_rate(cell: Cell, trials: Sequence[Result], seeds: int) -> float:
-    """The rate with the highest mean score on the validation part; of equal ones the smallest."""
-    if len(cell.rates) == 1:
-        return cell.rates[0]
-    means = mean_scores(cell, trials, seeds)
-    return max(sorted(means), key=lambda rate: means[rate])
+def _rounds(runs: Path, cell: Cell) -> Iterator[tuple[tuple[float, ...], Choice | None]]:
+    """(rates, choice) after each widening of a search; the last has no choice while trials are missing."""
+    rates = cell.grid.rates
+    if len(rates) == 1:
+        yield rates, Choice(rate=rates[0], means={}, at_edge=False)
+        return
+    while True:
+        if not all(_is_finished(runs / job.folder) for job in trials_of(cell, rates)):
+            yield rates, None
+            return
+        means = {rate: _mean_score(runs, cell, rate) for rate in rates}
+        further = cell.grid.further(means)
+        if further is None:
+            yield rates, _choose(cell, means)
+            return
+        rates = (*rates, further)
 
 
-def mean_scores(cell: Cell, trials: Sequence[Result], seeds: int) -> dict[float, float]:
-    """{rate: mean score of its trials on the validation part}."""
-    scores = [score(trial, "validation") for trial in trials]
-    return {rate: fmean(scores[i * seeds : (i + 1) * seeds]) for i, rate in enumerate(cell.rates)}
+def _is_finished(folder: Path) -> bool:
+    return (folder / RESULT).is_file() or (folder / DIVERGED).is_file()
+
+
+def _mean_score(runs: Path, cell: Cell, rate: float) -> float | None:
+    """The mean over the trials of a rate; None where one diverged."""
+    folders = [runs / job.folder for job in trials_of(cell, (rate,))]
+    if not all((folder / RESULT).is_file() for folder in folders):
+        return None
+    return fmean(score(read_result(folder), "validation") for folder in folders)
+
+
+def _choose(cell: Cell, means: Means) -> Choice:
+    """The choice of a search that has ended. Raises `InputError` where every rate diverged."""
+    best = cell.grid.best(means)
+    means = dict(sorted(means.items()))
+    if means[best] is None:
+        rates = ", ".join(f"{rate:g}" for rate in means)
+        todo = "search lower rates, with another --out"
+        raise InputError(
+            f"the search of {cell.label}", "a rate at which training stays finite", f"none of {rates}", todo
+        )
+    at_edge = cell.grid.is_edge(best, means)
+    return Choice(rate=best, means=means, at_edge=at_edge, settled=not at_edge or cell.grid.factor is None)

@@ -16,11 +16,11 @@ from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import NONE, PATHWAY, arms_named
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
-from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder
+from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place, Pool, local_pool, ray_pool, run_steps
-from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms, search_jobs
+from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms
 from crosspath.study.results import StudyResults, write_results
-from crosspath.study.search import final_jobs_of, search_then_train
+from crosspath.study.search import final_jobs_of, search_runs, search_then_train
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
 from crosspath.training.progress import open_bar
@@ -71,6 +71,7 @@ def run_study(
         where = "--workers" if workers < 1 else "--threads"
         raise InputError(where, "1 or more", str(min(workers, threads)), "raise it")
     folder = Path("runs") / study.name if out is None else Path(out)
+    study = as_begun(folder, study)
     auxiliaries = auxiliaries_of(study)
     every = comparisons(study, auxiliaries)
     refuse_idle_arms(study, every)
@@ -83,7 +84,7 @@ def run_study(
         place = Place(
             runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads
         )
-        _announce(study, every, progress)
+        _announce(study, every, place.runs, progress)
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _run_jobs(study, every, pool, place, progress)
         if study.part == "test":
@@ -102,7 +103,8 @@ def compare(
     arms: tuple[str, ...] = ("none", "pathway", "random"),
     seeds: int = 5,
     rates: tuple[float, ...] = (),
-    search_seeds: int = 1,
+    search_seeds: int | None = None,
+    widenings: int | None = None,
     settings: Settings = (),
     starts: tuple[str, ...] = (),
     workers: int = 1,
@@ -123,15 +125,27 @@ def compare(
     start_from
         The target's own starting weights, for every arm.
     rates
-        Learning rates to search; default: half, once and twice the recipe's own.
+        Learning rates to search, and no others; default: half, once and twice the recipe's own, and further ones while
+        the best of an arm is at the edge.
+    search_seeds
+        Trials of each rate; default: 3, and 1 where `rates` are given.
+    widenings
+        Further rates of an arm, at most; default: 6.
     settings
         For every arm: {"section.field": value}, or texts `section.field=value`.
     starts
         Ways to start a pathway, by name (`crosspath.starts`): each is a comparison of its own, with one `none`. A
         setting of a start that `settings` holds too replaces that of every start.
     """
-    if seeds < 1 or search_seeds < 1:
-        raise InputError("--seeds", "1 or more", str(min(seeds, search_seeds)), "request at least one")
+    options = {"rates": rates or None, "seeds": search_seeds, "widenings": widenings}
+    search = {name: value for name, value in options.items() if value is not None}
+    for option, number, least in (
+        ("--seeds", seeds, 1),
+        ("--search-seeds", search_seeds, 1),
+        ("--widenings", widenings, 0),
+    ):
+        if number is not None and number < least:
+            raise InputError(option, f"{least} or more", str(number), "raise it")
     chosen = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
     if not chosen:
         raise InputError("--arms", f"an arm to compare with {NONE.name}", "none", f"add {PATHWAY.name}")
@@ -150,18 +164,20 @@ def compare(
         auxiliaries={name: str(checkpoint) for name, checkpoint in auxiliaries.items()},
         arms=tuple(arms),
         seeds=seeds,
-        search=Search(rates=rates, seeds=search_seeds),
+        search=Search.model_validate(search),
         variants={name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
     )
     return run_study(study, out=out, data=data, workers=workers, threads=threads, command=command, progress=progress)
 
 
-def _announce(study: Study, every: tuple[Comparison, ...], progress: bool) -> None:
+def _announce(study: Study, every: tuple[Comparison, ...], runs: Path, progress: bool) -> None:
     """Before the first run: how many there are, and whether a verdict can come of them."""
     cells = _cells(every)
-    search = sum(len(search_jobs(cell, study.search.seeds)) for cell in cells)
+    search = sum(search_runs(runs, cell) for cell in cells)
     reported = len(cells) * len(study.seed_list)
     searching = f"{search} to search learning rates" if search else "no search of learning rates"
+    if search and any(cell.grid.widenings for cell in cells):
+        searching += ", and more where the best is at the edge"
     with open_bar(progress) as bar:
         bar.line(f"{counted(search + reported, 'run')}: {reported} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
@@ -176,19 +192,23 @@ def _cells(every: tuple[Comparison, ...]) -> list[Cell]:
 
 def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Place, progress: bool) -> None:
     cells = _cells(every)
-    steps = tuple(search_then_train(cell, study) for cell in cells)
-    total = sum(len(search_jobs(cell, study.search.seeds)) + len(study.seed_list) for cell in cells)
+    steps = tuple(search_then_train(cell, study, place.runs) for cell in cells)
+    totals = {cell: search_runs(place.runs, cell) + len(study.seed_list) for cell in cells}
     start = time.perf_counter()
-    with open_bar(progress, total) as bar:
+    with open_bar(progress, sum(totals.values())) as bar:
         done = 0
 
-        def report(job: Job, result: Result) -> None:
+        def report(job: Job, result: Result | None) -> None:
             nonlocal done
             done += 1
-            part = "validation" if job.search else study.part
+            if job.search:
+                totals[job.cell] = search_runs(place.runs, job.cell) + len(study.seed_list)
+            total, part = sum(totals.values()), "validation" if job.search else study.part
+            reading = "diverged" if result is None else f"{part} {100 * score(result, part):.1f} %"
             seconds = time.perf_counter() - start
             bar.advance(1, job.label)
-            bar.line(f"{done}/{total}  {job.label}: {part} {100 * score(result, part):.1f} %  ({seconds:.0f} s in all)")
+            bar.expect(total)
+            bar.line(f"{done}/{total}  {job.label}: {reading}  ({seconds:.0f} s in all)")
 
         run_steps(steps, pool, place, report)
 

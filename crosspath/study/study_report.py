@@ -17,7 +17,7 @@ from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
 from crosspath.study.run_figures import cell_name, draw_runs
-from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, idle_notes, p_text, signed_points
+from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, notes_on, p_text, signed_points
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
@@ -40,7 +40,7 @@ def write_study_report(
             "id": f"comparison-{number}",
             "forest": _forest(groups[title], number),
             "rows": [cells(row) for row in groups[title]],
-            "idle": idle_notes(groups[title]),
+            "idle": notes_on(groups[title]),
             "figures": draw_runs(path.parent, number, cells_of),
             "cost": _cost(cells_of),
         }
@@ -96,7 +96,9 @@ def _rates(rows: Sequence[Row], search: Sequence[Mapping[str, Any]]) -> str:
     values = ", ".join(f"{rate:g}" for rate in sorted({row.rate for row in fixed if row.rate is not None}))
     if not search:
         return f"No learning rate was searched: every arm used {values}."
-    chosen = "The learning rate of every arm was chosen on the validation part, from the same number of trials"
+    chosen = (
+        "The learning rate of every arm was chosen on the validation part, by the same rule and trials of every rate"
+    )
     return (
         f"{chosen}, except for {', '.join(dict.fromkeys(row.target for row in fixed))} ({values})."
         if fixed
@@ -126,8 +128,11 @@ def _saving(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    rates = "; ".join(f"{rate}: {100 * value:.1f}" for rate, value in entry["validation"].items())
-    best = f"{entry['chosen']:g}{' (edge)' if entry['at_edge'] else ''}"
+    rates = "; ".join(
+        f"{rate}: {'diverged' if value is None else format(100 * value, '.1f')}"
+        for rate, value in entry["validation"].items()
+    )
+    best = f"{entry['chosen']:g}{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
     return entry["target"], entry["arm"], entry["auxiliary"] or "", rates, best
 
 
@@ -175,7 +180,7 @@ def _matrix_cell(row: Row) -> dict[str, Any]:
     return {
         "difference": signed_points(row.difference or 0.0),
         "interval": interval,
-        "verdict": row.verdict,
+        "verdict": "unsettled" if row.unsettled else row.verdict,
         "p": p_text(row),
         "kind": row.verdict if row.verdict in ("helps", "hurts") else "unsure",
         "title": row.reason,

@@ -52,6 +52,14 @@ class Row:
     """That the pathway had no part in its runs, in words with what to try; None where it had in all of them."""
     idle_runs: int = 0
     """In how many of them."""
+    grid: Mapping[str, Sequence[float | None]] | None = None
+    """{"rates": those that its search tried, ascending, "validation": their mean scores, None where a trial diverged};
+    None without a search."""
+    at_edge: bool = False
+    """Whether `rate` is the lowest or the highest of `grid`."""
+    unsettled: str | None = None
+    """Why there is no verdict, in words, where the search of the arm or of `none` ended at the edge although it may
+    widen; None elsewhere."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain data."""
@@ -100,10 +108,17 @@ def make_row(
     )
 
 
+def leave_unsettled(row: Row, reason: str) -> Row:
+    """The row without a verdict, because a search ended at the edge."""
+    verdict: Verdict | None = None if row.verdict is None else "no evidence"
+    return replace(row, verdict=verdict, reason=reason, seeds_needed=None, unsettled=reason)
+
+
 def adjust_verdicts(rows: Sequence[Row]) -> list[Row]:
     """The rows with `p_adjusted`, and verdicts that follow it, wherever a study compares one arm in several directions.
 
-    All comparisons of one arm in a study are a family. p and the interval stay unadjusted.
+    All comparisons of one arm in a study are a family. p and the interval stay unadjusted. An unsettled comparison has
+    no verdict that could be adjusted, and counts as one of the family that shows nothing.
     """
     families: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
@@ -113,8 +128,11 @@ def adjust_verdicts(rows: Sequence[Row]) -> list[Row]:
     for members in families.values():
         if len(members) < 2:
             continue
-        for index, p in zip(members, false_discovery([float(rows[i].p or 0.0) for i in members]), strict=True):
+        values = [1.0 if rows[i].unsettled else float(rows[i].p or 0.0) for i in members]
+        for index, p in zip(members, false_discovery(values), strict=True):
             row = rows[index]
+            if row.unsettled:
+                continue
             verdict, reason = row.verdict, row.reason
             if verdict != "no evidence" and p >= 1 - CONFIDENCE:
                 verdict = "no evidence"
@@ -135,14 +153,26 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
     for name, members in group_rows(rows).items():
         lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
-        lines += ["", *(f"{to_markdown(note)}\n" for note in idle_notes(members))]
+        lines += ["", *(f"{to_markdown(note)}\n" for note in notes_on(members))]
     lines += [f"Settings of {to_markdown(scope)}: {to_markdown(' '.join(of))}\n" for scope, of in settings.items()]
     return "\n".join(lines)
 
 
-def idle_notes(rows: Sequence[Row]) -> list[str]:
-    """A sentence for every arm whose pathway had no part in its runs."""
-    return [f"{row.arm}{f' from {row.auxiliary}' if row.auxiliary else ''}: {row.idle}" for row in rows if row.idle]
+def notes_on(rows: Sequence[Row]) -> list[str]:
+    """What limits the rows of a comparison: a sentence for every arm whose pathway had no part in its runs, and one for
+    best rates at the edge of a list, beyond which no search went.
+    """
+    notes = [f"{_name(row)}: {row.idle}" for row in rows if row.idle]
+    notes += [f"{_name(row)}: {row.unsettled}" for row in rows if row.unsettled]
+    edges = [row for row in rows if row.at_edge and row.unsettled is None]
+    if edges:
+        names = ", ".join(f"{_name(row)} ({row.rate:g})" for row in edges)
+        notes.append(f"Best rate at the edge of the list, beyond which a better one may lie: {names}")
+    return notes
+
+
+def _name(row: Row) -> str:
+    return f"{row.arm} from {row.auxiliary}" if row.auxiliary else row.arm
 
 
 def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -174,7 +204,7 @@ def cells(row: Row) -> tuple[str, ...]:
         "" if row.difference is None else signed_points(row.difference),
         interval,
         p_text(row),
-        row.verdict or "",
+        "unsettled" if row.unsettled else row.verdict or "",
         "" if row.seeds_needed is None else f"{row.seeds_needed:,}",
     )
 

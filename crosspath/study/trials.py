@@ -3,7 +3,6 @@
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 from crosspath.recipes import any_recipe_named
 from crosspath.study.arms import NONE
+from crosspath.study.grid import Grid
 from crosspath.study.jobs import LocalPool, Place, run_job
 from crosspath.study.plan import Cell, Job
 from crosspath.study.sources import pretraining_of
@@ -85,7 +85,7 @@ def training_trial(
         auxiliary_recipe=way.auxiliary,
         settings=layer_settings(settings, way.arm.settings),
         from_=from_,
-        rates=(rate,),
+        grid=Grid(rates=(rate,)),
     )
     # The run itself reads no test part: that is read once, sample by sample, afterwards.
     fresh = stage == FRESH
@@ -113,7 +113,7 @@ def pretraining_trial(
         auxiliary_recipe=None,
         settings=settings,
         from_=from_,
-        rates=(1.0,),
+        grid=Grid(rates=(1.0,)),
     )
     return Trial(
         cell=cell,
@@ -139,10 +139,10 @@ class TrialPool:
         """Number of trials at a time."""
         return self.pool.size
 
-    def submit(self, job: Job, place: Place) -> "Future[Result]":
+    def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         """Start a trial."""
         assert isinstance(job, Trial)
-        return cast("Future[Result]", self.pool.executor.submit(run_trial, job, place))
+        return self.pool.executor.submit(run_trial, job, place)
 
 
 def run_trial(trial: Trial, place: Place) -> Result | None:

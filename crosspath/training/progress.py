@@ -60,6 +60,10 @@ class Bar:
         """Add `amount` to what is done, and show `detail` beside the bar."""
         self.progress.update(self.task, advance=amount, description=escape(to_terminal(label)), detail=detail)
 
+    def expect(self, total: float) -> None:
+        """Set what there is to do in all."""
+        self.progress.update(self.task, total=total)
+
 
 def make_bar(show: bool, total: float | None = None) -> Bar:
     """A bar over `total` units, not yet on the screen; silent unless `show`."""

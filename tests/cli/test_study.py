@@ -110,7 +110,7 @@ def test_too_few_seeds_for_a_verdict_are_named_before_the_first_run(
         arguments = ["compare", "image/digits", "--arms", "none,mimetic", "--seeds", str(seeds)]
         assert main([*arguments, "--out", str(tmp_path / str(seeds))]) == 2
         before = capsys.readouterr().err.splitlines()[:-1]
-        assert f"{2 * 3 + 2 * seeds} runs" in before[0]
+        assert f"{2 * 3 * 3 + 2 * seeds} runs" in before[0]
         assert any("no verdict" in line for line in before) == few
 
 

@@ -25,7 +25,7 @@ from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import claim_folder, differences
 from crosspath.study.jobs import Place, Step, run_job, run_steps
-from crosspath.study.plan import Job, comparisons, final_jobs, search_jobs
+from crosspath.study.plan import Job, comparisons, final_jobs, trials_of
 from crosspath.study.results import write_results
 from crosspath.study.study import run_study
 from crosspath.training.result import Result
@@ -74,18 +74,20 @@ def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_alone(au
     cells = (comparison.none, *comparison.others)
     assert [cell.arm.name for cell in cells] == ["none", "pathway", "random", "mimetic", "copy"]
     for cell in cells:
-        jobs = search_jobs(cell, 1)
+        jobs = trials_of(cell, cell.grid.rates)
         assert [(job.rate, job.seed) for job in jobs] == [(1e-3, SEARCH_SEEDS), (2e-3, SEARCH_SEEDS)]
         assert not any(job.cell.recipe(job.rate, job.seed, search=True).evaluate.test for job in jobs)
         assert all(cell.recipe(1e-3, job.seed, search=False).evaluate.test for job in final_jobs(cell, 1e-3, (0, 1)))
-    folders = [job.folder for cell in cells for job in (*search_jobs(cell, 1), *final_jobs(cell, 1e-3, (0, 1, 2)))]
+    folders = [
+        job.folder for cell in cells for job in (*trials_of(cell, cell.grid.rates), *final_jobs(cell, 1e-3, (0, 1, 2)))
+    ]
     assert len(folders) == len(set(folders))
 
 
 def test_a_search_reads_the_validation_part_where_it_counts_and_nowhere_else(auxiliary: Path, tmp_path: Path) -> None:
     settings = (*SHORT, "train.epochs=3", "train.evaluate_every=1")
     (comparison,) = comparisons(small(auxiliary, arms=["none"], targets={"image/digits": {"settings": settings}}))
-    job = search_jobs(comparison.none, 1)[0]
+    job = trials_of(comparison.none, comparison.none.grid.rates)[0]
     place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
     result = run_job(job, place)
     lines = [json.loads(line) for line in (tmp_path / job.folder / "log.jsonl").read_text("utf-8").splitlines()]

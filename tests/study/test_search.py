@@ -1,0 +1,320 @@
+"""The search of each arm's learning rate: it widens until the best is inside; at the edge nothing is settled."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crosspath.study.study as study_module
+from crosspath.errors import InputError
+from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
+from crosspath.study.folder import DEFINITION, RUNS
+from crosspath.study.grid import Grid
+from crosspath.study.jobs import DIVERGED, Place, attempt_job
+from crosspath.study.plan import Job, comparisons, trials_of
+from crosspath.study.results import write_results
+from crosspath.training.finite import DivergenceError
+from crosspath.training.result import RESULT, Result, read_result
+from tests.errors import refused
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "study" / "runs/image-digits/labels-all/none/final/lr-0.002-seed-0"
+SHORT = ("train.epochs=1", "data.labels_per_class=4")
+BEST = {"none": 6e-5, "mimetic": 1e-3}
+"""{arm: the rate at which its made scores are highest}."""
+
+
+def made_score(job: Job) -> float | None:
+    """Highest at the best rate of its arm, with noise by seed; None where it diverges."""
+    if job.rate > 3e-3:
+        return None
+    noise = 0.01 * math.sin(1000 * job.seed + 7 * len(job.cell.arm.name))
+    return 0.8 - 0.1 * abs(math.log2(job.rate / BEST[job.cell.arm.name])) / 3 + noise
+
+
+class Made:
+    """A pool whose runs take no time: their scores are made up. After `lives` runs it is killed."""
+
+    size = 2
+
+    def __init__(self, score: Callable[[Job], float | None] = made_score, lives: int | None = None) -> None:
+        self.score, self.lives = score, lives
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job, place: Place) -> "Future[Result | None]":
+        future: Future[Result | None] = Future()
+        folder = place.runs / job.folder
+        if not (folder / RESULT).is_file() and not (folder / DIVERGED).is_file():
+            if self.lives == len(self.jobs):
+                raise KeyboardInterrupt
+            self.jobs.append(job)
+            write_run(folder, job, self.score(job))
+        future.set_result(read_result(folder) if (folder / RESULT).is_file() else None)
+        return future
+
+
+def write_run(folder: Path, job: Job, score: float | None) -> None:
+    folder.mkdir(parents=True)
+    if score is None:
+        assert job.search
+        (folder / DIVERGED).write_text("{}", encoding="utf-8")
+        return
+    values = json.loads((GOLDEN / RESULT).read_text(encoding="utf-8"))
+    part = {"accuracy": score, "loss": 1 - score}
+    values |= {"seed": job.seed, "metrics": {"validation": part} | ({} if job.search else {"test": part})}
+    (folder / RESULT).write_text(json.dumps(values), encoding="utf-8")
+
+
+def run(study: Study, out: Path, pool: Made, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    @contextmanager
+    def local_pool(_: int) -> Iterator[Made]:
+        yield pool
+
+    patch.setattr(study_module, "local_pool", local_pool)
+    return study_module.run_study(study, out=out, progress=False)
+
+
+def small(**more: object) -> Study:
+    tree = {
+        "name": "s",
+        "targets": {"image/digits": {"settings": SHORT}},
+        "arms": ["none", "mimetic"],
+        "seeds": 3,
+        **more,
+    }
+    return Study.model_validate(tree)
+
+
+GRID = Grid(rates=(5e-4, 1e-3, 2e-3), seeds=3, factor=2.0, widenings=6)
+
+
+def walk(score: Callable[[float], float | None], grid: Grid = GRID) -> tuple[list[float], float, bool]:
+    means = {rate: score(rate) for rate in grid.rates}
+    while (further := grid.further(means)) is not None:
+        means[further] = score(further)
+    best = grid.best(means)
+    return sorted(means), best, grid.is_edge(best, means)
+
+
+def test_a_search_widens_towards_the_best_rate_and_stops_one_beyond_it() -> None:
+    rates, best, edge = walk(lambda rate: -abs(math.log(rate / 6.3e-5)))
+    assert rates == [1e-3 * 2.0**power for power in range(-5, 2)]
+    assert (best, edge) == (6.25e-05, False)
+    rates, best, edge = walk(lambda rate: -abs(math.log(rate / 1.6e-2)))
+    assert rates == [1e-3 * 2.0**power for power in range(-1, 6)]
+    assert (best, edge) == (1.6e-2, False)
+
+
+def test_a_search_ends_after_the_stated_number_of_widenings_and_says_that_it_is_at_the_edge() -> None:
+    rates, best, edge = walk(lambda rate: -rate)
+    assert (len(rates), best, edge) == (9, 1e-3 / 2**7, True)
+    assert walk(lambda rate: -rate, Grid(rates=GRID.rates))[1:] == (5e-4, True)
+
+
+def test_of_equal_rates_one_inside_the_edges_is_chosen_and_a_diverged_one_never() -> None:
+    assert walk(lambda _: 1.0) == ([5e-4, 1e-3, 2e-3], 1e-3, False)
+    assert walk(lambda rate: 1.0 + 1e-16 * rate)[0] == [5e-4, 1e-3, 2e-3]
+    # A list keeps the rule of earlier versions.
+    assert walk(lambda _: 1.0, Grid(rates=GRID.rates))[1] == 5e-4
+    assert walk(lambda rate: None if rate > 1e-3 else rate) == ([5e-4, 1e-3, 2e-3], 1e-3, False)
+    assert walk(lambda rate: None if rate > 2e-4 else 0.0)[1:] == (1.25e-4, False)
+    # Where all diverge, lower rates follow.
+    assert walk(lambda rate: None if rate > 1e-4 else -abs(math.log(rate / 3e-5)))[1] == 3.125e-05
+    assert walk(lambda _: None)[1:] == (1e-3 / 2**7, True)
+
+
+def test_every_arm_is_searched_by_one_rule_until_its_best_rate_is_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, pool = small(search={"around": 1e-3}), Made()
+    results = run(study, tmp_path / "s", pool, monkeypatch)
+    trials: dict[str, dict[float, list[int]]] = {}
+    for job in pool.jobs:
+        if job.search:
+            trials.setdefault(job.cell.arm.name, {}).setdefault(job.rate, []).append(job.seed)
+    assert sorted(trials["none"]) == [1e-3 * 2.0**power for power in range(-5, 2)]
+    assert sorted(trials["mimetic"]) == [5e-4, 1e-3, 2e-3]
+    seeds = [SEARCH_SEEDS, SEARCH_SEEDS + 1, SEARCH_SEEDS + 2]
+    assert all(sorted(of) == seeds for rates in trials.values() for of in rates.values())
+    none, mimetic = results["rows"]
+    assert (none["rate"], mimetic["rate"]) == (6.25e-5, 1e-3)
+    assert (none["at_edge"], none["unsettled"]) == (False, None)
+    assert none["grid"]["rates"] == sorted(trials["none"])
+    expected = [sum(made_score(job) or 0 for job in trials_at(study, rate)) / 3 for rate in none["grid"]["rates"]]
+    assert none["grid"]["validation"] == pytest.approx(expected)
+    assert (mimetic["at_edge"], mimetic["unsettled"]) == (False, None)
+    assert "95 % interval" in mimetic["reason"]
+    assert {entry["arm"]: (entry["chosen"], entry["at_edge"]) for entry in results["search"]} == {
+        "none": (6.25e-5, False),
+        "mimetic": (1e-3, False),
+    }
+
+
+def trials_at(study: Study, rate: float) -> tuple[Job, ...]:
+    return trials_of(comparisons(study)[0].none, (rate,))
+
+
+def test_a_choice_at_the_edge_is_unsettled_whatever_the_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(job: Job) -> float:
+        if job.cell.arm.name == "mimetic":
+            return (made_score(job) or 0) + 0.1
+        return 0.1 - job.rate + 0.001 * (job.seed % 3)
+
+    study = small(search={"widenings": 2})
+    results = run(study, tmp_path / "s", Made(score), monkeypatch)
+    none, mimetic = results["rows"]
+    assert (none["at_edge"], mimetic["at_edge"]) == (True, False)
+    assert mimetic["low"] > 0.3
+    assert (mimetic["verdict"], mimetic["seeds_needed"]) == ("no evidence", None)
+    for words in ("none", f"{none['rate']:g}", "lowest of 5"):
+        assert words in mimetic["reason"]
+    assert results["answer"]["verdict"] == "no evidence"
+    assert "Unsettled" in results["answer"]["sentence"]
+    table = (tmp_path / "s" / "results.md").read_text(encoding="utf-8")
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    assert "| unsettled |" in table
+    for text in (table, page):
+        assert mimetic["unsettled"] in text
+    assert ">unsettled<" in page
+    # The advice holds: a search may go on, and what has finished is not repeated.
+    assert "widenings" in results["answer"]["next_step"]
+    pool = Made(score)
+    more = run(small(search={"widenings": 3}), tmp_path / "s", pool, monkeypatch)
+    assert more["rows"][0]["rate"] == none["rate"] / 2
+    assert {(job.cell.arm.name, job.rate) for job in pool.jobs} == {("none", none["rate"] / 2)}
+    with refused("s", "search", "widenings"):
+        run(small(search={"widenings": 2}), tmp_path / "s", Made(score), monkeypatch)
+
+
+def test_the_edge_of_a_list_is_named_and_the_list_keeps_its_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = Made(lambda job: (made_score(job) or 0) + 0.1 * (job.cell.arm.name == "mimetic"))
+    results = run(small(search={"rates": [1e-3, 2e-3]}), tmp_path / "s", pool, monkeypatch)
+    assert len([job for job in pool.jobs if job.search]) == 4
+    none, mimetic = results["rows"]
+    assert (none["rate"], none["at_edge"], none["unsettled"]) == (1e-3, True, None)
+    assert mimetic["verdict"] == "helps"
+    assert "edge of the list" in (tmp_path / "s" / "results.md").read_text(encoding="utf-8")
+
+
+def test_a_diverged_trial_is_the_worst_and_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    BEST_UP = 4e-3
+
+    def score(job: Job) -> float | None:
+        return None if job.rate > 3e-3 and job.seed == SEARCH_SEEDS + 1 else 0.5 - abs(job.rate - BEST_UP)
+
+    study = small(search={"around": 1e-3})
+    results = run(study, tmp_path / "s", Made(score), monkeypatch)
+    assert results["rows"][0]["rate"] == 2e-3
+    assert results["rows"][0]["grid"] == {
+        "rates": [5e-4, 1e-3, 2e-3, 4e-3],
+        "validation": [*(pytest.approx(0.5 - BEST_UP + rate) for rate in (5e-4, 1e-3, 2e-3)), None],
+    }
+    assert "diverged" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    again = Made(score)
+    assert run(study, tmp_path / "s", again, monkeypatch)["rows"] == results["rows"]
+    assert again.jobs == []
+    with refused("none", "finite", "0.002"):
+        run(small(search={"widenings": 0}), tmp_path / "all", Made(lambda job: None), monkeypatch)
+
+
+def test_a_trial_that_diverges_leaves_a_record_and_a_reported_run_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(job: Job, place: Place) -> Result:
+        (place.runs / job.folder).mkdir(parents=True)
+        raise DivergenceError("step 3 of training", "a finite loss", "nan", "lower optimizer.lr")
+
+    monkeypatch.setattr("crosspath.study.jobs.run_job", diverge)
+    place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
+    trial = trials_at(small(), 1e-3)[0]
+    assert attempt_job(trial, place) is None
+    assert "finite loss" in (tmp_path / trial.folder / DIVERGED).read_text(encoding="utf-8")
+    assert attempt_job(trial, place) is None
+    reported = Job(cell=trial.cell, rate=1e-3, seed=0, search=False)
+    with pytest.raises(DivergenceError):
+        attempt_job(reported, place)
+
+
+def test_a_widening_search_that_is_killed_at_any_moment_ends_as_an_unkilled_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = small(search={"around": 5e-4})
+    whole = Made()
+    expected = run(study, tmp_path / "whole", whole, monkeypatch)
+    killed: list[Job] = []
+    total = 0
+    while True:
+        pool = Made(lives=4)
+        try:
+            results = run(study, tmp_path / "killed", pool, monkeypatch)
+        except KeyboardInterrupt:
+            with pytest.raises(InputError):  # Nothing complete: no table, and no error but one line.
+                write_results(tmp_path / "killed")
+            killed += pool.jobs
+            total += 1
+            continue
+        killed += pool.jobs
+        break
+    assert total > 4
+    assert sorted(job.folder for job in killed) == sorted(job.folder for job in whole.jobs)
+    assert without_folder(results, tmp_path / "killed") == without_folder(expected, tmp_path / "whole")
+    for name in ("results.md", "results.json"):
+        texts = [(tmp_path / run / name).read_text(encoding="utf-8") for run in ("killed", "whole")]
+        assert texts[0].replace(f"{tmp_path}/killed", f"{tmp_path}/whole") == texts[1]
+
+
+def without_folder(results: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The results with another folder in the command and paths."""
+    changed: dict[str, Any] = json.loads(json.dumps(results).replace(str(folder), "FOLDER"))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("search: {around: 0.001, rates: [0.001]}", ("search", "either")),
+        ("search: {rates: [0.001, 0.002], factor: 3}", ("search", "either")),
+        ("search: {rates: [0.001, 0.002], widenings: 3}", ("search", "either")),
+        ("search: {factor: 1}", ("search.factor",)),
+        ("search: {around: -1}", ("search.around",)),
+        ("search: {widenings: -1}", ("search.widenings",)),
+    ],
+)
+def test_searches_that_contradict_themselves_are_refused(text: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(f"targets: {{image/digits: {{}}}}\n{text}", encoding="utf-8")
+    with refused("study.yaml", *words):
+        read_study(path)
+
+
+def test_a_list_of_rates_and_a_study_begun_by_an_earlier_version_keep_their_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = comparisons(small(search={"rates": [2e-3, 1e-3]}))[0].none.grid
+    assert grid == Grid(rates=(2e-3, 1e-3), seeds=1)
+    own = comparisons(small())[0].none.recipe(1e-3, 0, search=False)
+    assert own.optimizer.lr == 1e-3
+    target = {"image/digits": {"settings": SHORT, "around": 3e-3}}
+    assert comparisons(small(targets=target))[0].none.grid.rates == (1.5e-3, 3e-3, 6e-3)
+    # An earlier version wrote down an empty list for half, once and twice the recipe's own.
+    run(small(), tmp_path / "s", Made(), monkeypatch)
+    path = tmp_path / "s" / DEFINITION
+    text = path.read_text(encoding="utf-8")
+    for line in ("    around: null\n", "  around: null\n", "  factor: 2.0\n", "  widenings: 6\n"):
+        assert line in text
+        text = text.replace(line, "", 1)
+    path.write_text(text.replace("  seeds: null", "  seeds: 1"), encoding="utf-8")
+    earlier = read_study(path)
+    assert comparisons(earlier)[0].none.grid == Grid(rates=(5e-4, 1e-3, 2e-3), seeds=1)
+    pool = Made()
+    assert run(small(), tmp_path / "s", pool, monkeypatch)["rows"][0]["grid"]["rates"] == [5e-4, 1e-3, 2e-3]
+    assert "widenings: 0" in path.read_text(encoding="utf-8")
+    assert len(list((tmp_path / "s" / RUNS).rglob(f"search/*/{RESULT}"))) > 6
