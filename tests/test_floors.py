@@ -25,6 +25,7 @@ FLOORS = {
     "own": 0,
     "escape": -3,
     "counts": -3,
+    "metrics": -3,
     "layouts": 0,
     "config": 0,
     "pictures": 0,
@@ -222,7 +223,14 @@ SECTION_CLASSES = {
     if isinstance(node, ast.ClassDef) and SECTION_BASES & {getattr(base, "id", "") for base in node.bases}
 }
 """The sections that only one modality has, such as `ImageData` and `PointGroups`."""
-OBJECTIVES_IN_RECIPES = {"classification", "masked_modeling"}
+OBJECTIVES_IN_RECIPES = {
+    "classification",
+    "masked_modeling",
+    "regression",
+    "segmentation",
+    "part_segmentation",
+    "detection",
+}
 MAY_ASK_FOR_SECTIONS = ("config", "modalities", "data/readers", "data/views")
 MAY_ASK_FOR_OBJECTIVES = ("config", "objectives", "recipes")
 FOREIGN_ATTRIBUTES = {"_packed_params"}

@@ -86,19 +86,20 @@ def print_results(results: Mapping[str, Any]) -> None:
     print_line(f"report: {results['report']}")
 
 
-SHORT_COLUMNS = {"accuracy, %": "accuracy\n%", "difference": "diff.", "seeds needed": "seeds\nneeded"}
+SHORT_COLUMNS = {"difference": "diff.", "seeds needed": "seeds\nneeded"}
 """Column names that fit a comparison into a terminal of 80 columns."""
 
 
 def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = True) -> None:
     """Print one table; the auxiliary, unless left out, stands in the title, or below each arm if there are several."""
-    from crosspath.study.table import COLUMNS, cells
+    from crosspath.study.table import cells, columns_of
 
-    columns = [SHORT_COLUMNS.get(column, column) for column in COLUMNS if column != "auxiliary"]
+    headings = columns_of(rows)
+    columns = [SHORT_COLUMNS.get(column, column.replace(", %", "\n%")) for column in headings if column != "auxiliary"]
     names = list(dict.fromkeys(row.auxiliary for row in rows if row.auxiliary)) if auxiliary else []
     lines = []
     for row in rows:
-        values = dict(zip(COLUMNS, cells(row), strict=True))
+        values = dict(zip(headings, cells(row), strict=True))
         name = values.pop("auxiliary")
         if len(names) > 1 and name:
             values["arm"] += f"\n{name}"

@@ -11,6 +11,7 @@ from crosspath.config.augment import Augment
 from crosspath.config.data import Data
 from crosspath.config.faults import Fault, merge_faults, to_fault
 from crosspath.config.kinds import check_modality, modality_names, sections_of
+from crosspath.config.labels import fill_label_kind
 from crosspath.config.model import ModelSection
 from crosspath.config.pathway import PathwaySection
 from crosspath.config.section import FolderName, Section
@@ -27,7 +28,9 @@ class Recipe(Section):
 
     name: FolderName
     """Such as `image/cifar10`; a run's folder is named after it."""
-    objective: Literal["classification", "masked_modeling"] = "classification"
+    objective: Literal[
+        "classification", "masked_modeling", "regression", "segmentation", "part_segmentation", "detection"
+    ] = "classification"
     modality: Annotated[str, BeforeValidator(check_modality)]
     data: Data
     model: ModelSection
@@ -53,8 +56,8 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_start(cls, tree: Any) -> Any:
-        return fill_optimizer(tree)
+    def _fill_sections(cls, tree: Any) -> Any:
+        return fill_label_kind(fill_optimizer(tree))
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.decoding import Progress, decode_items
-from crosspath.data.examples import Damaged, Samples
+from crosspath.data.examples import Damaged, Labels, Samples
 from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of, without_collector
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
@@ -38,8 +38,7 @@ class Store:
 
     inputs: Samples | NDArray[Any]
     """(N, sample shape), memory-mapped or streamed."""
-    labels: NDArray[np.int64] | NDArray[np.uint8]
-    """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""
+    labels: Labels
     parts: tuple[str | None, ...]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
@@ -142,7 +141,7 @@ def _read(entry: Path, key: str | None) -> Store | None:
         samples: NDArray[Any] = np.load(entry / "inputs.npy", mmap_mode=mode, allow_pickle=False)
         store = Store(
             inputs=samples,
-            labels=label_array(manifest["labels"], len(manifest["classes"])),
+            labels=label_array(manifest["labels"], len(manifest["classes"]), manifest.get("label_kind", "classes")),
             parts=tuple(manifest["parts"]),
             ids=tuple(manifest["ids"]),
             classes=tuple(manifest["classes"]),
@@ -193,6 +192,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "damaged": [[str(path), reason] for path, reason in (*listing.skipped, *damaged)],
             "ids": [item.id for item in readable],
             "labels": [item.label for item in readable],
+            **({} if listing.label_kind == "classes" else {"label_kind": listing.label_kind}),
             "parts": [item.part for item in readable],
             "shape": list(shape),
             "dtype": dtype.str,

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Labels = NDArray[np.int64] | NDArray[np.uint8] | NDArray[np.float32]
+"""One row a sample: class numbers int64 (N,); zeros and ones uint8 (N, K) where a sample may have several classes;
+numbers float32 (N, K), a column each; boxes float32 (N, M, 5), rows of (x0, y0, x1, y1, class), NaN behind the last."""
+
 
 class Samples(Protocol):
     """An array of samples that need not be in memory."""
@@ -67,8 +71,7 @@ class Examples:
     int64 (L,); series float32 (C, T). Annotated samples have one plane or column more: image uint8 (4, H, W), points
     float32 (P, 4); the largest of them is theirs where pictures have unequal sizes.
     """
-    labels: NDArray[np.int64] | NDArray[np.uint8]
-    """Class numbers (N,); in a multi-label set an indicator matrix (N, K)."""
+    labels: Labels
     ids: tuple[str, ...]
     """Names of the samples within the set, the same on every machine."""
 

@@ -48,7 +48,7 @@ def few_shot(
     way, shot, query, classes = section.way, section.shot, section.query or QUERY, store.classes
     assert way is not None
     assert shot is not None
-    if store.labels.ndim > 1:
+    if store.labels.ndim > 1 or section.label_kind != "classes":
         todo = "leave data.way and data.shot out: such samples have no class to be drawn from"
         raise InputError("data.way", "a set with one label a sample", "several", todo)
     if way > len(classes):

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.augment import Augment
+from crosspath.config.data.section import LabelKind
 from crosspath.errors import InputError
 from crosspath.limits import Limit
 
 Part = Literal["train", "val", "test"] | None
 """None: the set has no parts of its own; `splits.py` assigns one."""
+Label = int | tuple[int, ...] | tuple[float, ...] | tuple[tuple[float, ...], ...]
+"""Of one sample: a class number, several, a number for each column, or a row for each box."""
 PART_NAMES: Mapping[str, Part] = {
     "train": "train",
     "training": "train",
@@ -37,8 +40,8 @@ class Item:
 
     id: str
     """Its name inside the set, the same on every machine."""
-    label: int | tuple[int, ...]
-    """A class number; several of them in a multi-label set."""
+    label: Label
+    """A class number, a tuple of several, of numbers, or of boxes: see `Listing.label_kind`."""
     part: Part
     path: Path
     inside: str | int | tuple[int, int] | None = None
@@ -62,6 +65,9 @@ class Listing:
     """(kind, number) of the files beside the samples that are not read; a kind is a suffix such as `.heic`."""
     notes: tuple[str, ...] = ()
     """Remarks for the user on how the files are read."""
+    label_kind: LabelKind = "classes"
+    """What the items' labels are; `classes` are then the names of what a model's outputs mean: of columns of numbers,
+    of the classes of boxes, of what annotations tell apart."""
 
 
 @contextmanager
@@ -161,4 +167,5 @@ def joined(listings: Sequence[Listing], items: Iterable[Item]) -> Listing:
         unread.update(dict(listing.unread))
     skipped = tuple(fault for listing in listings for fault in listing.skipped)
     notes = tuple(dict.fromkeys(note for listing in listings for note in listing.notes))
-    return Listing(listings[0].classes, tuple(items), skipped, tuple(sorted(unread.items())), notes)
+    first, counts = listings[0], tuple(sorted(unread.items()))
+    return Listing(first.classes, tuple(items), skipped, counts, notes, first.label_kind)

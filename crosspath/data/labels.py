@@ -1,15 +1,19 @@
-"""Labels of samples, one class number or several each, and the array that holds them."""
+"""Labels of samples, and the array that holds them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.data.items import Listing
+from crosspath.config.data.section import LabelKind
+from crosspath.data.examples import Labels
+from crosspath.data.items import Label, Listing
 from crosspath.errors import InputError
 
-Label = int | tuple[int, ...]
+BOX = 5
+"""Values of a box: its left, upper, right and lower edge, and its class."""
 
 
 def label_of(numbers: Sequence[int], multi_label: bool, where: object) -> Label:
@@ -37,8 +41,16 @@ def as_label_tuples(listing: Listing) -> Listing:
     return replace(listing, items=tuple(items))
 
 
-def label_array(labels: Sequence[Label | list[int]], classes: int) -> NDArray[np.int64] | NDArray[np.uint8]:
-    """Class numbers int64 (N,); for tuples of labels, a uint8 indicator matrix (N, K)."""
+def label_array(labels: Sequence[Label | list[Any]], classes: int, kind: LabelKind = "classes") -> Labels:
+    """The labels of all samples as one array, whose first axis is the samples: see `crosspath.data.examples.Labels`."""
+    if kind == "numbers":
+        return np.array(labels, np.float32).reshape(len(labels), classes)
+    if kind == "boxes":
+        boxes: Sequence[Any] = labels
+        boxes_NM5 = np.full((len(boxes), max([1, *map(len, boxes)]), BOX), np.nan, np.float32)
+        for row, own in enumerate(boxes):
+            boxes_NM5[row, : len(own)] = np.array(own, np.float32).reshape(-1, BOX)
+        return boxes_NM5
     if not any(isinstance(label, tuple | list) for label in labels):
         return np.array(labels, np.int64)
     indicator_NK = np.zeros((len(labels), classes), np.uint8)
@@ -47,8 +59,17 @@ def label_array(labels: Sequence[Label | list[int]], classes: int) -> NDArray[np
     return indicator_NK
 
 
-def classes_without_samples(labels: NDArray[np.int64] | NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Numbers of the classes that no sample has."""
+def strata_of(labels: Labels) -> NDArray[np.int64]:
+    """The stratum of each sample (N,): its class; one for all where samples have no one class."""
+    return labels.astype(np.int64) if labels.ndim == 1 else np.zeros(len(labels), np.int64)
+
+
+def classes_without_samples(labels: Labels, classes: int, kind: LabelKind = "classes") -> NDArray[np.int64]:
+    """Numbers of the classes that no sample has. Whole samples have no class where their parts or boxes have."""
+    if kind == "boxes":
+        return np.setdiff1d(np.arange(classes), labels[..., -1])
+    if kind != "classes":
+        return np.zeros(0, np.int64)
     if labels.ndim == 1:
         return np.setdiff1d(np.arange(classes), labels)
     return np.flatnonzero(~labels.any(axis=0))

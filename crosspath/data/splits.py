@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspath.data.examples import Labels
+
 SPLIT_SEED = 20240614
 """Of the parts that a set does not define itself. Fixed: `train.seed` must never move a sample between parts."""
 LABELS_STREAM = 0x1ABE1
@@ -14,7 +16,7 @@ FOLDS_STREAM = 0xF01D5
 
 def assign_parts(
     parts: tuple[str | None, ...],
-    labels: NDArray[np.int64] | NDArray[np.uint8],
+    labels: Labels,
     validation_fraction: float,
     test_fraction: float,
     ids: Sequence[str] = (),
@@ -22,7 +24,7 @@ def assign_parts(
 ) -> NDArray[np.str_]:
     """Each sample's part (N,); where the set has no `test` or `val` part, one is held out of training.
 
-    Labels (N,) give stratified parts. Multi-label sets (N, K) have no strata; their parts follow from hashes of `ids`.
+    Class numbers (N,) give stratified parts. Other labels have no strata: parts follow from hashes of `ids`.
     `seed` draws other parts than the fixed ones.
     """
     result = np.array([part or "train" for part in parts], "<U5")
@@ -30,7 +32,7 @@ def assign_parts(
         if name not in result:
             candidates = result == "train"
             if labels.ndim == 1:
-                result[draw_stratified(candidates, labels, fraction, name, seed)] = name
+                result[draw_stratified(candidates, labels.astype(np.int64), fraction, name, seed)] = name
             else:
                 result[draw_by_hash(candidates, ids, fraction, name, seed)] = name
     return result

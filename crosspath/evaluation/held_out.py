@@ -38,7 +38,7 @@ def held_out_outputs(
     own mode back.
     """
     objective = objective_of(recipe)
-    test = modality_of(recipe).protocol(recipe) if protocol and objective.labelled else None
+    test = modality_of(recipe).protocol(recipe) if protocol and objective.probabilities is not None else None
     size = max(1, batch_size_on(compute.device, model, recipe) // (1 if test is None else test.views))
     rows = range(len(examples)) if rows is None else rows
     training = model.training
@@ -81,7 +81,7 @@ def require_finite(outputs: Tensor, where: object, sample: object) -> None:
 
 def held_out_metrics(outputs: Tensor, recipe: Recipe, examples: Examples) -> dict[str, float]:
     """The objective's metrics of a complete held-out part; empty without samples."""
-    return objective_of(recipe).metrics(outputs, torch.as_tensor(np.asarray(examples.labels)))
+    return objective_of(recipe).metrics(outputs, torch.as_tensor(np.asarray(examples.labels)), recipe)
 
 
 def predict_logits(

@@ -19,6 +19,9 @@ from crosspath.modalities.load import read_with_remarks
 from crosspath.modalities.memory import decode_with_remarks, is_in_memory
 from crosspath.objectives import objective_of
 
+FIRST = torch.zeros(1, dtype=torch.int64)
+"""The row of a single sample."""
+
 
 @torch.no_grad()
 def predict(
@@ -45,21 +48,19 @@ def predict(
         finite.
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
-    probabilities_of = require_classifier(source, checkpoint)
+    objective = objective_of(source.recipe)
+    if objective.predictions is None:
+        raise _no_predictions(checkpoint, objective.name)
     compute = choose_compute(source.recipe)
     model = source.model.to(compute.device).eval()
     results = []
     for name, sample, notes in _samples(source, files):
         with compute.autocast():
-            logits_BK = model(prepare_held_out(source.recipe.data, sample[None], compute.device))
-        require_finite(logits_BK, source.path, name)
-        probabilities_K = probabilities_of(logits_BK[0].double().cpu())
-        best = probabilities_K.topk(min(top, len(source.classes)))
-        predictions = [
-            {"class": source.classes[index], "probability": probability}
-            for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-        results.append({"file": name, "predictions": predictions, **({"notes": list(notes)} if notes else {})})
+            batch = prepare_held_out(source.recipe.data, sample[None], compute.device)
+            outputs = objective.outputs(model, source.recipe, batch, FIRST)
+        require_finite(outputs, source.path, name)
+        predictions = objective.predictions(outputs[0], source.recipe, source.classes, top)
+        results.append({"file": name, **predictions, **({"notes": list(notes)} if notes else {})})
     return results
 
 
@@ -88,10 +89,14 @@ def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, 
             yield str(Path(entry)), *_read(source, Path(entry))
 
 
+def _no_predictions(where: object, objective: str) -> InputError:
+    todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
+    return InputError(where, "a classifier", f"a checkpoint of {objective}", todo)
+
+
 def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:
     """What turns its logits into probabilities. Raises `InputError` for a checkpoint that is no classifier."""
     objective = objective_of(source.recipe)
     if objective.probabilities is None:
-        todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
-        raise InputError(where, "a classifier", f"a checkpoint of {objective.name}", todo)
+        raise _no_predictions(where, objective.name)
     return objective.probabilities

@@ -10,10 +10,14 @@ from torch.nn import functional
 from crosspath.config import Recipe
 from crosspath.config.augment import AugmentSection
 from crosspath.config.data import DataSection
+from crosspath.config.data.section import LabelKind
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.mixing import mix
 from crosspath.data.views.normalise import normalised_batch
 from crosspath.modalities.table import modality_of
+
+MIXABLE: tuple[LabelKind, ...] = ("classes", "numbers")
+"""Labels of which a mixture of two samples has the mixture."""
 
 
 def prepare(section: DataSection, inputs: NDArray[Any], device: torch.device) -> Tensor:
@@ -50,16 +54,28 @@ def augment_batch(
     sample_ids_B: Tensor,
     batch_key: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The augmented and mixed batch, and its targets (B, K) in float32.
+    """The augmented and mixed batch, and its targets: (B, K) in float32, or the labels of what cannot be mixed.
 
     `labels` lie on the device of the prepared batch: class numbers (B,), whose targets sum to 1; or targets (B, K)
-    themselves, of several labels a sample or mixed already. `sample_ids_B` are integers that name the samples within
-    the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the complete batch.
+    themselves, of several labels a sample, of numbers, or mixed already. `sample_ids_B` are integers that name the
+    samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the complete
+    batch.
     """
-    targets_BK = functional.one_hot(labels, classes) if labels.ndim == 1 else labels
+    targets = targets_of(labels, classes, section.label_kind)
     batch = augment_inputs(augment, section, batch, seed, epoch, sample_ids_B)
+    if section.label_kind not in MIXABLE:
+        return batch, targets
     mixup, cutmix, chance = augment.mixing
-    return mix(batch, targets_BK.to(torch.float32), mixup, cutmix, seed, epoch, sample_ids_B, batch_key, chance)
+    return mix(batch, targets, mixup, cutmix, seed, epoch, sample_ids_B, batch_key, chance)
+
+
+def targets_of(labels: Tensor, classes: int, kind: LabelKind) -> Tensor:
+    """What training compares a batch with: distributions or indicators (B, K), or numbers (B, K), in float32; boxes and
+    categories as they are."""
+    if kind not in MIXABLE:
+        return labels
+    one_class = kind == "classes" and labels.ndim == 1
+    return (functional.one_hot(labels, classes) if one_class else labels).to(torch.float32)
 
 
 def generated_batch(recipe: Recipe, count: int, seed: int = 0) -> Tensor:

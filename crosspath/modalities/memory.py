@@ -16,6 +16,7 @@ from torch import Tensor
 
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
+from crosspath.data.examples import Labels
 from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
@@ -161,7 +162,7 @@ def _numbered(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:
 
 def _classes(
     section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], NDArray[np.int64] | NDArray[np.uint8]]:
+) -> tuple[tuple[str, ...], Labels]:
     """The names of the classes, and the labels by their numbers."""
     unlabelled = [part for part in parts.values() if part.labels is None]
     if len(unlabelled) == len(parts) and classes is None:

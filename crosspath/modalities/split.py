@@ -14,7 +14,7 @@ from crosspath.data.class_layout import describe_unread
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.few_shot import few_shot
 from crosspath.data.items import Listing
-from crosspath.data.labels import classes_without_samples, label_array
+from crosspath.data.labels import classes_without_samples, label_array, strata_of
 from crosspath.data.splits import assign_parts, draw_fold, draw_per_class
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
@@ -31,7 +31,7 @@ def listed_store(section: DataSection, listing: Listing) -> Store:
     content = [[item.id, item.stamp.partition("-")[0]] for item in listing.items]
     return Store(
         inputs=StreamedSamples(section, modality.reader(section), listing.items, len(listing.classes), modality.views),
-        labels=label_array([item.label for item in listing.items], len(listing.classes)),
+        labels=label_array([item.label for item in listing.items], len(listing.classes), listing.label_kind),
         parts=tuple(item.part for item in listing.items),
         ids=tuple(item.id for item in listing.items),
         classes=listing.classes,
@@ -73,21 +73,20 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     _refuse_empty(section, rows)
     fingerprint = _fingerprint(store, parts)
     if section.labels_per_class is not None and section.held_out_fold is None and not section.unlabelled:
-        if store.labels.ndim > 1:
-            todo = "leave it out: a sample that several classes share has no class to be counted for"
-            raise InputError("data.labels_per_class", "a set with one label a sample", "several", todo)
+        _require_class_each(section, store, "data.labels_per_class")
         selection, smaller = draw_per_class(
-            store.labels[rows["train"]], len(store.classes), section.labels_per_class, seed
+            strata_of(store.labels[rows["train"]]), len(store.classes), section.labels_per_class, seed
         )
         rows["train"] = rows["train"][selection]
         per_class = section.labels_per_class
         notes += [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
     else:
-        without = classes_without_samples(store.labels[rows["train"]], len(store.classes))
+        without = classes_without_samples(store.labels[rows["train"]], len(store.classes), section.label_kind)
         notes += [f"class {store.classes[label]} has no training sample" for label in without]
-    nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes))
+    nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes), section.label_kind)
     for part, name in (("val", "validation"), ("test", "test")):
-        without = np.setdiff1d(classes_without_samples(store.labels[rows[part]], len(store.classes)), nowhere)
+        absent = classes_without_samples(store.labels[rows[part]], len(store.classes), section.label_kind)
+        without = np.setdiff1d(absent, nowhere)
         if len(without):
             names = ", ".join(store.classes[label] for label in without[:SHOWN])
             more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
@@ -106,23 +105,29 @@ def _hold_out_fold(
     Raises
     ------
     InputError
-        Where there is no such fold, or a sample has several labels.
+        Where there is no such fold, and for `labels_per_class` where samples have no one class each.
     """
     number, folds = fold
     if number >= folds or folds < 2:
         expected = "(k, n) with k from 0 to n - 1, and n of 2 or more"
         raise InputError("data.held_out_fold", expected, str(fold), "correct it")
-    if store.labels.ndim > 1:
-        todo = "leave it out: such samples have no classes to be drawn from"
-        raise InputError("data.held_out_fold", "a set with one label a sample", "several", todo)
     rows, notes = np.flatnonzero((parts == "train") | (parts == "val")), []
     if (per_class := section.labels_per_class) is not None:
-        selection, smaller = draw_per_class(store.labels[rows], len(store.classes), per_class, seed)
+        _require_class_each(section, store, "data.labels_per_class")
+        selection, smaller = draw_per_class(strata_of(store.labels[rows]), len(store.classes), per_class, seed)
         rows = rows[selection]
         notes = [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
     result = np.where(parts == "test", "test", np.array("train" if section.unlabelled else "", "<U5"))
-    result[rows] = np.where(draw_fold(store.labels[rows], number, folds, seed), "val", "train")
+    result[rows] = np.where(draw_fold(strata_of(store.labels[rows]), number, folds, seed), "val", "train")
     return result, notes
+
+
+def _require_class_each(section: DataSection, store: Store, setting: str) -> None:
+    """Raise `InputError` for a setting that counts samples of each class, where samples have no one class each."""
+    if store.labels.ndim > 1 or section.label_kind != "classes":
+        found = "several" if store.labels.dtype == np.uint8 else section.label_kind
+        todo = "leave it out: such samples have no class to be counted for"
+        raise InputError(setting, "a set with one label a sample", found, todo)
 
 
 def refuse_damaged(section: DataSection, store: Store, seed: int) -> None:
@@ -144,7 +149,7 @@ def damage_advice(section: DataSection, store: Store, seed: int) -> str:
         data = split_store(section, replace(store, damaged=()), seed)
     except InputError as error:
         return f"restore it: without the damaged files there are too few samples ({error.where}: {error.found})"
-    without = classes_without_samples(data.train.labels, len(data.classes))
+    without = classes_without_samples(data.train.labels, len(data.classes), section.label_kind)
     if len(without):
         return f"restore it: without the damaged files class {data.classes[without[0]]} has no training sample"
     return "restore it, or skip damaged files with --set data.skip_damaged=true"

@@ -1,6 +1,7 @@
 """What training minimises and how a held-out part is judged: one object an objective, which the loop asks."""
 
 from crosspath.config import Recipe
+from crosspath.errors import InputError
 from crosspath.objectives.classification import CLASSIFICATION, SEVERAL_LABELS
 from crosspath.objectives.masked_modeling import MASKED_MODELING
 from crosspath.objectives.masked_tokens import MASKED_TOKENS
@@ -10,8 +11,12 @@ OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS)
 
 
 def objective_of(recipe: Recipe) -> Objective:
-    """The objective by which a recipe trains."""
-    return next(objective for objective in OBJECTIVES if objective.serves(recipe))
+    """The objective by which a recipe trains. Raises `InputError` where none serves it."""
+    objective = next((objective for objective in OBJECTIVES if objective.serves(recipe)), None)
+    if objective is None:
+        todo = "choose another objective, or a recipe whose data have such labels"
+        raise InputError("objective", f"one that {recipe.name} can train by", recipe.objective, todo)
+    return objective
 
 
 __all__ = ["OBJECTIVES", "Batch", "Objective", "objective_of"]

@@ -1,6 +1,8 @@
 """Classification, of one label a sample or of several."""
 
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from crosspath.models.build import build_model
 from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
 from crosspath.objectives.objective import Batch, Objective, token_grid
+
+Probabilities = Callable[[Tensor], Tensor]
 
 
 def soft_cross_entropies(logits_BK: Tensor, targets_BK: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -52,14 +56,14 @@ def training_logits(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
 
 
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
-    assert batch.targets_BK is not None
-    return soft_cross_entropies(training_logits(model, recipe, batch), batch.targets_BK, recipe.train.label_smoothing)
+    assert batch.targets is not None
+    return soft_cross_entropies(training_logits(model, recipe, batch), batch.targets, recipe.train.label_smoothing)
 
 
 def _binary_losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
-    assert batch.targets_BK is not None
+    assert batch.targets is not None
     smoothing = recipe.train.label_smoothing
-    return binary_cross_entropies(training_logits(model, recipe, batch), batch.targets_BK, smoothing)
+    return binary_cross_entropies(training_logits(model, recipe, batch), batch.targets, smoothing)
 
 
 def _logits(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
@@ -69,6 +73,31 @@ def _logits(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> 
 
 def _softmax(logits_BK: Tensor) -> Tensor:
     return logits_BK.softmax(dim=-1)
+
+
+def _best_classes(
+    logits_K: Tensor, names: tuple[str, ...], top: int, probabilities_of: Probabilities
+) -> dict[str, Any]:
+    """{"predictions": [{"class", "probability"}, ...]}, the most probable class first."""
+    best = probabilities_of(logits_K.double().cpu()).topk(min(top, len(names)))
+    pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return {"predictions": [{"class": names[index], "probability": probability} for probability, index in pairs]}
+
+
+def _one_prediction(logits_K: Tensor, recipe: Recipe, names: tuple[str, ...], top: int) -> dict[str, Any]:
+    return _best_classes(logits_K, names, top, _softmax)
+
+
+def _several_predictions(logits_K: Tensor, recipe: Recipe, names: tuple[str, ...], top: int) -> dict[str, Any]:
+    return _best_classes(logits_K, names, top, torch.sigmoid)
+
+
+def _metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
+    return classification_metrics(logits_NK, labels)
+
+
+def _multi_label_metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
+    return multi_label_metrics(logits_NK, labels)
 
 
 def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
@@ -90,9 +119,12 @@ CLASSIFICATION = Objective(
     build=build_model,
     losses=_losses,
     outputs=_logits,
-    metrics=classification_metrics,
+    metrics=_metrics,
     selects_by="accuracy",
+    labelled=True,
+    pools=True,
     probabilities=_softmax,
+    predictions=_one_prediction,
     visible=_all_tokens,
 )
 SEVERAL_LABELS = Objective(
@@ -102,8 +134,11 @@ SEVERAL_LABELS = Objective(
     build=build_model,
     losses=_binary_losses,
     outputs=_logits,
-    metrics=multi_label_metrics,
+    metrics=_multi_label_metrics,
     selects_by="map",
+    labelled=True,
+    pools=True,
     probabilities=torch.sigmoid,
+    predictions=_several_predictions,
     visible=_all_tokens,
 )

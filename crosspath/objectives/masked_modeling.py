@@ -51,7 +51,7 @@ def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) ->
     return masked_errors(model, recipe, batch, MASK_SEED, 0, rows_B)
 
 
-def _metrics(errors_N: Tensor, labels: Tensor) -> dict[str, float]:
+def _metrics(errors_N: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
     return {"loss": float(errors_N.double().mean())} if len(errors_N) else {}
 
 

@@ -135,7 +135,7 @@ def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) ->
     return torch.stack([prediction_losses(hidden), prediction_accuracies(hidden)], dim=1)
 
 
-def _metrics(outputs_N2: Tensor, labels: Tensor) -> dict[str, float]:
+def _metrics(outputs_N2: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
     if not len(outputs_N2):
         return {}
     loss, accuracy = outputs_N2.double().mean(dim=0).tolist()

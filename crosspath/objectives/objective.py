@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
+from crosspath.metrics import METRICS
 from crosspath.tokenizers import Tokenizer
 
 MASK_SEED = 0x3A5C
@@ -24,9 +25,9 @@ class Batch:
     inputs: Tensor
     """Prepared and augmented samples (B, ...), on the device; annotated ones with their annotation, which the
     objective divides from what the model reads (`crosspath.modalities.annotations.divide`)."""
-    targets_BK: Tensor | None  # noqa: N815
-    """Distributions over classes, or independent probabilities; of annotated samples their categories (B,); None where
-    the objective needs no labels."""
+    targets: Tensor | None
+    """What the objective trains on: distributions over classes, independent probabilities or numbers (B, K), boxes
+    (B, M, 5), of annotated samples their categories (B,); None where it needs no labels."""
     ids_B: Tensor  # noqa: N815
     """Which samples of the training part these are."""
     epoch: int
@@ -53,27 +54,28 @@ class Objective:
     """What is minimised, for each sample (B,)."""
     outputs: Callable[[nn.Module, Recipe, Tensor, Tensor], Tensor]
     """(model, recipe, prepared batch, rows of the held-out part) to what `metrics` needs of each sample (B, ...)."""
-    metrics: Callable[[Tensor, Tensor], dict[str, float]]
-    """(outputs (N, ...), labels) to flat floats, accuracies as fractions; without samples it is empty."""
-    selects_by: Literal["accuracy", "map", "loss"]
-    """The metric by which `train.select=best` chooses; of `loss` less is better."""
+    metrics: Callable[[Tensor, Tensor, Recipe], dict[str, float]]
+    """(outputs (N, ...), labels, recipe) to flat floats by their names in `METRICS`; without samples it is empty."""
+    selects_by: str
+    """The metric by which `train.select=best` chooses, one of `METRICS`."""
+    labelled: bool = False
+    """Whether samples need labels."""
+    pools: bool = False
+    """Whether the model is a `ModalityModel`, whose head reads the pooled features of a sample."""
     probabilities: Callable[[Tensor], Tensor] | None = None
     """Logits (..., K) to class probabilities; None where the model is no classifier."""
+    predictions: Callable[[Tensor, Recipe, tuple[str, ...], int], dict[str, Any]] | None = None
+    """(outputs of one sample, recipe, names of classes or columns, how many at most) to what `predict` says of a file,
+    as plain data; None where the model predicts nothing of a sample."""
     visible: Callable[[Recipe, nn.Module], int]
     """Tokens of a sample that the encoder sees. Raises `InputError` for a `masking` section that cannot divide them."""
     decodes: bool = False
     """Whether a decoder trains beside the encoder."""
     show: Show | None = None
 
-    @property
-    def labelled(self) -> bool:
-        """Whether samples need labels: the model is a classifier then."""
-        return self.probabilities is not None
-
     def score(self, metrics: dict[str, float]) -> float:
         """The number by which the best epoch is chosen; more is better."""
-        value = metrics.get(self.selects_by, 0.0)
-        return -value if self.selects_by == "loss" else value
+        return METRICS[self.selects_by].sign * metrics.get(self.selects_by, 0.0)
 
 
 def token_grid(model: nn.Module) -> tuple[int, ...]:

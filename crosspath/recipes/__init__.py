@@ -44,7 +44,12 @@ PUBLISHED = {name: recipe for module in _PUBLISHED for name, recipe in module.RE
 """Those of `RECIPES` with published settings on published data."""
 PUBLISHED_PRETRAINING = {name: recipe for module in _PUBLISHED for name, recipe in module.PRETRAINING.items()}
 
-VERBS = {"classification": "train", "masked_modeling": "pretrain"}
+PRETRAINS = "masked_modeling"
+
+
+def verb_of(objective: str) -> str:
+    """The command that runs recipes of an objective."""
+    return "pretrain" if objective == PRETRAINS else "train"
 
 
 def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
@@ -55,19 +60,19 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
     InputError
         For a name that is neither, with the nearest shipped name; for a faulty file, and one of another objective.
     """
-    text = str(name)
-    shipped = RECIPES if objective == "classification" else PRETRAINING
+    text, verb = str(name), verb_of(objective)
+    shipped = RECIPES if verb == "train" else PRETRAINING
     if text in shipped:
         return shipped[text]()
     if Path(text).suffix in {".yaml", ".yml"}:
         recipe = read_recipe(Path(text))
-        if recipe.objective != objective:
-            todo = f"use `crosspath {VERBS[recipe.objective]}`"
-            raise InputError(text, f"a recipe to {VERBS[objective]} with", f"objective {recipe.objective}", todo)
+        if verb_of(recipe.objective) != verb:
+            todo = f"use `crosspath {verb_of(recipe.objective)}`"
+            raise InputError(text, f"a recipe to {verb} with", f"objective {recipe.objective}", todo)
         return recipe
     todo = suggest(text, shipped, "name one of them, or a .yaml file", cutoff=0.5)
     if text in RECIPES or text in PRETRAINING:
-        todo = f"it is a recipe of `crosspath {VERBS['classification' if text in RECIPES else 'masked_modeling']}`"
+        todo = f"it is a recipe of `crosspath {'train' if text in RECIPES else 'pretrain'}`"
     expected, found = f"one of {', '.join(shipped)}", repr(text)
     if Path(text).is_dir() or Path(text).suffix == ".zip":
         expected, found = "a recipe's name or a .yaml file", f"the folder {text}"

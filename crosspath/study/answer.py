@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.counts import counted
+from crosspath.metrics import METRICS
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM, SAME_MODALITY
 from crosspath.study.effects import Answer, Effect
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
-from crosspath.study.table import Row, heading, signed_points
+from crosspath.study.table import Row, heading
 
 WIDEN = "raise widenings and repeat the command: finished runs count"
 """What to do where a search ended at the edge."""
@@ -39,7 +40,9 @@ def effect_of(row: Row, name: str | None = None) -> Effect:
     """A row that was compared with `none`, to be drawn."""
     assert row.difference is not None
     label = direction(row) if name is None else name
-    return Effect(name=label, difference=row.difference, low=row.low, high=row.high, verdict=row.verdict)
+    return Effect(
+        name=label, difference=row.difference, low=row.low, high=row.high, verdict=row.verdict, metric=row.metric
+    )
 
 
 def direction(row: Row) -> str:
@@ -57,10 +60,13 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
         opening = f"Unsettled whether {what} changes {where}"
     elif row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
-    seeds = counted(len(row.seeds), "seed")
+    seeds, metric = counted(len(row.seeds), "seed"), METRICS[row.metric]
+    what_is_read = "" if metric.percent else f"{metric.title} "
+    less = "" if metric.more_is_better else " (less is better)"
+    numbers = effect_of(row).numbers
     sentence = (
-        f"{opening}: {100 * row.mean:.1f} % against {100 * plain.mean:.1f} % without, "
-        f"{effect_of(row).numbers.replace(' ', ' points ', 1)} on {seeds}{_beside_random(row, rows)}."
+        f"{opening}: {what_is_read}{metric.text(row.mean)} against {metric.text(plain.mean)} without{less}, "
+        f"{numbers.replace(' ', ' points ', 1) if metric.percent else numbers} on {seeds}{_beside_random(row, rows)}."
     )
     step, command = "use the plain model.", None
     if row.verdict == "helps":
@@ -91,10 +97,11 @@ def _beside_random(row: Row, rows: Sequence[Row]) -> str:
     control = next((one for one in rows if one.arm == RANDOM.name and _direction_key(one) == same), None)
     if row.verdict != "helps" or control is None:
         return ""
-    paired = compare_paired(row.values, control.values)
+    metric = METRICS[row.metric]
+    paired = compare_paired(row.values, control.values, metric.more_is_better)
     if control.unsettled:
         return f"; the control {RANDOM.name} is unsettled"
-    gain = f"random weights of the same shapes: {signed_points(control.difference or 0.0)}"
+    gain = f"random weights of the same shapes: {metric.signed(control.difference or 0.0)}"
     return f"; {gain}" if paired.verdict == "helps" else f"; not clearly more than {gain}"
 
 
@@ -124,7 +131,8 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
 
     def named(members: Sequence[Row]) -> str:
         return "; ".join(
-            f"{_place(row, several, same)} ({signed_points(row.difference or 0.0)}{_beside_random(row, rows)})"
+            f"{_place(row, several, same)} "
+            f"({METRICS[row.metric].signed(row.difference or 0.0)}{_beside_random(row, rows)})"
             for row in members
         )
 
@@ -153,7 +161,7 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
     if helps and several:
         step = "use a pathway where it helps, and the plain model elsewhere."
     elif helps:
-        step = f"use the model of {direction(max(helps, key=lambda row: row.difference or 0.0))}, or merge it."
+        step = f"use the model of {direction(max(helps, key=_gain))}, or merge it."
     elif len(idle) == len(main):
         step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
     if unsettled:
@@ -167,6 +175,11 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         next_step=step,
         effects=tuple(effect_of(row, _place(row, several, same)) for row in effects),
     )
+
+
+def _gain(row: Row) -> float:
+    """The difference, turned so that more is better."""
+    return METRICS[row.metric].sign * (row.difference or 0.0)
 
 
 def _with_labels(row: Row) -> str:

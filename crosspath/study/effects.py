@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from crosspath.metrics import METRICS
 from crosspath.study.drawing import FAINT, HELPS, HURTS, INK, PAGE, TEXT, UNSURE, as_svg, figure_style, make_figure
 from crosspath.study.report import load_template
 from crosspath.study.statistics import Verdict
-from crosspath.study.table import signed_points
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,7 +30,8 @@ LINE, BAR, GAP = 16, 16, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One arm against the arm that it is compared with, as fractions: 0.088 is 8.8 percentage points."""
+    """One arm against the arm that it is compared with, in the unit of the metric: of accuracies 0.088 is 8.8
+    percentage points."""
 
     name: str
     """What a reader calls it, such as `pathway from audio/esc10`."""
@@ -40,13 +41,20 @@ class Effect:
     high: float | None = None
     verdict: Verdict | None = None
     """Decides the colour, whatever the size of the difference."""
+    metric: str = "accuracy"
 
     @property
     def numbers(self) -> str:
-        """In percentage points: `+8.8 (+5.1 to +12.5)`."""
+        """In percentage points: `+8.8 (+5.1 to +12.5)`; or in the unit of the metric."""
+        signed = METRICS[self.metric].signed
         if self.low is None or self.high is None:
-            return f"{signed_points(self.difference)} (no interval)"
-        return f"{signed_points(self.difference)} ({signed_points(self.low)} to {signed_points(self.high)})"
+            return f"{signed(self.difference)} (no interval)"
+        return f"{signed(self.difference)} ({signed(self.low)} to {signed(self.high)})"
+
+    @property
+    def factor(self) -> float:
+        """Of what is drawn: 100 for percentages."""
+        return 100.0 if METRICS[self.metric].percent else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +89,16 @@ def render_banner(answer: Answer) -> "Markup":
     return Markup(load_template("banner.html").render(answer=answer, drawn=drawn))
 
 
-def draw_forest(
-    effects: Sequence[Effect], *, name: str = "forest", axis: str = "difference from none, percentage points"
-) -> str:
+def draw_forest(effects: Sequence[Effect], *, name: str = "forest", axis: str | None = None) -> str:
     """The forest plot as an inline SVG: for each effect its name, its numbers, and its interval against zero.
 
     Points are filled where there is evidence and hollow where there is none. `name` starts the ids of the drawing, and
-    must differ between the drawings of a page; `axis` says what is drawn. A `<figure class="forest">` keeps it at a
-    readable size.
+    must differ between the drawings of a page; `axis` says what is drawn, the difference from none when not given. A
+    `<figure class="forest">` keeps it at a readable size.
     """
+    if axis is None:
+        metric = METRICS[effects[0].metric]
+        axis = f"difference from none, {'percentage points' if metric.percent else metric.title}"
     names = [wrap(effect.name, NAME_LETTERS, break_long_words=False) or [""] for effect in effects]
     heights = [LINE * len(lines) + BAR + GAP for lines in names]
     with figure_style():
@@ -105,9 +114,16 @@ def draw_forest(
             middle = top + height - GAP - BAR / 2
             axes.plot([0, 0], [middle - BAR / 2, middle + BAR / 2], color=INK, linewidth=1.5)
             if effect.low is not None and effect.high is not None:
-                axes.plot([100 * effect.low, 100 * effect.high], [middle, middle], color=colour, linewidth=3)
+                axes.plot(
+                    [effect.factor * effect.low, effect.factor * effect.high],
+                    [middle, middle],
+                    color=colour,
+                    linewidth=3,
+                )
             face = colour if effect.verdict in COLOURS else PAGE
-            axes.scatter([100 * effect.difference], [middle], s=50, facecolor=face, edgecolor=colour, zorder=3)
+            axes.scatter(
+                [effect.factor * effect.difference], [middle], s=50, facecolor=face, edgecolor=colour, zorder=3
+            )
             top += height
         _limit(axes, effects)
         axes.set_yticks([])
@@ -122,7 +138,12 @@ def draw_forest(
 
 def _limit(axes: "Axes", effects: Sequence[Effect]) -> None:
     """Limits that hold zero and every interval, with some room."""
-    ends = [100 * end for effect in effects for end in (effect.low, effect.difference, effect.high) if end is not None]
+    ends = [
+        effect.factor * end
+        for effect in effects
+        for end in (effect.low, effect.difference, effect.high)
+        if end is not None
+    ]
     low, high = min(0.0, *ends), max(0.0, *ends)
     room = 0.06 * (high - low) or 1.0
     axes.set_xlim(low - room, high + room)

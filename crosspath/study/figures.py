@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crosspath.metrics import METRICS, Metric
 from crosspath.study.drawing import (
     INK,
     SERIES,
@@ -34,11 +35,15 @@ FULL_CHANGE = 0.1
 
 
 def learning_curves(
-    curves: Mapping[str, Sequence[Sequence[float]]], epochs: Sequence[int], name: str = "curves"
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    epochs: Sequence[int],
+    name: str = "curves",
+    metric: Metric = METRICS["accuracy"],
 ) -> str:
-    """Validation accuracy (fractions) by epoch, {arm: one curve per seed}: mean, and a band of one sd."""
-    percent = {arm: [[100 * value for value in seed] for seed in seeds] for arm, seeds in curves.items()}
-    return _bands(percent, epochs, "validation accuracy, %", name, "Validation accuracy by epoch")
+    """A metric of the validation part by epoch, {arm: one curve per seed}: mean, and a band of one sd."""
+    factor = 100 if metric.percent else 1
+    scaled = {arm: [[factor * value for value in seed] for seed in seeds] for arm, seeds in curves.items()}
+    return _bands(scaled, epochs, f"validation {metric.heading}", name, f"Validation {metric.title} by epoch")
 
 
 def training_losses(
@@ -48,8 +53,10 @@ def training_losses(
     return _bands(curves, epochs, "training loss", name, "Training loss by epoch")
 
 
-def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], name: str = "labels") -> str:
-    """Accuracy (fractions) by labels per class, {arm: {labels: one value per seed}}, on a logarithmic axis."""
+def label_curves(
+    curves: Mapping[str, Mapping[int, Sequence[float]]], name: str = "labels", metric: Metric = METRICS["accuracy"]
+) -> str:
+    """A metric by labels per class, {arm: {labels: one value per seed}}, on a logarithmic axis."""
     from statistics import fmean, stdev
 
     with figure_style():
@@ -58,8 +65,9 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], name: str 
         for (colour, dashes), (arm, curve) in zip(line_styles(), curves.items(), strict=False):
             labels = sorted(curve)
             ticks.update(labels)
-            means = [100 * fmean(curve[count]) for count in labels]
-            spreads = [100 * stdev(curve[count]) if len(curve[count]) > 1 else 0.0 for count in labels]
+            factor = 100 if metric.percent else 1
+            means = [factor * fmean(curve[count]) for count in labels]
+            spreads = [factor * stdev(curve[count]) if len(curve[count]) > 1 else 0.0 for count in labels]
             axes.errorbar(
                 labels, means, spreads, color=colour, ls=dashes, marker="o", capsize=3, linewidth=2, label=arm
             )
@@ -67,10 +75,12 @@ def label_curves(curves: Mapping[str, Mapping[int, Sequence[float]]], name: str 
         axes.set_xticks(sorted(ticks), [str(tick) for tick in sorted(ticks)])
         axes.minorticks_off()
         axes.set_xlabel("labels per class")
-        axes.set_ylabel("accuracy, %")
+        axes.set_ylabel(metric.heading)
         add_legend(figure)
         add_grid(axes, "y")
-        return as_svg(figure, f"{name}-figure", "Accuracy by the number of labels per class")
+        return as_svg(
+            figure, f"{name}-figure", f"{metric.title[0].upper()}{metric.title[1:]} by the number of labels per class"
+        )
 
 
 def _bands(

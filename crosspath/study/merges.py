@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from crosspath.checkpoints import load_checkpoint, merge_checkpoint
 from crosspath.checkpoints.equality import compare_outputs
 from crosspath.evaluation.cost import count_parameters
 from crosspath.evaluation.devices import choose_compute
-from crosspath.evaluation.held_out import predict_logits
+from crosspath.evaluation.held_out import held_out_metrics, predict_logits
 from crosspath.files import read_json_as, write_json
 from crosspath.modalities.load import load_data
-from crosspath.objectives.metrics import classification_metrics
 
 MERGES = "merges.json"
 """The file, in the folder of a study."""
@@ -51,7 +48,6 @@ def merge_and_compare(target: str, connected: Path, merged: Path) -> Merge:
     compute = choose_compute(before.recipe)
     logits = [predict_logits(checkpoint.model, before.recipe, data.test, compute) for checkpoint in (before, after)]
     difference = compare_outputs(logits[0], logits[1])
-    labels = torch.as_tensor(data.test.labels)
     return Merge(
         target=target,
         connected=str(connected),
@@ -61,8 +57,8 @@ def merge_and_compare(target: str, connected: Path, merged: Path) -> Merge:
         max_difference=difference.max_difference,
         parameters_connected=count_parameters(before.model),
         parameters_merged=count_parameters(after.model),
-        metrics_connected=classification_metrics(logits[0], labels),
-        metrics_merged=classification_metrics(logits[1], labels),
+        metrics_connected=held_out_metrics(logits[0], before.recipe, data.test),
+        metrics_merged=held_out_metrics(logits[1], before.recipe, data.test),
     )
 
 

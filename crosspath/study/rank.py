@@ -154,7 +154,7 @@ def _understand(
     if recipe.pathway.fit == "learned":
         found, todo = "learned, which has no W' of the target's shape", "set pathway.fit=spectra, from which it begins"
         raise InputError("pathway.fit", "slice, average or spectra", found, todo)
-    if not objective_of(recipe).labelled:
+    if not objective_of(recipe).pools:
         raise InputError("TARGET", "a classifier's recipe", f"one of {recipe.objective}", "name its training recipe")
     recipe = recipe.model_copy(update={"data": with_absolute_folder(recipe.data, own.data_root)})
     return _Untrained(recipe=recipe, root=own.data_root, weights=weights, start=name)

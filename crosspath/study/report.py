@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from crosspath.layouts import LAYOUTS, Layout
-from crosspath.study.table import metric_of
+from crosspath.metrics import metric_of
 from crosspath.training.result import read_log
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json_as, write_json, write_text
+from crosspath.metrics import metric_of
 from crosspath.study.answer import answer_of
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Study, read_study
@@ -15,7 +16,7 @@ from crosspath.study.labels import label_savings
 from crosspath.study.plan import Cell, Comparison, comparisons, final_jobs
 from crosspath.study.search import Choice, final_jobs_of, read_choice
 from crosspath.study.study_report import write_study_report
-from crosspath.study.table import Row, adjust_verdicts, leave_unsettled, make_row, markdown, metric_of
+from crosspath.study.table import Row, adjust_verdicts, leave_unsettled, make_row, markdown
 from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, Result, read_result
 
@@ -159,6 +160,7 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
                 "variant": cell.variant or None,
                 "arm": cell.arm.name,
                 "auxiliary": cell.auxiliary_recipe,
+                "metric": choice.metric,
                 "validation": {f"{rate:g}": value for rate, value in choice.means.items()},
                 "chosen": choice.rate,
                 "at_edge": choice.at_edge,

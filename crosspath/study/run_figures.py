@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from crosspath.metrics import METRICS, metric_of
 from crosspath.study.figures import learning_curves, scale_map, training_losses
 from crosspath.study.plan import Cell
 from crosspath.study.report import blocks_and_roles, loss_curve, mean_scales, validation_curve
@@ -35,13 +36,15 @@ def draw_runs(folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result
         name = f"losses-{number}"
         caption = "Training loss by epoch: mean over seeds, with a band of one standard deviation."
         figures.append((name, caption, training_losses(losses, epochs, name)))
-    accuracies, epochs = _on_common_epochs(
+    scores, epochs = _on_common_epochs(
         {name: [validation_curve(Path(run.folder)) for run in runs] for name, runs in runs_of.items()}
     )
     if len(epochs) > 1:
         name = f"validation-{number}"
-        caption = "Validation accuracy by epoch. An arm whose curve still rises has not converged."
-        figures.append((name, caption, learning_curves(accuracies, epochs, name)))
+        metric = METRICS[metric_of(next(iter(runs_of.values()))[0].metrics["validation"])]
+        moves = "rises" if metric.more_is_better else "falls"
+        caption = f"Validation {metric.title} by epoch. An arm whose curve still {moves} has not converged."
+        figures.append((name, caption, learning_curves(scores, epochs, name, metric)))
     connected = {cell: runs for cell, runs in cells_of.items() if runs[0].scales}
     for measure, (_, caption) in MAPS.items():
         if connected and (measure == "scales" or all(getattr(runs[0], measure) for runs in connected.values())):

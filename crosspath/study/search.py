@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import fmean
 
 from crosspath.errors import InputError
+from crosspath.metrics import METRICS, metric_of
 from crosspath.study.definition import Study
 from crosspath.study.grid import Means
 from crosspath.study.jobs import DIVERGED, Step
 from crosspath.study.plan import Cell, Job, final_jobs, trials_of
-from crosspath.study.table import score
+from crosspath.study.table import goodness
 from crosspath.training.result import RESULT, read_result
 
 
@@ -26,6 +27,8 @@ class Choice:
     """Of all rates that were tried, ascending; empty where a single rate was given."""
     at_edge: bool
     """Whether the best rate is the lowest or the highest that was tried: a better one may lie beyond."""
+    metric: str = "accuracy"
+    """Whose means these are."""
     settled: bool = True
     """False at the edge of a search that may widen, once it has been widened as often as it may."""
 
@@ -81,7 +84,7 @@ def _rounds(runs: Path, cell: Cell) -> Iterator[tuple[tuple[float, ...], Choice 
         means = {rate: _mean_score(runs, cell, rate) for rate in rates}
         further = cell.grid.further(means)
         if further is None:
-            yield rates, _choose(cell, means)
+            yield rates, _choose(cell, means, _metric_of(runs, cell, rates))
             return
         rates = (*rates, further)
 
@@ -91,14 +94,20 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _mean_score(runs: Path, cell: Cell, rate: float) -> float | None:
-    """The mean over the trials of a rate; None where one diverged."""
+    """The mean over the trials of a rate, turned so that more is better; None where one diverged."""
     folders = [runs / job.folder for job in trials_of(cell, (rate,))]
     if not all((folder / RESULT).is_file() for folder in folders):
         return None
-    return fmean(score(read_result(folder), "validation") for folder in folders)
+    return fmean(goodness(read_result(folder), "validation") for folder in folders)
 
 
-def _choose(cell: Cell, means: Means) -> Choice:
+def _metric_of(runs: Path, cell: Cell, rates: tuple[float, ...]) -> str:
+    folders = [runs / job.folder for job in trials_of(cell, rates)]
+    finished = next((folder for folder in folders if (folder / RESULT).is_file()), None)
+    return "accuracy" if finished is None else metric_of(read_result(finished).metrics["validation"])
+
+
+def _choose(cell: Cell, means: Means, metric: str) -> Choice:
     """The choice of a search that has ended. Raises `InputError` where every rate diverged."""
     best = cell.grid.best(means)
     means = dict(sorted(means.items()))
@@ -109,4 +118,6 @@ def _choose(cell: Cell, means: Means) -> Choice:
             f"the search of {cell.label}", "a rate at which training stays finite", f"none of {rates}", todo
         )
     at_edge = cell.grid.is_edge(best, means)
-    return Choice(rate=best, means=means, at_edge=at_edge, settled=not at_edge or cell.grid.factor is None)
+    values = {rate: None if mean is None else METRICS[metric].sign * mean for rate, mean in means.items()}
+    settled = not at_edge or cell.grid.factor is None
+    return Choice(rate=best, means=values, at_edge=at_edge, metric=metric, settled=settled)

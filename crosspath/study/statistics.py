@@ -37,8 +37,9 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return fmean(values), stdev(values) if len(values) > 1 else None
 
 
-def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired:
-    """The paired t test (Student 1908) of `values` against `baseline`, where entry i of both has seed i.
+def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_better: bool = True) -> Paired:
+    """The paired t test (Student 1908) of `values` against `baseline`, where entry i of both has seed i. The verdict
+    goes by what is better; the difference is that of the values.
 
     Fewer than three seeds, or identical differences, give `no evidence` and no interval.
 
@@ -72,7 +73,7 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float]) -> Paired
     p = float(2 * student.sf(abs(mean) / error, count - 1))
     verdict: Verdict
     if p < 1 - CONFIDENCE:
-        verdict = "helps" if mean > 0 else "hurts"
+        verdict = "helps" if (mean > 0) == more_is_better else "hurts"
         reason = "the 95 % interval of the difference excludes zero"
     else:
         verdict, reason = "no evidence", "the 95 % interval of the difference includes zero"

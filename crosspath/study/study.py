@@ -22,7 +22,7 @@ from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparis
 from crosspath.study.results import StudyResults, write_results
 from crosspath.study.search import final_jobs_of, search_runs, search_then_train
 from crosspath.study.statistics import FEWEST_SEEDS
-from crosspath.study.table import score
+from crosspath.study.table import score_text
 from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
 
@@ -204,7 +204,7 @@ def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Pl
             if job.search:
                 totals[job.cell] = search_runs(place.runs, job.cell) + len(study.seed_list)
             total, part = sum(totals.values()), "validation" if job.search else study.part
-            reading = "diverged" if result is None else f"{part} {100 * score(result, part):.1f} %"
+            reading = "diverged" if result is None else f"{part} {score_text(result, part)}"
             seconds = time.perf_counter() - start
             bar.advance(1, job.label)
             bar.expect(total)

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from crosspath.files import read_json_as, write_text
+from crosspath.metrics import METRICS, metric_of
 from crosspath.modalities import MODALITIES
 from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
@@ -17,7 +18,7 @@ from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
 from crosspath.study.run_figures import cell_name, draw_runs
-from crosspath.study.table import COLUMNS, Row, cells, group_rows, heading, notes_on, p_text, signed_points
+from crosspath.study.table import Row, cells, columns_of, group_rows, heading, notes_on, p_text
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
@@ -39,6 +40,7 @@ def write_study_report(
             "title": title,
             "id": f"comparison-{number}",
             "forest": _forest(groups[title], number),
+            "columns": columns_of(groups[title]),
             "rows": [cells(row) for row in groups[title]],
             "idle": notes_on(groups[title]),
             "figures": draw_runs(path.parent, number, cells_of),
@@ -53,7 +55,6 @@ def write_study_report(
         rates=_rates(rows, summary["search"]),
         study=study,
         summary=summary,
-        columns=COLUMNS,
         arms=[ARMS[name] for name in ARMS if any(row.arm == name for row in rows)],
         matrices=[matrix for arm in (PATHWAY.name, RANDOM.name) if (matrix := _matrix(rows, arm)) is not None],
         counts=_counts(rows),
@@ -128,9 +129,9 @@ def _saving(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    number = METRICS[entry.get("metric", "accuracy")].number
     rates = "; ".join(
-        f"{rate}: {'diverged' if value is None else format(100 * value, '.1f')}"
-        for rate, value in entry["validation"].items()
+        f"{rate}: {'diverged' if value is None else number(value)}" for rate, value in entry["validation"].items()
     )
     best = f"{entry['chosen']:g}{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
     return entry["target"], entry["arm"], entry["auxiliary"] or "", rates, best
@@ -138,9 +139,11 @@ def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _merge(merge: Merge) -> tuple[str, ...]:
     equal = "bitwise equal" if merge.bitwise else f"differ by at most {merge.max_difference:.3g}"
-    accuracies = (f"{100 * metrics['accuracy']:.2f}" for metrics in (merge.metrics_connected, merge.metrics_merged))
+    name = metric_of(merge.metrics_connected)
+    values = (metrics[name] for metrics in (merge.metrics_connected, merge.metrics_merged))
+    reads = (f"{100 * value:.2f} %" if METRICS[name].percent else METRICS[name].text(value) for value in values)
     parameters = (f"{number:,}" for number in (merge.parameters_connected, merge.parameters_merged))
-    return merge.target, equal, str(merge.samples), *accuracies, *parameters
+    return merge.target, equal, str(merge.samples), *reads, *parameters
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
@@ -160,13 +163,16 @@ def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
     targets = list(dict.fromkeys(heading(row) for row in entries))
     if len(entries) < 2:
         return None
-    plain = {heading(row): row.mean for row in rows if row.arm == NONE.name}
+    plain = {heading(row): METRICS[row.metric].text(row.mean) for row in rows if row.arm == NONE.name}
     cell_at = {(heading(row), row.auxiliary): _matrix_cell(row) for row in entries}
     lines = [
         {"target": target, "none": plain[target], "cells": [cell_at.get((target, name)) for name in columns]}
         for target in targets
     ]
-    return {"arm": arm, "across": columns, "lines": lines}
+    metric = METRICS[entries[0].metric]
+    unit = "in percentage points" if metric.percent else f"which is better {'above' if metric.sign > 0 else 'below'} 0"
+    reads = f"{metric.title} relative to none, {unit}"
+    return {"arm": arm, "across": columns, "lines": lines, "reads": reads}
 
 
 def _modality_order(recipe: str) -> tuple[int, str]:
@@ -176,9 +182,10 @@ def _modality_order(recipe: str) -> tuple[int, str]:
 
 
 def _matrix_cell(row: Row) -> dict[str, Any]:
-    interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
+    signed = METRICS[row.metric].signed
+    interval = "" if row.low is None or row.high is None else f"{signed(row.low)} to {signed(row.high)}"
     return {
-        "difference": signed_points(row.difference or 0.0),
+        "difference": signed(row.difference or 0.0),
         "interval": interval,
         "verdict": "unsettled" if row.unsettled else row.verdict,
         "p": p_text(row),
@@ -211,7 +218,7 @@ def _label_figures(rows: Sequence[Row]) -> list[tuple[str, str]]:
             title = row.target if row.variant is None else f"{row.target}, {row.variant}"
             curves.setdefault(title, {}).setdefault(name, {})[row.labels_per_class] = row.values
     return [
-        (title, label_curves(arms, f"labels-{number}"))
+        (title, label_curves(arms, f"labels-{number}", METRICS[rows[0].metric]))
         for number, (title, arms) in enumerate(curves.items())
         if any(len(curve) > 1 for curve in arms.values())
     ]

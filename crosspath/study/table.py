@@ -5,14 +5,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from crosspath.escape import to_markdown
+from crosspath.metrics import METRICS, metric_of
 from crosspath.study.statistics import CONFIDENCE, Verdict, compare_paired, false_discovery, mean_and_sd
 from crosspath.training.result import Result
 
 BASELINE = "none"
-ROUNDING = 1e-9
-"""A difference below it is one of rounding, and has no sign."""
 CAPTION = (
-    "Mean ± standard deviation over seeds. Differences are in percentage points, paired by seed with the arm none "
+    "Mean ± standard deviation over seeds. Differences are in {unit}, paired by seed with the arm none "
     "(same initial weights, order and labels); the 95 % interval and p come from the paired t test. Seeds needed: for "
     "80 % power, if the true effect and spread equal the observed ones."
 )
@@ -20,7 +19,8 @@ CAPTION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One arm. Values, means and differences are fractions; None where not computed."""
+    """One arm. Values, means and differences are in the unit of the metric, fractions for percentages; None where not
+    computed. A difference is that of the values: of a metric of which less is better, one below 0 helps."""
 
     target: str
     auxiliary: str | None
@@ -71,14 +71,19 @@ class Row:
         return cls(**{**entry, "seeds": tuple(entry["seeds"]), "values": tuple(entry["values"])})
 
 
-def metric_of(metrics: Mapping[str, float]) -> str:
-    """The metric that comparisons use: mean average precision with several labels per sample, else accuracy."""
-    return "map" if "map" in metrics else "accuracy"
-
-
 def score(result: Result, part: str) -> float:
     """The value of `metric_of` on a part of a run."""
     return float(result.metrics[part][metric_of(result.metrics[part])])
+
+
+def score_text(result: Result, part: str) -> str:
+    """`score` as a person reads it: `71.3 %`."""
+    return METRICS[metric_of(result.metrics[part])].text(score(result, part))
+
+
+def goodness(result: Result, part: str) -> float:
+    """`score`, turned so that more is better."""
+    return METRICS[metric_of(result.metrics[part])].sign * score(result, part)
 
 
 def make_row(
@@ -93,7 +98,7 @@ def make_row(
     """The row of one arm; `baseline` has the values of `none` for the same seeds, and is None for `none` itself."""
     values = [result.metrics[part][metric] for result in runs]
     mean, std = mean_and_sd(values)
-    comparison = {} if baseline is None else asdict(compare_paired(values, baseline))
+    comparison = {} if baseline is None else asdict(compare_paired(values, baseline, METRICS[metric].more_is_better))
     return Row(
         target=runs[0].recipe,
         auxiliary=auxiliary,
@@ -146,12 +151,13 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
     lines = [
         f"# {to_markdown(title)}",
         "",
-        CAPTION,
+        caption_of(rows),
         "Where an arm is compared in several directions, adjusted p decides its verdict.",
         "",
     ]
     for name, members in group_rows(rows).items():
-        lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        columns = columns_of(members)
+        lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
         lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
         lines += ["", *(f"{to_markdown(note)}\n" for note in notes_on(members))]
     lines += [f"Settings of {to_markdown(scope)}: {to_markdown(' '.join(of))}\n" for scope, of in settings.items()]
@@ -190,18 +196,30 @@ def heading(row: Row) -> str:
     return ", ".join([row.target, *(str(part) for part in parts if part)])
 
 
-COLUMNS = ("arm", "auxiliary", "accuracy, %", "difference", "95 % interval", "p", "verdict", "seeds needed")
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The headings of a comparison's table, its metric with its unit."""
+    heading = METRICS[rows[0].metric if rows else "accuracy"].heading
+    return ("arm", "auxiliary", heading, "difference", "95 % interval", "p", "verdict", "seeds needed")
+
+
+def caption_of(rows: Sequence[Row]) -> str:
+    """What stands above or below a table: what its columns mean, and in which direction its metric is better."""
+    metrics = [METRICS[name] for name in dict.fromkeys(row.metric for row in rows)] or [METRICS["accuracy"]]
+    units = dict.fromkeys("percentage points" if metric.percent else f"units of {metric.title}" for metric in metrics)
+    less = [metric.title for metric in metrics if not metric.more_is_better]
+    return CAPTION.format(unit=" or ".join(units)) + (f" Less is better: {', '.join(less)}." if less else "")
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The row as text, for `COLUMNS`: accuracies in percent, differences in percentage points."""
-    spread = "" if row.std is None else f" ± {100 * row.std:.1f}"
-    interval = "" if row.low is None or row.high is None else f"{signed_points(row.low)} to {signed_points(row.high)}"
+    """The row as text, for `columns_of`: accuracies in percent, differences in percentage points."""
+    metric = METRICS[row.metric]
+    spread = "" if row.std is None else f" ± {metric.number(row.std)}"
+    interval = "" if row.low is None or row.high is None else f"{metric.signed(row.low)} to {metric.signed(row.high)}"
     return (
         row.arm,
         row.auxiliary or "",
-        f"{100 * row.mean:.1f}{spread}",
-        "" if row.difference is None else signed_points(row.difference),
+        f"{metric.number(row.mean)}{spread}",
+        "" if row.difference is None else metric.signed(row.difference),
         interval,
         p_text(row),
         "unsettled" if row.unsettled else row.verdict or "",
@@ -221,5 +239,5 @@ def _rounded(p: float) -> str:
 
 
 def signed_points(fraction: float) -> str:
-    """A difference of fractions, in percentage points with its sign."""
-    return f"{100 * (fraction if abs(fraction) > ROUNDING else 0.0):+.1f}".replace("-", "−")
+    """A difference of accuracies, in percentage points with its sign."""
+    return METRICS["accuracy"].signed(fraction)

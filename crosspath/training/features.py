@@ -24,7 +24,7 @@ from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import batch_size_on
 from crosspath.files import read_tensors, replacing_files, sha256_of_tensors, write_tensors
-from crosspath.modalities.batches import prepare_held_out
+from crosspath.modalities.batches import prepare_held_out, targets_of
 from crosspath.models import ModalityModel
 from crosspath.objectives import Batch, objective_of
 from crosspath.training.feed import Feed
@@ -68,10 +68,9 @@ class FeatureFeed(Feed):
     def _view(self, batches: Sequence[Indices], epoch: int) -> Iterator[Batch]:
         for indices, (_, size) in zip(*self.own_parts(batches, epoch), strict=True):
             labels = torch.as_tensor(np.asarray(self.examples.labels[indices]), device=self.device)
-            targets_BK = nn.functional.one_hot(labels, self.classes) if labels.ndim == 1 else labels
             yield Batch(
                 inputs=self.features_ND[torch.as_tensor(indices)].to(self.device),
-                targets_BK=targets_BK.to(torch.float32),
+                targets=targets_of(labels, self.classes, self.recipe.data.label_kind),
                 ids_B=torch.as_tensor(indices),
                 epoch=epoch,
                 batch_size=size,
@@ -119,7 +118,7 @@ def frozen_features(
 def _are_constant(model: nn.Module, recipe: Recipe) -> bool:
     return (
         recipe.train.scope == "head"
-        and objective_of(recipe).labelled
+        and objective_of(recipe).pools
         and isinstance(model, ModalityModel)
         and not has_pathways(model)
         and not recipe.augment.alters

@@ -12,7 +12,7 @@ from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, tra
 from crosspath.data.views.mixing import paired_order
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
-from crosspath.modalities.batches import augment_batch, augment_inputs, prepare
+from crosspath.modalities.batches import MIXABLE, augment_batch, augment_inputs, prepare
 from crosspath.objectives import Batch, objective_of
 from crosspath.training.order import Indices, epoch_batches, parts, smallest_part
 from crosspath.training.processes import Processes
@@ -36,6 +36,15 @@ class Feed:
             found = f"{self.processes.count} processes x {settings.accumulate} parts"
             todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
             raise InputError("train.batch_size", "samples for every part", found, todo)
+        kind = self.recipe.data.label_kind
+        if settings.sampler == "balanced" and kind != "classes":
+            raise InputError("train.sampler", "shuffle, since samples have no classes", "balanced", "leave it out")
+        mixing = self.recipe.augment.mixing
+        if kind not in MIXABLE and (mixing.mixup or mixing.cutmix):
+            found = f"{mixing.mixup:g} and {mixing.cutmix:g}"
+            raise InputError(
+                "augment.mixup and augment.cutmix", "0, since such labels are not mixed", found, "set both to 0"
+            )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """For every batch of an epoch from number `start` on, this process's parts of it, one after the other."""
@@ -55,13 +64,12 @@ class Feed:
             batch = prepare(recipe.data, views.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
-            if not labelled or recipe.data.annotated:
+            if not labelled:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
-                categories = torch.as_tensor(self.examples.labels[views.rows], device=self.device) if labelled else None
-                yield Batch(inputs=batch, targets_BK=categories, ids_B=ids_B, epoch=epoch, batch_size=size)
+                yield Batch(inputs=batch, targets=None, ids_B=ids_B, epoch=epoch, batch_size=size)
                 continue
             labels = self.examples.labels[views.rows] if views.targets_BK is None else views.targets_BK
-            batch, targets_BK = augment_batch(
+            batch, targets = augment_batch(
                 recipe.augment,
                 recipe.data,
                 batch,
@@ -72,7 +80,7 @@ class Feed:
                 ids_B,
                 batch_key=key,
             )
-            yield Batch(inputs=batch, targets_BK=targets_BK, ids_B=ids_B, epoch=epoch, batch_size=size)
+            yield Batch(inputs=batch, targets=targets, ids_B=ids_B, epoch=epoch, batch_size=size)
 
     def own_parts(self, batches: Sequence[Indices], epoch: int) -> tuple[list[Indices], list[tuple[int, int]]]:
         """The samples of this process's parts; and of each part the key and the size of its complete batch."""

@@ -88,7 +88,7 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
         raise InputError("data.classes", str(classes), f"{len(data.classes)} in the data", todo)
     if len(data.train) == 0:
         raise InputError(f"the training part of {recipe.name}", "samples", "none", "check the data folder")
-    if objective_of(recipe).labelled and not recipe.data.several_labels and len(data.classes) < 2:
+    if objective_of(recipe).probabilities and not recipe.data.several_labels and len(data.classes) < 2:
         raise _one_class_error(recipe.data, data.classes[0])
     modality = modality_of(recipe)
     expected = annotated_shape(recipe.data)

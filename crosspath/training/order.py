@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def steps_per_epoch(samples: int, section: TrainSection) -> int:
     return ceil(epoch_length(samples, section) / section.batch_size)
 
 
-def epoch_batches(labels: NDArray[np.integer], section: TrainSection, epoch: int) -> list[Indices]:
+def epoch_batches(labels: NDArray[Any], section: TrainSection, epoch: int) -> list[Indices]:
     """The samples' indices in random order, as batches of at most `batch_size`: each once, or drawn by `sampler`.
 
     Batches differ in size by at most one, so that no epoch ends with a tiny one (whose statistics would be poor).

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from crosspath.escape import to_terminal
+from crosspath.metrics import metric_of
 
 
 class Listener(Protocol):
@@ -108,8 +109,8 @@ class Reporter:
         self.bar.advance(1, "training", f"loss {loss:.4f}  {samples_per_s:.0f} samples/s")
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
-        name = next((name for name in ("map", "accuracy", "loss") if name in metrics), None)
-        validation = "" if name is None else f"  validation {name} {metrics[name]:.4f}"
+        name = metric_of(metrics)
+        validation = f"  validation {name} {metrics[name]:.4f}" if name in metrics else ""
         self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{validation}  {samples_per_s:.0f} samples/s")
 
 

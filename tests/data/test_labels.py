@@ -1,11 +1,13 @@
 """One label or several, and the array of all of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspath.data.labels import classes_without_samples, label_array, label_of
+from crosspath.data.labels import classes_without_samples, label_array, label_of, strata_of
 from crosspath.errors import InputError
 
 several = st.lists(st.sets(st.integers(0, 6)).map(lambda actual: tuple(sorted(actual))), min_size=1, max_size=20)
@@ -43,3 +45,23 @@ def test_how_many_labels_a_sample_may_have() -> None:
     for numbers, displayed in (([5, 3], "3, 5"), ([], "none")):
         with pytest.raises(InputError, match=f"a.json row 7: expected one label, found {displayed}"):
             label_of(numbers, False, "a.json row 7")
+
+
+def test_numbers_become_float32_a_column_each() -> None:
+    found = label_array([(1.5, -2.0), [3.25, 4.0]], 2, "numbers")
+    assert found.dtype == np.float32
+    assert found.tolist() == [[1.5, -2.0], [3.25, 4.0]]
+
+
+def test_boxes_are_padded_with_rows_that_are_no_numbers() -> None:
+    found = label_array([((0.0, 1.0, 2.0, 3.0, 1.0),), ()], 3, "boxes")
+    assert found.shape == (2, 1, 5)
+    assert found[0].tolist() == [[0.0, 1.0, 2.0, 3.0, 1.0]]
+    assert np.isnan(found[1]).all()
+    assert classes_without_samples(found, 3, "boxes").tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("labels", [np.zeros((3, 2), np.float32), np.zeros((3, 4, 5), np.float32)])
+def test_samples_without_one_class_are_one_stratum(labels: Any) -> None:
+    assert strata_of(labels).tolist() == [0, 0, 0]
+    assert classes_without_samples(labels, 2, "numbers").tolist() == []

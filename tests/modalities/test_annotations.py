@@ -20,20 +20,8 @@ from crosspath.modalities.load import read_file
 CPU = torch.device("cpu")
 
 
-class Masked(ImageData):
-    @property
-    def annotated(self) -> bool:
-        return True
-
-
-class Parted(PointData):
-    @property
-    def annotated(self) -> bool:
-        return True
-
-
-PICTURES = Masked(image_size=12, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
-CLOUDS = Parted(points=20)
+PICTURES = ImageData(label_kind="dense", image_size=12, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+CLOUDS = PointData(label_kind="dense", points=20)
 
 
 def pictures() -> Tensor:
@@ -136,9 +124,8 @@ def test_files_to_predict_are_read_without_annotation(tmp_path: Path, monkeypatc
 
     Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(tmp_path / "a.png")
     sections = []
-    monkeypatch.setattr(Masked, "unannotated", lambda self: ImageData(image_size=6))
     image = modality_of(PICTURES)
     reader = replace(image, reader=lambda section: (sections.append(section.annotated), image.reader(section))[1])
     monkeypatch.setattr("crosspath.modalities.load.modality_of", lambda section: reader)
-    assert read_file(PICTURES, tmp_path / "a.png").shape == (3, 6, 6)
+    assert read_file(PICTURES, tmp_path / "a.png").shape == (3, 12, 12)
     assert sections[0] is False

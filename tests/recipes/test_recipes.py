@@ -62,9 +62,7 @@ def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     torch.manual_seed(0)
     recipe = with_own_data(recipe)
     model = build_model(recipe, 3)
-    part = Batch(
-        inputs=generated_batch(recipe, 3), targets_BK=torch.eye(3), ids_B=torch.arange(3), epoch=0, batch_size=3
-    )
+    part = Batch(inputs=generated_batch(recipe, 3), targets=torch.eye(3), ids_B=torch.arange(3), epoch=0, batch_size=3)
     compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     stepper = Stepper(

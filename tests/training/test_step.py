@@ -25,8 +25,8 @@ def _stepper(
     processes: Processes | None = None,
 ) -> Stepper:
     def losses(module: nn.Module, part: Batch) -> Tensor:
-        assert part.targets_BK is not None
-        return soft_cross_entropies(module(part.inputs), part.targets_BK, 0.1)
+        assert part.targets is not None
+        return soft_cross_entropies(module(part.inputs), part.targets, 0.1)
 
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     return Stepper(
@@ -43,7 +43,7 @@ def _stepper(
 def _parts(batch: Tensor, targets_BK: Tensor, sizes: tuple[int, ...] = (6,)) -> list[Batch]:
     ids = torch.arange(len(batch))
     cut = zip(batch.split(sizes), targets_BK.split(sizes), ids.split(sizes), strict=True)
-    return [Batch(inputs=x, targets_BK=y, ids_B=i, epoch=0, batch_size=len(batch)) for x, y, i in cut]
+    return [Batch(inputs=x, targets=y, ids_B=i, epoch=0, batch_size=len(batch)) for x, y, i in cut]
 
 
 def _model() -> nn.Linear:

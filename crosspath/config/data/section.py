@@ -1,7 +1,7 @@
 """What the `data` sections of all modalities share."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -11,6 +11,10 @@ from crosspath.errors import InputError
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Channels = tuple[float, float, float]
 PositiveChannels = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+LabelKind = Literal["classes", "numbers", "boxes", "dense"]
+"""What the labels of a set are. `classes`: a class number a sample, or zeros and ones for each class. `numbers`: a
+float for each column. `boxes`: rows of (x0, y0, x1, y1, class). `dense`: the sample carries its annotation, and its
+label is a category at most."""
 
 
 class DataSection(Section):
@@ -58,6 +62,8 @@ class DataSection(Section):
     or at an address; the two below name the held-out parts."""
     validation_shards: str | None = None
     test_shards: str | None = None
+    label_kind: LabelKind = Field(default="classes", exclude=True)
+    """Not to be set: it follows from the recipe's objective. Readers and splits ask it."""
     modality: str
     dataset: str = "folder"
     """A shipped set, `shards`, or `folder`: the user's own data."""
@@ -71,11 +77,11 @@ class DataSection(Section):
     def annotated(self) -> bool:
         """Whether a sample carries an annotation of its pixels or points; the classes are then those of the
         annotation, and a sample's label is its category."""
-        return False
+        return self.label_kind == "dense"
 
     def unannotated(self) -> Self:
         """The section by which samples are read without their annotation: files to predict have none."""
-        return self
+        return self.model_copy(update={"label_kind": "classes"}) if self.annotated else self
 
     @property
     def few_shot(self) -> bool:

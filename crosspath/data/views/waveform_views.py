@@ -74,7 +74,10 @@ def mix_waves(wave: Wave, partner: Wave, share: float) -> Wave:
 
 
 def label_vector(item: Item, classes: int) -> NDArray[np.float32]:
-    """An item's labels as an indicator vector (K,)."""
+    """An item's labels as an indicator vector (K,); numbers as they are."""
+    own: list[Any] = list(item.label) if isinstance(item.label, tuple) else [item.label]
+    if own and isinstance(own[0], float):
+        return np.array(own, np.float32)
     vector = np.zeros(classes, np.float32)
-    vector[list(item.label) if isinstance(item.label, tuple) else [item.label]] = 1.0
+    vector[own] = 1.0
     return vector

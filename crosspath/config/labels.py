@@ -1,0 +1,29 @@
+"""What the labels of a recipe's data are: it follows from the objective, and the `data` section says it to readers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crosspath.config.data.section import DataSection, LabelKind
+
+OF_OBJECTIVE: Mapping[str, LabelKind] = {
+    "classification": "classes",
+    "masked_modeling": "classes",
+    "regression": "numbers",
+    "segmentation": "dense",
+    "part_segmentation": "dense",
+    "detection": "boxes",
+}
+
+
+def fill_label_kind(tree: Any) -> Any:
+    """A recipe's sections with `data.label_kind`. Raises `ValueError` where it is given otherwise."""
+    if not isinstance(tree, Mapping):
+        return tree
+    data, kind = tree.get("data"), OF_OBJECTIVE.get(tree.get("objective", "classification"))
+    if kind is None or not isinstance(data, Mapping | DataSection):
+        return tree
+    if isinstance(data, DataSection):
+        return {**tree, "data": data.model_copy(update={"label_kind": kind})}
+    if data.get("label_kind", kind) != kind:
+        raise ValueError(f"data.label_kind follows from the objective, {kind} here: leave it out")
+    return {**tree, "data": {**data, "label_kind": kind}}

@@ -1,0 +1,84 @@
+"""The metrics of all objectives: which direction is better, and how a value and a difference are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ROUNDING = 1e-9
+"""A difference below it is one of rounding, and has no sign."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric."""
+
+    name: str
+    title: str
+    """As a person calls it, without its unit."""
+    more_is_better: bool = True
+    percent: bool = False
+    """Whether values are fractions, which are shown in percent, and their differences in percentage points."""
+    form: str = ".3f"
+    """How a shown number is written; `.4g` is four significant digits, for values in the user's own units."""
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return 1 if self.more_is_better else -1
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, for a column or an axis: `accuracy, %`."""
+        return f"{self.title}, %" if self.percent else self.title
+
+    @property
+    def unit_of_differences(self) -> str:
+        """`points` of a percentage; nothing else has a unit that is known here."""
+        return "points" if self.percent else ""
+
+    def number(self, value: float) -> str:
+        """A value without its unit: `71.3`."""
+        return format(100 * value if self.percent else value, self.form)
+
+    def text(self, value: float) -> str:
+        """A value with its unit: `71.3 %`."""
+        return f"{self.number(value)} %" if self.percent else self.number(value)
+
+    def signed(self, difference: float) -> str:
+        """A difference with its sign: `+1.2` percentage points, or in the units of the metric."""
+        shown = difference if abs(difference) > ROUNDING else 0.0
+        return format(100 * shown if self.percent else shown, f"+{self.form}").replace("-", "\u2212")
+
+
+_METRICS = (
+    Metric(name="map", title="mean average precision", percent=True, form=".1f"),
+    Metric(name="box_ap", title="box AP", percent=True, form=".1f"),
+    Metric(name="instance_miou", title="instance mIoU", percent=True, form=".1f"),
+    Metric(name="miou", title="mIoU", percent=True, form=".1f"),
+    Metric(name="r2", title="R²"),
+    Metric(name="accuracy", title="accuracy", percent=True, form=".1f"),
+    Metric(name="loss", title="loss", more_is_better=False, form=".4f"),
+    Metric(name="top5_accuracy", title="top-5 accuracy", percent=True, form=".1f"),
+    Metric(name="map_classes", title="classes with a positive", form=".0f"),
+    Metric(name="macro_f1", title="macro F1", percent=True, form=".1f"),
+    Metric(name="micro_f1", title="micro F1", percent=True, form=".1f"),
+    Metric(name="class_miou", title="class mIoU", percent=True, form=".1f"),
+    Metric(name="pixel_accuracy", title="pixel accuracy", percent=True, form=".1f"),
+    Metric(name="point_accuracy", title="point accuracy", percent=True, form=".1f"),
+    Metric(name="box_ap50", title="box AP at IoU 0.5", percent=True, form=".1f"),
+    Metric(name="box_ap75", title="box AP at IoU 0.75", percent=True, form=".1f"),
+    Metric(name="mae", title="mean absolute error", more_is_better=False, form=".4g"),
+    Metric(name="rmse", title="root mean squared error", more_is_better=False, form=".4g"),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _METRICS}
+"""By name. The order is that of `metric_of`: what is compared stands before what is only reported."""
+
+
+def metric_of(metrics: Mapping[str, float]) -> str:
+    """The name of the metric by which runs are compared, and by which an objective selects: the first of the table
+    that was measured; `accuracy` where none was."""
+    return next((name for name in METRICS if name in metrics), "accuracy")
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of that name; `mae/height` is `mae` of the column `height`. Raises `KeyError` for no metric."""
+    return METRICS[name.partition("/")[0]]
