@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from crosspath.checkpoints.foreign.foundation import modality_of_files
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.config import Recipe, apply_overrides
 from crosspath.config.starts import layer_settings
@@ -35,7 +36,7 @@ class Cell:
     auxiliary: str | None
     """Its name in the study; None for an arm without one."""
     auxiliary_recipe: str | None
-    """The recipe it was trained with; its source where that is unknown."""
+    """The recipe it was trained with; its name in the study where that is unknown."""
     settings: tuple[str, ...]
     from_: Path | None
     grid: Grid
@@ -110,7 +111,7 @@ Origins = dict[str, tuple[str, str | None]]
 
 def auxiliaries_of(study: Study) -> Origins:
     """Read recipe and modality of every auxiliary from its files. Raises `InputError` for an invalid checkpoint."""
-    return {name: _origin(source) for name, source in study.auxiliaries.items()}
+    return {name: _origin(name, source) for name, source in study.auxiliaries.items()}
 
 
 def comparisons(study: Study, origins: Origins | None = None) -> tuple[Comparison, ...]:
@@ -242,9 +243,11 @@ def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, orig
     return [candidate for candidate in candidates if (origins[candidate][1] == modality) == same]
 
 
-def _origin(source: str) -> tuple[str, str | None]:
-    """(recipe, modality) of an auxiliary; (`source`, None) if its files name neither."""
+def _origin(name: str, source: str) -> tuple[str, str | None]:
+    """(recipe, modality) of an auxiliary. Of another library's files the name in the study stands for the recipe, and
+    the modality is None where they do not tell it.
+    """
     auxiliary = auxiliary_source(source)
     if auxiliary.recipe is None:
-        return source, None
+        return name, modality_of_files(auxiliary)
     return auxiliary.recipe, auxiliary.modality

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import crosspath
 from crosspath.cli.study import print_results
@@ -158,6 +160,19 @@ def test_an_auxiliary_of_the_targets_modality_serves_its_own_arm_only(auxiliary:
     study = small(auxiliary, targets={"audio/sounds": {"settings": SHORT}}, arms=["none", "pathway", "same-modality"])
     (comparison,) = comparisons(study)
     assert [(cell.arm.name, cell.auxiliary) for cell in comparison.others] == [("same-modality", "sounds")]
+
+
+def test_files_of_another_library_serve_by_the_modality_that_they_tell(auxiliary: Path, tmp_path: Path) -> None:
+    """One of unknown modality counts as another's; its name in the study, not a path, stands in tables."""
+    for name, kind in (("pictures", "dinov2"), ("unknown", "one of tomorrow")):
+        (tmp_path / name).mkdir()
+        save_file({"weight": torch.zeros(1)}, tmp_path / name / "model.safetensors")
+        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": kind}))
+    auxiliaries = {name: str(tmp_path / name) for name in ("pictures", "unknown")}
+    study = small(auxiliary, auxiliaries=auxiliaries, arms=["none", "pathway", "same-modality"])
+    (comparison,) = comparisons(study)
+    cells = [(cell.arm.name, cell.auxiliary_recipe) for cell in comparison.others]
+    assert cells == [("pathway", "unknown"), ("same-modality", "pictures")]
 
 
 def test_a_job_that_several_comparisons_need_is_carried_out_once(auxiliary: Path, tmp_path: Path) -> None:

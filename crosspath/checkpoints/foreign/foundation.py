@@ -14,9 +14,10 @@ from crosspath.checkpoints.foreign.families import ACTIVATIONS, FAMILIES, REQUIR
 from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, require_computed
 from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
-from crosspath.checkpoints.sources import hub_folder
+from crosspath.checkpoints.sources import Auxiliary, hub_folder
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
+from crosspath.pathway.sources import State
 from crosspath.pickles import refuse_pickle
 
 CONFIG = "config.json"
@@ -61,6 +62,19 @@ def foundation_at(start: str | Path) -> Foundation | None:
         raise InputError(folder / CONFIG, f"a model_type of {known}", repr(kind), todo)
     beside = read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
     return transformers_foundation(text, folder / CONFIG, FAMILIES[str(kind)], config, beside, tensors)
+
+
+def modality_of_files(auxiliary: Auxiliary) -> str | None:
+    """What an auxiliary of another library reads, where its files are those of a family above or of timm, all of whose
+    models read pictures; None where they do not tell it.
+    """
+    weights = auxiliary.weights
+    description = weights.description if isinstance(weights, State) else None
+    config = {} if description is None else description.config
+    if auxiliary.origin.startswith("timm:") or "architecture" in config:
+        return "image"
+    family = FAMILIES.get(str(config.get("model_type")))
+    return None if family is None else family.modality
 
 
 def _refuse_quantised(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
