@@ -7,13 +7,13 @@ from typing import Any
 
 from crosspath.files import read_json_as, write_text
 from crosspath.metrics import METRICS, metric_of
-from crosspath.modalities import MODALITIES
 from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.definition import Study
 from crosspath.study.effects import Answer, draw_forest, render_banner
 from crosspath.study.examples import EXAMPLES, Changes
 from crosspath.study.figures import label_curves
+from crosspath.study.matrix import auxiliaries_in, draw_matrix, largest_difference
 from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
@@ -56,6 +56,7 @@ def write_study_report(
         study=study,
         summary=summary,
         arms=[ARMS[name] for name in ARMS if any(row.arm == name for row in rows)],
+        directions=_directions(rows),
         matrices=[matrix for arm in (PATHWAY.name, RANDOM.name) if (matrix := _matrix(rows, arm)) is not None],
         counts=_counts(rows),
         sections=sections,
@@ -156,10 +157,18 @@ def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _directions(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """(arm, svg) of the pathway and of its random control, drawn to one scale."""
+    arms = (PATHWAY.name, RANDOM.name)
+    largest = largest_difference([row for row in rows if row.arm in arms])
+    drawn = [(arm, draw_matrix(rows, arm, f"directions-{arm}", largest=largest)) for arm in arms]
+    return [(arm, svg) for arm, svg in drawn if svg is not None]
+
+
 def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
     """The differences of an arm, targets by auxiliaries; None for fewer than two directions."""
     entries = [row for row in rows if row.arm == arm and row.auxiliary is not None]
-    columns = sorted({str(row.auxiliary) for row in entries}, key=_modality_order)
+    columns = auxiliaries_in(entries)
     targets = list(dict.fromkeys(heading(row) for row in entries))
     if len(entries) < 2:
         return None
@@ -173,12 +182,6 @@ def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
     unit = "in percentage points" if metric.percent else f"which is better {'above' if metric.sign > 0 else 'below'} 0"
     reads = f"{metric.title} relative to none, {unit}"
     return {"arm": arm, "across": columns, "lines": lines, "reads": reads}
-
-
-def _modality_order(recipe: str) -> tuple[int, str]:
-    """Sorts auxiliaries in the order of the modalities; others come last."""
-    modality = recipe.partition("/")[0]
-    return list(MODALITIES).index(modality) if modality in MODALITIES else len(MODALITIES), recipe
 
 
 def _matrix_cell(row: Row) -> dict[str, Any]:
