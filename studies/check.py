@@ -9,16 +9,16 @@ values. Each difference is printed with its row. Exit code 1 if there is one, 2 
 """
 
 import argparse
-import html
 import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from printed import METRICS, printed, read_tables
 from recompute import (
     STATISTICS,
     Cell,
@@ -40,8 +40,6 @@ RELATIVE = 1e-9
 """Numbers in JSON may differ by rounding; printed digits may not."""
 PLAIN = {"arm": "none", "auxiliary": None}
 BASELINES = ("none", "scratch")
-SENTENCE = ("accuracy, %", "difference", "95 % interval")
-"""The columns whose numbers the answer names."""
 
 
 @dataclass
@@ -70,66 +68,6 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def printed(numbers: Numbers, column: str) -> set[str] | None:
-    """How a number may be printed; two ways where it lies between two last digits. None for an unknown column."""
-
-    def texts(form: Callable[[float], str], *values: float | None) -> set[str]:
-        if any(value is None for value in values):
-            return {""}
-        return {form(float(value or 0) * (1 + shift)) for value in values for shift in (-1e-12, 0.0, 1e-12)}
-
-    def joined(one: set[str], between: str, other: set[str]) -> set[str]:
-        return {f"{a}{between}{b}" if a and b else a for a in one for b in other}
-
-    if column.endswith(", %"):
-        return joined(texts(percent, numbers["mean"]), " ± ", texts(percent, numbers["std"]))
-    if column == "difference":
-        return texts(points, numbers["difference"])
-    if column == "95 % interval":
-        return joined(texts(points, numbers["low"]), " to ", texts(points, numbers["high"]))
-    if column == "p":
-        return joined(texts(chance, numbers["p"]), ", adjusted ", texts(chance, numbers["p_adjusted"]))
-    if column == "verdict":
-        return {numbers["verdict"] or ""}
-    if column == "seeds needed":
-        return {"" if numbers["seeds_needed"] is None else f"{numbers['seeds_needed']:,}"}
-    return None
-
-
-def percent(fraction: float) -> str:
-    """With one digit."""
-    return f"{100 * fraction:.1f}"
-
-
-def points(fraction: float) -> str:
-    """With a sign."""
-    return f"{100 * (fraction if abs(fraction) > 1e-9 else 0.0):+.1f}".replace("-", "−")
-
-
-def chance(p: float) -> str:
-    """With three digits."""
-    return "<0.001" if p < 0.0005 else f"{p:.3f}"
-
-
-def read_tables(page: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """(heading, {column: cell}) of every line of every table."""
-    title, columns = "", list[str]()
-    for line in page.splitlines():
-        if line.startswith("## "):
-            title, columns = unescaped(line.removeprefix("## ")), []
-        elif line.startswith("| "):
-            entries = [unescaped(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-            if not columns:
-                columns = entries
-            else:
-                yield title, dict(zip(columns, entries, strict=True))
-
-
-def unescaped(text: str) -> str:
-    """Markdown's text without its escapes."""
-    return html.unescape(re.sub(r"\\([^\w\s]|_)", r"\1", text))
-
-
 def check_study(folder: Path, check: Check) -> None:
     """Every row of a study's folder, from its runs."""
     summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -150,15 +88,12 @@ def check_study(folder: Path, check: Check) -> None:
     for row, of_row in zip(rows, numbers, strict=True):
         check_row(row, of_row, check)
     for entry in summary["search"]:
-        check_search(entry, cell_of(entry, summary["search"], cells, origins), rows[0]["metric"], check)
+        metric = entry.get("metric", rows[0]["metric"])
+        check_search(entry, cell_of(entry, summary["search"], cells, origins), metric, check)
     for entry in summary["label_savings"]:
         same = [row for row in rows if row_name({**row, "study": None}) == row_name(entry)]
         check_saving(entry, same[turn(entry, summary["label_savings"])], rows, check)
-    texts = {text for of_row in numbers for column in SENTENCE for text in printed(of_row, column) or ()}
-    for number in re.findall(r"[+−]\d+\.\d|\d+\.\d(?= %)", summary.get("answer", {}).get("sentence", "")):
-        check.compare(
-            "answer", "sentence", any(number in re.split(" ± | to ", text) for text in texts) and number, number
-        )
+    check_sentence(summary.get("answer", {}).get("sentence", ""), rows, numbers, check)
     if not summary["unfinished"]:
         missing = [place for place, cell in cells.items() if id(cell) not in with_row]
         check.differences += [f"{' '.join(filter(None, place))}: runs without a row" for place in missing]
@@ -175,6 +110,7 @@ def check_values(row: Row, cell: Cell, plain: Cell, check: Check) -> Numbers:
 
     values, baseline = values_of(cell), values_of(plain)
     check.compare(name, "rate", row["rate"], chosen_rate(cell, metric))
+    check_grid(name, row, cell, plain, check)
     check.compare(name, "seeds", sorted(row["seeds"]), sorted(values))
     if set(values) - set(baseline) or not set(row["seeds"]) <= set(values):
         check.differences.append(f"{name}: runs of seeds {sorted(values)}, of none {sorted(baseline)}")
@@ -182,6 +118,23 @@ def check_values(row: Row, cell: Cell, plain: Cell, check: Check) -> Numbers:
     check.compare(name, "values", row["values"], [values[seed] for seed in row["seeds"]])
     compared = None if row["arm"] == PLAIN["arm"] else [baseline[seed] for seed in row["seeds"]]
     return statistics_of([values[seed] for seed in row["seeds"]], compared, metric)
+
+
+def check_grid(name: str, row: Row, cell: Cell, plain: Cell, check: Check) -> None:
+    """What the search of a row tried, whether its choice lies at the edge, and whether it may be unsettled."""
+    means, rate = search_means(cell, row["metric"]), chosen_rate(cell, row["metric"])
+    if "grid" in row:
+        grid = {"rates": list(means), "validation": list(means.values())} if means else None
+        check.compare(name, "grid", row["grid"], grid)
+        check.compare(name, "at_edge", row["at_edge"], is_edge(rate, means))
+    if row.get("unsettled"):
+        edges = [is_edge(chosen_rate(of, row["metric"]), search_means(of, row["metric"])) for of in (cell, plain)]
+        check.compare(name, "unsettled", True, any(edges))
+
+
+def is_edge(rate: float, means: Mapping[float, float | None]) -> bool:
+    """Whether a rate is the lowest or the highest of those tried."""
+    return len(means) > 1 and rate in (min(means), max(means))
 
 
 def check_published(path: Path, check: Check) -> None:
@@ -222,7 +175,7 @@ def check_search(entry: Row, cell: Cell | None, metric: str, check: Check) -> No
     means, chosen = search_means(cell, metric), chosen_rate(cell, metric)
     check.compare(name, "validation", entry["validation"], {f"{rate:g}": mean for rate, mean in means.items()})
     check.compare(name, "chosen", entry["chosen"], chosen)
-    check.compare(name, "at_edge", entry["at_edge"], chosen in (min(means), max(means)))
+    check.compare(name, "at_edge", entry["at_edge"], is_edge(chosen, means))
 
 
 def check_saving(entry: Row, row: Row, rows: Sequence[Row], check: Check) -> None:
@@ -232,6 +185,17 @@ def check_saving(entry: Row, row: Row, rows: Sequence[Row], check: Check) -> Non
     curve = {row["labels_per_class"]: row["values"] for row in curves if all(row[key] == entry[key] for key in same)}
     for name, value in saving_of(row, row["values"], curve).items():
         check.compare(f"label savings of {row_name(row)}", name, entry[name], value)
+
+
+def check_sentence(sentence: str, rows: Sequence[Row], numbers: Sequence[Numbers], check: Check) -> None:
+    """The accuracies and differences that the answer names."""
+    parts = set()
+    for row, of_row in zip(rows, numbers, strict=True):
+        for column in (METRICS[row["metric"]][0], "difference", "95 % interval"):
+            for text in printed(of_row, column, row["metric"]) or ():
+                parts |= set(re.split(" ± | to ", text))
+    for number in re.findall(r"[+−]\d+\.\d+|\d+\.\d+(?= %)", sentence):
+        check.compare("answer", "number", number, number if number in parts else "in none of the rows")
 
 
 def check_page(page: str, rows: Sequence[Row], numbers: Sequence[Numbers], check: Check) -> None:
@@ -245,7 +209,8 @@ def check_page(page: str, rows: Sequence[Row], numbers: Sequence[Numbers], check
     check.compare("results.md", "lines", [(title, line["arm"], line["auxiliary"]) for title, line in lines], titles)
     for (_, line), (_, row, of_row) in zip(lines, in_order, strict=False):
         for column, text in line.items():
-            texts = {line[column]} if column in ("arm", "auxiliary") else printed(of_row, column)
+            unsettled = bool(row.get("unsettled"))
+            texts = {text} if column in ("arm", "auxiliary") else printed(of_row, column, row["metric"], unsettled)
             if texts is None:
                 check.unchecked.add(column)
             elif text not in texts:

@@ -21,8 +21,8 @@ Numbers = dict[str, Any]
 class Cell:
     """The runs of one arm: {rate: {seed: result}} of the reported runs and of the search."""
 
-    final: dict[float, dict[int, Row]]
-    search: dict[float, dict[int, Row]]
+    final: dict[float, dict[int, Any]]
+    search: dict[float, dict[int, Any]]
 
 
 Place = tuple[str, str, str, str, str]
@@ -46,32 +46,41 @@ def read_cells(folder: Path, auxiliaries: Sequence[str]) -> dict[Place, Cell]:
     return cells
 
 
-def read_runs(folder: Path) -> dict[float, dict[int, Row]]:
-    """{rate: {seed: result}}, by the names of the run folders."""
-    runs: dict[float, dict[int, Row]] = {}
-    for path in sorted(folder.glob("lr-*-seed-*/result.json")):
+def read_runs(folder: Path) -> dict[float, dict[int, Any]]:
+    """{rate: {seed: result}}, by the names of the run folders; None for a trial that diverged."""
+    runs: dict[float, dict[int, Any]] = {}
+    for path in sorted((*folder.glob("lr-*-seed-*/result.json"), *folder.glob("lr-*-seed-*/diverged.json"))):
         rate, _, seed = path.parent.name.removeprefix("lr-").rpartition("-seed-")
-        runs.setdefault(float(rate), {})[int(seed)] = json.loads(path.read_text(encoding="utf-8"))
+        finished = path.name == "result.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if finished else None
+        if finished or int(seed) not in runs.get(float(rate), {}):
+            runs.setdefault(float(rate), {})[int(seed)] = result
     return runs
 
 
-def search_means(cell: Cell, metric: str) -> dict[float, float]:
-    """{rate: mean on the validation part}, of those rates that had the most trials."""
-    most = max((len(runs) for runs in cell.search.values()), default=0)
+def search_means(cell: Cell, metric: str) -> dict[float, float | None]:
+    """{rate: mean of its trials on the validation part}; None where one of them diverged."""
     return {
-        rate: float(np.mean([run["metrics"]["validation"][metric] for run in runs.values()]))
+        rate: None
+        if any(run is None for run in runs.values())
+        else float(np.mean([run["metrics"]["validation"][metric] for run in runs.values() if run is not None]))
         for rate, runs in sorted(cell.search.items())
-        if len(runs) == most
     }
 
 
-def chosen_rate(cell: Cell, metric: str) -> float:
-    """The best mean of the search, of equal ones the smallest; without a search, the rate that was used."""
-    means = search_means(cell, metric)
+def best_rates(cell: Cell, metric: str) -> list[float]:
+    """Those with the best mean of the search, but for rounding; without a search, the rate that was used."""
+    means = {rate: mean for rate, mean in search_means(cell, metric).items() if mean is not None}
     if not means:
-        return min(cell.final)
-    best = min if metric in LOWER_IS_BETTER else max
-    return best(sorted(means), key=lambda rate: means[rate])
+        return [min(cell.final)]
+    best = (min if metric in LOWER_IS_BETTER else max)(means.values())
+    return [rate for rate, mean in means.items() if math.isclose(mean, best, rel_tol=1e-11, abs_tol=1e-11)]
+
+
+def chosen_rate(cell: Cell, metric: str) -> float:
+    """That of the reported runs, where it is one of the best; else the best, of equal ones the smallest."""
+    best = best_rates(cell, metric)
+    return next((rate for rate in best if rate in cell.final), best[0])
 
 
 def cell_of(
@@ -127,18 +136,24 @@ def verdict_of(difference: float, p: float, metric: str) -> str:
 
 
 def adjust(rows: Sequence[Row], numbers: Sequence[Numbers]) -> None:
-    """Adjusted p (Benjamini and Hochberg 1995) of every arm that one study compares more than once, and its verdict."""
+    """Adjusted p (Benjamini and Hochberg 1995) of every arm that one study compares more than once, and its verdict.
+
+    An unsettled comparison counts as one of the family that shows nothing, and has no verdict.
+    """
     families: dict[tuple[str, str], list[Numbers]] = {}
     for row, of_row in zip(rows, numbers, strict=True):
         of_row["p_adjusted"] = None
+        if row.get("unsettled"):
+            of_row |= {"seeds_needed": None, "verdict": of_row["verdict"] and "no evidence"}
         if of_row["p"] is not None:
-            of_row["metric"] = row["metric"]
+            of_row |= {"metric": row["metric"], "settled": not row.get("unsettled")}
             families.setdefault((str(row.get("study")), row["arm"]), []).append(of_row)
     for family in families.values():
         smallest = 1.0
-        ranked = sorted(family, key=lambda of_row: -float(of_row["p"])) if len(family) > 1 else []
+        settled = [of_row for of_row in family if of_row["settled"]] if len(family) > 1 else []
+        ranked = sorted(settled, key=lambda of_row: -float(of_row["p"]))
         for place, of_row in enumerate(ranked):
-            smallest = min(smallest, of_row["p"] * len(family) / (len(family) - place))
+            smallest = min(smallest, of_row["p"] * len(family) / (len(settled) - place))
             of_row |= {"p_adjusted": smallest, "family": len(family)}
             of_row["verdict"] = verdict_of(of_row["difference"], smallest, of_row["metric"])
 

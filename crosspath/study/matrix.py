@@ -26,8 +26,8 @@ def draw_matrix(rows: Sequence[Row], arm: str, name: str, *, largest: float | No
     """The differences of an arm from `none`: a square each, its area by the difference, its colour by the verdict; a
     dashed one where the search of the rate is unsettled.
 
-    `largest` is the difference, in the unit of the metric, whose square fills its cell; default: the largest of this arm. None for
-    fewer than two targets or two auxiliaries, which need no matrix.
+    `largest` is the difference, in the unit of the metric, whose square fills its cell; default: that of this arm.
+    None for fewer than two targets or two auxiliaries, which need no matrix.
     """
     entries = [row for row in rows if row.arm == arm and row.auxiliary is not None and row.difference is not None]
     targets = list(dict.fromkeys(heading(row) for row in sorted(entries, key=lambda row: place_of(row.target))))
