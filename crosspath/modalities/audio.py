@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,6 +26,7 @@ from crosspath.data.views.normalise import Scaling
 from crosspath.data.views.waveform_views import waveform_view
 from crosspath.errors import InputError
 from crosspath.modalities.modality import Export, Modality, Picture
+from crosspath.pictures.signals import heat_map
 from crosspath.recipes import audio
 from crosspath.tokenizers import AudioTokenizer, ConvolutionTokenizer, Tokenizer
 from crosspath.tokenizers.patches import PositionKind
@@ -90,6 +92,10 @@ def _draw(axes: Any, frames_1TF: NDArray[Any], original_1TF: NDArray[Any], data:
     axes.set_ylabel("mel bin", fontsize=8)
 
 
+def _pixels(frames_TF: NDArray[Any], data: AudioData) -> NDArray[np.uint8]:
+    return heat_map(frames_TF.reshape(frames_TF.shape[-2:]).T[::-1])
+
+
 def _raw(data: AudioData, generated: Tensor) -> Tensor:
     return generated * (2 * data.std) + data.mean
 
@@ -121,7 +127,7 @@ AUDIO = Modality[AudioData, AudioAugment, AudioPatches](
     augment=augment_frames,
     views=_views,
     windows=_windows,
-    picture=Picture(draw=_draw, width=4.0),
+    picture=Picture(draw=_draw, width=4.0, pixels=_pixels),
     export=Export(
         axes=("frame", "mel bin"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation
     ),

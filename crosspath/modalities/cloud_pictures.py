@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.config.data import PointData
 from crosspath.modalities.modality import Triple
+from crosspath.pictures.clouds import VIEWS, cloud_view
+from crosspath.pictures.palette import class_colours
 from crosspath.tokenizers import Mask, PointTokenizer
 
 
@@ -22,6 +25,12 @@ def draw_cloud(axes: Any, points_P3: NDArray[Any], original_P3: NDArray[Any], da
     for limits, centre in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), middle, strict=True):
         limits(centre - half, centre + half)
     axes.set_axis_off()
+
+
+def cloud_pixels(points_P3: NDArray[Any], data: PointData) -> NDArray[np.uint8]:
+    """The front view of a cloud, in one colour."""
+    colours_P3 = np.broadcast_to(class_colours(1), (len(points_P3), 3))
+    return cloud_view(points_P3[:, :3], colours_P3, VIEWS["front"], size=112)
 
 
 def cloud_triples(

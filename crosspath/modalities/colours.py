@@ -35,6 +35,13 @@ def expected_colours(data: Colours) -> str:
     return f"RGB values 0 to 255, short side resized to {short}, centre-cropped"
 
 
+def colour_pixels(image_CHW: NDArray[Any], data: Colours) -> NDArray[np.uint8]:
+    """One prepared picture as levels (H, W, 3)."""
+    mean, std = (np.array(values)[:, None, None] for values in (data.mean, data.std))
+    levels: NDArray[np.uint8] = np.rint(255 * (image_CHW * std + mean).clip(0.0, 1.0)).astype(np.uint8)
+    return levels.transpose(1, 2, 0)
+
+
 def draw_colours(axes: Any, image_CHW: NDArray[Any], original: NDArray[Any], data: Colours) -> None:
     """One prepared picture; what is hidden (NaN) is grey."""
     mean, std = (np.array(values)[:, None, None] for values in (data.mean, data.std))

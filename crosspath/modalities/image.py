@@ -16,6 +16,7 @@ from crosspath.data.views.frame_views import augment_pictures
 from crosspath.modalities.colours import (
     colour_levels,
     colour_normalisation,
+    colour_pixels,
     colour_scaling,
     draw_colours,
     expected_colours,
@@ -53,7 +54,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     tokenizer=_tokenizer,
     before_batch=augment_pictures,
     augment=augment_images,
-    picture=Picture(draw=draw_colours),
+    picture=Picture(draw=draw_colours, pixels=colour_pixels),
     export=Export(
         axes=("channel", "row", "column"),
         dtype=torch.uint8,

@@ -67,6 +67,8 @@ class Picture(Generic[D]):
     """Frames drawn of a sample whose second axis is time."""
     width: float = 2.6
     """Inches of one drawing."""
+    pixels: Callable[[NDArray[Any], D], NDArray[np.uint8]] | None = None
+    """A prepared sample as a small picture (H, W, 3), drawn without matplotlib; of a clip some frames side by side."""
     projection: str | None = None
     """matplotlib's, such as `3d`."""
     reconstructions: Callable[[Any, Tensor, Tensor, Tensor, Mask, bool], list[Triple]] | None = None

@@ -21,7 +21,7 @@ from crosspath.data.readers.points import SUFFIXES, PointReader
 from crosspath.data.views.augment import augment_clouds
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.point_resampling import held_out_cloud
-from crosspath.modalities.cloud_pictures import cloud_triples, draw_cloud
+from crosspath.modalities.cloud_pictures import cloud_pixels, cloud_triples, draw_cloud
 from crosspath.modalities.errors import chamfer_errors
 from crosspath.modalities.modality import Export, LogitsOf, Modality, Picture, SeveralViews
 from crosspath.recipes import points
@@ -112,7 +112,13 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     augment=augment_clouds,
     protocol=votes,
     errors=chamfer_errors,
-    picture=Picture(draw=draw_cloud, projection="3d", reconstructions=cloud_triples, caption="(hidden centres given)"),
+    picture=Picture(
+        draw=draw_cloud,
+        pixels=cloud_pixels,
+        projection="3d",
+        reconstructions=cloud_triples,
+        caption="(hidden centres given)",
+    ),
     export=Export(
         axes=("point", "coordinate"),
         dtype=torch.float32,

@@ -21,6 +21,7 @@ from crosspath.data.views.normalise import Scaling
 from crosspath.errors import InputError
 from crosspath.modalities.modality import Export, Modality, Picture
 from crosspath.modalities.series_baseline import MINIROCKET
+from crosspath.pictures.signals import curves
 from crosspath.recipes import series
 from crosspath.tokenizers import SeriesTokenizer
 from crosspath.tokenizers.patches import PositionKind
@@ -105,6 +106,10 @@ def _draw(axes: Any, series_CT: NDArray[Any], original_CT: NDArray[Any], data: S
     axes.set_xlabel("value" if data.rate_hz is None else f"value at {data.rate_hz:g} Hz", fontsize=8)
 
 
+def _pixels(series_CT: NDArray[Any], data: SeriesData) -> NDArray[np.uint8]:
+    return curves(series_CT.reshape(-1, series_CT.shape[-1])[:DRAWN])
+
+
 def _raw(data: SeriesData, generated: Tensor) -> Tensor:
     scaling = _scaling(data)
     if scaling is None:
@@ -142,7 +147,7 @@ SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
     scaling=_scaling,
     tokenizer=_tokenizer,
     augment=augment_series,
-    picture=Picture(draw=_draw, width=4.0),
+    picture=Picture(draw=_draw, width=4.0, pixels=_pixels),
     baseline=MINIROCKET,
     export=Export(
         axes=("channel", "time"), dtype=torch.float32, raw=_raw, expected=_expected, normalisation=_normalisation

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,6 +25,7 @@ from crosspath.errors import InputError
 from crosspath.modalities.colours import (
     colour_levels,
     colour_normalisation,
+    colour_pixels,
     colour_scaling,
     draw_colours,
     expected_colours,
@@ -33,6 +35,9 @@ from crosspath.recipes import video
 from crosspath.tokenizers import VideoTokenizer
 from crosspath.tokenizers.patches import PositionKind
 
+FRAMES = 4
+"""Of a clip, in its picture."""
+
 
 def _tokenizer(section: VideoTubelets, data: VideoData, width: int, positions: PositionKind) -> VideoTokenizer:
     return VideoTokenizer(data.frames, data.image_size, section.patch, width, positions=positions)
@@ -40,6 +45,12 @@ def _tokenizer(section: VideoTubelets, data: VideoData, width: int, positions: P
 
 def _sample_shape(data: VideoData) -> tuple[int, ...]:
     return (3, data.frames, data.image_size, data.image_size)
+
+
+def _pixels(clip_CTHW: NDArray[Any], data: VideoData) -> NDArray[np.uint8]:
+    """Frames from first to last, side by side."""
+    times = np.linspace(0, clip_CTHW.shape[1] - 1, FRAMES).round().astype(int)
+    return np.concatenate([colour_pixels(clip_CTHW[:, time], data) for time in times], axis=1)
 
 
 def _windows(data: VideoData, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
@@ -85,7 +96,7 @@ VIDEO = Modality[VideoData, VideoAugment, VideoTubelets](
     augment=augment_clips,
     windows=_windows,
     protocol=clips_and_crops,
-    picture=Picture(draw=draw_colours, frames=4),
+    picture=Picture(draw=draw_colours, frames=FRAMES, pixels=_pixels),
     export=Export(
         axes=("channel", "frame", "row", "column"),
         dtype=torch.uint8,

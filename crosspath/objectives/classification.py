@@ -12,6 +12,7 @@ from crosspath.config import Recipe
 from crosspath.models.build import build_model
 from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
+from crosspath.objectives.mistakes import MISTAKES
 from crosspath.objectives.objective import Batch, Objective, token_grid
 
 Probabilities = Callable[[Tensor], Tensor]
@@ -126,6 +127,7 @@ CLASSIFICATION = Objective(
     probabilities=_softmax,
     predictions=_one_prediction,
     visible=_all_tokens,
+    show=MISTAKES.show,
 )
 SEVERAL_LABELS = Objective(
     name="several labels",

@@ -4,7 +4,7 @@ Which tokens may be hidden is the modality's to say (`Discrete.maskable`). B bat
 ones, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import prod
 from pathlib import Path
@@ -159,6 +159,7 @@ def _show(
     folder: Path,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
+    names: Sequence[str] = (),
 ) -> Path:
     """A page of held-out sequences with the model's predictions of their hidden tokens."""
     rows = np.unique(np.linspace(0, len(examples) - 1, min(SHOWN, len(examples))).round().astype(int))

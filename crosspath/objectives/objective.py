@@ -1,6 +1,6 @@
 """What an objective is: one object that holds everything in which objectives differ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,11 @@ class Batch:
     """Samples of the complete batch, over all parts, views and processes."""
 
 
-Show = Callable[[nn.Module, Recipe, Examples, Path, torch.device, Callable[[], AbstractContextManager[Any]]], Any]
-"""(model, recipe, examples, folder, device, autocast): writes pictures or a page of held-out samples to the folder."""
+Show = Callable[
+    [nn.Module, Recipe, Examples, Path, torch.device, Callable[[], AbstractContextManager[Any]], Sequence[str]], Any
+]
+"""(model, recipe, examples, folder, device, autocast, names of the classes): writes pictures or a page of held-out
+samples to the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

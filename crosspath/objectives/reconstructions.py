@@ -1,6 +1,6 @@
 """Pictures of masked modelling: a held-out sample, its visible tokens, and the decoder's reconstruction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,7 @@ def write_reconstructions(
     folder: Path,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]] | None = None,
+    names: Sequence[str] = (),
     count: int = 6,
 ) -> list[Path]:
     """One PNG for each of `count` samples spread evenly over a held-out part; returns their paths.

@@ -20,7 +20,7 @@ LINE = TEXT + 5
 LONGEST = 28
 """Characters of a name; what is longer is cut."""
 Panel = tuple[str, NDArray[np.uint8]]
-"""A title and the picture (H, W, 3) below it."""
+"""A title, of one line or more, and the picture (H, W, 3) below it."""
 Entry = tuple[str, tuple[int, int, int]]
 """A line of a legend: a name and its colour."""
 
@@ -43,8 +43,8 @@ def short(name: str, longest: int = LONGEST) -> str:
 
 
 def width_of(text: str, size: int = TEXT) -> int:
-    """Pixels that a line takes."""
-    return round(font(size).getlength(text))
+    """Pixels that the longest line of a text takes."""
+    return max(round(font(size).getlength(line)) for line in text.split("\n"))
 
 
 def legend_entries(names: Sequence[str], colours: Colours, labels: Sequence[int]) -> list[Entry]:
@@ -56,17 +56,21 @@ def compose(rows: Sequence[Sequence[Panel]], *, legend: Sequence[Entry] = (), ca
     """Panels in rows, each below its title, then a legend and a line of text; as wide as its widest row, or caption."""
     widths = [sum(max(picture.shape[1], width_of(title)) + GAP for title, picture in row) + GAP for row in rows]
     width = max([*widths, width_of(caption) + 2 * GAP if caption else 0])
-    heights = [max(picture.shape[0] for _, picture in row) + LINE + GAP for row in rows]
+    titles = [LINE * max(title.count("\n") + 1 for title, _ in row) for row in rows]
+    heights = [
+        max(picture.shape[0] for _, picture in row) + above + GAP for row, above in zip(rows, titles, strict=True)
+    ]
     lines = _legend_lines(legend, width - 2 * GAP)
     height = GAP + sum(heights) + LINE * len(lines) + (LINE if caption else 0) + GAP // 2
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
     y = GAP
-    for row, row_height in zip(rows, heights, strict=True):
+    for row, above, row_height in zip(rows, titles, heights, strict=True):
         x = GAP
         for title, picture in row:
-            draw.text((x, y), title, INK, font())
-            canvas.paste(Image.fromarray(picture), (x, y + LINE))
+            for number, text in enumerate(title.split("\n")):
+                draw.text((x, y + number * LINE), text, INK, font())
+            canvas.paste(Image.fromarray(picture), (x, y + above))
             x += max(picture.shape[1], width_of(title)) + GAP
         y += row_height
     for line in lines:
@@ -96,6 +100,16 @@ def _legend_lines(legend: Sequence[Entry], width: int) -> list[list[Entry]]:
         lines[-1].append((name, colour))
         left -= _entry_width(name)
     return lines
+
+
+def fitted(picture: NDArray[np.uint8], least: int = 224, most: int = 480) -> NDArray[np.uint8]:
+    """A picture whose longer side has `least` to `most` pixels or so: small ones grow by whole pixels, large ones are
+    averaged."""
+    longer = max(picture.shape[:2])
+    if longer <= most:
+        return enlarged(picture, least)
+    height, width = (max(1, round(side * most / longer)) for side in picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 
 
 def enlarged(picture: NDArray[np.uint8], least: int = 224) -> NDArray[np.uint8]:

@@ -51,7 +51,7 @@ from crosspath.training.processes import Processes, join_processes
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
 from crosspath.training.resume import load_newest_state
-from crosspath.training.run_folder import RECONSTRUCTIONS, RunFolder, open_run_folder
+from crosspath.training.run_folder import PICTURES, RECONSTRUCTIONS, RunFolder, open_run_folder
 from crosspath.training.scope import limit_scope, scope_notes
 from crosspath.training.trackers import check_trackers, trackers
 
@@ -320,8 +320,8 @@ def _run(
     )
     if processes.main:
         if objective.show is not None and len(data.validation):
-            folder = run.path / RECONSTRUCTIONS
-            objective.show(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast)
+            folder = run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
+            objective.show(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes)
         run.finish(outcome.model, result)
     processes.wait()
     return result

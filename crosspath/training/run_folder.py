@@ -47,8 +47,10 @@ RECONSTRUCTIONS = "reconstructions"
 """Pictures of what masked modelling makes of held-out samples."""
 RESUMED = "resumed.json"
 """The steps at which an unfinished run was resumed, and what that changed; a finished one has them in its result."""
+PICTURES = "pictures"
+"""Of what the trained model does with held-out samples."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
-OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS)
+OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS, PICTURES)
 STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)

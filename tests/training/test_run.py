@@ -63,6 +63,7 @@ def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:
         "log.jsonl",
         "manifest.json",
         "model.safetensors",
+        "pictures",
         "recipe.yaml",
         "result.json",
         "tensorboard",
