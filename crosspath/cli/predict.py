@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_next, print_note, print_table
+from crosspath.cli.output import print_json, print_line, print_next, print_note, print_table
 
 
 def predict(
@@ -15,6 +15,7 @@ def predict(
     /,
     *files: Annotated[str, Parameter(name="FILE", required=True)],
     top: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    out: Annotated[Path | None, Parameter(name="--out", show_default=False)] = None,
     auxiliary: MovedAuxiliaries = (),
     recipe: Recipe = None,
     json: Json = False,
@@ -31,11 +32,19 @@ def predict(
         Files of the model's modality; for a text model also texts in quotes, and tables with a text a row.
     top
         Number of classes for each file.
+    out
+        A new folder for `predictions.json`, and for pictures of masks, parts and boxes with the masks and parts
+        themselves.
     """
     from crosspath.evaluation import predict as predict_files
 
     predictions = predict_files(
-        checkpoint, files, top=top, recipe=recipe_of(recipe), auxiliaries=named_pairs(auxiliary, "--auxiliary")
+        checkpoint,
+        files,
+        top=top,
+        recipe=recipe_of(recipe),
+        auxiliaries=named_pairs(auxiliary, "--auxiliary"),
+        out=out,
     )
     if json:
         print_json({"checkpoint": str(checkpoint), "files": predictions})
@@ -49,4 +58,6 @@ def predict(
     for entry in predictions:
         for note in entry.get("notes", ()):
             print_note(f"{entry['file']}: {note}")
+    if out is not None:
+        print_line(f"written to {out}")
     print_next("crosspath", "export", checkpoint, "model.onnx")

@@ -6,24 +6,26 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import require_finite
+from crosspath.evaluation.prediction_files import write_predictions
+from crosspath.files import new_folder
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import read_with_remarks
 from crosspath.modalities.memory import decode_with_remarks, is_in_memory
-from crosspath.objectives import objective_of
+from crosspath.objectives import Objective, objective_of
+from crosspath.objectives.drawing import Answer
 
 FIRST = torch.zeros(1, dtype=torch.int64)
 """The row of a single sample."""
 
 
-@torch.no_grad()
 def predict(
     checkpoint: str | Path | Checkpoint,
     files: Sequence[Any],
@@ -31,6 +33,7 @@ def predict(
     top: int = 5,
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
+    out: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each file; of a set with several labels a sample each has its own probability.
 
@@ -39,7 +42,9 @@ def predict(
     array of samples serves too. The "file" of such a one is `sample 0`, and so on.
 
     Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; with
-    "notes" where reading changed the sample, such as missing values that it filled.
+    "notes" where reading changed the sample, such as missing values that it filled. With `out`, a new or empty folder
+    gets `predictions.json` and, of masks, parts and boxes, a picture of each file and the mask or parts themselves;
+    their names stand in "written".
 
     Raises
     ------
@@ -47,21 +52,38 @@ def predict(
         For a checkpoint that cannot be read, for a missing, damaged or foreign file, and for outputs that are not
         finite.
     """
+    if out is not None:
+        new_folder(Path(out), "--out")
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     objective = objective_of(source.recipe)
     if objective.predictions is None:
         raise _no_predictions(checkpoint, objective.name)
-    compute = choose_compute(source.recipe)
+    answered = _answered(source, files, top)
+    return [entry for entry, _ in answered] if out is None else write_predictions(Path(out), source, answered)
+
+
+def _answered(source: Checkpoint, files: Sequence[Any], top: int) -> Iterator[tuple[dict[str, Any], Answer]]:
+    """Of each file what is said of it as plain data, and the model's outputs."""
+    objective, recipe, compute = objective_of(source.recipe), source.recipe, choose_compute(source.recipe)
+    assert objective.predictions is not None
     model = source.model.to(compute.device).eval()
-    results = []
     for name, sample, notes in _samples(source, files):
-        with compute.autocast():
-            batch = prepare_held_out(source.recipe.data, sample[None], compute.device)
-            outputs = objective.outputs(model, source.recipe, batch, FIRST)
+        batch = prepare_held_out(recipe.data, sample[None], compute.device)
+        with torch.no_grad(), compute.autocast():
+            outputs = _outputs(objective, model, recipe, batch)
         require_finite(outputs, source.path, name)
-        predictions = objective.predictions(outputs[0], source.recipe, source.classes, top)
-        results.append({"file": name, **predictions, **({"notes": list(notes)} if notes else {})})
-    return results
+        predictions = objective.predictions(outputs[0], recipe, source.classes, top)
+        entry = {"file": name, **predictions, **({"notes": list(notes)} if notes else {})}
+        yield entry, Answer(name, batch[0].float().cpu().numpy, outputs[0].float().cpu().numpy())
+
+
+def _outputs(objective: Objective, model: nn.Module, recipe: Recipe, batch: Tensor) -> Tensor:
+    """What the model says of one prepared sample; of annotated samples what metrics need follows from the annotation,
+    which a file does not have."""
+    if recipe.data.annotated:
+        assert objective.drawing is not None
+        return objective.drawing.answers(model, recipe, batch, None)
+    return objective.outputs(model, recipe, batch, FIRST)
 
 
 def _read(source: Checkpoint, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:

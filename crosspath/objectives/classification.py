@@ -127,7 +127,7 @@ CLASSIFICATION = Objective(
     probabilities=_softmax,
     predictions=_one_prediction,
     visible=_all_tokens,
-    show=MISTAKES.show,
+    drawing=MISTAKES,
 )
 SEVERAL_LABELS = Objective(
     name="several labels",

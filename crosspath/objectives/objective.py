@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.metrics import METRICS
+from crosspath.objectives.drawing import Drawing
 from crosspath.tokenizers import Tokenizer
 
 MASK_SEED = 0x3A5C
@@ -75,6 +76,13 @@ class Objective:
     decodes: bool = False
     """Whether a decoder trains beside the encoder."""
     show: Show | None = None
+    drawing: Drawing | None = None
+    """How held-out samples and files are drawn with what the model says of them."""
+
+    @property
+    def writes(self) -> Show | None:
+        """What writes the pictures of a run."""
+        return self.show if self.drawing is None else self.drawing.show
 
     def score(self, metrics: dict[str, float]) -> float:
         """The number by which the best epoch is chosen; more is better."""

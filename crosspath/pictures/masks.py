@@ -7,14 +7,14 @@ from crosspath.pictures.palette import Colours
 
 Pixels = NDArray[np.uint8]
 """A picture (H, W, 3)."""
-NOT_LABELLED = 255
 SHARE = 0.55
 """Of the colour in a pixel inside a region; its border has the whole colour."""
 
 
 def overlay(image_HW3: Pixels, classes_HW: NDArray[np.integer], colours: Colours) -> Pixels:
-    """The image with the colour of its class over each pixel; what is not labelled (255) stays as it is."""
-    labelled_HW = classes_HW != NOT_LABELLED
+    """The image with the colour of its class over each pixel; a number without a colour, such as 255 of what is not
+    labelled, leaves the pixel as it is."""
+    labelled_HW = classes_HW < len(colours)
     colours_HW3 = colours[np.where(labelled_HW, classes_HW, 0)].astype(float)
     share_HW = np.where(_borders(classes_HW), 1.0, SHARE) * labelled_HW
     mixed = image_HW3 + share_HW[..., None] * (colours_HW3 - image_HW3)
@@ -30,8 +30,9 @@ def _borders(classes_HW: NDArray[np.integer]) -> NDArray[np.bool_]:
     return borders
 
 
-def largest_classes(*masks: NDArray[np.integer], most: int) -> list[int]:
-    """The classes in masks, those with most pixels first, at most `most`: what a legend names."""
-    counts = np.bincount(np.concatenate([mask[mask != NOT_LABELLED].ravel() for mask in masks]).astype(int))
+def largest_classes(*masks: NDArray[np.integer], classes: int, most: int) -> list[int]:
+    """The classes (numbers below `classes`) in masks, those with most pixels first, at most `most`: what a legend
+    names."""
+    counts = np.bincount(np.concatenate([mask[mask < classes].ravel() for mask in masks]).astype(int))
     order = np.argsort(-counts, kind="stable")
     return [int(label) for label in order if counts[label]][:most]

@@ -319,9 +319,9 @@ def _run(
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
-        if objective.show is not None and len(data.validation):
+        if objective.writes is not None and len(data.validation):
             folder = run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
-            objective.show(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes)
+            objective.writes(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes)
         run.finish(outcome.model, result)
     processes.wait()
     return result

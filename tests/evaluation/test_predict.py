@@ -1,5 +1,6 @@
 """Predictions for files: class names, probabilities that agree with the model, and one line for any other file."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from crosspath.checkpoints import save_checkpoint
 from crosspath.evaluation import predict
+from crosspath.evaluation.prediction_files import free_name
 from crosspath.models.build import build_masked_autoencoder
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_image
 from tests.errors import refused
@@ -48,6 +50,27 @@ def test_probabilities_agree_with_the_model(tmp_path: Path, files: list[Path]) -
 def test_only_the_best_are_given(tmp_path: Path, files: list[Path]) -> None:
     saved_image(tmp_path / "run")
     assert [len(entry["predictions"]) for entry in predict(tmp_path / "run", files, top=2)] == [2, 2]
+
+
+def test_a_folder_holds_what_is_returned_and_nothing_after_an_error(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "run")
+    entries = predict(tmp_path / "run", files, out=tmp_path / "new")
+    content = json.loads((tmp_path / "new" / "predictions.json").read_text())
+    assert content == {"classes": list(IMAGE_CLASSES), "files": entries}
+    assert entries == predict(tmp_path / "run", files)
+    before = (tmp_path / "new" / "predictions.json").read_bytes()
+    with refused(str(tmp_path / "new"), "--out"):
+        predict(tmp_path / "missing", files, out=tmp_path / "new")
+    assert (tmp_path / "new" / "predictions.json").read_bytes() == before
+    with refused("none.png"):
+        predict(tmp_path / "run", [*files, tmp_path / "none.png"], out=tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_files_of_one_name_get_numbers() -> None:
+    names: set[str] = set()
+    files = ["a/cat.png", "b/cat.jpg", "cat-2.png", "b/CAT.png"]
+    assert [free_name(file, names) for file in files] == ["cat", "cat-2", "cat-2-2", "CAT-3"]
 
 
 def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from crosspath.data.annotations import NOT_LABELLED
 from crosspath.pictures.boxes import with_boxes
 from crosspath.pictures.canvas import GAP, LINE, TEXT, compose, enlarged, short
 from crosspath.pictures.clouds import VIEWS, cloud_view
 from crosspath.pictures.confusion import confusion_counts, confusion_matrix
-from crosspath.pictures.masks import NOT_LABELLED, SHARE, largest_classes, overlay
+from crosspath.pictures.masks import SHARE, largest_classes, overlay
 from crosspath.pictures.palette import class_colours, ink_on
 from crosspath.pictures.scatter import SIDE, nice_ticks, padded, scatter
 
@@ -50,8 +51,8 @@ def test_an_overlay_mixes_inside_marks_borders_and_leaves_what_is_not_labelled()
 
 def test_a_legend_names_the_largest_classes_and_nothing_unlabelled() -> None:
     mask = np.array([[3, 3, 3, 1, 1, 7, NOT_LABELLED, NOT_LABELLED, NOT_LABELLED, NOT_LABELLED]])
-    assert largest_classes(mask, mask, most=2) == [3, 1]
-    assert largest_classes(np.full((2, 2), NOT_LABELLED), most=3) == []
+    assert largest_classes(mask, mask, classes=10, most=2) == [3, 1]
+    assert largest_classes(np.full((2, 2), NOT_LABELLED), classes=10, most=3) == []
 
 
 def test_near_points_hide_far_ones_and_a_quarter_turn_changes_the_view() -> None:

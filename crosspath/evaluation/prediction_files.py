@@ -1,0 +1,50 @@
+"""A folder with what a model says of files: one JSON file, pictures, and masks or parts for other programs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from crosspath.checkpoints.load import Checkpoint
+from crosspath.files import replacing_files, write_json
+from crosspath.objectives import objective_of
+from crosspath.objectives.drawing import Answer
+
+PREDICTIONS = "predictions.json"
+
+
+def write_predictions(
+    out: Path, source: Checkpoint, answered: Iterable[tuple[dict[str, Any], Answer]]
+) -> list[dict[str, Any]]:
+    """Write a picture of each file, named after it, its mask or parts, and all predictions in `predictions.json`.
+
+    Returns the predictions, with the names of the files written in "written". Files of one name get numbers. The folder
+    holds all of it or, after an error, nothing.
+    """
+    drawing, entries = objective_of(source.recipe).drawing, []
+    names: set[str] = set()
+    with replacing_files(out) as folder:
+        for entry, answer in answered:
+            written: list[str] = []
+            if drawing is not None and (drawing.sample is not None or drawing.files is not None):
+                name = free_name(answer.name, names)
+                contents = {} if drawing.files is None else drawing.files(source.recipe, answer, source.classes)
+                for suffix, content in contents.items():
+                    (folder / f"{name}{suffix}").write_bytes(content)
+                    written.append(f"{name}{suffix}")
+                if drawing.sample is not None:
+                    drawing.sample(source.recipe, answer, source.classes).save(folder / f"{name}.png")
+                    written.append(f"{name}.png")
+            entries.append({**entry, **({"written": written} if written else {})})
+        write_json(folder / PREDICTIONS, {"classes": list(source.classes), "files": entries})
+    return entries
+
+
+def free_name(file: str, names: set[str]) -> str:
+    """The name of a file without folder and suffix, with a number where another file has it; both are remembered."""
+    stem = Path(file).stem or "sample"
+    name, number = stem, 1
+    while name.lower() in names:
+        number += 1
+        name = f"{stem}-{number}"
+    names.add(name.lower())
+    return name
