@@ -16,7 +16,15 @@ from crosspath.study.race_display import RaceDisplay, open_display
 from crosspath.study.race_final import confirm
 from crosspath.study.race_folder import ANSWER, COSTS, PLAN, RaceFolder, check_folder, open_race
 from crosspath.study.race_measure import Samples, measure
-from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Plan, make_plan
+from crosspath.study.race_plan import (
+    ENOUGH_VALIDATION,
+    FOLDS,
+    ROUND_FOLDS,
+    Plan,
+    advice_in_words,
+    advice_of,
+    make_plan,
+)
 from crosspath.study.race_report import write_report
 from crosspath.study.race_request import Request, understand
 from crosspath.study.race_rounds import race
@@ -86,11 +94,16 @@ def fit(
         with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
             plan = measure_and_plan(request, samples, runner, display)
+            advised = advice_in_words(runner.advice)
+            if advised:
+                display.line(f"earlier studies advise, {advised}")
             prepare_auxiliaries(request, runner, plan)
             leader = race(runner, plan)
             confirmation = confirm(runner, plan, leader)
         display.begin("writing model and report")
-        answer = conclude(folder, runner.place.runs, plan, leader, confirmation, partial(request.command, out=out))
+        answer = conclude(
+            folder, runner.place.runs, plan, leader, confirmation, partial(request.command, out=out), advised=advised
+        )
         write_report(out, answer, request, plan)
         write_answer(out, answer)
     return answer
@@ -164,6 +177,12 @@ def make_runner(
         threads=request.threads,
         budget=request.budget,
         display=display,
+        advice=advice_of(
+            {source.name: source.kind for source in request.sources},
+            labels=recipe.data.labels_per_class,
+            pretrained=request.target.checkpoint is not None,
+            unlabelled=samples.unlabelled > 0,
+        ),
     )
 
 

@@ -55,6 +55,8 @@ class Fit:
     flat: bool
     """Whether `none` gained nothing by longer training; if not, the answer is one within this budget."""
     seconds: float
+    advised: str = ""
+    """What earlier studies advised before the race, by auxiliary; empty without one."""
 
     def __str__(self) -> str:
         return f"{self.sentence}\n{self.next_step}: {self.command}"
@@ -83,10 +85,12 @@ def conclude(
     leader: Leader,
     confirmation: Confirmation,
     again: Callable[[float], str],
+    *,
+    advised: str = "",
 ) -> Fit:
     """Save the model that the verdict names and return the answer.
 
-    `again` makes the command with so many times the budget.
+    `again` makes the command with so many times the budget; `advised` is what earlier studies advised.
     """
     helps = confirmation.difference.verdict == "helps"
     winner = confirmation.leader if helps else confirmation.none
@@ -122,6 +126,7 @@ def conclude(
         validation_samples=leader.validation_samples,
         flat=confirmation.flat,
         seconds=round(folder.seconds, 1),
+        advised=advised,
     )
 
 

@@ -13,7 +13,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe
 from crosspath.study.jobs import Step
 from crosspath.study.race_costs import Estimate
-from crosspath.study.race_plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
+from crosspath.study.race_plan import RATES, Last, Plan, Round, advised_order, estimate_of, plan_rest, round_seconds
 from crosspath.study.race_runs import FIRST_ROUND, Runner, last_step
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score
@@ -48,7 +48,7 @@ class Leader:
 
 def race(runner: Runner, plan: Plan) -> Leader:
     """Run the rounds; every decision in them is read from validation parts alone."""
-    ways = list(runner.ways)
+    ways = advised_order(runner.ways, runner.advice)
     first = RATES[-plan.rounds[0].rates :] if plan.rounds[0].rates > 1 else (1.0,)
     middles = {way: middle_rate(way, runner.recipe, runner.settings) for way in ways}
     rates = {way: [factor * middles[way] for factor in first] for way in ways}

@@ -1,11 +1,12 @@
 """The runs of a race, as trials: the settings that each stage adds to the recipe, and how they are carried out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosspath.config import Recipe
 from crosspath.modalities import modality_of
+from crosspath.study.decision import Advice
 from crosspath.study.definition import SEARCH_SEEDS
 from crosspath.study.jobs import Place, Step, run_steps
 from crosspath.study.plan import QUIET
@@ -46,6 +47,8 @@ class Runner:
     budget: float
     """Seconds on the clock of the wall."""
     display: RaceDisplay
+    advice: Mapping[str, Advice] = field(default_factory=dict)
+    """{auxiliary: what earlier studies advise}."""
     costs: Costs | None = None
     planned_at: float = 0.0
     """Seconds spent when the plan was made."""

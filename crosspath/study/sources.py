@@ -45,6 +45,8 @@ class AuxiliarySource:
     recipe: Recipe | None = None
     """Its masked modelling, for one that is pretrained first."""
     data_root: Path | None = None
+    kind: str | None = None
+    """Its modality, or `procedural`; None where its files do not tell."""
 
 
 def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str] = ()) -> Target:
@@ -152,15 +154,16 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
         samples = (recipe.data.train_samples or SHORTER) // SHORTER
         settings = (f"model.size={size}", f"data.train_samples={samples}", f"train.epochs={epochs}")
         recipe = apply_overrides(recipe, settings)
-        return AuxiliarySource(name=name, text=text, recipe=recipe)
+        return AuxiliarySource(name=name, text=text, recipe=recipe, kind=text)
     if text.startswith(HUBS) or is_checkpoint(path):
-        auxiliary_source(text)  # refused now rather than after the first runs
+        auxiliary = auxiliary_source(text)  # refused now rather than after the first runs
         place = absolute_place(text)
-        return AuxiliarySource(name=name, text=place, checkpoint=place)
+        return AuxiliarySource(name=name, text=place, checkpoint=place, kind=auxiliary.modality)
     if path.is_dir() or is_set_file(path):
         recipe_name, root = recipe_of_folder(path)
         recipe = pretraining_of(recipe_named(recipe_name), size)
-        return AuxiliarySource(name=name, text=str(path.resolve()), recipe=recipe, data_root=root)
+        place = str(path.resolve())
+        return AuxiliarySource(name=name, text=place, recipe=recipe, data_root=root, kind=recipe.modality)
     expected = "a folder of samples, a checkpoint, timm:MODEL, hf:OWNER/MODEL or procedural"
     raise InputError(f"--auxiliary {text}", expected, "none", "check the path")
 

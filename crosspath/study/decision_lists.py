@@ -1,0 +1,6 @@
+"""The decision lists that `studies/decide.py --write` fitted to `docs/results.json`."""
+
+from crosspath.study.decision import DecisionList, Rule
+
+WITH_OWN_FILES = DecisionList(rules=(), otherwise="masked")
+WITHOUT = DecisionList(rules=(Rule(reading="kind", value="video", advice="plain"),), otherwise="pathway")

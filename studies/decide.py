@@ -1,0 +1,135 @@
+"""Fit the decision lists of *Will it help me?* to the published results, and say how much they err.
+
+    python studies/decide.py
+
+Reads `docs/results.json`, and `studies/*.yaml` for which targets start from a checkpoint; prints the marked section of
+`docs/will-it-help.md` and writes it there. The lists stand in `crosspath/study/decision_lists.py`, which `--write`
+writes anew.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+
+from crosspath.study.decision import WORDS, Advice, Case, DecisionList, Readings, regret
+from crosspath.study.decision_fit import WORTH, fit_list, held_out_regret, with_choices
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ROWS = REPOSITORY / "docs" / "results.json"
+PAGE = REPOSITORY / "docs" / "will-it-help.md"
+LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
+BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
+STARTS = {None, "whole-body", "start-0.1"}
+"""Variants that are a pathway as `try` starts it; the others are ablations."""
+MASKED = {"pretrained", "masked-modelling"}
+CHOICES: dict[str, tuple[Advice, ...]] = {
+    "own files without labels": ("masked", "plain", "pathway"),
+    "no such files": ("plain", "pathway"),
+}
+"""{what the user has beside the auxiliary: what there is to choose from}."""
+Row = dict[str, Any]
+
+
+def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case]:
+    """Every target with an auxiliary at hand, as measured; `pretrained` holds (study, target) that start from one."""
+    masked: dict[tuple[str, int | None], list[float]] = {}
+    gains: dict[tuple[str, Readings], list[float]] = {}
+    for row in rows:
+        if row["difference"] is None or row["metric"] != "accuracy" or row.get("unsettled"):
+            continue
+        labels, target = row["labels_per_class"], row["target"]
+        if row["arm"] in MASKED:
+            masked.setdefault((target, labels), []).append(row["difference"])
+        elif row["arm"] == "pathway" and row["variant"] in STARTS:
+            started = (row["study"], target) in pretrained
+            readings = Readings(labels=labels, pretrained=started, kind=row["auxiliary"].partition("/")[0])
+            gains.setdefault((target, readings), []).append(row["difference"])
+    cases = []
+    for (target, readings), some in gains.items():
+        of_case: dict[Advice, float] = {"plain": 0.0, "pathway": fmean(some)}
+        if readings.pretrained:
+            of_case["masked"] = 0.0  # it has had what masked modelling would give it
+        elif (target, readings.labels) in masked:
+            of_case["masked"] = fmean(masked[target, readings.labels])
+        cases.append(Case(target=target, readings=readings, gains=of_case))
+    return cases
+
+
+def pretrained_targets() -> set[tuple[str, str]]:
+    """(study, target) of the studies whose targets start from a checkpoint."""
+    studies = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "studies").rglob("*.yaml"))
+    return {
+        (study["name"], target)
+        for study in studies
+        for target, section in (study.get("targets") or {}).items()
+        if (section or {}).get("from")
+    }
+
+
+def section_of(cases: Sequence[Case]) -> str:
+    """The lists, and their error beside those of constant rules, as Markdown."""
+    parts = []
+    for having, choices in CHOICES.items():
+        usable = with_choices(cases, choices)
+        decision, targets = fit_list(usable, choices), list(dict.fromkeys(case.target for case in usable))
+        costs = held_out_regret(usable, choices)
+        constants = {f"always {WORDS[one]}": regret(DecisionList(rules=(), otherwise=one), usable) for one in choices}
+        best = min(constants, key=lambda name: constants[name])
+        held_out = fmean(costs.values())
+        lines = [f"**With an auxiliary and {having}** ({len(usable)} cases of {len(targets)} targets):", ""]
+        lines += [f"{number}. {when}: **{what}**" for number, (when, what) in enumerate(decision.lines, 1)]
+        lines += ["", "| rule | points lost against the best way measured |", "|---|---|"]
+        lines += [f"| the list, on targets that it was not fitted to | {100 * held_out:.1f} |"]
+        lines += [f"| the list, on those it was fitted to | {100 * regret(decision, usable):.1f} |"]
+        lines += [f"| {name} | {100 * value:.1f} |" for name, value in constants.items()]
+        verdict = f"The list **does not beat** “{best}”: follow that."
+        won = constants[best] - held_out
+        if won > 1e-9:
+            little = "" if won >= WORTH else ", less than such studies can show"
+            verdict = f"The list beats “{best}”, the best constant rule, by {100 * won:.1f} points{little}."
+        worst = max(costs, key=lambda target: costs[target])
+        parts += [*lines, "", f"{verdict} It errs most on `{worst}`, by {100 * costs[worst]:.1f} points.", ""]
+    return "\n".join(parts).rstrip()
+
+
+def module_of(lists: dict[str, DecisionList]) -> str:
+    """The Python file that holds the lists."""
+    head = '"""The decision lists that `studies/decide.py --write` fitted to `docs/results.json`."""\n\n'
+    head += "from crosspath.study.decision import DecisionList, Rule\n\n"
+    names = ("WITH_OWN_FILES", "WITHOUT")
+    body = "\n".join(f"{name} = {one!r}" for name, one in zip(names, lists.values(), strict=True))
+    return head + body.replace("'", '"') + "\n"
+
+
+def lists_of(cases: Sequence[Case]) -> dict[str, DecisionList]:
+    """The two lists, by what the user has."""
+    return {having: fit_list(with_choices(cases, choices), choices) for having, choices in CHOICES.items()}
+
+
+def main() -> None:
+    """Print the section and write it into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the lists into the package too")
+    options = parser.parse_args()
+    cases = cases_of(json.loads(ROWS.read_text(encoding="utf-8")), pretrained_targets())
+    section = section_of(cases)
+    print(section)
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_section(page, section), encoding="utf-8")
+    if options.write:
+        LISTS.write_text(module_of(lists_of(cases)), encoding="utf-8")
+
+
+def with_section(page: str, section: str) -> str:
+    """The page with this section."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}{section}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    main()

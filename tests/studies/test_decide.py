@@ -1,0 +1,56 @@
+"""The shipped decision lists and the section of the page are those of the published results."""
+
+import json
+from pathlib import Path
+from statistics import fmean
+from types import ModuleType
+
+import pytest
+
+from crosspath.study.decision import Case
+from crosspath.study.decision_lists import WITH_OWN_FILES, WITHOUT
+
+STUDIES = Path(__file__).resolve().parent.parent.parent / "studies"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(STUDIES))
+        import decide
+
+        return decide
+
+
+@pytest.fixture(scope="module")
+def cases(script: ModuleType) -> list[Case]:
+    rows = json.loads(script.ROWS.read_text(encoding="utf-8"))
+    return list(script.cases_of(rows, script.pretrained_targets()))
+
+
+def test_the_shipped_lists_are_fitted_to_the_published_results(script: ModuleType, cases: list[Case]) -> None:
+    assert list(script.lists_of(cases).values()) == [WITH_OWN_FILES, WITHOUT]
+
+
+def test_the_section_of_the_page_is_that_of_the_results(script: ModuleType, cases: list[Case]) -> None:
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert script.with_section(page, script.section_of(cases)) == page
+
+
+def test_a_case_is_what_the_studies_measured(script: ModuleType, cases: list[Case]) -> None:
+    rows = json.loads(script.ROWS.read_text(encoding="utf-8"))
+    (case,) = [
+        case
+        for case in cases
+        if (case.target, case.readings.kind, case.readings.labels) == ("point/modelnet10", "video", 30)
+    ]
+    pathway = [
+        row["difference"]
+        for row in rows
+        if (row["target"], row["auxiliary"], row["arm"]) == ("point/modelnet10", "video/grid", "pathway")
+    ]
+    (masked,) = [row for row in rows if row["target"] == "point/modelnet10" and row["arm"] == "pretrained"]
+    assert case.gains == {"plain": 0.0, "pathway": fmean(pathway), "masked": masked["difference"]}
+    pretrained = [case for case in cases if case.readings.pretrained]
+    assert {case.target for case in pretrained} == {"audio/fsdd", "image/cifar10"}
+    assert all(case.gains["masked"] == 0.0 for case in pretrained), "they have had it"
