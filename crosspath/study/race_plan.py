@@ -245,7 +245,9 @@ def advised_order(ways: Sequence[Way], advice: Mapping[str, Advice]) -> tuple[Wa
 
     def is_advised(way: Way) -> bool:
         meant = ADVISED.get(way.arm.name)
-        return meant is not None and meant in (advice.values() if way.auxiliary is None else [advice[way.auxiliary]])
+        return meant is not None and meant in (
+            advice.values() if way.auxiliary is None else [advice.get(way.auxiliary)]
+        )
 
     return (none, *sorted(others, key=lambda way: not is_advised(way)))
 
