@@ -129,6 +129,27 @@ POINT = (
         ),
         note="50 parts of 16 categories.",
     ),
+    PublishedSet(
+        name="partnet",
+        modality="point",
+        datasets=("partnet",),
+        classes=24,
+        samples={"train, val and test": 26_671},
+        licence=SHAPENET_TERMS,
+        terms="https://shapenet.org/terms",
+        tree=(
+            Piece("*-*/train_files.txt", "<Category>-<level>/: names of its h5 files of the training part"),
+            Piece("*-*/val_files.txt", "the same for the validation part"),
+            Piece("*-*/test_files.txt", "the same for the test part"),
+            Piece("*-*/*.h5", "`data` (N, 10000, 3), `label_seg` (N, 10000), 0 for other, and `data_num` (N,)"),
+        ),
+        steps=(
+            "Register at https://shapenet.org and accept the terms of use.",
+            "Download the h5 files for semantic segmentation (sem_seg_h5.zip) from https://www.shapenet.org/download/parts.",
+            "Unpack it into the data root; its folder has the right name.",
+        ),
+        note="Each category and level is a task: data.category and data.level. Not every category has every level.",
+    ),
 )
 
 VIDEO = (

@@ -21,6 +21,7 @@ POINT_SETS = {
     "scanobjectnn-hardest": "scanobjectnn",
     "shapenet55": "shapenet55",
     "shapenetpart": "shapenetcore_partanno_segmentation_benchmark_v0_normal",
+    "partnet": "sem_seg_h5",
 }
 VIDEO_SETS = {"grid": "grid_s1", "k400": "k400", "ssv2": "ssv2", "ucf101": "ucf101", "hmdb51": "hmdb51"}
 SERIES_SETS = {"plaid": "uea_ucr", "vowels": "uea_ucr", "motions": "uea_ucr"}

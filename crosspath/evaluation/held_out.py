@@ -50,7 +50,7 @@ def held_out_outputs(
 
     def read(some: Sequence[int]) -> Tensor:
         places = np.asarray(some)
-        rows_B = torch.as_tensor(places)
+        rows_B = torch.as_tensor(places if objective.outputs_by == "rows" else np.asarray(examples.labels[places]))
         if test is not None:
             return test.logits(examples, places, compute.device, lambda batch: outputs_of(batch, rows_B))
         return outputs_of(prepare_held_out(recipe.data, examples.inputs[places], compute.device), rows_B)

@@ -15,12 +15,14 @@ from crosspath.config.model import PointGroups
 from crosspath.config.shipped import POINT as SECTIONS
 from crosspath.data.examples import Examples
 from crosspath.data.folder_tree import suffix_of, tree_of
-from crosspath.data.generated.sets import solids
+from crosspath.data.generated.sets import furniture, solids
+from crosspath.data.part_numbers import part_numbers
 from crosspath.data.places import POINT_SETS
 from crosspath.data.readers.points import SUFFIXES, PointReader
 from crosspath.data.views.augment import augment_clouds
 from crosspath.data.views.draws import Draws
 from crosspath.data.views.point_resampling import held_out_cloud
+from crosspath.errors import InputError
 from crosspath.modalities.cloud_pictures import cloud_pixels, cloud_triples, draw_cloud
 from crosspath.modalities.errors import chamfer_errors
 from crosspath.modalities.modality import Export, LogitsOf, Modality, Picture, SeveralViews
@@ -47,8 +49,10 @@ def _sample_shape(data: PointData) -> tuple[int, ...]:
 
 
 def _held_out(data: PointData, batch_BS3: Tensor) -> Tensor:
-    """Of larger stored clouds the farthest-point sample."""
-    return held_out_cloud(batch_BS3, data.points)
+    """Of larger stored clouds the farthest-point sample; of annotated ones the first points, which are a sample drawn
+    by a fixed seed, evenly from all.
+    """
+    return batch_BS3[:, : data.points] if data.annotated else held_out_cloud(batch_BS3, data.points)
 
 
 def votes(recipe: Recipe) -> SeveralViews | None:
@@ -84,6 +88,18 @@ def _recipe_for(folder: Path) -> str:
     return "lidar" if endings == {".bin"} else "folder"
 
 
+def _calibrate(data: PointData, training: Examples) -> PointData:
+    """The part numbers of each category, where the section does not give them. Raises `InputError` for a streamed set,
+    of which this would read everything.
+    """
+    if not data.annotated or data.parts is not None:
+        return data
+    if data.stream:
+        todo = "set them with --set data.parts=[[0,1,2],[3,4]], or data.stream=false"
+        raise InputError("data.parts", "the part numbers of each category, for streamed clouds", "none", todo)
+    return data.model_copy(update={"parts": part_numbers(training)})
+
+
 def _raw(data: PointData, generated: Tensor) -> Tensor:
     return generated
 
@@ -102,10 +118,12 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     suffixes=SUFFIXES,
     content="point clouds",
     sets=POINT_SETS,
-    generated={"solids": solids},
+    generated={"solids": solids, "furniture": furniture},
     reader=PointReader,
     sample_shape=_sample_shape,
     annotation_axis=1,
+    calibrate=_calibrate,
+    calibration=("parts",),
     held_out=_held_out,
     tokenizer=_tokenizer,
     tokenizer_values=_tokenizer_values,

@@ -9,8 +9,9 @@ from crosspath.models.heads import ClassificationHead
 from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
 from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
+from crosspath.models.part_segmentation import WIDTHS, PartHead, PartSegmenter
 from crosspath.models.sizes import size_of
-from crosspath.tokenizers import MaskableTokenizer, TextTokenizer, Tokenizer
+from crosspath.tokenizers import MaskableTokenizer, PointTokenizer, TextTokenizer, Tokenizer
 
 
 def build_model(recipe: Recipe, classes: int) -> ModalityModel:
@@ -42,6 +43,36 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
         ),
     )
     model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(classes)))
+    return model
+
+
+def build_part_segmenter(recipe: Recipe, categories: int) -> PartSegmenter:
+    """The part segmenter of a recipe of clouds, freshly initialised from torch's random state.
+
+    `model.head_hidden` are the widths of the propagated features and of the two hidden layers, the published 1024, 512
+    and 256 when not given. Before the data are read, `data.parts` may be missing: each category then has one part.
+
+    Raises
+    ------
+    InputError
+        For another modality than point clouds, and another number of widths.
+    """
+    section = recipe.model
+    tokenizer = build_tokenizer(recipe)
+    if not isinstance(tokenizer, PointTokenizer):
+        where, expected = "objective", "point clouds, whose points have parts"
+        raise InputError(where, expected, recipe.modality, "choose another objective, or a recipe of point clouds")
+    widths = section.head_hidden or WIDTHS
+    if len(widths) != len(WIDTHS):
+        expected = "three widths: propagated features and two hidden layers"
+        raise InputError("model.head_hidden", expected, str(list(widths)), "correct it, or leave it out")
+    parts = getattr(recipe.data, "parts", None) or ((0,),) * categories
+    model = PartSegmenter(
+        tokenizer,
+        _build_encoder(recipe, final_norm=True),
+        PartHead(size_of(section).width, categories, sum(map(len, parts)), widths, section.head_dropout),
+    )
+    model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(categories)))
     return model
 
 

@@ -90,36 +90,33 @@ class PartSegmenter(ModalityModel):
         self.blocks = thirds(len(encoder.blocks))
 
     def forward(  # type: ignore[override]  # an object's category instead of visible tokens
-        self, points_BP3: Tensor, categories_B: Tensor | None = None, queries_BQ3: Tensor | None = None
+        self,
+        points_BP3: Tensor,
+        categories_B: Tensor | None = None,
+        real_BP: Tensor | None = None,
+        queries_BQ3: Tensor | None = None,
     ) -> Tensor:
         """Logits (B, P, K) of the points of clouds, or (B, Q, K) of other points of the same objects.
 
         `categories_B` are the objects' category numbers; without them no category is marked, unless there is only one.
-        A row of NaN is padding, behind the points of a cloud with fewer: it moves no other row, and its logits are 0.
+        Points that `real_BP` leaves out are padding, behind those of a cloud with fewer: they move no other point, and
+        their logits are 0.
         """
-        real_BP = _real(points_BP3)
-        points = points_BP3 if real_BP is None else points_BP3.nan_to_num(0.0)
-        groups_BGM3, centres_BG3 = self.tokenizer.group(points, real_BP)
+        groups_BGM3, centres_BG3 = self.tokenizer.group(points_BP3, real_BP)
         tokens = self.tokenizer.tokens(groups_BGM3, centres_BG3)
         levels_BGC = torch.cat(self.encoder.levels(tokens, self.blocks), dim=2)
-        queries, counted_BQ = (points, real_BP) if queries_BQ3 is None else (queries_BQ3, _real(queries_BQ3))
-        if counted_BQ is None:
-            logits_RK: Tensor = self.head(levels_BGC, centres_BG3, queries, self._one_hot(categories_B, levels_BGC))
-            return logits_RK.view(*queries.shape[:2], -1)
-        queries = queries.nan_to_num(0.0)
-        rows_R = counted_BQ.flatten().nonzero().squeeze(1)
-        logits_RK = self.head(levels_BGC, centres_BG3, queries, self._one_hot(categories_B, levels_BGC), rows_R)
-        logits: Tensor = logits_RK.new_zeros(counted_BQ.numel(), logits_RK.shape[1]).index_copy(0, rows_R, logits_RK)
-        return logits.view(*queries.shape[:2], -1)
+        categories_BC = self._one_hot(categories_B, levels_BGC)
+        if real_BP is None or queries_BQ3 is not None:
+            queries = points_BP3 if queries_BQ3 is None else queries_BQ3
+            every_RK: Tensor = self.head(levels_BGC, centres_BG3, queries, categories_BC)
+            return every_RK.view(*queries.shape[:2], -1)
+        rows_R = real_BP.flatten().nonzero().squeeze(1)
+        logits_RK = self.head(levels_BGC, centres_BG3, points_BP3, categories_BC, rows_R)
+        logits: Tensor = logits_RK.new_zeros(real_BP.numel(), logits_RK.shape[1]).index_copy(0, rows_R, logits_RK)
+        return logits.view(*real_BP.shape, -1)
 
     def _one_hot(self, categories_B: Tensor | None, like: Tensor) -> Tensor:
         count = self.head.categories
         if categories_B is None:
             return like.new_full((len(like), count), float(count == 1))
         return functional.one_hot(categories_B, count).to(like.dtype)
-
-
-def _real(points_BP3: Tensor) -> Tensor | None:
-    """Which points (B, P) are no padding; None where none is."""
-    real_BP = ~points_BP3.isnan().any(dim=2)
-    return None if bool(real_BP.all()) else real_BP

@@ -6,8 +6,9 @@ from crosspath.objectives.classification import CLASSIFICATION, SEVERAL_LABELS
 from crosspath.objectives.masked_modeling import MASKED_MODELING
 from crosspath.objectives.masked_tokens import MASKED_TOKENS
 from crosspath.objectives.objective import Batch, Objective
+from crosspath.objectives.part_segmentation import PART_SEGMENTATION
 
-OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS)
+OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS, PART_SEGMENTATION)
 
 
 def objective_of(recipe: Recipe) -> Objective:

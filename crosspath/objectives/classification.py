@@ -101,7 +101,8 @@ def _multi_label_metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> d
     return multi_label_metrics(logits_NK, labels)
 
 
-def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
+def all_tokens(recipe: Recipe, model: nn.Module) -> int:
+    """How many tokens a sample has: the encoder sees all of them."""
     return prod(token_grid(model))
 
 
@@ -126,7 +127,7 @@ CLASSIFICATION = Objective(
     pools=True,
     probabilities=_softmax,
     predictions=_one_prediction,
-    visible=_all_tokens,
+    visible=all_tokens,
     drawing=MISTAKES,
 )
 SEVERAL_LABELS = Objective(
@@ -142,5 +143,5 @@ SEVERAL_LABELS = Objective(
     pools=True,
     probabilities=torch.sigmoid,
     predictions=_several_predictions,
-    visible=_all_tokens,
+    visible=all_tokens,
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.data.examples import Examples
+from crosspath.data.examples import DataSet, Examples
 from crosspath.metrics import METRICS
 from crosspath.objectives.drawing import Drawing
 from crosspath.tokenizers import Tokenizer
@@ -58,6 +58,9 @@ class Objective:
     """What is minimised, for each sample (B,)."""
     outputs: Callable[[nn.Module, Recipe, Tensor, Tensor], Tensor]
     """(model, recipe, prepared batch, rows of the held-out part) to what `metrics` needs of each sample (B, ...)."""
+    outputs_by: Literal["rows", "labels"] = "rows"
+    """What the last argument of `outputs` is: the samples' rows, by which masks are drawn, or their labels, where the
+    model is told them: an object's category, whose parts it tells apart."""
     metrics: Callable[[Tensor, Tensor, Recipe], dict[str, float]]
     """(outputs (N, ...), labels, recipe) to flat floats by their names in `METRICS`; without samples it is empty."""
     selects_by: str
@@ -73,6 +76,8 @@ class Objective:
     as plain data; None where the model predicts nothing of a sample."""
     visible: Callable[[Recipe, nn.Module], int]
     """Tokens of a sample that the encoder sees. Raises `InputError` for a `masking` section that cannot divide them."""
+    check: Callable[[Recipe, DataSet], None] | None = None
+    """Raises `InputError` for data that the objective cannot train on; called once they are read."""
     decodes: bool = False
     """Whether a decoder trains beside the encoder."""
     show: Show | None = None

@@ -8,6 +8,7 @@ from crosspath.errors import InputError, suggest
 from crosspath.recipes import (
     audio,
     image,
+    parts,
     points,
     procedural,
     published_audio,
@@ -40,7 +41,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
 """What `crosspath pretrain` can run; the names are those of the training recipes, but for `procedural/*`."""
 
 _PUBLISHED = (published_image, published_audio, published_points, published_video)
-PUBLISHED = {name: recipe for module in _PUBLISHED for name, recipe in module.RECIPES.items()}
+PUBLISHED = {name: recipe for module in _PUBLISHED for name, recipe in module.RECIPES.items()} | parts.PUBLISHED
 """Those of `RECIPES` with published settings on published data."""
 PUBLISHED_PRETRAINING = {name: recipe for module in _PUBLISHED for name, recipe in module.PRETRAINING.items()}
 

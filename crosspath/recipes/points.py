@@ -7,6 +7,7 @@ from crosspath.config.augment import PointAugment
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
+from crosspath.recipes import parts
 from crosspath.recipes import published_points as published
 from crosspath.recipes.pretraining import pretraining
 
@@ -92,6 +93,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "point/solids": solids,
     "point/folder": folder,
     "point/lidar": lidar,
+    **parts.RECIPES,
+    **parts.PUBLISHED,
     **published.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
@@ -99,6 +102,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "point/solids": lambda: _pretraining(solids(), 30),
     "point/folder": lambda: _pretraining(folder(), 50),
     "point/lidar": lambda: _pretraining(lidar(), 50),
+    **parts.PRETRAINING,
     **published.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

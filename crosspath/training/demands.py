@@ -20,6 +20,9 @@ def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: t
         Where a run of the recipe on these data could not begin.
     """
     require_samples(recipe, data)
+    check = objective_of(recipe).check
+    if check is not None:
+        check(recipe, data)
     classes = len(data.classes) if objective_of(recipe).labelled else 0
     feed = Feed(recipe=recipe, examples=data.train, classes=classes, processes=processes, device=device)
     feed.check()

@@ -130,3 +130,29 @@ def write_shapenetpart(root: Path, train: int = 2, val: int = 1, test: int = 1, 
     for part, names in listed.items():
         (folder / "train_test_split" / f"shuffled_{part}_file_list.json").write_text(json.dumps(names))
     return folder
+
+
+def write_partnet(
+    root: Path, category: str = "Chair", level: int = 3, counts: tuple[int, int, int] = (5, 2, 2), points: int = 64
+) -> Path:
+    """Two h5 files for training and one for each other list, parts 1 to 3 as slices along x and 0, other, for a tenth
+    of the points; returns the folder of the category.
+    """
+    import h5py
+
+    folder = root / "sem_seg_h5" / f"{category}-{level}"
+    folder.mkdir(parents=True)
+    number = 0
+    for part, count in zip(("train", "val", "test"), counts, strict=True):
+        names = [f"{part}-{file:02d}.h5" for file in range(2 if part == "train" else 1)]
+        for name, rows in zip(names, np.array_split(np.arange(count), len(names)), strict=True):
+            clouds = np.stack([cloud(points, 4, number + row) for row in range(len(rows))])
+            number += len(rows)
+            parts = 1 + clouds[..., 0].argsort(axis=1).argsort(axis=1) * 3 // points
+            parts[:, ::10] = 0
+            with h5py.File(folder / name, "w") as file:
+                file["data"] = clouds.astype(np.float32)
+                file["data_num"] = np.full(len(rows), points, np.int32)
+                file["label_seg"] = parts.astype(np.uint8)
+        (folder / f"{part}_files.txt").write_text("".join(f"./{name}\n" for name in names))
+    return folder

@@ -86,11 +86,21 @@ def test_parts_go_with_their_points_and_are_not_stretched(how: str) -> None:
     assert not torch.equal(plain, drawn[..., :3])
 
 
-def test_a_held_out_cloud_is_drawn_by_its_coordinates_alone() -> None:
+def test_a_held_out_cloud_is_its_first_points_which_the_reader_has_drawn() -> None:
     batch = clouds(60).numpy()
-    held_out = prepare_held_out(CLOUDS, batch, CPU)
-    assert torch.equal(held_out[..., :3], prepare_held_out(PointData(points=20), batch[..., :3], CPU))
-    assert torch.equal((held_out[..., 0] * 1000).round(), held_out[..., 3])
+    assert torch.equal(prepare_held_out(CLOUDS, batch, CPU), torch.tensor(batch[:, :20]))
+
+
+def test_training_draws_the_points_of_a_cloud_before_those_outside_it() -> None:
+    batch = clouds(60)
+    batch[0, 12:, 3] = OUTSIDE
+    section = PointAugment(scale=(1.0, 1.0), shift=0.0)
+    drawn, other = (augment_inputs(section, CLOUDS, batch, 0, epoch, torch.arange(3)) for epoch in (0, 1))
+    assert (drawn[0, :12, 3] != OUTSIDE).all()
+    assert set(drawn[0, :12, 3].tolist()) == set(batch[0, :12, 3].tolist())
+    assert (drawn[0, 12:, 3] == OUTSIDE).all()
+    assert not torch.equal(drawn[1], other[1])
+    assert len(set(drawn[1, :, 3].tolist())) == 20
 
 
 def test_what_the_model_is_given_holds_no_annotation() -> None:

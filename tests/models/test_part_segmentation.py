@@ -112,23 +112,24 @@ def test_class_token_and_registers_are_in_no_level(options: dict[str, object]) -
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_moves_no_point_and_no_statistic(training: bool) -> None:
     """A cloud of 20 and one of 5 points, fewer than the 6 of a group and the 12 groups, beside one of 60."""
-    lengths, categories = (60, 20, 5), torch.tensor([1, 0, 2])
-    padded = clouds()
-    for row, length in enumerate(lengths):
-        padded[row, length:] = torch.nan
+    lengths, categories = torch.tensor([60, 20, 5]), torch.tensor([1, 0, 2])
+    real = torch.arange(60) < lengths[:, None]
     together = segmenter(3).train(training)
-    logits = together(padded, categories)
+    logits = together(clouds(), categories, real)
     if not training:
-        for row, length in enumerate(lengths):
-            own = padded[row : row + 1, : max(length, GROUPS)]
-            alone = segmenter(3).eval()(own, categories[row : row + 1])
+        for row, length in enumerate(lengths.tolist()):
+            size = max(length, GROUPS)
+            alone = segmenter(3).eval()(
+                clouds()[row : row + 1, :size], categories[row : row + 1], real[row : row + 1, :size]
+            )
             torch.testing.assert_close(logits[row, :length], alone[0, :length], rtol=1e-9, atol=1e-9)
-    assert not logits[1, 20:].any()
+    assert not logits[~real].any()
     # What lies behind a cloud's points is never read, and counts in no batch statistic.
-    assert logits.isfinite().all()
-    wider = torch.cat([padded, torch.full((3, 7, 3), torch.nan, dtype=torch.float64)], dim=1)
     other = segmenter(3).train(training)
-    torch.testing.assert_close(other(wider, categories)[:, :60], logits, rtol=1e-9, atol=1e-9)
+    others = torch.where(real[:, :, None], clouds(), -7.0)
+    wider = torch.cat([others, torch.full((3, 7, 3), 5.0, dtype=torch.float64)], dim=1)
+    longer = torch.cat([real, torch.zeros(3, 7, dtype=torch.bool)], dim=1)
+    torch.testing.assert_close(other(wider, categories, longer)[:, :60], logits, rtol=1e-9, atol=1e-9)
     for mine, theirs in zip(together.buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
 
@@ -136,7 +137,7 @@ def test_padding_moves_no_point_and_no_statistic(training: bool) -> None:
 def test_other_points_of_the_same_object_are_answered_from_the_same_tokens() -> None:
     model, categories = segmenter(3).eval(), torch.tensor([0, 1, 2])
     order = torch.arange(59, -1, -1)
-    actual = model(clouds(), categories, clouds()[:, order])
+    actual = model(clouds(), categories, queries_BQ3=clouds()[:, order])
     torch.testing.assert_close(actual, model(clouds(), categories)[:, order])
 
 

@@ -10,8 +10,9 @@ import torch
 from crosspath.checkpoints import save_checkpoint
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
+from crosspath.data.readers.part_clouds import PARTS as PARTS_OF_CATEGORIES
 from crosspath.models.build import build_masked_autoencoder, build_model
-from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, recipe_named
+from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, RECIPES, recipe_named
 from crosspath.tokenizers import fixed_positions
 from crosspath.training import plan
 
@@ -85,6 +86,27 @@ SCAN = {
     "data.classes": 15,
     "model.tokenizer.groups": 128,
     "train.epochs": 300,
+}
+PARTS = {
+    **FINE_TUNED,
+    "objective": "part_segmentation",
+    "data.points": 2048,
+    "model.heads": 6,
+    "model.qkv_bias": False,
+    "model.norm_eps": 1e-5,
+    "model.position_every_block": True,
+    "model.tokenizer.groups": 128,
+    "model.tokenizer.group_size": 32,
+    "model.head_hidden": (1024, 512, 256),
+    "model.head_dropout": 0.5,
+    "optimizer.lr": 2e-4,
+    "optimizer.weight_decay": 0.05,
+    "schedule.warmup_epochs": 10.0,
+    "train.batch_size": 16,
+    "train.epochs": 300,
+    "train.label_smoothing": 0.0,
+    "augment.scale": (0.8, 1.25),
+    "augment.shift": 0.1,
 }
 VIDEO = {
     "data.frames": 16,
@@ -225,6 +247,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "model.drop_path": 0.35,
     },
 }
+SETTINGS["point/shapenetpart"] = {**PARTS, "data.classes": 16, "data.train_samples": 12137}
+SETTINGS["point/partnet"] = {**PARTS, "data.category": "Chair", "data.level": 3, "data.stored_points": 10_000}
 PRETRAINING_SETTINGS: dict[str, dict[str, Any]] = {
     "image/imagenet": {
         "masking.ratio": 0.75,
@@ -358,6 +382,8 @@ TOKENS = {
     "point/scanobjectnn-objonly": 128,
     "point/scanobjectnn-hardest": 128,
     "point/shapenet55": 64,
+    "point/shapenetpart": 128,
+    "point/partnet": 128,
     "video/k400": 8 * 14 * 14,
     "video/ssv2": 8 * 14 * 14,
     "video/ucf101": 8 * 14 * 14,
@@ -365,7 +391,19 @@ TOKENS = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+def test_shapenetparts_parts_and_its_models_size() -> None:
+    """The published model has 99.1 million parameters."""
+    recipe = recipe_named("point/shapenetpart")
+    assert recipe.data.parts == tuple(tuple(numbers) for numbers in PARTS_OF_CATEGORIES.values())  # type: ignore[union-attr]
+    assert plan(recipe)["tokens"] == 128
+    levels = 3 * WIDTH
+    propagation = (levels + 3) * 4 * WIDTH + 3 * 4 * WIDTH + 4 * WIDTH * 1024 + 3 * 1024
+    head = 16 * 64 + 2 * 64 + (1024 + 2 * levels + 64) * 512 + 3 * 512 + 512 * 256 + 3 * 256 + 256 * 50 + 50
+    expected = body(qkv_bias=False) + tokenizer(recipe) + 2 * WIDTH + propagation + head
+    assert plan(recipe)["parameters"] == expected == 99_128_242
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if RECIPES[name]().objective == "classification"])
 def test_parameters_and_tokens_of_the_full_size(name: str) -> None:
     recipe = recipe_named(name)
     classes = recipe.data.classes

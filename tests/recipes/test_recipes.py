@@ -61,8 +61,16 @@ def test_a_recipe_survives_its_own_file(recipe: Recipe) -> None:
 def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     torch.manual_seed(0)
     recipe = with_own_data(recipe)
-    model = build_model(recipe, 3)
-    part = Batch(inputs=generated_batch(recipe, 3), targets=torch.eye(3), ids_B=torch.arange(3), epoch=0, batch_size=3)
+    model = objective_of(recipe).build(recipe, 3)
+    inputs, targets = generated_batch(recipe, 3), torch.eye(3)
+    if recipe.data.annotated:  # every point is of the first part of its object's category, which is told
+        parts = getattr(recipe.data, "parts", None) or ((0,),) * 3
+        targets = torch.arange(3)
+        inputs = torch.cat(
+            [inputs, torch.tensor([numbers[0] for numbers in parts]).expand(len(inputs[0]), 3).T[..., None]], -1
+        )
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"parts": parts})})
+    part = Batch(inputs=inputs, targets=targets, ids_B=torch.arange(3), epoch=0, batch_size=3)
     compute = Compute(device=torch.device("cpu"), precision="float32", reason="test")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     stepper = Stepper(

@@ -1,10 +1,12 @@
 """Point clouds: the `data` section."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from crosspath.config.data.section import DataSection
+
+PartNumber = Annotated[int, Field(ge=0, le=253)]
 
 
 class PointData(DataSection):
@@ -20,6 +22,8 @@ class PointData(DataSection):
         "scanobjectnn-hardest",
         "shapenet55",
         "shapenetpart",
+        "partnet",
+        "furniture",
         "shards",
         "folder",
     ] = "folder"
@@ -29,3 +33,10 @@ class PointData(DataSection):
     """Points stored of each cloud, from which every step draws `points`; the same as `points` by default."""
     normalise: bool = True
     """Centre each cloud on its mean and scale it into the unit sphere; ScanObjectNN is used as it is stored."""
+    parts: tuple[tuple[PartNumber, ...], ...] | None = None
+    """Part segmentation: the part numbers of each category as they stand in the files, in the order of the categories;
+    those of the training part when not given."""
+    category: str | None = None
+    """`partnet` only: such as `Chair`; each category is a task of its own."""
+    level: Annotated[int, Field(ge=1, le=3)] = 3
+    """`partnet` only: how finely parts are told apart, 3 the finest."""

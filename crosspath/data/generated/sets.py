@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from crosspath.config.data import AudioData, DataSection, ImageData, PointData, SeriesData, TextData
 from crosspath.data.cache import Store
 from crosspath.data.generated.brackets import bracket_sequences
+from crosspath.data.generated.furniture import FURNITURE
+from crosspath.data.generated.furniture import furniture as furniture_clouds
 from crosspath.data.generated.machines import CHANNELS
 from crosspath.data.generated.sentences import CLASSES as SENTENCE_CLASSES
 from crosspath.data.generated.sentences import sentences
@@ -77,6 +79,12 @@ def sounds(section: AudioData) -> GeneratedSamples:
 def solids(section: PointData) -> GeneratedSamples:
     """Clouds drawn from the surfaces of generated solids."""
     return GeneratedSamples(*synthetic_solids(SOLIDS_PER_CLASS, section.points, SEED))
+
+
+def furniture(section: PointData) -> GeneratedSamples:
+    """Clouds of furniture; with the part of each point where the section is annotated."""
+    clouds, labels = furniture_clouds(section.points)
+    return GeneratedSamples(clouds if section.annotated else clouds[..., :3], labels, tuple(FURNITURE))
 
 
 def machines(section: SeriesData) -> GeneratedSamples:

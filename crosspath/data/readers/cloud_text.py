@@ -39,23 +39,28 @@ def read_text_cloud(path: Path) -> NDArray[np.float64]:
         With the row, for values that are not finite numbers, rows of unequal length and ambiguous commas; for another
         encoding than UTF-8 or UTF-16 with a byte order mark; and for more or fewer points than stated.
     """
+    values, names = read_text_columns(path, xyz=True)
+    # A heading says that rows are points, however few.
+    return xyz_rows(values) if names is None else values[:, [names.index(axis) for axis in AXES]]
+
+
+def read_text_columns(path: Path, *, xyz: bool = False) -> tuple[NDArray[np.float64], list[str] | None]:
+    """All columns (P, C) of such a file, and their names in lower case where a heading gives them. Where `xyz` says
+    that no more are needed, columns behind the coordinates may be missing. Raises `DamageError` as `read_text_cloud`.
+    """
     text = _decode(path.read_bytes())
-    quick = _read_plain(text)
+    quick = _read_plain(text, xyz=xyz)
     if quick is not None:
-        return xyz_rows(quick)
-    places, stated, rows = _headings(text)
+        return quick, None
+    names, stated, rows = _headings(text)
     if not rows:
         raise DamageError("it has no points")
     values = _parse(rows)
     if stated is not None and stated != len(values):
         raise DamageError(f"it states {stated} points and has {len(values)}")
-    if places is None:
-        return xyz_rows(values)
-    names, where = places
-    if len(names) != values.shape[1] and where != [0, 1, 2]:
+    if names is not None and len(names) != values.shape[1] and not (xyz and tuple(names[:3]) == AXES):
         raise DamageError(f"its heading names {len(names)} columns, its rows have {values.shape[1]}")
-    # A heading says that rows are points, however few.
-    return values[:, where]
+    return values, names
 
 
 def _decode(content: bytes) -> str:
@@ -69,7 +74,7 @@ def _decode(content: bytes) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def _read_plain(text: str) -> NDArray[np.float64] | None:
+def _read_plain(text: str, *, xyz: bool) -> NDArray[np.float64] | None:
     """The values of rows of numbers and blanks, ten times faster than row by row; None where a row is anything else."""
     # Of other characters some are blanks to numpy, such as the narrow one that separates thousands.
     if not text.startswith(NUMBERS) or "," in text or ";" in text or not text.isascii():
@@ -79,16 +84,16 @@ def _read_plain(text: str) -> NDArray[np.float64] | None:
     if columns < 3 or len(lines[-1].split()) != columns:
         return None
     try:
-        few = columns <= MOST_COLUMNS and len(lines) > MOST_COLUMNS
+        few = xyz and columns <= MOST_COLUMNS and len(lines) > MOST_COLUMNS
         values = np.loadtxt(StringIO(text), usecols=(0, 1, 2) if few else None, ndmin=2)
     except ValueError:
         return None
     return values if np.isfinite(values).all() else None
 
 
-def _headings(text: str) -> tuple[tuple[list[str], list[int]] | None, int | None, list[Row]]:
-    """(names of the columns and the places of x, y, z among them; stated number of points; rows of numbers)."""
-    places, stated = None, None
+def _headings(text: str) -> tuple[list[str] | None, int | None, list[Row]]:
+    """(names of the columns, x, y and z among them; stated number of points; rows of numbers)."""
+    heading, stated = None, None
     rows: list[Row] = []
     for number, line in enumerate(text.splitlines(), 1):
         row = line.strip(" \t\r")
@@ -98,7 +103,7 @@ def _headings(text: str) -> tuple[tuple[list[str], list[int]] | None, int | None
         if not rows and (comment or row[0].isalpha() or row[0] == '"'):
             names = [name.strip('"').lower() for name in re.split(r"[ \t;,]+", row.lstrip("#/% "))]
             if "x y z" in " ".join(names) and all(names.count(axis) == 1 for axis in AXES):
-                places = names, [names.index(axis) for axis in AXES]
+                heading = names
                 continue
         if comment:
             continue
@@ -106,7 +111,7 @@ def _headings(text: str) -> tuple[tuple[list[str], list[int]] | None, int | None
             stated = int(row)
             continue
         rows.append((number, row.partition("#")[0].rstrip()))
-    return places, stated, rows
+    return heading, stated, rows
 
 
 def _parse(rows: list[Row]) -> NDArray[np.float64]:

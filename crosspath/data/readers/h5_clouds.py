@@ -137,17 +137,32 @@ def _labels(path: Path, part: Part) -> tuple[NDArray[np.int64], NDArray[np.bool_
 
 def open_clouds(path: Path, stack: ExitStack) -> Any:
     """The dataset of clouds of an h5 file, which stays open as long as `stack`. Raises `DamageError`."""
+    return open_dataset(open_h5(path, stack), "data")
+
+
+def open_h5(path: Path, stack: ExitStack) -> Any:
+    """An h5 file, which stays open as long as `stack`. Raises `DamageError`."""
     import h5py
 
     try:
-        clouds = _rows(stack.enter_context(h5py.File(path, "r")), "data")
-        require_within(BYTES, math.prod(clouds.shape[1:]) * clouds.dtype.itemsize)
-        require_within(BYTES, math.prod(clouds.chunks or ()) * clouds.dtype.itemsize)
+        return stack.enter_context(h5py.File(path, "r"))
+    except Exception as error:  # as above
+        raise DamageError(f"the h5 file cannot be read ({error})".replace("\n", " ")) from None
+
+
+def open_dataset(file: Any, key: str) -> Any:
+    """A dataset of an open h5 file, whose rows are within the limits. Raises `DamageError`."""
+    try:
+        if key not in file:
+            raise DamageError(f"it has no dataset `{key}`, and {', '.join(file) or 'no other'}")
+        rows = _rows(file, key)
+        require_within(BYTES, math.prod(rows.shape[1:]) * rows.dtype.itemsize)
+        require_within(BYTES, math.prod(rows.chunks or ()) * rows.dtype.itemsize)
     except DamageError:
         raise
     except Exception as error:  # as above
         raise DamageError(f"the h5 file cannot be read ({error})".replace("\n", " ")) from None
-    return clouds
+    return rows
 
 
 def _column(path: Path, file: Any, key: str, count: int) -> NDArray[Any]:

@@ -98,6 +98,12 @@ def _obj(path: Path) -> tuple[Vertices, NDArray[Any]]:
 
 
 def _ply(path: Path) -> tuple[Vertices, NDArray[Any]]:
+    vertices, triangles, _ = _ply_elements(path)
+    return vertices, triangles
+
+
+def _ply_elements(path: Path) -> tuple[Vertices, NDArray[Any], dict[str, Any]]:
+    """Vertices, triangles, and everything else that the file holds, as trimesh keeps it."""
     import trimesh
 
     with path.open("rb") as file:
@@ -120,7 +126,29 @@ def _ply(path: Path) -> tuple[Vertices, NDArray[Any]]:
         raise DamageError("its faces cannot be read")
     if triangles.size and triangles.shape[1] != 3:
         raise DamageError(f"its faces have {triangles.shape[1]} corners; convert it to triangles")
-    return np.asarray(getattr(shape, "vertices", ())).reshape(-1, 3), triangles
+    return np.asarray(getattr(shape, "vertices", ())).reshape(-1, 3), triangles, elements
+
+
+def ply_columns(path: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """All numbers of the vertices of a PLY (V, C), and their names in lower case. Raises `DamageError`."""
+    try:
+        vertices, _, elements = _ply_elements(path)
+        data = elements.get("vertex", {}).get("data")
+        names = list(data) if isinstance(data, dict) else list(getattr(data, "dtype", np.dtype("f8")).names or ())
+        columns = {name.lower(): np.asarray(data[name]) for name in names}
+        # Of text each is a column (V, 1).
+        numbers = {
+            name: values.reshape(-1)
+            for name, values in columns.items()
+            if values.dtype.kind in "fiu" and values.size == len(vertices)
+        }
+    except (DamageError, OSError, MemoryError):
+        raise
+    except Exception as error:  # as above
+        raise DamageError(f"the points cannot be read ({error})".replace("\n", " ")) from None
+    if not numbers or not len(vertices):
+        raise DamageError("it has no vertices, or none that can be read")
+    return np.column_stack([values.astype(np.float64) for values in numbers.values()]), list(numbers)
 
 
 def _kinds(elements: Any, name: str) -> Sequence[str]:

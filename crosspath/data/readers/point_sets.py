@@ -13,6 +13,7 @@ from crosspath.data.listed_files import refuse_duplicate, require_file
 from crosspath.data.text_files import class_names, numbered_lines, read_text
 from crosspath.errors import InputError
 
+CATEGORIES = "synsetoffset2category.txt"
 PART_LISTS: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "test"))
 
 
@@ -80,7 +81,7 @@ def shapenetpart(folder: Path) -> Listing:
 
     `shapenetcore_partanno_segmentation_benchmark_v0_normal/synsetoffset2category.txt` has a category and its offset on
     each line; `train_test_split/shuffled_{train,val,test}_file_list.json` have strings `shape_data/<offset>/<id>`; a
-    cloud is `<offset>/<id>.txt`, with rows of x y z nx ny nz part. `part_labels` reads the last column.
+    cloud is `<offset>/<id>.txt`, with rows of x y z nx ny nz part (`part_clouds.py`).
 
     Raises
     ------
@@ -88,9 +89,18 @@ def shapenetpart(folder: Path) -> Listing:
         For a missing folder or list, and for an entry with an unknown category, a missing file or a repeated name.
     """
     name = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
-    root = folder_below(folder, name, "synsetoffset2category.txt and train_test_split/")
+    return list_parts(folder_below(folder, name, f"{CATEGORIES} and train_test_split/"))
+
+
+def has_part_lists(folder: Path) -> bool:
+    """Whether a folder has ShapeNetPart's layout."""
+    return (folder / CATEGORIES).is_file()
+
+
+def list_parts(root: Path) -> Listing:
+    """As `shapenetpart`, of a folder with its layout and any categories. Raises `InputError`: see there."""
     classes: dict[str, str] = {}
-    table = root / "synsetoffset2category.txt"
+    table = root / CATEGORIES
     for row, line in numbered_lines(table, "a category and its offset on each line"):
         match line.split():
             case [category, offset]:
@@ -111,7 +121,7 @@ def shapenetpart(folder: Path) -> Listing:
                 case [_, offset, shape] if offset in classes:
                     items.append(_item(root, f"{offset}/{shape}.txt", offsets.index(offset), part, table, entry))
                 case _:
-                    expected = "shape_data/<offset>/<id> with an offset of synsetoffset2category.txt"
+                    expected = f"shape_data/<offset>/<id> with an offset of {CATEGORIES}"
                     raise InputError(f"{table} row {entry}", expected, repr(text), "correct the row")
     return Listing(tuple(classes.values()), tuple(items))
 

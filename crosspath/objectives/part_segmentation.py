@@ -1,0 +1,102 @@
+"""Part segmentation: the part of each point of a cloud, whose object's category is given, as published."""
+
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from crosspath.config import Recipe
+from crosspath.data.annotations import OUTSIDE
+from crosspath.data.examples import DataSet
+from crosspath.data.part_numbers import parts_of_samples
+from crosspath.errors import InputError
+from crosspath.modalities.annotations import divide
+from crosspath.models.build import build_part_segmenter
+from crosspath.objectives.classification import all_tokens
+from crosspath.objectives.objective import Batch, Objective
+from crosspath.objectives.part_metrics import (
+    Parts,
+    columns_of_categories,
+    columns_of_points,
+    part_counts,
+    part_metrics,
+)
+
+
+def point_losses(logits_BPK: Tensor, columns_BP: Tensor) -> Tensor:
+    """For each sample (B,) the mean negative log-likelihood of its labelled points, over all columns as published, in
+    float32 or wider.
+    """
+    wide_BPK = logits_BPK if logits_BPK.dtype.itemsize >= 4 else logits_BPK.float()
+    counted_BP = columns_BP >= 0
+    own_BP1 = columns_BP.clamp(min=0)[:, :, None]
+    losses_BP = -log_softmax(wide_BPK, dim=-1).gather(2, own_BP1).squeeze(2)
+    return losses_BP.masked_fill(~counted_BP, 0.0).sum(dim=1) / counted_BP.sum(dim=1).clamp(min=1)
+
+
+def parts_of(recipe: Recipe) -> Parts:
+    """The part numbers of each category. Raises `InputError` for a recipe without them."""
+    parts: Parts | None = getattr(recipe.data, "parts", None)
+    if parts is None:
+        expected, todo = "the part numbers of each category", "take the recipe of a run, which has them"
+        raise InputError("data.parts", expected, "none", todo)
+    return parts
+
+
+def segment(model: nn.Module, recipe: Recipe, batch_BP4: Tensor, categories_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, P, K), and the column of each point (B, P), of a prepared batch of annotated clouds."""
+    points_BP3, parts_BP = divide(recipe.data, batch_BP4)
+    columns_BP = columns_of_points(parts_BP, categories_B, parts_of(recipe))
+    real_BP = parts_BP != OUTSIDE
+    return model(points_BP3, categories_B, None if bool(real_BP.all()) else real_BP), columns_BP
+
+
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    assert batch.targets is not None
+    return point_losses(*segment(model, recipe, batch.inputs, batch.targets))
+
+
+def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, categories_B: Tensor) -> Tensor:
+    categories_B = categories_B.to(batch.device)
+    logits_BPK, columns_BP = segment(model, recipe, batch, categories_B)
+    members_CK = columns_of_categories(parts_of(recipe)).to(batch.device)
+    return part_counts(logits_BPK.float(), columns_BP, categories_B, members_CK)
+
+
+def _metrics(counts_N3K: Tensor, categories_N: Tensor, recipe: Recipe) -> dict[str, float]:
+    return part_metrics(counts_N3K, categories_N, columns_of_categories(parts_of(recipe)))
+
+
+def _check(recipe: Recipe, data: DataSet) -> None:
+    """Every category has parts, and no sample has a part that its category does not have."""
+    parts = parts_of(recipe)
+    todo = "correct the files, or list every part with --set data.parts=[[0,1,2],[3,4]]"
+    if len(parts) != len(data.classes) or not all(parts):
+        found = f"{[len(numbers) for numbers in parts]} parts for {len(data.classes)} categories"
+        raise InputError("data.parts", "parts of every category", found, todo)
+    if recipe.data.stream:
+        return  # reading all of it would take as long as an epoch: a wrong part is met on the way
+    for examples in (data.train, data.validation, data.test):
+        for name, category, numbers in parts_of_samples(examples):
+            others = [number for number in numbers.tolist() if number not in parts[category]]
+            if others:
+                own = ", ".join(map(str, parts[category]))
+                raise InputError(name, f"parts of {data.classes[category]}: {own}", f"part {others[0]}", todo)
+
+
+def _serves(recipe: Recipe) -> bool:
+    return recipe.objective == "part_segmentation"
+
+
+PART_SEGMENTATION = Objective(
+    name="part segmentation",
+    verb="train",
+    serves=_serves,
+    build=build_part_segmenter,
+    losses=_losses,
+    outputs=_outputs,
+    outputs_by="labels",
+    metrics=_metrics,
+    selects_by="instance_miou",
+    labelled=True,
+    check=_check,
+    visible=all_tokens,
+)
