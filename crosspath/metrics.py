@@ -66,6 +66,9 @@ _METRICS = (
     Metric(name="point_accuracy", title="point accuracy", percent=True, form=".1f"),
     Metric(name="box_ap50", title="box AP at IoU 0.5", percent=True, form=".1f"),
     Metric(name="box_ap75", title="box AP at IoU 0.75", percent=True, form=".1f"),
+    Metric(name="box_ap_small", title="box AP, small", percent=True, form=".1f"),
+    Metric(name="box_ap_medium", title="box AP, medium", percent=True, form=".1f"),
+    Metric(name="box_ap_large", title="box AP, large", percent=True, form=".1f"),
     Metric(name="mae", title="mean absolute error", more_is_better=False, form=".4g"),
     Metric(name="rmse", title="root mean squared error", more_is_better=False, form=".4g"),
 )

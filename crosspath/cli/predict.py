@@ -1,7 +1,7 @@
 """`crosspath predict`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -14,7 +14,7 @@ def predict(
     checkpoint: Path,
     /,
     *files: Annotated[str, Parameter(name="FILE", required=True)],
-    top: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    top: Annotated[int | None, Parameter(validator=Number(gte=1), show_default=False)] = None,
     out: Annotated[Path | None, Parameter(name="--out", show_default=False)] = None,
     auxiliary: MovedAuxiliaries = (),
     recipe: Recipe = None,
@@ -31,7 +31,7 @@ def predict(
     files
         Files of the model's modality; for a text model also texts in quotes, and tables with a text a row.
     top
-        Number of classes for each file.
+        Number of classes or boxes for each file; default: 5 classes, all boxes.
     out
         A new folder for `predictions.json`, and for pictures of masks, parts and boxes with the masks and parts
         themselves.
@@ -49,15 +49,20 @@ def predict(
     if json:
         print_json({"checkpoint": str(checkpoint), "files": predictions})
         return
-    rows = [
-        (entry["file"], guess["class"], f"{guess['probability']:.4f}")
-        for entry in predictions
-        for guess in entry["predictions"]
-    ]
-    print_table(("file", "class", "probability"), rows)
+    guesses = [(entry["file"], guess) for entry in predictions for guess in entry["predictions"]]
+    columns = list(dict.fromkeys(name for _, guess in guesses for name in guess))
+    print_table(("file", *columns), [(file, *(_cell(guess[name]) for name in columns)) for file, guess in guesses])
     for entry in predictions:
         for note in entry.get("notes", ()):
             print_note(f"{entry['file']}: {note}")
     if out is not None:
         print_line(f"written to {out}")
-    print_next("crosspath", "export", checkpoint, "model.onnx")
+    if "probability" in columns:  # a classifier, of which there are exports
+        print_next("crosspath", "export", checkpoint, "model.onnx")
+
+
+def _cell(value: Any) -> str:
+    """A class, a probability or a box."""
+    if isinstance(value, list):
+        return " ".join(f"{number:.1f}" for number in value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

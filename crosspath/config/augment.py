@@ -58,6 +58,9 @@ class ImageAugment(AugmentSection):
     resized_crop: tuple[Share, Share] | None = None
     """A random part of the picture, its share of the area in this range and its sides in a ratio of 3:4 to 4:3,
     resized (bicubic) to the image size; instead of `crop_padding`."""
+    scale_jitter: tuple[PositiveFloat, PositiveFloat] | None = None
+    """Of pictures with boxes: resized by a factor in this range, and a random window of what is larger; published is
+    0.1 to 2."""
     flip: Probability = 0.5
     rand_augment: str | None = None
     """timm's name of a RandAugment policy, such as `rand-m9-mstd0.5-inc1`."""
@@ -73,6 +76,7 @@ class ImageAugment(AugmentSection):
         return {
             "crop_padding": 0,
             "resized_crop": None,
+            "scale_jitter": None,
             "flip": 0.0,
             "rand_augment": None,
             "erasing": 0.0,

@@ -16,7 +16,14 @@ from crosspath.config.model import ModelSection
 from crosspath.config.pathway import PathwaySection
 from crosspath.config.section import FolderName, Section
 from crosspath.config.starts import fill_optimizer
-from crosspath.config.training import EvaluateSection, MaskingSection, OptimizerSection, ScheduleSection, TrainSection
+from crosspath.config.training import (
+    DetectionSection,
+    EvaluateSection,
+    MaskingSection,
+    OptimizerSection,
+    ScheduleSection,
+    TrainSection,
+)
 from crosspath.errors import InputError
 
 
@@ -42,6 +49,8 @@ class Recipe(Section):
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
     masking: MaskingSection | None = None
     """Of `masked_modeling`, and only there."""
+    detection: DetectionSection | None = None
+    """Of `detection`, and only there."""
 
     @property
     def data_origin(self) -> str:
@@ -74,6 +83,8 @@ class Recipe(Section):
             raise ValueError("train.ema_decay averages whole copies of the weights; train.parallel=sharded has none")
         if (self.masking is not None) != (self.objective == "masked_modeling"):
             raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
+        if (self.detection is not None) != (self.objective == "detection"):
+            raise ValueError("the `detection` section goes with objective `detection` and only with it")
         if self.masking is not None and self.masking.kind not in sections.masks:
             allowed = " or ".join(sections.masks)
             raise ValueError(f"masking.kind is {self.masking.kind}, and {self.modality} has {allowed}")

@@ -10,6 +10,33 @@ from crosspath.config.model import AudioPatches, ImagePatches, PointGroups, Seri
 WHISPER_RATE_HZ = 16_000
 
 
+def _image_rules(recipe: Any) -> None:
+    if recipe.objective == "detection":
+        _detection_rules(recipe)
+        return
+    if recipe.augment.scale_jitter is not None:
+        raise ValueError("augment.scale_jitter moves pictures with boxes: it goes with objective=detection")
+    if recipe.data.dataset in ("coco", "shapes") and recipe.masking is None:
+        raise ValueError(
+            f"data.dataset={recipe.data.dataset} has boxes: it goes with objective=detection or masked_modeling"
+        )
+
+
+def _detection_rules(recipe: Any) -> None:
+    augment, data = recipe.augment, recipe.data
+    for name in ("crop_padding", "resized_crop", "rand_augment", "mixup", "cutmix"):
+        if getattr(augment, name):
+            off = augment.nothing()[name]
+            raise ValueError(f"augment.{name} moves pictures without their boxes: leave it at {off}")
+    if data.dataset not in ("coco", "shapes", "folder"):
+        raise ValueError(f"data.dataset={data.dataset} has no boxes: detection reads coco, shapes and folder")
+    for name, value in (("resize", data.resize), ("multi_label", data.multi_label)):
+        if value:
+            raise ValueError(f"data.{name} means nothing for boxes: leave it out")
+    if recipe.train.label_smoothing:
+        raise ValueError("train.label_smoothing means nothing for boxes: leave it at 0")
+
+
 def _audio_rules(recipe: Any) -> None:
     if recipe.augment.waveform and not recipe.data.stream:
         raise ValueError("augment.waveform acts on recordings as they are read: it goes with data.stream=true")
@@ -46,7 +73,7 @@ def _text_rules(recipe: Any) -> None:
         raise ValueError(f"masking.kind of {recipe.data.dataset} is {'closers' if brackets else 'words'}")
 
 
-IMAGE = Sections(modality="image", data=ImageData, augment=ImageAugment, tokenizer=ImagePatches)
+IMAGE = Sections(modality="image", data=ImageData, augment=ImageAugment, tokenizer=ImagePatches, rules=_image_rules)
 AUDIO = Sections(
     modality="audio",
     data=AudioData,

@@ -73,6 +73,18 @@ class MaskingSection(Section):
     """Each token's own mean and standard deviation are removed from its target; points are predicted as they are."""
 
 
+class DetectionSection(Section):
+    """Detection: the detector of torchvision behind the encoder's feature pyramid. Its weights are the model's head."""
+
+    detector: Literal["retinanet", "faster_rcnn"] = "retinanet"
+    """`retinanet`: one stage, without draws, which suits small models and processors. `faster_rcnn`: two, as in the
+    published results."""
+    channels: PositiveInt = 256
+    """Of the pyramid and the detector's convolutions."""
+    detections: PositiveInt = 100
+    """The most of a picture; COCO's average precision counts 100."""
+
+
 class TrainSection(Section):
     """Length, batch, seed, precision, and which checkpoints are kept."""
 

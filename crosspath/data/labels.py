@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data.section import LabelKind
+from crosspath.data.boxes import CLASS, box_array
 from crosspath.data.examples import Labels
 from crosspath.data.items import Label, Listing
 from crosspath.errors import InputError
-
-BOX = 5
-"""Values of a box: its left, upper, right and lower edge, and its class."""
 
 
 def label_of(numbers: Sequence[int], multi_label: bool, where: object) -> Label:
@@ -47,10 +45,7 @@ def label_array(labels: Sequence[Label | list[Any]], classes: int, kind: LabelKi
         return np.array(labels, np.float32).reshape(len(labels), classes)
     if kind == "boxes":
         boxes: Sequence[Any] = labels
-        boxes_NM5 = np.full((len(boxes), max([1, *map(len, boxes)]), BOX), np.nan, np.float32)
-        for row, own in enumerate(boxes):
-            boxes_NM5[row, : len(own)] = np.array(own, np.float32).reshape(-1, BOX)
-        return boxes_NM5
+        return box_array(boxes)
     if not any(isinstance(label, tuple | list) for label in labels):
         return np.array(labels, np.int64)
     indicator_NK = np.zeros((len(labels), classes), np.uint8)
@@ -67,7 +62,7 @@ def strata_of(labels: Labels) -> NDArray[np.int64]:
 def classes_without_samples(labels: Labels, classes: int, kind: LabelKind = "classes") -> NDArray[np.int64]:
     """Numbers of the classes that no sample has. Whole samples have no class where their parts or boxes have."""
     if kind == "boxes":
-        return np.setdiff1d(np.arange(classes), labels[..., -1])
+        return np.setdiff1d(np.arange(classes), labels[..., CLASS])
     if kind != "classes":
         return np.zeros(0, np.int64)
     if labels.ndim == 1:

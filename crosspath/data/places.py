@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-IMAGE_SETS = {"cifar10": "cifar10", "imagenet": "imagenet"}
+IMAGE_SETS = {"cifar10": "cifar10", "imagenet": "imagenet", "coco": "coco"}
 AUDIO_SETS = {
     "esc10": "esc10",
     "fsdd": "fsdd",

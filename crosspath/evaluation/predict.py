@@ -17,7 +17,7 @@ from crosspath.evaluation.prediction_files import write_predictions
 from crosspath.files import new_folder
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.load import read_with_remarks
+from crosspath.modalities.load import picture_size, read_with_remarks
 from crosspath.modalities.memory import decode_with_remarks, is_in_memory
 from crosspath.objectives import Objective, objective_of
 from crosspath.objectives.drawing import Answer
@@ -30,12 +30,14 @@ def predict(
     checkpoint: str | Path | Checkpoint,
     files: Sequence[Any],
     *,
-    top: int = 5,
+    top: int | None = None,
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
     out: str | Path | None = None,
 ) -> list[dict[str, Any]]:
-    """The `top` most probable classes of each file; of a set with several labels a sample each has its own probability.
+    """The `top` most probable classes of each file (5 when not given); of a set with several labels a sample each has
+    its own probability. Of a detector, the boxes: all of them when `top` is not given, the highest score first, as
+    {"class", "score", "box"} with (x0, y0, x1, y1) in pixels of the picture itself.
 
     A text model takes texts themselves, `.txt` files, and tables with a text a row. Instead of a file's path, an entry
     may be a sample in memory, as `train` takes them (an array, a picture); X as an
@@ -57,22 +59,26 @@ def predict(
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     objective = objective_of(source.recipe)
     if objective.predictions is None:
-        raise _no_predictions(checkpoint, objective.name)
+        raise _no_classifier(checkpoint, objective)
     answered = _answered(source, files, top)
     return [entry for entry, _ in answered] if out is None else write_predictions(Path(out), source, answered)
 
 
-def _answered(source: Checkpoint, files: Sequence[Any], top: int) -> Iterator[tuple[dict[str, Any], Answer]]:
+def _answered(source: Checkpoint, files: Sequence[Any], top: int | None) -> Iterator[tuple[dict[str, Any], Answer]]:
     """Of each file what is said of it as plain data, and the model's outputs."""
     objective, recipe, compute = objective_of(source.recipe), source.recipe, choose_compute(source.recipe)
     assert objective.predictions is not None
     model = source.model.to(compute.device).eval()
-    for name, sample, notes in _samples(source, files):
+    count = objective.most if top is None else top
+    for name, sample, notes, given in _samples(source, files):
         batch = prepare_held_out(recipe.data, sample[None], compute.device)
         with torch.no_grad(), compute.autocast():
             outputs = _outputs(objective, model, recipe, batch)
         require_finite(outputs, source.path, name)
-        predictions = objective.predictions(outputs[0], recipe, source.classes, top)
+        one = outputs[0]
+        if objective.to_picture is not None:
+            one = objective.to_picture(one.cpu(), recipe, picture_size(recipe.data, given))
+        predictions = objective.predictions(one, recipe, source.classes, count)
         entry = {"file": name, **predictions, **({"notes": list(notes)} if notes else {})}
         yield entry, Answer(name, batch[0].float().cpu().numpy, outputs[0].float().cpu().numpy())
 
@@ -99,26 +105,28 @@ def _read(source: Checkpoint, file: Path) -> tuple[NDArray[Any], tuple[str, ...]
     return read_with_remarks(source.recipe.data, file)
 
 
-def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, NDArray[Any], tuple[str, ...]]]:
-    """(name, sample, notes on how it was read) of everything that is given."""
+def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, NDArray[Any], tuple[str, ...], Any]]:
+    """(name, sample, notes on how it was read, what was given) of everything that is given."""
     section, several = source.recipe.data, modality_of(source.recipe).samples
     for number, entry in enumerate(entries):
         if is_in_memory(entry):
-            yield f"sample {number}", *decode_with_remarks(section, entry, f"sample {number}")
+            yield f"sample {number}", *decode_with_remarks(section, entry, f"sample {number}"), entry
         elif several is not None:
-            yield from several(section, str(entry))
+            yield from ((*one, entry) for one in several(section, str(entry)))
         else:
-            yield str(Path(entry)), *_read(source, Path(entry))
+            yield str(Path(entry)), *_read(source, Path(entry)), entry
 
 
-def _no_predictions(where: object, objective: str) -> InputError:
+def _no_classifier(where: object, objective: Objective) -> InputError:
     todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
-    return InputError(where, "a classifier", f"a checkpoint of {objective}", todo)
+    if objective.verb == "train":
+        todo = "use `crosspath predict`, or merge it and load it with crosspath.load_checkpoint"
+    return InputError(where, "a classifier", f"a checkpoint of {objective.name}", todo)
 
 
 def require_classifier(source: Checkpoint, where: object) -> Callable[[Tensor], Tensor]:
     """What turns its logits into probabilities. Raises `InputError` for a checkpoint that is no classifier."""
     objective = objective_of(source.recipe)
     if objective.probabilities is None:
-        raise _no_predictions(where, objective.name)
+        raise _no_classifier(where, objective)
     return objective.probabilities

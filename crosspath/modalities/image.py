@@ -8,10 +8,11 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
-from crosspath.data.generated.sets import digits
+from crosspath.data.generated.sets import digits, shapes
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
 from crosspath.data.views.augment import augment_images
+from crosspath.data.views.boxes import augment_boxed_images
 from crosspath.data.views.frame_views import augment_pictures
 from crosspath.modalities.colours import (
     colour_levels,
@@ -46,7 +47,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     reads_file=holds_pictures,
     content="images",
     sets=IMAGE_SETS,
-    generated={"digits": digits},
+    generated={"digits": digits, "shapes": shapes},
     reader=ImageReader,
     sample_shape=_sample_shape,
     annotation_axis=0,
@@ -54,6 +55,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     tokenizer=_tokenizer,
     before_batch=augment_pictures,
     augment=augment_images,
+    augment_boxed=augment_boxed_images,
     picture=Picture(draw=draw_colours, pixels=colour_pixels),
     export=Export(
         axes=("channel", "row", "column"),

@@ -71,6 +71,13 @@ def read_with_remarks(section: DataSection, path: Path) -> tuple[NDArray[Any], t
     return _readable(section, path, reader.decode_file), remarks_of(reader)
 
 
+def picture_size(section: DataSection, value: Any) -> tuple[int, int]:
+    """Width and height of the picture in a file of the user's own (`str` or `Path`) or in memory, as it is read."""
+    reader: Any = reader_of(section)
+    size: tuple[int, int] = reader.original_size(value)
+    return size
+
+
 def read_windows(section: DataSection, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
     """A function from one file of the user's own to its windows (W, ...), each a sample as `read_file` gives it.
 

@@ -249,6 +249,8 @@ class Modality(Generic[D, A, T]):
     # What training alters.
     before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = unchanged_samples
     augment: Callable[[A, D, Tensor, Draws], Tensor] = not_augmented
+    augment_boxed: Callable[[A, D, Tensor, Tensor, Draws], tuple[Tensor, Tensor]] | None = None
+    """`augment` of samples with boxes, which move with them; None where samples have none."""
     views: Views = reader_views
 
     windows: Callable[[D, float | None, float | None], Callable[[Path], NDArray[Any]]] | None = None

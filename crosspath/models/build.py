@@ -4,6 +4,7 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
+from crosspath.models.detector import Detector
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
 from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
@@ -11,7 +12,7 @@ from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.part_segmentation import WIDTHS, PartHead, PartSegmenter
 from crosspath.models.sizes import size_of
-from crosspath.tokenizers import MaskableTokenizer, PointTokenizer, TextTokenizer, Tokenizer
+from crosspath.tokenizers import ImageTokenizer, MaskableTokenizer, PointTokenizer, TextTokenizer, Tokenizer
 
 
 def build_model(recipe: Recipe, classes: int) -> ModalityModel:
@@ -74,6 +75,25 @@ def build_part_segmenter(recipe: Recipe, categories: int) -> PartSegmenter:
     )
     model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(categories)))
     return model
+
+
+def build_detector(recipe: Recipe, classes: int) -> Detector:
+    """The detector of a recipe with a `detection` section, freshly initialised from torch's random state.
+
+    Its encoder has a final norm.
+
+    Raises
+    ------
+    InputError
+        When the patch does not divide the input, is not square, or is all of it; and for tokens of another modality.
+    """
+    section = recipe.detection
+    assert section is not None
+    tokenizer = build_tokenizer(recipe)
+    if not isinstance(tokenizer, ImageTokenizer):
+        raise InputError("objective", "images, whose tokens lie on a grid", recipe.modality, "choose another objective")
+    encoder = _build_encoder(recipe, final_norm=True)
+    return Detector(tokenizer, encoder, classes, section.detector, section.channels, section.detections)
 
 
 def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:

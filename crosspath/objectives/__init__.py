@@ -3,12 +3,13 @@
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.objectives.classification import CLASSIFICATION, SEVERAL_LABELS
+from crosspath.objectives.detection import DETECTION
 from crosspath.objectives.masked_modeling import MASKED_MODELING
 from crosspath.objectives.masked_tokens import MASKED_TOKENS
 from crosspath.objectives.objective import Batch, Objective
 from crosspath.objectives.part_segmentation import PART_SEGMENTATION
 
-OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS, PART_SEGMENTATION)
+OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS, PART_SEGMENTATION, DETECTION)
 
 
 def objective_of(recipe: Recipe) -> Objective:

@@ -28,7 +28,7 @@ class Batch:
     objective divides from what the model reads (`crosspath.modalities.annotations.divide`)."""
     targets: Tensor | None
     """What the objective trains on: distributions over classes, independent probabilities or numbers (B, K), boxes
-    (B, M, 5), of annotated samples their categories (B,); None where it needs no labels."""
+    (B, M, 9), of annotated samples their categories (B,); None where it needs no labels."""
     ids_B: Tensor  # noqa: N815
     """Which samples of the training part these are."""
     epoch: int
@@ -74,6 +74,11 @@ class Objective:
     predictions: Callable[[Tensor, Recipe, tuple[str, ...], int], dict[str, Any]] | None = None
     """(outputs of one sample, recipe, names of classes or columns, how many at most) to what `predict` says of a file,
     as plain data; None where the model predicts nothing of a sample."""
+    most: int = 5
+    """How many predictions `predict` gives of a sample, unless the user asks for another number."""
+    to_picture: Callable[[Tensor, Recipe, tuple[int, int]], Tensor] | None = None
+    """(outputs of one sample, recipe, width and height of its picture) to the outputs with places in pixels of that
+    picture; None where outputs have no places."""
     visible: Callable[[Recipe, nn.Module], int]
     """Tokens of a sample that the encoder sees. Raises `InputError` for a `masking` section that cannot divide them."""
     check: Callable[[Recipe, DataSet], None] | None = None

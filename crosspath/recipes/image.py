@@ -7,6 +7,7 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
+from crosspath.recipes import detection
 from crosspath.recipes import published_image as published
 from crosspath.recipes.pretraining import pretraining
 
@@ -103,6 +104,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/digits": digits,
     "image/folder": folder,
     "image/medmnist": medmnist,
+    **detection.RECIPES,
     **published.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
@@ -110,6 +112,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/digits": lambda: _pretraining(digits(), 1, 0.0, ratio=0.5, epochs=40, batch_size=32),
     "image/folder": lambda: _pretraining(folder(), 8, 0.5, epochs=50),
     "image/medmnist": lambda: _pretraining(medmnist(), 2, 0.0, epochs=50),
+    **detection.PRETRAINING,
     **published.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

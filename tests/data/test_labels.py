@@ -54,10 +54,13 @@ def test_numbers_become_float32_a_column_each() -> None:
 
 
 def test_boxes_are_padded_with_rows_that_are_no_numbers() -> None:
-    found = label_array([((0.0, 1.0, 2.0, 3.0, 1.0),), ()], 3, "boxes")
-    assert found.shape == (2, 1, 5)
-    assert found[0].tolist() == [[0.0, 1.0, 2.0, 3.0, 1.0]]
-    assert np.isnan(found[1]).all()
+    row = (0.0, 1.0, 2.0, 3.0, 1.0, 0.0, 4.0, 8.0, 9.0)
+    found = label_array([(row, row), (row,), ()], 3, "boxes")
+    assert found.shape == (3, 2, 9)
+    assert found[0].tolist() == [list(row), list(row)]
+    assert found[1, 0].tolist() == list(row)
+    assert np.isnan(found[1, 1]).all()
+    assert np.isnan(found[2]).all()
     assert classes_without_samples(found, 3, "boxes").tolist() == [0, 2]
 
 

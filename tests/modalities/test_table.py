@@ -10,7 +10,8 @@ from crosspath.recipes import RECIPES, recipe_named
 from tests.recipes.own_data import with_own_data
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+# Pictures of COCO have 4,096 tokens, which take as long as all others.
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - {"image/coco"}))
 def test_generated_samples_fit_the_model(name: str) -> None:
     recipe = with_own_data(recipe_named(name))
     batch = generated_batch(recipe, 2)

@@ -12,6 +12,7 @@ from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.data.readers.part_clouds import PARTS as PARTS_OF_CATEGORIES
 from crosspath.models.build import build_masked_autoencoder, build_model
+from crosspath.objectives import objective_of
 from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, RECIPES, recipe_named
 from crosspath.tokenizers import fixed_positions
 from crosspath.training import plan
@@ -249,6 +250,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 SETTINGS["point/shapenetpart"] = {**PARTS, "data.classes": 16, "data.train_samples": 12137}
 SETTINGS["point/partnet"] = {**PARTS, "data.category": "Chair", "data.level": 3, "data.stored_points": 10_000}
+SETTINGS["image/coco"] = {
+    **FINE_TUNED,
+    "data.image_size": 1024,
+    "data.mean": (0.485, 0.456, 0.406),
+    "data.std": (0.229, 0.224, 0.225),
+    "data.classes": 80,
+    "model.tokenizer.patch": (16, 16),
+    "detection.channels": 256,
+    "detection.detections": 100,
+    "optimizer.lr": 1e-4,
+    "optimizer.weight_decay": 0.1,
+    "optimizer.layer_decay": 0.7,
+    "augment.scale_jitter": (0.1, 2.0),
+    "augment.flip": 0.5,
+    "train.batch_size": 64,
+    "train.epochs": 100,
+}
 PRETRAINING_SETTINGS: dict[str, dict[str, Any]] = {
     "image/imagenet": {
         "masking.ratio": 0.75,
@@ -372,6 +390,7 @@ def tokenizer(recipe: Recipe) -> int:
 TOKENS = {
     "image/imagenet": 14 * 14,
     "image/imagenet-probe": 14 * 14,
+    "image/coco": 64 * 64,
     "audio/audioset-20k": 64 * 8,
     "audio/audioset-2m": 64 * 8,
     "audio/esc50": 32 * 8,
@@ -409,12 +428,14 @@ def test_parameters_and_tokens_of_the_full_size(name: str) -> None:
     classes = recipe.data.classes
     assert classes is not None
     with torch.device("meta"):
-        model = build_model(recipe, classes)
+        model: Any = objective_of(recipe).build(recipe, classes)
     assert model.tokenizer.num_tokens == TOKENS[name]
     expected = body(recipe.model.qkv_bias) + tokenizer(recipe) + 2 * WIDTH
     if recipe.modality == "point":
         # Two learned vectors of the class token, and the hidden layers of the head with their normalisation.
         expected += 2 * WIDTH + (2 * WIDTH * 256 + 256 + 512) + (256 * 256 + 256 + 512) + 256 * classes + classes
+    elif recipe.detection is not None:
+        expected += sum(parameter.numel() for parameter in model.head.parameters())
     else:
         expected += WIDTH * classes + classes
     if recipe.model.positions == "learned":

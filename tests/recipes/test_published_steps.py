@@ -13,6 +13,7 @@ from crosspath.config import Recipe, apply_overrides
 from crosspath.objectives import objective_of
 from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, recipe_named
 from crosspath.training import pretrain, train
+from tests.data.coco import CATEGORY_IDS, write_coco
 from tests.data.published_audio import write_audioset, write_esc50_folder, write_speechcommands
 from tests.data.published_images import write_imagenet
 from tests.data.published_points import (
@@ -28,6 +29,7 @@ WORDS = ("bed", "cat", "yes")
 OBJECTS = ("bed", "chair", "desk", "night_stand", "sofa", "table")
 WRITERS: dict[str, Callable[[Path], object]] = {
     "imagenet": lambda root: write_imagenet(root, per_class=6),
+    "coco": lambda root: write_coco(root / "coco", {"train2017": 20, "val2017": 4}),
     "audioset-20k": lambda root: write_audioset(root, train=18),
     "audioset-2m": lambda root: write_audioset(root, train=18, train_list="train_all.json"),
     "esc50": lambda root: write_esc50_folder(root, classes=3, per_fold=2),
@@ -82,6 +84,9 @@ def test_two_steps_at_micro_size(name: str, objective: str, tmp_path: Path) -> N
         further.append("model.head_hidden=[32,32,16]")
     if name.startswith("point/scanobjectnn"):
         further.remove("data.stored_points=36")
+    if published.detection is not None:
+        further.remove("data.resize=36")
+        further += ["detection.channels=8", f"data.category_ids={list(CATEGORY_IDS)}"]
     if objective == "masked_modeling":
         further += ["masking.decoder_width=32", "masking.decoder_depth=1", "masking.decoder_heads=2"]
     _trains(short(published, *further), tmp_path)
@@ -92,7 +97,9 @@ def test_two_steps_at_micro_size(name: str, objective: str, tmp_path: Path) -> N
 def test_a_step_at_full_size(name: str, objective: str, tmp_path: Path) -> None:
     recipe = recipe_named(name, objective)
     few = ["train.batch_size=2", "evaluate.batch_size=2", "train.repeats=1"]
-    if not getattr(recipe.data, "multi_label", False):
+    if recipe.detection is not None:
+        few.append(f"data.category_ids={list(CATEGORY_IDS)}")
+    elif not getattr(recipe.data, "multi_label", False):
         few.append("data.labels_per_class=2")
     if recipe.modality == "video":
         few += ["evaluate.segments=2", "evaluate.crops=1"]

@@ -5,6 +5,7 @@ They are generated on access, always identical, and split like decoded files.
 """
 
 import hashlib
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, DataSection, ImageData, PointData, SeriesData, TextData
+from crosspath.data.boxes import box_array
 from crosspath.data.cache import Store
+from crosspath.data.examples import Labels
 from crosspath.data.generated.brackets import bracket_sequences
 from crosspath.data.generated.furniture import FURNITURE
 from crosspath.data.generated.furniture import furniture as furniture_clouds
 from crosspath.data.generated.machines import CHANNELS
 from crosspath.data.generated.sentences import CLASSES as SENTENCE_CLASSES
 from crosspath.data.generated.sentences import sentences
+from crosspath.data.generated.shapes import SHAPES, synthetic_shapes
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ
 from crosspath.data.generated.synthetic import synthetic_machines, synthetic_solids, synthetic_sounds
 from crosspath.data.items import Part
@@ -32,6 +36,7 @@ SOUNDS_PER_CLASS = 100
 SOLIDS_PER_CLASS = 100
 MACHINES_PER_CLASS = 100
 SENTENCES_PER_CLASS = 100
+SHAPE_PICTURES: Mapping[Part, int] = {"train": 400, "val": 100, "test": 100}
 BRACKETS_TRAINING = 20_000
 """If `data.train_samples` is not set."""
 BRACKETS_HELD_OUT = 1_000
@@ -48,7 +53,7 @@ class GeneratedSamples(NamedTuple):
 
     inputs: NDArray[Any]
     """(N, sample shape), as a reader would decode them."""
-    labels: NDArray[np.int64]
+    labels: Labels
     classes: tuple[str, ...]
     parts: tuple[Part, ...] | None = None
     """Of each sample; None for the usual split."""
@@ -118,6 +123,15 @@ def grammar(section: TextData) -> GeneratedSamples:
     texts = sentences(SENTENCES_PER_CLASS, SEED)
     rows = np.stack([encoded(vocabulary, text, section.length) for text, _ in texts])
     return GeneratedSamples(rows, np.array([label for _, label in texts], np.int64), SENTENCE_CLASSES)
+
+
+def shapes(section: ImageData) -> GeneratedSamples:
+    """Pictures of discs, squares and triangles, with their boxes, in three parts."""
+    pictures, rows = synthetic_shapes(sum(SHAPE_PICTURES.values()), section.image_size, SEED)
+    parts = tuple(part for part, count in SHAPE_PICTURES.items() for _ in range(count))
+    if section.label_kind == "boxes":
+        return GeneratedSamples(pictures, box_array(rows), SHAPES, parts)
+    return GeneratedSamples(pictures, np.zeros(len(pictures), np.int64), ("pictures",), parts)
 
 
 def digits(section: ImageData) -> GeneratedSamples:

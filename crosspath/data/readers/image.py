@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import Augment, ImageAugment
 from crosspath.config.data import ImageData
+from crosspath.data.boxes import Fit, size_in
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.labels import as_label_tuples
+from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
 from crosspath.data.readers.pictures import picture_of, read_picture
@@ -50,14 +53,25 @@ class ImageReader:
             self.settings["resize"] = section.resize
         if section.multi_label:
             self.settings["multi_label"] = True
+        self.boxed = section.label_kind == "boxes"
+        if self.boxed:
+            self.settings["boxes"] = self._behind
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """A set of pictures; with `data.multi_label` labels are tuples."""
+        """A set of pictures; with `data.multi_label` labels are tuples, and boxes where the objective asks for them."""
+        if self.boxed:
+            return self._boxed_listing(folder)
         listing = self._listing(folder)
         return as_label_tuples(listing) if self.section.multi_label else listing
+
+    def _boxed_listing(self, folder: Path) -> Listing:
+        named = self.section.dataset == "coco"
+        inside = "annotations/instances_train2017.json and train2017/"
+        root = folder_below(folder, "coco", inside) if named else folder
+        return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids if named else None)
 
     def _listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; class folders in a
@@ -65,6 +79,11 @@ class ImageReader:
         """
         if self.section.dataset == "imagenet":
             return list_imagenet(folder)
+        if self.section.dataset == "coco":
+            # Masked modelling, which asks for no boxes.
+            listing = self._boxed_listing(folder)
+            items = tuple(replace(item, label=0) for item in listing.items)
+            return replace(listing, classes=("pictures",), items=items, label_kind="classes")
         if self.section.dataset == "shards":
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if self.section.dataset == "cifar10":
@@ -81,6 +100,9 @@ class ImageReader:
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
         with self.open_images() as decode:
+            if self.boxed:
+                yield lambda item: self._boxed(decode(item), item)
+                return
             yield lambda item: self.decode_file(item.path) if item.inside is None else self._to_sample(decode(item))
 
     @contextmanager
@@ -91,6 +113,8 @@ class ImageReader:
 
             def view(item: Item, sample: int) -> TrainingView:
                 image = decode(item)
+                if self.boxed:
+                    return self._boxed(image, item), None
                 if section.resized_crop is None:
                     image = self._centre_crop(image)
                 return frames_view([image], self.section, section, seed, epoch, sample)[0], None
@@ -134,7 +158,41 @@ class ImageReader:
         """A Pillow image, or an array (H, W), (H, W, C) or (C, H, W), as `picture_of` reads them."""
         return self._to_sample(picture_of(value))
 
+    def original_size(self, value: Any) -> tuple[int, int]:
+        """Width and height of a picture as `decode_file` and `decode_object` open it."""
+        if not isinstance(value, str | Path):
+            picture = picture_of(value)
+        else:
+            with Path(value).open("rb") as file:
+                picture = read_picture(file)
+        return picture.width, picture.height
+
+    def _boxed(self, image: Any, item: Item) -> NDArray[Any]:
+        """The sample of a picture whose size is that of its annotations. Raises `DamageError` for another."""
+        rows: Any = item.label
+        if image.size != size_in(rows):
+            width, height = size_in(rows)
+            raise DamageError(f"it is {image.width} x {image.height}, and its annotations say {width} x {height}")
+        return self._to_sample(image)
+
+    @property
+    def _behind(self) -> tuple[int, ...]:
+        """The colour behind a picture that does not fill its square: 0 once it is normalised."""
+        return tuple(round(255 * value) for value in self.section.mean)
+
+    def _padded(self, image: Any) -> Any:
+        """The long side resized to `image_size` (bicubic), the rest filled on the right or below."""
+        from PIL import Image
+
+        size = self.section.image_size
+        inside = Fit(image.width, image.height, size).inside
+        square = Image.new("RGB", (size, size), self._behind)
+        square.paste(image if image.size == inside else image.resize(inside, Image.Resampling.BICUBIC))
+        return square
+
     def _to_sample(self, image: Any) -> NDArray[Any]:
+        if self.boxed:
+            return np.asarray(self._padded(image)).transpose(2, 0, 1)
         return np.asarray(self._centre_crop(image)).transpose(2, 0, 1)
 
     def _centre_crop(self, image: Any) -> Any:

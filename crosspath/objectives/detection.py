@@ -1,0 +1,87 @@
+"""Detection: boxes with their classes, by a detector of torchvision on the encoder.
+
+A sample's loss is the sum of what the library gives for this sample alone: RetinaNet's terms, each divided by the
+number of the sample's own matched anchors; Faster R-CNN's, by that of its own drawn anchors and regions. The mean over
+a batch is RetinaNet's own loss of that batch to rounding, and Faster R-CNN's where samples have as many regions.
+"""
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crosspath.config import Recipe
+from crosspath.data.boxes import CORNERS, Fit
+from crosspath.modalities import modality_of
+from crosspath.models.build import build_detector
+from crosspath.models.detector import KIND, SCORE
+from crosspath.objectives.box_metrics import box_metrics
+from crosspath.objectives.objective import Batch, Objective, token_grid
+
+MOST = 100
+"""Boxes of a picture that are predicted, as COCO counts them."""
+
+
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    losses_B: Tensor = model(batch.inputs, batch.targets)
+    return losses_B
+
+
+def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+    detections_BQ6: Tensor = model(batch)
+    return detections_BQ6
+
+
+def _metrics(detections_NQ6: Tensor, boxes_NM9: Tensor, recipe: Recipe) -> dict[str, float]:
+    return box_metrics(detections_NQ6, boxes_NM9, size_of_square(recipe)) if len(boxes_NM9) else {}
+
+
+def size_of_square(recipe: Recipe) -> int:
+    """Pixels of the square that samples are."""
+    return modality_of(recipe).sample_shape(recipe.data)[-1]
+
+
+def _to_picture(detections_Q6: Tensor, recipe: Recipe, size: tuple[int, int]) -> Tensor:
+    """In pixels of a picture of that width and height; what reaches into the filled part is cut off."""
+    width, height = size
+    across, down = Fit(width, height, size_of_square(recipe)).factors
+    corners_Q4 = detections_Q6[:, CORNERS].double() / torch.tensor([across, down, across, down], dtype=torch.float64)
+    cut_Q4 = corners_Q4.clamp(min=0).minimum(torch.tensor([width, height, width, height], dtype=torch.float64))
+    return torch.cat([cut_Q4, detections_Q6[:, SCORE:].double()], dim=1)
+
+
+def _boxes(detections_Q6: Tensor, recipe: Recipe, names: tuple[str, ...], top: int) -> dict[str, Any]:
+    """{"predictions": [{"class", "score", "box"}, ...]}, the highest score first; `category_id` where the recipe has
+    the numbers of the classes. A box is (x0, y0, x1, y1)."""
+    numbers = getattr(recipe.data, "category_ids", None)
+    boxes = []
+    for *corners, score, kind in detections_Q6[detections_Q6[:, KIND] >= 0][:top].tolist():
+        category = {} if numbers is None else {"category_id": numbers[int(kind)]}
+        boxes.append({"class": names[int(kind)], **category, "score": score, "box": corners})
+    return {"predictions": boxes}
+
+
+def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
+    return prod(token_grid(model))
+
+
+def _serves(recipe: Recipe) -> bool:
+    return recipe.objective == "detection"
+
+
+DETECTION = Objective(
+    name="detection",
+    verb="train",
+    serves=_serves,
+    build=build_detector,
+    losses=_losses,
+    outputs=_outputs,
+    metrics=_metrics,
+    selects_by="box_ap",
+    labelled=True,
+    predictions=_boxes,
+    most=MOST,
+    to_picture=_to_picture,
+    visible=_all_tokens,
+)
