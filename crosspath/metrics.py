@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import floor, log10
 
+SIGNIFICANT = 4
+"""Digits of a value in the user's own units."""
 ROUNDING = 1e-9
 """A difference below it is one of rounding, and has no sign."""
 
@@ -17,8 +20,8 @@ class Metric:
     more_is_better: bool = True
     percent: bool = False
     """Whether values are fractions, which are shown in percent, and their differences in percentage points."""
-    form: str = ".3f"
-    """How a shown number is written; `.4g` is four significant digits, for values in the user's own units."""
+    digits: int | None = 3
+    """Behind the point of a shown number; None for values in the user's own units, of any size: four that signify."""
 
     @property
     def sign(self) -> int:
@@ -37,7 +40,7 @@ class Metric:
 
     def number(self, value: float) -> str:
         """A value without its unit: `71.3`."""
-        return format(100 * value if self.percent else value, self.form)
+        return _shown(100 * value if self.percent else value, self.digits)
 
     def text(self, value: float) -> str:
         """A value with its unit: `71.3 %`."""
@@ -46,34 +49,48 @@ class Metric:
     def signed(self, difference: float) -> str:
         """A difference with its sign: `+1.2` percentage points, or in the units of the metric."""
         shown = difference if abs(difference) > ROUNDING else 0.0
-        return format(100 * shown if self.percent else shown, f"+{self.form}").replace("-", "\u2212")
+        return _shown(100 * shown if self.percent else shown, self.digits, "+").replace("-", "\u2212")
 
 
 _METRICS = (
-    Metric(name="map", title="mean average precision", percent=True, form=".1f"),
-    Metric(name="box_ap", title="box AP", percent=True, form=".1f"),
-    Metric(name="instance_miou", title="instance mIoU", percent=True, form=".1f"),
-    Metric(name="miou", title="mIoU", percent=True, form=".1f"),
+    Metric(name="map", title="mean average precision", percent=True, digits=1),
+    Metric(name="box_ap", title="box AP", percent=True, digits=1),
+    Metric(name="instance_miou", title="instance mIoU", percent=True, digits=1),
+    Metric(name="miou", title="mIoU", percent=True, digits=1),
     Metric(name="r2", title="R²"),
-    Metric(name="accuracy", title="accuracy", percent=True, form=".1f"),
-    Metric(name="loss", title="loss", more_is_better=False, form=".4f"),
-    Metric(name="top5_accuracy", title="top-5 accuracy", percent=True, form=".1f"),
-    Metric(name="map_classes", title="classes with a positive", form=".0f"),
-    Metric(name="macro_f1", title="macro F1", percent=True, form=".1f"),
-    Metric(name="micro_f1", title="micro F1", percent=True, form=".1f"),
-    Metric(name="class_miou", title="class mIoU", percent=True, form=".1f"),
-    Metric(name="pixel_accuracy", title="pixel accuracy", percent=True, form=".1f"),
-    Metric(name="point_accuracy", title="point accuracy", percent=True, form=".1f"),
-    Metric(name="box_ap50", title="box AP at IoU 0.5", percent=True, form=".1f"),
-    Metric(name="box_ap75", title="box AP at IoU 0.75", percent=True, form=".1f"),
-    Metric(name="box_ap_small", title="box AP, small", percent=True, form=".1f"),
-    Metric(name="box_ap_medium", title="box AP, medium", percent=True, form=".1f"),
-    Metric(name="box_ap_large", title="box AP, large", percent=True, form=".1f"),
-    Metric(name="mae", title="mean absolute error", more_is_better=False, form=".4g"),
-    Metric(name="rmse", title="root mean squared error", more_is_better=False, form=".4g"),
+    Metric(name="accuracy", title="accuracy", percent=True, digits=1),
+    Metric(name="loss", title="loss", more_is_better=False, digits=4),
+    Metric(name="top5_accuracy", title="top-5 accuracy", percent=True, digits=1),
+    Metric(name="map_classes", title="classes with a positive", digits=0),
+    Metric(name="macro_f1", title="macro F1", percent=True, digits=1),
+    Metric(name="micro_f1", title="micro F1", percent=True, digits=1),
+    Metric(name="class_miou", title="class mIoU", percent=True, digits=1),
+    Metric(name="pixel_accuracy", title="pixel accuracy", percent=True, digits=1),
+    Metric(name="point_accuracy", title="point accuracy", percent=True, digits=1),
+    Metric(name="box_ap50", title="box AP at IoU 0.5", percent=True, digits=1),
+    Metric(name="box_ap75", title="box AP at IoU 0.75", percent=True, digits=1),
+    Metric(name="box_ap_small", title="box AP, small", percent=True, digits=1),
+    Metric(name="box_ap_medium", title="box AP, medium", percent=True, digits=1),
+    Metric(name="box_ap_large", title="box AP, large", percent=True, digits=1),
+    Metric(name="mae", title="mean absolute error", more_is_better=False, digits=None),
+    Metric(name="rmse", title="root mean squared error", more_is_better=False, digits=None),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _METRICS}
 """By name. The order is that of `metric_of`: what is compared stands before what is only reported."""
+
+
+def plain_text(name: str, value: float) -> str:
+    """A value as it is in files: fractions stay such, `0.7134`; in the user's own units four digits that signify."""
+    metric = METRICS.get(name.partition("/")[0])
+    return _shown(value, None if metric is not None and metric.digits is None else 4)
+
+
+def _shown(value: float, digits: int | None, sign: str = "") -> str:
+    if digits is not None:
+        return format(value, f"{sign}.{digits}f")
+    if value == 0 or not 1e-4 <= abs(value) < 1e9:
+        return format(value, f"{sign}.{SIGNIFICANT}g")
+    return format(value, f"{sign}.{max(0, SIGNIFICANT - 1 - floor(log10(abs(value))))}f")
 
 
 def metric_of(metrics: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspath.metrics import METRICS, metric_named, metric_of
+from crosspath.metrics import METRICS, metric_named, metric_of, plain_text
 from crosspath.objectives import OBJECTIVES
 
 
@@ -13,6 +13,7 @@ from crosspath.objectives import OBJECTIVES
         ("miou", 0.5, "50.0 %", 0.1, "+10.0"),
         ("r2", 0.71249, "0.712", 1e-12, "+0.000"),
         ("mae", 1234.5678, "1235", -0.00012345, "−0.0001234"),
+        ("rmse", 54321.0, "54321", 0.5, "+0.5000"),
         ("loss", 0.25, "0.2500", 0.01, "+0.0100"),
     ],
 )
@@ -39,4 +40,6 @@ def test_the_compared_metric_is_the_one_that_objectives_select_by() -> None:
 
 
 def test_a_column_has_the_metric_of_all_columns() -> None:
-    assert metric_named("mae/height").form == METRICS["mae"].form
+    assert metric_named("mae/height") is METRICS["mae"]
+    assert plain_text("mae/height", 54321.0) == "54321"
+    assert plain_text("accuracy", 0.71349) == "0.7135"

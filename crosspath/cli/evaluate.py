@@ -29,6 +29,7 @@ def evaluate(
         The part to evaluate on.
     """
     from crosspath.evaluation import evaluate as evaluate_checkpoint
+    from crosspath.metrics import plain_text
 
     result = evaluate_checkpoint(
         checkpoint,
@@ -41,5 +42,7 @@ def evaluate(
         print_json(result)
         return
     title = f"{result['recipe']}, {result['samples']} {result['split']} samples"
-    print_table(("metric", "value"), [(name, f"{value:.4f}") for name, value in result["metrics"].items()], title)
+    print_table(
+        ("metric", "value"), [(name, plain_text(name, value)) for name, value in result["metrics"].items()], title
+    )
     print_next("crosspath", "predict", checkpoint, "FILE")

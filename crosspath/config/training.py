@@ -106,7 +106,11 @@ class TrainSection(Section):
     last_blocks: PositiveInt = 2
     """Of `scope=blocks`."""
     seed: Seed = 0
+    regression_loss: Literal["mse", "huber"] = "mse"
+    """Of the objective `regression`, in standard deviations of each column: the squared error, or Huber's, which is
+    linear beyond one, so that outliers weigh less."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Of classes; numbers are not smoothed."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Keep an exponential moving average of the weights; it is then what the run leaves behind."""
     select: Literal["last", "best"] = "last"

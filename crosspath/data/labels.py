@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.config.data.section import LabelKind
+from crosspath.config.data.section import DataSection, LabelKind
 from crosspath.data.boxes import CLASS, box_array
 from crosspath.data.examples import Labels
 from crosspath.data.items import Label, Listing
@@ -37,6 +37,18 @@ def as_label_tuples(listing: Listing) -> Listing:
         replace(item, label=item.label if isinstance(item.label, tuple) else (item.label,)) for item in listing.items
     )
     return replace(listing, items=tuple(items))
+
+
+def label_settings(section: DataSection) -> dict[str, Any]:
+    """The settings on which a listing's labels depend, for the key of the cache."""
+    settings: dict[str, Any] = {}
+    if section.label_kind != "classes":
+        settings["label_kind"] = section.label_kind
+    if section.several_labels:
+        settings["multi_label"] = True
+    if section.label_columns is not None:
+        settings["label_columns"] = list(section.label_columns)
+    return settings
 
 
 def label_array(labels: Sequence[Label | list[Any]], classes: int, kind: LabelKind = "classes") -> Labels:

@@ -84,6 +84,11 @@ def draw_fold(labels: NDArray[np.integer], fold: int, folds: int, seed: int) -> 
     return result
 
 
+def draw_any(count: int, size: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `size` of `count` samples, all of them where there are fewer, drawn by `seed`."""
+    return np.sort(np.random.default_rng((LABELS_STREAM, seed)).permutation(count)[:size])
+
+
 def draw_per_class(
     labels: NDArray[np.integer], classes: int, per_class: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[int, int]]:

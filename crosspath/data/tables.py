@@ -6,12 +6,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
+from crosspath.config.data import DataSection
+from crosspath.config.data.files_table import FilesTable
+from crosspath.data.items import PART_NAMES, Item, Label, Listing, Part, file_stamp
+from crosspath.data.label_cells import cell_labels, label_columns, reads_cells
 from crosspath.data.labels import label_of
 from crosspath.data.listed_files import ListedFiles, file_identity, refuse_duplicate
 from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
 
+TABLES = (".csv", ".tsv")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 LABEL_SEPARATORS = (";", "|", ",")
 """Between several labels in one value: the first of these that a table uses."""
@@ -27,41 +31,89 @@ def table_items(
     below: str = "",
     *,
     encoding: str | None = None,
-    several_labels: bool = False,
+    section: DataSection | None = None,
     suffixes: tuple[str, ...] = (),
 ) -> Listing:
     """The samples of a csv with one row for each file. Classes are sorted, numbers by value.
 
-    Files are absolute, relative to `folder / below` or to the table, or named without their sub-folder. With
-    `several_labels` a value may hold several, separated by `;`, `|` or `,`. Files with
-    one of the `suffixes` that no row names are counted as unread.
+    Files are absolute, relative to `folder / below` or to the table, or named without their sub-folder. Where `section`
+    says so labels are numbers, or several: separated by `;`, `|` or `,` in one value, or in `data.label_columns`. Files
+    with one of the `suffixes` that no row names are counted as unread.
 
     Raises
     ------
     InputError
         For a missing table or column, an unknown split, labels that write one number in two ways, and a row without a
-        label, or whose file is missing or listed in an earlier row.
+        label, or whose file is missing or listed in an earlier row; for numbers, as `cell_labels`.
     """
     path = folder / table
-    columns = (file_column, label_column, *([split_column] if split_column else []))
+    section = section or DataSection(modality="")
+    names_of_labels = label_columns(section, label_column)
+    columns = (file_column, *names_of_labels, *([split_column] if split_column else []))
     todo = "name your columns with data.file_column, data.label_column and data.split_column in a first row"
+    if section.label_kind == "numbers":
+        todo = (
+            "name the columns of numbers with --set data.label_columns=[A,B], and that of files with data.file_column"
+        )
     rows = list(read_table(path, columns, encoding=encoding, setting="data.encoding", header_todo=todo))
-    labels = _labels_of_rows(rows, label_column, path, several_labels)
-    classes = class_order([name for names in labels.values() for name in names], path, labels)
-    numbers = {name: number for number, name in enumerate(classes)}
+    lines, cells = [line for line, _ in rows], {name: [row[name] for _, row in rows] for name in names_of_labels}
+    if reads_cells(section):
+        names, row_labels = cell_labels(section, cells, lines, path)
+        classes = list(names)
+    else:
+        row_labels, classes = class_labels(cells[label_column], lines, label_column, path, section.several_labels)
     files = ListedFiles(folder / below, path)
     items = []
     first_rows: dict[str, str] = {}
-    for (line, row), names in zip(rows, labels.values(), strict=True):
+    for (line, row), label in zip(rows, row_labels, strict=True):
         where, name = f"{path} row {line}", row[file_column]
         part = None if split_column is None else part_of(row[split_column], path, line)
         file = files.find(name, line)
-        detail = f" as {', '.join(map(repr, names))}" + (f" ({part})" if part else "")
+        own = ", ".join(repr(row[name]) for name in names_of_labels)
+        detail = f" as {own}" + (f" ({part})" if part else "")
         refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
-        label = label_of([numbers[label] for label in names], several_labels, where)
         items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))
-    notes = case_notes(classes)
-    return Listing(tuple(classes), tuple(items), unread=files.unread(suffixes, first_rows), notes=notes)
+    kind = section.label_kind
+    notes = case_notes(classes) if kind == "classes" else (numbers_note(path.name, classes),)
+    return Listing(tuple(classes), tuple(items), (), files.unread(suffixes, first_rows), notes, kind)
+
+
+def table_in(folder: Path, section: FilesTable) -> str | None:
+    """The table of the files in a folder: `data.csv`; where labels are numbers also `labels.csv`, or the only table.
+
+    Raises
+    ------
+    InputError
+        For several tables of which none is called `labels.csv`, and for none where labels are numbers.
+    """
+    if section.csv is not None or section.label_kind != "numbers":
+        return section.csv
+    entries = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in entries if path.suffix.lower() in TABLES and path.is_file())
+    usual = [name for name in names if Path(name).stem.casefold() == "labels"] or names
+    if len(usual) > 1:
+        raise InputError(folder, "one table", ", ".join(usual[:5]), "choose one with --set data.csv=NAME")
+    if not usual:
+        raise no_table_error(folder, f"{section.file_column},{section.label_column}")
+    return usual[0]
+
+
+def no_table_error(where: Path, header: str) -> InputError:
+    """The error for files whose numbers no table says."""
+    own = f"write one, such as {where / 'labels.csv'} with the first row `{header}` and a row for each file"
+    expected = "a table (.csv) with a row for each sample and the numbers to predict"
+    return InputError(where, expected, "none", f"{own}; --set data.label_columns=[A,B] names other columns of numbers")
+
+
+def numbers_note(table: str, columns: Sequence[str]) -> str:
+    """What of a table is read as numbers, for the run's notes."""
+    return f"{table}: {', '.join(columns)} {'is' if len(columns) == 1 else 'are'} predicted, as numbers"
+
+
+def listed_files(folder: Path, table: str, section: FilesTable, suffixes: tuple[str, ...]) -> Listing:
+    """`table_items` of a user's own table, as its section says."""
+    columns = (section.file_column, section.label_column, section.split_column)
+    return table_items(folder, table, *columns, encoding=section.encoding, section=section, suffixes=suffixes)
 
 
 def read_table(
@@ -146,18 +198,34 @@ def _values(line: str, delimiter: str, where: str) -> list[str]:
     return [value.strip() for value in values]
 
 
+def class_labels(
+    cells: Sequence[str], rows: Sequence[int] | None, column: str, table: Path, several: bool
+) -> tuple[list[Label], list[str]]:
+    """The label of each cell of a column, and the classes; `rows` are its rows in the table, if it is from one alone.
+    Raises `InputError`, with the row, as `table_items`."""
+    labels = _labels_of_rows(cells, range(len(cells)) if rows is None else rows, column, table, several)
+    classes = class_order(
+        [name for names in labels.values() for name in names], table, None if rows is None else labels
+    )
+    numbers = {name: number for number, name in enumerate(classes)}
+    own = [
+        label_of([numbers[name] for name in names], several, f"{table} row {line}") for line, names in labels.items()
+    ]
+    return own, classes
+
+
 def _labels_of_rows(
-    rows: Sequence[tuple[int, dict[str, str]]], column: str, table: Path, several: bool
+    cells: Sequence[str], rows: Sequence[int], column: str, table: Path, several: bool
 ) -> dict[int, list[str]]:
     """The labels of each row, by its line."""
-    separator = next((mark for mark in LABEL_SEPARATORS if any(mark in row[column] for _, row in rows)), None)
+    separator = next((mark for mark in LABEL_SEPARATORS if any(mark in cell for cell in cells)), None)
     labels = {}
-    for line, row in rows:
-        names = [row[column]] if separator is None or not several else row[column].split(separator)
+    for line, cell in zip(rows, cells, strict=True):
+        names = [cell] if separator is None or not several else cell.split(separator)
         # Some systems store accents apart from their letters.
         labels[line] = [unicodedata.normalize("NFC", name.strip()) for name in names]
         if not all(labels[line]):
-            raise InputError(f"{table} row {line}", f"a {column}", row[column] or "none", "complete or remove the row")
+            raise InputError(f"{table} row {line}", f"a {column}", cell or "none", "complete or remove the row")
     return labels
 
 

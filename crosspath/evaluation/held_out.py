@@ -33,12 +33,12 @@ def held_out_outputs(
     """The objective's outputs (N, ...) in float32 on the CPU for the examples at `rows`, all of them when not given.
 
     With `protocol` several views of each sample count, where the recipe's `evaluate` section asks for them and the
-    objective is classification: clips and crops of a video (the logarithm of the mean probability comes back), random
-    subsets of a cloud (the mean logits). The model stands on `compute.device`; it runs in evaluation mode and gets its
-    own mode back.
+    model's head reads a sample's pooled features: clips and crops of a video (of a classifier the logarithm of the mean
+    probability comes back), random subsets of a cloud (the mean outputs). The model stands on `compute.device`; it runs
+    in evaluation mode and gets its own mode back.
     """
     objective = objective_of(recipe)
-    test = modality_of(recipe).protocol(recipe) if protocol and objective.probabilities is not None else None
+    test = modality_of(recipe).protocol(recipe) if protocol and objective.pools else None
     size = max(1, batch_size_on(compute.device, model, recipe) // (1 if test is None else test.views))
     rows = range(len(examples)) if rows is None else rows
     training = model.training

@@ -8,7 +8,7 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
-from crosspath.data.generated.sets import digits, shapes
+from crosspath.data.generated.sets import digits, discs, shapes
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
 from crosspath.data.views.augment import augment_images
@@ -47,7 +47,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     reads_file=holds_pictures,
     content="images",
     sets=IMAGE_SETS,
-    generated={"digits": digits, "shapes": shapes},
+    generated={"digits": digits, "discs": discs, "shapes": shapes},
     reader=ImageReader,
     sample_shape=_sample_shape,
     annotation_axis=0,

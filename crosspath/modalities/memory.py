@@ -18,6 +18,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.examples import Labels
 from crosspath.data.items import DamageError, Part, Reader, remarks_of
+from crosspath.data.label_cells import cell_labels
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.modalities.memory_forms import Labelled, labelled, parts_of
@@ -163,12 +164,14 @@ def _numbered(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:
 def _classes(
     section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], Labels]:
-    """The names of the classes, and the labels by their numbers."""
+    """The names of the classes, and the labels by their numbers; or of the columns of numbers."""
     unlabelled = [part for part in parts.values() if part.labels is None]
     if len(unlabelled) == len(parts) and classes is None:
         return (UNLABELLED,), np.zeros(sum(len(part.samples) for part in unlabelled), np.int64)
     if unlabelled:
         raise InputError("data", "labels", "samples alone", "pass (X, y), or items of (sample, label)")
+    if section.label_kind == "numbers":
+        return _numbers(section, parts, classes)
     values = [_name(section, label, part.names) for part in parts.values() for label in _all(part.labels)]
     named = next((part.names for part in parts.values() if part.names is not None), None)
     every = {name for value in values for name in (value if isinstance(value, tuple) else (value,))}
@@ -181,6 +184,31 @@ def _classes(
     return own, label_array(
         [tuple(numbers[n] for n in value) if isinstance(value, tuple) else numbers[value] for value in values], len(own)
     )
+
+
+def _numbers(
+    section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """The names of the columns, and the numbers float32 (N, K). Raises `InputError` for anything else."""
+    values = [
+        label.detach().cpu().numpy() if isinstance(label, Tensor) else label
+        for part in parts.values()
+        for label in _all(part.labels)
+    ]
+    sizes = {np.size(value) for value in values}
+    if len(sizes) != 1 or any(np.ndim(value) > 1 for value in values):
+        found = f"{min(sizes)} to {max(sizes)} of them" if len(sizes) > 1 else "arrays of several axes"
+        raise InputError("data", "as many numbers for each sample", found, "pass y of shape (N,) or (N, columns)")
+    count = sizes.pop()
+    named = next((part.names for part in parts.values() if part.names is not None), None)
+    numbered = ("label",) if count == 1 else tuple(f"label {number}" for number in range(count))
+    names = classes or section.label_columns or named or numbered
+    if len(names) != count:
+        raise InputError("data", f"numbers for {', '.join(names)}", f"{count} for each sample", "pass one for each")
+    cells = {name: [np.ravel(value)[place] for value in values] for place, name in enumerate(names)}
+    columns = section.model_copy(update={"label_columns": names})
+    _, labels = cell_labels(columns, cells, range(len(values)), Path("data"))
+    return names, np.array(labels, np.float32)
 
 
 def _order(name: str) -> tuple[bool, int, str]:
@@ -213,5 +241,8 @@ def _name(section: DataSection, label: Any, names: tuple[str, ...] | None) -> st
             return names[number]
         return str(value)
     raise InputError(
-        "data", "labels that are class numbers or names", repr(value)[:100], "pass classes, not measurements"
+        "data",
+        "labels that are class numbers or names",
+        repr(value)[:100],
+        "pass classes, or predict numbers with objective=regression",
     )

@@ -60,8 +60,9 @@ def labelled(modality: str, data: Any, where: str) -> Labelled:
         stated = None if names is None else tuple(str(name) for name in names)
         return _checked(Labelled(data.get("images", data["data"]), data["target"], stated), where)
     if isinstance(data, tuple) and len(data) == 2:
+        names = getattr(data[1], "columns", None)  # of a data frame
         samples, labels = (getattr(value, "to_numpy", lambda value=value: value)() for value in data)  # pandas'
-        return _checked(Labelled(samples, labels, None), where)
+        return _checked(Labelled(samples, labels, None if names is None else tuple(map(str, names))), where)
     indexed = getattr(data, "__len__", None) is not None and getattr(data, "__getitem__", None) is not None
     if not indexed or isinstance(data, str | bytes):
         expected = "(X, y), a data set with a length and items, or {part: any of these}"

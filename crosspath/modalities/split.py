@@ -15,7 +15,7 @@ from crosspath.data.examples import Damaged, DataSet, Examples, Rows
 from crosspath.data.few_shot import few_shot
 from crosspath.data.items import Listing
 from crosspath.data.labels import classes_without_samples, label_array, strata_of
-from crosspath.data.splits import assign_parts, draw_fold, draw_per_class
+from crosspath.data.splits import assign_parts, draw_any, draw_fold, draw_per_class
 from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.modalities.table import modality_of
@@ -55,6 +55,7 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     if store.unread:
         notes.append(f"not read: {describe_unread(store.unread)}")
     fractions = section.validation_fraction, section.test_fraction
+    _require_kind(section, store)
     parts = assign_parts(store.parts, store.labels, *fractions, store.ids, section.split_seed)
     unread, damaged = store.unread, store.damaged
     store, parts, selection_notes = modality_of(section).select(section, store, parts)
@@ -72,6 +73,8 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
     _refuse_empty(section, rows)
     fingerprint = _fingerprint(store, parts)
+    if section.labels_in_all is not None and section.held_out_fold is None and not section.unlabelled:
+        rows["train"] = rows["train"][draw_any(len(rows["train"]), section.labels_in_all, seed)]
     if section.labels_per_class is not None and section.held_out_fold is None and not section.unlabelled:
         _require_class_each(section, store, "data.labels_per_class")
         selection, smaller = draw_per_class(
@@ -117,16 +120,30 @@ def _hold_out_fold(
         selection, smaller = draw_per_class(strata_of(store.labels[rows]), len(store.classes), per_class, seed)
         rows = rows[selection]
         notes = [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
+    if section.labels_in_all is not None:
+        rows = rows[draw_any(len(rows), section.labels_in_all, seed)]
     result = np.where(parts == "test", "test", np.array("train" if section.unlabelled else "", "<U5"))
     result[rows] = np.where(draw_fold(strata_of(store.labels[rows]), number, folds, seed), "val", "train")
     return result, notes
+
+
+def _require_kind(section: DataSection, store: Store) -> None:
+    """Raise `InputError` where the set's labels are no numbers or boxes, and the objective needs such."""
+    kinds = {("f", 2): "numbers", ("f", 3): "boxes"}
+    actual = kinds.get((store.labels.dtype.kind, store.labels.ndim), "classes")
+    needed = "classes" if section.label_kind == "dense" else section.label_kind
+    if actual == needed:
+        return
+    where = section.folder or section.dataset
+    todo = f"use the recipe {section.modality}/folder with a table of your files, or another objective"
+    raise InputError(where, f"labels that are {needed}", actual, todo)
 
 
 def _require_class_each(section: DataSection, store: Store, setting: str) -> None:
     """Raise `InputError` for a setting that counts samples of each class, where samples have no one class each."""
     if store.labels.ndim > 1 or section.label_kind != "classes":
         found = "several" if store.labels.dtype == np.uint8 else section.label_kind
-        todo = "leave it out: such samples have no class to be counted for"
+        todo = "set data.labels_in_all instead, their number in all: such samples have no one class each"
         raise InputError(setting, "a set with one label a sample", found, todo)
 
 

@@ -63,7 +63,8 @@ def _windows(data: VideoData, window: float | None, stride: float | None) -> Cal
 
 
 def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
-    """The logarithm of the mean probability (B, K) over clips and crops of each video (VideoMAE's test protocol).
+    """Over clips and crops of each video the logarithm of the mean probability (B, K), VideoMAE's test protocol; of
+    numbers the mean, and of several labels the logit of the mean probability.
 
     Views are cut from the files: a recipe with several has a streamed set.
     """
@@ -77,7 +78,12 @@ def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
         views = examples.inputs.views(rows, segments, crops)
         count, each = views.shape[:2]
         batch = normalised_batch(views.reshape(count * each, *views.shape[2:]), colour_scaling(data), device)
-        return logits_of(batch).view(count, each, -1).double().softmax(dim=2).mean(dim=1).clamp_min(1e-30).log().float()
+        outputs_BVK = logits_of(batch).view(count, each, -1).double()
+        if data.label_kind == "numbers":
+            return outputs_BVK.mean(dim=1).float()
+        if data.several_labels:
+            return outputs_BVK.sigmoid().mean(dim=1).logit(eps=1e-15).float()
+        return outputs_BVK.softmax(dim=2).mean(dim=1).clamp_min(1e-30).log().float()
 
     return SeveralViews(segments * crops, logits)
 

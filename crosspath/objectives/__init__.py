@@ -8,8 +8,17 @@ from crosspath.objectives.masked_modeling import MASKED_MODELING
 from crosspath.objectives.masked_tokens import MASKED_TOKENS
 from crosspath.objectives.objective import Batch, Objective
 from crosspath.objectives.part_segmentation import PART_SEGMENTATION
+from crosspath.objectives.regression import REGRESSION
 
-OBJECTIVES = (CLASSIFICATION, SEVERAL_LABELS, MASKED_MODELING, MASKED_TOKENS, PART_SEGMENTATION, DETECTION)
+OBJECTIVES = (
+    CLASSIFICATION,
+    SEVERAL_LABELS,
+    REGRESSION,
+    MASKED_MODELING,
+    MASKED_TOKENS,
+    PART_SEGMENTATION,
+    DETECTION,
+)
 
 
 def objective_of(recipe: Recipe) -> Objective:

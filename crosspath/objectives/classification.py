@@ -67,7 +67,7 @@ def _binary_losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     return binary_cross_entropies(training_logits(model, recipe, batch), batch.targets, smoothing)
 
 
-def _logits(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+def logits_of(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
     logits_BK: Tensor = model(batch)
     return logits_BK
 
@@ -120,7 +120,7 @@ CLASSIFICATION = Objective(
     serves=_one_label,
     build=build_model,
     losses=_losses,
-    outputs=_logits,
+    outputs=logits_of,
     metrics=_metrics,
     selects_by="accuracy",
     labelled=True,
@@ -136,7 +136,7 @@ SEVERAL_LABELS = Objective(
     serves=_several_labels,
     build=build_model,
     losses=_binary_losses,
-    outputs=_logits,
+    outputs=logits_of,
     metrics=_multi_label_metrics,
     selects_by="map",
     labelled=True,

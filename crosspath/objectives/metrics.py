@@ -54,11 +54,23 @@ def average_precisions(scores_NK: Tensor, labels_NK: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def multi_label_metrics(logits_NK: Tensor, labels_NK: Tensor) -> dict[str, float]:
-    """`map`, the mean of the classes' average precisions; `map_classes`, how many had a positive; `loss`.
+def f1_scores(logits_NK: Tensor, labels_NK: Tensor) -> dict[str, float]:
+    """`macro_f1`, the mean of F1 over the classes with a positive, and `micro_f1`, of all labels together, each the
+    harmonic mean of precision and recall; a label is predicted where its logit is above 0."""
+    predicted_NK, actual_NK = logits_NK > 0, labels_NK.bool()
+    right_K = (predicted_NK & actual_NK).sum(dim=0).double()
+    marked_K = predicted_NK.sum(dim=0).double() + actual_NK.sum(dim=0)
+    of_classes_K = 2 * right_K / marked_K.clamp_min(1)
+    macro = of_classes_K[actual_NK.any(dim=0)].mean()
+    return {"macro_f1": float(macro), "micro_f1": float(2 * right_K.sum() / marked_K.sum().clamp_min(1))}
 
-    A class without positives does not enter the mean. Without samples, or without any positive, the result is empty.
-    `loss` is the mean binary cross entropy in nats.
+
+def multi_label_metrics(logits_NK: Tensor, labels_NK: Tensor) -> dict[str, float]:
+    """`map`, the mean of the classes' average precisions; `map_classes`, how many had a positive; `macro_f1` and
+    `micro_f1`, of labels with a probability above a half; `loss`.
+
+    A class without positives does not enter `map` and `macro_f1`. Without samples, or without any positive, the result
+    is empty. `loss` is the mean binary cross entropy in nats.
     """
     if len(labels_NK) == 0 or not labels_NK.any():
         return {}
@@ -68,5 +80,6 @@ def multi_label_metrics(logits_NK: Tensor, labels_NK: Tensor) -> dict[str, float
     return {
         "map": float(precisions_K[with_positives_K].mean()),
         "map_classes": float(with_positives_K.sum()),
+        **f1_scores(logits_NK, labels_NK),
         "loss": float(loss),
     }

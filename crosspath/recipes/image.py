@@ -56,6 +56,32 @@ def digits() -> Recipe:
     )
 
 
+def discs() -> Recipe:
+    """Regression on generated pictures: the diameter and the brightness of a disc, 16 tokens a sample.
+
+    Command: `crosspath train image/discs`; needs no data folder.
+    """
+    return Recipe(
+        name="image/discs",
+        objective="regression",
+        modality="image",
+        data=ImageData(
+            dataset="discs",
+            image_size=16,
+            label_columns=("diameter (px)", "brightness"),
+            classes=2,
+            train_samples=256,
+            validation_fraction=0.2,
+        ),
+        model=ModelSection(size="micro", tokenizer=ImagePatches(patch=(4, 4))),
+        optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
+        schedule=ScheduleSection(warmup_epochs=2.0),
+        # A crop would not change the numbers, and a disc at the border loses a part.
+        augment=ImageAugment(crop_padding=0, flip=0.5),
+        train=TrainSection(epochs=20, batch_size=32),
+    )
+
+
 def folder() -> Recipe:
     """The user's own pictures, one folder (or zip) with a folder a class, 64 tokens a sample.
 
@@ -102,6 +128,7 @@ def _pretraining(
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": cifar10,
     "image/digits": digits,
+    "image/discs": discs,
     "image/folder": folder,
     "image/medmnist": medmnist,
     **detection.RECIPES,
@@ -110,6 +137,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": lambda: _pretraining(cifar10(), 4, 0.5, epochs=10, batch_size=128),
     "image/digits": lambda: _pretraining(digits(), 1, 0.0, ratio=0.5, epochs=40, batch_size=32),
+    "image/discs": lambda: _pretraining(discs(), 0, 0.5, epochs=20, batch_size=32),
     "image/folder": lambda: _pretraining(folder(), 8, 0.5, epochs=50),
     "image/medmnist": lambda: _pretraining(medmnist(), 2, 0.0, epochs=50),
     **detection.PRETRAINING,

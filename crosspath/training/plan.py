@@ -41,6 +41,8 @@ def plan(recipe: Recipe | str | Path, settings: Settings = ()) -> dict[str, Any]
         parameters -= count_parameters(model.get_submodule("head"))
     if samples is not None and classes is not None and recipe.data.labels_per_class is not None:
         samples = min(samples, classes * recipe.data.labels_per_class)
+    if samples is not None and recipe.data.labels_in_all is not None:
+        samples = min(samples, recipe.data.labels_in_all)
     if recipe.data.way is not None and recipe.data.shot is not None:
         samples = recipe.data.way * recipe.data.shot
     steps = None if samples is None else steps_per_epoch(samples, recipe.train)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from crosspath.escape import to_terminal
-from crosspath.metrics import metric_of
+from crosspath.metrics import metric_of, plain_text
 
 
 class Listener(Protocol):
@@ -110,7 +110,7 @@ class Reporter:
 
     def epoch(self, epoch: int, epochs: int, loss: float, metrics: Mapping[str, float], samples_per_s: float) -> None:
         name = metric_of(metrics)
-        validation = f"  validation {name} {metrics[name]:.4f}" if name in metrics else ""
+        validation = f"  validation {name} {plain_text(name, metrics[name])}" if name in metrics else ""
         self.say(f"epoch {epoch}/{epochs}  loss {loss:.4f}{validation}  {samples_per_s:.0f} samples/s")
 
 

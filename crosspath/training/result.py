@@ -9,6 +9,7 @@ from typing import Any
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import Cost
 from crosspath.files import FORMAT_VERSION, as_kind, read_json
+from crosspath.metrics import plain_text
 
 RESULT, LOG = "result.json", "log.jsonl"
 
@@ -59,7 +60,7 @@ class Result:
     def __repr__(self) -> str:
         parts = {name: values for name, values in self.metrics.items() if values}
         metrics = [
-            f"{part} " + " ".join(f"{name} {value:.4f}" for name, value in values.items())
+            f"{part} " + " ".join(f"{name} {plain_text(name, value)}" for name, value in values.items())
             for part, values in parts.items()
         ]
         what = f"{self.recipe}, seed {self.seed}, epoch {self.epoch} of {self.epochs}"

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from crosspath.config.data.section import DataSection
+from crosspath.config.data.files_table import FilesTable
 
 
-class AudioData(DataSection):
+class AudioData(FilesTable):
     """Recordings, resampled and turned into log-mel frames of 25 ms every 10 ms."""
 
     modality: Literal["audio"] = "audio"
@@ -23,8 +23,6 @@ class AudioData(DataSection):
         "shards",
         "folder",
     ] = "folder"
-    multi_label: bool = False
-    """A sample may have several labels: sigmoid outputs, mean average precision."""
     fbank_folder: Path | None = None
     """Log-mel frames computed elsewhere, `<stem>.npy` a recording; they are read instead of the recordings."""
     sample_rate_hz: PositiveInt = 16000
@@ -36,20 +34,7 @@ class AudioData(DataSection):
     mean: float = -6.6268077
     """Subtracted from log-mel values; the sum is divided by `2 * std`."""
     std: PositiveFloat = 5.358466
-    csv: str | None = None
-    """A table inside `folder` instead of class folders; the three columns below name its parts."""
-    file_column: str = "file"
-    label_column: str = "label"
-    split_column: str | None = None
-    """A column holding `train`, `val` or `test`."""
-    encoding: str | None = None
-    """Of the table, such as `cp1252`; its byte order mark says it, else it is UTF-8, when not given."""
     test_fold: PositiveInt = 5
     """ESC layout: the fold that is the test part."""
     validation_fold: PositiveInt = 4
     """ESC layout: the fold that is the validation part."""
-
-    @property
-    def several_labels(self) -> bool:
-        """As `multi_label` says."""
-        return self.multi_label

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from crosspath.config.data.section import DataSection
+from crosspath.config.data.files_table import FilesTable
 
 PartNumber = Annotated[int, Field(ge=0, le=253)]
 
 
-class PointData(DataSection):
+class PointData(FilesTable):
     """Point clouds, centred on their mean and scaled into the unit sphere unless `normalise` is off."""
 
     modality: Literal["point"] = "point"

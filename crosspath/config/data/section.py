@@ -31,6 +31,18 @@ class DataSection(Section):
     """Published number of training samples after the validation part is held out; only a dry run reads it."""
     labels_per_class: PositiveInt | None = None
     """Training samples kept per class, drawn by `train.seed`; a smaller class gives all it has."""
+    labels_in_all: PositiveInt | None = None
+    """Training samples kept in all, drawn by `train.seed` regardless of what their labels say."""
+    multi_label: bool = False
+    """A sample may have several labels: sigmoid outputs, mean average precision."""
+    label_columns: tuple[str, ...] | None = None
+    """Of a table, instead of one column of labels: with the objective `regression` the columns of numbers, one or
+    several; with `multi_label` a column for each class, of 0 and 1."""
+    target_mean: tuple[float, ...] | None = None
+    """Regression: subtracted from the numbers of each column, that of the run's training samples when not given, and
+    then written into its recipe."""
+    target_std: tuple[PositiveFloat, ...] | None = None
+    """Regression: as `target_mean`, what the difference is divided by."""
     unlabelled: bool = False
     """Samples beyond `labels_per_class` stay in the training part: for masked modelling, which reads no labels."""
     validation_fraction: Fraction = 0.1
@@ -71,7 +83,7 @@ class DataSection(Section):
     @property
     def several_labels(self) -> bool:
         """Whether a sample may have several labels."""
-        return False
+        return self.multi_label and self.label_kind == "classes"
 
     @property
     def annotated(self) -> bool:
@@ -107,7 +119,14 @@ class DataSection(Section):
         for name, value in {"data.query": self.query, "data.fold": self.fold or None}.items():
             if missing and value is not None:
                 raise InputError(name, "data.way and data.shot beside it", "neither", "set both, or leave it out")
-        others = {"data.labels_per_class": self.labels_per_class, "data.held_out_fold": self.held_out_fold}
+        if self.labels_per_class is not None and self.labels_in_all is not None:
+            found = f"{self.labels_per_class} beside data.labels_in_all={self.labels_in_all}"
+            raise InputError("data.labels_per_class", "one rule of what trains", found, "leave one of them out")
+        others = {
+            "data.labels_per_class": self.labels_per_class,
+            "data.labels_in_all": self.labels_in_all,
+            "data.held_out_fold": self.held_out_fold,
+        }
         for name, other in others.items():
             if not missing and other is not None:
                 expected = "none beside data.way and data.shot, which say what trains"

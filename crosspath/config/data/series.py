@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from crosspath.config.data.section import DataSection
+from crosspath.config.data.files_table import FilesTable
 
 
-class SeriesData(DataSection):
+class SeriesData(FilesTable):
     """Time series: signals of one or several channels, brought to one length."""
 
     modality: Literal["series"] = "series"
@@ -40,15 +40,7 @@ class SeriesData(DataSection):
     not given. Never a channel."""
     table: str | None = None
     """A csv, parquet or npz file inside `folder` with all series, instead of one file a series. Of a csv or parquet
-    a row is a series; with `id_column` a row is a moment."""
+    a row is a series; with `id_column` a row is a moment. The columns of labels and parts are in it, or in `csv`, which
+    lists files."""
     id_column: str | None = None
     """Of `table`: which series a row belongs to."""
-    csv: str | None = None
-    """A table inside `folder` of the files instead of class folders; `file_column` names them."""
-    file_column: str = "file"
-    label_column: str = "label"
-    """Of `table` or `csv`."""
-    split_column: str | None = None
-    """Of `table` or `csv`, holding `train`, `val` or `test`."""
-    encoding: str | None = None
-    """Of csv files, such as `cp1252`; the byte order mark says it, else it is UTF-8, when not given."""

@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from crosspath.config.data.section import Channels, DataSection, PositiveChannels
+from crosspath.config.data.files_table import FilesTable
+from crosspath.config.data.section import Channels, PositiveChannels
 
 
-class VideoData(DataSection):
+class VideoData(FilesTable):
     """Clips: frames spread evenly over the chosen range, resized and centre-cropped to a square."""
 
     modality: Literal["video"] = "video"
@@ -28,10 +29,3 @@ class VideoData(DataSection):
     """GRID: the spoken word that is the label."""
     span: Literal["word", "clip"] = "word"
     """GRID: the frames of that word only, or the whole clip."""
-    csv: str | None = None
-    """A table inside `folder` instead of class folders; the columns below name its parts."""
-    file_column: str = "file"
-    label_column: str = "label"
-    split_column: str | None = None
-    encoding: str | None = None
-    """Of the table, such as `cp1252`; its byte order mark says it, else it is UTF-8, when not given."""

@@ -1,5 +1,5 @@
-"""Data sets that need no files: scikit-learn's handwritten digits, and generated sounds, solids, signals, sentences and
-brackets.
+"""Data sets that need no files: scikit-learn's handwritten digits, and generated discs, sounds, solids, signals,
+sentences and brackets.
 
 They are generated on access, always identical, and split like decoded files.
 """
@@ -18,6 +18,7 @@ from crosspath.data.boxes import box_array
 from crosspath.data.cache import Store
 from crosspath.data.examples import Labels
 from crosspath.data.generated.brackets import bracket_sequences
+from crosspath.data.generated.discs import discs as generated_discs
 from crosspath.data.generated.furniture import FURNITURE
 from crosspath.data.generated.furniture import furniture as furniture_clouds
 from crosspath.data.generated.machines import CHANNELS
@@ -42,6 +43,7 @@ BRACKETS_TRAINING = 20_000
 BRACKETS_HELD_OUT = 1_000
 """Sequences of the validation part, and of the test part."""
 MACHINE_CHANNELS = len(CHANNELS)
+DISCS = 400
 DIGIT_SIZE = 8
 DIGIT_LEVELS = 16
 DIGITS_FILE = ("datasets", "data", "digits.csv.gz")
@@ -132,6 +134,11 @@ def shapes(section: ImageData) -> GeneratedSamples:
     if section.label_kind == "boxes":
         return GeneratedSamples(pictures, box_array(rows), SHAPES, parts)
     return GeneratedSamples(pictures, np.zeros(len(pictures), np.int64), ("pictures",), parts)
+
+
+def discs(section: ImageData) -> GeneratedSamples:
+    """Pictures of a disc, with its diameter and brightness."""
+    return GeneratedSamples(*generated_discs(DISCS, section.image_size, SEED))
 
 
 def digits(section: ImageData) -> GeneratedSamples:

@@ -12,13 +12,13 @@ from crosspath.config.augment import Augment
 from crosspath.config.data import AudioData
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
-from crosspath.data.labels import as_label_tuples
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
 from crosspath.data.readers.sound_file import decode_wave
 from crosspath.data.readers.time_windows import window_starts
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import table_items
+from crosspath.data.tables import listed_files, table_in
 from crosspath.errors import InputError
 
 SUFFIXES = (
@@ -48,13 +48,12 @@ class AudioReader:
             "frames": section.frames,
             "folds": [section.test_fold, section.validation_fold] if section.dataset in ("esc10", "esc50") else None,
             "table": [section.csv, section.file_column, section.label_column, section.split_column],
+            **label_settings(section),
         }
         if section.fbank_folder is not None:
             self.settings["fbank"] = str(section.fbank_folder)
         if section.encoding is not None:
             self.settings["encoding"] = section.encoding
-        if section.multi_label:
-            self.settings["multi_label"] = True
         if section.spectrogram != "kaldi":
             self.settings["spectrogram"] = section.spectrogram
 
@@ -73,7 +72,7 @@ class AudioReader:
         listing = self._recordings(folder)
         if section.fbank_folder is not None:
             listing = read_from_fbank(listing, section.fbank_folder.expanduser(), section.skip_damaged)
-        return as_label_tuples(listing) if section.multi_label else listing
+        return as_label_tuples(listing) if section.several_labels else listing
 
     def _recordings(self, folder: Path) -> Listing:
         section = self.section
@@ -81,16 +80,8 @@ class AudioReader:
             return PUBLISHED[section.dataset](section, folder)
         if section.dataset == "shards":
             return list_shards(section, folder, SHARD_MEMBERS)
-        if section.csv is not None:
-            columns = (section.file_column, section.label_column, section.split_column)
-            return table_items(
-                folder,
-                section.csv,
-                *columns,
-                encoding=section.encoding,
-                several_labels=section.multi_label,
-                suffixes=SUFFIXES,
-            )
+        if (table := table_in(folder, section)) is not None:
+            return listed_files(folder, table, section, SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "recordings")
 
     @contextmanager

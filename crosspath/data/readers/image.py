@@ -16,13 +16,14 @@ from crosspath.config.data import ImageData
 from crosspath.data.boxes import Fit, size_in
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
-from crosspath.data.labels import as_label_tuples
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
 from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
+from crosspath.data.tables import listed_files, table_in
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 from crosspath.limits import BYTES, PIXELS
@@ -51,8 +52,10 @@ class ImageReader:
         self.settings: dict[str, Any] = {"image_size": size}
         if section.resize is not None:
             self.settings["resize"] = section.resize
-        if section.multi_label:
-            self.settings["multi_label"] = True
+        if section.csv is not None or section.label_kind == "numbers":
+            columns = [section.csv, section.file_column, section.label_column, section.split_column, section.encoding]
+            self.settings["table"] = columns
+        self.settings |= label_settings(section)
         self.boxed = section.label_kind == "boxes"
         if self.boxed:
             self.settings["boxes"] = self._behind
@@ -65,7 +68,7 @@ class ImageReader:
         if self.boxed:
             return self._boxed_listing(folder)
         listing = self._listing(folder)
-        return as_label_tuples(listing) if self.section.multi_label else listing
+        return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _boxed_listing(self, folder: Path) -> Listing:
         named = self.section.dataset == "coco"
@@ -91,9 +94,11 @@ class ImageReader:
             parts: tuple[Part, Part] = ("train", "test")
             return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
         if folder.suffix.lower() == NPZ and folder.is_file():
-            return list_medmnist(folder, self.section.multi_label)
+            return list_medmnist(folder, self.section.several_labels)
         if folder.suffix.lower() == ".zip" and folder.is_file():
             return list_zip(folder, None, SUFFIXES)
+        if (table := table_in(folder, self.section)) is not None:
+            return listed_files(folder, table, self.section, SUFFIXES)
         return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
 
     @contextmanager

@@ -16,6 +16,7 @@ from crosspath.data.annotations import OUTSIDE
 from crosspath.data.arrays import load_array
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, require_within
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers import meshes, part_clouds, partnet
 from crosspath.data.readers.cloud_arrays import xyz_rows
 from crosspath.data.readers.cloud_text import read_text_cloud
@@ -25,6 +26,7 @@ from crosspath.data.readers.lidar_objects import has_objects, list_objects
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED, has_part_lists, list_parts
 from crosspath.data.shards.listing import list_shards, read_member
+from crosspath.data.tables import listed_files, table_in
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -61,6 +63,10 @@ class PointReader:
             self.settings["annotated"] = True
         if section.dataset == "partnet":
             self.settings |= {"category": section.category, "level": section.level}
+        if section.csv is not None or section.label_kind == "numbers":
+            columns = [section.csv, section.file_column, section.label_column, section.split_column, section.encoding]
+            self.settings["table"] = columns
+        self.settings |= label_settings(section)
 
     def sources(self, folder: Path) -> list[list[str]] | None:
         """The lists and files of sets in h5 files, so that their cache works without h5py."""
@@ -74,9 +80,13 @@ class PointReader:
         return None if h5_set is None else h5_set(folder)
 
     def listing(self, folder: Path) -> Listing:
-        """A set in h5 files, another published set, shards, objects of lidar scans, or a user's class folders; with
-        annotations a folder in ShapeNetPart's layout as well.
+        """A set in h5 files, another published set, shards, objects of lidar scans, or a user's class folders or table;
+        with annotations a folder in ShapeNetPart's layout as well. With `data.multi_label` labels are tuples.
         """
+        listing = self._listing(folder)
+        return as_label_tuples(listing) if self.section.several_labels else listing
+
+    def _listing(self, folder: Path) -> Listing:
         h5_set = self._h5_set(folder)
         if h5_set is not None:
             return h5_set.listing()
@@ -88,6 +98,8 @@ class PointReader:
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if has_objects(folder):
             return list_objects(folder)
+        if (table := table_in(folder, self.section)) is not None:
+            return listed_files(folder, table, self.section, SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     def _annotated_listing(self, folder: Path) -> Listing:

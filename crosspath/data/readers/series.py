@@ -14,6 +14,7 @@ from crosspath.config.augment import Augment
 from crosspath.config.data import SeriesData
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp, require_within
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.series_arrays import channels_first, read_array
 from crosspath.data.readers.series_columns import PARQUET, TEXTS
 from crosspath.data.readers.series_counts import Counts
@@ -21,7 +22,7 @@ from crosspath.data.readers.series_records import read_edf, read_wfdb
 from crosspath.data.readers.series_sets import PUBLISHED, archive_files, list_table, list_ts, read_all
 from crosspath.data.readers.series_tables import read_recording
 from crosspath.data.readers.series_values import Signal, at_rate, checked, fill_missing, match_length, scale
-from crosspath.data.tables import table_items
+from crosspath.data.tables import listed_files, table_in
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -57,6 +58,7 @@ class SeriesReader:
         }
         if section.scaling == "series":
             self.settings["scaling"] = "series"
+        self.settings |= label_settings(section)
         self.counts = Counts()
         self._files: dict[Path, list[Signal]] = {}
         self._lock = Lock()
@@ -65,21 +67,25 @@ class SeriesReader:
         """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """A set of the archive, a table with all series, a table of files, or class folders of files."""
+        """A set of the archive, a table with all series, a table of files, or class folders of files.
+
+        With `data.multi_label` labels are tuples.
+        """
+        listing = self._listing(folder)
+        return as_label_tuples(listing) if self.section.several_labels else listing
+
+    def _listing(self, folder: Path) -> Listing:
         section = self.section
         if section.dataset in PUBLISHED:
-            return list_ts(PUBLISHED[section.dataset](folder), section.encoding)
+            return list_ts(PUBLISHED[section.dataset](folder), section)
         if section.table is not None:
             return list_table(folder / section.table, section)
-        if section.csv is not None:
-            columns = (section.file_column, section.label_column, section.split_column)
-            return table_items(folder, section.csv, *columns, encoding=section.encoding, suffixes=FILES)
-        files = archive_files(folder)
-        return (
-            _with_data(class_folder_items(folder, FILES, "time series"))
-            if not files
-            else list_ts(files, section.encoding)
-        )
+        files = archive_files(folder) if section.csv is None else ()
+        if files:
+            return list_ts(files, section)
+        if (table := table_in(folder, section)) is not None:
+            return listed_files(folder, table, section, FILES)
+        return _with_data(class_folder_items(folder, FILES, "time series"))
 
     def channels_in(self, folder: Path) -> int | None:
         """The channels of the first series that can be read; None where none can be."""

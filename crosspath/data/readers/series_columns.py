@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from crosspath.data.items import DamageError, require_within
+from crosspath.data.label_cells import MISSING
 from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_values import Floats
 from crosspath.data.text_files import read_text
@@ -21,8 +22,6 @@ DELIMITERS = ("\t", ";", ",")
 """Commas last: with another separator they are decimal commas."""
 TEXTS = (".csv", ".tsv")
 PARQUET = ".parquet"
-MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
-"""How tables write that there is no value, in lower case."""
 TIMES = frozenset(("time", "timestamp", "datetime", "date", "t", "time_s", "seconds"))
 """Names of columns that hold time, in lower case."""
 PANDAS_INDEX = "__index_level_0__"
@@ -59,7 +58,7 @@ class Columns:
         cells = self._cells(name, rows)
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufb":
             return cells.astype(np.float64)
-        texts = [np.nan if _is_missing(cell) else self._number_text(cell) for cell in cells]
+        texts = [np.nan if _is_missing(cell) else self.number_text(cell) for cell in cells]
         try:
             return np.array([_number(text) for text in texts], np.float64)
         except (ValueError, TypeError):
@@ -76,7 +75,7 @@ class Columns:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
             elapsed = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
             return np.asarray(elapsed / np.timedelta64(1, "s"), np.float64)
-        if not len(cells) or not isinstance(cells[0], str | datetime) or _is_number(self._number_text(cells[0])):
+        if not len(cells) or not isinstance(cells[0], str | datetime) or _is_number(self.number_text(cells[0])):
             return self.numbers(name, rows)
         seconds = []
         for place, cell in enumerate(cells):
@@ -95,7 +94,8 @@ class Columns:
             return cells
         return cells[list(rows)] if isinstance(cells, np.ndarray) else [cells[row] for row in rows]
 
-    def _number_text(self, cell: Any) -> Any:
+    def number_text(self, cell: Any) -> Any:
+        """A cell with a decimal point, where the table has decimal commas."""
         return cell.replace(",", ".") if self.decimal_comma and isinstance(cell, str) and "." not in cell else cell
 
 

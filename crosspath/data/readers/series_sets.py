@@ -3,18 +3,19 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
 from crosspath.config.data import SeriesData
 from crosspath.data.folders import folder_below
-from crosspath.data.items import DamageError, Item, Listing, Part, file_stamp
+from crosspath.data.items import DamageError, Item, Label, Listing, Part, file_stamp
+from crosspath.data.label_cells import cell_labels, label_columns, number_of, reads_cells
 from crosspath.data.readers.series_arrays import channels_first, read_arrays
 from crosspath.data.readers.series_tables import Entry, read_entries
 from crosspath.data.readers.series_ts import TsFile, read_ts
 from crosspath.data.readers.series_values import Signal
-from crosspath.data.tables import class_order, part_of
+from crosspath.data.tables import class_labels, class_order, numbers_note, part_of
 from crosspath.errors import InputError
 
 PARTS: tuple[tuple[str, Part], ...] = (("_TRAIN", "train"), ("_TEST", "test"))
@@ -76,10 +77,19 @@ def is_archive(folder: Path) -> bool:
         return file.read(1) in (b"#", b"@", b"\xef")
 
 
-def list_ts(files: Files, encoding: str | None) -> Listing:
-    """The cases of `.ts` files of one set. Raises `InputError`, also for files of different classes."""
-    contents: list[tuple[Path, Part, TsFile]] = [(path, part, read_ts(path, encoding)) for path, part in files]
+def list_ts(files: Files, section: SeriesData) -> Listing:
+    """The cases of `.ts` files of one set. Raises `InputError`, also for files of different classes, and for classes
+    where numbers are asked for."""
+    contents: list[tuple[Path, Part, TsFile]] = [(path, part, read_ts(path, section.encoding)) for path, part in files]
     first = contents[0][2]
+    numbers = section.label_kind == "numbers"
+    for path, _, content in contents:
+        if content.numbers != numbers and (numbers or content.numbers):
+            expected, found = "a set of classes", "@targetLabel true, numbers"
+            todo = "add --set objective=regression"
+            if numbers:
+                expected, found, todo = "@targetLabel true, numbers", "classes, or no labels", "leave the objective out"
+            raise InputError(path, expected, found, todo)
     for path, _, content in contents[1:]:
         if set(content.classes) != set(first.classes):
             found = f"{', '.join(content.classes)}, and {', '.join(first.classes)} in {contents[0][0].name}"
@@ -89,9 +99,13 @@ def list_ts(files: Files, encoding: str | None) -> Listing:
     for path, part, content in contents:
         stamp = file_stamp(path)
         for number, case in enumerate(content.cases):
-            label = 0 if case.label is None else classes.index(case.label)
+            label: Label = 0 if case.label is None else classes.index(case.label) if not numbers else ()
+            if numbers:
+                label = (number_of(case.label, section.label_column, f"{path} row {case.row}"),)
             name = f"{path.stem}-{number:05d}"
             items.append(Item(id=name, label=label, part=part, path=path, inside=number, stamp=stamp))
+    if numbers:
+        return Listing((section.label_column,), tuple(items), label_kind="numbers")
     return Listing(classes, tuple(items))
 
 
@@ -105,25 +119,38 @@ def list_table(path: Path, section: SeriesData) -> Listing:
         raise InputError(path, "a table of time series", str(damage), "correct the table or the setting") from None
     if not entries:
         raise InputError(path, "series", "none", "add rows to the table")
-    for entry in entries:
-        if not entry.label:
-            raise InputError(
-                f"{path} row {entry.row}", f"a {section.label_column}", "none", "complete or remove the row"
-            )
-    classes = tuple(class_order({str(entry.label) for entry in entries}, path))
+    rows = [entry.row for entry in entries]
+    labels: Sequence[Label]
+    classes: Sequence[str]
+    if reads_cells(section):
+        of_columns = zip(*(cast(tuple[str, ...], entry.label) for entry in entries), strict=True)
+        cells = dict(zip(_names(section, entries[0]), of_columns, strict=True))
+        classes, labels = cell_labels(section, cells, rows, path)
+    else:
+        texts = [str(entry.label or "") for entry in entries]
+        labels, classes = class_labels(texts, rows, section.label_column, path, section.several_labels)
     stamp = file_stamp(path)
     items = tuple(
         Item(
             id=entry.name,
-            label=classes.index(str(entry.label)),
+            label=label,
             part=None if entry.part is None else part_of(entry.part, path, entry.row),
             path=path,
             inside=number,
             stamp=stamp,
         )
-        for number, entry in enumerate(entries)
+        for number, (entry, label) in enumerate(zip(entries, labels, strict=True))
     )
-    return Listing(classes, items)
+    notes = (numbers_note(path.name, classes),) if section.label_kind == "numbers" else ()
+    return Listing(tuple(classes), items, notes=notes, label_kind=section.label_kind)
+
+
+def _names(section: SeriesData, entry: Entry) -> tuple[str, ...]:
+    """The columns of labels; of an array of several without names they are numbered."""
+    count = len(entry.label or ())
+    if section.label_columns is not None or count == 1:
+        return label_columns(section, section.label_column)
+    return tuple(f"{section.label_column} {number}" for number in range(count))
 
 
 def read_all(path: Path, section: SeriesData) -> list[Signal]:
@@ -155,10 +182,19 @@ def _of_arrays(
     if series.ndim not in (2, 3):
         expected = "(series, time), (series, channel, time) or (series, time, channel)"
         raise DamageError(f"expected {name} of shape {expected}, found {series.shape}")
-    if labels.shape != (len(series),) or labels.dtype.kind not in "iuUSb":
-        found = f"{labels.dtype} of shape {labels.shape}"
-        raise DamageError(f"expected {len(series)} whole numbers or names as labels of {name}, found {found}")
-    names = [label.decode() if isinstance(label, bytes) else str(label) for label in labels.tolist()]
+    names: list[Any]
+    found = f"{labels.dtype} of shape {labels.shape}"
+    if reads_cells(section):
+        columns = len(section.label_columns or ()) or (labels.shape[1] if labels.ndim == 2 else 1)
+        if labels.shape not in {(len(series), columns), *([(len(series),)] if columns == 1 else [])}:
+            raise DamageError(f"expected {len(series)} x {columns} numbers as labels of {name}, found {found}")
+        if labels.dtype.kind not in "iufb":
+            raise DamageError(f"expected numbers as labels of {name}, found {found}")
+        names = [tuple(row) for row in labels.reshape(len(series), columns).tolist()]
+    else:
+        if labels.shape != (len(series),) or labels.dtype.kind not in "iuUSb":
+            raise DamageError(f"expected {len(series)} whole numbers or names as labels of {name}, found {found}")
+        names = [label.decode() if isinstance(label, bytes) else str(label) for label in labels.tolist()]
     # One channel has no axis of its own to be taken for time.
     signals = [channels_first(one, section) for one in series]
     return [

@@ -8,6 +8,7 @@ import numpy as np
 
 from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
+from crosspath.data.label_cells import label_columns, reads_cells
 from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns
 from crosspath.data.readers.series_values import Signal, even_times
 
@@ -21,7 +22,8 @@ class Entry(NamedTuple):
     name: str
     row: int
     """Of its first value."""
-    label: str | None
+    label: str | tuple[str, ...] | None
+    """The cell of `data.label_column`; those of all columns of labels, where there may be several."""
     part: str | None
     signal: Signal
 
@@ -41,10 +43,16 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
         With the row, for columns that are not there, cells that are no numbers, an id with two labels.
     """
     columns = read_columns(path, section.encoding)
-    others = [name for name in (section.label_column, section.split_column) if name is not None]
-    if section.columns is None and section.label_column.casefold() not in map(str.casefold, columns.cells):
-        raise DamageError(f"expected a column {section.label_column} (data.label_column), found {_some(columns)}")
-    labels = columns.texts(section.label_column, "data.label_column")
+    own = label_columns(section, section.label_column)
+    others = [name for name in (*own, section.split_column) if name is not None]
+    setting = "data.label_column" if section.label_columns is None else "data.label_columns"
+    for name in own:
+        if section.columns is None and name.casefold() not in map(str.casefold, columns.cells):
+            raise DamageError(f"expected a column {name} ({setting}), found {_some(columns)}")
+    cells = [columns.texts(name, setting) for name in own]
+    labels: Sequence[str | tuple[str, ...]] = cells[0]
+    if reads_cells(section):
+        labels = list(zip(*([columns.number_text(cell) for cell in column] for column in cells), strict=True))
     parts = None if section.split_column is None else columns.texts(section.split_column, "data.split_column")
     if section.id_column is not None:
         return _long(columns, section, labels, parts, (*others, section.id_column))
@@ -62,7 +70,11 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
 
 
 def _long(
-    columns: Columns, section: SeriesData, labels: Sequence[str], parts: Sequence[str] | None, others: Sequence[str]
+    columns: Columns,
+    section: SeriesData,
+    labels: Sequence[str | tuple[str, ...]],
+    parts: Sequence[str] | None,
+    others: Sequence[str],
 ) -> list[Entry]:
     assert section.id_column is not None
     places: dict[str, list[int]] = {}

@@ -35,6 +35,8 @@ class TsFile:
     classes: tuple[str, ...]
     """As the header lists them; empty for a set without labels."""
     cases: tuple[Case, ...]
+    numbers: bool = False
+    """Whether the label of a case is a number (`@targetLabel true`), of a set of regression."""
 
 
 def read_ts(path: Path, encoding: str | None = None) -> TsFile:
@@ -44,8 +46,7 @@ def read_ts(path: Path, encoding: str | None = None) -> TsFile:
     ------
     InputError
         With the row, for a header or a case that breaks the format, values that are no numbers, channels that the
-        header does not announce, and a class that it does not list; for series with time stamps, and sets of
-        regression.
+        header does not announce, and a class that it does not list; for series with time stamps.
     """
     header: dict[str, str] = {}
     lines = lines_of(read_text(path, EXPECTED, encoding, "data.encoding"))
@@ -63,9 +64,9 @@ def read_ts(path: Path, encoding: str | None = None) -> TsFile:
         header[tag.lower()] = value.strip()
     if not body:
         raise InputError(path, EXPECTED, "no @data", "check the file")
-    classes = _classes(path, header)
+    classes, numbers = _classes(path, header), header.get("targetlabel", "false").lower().startswith("true")
     cases = tuple(
-        _case(f"{path} row {row}", row, line.strip(), header, classes)
+        _case(f"{path} row {row}", row, line.strip(), header, classes, numbers)
         for row, line in lines[body:]
         if not line.lstrip().startswith("#")
     )
@@ -76,15 +77,13 @@ def read_ts(path: Path, encoding: str | None = None) -> TsFile:
         if len(case.values_CT) != channels:
             found = f"{len(case.values_CT)}, and {channels} in row {cases[0].row}"
             raise InputError(f"{path} row {case.row}", "as many channels as before", found, "correct the case")
-    return TsFile(classes, cases)
+    return TsFile(classes, cases, numbers)
 
 
 def _classes(path: Path, header: Mapping[str, str]) -> tuple[str, ...]:
     if header.get("timestamps", "false").lower() == "true":
         todo = "write the values alone, evenly spaced in time, with @timeStamps false; or use csv with a time column"
         raise InputError(path, "values without time stamps", "@timeStamps true", todo)
-    if header.get("targetlabel", "false").lower().startswith("true"):
-        raise InputError(path, "a set of classes", "@targetLabel true, a set of regression", "choose another set")
     stated, *names = header.get("classlabel", "false").split()
     if stated.lower() not in ("true", "false"):
         raise InputError(path, "@classLabel true or false", f"@classLabel {stated}", "correct the header")
@@ -93,15 +92,15 @@ def _classes(path: Path, header: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names) if stated.lower() == "true" else ()
 
 
-def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: tuple[str, ...]) -> Case:
+def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: tuple[str, ...], numbers: bool) -> Case:
     if "(" in text:
         todo = "write the values alone, evenly spaced in time; or use csv with a time column"
         raise InputError(where, "values without time stamps", text[:40], todo)
     *parts, last = text.split(":")
-    label = last.strip() if classes else None
-    if not classes:
+    label = last.strip() if classes or numbers else None
+    if label is None:
         parts.append(last)
-    if label is not None and label not in classes:
+    if label is not None and classes and label not in classes:
         raise InputError(where, f"a class of @classLabel ({', '.join(classes)})", repr(label), "correct the case")
     if not parts:
         raise InputError(where, "values, a colon and the class", text[:60], "correct the case")

@@ -17,15 +17,18 @@ from crosspath.data.items import (
     PART_NAMES,
     DamageError,
     Item,
+    Label,
     Listing,
     Part,
     TrainingView,
     file_stamp,
     require_within,
 )
+from crosspath.data.label_cells import cell_labels, label_columns, reads_cells
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.text_tables import SUFFIXES as TABLES
 from crosspath.data.readers.text_tables import Columns, Table, find_columns, read_text_table
-from crosspath.data.tables import case_notes, class_order, part_of
+from crosspath.data.tables import case_notes, class_labels, no_table_error, numbers_note, part_of
 from crosspath.data.text_files import decode_text
 from crosspath.data.vocabulary import Vocabulary, encoded, vocabulary_of
 from crosspath.errors import InputError
@@ -59,20 +62,25 @@ class TextReader:
     def settings(self) -> dict[str, Any]:
         """On which listing and decoding depend."""
         names = ("length", "table", "text_column", "label_column", "split_column", "encoding")
-        return {name: getattr(self.section, name) for name in names} | {"tokenizer": self.vocabulary.sha256}
+        own = {name: getattr(self.section, name) for name in names} | {"tokenizer": self.vocabulary.sha256}
+        return own | label_settings(self.section)
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
         """Every text of a table, of `train.csv` and `test.csv` (or another suffix), or of class folders. A text that is
-        empty is listed, and refused when it is decoded.
+        empty is listed, and refused when it is decoded. With `data.multi_label` labels are tuples.
 
         Raises
         ------
         InputError
             For none of these, several tables without names of parts, and a row without a label beside others with one.
         """
+        listing = self._listing(folder)
+        return as_label_tuples(listing) if self.section.several_labels else listing
+
+    def _listing(self, folder: Path) -> Listing:
         if self.section.dataset == "banking77":
             root = folder_below(folder, "banking77", "train.csv and test.csv")
             return self._of_tables([(PART_NAMES[part], root / name) for part, name in BANKING.items()])
@@ -87,6 +95,8 @@ class TextReader:
         if tables:
             todo = "choose one with --set data.table=NAME, or name them train.csv and test.csv"
             raise InputError(folder, "one table, or one for each part", ", ".join(p.name for p in tables[:5]), todo)
+        if self.section.label_kind == "numbers":
+            raise no_table_error(folder, f"text,{self.section.label_column or 'label'}")
         return class_folder_items(folder, FILES, "texts")
 
     @contextmanager
@@ -168,39 +178,50 @@ class TextReader:
         if predicting:
             label, split = (None if name not in table.names else name for name in (label, split))
             text = text if text in table.names or len(table.names) > 1 else table.names[0]
-        return find_columns(table, path, text, label, split, {} if predicting else PART_NAMES)
+        others = self.section.label_columns or ()
+        return find_columns(table, path, text, label, split, {} if predicting else PART_NAMES, others)
 
     def _of_tables(self, tables: list[tuple[Part, Path]]) -> Listing:
         found: list[tuple[Path, int, Part, str]] = []
+        of_cells: list[Label] = []
+        names: tuple[str, ...] = ()
         notes = []
         for part, path in tables:
             table = self._table(path)
             columns = self._columns(table, path)
             if (columns.text, columns.label, columns.split) != self._named():
                 notes.append(columns.note(path.name))
+            lines = [row for row, _ in table.rows]
+            if reads_cells(self.section):
+                own_names = label_columns(self.section, columns.label or "label")
+                _require_columns(table, path, own_names)
+                cells = {name: table.column(name) for name in own_names}
+                names, own_labels = cell_labels(self.section, cells, lines, path)
+                of_cells += own_labels
             labels = [None] * len(table.rows) if columns.label is None else table.column(columns.label)
             parts = [None] * len(table.rows) if columns.split is None else table.column(columns.split)
             for (row, _), label, own in zip(table.rows, labels, parts, strict=True):
                 place = part if columns.split is None else part_of(own or "", path, row)
                 found.append((path, row, place, unicodedata.normalize("NFC", label or "")))
+        stamps = {path: file_stamp(path) for _, path in tables}
+        if reads_cells(self.section):
+            items = [
+                Item(id=f"{path.name}/{row}", label=label, part=place, path=path, inside=row, stamp=stamps[path])
+                for (path, row, place, _), label in zip(found, of_cells, strict=True)
+            ]
+            if self.section.label_kind == "numbers":
+                notes += [numbers_note(path.name, names) for _, path in tables]
+            return Listing(names, tuple(items), notes=tuple(notes), label_kind=self.section.label_kind)
         without = next(((path, row) for path, row, _, label in found if not label), None)
         if without is not None and any(label for *_, label in found):
             raise InputError(f"{without[0]} row {without[1]}", "a label", "none", "complete or remove the row")
         if without is not None:
             found = [(path, row, place, UNLABELLED) for path, row, place, _ in found]
-        classes = class_order([label for *_, label in found], tables[0][1])
-        numbers = {name: number for number, name in enumerate(classes)}
-        stamps = {path: file_stamp(path) for _, path in tables}
+        texts, several = [label for *_, label in found], self.section.several_labels
+        class_numbers, classes = class_labels(texts, None, "label", tables[0][1], several)
         items = [
-            Item(
-                id=f"{path.name}/{row}",
-                label=numbers[label],
-                part=place,
-                path=path,
-                inside=row,
-                stamp=stamps[path],
-            )
-            for path, row, place, label in found
+            Item(id=f"{path.name}/{row}", label=label, part=place, path=path, inside=row, stamp=stamps[path])
+            for (path, row, place, _), label in zip(found, class_numbers, strict=True)
         ]
         return Listing(tuple(classes), tuple(items), notes=(*notes, *case_notes(classes)))
 
@@ -210,6 +231,14 @@ class TextReader:
         if own.dataset == "banking77":
             return "text", "category", None
         return own.text_column, own.label_column, own.split_column
+
+
+def _require_columns(table: Table, path: Path, names: tuple[str, ...]) -> None:
+    """Raise `InputError` for a column of labels that is not there."""
+    missing = [name for name in names if name not in table.names]
+    if missing:
+        todo = "name the columns of labels with --set data.label_columns=[A,B]"
+        raise InputError(path, f"a column {missing[0]}", ", ".join(table.names), todo)
 
 
 @lru_cache(maxsize=4)

@@ -183,9 +183,16 @@ class Columns:
 
 
 def find_columns(
-    table: Table, where: object, text: str | None, label: str | None, split: str | None, parts: Mapping[str, Any]
+    table: Table,
+    where: object,
+    text: str | None,
+    label: str | None,
+    split: str | None,
+    parts: Mapping[str, Any],
+    others: Sequence[str] = (),
 ) -> Columns:
-    """The columns that are named, and the others by common names; with two columns, the other one is the text.
+    """The columns that are named, and the rest by common names; with two columns, the other one is the text. `others`
+    are neither.
 
     Raises
     ------
@@ -196,7 +203,7 @@ def find_columns(
         if name is not None and name not in table.names:
             todo = f"set data.{setting} to one of them"
             raise InputError(where, f"a column {name}", ", ".join(table.names) or "none", todo)
-    free = [name for name in table.names if name not in (text, label, split)]
+    free = [name for name in table.names if name not in (text, label, split, *others)]
     if split is None:
         names = [name for name in free if name.casefold() in SPLITS and name not in table.faults]
         split = next((name for name in names if _are_parts(table, name, where, parts)), None)

@@ -12,6 +12,7 @@ from crosspath.config.augment import Augment, VideoAugment
 from crosspath.config.data import VideoData
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp
+from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
 from crosspath.data.readers.clip_sampling import (
     crop_places,
@@ -24,7 +25,7 @@ from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
-from crosspath.data.tables import part_of, read_table, table_items, whole_number
+from crosspath.data.tables import listed_files, part_of, read_table, table_in, whole_number
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (
@@ -51,6 +52,8 @@ class VideoReader:
             "slot": section.slot if section.dataset == "grid" else None,
             "span": section.span if section.dataset == "grid" else None,
             "table": [section.csv, section.file_column, section.label_column, section.split_column],
+            **({} if section.encoding is None else {"encoding": section.encoding}),
+            **label_settings(section),
         }
         if section.sampling != "spread" or section.resize is not None:
             self.settings["sampling"] = [section.sampling, section.frame_step, section.resize]
@@ -59,7 +62,14 @@ class VideoReader:
         """None: the listing is enough."""
 
     def listing(self, folder: Path) -> Listing:
-        """GRID by a slot's words, a published list, shards, or a user's class folders or table."""
+        """GRID by a slot's words, a published list, shards, or a user's class folders or table.
+
+        With `data.multi_label` labels are tuples.
+        """
+        listing = self._listing(folder)
+        return as_label_tuples(listing) if self.section.several_labels else listing
+
+    def _listing(self, folder: Path) -> Listing:
         section = self.section
         if section.dataset in LISTS:
             return list_videos(section, folder)
@@ -67,9 +77,8 @@ class VideoReader:
             return list_shards(section, folder, SHARD_MEMBERS)
         if section.dataset == "grid":
             return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
-        if section.csv is not None:
-            columns = (section.file_column, section.label_column, section.split_column)
-            return table_items(folder, section.csv, *columns, encoding=section.encoding, suffixes=SUFFIXES)
+        if (table := table_in(folder, section)) is not None:
+            return listed_files(folder, table, section, SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "clips")
 
     def _grid(self, root: Path) -> Listing:
