@@ -215,7 +215,7 @@ def test_no_folder_of_leftovers() -> None:
     assert not names & {"utils", "util", "misc", "common", "helpers"}
 
 
-SECTION_BASES = {"DataSection", "AugmentSection", "TokenizerSection"}
+SECTION_BASES = {"DataSection", "FilesTable", "AugmentSection", "TokenizerSection"}
 SECTION_CLASSES = {
     node.name
     for path in (PACKAGE / "config").rglob("*.py")

@@ -20,7 +20,7 @@ def predict(
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Classify files: print the most probable classes of each.
+    """Classify files: print the most probable classes of each; or the numbers of a regression, with their units.
 
     Example: `crosspath predict runs/image/cifar10 cat.png dog.jpg`
 
@@ -37,6 +37,7 @@ def predict(
         themselves.
     """
     from crosspath.evaluation import predict as predict_files
+    from crosspath.metrics import plain_text
 
     predictions = predict_files(
         checkpoint,
@@ -49,9 +50,17 @@ def predict(
     if json:
         print_json({"checkpoint": str(checkpoint), "files": predictions})
         return
-    guesses = [(entry["file"], guess) for entry in predictions for guess in entry["predictions"]]
+    guesses = [(entry["file"], guess) for entry in predictions for guess in entry.get("predictions", ())]
     columns = list(dict.fromkeys(name for _, guess in guesses for name in guess))
-    print_table(("file", *columns), [(file, *(_cell(guess[name]) for name in columns)) for file, guess in guesses])
+    numbers = [
+        (entry["file"], number["column"], plain_text("mae", number["value"]), number.get("unit", ""))
+        for entry in predictions
+        for number in entry.get("numbers", ())
+    ]
+    if numbers:
+        print_table(("file", "column", "value", "unit"), numbers)
+    else:
+        print_table(("file", *columns), [(file, *(_cell(guess[name]) for name in columns)) for file, guess in guesses])
     for entry in predictions:
         for note in entry.get("notes", ()):
             print_note(f"{entry['file']}: {note}")

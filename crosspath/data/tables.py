@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from crosspath.config.data import DataSection
 from crosspath.config.data.files_table import FilesTable
@@ -96,6 +97,14 @@ def table_in(folder: Path, section: FilesTable) -> str | None:
     if not usual:
         raise no_table_error(folder, f"{section.file_column},{section.label_column}")
     return usual[0]
+
+
+def table_settings(section: FilesTable) -> dict[str, Any]:
+    """The settings of a table of files, for the key of the cache; empty where none is read."""
+    if section.csv is None and section.label_kind != "numbers":
+        return {}
+    names = (section.csv, section.file_column, section.label_column, section.split_column, section.encoding)
+    return {"table": list(names)}
 
 
 def no_table_error(where: Path, header: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Class names with probabilities for files of the user's own."""
+"""Class names with probabilities, or numbers in their units, for files of the user's own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +43,8 @@ def predict(
     may be a sample in memory, as `train` takes them (an array, a picture); X as an
     array of samples serves too. The "file" of such a one is `sample 0`, and so on.
 
-    Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; with
+    Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; of a
+    regression `{"file", "numbers": [{"column", "value"}, ...]}`, with "unit" where the column's name says it; with
     "notes" where reading changed the sample, such as missing values that it filled. With `out`, a new or empty folder
     gets `predictions.json` and, of masks, parts and boxes, a picture of each file and the mask or parts themselves;
     their names stand in "written".

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, f1_score, log_loss, top_k_accuracy_score
 
-from crosspath.objectives.metrics import average_precisions, classification_metrics, multi_label_metrics
+from crosspath.objectives.metrics import average_precisions, classification_metrics, f1_scores, multi_label_metrics
 
 
 def _sample(classes: int, samples: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,3 +68,15 @@ def test_a_class_without_positives_is_left_out_and_counted() -> None:
     expected = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels.double())
     assert metrics["loss"] == pytest.approx(float(expected))
     assert multi_label_metrics(logits, torch.zeros_like(labels)) == {}
+
+
+def test_f1_is_scikit_learns_over_the_classes_with_a_positive() -> None:
+    generator = torch.Generator().manual_seed(3)
+    labels = (torch.rand(40, 6, generator=generator) < 0.3).to(torch.uint8)
+    labels[:, 4] = 0
+    logits = torch.randn(40, 6, generator=generator)
+    found, predicted = f1_scores(logits, labels), (logits > 0).numpy()
+    assert found["micro_f1"] == pytest.approx(f1_score(labels.numpy(), predicted, average="micro"), rel=1e-12)
+    of_classes = f1_score(labels.numpy(), predicted, average=None, zero_division=0.0)
+    assert found["macro_f1"] == pytest.approx(np.delete(of_classes, 4).mean(), rel=1e-12)
+    assert f1_scores(-torch.ones(3, 2), torch.ones(3, 2)) == {"macro_f1": 0.0, "micro_f1": 0.0}

@@ -23,7 +23,7 @@ from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list
 from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import listed_files, table_in
+from crosspath.data.tables import listed_files, table_in, table_settings
 from crosspath.data.views.frame_views import frames_view
 from crosspath.errors import InputError
 from crosspath.limits import BYTES, PIXELS
@@ -52,10 +52,7 @@ class ImageReader:
         self.settings: dict[str, Any] = {"image_size": size}
         if section.resize is not None:
             self.settings["resize"] = section.resize
-        if section.csv is not None or section.label_kind == "numbers":
-            columns = [section.csv, section.file_column, section.label_column, section.split_column, section.encoding]
-            self.settings["table"] = columns
-        self.settings |= label_settings(section)
+        self.settings |= table_settings(section) | label_settings(section)
         self.boxed = section.label_kind == "boxes"
         if self.boxed:
             self.settings["boxes"] = self._behind

@@ -26,7 +26,7 @@ from crosspath.data.readers.lidar_objects import has_objects, list_objects
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED, has_part_lists, list_parts
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import listed_files, table_in
+from crosspath.data.tables import listed_files, table_in, table_settings
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -63,10 +63,7 @@ class PointReader:
             self.settings["annotated"] = True
         if section.dataset == "partnet":
             self.settings |= {"category": section.category, "level": section.level}
-        if section.csv is not None or section.label_kind == "numbers":
-            columns = [section.csv, section.file_column, section.label_column, section.split_column, section.encoding]
-            self.settings["table"] = columns
-        self.settings |= label_settings(section)
+        self.settings |= table_settings(section) | label_settings(section)
 
     def sources(self, folder: Path) -> list[list[str]] | None:
         """The lists and files of sets in h5 files, so that their cache works without h5py."""
