@@ -17,6 +17,7 @@ from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import write_json
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import load_data
+from crosspath.objectives import objective_of
 from crosspath.objectives.reconstructions import draw_sample
 
 EXAMPLES = "examples"
@@ -57,10 +58,12 @@ def write_examples(none: Path, connected: Path, path: Path, data_root: Path | No
     """Compare the predictions of two runs of one seed, and draw the samples that only one classifies correctly.
 
     The JSON file `path` holds `header`, the counts, and for each sample its class, both predictions and a PNG (base64).
-    Nothing is written for data with several labels per sample.
+    Nothing is written where a sample has not one class: of several labels, numbers, masks, parts and boxes.
     """
     before, after = load_checkpoint(none, own=True), load_checkpoint(connected, own=True)
     recipe = before.recipe
+    if objective_of(recipe).probabilities is None:
+        return
     data = load_data(recipe.data, data_root, recipe.train.seed)
     labels = np.asarray(data.test.labels)
     if labels.ndim > 1:

@@ -18,6 +18,7 @@ from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
 from crosspath.study.run_figures import cell_name, draw_runs
+from crosspath.study.run_pictures import COMPARISONS, run_pictures
 from crosspath.study.table import Row, cells, columns_of, group_rows, heading, notes_on, p_text
 from crosspath.training.result import Result
 
@@ -44,6 +45,7 @@ def write_study_report(
             "rows": [cells(row) for row in groups[title]],
             "idle": notes_on(groups[title]),
             "figures": draw_runs(path.parent, number, cells_of),
+            "pictures": run_pictures(cells_of) if number < COMPARISONS else [],
             "cost": _cost(cells_of),
         }
         for number, (title, cells_of) in enumerate(zip(groups, comparisons.values(), strict=True))

@@ -1,6 +1,8 @@
 """A study: which runs there are, that each is carried out once, that a stopped one goes on, and what it says."""
 
+import base64
 import html
+import io
 import json
 import os
 import re
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import crosspath
@@ -225,6 +228,11 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
     assert "https://" not in page.replace("https://www.w3.org", "")
     for row in rows.values():
         assert f"{100 * row['mean']:.1f}" in page
+    shown = re.findall(r'base64,([^"]+)" alt="(\w+) of ([^"]+)"', page)
+    assert [names for _, *names in shown] == [["confusion", "none"], ["confusion", "pathway, audio/sounds"]]
+    for content, *_ in shown:
+        assert len(content) < 30_000
+        assert Image.open(io.BytesIO(base64.b64decode(content))).width > 200
     # One epoch from λ = 0: whatever came out, it was not the pathway, and every place says so.
     for arm in ("pathway", "random"):
         assert rows[arm]["idle_runs"] == 3
