@@ -23,7 +23,7 @@ from crosspath.files import FORMAT_VERSION, finite, new_folder, read_json
 from crosspath.locks import claim_new
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import ModalityModel
-from crosspath.models.build import build_model
+from crosspath.objectives import objective_of
 from crosspath.pathway import merge
 
 SAMPLES = 8
@@ -75,7 +75,7 @@ def merge_checkpoint(
     merge_receipt["auxiliaries"] = {name: strip_paths(record) for name, record in merge_receipt["auxiliaries"].items()}
     after = {name: outputs(model, batch) for name, batch in batches.items()}
     with torch.device("meta"):
-        plain = build_model(source.recipe, len(source.classes))
+        plain = objective_of(source.recipe).build(source.recipe, len(source.classes))
     assert list(plain.state_dict()) == list(model.state_dict()), "a merged model has the plain model's keys"
 
     differences = compare_precisions(before["generated"], after["generated"])

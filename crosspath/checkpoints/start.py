@@ -28,6 +28,7 @@ class Start:
 
 POSITIONS = "tokenizer.positions"
 """Learned positions. Fixed ones are in no checkpoint."""
+LAST_NORM = "encoder.norm."
 
 
 def plain_weights(path: str | Path) -> dict[str, Tensor]:
@@ -47,8 +48,9 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
 
     A head of another shape is not loaded. From masked modelling, a classifier loads tokenizer and encoder, but not the
     decoder (for text, the mask token and the layer over the vocabulary), nor the encoder's last norm where it has none
-    itself. From a classifier, masked modelling loads tokenizer and encoder, and its decoder starts at random. Anything
-    else that does not fit is an error.
+    itself; a head for dense predictions needs that norm, and starts with a new one where the classifier had it behind
+    its pooling. From a classifier, masked modelling loads tokenizer and encoder, and its decoder starts at random.
+    Anything else that does not fit is an error.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     head = {name for name in own if name.startswith("head.")}
     loaded_head = {name for name in tensors if name.startswith("head.")}
     notes = []
-    parts = ("decoder.", "mask_token", "predict.", "encoder.norm.", "encoder.cls_token")
+    parts = ("decoder.", "mask_token", "predict.", LAST_NORM, "encoder.cls_token", "encoder.cls_pos")
     skipped = [part for part in parts if _has(tensors, part) and not _has(own, part)]
     if skipped:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(skipped))}
@@ -82,6 +84,10 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
         notes.append(f"--from {path}: {reason}; the new head is initialised at random")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
         tensors |= {name: own[name] for name in head}
+        if loaded_head != head and _has(own, LAST_NORM) and not _has(tensors, LAST_NORM):
+            # A classifier that normalises behind its pooling has its norm in the head; a dense head needs one before.
+            notes.append(f"--from {path}: initialised at random: {LAST_NORM.rstrip('.')}")
+            tensors |= {name: value for name, value in own.items() if name.startswith(LAST_NORM)}
     faults = tensor_faults(tensors, model.state_dict())
     if faults:
         raise InputError(

@@ -96,7 +96,7 @@ class PartSegmenter(ModalityModel):
         real_BP: Tensor | None = None,
         queries_BQ3: Tensor | None = None,
     ) -> Tensor:
-        """Logits (B, P, K) of the points of clouds, or (B, Q, K) of other points of the same objects.
+        """Logits (B, K, P) of the points of clouds, or (B, K, Q) of other points of the same objects.
 
         `categories_B` are the objects' category numbers; without them no category is marked, unless there is only one.
         Points that `real_BP` leaves out are padding, behind those of a cloud with fewer: they move no other point, and
@@ -109,11 +109,11 @@ class PartSegmenter(ModalityModel):
         if real_BP is None or queries_BQ3 is not None:
             queries = points_BP3 if queries_BQ3 is None else queries_BQ3
             every_RK: Tensor = self.head(levels_BGC, centres_BG3, queries, categories_BC)
-            return every_RK.view(*queries.shape[:2], -1)
+            return every_RK.view(*queries.shape[:2], -1).transpose(1, 2)
         rows_R = real_BP.flatten().nonzero().squeeze(1)
         logits_RK = self.head(levels_BGC, centres_BG3, points_BP3, categories_BC, rows_R)
         logits: Tensor = logits_RK.new_zeros(real_BP.numel(), logits_RK.shape[1]).index_copy(0, rows_R, logits_RK)
-        return logits.view(*real_BP.shape, -1)
+        return logits.view(*real_BP.shape, -1).transpose(1, 2)
 
     def _one_hot(self, categories_B: Tensor | None, like: Tensor) -> Tensor:
         count = self.head.categories

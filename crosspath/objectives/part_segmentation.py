@@ -46,7 +46,8 @@ def segment(model: nn.Module, recipe: Recipe, batch_BP4: Tensor, categories_B: T
     points_BP3, parts_BP = divide(recipe.data, batch_BP4)
     columns_BP = columns_of_points(parts_BP, categories_B, parts_of(recipe))
     real_BP = parts_BP != OUTSIDE
-    return model(points_BP3, categories_B, None if bool(real_BP.all()) else real_BP), columns_BP
+    logits_BKP = model(points_BP3, categories_B, None if bool(real_BP.all()) else real_BP)
+    return logits_BKP.transpose(1, 2), columns_BP
 
 
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:

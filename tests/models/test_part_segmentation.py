@@ -34,6 +34,11 @@ def clouds(batch: int = 3, points: int = 60) -> Tensor:
     return torch.rand(batch, points, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 2 - 1
 
 
+def answers(model: PartSegmenter, *given: Tensor) -> Tensor:
+    """Logits (B, P, K)."""
+    return model(*given).transpose(1, 2)
+
+
 def published(model: PartSegmenter, points: Tensor, categories: Tensor) -> Tensor:
     """Log-probabilities (B, N, K) by the published steps: convolutions over points, everything repeated for each."""
     batch, count, _ = points.shape
@@ -74,7 +79,7 @@ def published(model: PartSegmenter, points: Tensor, categories: Tensor) -> Tenso
 def test_outputs_and_gradients_equal_the_published_network(training: bool) -> None:
     ours, theirs = segmenter().train(training), segmenter().train(training)
     categories = torch.tensor([2, 0, 2])
-    actual, expected = ours(clouds(), categories).log_softmax(-1), published(theirs, clouds(), categories)
+    actual, expected = answers(ours, clouds(), categories).log_softmax(-1), published(theirs, clouds(), categories)
     torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
     for loss in (actual, expected):
         (loss * torch.linspace(-1, 1, loss.numel(), dtype=torch.float64).view_as(loss)).sum().backward()
@@ -115,12 +120,15 @@ def test_padding_moves_no_point_and_no_statistic(training: bool) -> None:
     lengths, categories = torch.tensor([60, 20, 5]), torch.tensor([1, 0, 2])
     real = torch.arange(60) < lengths[:, None]
     together = segmenter(3).train(training)
-    logits = together(clouds(), categories, real)
+    logits = answers(together, clouds(), categories, real)
     if not training:
         for row, length in enumerate(lengths.tolist()):
             size = max(length, GROUPS)
-            alone = segmenter(3).eval()(
-                clouds()[row : row + 1, :size], categories[row : row + 1], real[row : row + 1, :size]
+            alone = answers(
+                segmenter(3).eval(),
+                clouds()[row : row + 1, :size],
+                categories[row : row + 1],
+                real[row : row + 1, :size],
             )
             torch.testing.assert_close(logits[row, :length], alone[0, :length], rtol=1e-9, atol=1e-9)
     assert not logits[~real].any()
@@ -129,7 +137,7 @@ def test_padding_moves_no_point_and_no_statistic(training: bool) -> None:
     others = torch.where(real[:, :, None], clouds(), -7.0)
     wider = torch.cat([others, torch.full((3, 7, 3), 5.0, dtype=torch.float64)], dim=1)
     longer = torch.cat([real, torch.zeros(3, 7, dtype=torch.bool)], dim=1)
-    torch.testing.assert_close(other(wider, categories, longer)[:, :60], logits, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(answers(other, wider, categories, longer)[:, :60], logits, rtol=1e-9, atol=1e-9)
     for mine, theirs in zip(together.buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
 
@@ -138,7 +146,8 @@ def test_other_points_of_the_same_object_are_answered_from_the_same_tokens() -> 
     model, categories = segmenter(3).eval(), torch.tensor([0, 1, 2])
     order = torch.arange(59, -1, -1)
     actual = model(clouds(), categories, queries_BQ3=clouds()[:, order])
-    torch.testing.assert_close(actual, model(clouds(), categories)[:, order])
+    assert actual.shape == (3, PARTS, 60)
+    torch.testing.assert_close(actual, model(clouds(), categories)[..., order])
 
 
 def test_the_category_counts_and_a_single_one_is_never_left_out() -> None:
