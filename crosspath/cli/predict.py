@@ -16,6 +16,7 @@ def predict(
     *files: Annotated[str, Parameter(name="FILE", required=True)],
     top: Annotated[int | None, Parameter(validator=Number(gte=1), show_default=False)] = None,
     out: Annotated[Path | None, Parameter(name="--out", show_default=False)] = None,
+    category: Annotated[str | None, Parameter(name="--category", show_default=False)] = None,
     auxiliary: MovedAuxiliaries = (),
     recipe: Recipe = None,
     json: Json = False,
@@ -35,6 +36,9 @@ def predict(
     out
         A new folder for `predictions.json`, and for pictures of masks, parts and boxes with the masks and parts
         themselves.
+    category
+        For a model of the parts of several categories of objects: which one the files show; the name of each file's
+        folder when not given.
     """
     from crosspath.evaluation import predict as predict_files
     from crosspath.metrics import plain_text
@@ -46,6 +50,7 @@ def predict(
         recipe=recipe_of(recipe),
         auxiliaries=named_pairs(auxiliary, "--auxiliary"),
         out=out,
+        category=category,
     )
     if json:
         print_json({"checkpoint": str(checkpoint), "files": predictions})

@@ -16,8 +16,8 @@ from crosspath.evaluation.held_out import require_finite
 from crosspath.evaluation.prediction_files import write_predictions
 from crosspath.files import new_folder
 from crosspath.modalities import modality_of
-from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.load import picture_size, read_with_remarks
+from crosspath.modalities.batches import prepare, prepare_held_out
+from crosspath.modalities.load import picture_size, read_whole
 from crosspath.modalities.memory import decode_with_remarks, is_in_memory
 from crosspath.objectives import Objective, objective_of
 from crosspath.objectives.drawing import Answer
@@ -34,6 +34,7 @@ def predict(
     recipe: Recipe | None = None,
     auxiliaries: Mapping[str, str | Path] | None = None,
     out: str | Path | None = None,
+    category: str | None = None,
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each file (5 when not given); of a set with several labels a sample each has
     its own probability. Of a detector, the boxes: all of them when `top` is not given, the highest score first, as
@@ -49,6 +50,9 @@ def predict(
     gets `predictions.json` and, of masks, parts and boxes, a picture of each file and the mask or parts themselves;
     their names stand in "written".
 
+    A model of the parts of several categories of objects is told which one a file shows: by `category`, else by the
+    name of the file's folder. It gives "category", and as "predictions" {"part", "points"}.
+
     Raises
     ------
     InputError
@@ -61,35 +65,54 @@ def predict(
     objective = objective_of(source.recipe)
     if objective.predictions is None:
         raise _no_classifier(checkpoint, objective)
-    answered = _answered(source, files, top)
+    answered = _answered(source, files, top, category)
     return [entry for entry, _ in answered] if out is None else write_predictions(Path(out), source, answered)
 
 
-def _answered(source: Checkpoint, files: Sequence[Any], top: int | None) -> Iterator[tuple[dict[str, Any], Answer]]:
+def _answered(
+    source: Checkpoint, files: Sequence[Any], top: int | None, category: str | None
+) -> Iterator[tuple[dict[str, Any], Answer]]:
     """Of each file what is said of it as plain data, and the model's outputs."""
     objective, recipe, compute = objective_of(source.recipe), source.recipe, choose_compute(source.recipe)
     assert objective.predictions is not None
     model = source.model.to(compute.device).eval()
     count = objective.most if top is None else top
+    # Every point or pixel of a file is asked for, also where a held-out sample has some of them.
+    ready = prepare if recipe.data.annotated else prepare_held_out
     for name, sample, notes, given in _samples(source, files):
-        batch = prepare_held_out(recipe.data, sample[None], compute.device)
+        batch = ready(recipe.data, sample[None], compute.device)
+        label = _category(source, name, category) if objective.outputs_by == "labels" else None
+        labels = None if label is None else torch.tensor([label], device=compute.device)
         with torch.no_grad(), compute.autocast():
-            outputs = _outputs(objective, model, recipe, batch)
+            outputs = _outputs(objective, model, recipe, batch, labels)
         require_finite(outputs, source.path, name)
         one = outputs[0]
         if objective.to_picture is not None:
             one = objective.to_picture(one.cpu(), recipe, picture_size(recipe.data, given))
         predictions = objective.predictions(one, recipe, source.classes, count)
-        entry = {"file": name, **predictions, **({"notes": list(notes)} if notes else {})}
+        told = {} if label is None else {"category": source.classes[label]}
+        entry = {"file": name, **told, **predictions, **({"notes": list(notes)} if notes else {})}
         yield entry, Answer(name, batch[0].float().cpu().numpy, outputs[0].float().cpu().numpy())
 
 
-def _outputs(objective: Objective, model: nn.Module, recipe: Recipe, batch: Tensor) -> Tensor:
+def _category(source: Checkpoint, file: str, category: str | None) -> int:
+    """The number of the category of a file's object. Raises `InputError` where nothing says which it is."""
+    named = Path(file).parent.name if category is None else category
+    if named in source.classes:
+        return source.classes.index(named)
+    if category is None and len(source.classes) == 1:
+        return 0
+    found = "none" if category is None else repr(category)
+    todo = "name it with --category, or put the files into a folder of that name"
+    raise InputError(f"the category of {file}", f"one of {', '.join(source.classes)}", found, todo)
+
+
+def _outputs(objective: Objective, model: nn.Module, recipe: Recipe, batch: Tensor, labels: Tensor | None) -> Tensor:
     """What the model says of one prepared sample; of annotated samples what metrics need follows from the annotation,
     which a file does not have."""
     if recipe.data.annotated:
         assert objective.drawing is not None
-        return objective.drawing.answers(model, recipe, batch, None)
+        return objective.drawing.answers(model, recipe, batch, labels)
     return objective.outputs(model, recipe, batch, FIRST)
 
 
@@ -103,7 +126,7 @@ def _read(source: Checkpoint, file: Path) -> tuple[NDArray[Any], tuple[str, ...]
         found = repr(file.suffix or file.name)
         todo = f"the model reads {source.recipe.modality} data"
         raise InputError(file, f"one of {', '.join(suffixes)}", found, todo)
-    return read_with_remarks(source.recipe.data, file)
+    return read_whole(source.recipe.data, file)
 
 
 def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, NDArray[Any], tuple[str, ...], Any]]:

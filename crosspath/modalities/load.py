@@ -78,6 +78,14 @@ def picture_size(section: DataSection, value: Any) -> tuple[int, int]:
     return size
 
 
+def read_whole(section: DataSection, path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """As `read_with_remarks`; of a file whose points or pixels are asked for, all of them. Raises `InputError`."""
+    whole = modality_of(section).whole
+    if whole is None or not section.annotated:
+        return read_with_remarks(section, path)
+    return _readable(section, path, whole(section)), ()
+
+
 def read_windows(section: DataSection, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
     """A function from one file of the user's own to its windows (W, ...), each a sample as `read_file` gives it.
 

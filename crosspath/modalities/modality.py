@@ -253,6 +253,9 @@ class Modality(Generic[D, A, T]):
     """`augment` of samples with boxes, which move with them; None where samples have none."""
     views: Views = reader_views
 
+    whole: Callable[[D], Callable[[Path], NDArray[Any]]] | None = None
+    """(section) to a function from a file to everything in it that an annotation would annotate, such as all points of
+    a cloud, of which a sample has some; it raises `DamageError`. None where a sample has everything."""
     windows: Callable[[D, float | None, float | None], Callable[[Path], NDArray[Any]]] | None = None
     """(section, seconds of a window, seconds from one to the next) to a function from a file to its windows (W, ...),
     which raises `DamageError`; None where a file has no time axis."""

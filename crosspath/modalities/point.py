@@ -1,5 +1,6 @@
 """Point clouds and meshes, as coordinates (P, 3)."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,10 @@ def _calibrate(data: PointData, training: Examples) -> PointData:
     return data.model_copy(update={"parts": part_numbers(training)})
 
 
+def _whole(data: PointData) -> Callable[[Path], NDArray[Any]]:
+    return PointReader(data).decode_whole
+
+
 def _raw(data: PointData, generated: Tensor) -> Tensor:
     return generated
 
@@ -122,6 +127,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     reader=PointReader,
     sample_shape=_sample_shape,
     annotation_axis=1,
+    whole=_whole,
     calibrate=_calibrate,
     calibration=("parts",),
     held_out=_held_out,

@@ -1,5 +1,11 @@
 """Part segmentation: the part of each point of a cloud, whose object's category is given, as published."""
 
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
@@ -7,10 +13,12 @@ from crosspath.config import Recipe
 from crosspath.data.annotations import OUTSIDE
 from crosspath.data.examples import DataSet
 from crosspath.data.part_numbers import parts_of_samples
+from crosspath.data.readers.points import drawn_order
 from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_part_segmenter
 from crosspath.objectives.classification import all_tokens
+from crosspath.objectives.drawing import Answer, Drawing, Names
 from crosspath.objectives.objective import Batch, Objective
 from crosspath.objectives.part_metrics import (
     Parts,
@@ -19,6 +27,10 @@ from crosspath.objectives.part_metrics import (
     part_counts,
     part_metrics,
 )
+from crosspath.objectives.sample_pictures import draw_parts, parts_file
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def point_losses(logits_BPK: Tensor, columns_BP: Tensor) -> Tensor:
@@ -66,6 +78,47 @@ def _metrics(counts_N3K: Tensor, categories_N: Tensor, recipe: Recipe) -> dict[s
     return part_metrics(counts_N3K, categories_N, columns_of_categories(parts_of(recipe)))
 
 
+def _answers(model: nn.Module, recipe: Recipe, clouds_BN3: Tensor, categories_B: Tensor | None) -> Tensor:
+    """The part number (B, N) of every point of clouds in the order in which they were drawn: the encoder reads the
+    first `data.points` of them, as it reads a held-out cloud.
+    """
+    assert categories_B is not None
+    points, parts = getattr(recipe.data, "points", clouds_BN3.shape[1]), parts_of(recipe)
+    sample_BP3, real_BP = clouds_BN3[:, :points], None
+    if (missing := points - sample_BP3.shape[1]) > 0:
+        real_BP = torch.arange(points, device=clouds_BN3.device).expand(len(clouds_BN3), -1) < sample_BP3.shape[1]
+        sample_BP3 = torch.cat([sample_BP3, sample_BP3[:, :1].expand(-1, missing, -1)], dim=1)
+    logits_BKN = model(sample_BP3, categories_B, real_BP, clouds_BN3).float()
+    own_BK1 = columns_of_categories(parts).to(clouds_BN3.device)[categories_B][:, :, None]
+    numbers_K = torch.tensor([number for numbers in parts for number in numbers], device=clouds_BN3.device)
+    best_BN = logits_BKN.masked_fill(~own_BK1, -torch.inf).argmax(dim=1)
+    # What is not finite has no best part, and `predict` refuses it.
+    return torch.where(logits_BKN.isfinite().all(dim=1), numbers_K[best_BN].float(), torch.nan)
+
+
+def _predictions(parts_N: Tensor, recipe: Recipe, names: Names, top: int) -> dict[str, Any]:
+    """{"predictions": [{"part", "points"}, ...]}, the part with most points first."""
+    numbers, counts = np.unique(parts_N.cpu().numpy().astype(np.int64), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {"predictions": [{"part": int(numbers[place]), "points": int(counts[place])} for place in order]}
+
+
+def _draw(recipe: Recipe, answer: Answer, names: Names) -> "Image":
+    most = max(number for numbers in parts_of(recipe) for number in numbers)
+    return draw_parts(recipe, answer, [str(number) for number in range(most + 1)])
+
+
+def _files(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, bytes]:
+    """`.parts.txt`, rows of x, y, z (centred and scaled) and part, and `.parts.npy`, the parts alone (N,): of every
+    point, in the order of the file.
+    """
+    places = np.argsort(drawn_order(len(answer.answer)))
+    ordered = answer._replace(read=lambda: answer.read()[places], answer=answer.answer[places])
+    buffer = io.BytesIO()
+    np.save(buffer, ordered.answer.astype(np.uint8))
+    return {**parts_file(recipe, ordered, names), ".parts.npy": buffer.getvalue()}
+
+
 def _check(recipe: Recipe, data: DataSet) -> None:
     """Every category has parts, and no sample has a part that its category does not have."""
     parts = parts_of(recipe)
@@ -99,5 +152,7 @@ PART_SEGMENTATION = Objective(
     selects_by="instance_miou",
     labelled=True,
     check=_check,
+    predictions=_predictions,
+    drawing=Drawing(answers=_answers, sample=_draw, files=_files),
     visible=all_tokens,
 )

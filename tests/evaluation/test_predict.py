@@ -27,7 +27,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     def read(section: object, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         return np.full((3, 8, 8), 40 if path.name == "one.png" else 200, dtype=np.uint8), ()
 
-    monkeypatch.setattr(import_module("crosspath.evaluation.predict"), "read_with_remarks", read)
+    monkeypatch.setattr(import_module("crosspath.evaluation.predict"), "read_whole", read)
     return paths
 
 

@@ -158,12 +158,12 @@ class PointReader:
         return self._normalise(self._read(path))
 
     def decode_whole(self, path: Path) -> NDArray[np.float32]:
-        """All points (N, 3) of one cloud in the order of the file, centred and scaled as annotated clouds are. Raises
-        `DamageError`.
+        """All points (N, 3) of one cloud in `drawn_order`, centred and scaled: as an annotated cloud is read, and none
+        is left out. Raises `DamageError`.
         """
-        if path.suffix.lower() not in part_clouds.SUFFIXES or path.suffix.lower() == ".ply":
-            return self._scaled(_checked(self._read(path))).astype(np.float32)
-        return self._scaled(_checked(part_clouds.read_coordinates(path))).astype(np.float32)
+        suffix = path.suffix.lower()
+        columns = suffix in part_clouds.SUFFIXES and suffix != ".ply"
+        return self._drawn(part_clouds.read_coordinates(path) if columns else self._read(path))
 
     def _read(self, path: Path) -> NDArray[Any]:
         require_within(BYTES, path.stat().st_size)
@@ -177,8 +177,13 @@ class PointReader:
         return read_text_cloud(path) if suffix in TEXTS else xyz_rows(load_array(path))
 
     def decode_object(self, value: Any) -> NDArray[Any]:
-        """An array (P, C) or (C, P) of points with x, y, z first."""
-        return self._normalise(xyz_rows(np.asarray(value)))
+        """An array (P, C) or (C, P) of points with x, y, z first; with an annotated section as `decode_whole`."""
+        points = xyz_rows(np.asarray(value))
+        return self._drawn(points) if self.section.annotated else self._normalise(points)
+
+    def _drawn(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        scaled = self._scaled(_checked(points))
+        return scaled[drawn_order(len(scaled))].astype(np.float32)
 
     def _normalise(self, points: NDArray[Any]) -> NDArray[Any]:
         points = _checked(points)
