@@ -26,12 +26,16 @@ from recompute import (
     Row,
     adjust,
     cell_of,
+    chosen_decay,
     chosen_rate,
+    core_seconds,
+    detectable,
     heading,
     read_cells,
     row_name,
     saving_of,
     search_means,
+    spread_of,
     statistics_of,
     turn,
 )
@@ -49,6 +53,8 @@ class Check:
     numbers: int = 0
     differences: list[str] = field(default_factory=list)
     unchecked: set[str] = field(default_factory=set)
+    stated_spread: bool = False
+    """Whether the study states the spread that it expects."""
 
     def compare(self, row: str, name: str, table: Any, runs: Any) -> None:
         """Note a value of a table that is not that of the runs."""
@@ -74,6 +80,9 @@ def check_study(folder: Path, check: Check) -> None:
     origins = json.loads((folder / "auxiliaries.json").read_text(encoding="utf-8"))
     cells = read_cells(folder, list(origins))
     rows: list[Row] = summary["rows"]
+    study = folder / "study.yaml"
+    text = study.read_text(encoding="utf-8") if study.is_file() else ""
+    check.stated_spread = re.search(r"^ +spread: *\d", text, re.MULTILINE) is not None
     numbers: list[Numbers] = []
     with_row: set[int] = set()
     for row in rows:
@@ -105,36 +114,55 @@ def check_values(row: Row, cell: Cell, plain: Cell, check: Check) -> Numbers:
     name, metric, part = row_name(row), row["metric"], row.get("part", "test")
 
     def values_of(of: Cell) -> dict[int, float]:
-        runs = of.final.get(chosen_rate(of, metric), {})
+        runs = of.final.get((chosen_rate(of, metric), chosen_decay(of, metric)), {})
         return {seed: run["metrics"][part][metric] for seed, run in runs.items()}
 
     values, baseline = values_of(cell), values_of(plain)
     check.compare(name, "rate", row["rate"], chosen_rate(cell, metric))
     check_grid(name, row, cell, plain, check)
+    reported = cell.final.get((chosen_rate(cell, metric), chosen_decay(cell, metric)), {})
+    runs = [run for seed, run in reported.items() if seed in row["seeds"]]
+    power = {"detectable": check_power(name, row, cell, plain, runs, check)}
     check.compare(name, "seeds", sorted(row["seeds"]), sorted(values))
     if set(values) - set(baseline) or not set(row["seeds"]) <= set(values):
         check.differences.append(f"{name}: runs of seeds {sorted(values)}, of none {sorted(baseline)}")
-        return statistics_of(row["values"], None, metric)
+        return statistics_of(row["values"], None, metric) | power
     check.compare(name, "values", row["values"], [values[seed] for seed in row["seeds"]])
     compared = None if row["arm"] == PLAIN["arm"] else [baseline[seed] for seed in row["seeds"]]
-    return statistics_of([values[seed] for seed in row["seeds"]], compared, metric)
+    return statistics_of([values[seed] for seed in row["seeds"]], compared, metric) | power
 
 
 def check_grid(name: str, row: Row, cell: Cell, plain: Cell, check: Check) -> None:
     """What the search of a row tried, whether its choice lies at the edge, and whether it may be unsettled."""
-    means, rate = search_means(cell, row["metric"]), chosen_rate(cell, row["metric"])
+    means = search_means(cell, row["metric"])
     if "grid" in row:
-        grid = {"rates": list(means), "validation": list(means.values())} if means else None
+        grid = {"rates": list(means), "validation": list(means.values())} if len(means) > 1 else None
         check.compare(name, "grid", row["grid"], grid)
-        check.compare(name, "at_edge", row["at_edge"], is_edge(rate, means))
+        check.compare(name, "at_edge", row["at_edge"], is_at_edge(cell, row["metric"]))
     if row.get("unsettled"):
-        edges = [is_edge(chosen_rate(of, row["metric"]), search_means(of, row["metric"])) for of in (cell, plain)]
-        check.compare(name, "unsettled", True, any(edges))
+        check.compare(name, "unsettled", True, any(is_at_edge(of, row["metric"]) for of in (cell, plain)))
 
 
-def is_edge(rate: float, means: Mapping[float, float | None]) -> bool:
-    """Whether a rate is the lowest or the highest of those tried."""
-    return len(means) > 1 and rate in (min(means), max(means))
+def check_power(name: str, row: Row, cell: Cell, plain: Cell, runs: Sequence[Any], check: Check) -> float | None:
+    """Weight decay, cost, and what the comparison could show, by the trials or a spread that the study states."""
+    if "core_seconds" not in row:
+        return None
+    check.compare(name, "weight_decay", row["weight_decay"], chosen_decay(cell, row["metric"]))
+    check.compare(name, "core_seconds", row["core_seconds"], sum(map(core_seconds, runs), cell.trial_seconds))
+    spread = row["expected_spread"]
+    if row["arm"] != PLAIN["arm"] and not check.stated_spread:
+        spread = spread_of(cell, plain, row["metric"])
+        check.compare(name, "expected_spread", row["expected_spread"], spread)
+    expected = None if spread is None else detectable(spread, len(row["seeds"]))
+    check.compare(name, "detectable", row["detectable"], expected)
+    return expected
+
+
+def is_at_edge(cell: Cell, metric: str) -> bool:
+    """Whether the best rate is the lowest or the highest of those tried, or the best weight decay the largest."""
+    rate, decay, rates = chosen_rate(cell, metric), chosen_decay(cell, metric), search_means(cell, metric)
+    decays = [tried for at, tried in cell.decays if at == rate and tried is not None]
+    return (len(rates) > 1 and rate in (min(rates), max(rates))) or (decay is not None and decay == max(decays))
 
 
 def check_published(path: Path, check: Check) -> None:
@@ -173,9 +201,10 @@ def check_search(entry: Row, cell: Cell | None, metric: str, check: Check) -> No
         check.differences.append(f"{name}: no runs")
         return
     means, chosen = search_means(cell, metric), chosen_rate(cell, metric)
-    check.compare(name, "validation", entry["validation"], {f"{rate:g}": mean for rate, mean in means.items()})
+    tried = {f"{rate:g}": mean for rate, mean in means.items()} if len(means) > 1 else {}
+    check.compare(name, "validation", entry["validation"], tried)
     check.compare(name, "chosen", entry["chosen"], chosen)
-    check.compare(name, "at_edge", entry["at_edge"], is_edge(chosen, means))
+    check.compare(name, "at_edge", entry["at_edge"], is_at_edge(cell, metric))
 
 
 def check_saving(entry: Row, row: Row, rows: Sequence[Row], check: Check) -> None:

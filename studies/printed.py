@@ -53,6 +53,8 @@ def printed(numbers: Numbers, column: str, metric: str, unsettled: bool = False)
         return joined(texts(chance, numbers["p"]), ", adjusted ", texts(chance, numbers["p_adjusted"]))
     if column == "verdict":
         return {"unsettled" if unsettled else numbers["verdict"] or ""}
+    if column == "detectable":
+        return texts(number, numbers.get("detectable"))
     if column == "seeds needed":
         return {"" if numbers["seeds_needed"] is None else f"{numbers['seeds_needed']:,}"}
     return None

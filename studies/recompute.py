@@ -2,13 +2,14 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 LOWER_IS_BETTER = {"loss", "mae", "rmse"}
 FEWEST_SEEDS = 3
@@ -17,12 +18,20 @@ Row = dict[str, Any]
 Numbers = dict[str, Any]
 
 
+Setting = tuple[float, float | None]
+"""Learning rate, and weight decay where it is not the recipe's own."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """The runs of one arm: {rate: {seed: result}} of the reported runs and of the search."""
+    """The runs of one arm: {setting: {seed: result}} of the reported runs, {rate: {seed: result}} of the search at full
+    length, and of the weight decays {setting: {seed: result}}."""
 
-    final: dict[float, dict[int, Any]]
+    final: dict[Setting, dict[int, Any]]
     search: dict[float, dict[int, Any]]
+    decays: dict[Setting, dict[int, Any]]
+    trial_seconds: float
+    """Core-seconds of every trial of the search, the shorter ones too."""
 
 
 Place = tuple[str, str, str, str, str]
@@ -40,39 +49,109 @@ def read_cells(folder: Path, auxiliaries: Sequence[str]) -> dict[Place, Cell]:
         names = sorted(auxiliaries, key=len, reverse=True)
         auxiliary = next((name for name in names if parts[-1].endswith(f"-{name}")), "")
         arm = parts[-1].removesuffix(f"-{auxiliary}") if auxiliary else parts[-1]
-        cell = Cell(final=read_runs(path / "final"), search=read_runs(path / "search"))
+        search = read_runs(path / "search")
+        cell = Cell(
+            final=read_runs(path / "final"),
+            search={rate: runs for (rate, decay), runs in search.items() if decay is None},
+            decays={setting: runs for setting, runs in search.items() if setting[1] is not None},
+            trial_seconds=trial_seconds(path),
+        )
         recipe = next(iter(next(iter(cell.final.values())).values()))["recipe"]
         cells[recipe, parts[1].removeprefix("labels-"), variant, arm, auxiliary] = cell
     return cells
 
 
-def read_runs(folder: Path) -> dict[float, dict[int, Any]]:
-    """{rate: {seed: result}}, by the names of the run folders; None for a trial that diverged."""
-    runs: dict[float, dict[int, Any]] = {}
+def trial_seconds(folder: Path) -> float:
+    """Core-seconds of an arm's trials; one that diverged has them in its record."""
+    seconds = 0.0
+    for path in folder.glob("search*/lr-*/*.json"):
+        if path.name == "result.json":
+            seconds += core_seconds(json.loads(path.read_text(encoding="utf-8")))
+        elif path.name == "diverged.json" and not path.with_name("result.json").is_file():
+            seconds += json.loads(path.read_text(encoding="utf-8")).get("core_seconds", 0.0)
+    return seconds
+
+
+def core_seconds(run: Any) -> float:
+    """Of one finished run."""
+    return float(run["duration_s"] * run["environment"]["threads"])
+
+
+def read_runs(folder: Path) -> dict[Setting, dict[int, Any]]:
+    """{setting: {seed: result}}, by the names of the run folders; None for a trial that diverged."""
+    runs: dict[Setting, dict[int, Any]] = {}
     for path in sorted((*folder.glob("lr-*-seed-*/result.json"), *folder.glob("lr-*-seed-*/diverged.json"))):
-        rate, _, seed = path.parent.name.removeprefix("lr-").rpartition("-seed-")
+        name = re.fullmatch(r"lr-(.+?)(?:-decay-(.+?))?-seed-(\d+)", path.parent.name)
+        assert name is not None
+        rate, decay, seed = float(name[1]), None if name[2] is None else float(name[2]), int(name[3])
         finished = path.name == "result.json"
         result = json.loads(path.read_text(encoding="utf-8")) if finished else None
-        if finished or int(seed) not in runs.get(float(rate), {}):
-            runs.setdefault(float(rate), {})[int(seed)] = result
+        if finished or seed not in runs.get((rate, decay), {}):
+            runs.setdefault((rate, decay), {})[seed] = result
     return runs
 
 
 def search_means(cell: Cell, metric: str) -> dict[float, float | None]:
     """{rate: mean of its trials on the validation part}; None where one of them diverged."""
-    return {
-        rate: None
-        if any(run is None for run in runs.values())
-        else float(np.mean([run["metrics"]["validation"][metric] for run in runs.values() if run is not None]))
-        for rate, runs in sorted(cell.search.items())
+    return {rate: mean_of(runs, metric) for rate, runs in sorted(cell.search.items())}
+
+
+def mean_of(runs: Mapping[int, Any], metric: str) -> float | None:
+    """Of the trials of one setting."""
+    if any(run is None for run in runs.values()):
+        return None
+    return float(np.mean([run["metrics"]["validation"][metric] for run in runs.values()]))
+
+
+def chosen_decay(cell: Cell, metric: str) -> float | None:
+    """The weight decay of the reported runs, where it is one of the best at the chosen rate; None for the recipe's."""
+    rate = chosen_rate(cell, metric)
+    means = {decay: mean_of(runs, metric) for (at, decay), runs in cell.decays.items() if at == rate}
+    if not means:
+        return None
+    finite = {
+        decay: mean for decay, mean in {None: mean_of(cell.search[rate], metric), **means}.items() if mean is not None
     }
+    best = (min if metric in LOWER_IS_BETTER else max)(finite.values())
+    equal = [decay for decay, mean in finite.items() if math.isclose(mean, best, rel_tol=1e-11, abs_tol=1e-11)]
+    return next((decay for decay in equal if (rate, decay) in cell.final), equal[0])
+
+
+def spread_of(cell: Cell, plain: Cell, metric: str) -> float | None:
+    """The pooled deviation of the paired differences of the trials, at the chosen rates and their neighbours."""
+    own, others = sorted(cell.search), sorted(plain.search)
+    if not own or not others:
+        return None
+    at, beside = own.index(chosen_rate(cell, metric)), others.index(chosen_rate(plain, metric))
+    variances, degrees = [], []
+    for step in (-1, 0, 1):
+        if not (0 <= at + step < len(own) and 0 <= beside + step < len(others)):
+            continue
+        pair = cell.search[own[at + step]], plain.search[others[beside + step]]
+        if len(pair[0]) > 1 and None not in (*pair[0].values(), *pair[1].values()):
+            reads = [[runs[seed]["metrics"]["validation"][metric] for seed in sorted(runs)] for runs in pair]
+            differences = np.subtract(*reads)
+            variances.append(float(np.var(differences, ddof=1)))
+            degrees.append(len(differences) - 1)
+    if not degrees or not any(variances):
+        return None
+    return math.sqrt(float(np.average(variances, weights=degrees)))
+
+
+def detectable(spread: float, seeds: int) -> float | None:
+    """The difference with a power of 80 %, by the noncentral t distribution."""
+    if seeds < FEWEST_SEEDS:
+        return None
+    critical = stats.t.ppf(0.975, seeds - 1)
+    size = optimize.bisect(lambda size: stats.nct.sf(critical, seeds - 1, size * math.sqrt(seeds)) - 0.8, 0, 20)
+    return spread * float(size)
 
 
 def best_rates(cell: Cell, metric: str) -> list[float]:
-    """Those with the best mean of the search, but for rounding; without a search, the rate that was used."""
+    """Those with the best mean of the search, but for rounding; without a search of rates, the one that was used."""
     means = {rate: mean for rate, mean in search_means(cell, metric).items() if mean is not None}
-    if not means:
-        return [min(cell.final)]
+    if not means or len(cell.search) == 1:
+        return [min(rate for rate, _ in cell.final)]
     best = (min if metric in LOWER_IS_BETTER else max)(means.values())
     return [rate for rate, mean in means.items() if math.isclose(mean, best, rel_tol=1e-11, abs_tol=1e-11)]
 
@@ -80,7 +159,8 @@ def best_rates(cell: Cell, metric: str) -> list[float]:
 def chosen_rate(cell: Cell, metric: str) -> float:
     """That of the reported runs, where it is one of the best; else the best, of equal ones the smallest."""
     best = best_rates(cell, metric)
-    return next((rate for rate in best if rate in cell.final), best[0])
+    used = {rate for rate, _ in cell.final}
+    return next((rate for rate in best if rate in used), best[0])
 
 
 def cell_of(

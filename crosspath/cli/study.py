@@ -109,13 +109,18 @@ def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = Tru
 
 def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `results.json`, one table per comparison."""
-    from crosspath.study.table import Row, group_rows, notes_on
+    from crosspath.metrics import METRICS
+    from crosspath.study.answer import direction
+    from crosspath.study.table import Row, detectable_text, group_rows, notes_on
 
     for title, rows in group_rows([Row.from_json(entry) for entry in entries]).items():
         print_comparison(rows, title)
         for row in rows:
             if row.verdict == "no evidence" and row.unsettled is None:
-                print_line(f"{row.arm} {row.auxiliary or ''}: {row.reason}")
+                print_line(f"{direction(row)}: {row.reason}")
+            if row.detectable is not None:
+                size = f"{detectable_text(row)} {METRICS[row.metric].unit_of_differences}".strip()
+                print_line(f"{direction(row)}: a true difference of {size} would have a verdict in 80 % of cases")
         for note in notes_on(rows):
             print_line(note)
 

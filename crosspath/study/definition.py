@@ -37,7 +37,13 @@ class Search(Section):
     factor: Annotated[float, Field(ge=1.1, le=100)] = 2.0
     """The ratio of neighbouring rates."""
     widenings: NonNegativeInt = WIDENINGS
-    """Further rates of an arm, at most."""
+    """Further rates of an arm in each round, at most."""
+    halving: Annotated[int, Field(ge=0, le=4)] = 0
+    """Shorter rounds first, for large grids: each trains a third as long as the next, and the better half of its rates,
+    three at least, goes on. The last round trains as long as the reported runs, and decides."""
+    weight_decay: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Weight decays that each arm tries at its best rate alone, as multiples of the recipe's own, such as
+    `[0, 0.5, 1, 2]`; while the largest is the best, twice as much follows. Default: the recipe's own."""
     rates: tuple[PositiveFloat, ...] = ()
     """A list of rates instead, which is not widened. A single one is used without a search."""
     seeds: PositiveInt | None = None
@@ -80,6 +86,8 @@ class TargetSection(Section):
     """A list of rates for this target, instead of what `search` states."""
     around: PositiveFloat | None = None
     """Replaces that of `search`."""
+    spread: PositiveFloat | None = None
+    """Replaces that of `power`."""
     auxiliaries: tuple[str, ...] | None = None
     """Names from the study's `auxiliaries`; default: all of other modalities."""
     controls: str | None = None
@@ -89,6 +97,14 @@ class TargetSection(Section):
     def _check_rates(self) -> Self:
         _refuse_both(self)
         return self
+
+
+class Power(Section):
+    """What a study could show, computed before a reported run ends and printed beside its result."""
+
+    spread: PositiveFloat | None = None
+    """The standard deviation over seeds that is expected of a paired difference, in the unit of the metric (0.02 is two
+    points of accuracy). Default: that of the search, on the validation part."""
 
 
 class Study(Section):
@@ -112,6 +128,7 @@ class Study(Section):
     part: Literal["test", "validation"] = "test"
     """The part that is reported. `validation` is for choosing settings: no run then reads the test part."""
     search: Search = Field(default_factory=Search)
+    power: Power = Field(default_factory=Power)
     settings: tuple[str, ...] = ()
     """`section.field=value` for every target and arm; a target's own settings override them."""
     variants: Mapping[Literal[""] | FolderName, tuple[str, ...]] = {"": ()}
@@ -121,13 +138,18 @@ class Study(Section):
     def grid_of(self, target: TargetSection, own: float) -> Grid:
         """The search of a target whose recipe has the rate `own`."""
         search = self.search
-        rates = target.rates or (() if target.around is not None else search.rates)
-        if rates:
-            return Grid(rates=rates, seeds=search.seeds or 1)
-        rates = first_rates(target.around or search.around or own, search.factor)
-        if search.widenings == 0:
-            return Grid(rates=rates, seeds=search.seeds or SEARCH_TRIALS)
-        return Grid(rates=rates, seeds=search.seeds or SEARCH_TRIALS, factor=search.factor, widenings=search.widenings)
+        decays = tuple(sorted({1.0, *search.weight_decay})) if search.weight_decay else ()
+        listed = target.rates or (() if target.around is not None else search.rates)
+        middle = target.around or search.around or own
+        return Grid(
+            rates=listed or first_rates(middle, search.factor),
+            seeds=search.seeds or (1 if listed else SEARCH_TRIALS),
+            middle=None if listed or search.widenings == 0 else middle,
+            factor=search.factor,
+            widenings=search.widenings,
+            halving=search.halving,
+            weight_decays=decays,
+        )
 
     @property
     def seed_list(self) -> tuple[int, ...]:

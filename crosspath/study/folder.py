@@ -69,6 +69,7 @@ def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
         for target in tree["targets"].values():
             # Controls only add runs: the other runs do not depend on them.
             target.pop("controls")
+            target.pop("spread")
             target["settings"] = _that_count(target["settings"])
     if 0 < old["search"]["widenings"] < new["search"]["widenings"]:
         old["search"].pop("widenings")

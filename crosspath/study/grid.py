@@ -1,12 +1,17 @@
 """Which learning rates the search of an arm tries, and which it chooses: one rule for every arm."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 Means = Mapping[float, float | None]
-"""{rate: mean score of its trials on the validation part; None where one of them diverged}."""
+"""{rate: mean score of its trials on the validation part, more is better; None where one of them diverged}."""
 DIGITS = 12
 """Means that agree to so many digits are equal: their difference is one of rounding."""
+GROWTH = 3
+"""Each round of a search or race trains so many times as long as the one before."""
+FEWEST_RATES = 3
+"""That a shorter round leaves to the next: with fewer, the best of them has no neighbour on both sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,29 +22,42 @@ class Grid:
     """Those that are tried at first. A single one is used without a search."""
     seeds: int = 1
     """Trials of each rate."""
-    factor: float | None = None
-    """The ratio of neighbours, where further rates may follow around the middle of three; None for a list."""
+    middle: float | None = None
+    """One of the rates, around which further ones may follow at each power of `factor`; None for a list."""
+    factor: float = 2.0
+    """The ratio of neighbours."""
     widenings: int = 0
-    """Rates that may follow, at most."""
+    """Rates that may follow in each round, and weight decays, at most."""
+    halving: int = 0
+    """Shorter rounds before the one with the recipe's own number of epochs."""
+    weight_decays: tuple[float, ...] = ()
+    """Tried at the best rate, as multiples of the recipe's own; empty for its own alone."""
 
-    def further(self, means: Means) -> float | None:
-        """The next rate to try, beyond the edge at which the best one lies; None where the search ends."""
-        if self.factor is None or len(means) - len(self.rates) >= self.widenings:
-            return None
+    def lengths(self, epochs: int) -> list[int]:
+        """Epochs of each round; the last is the recipe's own number."""
+        shorter = [max(1, epochs // GROWTH**number) for number in range(self.halving, 0, -1)]
+        return [*dict.fromkeys(length for length in shorter if length < epochs), epochs]
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the search may need more trials than those it begins with."""
+        return bool(self.weight_decays) or (len(self.rates) > 1 and (self.middle is not None or self.halving > 0))
+
+    def further(self, means: Means, first: int) -> float | None:
+        """The next rate of a round that began with `first` rates, beyond the edge at which the best one lies; None
+        where the round ends.
+        """
         best = self.best(means)
-        if not self.is_edge(best, means):
+        if self.middle is None or len(means) - first >= self.widenings or not self.is_edge(best, means):
             return None
-        middle = self.rates[1]
-        upwards = best == max(means)
-        steps = sum(rate > middle if upwards else rate < middle for rate in means) + 1
-        return middle * self.factor ** (steps if upwards else -steps)
+        return self._rate(self._step(best) + (1 if best == max(means) else -1))
 
     def best(self, means: Means) -> float:
         """The rate with the highest mean. A rate at which a trial diverged is the worst. Of equal ones the smallest,
         which for a search that may widen is the smallest inside the edges, if there is one.
         """
-        if self.factor is None:
-            return max(sorted(means), key=lambda rate: _rank(means[rate]))
+        if self.middle is None:
+            return best_rates(means, 1)[0]
         highest = max(_rank(value, DIGITS) for value in means.values())
         equal = [rate for rate in sorted(means) if _rank(means[rate], DIGITS) == highest]
         if means[equal[0]] is None:  # all diverged
@@ -50,6 +68,26 @@ class Grid:
         """Whether a rate is the lowest or the highest of those tried, so that a better one may lie beyond it."""
         return len(means) > 1 and rate in (min(means), max(means))
 
+    def keep(self, means: Means) -> tuple[float, ...]:
+        """The rates of the next round: the better half, and what lies between them where neighbours follow."""
+        better = best_rates(means, max(FEWEST_RATES, math.ceil(len(means) / 2)))
+        if self.middle is None:
+            return tuple(better)
+        return tuple(self._rate(step) for step in range(self._step(better[0]), self._step(better[-1]) + 1))
+
+    def _step(self, rate: float) -> int:
+        assert self.middle is not None
+        return round(math.log(rate / self.middle) / math.log(self.factor))
+
+    def _rate(self, step: int) -> float:
+        assert self.middle is not None
+        return self.middle * self.factor**step
+
+
+def best_rates(means: Means, count: int) -> list[float]:
+    """The best rates, in ascending order; of equal ones the smallest."""
+    return sorted(sorted(sorted(means), key=lambda rate: _rank(means[rate]), reverse=True)[:count])
+
 
 def _rank(mean: float | None, digits: int | None = None) -> float:
     if mean is None:
@@ -59,4 +97,4 @@ def _rank(mean: float | None, digits: int | None = None) -> float:
 
 def first_rates(middle: float, factor: float) -> tuple[float, float, float]:
     """The first rates of a search that may widen."""
-    return middle / factor, middle, middle * factor
+    return middle * factor**-1, middle, middle * factor

@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import torch
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, write_json
+from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.modalities import Modality, add_missing, custom_modalities
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.controls import (
@@ -63,7 +64,7 @@ def run_job(job: Job, place: Place) -> Result:
     torch.set_num_threads(place.threads)
     cell, seed = job.cell, job.seed
     source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
-    recipe = cell.recipe(job.rate, seed, search=job.search)
+    recipe = job.recipe
     # Settings that repeat the shipped recipe's are the user's as well.
     recipe = fit_to_start(recipe, cell.from_, cell.settings)
     selection = selection_of(recipe.pathway, str(cell.auxiliary))
@@ -94,13 +95,20 @@ def attempt_job(job: Job, place: Place) -> Result | None:
     record = place.runs / job.folder / DIVERGED
     if job.search and record.is_file():
         return None
+    start = time.perf_counter()
     try:
         return run_job(job, place)
     except DivergenceError as error:
         if not job.search:
             raise
-        write_json(record, {"format_version": FORMAT_VERSION, "reason": str(error)})
+        seconds = (time.perf_counter() - start) * place.threads
+        write_json(record, {"format_version": FORMAT_VERSION, "reason": str(error), "core_seconds": seconds})
         return None
+
+
+def read_diverged(folder: Path) -> float:
+    """The core-seconds of a trial that diverged. Raises `InputError` for a damaged record."""
+    return float(as_kind(read_json(folder / DIVERGED).get("core_seconds", 0.0), float, folder / DIVERGED))
 
 
 class Pool(Protocol):

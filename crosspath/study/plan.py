@@ -4,7 +4,7 @@ The folder of a run names everything that distinguishes it from other runs. Comp
 and a resumed study recognises its finished runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from crosspath.checkpoints.foreign.foundation import modality_of_files
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.config import Recipe, apply_overrides
 from crosspath.config.starts import layer_settings
+from crosspath.counts import counted
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import NONE, Arm, arms_named
@@ -56,14 +57,21 @@ class Cell:
         details = "".join(f", {part}" for part in (self.variant, self.labels and f"{self.labels} labels") if part)
         return f"{self.target} {self.arm.name}{source}{details}"
 
-    def recipe(self, rate: float, seed: int, *, search: bool) -> Recipe:
+    def recipe(
+        self, rate: float, seed: int, *, search: bool, epochs: int | None = None, weight_decay: float | None = None
+    ) -> Recipe:
         """The resolved recipe of one run. Runs of the search do not read the test part, and where the last epoch counts
-        they read the validation part once, after it: reports show no curves of theirs.
+        they read the validation part once, after it: reports show no curves of theirs. `epochs` and `weight_decay`
+        replace the recipe's own.
         """
         settings = [*self.settings, f"optimizer.lr={rate!r}", f"train.seed={seed}"]
+        if weight_decay is not None:
+            settings.append(f"optimizer.weight_decay={weight_decay!r}")
         if search:
             settings.append("evaluate.test=false")
         recipe = apply_overrides(recipe_named(self.target), settings)
+        if epochs is not None:
+            recipe = apply_overrides(recipe, length_settings(recipe, epochs))
         if search and recipe.train.select == "last":
             recipe = apply_overrides(recipe, (f"train.evaluate_from={recipe.train.epochs}",))
         layouts = recipe.pathway.auxiliary_layout
@@ -82,16 +90,33 @@ class Job:
     rate: float
     seed: int
     search: bool
+    epochs: int | None = None
+    """Of a shorter round of the search; None for the recipe's own."""
+    weight_decay: float | None = None
+    """None for the recipe's own."""
 
     @property
     def folder(self) -> Path:
         """Its path in the study's `runs`."""
-        return self.cell.folder / ("search" if self.search else "final") / f"lr-{self.rate:g}-seed-{self.seed}"
+        stage = "search" if self.search else "final"
+        if self.epochs is not None:
+            stage += f"-{self.epochs}-epochs"
+        decay = "" if self.weight_decay is None else f"-decay-{self.weight_decay:g}"
+        return self.cell.folder / stage / f"lr-{self.rate:g}{decay}-seed-{self.seed}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its resolved recipe."""
+        return self.cell.recipe(
+            self.rate, self.seed, search=self.search, epochs=self.epochs, weight_decay=self.weight_decay
+        )
 
     @property
     def label(self) -> str:
         """Its name for the progress bar."""
-        return f"{self.cell.label}, lr {self.rate:g}, seed {self.seed}"
+        length = "" if self.epochs is None else f", {counted(self.epochs, 'epoch')}"
+        decay = "" if self.weight_decay is None else f", weight decay {self.weight_decay:g}"
+        return f"{self.cell.label}, lr {self.rate:g}{decay}{length}, seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,20 +195,26 @@ def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
     raise InputError("auxiliaries", expected, found, todo)
 
 
-def trials_of(cell: Cell, rates: tuple[float, ...]) -> tuple[Job, ...]:
-    """The trials of these rates; none where the cell has a single rate, which needs no search."""
-    if len(cell.grid.rates) == 1:
-        return ()
+def length_settings(recipe: Recipe, epochs: int) -> tuple[str, ...]:
+    """The settings of a run of another length, with the recipe's warm-up or a fifth of its epochs."""
+    warmup = min(recipe.schedule.warmup_epochs, epochs / 5)
+    return f"train.epochs={epochs}", f"train.evaluate_every={epochs}", f"schedule.warmup_epochs={warmup:g}"
+
+
+def trials_of(
+    cell: Cell, rates: Iterable[float], epochs: int | None = None, weight_decay: float | None = None
+) -> tuple[Job, ...]:
+    """The trials of these rates, one after the other."""
     return tuple(
-        Job(cell=cell, rate=rate, seed=SEARCH_SEEDS + index, search=True)
+        Job(cell=cell, rate=rate, seed=SEARCH_SEEDS + index, search=True, epochs=epochs, weight_decay=weight_decay)
         for rate in rates
         for index in range(cell.grid.seeds)
     )
 
 
-def final_jobs(cell: Cell, rate: float, seeds: tuple[int, ...]) -> tuple[Job, ...]:
+def final_jobs(cell: Cell, rate: float, seeds: tuple[int, ...], weight_decay: float | None = None) -> tuple[Job, ...]:
     """The reported runs."""
-    return tuple(Job(cell=cell, rate=rate, seed=seed, search=False) for seed in seeds)
+    return tuple(Job(cell=cell, rate=rate, seed=seed, search=False, weight_decay=weight_decay) for seed in seeds)
 
 
 def _cells(
@@ -213,6 +244,9 @@ def _cells(
             expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
             raise InputError("pathway.auxiliary_layout", expected, repr(described), "use a name from auxiliaries")
     grid = study.grid_of(target, base.optimizer.lr)
+    if grid.weight_decays and base.optimizer.weight_decay == 0:
+        where, expected = "search.weight_decay", f"a recipe with a weight decay, of which {name} may have multiples"
+        raise InputError(where, expected, "0", "set optimizer.weight_decay")
     for arm in arms:
         alone = arm.needs == "nothing"
         auxiliaries: list[str | None] = [None] if alone else _auxiliaries(name, target, modality, arm, origins)

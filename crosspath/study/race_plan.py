@@ -12,13 +12,12 @@ from crosspath.study.arms import COPY
 from crosspath.study.crossed import race_seeds
 from crosspath.study.decision import WORDS, Advice, Readings
 from crosspath.study.decision_lists import WITH_OWN_FILES, WITHOUT
+from crosspath.study.grid import GROWTH
 from crosspath.study.race_costs import Costs, Estimate
 from crosspath.study.ways import MASKED, PRETRAINED, Way
 
 RATES = (0.5, 1.0, 2.0)
 """Learning rates of the first round, as multiples of the recipe's own; each later round drops the worst one."""
-GROWTH = 3
-"""Each round trains so many times as long as the one before, the ways that read validation worst left out."""
 FOLDS = 5
 """Folds of the labelled samples, where a validation part would be a handful of files."""
 ROUND_FOLDS = 3

@@ -11,6 +11,7 @@ from statistics import fmean
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe
+from crosspath.study.grid import best_rates
 from crosspath.study.jobs import Step
 from crosspath.study.race_costs import Estimate
 from crosspath.study.race_plan import RATES, Last, Plan, Round, advised_order, estimate_of, plan_rest, round_seconds
@@ -82,8 +83,8 @@ def race(runner: Runner, plan: Plan) -> Leader:
     way = max(others, key=lambda way: max(others[way].values()))
     return Leader(
         way=way,
-        rate=best(others[way]),
-        none_rate=best(last[runner.ways[0]]),
+        rate=best_rates(others[way], 1)[0],
+        none_rate=best_rates(last[runner.ways[0]], 1)[0],
         epochs=history[-1][0],
         flat=flat,
         scores=tuple(history),
@@ -128,16 +129,6 @@ def keep_best(scores: Scores, following: Round) -> dict[Way, list[float]]:
     none, *others = scores
     others.sort(key=lambda way: max(scores[way].values()), reverse=True)
     return {way: best_rates(scores[way], following.rates) for way in (none, *others[: following.ways - 1])}
-
-
-def best_rates(by_rate: Mapping[float, float], count: int) -> list[float]:
-    """The best rates, in ascending order; of equal ones the smallest."""
-    return sorted(sorted(sorted(by_rate), key=by_rate.__getitem__, reverse=True)[:count])
-
-
-def best(by_rate: Mapping[float, float]) -> float:
-    """The best rate; of equal ones the smallest."""
-    return best_rates(by_rate, 1)[0]
 
 
 def describe(scores: Scores, none: Way, samples: int) -> str:

@@ -9,7 +9,7 @@ from crosspath.modalities import modality_of
 from crosspath.study.decision import Advice
 from crosspath.study.definition import SEARCH_SEEDS
 from crosspath.study.jobs import Place, Step, run_steps
-from crosspath.study.plan import QUIET
+from crosspath.study.plan import QUIET, length_settings
 from crosspath.study.race_costs import Costs, clock_seconds
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import RUNS, RaceFolder
@@ -178,12 +178,7 @@ class Runner:
         return (f"data.held_out_fold=[{seed - SEARCH_SEEDS}, {self.folds}]",)
 
     def _length(self, way: Way, epochs: int) -> tuple[str, ...]:
-        warmup = min(self.recipe.schedule.warmup_epochs, epochs / 5)
-        length = (
-            f"train.epochs={epochs}",
-            f"train.evaluate_every={epochs}",
-            f"schedule.warmup_epochs={warmup:g}",
-        )
+        length = length_settings(self.recipe, epochs)
         cost = None if self.costs is None else self.costs.of_ways.get(way.name)
         if cost is None or cost.of(epochs) < 2 * CHECKPOINT_S:
             return length

@@ -1,6 +1,6 @@
 """The tables and the report of a study, from its definition and the result files of its runs alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from crosspath.study.answer import answer_of
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
+from crosspath.study.jobs import DIVERGED, read_diverged
 from crosspath.study.labels import label_savings
-from crosspath.study.plan import Cell, Comparison, comparisons, final_jobs
-from crosspath.study.search import Choice, final_jobs_of, read_choice
+from crosspath.study.plan import Cell, Comparison, comparisons
+from crosspath.study.power import power_of
+from crosspath.study.search import Choice, final_jobs_of, read_choice, search_trials
 from crosspath.study.study_report import write_study_report
 from crosspath.study.table import Row, adjust_verdicts, leave_unsettled, make_row, markdown
 from crosspath.training.pathways import idle_in
@@ -63,7 +65,11 @@ def write_results(folder: Path, command: str | None = None) -> StudyResults:
     if not complete:
         raise InputError(folder, "finished runs", "no complete comparison", "run the study first")
     rows = adjust_verdicts(
-        [row for comparison, cells in complete.items() for row in _rows(study, comparison, cells, choices, command)]
+        [
+            row
+            for comparison, cells in complete.items()
+            for row in _rows(folder / RUNS, study, comparison, cells, choices, command)
+        ]
     )
     answer = answer_of(rows, _connected_run(folder, study, complete))
     summary = {
@@ -97,14 +103,16 @@ def _read(runs: Path, comparison: Comparison, study: Study, choices: Choices) ->
         choice = choices.get(cell)
         if choice is None:
             return None
-        jobs = final_jobs(cell, choice.rate, study.seed_list)
+        jobs = choice.final_jobs(cell, study.seed_list)
         if not all((runs / job.folder / RESULT).is_file() for job in jobs):
             return None
         results[cell] = [read_result(runs / job.folder) for job in jobs]
     return results
 
 
-def _rows(study: Study, comparison: Comparison, cells: Cells, choices: Choices, command: str | None) -> list[Row]:
+def _rows(
+    runs: Path, study: Study, comparison: Comparison, cells: Cells, choices: Choices, command: str | None
+) -> list[Row]:
     """One row per arm and auxiliary, `none` first."""
     part = study.part
     metric = metric_of(cells[comparison.none][0].metrics[part])
@@ -132,18 +140,23 @@ def _rows(study: Study, comparison: Comparison, cells: Cells, choices: Choices, 
             idle_runs=idle_runs,
             grid=choice.grid,
             at_edge=choice.at_edge,
+            weight_decay=choice.weight_decay,
+            core_seconds=_core_seconds(runs, cell, results),
         )
+        if cell is not comparison.none:
+            spread, detectable = power_of(study, cell, choice, choices[comparison.none])
+            row = replace(row, expected_spread=spread, detectable=detectable)
         pair = dict.fromkeys((comparison.none, cell))
-        reasons = [_at_edge(one.arm.name, choices[one]) for one in pair if not choices[one].settled]
+        reasons = [str(choices[one].edge) for one in pair if not choices[one].settled]
         rows.append(leave_unsettled(row, "; ".join(reasons)) if reasons else row)
     return rows
 
 
-def _at_edge(arm: str, choice: Choice) -> str:
-    edge = "lowest" if choice.rate == min(choice.means) else "highest"
-    return (
-        f"the best rate of {arm}, {choice.rate:g}, is the {edge} of {len(choice.means)} tried: a better one may follow"
-    )
+def _core_seconds(runs: Path, cell: Cell, results: Sequence[Result]) -> float:
+    trials = [runs / trial.folder for trial in search_trials(runs, cell)]
+    finished = [*results, *(read_result(folder) for folder in trials if (folder / RESULT).is_file())]
+    diverged = [read_diverged(folder) for folder in trials if (folder / DIVERGED).is_file()]
+    return sum(run.duration_s * int(run.environment["threads"]) for run in finished) + sum(diverged)
 
 
 def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> list[dict[str, Any]]:
@@ -151,7 +164,7 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
     entries = []
     for cell in dict.fromkeys(cell for cells in complete.values() for cell in cells):
         choice = choices[cell]
-        if not choice.means:
+        if not choice.means and not choice.weight_decays:
             continue
         entries.append(
             {
@@ -162,6 +175,12 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
                 "auxiliary": cell.auxiliary_recipe,
                 "metric": choice.metric,
                 "validation": {f"{rate:g}": value for rate, value in choice.means.items()},
+                "shorter": {
+                    str(epochs): {f"{rate:g}": value for rate, value in means.items()}
+                    for epochs, means in choice.shorter.items()
+                },
+                "weight_decays": {f"{decay:g}": value for decay, value in choice.weight_decays.items()},
+                "weight_decay": choice.weight_decay,
                 "chosen": choice.rate,
                 "at_edge": choice.at_edge,
                 "settled": choice.settled,

@@ -10,6 +10,7 @@ from crosspath.counts import counted
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import write_json
+from crosspath.metrics import METRICS
 from crosspath.modalities.memory import path_only
 from crosspath.pickles import refuse_pickle
 from crosspath.starts import PLACES, SETTING, start_named
@@ -19,8 +20,9 @@ from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place, Pool, local_pool, ray_pool, run_steps
 from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms
+from crosspath.study.power import power_of
 from crosspath.study.results import StudyResults, write_results
-from crosspath.study.search import final_jobs_of, search_runs, search_then_train
+from crosspath.study.search import final_jobs_of, read_choice, search_then_train, search_trials
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.table import score_text
 from crosspath.training.progress import open_bar
@@ -173,11 +175,11 @@ def compare(
 def _announce(study: Study, every: tuple[Comparison, ...], runs: Path, progress: bool) -> None:
     """Before the first run: how many there are, and whether a verdict can come of them."""
     cells = _cells(every)
-    search = sum(search_runs(runs, cell) for cell in cells)
+    search = sum(len(search_trials(runs, cell)) for cell in cells)
     reported = len(cells) * len(study.seed_list)
     searching = f"{search} to search learning rates" if search else "no search of learning rates"
-    if search and any(cell.grid.widenings for cell in cells):
-        searching += ", and more where the best is at the edge"
+    if any(cell.grid.may_grow for cell in cells):
+        searching += ", and more as these turn out"
     with open_bar(progress) as bar:
         bar.line(f"{counted(search + reported, 'run')}: {reported} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
@@ -193,24 +195,49 @@ def _cells(every: tuple[Comparison, ...]) -> list[Cell]:
 def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Place, progress: bool) -> None:
     cells = _cells(every)
     steps = tuple(search_then_train(cell, study, place.runs) for cell in cells)
-    totals = {cell: search_runs(place.runs, cell) + len(study.seed_list) for cell in cells}
+    totals = {cell: len(search_trials(place.runs, cell)) + len(study.seed_list) for cell in cells}
     start = time.perf_counter()
     with open_bar(progress, sum(totals.values())) as bar:
         done = 0
+        silent = {(one.none, cell) for one in every for cell in one.others}
+
+        def announce_power(about: Cell | None = None) -> None:
+            """Once for each comparison, when its searches have ended and before its result is known."""
+            for none, cell in sorted(silent, key=lambda pair: pair[1].label):
+                if about in (None, none, cell) and (line := _power_line(study, place.runs, none, cell)) is not None:
+                    silent.remove((none, cell))
+                    bar.line(line)
+
+        announce_power()
 
         def report(job: Job, result: Result | None) -> None:
             nonlocal done
             done += 1
             if job.search:
-                totals[job.cell] = search_runs(place.runs, job.cell) + len(study.seed_list)
+                totals[job.cell] = len(search_trials(place.runs, job.cell)) + len(study.seed_list)
             total, part = sum(totals.values()), "validation" if job.search else study.part
             reading = "diverged" if result is None else f"{part} {score_text(result, part)}"
             seconds = time.perf_counter() - start
             bar.advance(1, job.label)
             bar.expect(total)
             bar.line(f"{done}/{total}  {job.label}: {reading}  ({seconds:.0f} s in all)")
+            if job.search:
+                announce_power(job.cell)
 
         run_steps(steps, pool, place, report)
+
+
+def _power_line(study: Study, runs: Path, none: Cell, cell: Cell) -> str | None:
+    """What a comparison could show; None while its searches go on, and where nothing tells the spread."""
+    baseline, choice = read_choice(runs, none), read_choice(runs, cell)
+    if baseline is None or choice is None:
+        return None
+    _, detectable = power_of(study, cell, choice, baseline)
+    if detectable is None:
+        return None
+    metric = METRICS[choice.metric]
+    size = f"{metric.number(detectable)} {metric.unit_of_differences}" if choice.scores else f"{detectable:.3g}"
+    return f"{cell.label}: a true difference of {size.strip()} would have a verdict in 80 % of cases"
 
 
 def _write_examples(folder: Path, study: Study, every: tuple[Comparison, ...], root: Path | None) -> None:

@@ -19,7 +19,7 @@ from crosspath.study.plan import Cell, Comparison
 from crosspath.study.report import command_in_lines, load_template
 from crosspath.study.run_figures import cell_name, draw_runs
 from crosspath.study.run_pictures import COMPARISONS, run_pictures
-from crosspath.study.table import Row, cells, columns_of, group_rows, heading, notes_on, p_text
+from crosspath.study.table import POWER_CAPTION, Row, group_rows, heading, notes_on, p_text, table_of
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"
@@ -41,12 +41,11 @@ def write_study_report(
             "title": title,
             "id": f"comparison-{number}",
             "forest": _forest(groups[title], number),
-            "columns": columns_of(groups[title]),
-            "rows": [cells(row) for row in groups[title]],
+            "table": table_of(groups[title]),
             "idle": notes_on(groups[title]),
             "figures": draw_runs(path.parent, number, cells_of),
             "pictures": run_pictures(cells_of) if number < COMPARISONS else [],
-            "cost": _cost(cells_of),
+            "cost": _cost(cells_of, groups[title]),
         }
         for number, (title, cells_of) in enumerate(zip(groups, comparisons.values(), strict=True))
     ]
@@ -64,6 +63,7 @@ def write_study_report(
         sections=sections,
         labels=_label_figures(rows),
         savings=[_saving(entry) for entry in summary["label_savings"]],
+        power=POWER_CAPTION if any(row.detectable is not None for row in rows) else None,
         search=[_search(entry) for entry in summary["search"]],
         examples=[read_json_as(file, Changes) for file in sorted((path.parent / EXAMPLES).glob("*.json"))],
         merges=[_merge(merge) for merge in read_merges(path.parent)],
@@ -133,11 +133,18 @@ def _saving(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
     number = METRICS[entry.get("metric", "accuracy")].number
-    rates = "; ".join(
-        f"{rate}: {'diverged' if value is None else number(value)}" for rate, value in entry["validation"].items()
+
+    def read(means: Mapping[str, float | None]) -> str:
+        return "; ".join(f"{at}: {'diverged' if mean is None else number(mean)}" for at, mean in means.items())
+
+    tried = [f"{epochs} epochs: {read(means)}" for epochs, means in entry["shorter"].items()]
+    tried += [f"{'all epochs: ' if tried else ''}{read(entry['validation'])}"] if entry["validation"] else []
+    tried += [f"weight decay {read(entry['weight_decays'])}"] if entry["weight_decays"] else []
+    best = f"{entry['chosen']:g}" + (
+        "" if entry["weight_decay"] is None else f", weight decay {entry['weight_decay']:g}"
     )
-    best = f"{entry['chosen']:g}{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
-    return entry["target"], entry["arm"], entry["auxiliary"] or "", rates, best
+    edge = f"{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
+    return entry["target"], entry["arm"], entry["auxiliary"] or "", ". ".join(tried), best + edge
 
 
 def _merge(merge: Merge) -> tuple[str, ...]:
@@ -199,17 +206,24 @@ def _matrix_cell(row: Row) -> dict[str, Any]:
     }
 
 
-def _cost(cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, ...]]:
-    """(arm, seconds per run, trained parameters, MiB of weights, gradients and AdamW's two moments, latency) of each
-    cell, before merging."""
+def _cost(cells_of: Mapping[Cell, Sequence[Result]], rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """(arm, core-seconds, seconds per run, trained parameters, MiB of weights, gradients and AdamW's two moments,
+    latency) of each cell, before merging."""
     lines: list[tuple[str, ...]] = []
-    for cell, runs in cells_of.items():
+    for (cell, runs), row in zip(cells_of.items(), rows, strict=True):
         cost = runs[0].cost
         seconds = fmean(run.duration_s for run in runs)
         state = 4 * (cost["parameters"] + 3 * cost["trainable_parameters"]) / 2**20
         parameters = f"{cost['trainable_parameters']:,}"
         lines.append(
-            (cell_name(cell), f"{seconds:.0f}", parameters, f"{state:.1f}", f"{cost.get('latency_ms') or 0:.1f}")
+            (
+                cell_name(cell),
+                f"{row.core_seconds or 0:.0f}",
+                f"{seconds:.0f}",
+                parameters,
+                f"{state:.1f}",
+                f"{cost.get('latency_ms') or 0:.1f}",
+            )
         )
     return lines
 

@@ -16,6 +16,11 @@ CAPTION = (
     "80 % power, if the true effect and spread equal the observed ones."
 )
 
+POWER_CAPTION = (
+    "the true difference that would have a verdict in 80 % of cases with these seeds (noncentral t distribution), from "
+    "the spread in the trials of the search or the one that the study states; computed without the reported runs."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -57,6 +62,15 @@ class Row:
     None without a search."""
     at_edge: bool = False
     """Whether `rate` is the lowest or the highest of `grid`."""
+    weight_decay: float | None = None
+    """The best one of the search; None where the recipe's own was used."""
+    expected_spread: float | None = None
+    """The standard deviation over seeds expected of the paired difference: stated in the study, or that of the trials
+    of the search."""
+    detectable: float | None = None
+    """The difference that would have a verdict in 80 % of cases with these seeds and `expected_spread`."""
+    core_seconds: float | None = None
+    """Seconds of its runs on the clock, those of its search among them, times their threads."""
     unsettled: str | None = None
     """Why there is no verdict, in words, where the search of the arm or of `none` ended at the edge although it may
     widen; None elsewhere."""
@@ -156,9 +170,9 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
         "",
     ]
     for name, members in group_rows(rows).items():
-        columns = columns_of(members)
+        columns, table = table_of(members)
         lines += [f"## {to_markdown(name)}", "", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-        lines += [f"| {' | '.join(map(to_markdown, cells(row)))} |" for row in members]
+        lines += [f"| {' | '.join(map(to_markdown, line))} |" for line in table]
         lines += ["", *(f"{to_markdown(note)}\n" for note in notes_on(members))]
     lines += [f"Settings of {to_markdown(scope)}: {to_markdown(' '.join(of))}\n" for scope, of in settings.items()]
     return "\n".join(lines)
@@ -168,8 +182,7 @@ def notes_on(rows: Sequence[Row]) -> list[str]:
     """What limits the rows of a comparison: a sentence for every arm whose pathway had no part in its runs, and one for
     best rates at the edge of a list, beyond which no search went.
     """
-    notes = [f"{_name(row)}: {row.idle}" for row in rows if row.idle]
-    notes += [f"{_name(row)}: {row.unsettled}" for row in rows if row.unsettled]
+    notes = [f"{_name(row)}: {text}" for row in rows for text in (row.idle, row.unsettled) if text]
     edges = [row for row in rows if row.at_edge and row.unsettled is None]
     if edges:
         names = ", ".join(f"{_name(row)} ({row.rate:g})" for row in edges)
@@ -202,12 +215,31 @@ def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
     return ("arm", "auxiliary", heading, "difference", "95 % interval", "p", "verdict", "seeds needed")
 
 
+DETECTABLE = "detectable"
+
+
+def table_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The headings and lines of a comparison's table, with the difference that it could show where that is known."""
+    columns, lines = columns_of(rows), [cells(row) for row in rows]
+    if all(row.detectable is None for row in rows):
+        return columns, lines
+    return (*columns, DETECTABLE), [(*line, detectable_text(row)) for line, row in zip(lines, rows, strict=True)]
+
+
+def detectable_text(row: Row) -> str:
+    """The difference that the comparison of a row could show; empty where it was not computed."""
+    return "" if row.detectable is None else METRICS[row.metric].number(row.detectable)
+
+
 def caption_of(rows: Sequence[Row]) -> str:
     """What stands above or below a table: what its columns mean, and in which direction its metric is better."""
     metrics = [METRICS[name] for name in dict.fromkeys(row.metric for row in rows)] or [METRICS["accuracy"]]
     units = dict.fromkeys("percentage points" if metric.percent else f"units of {metric.title}" for metric in metrics)
     less = [metric.title for metric in metrics if not metric.more_is_better]
-    return CAPTION.format(unit=" or ".join(units)) + (f" Less is better: {', '.join(less)}." if less else "")
+    caption = CAPTION.format(unit=" or ".join(units))
+    if any(row.detectable is not None for row in rows):
+        caption += f" {DETECTABLE.capitalize()}: {POWER_CAPTION}"
+    return caption + (f" Less is better: {', '.join(less)}." if less else "")
 
 
 def cells(row: Row) -> tuple[str, ...]:

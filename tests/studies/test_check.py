@@ -20,7 +20,7 @@ from crosspath.study.results import write_results
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STUDIES = REPOSITORY / "studies"
 GOLDEN = REPOSITORY / "tests" / "golden"
-GRID = Grid(rates=(0.0005, 0.001, 0.002), seeds=2, factor=2.0, widenings=1)
+GRID = Grid(rates=(0.0005, 0.001, 0.002), seeds=2, middle=0.001, factor=2.0, widenings=1)
 SEEDS = (0, 1, 2, 3, 4)
 AUXILIARIES = {
     "sounds": ("audio/sounds", "audio"),
@@ -94,7 +94,7 @@ def search(folder: Path, target: str, rng: np.random.Generator) -> float:
             write(trial, run_of(target, 0, score, None))
             if means[rate] is None and index:
                 (trial / "result.json").rename(trial / "diverged.json")
-        further = None if rates else GRID.further(means)
+        further = None if rates else GRID.further(means, len(GRID.rates))
         rates += [] if further is None else [further]
     return GRID.best(means)
 
@@ -140,7 +140,22 @@ def change(row: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["rate", "at_edge", "mean", "std", "difference", "low", "high", "p", "p_adjusted", "verdict", "seeds_needed"],
+    [
+        "rate",
+        "at_edge",
+        "expected_spread",
+        "detectable",
+        "core_seconds",
+        "mean",
+        "std",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "p_adjusted",
+        "verdict",
+        "seeds_needed",
+    ],
 )
 def test_a_wrong_number_is_named_with_its_row(name: str, made_up: Path, script: ModuleType, tmp_path: Path) -> None:
     summary = json.loads((made_up / "results.json").read_text(encoding="utf-8"))

@@ -8,15 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import crosspath.study.results as results_module
 import crosspath.study.study as study_module
+from crosspath.cli.study import print_results
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import DEFINITION, RUNS
 from crosspath.study.grid import Grid
-from crosspath.study.jobs import DIVERGED, Place, attempt_job
+from crosspath.study.jobs import DIVERGED, Place, attempt_job, read_diverged
 from crosspath.study.plan import Job, comparisons, trials_of
+from crosspath.study.power import detectable_difference
 from crosspath.study.results import write_results
 from crosspath.training.finite import DivergenceError
 from crosspath.training.result import RESULT, Result, read_result
@@ -61,7 +65,7 @@ def write_run(folder: Path, job: Job, score: float | None) -> None:
     folder.mkdir(parents=True)
     if score is None:
         assert job.search
-        (folder / DIVERGED).write_text("{}", encoding="utf-8")
+        (folder / DIVERGED).write_text('{"core_seconds": 5.0}', encoding="utf-8")
         return
     values = json.loads((GOLDEN / RESULT).read_text(encoding="utf-8"))
     part = {"accuracy": score, "loss": 1 - score}
@@ -69,12 +73,16 @@ def write_run(folder: Path, job: Job, score: float | None) -> None:
     (folder / RESULT).write_text(json.dumps(values), encoding="utf-8")
 
 
-def run(study: Study, out: Path, pool: Made, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+def run(study: Study, out: Path, pool: Made, patch: pytest.MonkeyPatch, *, report: bool = False) -> dict[str, Any]:
+    """Run a study in the pool; drawing the report is the slowest part of it."""
+
     @contextmanager
     def local_pool(_: int) -> Iterator[Made]:
         yield pool
 
     patch.setattr(study_module, "local_pool", local_pool)
+    if not report:
+        patch.setattr(results_module, "write_study_report", lambda *_: None)
     return study_module.run_study(study, out=out, progress=False)
 
 
@@ -89,12 +97,12 @@ def small(**more: object) -> Study:
     return Study.model_validate(tree)
 
 
-GRID = Grid(rates=(5e-4, 1e-3, 2e-3), seeds=3, factor=2.0, widenings=6)
+GRID = Grid(rates=(5e-4, 1e-3, 2e-3), seeds=3, middle=1e-3, factor=2.0, widenings=6)
 
 
 def walk(score: Callable[[float], float | None], grid: Grid = GRID) -> tuple[list[float], float, bool]:
     means = {rate: score(rate) for rate in grid.rates}
-    while (further := grid.further(means)) is not None:
+    while (further := grid.further(means, len(grid.rates))) is not None:
         means[further] = score(further)
     best = grid.best(means)
     return sorted(means), best, grid.is_edge(best, means)
@@ -167,7 +175,7 @@ def test_a_choice_at_the_edge_is_unsettled_whatever_the_difference(
         return 0.1 - job.rate + 0.001 * (job.seed % 3)
 
     study = small(search={"widenings": 2})
-    results = run(study, tmp_path / "s", Made(score), monkeypatch)
+    results = run(study, tmp_path / "s", Made(score), monkeypatch, report=True)
     none, mimetic = results["rows"]
     assert (none["at_edge"], mimetic["at_edge"]) == (True, False)
     assert mimetic["low"] > 0.3
@@ -211,7 +219,7 @@ def test_a_diverged_trial_is_the_worst_and_is_not_repeated(tmp_path: Path, monke
         return None if job.rate > 3e-3 and job.seed == SEARCH_SEEDS + 1 else 0.5 - abs(job.rate - BEST_UP)
 
     study = small(search={"around": 1e-3})
-    results = run(study, tmp_path / "s", Made(score), monkeypatch)
+    results = run(study, tmp_path / "s", Made(score), monkeypatch, report=True)
     assert results["rows"][0]["rate"] == 2e-3
     assert results["rows"][0]["grid"] == {
         "rates": [5e-4, 1e-3, 2e-3, 4e-3],
@@ -236,7 +244,9 @@ def test_a_trial_that_diverges_leaves_a_record_and_a_reported_run_an_error(
     place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
     trial = trials_at(small(), 1e-3)[0]
     assert attempt_job(trial, place) is None
-    assert "finite loss" in (tmp_path / trial.folder / DIVERGED).read_text(encoding="utf-8")
+    record = json.loads((tmp_path / trial.folder / DIVERGED).read_text(encoding="utf-8"))
+    assert "finite loss" in record["reason"]
+    assert 0 <= read_diverged(tmp_path / trial.folder) < 10
     assert attempt_job(trial, place) is None
     reported = Job(cell=trial.cell, rate=1e-3, seed=0, search=False)
     with pytest.raises(DivergenceError):
@@ -277,6 +287,115 @@ def without_folder(results: dict[str, Any], folder: Path) -> dict[str, Any]:
     return changed
 
 
+def test_shorter_rounds_leave_the_better_half_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = {"image/digits": {"settings": ["train.epochs=9", "data.labels_per_class=4"]}}
+    study, pool = small(search={"around": 1e-3, "halving": 2}, targets=target), Made()
+    results = run(study, tmp_path / "s", pool, monkeypatch)
+    rounds: dict[int | None, dict[float, int]] = {}
+    for job in pool.jobs:
+        if job.search and job.cell.arm.name == "none":
+            counts = rounds.setdefault(job.epochs, {})
+            counts[job.rate] = counts.get(job.rate, 0) + 1
+    # The first round widens to 3.1e-5; of its 7 rates the better 4 train three times as long, and of these 3 in full.
+    assert list(rounds) == [1, 3, None]
+    assert sorted(rounds[1]) == [1e-3 * 2.0**power for power in range(-5, 2)]
+    assert sorted(rounds[3]) == [1e-3 * 2.0**power for power in range(-5, -1)]
+    assert sorted(rounds[None]) == [1e-3 * 2.0**power for power in range(-5, -2)]
+    assert {count for counts in rounds.values() for count in counts.values()} == {3}
+    short = next(job for job in pool.jobs if job.epochs == 3).recipe
+    assert (short.train.epochs, short.train.evaluate_from, short.evaluate.test) == (3, 3, False)
+    assert short.schedule.warmup_epochs <= 3 / 5
+    row = results["rows"][0]
+    assert (row["rate"], row["at_edge"]) == (6.25e-5, False)
+    assert row["grid"]["rates"] == sorted(rounds[None])
+    entry = results["search"][0]
+    assert [len(entry["shorter"][epochs]) for epochs in ("1", "3")] == [7, 4]
+
+    # What is best in full may lie beyond what the shorter rounds left: the last round widens too.
+    def other(job: Job) -> float:
+        best = 6e-5 if job.epochs is None and job.search else 1e-3
+        return 0.8 - abs(math.log2(job.rate / best))
+
+    row = run(study, tmp_path / "other", Made(other), monkeypatch)["rows"][0]
+    assert (row["rate"], row["at_edge"], len(row["grid"]["rates"])) == (6.25e-5, False, 7)
+    # A list is halved and never widened.
+    pool = Made()
+    rates = [3e-5 * 2.0**power for power in range(6)]
+    listed = small(search={"rates": rates, "halving": 1}, targets=target)
+    row = run(listed, tmp_path / "list", pool, monkeypatch)["rows"][0]
+    trials = [job for job in pool.jobs if job.search and job.cell.arm.name == "none"]
+    assert {epochs: len({job.rate for job in trials if job.epochs == epochs}) for epochs in (3, None)} == {
+        3: 6,
+        None: 3,
+    }
+    assert row["rate"] == 6e-5
+
+
+def test_weight_decay_is_searched_at_the_best_rate_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(job: Job) -> float:
+        decay = 0.05 if job.weight_decay is None else job.weight_decay
+        best = {"none": 0.4, "mimetic": 0.0}[job.cell.arm.name]
+        return (made_score(job) or 0) - 0.1 * abs(decay - best)
+
+    study, pool = small(search={"weight_decay": [0, 0.5, 2]}), Made(score)
+    assert comparisons(study)[0].none.recipe(1e-3, 0, search=False).optimizer.weight_decay == 0.05
+    none, mimetic = run(study, tmp_path / "s", pool, monkeypatch, report=True)["rows"]
+    tried = {
+        arm: sorted(
+            {job.weight_decay for job in pool.jobs if job.cell.arm.name == arm and job.weight_decay is not None}
+        )
+        for arm in ("none", "mimetic")
+    }
+    # Its own, 0.05, has been tried by the search of rates; beyond the largest, twice as much follows.
+    assert tried == {"none": [0.0, 0.025, 0.1, 0.2, 0.4, 0.8], "mimetic": [0.0, 0.025, 0.1]}
+    assert {job.rate for job in pool.jobs if job.weight_decay is not None} == {6.25e-5, 1e-3}
+    assert (none["weight_decay"], none["rate"], none["at_edge"], none["unsettled"]) == (0.4, 6.25e-5, False, None)
+    assert mimetic["weight_decay"] == 0.0  # No weight decay is no edge.
+    reported = [job for job in pool.jobs if not job.search and job.cell.arm.name == "none"]
+    assert {job.recipe.optimizer.weight_decay for job in reported} == {0.4}
+    assert "weight decay 0.4" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    # The largest that may follow is an edge like any other.
+    edge = run(
+        small(search={"weight_decay": [2], "widenings": 5}),
+        tmp_path / "e",
+        Made(lambda job: score(job) + (job.weight_decay or 0)),
+        monkeypatch,
+    )
+    assert edge["rows"][0]["at_edge"]
+    assert "weight decay of none" in edge["rows"][1]["unsettled"]
+    again = small(search={"weight_decay": [0]}, settings=["optimizer.weight_decay=0"])
+    with refused("search.weight_decay", "0"):
+        comparisons(again)
+
+
+def test_what_a_comparison_could_show_stands_beside_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run(small(search={"around": 1e-3}), tmp_path / "s", Made(), monkeypatch, report=True)
+    none, mimetic = results["rows"]
+    noise = {
+        arm: [0.01 * math.sin(1000 * (SEARCH_SEEDS + seed) + 7 * len(arm)) for seed in range(3)]
+        for arm in ("none", "mimetic")
+    }
+    spread = float(np.std(np.subtract(noise["mimetic"], noise["none"]), ddof=1))
+    assert (none["detectable"], none["expected_spread"]) == (None, None)
+    assert mimetic["expected_spread"] == pytest.approx(spread)
+    assert mimetic["detectable"] == pytest.approx(detectable_difference(spread, 3))
+    for name in ("results.md", "report.html"):
+        assert f"{100 * mimetic['detectable']:.1f}" in (tmp_path / "s" / name).read_text(encoding="utf-8")
+    print_results({**results, "report": "r"})
+    assert f"{100 * mimetic['detectable']:.1f} points would have a verdict in 80 % of cases" in capsys.readouterr().out
+    values = json.loads((GOLDEN / RESULT).read_text(encoding="utf-8"))
+    duration, threads = values["duration_s"], values["environment"]["threads"]
+    runs = len(list((tmp_path / "s").glob(f"runs/*/*/none/*/*/{RESULT}")))
+    assert none["core_seconds"] == pytest.approx(runs * duration * threads)
+    stated = small(search={"rates": [1e-3]}, power={"spread": 0.02})
+    row = run(stated, tmp_path / "stated", Made(), monkeypatch)["rows"][1]
+    assert (row["expected_spread"], row["detectable"]) == (0.02, pytest.approx(detectable_difference(0.02, 3)))
+    own = small(search={"rates": [1e-3]}, power={"spread": 0.02}, targets={"image/digits": {"spread": 0.04}})
+    assert run(own, tmp_path / "own", Made(), monkeypatch)["rows"][1]["expected_spread"] == 0.04
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -299,7 +418,8 @@ def test_a_list_of_rates_and_a_study_begun_by_an_earlier_version_keep_their_sear
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = comparisons(small(search={"rates": [2e-3, 1e-3]}))[0].none.grid
-    assert grid == Grid(rates=(2e-3, 1e-3), seeds=1)
+    assert grid == Grid(rates=(2e-3, 1e-3), seeds=1, widenings=6)
+    assert grid.further({1e-3: 0.5, 2e-3: 0.6}, 2) is None
     own = comparisons(small())[0].none.recipe(1e-3, 0, search=False)
     assert own.optimizer.lr == 1e-3
     target = {"image/digits": {"settings": SHORT, "around": 3e-3}}
@@ -313,7 +433,7 @@ def test_a_list_of_rates_and_a_study_begun_by_an_earlier_version_keep_their_sear
         text = text.replace(line, "", 1)
     path.write_text(text.replace("  seeds: null", "  seeds: 1"), encoding="utf-8")
     earlier = read_study(path)
-    assert comparisons(earlier)[0].none.grid == Grid(rates=(5e-4, 1e-3, 2e-3), seeds=1)
+    assert comparisons(earlier)[0].none.grid == Grid(rates=(5e-4, 1e-3, 2e-3), seeds=1, widenings=0)
     pool = Made()
     assert run(small(), tmp_path / "s", pool, monkeypatch)["rows"][0]["grid"]["rates"] == [5e-4, 1e-3, 2e-3]
     assert "widenings: 0" in path.read_text(encoding="utf-8")

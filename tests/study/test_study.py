@@ -332,6 +332,7 @@ def results_of(out: Path) -> dict[str, object]:
     found: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
     for entry in found["rows"]:
         entry.pop("command")
+        entry.pop("core_seconds")  # what a clock measured
     found.pop("command")
     return found
 
