@@ -212,29 +212,27 @@ def class_labels(
 ) -> tuple[list[Label], list[str]]:
     """The label of each cell of a column, and the classes; `rows` are its rows in the table, if it is from one alone.
     Raises `InputError`, with the row, as `table_items`."""
-    labels = _labels_of_rows(cells, range(len(cells)) if rows is None else rows, column, table, several)
-    classes = class_order(
-        [name for names in labels.values() for name in names], table, None if rows is None else labels
-    )
+    places = [str(table) if rows is None else f"{table} row {rows[place]}" for place in range(len(cells))]
+    labels = _names_in_cells(cells, places, column, several)
+    of_rows = None if rows is None else dict(zip(rows, labels, strict=True))
+    classes = class_order([name for names in labels for name in names], table, of_rows)
     numbers = {name: number for number, name in enumerate(classes)}
     own = [
-        label_of([numbers[name] for name in names], several, f"{table} row {line}") for line, names in labels.items()
+        label_of([numbers[name] for name in names], several, where) for names, where in zip(labels, places, strict=True)
     ]
     return own, classes
 
 
-def _labels_of_rows(
-    cells: Sequence[str], rows: Sequence[int], column: str, table: Path, several: bool
-) -> dict[int, list[str]]:
-    """The labels of each row, by its line."""
+def _names_in_cells(cells: Sequence[str], places: Sequence[str], column: str, several: bool) -> list[list[str]]:
+    """The labels that each cell names."""
     separator = next((mark for mark in LABEL_SEPARATORS if any(mark in cell for cell in cells)), None)
-    labels = {}
-    for line, cell in zip(rows, cells, strict=True):
+    labels = []
+    for cell, where in zip(cells, places, strict=True):
         names = [cell] if separator is None or not several else cell.split(separator)
         # Some systems store accents apart from their letters.
-        labels[line] = [unicodedata.normalize("NFC", name.strip()) for name in names]
-        if not all(labels[line]):
-            raise InputError(f"{table} row {line}", f"a {column}", cell or "none", "complete or remove the row")
+        labels.append([unicodedata.normalize("NFC", name.strip()) for name in names])
+        if not all(labels[-1]):
+            raise InputError(where, f"a {column}", cell or "none", "complete or remove the row")
     return labels
 
 

@@ -67,7 +67,6 @@ def test_what_is_written_is_read(tmp_path: Path, cases: list[tuple[np.ndarray, s
         ((*HEADER, "@dimensions 2"), ["1,2:a"], 9, "2 channels"),
         ((*HEADER, "@equalLength true", "@seriesLength 3"), ["1,2:a"], 10, "3 values"),
         (("@timeStamps true", "@classLabel true a"), ["1:a"], None, "@timeStamps true"),
-        (("@targetLabel true",), ["1:2.5"], None, "@targetLabel true"),
         (("@classLabel true",), ["1:a"], None, "@classLabel"),
         (("@classLabel maybe",), ["1:a"], None, "maybe"),
         (HEADER, [], None, "none"),
