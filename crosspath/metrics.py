@@ -1,6 +1,6 @@
 """The metrics of all objectives: which direction is better, and how a value and a difference are written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
@@ -65,6 +65,7 @@ _METRICS = (
     Metric(name="macro_f1", title="macro F1", percent=True, digits=1),
     Metric(name="micro_f1", title="micro F1", percent=True, digits=1),
     Metric(name="class_miou", title="class mIoU", percent=True, digits=1),
+    Metric(name="iou", title="IoU", percent=True, digits=1),
     Metric(name="pixel_accuracy", title="pixel accuracy", percent=True, digits=1),
     Metric(name="point_accuracy", title="point accuracy", percent=True, digits=1),
     Metric(name="box_ap50", title="box AP at IoU 0.5", percent=True, digits=1),
@@ -75,6 +76,8 @@ _METRICS = (
     Metric(name="mae", title="mean absolute error", more_is_better=False, digits=None),
     Metric(name="rmse", title="root mean squared error", more_is_better=False, digits=None),
 )
+OF_CLASSES = frozenset({"iou"})
+"""Metrics of each class, by its number: `iou/3`."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _METRICS}
 """By name. The order is that of `metric_of`: what is compared stands before what is only reported."""
 
@@ -102,3 +105,12 @@ def metric_of(metrics: Mapping[str, float]) -> str:
 def metric_named(name: str) -> Metric:
     """The metric of that name; `mae/height` is `mae` of the column `height`. Raises `KeyError` for no metric."""
     return METRICS[name.partition("/")[0]]
+
+
+def with_class_names(metrics: Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:
+    """The metrics with the names of classes for their numbers: `iou/3` is `iou/sky`."""
+    return {
+        f"{head}/{classes[int(tail)]}" if tail.isdecimal() and head in OF_CLASSES else name: value
+        for name, value in metrics.items()
+        for head, _, tail in (name.partition("/"),)
+    }

@@ -40,6 +40,29 @@ IMAGE = (
         note="The binary version is downloaded, which has no pickles; its images are stored losslessly as PNG.",
     ),
     PublishedSet(
+        name="ade20k",
+        modality="image",
+        datasets=("ade20k",),
+        classes=150,
+        samples={"training": 20_210, "validation": 2_000},
+        licence="ADE20K terms of use: non-commercial research and teaching; the images belong to their owners",
+        terms="https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
+        tree=(
+            Piece("images/training/*", "ADE_train_<number>.jpg"),
+            Piece("images/validation/*", "ADE_val_<number>.jpg"),
+            Piece("annotations/training/*", "ADE_train_<number>.png, the class number of each pixel"),
+            Piece("annotations/validation/*", "the same of the validation pictures"),
+        ),
+        marks={"objectInfo150.txt": "wall"},
+        steps=(
+            "Read the terms at https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/.",
+            "Download ADEChallengeData2016.zip, the set of the scene parsing benchmark, from "
+            "http://sceneparsing.csail.mit.edu/ (not the full set, whose masks are colours).",
+            "Unpack it as it is: objectInfo150.txt, which names the classes, lies beside images/ and annotations/.",
+        ),
+        note="Results are reported on validation, which is the test part here; a validation part is held out.",
+    ),
+    PublishedSet(
         name="imagenet",
         modality="image",
         datasets=("imagenet",),

@@ -62,6 +62,11 @@ class ImageAugment(AugmentSection):
     """Of pictures with boxes: resized by a factor in this range, and a random window of what is larger; published is
     0.1 to 2."""
     flip: Probability = 0.5
+    resize_range: tuple[PositiveFloat, PositiveFloat] | None = None
+    """Segmentation: each picture is resized by a factor drawn from this range before a square of the image size is cut
+    out of it."""
+    distort_colours: bool = False
+    """Segmentation: brightness, contrast, saturation and hue change, each with a chance of one half, as published."""
     rand_augment: str | None = None
     """timm's name of a RandAugment policy, such as `rand-m9-mstd0.5-inc1`."""
     erasing: Probability = 0.0
@@ -78,6 +83,8 @@ class ImageAugment(AugmentSection):
             "resized_crop": None,
             "scale_jitter": None,
             "flip": 0.0,
+            "resize_range": None,
+            "distort_colours": False,
             "rand_augment": None,
             "erasing": 0.0,
             "mixup": 0.0,

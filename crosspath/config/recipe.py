@@ -22,6 +22,7 @@ from crosspath.config.training import (
     MaskingSection,
     OptimizerSection,
     ScheduleSection,
+    SegmentationSection,
     TrainSection,
 )
 from crosspath.errors import InputError
@@ -51,6 +52,8 @@ class Recipe(Section):
     """Of `masked_modeling`, and only there."""
     detection: DetectionSection | None = None
     """Of `detection`, and only there."""
+    segmentation: SegmentationSection | None = None
+    """Of `segmentation`, and only there."""
 
     @property
     def data_origin(self) -> str:
@@ -85,6 +88,8 @@ class Recipe(Section):
             raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
         if (self.detection is not None) != (self.objective == "detection"):
             raise ValueError("the `detection` section goes with objective `detection` and only with it")
+        if (self.segmentation is not None) != (self.objective == "segmentation"):
+            raise ValueError("the `segmentation` section goes with objective `segmentation` and only with it")
         if self.masking is not None and self.masking.kind not in sections.masks:
             allowed = " or ".join(sections.masks)
             raise ValueError(f"masking.kind is {self.masking.kind}, and {self.modality} has {allowed}")

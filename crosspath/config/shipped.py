@@ -11,6 +11,9 @@ WHISPER_RATE_HZ = 16_000
 
 
 def _image_rules(recipe: Any) -> None:
+    for name in ("resize_range", "distort_colours"):
+        if getattr(recipe.augment, name) and recipe.objective != "segmentation":
+            raise ValueError(f"augment.{name} alters pictures with masks: it goes with objective=segmentation")
     if recipe.objective == "detection":
         _detection_rules(recipe)
         return
@@ -20,6 +23,25 @@ def _image_rules(recipe: Any) -> None:
         raise ValueError(
             f"data.dataset={recipe.data.dataset} has boxes: it goes with objective=detection or masked_modeling"
         )
+    if recipe.objective == "segmentation":
+        _segmentation_rules(recipe)
+    elif recipe.data.dataset in ("ade20k", "scenes") and recipe.masking is None:
+        raise ValueError(
+            f"data.dataset={recipe.data.dataset} has masks: it goes with objective=segmentation or masked_modeling"
+        )
+
+
+def _segmentation_rules(recipe: Any) -> None:
+    augment, data = recipe.augment, recipe.data
+    for name, value in (("resized_crop", augment.resized_crop), ("rand_augment", augment.rand_augment)):
+        if value is not None:
+            raise ValueError(f"augment.{name} moves pictures without their masks: use augment.resize_range")
+    if data.dataset not in ("ade20k", "scenes", "folder"):
+        raise ValueError(f"data.dataset={data.dataset} has no masks: segmentation reads ade20k, scenes and folder")
+    if data.dataset != "scenes" and not data.stream:
+        raise ValueError("segmentation reads pictures at their own sizes: it goes with data.stream=true")
+    if recipe.train.label_smoothing:
+        raise ValueError("train.label_smoothing means nothing for pixels: leave it at 0")
 
 
 def _detection_rules(recipe: Any) -> None:

@@ -85,6 +85,17 @@ class DetectionSection(Section):
     """The most of a picture; COCO's average precision counts 100."""
 
 
+class SegmentationSection(Section):
+    """Semantic segmentation: the decoder that reads the encoder's tokens. Its weights are the model's head."""
+
+    decoder: Literal["linear", "upernet"] = "upernet"
+    """`linear`: one linear layer on the last tokens. `upernet`: a pyramid of four blocks' tokens, as published."""
+    decoder_width: PositiveInt = 512
+    """Channels of `upernet`."""
+    auxiliary_weight: NonNegativeFloat = 0.4
+    """Share of the auxiliary classifier's loss, which `upernet` trains beside its own."""
+
+
 class TrainSection(Section):
     """Length, batch, seed, precision, and which checkpoints are kept."""
 

@@ -4,7 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-IMAGE_SETS = {"cifar10": "cifar10", "imagenet": "imagenet", "coco": "coco"}
+IMAGE_SETS = {
+    "cifar10": "cifar10",
+    "imagenet": "imagenet",
+    "coco": "coco",
+    "ade20k": "ADEChallengeData2016",
+}
 AUDIO_SETS = {
     "esc10": "esc10",
     "fsdd": "fsdd",

@@ -15,6 +15,7 @@ from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs, require_finite
+from crosspath.metrics import with_class_names
 from crosspath.modalities.load import load_data
 from crosspath.modalities.memory import is_in_memory, memory_store
 from crosspath.modalities.split import split_store
@@ -68,7 +69,7 @@ def evaluate(
         "recipe": source.recipe.name,
         "split": split,
         "samples": len(examples),
-        "metrics": held_out_metrics(outputs, source.recipe, examples),
+        "metrics": with_class_names(held_out_metrics(outputs, source.recipe, examples), source.classes),
     }
 
 

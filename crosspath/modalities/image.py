@@ -8,9 +8,10 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
-from crosspath.data.generated.sets import digits, discs, shapes
+from crosspath.data.generated.sets import digits, discs, scenes, shapes
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
+from crosspath.data.readers.masks import has_masks
 from crosspath.data.views.augment import augment_images
 from crosspath.data.views.boxes import augment_boxed_images
 from crosspath.data.views.frame_views import augment_pictures
@@ -37,7 +38,9 @@ def _sample_shape(data: ImageData) -> tuple[int, ...]:
 
 
 def _recipe_for(folder: Path) -> str:
-    """Pictures of MedMNIST are small, and must not be mirrored."""
+    """Pictures of MedMNIST are small, and must not be mirrored; pictures beside masks are segmented."""
+    if has_masks(folder):
+        return "masks"
     return "medmnist" if folder.suffix.lower() == ".npz" and holds_pictures(folder) else "folder"
 
 
@@ -47,7 +50,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     reads_file=holds_pictures,
     content="images",
     sets=IMAGE_SETS,
-    generated={"digits": digits, "discs": discs, "shapes": shapes},
+    generated={"digits": digits, "discs": discs, "shapes": shapes, "scenes": scenes},
     reader=ImageReader,
     sample_shape=_sample_shape,
     annotation_axis=0,

@@ -4,6 +4,7 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
+from crosspath.models.dense_decoders import LinearDecoder, PyramidDecoder
 from crosspath.models.detector import Detector
 from crosspath.models.encoder import Encoder
 from crosspath.models.heads import ClassificationHead
@@ -11,6 +12,7 @@ from crosspath.models.masked_autoencoder import Decoder, MaskedAutoencoder
 from crosspath.models.masked_tokens import MaskedTokens
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.part_segmentation import WIDTHS, PartHead, PartSegmenter
+from crosspath.models.pixel_segmentation import PixelSegmenter
 from crosspath.models.sizes import size_of
 from crosspath.tokenizers import ImageTokenizer, MaskableTokenizer, PointTokenizer, TextTokenizer, Tokenizer
 
@@ -94,6 +96,30 @@ def build_detector(recipe: Recipe, classes: int) -> Detector:
         raise InputError("objective", "images, whose tokens lie on a grid", recipe.modality, "choose another objective")
     encoder = _build_encoder(recipe, final_norm=True)
     return Detector(tokenizer, encoder, classes, section.detector, section.channels, section.detections)
+
+
+def build_pixel_segmenter(recipe: Recipe, classes: int) -> PixelSegmenter:
+    """The segmenter of a recipe with a `segmentation` section, freshly initialised from torch's random state.
+
+    Its encoder has a final norm where a linear layer reads its last tokens; the pyramid reads blocks as they are.
+
+    Raises
+    ------
+    InputError
+        When the patch does not divide the input, or the modality's tokens are no patches of a picture.
+    """
+    section = recipe.segmentation
+    assert section is not None
+    tokenizer = build_tokenizer(recipe)
+    if not isinstance(tokenizer, ImageTokenizer):
+        raise InputError("objective", "a modality of pictures", recipe.modality, "set objective=classification")
+    width, head = size_of(recipe.model).width, None
+    if section.decoder == "linear":
+        head = LinearDecoder(width, classes)
+    encoder = _build_encoder(recipe, final_norm=head is not None)
+    model = PixelSegmenter(tokenizer, encoder, head or PyramidDecoder(width, classes, section.decoder_width))
+    model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(classes)))
+    return model
 
 
 def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:

@@ -9,6 +9,7 @@ from crosspath.objectives.masked_tokens import MASKED_TOKENS
 from crosspath.objectives.objective import Batch, Objective
 from crosspath.objectives.part_segmentation import PART_SEGMENTATION
 from crosspath.objectives.regression import REGRESSION
+from crosspath.objectives.segmentation import SEGMENTATION
 
 OBJECTIVES = (
     CLASSIFICATION,
@@ -17,6 +18,7 @@ OBJECTIVES = (
     MASKED_MODELING,
     MASKED_TOKENS,
     PART_SEGMENTATION,
+    SEGMENTATION,
     DETECTION,
 )
 

@@ -7,7 +7,7 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
-from crosspath.recipes import detection
+from crosspath.recipes import detection, segmentation
 from crosspath.recipes import published_image as published
 from crosspath.recipes.pretraining import pretraining
 
@@ -132,6 +132,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/folder": folder,
     "image/medmnist": medmnist,
     **detection.RECIPES,
+    **segmentation.RECIPES,
     **published.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
@@ -141,6 +142,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/folder": lambda: _pretraining(folder(), 8, 0.5, epochs=50),
     "image/medmnist": lambda: _pretraining(medmnist(), 2, 0.0, epochs=50),
     **detection.PRETRAINING,
+    **segmentation.PRETRAINING,
     **published.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

@@ -14,6 +14,7 @@ from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.files import finite, sha256_of_tensors
+from crosspath.metrics import with_class_names
 from crosspath.objectives import Batch, Objective
 from crosspath.pathway.engines import held_weights
 from crosspath.training.features import Features, PooledHead
@@ -236,7 +237,8 @@ class Training:
     def _read_validation(self) -> dict[str, float]:
         model, part = self.outcome.model, self.data.validation
         if self.features is None:
-            return read_part(model, self.recipe, part, self.compute, self.processes, protocol=False)
+            metrics = read_part(model, self.recipe, part, self.compute, self.processes, protocol=False)
+            return with_class_names(metrics, self.classes)
         return read_features(model, self.recipe, part, self.features.validation, self.compute)
 
     def _check_replicas(self) -> None:

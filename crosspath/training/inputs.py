@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from crosspath.checkpoints.load import checkpoint_files
@@ -13,6 +14,7 @@ from crosspath.config import Recipe
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.examples import DataSet
+from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 from crosspath.modalities import modality_of
@@ -91,8 +93,15 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
     if objective_of(recipe).probabilities and not recipe.data.several_labels and len(data.classes) < 2:
         raise _one_class_error(recipe.data, data.classes[0])
     modality = modality_of(recipe)
-    expected = annotated_shape(recipe.data)
-    actual = tuple(modality.held_out(recipe.data, torch.zeros(1, *data.train.inputs.shape[1:])).shape[1:])
+    expected, stored = annotated_shape(recipe.data), data.train.inputs
+    zeros = torch.zeros(1, *stored.shape[1:])
+    if recipe.data.annotated and not isinstance(stored, StreamedSamples):
+        # What training cuts out of pictures of unequal sizes.
+        sample = zeros.numpy().astype(stored.dtype)
+        zeros = torch.from_numpy(
+            modality.before_batch(recipe.data, recipe.augment, sample, 0, 0, np.zeros(1, np.int64))
+        )
+    actual = tuple(modality.held_out(recipe.data, zeros).shape[1:])
     if actual != expected:
         where, todo = f"samples of {recipe.modality}", "correct the reader, or Modality.sample_shape"
         raise InputError(where, f"the shape {expected}", str(actual), todo)

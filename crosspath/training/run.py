@@ -21,6 +21,7 @@ from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
+from crosspath.metrics import with_class_names
 from crosspath.modalities.batches import generated_batch
 from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data
@@ -291,7 +292,7 @@ def _run(
         recipe=recipe.name,
         objective=recipe.objective,
         seed=seed,
-        metrics={"validation": outcome.metrics, "test": test},
+        metrics={"validation": outcome.metrics, "test": with_class_names(test, classes)},
         epoch=outcome.epoch,
         epochs=recipe.train.epochs,
         steps=outcome.steps,

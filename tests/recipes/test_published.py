@@ -267,6 +267,27 @@ SETTINGS["image/coco"] = {
     "train.batch_size": 64,
     "train.epochs": 100,
 }
+SETTINGS["image/ade20k"] = {
+    **FINE_TUNED,
+    "data.image_size": 512,
+    "data.resize": 512,
+    "data.mean": (0.485, 0.456, 0.406),
+    "data.std": (0.229, 0.224, 0.225),
+    "data.classes": 150,
+    "model.tokenizer.patch": (16, 16),
+    "optimizer.lr": 1e-4,
+    "optimizer.weight_decay": 0.05,
+    "optimizer.layer_decay": 0.65,
+    "optimizer.lr_per_samples": None,
+    "train.batch_size": 16,
+    "schedule.min_lr": 0.0,
+    "augment.resize_range": (0.5, 2.0),
+    "augment.flip": 0.5,
+    "augment.distort_colours": True,
+    "segmentation.decoder": "upernet",
+    "segmentation.decoder_width": 768,
+    "segmentation.auxiliary_weight": 0.4,
+}
 PRETRAINING_SETTINGS: dict[str, dict[str, Any]] = {
     "image/imagenet": {
         "masking.ratio": 0.75,
@@ -391,6 +412,7 @@ TOKENS = {
     "image/imagenet": 14 * 14,
     "image/imagenet-probe": 14 * 14,
     "image/coco": 64 * 64,
+    "image/ade20k": 32 * 32,
     "audio/audioset-20k": 64 * 8,
     "audio/audioset-2m": 64 * 8,
     "audio/esc50": 32 * 8,
@@ -420,6 +442,22 @@ def test_shapenetparts_parts_and_its_models_size() -> None:
     head = 16 * 64 + 2 * 64 + (1024 + 2 * levels + 64) * 512 + 3 * 512 + 512 * 256 + 3 * 256 + 256 * 50 + 50
     expected = body(qkv_bias=False) + tokenizer(recipe) + 2 * WIDTH + propagation + head
     assert plan(recipe)["parameters"] == expected == 99_128_242
+
+
+def test_ade20ks_length_and_its_models_size() -> None:
+    planned = plan(recipe_named("image/ade20k"))
+    assert abs(planned["steps"] - 160_000) < 500
+    assert planned["tokens"] == 1024
+    channels = 768
+    norms = 2 * channels
+    pyramid = 3 * (4 * WIDTH * WIDTH + WIDTH) + 2 * WIDTH
+    pooled = 4 * (WIDTH * channels + norms) + 9 * (WIDTH + 4 * channels) * channels + norms
+    paths = 3 * (WIDTH * channels + norms) + 3 * (9 * channels * channels + norms)
+    ends = 9 * 4 * channels * channels + norms + (channels + 1) * 150
+    auxiliary = 9 * WIDTH * 256 + 2 * 256 + 257 * 150
+    recipe = recipe_named("image/ade20k")
+    expected = body(qkv_bias=True) + tokenizer(recipe) + 1024 * WIDTH
+    assert planned["parameters"] == expected + pyramid + pooled + paths + ends + auxiliary
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if RECIPES[name]().objective == "classification"])

@@ -16,6 +16,7 @@ from crosspath.training import pretrain, train
 from tests.data.coco import CATEGORY_IDS, write_coco
 from tests.data.published_audio import write_audioset, write_esc50_folder, write_speechcommands
 from tests.data.published_images import write_imagenet
+from tests.data.published_masks import write_ade20k
 from tests.data.published_points import (
     write_modelnet40,
     write_partnet,
@@ -30,6 +31,7 @@ OBJECTS = ("bed", "chair", "desk", "night_stand", "sofa", "table")
 WRITERS: dict[str, Callable[[Path], object]] = {
     "imagenet": lambda root: write_imagenet(root, per_class=6),
     "coco": lambda root: write_coco(root / "coco", {"train2017": 20, "val2017": 4}),
+    "ade20k": lambda root: write_ade20k(root),
     "audioset-20k": lambda root: write_audioset(root, train=18),
     "audioset-2m": lambda root: write_audioset(root, train=18, train_list="train_all.json"),
     "esc50": lambda root: write_esc50_folder(root, classes=3, per_fold=2),
@@ -89,6 +91,8 @@ def test_two_steps_at_micro_size(name: str, objective: str, tmp_path: Path) -> N
         further += ["detection.channels=8", f"data.category_ids={list(CATEGORY_IDS)}"]
     if objective == "masked_modeling":
         further += ["masking.decoder_width=32", "masking.decoder_depth=1", "masking.decoder_heads=2"]
+    if published.objective == "segmentation":
+        further.append("segmentation.decoder_width=32")
     _trains(short(published, *further), tmp_path)
 
 
@@ -99,7 +103,7 @@ def test_a_step_at_full_size(name: str, objective: str, tmp_path: Path) -> None:
     few = ["train.batch_size=2", "evaluate.batch_size=2", "train.repeats=1"]
     if recipe.detection is not None:
         few.append(f"data.category_ids={list(CATEGORY_IDS)}")
-    elif not getattr(recipe.data, "multi_label", False):
+    elif recipe.data.label_kind == "classes" and not getattr(recipe.data, "multi_label", False):
         few.append("data.labels_per_class=2")
     if recipe.modality == "video":
         few += ["evaluate.segments=2", "evaluate.crops=1"]

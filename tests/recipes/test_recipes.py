@@ -73,7 +73,10 @@ def test_a_model_takes_two_steps(recipe: Recipe) -> None:
     recipe = with_own_data(recipe)
     model = objective_of(recipe).build(recipe, 3)
     inputs, targets = generated_batch(recipe, 3), targets_of(recipe)
-    if recipe.data.annotated:  # every point is of the first part of its object's category, which is told
+    if recipe.objective == "segmentation":  # each picture is of one class
+        classes = torch.arange(3.0).view(3, 1, 1, 1).expand(-1, 1, *inputs.shape[2:])
+        inputs = torch.cat([inputs, classes], dim=1)
+    elif recipe.data.annotated:  # every point is of the first part of its object's category, which is told
         parts = getattr(recipe.data, "parts", None) or ((0,),) * 3
         targets = torch.arange(3)
         inputs = torch.cat(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, DataSection, ImageData, PointData, SeriesData, TextData
+from crosspath.data.annotations import stacked
 from crosspath.data.boxes import box_array
 from crosspath.data.cache import Store
 from crosspath.data.examples import Labels
@@ -22,6 +23,9 @@ from crosspath.data.generated.discs import discs as generated_discs
 from crosspath.data.generated.furniture import FURNITURE
 from crosspath.data.generated.furniture import furniture as furniture_clouds
 from crosspath.data.generated.machines import CHANNELS
+from crosspath.data.generated.scenes import CLASSES as SCENE_CLASSES
+from crosspath.data.generated.scenes import SIDES as SCENE_SIDES
+from crosspath.data.generated.scenes import scene
 from crosspath.data.generated.sentences import CLASSES as SENTENCE_CLASSES
 from crosspath.data.generated.sentences import sentences
 from crosspath.data.generated.shapes import SHAPES, synthetic_shapes
@@ -37,6 +41,7 @@ SOUNDS_PER_CLASS = 100
 SOLIDS_PER_CLASS = 100
 MACHINES_PER_CLASS = 100
 SENTENCES_PER_CLASS = 100
+SCENES = 300
 SHAPE_PICTURES: Mapping[Part, int] = {"train": 400, "val": 100, "test": 100}
 BRACKETS_TRAINING = 20_000
 """If `data.train_samples` is not set."""
@@ -100,6 +105,21 @@ def machines(section: SeriesData) -> GeneratedSamples:
         expected = f"{MACHINE_CHANNELS} for generated machines"
         raise InputError("data.channels", expected, str(section.channels), "leave it out")
     return GeneratedSamples(*synthetic_machines(MACHINES_PER_CLASS, section.length, SEED))
+
+
+def scenes(section: ImageData) -> GeneratedSamples:
+    """Pictures of unequal sizes with masks, uint8 (N, 4, H, W): see `stacked`. Where the recipe reads no masks, a
+    corner of each. Raises `InputError` for a corner larger than a picture.
+    """
+    samples = stacked([scene(number, SEED) for number in range(SCENES)])
+    labels = np.zeros(SCENES, np.int64)
+    if section.annotated:
+        return GeneratedSamples(samples, labels, SCENE_CLASSES)
+    size = section.image_size
+    if size > SCENE_SIDES[0]:
+        expected = f"at most {SCENE_SIDES[0]}, the least side of a generated scene"
+        raise InputError("data.image_size", expected, str(size), "set a smaller one")
+    return GeneratedSamples(np.ascontiguousarray(samples[:, :3, :size, :size]), labels, ("pictures",))
 
 
 def brackets(section: TextData) -> GeneratedSamples:

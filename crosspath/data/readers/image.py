@@ -17,14 +17,17 @@ from crosspath.data.boxes import Fit, size_in
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.labels import as_label_tuples, label_settings
+from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
+from crosspath.data.readers.masks import has_masks, list_masked_pictures, list_pictures, read_masked_picture
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
 from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import listed_files, table_in, table_settings
 from crosspath.data.views.frame_views import frames_view
+from crosspath.data.views.scene_views import scene_view
 from crosspath.errors import InputError
 from crosspath.limits import BYTES, PIXELS
 
@@ -35,12 +38,16 @@ SUFFIXES = (
 ARRAYS = (".npy",)
 """Read where a folder has no other pictures: beside some, an array is a feature or a depth map of them."""
 NPZ = ".npz"
+ADE20K_PARTS: dict[str, Part] = {"training": "train", "validation": "test"}
+"""The labels of ADE20K's test part are not public, and results are reported on `validation`: as for ImageNet it is the
+test part here, and a validation part is held out of `training`."""
 SHARD_MEMBERS = ("jpg", "jpeg", "png", "webp")
 """Kinds of the members of a shard that hold a sample."""
 
 
 class ImageReader:
     """RGB images uint8 (3, S, S): rotated by their EXIF tag, short side resized (bicubic), centre-cropped to a square.
+    With masks uint8 (4, H, W), at their own size; training views are squares (4, S, S).
 
     Every sample type becomes RGB levels by the rule of `pictures.py`.
     """
@@ -56,6 +63,9 @@ class ImageReader:
         self.boxed = section.label_kind == "boxes"
         if self.boxed:
             self.settings["boxes"] = self._behind
+        if section.annotated:
+            self.sample = ((4, size, size), np.dtype(np.uint8))
+            self.settings["masks"] = section.ignored_values
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
@@ -74,8 +84,8 @@ class ImageReader:
         return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids if named else None)
 
     def _listing(self, folder: Path) -> Listing:
-        """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; class folders in a
-        directory or a zip.
+        """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; pictures beside masks;
+        class folders in a directory or a zip.
         """
         if self.section.dataset == "imagenet":
             return list_imagenet(folder)
@@ -84,12 +94,16 @@ class ImageReader:
             listing = self._boxed_listing(folder)
             items = tuple(replace(item, label=0) for item in listing.items)
             return replace(listing, classes=("pictures",), items=items, label_kind="classes")
+        if self.section.dataset == "ade20k":
+            return self._masked(folder_below(folder, IMAGE_SETS["ade20k"], "images/ and annotations/"), ADE20K_PARTS)
         if self.section.dataset == "shards":
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if self.section.dataset == "cifar10":
             root = folder_below(folder, "cifar10", "train.zip and test.zip")
             parts: tuple[Part, Part] = ("train", "test")
             return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
+        if self.section.annotated or has_masks(folder):
+            return self._masked(folder)
         if folder.suffix.lower() == NPZ and folder.is_file():
             return list_medmnist(folder, self.section.several_labels)
         if folder.suffix.lower() == ".zip" and folder.is_file():
@@ -98,9 +112,18 @@ class ImageReader:
             return listed_files(folder, table, self.section, SUFFIXES)
         return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
 
+    def _masked(self, root: Path, parts: dict[str, Part] | None = None) -> Listing:
+        """Pictures with masks, or the pictures alone where the recipe reads no masks."""
+        if self.section.annotated:
+            return list_masked_pictures(root, SUFFIXES, self.section.ignored_values, parts)
+        return list_pictures(root, SUFFIXES, parts)
+
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
+        if self.section.annotated:
+            yield self._read_masked
+            return
         with self.open_images() as decode:
             if self.boxed:
                 yield lambda item: self._boxed(decode(item), item)
@@ -111,6 +134,12 @@ class ImageReader:
     def training_views(self, section: Augment, seed: int, epoch: int) -> Iterator[Callable[[Item, int], TrainingView]]:
         """Random crops and RandAugment of `frame_views.py`, as `section` asks for."""
         assert isinstance(section, ImageAugment)
+        if self.section.annotated:
+            yield lambda item, sample: (
+                scene_view(self._read_masked(item), self.section, section, seed, epoch, sample),
+                None,
+            )
+            return
         with self.open_images() as decode:
 
             def view(item: Item, sample: int) -> TrainingView:
@@ -122,6 +151,9 @@ class ImageReader:
                 return frames_view([image], self.section, section, seed, epoch, sample)[0], None
 
             yield view
+
+    def _read_masked(self, item: Item) -> NDArray[Any]:
+        return read_masked_picture(item, self.section.ignored_values)
 
     @contextmanager
     def open_images(self) -> Iterator[Callable[[Item], Any]]:

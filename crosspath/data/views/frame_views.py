@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import ImageAugment, VideoAugment
 from crosspath.config.data import ImageData, VideoData
+from crosspath.data.views.scene_views import scene_view
 from crosspath.errors import InputError
 
 STREAM = 0xF4A3E
@@ -72,7 +73,12 @@ def augment_pictures(
     epoch: int,
     ids_B: NDArray[np.int64],
 ) -> NDArray[Any]:
-    """`frames_view` of images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged if no such augmentation is on."""
+    """`frames_view` of images (B, 3, H, W) or clips (B, 3, T, H, W); unchanged if no such augmentation is on. Of
+    pictures with masks (B, 4, H, W) the views of `scene_views.py`.
+    """
+    if isinstance(data, ImageData) and isinstance(section, ImageAugment) and data.annotated:
+        pairs = zip(inputs, ids_B.tolist(), strict=True)
+        return np.stack([scene_view(picture, data, section, seed, epoch, sample) for picture, sample in pairs])
     multi_scale = isinstance(section, VideoAugment) and section.multi_scale_crop
     if section.resized_crop is None and section.rand_augment is None and not multi_scale:
         return inputs

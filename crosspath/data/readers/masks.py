@@ -1,0 +1,285 @@
+"""Index masks beside pictures, in ADE20K's layout: the class of each pixel as the value of an 8-bit PNG.
+
+    FOLDER/images/training/X.jpg        FOLDER/annotations/training/X.png
+    FOLDER/images/validation/Y.jpg      FOLDER/annotations/validation/Y.png
+    FOLDER/objectInfo150.txt, the published table, or FOLDER/classes.txt
+
+Parts are folders named as elsewhere (`train`, `val`, `test`, or as above); without them the usual split is drawn. A
+picture and its mask have the same name up to the suffix. `classes.txt` has the name of a class a line; the first line
+is that of value 0. In the published table value 0 is not labelled, and names begin with 1.
+"""
+
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspath.data.annotations import MOST_CLASSES, NOT_LABELLED
+from crosspath.data.class_layout import no_files_error
+from crosspath.data.folder_tree import DiskFile, Names, Tree, suffix_of, tree_of
+from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, file_stamp, require_within
+from crosspath.data.readers.pictures import read_picture
+from crosspath.errors import InputError
+from crosspath.limits import PIXELS
+
+PICTURES, MASKS = "images", "annotations"
+TABLE, NAMES = "objectInfo150.txt", "classes.txt"
+VALUES = 256
+LOST = 254
+"""Of a value that no class has, in the table of values."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned."""
+SCALED = {"L;2": 2, "L;4": 4, "1": 1}
+"""Bits of the grey levels that Pillow spreads over 0 to 255."""
+
+
+class MaskValues(NamedTuple):
+    """What the values of masks mean."""
+
+    classes: tuple[str, ...]
+    source: str
+    """The file that names them."""
+    table: NDArray[np.uint8]
+    """The class of each of 256 values, `NOT_LABELLED`, or `LOST`."""
+
+
+def has_masks(folder: Path) -> bool:
+    """Whether a folder holds `images` and `annotations`."""
+    return (folder / PICTURES).is_dir() and (folder / MASKS).is_dir()
+
+
+def list_masked_pictures(
+    folder: Path, suffixes: tuple[str, ...], ignored: tuple[int, ...] | None, parts: dict[str, Part] | None = None
+) -> Listing:
+    """Every picture with its mask. A picture without a mask is listed as skipped, and so is a link to nowhere.
+
+    `ignored` are the values that are not labelled; 255 when not given, and 0 where the published table names the
+    classes. `parts` are the names of the folders of parts, instead of the usual ones.
+
+    Raises
+    ------
+    InputError
+        For missing folders, a missing or faulty file of classes, and a name that several pictures or masks share.
+    """
+    _require_folders(folder)
+    classes = mask_values(folder, ignored).classes
+    pictures, masks = tree_of(folder / PICTURES), tree_of(folder / MASKS)
+    by_stem = _by_stem(folder / MASKS, masks, (".png",), "masks")
+    samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
+    if not samples:
+        raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
+    items, skipped = [], list(pictures.broken.values()) + list(masks.broken.values())
+    for stem, file in sorted(samples.items()):
+        if stem not in by_stem:
+            skipped.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}.png"))
+            continue
+        mask = by_stem[stem].path
+        sizes, times = zip(*(file_stamp(path).split("-") for path in (file.path, mask)), strict=True)
+        name = "/".join((*stem[:-1], file.path.name))
+        part = (PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None
+        items.append(
+            Item(id=name, label=0, part=part, path=file.path, stamp="-".join(("+".join(sizes), "+".join(times))))
+        )
+    _refuse_mixed_parts(folder, items)
+    without = len(by_stem.keys() - samples.keys())
+    notes = (f"{without} of the masks belong to no picture",) if without else ()
+    return Listing(classes, tuple(items), tuple(skipped), _kinds(pictures, suffixes), notes)
+
+
+def list_pictures(folder: Path, suffixes: tuple[str, ...], parts: dict[str, Part] | None = None) -> Listing:
+    """The pictures alone, all of one class, for what needs no labels. Raises `InputError` for none."""
+    _require_folders(folder)
+    pictures = tree_of(folder / PICTURES)
+    samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
+    if not samples:
+        raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
+    items = tuple(
+        Item(
+            id="/".join((*stem[:-1], file.path.name)),
+            label=0,
+            part=(PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None,
+            path=file.path,
+            stamp=file_stamp(file.path),
+        )
+        for stem, file in sorted(samples.items())
+    )
+    return Listing(("pictures",), items, tuple(pictures.broken.values()), _kinds(pictures, suffixes))
+
+
+def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    """The picture of an item of `list_masked_pictures` with its mask, uint8 (4, H, W), at its own size. Raises
+    `DamageError` for a picture or a mask that cannot be read, or do not belong together.
+    """
+    root = item.path.parents[len(Path(item.id).parts)]
+    mask = (root / MASKS / item.id).with_suffix(".png")
+    mask = mask if mask.exists() else mask.with_suffix(".PNG")
+    with item.path.open("rb") as file:
+        _refuse_turned(file)
+        picture = np.asarray(read_picture(file))
+    name = mask.relative_to(root)
+    try:
+        classes = read_mask(mask, mask_values(root, ignored))
+    except OSError as error:
+        raise DamageError(f"its mask {name} cannot be read ({error.strerror or error})") from None
+    except DamageError as damage:
+        raise DamageError(f"its mask {name} {damage}") from None
+    if classes.shape != picture.shape[:2]:
+        sides = [" x ".join(map(str, reversed(shape))) for shape in (classes.shape, picture.shape[:2])]
+        raise DamageError(f"its mask {name} has {sides[0]} pixels and the picture {sides[1]}: save it at that size")
+    return np.concatenate([picture, classes[..., None]], axis=2).transpose(2, 0, 1)
+
+
+def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
+    """Classes (H, W) of a PNG of 8 bits, grey or with a palette. Raises `DamageError`, in words that follow a name."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            require_within(PIXELS, image.width * image.height)
+            rawmode = image.tile[0].args if image.tile else image.mode
+            rawmode = rawmode[0] if isinstance(rawmode, tuple) else rawmode
+            if image.mode.startswith("I") or ";16" in str(rawmode):
+                raise DamageError("has 16 bits: save its class numbers with 8")
+            if image.mode not in ("L", "P"):
+                kind = f"{SCALED[image.mode]} bit" if image.mode in SCALED else f"colours ({image.mode})"
+                raise DamageError(f"has {kind}, not class numbers: save it as 8-bit grey or with a palette")
+            if str(rawmode) in SCALED and image.mode == "L":
+                raise DamageError(f"has grey levels of {SCALED[str(rawmode)]} bits: save its class numbers with 8")
+            if image.getexif().get(ORIENTATION, 1) != 1:
+                raise DamageError("is turned by its EXIF tag: save it upright")
+            indices = np.array(image)
+    except DamageError:
+        raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many types on damaged files
+        raise DamageError(f"is no PNG that can be read ({type(error).__name__})") from None
+    classes: NDArray[np.uint8] = values.table[indices]
+    if (classes == LOST).any():
+        value = int(indices[classes == LOST][0])
+        known = f"the {len(values.classes)} classes of {values.source}"
+        raise DamageError(f"has the value {value}, which is none of {known}: correct it, or set data.ignored_values")
+    return classes
+
+
+def mask_values(folder: Path, ignored: tuple[int, ...] | None) -> MaskValues:
+    """What the values of masks mean, from the file of classes in `folder`. Raises `InputError` where it is faulty."""
+    for name in (TABLE, NAMES):
+        if (folder / name).is_file():
+            return _mask_values(folder / name, ignored, file_stamp(folder / name))
+    todo = f"write {NAMES}: the name of a class a line, the first for the value 0"
+    raise InputError(folder, f"a file {TABLE} or {NAMES}", "neither", todo)
+
+
+@lru_cache(maxsize=4)
+def _mask_values(file: Path, ignored: tuple[int, ...] | None, stamp: str) -> MaskValues:
+    """`stamp` differs once the file has changed."""
+    names = _published_names(file) if file.name == TABLE else _own_names(file)
+    if ignored is None:
+        ignored = (0, 255) if file.name == TABLE else (255,)
+    labelled = [(value, name) for value, name in sorted(names.items()) if value not in ignored]
+    if not 2 <= len(labelled) <= MOST_CLASSES:
+        raise InputError(
+            file, f"2 to {MOST_CLASSES} classes beside data.ignored_values", str(len(labelled)), "correct it"
+        )
+    table = np.full(VALUES, LOST, np.uint8)
+    table[list(ignored)] = NOT_LABELLED
+    for label, (value, _) in enumerate(labelled):
+        table[value] = label
+    return MaskValues(tuple(name for _, name in labelled), file.name, table)
+
+
+def _own_names(file: Path) -> dict[int, str]:
+    """{value: name} of a file with a name a line."""
+    lines = [line.strip() for line in _text(file).rstrip().splitlines()]
+    for number, line in enumerate(lines, 1):
+        if not line or lines.index(line) != number - 1:
+            found = "an empty one" if not line else f"{line!r} again"
+            raise InputError(f"{file} row {number}", "a name of its own for each class", found, "correct it")
+    if len(lines) > VALUES:
+        raise InputError(file, f"at most {VALUES} lines, one for each value of a mask", str(len(lines)), "correct it")
+    return dict(enumerate(lines))
+
+
+def _published_names(file: Path) -> dict[int, str]:
+    """{value: name} of ADE20K's table, whose columns are Idx, Ratio, Train, Val, Stuff and Name."""
+    names: dict[int, str] = {}
+    for number, line in enumerate(_text(file).splitlines()[1:], 2):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        index = cells[0].strip()
+        if len(cells) < 2 or not index.isdecimal() or not 0 < int(index) < VALUES or int(index) in names:
+            expected = "columns with tabs, a new number from 1 to 255 first and a name last"
+            raise InputError(f"{file} row {number}", expected, repr(line[:60]), "copy the published file again")
+        names[int(index)] = cells[-1].strip()
+    return names
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(file, "text in UTF-8", "bytes that are not", "save it as UTF-8") from None
+
+
+def _require_folders(folder: Path) -> None:
+    if not has_masks(folder):
+        missing = PICTURES if not (folder / PICTURES).is_dir() else MASKS
+        todo = f"put pictures into {PICTURES}/ and their index masks, under the same names, into {MASKS}/"
+        raise InputError(folder, f"folders {PICTURES} and {MASKS}", f"no {missing}", todo)
+
+
+def _by_stem(root: Path, tree: Tree[DiskFile], suffixes: tuple[str, ...], content: str) -> dict[Names, DiskFile]:
+    """Files by their names without the suffix. Raises `InputError` for two of one name."""
+    files: dict[Names, DiskFile] = {}
+    several: dict[Names, list[str]] = defaultdict(list)
+    for names, file in sorted(tree.files.items()):
+        suffix = suffix_of(names[-1])
+        if suffix in suffixes:
+            stem = (*names[:-1], names[-1][: -len(suffix)])
+            several[stem].append(names[-1])
+            files[stem] = file
+    for stem, own in several.items():
+        if len(own) > 1:
+            where = root.joinpath(*stem[:-1])
+            raise InputError(where, f"{content} whose names differ before the suffix", " and ".join(own), "rename one")
+    return files
+
+
+def _kinds(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """(suffix, number) of the files that are no samples."""
+    counts: dict[str, int] = defaultdict(int)
+    for names in tree.files:
+        suffix = suffix_of(names[-1])
+        if suffix not in suffixes:
+            counts[suffix or "without suffix"] += 1
+    return tuple(sorted(counts.items()))
+
+
+def _refuse_mixed_parts(folder: Path, items: list[Item]) -> None:
+    """Folders of parts beside other pictures: those would be taken for training ones."""
+    named = {item.part for item in items if item.part is not None}
+    other = next((item for item in items if item.part is None), None)
+    if named and other is not None:
+        expected = "pictures in folders of parts (training, validation, test), or none in such a folder"
+        raise InputError(folder / PICTURES / other.id, expected, "a picture beside them", "move it into one of them")
+    if named and "train" not in named:
+        raise InputError(folder / PICTURES, "a folder `training`", "none", "name the folder to train on `training`")
+
+
+def _refuse_turned(file: Any) -> None:
+    """Raise `DamageError` for a picture that is turned by its EXIF tag: its mask may be turned, or may not."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            turned = image.getexif().get(ORIENTATION, 1) != 1
+    except Exception:  # what cannot be opened is refused, with its reason, by whoever reads it
+        turned = False
+    file.seek(0)
+    if turned:
+        raise DamageError("it is turned by its EXIF tag, and its mask may be or not: save both upright")

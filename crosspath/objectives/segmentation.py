@@ -1,0 +1,178 @@
+"""Semantic segmentation: the class of each pixel. Training on random squares, held-out pictures at their own size.
+
+K classes, S the side of the square that the model reads, H and W of a picture.
+"""
+
+from collections.abc import Iterator
+from math import ceil, prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate, pad
+
+from crosspath.config import Recipe
+from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
+from crosspath.modalities.annotations import divide
+from crosspath.models.build import build_pixel_segmenter
+from crosspath.objectives.objective import Batch, Objective, token_grid
+
+WINDOWS_AT_ONCE = 16
+OVERLAP = 1 / 3
+"""Of neighbouring windows, in each direction: published are windows of 512 pixels every 341."""
+
+
+def pixel_cross_entropies(logits_BKHW: Tensor, classes_BHW: Tensor) -> Tensor:
+    """For each picture (B,) the sum of its labelled pixels' cross entropies over the number of all its pixels, as
+    published: a picture without labels costs nothing, and a part of a batch what it costs in the whole.
+    """
+    logits = logits_BKHW.to(torch.promote_types(logits_BKHW.dtype, torch.float32))
+    return cross_entropy(logits, classes_BHW, ignore_index=NOT_LABELLED, reduction="none").mean(dim=(1, 2))
+
+
+def picture_logits(model: nn.Module, recipe: Recipe, picture_3HW: Tensor) -> Tensor:
+    """Logits (K, H, W) of a prepared picture of any size, from windows that overlap.
+
+    The picture is resized to the short side `data.resize`, where that is given, cut into squares of S pixels, and the
+    logits of each pixel are averaged over its windows, then resized to the picture's own size. What a window lacks has
+    the mean colour.
+    """
+    height, width = picture_3HW.shape[1:]
+    short = getattr(recipe.data, "resize", None)
+    factor = 1.0 if short is None else short / min(height, width)
+    if factor != 1.0:
+        size = (max(round(height * factor), 1), max(round(width * factor), 1))
+        picture_3HW = interpolate(
+            picture_3HW[None], size=size, mode="bilinear", align_corners=False, antialias=factor < 1.0
+        )[0]
+    side = _side(recipe)
+    rows, columns = picture_3HW.shape[1:]
+    padded = pad(picture_3HW, (0, max(side - columns, 0), 0, max(side - rows, 0)))
+    places = list(_windows(padded.shape[1], padded.shape[2], side))
+    total: Tensor | None = None
+    counts = padded.new_zeros(padded.shape[1:])
+    for start in range(0, len(places), WINDOWS_AT_ONCE):
+        some = places[start : start + WINDOWS_AT_ONCE]
+        batch = torch.stack([padded[:, top : top + side, left : left + side] for top, left in some])
+        for (top, left), logits_KSS in zip(some, model(batch).float(), strict=True):
+            total = padded.new_zeros(len(logits_KSS), *padded.shape[1:]) if total is None else total
+            total[:, top : top + side, left : left + side] += logits_KSS
+            counts[top : top + side, left : left + side] += 1
+    assert total is not None
+    logits_KHW = (total / counts)[:, :rows, :columns]
+    if (rows, columns) == (height, width):
+        return logits_KHW
+    return interpolate(logits_KHW[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+
+
+def count_pixels(logits_KHW: Tensor, classes_HW: Tensor) -> Tensor:
+    """(4, K) of one picture, its labelled pixels alone: those of each class that are right, those given to it, those
+    that have it, and the sum of the latter's cross entropies.
+    """
+    classes = len(logits_KHW)
+    confusion_KK = require_torchmetrics().multiclass_confusion_matrix(
+        logits_KHW.argmax(dim=0)[None], classes_HW[None], classes, ignore_index=NOT_LABELLED, validate_args=False
+    )
+    costs_HW = cross_entropy(logits_KHW[None], classes_HW[None], ignore_index=NOT_LABELLED, reduction="none")[0]
+    labelled = classes_HW != NOT_LABELLED
+    costs_K = costs_HW.new_zeros(classes, dtype=torch.float64)
+    costs_K.index_add_(0, classes_HW[labelled], costs_HW[labelled].double())
+    counts = [confusion_KK.diagonal(), confusion_KK.sum(dim=0), confusion_KK.sum(dim=1)]
+    return torch.stack([*(count.double() for count in counts), costs_K])
+
+
+def segmentation_metrics(counts_N4K: Tensor) -> dict[str, float]:
+    """`miou`, `pixel_accuracy`, `loss`, and `iou/K` of each class by its number, over the pixels of all pictures.
+
+    A class that no pixel has and none was given has no IoU and does not enter the mean, as published. Without any
+    labelled pixel the result is empty.
+    """
+    right_K, given_K, own_K, costs_K = counts_N4K.double().sum(dim=0)
+    if not len(counts_N4K) or not own_K.sum():
+        return {}
+    union_K = given_K + own_K - right_K
+    ious = {label: float(right_K[label] / union) for label, union in enumerate(union_K.tolist()) if union}
+    return {
+        "miou": sum(ious.values()) / len(ious),
+        "pixel_accuracy": float(right_K.sum() / own_K.sum()),
+        "loss": float(costs_K.sum() / own_K.sum()),
+        **{f"iou/{label}": value for label, value in ious.items()},
+    }
+
+
+def require_torchmetrics() -> Any:
+    """torchmetrics' functions for classes, which take seconds to import. Raises `InputError` where there are none."""
+    try:
+        from torchmetrics.functional import classification
+    except ImportError:
+        todo = "pip install 'crosspath[segmentation]'"
+        raise InputError("objective", "torchmetrics, which counts pixels", "it is not installed", todo) from None
+    return classification
+
+
+def _windows(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:
+    """(top, left) of the windows, row by row; the last of a row or column ends with the picture."""
+    stride = max(round(side * (1 - OVERLAP)), 1)
+    rows, columns = (ceil((length - side) / stride) + 1 for length in (height, width))
+    for row in range(rows):
+        for column in range(columns):
+            yield min(row * stride, height - side), min(column * stride, width - side)
+
+
+def _side(recipe: Recipe) -> int:
+    return int(getattr(recipe.data, "image_size", 0))
+
+
+def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
+    assert recipe.segmentation is not None
+    inputs, classes_BHW = divide(recipe.data, batch.inputs)
+    logits, auxiliary = model(inputs, True)
+    losses_B = pixel_cross_entropies(logits, classes_BHW)
+    if auxiliary is None:
+        return losses_B
+    return losses_B + recipe.segmentation.auxiliary_weight * pixel_cross_entropies(auxiliary, classes_BHW)
+
+
+def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
+    """(B, 4, K): see `count_pixels`."""
+    inputs, classes_BHW = divide(recipe.data, batch)
+    counts = []
+    for picture, classes_HW in zip(inputs, classes_BHW, strict=True):
+        inside = classes_HW != OUTSIDE
+        height, width = int(inside[:, 0].sum()), int(inside[0].sum())
+        logits_KHW = picture_logits(model, recipe, picture[:, :height, :width])
+        counts.append(count_pixels(logits_KHW, classes_HW[:height, :width]))
+    return torch.stack(counts)
+
+
+def _metrics(counts_N4K: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
+    return segmentation_metrics(counts_N4K)
+
+
+def _check(recipe: Recipe, data: DataSet) -> None:
+    require_torchmetrics()
+
+
+def _serves(recipe: Recipe) -> bool:
+    return recipe.objective == "segmentation"
+
+
+def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
+    return prod(token_grid(model))
+
+
+SEGMENTATION = Objective(
+    name="segmentation",
+    verb="train",
+    serves=_serves,
+    build=build_pixel_segmenter,
+    losses=_losses,
+    outputs=_outputs,
+    metrics=_metrics,
+    selects_by="miou",
+    labelled=True,
+    visible=_all_tokens,
+    check=_check,
+)

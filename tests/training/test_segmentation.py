@@ -1,0 +1,165 @@
+"""Segmentation from end to end: runs, pathways, merging, resuming, and a bound that broken code does not reach."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import crosspath
+from crosspath.checkpoints import load_checkpoint
+from crosspath.data.generated.scenes import CLASSES, scene
+from crosspath.data.generated.sets import SEED
+from crosspath.errors import InputError
+from crosspath.modalities.load import load_data
+from crosspath.objectives.segmentation import picture_logits
+from crosspath.recipes import recipe_named
+from tests.data.published_masks import write_own_masks
+from tests.errors import refused
+
+QUICK: dict[str, Any] = {
+    "train.epochs": 2,
+    "train.batch_size": 16,
+    "train.loggers": [],
+    "train.evaluate_every": 2,
+    "train.workers": 0,
+    "model.width": 64,
+    "model.depth": 4,
+    "model.heads": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def auxiliary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of digits with the quick runs' body."""
+    folder = tmp_path_factory.mktemp("auxiliary") / "digits"
+    settings = {**QUICK, "train.epochs": 1, "train.batch_size": 128, "train.evaluate_every": 1}
+    crosspath.train("image/digits", out=folder, settings=settings, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def connected(tmp_path_factory: pytest.TempPathFactory, auxiliary: Path) -> Path:
+    """A quick run with a pathway, the states of which are kept."""
+    folder = tmp_path_factory.mktemp("connected") / "run"
+    crosspath.train("image/scenes", out=folder, auxiliaries={"digits": auxiliary}, settings=QUICK, progress=False)
+    return folder
+
+
+def test_a_run_gives_the_metrics_of_pixels_and_the_names_of_classes(connected: Path) -> None:
+    result = json.loads((connected / "result.json").read_text())
+    test = result["metrics"]["test"]
+    assert {"miou", "pixel_accuracy", "loss"} <= test.keys()
+    assert result["classes"] == list(CLASSES)
+    ious = {name: value for name, value in test.items() if name.startswith("iou/")}
+    assert {name.partition("/")[2] for name in ious} <= set(CLASSES)
+    assert test["miou"] == pytest.approx(np.mean(list(ious.values())))
+    assert result["scales"]
+    evaluated = crosspath.evaluate(connected)
+    assert evaluated["metrics"] == pytest.approx(test, rel=1e-5)
+
+
+def test_merging_keeps_logits_to_the_bit(connected: Path, tmp_path: Path) -> None:
+    before = load_checkpoint(connected)
+    assert before.connected
+    crosspath.merge_checkpoint(connected, tmp_path / "merged")
+    after = load_checkpoint(tmp_path / "merged")
+    assert not after.connected
+    picture = torch.rand(3, 50, 40) * 2 - 1
+    with torch.no_grad():
+        logits = [picture_logits(source.model, source.recipe, picture) for source in (before, after)]
+    assert torch.equal(*logits)
+    assert crosspath.evaluate(tmp_path / "merged")["metrics"] == crosspath.evaluate(connected)["metrics"]
+
+
+def test_a_resumed_run_ends_with_the_same_bits(connected: Path, auxiliary: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(connected, folder)
+    for name in ("result.json", "model.safetensors", "pathway.safetensors", "pathway.json", "manifest.json"):
+        (folder / name).unlink()
+    last = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    shutil.rmtree(last)
+    crosspath.train(
+        "image/scenes", out=folder, auxiliaries={"digits": auxiliary}, settings=QUICK, progress=False, resume=True
+    )
+    for name in ("model.safetensors", "pathway.safetensors"):
+        before, after = load_file(connected / name), load_file(folder / name)
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_ades_layout_and_streaming_give_what_the_arrays_give(tmp_path: Path) -> None:
+    """The generated pictures as files, every second with a palette: samples, views and metrics are the same."""
+    data = load_data(recipe_named("image/scenes").data, None, 0)
+    root = tmp_path / "set"
+    for part, folder in (("train", "train"), ("validation", "val"), ("test", "test")):
+        for name in getattr(data, part).ids[:8]:
+            number = int(name.rpartition("-")[2])
+            picture = scene(number, SEED)
+            for place, content in (("images", picture[:3].transpose(1, 2, 0)), ("annotations", picture[3])):
+                path = root / place / folder / f"{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.ascontiguousarray(content)).save(path)
+    (root / "classes.txt").write_text("\n".join(CLASSES))
+    settings = {**QUICK, "train.epochs": 1, "train.evaluate_every": 1, "data.image_size": 32}
+    result = crosspath.train("image/masks", data=root, out=tmp_path / "run", settings=settings, progress=False)
+    assert result.samples == {"train": 8, "validation": 8, "test": 8}
+    files = load_data(load_checkpoint(tmp_path / "run").recipe.data, None, 0)
+    assert np.array_equal(files.test.inputs[np.arange(8)], _cut(data.test.inputs[np.arange(8)]))
+
+
+def _cut(samples: np.ndarray) -> np.ndarray:
+    inside = samples[:, 3] != 254
+    return samples[:, :, : int(inside.any(axis=(0, 2)).sum()), : int(inside.any(axis=(0, 1)).sum())]
+
+
+def test_pretraining_of_the_pictures_is_a_start(tmp_path: Path) -> None:
+    shared = {name: value for name, value in QUICK.items() if name.startswith(("model.", "train."))}
+    crosspath.pretrain("image/scenes", out=tmp_path / "start", settings={**shared, "train.epochs": 1}, progress=False)
+    started = crosspath.train(
+        "image/scenes",
+        start_from=tmp_path / "start",
+        out=tmp_path / "run",
+        progress=False,
+        settings={**QUICK, "train.epochs": 1, "train.evaluate_every": 1, "evaluate.test": False},
+    )
+    assert any("no head" in note or "head" in note for note in started.notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"augment.mixup": 0.5}, "augment.mixup"),
+        ({"augment.rand_augment": "rand-m9-mstd0.5-inc1"}, "rand_augment"),
+        ({"augment.resized_crop": [0.5, 1.0]}, "resized_crop"),
+        ({"segmentation": None}, "segmentation"),
+        ({"data.way": 2, "data.shot": 2}, "data.way"),
+    ],
+)
+def test_settings_that_would_part_pictures_and_masks_are_refused(
+    settings: dict[str, Any], where: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        crosspath.train("image/scenes", out=tmp_path / "run", settings={**QUICK, **settings}, progress=False)
+    assert where in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_masks_need_streaming_and_other_tasks_no_masks(tmp_path: Path) -> None:
+    write_own_masks(tmp_path / "set")
+    with refused("recipe", "data.stream=true"):
+        crosspath.train("image/masks", data=tmp_path / "set", settings={"data.stream": False}, progress=False)
+    with refused("recipe", "segmentation"):
+        crosspath.train("image/digits", settings={"augment.distort_colours": True}, progress=False)
+
+
+def test_a_short_run_reaches_a_bound_that_broken_code_does_not(tmp_path: Path) -> None:
+    """The ground alone, the answer of a model that learned nothing, has a mIoU of 0.13."""
+    settings = {"train.epochs": 6, "train.evaluate_every": 6, "train.loggers": []}
+    result = crosspath.train("image/scenes", out=tmp_path / "run", settings=settings, progress=False)
+    assert result.metrics["test"]["miou"] > 0.35
