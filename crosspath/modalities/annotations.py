@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from crosspath.config.data import DataSection
 from crosspath.modalities.table import modality_of
@@ -14,6 +15,18 @@ def divide(section: DataSection, batch: Tensor) -> tuple[Tensor, Tensor]:
     axis = annotation_axis(section) + 1
     values = batch.shape[axis] - 1
     return batch.narrow(axis, 0, values), batch.select(axis, values).to(torch.int64)
+
+
+def as_model_reads(section: DataSection, batch: Tensor) -> Tensor:
+    """A prepared batch without annotations, of the shape that the model reads: of larger pictures a corner, of smaller
+    ones with zeros behind them. A batch without annotations comes back as it is."""
+    if not section.annotated:
+        return batch
+    inputs, _ = divide(section, batch)
+    shape = modality_of(section).sample_shape(section)
+    missing = [max(wanted - side, 0) for wanted, side in zip(shape, inputs.shape[1:], strict=True)]
+    padded = functional.pad(inputs, [side for size in reversed(missing) for side in (0, size)])
+    return padded[(slice(None), *(slice(size) for size in shape))]
 
 
 def annotated_shape(section: DataSection) -> tuple[int, ...]:

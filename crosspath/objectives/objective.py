@@ -83,6 +83,8 @@ class Objective:
     """Tokens of a sample that the encoder sees. Raises `InputError` for a `masking` section that cannot divide them."""
     check: Callable[[Recipe, DataSet], None] | None = None
     """Raises `InputError` for data that the objective cannot train on; called once they are read."""
+    hub_task: str | None = None
+    """The hub's word for its models; of a classifier that of its modality."""
     decodes: bool = False
     """Whether a decoder trains beside the encoder."""
     show: Show | None = None

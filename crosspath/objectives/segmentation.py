@@ -175,4 +175,5 @@ SEGMENTATION = Objective(
     labelled=True,
     visible=_all_tokens,
     check=_check,
+    hub_task="image-segmentation",
 )

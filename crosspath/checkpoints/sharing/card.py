@@ -14,6 +14,7 @@ from crosspath.escape import to_code, to_code_block, to_markdown
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
 from crosspath.models.sizes import SIZES, size_of
+from crosspath.objectives import objective_of
 
 PAPER = "2401.14405"
 
@@ -49,7 +50,8 @@ def model_card(about: About, *, sha256: str, scales: Scales) -> str:
 
 
 def _front_matter(about: About) -> list[str]:
-    task = modality_of(about.recipe).hub_task
+    objective = objective_of(about.recipe)
+    task = objective.hub_task if objective.probabilities is None else modality_of(about.recipe).hub_task
     values = {
         "library_name": "crosspath",
         # The publisher chooses one; the section named here lists the licences to respect.

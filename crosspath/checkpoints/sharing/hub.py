@@ -18,8 +18,9 @@ from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
 from crosspath.modalities import modality_of
-from crosspath.models import ModalityModel, build_model
+from crosspath.models import ModalityModel
 from crosspath.models.about import About
+from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.origins import ORIGINS, Origin
 from crosspath.pathway.parameters import plain_state
@@ -103,7 +104,7 @@ def _about(model: ModalityModel) -> About:
     if about is None:
         raise InputError(where, "the model's recipe and classes", "none", "make the model with crosspath.build_model")
     with torch.device("meta"):
-        plain = build_model(about.recipe, len(about.classes)).state_dict()
+        plain = objective_of(about.recipe).build(about.recipe, len(about.classes)).state_dict()
     own = plain_state(model)
     if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in plain.items()}:
         todo = "set model.about to the recipe and the classes that it has now"

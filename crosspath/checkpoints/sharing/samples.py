@@ -14,11 +14,14 @@ from crosspath.checkpoints.load import Checkpoint
 from crosspath.checkpoints.outside import data_section
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
+from crosspath.modalities.annotations import as_model_reads
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import load_data
 
 PART = "test"
 MOST_SAMPLES = 32
+MOST_ANNOTATED = 2
+"""Of samples with annotations, whose outputs have a row for each pixel or point, and are stored."""
 Logits = Mapping[str, Tensor]
 """{precision: (B, K)}."""
 
@@ -46,7 +49,8 @@ class Samples:
 
 
 def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, ...] | None = None) -> Samples:
-    """Samples of the test part of a checkpoint's data: those of `ids`, else up to 32 spread evenly over the part.
+    """Samples of the test part of a checkpoint's data: those of `ids`, else up to 32 spread evenly over the part, of
+    annotated ones 2.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, 
     data = load_data(section, root, checkpoint.recipe.train.seed)
     examples = data.test
     if ids is None:
-        count = min(MOST_SAMPLES, len(examples))
+        count = min(MOST_ANNOTATED if section.annotated else MOST_SAMPLES, len(examples))
         rows = np.unique(np.linspace(0, len(examples) - 1, count).astype(np.int64))
     else:
         row_of = {name: row for row, name in enumerate(examples.ids)}
@@ -67,7 +71,7 @@ def held_out_samples(checkpoint: Checkpoint, root: Path | None, ids: tuple[str, 
             raise InputError(root or section.dataset, expected, "none of that name", "name the certificate's data")
         rows = np.array([row_of[name] for name in ids])
     return Samples(
-        batch=prepare_held_out(section, examples.inputs[rows], torch.device("cpu")),
+        batch=as_model_reads(section, prepare_held_out(section, examples.inputs[rows], torch.device("cpu"))),
         dataset=section.dataset,
         ids=tuple(examples.ids[row] for row in rows),
         data_fingerprint=data.fingerprint,
