@@ -17,6 +17,7 @@ def pretraining(
         update={
             "objective": "masked_modeling",
             "detection": None,
+            "segmentation": None,
             "data": recipe.data.model_copy(update={"label_kind": "classes"}),
             "optimizer": OptimizerSection(lr=1e-3, weight_decay=0.05, betas=(0.9, 0.95)),
             "schedule": ScheduleSection(warmup_epochs=max(1.0, epochs / 20)),

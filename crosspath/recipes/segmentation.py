@@ -53,9 +53,9 @@ def masks() -> Recipe:
 
 def _pretraining(recipe: Recipe, epochs: int) -> Recipe:
     """Three quarters of the tokens hidden; the pictures alone, as squares that are decoded once."""
-    data = recipe.data.unannotated().model_copy(update={"stream": False, "classes": None})
+    data = recipe.data.model_copy(update={"stream": False, "classes": None})
     return pretraining(
-        recipe.model_copy(update={"data": data, "segmentation": None}),
+        recipe.model_copy(update={"data": data}),
         ImageAugment(crop_padding=4, flip=0.5),
         ratio=0.75,
         epochs=epochs,

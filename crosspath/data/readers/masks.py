@@ -47,8 +47,8 @@ class MaskValues(NamedTuple):
 
 
 def has_masks(folder: Path) -> bool:
-    """Whether a folder holds `images` and `annotations`."""
-    return (folder / PICTURES).is_dir() and (folder / MASKS).is_dir()
+    """Whether a folder holds `images`, and masks in `annotations`: COCO's file of boxes may lie there instead."""
+    return (folder / PICTURES).is_dir() and next((folder / MASKS).rglob("*.png"), None) is not None
 
 
 def list_masked_pictures(
@@ -227,8 +227,8 @@ def _text(file: Path) -> str:
 
 
 def _require_folders(folder: Path) -> None:
-    if not has_masks(folder):
-        missing = PICTURES if not (folder / PICTURES).is_dir() else MASKS
+    missing = next((name for name in (PICTURES, MASKS) if not (folder / name).is_dir()), None)
+    if missing is not None:
         todo = f"put pictures into {PICTURES}/ and their index masks, under the same names, into {MASKS}/"
         raise InputError(folder, f"folders {PICTURES} and {MASKS}", f"no {missing}", todo)
 
