@@ -60,7 +60,7 @@ def test_the_main_job(recipes: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
+    monkeypatch.setattr(read, "read_whole", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     named = answered(["predict", f"{folder}/plain", f"{folder}/a.png", "--top", "2"], capsys)
     assert [len(entry["predictions"]) for entry in named["files"]] == [2]
 
@@ -93,7 +93,7 @@ def test_the_main_job_for_people(
         assert output.err.splitlines()[-1].startswith("next: crosspath ")
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
+    monkeypatch.setattr(read, "read_whole", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     assert main(["predict", f"{folder}/plain", f"{folder}/a.png"]) == 0
     assert "probability" in capsys.readouterr().out
 
@@ -109,7 +109,7 @@ def test_every_verb_reads_a_run_whose_frozen_auxiliary_has_moved(
     (recipes / "audio").rename(recipes / "moved")
     (recipes / "a.png").touch()
     read = import_module("crosspath.evaluation.predict")
-    monkeypatch.setattr(read, "read_with_remarks", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
+    monkeypatch.setattr(read, "read_whole", lambda section, path: (np.zeros((3, 8, 8), np.uint8), ()))
     for verb in (
         ["evaluate", f"{folder}/image"],
         ["status", f"{folder}/image"],
