@@ -16,7 +16,7 @@ from crosspath.study.jobs import DIVERGED, read_diverged
 from crosspath.study.labels import label_savings
 from crosspath.study.plan import Cell, Comparison, comparisons
 from crosspath.study.power import power_of
-from crosspath.study.search import Choice, final_jobs_of, read_choice, search_trials
+from crosspath.study.search import Choice, final_jobs_of, read_choice
 from crosspath.study.study_report import write_study_report
 from crosspath.study.table import Row, adjust_verdicts, leave_unsettled, make_row, markdown
 from crosspath.training.pathways import idle_in
@@ -153,10 +153,12 @@ def _rows(
 
 
 def _core_seconds(runs: Path, cell: Cell, results: Sequence[Result]) -> float:
-    trials = [runs / trial.folder for trial in search_trials(runs, cell)]
+    """Of the reported runs and of every trial, also of those that a search which was widened later left behind."""
+    trials = sorted((runs / cell.folder).glob("search*/lr-*"))
     finished = [*results, *(read_result(folder) for folder in trials if (folder / RESULT).is_file())]
-    diverged = [read_diverged(folder) for folder in trials if (folder / DIVERGED).is_file()]
-    return sum(run.duration_s * int(run.environment["threads"]) for run in finished) + sum(diverged)
+    diverged = [folder for folder in trials if (folder / DIVERGED).is_file() and not (folder / RESULT).is_file()]
+    seconds = [run.duration_s * int(run.environment["threads"]) for run in finished]
+    return sum(seconds) + sum(map(read_diverged, diverged))
 
 
 def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> list[dict[str, Any]]:

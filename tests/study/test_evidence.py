@@ -9,7 +9,7 @@ import pytest
 
 from crosspath.study.labels import label_savings, labels_for
 from crosspath.study.statistics import compare_paired, false_discovery
-from crosspath.study.table import Row, adjust_verdicts
+from crosspath.study.table import Row, adjust_verdicts, leave_unsettled
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -47,6 +47,15 @@ def test_a_verdict_that_one_direction_would_have_falls_in_a_family_that_does_not
     assert result[1].p == 0.04
     assert result[1].p_adjusted == pytest.approx(0.12)
     assert result[4].p_adjusted is None
+
+
+def test_an_unsettled_comparison_makes_no_other_one_easier() -> None:
+    unsettled = leave_unsettled(row("pathway", 0.0001), "the best rate is the highest")
+    result = adjust_verdicts([row("none", None), unsettled, row("pathway", 0.02), row("pathway", 0.03)])
+    assert (result[1].verdict, result[1].p, result[1].p_adjusted) == ("no evidence", 0.0001, None)
+    # As in a family of three of which one shows nothing; beside 0.0001 both would have a verdict.
+    assert [entry.p_adjusted for entry in result[2:]] == pytest.approx([0.045, 0.045])
+    assert adjust_verdicts([row("pathway", 0.04), row("pathway", 0.01), unsettled])[0].verdict == "no evidence"
 
 
 def test_labels_saved_are_found_on_a_curve_of_known_shape() -> None:

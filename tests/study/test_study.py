@@ -378,7 +378,7 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
                 "targets": {"image/digits": {"settings": ["train.epochs=3", *SHORT[1:]]}},
                 "auxiliaries": {"sounds": str(auxiliary)},
                 "seeds": 3,
-                "search": {"rates": [1e-3, 2e-3], "seeds": 1},
+                "search": {"around": 2e-3, "seeds": 1, "widenings": 2, "halving": 1},
             }
         ),
         encoding="utf-8",
