@@ -13,8 +13,8 @@ from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import batch_size_on, require_finite
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.models import ModalityModel
 from crosspath.models.heads import mean_of_real
+from crosspath.objectives import objective_of
 from crosspath.tokenizers import Tokens
 
 Pool = Literal["head", "mean", "cls", "tokens"]
@@ -29,7 +29,7 @@ def choose_pool(source: Checkpoint, pool: str | None) -> Pool:
     InputError
         For another word, `head` of a model without one, and `cls` of an encoder without a class token.
     """
-    classifier = isinstance(source.model, ModalityModel)
+    classifier = objective_of(source.recipe).pools
     if pool is None:
         return "head" if classifier else "mean"
     if pool not in POOLS:

@@ -10,11 +10,13 @@ from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
 from crosspath.data.generated.sets import digits, discs, scenes, shapes
 from crosspath.data.places import IMAGE_SETS
+from crosspath.data.readers.coco_folders import category_ids_of
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
 from crosspath.data.readers.masks import has_masks
 from crosspath.data.views.augment import augment_images
 from crosspath.data.views.boxes import augment_boxed_images
 from crosspath.data.views.frame_views import augment_pictures
+from crosspath.errors import InputError
 from crosspath.modalities.colours import (
     colour_levels,
     colour_normalisation,
@@ -44,6 +46,17 @@ def _recipe_for(folder: Path) -> str:
     return "medmnist" if folder.suffix.lower() == ".npz" and holds_pictures(folder) else "folder"
 
 
+def _inspect(section: ImageData) -> ImageData:
+    """With the numbers of the categories of the user's own boxes, so that predictions name them."""
+    if section.label_kind != "boxes" or section.dataset != "folder" or section.category_ids is not None:
+        return section
+    try:
+        numbers = None if section.folder is None else category_ids_of(section.folder.expanduser())
+    except (InputError, OSError):
+        return section
+    return section.model_copy(update={"category_ids": numbers})
+
+
 IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
@@ -52,6 +65,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sets=IMAGE_SETS,
     generated={"digits": digits, "discs": discs, "shapes": shapes, "scenes": scenes},
     reader=ImageReader,
+    inspect=_inspect,
     sample_shape=_sample_shape,
     annotation_axis=0,
     scaling=colour_scaling,

@@ -56,7 +56,7 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
     """
     if section.stream:
         raise InputError("data.stream", "false, for data in memory", "true", "set data.stream=false")
-    if section.annotated:
+    if section.annotated or section.label_kind == "boxes":
         todo = "write samples and annotations into folders, and name their folder"
         raise InputError("data", "a folder, for annotated samples", "data in memory", todo)
     parts = parts_of(data)

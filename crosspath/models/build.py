@@ -95,7 +95,9 @@ def build_detector(recipe: Recipe, classes: int) -> Detector:
     if not isinstance(tokenizer, ImageTokenizer):
         raise InputError("objective", "images, whose tokens lie on a grid", recipe.modality, "choose another objective")
     encoder = _build_encoder(recipe, final_norm=True)
-    return Detector(tokenizer, encoder, classes, section.detector, section.channels, section.detections)
+    model = Detector(tokenizer, encoder, classes, section.detector, section.channels, section.detections)
+    model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(classes)))
+    return model
 
 
 def build_pixel_segmenter(recipe: Recipe, classes: int) -> PixelSegmenter:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from crosspath.data.boxes import CLASS, CORNERS, CROWD
 from crosspath.errors import InputError
 from crosspath.models.encoder import Encoder
+from crosspath.models.modality_model import ModalityModel
 from crosspath.tokenizers import ImageTokenizer
 
 DetectorKind = Literal["retinanet", "faster_rcnn"]
@@ -19,17 +20,20 @@ SCORE, KIND = 4, 5
 DETECTION_COLUMNS = 6
 
 
-class Detector(nn.Module):
+class Detector(ModalityModel):
     """Keys: `tokenizer.*`, `encoder.*`, `head.*`; the pyramid's begin with `head.backbone.`.
 
-    Pyramid and head compute in float32 whatever the precision around them: the coordinates of boxes have no room in
-    bfloat16. `detections` are the most of a picture.
+    The head holds the pyramid. It computes in float32 whatever the precision around it: the coordinates of boxes have
+    no room in bfloat16. `detections` are the most of a picture.
 
     Raises
     ------
     InputError
         For patches that are not square, and pictures of a single patch.
     """
+
+    tokenizer: ImageTokenizer
+    head: nn.Module  # type: ignore[assignment]  # another head than a classifier's
 
     def __init__(
         self,
@@ -42,19 +46,19 @@ class Detector(nn.Module):
     ) -> None:
         from crosspath.models.library_heads import faster_rcnn, retinanet
 
-        super().__init__()
         patch, size = tokenizer.patch, tokenizer.sizes[0]
         if len(set(patch)) > 1 or min(tokenizer.grid) < 2:
             expected, found = "square patches, two or more along a side", f"{patch[0]} x {patch[1]} of {size} pixels"
             raise InputError("model.tokenizer.patch", expected, found, "change the patch or data.image_size")
-        self.tokenizer = tokenizer
-        self.encoder = encoder
-        self.detections = detections
         build = retinanet if kind == "retinanet" else faster_rcnn
+        head = build(encoder.width, channels, classes, patch[0], size, detections)
+        super().__init__(tokenizer, encoder, head)  # type: ignore[arg-type]
+        self.detections = detections
         self.first_class = 0 if kind == "retinanet" else 1
-        self.head = build(encoder.width, channels, classes, patch[0], size, detections)
 
-    def forward(self, batch_BCHW: Tensor, boxes_BM9: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # boxes to train on instead of visible tokens
+        self, batch_BCHW: Tensor, boxes_BM9: Tensor | None = None
+    ) -> Tensor:
         """Detections (B, Q, 6) of a prepared batch: rows (x0, y0, x1, y1, score, class) in pixels, best first; rows
         behind the last one are 0, with class -1. With `boxes_BM9` (see `crosspath.data.boxes`), in training mode, the
         loss of each sample (B,) instead.

@@ -8,15 +8,18 @@ a batch is RetinaNet's own loss of that batch to rounding, and Faster R-CNN's wh
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.data.boxes import CORNERS, Fit
+from crosspath.data.boxes import CLASS, CORNERS, Fit
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
 from crosspath.modalities import modality_of
 from crosspath.models.build import build_detector
 from crosspath.models.detector import KIND, SCORE
-from crosspath.objectives.box_metrics import box_metrics
+from crosspath.objectives.box_metrics import box_metrics, require_evaluator
 from crosspath.objectives.objective import Batch, Objective, token_grid
 
 MOST = 100
@@ -62,6 +65,14 @@ def _boxes(detections_Q6: Tensor, recipe: Recipe, names: tuple[str, ...], top: i
     return {"predictions": boxes}
 
 
+def _check(recipe: Recipe, data: DataSet) -> None:
+    """What computes the metric is there before hours of training, and there is a box to train on."""
+    require_evaluator()
+    if np.isnan(np.asarray(data.train.labels)[..., CLASS]).all():
+        where, todo = f"the training part of {recipe.name}", "name files whose training pictures have boxes"
+        raise InputError(where, "pictures with boxes", f"{len(data.train)} without", todo)
+
+
 def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
     return prod(token_grid(model))
 
@@ -80,8 +91,10 @@ DETECTION = Objective(
     metrics=_metrics,
     selects_by="box_ap",
     labelled=True,
+    hub_task="object-detection",
     predictions=_boxes,
     most=MOST,
     to_picture=_to_picture,
+    check=_check,
     visible=_all_tokens,
 )

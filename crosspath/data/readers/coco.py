@@ -91,6 +91,11 @@ def read_coco(path: Path, size: int) -> CocoFile:
     return CocoFile(path=path, categories=categories, images=pictures, notes=tuple(note for note in notes if note))
 
 
+def read_categories(path: Path) -> Mapping[int, str]:
+    """Names by their numbers, in the order of the numbers. Raises `InputError` as `read_coco` does for them."""
+    return _categories(_tree(path), path)
+
+
 class _Remark:
     """Counts annotations and keeps the first."""
 

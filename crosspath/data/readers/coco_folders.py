@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from crosspath.data.boxes import CLASS, Rows
 from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
-from crosspath.data.readers.coco import CocoFile, CocoImage, read_coco
+from crosspath.data.readers.coco import CocoFile, CocoImage, read_categories, read_coco
 from crosspath.errors import InputError
 
 ANNOTATIONS = "annotations"
@@ -82,6 +82,14 @@ def list_coco(
         notes=tuple(notes),
         label_kind="boxes",
     )
+
+
+def category_ids_of(folder: Path) -> tuple[int, ...]:
+    """The numbers of the categories in the files of a folder, in the order of the classes. Raises `InputError`: see
+    `list_coco`.
+    """
+    path = next(iter(annotation_files(folder).values()))
+    return tuple(read_categories(path))
 
 
 def annotation_files(folder: Path) -> dict[Part, Path]:
