@@ -52,7 +52,8 @@ def export(
         print_line(f"normalisation, included: {source['normalisation_inside']}")
     else:
         print_line(f"normalisation, before it: {source['normalisation_before']}")
-    print_line(f"output {receipt['output']['name']}: {receipt['output']['probabilities']}")
+    output = receipt["output"]
+    print_line(f"output {output['name']}: {output.get('probabilities', output.get('outputs'))}")
     for count, difference in receipt["max_difference"].items():
         print_line(f"largest difference from eager, batch of {count}: {difference:.3g}")
     file = str(receipt["file"])

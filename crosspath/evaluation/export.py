@@ -31,6 +31,7 @@ from crosspath.evaluation.predict import require_classifier
 from crosspath.evaluation.timm_format import describe_timm_input, timm_arguments, write_timm
 from crosspath.files import new_folder, replacing_files
 from crosspath.locks import claim_file, claim_new
+from crosspath.objectives import objective_of
 from crosspath.pathway import merge, pathways
 
 Format = Literal["onnx", "torch", "timm"]
@@ -142,11 +143,16 @@ def _open_merged(
 ) -> tuple[Checkpoint, list[str]]:
     """A classifier that can be exported, its pathways merged in memory, and their names."""
     source = load_checkpoint(checkpoint, recipe, auxiliaries)
-    require_classifier(source, checkpoint)
+    objective = objective_of(source.recipe)
+    if not objective.exported:
+        require_classifier(source, checkpoint)
+        raise InputError(checkpoint, "a classifier", f"a checkpoint of {objective.name}", "use `crosspath predict`")
     require_export(source.recipe)
     merged = list(pathways(source.model).names) if source.connected else []
     if source.connected:
         merge(source.model)
+    if objective.before_export is not None:
+        objective.before_export(source.model, source.recipe)
     return source, merged
 
 
@@ -171,7 +177,8 @@ def _place(out: Path, format: Format | None) -> tuple[Path, Format]:
 
 
 def _description(checkpoint: Checkpoint, kind: Format, merged: list[str]) -> dict[str, Any]:
-    several = checkpoint.recipe.data.several_labels
+    objective = objective_of(checkpoint.recipe)
+    meaning = "outputs" if objective.probabilities is None else "probabilities"
     return {
         "format": kind,
         "recipe": checkpoint.recipe.name,
@@ -182,7 +189,7 @@ def _description(checkpoint: Checkpoint, kind: Format, merged: list[str]) -> dic
             "name": OUTPUT,
             "type": "float32",
             "shape": ["batch", len(checkpoint.classes)],
-            "probabilities": "sigmoid of each" if several else "softmax over the classes",
+            meaning: objective.exported,
         },
     }
 

@@ -127,6 +127,7 @@ CLASSIFICATION = Objective(
     pools=True,
     probabilities=_softmax,
     predictions=_one_prediction,
+    exported="softmax over the classes",
     visible=all_tokens,
     drawing=MISTAKES,
 )
@@ -143,5 +144,6 @@ SEVERAL_LABELS = Objective(
     pools=True,
     probabilities=torch.sigmoid,
     predictions=_several_predictions,
+    exported="sigmoid of each",
     visible=all_tokens,
 )

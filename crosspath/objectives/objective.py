@@ -85,6 +85,10 @@ class Objective:
     """Raises `InputError` for data that the objective cannot train on; called once they are read."""
     hub_task: str | None = None
     """The hub's word for its models; of a classifier that of its modality."""
+    exported: str = ""
+    """What the outputs of an exported model are, in words; empty where none is exported."""
+    before_export: Callable[[nn.Module, Recipe], None] | None = None
+    """Changes a model in place so that its outputs are that."""
     decodes: bool = False
     """Whether a decoder trains beside the encoder."""
     show: Show | None = None

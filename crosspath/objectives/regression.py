@@ -89,6 +89,16 @@ def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) ->
     return outputs_BK
 
 
+@torch.no_grad()
+def store_units(model: nn.Module, recipe: Recipe) -> None:
+    """Change the head's last layer so that the model's outputs are in the user's units."""
+    assert isinstance(model, ModalityModel)
+    last = model.head.linear
+    mean_K, std_K = _mean_and_std(recipe, last.weight)
+    last.weight.mul_(std_K[:, None])
+    last.bias.mul_(std_K).add_(mean_K)
+
+
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     assert batch.targets is not None
     outputs_BK = training_logits(model, recipe, batch)
@@ -149,6 +159,8 @@ REGRESSION = Objective(
     labelled=True,
     pools=True,
     predictions=_predictions,
+    exported="numbers in the units of their columns",
+    before_export=store_units,
     visible=all_tokens,
     drawing=NUMBERS,
 )

@@ -28,10 +28,11 @@ def check(request: Request) -> dict[str, DataSet]:
         For data that no run of this recipe could read, too few of them, and checkpoints that do not fit.
     """
     recipe = request.target.recipe
-    if recipe.data.several_labels:
-        # No sample has a share of a mean average precision, and the interval is one over seeds and samples.
-        todo = f"compare by mean average precision: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
-        raise InputError(recipe.name, "a set with one label a sample", "several", todo)
+    if recipe.data.several_labels or recipe.data.label_kind != "classes":
+        # No sample has a share of a mean average precision or of R², and the interval is one over seeds and samples.
+        found = "several" if recipe.data.several_labels else str(recipe.data.label_kind)
+        todo = f"compare by the metric of these labels: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
+        raise InputError(recipe.name, "a set with one label a sample", found, todo)
     section = with_absolute_folder(recipe.data, request.target.data_root)
     data = load_data(section, request.target.data_root, recipe.train.seed)
     recipe = recipe.model_copy(update={"data": section})

@@ -23,6 +23,7 @@ from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data
 from crosspath.models import ModalityModel
 from crosspath.objectives import objective_of
+from crosspath.objectives.regression import standardised
 from crosspath.pathway.parameters import connections
 from crosspath.study.rank_scores import connected_triples, gradient_alignment, linear_cka, shuffle_auxiliary, spectra
 from crosspath.training.demands import check_demands
@@ -99,13 +100,15 @@ def begin(
         model=model,
         gradients=gradients,
         inputs=inputs,
-        labels_SK=_label_rows(data, rows).to(device),
+        labels_SK=_label_rows(recipe, data, rows).to(device),
         features_SD=_features(model, inputs, recipe.train.batch_size),
     )
 
 
-def _label_rows(data: DataSet, rows: Any) -> Tensor:
+def _label_rows(recipe: Recipe, data: DataSet, rows: Any) -> Tensor:
     labels = torch.as_tensor(np.asarray(data.train.labels[rows]))
+    if recipe.data.label_kind == "numbers":
+        return standardised(labels.double(), recipe)
     return labels.double() if labels.ndim > 1 else one_hot(labels, len(data.classes)).double()
 
 

@@ -13,7 +13,7 @@ import crosspath
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.objectives import Batch, objective_of
-from crosspath.objectives.regression import in_units, regression_metrics, standardised, unit_of
+from crosspath.objectives.regression import in_units, regression_metrics, standardised, store_units, unit_of
 from crosspath.recipes import recipe_named
 from tests.errors import refused
 
@@ -69,6 +69,15 @@ def test_losses_are_those_of_standardised_numbers(name: str, loss: torch.nn.Modu
     batch = Batch(inputs=inputs, targets=targets, ids_B=torch.arange(3), epoch=0, batch_size=3)
     expected = loss(model(inputs), torch.tensor([[1.0, 0.0], [25.0, 4.0], [0.0, 0.0]]), reduction="none").mean(1)
     torch.testing.assert_close(objective.losses(model, recipe, batch), expected)
+
+
+def test_an_exported_model_gives_the_users_units() -> None:
+    model = objective_of(DISCS).build(DISCS, 2).eval()
+    batch = torch.randn(4, 3, 16, 16)
+    with torch.no_grad():
+        expected = in_units(model(batch), DISCS)
+        store_units(model, DISCS)
+        torch.testing.assert_close(model(batch).double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_units_stand_at_the_end_of_a_name() -> None:

@@ -185,6 +185,8 @@ def test_procedural_pretraining_has_short_epochs_of_as_many_sequences() -> None:
 def test_several_labels_a_sample_are_refused_with_what_compares_them(tmp_path: Path) -> None:
     with refused("audio/audioset-20k", "several", "crosspath compare audio/audioset-20k"):
         check(ask("audio/audioset-20k", data=tmp_path))
+    with refused("image/discs", "numbers", "crosspath compare image/discs"):
+        check(ask("image/discs"))
 
 
 def test_settings_and_auxiliaries_are_taken_in_the_forms_of_other_functions(photos: Path) -> None:

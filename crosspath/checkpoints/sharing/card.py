@@ -44,7 +44,8 @@ def model_card(about: About, *, sha256: str, scales: Scales) -> str:
         parts.append(_equality(about.receipt))
     if scales:
         parts.append(_scales(scales))
-    parts.append(["## Classes", "", ", ".join(map(to_markdown, about.classes))])
+    title = "Numbers" if about.recipe.data.label_kind == "numbers" else "Classes"
+    parts.append([f"## {title}", "", ", ".join(map(to_markdown, about.classes))])
     parts.append(_recipe(about))
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -69,7 +70,8 @@ def _what(about: About, scales: Scales) -> list[str]:
     size = size_of(recipe.model)
     named = size == SIZES[recipe.model.size]
     shape = f"of size `{recipe.model.size}`" if named else f"{size.width} wide and {size.depth} blocks deep"
-    kind = f"{recipe.modality} model {shape} with {len(about.classes)} classes"
+    what = "outputs" if recipe.data.label_kind == "numbers" else "classes"
+    kind = f"{recipe.modality} model {shape} with {len(about.classes)} {what}"
     method = f"Method: Multimodal Pathway, arXiv {PAPER}."
     load = '`crosspath.ModalityModel.from_pretrained("OWNER/NAME")`'
     if about.receipt is not None:
