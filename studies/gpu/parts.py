@@ -25,7 +25,7 @@ from crosspath.files import read_json_as, write_json
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, differences
 from crosspath.study.jobs import DIVERGED, Place, Pool, local_pool, run_steps
-from crosspath.study.plan import Cell, Job, Origins, auxiliaries_of, comparisons, final_jobs
+from crosspath.study.plan import Cell, Job, Origins, auxiliaries_of, comparisons
 from crosspath.study.results import StudyResults, write_results
 from crosspath.study.search import read_choice, search_then_train
 from crosspath.training.result import RESULT, Result
@@ -130,7 +130,7 @@ def join(study: Study, parts: Sequence[Path], *, out: Path) -> StudyResults | No
                 _copy(end.parent, folder)
         for cell in cells_of(study, origins):
             choice = read_choice(runs, cell)
-            jobs = () if choice is None else final_jobs(cell, choice.rate, study.seed_list)
+            jobs = () if choice is None else choice.final_jobs(cell, study.seed_list)
             if not jobs or not all((runs / job.folder / RESULT).is_file() for job in jobs):
                 return None
         return write_results(out, f"python studies/gpu/parts.py join {study.name}.yaml")
