@@ -4,19 +4,18 @@
 
 A table stands between `<!-- table: STUDY KIND -->` and `<!-- end -->` (several studies: `STUDY,STUDY`) and is written
 from the rows of `docs/results.json`, so that page and rows cannot disagree. Without a folder, every table is written
-again. `KINDS` lists the kinds, `PAGES` the pages.
+again. `KINDS` lists the kinds, `PAGES` the pages. `--page` begins a page for the question of each named study.
 """
 
 import argparse
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+
+from question_tables import facts, matrix, page_of, question
+from table_cells import Row, code, interval, over, small, spread, table, verdict
 
 from crosspath.study.labels import label_savings
-from crosspath.study.statistics import compare_paired
 from crosspath.study.table import Row as TableRow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,13 +26,13 @@ PAGES = (
     *sorted((REPOSITORY / "docs" / "results").glob("*.md")),
 )
 MARKED = re.compile(r"(<!-- table: ([\w,-]+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Add the rows of the named studies, then write every table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="*", type=Path, help="folders of studies, each with a results.json")
+    parser.add_argument("--page", action="store_true", help="begin docs/results/STUDY.md where there is none")
     options = parser.parse_args()
     rows: list[Row] = json.loads(ROWS.read_text(encoding="utf-8"))
     for folder in options.studies:
@@ -41,6 +40,9 @@ def main() -> None:
         command = f"crosspath study studies/{summary['study']}.yaml --data DATA"
         new = [{**row, "command": command} for row in summary["rows"]]
         rows = [row for row in rows if row["study"] != summary["study"]] + new
+        page = REPOSITORY / "docs" / "results" / f"{summary['study']}.md"
+        if options.page and not page.exists():
+            page.write_text(with_tables(page_of(summary["study"], new), rows), encoding="utf-8")
     ROWS.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
@@ -175,52 +177,11 @@ KINDS = {
     "arms": arms,
     "variants": variants,
     "savings": savings,
+    "matrix": matrix,
+    "question": question,
+    "facts": facts,
 }
 """What a marked table shows of its studies' rows."""
-
-
-def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Markdown; short lines are filled up with empty cells."""
-    head = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    return "\n".join(head + [f"| {' | '.join((*line, *[''] * (len(columns) - len(line))))} |" for line in lines])
-
-
-def code(name: str | None) -> str:
-    """The name as code; empty for None."""
-    return f"`{name}`" if name else ""
-
-
-def verdict(row: Row) -> tuple[str, str, str, str]:
-    """Difference to `none`, p, adjusted p, verdict."""
-    return interval(row), small(row["p"]), small(row["p_adjusted"]), row["verdict"] or ""
-
-
-def spread(row: Row) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f}"
-
-
-def interval(row: Row) -> str:
-    """The difference to `none` with its 95 % interval, in percentage points."""
-    if row["difference"] is None or row["low"] is None:
-        return ""
-    mean, low, high = (signed(row[name]) for name in ("difference", "low", "high"))
-    return f"{mean} ({low} to {high})"
-
-
-def over(row: Row, other: Row) -> str:
-    """The difference of two arms, paired by seed, with its 95 % interval."""
-    return interval(asdict(compare_paired(row["values"], other["values"])))
-
-
-def signed(fraction: float) -> str:
-    """Percentage points with their sign."""
-    return f"{100 * fraction:+.1f}".replace("-", "−")
-
-
-def small(p: float | None) -> str:
-    """A p-value; very small ones by their exponent."""
-    return "" if p is None else f"{p:.3f}" if p >= 0.0095 else f"{p:.1e}"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def publish() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(REPOSITORY / "studies"))
+        spec.loader.exec_module(module)
     return module
 
 
@@ -160,3 +162,45 @@ def test_a_table_of_variants_names_none_once() -> None:
     ]
     lines = TOOLS.variants(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["`none`", "start-0", "start-1"]
+
+
+def direction(target: str, auxiliary: str | None, arm: str, **more: object) -> dict[str, object]:
+    names = {"target": target, "study": "six", "command": "crosspath study studies/six.yaml --data DATA"}
+    return row(arm, auxiliary, [0.2, 0.3, 0.4], **names, **more)
+
+
+SIX = [
+    direction("audio/fsdd", None, "none", core_seconds=1800.0),
+    direction("audio/fsdd", "image/cifar10", "pathway", difference=0.05, low=0.01, high=0.09, p=0.01, p_adjusted=0.03)
+    | {"verdict": "helps", "detectable": 0.031, "core_seconds": 3600.0},
+    direction("audio/fsdd", "image/cifar10", "random", difference=0.02, low=-0.01, high=0.05, verdict="no evidence"),
+    direction("image/cifar10", None, "none"),
+    direction("image/cifar10", "audio/fsdd", "pathway", difference=-0.04, low=-0.09, high=0.01, verdict="no evidence")
+    | {"unsettled": "the best rate is the lowest", "at_edge": True},
+]
+
+
+def test_a_matrix_has_a_cell_for_each_direction_with_its_control_and_verdict() -> None:
+    head, _, *lines = TOOLS.matrix(SIX).splitlines()
+    assert head == "| target | `none` | from `image/cifar10` | from `audio/fsdd` |"
+    assert lines == [
+        "| `image/cifar10` | 30.0 ± 0.0 | – | −4.0 unsettled |",
+        "| `audio/fsdd` | 30.0 ± 0.0 | **+5.0** helps (+2.0) | – |",
+    ]
+
+
+def test_the_table_of_a_question_says_what_was_searched_what_could_be_seen_and_what_it_cost() -> None:
+    lines = TOOLS.question(SIX).splitlines()[2:]
+    assert lines[1].endswith("| +5.0 (+1.0 to +9.0) | 0.010 | 0.030 | helps | 3.1 | 3 | 0.001 | 1.00 |")
+    assert "| unsettled |" in lines[4]
+    assert "| 0.001 (edge) |" in lines[4]
+    (facts,) = TOOLS.facts(SIX).splitlines()[2:]
+    assert facts == "| `crosspath study studies/six.yaml --data DATA` | 3 (0 to 2) | 3.1 to 3.1 | 1 of 5 | 1.5 |"
+
+
+def test_a_page_for_a_question_begins_with_all_of_its_tables() -> None:
+    page = TOOLS.with_tables(TOOLS.page_of("six", SIX), SIX)
+    assert page.startswith("# Six\n")
+    for table in (TOOLS.facts(SIX), TOOLS.matrix(SIX), TOOLS.question(SIX)):
+        assert table in page
+    assert TOOLS.with_tables(page, SIX) == page
