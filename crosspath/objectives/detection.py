@@ -20,6 +20,8 @@ from crosspath.modalities import modality_of
 from crosspath.models.build import build_detector
 from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.box_metrics import box_metrics, require_evaluator
+from crosspath.objectives.box_pictures import draw_boxes
+from crosspath.objectives.drawing import Drawing
 from crosspath.objectives.objective import Batch, Objective, token_grid
 
 MOST = 100
@@ -73,6 +75,11 @@ def _check(recipe: Recipe, data: DataSet) -> None:
         raise InputError(where, "pictures with boxes", f"{len(data.train)} without", todo)
 
 
+def _answers(model: nn.Module, recipe: Recipe, inputs: Tensor, labels: Tensor | None) -> Tensor:
+    detections_BQ6: Tensor = model(inputs)
+    return detections_BQ6
+
+
 def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
     return prod(token_grid(model))
 
@@ -96,5 +103,6 @@ DETECTION = Objective(
     most=MOST,
     to_picture=_to_picture,
     check=_check,
+    drawing=Drawing(answers=_answers, sample=draw_boxes),
     visible=_all_tokens,
 )

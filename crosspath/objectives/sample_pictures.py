@@ -1,30 +1,29 @@
 """Pictures of single samples: input, truth where it is known, and what the model says."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config import Recipe
+from crosspath.data.annotations import NOT_LABELLED
 from crosspath.modalities import modality_of
 from crosspath.objectives.drawing import Answer, Names
 from crosspath.pictures.canvas import Panel, compose, fitted, legend_entries
 from crosspath.pictures.clouds import VIEWS, cloud_view
 from crosspath.pictures.masks import largest_classes, overlay
 from crosspath.pictures.palette import class_colours
-from crosspath.pictures.scatter import scatter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 NAMED = 12
 """Classes at most in a legend, the largest."""
-COLUMNS = 6
-"""Columns at most in a scatter, the first."""
-UP = 1
-"""The upright axis of clouds with parts: the published sets are ShapeNet's objects, in which y points up."""
+UP, SHAPENET_UP = 2, 1
+"""The upright axis of clouds, and of those that are ShapeNet's objects."""
+SHAPENET = ("shapenetpart", "partnet")
 
 
 def draw_pixels(recipe: Recipe, answer: Answer, names: Names) -> "Image":
@@ -50,11 +49,12 @@ def mask_file(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, byte
 def draw_parts(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     """The cloud from the front and the side, in the colours of its parts; `names` are those of all parts."""
     points_P3, colours = answer.read()[:, :3], class_colours(len(names))
+    up = SHAPENET_UP if getattr(recipe.data, "dataset", None) in SHAPENET else UP
     panels: list[Panel] = []
     for title, parts_P in _beside_truth(answer):
         known_P = parts_P < len(names)
         colours_P3 = np.where(known_P[:, None], colours[np.where(known_P, parts_P, 0)], np.uint8(190))
-        panels += [(f"{title}, {view}", cloud_view(points_P3, colours_P3, turn, up=UP)) for view, turn in VIEWS.items()]
+        panels += [(f"{title}, {view}", cloud_view(points_P3, colours_P3, turn, up=up)) for view, turn in VIEWS.items()]
     labels = largest_classes(*(parts for _, parts in _beside_truth(answer)), classes=len(names), most=NAMED)
     caption = _caption(answer, "points", len(names))
     return compose([panels], legend=legend_entries(names, colours, labels), caption=caption)
@@ -68,17 +68,6 @@ def parts_file(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, byt
     return {".parts.txt": buffer.getvalue()}
 
 
-def draw_numbers(
-    recipe: Recipe, true_NK: NDArray[np.floating[Any]], predicted_NK: NDArray[np.floating[Any]], names: Names
-) -> Mapping[str, "Image"]:
-    """`scatter`: predicted over true numbers, a square a column."""
-    columns: Sequence[str] = list(names[:COLUMNS])
-    squares = [scatter(true_NK[:, k], predicted_NK[:, k], name) for k, name in enumerate(columns)]
-    rows = [[("", np.asarray(square)) for square in squares[start : start + 3]] for start in range(0, len(squares), 3)]
-    more = f"{len(columns)} of {len(names)} columns" if len(names) > len(columns) else ""
-    return {"scatter": squares[0] if len(squares) == 1 else compose(rows, caption=more)}
-
-
 def pixels_of(recipe: Recipe, answer: Answer) -> NDArray[np.uint8]:
     """The sample as its modality draws it (H, W, 3)."""
     picture = modality_of(recipe).picture
@@ -89,7 +78,8 @@ def pixels_of(recipe: Recipe, answer: Answer) -> NDArray[np.uint8]:
 
 def _beside_truth(answer: Answer) -> list[tuple[str, NDArray[np.int64]]]:
     """The titles and classes to draw."""
-    prediction = ("prediction", answer.answer.astype(np.int64))
+    # An answer that is not finite has no class: it stays without a colour.
+    prediction = ("prediction", np.nan_to_num(answer.answer, nan=NOT_LABELLED).astype(np.int64))
     return [prediction] if answer.truth is None else [("truth", answer.truth.astype(np.int64)), prediction]
 
 

@@ -15,7 +15,7 @@ COMPARISONS = 4
 """The first comparisons of a report have pictures: each takes some 100 kB."""
 ARMS = 2
 """Arms with pictures: the first, which is `none`, and the one after it."""
-OF_THE_PART = ("confusion", "scatter")
+OF_THE_PART = ("confusion", "scatter", "scatter-0", "scatter-1")
 """Pictures of many samples together, which come first."""
 SAMPLES = 2
 """Single samples of each arm."""

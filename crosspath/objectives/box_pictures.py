@@ -1,0 +1,44 @@
+"""Pictures of boxes with class and score, the truth's beside the model's."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crosspath.config import Recipe
+from crosspath.data.boxes import CLASS, CORNERS, CROWD
+from crosspath.models.detector import KIND, SCORE
+from crosspath.objectives.drawing import Answer, Names
+from crosspath.objectives.sample_pictures import pixels_of
+from crosspath.pictures.boxes import with_boxes
+from crosspath.pictures.canvas import compose, fitted
+from crosspath.pictures.palette import class_colours
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST_SCORE = 0.3
+"""Of a box that is drawn; the caption says how many have less."""
+MOST = 20
+"""Boxes that are drawn at most, the best."""
+SIDES = (320, 480)
+"""Pixels of the longer side of a picture, at least and at most."""
+
+
+def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
+    """The image as the model reads it, with the boxes of the truth and those that the model is surest of."""
+    image, colours = pixels_of(recipe, answer), class_colours(len(names))
+    shown = fitted(image, *SIDES)
+    factor = shown.shape[0] / image.shape[0]
+    found = answer.answer[answer.answer[:, KIND] >= 0]
+    best = found[found[:, SCORE] >= LEAST_SCORE][:MOST]
+    kinds = best[:, KIND].astype(int).tolist()
+    scores = best[:, SCORE].tolist()
+    predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
+    panels = [("prediction", predicted)]
+    caption = f"{answer.name}: {len(best)} of {len(found)} boxes, of score {LEAST_SCORE} and more"
+    if answer.truth is not None:
+        own = answer.truth[~np.isnan(answer.truth[:, CLASS])]
+        own = own[own[:, CROWD] == 0]
+        true = with_boxes(shown, own[:, CORNERS] * factor, own[:, CLASS].astype(int).tolist(), names, colours)
+        panels.insert(0, ("truth", true))
+    return compose([panels], caption=caption)
