@@ -1,8 +1,11 @@
 """Images: files with one picture each, as RGB squares (3, S, S)."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
@@ -57,6 +60,10 @@ def _inspect(section: ImageData) -> ImageData:
     return section.model_copy(update={"category_ids": numbers})
 
 
+def _whole(data: ImageData) -> Callable[[Path], NDArray[Any]]:
+    return ImageReader(data).decode_whole
+
+
 IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
@@ -68,6 +75,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     inspect=_inspect,
     sample_shape=_sample_shape,
     annotation_axis=0,
+    whole=_whole,
     scaling=colour_scaling,
     tokenizer=_tokenizer,
     before_batch=augment_pictures,

@@ -35,7 +35,7 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     scores = best[:, SCORE].tolist()
     predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
-    caption = f"{answer.name}: {len(best)} of {len(found)} boxes, of score {LEAST_SCORE} and more"
+    caption = f"{answer.name}: {len(best)} boxes of score {LEAST_SCORE} or more, of {len(found)}"
     if answer.truth is not None:
         own = answer.truth[~np.isnan(answer.truth[:, CLASS])]
         own = own[own[:, CROWD] == 0]

@@ -105,7 +105,7 @@ def _predictions(parts_N: Tensor, recipe: Recipe, names: Names, top: int) -> dic
 
 def _draw(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     most = max(number for numbers in parts_of(recipe) for number in numbers)
-    return draw_parts(recipe, answer, [str(number) for number in range(most + 1)])
+    return draw_parts(recipe, answer, [f"part {number}" for number in range(most + 1)])
 
 
 def _files(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, bytes]:

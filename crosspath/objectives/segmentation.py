@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, pad
 
 from crosspath.config import Recipe
-from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
+from crosspath.data.annotations import MOST_CLASSES, NOT_LABELLED, OUTSIDE
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_pixel_segmenter
+from crosspath.objectives.drawing import Drawing, Names
 from crosspath.objectives.objective import Batch, Objective, token_grid
+from crosspath.objectives.sample_pictures import draw_pixels, mask_file
 
 WINDOWS_AT_ONCE = 16
 OVERLAP = 1 / 3
@@ -151,6 +153,22 @@ def _metrics(counts_N4K: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, fl
     return segmentation_metrics(counts_N4K)
 
 
+def _answers(model: nn.Module, recipe: Recipe, inputs_B3HW: Tensor, labels: Tensor | None) -> Tensor:
+    """The class (B, H, W) of each pixel; NaN where the model's outputs are not finite, which `predict` refuses."""
+    logits_BKHW = torch.stack([picture_logits(model, recipe, picture) for picture in inputs_B3HW])
+    return logits_BKHW.argmax(dim=1).float().masked_fill(~logits_BKHW.isfinite().all(dim=1), torch.nan)
+
+
+def _predictions(classes_HW: Tensor, recipe: Recipe, names: Names, top: int) -> dict[str, Any]:
+    """{"predictions": [{"class", "share"}, ...]}: the classes that have pixels with their share of the picture, the
+    largest first."""
+    counts_K = torch.bincount(classes_HW.flatten().to(torch.int64).cpu(), minlength=len(names))
+    best = counts_K.sort(descending=True, stable=True)
+    shares = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    pixels = classes_HW.numel()
+    return {"predictions": [{"class": names[label], "share": count / pixels} for count, label in shares if count][:top]}
+
+
 def _check(recipe: Recipe, data: DataSet) -> None:
     require_torchmetrics()
 
@@ -175,5 +193,8 @@ SEGMENTATION = Objective(
     labelled=True,
     visible=_all_tokens,
     check=_check,
+    predictions=_predictions,
+    most=MOST_CLASSES,
+    drawing=Drawing(answers=_answers, sample=draw_pixels, files=mask_file),
     hub_task="image-segmentation",
 )

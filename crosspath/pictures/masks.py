@@ -31,8 +31,8 @@ def _borders(classes_HW: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def largest_classes(*masks: NDArray[np.integer], classes: int, most: int) -> list[int]:
-    """The classes (numbers below `classes`) in masks, those with most pixels first, at most `most`: what a legend
-    names."""
+    """The classes (numbers below `classes`) in masks that have most pixels, at most `most`, in ascending order: what a
+    legend names."""
     counts = np.bincount(np.concatenate([mask[mask < classes].ravel() for mask in masks]).astype(int))
     order = np.argsort(-counts, kind="stable")
-    return [int(label) for label in order if counts[label]][:most]
+    return sorted(int(label) for label in order[:most] if counts[label])

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crosspath.checkpoints import save_checkpoint
 from crosspath.evaluation import predict
 from crosspath.evaluation.prediction_files import free_name
 from crosspath.models.build import build_masked_autoencoder
+from crosspath.objectives import objective_of
+from crosspath.recipes import recipe_named
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_image
 from tests.errors import refused
 from tests.models.test_masked_autoencoder import masked_recipe
@@ -65,6 +68,42 @@ def test_a_folder_holds_what_is_returned_and_nothing_after_an_error(tmp_path: Pa
     with refused("none.png"):
         predict(tmp_path / "run", [*files, tmp_path / "none.png"], out=tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_every_pixel_of_a_picture_gets_a_class(tmp_path: Path, photo: Path) -> None:
+    recipe, names = recipe_named("image/scenes"), ("ground", "stripes", "checks", "dots", "grain")
+    torch.manual_seed(0)
+    save_checkpoint(objective_of(recipe).build(recipe, 5), tmp_path / "run", recipe=recipe, classes=names)
+    (entry,) = predict(tmp_path / "run", [photo], out=tmp_path / "new")
+    assert entry["written"] == ["photo.mask.png", "photo.png"]
+    mask = np.asarray(Image.open(tmp_path / "new" / "photo.mask.png"))
+    assert mask.shape == (40, 64)
+    shares = {guess["class"]: guess["share"] for guess in entry["predictions"]}
+    assert shares == {names[label]: (mask == label).mean() for label in np.unique(mask)}
+    assert Image.open(tmp_path / "new" / "photo.png").width > 400
+    (in_memory,) = predict(tmp_path / "run", [Image.open(photo)])
+    assert in_memory["predictions"] == entry["predictions"]
+    (largest,) = predict(tmp_path / "run", [photo], top=1)
+    assert largest["predictions"] == entry["predictions"][:1]
+
+
+def test_a_detector_draws_its_boxes(tmp_path: Path, photo: Path) -> None:
+    recipe = recipe_named("image/shapes")
+    torch.manual_seed(0)
+    save_checkpoint(objective_of(recipe).build(recipe, 3), tmp_path / "run", recipe=recipe, classes=IMAGE_CLASSES)
+    (entry,) = predict(tmp_path / "run", [photo], out=tmp_path / "new")
+    assert entry["written"] == ["photo.png"]
+    for guess in entry["predictions"]:
+        x0, y0, x1, y1 = guess["box"]
+        assert 0 <= x0 <= x1 <= 64
+        assert 0 <= y0 <= y1 <= 40
 
 
 def test_files_of_one_name_get_numbers() -> None:

@@ -51,7 +51,7 @@ def test_an_overlay_mixes_inside_marks_borders_and_leaves_what_is_not_labelled()
 
 def test_a_legend_names_the_largest_classes_and_nothing_unlabelled() -> None:
     mask = np.array([[3, 3, 3, 1, 1, 7, NOT_LABELLED, NOT_LABELLED, NOT_LABELLED, NOT_LABELLED]])
-    assert largest_classes(mask, mask, classes=10, most=2) == [3, 1]
+    assert largest_classes(mask, mask, classes=10, most=2) == [1, 3]
     assert largest_classes(np.full((2, 2), NOT_LABELLED), classes=10, most=3) == []
 
 

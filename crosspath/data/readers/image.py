@@ -188,9 +188,16 @@ class ImageReader:
         with path.open("rb") as file:
             return self._to_sample(read_picture(file))
 
+    def decode_whole(self, path: Path) -> NDArray[Any]:
+        """One image file at its own size (3, H, W), as the pictures beside masks are read."""
+        with path.open("rb") as file:
+            return np.asarray(read_picture(file)).transpose(2, 0, 1)
+
     def decode_object(self, value: Any) -> NDArray[Any]:
-        """A Pillow image, or an array (H, W), (H, W, C) or (C, H, W), as `picture_of` reads them."""
-        return self._to_sample(picture_of(value))
+        """A Pillow image, or an array (H, W), (H, W, C) or (C, H, W), as `picture_of` reads them; with an annotated
+        section at its own size."""
+        picture = picture_of(value)
+        return np.asarray(picture).transpose(2, 0, 1) if self.section.annotated else self._to_sample(picture)
 
     def original_size(self, value: Any) -> tuple[int, int]:
         """Width and height of a picture as `decode_file` and `decode_object` open it."""
