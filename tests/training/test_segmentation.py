@@ -135,6 +135,62 @@ def test_pretraining_of_the_pictures_is_a_start(tmp_path: Path) -> None:
     assert any("no head" in note or "head" in note for note in started.notes)
 
 
+@pytest.fixture(scope="module")
+def dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny DINOv2 as transformers saves it, for pictures of 16 pixels."""
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=3, mlp_ratio=2, image_size=16, patch_size=4,
+        layerscale_value=0.5,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("dinov2")
+    transformers.Dinov2Model(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("decoder", [pytest.param("linear", marks=pytest.mark.slow), "upernet"])
+def test_a_foundation_models_blocks_are_read_at_the_recipes_window(dinov2: Path, tmp_path: Path, decoder: str) -> None:
+    """Of 16 pixels it was trained on; windows have 32, so its positions are interpolated as its own library does."""
+    import transformers
+
+    settings = {name: value for name, value in QUICK.items() if not name.startswith("model.")}
+    more = {"segmentation.decoder": decoder, "segmentation.decoder_width": 16, "train.scope": "head"}
+    result = crosspath.train(
+        "image/scenes", out=tmp_path / "run", start_from=dinov2, settings={**settings, **more}, progress=False
+    )
+    assert any("DINOv2" in note for note in result.notes)
+    source = load_checkpoint(tmp_path / "run")
+    assert source.recipe.data.image_size == 32  # type: ignore[attr-defined]
+    theirs = transformers.Dinov2Model.from_pretrained(dinov2).eval()
+    pictures = torch.rand(2, 3, 32, 32)
+    model: Any = source.model
+    with torch.no_grad():
+        expected = theirs(pixel_values=pictures, output_hidden_states=True)
+        levels = model.encoder.levels(model.tokenizer(pictures), model.blocks)
+    states = [expected.last_hidden_state] if decoder == "linear" else [expected.hidden_states[n] for n in (1, 2, 3, 4)]
+    for level, state in zip(levels, states, strict=True):
+        torch.testing.assert_close(level, state[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_timm_model_that_normalises_behind_its_pooling_is_a_start(tmp_path: Path) -> None:
+    import timm
+
+    torch.manual_seed(0)
+    arguments = {"img_size": 16, "patch_size": 4, "embed_dim": 24, "depth": 4, "num_heads": 3, "global_pool": "avg"}
+    made = timm.create_model("vit_tiny_patch16_224", num_classes=0, **arguments)
+    folder = tmp_path / "timm"
+    timm.models.save_for_hf(made, folder, model_args=arguments, safe_serialization=True)
+    settings = {name: value for name, value in QUICK.items() if not name.startswith("model.")}
+    result = crosspath.train(
+        "image/scenes", out=tmp_path / "run", start_from=folder, settings={**settings, "evaluate.test": False},
+        progress=False,
+    )  # fmt: skip
+    assert any("encoder.norm" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("settings", "where"),
     [

@@ -12,10 +12,14 @@ from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import tensor_faults
 from crosspath.models.sizes import SIZES, Size, size_of
+from crosspath.objectives import objective_of
 from crosspath.pathway.finite import all_finite
 
 FRESH = ("head.", "decoder.", "mask_token", "predict.")
 """Parts of a recipe's model that no foundation model has."""
+SIZES_OF_PICTURES = ("data.image_size", "data.resize")
+NORMS = ("encoder.norm.", "head.norm.")
+"""Behind the last block, and behind pooling."""
 BODY_RATE = 1e-4
 """Learning rate where the body trains; that of recipes from scratch would undo what it has learned."""
 SIZE_FIELDS = ("size", "width", "depth", "heads")
@@ -97,6 +101,9 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
     if recipe.modality != model.modality:
         expected, todo = f"a recipe of {model.modality}", f"name one, such as {model.modality}/folder"
         raise InputError(f"--from {model.where}", expected, f"{recipe.name}, of {recipe.modality}", todo)
+    if objective_of(recipe).labelled and not objective_of(recipe).pools:
+        # Where something stands in a picture follows from its size, which is the recipe's: positions are interpolated.
+        explicit = [*explicit, *SIZES_OF_PICTURES]
     tree = recipe.model_dump(mode="json")
     same = all(_get(tree, name) == _plain(value) for name, value in model.inputs.fixed.items())
     if same and any(_is_explicit(name, explicit) for name in model.inputs.fixed):
@@ -129,6 +136,8 @@ def _training(recipe: Recipe) -> dict[str, Any]:
     that its features are computed once."""
     if recipe.train.scope != "head":
         return {"optimizer.lr": BODY_RATE}
+    if not objective_of(recipe).pools:
+        return {}
     return {f"augment.{name}": value for name, value in recipe.augment.nothing().items()}
 
 
@@ -141,7 +150,7 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
         Naming weights of other shapes, missing, unexpected and not finite ones; `module` is then unchanged.
     """
     own = module.state_dict()
-    tensors = model.weights(model.where, model.tensors, recipe)
+    tensors, notes = _norms_of(model.weights(model.where, model.tensors, recipe), own, recipe)
     tensors |= {name: value for name, value in own.items() if name not in tensors and name.startswith(FRESH)}
     if faults := tensor_faults(tensors, own):
         todo = "leave out the settings of the model that differ"
@@ -153,7 +162,26 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
         )
     module.load_state_dict(tensors, strict=True)
     beside = f"; not loaded: {', '.join(model.dropped)}" if model.dropped else ""
-    return [f"--from {model.where}: the new head is initialised at random{beside}"]
+    first = f"--from {model.where}: the new head is initialised at random{beside}"
+    return [first, *(f"--from {model.where}: {note}" for note in notes)]
+
+
+def _norms_of(
+    tensors: dict[str, Tensor], own: Mapping[str, Tensor], recipe: Recipe
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights for a head that reads tokens: it takes the norm behind the last block where it has one, and nothing
+    of a norm behind the pooling; and notes. A head that pools has the norms that the model has."""
+    if objective_of(recipe).pools or not objective_of(recipe).labelled:
+        return tensors, []
+    skipped = [part for part in NORMS if _has(tensors, part) and not _has(own, part)]
+    new = {name: value for name, value in own.items() if name.startswith(NORMS[0]) and name not in tensors}
+    tensors = {name: value for name, value in tensors.items() if not name.startswith(tuple(skipped))} | new
+    notes = [f"not loaded: {part.rstrip('.')}, which this head does not read" for part in skipped]
+    return tensors, notes + (["initialised at random: encoder.norm"] if new else [])
+
+
+def _has(tensors: Mapping[str, Tensor], part: str) -> bool:
+    return any(name.startswith(part) for name in tensors)
 
 
 def _is_explicit(name: str, explicit: Collection[str]) -> bool:
