@@ -50,10 +50,10 @@ def _sample_shape(data: PointData) -> tuple[int, ...]:
 
 
 def _held_out(data: PointData, batch_BS3: Tensor) -> Tensor:
-    """Of larger stored clouds the farthest-point sample; of annotated ones the first points, which are a sample drawn
+    """Of larger stored clouds the farthest-point sample; of those with parts the first points, which are a sample drawn
     by a fixed seed, evenly from all.
     """
-    return batch_BS3[:, : data.points] if data.annotated else held_out_cloud(batch_BS3, data.points)
+    return batch_BS3[:, : data.points] if batch_BS3.shape[2] > 3 else held_out_cloud(batch_BS3, data.points)
 
 
 def votes(recipe: Recipe) -> SeveralViews | None:

@@ -4,10 +4,11 @@
 
 `DATA/modelnet10/modelnet10.npz` holds the grids of 30 cells a side. Of each object the filled cells with an empty
 neighbour are its surface; 500 to 1,000 points are drawn from them at random places in their cells, every cell once
-before one is used again, with the direction to the empty neighbours as normal. Parts follow from the number of filled
-cells in each horizontal slab: the widest slab, of a chair that between a fifth and two thirds of its height, and its
-neighbours with at least half as many cells are the table's top, the chair's seat or the bed's mattress; what lies below
-are legs, what stands above a back. A network has to compare slabs to know, since heights and proportions differ.
+before one is used again, with the sum of the directions to the empty neighbours as normal (0 between two of them).
+Parts follow from the number of filled cells in each horizontal slab: the widest slab, of a chair that between a fifth
+and two thirds of its height, and its neighbours with at least half as many cells are the table's top, the chair's seat
+or the bed's mattress; what lies below are legs, what stands above a back. A network has to compare slabs to know, since
+heights and proportions differ.
 Objects with fewer than 30 surface cells in some part are left out, of training objects also those whose grid is that of
 a test object. Nothing was labelled by hand. Equal options give equal bytes with the same version of NumPy.
 

@@ -13,8 +13,10 @@ from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.annotations import OUTSIDE
 from crosspath.data.generated.furniture import furniture
+from crosspath.evaluation.devices import choose_compute
+from crosspath.evaluation.features import choose_pool, features_of
 from crosspath.modalities.annotations import divide
-from crosspath.modalities.load import load_data
+from crosspath.modalities.load import load_data, read_file
 from crosspath.models import build_model
 from crosspath.objectives.part_segmentation import parts_of, segment
 from crosspath.recipes import recipe_named
@@ -120,6 +122,16 @@ def test_predict_answers_every_point_in_the_order_of_its_file_as_the_evaluation_
         for point, truth, expected in zip(points[0].numpy(), truths[0].tolist(), best.tolist(), strict=True):
             if truth != OUTSIDE:
                 assert parts[np.abs(table[:, :3] - point).sum(axis=1).argmin()] == expected
+
+
+def test_features_of_a_segmenter_are_the_mean_of_its_tokens(place: Path) -> None:
+    source = load_checkpoint(place / "run")
+    assert choose_pool(source, None) == "mean"
+    with refused("pool"):
+        choose_pool(source, "head")
+    sample = read_file(source.recipe.data, place / "data" / "lamp" / "00.txt")
+    [feature] = features_of(source, sample[None], "mean", choose_compute(source.recipe), ["00.txt"])
+    assert feature.shape == (32,)
 
 
 def test_the_category_of_a_file_is_told_or_follows_from_its_folder(place: Path) -> None:
