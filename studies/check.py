@@ -5,7 +5,8 @@
 Of a study's folder: every row of `results.json` and every digit of `results.md` from `runs/**/final/*/result.json`
 (values, mean, standard deviation, paired difference, interval, p, adjusted p, verdict, seeds needed), label savings,
 and the choice of rates from `runs/**/search/*/result.json`. Of a published `results.json`: every row from its own
-values. Each difference is printed with its row. Exit code 1 if there is one, 2 for a folder that cannot be read.
+values, and the tables of the pages beside it. Each difference is printed with its row. Exit code 1 if there is one, 2
+for a folder that cannot be read.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from printed import METRICS, printed, read_tables
+from printed_pages import wrong_numbers
 from recompute import (
     STATISTICS,
     Cell,
@@ -176,6 +178,11 @@ def check_published(path: Path, check: Check) -> None:
     adjust(rows, numbers)
     for row, of_row in zip(rows, numbers, strict=True):
         check_row(row, of_row, check)
+    pages = (path.parent.parent / "README.md", path.parent / "results.md", *sorted(path.parent.glob("results/*.md")))
+    for place, number in wrong_numbers([page for page in pages if page.is_file()], rows):
+        check.numbers += 1
+        if number is not None:
+            check.differences.append(f"{place}: {number} is printed, and follows from no values of these studies")
 
 
 def comparison(row: Row) -> tuple[Any, ...]:

@@ -250,7 +250,25 @@ def test_the_command_says_by_its_exit_code_what_differs(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["check.py", "recompute.py", "printed.py"])
+@pytest.mark.parametrize(
+    ("digits", "wrong"), [("+41.2 (+25.0", "+41.3 (+25.0"), ("28.2 ± 1.5", "28.2 ± 1.6"), ("1.39 (1.08", "1.39 (1.07")]
+)
+def test_a_wrong_digit_of_a_published_page_is_named(
+    digits: str, wrong: str, script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = tmp_path / "docs"
+    pages = [page for page in (REPOSITORY / "docs" / "results").glob("*.md") if digits in page.read_text("utf-8")]
+    (docs / "results").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "docs" / "results.json", docs)
+    page = docs / "results" / pages[0].name
+    page.write_text(pages[0].read_text(encoding="utf-8").replace(digits, wrong), encoding="utf-8")
+    assert script.main([str(docs / "results.json")]) == 1
+    told = capsys.readouterr().out
+    assert page.name in told
+    assert wrong in told
+
+
+@pytest.mark.parametrize("name", ["check.py", "recompute.py", "printed.py", "printed_pages.py"])
 def test_it_imports_nothing_of_crosspath(name: str) -> None:
     tree = ast.parse((STUDIES / name).read_text(encoding="utf-8"))
     modules = set()
@@ -260,6 +278,6 @@ def test_it_imports_nothing_of_crosspath(name: str) -> None:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             modules.add(str(node.module).partition(".")[0])
-    allowed = {"numpy", "scipy", "recompute", "printed"}
+    allowed = {"numpy", "scipy", "recompute", "printed", "printed_pages"}
     assert modules - sys.stdlib_module_names <= allowed
     assert "importlib" not in modules
