@@ -171,6 +171,8 @@ def test_a_segmenter_starts_from_a_classifier_and_from_masked_modelling(tmp_path
 
 @pytest.mark.slow
 def test_generated_furniture_is_learned(tmp_path: Path) -> None:
-    """Naming the most common part of the category scores below 0.3, and points alone, without the object, below 0.6."""
+    """On its test part, the most common part of the category scores 0.18, and the part of most of the 25 nearest
+    training points of the category 0.88; the recipe 0.94.
+    """
     result = train("point/furniture", out=tmp_path / "run", progress=False)
-    assert result.metrics["test"]["instance_miou"] > 0.85
+    assert result.metrics["test"]["instance_miou"] > 0.9
