@@ -10,6 +10,8 @@ from crosspath.modalities.table import modality_of
 
 OF_NUMBERS = ("target_mean", "target_std")
 """Settings that follow from the training part's numbers, of any modality."""
+NAMED = (*OF_NUMBERS, "label_columns")
+"""These, and the names of the columns, which data in memory may have."""
 
 
 def calibrate(recipe: Recipe, data: DataSet) -> Recipe:
@@ -59,7 +61,7 @@ def with_calibration(recipe: Recipe, before: Recipe) -> Recipe:
         return recipe
     values = {
         name: getattr(before.data, name)
-        for name in (*modality_of(recipe).calibration, *OF_NUMBERS)
+        for name in (*modality_of(recipe).calibration, *(NAMED if recipe.data.label_kind == "numbers" else ()))
         if getattr(recipe.data, name) is None
     }
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)}) if values else recipe

@@ -110,3 +110,17 @@ def test_labels_of_classes_are_no_numbers() -> None:
         crosspath.train("image/digits", settings={"objective": "regression"}, progress=False)
     with refused("data.labels_per_class", "data.labels_in_all"):
         crosspath.train("image/discs", settings={"data.labels_per_class": 3}, progress=False)
+
+
+def test_numbers_in_memory_keep_their_columns_when_a_run_resumes(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    data = (generator.integers(0, 256, (24, 8, 8, 3), np.uint8), generator.normal(50.0, 9.0, (24, 2)))
+    settings = (*QUICK, "objective=regression", "data.image_size=8", "train.epochs=1", "augment.crop_padding=0")
+    first, again = (
+        crosspath.train("image/folder", data=data, out=tmp_path, settings=settings, progress=False, resume=resume)
+        for resume in (False, True)
+    )
+    assert first.classes == ("label 0", "label 1")
+    assert "mae/label 1" in first.metrics["test"]
+    assert again.metrics == first.metrics
+    assert crosspath.evaluate(tmp_path, data=data)["metrics"] == pytest.approx(first.metrics["test"])
