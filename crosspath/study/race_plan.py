@@ -237,9 +237,7 @@ def advice_of(
 
 
 def advised_order(ways: Sequence[Way], advice: Mapping[str, Advice]) -> tuple[Way, ...]:
-    """`none`, then the ways that are advised, then the others: which of two ways with equal scores stays in the race
-    depends on it, and nothing that is measured.
-    """
+    """`none`, then the ways that are advised, then the others: the order in which a round begins its runs."""
     none, *others = ways
 
     def is_advised(way: Way) -> bool:

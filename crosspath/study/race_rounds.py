@@ -49,7 +49,7 @@ class Leader:
 
 def race(runner: Runner, plan: Plan) -> Leader:
     """Run the rounds; every decision in them is read from validation parts alone."""
-    ways = advised_order(runner.ways, runner.advice)
+    ways = list(runner.ways)
     first = RATES[-plan.rounds[0].rates :] if plan.rounds[0].rates > 1 else (1.0,)
     middles = {way: middle_rate(way, runner.recipe, runner.settings) for way in ways}
     rates = {way: [factor * middles[way] for factor in first] for way in ways}
@@ -110,17 +110,17 @@ def run_round(
     """Train every way with each of its rates on every fold; further steps `beside` them, once these leave room."""
     steps, runs = [last_step(trial) for trial in runner.unfinished_pretraining()], []
     for seed in runner.race_seeds(folds):
-        for way, own in rates.items():
-            for rate in own:
+        for way in advised_order(tuple(rates), runner.advice):
+            for rate in rates[way]:
                 step = runner.training(way, stage=stage, epochs=one.epochs, rate=rate, seed=seed)
                 steps.append(step)
                 runs.append((way, rate, runner.place.runs / trial_folder(stage, way.name, rate, seed)))
     runner.run([*steps, *beside])
-    values: dict[Way, dict[float, list[float]]] = {}
+    values: dict[Way, dict[float, list[float]]] = {way: {} for way in rates}
     for way, rate, folder in runs:
         # A run without a result has diverged.
         value = score(read_result(folder), "validation") if (folder / RESULT).is_file() else 0.0
-        values.setdefault(way, {}).setdefault(rate, []).append(value)
+        values[way].setdefault(rate, []).append(value)
     return {way: {rate: fmean(some) for rate, some in by_rate.items()} for way, by_rate in values.items()}
 
 
