@@ -185,9 +185,9 @@ def test_a_pretrained_encoder_is_a_start(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_shipped_recipe_learns_to_find_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Boxes at random, of one class, or a stride too far stay below a tenth."""
+    """Right boxes of one class read 0.122; a stride too far 0.015 and, at IoU 0.5, 0.144; random ones 0.010 at most."""
     monkeypatch.undo()
     monkeypatch.setattr(sets, "SHAPE_PICTURES", {"train": 400, "val": 100, "test": 100})
     result = train("image/shapes", out=tmp_path, progress=False)
     assert result.metrics["test"]["box_ap50"] > 0.6
-    assert result.metrics["test"]["box_ap"] > 0.3
+    assert result.metrics["test"]["box_ap"] > 0.4
