@@ -29,7 +29,7 @@ def write_clips(folder: Path) -> Path:
     for label in range(4):
         (folder / f"class-{label}").mkdir(parents=True)
         for number in range(16):
-            levels = np.random.default_rng((label, number)).integers(0, 60 * (label + 1), (3, 16, 16, 3), np.uint8)
+            levels = np.random.default_rng((label, number)).integers(0, 60 * (label + 1), (3, 28, 28, 3), np.uint8)
             first, *others = [Image.fromarray(frame) for frame in levels]
             first.save(folder / f"class-{label}" / f"{number}.gif", save_all=True, append_images=others)
     return folder
@@ -44,7 +44,7 @@ def test_episodes_are_trained_tested_and_predicted(
     settings, data = dict(QUICK), None
     if recipe == "video/folder":
         data = write_clips(tmp_path / "clips")
-        settings |= {"data.frames": 2, "data.image_size": 16, "augment.crop_padding": 0, "data.test_fraction": 0.4}
+        settings |= {"data.frames": 2, "data.image_size": 28, "augment.crop_padding": 0, "data.test_fraction": 0.4}
     if recipe == "text/sentences":
         settings["data.way"] = 2
     result = train_folds(recipe, out=tmp_path / "folds", data=data, settings=settings, progress=False)
