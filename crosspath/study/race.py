@@ -8,7 +8,8 @@ from typing import Any
 
 from crosspath.config import Settings, recipe_to_text
 from crosspath.files import write_text
-from crosspath.study.jobs import local_pool
+from crosspath.study.pools import local_pool
+from crosspath.study.race_advice import advice_in_words, advice_of
 from crosspath.study.race_answer import Fit, conclude, read_answer, write_answer
 from crosspath.study.race_check import check
 from crosspath.study.race_costs import Costs
@@ -16,15 +17,7 @@ from crosspath.study.race_display import RaceDisplay, open_display
 from crosspath.study.race_final import confirm
 from crosspath.study.race_folder import ANSWER, COSTS, PLAN, RaceFolder, check_folder, open_race
 from crosspath.study.race_measure import Samples, measure
-from crosspath.study.race_plan import (
-    ENOUGH_VALIDATION,
-    FOLDS,
-    ROUND_FOLDS,
-    Plan,
-    advice_in_words,
-    advice_of,
-    make_plan,
-)
+from crosspath.study.race_plan import ENOUGH_VALIDATION, FOLDS, ROUND_FOLDS, Plan, make_plan
 from crosspath.study.race_report import write_report
 from crosspath.study.race_request import Request, understand
 from crosspath.study.race_rounds import race

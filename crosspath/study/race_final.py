@@ -8,12 +8,12 @@ from statistics import fmean
 
 from crosspath.errors import InputError
 from crosspath.study.crossed import compare_on_samples
-from crosspath.study.jobs import Step
 from crosspath.study.race_costs import clock_seconds, none_epochs
 from crosspath.study.race_plan import Plan, Round
 from crosspath.study.race_rounds import FLAT, Leader, run_round
 from crosspath.study.race_runs import LONGER_NONE, Runner
 from crosspath.study.statistics import FEWEST_SEEDS, Paired
+from crosspath.study.steps import Step
 from crosspath.study.trials import FRESH, REPEAT, predictions_file, read_predictions, trial_folder
 from crosspath.study.ways import Way
 from crosspath.training.pathways import idle_in

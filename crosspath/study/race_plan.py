@@ -7,14 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.starts import FROZEN_ANCHOR, WHOLE_BODY
-from crosspath.study.arms import COPY
 from crosspath.study.crossed import race_seeds
-from crosspath.study.decision import WORDS, Advice, Readings
-from crosspath.study.decision_lists import WITH_OWN_FILES, WITHOUT
 from crosspath.study.grid import GROWTH
 from crosspath.study.race_costs import Costs, Estimate
-from crosspath.study.ways import MASKED, PRETRAINED, Way
+from crosspath.study.ways import Way
 
 RATES = (0.5, 1.0, 2.0)
 """Learning rates of the first round, as multiples of the recipe's own; each later round drops the worst one."""
@@ -36,16 +32,6 @@ FEWEST_EPOCHS = 6
 SPARE_MINUTES = 0.5
 """Above the smallest budget, in the one that a refusal names: for reading the data once more."""
 FEWEST_SEEDS = 5
-
-
-ADVISED: Mapping[str, Advice] = {
-    MASKED.name: "masked",
-    PRETRAINED.name: "masked",
-    WHOLE_BODY.name: "pathway",
-    FROZEN_ANCHOR.name: "pathway",
-    COPY.name: "pathway",
-}
-"""{arm: the advice that means it}; no advice means the other arms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,46 +198,3 @@ def _auxiliary_epochs(costs: Costs, most: Mapping[str, int], seconds: float, pro
         name: max(1, min(most[name], math.floor((seconds / turns - cost.fixed) / cost.epoch)))
         for name, cost in costs.auxiliaries.items()
     }
-
-
-def advice_of(
-    kinds: Mapping[str, str | None], *, labels: int | None, pretrained: bool, unlabelled: bool
-) -> dict[str, Advice]:
-    """{auxiliary: what earlier studies advise to try first with it}.
-
-    Parameters
-    ----------
-    kinds
-        {auxiliary: its modality, None where its files do not tell}.
-    labels
-        Of a class; None for all.
-    pretrained
-        Whether the target is a checkpoint.
-    unlabelled
-        Whether there are own files without labels.
-    """
-    decision = WITH_OWN_FILES if unlabelled else WITHOUT
-    return {
-        name: decision.advise(Readings(labels=labels, pretrained=pretrained, kind=kind)) for name, kind in kinds.items()
-    }
-
-
-def advised_order(ways: Sequence[Way], advice: Mapping[str, Advice]) -> tuple[Way, ...]:
-    """`none`, then the ways that are advised, then the others: the order in which a round begins its runs."""
-    none, *others = ways
-
-    def is_advised(way: Way) -> bool:
-        meant = ADVISED.get(way.arm.name)
-        return meant is not None and meant in (
-            advice.values() if way.auxiliary is None else [advice.get(way.auxiliary)]
-        )
-
-    return (none, *sorted(others, key=lambda way: not is_advised(way)))
-
-
-def advice_in_words(advice: Mapping[str, Advice]) -> str:
-    """What is advised with which auxiliary, for a sentence; empty without auxiliaries."""
-    names: dict[Advice, list[str]] = {}
-    for name, one in advice.items():
-        names.setdefault(one, []).append(name)
-    return "; ".join(f"with {', '.join(some)}: {WORDS[one]}" for one, some in names.items())

@@ -12,11 +12,12 @@ from statistics import fmean
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe
 from crosspath.study.grid import best_rates
-from crosspath.study.jobs import Step
+from crosspath.study.race_advice import advised_order
 from crosspath.study.race_costs import Estimate
-from crosspath.study.race_plan import RATES, Last, Plan, Round, advised_order, estimate_of, plan_rest, round_seconds
+from crosspath.study.race_plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
 from crosspath.study.race_runs import FIRST_ROUND, Runner, last_step
 from crosspath.study.statistics import FEWEST_SEEDS
+from crosspath.study.steps import Step
 from crosspath.study.table import score
 from crosspath.study.trials import trial_folder
 from crosspath.study.ways import Way

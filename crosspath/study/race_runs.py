@@ -8,12 +8,13 @@ from crosspath.config import Recipe
 from crosspath.modalities import modality_of
 from crosspath.study.decision import Advice
 from crosspath.study.definition import SEARCH_SEEDS
-from crosspath.study.jobs import Place, Step, run_steps
+from crosspath.study.jobs import Place
 from crosspath.study.plan import QUIET, length_settings
 from crosspath.study.race_costs import Costs, clock_seconds
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import RUNS, RaceFolder
 from crosspath.study.sources import AuxiliarySource, pretraining_of
+from crosspath.study.steps import Step, run_steps
 from crosspath.study.trials import FRESH, MEASURE, Trial, TrialPool, pretraining_trial, training_trial
 from crosspath.study.ways import Way
 from crosspath.training.result import RESULT, read_result

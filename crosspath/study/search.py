@@ -14,8 +14,9 @@ from crosspath.errors import InputError
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.definition import Study
 from crosspath.study.grid import Means
-from crosspath.study.jobs import DIVERGED, Step
+from crosspath.study.jobs import DIVERGED
 from crosspath.study.plan import Cell, Job, final_jobs, trials_of
+from crosspath.study.steps import Step
 from crosspath.study.table import goodness
 from crosspath.training.result import RESULT, read_result
 

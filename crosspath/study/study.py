@@ -18,12 +18,14 @@ from crosspath.study.arms import NONE, PATHWAY, arms_named
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
-from crosspath.study.jobs import Place, Pool, local_pool, ray_pool, run_steps
+from crosspath.study.jobs import Place
 from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms
+from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
 from crosspath.study.results import StudyResults, write_results
 from crosspath.study.search import final_jobs_of, read_choice, search_then_train, search_trials
 from crosspath.study.statistics import FEWEST_SEEDS
+from crosspath.study.steps import run_steps
 from crosspath.study.table import score_text
 from crosspath.training.progress import open_bar
 from crosspath.training.result import Result

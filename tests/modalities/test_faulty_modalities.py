@@ -21,7 +21,7 @@ from crosspath.modalities import MODALITIES, Modality, modality_of
 from crosspath.modalities.load import load_data
 from crosspath.modalities.modality import Discrete, Picture
 from crosspath.recipes import RECIPES
-from crosspath.study.jobs import local_pool
+from crosspath.study.pools import local_pool
 from tests.errors import refused
 from tests.modalities.test_toy_modality import NOISE, SECTIONS, NoiseData, noise_recipe, plot
 

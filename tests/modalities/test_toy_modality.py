@@ -35,7 +35,7 @@ from crosspath.data.views.normalise import Scaling
 from crosspath.errors import InputError
 from crosspath.modalities import Modality
 from crosspath.modalities.modality import Export, Picture
-from crosspath.study.jobs import local_pool
+from crosspath.study.pools import local_pool
 from crosspath.tokenizers import ChooseMask, MaskableTokenizer, MaskedView, Tokens, select_tokens
 from crosspath.tokenizers.positions import sincos_1d
 from tests.errors import refused

@@ -7,7 +7,7 @@ import pytest
 
 from crosspath.study.decision import Advice, Case, DecisionList, Readings, Rule, regret
 from crosspath.study.decision_fit import WORTH, fit_list, held_out_regret, with_choices
-from crosspath.study.race_plan import advice_in_words, advice_of, advised_order
+from crosspath.study.race_advice import advice_in_words, advice_of, advised_order
 from crosspath.study.ways import ways_of
 
 KINDS = ("image", "audio", "text")

@@ -29,9 +29,10 @@ from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import claim_folder, differences
-from crosspath.study.jobs import Place, Step, run_job, run_steps
+from crosspath.study.jobs import Place, run_job
 from crosspath.study.plan import Job, comparisons, final_jobs, trials_of
 from crosspath.study.results import write_results
+from crosspath.study.steps import Step, run_steps
 from crosspath.study.study import run_study
 from crosspath.training.result import Result
 from tests.errors import refused
