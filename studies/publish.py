@@ -16,7 +16,7 @@ from question_tables import facts, matrix, page_of, question
 from table_cells import Row, code, interval, over, small, spread, table, verdict
 
 from crosspath.study.labels import label_savings
-from crosspath.study.table import Row as TableRow
+from crosspath.study.rows import Row as TableRow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROWS = REPOSITORY / "docs" / "results.json"

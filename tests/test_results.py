@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from crosspath.study.answer import answer_of
-from crosspath.study.table import Row as TableRow
+from crosspath.study.rows import Row as TableRow
 from crosspath.study.table import cells, columns_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent

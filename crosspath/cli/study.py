@@ -9,7 +9,7 @@ from crosspath.cli.options import DataRoot, Json
 from crosspath.cli.output import print_json, print_line, print_paragraph, print_table
 
 if TYPE_CHECKING:
-    from crosspath.study.table import Row
+    from crosspath.study.rows import Row
 
 
 def study(
@@ -111,7 +111,8 @@ def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `results.json`, one table per comparison."""
     from crosspath.metrics import METRICS
     from crosspath.study.answer import direction
-    from crosspath.study.table import Row, detectable_text, group_rows, notes_on
+    from crosspath.study.rows import Row
+    from crosspath.study.table import detectable_text, group_rows, notes_on
 
     for title, rows in group_rows([Row.from_json(entry) for entry in entries]).items():
         print_comparison(rows, title)

@@ -8,8 +8,9 @@ from crosspath.counts import counted
 from crosspath.metrics import METRICS
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM, SAME_MODALITY
 from crosspath.study.effects import Answer, Effect
+from crosspath.study.rows import Row
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
-from crosspath.study.table import Row, heading
+from crosspath.study.table import heading
 
 WIDEN = "raise widenings and repeat the command: finished runs count"
 """What to do where a search ended at the edge."""

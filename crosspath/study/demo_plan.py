@@ -12,9 +12,9 @@ from crosspath.config import Recipe, apply_overrides
 from crosspath.files import new_folder, write_text
 from crosspath.locks import LOCK_FILES, claim, remove_lock
 from crosspath.recipes import recipe_named
+from crosspath.study.cells import QUIET
 from crosspath.study.definition import Search, Study, TargetSection
 from crosspath.study.folder import REPORT
-from crosspath.study.plan import QUIET
 
 MARKER = ".crosspath-demo"
 """The file that marks a folder as written by a demo."""

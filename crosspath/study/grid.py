@@ -58,8 +58,8 @@ class Grid:
         """
         if self.middle is None:
             return best_rates(means, 1)[0]
-        highest = max(_rank(value, DIGITS) for value in means.values())
-        equal = [rate for rate in sorted(means) if _rank(means[rate], DIGITS) == highest]
+        highest = max(rank(value, DIGITS) for value in means.values())
+        equal = [rate for rate in sorted(means) if rank(means[rate], DIGITS) == highest]
         if means[equal[0]] is None:  # all diverged
             return equal[0]
         return next((rate for rate in equal if not self.is_edge(rate, means)), equal[0])
@@ -86,10 +86,11 @@ class Grid:
 
 def best_rates(means: Means, count: int) -> list[float]:
     """The best rates, in ascending order; of equal ones the smallest."""
-    return sorted(sorted(sorted(means), key=lambda rate: _rank(means[rate]), reverse=True)[:count])
+    return sorted(sorted(sorted(means), key=lambda rate: rank(means[rate]), reverse=True)[:count])
 
 
-def _rank(mean: float | None, digits: int | None = None) -> float:
+def rank(mean: float | None, digits: int | None = None) -> float:
+    """Sorts means, those of `None` last; with `digits`, what agrees to so many is equal."""
     if mean is None:
         return float("-inf")
     return mean if digits is None else round(mean, digits)

@@ -10,6 +10,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
+from crosspath.study.cells import Job
 from crosspath.study.controls import (
     copied_start,
     mimetic_start,
@@ -17,7 +18,6 @@ from crosspath.study.controls import (
     shuffled_auxiliary,
     spectrum_auxiliary,
 )
-from crosspath.study.plan import Job
 from crosspath.training.finite import DivergenceError
 from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result

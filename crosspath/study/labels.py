@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from crosspath.study.arms import NONE
+from crosspath.study.rows import Row
 from crosspath.study.statistics import CONFIDENCE, mean_and_sd
-from crosspath.study.table import BASELINE, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,12 @@ def label_savings(rows: Sequence[Row]) -> list[Saving]:
     """
     curves: dict[tuple[str, str | None], dict[int, Row]] = {}
     for row in rows:
-        if row.arm == BASELINE and row.labels_per_class is not None:
+        if row.arm == NONE.name and row.labels_per_class is not None:
             curves.setdefault((row.target, row.variant), {})[row.labels_per_class] = row
     savings = []
     for row in rows:
         curve = curves.get((row.target, row.variant), {})
-        if row.arm == BASELINE or row.labels_per_class is None or len(curve) < 2:
+        if row.arm == NONE.name or row.labels_per_class is None or len(curve) < 2:
             continue
         savings.append(_saving(row, curve))
     return savings

@@ -8,7 +8,8 @@ from crosspath.metrics import METRICS
 from crosspath.modalities import MODALITIES
 from crosspath.study.arms import NONE
 from crosspath.study.drawing import HELPS, HURTS, PIXELS, TEXT, UNSURE, as_svg, figure_style, make_figure
-from crosspath.study.table import Row, heading
+from crosspath.study.rows import Row
+from crosspath.study.table import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

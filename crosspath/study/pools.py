@@ -16,8 +16,8 @@ import torch
 
 from crosspath.errors import InputError
 from crosspath.modalities import Modality, add_missing, custom_modalities
+from crosspath.study.cells import Job
 from crosspath.study.jobs import Place, attempt_job
-from crosspath.study.plan import Job
 from crosspath.training.result import Result
 
 

@@ -4,8 +4,8 @@ import math
 from functools import lru_cache
 from statistics import fmean
 
+from crosspath.study.cells import Cell
 from crosspath.study.definition import Study
-from crosspath.study.plan import Cell
 from crosspath.study.search import Choice
 from crosspath.study.statistics import CONFIDENCE, FEWEST_SEEDS
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from crosspath.escape import to_terminal
 from crosspath.study.arms import NONE
-from crosspath.study.plan import Job
-from crosspath.study.table import score
+from crosspath.study.cells import Job
+from crosspath.study.rows import score
 from crosspath.study.trials import Trial
 from crosspath.training.result import Result
 

@@ -16,9 +16,9 @@ from crosspath.study.race_advice import advised_order
 from crosspath.study.race_costs import Estimate
 from crosspath.study.race_plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
 from crosspath.study.race_runs import FIRST_ROUND, Runner, last_step
+from crosspath.study.rows import score
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.steps import Step
-from crosspath.study.table import score
 from crosspath.study.trials import trial_folder
 from crosspath.study.ways import Way
 from crosspath.training.result import RESULT, read_result

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from crosspath.config import Recipe
 from crosspath.modalities import modality_of
+from crosspath.study.cells import QUIET, length_settings
 from crosspath.study.decision import Advice
 from crosspath.study.definition import SEARCH_SEEDS
 from crosspath.study.jobs import Place
-from crosspath.study.plan import QUIET, length_settings
 from crosspath.study.race_costs import Costs, clock_seconds
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import RUNS, RaceFolder

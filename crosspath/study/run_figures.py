@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crosspath.metrics import METRICS, metric_of
+from crosspath.study.cells import Cell
 from crosspath.study.figures import learning_curves, scale_map, training_losses
-from crosspath.study.plan import Cell
 from crosspath.study.report import blocks_and_roles, loss_curve, mean_scales, validation_curve
 from crosspath.training.result import Result
 

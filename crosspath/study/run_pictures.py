@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crosspath.study.plan import Cell
+from crosspath.study.cells import Cell
 from crosspath.study.run_figures import cell_name
 from crosspath.training.result import Result
 from crosspath.training.run_folder import PICTURES

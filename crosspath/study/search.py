@@ -12,12 +12,12 @@ from statistics import fmean
 
 from crosspath.errors import InputError
 from crosspath.metrics import METRICS, metric_of
+from crosspath.study.cells import Cell, Job, final_jobs, trials_of
 from crosspath.study.definition import Study
-from crosspath.study.grid import Means
+from crosspath.study.grid import Means, rank
 from crosspath.study.jobs import DIVERGED
-from crosspath.study.plan import Cell, Job, final_jobs, trials_of
+from crosspath.study.rows import goodness
 from crosspath.study.steps import Step
-from crosspath.study.table import goodness
 from crosspath.training.result import RESULT, read_result
 
 Scores = Mapping[float, tuple[float, ...] | None]
@@ -150,7 +150,7 @@ def _search(cell: Cell, read: Reader, metric: Callable[[], str]) -> Choice:
             edge += f" of {len(means)} tried"
     decays = _weight_decays(cell, read, best, scores) if grid.weight_decays else {}
     # Of equal ones the recipe's own, then the smallest.
-    decay = max(sorted(decays, key=lambda one: (one != own, one)), key=lambda one: _rank(decays[one]), default=own)
+    decay = max(sorted(decays, key=lambda one: (one != own, one)), key=lambda one: rank(decays[one]), default=own)
     decay_edge = None
     if decays and decay == max(decays):
         decay_edge = f"weight decay of {cell.arm.name}, {decay:g}, is the largest of {len(decays)} tried"
@@ -191,7 +191,7 @@ def _weight_decays(cell: Cell, read: Reader, rate: float, scores: Scores) -> Mea
     means = _means({own: of_own, **_by_value(others, read(tuple(job for jobs in trials for job in jobs)))})
     while len(means) - len(multiples) < cell.grid.widenings:
         largest = max(means)
-        if largest != max(sorted(means), key=lambda decay: _rank(means[decay])):
+        if largest != max(sorted(means), key=lambda decay: rank(means[decay])):
             break
         decay = largest * cell.grid.factor
         means |= _means(_by_value((decay,), read(trials_of(cell, (rate,), weight_decay=decay))))
@@ -223,10 +223,6 @@ def _means(scores: Scores) -> dict[float, float | None]:
 def _signed(means: Means, sign: int) -> Means:
     """Means of scores as those of the metric."""
     return {value: None if mean is None else sign * mean for value, mean in means.items()}
-
-
-def _rank(mean: float | None) -> float:
-    return float("-inf") if mean is None else mean
 
 
 def _metric_of(runs: Path, trials: tuple[Job, ...]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosspath.errors import InputError
+from crosspath.study.cells import Job
 from crosspath.study.jobs import Place
-from crosspath.study.plan import Job
 from crosspath.study.pools import Pool
 from crosspath.training.result import Result
 

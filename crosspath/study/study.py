@@ -15,18 +15,19 @@ from crosspath.modalities.memory import path_only
 from crosspath.pickles import refuse_pickle
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import NONE, PATHWAY, arms_named
+from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place
-from crosspath.study.plan import Cell, Comparison, Job, auxiliaries_of, comparisons, refuse_idle_arms
+from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms
 from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
 from crosspath.study.results import StudyResults, write_results
+from crosspath.study.rows import score_text
 from crosspath.study.search import final_jobs_of, read_choice, search_then_train, search_trials
 from crosspath.study.statistics import FEWEST_SEEDS
 from crosspath.study.steps import run_steps
-from crosspath.study.table import score_text
 from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
 

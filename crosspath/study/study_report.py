@@ -9,17 +9,19 @@ from crosspath.files import read_json_as, write_text
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
+from crosspath.study.cells import Cell
 from crosspath.study.definition import Study
 from crosspath.study.effects import Answer, draw_forest, render_banner
 from crosspath.study.examples import EXAMPLES, Changes
 from crosspath.study.figures import label_curves
 from crosspath.study.matrix import auxiliaries_in, draw_matrix, largest_difference
 from crosspath.study.merges import Merge, read_merges
-from crosspath.study.plan import Cell, Comparison
+from crosspath.study.plan import Comparison
 from crosspath.study.report import command_in_lines, load_template
+from crosspath.study.rows import Row
 from crosspath.study.run_figures import cell_name, draw_runs
 from crosspath.study.run_pictures import COMPARISONS, run_pictures
-from crosspath.study.table import POWER_CAPTION, Row, group_rows, heading, notes_on, p_text, table_of
+from crosspath.study.table import POWER_CAPTION, group_rows, heading, notes_on, p_text, table_of
 from crosspath.training.result import Result
 
 TEMPLATE = "study.html"

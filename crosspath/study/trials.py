@@ -16,9 +16,9 @@ from crosspath.modalities.load import load_data
 from crosspath.objectives import objective_of
 from crosspath.recipes import any_recipe_named
 from crosspath.study.arms import NONE
+from crosspath.study.cells import Cell, Job
 from crosspath.study.grid import Grid
 from crosspath.study.jobs import Place, run_job
-from crosspath.study.plan import Cell, Job
 from crosspath.study.pools import LocalPool
 from crosspath.study.sources import pretraining_of
 from crosspath.study.ways import Way

@@ -22,10 +22,11 @@ from typing import Any
 
 from crosspath.errors import InputError
 from crosspath.files import read_json_as, write_json
+from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, differences
 from crosspath.study.jobs import DIVERGED, Place
-from crosspath.study.plan import Cell, Job, Origins, auxiliaries_of, comparisons
+from crosspath.study.plan import Origins, auxiliaries_of, comparisons
 from crosspath.study.pools import Pool, local_pool
 from crosspath.study.results import StudyResults, write_results
 from crosspath.study.search import read_choice, search_then_train

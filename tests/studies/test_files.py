@@ -7,7 +7,7 @@ import pytest
 from crosspath.study.definition import read_study
 from crosspath.study.matrix import draw_matrix
 from crosspath.study.plan import comparisons
-from crosspath.study.table import Row
+from crosspath.study.rows import Row
 
 STUDIES = Path(__file__).resolve().parent.parent.parent / "studies"
 FILES = sorted(path for path in STUDIES.rglob("*.yaml") if "targets:" in path.read_text(encoding="utf-8"))

@@ -12,9 +12,9 @@ import pytest
 
 import crosspath
 from crosspath.config import apply_overrides
+from crosspath.study.cells import Job
 from crosspath.study.definition import Study
 from crosspath.study.jobs import Place, run_job
-from crosspath.study.plan import Job
 from crosspath.study.study import run_study
 from crosspath.training.result import Result
 from tests.errors import refused

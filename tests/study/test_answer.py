@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.study.answer import answer_of, direction
-from crosspath.study.table import Row, adjust_verdicts, cells, group_rows, signed_points
+from crosspath.study.rows import Row, adjust_verdicts
+from crosspath.study.table import cells, group_rows, signed_points
 
 SEEDS = (0, 1, 2)
 NONE = Row(

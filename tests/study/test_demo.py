@@ -22,11 +22,12 @@ from crosspath.locks import LOCK
 from crosspath.recipes import recipe_named
 from crosspath.study import demo as demo_module
 from crosspath.study import study as study_module
+from crosspath.study.cells import QUIET
 from crosspath.study.demo import demo
 from crosspath.study.demo_plan import ABOUT, MARKER, TARGET
-from crosspath.study.plan import QUIET
 from crosspath.study.report import block_and_role, mean_scales, validation_curve
-from crosspath.study.table import Row, cells
+from crosspath.study.rows import Row
+from crosspath.study.table import cells
 from crosspath.training.result import read_result
 from tests.errors import refused
 from tests.study.test_study import Here

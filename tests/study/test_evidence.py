@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crosspath.study.labels import label_savings, labels_for
+from crosspath.study.rows import Row, adjust_verdicts, leave_unsettled
 from crosspath.study.statistics import compare_paired, false_discovery
-from crosspath.study.table import Row, adjust_verdicts, leave_unsettled
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from crosspath.study.matrix import SQUARE, draw_matrix
-from crosspath.study.table import Row
+from crosspath.study.rows import Row
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -17,8 +17,8 @@ import crosspath
 from crosspath.cli.main import main
 from crosspath.config import apply_overrides
 from crosspath.study import jobs, race, trials
+from crosspath.study.cells import QUIET
 from crosspath.study.jobs import Place
-from crosspath.study.plan import QUIET
 from crosspath.study.race_answer import Fit, next_step_of, sentence_of
 from crosspath.study.race_costs import Cost, Costs
 from crosspath.study.race_final import Confirmation, FinalArm

@@ -15,11 +15,12 @@ import crosspath.study.results as results_module
 import crosspath.study.study as study_module
 from crosspath.cli.study import print_results
 from crosspath.errors import InputError
+from crosspath.study.cells import Job, trials_of
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import DEFINITION, RUNS
 from crosspath.study.grid import Grid
 from crosspath.study.jobs import DIVERGED, Place, attempt_job, read_diverged
-from crosspath.study.plan import Job, comparisons, trials_of
+from crosspath.study.plan import comparisons
 from crosspath.study.power import detectable_difference
 from crosspath.study.results import write_results
 from crosspath.training.finite import DivergenceError

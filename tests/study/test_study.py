@@ -27,10 +27,11 @@ import crosspath
 from crosspath.cli.study import print_results
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
+from crosspath.study.cells import Job, final_jobs, trials_of
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import claim_folder, differences
 from crosspath.study.jobs import Place, run_job
-from crosspath.study.plan import Job, comparisons, final_jobs, trials_of
+from crosspath.study.plan import comparisons
 from crosspath.study.results import write_results
 from crosspath.study.steps import Step, run_steps
 from crosspath.study.study import run_study
