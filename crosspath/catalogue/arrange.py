@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.folders import is_hidden
 from crosspath.data.items import DamageError
-from crosspath.data.tables import read_table
+from crosspath.data.table_rows import read_table
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
 

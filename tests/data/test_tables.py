@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from crosspath.data.listed_files import refuse_duplicate
-from crosspath.data.tables import read_table, table_items
+from crosspath.data.table_rows import read_table
+from crosspath.data.tables import table_items
 from crosspath.data.text_files import numbered_lines
 from crosspath.errors import InputError
 from tests.errors import refused

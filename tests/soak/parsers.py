@@ -20,7 +20,7 @@ from crosspath.data.readers.meshes import read_mesh
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.sound_header import read_sound_header
 from crosspath.data.shards.index import read_index
-from crosspath.data.tables import read_table
+from crosspath.data.table_rows import read_table
 from crosspath.data.text_files import class_names, decode_text
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors

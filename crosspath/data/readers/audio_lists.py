@@ -15,7 +15,7 @@ from crosspath.config.data import AudioData
 from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.labels import label_of
 from crosspath.data.listed_files import file_identity, refuse_duplicate
-from crosspath.data.tables import read_table, whole_number
+from crosspath.data.table_rows import read_table, whole_number
 from crosspath.data.text_files import read_text
 from crosspath.errors import InputError
 

@@ -14,7 +14,8 @@ from crosspath.data.folders import folder_below, is_hidden, no_files_error
 from crosspath.data.items import Item, Listing, Part, file_stamp
 from crosspath.data.listed_files import file_identity, refuse_duplicate, require_file
 from crosspath.data.readers.audio_lists import list_recordings
-from crosspath.data.tables import read_table, table_items, whole_number
+from crosspath.data.table_rows import read_table, whole_number
+from crosspath.data.tables import table_items
 from crosspath.data.text_files import numbered_lines
 from crosspath.errors import InputError
 

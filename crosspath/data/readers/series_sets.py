@@ -8,6 +8,7 @@ from typing import Any, cast
 from numpy.typing import NDArray
 
 from crosspath.config.data import SeriesData
+from crosspath.data.class_names import class_labels, class_order
 from crosspath.data.folders import folder_below
 from crosspath.data.items import DamageError, Item, Label, Listing, Part, file_stamp
 from crosspath.data.label_cells import cell_labels, label_columns, number_of, reads_cells
@@ -15,7 +16,8 @@ from crosspath.data.readers.series_arrays import channels_first, read_arrays
 from crosspath.data.readers.series_tables import Entry, read_entries
 from crosspath.data.readers.series_ts import TsFile, read_ts
 from crosspath.data.readers.series_values import Signal
-from crosspath.data.tables import class_labels, class_order, numbers_note, part_of
+from crosspath.data.table_rows import part_of
+from crosspath.data.tables import numbers_note
 from crosspath.errors import InputError
 
 PARTS: tuple[tuple[str, Part], ...] = (("_TRAIN", "train"), ("_TEST", "test"))

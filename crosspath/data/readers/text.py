@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import Augment
 from crosspath.config.data import TextData
+from crosspath.data.class_names import case_notes, class_labels
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import (
     PART_NAMES,
@@ -28,7 +29,8 @@ from crosspath.data.label_cells import cell_labels, label_columns, reads_cells
 from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.text_tables import SUFFIXES as TABLES
 from crosspath.data.readers.text_tables import Columns, Table, find_columns, read_text_table
-from crosspath.data.tables import case_notes, class_labels, no_table_error, numbers_note, part_of
+from crosspath.data.table_rows import part_of
+from crosspath.data.tables import no_table_error, numbers_note
 from crosspath.data.text_files import decode_text
 from crosspath.data.vocabulary import Vocabulary, encoded, vocabulary_of
 from crosspath.errors import InputError

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from crosspath.data.class_names import NUMBER
 from crosspath.data.folder_tree import tree_of
 from crosspath.data.items import PART_NAMES
 from crosspath.data.readers.text import FILES, SUFFIXES
 from crosspath.data.readers.text_tables import SUFFIXES as TABLES
 from crosspath.data.readers.text_tables import find_columns, read_text_table
-from crosspath.data.tables import NUMBER
 from crosspath.errors import InputError
 
 BESIDE = (*SUFFIXES, ".md", ".json", ".yaml", ".yml", "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crosspath.data.tables import DELIMITERS
+from crosspath.data.table_rows import DELIMITERS
 from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
 from crosspath.limits import BYTES, SAMPLES

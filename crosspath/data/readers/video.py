@@ -25,7 +25,8 @@ from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
-from crosspath.data.tables import listed_files, part_of, read_table, table_in, whole_number
+from crosspath.data.table_rows import part_of, read_table, whole_number
+from crosspath.data.tables import listed_files, table_in
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (

@@ -1,0 +1,80 @@
+"""Class names in the cells of a column: their order, and the label of each cell."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from crosspath.data.items import Label
+from crosspath.data.labels import label_of
+from crosspath.errors import InputError
+
+LABEL_SEPARATORS = (";", "|", ",")
+"""Between several labels in one value: the first of these that a table uses."""
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+
+
+def class_labels(
+    cells: Sequence[str], rows: Sequence[int] | None, column: str, table: Path, several: bool
+) -> tuple[list[Label], list[str]]:
+    """The label of each cell of a column, and the classes; `rows` are its rows in the table, if it is from one alone.
+    Raises `InputError`, with the row, as `table_items`."""
+    places = [str(table) if rows is None else f"{table} row {rows[place]}" for place in range(len(cells))]
+    labels = _names_in_cells(cells, places, column, several)
+    of_rows = None if rows is None else dict(zip(rows, labels, strict=True))
+    classes = class_order([name for names in labels for name in names], table, of_rows)
+    numbers = {name: number for number, name in enumerate(classes)}
+    own = [
+        label_of([numbers[name] for name in names], several, where) for names, where in zip(labels, places, strict=True)
+    ]
+    return own, classes
+
+
+def _names_in_cells(cells: Sequence[str], places: Sequence[str], column: str, several: bool) -> list[list[str]]:
+    """The labels that each cell names."""
+    separator = next((mark for mark in LABEL_SEPARATORS if any(mark in cell for cell in cells)), None)
+    labels = []
+    for cell, where in zip(cells, places, strict=True):
+        names = [cell] if separator is None or not several else cell.split(separator)
+        # Some systems store accents apart from their letters.
+        labels.append([unicodedata.normalize("NFC", name.strip()) for name in names])
+        if not all(labels[-1]):
+            raise InputError(where, f"a {column}", cell or "none", "complete or remove the row")
+    return labels
+
+
+def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[str]] | None = None) -> list[str]:
+    """Classes sorted, numbers by value; `rows` are the labels of each row, for the message.
+
+    Raises
+    ------
+    InputError
+        For labels that write one number in two ways.
+    """
+    classes = sorted(set(names), key=_numbers_first)
+    first_rows = {name: row for row, own in reversed(list((rows or {}).items())) for name in own}
+    spellings: dict[float, str] = {}
+    for name in classes:
+        other = spellings.setdefault(float(name), name) if NUMBER.fullmatch(name) else name
+        if other != name:
+            places = sorted(first_rows[one] for one in (other, name) if one in first_rows)
+            found = f"{other} and {name}" + (f" (rows {places[0]} and {places[1]})" if places else "")
+            raise InputError(table, "one spelling of each number", found, "write the number in one way")
+    return classes
+
+
+def case_notes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Remarks on labels that differ in case only."""
+    notes = []
+    first: dict[str, str] = {}
+    for name in classes:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            notes.append(f"the labels {other} and {name} differ in case only, and are two classes")
+    return tuple(notes)
+
+
+def _numbers_first(name: str) -> tuple[bool, int, str]:
+    """Sort key: numbers by value, then names in alphabetical order."""
+    number = name.isascii() and name.isdigit()
+    return (not number, int(name) if number else 0, name)
