@@ -24,7 +24,7 @@ ROWS = REPOSITORY / "docs" / "results.json"
 PAGE = REPOSITORY / "docs" / "will-it-help.md"
 LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
-STARTS = {None, "whole-body", "start-0.1"}
+STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
 MASKED = {"pretrained", "masked-modelling"}
 CHOICES: dict[str, tuple[Advice, ...]] = {
