@@ -102,11 +102,6 @@ def metric_of(metrics: Mapping[str, float]) -> str:
     return next((name for name in METRICS if name in metrics), "accuracy")
 
 
-def metric_named(name: str) -> Metric:
-    """The metric of that name; `mae/height` is `mae` of the column `height`. Raises `KeyError` for no metric."""
-    return METRICS[name.partition("/")[0]]
-
-
 def with_class_names(metrics: Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:
     """The metrics with the names of classes for their numbers: `iou/3` is `iou/sky`."""
     return {

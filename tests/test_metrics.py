@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspath.metrics import METRICS, metric_named, metric_of, plain_text
+from crosspath.metrics import METRICS, metric_of, plain_text
 from crosspath.objectives import OBJECTIVES
 
 
@@ -40,6 +40,5 @@ def test_the_compared_metric_is_the_one_that_objectives_select_by() -> None:
 
 
 def test_a_column_has_the_metric_of_all_columns() -> None:
-    assert metric_named("mae/height") is METRICS["mae"]
     assert plain_text("mae/height", 54321.0) == "54321"
     assert plain_text("accuracy", 0.71349) == "0.7135"

@@ -22,10 +22,8 @@ def fill_label_kind(tree: Any) -> Any:
     data, kind = tree.get("data"), OF_OBJECTIVE.get(tree.get("objective", "classification"))
     if kind is None or not isinstance(data, Mapping | DataSection):
         return tree
-    columns, several = (getattr(data, name, None) for name in ("label_columns", "multi_label"))
-    if isinstance(data, Mapping):
-        columns, several = data.get("label_columns"), data.get("multi_label")
-    if columns and not several and tree.get("objective") == "masked_modeling":
+    settings = data if isinstance(data, Mapping) else dict(data)
+    if settings.get("label_columns") and not settings.get("multi_label") and tree.get("objective") == "masked_modeling":
         kind = "numbers"  # so that the table is read as by the regression beside it
     if isinstance(data, DataSection):
         return {**tree, "data": data.model_copy(update={"label_kind": kind})}

@@ -18,7 +18,7 @@ OUTSIDE = 254
 MOST_CLASSES = 254
 
 
-def stacked(samples: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def stack_samples(samples: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Samples as one array (B, ...). Annotated pictures (4, H, W) of unequal sizes get rows below and columns to the
     right of them whose class is `OUTSIDE`.
     """
@@ -33,6 +33,6 @@ def stacked(samples: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def without_outside(sample: NDArray[Any]) -> NDArray[Any]:
-    """The picture itself (4, H, W) of a sample that `stacked` made larger."""
+    """The picture itself (4, H, W) of a sample that `stack_samples` made larger."""
     inside = sample[-1] != OUTSIDE
     return sample[:, : int(inside[:, 0].sum()), : int(inside[0].sum())]

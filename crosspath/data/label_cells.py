@@ -92,7 +92,7 @@ def _is_marked(cell: Any, name: str, where: str) -> bool:
 def _require_precision(numbers: Sequence[float], where: str) -> None:
     """Raise `InputError` for numbers far from 0 whose differences are lost in 32 bits, such as seconds since 1970."""
     exact = np.array(numbers, np.float64)
-    lost, spread = float(np.abs(exact - exact.astype(np.float32)).max()), float(exact.std())
-    if lost > ROUNDING * spread and spread > 0:
+    error, spread = float(np.abs(exact - exact.astype(np.float32)).max()), float(exact.std())
+    if error > ROUNDING * spread and spread > 0:
         todo = "subtract a constant from the column, such as its smallest number"
         raise InputError(where, "numbers that 32 bits tell apart", f"{exact.min():.10g} to {exact.max():.10g}", todo)

@@ -65,11 +65,11 @@ def predict(
     objective = objective_of(source.recipe)
     if objective.predictions is None:
         raise _no_classifier(checkpoint, objective)
-    answered = _answered(source, files, top, category)
-    return [entry for entry, _ in answered] if out is None else write_predictions(Path(out), source, answered)
+    answers = _answers(source, files, top, category)
+    return [entry for entry, _ in answers] if out is None else write_predictions(Path(out), source, answers)
 
 
-def _answered(
+def _answers(
     source: Checkpoint, files: Sequence[Any], top: int | None, category: str | None
 ) -> Iterator[tuple[dict[str, Any], Answer]]:
     """Of each file what is said of it as plain data, and the model's outputs."""
@@ -79,7 +79,7 @@ def _answered(
     count = objective.most if top is None else top
     # Every point or pixel of a file is asked for, also where a held-out sample has some of them.
     ready = prepare if recipe.data.annotated else prepare_held_out
-    for name, sample, notes, given in _samples(source, files):
+    for name, sample, notes, original in _samples(source, files):
         batch = ready(recipe.data, sample[None], compute.device)
         label = _category(source, name, category) if objective.outputs_by == "labels" else None
         labels = None if label is None else torch.tensor([label], device=compute.device)
@@ -88,18 +88,18 @@ def _answered(
         require_finite(outputs, source.path, name)
         one = outputs[0]
         if objective.to_picture is not None:
-            one = objective.to_picture(one.cpu(), recipe, picture_size(recipe.data, given))
+            one = objective.to_picture(one.cpu(), recipe, picture_size(recipe.data, original))
         predictions = objective.predictions(one, recipe, source.classes, count)
-        told = {} if label is None else {"category": source.classes[label]}
-        entry = {"file": name, **told, **predictions, **({"notes": list(notes)} if notes else {})}
+        category_of_file = {} if label is None else {"category": source.classes[label]}
+        entry = {"file": name, **category_of_file, **predictions, **({"notes": list(notes)} if notes else {})}
         yield entry, Answer(name, batch[0].float().cpu().numpy, outputs[0].float().cpu().numpy())
 
 
 def _category(source: Checkpoint, file: str, category: str | None) -> int:
     """The number of the category of a file's object. Raises `InputError` where nothing says which it is."""
-    named = Path(file).parent.name if category is None else category
-    if named in source.classes:
-        return source.classes.index(named)
+    name = Path(file).parent.name if category is None else category
+    if name in source.classes:
+        return source.classes.index(name)
     if category is None and len(source.classes) == 1:
         return 0
     found = "none" if category is None else repr(category)

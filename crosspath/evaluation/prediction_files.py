@@ -13,7 +13,7 @@ PREDICTIONS = "predictions.json"
 
 
 def write_predictions(
-    out: Path, source: Checkpoint, answered: Iterable[tuple[dict[str, Any], Answer]]
+    out: Path, source: Checkpoint, answers: Iterable[tuple[dict[str, Any], Answer]]
 ) -> list[dict[str, Any]]:
     """Write a picture of each file, named after it, its mask or parts, and all predictions in `predictions.json`.
 
@@ -23,18 +23,18 @@ def write_predictions(
     drawing, entries = objective_of(source.recipe).drawing, []
     names: set[str] = set()
     with replacing_files(out) as folder:
-        for entry, answer in answered:
-            written: list[str] = []
+        for entry, answer in answers:
+            files: list[str] = []
             if drawing is not None and (drawing.sample is not None or drawing.files is not None):
                 name = free_name(answer.name, names)
                 contents = {} if drawing.files is None else drawing.files(source.recipe, answer, source.classes)
                 for suffix, content in contents.items():
                     (folder / f"{name}{suffix}").write_bytes(content)
-                    written.append(f"{name}{suffix}")
+                    files.append(f"{name}{suffix}")
                 if drawing.sample is not None:
                     drawing.sample(source.recipe, answer, source.classes).save(folder / f"{name}.png")
-                    written.append(f"{name}.png")
-            entries.append({**entry, **({"written": written} if written else {})})
+                    files.append(f"{name}.png")
+            entries.append({**entry, **({"written": files} if files else {})})
         write_json(folder / PREDICTIONS, {"classes": list(source.classes), "files": entries})
     return entries
 

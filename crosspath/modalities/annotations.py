@@ -24,7 +24,7 @@ def as_model_reads(section: DataSection, batch: Tensor) -> Tensor:
         return batch
     inputs, _ = divide(section, batch)
     shape = modality_of(section).sample_shape(section)
-    missing = [max(wanted - side, 0) for wanted, side in zip(shape, inputs.shape[1:], strict=True)]
+    missing = [max(length - side, 0) for length, side in zip(shape, inputs.shape[1:], strict=True)]
     padded = functional.pad(inputs, [side for size in reversed(missing) for side in (0, size)])
     return padded[(slice(None), *(slice(size) for size in shape))]
 

@@ -29,16 +29,16 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     image, colours = pixels_of(recipe, answer), class_colours(len(names))
     shown = fitted(image, *SIDES)
     factor = shown.shape[0] / image.shape[0]
-    found = answer.answer[answer.answer[:, KIND] >= 0]
-    best = found[found[:, SCORE] >= LEAST_SCORE][:MOST]
+    detections = answer.answer[answer.answer[:, KIND] >= 0]
+    best = detections[detections[:, SCORE] >= LEAST_SCORE][:MOST]
     kinds = best[:, KIND].astype(int).tolist()
     scores = best[:, SCORE].tolist()
     predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
-    caption = f"{answer.name}: {len(best)} boxes of score {LEAST_SCORE} or more, of {len(found)}"
+    caption = f"{answer.name}: {len(best)} boxes of score {LEAST_SCORE} or more, of {len(detections)}"
     if answer.truth is not None:
-        own = answer.truth[~np.isnan(answer.truth[:, CLASS])]
-        own = own[own[:, CROWD] == 0]
-        true = with_boxes(shown, own[:, CORNERS] * factor, own[:, CLASS].astype(int).tolist(), names, colours)
+        boxes = answer.truth[~np.isnan(answer.truth[:, CLASS])]
+        boxes = boxes[boxes[:, CROWD] == 0]
+        true = with_boxes(shown, boxes[:, CORNERS] * factor, boxes[:, CLASS].astype(int).tolist(), names, colours)
         panels.insert(0, ("truth", true))
     return compose([panels], caption=caption)

@@ -1,7 +1,6 @@
 """Classification, of one label a sample or of several."""
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import torch
@@ -10,10 +9,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from crosspath.config import Recipe
 from crosspath.models.build import build_model
+from crosspath.objectives.drawing import model_outputs
 from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
 from crosspath.objectives.mistakes import MISTAKES
-from crosspath.objectives.objective import Batch, Objective, token_grid
+from crosspath.objectives.objective import Batch, Objective, all_tokens, token_grid
 
 Probabilities = Callable[[Tensor], Tensor]
 
@@ -67,11 +67,6 @@ def _binary_losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     return binary_cross_entropies(training_logits(model, recipe, batch), batch.targets, smoothing)
 
 
-def logits_of(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
-    logits_BK: Tensor = model(batch)
-    return logits_BK
-
-
 def _softmax(logits_BK: Tensor) -> Tensor:
     return logits_BK.softmax(dim=-1)
 
@@ -101,11 +96,6 @@ def _multi_label_metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> d
     return multi_label_metrics(logits_NK, labels)
 
 
-def all_tokens(recipe: Recipe, model: nn.Module) -> int:
-    """How many tokens a sample has: the encoder sees all of them."""
-    return prod(token_grid(model))
-
-
 def _one_label(recipe: Recipe) -> bool:
     return recipe.objective == "classification" and not recipe.data.several_labels
 
@@ -120,7 +110,7 @@ CLASSIFICATION = Objective(
     serves=_one_label,
     build=build_model,
     losses=_losses,
-    outputs=logits_of,
+    outputs=model_outputs,
     metrics=_metrics,
     selects_by="accuracy",
     labelled=True,
@@ -137,7 +127,7 @@ SEVERAL_LABELS = Objective(
     serves=_several_labels,
     build=build_model,
     losses=_binary_losses,
-    outputs=logits_of,
+    outputs=model_outputs,
     metrics=_multi_label_metrics,
     selects_by="map",
     labelled=True,

@@ -5,7 +5,6 @@ number of the sample's own matched anchors; Faster R-CNN's, by that of its own d
 a batch is RetinaNet's own loss of that batch to rounding, and Faster R-CNN's where samples have as many regions.
 """
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from crosspath.models.build import build_detector
 from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.box_metrics import box_metrics, require_evaluator
 from crosspath.objectives.box_pictures import draw_boxes
-from crosspath.objectives.drawing import Drawing
-from crosspath.objectives.objective import Batch, Objective, token_grid
+from crosspath.objectives.drawing import Drawing, model_outputs
+from crosspath.objectives.objective import Batch, Objective, all_tokens
 
 MOST = 100
 """Boxes of a picture that are predicted, as COCO counts them."""
@@ -31,11 +30,6 @@ MOST = 100
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     losses_B: Tensor = model(batch.inputs, batch.targets)
     return losses_B
-
-
-def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
-    detections_BQ6: Tensor = model(batch)
-    return detections_BQ6
 
 
 def _metrics(detections_NQ6: Tensor, boxes_NM9: Tensor, recipe: Recipe) -> dict[str, float]:
@@ -75,15 +69,6 @@ def _check(recipe: Recipe, data: DataSet) -> None:
         raise InputError(where, "pictures with boxes", f"{len(data.train)} without", todo)
 
 
-def _answers(model: nn.Module, recipe: Recipe, inputs: Tensor, labels: Tensor | None) -> Tensor:
-    detections_BQ6: Tensor = model(inputs)
-    return detections_BQ6
-
-
-def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
-    return prod(token_grid(model))
-
-
 def _serves(recipe: Recipe) -> bool:
     return recipe.objective == "detection"
 
@@ -94,7 +79,7 @@ DETECTION = Objective(
     serves=_serves,
     build=build_detector,
     losses=_losses,
-    outputs=_outputs,
+    outputs=model_outputs,
     metrics=_metrics,
     selects_by="box_ap",
     labelled=True,
@@ -103,6 +88,6 @@ DETECTION = Objective(
     most=MOST,
     to_picture=_to_picture,
     check=_check,
-    drawing=Drawing(answers=_answers, sample=draw_boxes),
-    visible=_all_tokens,
+    drawing=Drawing(answers=model_outputs, sample=draw_boxes),
+    visible=all_tokens,
 )

@@ -103,15 +103,20 @@ class Drawing:
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
             labels = np.asarray(examples.labels[some])
-            inputs, truths = prepared(recipe, examples, some, device)
+            inputs, truths = prepare_samples(recipe, examples, some, device)
             with autocast():
                 answers = self.answers(model, recipe, inputs, torch.as_tensor(labels, device=device))
-            found = zip(some, answers.float().cpu().numpy(), labels, truths, strict=True)
-            for row, answer, label, truth in found:
+            for row, answer, label, truth in zip(some, answers.float().cpu().numpy(), labels, truths, strict=True):
                 yield Answer(examples.ids[row], partial(_read, recipe, examples, row), answer, label, truth)
 
 
-def prepared(
+def model_outputs(model: nn.Module, recipe: Recipe, inputs: Tensor, _: Tensor | None) -> Tensor:
+    """What a model that is told nothing but its inputs says of each (B, ...)."""
+    outputs: Tensor = model(inputs)
+    return outputs
+
+
+def prepare_samples(
     recipe: Recipe, examples: Examples, rows: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, NDArray[Any]]:
     """What the model reads of some held-out samples (B, ...), and their labels; of a single annotated sample itself,
@@ -130,7 +135,7 @@ def prepared(
 
 
 def _read(recipe: Recipe, examples: Examples, row: int) -> NDArray[Any]:
-    inputs, _ = prepared(recipe, examples, np.array([row]), torch.device("cpu"))
+    inputs, _ = prepare_samples(recipe, examples, np.array([row]), torch.device("cpu"))
     sample: NDArray[Any] = inputs[0].float().numpy()
     return sample
 

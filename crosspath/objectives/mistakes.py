@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from crosspath.config import Recipe
 from crosspath.modalities import modality_of
-from crosspath.objectives.drawing import Answer, Drawing, Names
+from crosspath.objectives.drawing import Answer, Drawing, Names, model_outputs
 from crosspath.pictures.canvas import compose, fitted, short
 from crosspath.pictures.confusion import confusion_counts, confusion_matrix
 
@@ -47,9 +46,4 @@ def draw_mistakes(recipe: Recipe, answers: Sequence[Answer], names: Names) -> Ma
     return pictures | {"mistakes": compose(rows, caption=caption)}
 
 
-def _logits(model: nn.Module, recipe: Recipe, inputs: Tensor, labels: Tensor | None) -> Tensor:
-    logits_BK: Tensor = model(inputs)
-    return logits_BK
-
-
-MISTAKES = Drawing(answers=_logits, part=draw_mistakes)
+MISTAKES = Drawing(answers=model_outputs, part=draw_mistakes)

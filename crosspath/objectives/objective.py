@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,13 +97,18 @@ class Objective:
     """How held-out samples and files are drawn with what the model says of them."""
 
     @property
-    def writes(self) -> Show | None:
+    def picture_writer(self) -> Show | None:
         """What writes the pictures of a run."""
         return self.show if self.drawing is None else self.drawing.show
 
     def score(self, metrics: dict[str, float]) -> float:
         """The number by which the best epoch is chosen; more is better."""
         return METRICS[self.selects_by].sign * metrics.get(self.selects_by, 0.0)
+
+
+def all_tokens(recipe: Recipe, model: nn.Module) -> int:
+    """How many tokens a sample has, where the encoder sees all of them."""
+    return prod(token_grid(model))
 
 
 def token_grid(model: nn.Module) -> tuple[int, ...]:

@@ -17,9 +17,8 @@ from crosspath.data.readers.points import drawn_order
 from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_part_segmenter
-from crosspath.objectives.classification import all_tokens
 from crosspath.objectives.drawing import Answer, Drawing, Names
-from crosspath.objectives.objective import Batch, Objective
+from crosspath.objectives.objective import Batch, Objective, all_tokens
 from crosspath.objectives.part_metrics import (
     Parts,
     columns_of_categories,

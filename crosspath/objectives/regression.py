@@ -17,9 +17,9 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.models.build import build_model
 from crosspath.models.modality_model import ModalityModel
-from crosspath.objectives.classification import all_tokens, training_logits
+from crosspath.objectives.classification import training_logits
 from crosspath.objectives.drawing import Answer, Drawing, Names
-from crosspath.objectives.objective import Batch, Objective
+from crosspath.objectives.objective import Batch, Objective, all_tokens
 from crosspath.pictures.scatter import scatter
 
 if TYPE_CHECKING:

@@ -83,10 +83,10 @@ def _beside_truth(answer: Answer) -> list[tuple[str, NDArray[np.int64]]]:
     return [prediction] if answer.truth is None else [("truth", answer.truth.astype(np.int64)), prediction]
 
 
-def _caption(answer: Answer, things: str, classes: int) -> str:
+def _caption(answer: Answer, unit: str, classes: int) -> str:
     """The sample's name, and the share of labelled pixels or points that are right."""
     if answer.truth is None:
         return answer.name
     labelled = answer.truth < classes
     right = 100 * float((answer.answer == answer.truth)[labelled].mean()) if labelled.any() else 0.0
-    return f"{answer.name}: {right:.0f} % of {things} right"
+    return f"{answer.name}: {right:.0f} % of {unit} right"

@@ -4,7 +4,7 @@ K classes, S the side of the square that the model reads, H and W of a picture.
 """
 
 from collections.abc import Iterator
-from math import ceil, prod
+from math import ceil
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_pixel_segmenter
 from crosspath.objectives.drawing import Drawing, Names
-from crosspath.objectives.objective import Batch, Objective, token_grid
+from crosspath.objectives.objective import Batch, Objective, all_tokens
 from crosspath.objectives.sample_pictures import draw_pixels, mask_file
 
 WINDOWS_AT_ONCE = 16
@@ -177,10 +177,6 @@ def _serves(recipe: Recipe) -> bool:
     return recipe.objective == "segmentation"
 
 
-def _all_tokens(recipe: Recipe, model: nn.Module) -> int:
-    return prod(token_grid(model))
-
-
 SEGMENTATION = Objective(
     name="segmentation",
     verb="train",
@@ -191,7 +187,7 @@ SEGMENTATION = Objective(
     metrics=_metrics,
     selects_by="miou",
     labelled=True,
-    visible=_all_tokens,
+    visible=all_tokens,
     check=_check,
     predictions=_predictions,
     most=MOST_CLASSES,

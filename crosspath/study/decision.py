@@ -86,6 +86,6 @@ def regret(decision: DecisionList, cases: Sequence[Case]) -> float:
     their cases, as a fraction of test accuracy. All cases must have what the list advises."""
     by_target: dict[str, list[float]] = {}
     for case in cases:
-        lost = max(case.gains.values()) - case.gains[decision.advise(case.readings)]
-        by_target.setdefault(case.target, []).append(lost)
+        cost = max(case.gains.values()) - case.gains[decision.advise(case.readings)]
+        by_target.setdefault(case.target, []).append(cost)
     return sum(sum(some) / len(some) for some in by_target.values()) / len(by_target)

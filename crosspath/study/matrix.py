@@ -47,15 +47,15 @@ def draw_matrix(rows: Sequence[Row], arm: str, name: str, *, largest: float | No
         axes.set_ylim(HEAD + CELL * len(targets), 0)
         width = (PIXELS - NAMES) / len(auxiliaries)
         for across, auxiliary in enumerate(auxiliaries):
-            _name(axes, NAMES + width * (across + 0.5), HEAD - 6, auxiliary, "bottom", "center")
+            _write_name(axes, NAMES + width * (across + 0.5), HEAD - 6, auxiliary, "bottom", "center")
         for down, target in enumerate(targets):
             middle = HEAD + CELL * (down + 0.5)
             below = f"none: {METRICS[plain[target].metric].text(plain[target].mean)}" if target in plain else ""
-            _name(axes, 0, middle, target.replace(", ", "\n"), "center", "left", below)
+            _write_name(axes, 0, middle, target.replace(", ", "\n"), "center", "left", below)
             for across, auxiliary in enumerate(auxiliaries):
                 place = NAMES + width * (across + 0.5), middle
                 row = next((row for row in entries if (heading(row), row.auxiliary) == (target, auxiliary)), None)
-                _cell(axes, place, row, full)
+                _draw_cell(axes, place, row, full)
         described = "; ".join(f"{heading(row)} {row.auxiliary} {_number(row)}" for row in entries)
         return as_svg(figure, name, f"Differences of {arm} from none. {described}")
 
@@ -80,7 +80,7 @@ def place_of(recipe: str) -> tuple[int, str]:
     return list(MODALITIES).index(modality) if modality in MODALITIES else len(MODALITIES), recipe
 
 
-def _name(axes: "Axes", x: float, y: float, name: str, vertical: str, horizontal: str, below: str = "") -> None:
+def _write_name(axes: "Axes", x: float, y: float, name: str, vertical: str, horizontal: str, below: str = "") -> None:
     """A recipe's name on two lines, and what stands below it."""
     text = name.replace("/", "/\n", 1) if horizontal == "center" else name
     axes.text(x, y - (8 if below else 0), text, va=vertical, ha=horizontal, fontsize=TEXT - 1, linespacing=1.1)
@@ -88,7 +88,7 @@ def _name(axes: "Axes", x: float, y: float, name: str, vertical: str, horizontal
         axes.text(x, y + 8 * text.count("\n") + 8, below, va="center", fontsize=TEXT - 1.5, color=UNSURE)
 
 
-def _cell(axes: "Axes", place: tuple[float, float], row: Row | None, full: float) -> None:
+def _draw_cell(axes: "Axes", place: tuple[float, float], row: Row | None, full: float) -> None:
     """One direction; a dash where there is none."""
     from matplotlib.patches import Rectangle
 

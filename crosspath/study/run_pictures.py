@@ -38,10 +38,10 @@ class RunPicture:
 def run_pictures(cells_of: Mapping[Cell, Sequence[Result]]) -> list[RunPicture]:
     """Of the first arms' first seeds the pictures of the whole part, then those of single samples, arm beside arm."""
     runs = [(cell_name(cell), results[0]) for cell, results in list(cells_of.items())[:ARMS]]
-    found = {name: None for _, run in runs for name in _names(Path(run.folder) / PICTURES)}
+    names = {name: None for _, run in runs for name in _names(Path(run.folder) / PICTURES)}
     return [
         RunPicture(arm, run.seed, name, _small(path))
-        for name in found
+        for name in names
         for arm, run in runs
         if (path := Path(run.folder) / PICTURES / f"{name}.png").is_file()
     ]

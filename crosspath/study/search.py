@@ -135,13 +135,13 @@ def _search(cell: Cell, read: Reader, metric: Callable[[], str]) -> Choice:
     shorter: dict[int, Means] = {}
     scores: Scores = {}
     best, edge = rates[0], None
-    own_epochs, own = _own(cell)
+    own_epochs, own = _epochs_and_decay(cell)
     for epochs in grid.lengths(own_epochs) if len(rates) > 1 else ():
         scores = _round(cell, read, rates, None if epochs == own_epochs else epochs)
         means = _means(scores)
         best = grid.best(means)
         if means[best] is None:
-            raise _diverged(cell, means)
+            raise _divergence_error(cell, means)
         if epochs != own_epochs:
             shorter[epochs] = means
             rates = grid.keep(means)
@@ -183,7 +183,7 @@ def _weight_decays(cell: Cell, read: Reader, rate: float, scores: Scores) -> Mea
     """Weight decays at the best rate, and those that follow while the largest is the best. `scores` are those of the
     rates, which were tried with the recipe's own.
     """
-    _, own = _own(cell)
+    _, own = _epochs_and_decay(cell)
     multiples = cell.grid.weight_decays
     of_own = scores[rate] if rate in scores else _by_value((own,), read(trials_of(cell, (rate,))))[own]
     others = tuple(one * own for one in multiples if one != OWN)
@@ -199,7 +199,7 @@ def _weight_decays(cell: Cell, read: Reader, rate: float, scores: Scores) -> Mea
 
 
 @cache
-def _own(cell: Cell) -> tuple[int, float]:
+def _epochs_and_decay(cell: Cell) -> tuple[int, float]:
     """Epochs and weight decay of a cell's recipe."""
     recipe = cell.recipe(cell.grid.rates[0], 0, search=False)
     return recipe.train.epochs, recipe.optimizer.weight_decay
@@ -230,7 +230,7 @@ def _metric_of(runs: Path, trials: tuple[Job, ...]) -> str:
     return "accuracy" if finished is None else metric_of(read_result(finished).metrics["validation"])
 
 
-def _diverged(cell: Cell, means: Means) -> InputError:
+def _divergence_error(cell: Cell, means: Means) -> InputError:
     rates = ", ".join(f"{rate:g}" for rate in means)
     todo = "search lower rates, with another --out"
     return InputError(f"the search of {cell.label}", "a rate at which training stays finite", f"none of {rates}", todo)

@@ -320,9 +320,11 @@ def _run(
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
-        if objective.writes is not None and len(data.validation):
+        if objective.picture_writer is not None and len(data.validation):
             folder = run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
-            objective.writes(outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes)
+            objective.picture_writer(
+                outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes
+            )
         run.finish(outcome.model, result)
     processes.wait()
     return result

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crosspath.config.augment import ImageAugment, PointAugment
 from crosspath.config.data import ImageData, PointData
-from crosspath.data.annotations import NOT_LABELLED, OUTSIDE, stacked, without_outside
+from crosspath.data.annotations import NOT_LABELLED, OUTSIDE, stack_samples, without_outside
 from crosspath.data.views.draws import Draws
 from crosspath.modalities import modality_of
 from crosspath.modalities.annotations import annotated_shape, divide
@@ -121,12 +121,12 @@ def test_pictures_of_unequal_sizes_share_an_array() -> None:
     rng = np.random.default_rng(2)
     samples = [rng.integers(0, 9, (4, *size), dtype=np.uint8) for size in ((5, 9), (7, 3), (2, 2))]
     samples[0][3, 0] = NOT_LABELLED
-    batch = stacked(samples)
+    batch = stack_samples(samples)
     assert batch.shape == (3, 4, 7, 9)
     assert (batch[1, 3, :, 3:] == OUTSIDE).all()
     for row, sample in zip(batch, samples, strict=True):
         assert np.array_equal(without_outside(row), sample)
-    assert np.array_equal(stacked(samples[:1]), np.stack(samples[:1]))
+    assert np.array_equal(stack_samples(samples[:1]), np.stack(samples[:1]))
 
 
 def test_files_to_predict_are_read_without_annotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

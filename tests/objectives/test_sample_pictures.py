@@ -10,7 +10,7 @@ from PIL import Image
 from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
 from crosspath.data.examples import Examples
 from crosspath.objectives.box_pictures import draw_boxes
-from crosspath.objectives.drawing import Answer, prepared
+from crosspath.objectives.drawing import Answer, prepare_samples
 from crosspath.objectives.sample_pictures import draw_parts, draw_pixels, mask_file, parts_file
 from crosspath.pictures.canvas import GAP, LINE
 from crosspath.pictures.palette import class_colours
@@ -96,6 +96,6 @@ def test_an_annotated_sample_is_read_without_what_fills_its_array() -> None:
     clouds = np.zeros((2, 10, 4), np.float32)
     clouds[:, 7:, 3] = OUTSIDE
     recipe = recipe_named("point/furniture")
-    inputs, truths = prepared(recipe, Examples(clouds, np.zeros(2, np.int64), ("a", "b")), row, cpu)
+    inputs, truths = prepare_samples(recipe, Examples(clouds, np.zeros(2, np.int64), ("a", "b")), row, cpu)
     assert inputs.shape == (1, 7, 3)
     assert truths.shape == (1, 7)

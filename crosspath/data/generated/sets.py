@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import AudioData, DataSection, ImageData, PointData, SeriesData, TextData
-from crosspath.data.annotations import stacked
+from crosspath.data.annotations import stack_samples
 from crosspath.data.boxes import box_array
 from crosspath.data.cache import Store
 from crosspath.data.examples import Labels
@@ -108,10 +108,10 @@ def machines(section: SeriesData) -> GeneratedSamples:
 
 
 def scenes(section: ImageData) -> GeneratedSamples:
-    """Pictures of unequal sizes with masks, uint8 (N, 4, H, W): see `stacked`. Where the recipe reads no masks, a
+    """Pictures of unequal sizes with masks, uint8 (N, 4, H, W): see `stack_samples`. Where the recipe reads no masks, a
     corner of each. Raises `InputError` for a corner larger than a picture.
     """
-    samples = stacked([scene(number, SEED) for number in range(SCENES)])
+    samples = stack_samples([scene(number, SEED) for number in range(SCENES)])
     labels = np.zeros(SCENES, np.int64)
     if section.annotated:
         return GeneratedSamples(samples, labels, SCENE_CLASSES)

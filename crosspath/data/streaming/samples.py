@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from crosspath.config.augment import Augment
 from crosspath.config.data import Data
-from crosspath.data.annotations import stacked
+from crosspath.data.annotations import stack_samples
 from crosspath.data.decoding import decode_in
 from crosspath.data.examples import Damaged, Examples
 from crosspath.data.items import DamageError, Item, Reader, TrainingView, place_of
@@ -92,7 +92,7 @@ class StreamedSamples:
         items = [self.items[row] for row in np.atleast_1d(rows)]
         with self.reader.open_decoder() as decode, ThreadPoolExecutor(THREADS) as pool:
             samples = list(decode_in(pool, lambda item: self._decode(decode, item), items))
-        batch = stacked(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
+        batch = stack_samples(samples) if samples else np.empty((0, *self.shape[1:]), self.dtype)
         return batch if np.ndim(rows) else batch[0]
 
     def rows_of(self, rows: NDArray[np.int64]) -> "StreamedSamples":

@@ -29,7 +29,7 @@ def scene_view(
     generator = np.random.default_rng((STREAM, seed, epoch, sample))
     picture_4HW = without_outside(picture_4HW)
     factor = 1.0 if section.resize_range is None else float(generator.uniform(*section.resize_range))
-    picture_4HW = resized(picture_4HW, factor * short_side_factor(picture_4HW, data))
+    picture_4HW = resize_picture(picture_4HW, factor * short_side_factor(picture_4HW, data))
     view_4SS = _cropped(picture_4HW, data, generator)
     if section.distort_colours:
         view_4SS[:3] = _distorted(view_4SS[:3], generator)
@@ -41,7 +41,7 @@ def short_side_factor(picture_4HW: NDArray[Any], data: ImageData) -> float:
     return 1.0 if data.resize is None else data.resize / min(picture_4HW.shape[1:])
 
 
-def resized(picture_4HW: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+def resize_picture(picture_4HW: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
     """Colours bilinear, classes those of the nearest pixel."""
     from PIL import Image
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
-from crosspath.data.annotations import NOT_LABELLED, stacked
-from crosspath.data.views.scene_views import LARGEST_SHARE, resized, scene_view
+from crosspath.data.annotations import NOT_LABELLED, stack_samples
+from crosspath.data.views.scene_views import LARGEST_SHARE, resize_picture, scene_view
 
 DATA = ImageData(image_size=24, label_kind="dense", mean=(0.2, 0.5, 0.8))
 
@@ -33,12 +33,12 @@ def test_every_pixel_keeps_its_class(size: tuple[int, int]) -> None:
 
 def test_a_resized_picture_has_the_classes_of_its_colours_but_at_borders() -> None:
     for factor in (0.5, 1.7):
-        picture = resized(blocks(64, 48, 16), factor)
+        picture = resize_picture(blocks(64, 48, 16), factor)
         assert picture.shape == (4, round(64 * factor), round(48 * factor))
         assert (picture[0] == 20 * picture[3]).mean() > 0.6
         assert np.abs(picture[0].astype(int) - 20 * picture[3]).max() < 200
     picture = blocks(64, 48)
-    assert resized(picture, 1.0) is picture
+    assert resize_picture(picture, 1.0) is picture
 
 
 def test_the_range_of_factors_is_covered_and_the_short_side_counts_first() -> None:
@@ -72,7 +72,7 @@ def test_draws_follow_from_seed_epoch_and_sample() -> None:
 
 
 def test_what_lies_outside_the_picture_is_never_seen() -> None:
-    both = stacked([blocks(30, 30), blocks(60, 60)])
+    both = stack_samples([blocks(30, 30), blocks(60, 60)])
     section = ImageAugment(crop_padding=0, resize_range=(0.5, 2.0))
     for sample in range(10):
         view = scene_view(both[0], DATA, section, 0, 0, sample)
