@@ -88,6 +88,7 @@ def test_the_encoder_carries_the_pathway_and_the_merged_model_gives_the_same_bit
     assert result["classes"] == list(SHAPES)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(folder: Path, tmp_path: Path) -> None:
     settings, auxiliaries = ("train.checkpoint_steps=2",), {"audio": folder / "audio"}
     with pytest.raises(CutError):
@@ -98,6 +99,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(folder: Path, tmp_path: 
     assert same(folder / "run", tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_train_as_the_batch(folder: Path, tmp_path: Path) -> None:
     train(small("train.accumulate=3"), out=tmp_path, auxiliaries={"audio": folder / "audio"}, progress=False)
     assert losses(tmp_path) == pytest.approx(losses(folder / "run"), rel=1e-4)
@@ -128,6 +130,19 @@ def test_predictions_are_boxes_in_pixels_of_the_picture(
     assert "export" not in capsys.readouterr().err
 
 
+def test_a_predicted_box_has_the_number_of_its_category_and_rows_behind_the_last_are_none() -> None:
+    rows = torch.tensor([[1.0, 2.0, 3.0, 4.0, 0.9, 2.0], [0.0, 0.0, 5.0, 5.0, 0.5, 0.0], [0.0] * 5 + [-1.0]])
+    recipe = small(f"data.category_ids={list(CATEGORY_IDS)}")
+    predictions = objective_of(recipe).predictions
+    assert predictions is not None
+    boxes = predictions(rows, recipe, SHAPES, 100)["predictions"]
+    assert [box["category_id"] for box in boxes] == [CATEGORY_IDS[2], CATEGORY_IDS[0]]
+    assert [box["class"] for box in boxes] == [SHAPES[2], SHAPES[0]]
+    assert boxes[0]["box"] == [1.0, 2.0, 3.0, 4.0]
+    assert predictions(rows, recipe, SHAPES, 1)["predictions"] == boxes[:1]
+
+
+@pytest.mark.slow
 def test_numbers_of_categories_are_mapped_and_mapped_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
     write_coco(tmp_path / "coco", {"train": 14, "val": 4, "test": 4}, size=24)
@@ -175,6 +190,7 @@ def test_boxes_of_other_objectives_are_refused() -> None:
             apply_overrides(crosspath.recipe_named("image/cifar10"), [setting])
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_is_a_start(folder: Path, tmp_path: Path) -> None:
     settings: tuple[Any, ...] = (SMALL[0], SMALL[1], "train.epochs=1", "train.loggers=[]", "data.train_samples=18")
     few = ("masking.decoder_width=32", "masking.decoder_depth=1", "masking.decoder_heads=2")
