@@ -231,7 +231,7 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
     for row in rows.values():
         assert f"{100 * row['mean']:.1f}" in page
     shown = re.findall(r'base64,([^"]+)" alt="(\w+) of ([^"]+)"', page)
-    assert [names for _, *names in shown] == [["confusion", "none"], ["confusion", "pathway, audio/sounds"]]
+    assert [names for _, *names in shown] == [["confusion", "none"], ["confusion", "pathway, sounds"]]
     for content, *_ in shown:
         assert len(content) < 30_000
         assert Image.open(io.BytesIO(base64.b64decode(content))).width > 200

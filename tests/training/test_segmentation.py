@@ -81,6 +81,7 @@ def test_merging_keeps_logits_to_the_bit(connected: Path, tmp_path: Path) -> Non
     assert crosspath.evaluate(tmp_path / "merged")["metrics"] == crosspath.evaluate(connected)["metrics"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(connected: Path, auxiliary: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(connected, folder)
@@ -122,6 +123,7 @@ def _cut(samples: np.ndarray) -> np.ndarray:
     return samples[:, :, : int(inside.any(axis=(0, 2)).sum()), : int(inside.any(axis=(0, 1)).sum())]
 
 
+@pytest.mark.slow
 def test_pretraining_of_the_pictures_is_a_start(tmp_path: Path) -> None:
     shared = {name: value for name, value in QUICK.items() if name.startswith(("model.", "train."))}
     crosspath.pretrain("image/scenes", out=tmp_path / "start", settings=shared, progress=False)
