@@ -1,7 +1,6 @@
 """The `data` section: which files become samples, and what one sample looks like. One class a modality.
 
-`digits` (scikit-learn's handwritten digits), `sounds`, `solids`, `machines`, `dyck` and `sentences` (generated) need no
-files.
+`digits` (scikit-learn's handwritten digits) and the generated sets (`crosspath.data.generated`) need no files.
 """
 
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, SerializeAsAny
 
 from crosspath.config.data.audio import AudioData
+from crosspath.config.data.files_table import FilesTable
 from crosspath.config.data.image import ImageData
 from crosspath.config.data.point import PointData
 from crosspath.config.data.section import DataSection
@@ -24,6 +24,7 @@ __all__ = [
     "AudioData",
     "Data",
     "DataSection",
+    "FilesTable",
     "ImageData",
     "PointData",
     "SeriesData",
