@@ -92,9 +92,15 @@ def print_next(*words: object) -> None:
 
 
 def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the metrics of a run's held-out parts side by side; a part without metrics has no column."""
-    parts = [part for part in ("validation", "test") if metrics[part]]
-    rows = [(name, *(f"{metrics[part][name]:.4f}" for part in parts)) for name in metrics[parts[-1]]]
+    """Print the metrics of a run's held-out parts side by side; a part without metrics has no column, and one that is
+    too small for a metric, such as R² of one sample, an empty cell.
+    """
+    parts = [part for part in ("test", "validation") if metrics[part]]
+    names = dict.fromkeys(name for part in parts for name in metrics[part])
+    parts.reverse()
+    rows = [
+        (name, *(f"{metrics[part][name]:.4f}" if name in metrics[part] else "" for part in parts)) for name in names
+    ]
     print_table(("metric", *parts), rows)
 
 

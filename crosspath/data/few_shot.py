@@ -50,7 +50,8 @@ def few_shot(
     assert shot is not None
     if store.labels.ndim > 1 or section.label_kind != "classes":
         todo = "leave data.way and data.shot out: such samples have no class to be drawn from"
-        raise InputError("data.way", "a set with one label a sample", "several", todo)
+        found = "several" if section.label_kind == "classes" else section.label_kind
+        raise InputError("data.way", "a set with one label a sample", found, todo)
     if way > len(classes):
         raise InputError("data.way", f"at most {len(classes)}, the classes of the data", str(way), "choose fewer")
     _require_samples(section, store, parts, shot)

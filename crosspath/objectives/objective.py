@@ -66,6 +66,8 @@ class Objective:
     """(outputs (N, ...), labels, recipe) to flat floats by their names in `METRICS`; without samples it is empty."""
     selects_by: str
     """The metric by which `train.select=best` chooses, one of `METRICS`."""
+    fewest: int = 1
+    """Samples of a held-out part for which there is that metric."""
     labelled: bool = False
     """Whether samples need labels."""
     pools: bool = False

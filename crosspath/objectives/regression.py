@@ -156,6 +156,7 @@ REGRESSION = Objective(
     outputs=_outputs,
     metrics=_metrics,
     selects_by="r2",
+    fewest=2,
     labelled=True,
     pools=True,
     predictions=_predictions,

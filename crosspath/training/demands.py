@@ -3,7 +3,9 @@
 import torch
 
 from crosspath.config import Recipe
+from crosspath.counts import counted
 from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
 from crosspath.modalities.calibration import calibrate
 from crosspath.objectives import objective_of
 from crosspath.training.feed import Feed
@@ -20,10 +22,14 @@ def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: t
         Where a run of the recipe on these data could not begin.
     """
     require_samples(recipe, data)
-    check = objective_of(recipe).check
-    if check is not None:
-        check(recipe, data)
-    classes = len(data.classes) if objective_of(recipe).labelled else 0
+    objective = objective_of(recipe)
+    if recipe.train.select == "best" and len(data.validation) < objective.fewest:
+        expected = f"{counted(objective.fewest, 'sample')} or more, for {objective.selects_by}"
+        todo = "set train.select=last, or hold out more: data.validation_fraction"
+        raise InputError(f"the validation part of {recipe.name}", expected, str(len(data.validation)), todo)
+    if objective.check is not None:
+        objective.check(recipe, data)
+    classes = len(data.classes) if objective.labelled else 0
     feed = Feed(recipe=recipe, examples=data.train, classes=classes, processes=processes, device=device)
     feed.check()
     return feed

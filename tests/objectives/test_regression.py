@@ -110,6 +110,8 @@ def test_labels_of_classes_are_no_numbers() -> None:
         crosspath.train("image/digits", settings={"objective": "regression"}, progress=False)
     with refused("data.labels_per_class", "data.labels_in_all"):
         crosspath.train("image/discs", settings={"data.labels_per_class": 3}, progress=False)
+    with refused("data.way", "numbers"):
+        crosspath.train("image/discs", settings={"data.way": 2, "data.shot": 2}, progress=False)
 
 
 def test_numbers_in_memory_keep_their_columns_when_a_run_resumes(tmp_path: Path) -> None:
@@ -124,3 +126,15 @@ def test_numbers_in_memory_keep_their_columns_when_a_run_resumes(tmp_path: Path)
     assert "mae/label 1" in first.metrics["test"]
     assert again.metrics == first.metrics
     assert crosspath.evaluate(tmp_path, data=data)["metrics"] == pytest.approx(first.metrics["test"])
+
+
+
+def test_the_best_epoch_is_not_chosen_by_a_metric_that_the_validation_part_has_not(tmp_path: Path) -> None:
+    """R² needs two samples; without it every epoch would score 0, and the first be the best."""
+    numbers = np.arange(8, dtype=np.float32)
+    pictures = np.tile(numbers[:, None, None, None].astype(np.uint8), (1, 16, 16, 3))
+    data = {"train": (pictures, numbers), "validation": (pictures[:1], numbers[:1]), "test": (pictures, numbers)}
+    settings = ("objective=regression", "train.select=best", "data.image_size=16")
+    with refused("the validation part", "2 samples", "r2", "train.select=last"):
+        crosspath.train("image/folder", data=data, out=tmp_path / "run", settings=settings, progress=False)
+    assert not (tmp_path / "run").exists()
