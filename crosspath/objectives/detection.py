@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.data.boxes import CLASS, CORNERS, Fit
+from crosspath.data.boxes import CORNERS, CROWD, Fit
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
@@ -64,9 +64,11 @@ def _boxes(detections_Q6: Tensor, recipe: Recipe, names: tuple[str, ...], top: i
 def _check(recipe: Recipe, data: DataSet) -> None:
     """What computes the metric is there before hours of training, and there is a box to train on."""
     require_evaluator()
-    if np.isnan(np.asarray(data.train.labels)[..., CLASS]).all():
+    boxes_NM9 = np.asarray(data.train.labels)
+    if not (boxes_NM9[..., CROWD] == 0).any():
         where, todo = f"the training part of {recipe.name}", "name files whose training pictures have boxes"
-        raise InputError(where, "pictures with boxes", f"{len(data.train)} without", todo)
+        crowds = ", or with crowds alone" if (boxes_NM9[..., CROWD] == 1).any() else ""
+        raise InputError(where, "pictures with boxes", f"{len(data.train)} without{crowds}", todo)
 
 
 def _serves(recipe: Recipe) -> bool:

@@ -19,6 +19,8 @@ from crosspath.limits import BYTES
 SECTIONS = ("images", "annotations", "categories")
 ROUNDING = 1.0
 """Pixels that a box may reach beyond its picture before it is said that it was clipped."""
+MOST_PIXELS = 2**24
+"""Of a side of a picture; float32, which boxes are stored in, has every whole number up to there."""
 MOST_BOXES = 2_000
 """Of one picture; published sets have up to a few hundred."""
 
@@ -203,8 +205,8 @@ def _image(entry: Mapping[str, Any], number: int, path: Path) -> tuple[str, int,
     width, height = entry.get("width"), entry.get("height")
     if not isinstance(name, str) or not name:
         raise InputError(where, "a file_name", repr(name), "complete it")
-    if not (_is_number(width) and _is_number(height) and width > 0 and height > 0):
-        raise InputError(where, "width and height in pixels", f"{width!r} x {height!r}", "complete it")
+    if not (_is_number(width) and _is_number(height) and 0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
+        raise InputError(where, "width and height in pixels", f"{width!r} x {height!r}"[:80], "correct it")
     return name, width, height
 
 
@@ -213,4 +215,7 @@ def _is_number(value: object) -> TypeGuard[int]:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

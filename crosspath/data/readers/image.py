@@ -22,7 +22,7 @@ from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.masks import has_masks, list_masked_pictures, list_pictures, read_masked_picture
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
-from crosspath.data.readers.pictures import picture_of, read_picture
+from crosspath.data.readers.pictures import picture_of, read_picture, turned_size
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import listed_files, table_in, table_settings
@@ -214,6 +214,9 @@ class ImageReader:
         if image.size != size_in(rows):
             width, height = size_in(rows)
             raise DamageError(f"it is {image.width} x {image.height}, and its annotations say {width} x {height}")
+        with item.path.open("rb") as file:
+            if turned_size(file) == image.size:
+                raise DamageError("it is turned by its EXIF tag, and its boxes may be or not: save it upright")
         return self._to_sample(image)
 
     @property

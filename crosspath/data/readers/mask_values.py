@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.annotations import MOST_CLASSES, NOT_LABELLED
 from crosspath.data.items import DamageError, file_stamp, require_within
+from crosspath.data.readers.pictures import ORIENTATION
 from crosspath.errors import InputError
 from crosspath.limits import PIXELS
 
@@ -17,8 +18,6 @@ NAMES = "classes.txt"
 VALUES = 256
 LOST = 254
 """Of a value that no class has, in the table of values."""
-ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture is turned."""
 SCALED = {"L;2": 2, "L;4": 4, "1": 1}
 """Bits of the grey levels that Pillow spreads over 0 to 255."""
 

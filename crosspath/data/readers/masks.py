@@ -10,8 +10,8 @@ is that of value 0. In the published table value 0 is not labelled, and names be
 """
 
 from collections import defaultdict
+from glob import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from crosspath.data.class_layout import no_files_error
 from crosspath.data.folder_tree import DiskFile, Names, Tree, suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, file_stamp
-from crosspath.data.readers.mask_values import ORIENTATION, mask_values, read_mask
-from crosspath.data.readers.pictures import read_picture
+from crosspath.data.readers.mask_values import mask_values, read_mask
+from crosspath.data.readers.pictures import read_picture, turned_size
 from crosspath.errors import InputError
 
 PICTURES, MASKS = "images", "annotations"
@@ -94,10 +94,10 @@ def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[
     `DamageError` for a picture or a mask that cannot be read, or do not belong together.
     """
     root = item.path.parents[len(Path(item.id).parts)]
-    mask = (root / MASKS / item.id).with_suffix(".png")
-    mask = mask if mask.exists() else mask.with_suffix(".PNG")
+    mask = _any_case((root / MASKS / item.id).with_suffix(".png"))
     with item.path.open("rb") as file:
-        _refuse_turned(file)
+        if turned_size(file) is not None:
+            raise DamageError("it is turned by its EXIF tag, and its mask may be or not: save both upright")
         picture = np.asarray(read_picture(file))
     name = mask.relative_to(root)
     try:
@@ -157,15 +157,12 @@ def _refuse_mixed_parts(folder: Path, items: list[Item]) -> None:
         raise InputError(folder / PICTURES, "a folder `training`", "none", "name the folder to train on `training`")
 
 
-def _refuse_turned(file: Any) -> None:
-    """Raise `DamageError` for a picture that is turned by its EXIF tag: its mask may be turned, or may not."""
-    from PIL import Image
+def _any_case(path: Path) -> Path:
+    """The file of that name whose suffix may have capitals; the path itself where there is none."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    return next((file for file in path.parent.glob(f"{escape(path.stem)}.*") if _is_same(file, path)), path)
 
-    try:
-        with Image.open(file) as image:
-            turned = image.getexif().get(ORIENTATION, 1) != 1
-    except Exception:  # what cannot be opened is refused, with its reason, by whoever reads it
-        turned = False
-    file.seek(0)
-    if turned:
-        raise DamageError("it is turned by its EXIF tag, and its mask may be or not: save both upright")
+
+def _is_same(file: Path, path: Path) -> bool:
+    return file.stem == path.stem and file.suffix.lower() == path.suffix

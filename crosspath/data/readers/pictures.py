@@ -24,6 +24,8 @@ COLOURS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK
 """Pillow's modes of unsigned integers; of those of 16 bits a channel it keeps the upper 8."""
 FEWEST_16_BIT = 1 << 14
 """The brightest value of a picture of 16 bits is at least this."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned."""
 CHANNELS = (1, 3, 4)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM")
 """Opened, by Pillow's names, whatever a file is called. Some others start a program: EPS is read by Ghostscript."""
@@ -96,6 +98,23 @@ def picture_of(value: Any) -> Any:
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
         return _rgb(value, bits, kind, inverted)
     return _array_picture(np.asarray(value))
+
+
+def turned_size(file: IO[bytes]) -> tuple[int, int] | None:
+    """Width and height as stored of a picture that its orientation tag turns or mirrors; None for an upright one, and
+    for what cannot be opened, which whoever reads it refuses.
+
+    What was annotated beside such a picture may follow the tag or not: programs differ.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return image.size if image.getexif().get(ORIENTATION, 1) != 1 else None
+    except Exception:
+        return None
+    finally:
+        file.seek(0)
 
 
 def _sample_type(image: Any) -> tuple[int, str, bool]:

@@ -142,6 +142,11 @@ FAULTS: dict[str, tuple[Change, tuple[str, ...]]] = {
     "outside": (lambda tree: tree["annotations"][0].update(bbox=[50, 1, 4, 4]), ("annotation 1000", "48 x 48")),
     "a crowd of two": (lambda tree: tree["annotations"][0].update(iscrowd=2), ("annotation 1000", "iscrowd", "2")),
     "a negative area": (lambda tree: tree["annotations"][0].update(area=-1), ("annotation 1000", "area", "-1")),
+    "a number of 400 digits": (
+        lambda tree: tree["annotations"][0].update(bbox=[0, 0, 10**400, 5]),
+        ("annotation 1000", "bbox"),
+    ),
+    "a width of 400 digits": (lambda tree: tree["images"][0].update(width=10**400), ("image 100", "width")),
     "no width": (lambda tree: tree["images"][0].pop("width"), ("image 100", "width")),
     "a way out": (lambda tree: tree["images"][0].update(file_name="../a.png"), ("image 100", "../a.png")),
 }
@@ -212,3 +217,29 @@ def test_published_categories_are_those_of_the_recipe(tmp_path: Path) -> None:
         1,
         2,
     }  # type: ignore[union-attr,index]
+
+
+def test_a_turned_picture_is_read_where_its_size_says_what_its_boxes_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mirrored or square one has the size that its annotations give, whether they follow the tag or not."""
+    monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
+    write_coco(tmp_path / "coco", PARTS)
+    picture = tmp_path / "coco" / "train2017" / "000000000001.png"
+    turned, mirrored = Image.Exif(), Image.Exif()
+    turned[0x0112], mirrored[0x0112] = 6, 3
+    for exif, size in ((turned, (48, 48)), (mirrored, (48, 48)), (turned, (48, 40))):
+        Image.new("RGB", size).save(picture, exif=exif)
+        data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
+        (reason,) = [damaged.reason for damaged in data.damaged if damaged.path == picture]
+        assert ("turned" in reason) == (size == (48, 48))
+    image = Image.new("RGB", (40, 48))
+    image.save(picture, exif=turned)
+    path = tmp_path / "coco" / "annotations" / "instances_train2017.json"
+    tree = json.loads(path.read_text())
+    next(entry for entry in tree["images"] if entry["file_name"] == picture.name)["height"] = 40
+    number = next(entry["id"] for entry in tree["images"] if entry["file_name"] == picture.name)
+    tree["annotations"] = [entry for entry in tree["annotations"] if entry["image_id"] != number]
+    path.write_text(json.dumps(tree))
+    data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
+    assert picture not in [damaged.path for damaged in data.damaged]

@@ -211,3 +211,13 @@ def test_a_changed_mask_is_another_file(tmp_path: Path) -> None:
     changed = [one.id for one, other in zip(before, after, strict=True) if one.stamp != other.stamp]
     assert changed == ["training/0.png"]
     assert [item.stamp.partition("-")[0] for item in before] != [item.stamp.partition("-")[0] for item in after]
+
+
+def test_a_mask_is_found_whatever_the_case_of_its_suffix(tmp_path: Path) -> None:
+    expected = decode(write_own_masks(tmp_path, 2))
+    for name, suffix in (("0", ".PNG"), ("1", ".Png")):
+        mask = tmp_path / "annotations" / "training" / f"{name}.png"
+        mask.rename(mask.with_suffix(suffix))
+    samples = decode(tmp_path)
+    assert samples.keys() == expected.keys()
+    assert all(np.array_equal(samples[name], expected[name]) for name in expected)
