@@ -90,6 +90,8 @@ class Recipe(Section):
             raise ValueError("the `detection` section goes with objective `detection` and only with it")
         if (self.segmentation is not None) != (self.objective == "segmentation"):
             raise ValueError("the `segmentation` section goes with objective `segmentation` and only with it")
+        if self.data.multi_label and not self.data.several_labels:
+            raise ValueError(f"data.multi_label=true is for classes of samples, not for objective `{self.objective}`")
         if self.masking is not None and self.masking.kind not in sections.masks:
             allowed = " or ".join(sections.masks)
             raise ValueError(f"masking.kind is {self.masking.kind}, and {self.modality} has {allowed}")

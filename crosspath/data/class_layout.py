@@ -165,7 +165,7 @@ def _refuse_without_classes(
         todo = "unpack the archives there, so that each class has a folder of its own"
     tables = sorted(names[-1] for names in tree.files if len(names) == 1 and suffix_of(names[-1]) == ".csv")
     if len(tables) == 1 and not root:
-        todo += f"; or let audio/folder or video/folder read the table: --set data.csv={tables[0]}"
+        todo += f"; or let the table name their classes: --set data.csv={tables[0]}"
     if root:
         todo += f" below {root[-1]}; or move {root[-1]} out of {where}"
         todo += "" if PART_NAMES[root[-1].lower()] == "train" else ": that part is then held out of training"

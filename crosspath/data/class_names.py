@@ -63,15 +63,27 @@ def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[s
     return classes
 
 
-def case_notes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Remarks on labels that differ in case only."""
-    notes = []
+def class_notes(cells: Sequence[str], classes: Sequence[str], several: bool) -> tuple[str, ...]:
+    """Remarks on how `class_labels` read the cells: labels that differ in case only, and where a cell may hold
+    several, cells that all hold one, and separators that stand inside labels."""
+    notes = _separator_notes(cells, classes) if several else []
     first: dict[str, str] = {}
     for name in classes:
         other = first.setdefault(name.casefold(), name)
         if other != name:
             notes.append(f"the labels {other} and {name} differ in case only, and are two classes")
     return tuple(notes)
+
+
+def _separator_notes(cells: Sequence[str], classes: Sequence[str]) -> list[str]:
+    marks = [mark for mark in LABEL_SEPARATORS if any(mark in cell for cell in cells)]
+    if not marks:
+        return [f"no sample has several labels: they are separated by {', '.join(LABEL_SEPARATORS[:-1])} or a comma"]
+    inside = [(mark, name) for mark in marks[1:] for name in classes if mark in name]
+    first = dict(reversed(inside))
+    return [
+        f"labels are separated by {marks[0]}, and {mark} is part of one: {first[mark]!r} is a class" for mark in first
+    ]
 
 
 def _numbers_first(name: str) -> tuple[bool, int, str]:

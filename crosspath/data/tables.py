@@ -6,7 +6,7 @@ from typing import Any
 
 from crosspath.config.data import DataSection
 from crosspath.config.data.files_table import FilesTable
-from crosspath.data.class_names import case_notes, class_labels
+from crosspath.data.class_names import class_labels, class_notes
 from crosspath.data.items import Item, Listing, file_stamp
 from crosspath.data.label_cells import cell_labels, label_columns, reads_cells
 from crosspath.data.listed_files import ListedFiles, file_identity, refuse_duplicate
@@ -68,7 +68,9 @@ def table_items(
         refuse_duplicate(first_rows, name, where, identity=file_identity(file), detail=detail)
         items.append(Item(id=files.sample_id(name, file), label=label, part=part, path=file, stamp=file_stamp(file)))
     kind = section.label_kind
-    notes = case_notes(classes) if kind == "classes" else (numbers_note(path.name, classes),)
+    notes: tuple[str, ...] = (numbers_note(path.name, classes),) if kind == "numbers" else ()
+    if not reads_cells(section):
+        notes = class_notes(cells[label_column], classes, section.several_labels)
     return Listing(tuple(classes), tuple(items), (), files.unread(suffixes, first_rows), notes, kind)
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from crosspath.config import Recipe
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError
 from crosspath.models.build import build_model
 from crosspath.objectives.drawing import model_outputs
 from crosspath.objectives.masking import draw_visible_patches
@@ -96,6 +99,12 @@ def _multi_label_metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> d
     return multi_label_metrics(logits_NK, labels)
 
 
+def _require_positives(recipe: Recipe, data: DataSet) -> None:
+    if not np.asarray(data.train.labels).any():
+        where, todo = f"the training part of {recipe.name}", "write 1, or its name, where a sample has a label"
+        raise InputError(where, "samples with a label", f"{len(data.train)} without", todo)
+
+
 def _one_label(recipe: Recipe) -> bool:
     return recipe.objective == "classification" and not recipe.data.several_labels
 
@@ -136,4 +145,5 @@ SEVERAL_LABELS = Objective(
     predictions=_several_predictions,
     exported="sigmoid of each",
     visible=all_tokens,
+    check=_require_positives,
 )

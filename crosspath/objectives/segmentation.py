@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, interpolate, pad
 
 from crosspath.config import Recipe
 from crosspath.data.annotations import MOST_CLASSES, NOT_LABELLED, OUTSIDE
-from crosspath.data.examples import DataSet
+from crosspath.data.examples import DataSet, Examples
 from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_pixel_segmenter
@@ -171,6 +171,15 @@ def _predictions(classes_HW: Tensor, recipe: Recipe, names: Names, top: int) -> 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
     require_torchmetrics()
+    for name, examples in (("training", data.train), ("validation", data.validation), ("test", data.test)):
+        if len(examples) and not _has_labels(examples):
+            todo = "see what the values of the masks mean: data.ignored_values, and the file of classes"
+            raise InputError(f"the {name} part of {recipe.name}", "labelled pixels in its masks", "none", todo)
+
+
+def _has_labels(examples: Examples) -> bool:
+    """Whether any pixel has a class. Of most sets one picture is read, and all of those without labels."""
+    return any((examples.inputs[row : row + 1][:, -1] < MOST_CLASSES).any() for row in range(len(examples)))
 
 
 def _serves(recipe: Recipe) -> bool:

@@ -226,3 +226,24 @@ def test_what_a_table_leaves_out_and_labels_in_two_cases_are_said(folder: Path) 
     result = AudioReader(AudioData(folder=folder, csv="t.csv")).listing(folder)
     assert dict(result.unread) == {".wav not in the table": 1, ".flac not in the table": 1}
     assert any("Dog" in note and "dog" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "values"),
+    [
+        ("a.wav,dog/cat\nb.wav,cat\n", ("cat", "dog/cat"), ("no sample has several labels",)),
+        ("a.wav,dog;cat\nb.wav,dog|cow\n", ("cat", "dog", "dog|cow"), ("by ;", "| is part", "'dog|cow'")),
+        ("a.wav,dog;cat\nb.wav,cow\n", ("cat", "cow", "dog"), ()),
+    ],
+)
+def test_a_separator_that_is_none_is_said(
+    folder: Path, rows: str, classes: tuple[str, ...], values: tuple[str, ...]
+) -> None:
+    """Else the labels of a sample become one class in silence."""
+    (folder / "t.csv").write_text(HEAD + rows)
+    several = table_items(folder, "t.csv", "file", "label", None, section=AudioData(multi_label=True))
+    assert several.classes == classes
+    assert len(several.notes) == bool(values)
+    assert all(value in several.notes[0] for value in values)
+    one = table_items(folder, "t.csv", "file", "label", None, section=AudioData())
+    assert one.notes == ()

@@ -209,9 +209,6 @@ def test_the_shipped_recipe_learns_to_find_shapes(tmp_path: Path, monkeypatch: p
     assert result.metrics["test"]["box_ap"] > 0.4
 
 
-    assert result.metrics["test"]["box_ap"] > 0.3
-
-
 def test_crowds_alone_are_nothing_to_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
 

@@ -1,9 +1,15 @@
 """Binary cross entropy of several labels a sample."""
 
+import numpy as np
 import pytest
 import torch
 
+from crosspath.config import apply_overrides
+from crosspath.data.examples import DataSet, Examples
+from crosspath.objectives import objective_of
 from crosspath.objectives.classification import binary_cross_entropies
+from crosspath.recipes import recipe_named
+from tests.errors import refused
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -23,3 +29,22 @@ def test_half_precision_logits_are_summed_in_float32_and_large_ones_stay_finite(
     losses = binary_cross_entropies(logits, torch.tensor([[0, 1]], dtype=torch.uint8))
     assert losses.dtype == torch.float32
     torch.testing.assert_close(losses, torch.tensor([300.0]))
+
+
+def test_a_training_part_without_any_label_is_refused() -> None:
+    recipe = apply_overrides(recipe_named("image/folder"), ["data.multi_label=true"])
+    check = objective_of(recipe).check
+    assert check is not None
+    for labels, fault in ((np.zeros((2, 3), np.uint8), True), (np.eye(2, 3, dtype=np.uint8), False)):
+        part = Examples(np.zeros((2, 3, 4, 4), np.uint8), labels, ("a", "b"))
+        data = DataSet("image", ("a", "b", "c"), part, part, part, (), "", (), {})
+        if not fault:
+            check(recipe, data)
+            continue
+        with refused("the training part", "2 without"):
+            check(recipe, data)
+
+
+def test_several_labels_are_of_classes() -> None:
+    with refused("", "data.multi_label", "regression"):
+        apply_overrides(recipe_named("image/folder"), ["data.multi_label=true", "objective=regression"])

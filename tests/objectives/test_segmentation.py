@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
+from crosspath.data.examples import DataSet, Examples
 from crosspath.objectives import Batch, objective_of
 from crosspath.objectives.segmentation import (
     count_pixels,
@@ -220,3 +221,15 @@ def test_without_torchmetrics_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "torchmetrics.functional", None)
     with refused("objective", "torchmetrics", "crosspath[segmentation]"):
         require_torchmetrics()
+
+
+def test_parts_without_a_labelled_pixel_are_refused_before_the_first_step() -> None:
+    """Else a run would end with a loss of 0 and without a metric."""
+    objective, images = objective_of(RECIPE), np.zeros((3, 4, 4, 4), np.uint8)
+    assert objective.check is not None
+    images[:2, -1] = NOT_LABELLED
+    without, some = (Examples(images[rows], np.zeros(2, np.int64), ("a", "b")) for rows in (slice(2), slice(1, 3)))
+    for parts, place in (((without, some, some), "training"), ((some, some, without), "test")):
+        with refused(f"the {place} part", "labelled pixels", "data.ignored_values"):
+            objective.check(RECIPE, DataSet("image", ("a", "b"), *parts, (), "", (), {}))
+    objective.check(RECIPE, DataSet("image", ("a", "b"), some, some, some, (), "", (), {}))

@@ -8,7 +8,7 @@ from typing import Any, cast
 from numpy.typing import NDArray
 
 from crosspath.config.data import SeriesData
-from crosspath.data.class_names import class_labels, class_order
+from crosspath.data.class_names import class_labels, class_notes, class_order
 from crosspath.data.folders import folder_below
 from crosspath.data.items import DamageError, Item, Label, Listing, Part, file_stamp
 from crosspath.data.label_cells import cell_labels, label_columns, number_of, reads_cells
@@ -123,14 +123,17 @@ def list_table(path: Path, section: SeriesData) -> Listing:
         raise InputError(path, "series", "none", "add rows to the table")
     rows = [entry.row for entry in entries]
     labels: Sequence[Label]
+    notes: tuple[str, ...]
     classes: Sequence[str]
     if reads_cells(section):
         of_columns = zip(*(cast(tuple[str, ...], entry.label) for entry in entries), strict=True)
         cells = dict(zip(_names(section, entries[0]), of_columns, strict=True))
         classes, labels = cell_labels(section, cells, rows, path)
+        notes = (numbers_note(path.name, classes),) if section.label_kind == "numbers" else ()
     else:
         texts = [str(entry.label or "") for entry in entries]
         labels, classes = class_labels(texts, rows, section.label_column, path, section.several_labels)
+        notes = class_notes(texts, classes, section.several_labels)
     stamp = file_stamp(path)
     items = tuple(
         Item(
@@ -143,7 +146,6 @@ def list_table(path: Path, section: SeriesData) -> Listing:
         )
         for number, (entry, label) in enumerate(zip(entries, labels, strict=True))
     )
-    notes = (numbers_note(path.name, classes),) if section.label_kind == "numbers" else ()
     return Listing(tuple(classes), items, notes=notes, label_kind=section.label_kind)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import Augment
 from crosspath.config.data import TextData
-from crosspath.data.class_names import case_notes, class_labels
+from crosspath.data.class_names import class_labels, class_notes
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import (
     PART_NAMES,
@@ -225,7 +225,7 @@ class TextReader:
             Item(id=f"{path.name}/{row}", label=label, part=place, path=path, inside=row, stamp=stamps[path])
             for (path, row, place, _), label in zip(found, class_numbers, strict=True)
         ]
-        return Listing(tuple(classes), tuple(items), notes=(*notes, *case_notes(classes)))
+        return Listing(tuple(classes), tuple(items), notes=(*notes, *class_notes(texts, classes, several)))
 
     def _named(self) -> tuple[str | None, str | None, str | None]:
         """The columns of texts, labels and parts, where they are named."""
