@@ -7,8 +7,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
+from crosspath.config import Recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, tensor_faults
+from crosspath.objectives import objective_of
 from crosspath.pathway import merge
 from crosspath.tokenizers import fixed_positions
 from crosspath.tokenizers.patches import PatchTokenizer
@@ -33,20 +35,30 @@ LAST_NORM = "encoder.norm."
 
 def plain_weights(path: str | Path) -> dict[str, Tensor]:
     """The weights of a checkpoint under plain names, its pathways merged in memory."""
+    return _weights_and_task(path)[0]
+
+
+def _weights_and_task(path: str | Path) -> tuple[dict[str, Tensor], str | None]:
+    """`plain_weights`, and the name of the objective that they were trained by; None where nothing says it."""
     files = checkpoint_files(path)
     if files.folder is not None:
         checkpoint = load_checkpoint(path)
         merge(checkpoint.model)
-        return checkpoint.model.state_dict()
+        return checkpoint.model.state_dict(), objective_of(checkpoint.recipe).name
     tensors, metadata = read_tensors(files.weights)
     refuse_connected(files.weights, tensors, metadata)
-    return tensors
+    try:
+        recipe = recipe_from_text(metadata["recipe"], files.weights) if "recipe" in metadata else None
+    except InputError:  # weights serve as a start without the recipe beside them
+        recipe = None
+    return tensors, None if recipe is None else objective_of(recipe).name
 
 
-def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
+def load_weights_from(model: nn.Module, path: str | Path, recipe: Recipe | None = None) -> list[str]:
     """Load a checkpoint's weights into a plain model, in place; returns notes on what was not loaded.
 
-    A head of another shape is not loaded. From masked modelling, a classifier loads tokenizer and encoder, but not the
+    A head of another shape is not loaded, nor, where the model's `recipe` is given, one that another objective trained:
+    two classes are not two numbers. From masked modelling, a classifier loads tokenizer and encoder, but not the
     decoder (for text, the mask token and the layer over the vocabulary), nor the encoder's last norm where it has none
     itself; a head for dense predictions needs that norm, and starts with a new one where the classifier had it behind
     its pooling. From a classifier, masked modelling loads tokenizer and encoder, and its decoder starts at random.
@@ -57,7 +69,8 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
     InputError
         Naming weights of other shapes, missing and unexpected ones; `model` is then unchanged.
     """
-    tensors = plain_weights(path)
+    tensors, task = _weights_and_task(path)
+    other = None if recipe is None or task in (None, objective_of(recipe).name) else task
     own = model.state_dict()
     head = {name for name in own if name.startswith("head.")}
     loaded_head = {name for name in tensors if name.startswith("head.")}
@@ -79,8 +92,9 @@ def load_weights_from(model: nn.Module, path: str | Path) -> list[str]:
         notes.append(f"--from {path}: initialised at random: {', '.join(part.rstrip('.') for part in new)}")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
         tensors |= {name: value for name, value in own.items() if name.startswith(tuple(new))}
-    elif loaded_head != head or any(tensors[name].shape != own[name].shape for name in head):
-        reason = "its head has another shape and is not loaded" if loaded_head else "it has no head"
+    elif loaded_head != head or (head and other) or any(tensors[name].shape != own[name].shape for name in head):
+        foreign = f"its head is one of {other} and is not loaded" if other else None
+        reason = (foreign or "its head has another shape and is not loaded") if loaded_head else "it has no head"
         notes.append(f"--from {path}: {reason}; the new head is initialised at random")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
         tensors |= {name: own[name] for name in head}

@@ -118,3 +118,22 @@ def test_pretraining_loads_the_body_of_a_classifier_and_notes_what_begins_at_ran
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, source[name] if name in source else before[name]), name
     assert any(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_head_of_another_task_is_not_loaded_whatever_its_shape(tmp_path: Path) -> None:
+    """Two classes are not two numbers."""
+    recipe = image_recipe()
+    classifier = fresh(recipe, 2)
+    save_checkpoint(classifier, tmp_path / "run", recipe=recipe, classes=("a", "b"))
+    numbers = image_recipe("objective=regression")
+    torch.manual_seed(5)
+    model = build_model(numbers, 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    (note,) = load_weights_from(model, tmp_path / "run", numbers)
+    assert "head" in note
+    assert "classification" in note
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, (before if name.startswith("head.") else classifier.state_dict())[name]), name
+    same = build_model(recipe, 2)
+    assert load_weights_from(same, tmp_path / "run", recipe) == []
+    assert torch.equal(same.state_dict()["head.linear.weight"], classifier.state_dict()["head.linear.weight"])

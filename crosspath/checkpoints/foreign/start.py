@@ -50,7 +50,7 @@ def load_start(module: nn.Module, recipe: Recipe, start: str | Path) -> list[str
     """Load the weights of `start` into the recipe's plain model, in place; returns notes. See `load_weights_from`."""
     model = foundation_at(start)
     if model is None:
-        return load_weights_from(module, start)
+        return load_weights_from(module, start, recipe)
     return [model.describe(recipe), *load_foundation(module, model, recipe)]
 
 
