@@ -34,6 +34,8 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFETENSORS = ".safetensors"
 WINDOWS = os.name == "nt"
+WRITING = ".writing-"
+"""What the names of temporary folders begin with."""
 REWRITE = "the file is damaged: write it again"
 LISTED = 3
 """Tensor names that a message lists before it only counts."""
@@ -71,7 +73,7 @@ def replacing_files(folder: Path) -> Iterator[Path]:
     """A temporary folder; its files are flushed and moved into `folder` when the block ends without an error."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        temporary = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
         try:
             yield temporary
             written = sorted(temporary.iterdir())
@@ -87,7 +89,7 @@ def replacing_files(folder: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder` and below it."""
-    for path in [*folder.rglob(".*.writing"), *folder.rglob(".*.tmp"), *folder.rglob(".writing-*")]:
+    for path in [*folder.rglob(".*.writing"), *folder.rglob(".*.tmp"), *folder.rglob(f"{WRITING}*")]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -340,16 +342,20 @@ def _check_file(path: Path, sha256: str) -> None:
 
 
 def new_folder(path: Path, option: str, beside: Collection[str] = ()) -> None:
-    """Raise `InputError` unless `path` is an empty folder but for files named `beside`, or missing and can be made and
-    written to.
+    """Raise `InputError` unless `path` is an empty folder but for files named `beside` and what a killed process left
+    half-written, or missing and can be made and written to.
     """
-    if path.exists() and not (path.is_dir() and all(file.name in beside for file in path.iterdir())):
+    if path.exists() and not (path.is_dir() and all(_is_nothing(file, beside) for file in path.iterdir())):
         found = "one with files in it" if path.is_dir() else "a file"
         raise InputError(path, "a new or empty folder", found, f"choose another {option}")
     nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         found = f"{nearest}, " + ("which cannot be written" if nearest.is_dir() else "which is a file")
         raise InputError(path, "a folder that can be made", found, f"choose another {option}")
+
+
+def _is_nothing(file: Path, beside: Collection[str]) -> bool:
+    return file.name in beside or file.name.startswith(WRITING)
 
 
 def _first(names: list[str]) -> str:

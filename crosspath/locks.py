@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from crosspath.errors import InputError
-from crosspath.files import new_folder, writing
+from crosspath.files import new_folder, sweep, writing
 
 LOCK, OWNER = ".lock", ".lock.json"
 """The lock, and which process holds it. An unfinished folder keeps the first; a finished one has neither."""
@@ -61,6 +61,7 @@ def claim_new(folder: Path, option: str) -> Iterator[None]:
     """
     with claim(folder, option):
         new_folder(folder, option, beside=LOCK_FILES)
+        sweep(folder)
         try:
             yield
         except BaseException:

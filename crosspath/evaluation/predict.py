@@ -15,6 +15,7 @@ from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import require_finite
 from crosspath.evaluation.prediction_files import write_predictions
 from crosspath.files import new_folder
+from crosspath.locks import LOCK_FILES
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare, prepare_held_out
 from crosspath.modalities.load import picture_size, read_whole
@@ -60,7 +61,7 @@ def predict(
         finite.
     """
     if out is not None:
-        new_folder(Path(out), "--out")
+        new_folder(Path(out), "--out", beside=LOCK_FILES)
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     objective = objective_of(source.recipe)
     if objective.predictions is None:
@@ -144,7 +145,7 @@ def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, 
 def _no_classifier(where: object, objective: Objective) -> InputError:
     todo = "fine-tune it first: crosspath train RECIPE --from CHECKPOINT"
     if objective.verb == "train":
-        todo = "use `crosspath predict`, or merge it and load it with crosspath.load_checkpoint"
+        todo = "use `crosspath predict`, or load it in Python with crosspath.load_checkpoint"
     return InputError(where, "a classifier", f"a checkpoint of {objective.name}", todo)
 
 

@@ -1,11 +1,12 @@
 """A folder with what a model says of files: one JSON file, pictures, and masks or parts for other programs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.load import Checkpoint
 from crosspath.files import replacing_files, write_json
+from crosspath.locks import claim_new
 from crosspath.objectives import objective_of
 from crosspath.objectives.drawing import Answer
 
@@ -22,12 +23,12 @@ def write_predictions(
     """
     drawing, entries = objective_of(source.recipe).drawing, []
     names: set[str] = set()
-    with replacing_files(out) as folder:
+    with claim_new(out, "--out"), replacing_files(out) as folder:
         for entry, answer in answers:
             files: list[str] = []
             if drawing is not None and (drawing.sample is not None or drawing.files is not None):
-                name = free_name(answer.name, names)
                 contents = {} if drawing.files is None else drawing.files(source.recipe, answer, source.classes)
+                name = free_name(answer.name, names, (".png", *contents))
                 for suffix, content in contents.items():
                     (folder / f"{name}{suffix}").write_bytes(content)
                     files.append(f"{name}{suffix}")
@@ -39,12 +40,14 @@ def write_predictions(
     return entries
 
 
-def free_name(file: str, names: set[str]) -> str:
-    """The name of a file without folder and suffix, with a number where another file has it; both are remembered."""
+def free_name(file: str, names: set[str], suffixes: Sequence[str]) -> str:
+    """The name of a file without folder and suffix, with a number where one of what is written under it, `suffixes`
+    behind it, is among `names`, which then have it: the picture of `a.mask.png` is called like the mask of `a.png`.
+    """
     stem = Path(file).stem or "sample"
     name, number = stem, 1
-    while name.lower() in names:
+    while names & {f"{name}{suffix}".lower() for suffix in suffixes}:
         number += 1
         name = f"{stem}-{number}"
-    names.add(name.lower())
+    names.update(f"{name}{suffix}".lower() for suffix in suffixes)
     return name

@@ -109,7 +109,28 @@ def test_a_detector_draws_its_boxes(tmp_path: Path, photo: Path) -> None:
 def test_files_of_one_name_get_numbers() -> None:
     names: set[str] = set()
     files = ["a/cat.png", "b/cat.jpg", "cat-2.png", "b/CAT.png"]
-    assert [free_name(file, names) for file in files] == ["cat", "cat-2", "cat-2-2", "CAT-3"]
+    assert [free_name(file, names, (".png",)) for file in files] == ["cat", "cat-2", "cat-2-2", "CAT-3"]
+
+
+def test_no_file_overwrites_what_another_one_wrote(tmp_path: Path, photo: Path) -> None:
+    """The picture of `photo.mask.png` would be called like the mask of `photo.png`."""
+    names: set[str] = set()
+    suffixes = (".png", ".mask.png")
+    assert [free_name(file, names, suffixes) for file in ("a.png", "a.mask.png")] == ["a", "a.mask-2"]
+    names.clear()
+    assert [free_name(file, names, suffixes) for file in ("a.mask.png", "a.png")] == ["a.mask", "a-2"]
+
+
+def test_the_folder_of_a_killed_call_is_new_again(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "run")
+    out = tmp_path / "new"
+    (out / ".writing-half").mkdir(parents=True)
+    (out / ".writing-half" / "one.png").touch()
+    (out / ".lock").touch()
+    predict(tmp_path / "run", files, out=out)
+    assert [path.name for path in out.iterdir()] == ["predictions.json"]
+    with refused("new", "files"):
+        predict(tmp_path / "run", files, out=out)
 
 
 def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -> None:
