@@ -128,7 +128,6 @@ def test_numbers_in_memory_keep_their_columns_when_a_run_resumes(tmp_path: Path)
     assert crosspath.evaluate(tmp_path, data=data)["metrics"] == pytest.approx(first.metrics["test"])
 
 
-
 def test_the_best_epoch_is_not_chosen_by_a_metric_that_the_validation_part_has_not(tmp_path: Path) -> None:
     """R² needs two samples; without it every epoch would score 0, and the first be the best."""
     numbers = np.arange(8, dtype=np.float32)
