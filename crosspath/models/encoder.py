@@ -132,12 +132,6 @@ class Encoder(nn.Module):
         return torch.cat([features_BND[:, :first], features_BND[:, last:]], dim=1)
 
 
-def thirds(depth: int) -> tuple[int, int, int]:
-    """The blocks (from 0) at the end of each third of an encoder: 3, 7 and 11 of twelve (Point-MAE's segmentation)."""
-    first, second, last = (max(round(depth * third / 3), 1) - 1 for third in (1, 2, 3))
-    return first, second, last
-
-
 def _learned_token(width: int, count: int = 1) -> nn.Parameter:
     token = nn.Parameter(torch.empty(1, count, width))
     nn.init.trunc_normal_(token, std=0.02)

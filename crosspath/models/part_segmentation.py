@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crosspath.errors import InputError
-from crosspath.models.encoder import Encoder, thirds
+from crosspath.models.encoder import Encoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.models.propagation import FeaturePropagation, matrix
 from crosspath.tokenizers import PointTokenizer
@@ -120,3 +120,9 @@ class PartSegmenter(ModalityModel):
         if categories_B is None:
             return like.new_full((len(like), count), float(count == 1))
         return functional.one_hot(categories_B, count).to(like.dtype)
+
+
+def thirds(depth: int) -> tuple[int, int, int]:
+    """The blocks (from 0) at the end of each third of an encoder: 3, 7 and 11 of twelve (Point-MAE's segmentation)."""
+    first, second, last = (max(round(depth * third / 3), 1) - 1 for third in (1, 2, 3))
+    return first, second, last

@@ -217,7 +217,7 @@ def _by_value(values: tuple[float, ...], scores: list[float | None]) -> dict[flo
 
 
 def _means(scores: Scores) -> dict[float, float | None]:
-    return {value: None if of is None else fmean(of) for value, of in scores.items()}
+    return {value: None if trials is None else fmean(trials) for value, trials in scores.items()}
 
 
 def _signed(means: Means, sign: int) -> Means:

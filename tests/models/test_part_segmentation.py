@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crosspath.models import Encoder
-from crosspath.models.encoder import thirds
-from crosspath.models.part_segmentation import PartHead, PartSegmenter
+from crosspath.models.part_segmentation import PartHead, PartSegmenter, thirds
 from crosspath.models.propagation import interpolation_weights
 from crosspath.tokenizers import PointTokenizer
 from tests.errors import refused

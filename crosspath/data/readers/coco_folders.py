@@ -37,16 +37,8 @@ def list_coco(
     """
     paths = annotation_files(folder)
     files = {part: read_coco(path, size) for part, path in paths.items()}
-    first, *others = files.values()
-    for other in others:
-        if other.categories != first.categories:
-            numbers = sorted(set(first.categories.items()) ^ set(other.categories.items()))
-            found = f"category {numbers[0][0]} ({numbers[0][1]}) in one of them only"
-            raise InputError(other.path, f"the categories of {first.path.name}", found, "use one list of categories")
-    if category_ids is not None and tuple(first.categories) != category_ids:
-        found = f"{len(first.categories)} others ({', '.join(map(str, list(first.categories)[:5]))}, ...)"
-        todo = "use image/boxes --data DIR for a set of your own"
-        raise InputError(first.path, f"categories {category_ids[0]} to {category_ids[-1]}", found, todo)
+    first = next(iter(files.values()))
+    _require_categories(list(files.values()), category_ids)
     if not any(_has_box(image.rows) for file in files.values() for image in file.images):
         raise InputError(first.path, "a box in one of its pictures", "none", "name a file with bbox in its annotations")
     items: list[Item] = []
@@ -56,17 +48,9 @@ def list_coco(
     if val_is_test:
         notes.append(f"{files['val'].path.name} is the test part; validation pictures are held out of training")
     for part, file in files.items():
-        roots = _roots(folder, file.path)
-        for image in file.images:
-            path, roots = _find(image, file, roots)
-            if path is None:
-                reason = f"it is missing: image {image.number} of {file.path} names it"
-                missing.append((roots[0] / image.file_name, reason))
-                continue
-            name = path.relative_to(folder).as_posix()
-            own = "test" if part == "val" and val_is_test else part
-            # The stamp of a picture says nothing of its boxes, which are labels, and labels are part of a cache's key.
-            items.append(Item(id=name, label=image.rows, part=own, path=path, stamp=file_stamp(path)))
+        present, absent = _pictures(folder, file, "test" if part == "val" and val_is_test else part)
+        items += present
+        missing += absent
         empty = sum(not _has_box(image.rows) for image in file.images)
         if empty:
             notes.append(f"{file.path}: {empty} of {len(file.images)} pictures have no box")
@@ -82,6 +66,35 @@ def list_coco(
         notes=tuple(notes),
         label_kind="boxes",
     )
+
+
+def _require_categories(files: list[CocoFile], category_ids: tuple[int, ...] | None) -> None:
+    """Raise `InputError` for files with different categories, and for others than `category_ids`, where given."""
+    first, *others = files
+    for other in others:
+        if other.categories != first.categories:
+            numbers = sorted(set(first.categories.items()) ^ set(other.categories.items()))
+            found = f"category {numbers[0][0]} ({numbers[0][1]}) in one of them only"
+            raise InputError(other.path, f"the categories of {first.path.name}", found, "use one list of categories")
+    if category_ids is not None and tuple(first.categories) != category_ids:
+        found = f"{len(first.categories)} others ({', '.join(map(str, list(first.categories)[:5]))}, ...)"
+        todo = "use image/boxes --data DIR for a set of your own"
+        raise InputError(first.path, f"categories {category_ids[0]} to {category_ids[-1]}", found, todo)
+
+
+def _pictures(folder: Path, file: CocoFile, part: Part) -> tuple[list[Item], list[tuple[Path, str]]]:
+    """The pictures of a file that are there; and where others should be, with the reason."""
+    items, missing, roots = [], [], _roots(folder, file.path)
+    for image in file.images:
+        path, roots = _find(image, file, roots)
+        if path is None:
+            reason = f"it is missing: image {image.number} of {file.path} names it"
+            missing.append((roots[0] / image.file_name, reason))
+            continue
+        name = path.relative_to(folder).as_posix()
+        # The stamp of a picture says nothing of its boxes, which are labels, and labels are part of a cache's key.
+        items.append(Item(id=name, label=image.rows, part=part, path=path, stamp=file_stamp(path)))
+    return items, missing
 
 
 def category_ids_of(folder: Path) -> tuple[int, ...]:
