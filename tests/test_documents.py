@@ -14,6 +14,7 @@ import timm
 import torch
 
 import crosspath
+from crosspath.cli.data import recipes_of
 from crosspath.cli.main import build_app
 from crosspath.config import apply_overrides
 from crosspath.recipes import PRETRAINING, RECIPES
@@ -88,6 +89,13 @@ def test_the_page_of_recipes_names_each() -> None:
     assert alone == PRETRAINING.keys() - RECIPES.keys() - PUBLISHED_PRETRAINING.keys()
     assert published == PUBLISHED.keys()
     assert pretrained == PUBLISHED_PRETRAINING.keys()
+    own = page[page.index("Those named") : page.index("read your own data")]
+    kinds = tuple(f"/{kind}" for kind in re.findall(r"`([\w-]+)`", own))
+    own_recipes, no_files = recipes_of(generated=False), recipes_of(generated=True)
+    assert {name for name in small if name.endswith(kinds)} == set(own_recipes)
+    first = page[page.index("read your own data") : page.index("need no files")].split("\n", 1)[1]
+    assert set(re.findall(r"`(\w+/[\w-]+)`", first)) == set(no_files)
+    assert {"image/discs", "image/scenes", "point/furniture"} <= set(no_files)
 
 
 def blocks(page: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -52,9 +53,23 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
         for entry in PUBLISHED_SETS.values()
     ]
     print_table(("name", "modality", "classes", "samples", "source", "present"), rows, f"data sets in {root}")
-    print_line("Without files: image/digits, audio/sounds, point/solids, series/machines, text/sentences.")
-    print_line("The folder recipes read your own.")
+    for heading, generated in (("Without files", True), ("Of your own files", False)):
+        print_line(fill(f"{heading}: {', '.join(recipes_of(generated=generated))}.", 100, break_on_hyphens=False))
     print_next("crosspath", "data", "show", "NAME")
+
+
+def recipes_of(*, generated: bool) -> list[str]:
+    """The recipes to train with that need no files; else those of the user's own."""
+    from crosspath.modalities import modality_of
+    from crosspath.recipes import RECIPES
+
+    names = []
+    for name, build in RECIPES.items():
+        section = build().data
+        kinds = modality_of(section)
+        if (section.dataset in kinds.generated) if generated else section.dataset == "folder":
+            names.append(name)
+    return names
 
 
 @data.command(sort_key=1)

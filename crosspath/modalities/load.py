@@ -160,7 +160,7 @@ def _decode_or_load(section: DataSection, root: Path | None, progress: Progress 
 
 def source_folder(section: DataSection, root: Path | None) -> Path:
     """The folder that the section's reader is given: the data root for a shipped set, else the user's own. Raises
-    `InputError` where none is named.
+    `InputError` where none is named, or nothing is there: what to do inside a folder is no advice then.
     """
     if section.dataset in modality_of(section).sets:
         return data_root(root)
@@ -168,4 +168,7 @@ def source_folder(section: DataSection, root: Path | None) -> Path:
         return data_root(root)
     if section.folder is None:
         raise InputError("data.folder", "the folder with your data", "none", "add --data DIR or --set data.folder=DIR")
-    return section.folder.expanduser()
+    folder = section.folder.expanduser()
+    if not folder.exists():
+        raise InputError(folder, "your data", "nothing there", "check the path that --data or data.folder names")
+    return folder

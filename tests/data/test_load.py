@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosspath.config import apply_overrides
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
 from crosspath.data.examples import DataSet
 from crosspath.data.places import data_root as root_of
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data, read_file
+from crosspath.recipes import recipe_named
 from tests.data.files import class_folders, cut_in_half, write_clip, write_cloud, write_image, write_sound
 from tests.errors import refused
 
@@ -252,3 +254,15 @@ def test_the_fingerprint_is_of_content_labels_and_split(tmp_path: Path) -> None:
     (tmp_path / "first" / "cat").rename(tmp_path / "first" / "cow")
     fingerprints.add(load_data(section, None, 0).fingerprint)
     assert len(fingerprints) == 5
+
+
+OWN = ("image/folder", "image/masks", "image/boxes", "point/parts-folder")
+
+
+@pytest.mark.parametrize(("recipe", "objective"), [*((name, None) for name in OWN), ("image/folder", "regression")])
+def test_a_folder_that_is_missing_is_said_to_be(recipe: str, objective: str | None, tmp_path: Path) -> None:
+    """Not what to write into it."""
+    settings = [f"data.folder={tmp_path / 'nope'}", *([f"objective={objective}"] if objective else [])]
+    section = apply_overrides(recipe_named(recipe), settings).data
+    with refused(str(tmp_path / "nope"), "nothing there", "--data"):
+        load_data(section, None, 0)
