@@ -21,7 +21,8 @@ def predict(
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Classify files: print the most probable classes of each; or the numbers of a regression, with their units.
+    """Print what a model says of files: the most probable classes of each, or numbers, parts, the classes of pixels
+    or boxes, as it was trained to.
 
     Example: `crosspath predict runs/image/cifar10 cat.png dog.jpg`
 

@@ -146,7 +146,8 @@ def _open_merged(
     objective = objective_of(source.recipe)
     if not objective.exported:
         require_classifier(source, checkpoint)
-        raise InputError(checkpoint, "a classifier", f"a checkpoint of {objective.name}", "use `crosspath predict`")
+        expected = "a model that gives classes or numbers"
+        raise InputError(checkpoint, expected, f"a checkpoint of {objective.name}", "use `crosspath predict`")
     require_export(source.recipe)
     merged = list(pathways(source.model).names) if source.connected else []
     if source.connected:
