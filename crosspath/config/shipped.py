@@ -40,8 +40,6 @@ def _segmentation_rules(recipe: Any) -> None:
         raise ValueError(f"data.dataset={data.dataset} has no masks: segmentation reads ade20k, scenes and folder")
     if data.dataset != "scenes" and not data.stream:
         raise ValueError("segmentation reads pictures at their own sizes: it goes with data.stream=true")
-    if recipe.train.label_smoothing:
-        raise ValueError("train.label_smoothing means nothing for pixels: leave it at 0")
 
 
 def _detection_rules(recipe: Any) -> None:
@@ -55,8 +53,6 @@ def _detection_rules(recipe: Any) -> None:
     for name, value in (("resize", data.resize), ("multi_label", data.multi_label)):
         if value:
             raise ValueError(f"data.{name} means nothing for boxes: leave it out")
-    if recipe.train.label_smoothing:
-        raise ValueError("train.label_smoothing means nothing for boxes: leave it at 0")
 
 
 def _audio_rules(recipe: Any) -> None:

@@ -48,3 +48,9 @@ def test_a_training_part_without_any_label_is_refused() -> None:
 def test_several_labels_are_of_classes() -> None:
     with refused("", "data.multi_label", "regression"):
         apply_overrides(recipe_named("image/folder"), ["data.multi_label=true", "objective=regression"])
+
+
+@pytest.mark.parametrize("name", ["image/discs", "point/furniture", "image/scenes", "image/shapes"])
+def test_what_is_no_class_of_a_sample_is_not_smoothed(name: str) -> None:
+    with refused("", "train.label_smoothing"):
+        apply_overrides(recipe_named(name), ["train.label_smoothing=0.1"])
