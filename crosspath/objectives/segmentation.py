@@ -91,15 +91,15 @@ def segmentation_metrics(counts_N4K: Tensor) -> dict[str, float]:
     A class that no pixel has and none was given has no IoU and does not enter the mean, as published. Without any
     labelled pixel the result is empty.
     """
-    right_K, given_K, own_K, costs_K = counts_N4K.double().sum(dim=0)
-    if not len(counts_N4K) or not own_K.sum():
+    right_K, predicted_K, present_K, costs_K = counts_N4K.double().sum(dim=0)
+    if not len(counts_N4K) or not present_K.sum():
         return {}
-    union_K = given_K + own_K - right_K
+    union_K = predicted_K + present_K - right_K
     ious = {label: float(right_K[label] / union) for label, union in enumerate(union_K.tolist()) if union}
     return {
         "miou": sum(ious.values()) / len(ious),
-        "pixel_accuracy": float(right_K.sum() / own_K.sum()),
-        "loss": float(costs_K.sum() / own_K.sum()),
+        "pixel_accuracy": float(right_K.sum() / present_K.sum()),
+        "loss": float(costs_K.sum() / present_K.sum()),
         **{f"iou/{label}": value for label, value in ious.items()},
     }
 

@@ -60,8 +60,8 @@ def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
     classes: NDArray[np.uint8] = values.table[indices]
     if (classes == LOST).any():
         value = int(indices[classes == LOST][0])
-        known = f"the {len(values.classes)} classes of {values.source}"
-        raise DamageError(f"has the value {value}, which is none of {known}: correct it, or set data.ignored_values")
+        names = f"the {len(values.classes)} classes of {values.source}"
+        raise DamageError(f"has the value {value}, which is none of {names}: correct it, or set data.ignored_values")
     return classes
 
 
