@@ -89,7 +89,7 @@ def title_of(study: Study, rows: Sequence[Row]) -> str:
         return f"Which targets does {auxiliaries[0]} help?"
     if len(targets) > 1:
         return "Which auxiliaries help which targets?"
-    if any(study.variants):
+    if len(study.variants) > 1:
         return f"Which setting of a pathway helps {targets[0]}?"
     if len(auxiliaries) == 1:
         return f"Does {auxiliaries[0]} help {targets[0]}?"

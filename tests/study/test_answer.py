@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.study.answer import answer_of, direction
+from crosspath.study.definition import Study
 from crosspath.study.rows import Row, adjust_verdicts
+from crosspath.study.study_report import title_of
 from crosspath.study.table import cells, group_rows, signed_points
 
 SEEDS = (0, 1, 2)
@@ -120,3 +122,11 @@ def test_a_pathway_without_a_part_is_not_what_a_result_speaks_of() -> None:
     several = answer_of([*plain, *two])
     assert "no part in 2 of them" in several.sentence
     assert "--start whole-body" in several.next_step
+
+
+def test_one_setting_is_no_choice_of_settings() -> None:
+    """`compare --start whole-body` has a single variant, which is named."""
+    rows = [NONE, arm("pathway", "helps", 0.1)]
+    study = Study(name="s", targets={"image/digits": {}}, variants={"whole-body": ("pathway.start=whole-body",)})  # type: ignore[dict-item]
+    assert "audio/sounds" in title_of(study, rows)
+    assert "setting" in title_of(study.model_copy(update={"variants": {"a": (), "b": ()}}), rows)
