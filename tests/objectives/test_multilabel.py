@@ -50,7 +50,12 @@ def test_several_labels_are_of_classes() -> None:
         apply_overrides(recipe_named("image/folder"), ["data.multi_label=true", "objective=regression"])
 
 
-@pytest.mark.parametrize("name", ["image/discs", "point/furniture", "image/scenes", "image/shapes"])
+@pytest.mark.parametrize("name", ["point/furniture", "image/scenes", "image/shapes"])
 def test_what_is_no_class_of_a_sample_is_not_smoothed(name: str) -> None:
     with refused("", "train.label_smoothing"):
         apply_overrides(recipe_named(name), ["train.label_smoothing=0.1"])
+
+
+@pytest.mark.parametrize("name", [f"{modality}/folder" for modality in ("image", "audio", "point", "series", "text")])
+def test_a_folder_recipe_becomes_a_regression_by_its_objective_alone(name: str) -> None:
+    assert apply_overrides(recipe_named(name), ["objective=regression"]).objective == "regression"
