@@ -1,6 +1,6 @@
 """What the labels of a recipe's data are: it follows from the objective, and the `data` section says it to readers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosspath.config.data.section import DataSection, LabelKind
@@ -30,3 +30,12 @@ def fill_label_kind(tree: Any) -> Any:
     if data.get("label_kind", kind) != kind:
         raise ValueError(f"data.label_kind follows from the objective, {kind} here: leave it out")
     return {**tree, "data": {**data, "label_kind": kind}}
+
+
+def without_smoothing(overrides: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """What goes before overrides, as (name, value), that change the objective to one without classes: a recipe's own
+    label smoothing is meant for its classes.
+    """
+    objectives = [value for name, value in overrides if name == "objective"]
+    kind = OF_OBJECTIVE.get(objectives[-1], "classes") if objectives and isinstance(objectives[-1], str) else "classes"
+    return [] if kind == "classes" else [("train.label_smoothing", 0.0)]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from crosspath.config.labels import without_smoothing
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.starts import start_settings
 from crosspath.config.yaml_text import parse_yaml
@@ -44,7 +45,8 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
     if not overrides:
         return recipe
     tree: dict[str, Any] = recipe.model_dump(mode="json")
-    for name, value in start_settings([_split(override) for override in overrides]):
+    given = [_split(override) for override in overrides]
+    for name, value in (*without_smoothing(given), *start_settings(given)):
         *sections, field = name.split(".")
         node = tree
         for section in sections:

@@ -92,8 +92,7 @@ class Recipe(Section):
             raise ValueError("the `segmentation` section goes with objective `segmentation` and only with it")
         if self.data.multi_label and not self.data.several_labels:
             raise ValueError(f"data.multi_label=true is for classes of samples, not for objective `{self.objective}`")
-        # Numbers ignore it: recipes of own folders smooth classes, and objective=regression is all that changes them.
-        if self.train.label_smoothing and self.data.label_kind not in ("classes", "numbers"):
+        if self.train.label_smoothing and self.data.label_kind != "classes":
             raise ValueError(f"train.label_smoothing means nothing for objective `{self.objective}`: leave it at 0")
         if self.masking is not None and self.masking.kind not in sections.masks:
             allowed = " or ".join(sections.masks)

@@ -59,3 +59,11 @@ def test_what_is_no_class_of_a_sample_is_not_smoothed(name: str) -> None:
 @pytest.mark.parametrize("name", [f"{modality}/folder" for modality in ("image", "audio", "point", "series", "text")])
 def test_a_folder_recipe_becomes_a_regression_by_its_objective_alone(name: str) -> None:
     assert apply_overrides(recipe_named(name), ["objective=regression"]).objective == "regression"
+
+
+def test_a_recipe_that_becomes_one_of_numbers_drops_the_smoothing_of_its_classes() -> None:
+    shipped = recipe_named("image/folder")
+    assert shipped.train.label_smoothing > 0
+    assert apply_overrides(shipped, ["objective=regression"]).train.label_smoothing == 0
+    with refused("", "train.label_smoothing"):
+        apply_overrides(shipped, ["objective=regression", "train.label_smoothing=0.1"])
