@@ -58,7 +58,17 @@ def licence_of(name: str) -> str | None:
     classified = [line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier", []) if "License ::" in line]
     field = (metadata.get("License") or "").strip()
     licence = named or (field if field and len(field) <= STATED and "\n" not in field else " and ".join(classified))
-    return SHORT.get(licence, licence) or "not stated"
+    return SHORT.get(licence, licence) or _licence_of_file(name) or "not stated"
+
+
+def _licence_of_file(name: str) -> str | None:
+    """The licence whose text a package without a statement brings with it."""
+    for file in distribution(name).files or ():
+        if ".dist-info" in str(file) and file.name.upper().startswith("LICENSE"):
+            text = file.read_text(encoding="utf-8")
+            if "Apache License" in text and "Version 2.0" in text:
+                return "Apache-2.0"
+    return None
 
 
 def brought(names: Iterable[str]) -> set[str]:

@@ -63,6 +63,27 @@ IMAGE = (
         note="Results are reported on validation, which is the test part here; a validation part is held out.",
     ),
     PublishedSet(
+        name="coco",
+        modality="image",
+        datasets=("coco",),
+        classes=80,
+        samples={"train2017": 118_287, "val2017": 5_000},
+        licence="annotations CC BY 4.0; the images belong to their owners (Flickr terms of use)",
+        terms="https://cocodataset.org/#termsofuse",
+        tree=(
+            Piece("annotations/instances_train2017.json", "boxes of the training pictures"),
+            Piece("annotations/instances_val2017.json", "boxes of the validation pictures"),
+            Piece("train2017/*", "<number>.jpg"),
+            Piece("val2017/*", "<number>.jpg"),
+        ),
+        steps=(
+            "Read the terms at https://cocodataset.org/#termsofuse.",
+            "Download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org/#download.",
+            "Unpack all three in one folder: train2017/, val2017/ and annotations/ lie side by side.",
+        ),
+        note="Results are reported on val2017, which is the test part here; a validation part is held out.",
+    ),
+    PublishedSet(
         name="imagenet",
         modality="image",
         datasets=("imagenet",),

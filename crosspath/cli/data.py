@@ -60,16 +60,13 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
 
 def recipes_of(*, generated: bool) -> list[str]:
     """The recipes to train with that need no files; else those of the user's own."""
-    from crosspath.modalities import modality_of
+    from crosspath.data.places import SET_FOLDERS
     from crosspath.recipes import RECIPES
 
-    names = []
-    for name, build in RECIPES.items():
-        section = build().data
-        kinds = modality_of(section)
-        if (section.dataset in kinds.generated) if generated else section.dataset == "folder":
-            names.append(name)
-    return names
+    sets = {name: build().data.dataset for name, build in RECIPES.items()}
+    if generated:
+        return [name for name, dataset in sets.items() if dataset not in (*SET_FOLDERS, "folder", "shards")]
+    return [name for name, dataset in sets.items() if dataset == "folder"]
 
 
 @data.command(sort_key=1)

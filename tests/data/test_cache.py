@@ -270,7 +270,7 @@ def test_a_data_folder_that_was_named_and_is_not_there_is_a_mistake(tmp_path: Pa
 
 def test_another_folder_of_the_same_name_is_no_stand_in(section: ImageData, tmp_path: Path) -> None:
     load_data(section, None, 0)
-    with refused("pets", "folder", "class"):
+    with refused("pets", "nothing there", "--data"):
         load_data(section.model_copy(update={"folder": tmp_path / "elsewhere" / "pets"}), None, 0)
 
 

@@ -1,5 +1,6 @@
 """Forked processes that run one command, and what became of them."""
 
+import gc
 import os
 import signal
 import sys
@@ -51,6 +52,8 @@ _LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 def _carry_out(call: Callable[[], int], stderr: int) -> None:
     """The life of a forked process, which never returns."""
     code = 1
+    # Garbage of the process that forked stays: what its threads own, such as a process group, cannot be freed here.
+    gc.freeze()
     try:
         os.dup2(stderr, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -49,11 +49,12 @@ def test_the_body_reads_every_sample_once(tmp_path: Path, in_memory: InMemory, b
     recipe = probe("evaluate.test=false")
     data = in_memory(recipe)
     first = train(recipe, out=tmp_path / "first", progress=False)
-    # One more is read to measure cost.
-    assert len(data.train) + len(data.validation) <= sum(bodies) < len(data.train) + len(data.validation) + 8
+    # A few more are read to measure cost, and the pictures of a run show what it makes of validation samples.
+    further = len(data.validation) + 8
+    assert len(data.train) + len(data.validation) <= sum(bodies) < len(data.train) + len(data.validation) + further
     before = sum(bodies)
     second = train(recipe, out=tmp_path / "second", progress=False)
-    assert sum(bodies) - before < 8
+    assert sum(bodies) - before < further
     assert first.metrics == second.metrics
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second")]
     assert weights[0] == weights[1]
