@@ -18,6 +18,7 @@ from crosspath.evaluation.features import choose_pool, features_of
 from crosspath.modalities.annotations import divide
 from crosspath.modalities.load import load_data, read_file
 from crosspath.models import build_model
+from crosspath.objectives import objective_of
 from crosspath.objectives.part_segmentation import parts_of, segment
 from crosspath.recipes import recipe_named
 from tests.errors import refused
@@ -157,13 +158,17 @@ def test_a_part_that_training_does_not_have_is_refused_before_the_first_step(pla
     assert not (tmp_path / "run").exists()
 
 
-def test_a_segmenter_starts_from_a_classifier_and_from_masked_modelling(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["classification", "masked_modeling"])
+def test_a_segmenter_starts_from_a_classifier_and_from_masked_modelling(objective: str, tmp_path: Path) -> None:
     further = ("data.points=64", "train.epochs=1", "augment.resample=random", "train.batch_size=64")
-    classifier = apply_overrides(recipe_named("point/solids"), (*SMALL[:3], *SMALL[5:7]))
-    save_checkpoint(build_model(classifier, 10), tmp_path / "start", recipe=classifier, classes=tuple("0123456789"))
+    first = apply_overrides(recipe_named("point/solids", objective), (*SMALL[:3], *SMALL[5:7]))
+    classes = tuple("0123456789") if objective == "classification" else ()
+    model = objective_of(first).build(first, len(classes))
+    save_checkpoint(model, tmp_path / "start", recipe=first, classes=classes)
     recipe = small("point/furniture", *further)
     result = train(recipe, out=tmp_path / "run", start_from=tmp_path / "start", progress=False)
-    assert any("encoder.norm" in note and "at random" in note for note in result.notes)
+    # What the start does not have begins at random, and a note says so.
+    assert any("encoder.norm" in note and "at random" in note for note in result.notes) == bool(classes)
     start, own = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("start", "run"))
     name = "encoder.blocks.0.mlp.fc1.weight"
     assert torch.nn.functional.cosine_similarity(start[name].flatten(), own[name].flatten(), dim=0) > 0.9
