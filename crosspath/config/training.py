@@ -154,6 +154,8 @@ class EvaluateSection(Section):
 
     test: bool = True
     """Whether the test part is read at all; a search of settings leaves it alone."""
+    pictures: bool = True
+    """Whether the run ends with pictures of held-out samples; trials of a search, which nobody looks at, have none."""
     batch_size: PositiveInt = 256
     """Samples read at once, at most: a processor reads fewer, which is faster there."""
     segments: PositiveInt = 1

@@ -54,15 +54,15 @@ class Cell:
     def recipe(
         self, rate: float, seed: int, *, search: bool, epochs: int | None = None, weight_decay: float | None = None
     ) -> Recipe:
-        """The resolved recipe of one run. Runs of the search do not read the test part, and where the last epoch counts
-        they read the validation part once, after it: reports show no curves of theirs. `epochs` and `weight_decay`
-        replace the recipe's own.
+        """The resolved recipe of one run. Runs of the search neither read the test part nor draw pictures, and where
+        the last epoch counts they read the validation part once, after it: reports show no curves of theirs. `epochs`
+        and `weight_decay` replace the recipe's own.
         """
         settings = [*self.settings, f"optimizer.lr={rate!r}", f"train.seed={seed}"]
         if weight_decay is not None:
             settings.append(f"optimizer.weight_decay={weight_decay!r}")
         if search:
-            settings.append("evaluate.test=false")
+            settings += ["evaluate.test=false", "evaluate.pictures=false"]
         recipe = apply_overrides(recipe_named(self.target), settings)
         if epochs is not None:
             recipe = apply_overrides(recipe, length_settings(recipe, epochs))

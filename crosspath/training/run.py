@@ -320,7 +320,7 @@ def _run(
         resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
-        if objective.picture_writer is not None and len(data.validation):
+        if recipe.evaluate.pictures and objective.picture_writer is not None and len(data.validation):
             folder = run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
             objective.picture_writer(
                 outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes

@@ -11,6 +11,7 @@ from crosspath.errors import InputError
 
 FREE = frozenset(
     {
+        "evaluate.pictures",
         "pathway.start",
         "train.workers",
         "train.log_every",
@@ -23,7 +24,7 @@ FREE = frozenset(
         "data.memory",
     }
 )
-"""Settings that change no number of a run: how it decodes, what it logs and keeps, what only a plan reads, and the name
+"""Settings that change no number of a run: how it decodes, what it draws, logs and keeps, what only a plan reads, and the name
 of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
 CURVE = frozenset({"train.evaluate_every", "train.evaluate_from"})
 """Settings that change nothing but the validation curve in the log, of a run that keeps its last epoch."""

@@ -76,15 +76,17 @@ def small(auxiliary: Path, **more: object) -> Study:
     return Study.model_validate(tree)
 
 
-def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_alone(auxiliary: Path) -> None:
+def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_and_pictures_alone(auxiliary: Path) -> None:
     (comparison,) = comparisons(small(auxiliary, arms=["none", "pathway", "random", "mimetic", "copy"]))
     cells = (comparison.none, *comparison.others)
     assert [cell.arm.name for cell in cells] == ["none", "pathway", "random", "mimetic", "copy"]
     for cell in cells:
         jobs = trials_of(cell, cell.grid.rates)
         assert [(job.rate, job.seed) for job in jobs] == [(1e-3, SEARCH_SEEDS), (2e-3, SEARCH_SEEDS)]
-        assert not any(job.cell.recipe(job.rate, job.seed, search=True).evaluate.test for job in jobs)
-        assert all(cell.recipe(1e-3, job.seed, search=False).evaluate.test for job in final_jobs(cell, 1e-3, (0, 1)))
+        trials = [job.recipe.evaluate for job in jobs]
+        reported = [job.recipe.evaluate for job in final_jobs(cell, 1e-3, (0, 1))]
+        assert {(trial.test, trial.pictures) for trial in trials} == {(False, False)}
+        assert {(run.test, run.pictures) for run in reported} == {(True, True)}
     folders = [
         job.folder for cell in cells for job in (*trials_of(cell, cell.grid.rates), *final_jobs(cell, 1e-3, (0, 1, 2)))
     ]
