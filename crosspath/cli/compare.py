@@ -32,6 +32,7 @@ def compare(
     data: Data = None,
     out: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    pretrained: Annotated[Path | None, Parameter(show_default=False)] = None,
     arms: str = "none,pathway,random",
     seeds: int = 5,
     rates: Annotated[str | None, Parameter(show_default=False)] = None,
@@ -61,9 +62,11 @@ def compare(
         Folder of the comparison; default: `runs/compare-` and the recipe's name. A stopped comparison resumes there.
     from_
         Starting weights of the target, for every arm.
+    pretrained
+        Those of the arm `masked-modelling`: a run of `crosspath pretrain` on the target's own data.
     arms
         Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`,
-        `same-modality`, separated by commas.
+        `masked-modelling`, `same-modality`, separated by commas.
     seeds
         Number of paired seeds, each of which reads the test part once.
     rates
@@ -99,6 +102,7 @@ def compare(
         out=out,
         data=data,
         start_from=from_,
+        pretrained=pretrained,
         arms=tuple(part.strip() for part in arms.split(",") if part.strip()),
         seeds=seeds,
         rates=positive_numbers(rates, "--rates"),

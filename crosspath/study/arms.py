@@ -5,7 +5,7 @@ from typing import Literal
 
 from crosspath.errors import InputError
 
-Requirement = Literal["nothing", "auxiliary", "same-modality"]
+Requirement = Literal["nothing", "auxiliary", "same-modality", "pretraining"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,14 @@ class Arm:
     meaning: str
     """One sentence for first-time readers of the table."""
     needs: Requirement = "auxiliary"
-    """What it is made from. An arm that needs nothing exists once per target, not once per auxiliary."""
+    """What it is made from."""
     settings: tuple[str, ...] = ()
     """`section.field=value` in addition to those of every arm."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it has no auxiliary, and so exists once per target rather than once per auxiliary."""
+        return self.needs in ("nothing", "pretraining")
 
 
 NONE = Arm(
@@ -61,12 +66,19 @@ COPY = Arm(
     name="copy",
     meaning="No pathway: the target starts from a copy of the auxiliary's weights.",
 )
+MASKED = Arm(
+    name="masked-modelling",
+    meaning="No pathway: the target starts from masked modelling of its own unlabelled data.",
+    needs="pretraining",
+)
 SAME_MODALITY = Arm(
     name="same-modality",
     meaning="A pathway from an auxiliary of the target's own modality: the effect of related features.",
     needs="same-modality",
 )
-ARMS = {arm.name: arm for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, SAME_MODALITY)}
+ARMS = {
+    arm.name: arm for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, MASKED, SAME_MODALITY)
+}
 
 
 def arms_named(names: tuple[str, ...]) -> tuple[Arm, ...]:

@@ -78,6 +78,8 @@ class TargetSection(Section):
 
     from_: Annotated[Path | None, Field(alias="from")] = None
     """The checkpoint of its starting weights."""
+    pretrained: Path | None = None
+    """The checkpoint that the arm `masked-modelling` starts from: masked modelling of the target's own data."""
     labels: tuple[PositiveInt | None, ...] = (None,)
     """Labels per class; each number is a separate comparison. null means all labels."""
     settings: tuple[str, ...] = ()
@@ -97,6 +99,12 @@ class TargetSection(Section):
     def _check_rates(self) -> Self:
         _refuse_both(self)
         return self
+
+    @property
+    def checkpoints(self) -> dict[str, Path]:
+        """{field: checkpoint} of those that it names."""
+        paths = {"from_": self.from_, "pretrained": self.pretrained}
+        return {field: path for field, path in paths.items() if path is not None}
 
 
 class Power(Section):
@@ -199,7 +207,7 @@ def read_study(path: Path) -> Study:
         raise InputError(path, "a valid study", message, "correct the file") from None
     here = path.parent
     targets = {
-        name: target if target.from_ is None else target.model_copy(update={"from_": here / target.from_})
+        name: target.model_copy(update={field: here / path for field, path in target.checkpoints.items()})
         for name, target in study.targets.items()
     }
     auxiliaries = {

@@ -71,6 +71,11 @@ def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
             target.pop("controls")
             target.pop("spread")
             target["settings"] = _that_count(target["settings"])
+    for name, target in old["targets"].items():
+        if target["pretrained"] is None:
+            # So does the arm that starts from it.
+            target.pop("pretrained")
+            new["targets"].get(name, {}).pop("pretrained", None)
     if 0 < old["search"]["widenings"] < new["search"]["widenings"]:
         old["search"].pop("widenings")
         new["search"].pop("widenings")
@@ -89,8 +94,9 @@ def _tree(study: Study) -> dict[str, Any]:
     """The study as plain data, with absolute paths of checkpoints, so that it can be resumed from its own folder."""
     tree = study.model_dump(mode="json", by_alias=True)
     for target in tree["targets"].values():
-        if target["from"] is not None:
-            target["from"] = str(Path(target["from"]).resolve())
+        for field in ("from", "pretrained"):
+            if target[field] is not None:
+                target[field] = str(Path(target[field]).resolve())
     tree["auxiliaries"] = {
         name: source if source.startswith(("timm:", "hf:")) else str(Path(source).resolve())
         for name, source in tree["auxiliaries"].items()

@@ -1,6 +1,7 @@
 """Carry out one run of a study, with the weights and the start that its arm has. A finished run is not repeated."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import torch
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
+from crosspath.objectives import objective_of
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
-from crosspath.study.cells import Job
+from crosspath.study.cells import Cell, Job
 from crosspath.study.controls import (
     copied_start,
     mimetic_start,
@@ -19,7 +21,7 @@ from crosspath.study.controls import (
     spectrum_auxiliary,
 )
 from crosspath.training.finite import DivergenceError
-from crosspath.training.pathways import selection_of
+from crosspath.training.pathways import connect_auxiliaries, selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
 
@@ -73,6 +75,34 @@ def run_job(job: Job, place: Place) -> Result:
         progress=False,
         resume=folder.exists(),
     )
+
+
+def require_fits(cells: Iterable[Cell], place: Place) -> None:
+    """Raise what a run would for an auxiliary that does not fit its target: before the first run rather than in one of
+    the last. Cells that have begun are left out, and of those that would connect the same, one is tried.
+
+    Raises
+    ------
+    InputError
+        For an auxiliary that does not fit.
+    """
+    tried = set()
+    for cell in cells:
+        if cell.auxiliary is None or (place.runs / cell.folder).exists():
+            continue
+        recipe = fit_to_start(cell.recipe(cell.grid.rates[0], 0, search=False), cell.from_, cell.settings)
+        copies = cell.arm.name in COPIES
+        key = (recipe.model.model_dump_json(), recipe.pathway.model_dump_json(), cell.target, cell.auxiliary, copies)
+        if key in tried:
+            continue
+        tried.add(key)
+        source = auxiliary_source(place.auxiliaries[cell.auxiliary])
+        with torch.random.fork_rng(devices=[]):
+            model = objective_of(recipe).build(recipe, recipe.data.classes or 1)
+        if copies:
+            copied_start(source, selection_of(recipe.pathway, cell.auxiliary)).apply(model)
+        else:
+            connect_auxiliaries(model, recipe.pathway, {cell.auxiliary: source.weights})
 
 
 def attempt_job(job: Job, place: Place) -> Result | None:

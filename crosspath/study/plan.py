@@ -1,7 +1,8 @@
 """Every comparison of a study, and the arms that it has there. Comparisons that need the same run share it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from crosspath.checkpoints.foreign.foundation import modality_of_files
 from crosspath.checkpoints.load import auxiliary_source
@@ -55,6 +56,7 @@ def comparisons(study: Study, origins: Origins | None = None) -> tuple[Compariso
         for labels in target.labels:
             for variant in study.variants:
                 cells = list(_cells(study, name, target, modality, labels, variant, arms, origins))
+                _refuse_shared_folders(cells)
                 result.append(
                     Comparison(target=name, labels=labels, variant=variant, none=cells[0], others=tuple(cells[1:]))
                 )
@@ -75,6 +77,16 @@ def _refuse_equal_labels(study: Study, name: str, target: TargetSection) -> None
             )
 
 
+def _refuse_shared_folders(cells: Sequence[Cell]) -> None:
+    """Raise `InputError` for two cells with one folder: `pathway` from `frozen-x`, and `pathway-frozen` from `x`."""
+    of_folder: dict[Path, Cell] = {}
+    for cell in cells:
+        other = of_folder.setdefault(cell.folder, cell)
+        if other is not cell:
+            found = f"{cell.folder.name} for {other.label} and for {cell.label}"
+            raise InputError("auxiliaries", "a folder of its own for each arm", found, "rename one of the auxiliaries")
+
+
 def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
     """Raise `InputError` for an arm of the study that none of its comparisons has, for want of an auxiliary."""
     present = {cell.arm.name for comparison in every for cell in comparison.others}
@@ -82,6 +94,9 @@ def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
     if not idle:
         return
     arm = idle[0]
+    if arm.needs == "pretraining":
+        where, expected = "targets", f"for the arm {arm.name}, a target whose `pretrained` names its checkpoint"
+        raise InputError(where, expected, "none", "make one with `crosspath pretrain` and name it")
     if arm.name not in study.arms:
         raise InputError("controls", f"a target whose `controls` names the auxiliary of {arm.name}", "none", "add it")
     same = arm.needs == "same-modality"
@@ -124,7 +139,9 @@ def _cells(
         where, expected = "search.weight_decay", f"a recipe with a weight decay, of which {name} may have multiples"
         raise InputError(where, expected, "0", "set optimizer.weight_decay")
     for arm in arms:
-        alone = arm.needs == "nothing"
+        if arm.needs == "pretraining" and target.pretrained is None:
+            continue
+        alone = arm.is_alone
         auxiliaries: list[str | None] = [None] if alone else _auxiliaries(name, target, modality, arm, origins)
         if target.controls is not None and arm.name not in {NONE.name, *study.arms} and arm.needs == "auxiliary":
             auxiliaries = [target.controls]
@@ -137,7 +154,7 @@ def _cells(
                 auxiliary=auxiliary,
                 auxiliary_recipe=None if auxiliary is None else origins[auxiliary][0],
                 settings=layer_settings(shared, extra if changes_none or not alone else (), arm.settings),
-                from_=target.from_,
+                from_=target.pretrained if arm.needs == "pretraining" else target.from_,
                 grid=grid,
             )
 

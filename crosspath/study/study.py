@@ -19,7 +19,7 @@ from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Search, Study, TargetSection, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
-from crosspath.study.jobs import Place
+from crosspath.study.jobs import Place, require_fits
 from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms
 from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
@@ -81,14 +81,15 @@ def run_study(
     every = comparisons(study, auxiliaries)
     refuse_idle_arms(study, every)
     for target in study.targets.values():
-        if target.from_ is not None:
-            refuse_pickle(checkpoint_files(target.from_).weights)
+        for checkpoint in target.checkpoints.values():
+            refuse_pickle(checkpoint_files(checkpoint).weights)
     with claim_folder(folder, study):
         write_json(folder / AUXILIARIES, {name: list(origin) for name, origin in auxiliaries.items()})
         root = None if folder_with_data is None else folder_with_data.resolve()
         place = Place(
             runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads
         )
+        require_fits(_cells(every), place)
         _announce(study, every, place.runs, progress)
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _run_jobs(study, every, pool, place, progress)
@@ -105,6 +106,7 @@ def compare(
     out: str | Path | None = None,
     data: str | Path | None = None,
     start_from: str | Path | None = None,
+    pretrained: str | Path | None = None,
     arms: tuple[str, ...] = ("none", "pathway", "random"),
     seeds: int = 5,
     rates: tuple[float, ...] = (),
@@ -129,6 +131,8 @@ def compare(
         {name: checkpoint, `timm:MODEL` or `hf:OWNER/MODEL`}.
     start_from
         The target's own starting weights, for every arm.
+    pretrained
+        Those of the arm `masked-modelling`: a run of `crosspath pretrain` on the target's own data.
     rates
         Learning rates to search, and no others; default: half, once and twice the recipe's own, and further ones while
         the best of an arm is at the edge.
@@ -154,7 +158,10 @@ def compare(
     chosen = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
     if not chosen:
         raise InputError("--arms", f"an arm to compare with {NONE.name}", "none", f"add {PATHWAY.name}")
-    needy = [arm.name for arm in chosen if arm.needs != "nothing"]
+    if pretrained is None and any(arm.needs == "pretraining" for arm in chosen):
+        expected = "for the arm masked-modelling, a run of `crosspath pretrain` on the target's own data"
+        raise InputError("--pretrained", expected, "none", "add it, or leave the arm out")
+    needy = [arm.name for arm in chosen if not arm.is_alone]
     if needy and not auxiliaries:
         expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"
         raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
@@ -162,7 +169,7 @@ def compare(
         start_named(name, "--start")
     texts = setting_texts(settings)
     given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
-    target = TargetSection.model_validate({"from": start_from, "settings": texts})
+    target = TargetSection.model_validate({"from": start_from, "pretrained": pretrained, "settings": texts})
     study = Study(
         name=f"compare-{recipe.replace('/', '-')}",
         targets={recipe: target},

@@ -24,8 +24,8 @@ FREE = frozenset(
         "data.memory",
     }
 )
-"""Settings that change no number of a run: how it decodes, what it draws, logs and keeps, what only a plan reads, and the name
-of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
+"""Settings that change no number of a run: how it decodes, what it draws, logs and keeps, what only a plan reads, and
+the name of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
 CURVE = frozenset({"train.evaluate_every", "train.evaluate_from"})
 """Settings that change nothing but the validation curve in the log, of a run that keeps its last epoch."""
 LISTED = 3

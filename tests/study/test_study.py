@@ -324,6 +324,54 @@ def test_settings_are_listed_with_what_they_apply_to(auxiliary: Path) -> None:
     assert two.settings_by_scope == {"image/digits": SHORT}
 
 
+def test_an_auxiliary_that_does_not_fit_is_refused_before_anything_is_trained(auxiliary: Path, tmp_path: Path) -> None:
+    """It would stop the study at the first run that has it, when those of other arms have been trained."""
+    wide = {"image/digits": {"settings": (*SHORT, "model.width=64", "model.heads=2")}}
+    for arms in (["none", "pathway"], ["none", "random"], ["none", "copy"]):
+        with refused("", "64 wide"):
+            run_study(small(auxiliary, targets=wide, arms=arms), out=tmp_path / arms[1], progress=False)
+        assert not list(tmp_path.rglob("result.json"))
+    run_study(small(auxiliary, targets=wide, arms=["none", "mimetic"], seeds=1), out=tmp_path / "own", progress=False)
+
+
+def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None:
+    named = {"sounds": str(auxiliary), "frozen-sounds": str(auxiliary)}
+    with refused("auxiliaries", "pathway-frozen-sounds"):
+        comparisons(small(auxiliary, arms=["none", "pathway", "pathway-frozen"], auxiliaries=named))
+
+
+def test_masked_modelling_of_the_own_data_is_an_arm(auxiliary: Path, tmp_path: Path) -> None:
+    start = tmp_path / "pretrained"
+    crosspath.pretrain("image/digits", settings=("train.epochs=1", "train.loggers=[]"), out=start, progress=False)
+    targets = {"image/digits": {"settings": SHORT, "pretrained": str(start)}}
+    study = small(auxiliary, arms=["none", "pathway", "masked-modelling"], targets=targets, search={"rates": [1e-3]})
+    (comparison,) = comparisons(study)
+    assert [(cell.arm.name, cell.auxiliary, cell.from_) for cell in (comparison.none, *comparison.others)] == [
+        ("none", None, None),
+        ("pathway", "sounds", None),
+        ("masked-modelling", None, start),
+    ]
+    results = run_study(study, out=tmp_path / "study", progress=False)
+    (row,) = [row for row in results["rows"] if row["arm"] == "masked-modelling"]
+    assert len(row["values"]) == 3
+    assert row["auxiliary"] is None
+    results = [json.loads(path.read_text()) for path in (tmp_path / "study").rglob("masked-modelling/**/result.json")]
+    assert {result["start"] for result in results} == {str(start)}
+    # It may be added to a study that has begun, and its file is named from the study's.
+    begun = small(auxiliary, arms=["none", "pathway"], search={"rates": [1e-3]})
+    assert not differences(begun, study)
+    other = {"image/digits": {"settings": SHORT, "pretrained": str(auxiliary)}}
+    assert set(differences(study, study.model_copy(update={"targets": small(auxiliary, targets=other).targets})))
+    with refused("targets", "masked-modelling", "pretrained"):
+        run_study(small(auxiliary, arms=["none", "masked-modelling"]), out=tmp_path / "none", progress=False)
+    with refused("--pretrained", "masked-modelling"):
+        crosspath.compare("image/digits", auxiliaries={}, arms=("masked-modelling",), out=tmp_path / "none")
+    path = tmp_path / "study.yaml"
+    path.write_text("targets: {image/digits: {pretrained: pretrained, from: sounds}}", encoding="utf-8")
+    target = read_study(path).targets["image/digits"]
+    assert (target.pretrained, target.from_) == (start, tmp_path / "sounds")
+
+
 def test_a_folder_with_other_files_is_refused(auxiliary: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with refused("", "folder"):
