@@ -27,6 +27,9 @@ from crosspath.config.training import (
 )
 from crosspath.errors import InputError
 
+SECTION_OBJECTIVES = {"masking": "masked_modeling", "detection": "detection", "segmentation": "segmentation"}
+"""{a section that only one objective has: that objective}."""
+
 
 class Recipe(Section):
     """Everything a run needs but its data and its checkpoints.
@@ -84,12 +87,9 @@ class Recipe(Section):
             raise ValueError(f"model.positions is {self.model.positions}, and {self.modality} has {allowed}")
         if self.train.parallel == "sharded" and self.train.ema_decay is not None:
             raise ValueError("train.ema_decay averages whole copies of the weights; train.parallel=sharded has none")
-        if (self.masking is not None) != (self.objective == "masked_modeling"):
-            raise ValueError("the `masking` section goes with objective `masked_modeling` and only with it")
-        if (self.detection is not None) != (self.objective == "detection"):
-            raise ValueError("the `detection` section goes with objective `detection` and only with it")
-        if (self.segmentation is not None) != (self.objective == "segmentation"):
-            raise ValueError("the `segmentation` section goes with objective `segmentation` and only with it")
+        for section, objective in SECTION_OBJECTIVES.items():
+            if (getattr(self, section) is not None) != (self.objective == objective):
+                raise ValueError(f"the `{section}` section goes with objective `{objective}` and only with it")
         if self.data.multi_label and not self.data.several_labels:
             raise ValueError(f"data.multi_label=true is for classes of samples, not for objective `{self.objective}`")
         if self.train.label_smoothing and self.data.label_kind != "classes":

@@ -71,7 +71,8 @@ class RaceFolder:
 
 @contextmanager
 def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]:
-    """The folder of a new or interrupted `try`; its clock runs inside the block.
+    """The folder of a new or interrupted `try`; its clock runs inside the block. A `try` that is refused before it has
+    decided anything leaves no folder behind.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
         For a folder with other files, one of another `try`, and one that another process uses.
     """
     check_folder(path, definition)
-    with claim(path):
+    with _leaving_nothing(path), claim(path):
         before = read_json(path / DEFINITION, LOST) if (path / DEFINITION).is_file() else definition
         notes = tuple(
             f"{name} were {before.get(name)} and are {definition[name]}: runs stay the same, and take longer or shorter"
@@ -93,6 +94,23 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
         folder = RaceFolder(path=path, decisions=decisions, earlier=earlier, start=time.perf_counter(), notes=notes)
         with _ticking(folder):
             yield folder
+
+
+@contextmanager
+def _leaving_nothing(path: Path) -> Iterator[None]:
+    """After a refusal, remove what this process has noted in a folder that held nothing else before and holds nothing
+    else now.
+    """
+    is_new = not path.exists() or not any(path.iterdir())
+    try:
+        yield
+    except InputError:
+        own = {DEFINITION, CLOCK, *LOCK_FILES}
+        if is_new and path.is_dir() and all(entry.name in own for entry in path.iterdir()):
+            for entry in tuple(path.iterdir()):
+                entry.unlink()
+            path.rmdir()
+        raise
 
 
 def check_folder(path: Path, definition: Mapping[str, Any]) -> None:

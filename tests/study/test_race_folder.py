@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from crosspath.errors import InputError
 from crosspath.files import write_json
 from crosspath.study.race_answer import read_answer
 from crosspath.study.race_costs import Cost, Costs
@@ -40,6 +41,20 @@ def test_a_damaged_clock_is_refused(content: dict[str, object], tmp_path: Path) 
     write_json(tmp_path / "try" / CLOCK, {"seconds": 600})
     with open_race(tmp_path / "try", {}) as folder:
         assert folder.seconds >= 600
+
+
+def test_a_refusal_before_anything_is_decided_leaves_no_folder(tmp_path: Path) -> None:
+    with refused("labels"), open_race(tmp_path / "try", {}):
+        raise InputError("labels", "samples", "none", "add some")
+    assert not (tmp_path / "try").exists()
+    # What has been decided stays for the next attempt, and so does what was there before.
+    with refused("labels"), open_race(tmp_path / "try", {}) as folder:
+        folder.decide(COSTS, Costs, lambda: COSTS_OF_ONE)
+        raise InputError("labels", "samples", "none", "add some")
+    assert (tmp_path / "try" / DECISIONS).is_file()
+    with refused("labels"), open_race(tmp_path / "try", {}):
+        raise InputError("labels", "samples", "none", "add some")
+    assert {entry.name for entry in (tmp_path / "try").iterdir()} >= {DEFINITION, DECISIONS, CLOCK}
 
 
 @pytest.mark.parametrize(
