@@ -26,6 +26,8 @@ class Start:
     """Of the weights it comes from; identifies it."""
     apply: Callable[[nn.Module], list[str]]
     """Changes the plain model in place; returns notes for the user."""
+    finish: Callable[[nn.Module], None] | None = None
+    """Makes the trained model a plain one again, in place, where `apply` has added to it."""
 
 
 POSITIONS = "tokenizer.positions"

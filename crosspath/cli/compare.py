@@ -65,7 +65,7 @@ def compare(
     pretrained
         Those of the arm `masked-modelling`: a run of `crosspath pretrain` on the target's own data.
     arms
-        Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`,
+        Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`, `lora`,
         `masked-modelling`, `same-modality`, separated by commas.
     seeds
         Number of paired seeds, each of which reads the test part once.

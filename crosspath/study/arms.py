@@ -66,6 +66,13 @@ COPY = Arm(
     name="copy",
     meaning="No pathway: the target starts from a copy of the auxiliary's weights.",
 )
+LORA = Arm(
+    name="lora",
+    meaning="No pathway: the body is frozen, and a rank-1 adapter of every matrix of a block learns with the head "
+    "(LoRA, Hu et al. 2021).",
+    needs="nothing",
+    settings=("train.scope=all",),
+)
 MASKED = Arm(
     name="masked-modelling",
     meaning="No pathway: the target starts from masked modelling of its own unlabelled data.",
@@ -77,7 +84,8 @@ SAME_MODALITY = Arm(
     needs="same-modality",
 )
 ARMS = {
-    arm.name: arm for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, MASKED, SAME_MODALITY)
+    arm.name: arm
+    for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, LORA, MASKED, SAME_MODALITY)
 }
 
 

@@ -11,7 +11,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.objectives import objective_of
-from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
+from crosspath.study.arms import COPY, LORA, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.cells import Cell, Job
 from crosspath.study.controls import (
     copied_start,
@@ -20,6 +20,7 @@ from crosspath.study.controls import (
     shuffled_auxiliary,
     spectrum_auxiliary,
 )
+from crosspath.study.low_rank import low_rank_start
 from crosspath.training.finite import DivergenceError
 from crosspath.training.pathways import connect_auxiliaries, selection_of
 from crosspath.training.result import Result
@@ -60,6 +61,8 @@ def run_job(job: Job, place: Place) -> Result:
     start = None
     if cell.arm.name == MIMETIC.name:
         start = mimetic_start(seed)
+    if cell.arm.name == LORA.name:
+        start = low_rank_start(seed)
     if source is not None and cell.arm.name in CONTROLS:
         source = CONTROLS[cell.arm.name](source, seed, selection["auxiliary_layout"])
     if source is not None and cell.arm.name in COPIES:

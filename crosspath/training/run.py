@@ -272,6 +272,8 @@ def _run(
             features=features,
         )
         outcome = training.run_epochs()
+        if start is not None and start.finish is not None:
+            start.finish(outcome.model)
     finally:
         for tracker in open_trackers:
             tracker.close()

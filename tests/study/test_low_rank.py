@@ -1,0 +1,77 @@
+"""The arm `lora`: it begins at the frozen body, trains adapters and head alone, and leaves a plain model."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import crosspath
+from crosspath.checkpoints.load import load_checkpoint
+from crosspath.study.definition import Study
+from crosspath.study.low_rank import low_rank_start
+from crosspath.study.study import run_study
+from tests.errors import refused
+
+SHORT = ("train.epochs=2", "data.labels_per_class=4", "train.batch_size=16", "train.scope=scales")
+
+
+def test_training_begins_at_the_body_and_ends_with_the_sum() -> None:
+    model = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
+    plain = {name: value.clone() for name, value in model.state_dict().items()}
+    inputs = torch.rand(2, 3, 8, 8)
+    before = model(inputs)
+    start = low_rank_start(1)
+    start.apply(model)
+    assert torch.equal(model(inputs), before)
+    learning = {name for name, value in model.named_parameters() if value.requires_grad}
+    assert {name.rpartition(".")[2] for name in learning if "parametrizations" in name} == {"row_I", "column_O"}
+    assert all(name.startswith("head.") for name in learning if "parametrizations" not in name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter))
+    trained = model(inputs)
+    assert start.finish is not None
+    start.finish(model)
+    assert torch.equal(model(inputs), trained)
+    changed = {
+        name: value - plain[name] for name, value in model.state_dict().items() if name.startswith("encoder.blocks")
+    }
+    assert model.state_dict().keys() == plain.keys()
+    ranks = {
+        name: int(torch.linalg.matrix_rank(change.double(), rtol=1e-4))
+        for name, change in changed.items()
+        if change.dim() == 2
+    }
+    assert set(ranks.values()) == {1}
+    assert not any(bool(change.any()) for change in changed.values() if change.dim() != 2)
+    other = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
+    low_rank_start(2).apply(other)
+    assert not torch.equal(
+        other.get_submodule("encoder.blocks.0.attn.qkv").parametrizations.weight[0].row_I, torch.zeros(1)
+    )
+
+
+def test_a_model_without_blocks_is_refused() -> None:
+    with refused("arm lora", "Linear"):
+        low_rank_start(1).apply(nn.Linear(2, 2))
+
+
+def test_a_study_has_it_beside_the_linear_probe(tmp_path: Path) -> None:
+    study = Study.model_validate(
+        {
+            "targets": {"image/digits": {"settings": SHORT}},
+            "arms": ["none", "lora"],
+            "seeds": 3,
+            "search": {"rates": [0.01]},
+        }
+    )
+    rows = run_study(study, out=tmp_path / "study", progress=False)["rows"]
+    assert [row["arm"] for row in rows] == ["none", "lora"]
+    runs = tmp_path / "study" / "runs" / "image-digits" / "labels-all"
+    probe, lora = (
+        load_checkpoint(runs / arm / "final" / "lr-0.01-seed-0").model.state_dict() for arm in ("none", "lora")
+    )
+    assert probe.keys() == lora.keys()
+    body = [name for name in probe if name.startswith("encoder.blocks")]
+    assert any(not torch.equal(probe[name], lora[name]) for name in body)
