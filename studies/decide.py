@@ -36,28 +36,40 @@ Row = dict[str, Any]
 
 
 def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case]:
-    """Every target with an auxiliary at hand, as measured; `pretrained` holds (study, target) that start from one."""
-    masked: dict[tuple[str, int | None], list[float]] = {}
-    gains: dict[tuple[str, Readings], list[float]] = {}
+    """Every target with an auxiliary at hand, as measured; `pretrained` holds (study, target) that start from one.
+
+    Where a comparison has been settled, those that are not say nothing more; elsewhere their differences are the best
+    there is, and the case says so.
+    """
+    masked: dict[tuple[str, int | None], list[Row]] = {}
+    gains: dict[tuple[str, Readings], list[Row]] = {}
     for row in rows:
-        if row["difference"] is None or row["metric"] != "accuracy" or row.get("unsettled"):
+        if row["difference"] is None or row["metric"] != "accuracy":
             continue
         labels, target = row["labels_per_class"], row["target"]
         if row["arm"] in MASKED:
-            masked.setdefault((target, labels), []).append(row["difference"])
+            masked.setdefault((target, labels), []).append(row)
         elif row["arm"] == "pathway" and row["variant"] in STARTS:
             started = (row["study"], target) in pretrained
             readings = Readings(labels=labels, pretrained=started, kind=row["auxiliary"].partition("/")[0])
-            gains.setdefault((target, readings), []).append(row["difference"])
+            gains.setdefault((target, readings), []).append(row)
     cases = []
     for (target, readings), some in gains.items():
-        of_case: dict[Advice, float] = {"plain": 0.0, "pathway": fmean(some)}
+        gain, settled = mean_gain(some)
+        of_case: dict[Advice, float] = {"plain": 0.0, "pathway": gain}
         if readings.pretrained:
             of_case["masked"] = 0.0  # it has had what masked modelling would give it
         elif (target, readings.labels) in masked:
-            of_case["masked"] = fmean(masked[target, readings.labels])
-        cases.append(Case(target=target, readings=readings, gains=of_case))
+            of_case["masked"], masked_settled = mean_gain(masked[target, readings.labels])
+            settled = settled and masked_settled
+        cases.append(Case(target=target, readings=readings, gains=of_case, settled=settled))
     return cases
+
+
+def mean_gain(rows: Sequence[Row]) -> tuple[float, bool]:
+    """The mean difference of the settled comparisons, or of all where none is; and whether they are settled."""
+    settled = [row["difference"] for row in rows if not row.get("unsettled")]
+    return fmean(settled or [row["difference"] for row in rows]), bool(settled)
 
 
 def pretrained_targets() -> set[tuple[str, str]]:
@@ -81,7 +93,9 @@ def section_of(cases: Sequence[Case]) -> str:
         constants = {f"always {WORDS[one]}": regret(DecisionList(rules=(), otherwise=one), usable) for one in choices}
         best = min(constants, key=lambda name: constants[name])
         held_out = fmean(costs.values())
-        lines = [f"**With an auxiliary and {having}** ({len(usable)} cases of {len(targets)} targets):", ""]
+        settled = sum(case.settled for case in usable)
+        known = f"{len(usable)} cases of {len(targets)} targets; {settled} rest on settled comparisons alone"
+        lines = [f"**With an auxiliary and {having}** ({known}):", ""]
         lines += [f"{number}. {when}: **{what}**" for number, (when, what) in enumerate(decision.lines, 1)]
         lines += ["", "| rule | points lost against the best way measured |", "|---|---|"]
         lines += [f"| the list, on targets that it was not fitted to | {100 * held_out:.1f} |"]

@@ -12,8 +12,9 @@ import json
 import re
 from pathlib import Path
 
+from listed_rates import settle
 from question_tables import facts, matrix, page_of, question
-from table_cells import Row, code, interval, over, small, spread, table, verdict
+from table_cells import Row, code, interval, over, spread, table, verdict
 
 from crosspath.study.labels import label_savings
 from crosspath.study.rows import Row as TableRow
@@ -43,6 +44,7 @@ def main() -> None:
         page = REPOSITORY / "docs" / "results" / f"{summary['study']}.md"
         if options.page and not page.exists():
             page.write_text(with_tables(page_of(summary["study"], new), rows), encoding="utf-8")
+    rows = settle(rows)
     ROWS.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
@@ -60,29 +62,32 @@ def with_tables(page: str, rows: list[Row]) -> str:
 
 
 def overview(rows: list[Row]) -> str:
-    """One line per direction with a verdict: in the twelve directions, or with the same setting on fresh seeds, by a
-    search that widens where there is one.
-    """
-    columns = ("target", "auxiliary", "`pathway` − `none`", "verdict", "`random` − `none`", "on fresh seeds", "verdict")
-    first = [row for row in rows if row["study"] == "twelve-directions"]
-    random = {(row["target"], row["auxiliary"]): row for row in first if row["arm"] == "random"}
-    again_by_study = [
-        [row for row in rows if row["variant"] == variant and row["arm"] == "pathway"] for variant in FRESH
-    ]
-    fresh = {(row["target"], row["auxiliary"]): row for again in again_by_study for row in again}
+    """One line a direction and variant that a search which widens has settled, with its controls beside it."""
+    columns = ("target", "labels", "auxiliary", "variant", "`none`, %", "`pathway` − `none`", "verdict")
+    columns += ("`random` − `none`", "`copy` − `none`")
+    arms = {(row["arm"], *_direction(row)): row for row in rows}
     lines = []
-    for row in sorted(first, key=lambda row: -(row["difference"] or 0)):
-        key = row["target"], row["auxiliary"]
-        again = fresh.get(key)
-        if row["arm"] != "pathway" or {row["verdict"], again and again["verdict"]} <= {"no evidence", None}:
+    for row in rows:
+        if row["arm"] != "pathway" or row.get("unsettled") or not row.get("grid"):
             continue
-        line = (code(row["target"]), code(row["auxiliary"]), interval(row), row["verdict"], interval(random[key]))
-        lines.append(line if again is None else (*line, interval(again), again["verdict"]))
+        beside = [arms.get((arm, *_direction(row))) for arm in ("random", "copy")]
+        plain = _plain(row, rows)
+        line = (code(row["target"]), str(row["labels_per_class"]), code(row["auxiliary"]), row["variant"] or "")
+        line += (spread(plain), interval(row), row["verdict"])
+        lines.append((*line, *("" if other is None else interval(other) for other in beside)))
     return table(columns, lines)
 
 
-FRESH = ("whole-body", "epochs-18")
-"""Variants that have the setting of the twelve directions: of the ablations, and of the fair search, which counts."""
+def _direction(row: Row) -> tuple[object, ...]:
+    """What a pathway shares with its controls."""
+    return tuple(row[name] for name in ("study", "target", "labels_per_class", "auxiliary", "variant"))
+
+
+def _plain(row: Row, rows: list[Row]) -> Row:
+    """The `none` of a row, which all variants share where it has none of its own."""
+    same = ("study", "target", "labels_per_class")
+    plain = [other for other in rows if other["arm"] == "none" and all(other[name] == row[name] for name in same)]
+    return next((other for other in plain if other["variant"] == row["variant"]), plain[0])
 
 
 def starts(rows: list[Row]) -> str:
@@ -170,7 +175,8 @@ def arms(rows: list[Row]) -> str:
     for row in rows:
         arm = code(row["arm"]) + (f" {row['variant']}" if row["variant"] else "")
         line = (code(row["target"]), str(row["labels_per_class"]), arm, code(row["auxiliary"]), spread(row))
-        lines.append((*line, interval(row), small(row["p"]), row["verdict"] or ""))
+        difference, p, _, words = verdict(row)
+        lines.append((*line, difference, p, words))
     return table(columns, lines)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crosspath.counts import counted
 from crosspath.metrics import METRICS
-from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM, SAME_MODALITY
+from crosspath.study.arms import ARMS, COPY, MASKED, MIMETIC, NONE, PATHWAY, RANDOM, SAME_MODALITY
 from crosspath.study.effects import Answer, Effect
 from crosspath.study.rows import Row
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
@@ -14,6 +14,8 @@ from crosspath.study.table import heading
 
 WIDEN = "raise widenings and repeat the command: finished runs count"
 """What to do where a search ended at the edge."""
+SIMPLER = (MASKED.name, COPY.name, MIMETIC.name)
+"""Arms without a pathway, which are to be preferred where they do as well."""
 DRAWN = 12
 """Directions in a banner; of more, those with evidence."""
 
@@ -73,6 +75,10 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     if row.verdict == "helps":
         step = "use the connected model, or merge it into a plain one of the same size and cost:"
         command = None if connected is None else f"crosspath merge {connected} merged"
+        simpler = _simpler(row, rows)
+        if simpler is not None:
+            sentence = f"{sentence} {_does_as_well(simpler)}."
+            step, command = f"use the model of {simpler.arm}, which needs no pathway.", None
     elif row.verdict == "no evidence":
         step = f"use the plain model. {_more_seeds(row)}"
     if row.unsettled:
@@ -104,6 +110,27 @@ def _beside_random(row: Row, rows: Sequence[Row]) -> str:
         return f"; the control {RANDOM.name} is unsettled"
     gain = f"random weights of the same shapes: {metric.signed(control.difference or 0.0)}"
     return f"; {gain}" if paired.verdict == "helps" else f"; not clearly more than {gain}"
+
+
+def _simpler(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The best arm without a pathway that helps there too, and that the row is not clearly above; None without one."""
+    more_is_better = METRICS[row.metric].more_is_better
+    others = [
+        other
+        for other in rows
+        if other.arm in SIMPLER
+        and other.verdict == "helps"
+        and heading(other) == heading(row)
+        and other.auxiliary in (None, row.auxiliary)
+        and other.seeds == row.seeds
+        and compare_paired(row.values, other.values, more_is_better).verdict != "helps"
+    ]
+    return max(others, key=_gain, default=None) if row.arm == PATHWAY.name else None
+
+
+def _does_as_well(row: Row) -> str:
+    """That an arm without a pathway is as good."""
+    return f"{row.arm[0].upper()}{row.arm[1:]} does as well: {effect_of(row).numbers}"
 
 
 def _direction_key(row: Row) -> tuple[str, str | None, int | None, str | None]:
@@ -163,6 +190,11 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         step = "use a pathway where it helps, and the plain model elsewhere."
     elif helps:
         step = f"use the model of {direction(max(helps, key=_gain))}, or merge it."
+    simpler = [_simpler(row, rows) for row in helps]
+    if helps and all(simpler):
+        best = " or ".join(dict.fromkeys(one.arm for one in simpler if one is not None))
+        parts.append(f"wherever {what} helps, {best} does as well")
+        step = f"use {best} there, which needs no pathway, and the plain model elsewhere."
     elif len(idle) == len(main):
         step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
     if unsettled:

@@ -79,6 +79,8 @@ class Case:
     readings: Readings
     gains: dict[Advice, float]
     """Differences from the plain model, as fractions, of those ways that were measured; 0 for the plain model."""
+    settled: bool = True
+    """Whether no search behind these differences ended at an edge."""
 
 
 def regret(decision: DecisionList, cases: Sequence[Case]) -> float:

@@ -54,3 +54,19 @@ def test_a_case_is_what_the_studies_measured(script: ModuleType, cases: list[Cas
     pretrained = [case for case in cases if case.readings.pretrained]
     assert {case.target for case in pretrained} == {"audio/fsdd", "image/cifar10"}
     assert all(case.gains["masked"] == 0.0 for case in pretrained), "they have had it"
+
+
+def test_settled_comparisons_count_alone_where_there_are_any(script: ModuleType) -> None:
+    row = {"metric": "accuracy", "labels_per_class": 30, "target": "audio/fsdd", "study": "s", "variant": None}
+    pathway = {**row, "arm": "pathway", "auxiliary": "image/cifar10"}
+    masked = {**row, "arm": "masked-modelling", "auxiliary": None}
+    unsettled = [
+        {**pathway, "difference": 0.4, "unsettled": "at the edge"},
+        {**masked, "difference": 0.2, "unsettled": "at the edge"},
+    ]
+    (case,) = script.cases_of(unsettled, set())
+    assert (case.gains, case.settled) == ({"plain": 0.0, "pathway": 0.4, "masked": 0.2}, False)
+    (case,) = script.cases_of([*unsettled, {**pathway, "difference": 0.3}], set())
+    assert (case.gains, case.settled) == ({"plain": 0.0, "pathway": 0.3, "masked": 0.2}, False)
+    (case,) = script.cases_of([*unsettled, {**pathway, "difference": 0.3}, {**masked, "difference": 0.1}], set())
+    assert (case.gains, case.settled) == ({"plain": 0.0, "pathway": 0.3, "masked": 0.1}, True)

@@ -130,3 +130,29 @@ def test_one_setting_is_no_choice_of_settings() -> None:
     study = Study(name="s", targets={"image/digits": {}}, variants={"whole-body": ("pathway.start=whole-body",)})  # type: ignore[dict-item]
     assert "audio/sounds" in title_of(study, rows)
     assert "setting" in title_of(study.model_copy(update={"variants": {"a": (), "b": ()}}), rows)
+
+
+def test_what_does_as_well_without_a_pathway_is_what_is_advised() -> None:
+    pathway = arm("pathway", "helps", 0.1)
+    copied = arm("copy", "helps", 0.11)
+    answer = answer_of([NONE, pathway, copied], Path("c/seed-0"))
+    assert "Copy does as well: +11.0" in answer.sentence
+    assert answer.next_step == "use the model of copy, which needs no pathway."
+    assert answer.command is None
+    for other in (
+        arm("copy", "no evidence", 0.11),
+        replace(copied, values=tuple(value - 0.08 - 0.001 * place for place, value in enumerate(pathway.values))),
+        replace(copied, auxiliary="video/others"),
+        replace(copied, target="image/other"),
+    ):
+        answer = answer_of([NONE, pathway, other], Path("c/seed-0"))
+        assert "does as well" not in answer.sentence
+        assert answer.command is not None
+    masked = replace(arm("masked-modelling", "helps", 0.12), auxiliary=None)
+    assert "masked-modelling" in answer_of([NONE, pathway, copied, masked]).next_step
+    targets = ("image/1", "image/2")
+    rows = [replace(row, target=target) for target in targets for row in (NONE, pathway, copied)]
+    several = answer_of(rows)
+    assert "Wherever a pathway helps, copy does as well" in several.sentence
+    assert several.next_step.startswith("use copy there")
+    assert "does as well" not in answer_of(rows[:-1]).sentence
