@@ -46,7 +46,7 @@ _HOMES = {
     "fit": "crosspath.study.race",
     "Fit": "crosspath.study.race_answer",
     "demo": "crosspath.study.demo",
-    "compare": "crosspath.study.study",
+    "compare": "crosspath.study.comparison",
     "baseline": "crosspath.evaluation.baseline",
     "rank": "crosspath.study.rank",
     "Ranking": "crosspath.study.ranking",

@@ -94,7 +94,7 @@ def compare(
     import sys
 
     from crosspath.cli.study import command_line, print_results
-    from crosspath.study.study import compare as compare_arms
+    from crosspath.study.comparison import compare as compare_arms
 
     results = compare_arms(
         recipe,
