@@ -9,43 +9,31 @@ from typing import Any
 
 import torch
 
-from crosspath.checkpoints.foreign.start import fit_to_start, load_start
-from crosspath.checkpoints.load import auxiliary_source
+from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
-from crosspath.config.starts import start_note
 from crosspath.data.cache import Store
-from crosspath.data.streaming.samples import damaged_files
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.evaluation.cost import cost_of
 from crosspath.evaluation.devices import choose_compute
-from crosspath.metrics import with_class_names
-from crosspath.modalities.batches import generated_batch
 from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data
 from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_store
 from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
-from crosspath.pathway import pathways
-from crosspath.pathway.engines import Engine
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from crosspath.starts import SETTING, start_named
+from crosspath.training.assembly import assemble, sources_of
+from crosspath.training.conclusion import conclude
 from crosspath.training.demands import check_demands
-from crosspath.training.environment import conditions, environment
+from crosspath.training.environment import conditions
 from crosspath.training.epochs import Training
 from crosspath.training.features import FeatureFeed, frozen_features
-from crosspath.training.finite import check_weights
 from crosspath.training.held_out import read_part
 from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
 from crosspath.training.pathways import (
-    connect_auxiliaries,
     idle_pathways,
-    likeness_of,
-    scales_of,
-    sizes_of,
-    starts_of,
     strengths_of,
 )
 from crosspath.training.processes import Processes, join_processes
@@ -53,7 +41,6 @@ from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
 from crosspath.training.resume import load_newest_state
 from crosspath.training.run_folder import PICTURES, RECONSTRUCTIONS, RunFolder, open_run_folder
-from crosspath.training.scope import limit_scope, scope_notes
 from crosspath.training.trackers import check_trackers, trackers
 
 
@@ -195,10 +182,7 @@ def _run(
     check_trackers(recipe)
     compute = choose_compute(recipe)
     compute = replace(compute, device=processes.device(compute.device))
-    sources = {
-        name: source if isinstance(source, Auxiliary) else auxiliary_source(source)
-        for name, source in auxiliaries.items()
-    }
+    sources = sources_of(auxiliaries)
     with processes.main_first():
         if isinstance(given, Store):
             data = split_store(recipe.data, given, seed)
@@ -210,31 +194,17 @@ def _run(
     objective = objective_of(recipe)
     classes = tuple(data.classes) if objective.labelled else ()
 
-    torch.manual_seed(seed)
-    model = objective.build(recipe, len(classes))
-    notes = load_start(model, recipe, from_checkpoint) if from_checkpoint is not None else []
-    if start is not None:
-        notes.extend(start.apply(model))
-    model.to(compute.device)
-    if sources:
-        # Shards of a weight have no room beside them for what the optimizer would hold.
-        learned = recipe.pathway.fit == "learned"
-        if learned and processes.sharded:
-            expected, todo = "a fit without parameters of its own, beside train.parallel=sharded", "use spectra"
-            raise InputError("pathway.fit", expected, "learned", todo)
-        engine: Engine = "live" if processes.sharded or learned else "optimizer"
-        weights = {name: source.weights for name, source in sources.items()}
-        connect_auxiliaries(model, recipe.pathway, weights, engine)
-        for name, source in sources.items():
-            pathways(model).describe(name, source.origin, source.sha256)
-        notes.extend(filter(None, [start_note(recipe)]))
-        if learned:
-            notes.append("pathway.fit=learned: P and Q are computed at every read (the engine `live`)")
-    origins = {name: source.record() for name, source in sources.items()}
-    check_weights(model, recipe.name if from_checkpoint is None else from_checkpoint)
-    limit_scope(model, recipe)
-    notes.extend(scope_notes(model, recipe))
-    starts, strengths = starts_of(model), strengths_of(model)
+    assembly = assemble(
+        recipe,
+        objective,
+        len(classes),
+        from_checkpoint=from_checkpoint,
+        start=start,
+        sources=sources,
+        device=compute.device,
+        processes=processes,
+    )
+    model, notes = assembly.model, [*assembly.notes]
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(seed + processes.rank)
@@ -265,7 +235,7 @@ def _run(
             compute=compute,
             processes=processes,
             model=model,
-            auxiliaries=origins,
+            auxiliaries=assembly.origins,
             environment=conditions(compute.device, processes.count),
             trackers=open_trackers,
             saved=state,
@@ -278,7 +248,7 @@ def _run(
         for tracker in open_trackers:
             tracker.close()
     idle = idle_pathways(
-        strengths,
+        assembly.strengths,
         strengths_of(outcome.model),
         scale_init=recipe.pathway.scale_init,
         pretrained=from_checkpoint is not None,
@@ -289,37 +259,13 @@ def _run(
     test: dict[str, float] = {}
     if recipe.evaluate.test:
         test = read_part(outcome.model.to(compute.device), recipe, data.test, compute, processes, protocol=True)
-    result = Result(
-        folder=str(run.path),
-        recipe=recipe.name,
-        objective=recipe.objective,
-        seed=seed,
-        metrics={"validation": outcome.metrics, "test": with_class_names(test, classes)},
-        epoch=outcome.epoch,
-        epochs=recipe.train.epochs,
-        steps=outcome.steps,
-        samples={"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
-        classes=classes,
-        cost=cost_of(outcome.model, generated_batch(recipe, 1).to(compute.device), timed=objective.labelled),
-        duration_s=time.perf_counter() - start_time,
-        compute={"device": str(compute.device), "precision": compute.precision, "reason": compute.reason},
-        environment=environment(compute.device),
-        data={
-            "fingerprint": data.fingerprint,
-            "unread": dict(data.unread),
-            "damaged": [
-                {"path": str(damaged.path), "reason": damaged.reason}
-                for damaged in (*data.damaged, *damaged_files(data.train))
-            ],
-        },
-        start=None if from_checkpoint is None else str(from_checkpoint),
-        auxiliaries=origins,
-        scales=scales_of(outcome.model),
-        strengths=strengths_of(outcome.model),
-        likeness=likeness_of(outcome.model, starts),
-        sizes=sizes_of(outcome.model),
+    result = conclude(
+        training,
+        assembly,
+        test,
+        seconds=time.perf_counter() - start_time,
+        from_checkpoint=from_checkpoint,
         notes=(*notes, *run.changes_so_far(), *idle),
-        resumed_at=tuple(run.resumed_at()),
     )
     if processes.main:
         if recipe.evaluate.pictures and objective.picture_writer is not None and len(data.validation):
