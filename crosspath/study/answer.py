@@ -12,7 +12,10 @@ from crosspath.study.rows import Row
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
 from crosspath.study.table import heading
 
-WIDEN = "raise widenings and repeat the command: finished runs count"
+WIDEN = (
+    "raise widenings and repeat the command: finished runs count (for a list of rates: search without one, with another "
+    "--out)"
+)
 """What to do where a search ended at the edge."""
 SIMPLER = (MASKED.name, COPY.name, MIMETIC.name)
 """Arms without a pathway, which are to be preferred where they do as well."""

@@ -149,7 +149,7 @@ def _rows(
             spread, detectable = power_of(study, cell, choice, choices[comparison.none])
             row = replace(row, expected_spread=spread, detectable=detectable)
         pair = dict.fromkeys((comparison.none, cell))
-        reasons = [str(choices[one].edge) for one in pair if not choices[one].settled]
+        reasons = [str(choices[one].edge) for one in pair if choices[one].at_edge]
         rows.append(leave_unsettled(row, "; ".join(reasons)) if reasons else row)
     return rows
 
@@ -187,7 +187,7 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
                 "weight_decay": choice.weight_decay,
                 "chosen": choice.rate,
                 "at_edge": choice.at_edge,
-                "settled": choice.settled,
+                "settled": not choice.at_edge,
             }
         )
     return entries

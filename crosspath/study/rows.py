@@ -60,8 +60,7 @@ class Row:
     core_seconds: float | None = None
     """Seconds of its runs on the clock, those of its search among them, times their threads."""
     unsettled: str | None = None
-    """Why there is no verdict, in words, where the search of the arm or of `none` ended at the edge although it may
-    widen; None elsewhere."""
+    """Why there is no verdict, in words, where the search of the arm or of `none` ended at its edge; None elsewhere."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain data."""

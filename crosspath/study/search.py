@@ -38,11 +38,9 @@ class Choice:
     empty where a single rate was given."""
     at_edge: bool
     """Whether the best rate is the lowest or the highest of these, or the best weight decay the largest: a better one
-    may lie beyond."""
+    may lie beyond, so that the choice settles nothing."""
     metric: str = "accuracy"
     """Whose means these are."""
-    settled: bool = True
-    """False at the edge of a search that may widen, once it has been widened as often as it may."""
     edge: str | None = None
     """Where the edge is, in words."""
     scores: Scores
@@ -165,7 +163,6 @@ def _search(cell: Cell, read: Reader, metric: Callable[[], str]) -> Choice:
         at_edge=bool(edges),
         edge="; ".join(f"the best {words}: a better one may follow" for words in edges) or None,
         metric=name,
-        settled=(edge is None or grid.middle is None) and (decay_edge is None or grid.widenings == 0),
         weight_decay=None if decay == own else decay,
         weight_decays=_signed(decays, sign),
     )

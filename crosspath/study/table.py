@@ -37,15 +37,10 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
 
 
 def notes_on(rows: Sequence[Row]) -> list[str]:
-    """What limits the rows of a comparison: a sentence for every arm whose pathway had no part in its runs, and one for
-    best rates at the edge of a list, beyond which no search went.
+    """What limits the rows of a comparison: a sentence for every arm whose pathway had no part in its runs, and for
+    every one that a best rate at the edge of its search leaves unsettled.
     """
-    notes = [f"{_name(row)}: {text}" for row in rows for text in (row.idle, row.unsettled) if text]
-    edges = [row for row in rows if row.at_edge and row.unsettled is None]
-    if edges:
-        names = ", ".join(f"{_name(row)} ({row.rate:g})" for row in edges)
-        notes.append(f"Best rate at the edge of the list, beyond which a better one may lie: {names}")
-    return notes
+    return [f"{_name(row)}: {text}" for row in rows for text in (row.idle, row.unsettled) if text]
 
 
 def _name(row: Row) -> str:

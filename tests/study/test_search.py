@@ -201,16 +201,22 @@ def test_a_choice_at_the_edge_is_unsettled_whatever_the_difference(
         run(small(search={"widenings": 2}), tmp_path / "s", Made(score), monkeypatch)
 
 
-def test_the_edge_of_a_list_is_named_and_the_list_keeps_its_verdict(
+def test_the_edge_of_a_list_settles_nothing_either_and_the_advice_is_another_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = Made(lambda job: (made_score(job) or 0) + 0.1 * (job.cell.arm.name == "mimetic"))
     results = run(small(search={"rates": [1e-3, 2e-3]}), tmp_path / "s", pool, monkeypatch)
     assert len([job for job in pool.jobs if job.search]) == 4
     none, mimetic = results["rows"]
-    assert (none["rate"], none["at_edge"], none["unsettled"]) == (1e-3, True, None)
-    assert mimetic["verdict"] == "helps"
-    assert "edge of the list" in (tmp_path / "s" / "results.md").read_text(encoding="utf-8")
+    assert (none["rate"], none["at_edge"]) == (1e-3, True)
+    assert mimetic["verdict"] == "no evidence"
+    assert "lowest of 2 tried" in mimetic["unsettled"]
+    assert "without one, with another --out" in results["answer"]["next_step"]
+    inside = run(small(search={"rates": [3e-5, 6e-5, 1e-3, 2e-3]}), tmp_path / "i", pool, monkeypatch)["rows"]
+    assert [row["at_edge"] for row in inside] == [False, False]
+    assert inside[1]["verdict"] == "helps"
+    single = run(small(search={"rates": [1e-3]}), tmp_path / "one", pool, monkeypatch)["rows"]
+    assert single[1]["verdict"] == "helps", "a single rate was not chosen"
 
 
 def test_a_diverged_trial_is_the_worst_and_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
