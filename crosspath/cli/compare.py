@@ -63,7 +63,7 @@ def compare(
     from_
         Starting weights of the target, for every arm.
     pretrained
-        Those of the arm `masked-modelling`: a run of `crosspath pretrain` on the target's own data.
+        Starting weights of the arm `masked-modelling` alone: a run of `crosspath pretrain` on the target's own data.
     arms
         Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`, `lora`,
         `masked-modelling`, `same-modality`, separated by commas.

@@ -13,8 +13,8 @@ from crosspath.study.statistics import FEWEST_SEEDS, Verdict, compare_paired
 from crosspath.study.table import heading
 
 WIDEN = (
-    "raise widenings and repeat the command: finished runs count (for a list of rates: search without one, with another "
-    "--out)"
+    "raise widenings and repeat the command: finished runs count (for a list of rates: search without one, with "
+    "another --out)"
 )
 """What to do where a search ended at the edge."""
 SIMPLER = (MASKED.name, COPY.name, MIMETIC.name)
@@ -80,8 +80,8 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
         command = None if connected is None else f"crosspath merge {connected} merged"
         simpler = _simpler(row, rows)
         if simpler is not None:
-            sentence = f"{sentence} {_does_as_well(simpler)}."
-            step, command = f"use the model of {simpler.arm}, which needs no pathway.", None
+            sentence = f"{sentence} {_not_worse(simpler)}."
+            step, command = f"use the model of the arm {simpler.arm}, which needs no pathway.", None
     elif row.verdict == "no evidence":
         step = f"use the plain model. {_more_seeds(row)}"
     if row.unsettled:
@@ -131,9 +131,9 @@ def _simpler(row: Row, rows: Sequence[Row]) -> Row | None:
     return max(others, key=_gain, default=None) if row.arm == PATHWAY.name else None
 
 
-def _does_as_well(row: Row) -> str:
-    """That an arm without a pathway is as good."""
-    return f"{row.arm[0].upper()}{row.arm[1:]} does as well: {effect_of(row).numbers}"
+def _not_worse(row: Row) -> str:
+    """That an arm without a pathway is about as good."""
+    return f"The arm {row.arm}, without a pathway, is not clearly worse: {effect_of(row).numbers}"
 
 
 def _direction_key(row: Row) -> tuple[str, str | None, int | None, str | None]:
@@ -196,9 +196,9 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
     simpler = [_simpler(row, rows) for row in helps]
     if helps and all(simpler):
         best = " or ".join(dict.fromkeys(one.arm for one in simpler if one is not None))
-        parts.append(f"wherever {what} helps, {best} does as well")
+        parts.append(f"wherever {what} helps, {best} is not clearly worse")
         step = f"use {best} there, which needs no pathway, and the plain model elsewhere."
-    elif len(idle) == len(main):
+    elif not helps and len(idle) == len(main):
         step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
     if unsettled:
         step = f"{step.removesuffix('.')}; for what is unsettled, {WIDEN}."

@@ -68,8 +68,8 @@ COPY = Arm(
 )
 LORA = Arm(
     name="lora",
-    meaning="No pathway: the body is frozen, and a rank-1 adapter of every matrix of a block learns with the head "
-    "(LoRA, Hu et al. 2021).",
+    meaning="No pathway: the body is frozen, and a rank-1 adapter for each matrix of every block learns "
+    "together with the head (LoRA, Hu et al. 2021).",
     needs="nothing",
     settings=("train.scope=all",),
 )

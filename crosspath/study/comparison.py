@@ -7,7 +7,7 @@ from crosspath.config import Settings, setting_texts
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.starts import PLACES, SETTING, start_named
-from crosspath.study.arms import NONE, PATHWAY, arms_named
+from crosspath.study.arms import MASKED, NONE, PATHWAY, arms_named
 from crosspath.study.definition import Search, Study, TargetSection
 from crosspath.study.results import StudyResults
 from crosspath.study.study import run_study
@@ -47,7 +47,7 @@ def compare(
     start_from
         The target's own starting weights, for every arm.
     pretrained
-        Those of the arm `masked-modelling`: a run of `crosspath pretrain` on the target's own data.
+        Starting weights of the arm `masked-modelling` alone: a run of `crosspath pretrain` on the target's own data.
     rates
         Learning rates to search, and no others; default: half, once and twice the recipe's own, and further ones while
         the best of an arm is at the edge.
@@ -76,6 +76,9 @@ def compare(
     if pretrained is None and any(arm.needs == "pretraining" for arm in chosen):
         expected = "for the arm masked-modelling, a run of `crosspath pretrain` on the target's own data"
         raise InputError("--pretrained", expected, "none", "add it, or leave the arm out")
+    if pretrained is not None and all(arm.needs != "pretraining" for arm in chosen):
+        todo = f"add {MASKED.name}, or leave --pretrained out"
+        raise InputError("--arms", f"{MASKED.name}, beside --pretrained", ",".join(arms), todo)
     needy = [arm.name for arm in chosen if not arm.is_alone]
     if needy and not auxiliaries:
         expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"

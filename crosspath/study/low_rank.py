@@ -10,8 +10,7 @@ from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
 from crosspath.pathway.locate import locate
 from crosspath.pathway.sources import ModuleSource
-
-HEAD = "head."
+from crosspath.training.scope import HEAD
 
 
 class RankOne(nn.Module):
@@ -51,7 +50,9 @@ def low_rank_start(seed: int) -> Start:
             adapter = RankOne(model.get_parameter(name).detach(), generator)
             parametrize.register_parametrization(model.get_submodule(layer), attribute, adapter)
         learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-        return [f"the body is frozen: rank-1 adapters of {len(names)} matrices and the head learn, {learning:,} values"]
+        return [
+            f"the body is frozen: rank-1 adapters for {len(names)} matrices and the head learn, {learning:,} values"
+        ]
 
     def finish(model: nn.Module) -> None:
         for name in [name for name, module in model.named_modules() if isinstance(module, RankOne)]:

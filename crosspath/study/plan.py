@@ -10,7 +10,7 @@ from crosspath.config import apply_overrides
 from crosspath.config.starts import layer_settings
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
-from crosspath.study.arms import NONE, Arm, arms_named
+from crosspath.study.arms import MASKED, NONE, Arm, arms_named
 from crosspath.study.cells import QUIET, Cell
 from crosspath.study.definition import Study, TargetSection
 
@@ -53,6 +53,9 @@ def comparisons(study: Study, origins: Origins | None = None) -> tuple[Compariso
         modality = recipe_named(name).modality
         arms = common_arms if target.controls is None else arms_named((*study.arms, *study.controls))
         _refuse_equal_labels(study, name, target)
+        if target.pretrained is not None and all(arm.needs != "pretraining" for arm in arms):
+            where, todo = f"targets.{name}.pretrained", f"add {MASKED.name} to arms, or leave it out"
+            raise InputError(where, f"the arm {MASKED.name}, which starts from it", ", ".join(study.arms), todo)
         for labels in target.labels:
             for variant in study.variants:
                 cells = list(_cells(study, name, target, modality, labels, variant, arms, origins))

@@ -7,14 +7,14 @@ an uninterrupted one; time that an interrupted one spent still counts.
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, read_json_as, write_json
-from crosspath.locks import LOCK_FILES, claim
+from crosspath.locks import LOCK_FILES, claim, remove_lock
 
 DEFINITION, DECISIONS, CLOCK, ANSWER = "try.json", "decisions.json", "clock.json", "answer.json"
 BUDGET, COSTS, PLAN = "budget_s", "costs", "plan"
@@ -80,7 +80,7 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
         For a folder with other files, one of another `try`, and one that another process uses.
     """
     check_folder(path, definition)
-    with _leaving_nothing(path), claim(path):
+    with _claim_or_leave_nothing(path):
         before = read_json(path / DEFINITION, LOST) if (path / DEFINITION).is_file() else definition
         notes = tuple(
             f"{name} were {before.get(name)} and are {definition[name]}: runs stay the same, and take longer or shorter"
@@ -97,19 +97,24 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
 
 
 @contextmanager
-def _leaving_nothing(path: Path) -> Iterator[None]:
-    """After a refusal, remove what this process has noted in a folder that held nothing else before and holds nothing
-    else now.
-    """
-    is_new = not path.exists() or not any(path.iterdir())
+def _claim_or_leave_nothing(path: Path) -> Iterator[None]:
+    """`claim`; after a refusal, what this process has noted in an empty folder goes, and the folder if it was new."""
+    is_new = not path.exists()
+    is_empty = is_new or not any(path.iterdir())
     try:
-        yield
+        with claim(path):
+            try:
+                yield
+            except InputError:
+                if is_empty and all(entry.name in (DEFINITION, CLOCK, *LOCK_FILES) for entry in path.iterdir()):
+                    for name in (DEFINITION, CLOCK):
+                        (path / name).unlink(missing_ok=True)
+                    remove_lock(path)
+                raise
     except InputError:
-        own = {DEFINITION, CLOCK, *LOCK_FILES}
-        if is_new and path.is_dir() and all(entry.name in own for entry in path.iterdir()):
-            for entry in tuple(path.iterdir()):
-                entry.unlink()
-            path.rmdir()
+        if is_new:
+            with suppress(OSError):  # something was decided, and stays
+                path.rmdir()
         raise
 
 

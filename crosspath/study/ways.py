@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crosspath.starts import FROZEN_ANCHOR, GENTLE, PAPER, SETTING, WHOLE_BODY
-from crosspath.study import arms
 from crosspath.study.arms import COPY, MIMETIC, NONE, RANDOM, Arm
+from crosspath.study.arms import MASKED as MASKED_ARM
 from crosspath.study.jobs import RANDOM_COPY
 
 PRETRAINED = Arm(name="pretrained", meaning="the pretrained model of --from", needs="nothing")
@@ -23,7 +23,7 @@ FROM_SCRATCH = (PAPER, WHOLE_BODY, FROZEN_ANCHOR)
 PRETRAINED_TARGET = (PAPER, GENTLE)
 """The other starts would shrink the weights of a target that is pretrained itself, and a copy would write over them."""
 COPIED = replace(COPY, meaning="a copy of {auxiliary}")
-MASKED = replace(arms.MASKED, meaning="masked modelling on your own files")
+MASKED = replace(MASKED_ARM, meaning="masked modelling on your own files")
 CLOSED_FORM = replace(MIMETIC, meaning="attention that starts in closed form")
 PLAIN = replace(NONE, meaning="the plain model")
 

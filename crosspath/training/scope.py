@@ -9,6 +9,9 @@ from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.engines import held_weights
 
+HEAD = "head."
+"""What the names of a head's parameters start with."""
+
 
 def limit_scope(model: nn.Module, recipe: Recipe) -> None:
     """Freeze, in place, what `train.scope` leaves out.
@@ -47,27 +50,28 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
 def _learning_parts(model: nn.Module, recipe: Recipe) -> tuple[str, ...]:
     """What the names of learning parameters start with."""
     if recipe.train.scope != "blocks":
-        return ("head.",)
+        return (HEAD,)
     blocks, last = len(model.get_submodule("encoder.blocks")), recipe.train.last_blocks  # type: ignore[arg-type]
     if last > blocks:
         raise InputError("train.last_blocks", f"at most the {blocks} blocks of the model", str(last), "set fewer")
-    return ("head.", "encoder.norm.", *(f"encoder.blocks.{index}." for index in range(blocks - last, blocks)))
+    return (HEAD, "encoder.norm.", *(f"encoder.blocks.{index}." for index in range(blocks - last, blocks)))
 
 
 def training_mode(model: nn.Module, recipe: Recipe) -> None:
     """Put the model into training mode; a frozen body keeps the statistics of its batch normalisation as they are."""
     model.train()
-    if recipe.train.scope != "all":
-        for name, module in model.named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith("head."):
-                module.eval()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith(HEAD):
+            # A start may have frozen the body of a run whose scope is `all`.
+            learns = module.weight is None or module.weight.requires_grad
+            module.train(recipe.train.scope == "all" and learns)
 
 
 def scope_notes(model: nn.Module, recipe: Recipe) -> list[str]:
     """How many values learn beside a frozen body, where λ is an adapter."""
     if recipe.train.scope != "scales":
         return []
-    head = sum(value.numel() for name, value in model.named_parameters() if name.startswith("head."))
+    head = sum(value.numel() for name, value in model.named_parameters() if name.startswith(HEAD))
     if not has_pathways(model):
         return [f"train.scope=scales without an auxiliary: the head alone learns, {head:,} values"]
     scales = sum(scale.numel() for scale in pathways(model).scales().values())

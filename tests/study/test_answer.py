@@ -136,8 +136,8 @@ def test_what_does_as_well_without_a_pathway_is_what_is_advised() -> None:
     pathway = arm("pathway", "helps", 0.1)
     copied = arm("copy", "helps", 0.11)
     answer = answer_of([NONE, pathway, copied], Path("c/seed-0"))
-    assert "Copy does as well: +11.0" in answer.sentence
-    assert answer.next_step == "use the model of copy, which needs no pathway."
+    assert "The arm copy, without a pathway, is not clearly worse: +11.0" in answer.sentence
+    assert answer.next_step == "use the model of the arm copy, which needs no pathway."
     assert answer.command is None
     for other in (
         arm("copy", "no evidence", 0.11),
@@ -146,13 +146,13 @@ def test_what_does_as_well_without_a_pathway_is_what_is_advised() -> None:
         replace(copied, target="image/other"),
     ):
         answer = answer_of([NONE, pathway, other], Path("c/seed-0"))
-        assert "does as well" not in answer.sentence
+        assert "not clearly worse" not in answer.sentence
         assert answer.command is not None
     masked = replace(arm("masked-modelling", "helps", 0.12), auxiliary=None)
     assert "masked-modelling" in answer_of([NONE, pathway, copied, masked]).next_step
     targets = ("image/1", "image/2")
     rows = [replace(row, target=target) for target in targets for row in (NONE, pathway, copied)]
     several = answer_of(rows)
-    assert "Wherever a pathway helps, copy does as well" in several.sentence
+    assert "Wherever a pathway helps, copy is not clearly worse" in several.sentence
     assert several.next_step.startswith("use copy there")
-    assert "does as well" not in answer_of(rows[:-1]).sentence
+    assert "not clearly worse" not in answer_of(rows[:-1]).sentence

@@ -47,6 +47,10 @@ def test_a_refusal_before_anything_is_decided_leaves_no_folder(tmp_path: Path) -
     with refused("labels"), open_race(tmp_path / "try", {}):
         raise InputError("labels", "samples", "none", "add some")
     assert not (tmp_path / "try").exists()
+    (tmp_path / "mine").mkdir()
+    with refused("labels"), open_race(tmp_path / "mine", {}):
+        raise InputError("labels", "samples", "none", "add some")
+    assert list((tmp_path / "mine").iterdir()) == []
     # What has been decided stays for the next attempt, and so does what was there before.
     with refused("labels"), open_race(tmp_path / "try", {}) as folder:
         folder.decide(COSTS, Costs, lambda: COSTS_OF_ONE)

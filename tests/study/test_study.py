@@ -366,6 +366,10 @@ def test_masked_modelling_of_the_own_data_is_an_arm(auxiliary: Path, tmp_path: P
         run_study(small(auxiliary, arms=["none", "masked-modelling"]), out=tmp_path / "none", progress=False)
     with refused("--pretrained", "masked-modelling"):
         crosspath.compare("image/digits", auxiliaries={}, arms=("masked-modelling",), out=tmp_path / "none")
+    with refused("--arms", "masked-modelling"):
+        crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), pretrained=start, out=tmp_path / "none")
+    with refused("targets.image/digits.pretrained", "masked-modelling"):
+        comparisons(study.model_copy(update={"arms": ("none", "pathway")}))
     path = tmp_path / "study.yaml"
     path.write_text("targets: {image/digits: {pretrained: pretrained, from: sounds}}", encoding="utf-8")
     target = read_study(path).targets["image/digits"]

@@ -188,6 +188,7 @@ def test_settings_that_change_no_number_are_accepted_and_noted(tmp_path: Path, i
         train(recipe, out=tmp_path / "cut", progress=CutAfter(5))
     values = {"train.workers": 0, "train.log_every": 3, "train.loggers": [], "train.keep_checkpoints": 1}
     values |= {"train.checkpoint_every": 2, "train.checkpoint_steps": 1, "data.train_samples": 5}
+    values["evaluate.pictures"] = False
     values["data.cache_folder"] = str(tmp_path / "cache")
     # A start brings the settings that it names; `inputs.json` says what was given in memory (test_memory.py).
     assert set(values) == FREE - {"pathway.start", "data.memory"}
@@ -311,7 +312,7 @@ def test_a_failure_after_the_last_epoch_costs_no_training(
         raise InputError("a test file", "one that can be read", "damage", "restore it")
 
     with monkeypatch.context() as patch:
-        patch.setattr("crosspath.training.run.generated_batch", fail)
+        patch.setattr("crosspath.training.conclusion.generated_batch", fail)
         with refused("a test file"):
             train(recipe, out=tmp_path / "run", progress=False)
     listener = CutAfter(0)
