@@ -24,8 +24,10 @@ ROWS = REPOSITORY / "docs" / "results.json"
 PAGE = REPOSITORY / "docs" / "will-it-help.md"
 LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
-STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60"}
+STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60", "raw", "paper"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
+KINDS = {"dinov2-small": "image", "whisper-tiny.en": "audio"}
+"""What foundation models are for: rows name them as their study does. Other auxiliaries are named by their recipe."""
 MASKED = {"pretrained", "masked-modelling"}
 CHOICES: dict[str, tuple[Advice, ...]] = {
     "own files without labels": ("masked", "plain", "pathway"),
@@ -51,7 +53,8 @@ def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case
             masked.setdefault((target, labels), []).append(row)
         elif row["arm"] == "pathway" and row["variant"] in STARTS:
             started = (row["study"], target) in pretrained
-            readings = Readings(labels=labels, pretrained=started, kind=row["auxiliary"].partition("/")[0])
+            kind = KINDS.get(row["auxiliary"], row["auxiliary"].partition("/")[0])
+            readings = Readings(labels=labels, pretrained=started, kind=kind)
             gains.setdefault((target, readings), []).append(row)
     cases = []
     for (target, readings), some in gains.items():
