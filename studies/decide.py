@@ -26,7 +26,7 @@ LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
 STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60", "raw", "paper"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
-KINDS = {"dinov2-small": "image", "whisper-tiny.en": "audio"}
+KINDS = {"dinov2-small": "image", "whisper-tiny-en": "audio"}
 """What foundation models are for: rows name them as their study does. Other auxiliaries are named by their recipe."""
 MASKED = {"pretrained", "masked-modelling"}
 CHOICES: dict[str, tuple[Advice, ...]] = {

@@ -29,6 +29,7 @@ SHOWN = 3
 """Weights named in a message, of many."""
 HALF = (torch.float16, torch.bfloat16)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+NAME_IN_WORDS = "a name of letters, digits, _ and -, of which a digit is not the first"
 
 
 def connect(
@@ -192,8 +193,7 @@ def _name(
     auxiliaries = dict(cast(Mapping[str, AuxiliarySource], auxiliary))
     for name in auxiliaries:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            expected = "a name of letters, digits, _ and -"
-            raise PathwayError("auxiliary", expected, repr(name), "choose another name")
+            raise PathwayError("auxiliary", NAME_IN_WORDS, repr(name), "choose another name")
         if name in used:
             todo = "choose another name, or disconnect it first"
             raise PathwayError("auxiliary", "a name that is not in use", repr(name), todo)

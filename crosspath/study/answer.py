@@ -189,17 +189,17 @@ def _of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         names = "" if len(idle) == len(main) else f": {'; '.join(_place(row, several, same) for row in idle)}"
         parts.append(f"the pathway had no part in {len(idle)} of them{names}")
     step = "use the plain model."
-    if helps and several:
+    simpler = [one for row in helps if (one := _simpler(row, rows)) is not None]
+    if len(idle) == len(main):
+        step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
+    elif helps and len(simpler) == len(helps):
+        best = " or ".join(dict.fromkeys(one.arm for one in simpler))
+        parts.append(f"wherever {what} helps, {best} is not clearly worse")
+        step = f"use {best} there, which needs no pathway, and the plain model elsewhere."
+    elif helps and several:
         step = "use a pathway where it helps, and the plain model elsewhere."
     elif helps:
         step = f"use the model of {direction(max(helps, key=_gain))}, or merge it."
-    simpler = [_simpler(row, rows) for row in helps]
-    if helps and all(simpler):
-        best = " or ".join(dict.fromkeys(one.arm for one in simpler if one is not None))
-        parts.append(f"wherever {what} helps, {best} is not clearly worse")
-        step = f"use {best} there, which needs no pathway, and the plain model elsewhere."
-    elif not helps and len(idle) == len(main):
-        step = f"this says nothing of the auxiliaries; try {str(idle[0].idle).rpartition('; try ')[2]}."
     if unsettled:
         step = f"{step.removesuffix('.')}; for what is unsettled, {WIDEN}."
     effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]

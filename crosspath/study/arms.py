@@ -68,10 +68,11 @@ COPY = Arm(
 )
 LORA = Arm(
     name="lora",
-    meaning="No pathway: the body is frozen, and a rank-1 adapter for each matrix of every block learns "
-    "together with the head (LoRA, Hu et al. 2021).",
+    meaning="No pathway: the body is frozen, and a rank-1 adapter for each weight matrix of every block "
+    "learns together with the head (LoRA, Hu et al. 2021).",
     needs="nothing",
-    settings=("train.scope=all",),
+    # Checkpoints before the end would hold adapters, which only a plain model's reader could not tell.
+    settings=("train.scope=all", "train.checkpoint_every=null", "train.checkpoint_steps=null"),
 )
 MASKED = Arm(
     name="masked-modelling",

@@ -6,6 +6,7 @@ from pathlib import Path
 from crosspath.config import Settings, setting_texts
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
+from crosspath.pathway.connect import NAME, NAME_IN_WORDS
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import MASKED, NONE, PATHWAY, arms_named
 from crosspath.study.definition import Search, Study, TargetSection
@@ -83,6 +84,9 @@ def compare(
     if needy and not auxiliaries:
         expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"
         raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
+    for name in auxiliaries:
+        if not NAME.fullmatch(name):
+            raise InputError("--auxiliary", NAME_IN_WORDS, repr(name), "choose another name")
     for name in starts:
         start_named(name, "--start")
     texts = setting_texts(settings)

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
+from crosspath.pathway.connect import NAME, NAME_IN_WORDS
 from crosspath.pickles import refuse_pickle, require_file
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.grid import Grid, first_rates
@@ -22,6 +23,16 @@ SEARCH_TRIALS = 3
 
 WIDENINGS = 6
 """The default number of rates that may follow the first three."""
+
+
+def _check_auxiliary_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise PydanticCustomError("auxiliary_name", NAME_IN_WORDS)  # type: ignore[arg-type]
+    return name
+
+
+AuxiliaryName = Annotated[str, AfterValidator(_check_auxiliary_name)]
+"""As `connect` takes it: else the first run with a pathway would be refused."""
 
 
 class Search(Section):
@@ -126,7 +137,7 @@ class Study(Section):
     """What its reader should know, for the report."""
     targets: Mapping[str, TargetSection]
     """{recipe: its section}."""
-    auxiliaries: Mapping[FolderName, str] = {}
+    auxiliaries: Mapping[AuxiliaryName, str] = {}
     """{name: checkpoint, `timm:NAME` or `hf:OWNER/NAME`}."""
     arms: tuple[str, ...] = (NONE.name, PATHWAY.name, RANDOM.name)
     controls: tuple[str, ...] = ()

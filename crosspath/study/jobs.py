@@ -1,7 +1,7 @@
 """Carry out one run of a study, with the weights and the start that its arm has. A finished run is not repeated."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,12 @@ import torch
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
+from crosspath.checkpoints.sources import Auxiliary
+from crosspath.checkpoints.start import Start
+from crosspath.config import Recipe
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
-from crosspath.objectives import objective_of
-from crosspath.study.arms import COPY, LORA, MIMETIC, NONE, RANDOM, SHUFFLED, SPECTRUM
+from crosspath.layouts import Layout
+from crosspath.study.arms import COPY, LORA, MIMETIC, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.cells import Cell, Job
 from crosspath.study.controls import (
     copied_start,
@@ -22,19 +25,22 @@ from crosspath.study.controls import (
 )
 from crosspath.study.low_rank import low_rank_start
 from crosspath.training.finite import DivergenceError
-from crosspath.training.pathways import connect_auxiliaries, selection_of
+from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
 
 RANDOM_COPY = "random-copy"
 """The control of `copy`: a copy of random values."""
-CONTROLS = {
+Control = Callable[[Auxiliary, int, Layout | str | None], Auxiliary]
+CONTROLS: Mapping[str, Control] = {
     RANDOM.name: random_auxiliary,
     RANDOM_COPY: random_auxiliary,
     SHUFFLED.name: shuffled_auxiliary,
     SPECTRUM.name: spectrum_auxiliary,
 }
 COPIES = (COPY.name, RANDOM_COPY)
+STARTS = {MIMETIC.name: mimetic_start, LORA.name: low_rank_start}
+"""Arms that begin with a change to the target alone."""
 DIVERGED = "diverged.json"
 """The file of a trial whose training did not stay finite, in place of a result."""
 
@@ -52,60 +58,38 @@ class Place:
 def run_job(job: Job, place: Place) -> Result:
     """Carry out one run in this process, or return its result if it is finished."""
     torch.set_num_threads(place.threads)
-    cell, seed = job.cell, job.seed
-    source = None if cell.auxiliary is None else auxiliary_source(place.auxiliaries[cell.auxiliary])
-    recipe = job.recipe
+    cell = job.cell
     # Settings that repeat the shipped recipe's are the user's as well.
-    recipe = fit_to_start(recipe, cell.from_, cell.settings)
-    selection = selection_of(recipe.pathway, str(cell.auxiliary))
-    start = None
-    if cell.arm.name == MIMETIC.name:
-        start = mimetic_start(seed)
-    if cell.arm.name == LORA.name:
-        start = low_rank_start(seed)
-    if source is not None and cell.arm.name in CONTROLS:
-        source = CONTROLS[cell.arm.name](source, seed, selection["auxiliary_layout"])
-    if source is not None and cell.arm.name in COPIES:
-        start, source = copied_start(source, selection), None
+    recipe = fit_to_start(job.recipe, cell.from_, cell.settings)
+    auxiliaries, start = parts_of(cell, recipe, job.seed, place, CONTROLS)
     folder = place.runs / job.folder
     return train(
         recipe,
         out=folder,
         data=place.data_root,
         start_from=cell.from_,
-        auxiliaries={} if source is None or cell.arm.name == NONE.name else {str(cell.auxiliary): source},
+        auxiliaries=auxiliaries,
         start=start,
         progress=False,
         resume=folder.exists(),
     )
 
 
-def require_fits(cells: Iterable[Cell], place: Place) -> None:
-    """Raise what a run would for an auxiliary that does not fit its target: before the first run rather than in one of
-    the last. Cells that have begun are left out, and of those that would connect the same, one is tried.
-
-    Raises
-    ------
-    InputError
-        For an auxiliary that does not fit.
-    """
-    tried = set()
-    for cell in cells:
-        if cell.auxiliary is None or (place.runs / cell.folder).exists():
-            continue
-        recipe = fit_to_start(cell.recipe(cell.grid.rates[0], 0, search=False), cell.from_, cell.settings)
-        copies = cell.arm.name in COPIES
-        key = (recipe.model.model_dump_json(), recipe.pathway.model_dump_json(), cell.target, cell.auxiliary, copies)
-        if key in tried:
-            continue
-        tried.add(key)
-        source = auxiliary_source(place.auxiliaries[cell.auxiliary])
-        with torch.random.fork_rng(devices=[]):
-            model = objective_of(recipe).build(recipe, recipe.data.classes or 1)
-        if copies:
-            copied_start(source, selection_of(recipe.pathway, cell.auxiliary)).apply(model)
-        else:
-            connect_auxiliaries(model, recipe.pathway, {cell.auxiliary: source.weights})
+def parts_of(
+    cell: Cell, recipe: Recipe, seed: int, place: Place, controls: Mapping[str, Control]
+) -> tuple[dict[str, Auxiliary], Start | None]:
+    """What an arm gives its target: auxiliaries to connect, those of `controls` redrawn, and a start of its own."""
+    if cell.arm.name in STARTS:
+        return {}, STARTS[cell.arm.name](seed)
+    if cell.auxiliary is None:
+        return {}, None
+    source = auxiliary_source(place.auxiliaries[cell.auxiliary])
+    selection = selection_of(recipe.pathway, cell.auxiliary)
+    if cell.arm.name in controls:
+        source = controls[cell.arm.name](source, seed, selection["auxiliary_layout"])
+    if cell.arm.name in COPIES:
+        return {}, copied_start(source, selection)
+    return {cell.auxiliary: source}, None
 
 
 def attempt_job(job: Job, place: Place) -> Result | None:

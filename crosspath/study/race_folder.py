@@ -101,21 +101,23 @@ def _claim_or_leave_nothing(path: Path) -> Iterator[None]:
     """`claim`; after a refusal, what this process has noted in an empty folder goes, and the folder if it was new."""
     is_new = not path.exists()
     is_empty = is_new or not any(path.iterdir())
+    goes = False
     try:
         with claim(path):
             try:
                 yield
             except InputError:
-                if is_empty and all(entry.name in (DEFINITION, CLOCK, *LOCK_FILES) for entry in path.iterdir()):
-                    for name in (DEFINITION, CLOCK):
-                        (path / name).unlink(missing_ok=True)
-                    remove_lock(path)
+                goes = is_empty and all(entry.name in (DEFINITION, CLOCK, *LOCK_FILES) for entry in path.iterdir())
+                if goes:
+                    with suppress(OSError):  # nothing hides the refusal
+                        for name in (DEFINITION, CLOCK):
+                            (path / name).unlink(missing_ok=True)
+                        remove_lock(path)
                 raise
-    except InputError:
-        if is_new:
-            with suppress(OSError):  # something was decided, and stays
+    finally:
+        if goes and is_new:
+            with suppress(OSError):
                 path.rmdir()
-        raise
 
 
 def check_folder(path: Path, definition: Mapping[str, Any]) -> None:

@@ -15,8 +15,9 @@ from crosspath.study.arms import PATHWAY
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
 from crosspath.study.examples import EXAMPLES, write_examples
+from crosspath.study.fit_check import require_fits
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
-from crosspath.study.jobs import Place, require_fits
+from crosspath.study.jobs import Place
 from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms
 from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
@@ -80,13 +81,11 @@ def run_study(
     for target in study.targets.values():
         for checkpoint in target.checkpoints.values():
             refuse_pickle(checkpoint_files(checkpoint).weights)
+    root = None if folder_with_data is None else folder_with_data.resolve()
+    place = Place(runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads)
+    require_fits(_cells(every), place)
     with claim_folder(folder, study):
         write_json(folder / AUXILIARIES, {name: list(origin) for name, origin in auxiliaries.items()})
-        root = None if folder_with_data is None else folder_with_data.resolve()
-        place = Place(
-            runs=(folder / RUNS).resolve(), data_root=root, auxiliaries=dict(study.auxiliaries), threads=threads
-        )
-        require_fits(_cells(every), place)
         _announce(study, every, place.runs, progress)
         with ray_pool(ray, threads) if ray else local_pool(workers) as pool:
             _run_jobs(study, every, pool, place, progress)

@@ -122,6 +122,8 @@ def test_a_pathway_without_a_part_is_not_what_a_result_speaks_of() -> None:
     several = answer_of([*plain, *two])
     assert "no part in 2 of them" in several.sentence
     assert "--start whole-body" in several.next_step
+    helping = [replace(arm("pathway", "helps", 0.1, **whole), target=target) for target in ("a", "b")]
+    assert "this says nothing" in answer_of([*plain, *helping]).next_step
 
 
 def test_one_setting_is_no_choice_of_settings() -> None:

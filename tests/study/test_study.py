@@ -276,6 +276,7 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
         ("targets: {image/digits: {settings: [train.epoch=1]}}", "train.epoch"),
         ("targets: {image/digits: {auxiliaries: [sounds]}}", "sounds"),
         ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
+        ("targets: {image/digits: {}}\nauxiliaries: {whisper-tiny.en: nowhere}", "letters, digits"),
     ],
 )
 def test_a_faulty_study_is_refused_before_anything_runs(text: str, message: str, tmp_path: Path) -> None:
@@ -330,8 +331,41 @@ def test_an_auxiliary_that_does_not_fit_is_refused_before_anything_is_trained(au
     for arms in (["none", "pathway"], ["none", "random"], ["none", "copy"]):
         with refused("", "64 wide"):
             run_study(small(auxiliary, targets=wide, arms=arms), out=tmp_path / arms[1], progress=False)
-        assert not list(tmp_path.rglob("result.json"))
+        assert not (tmp_path / arms[1]).exists(), "another attempt may use it"
     run_study(small(auxiliary, targets=wide, arms=["none", "mimetic"], seeds=1), out=tmp_path / "own", progress=False)
+
+
+def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(auxiliary: Path, tmp_path: Path) -> None:
+    """A checkpoint of another model, and one of labels in place of masked modelling."""
+    masked, labelled = tmp_path / "masked", tmp_path / "labelled"
+    crosspath.pretrain("audio/sounds", settings=("train.epochs=1", "train.loggers=[]"), out=masked, progress=False)
+    crosspath.train("image/digits", settings=(*SHORT, "train.loggers=[]"), out=labelled, progress=False)
+    for fields, arms, words in (
+        ({"pretrained": masked}, ["none", "masked-modelling"], ("masked", "shapes")),
+        ({"pretrained": labelled}, ["none", "masked-modelling"], ("labelled", "classification", "pretrain")),
+        ({"from": auxiliary}, ["none", "mimetic"], ("sounds", "shapes")),
+    ):
+        target = {"settings": SHORT, **{name: str(path) for name, path in fields.items()}}
+        with refused(words[0], *words[1:]):
+            run_study(
+                small(auxiliary, targets={"image/digits": target}, arms=arms), out=tmp_path / "study", progress=False
+            )
+        assert not (tmp_path / "study").exists(), "another attempt may use it"
+
+
+def test_a_target_whose_shape_only_its_data_tell_is_not_refused(auxiliary: Path, tmp_path: Path) -> None:
+    for part, count in (("train", 6), ("val", 3), ("test", 3)):
+        for label in ("rising", "falling"):
+            place = tmp_path / "data" / part / label
+            place.mkdir(parents=True)
+            for number in range(count):
+                values = "\n".join(f"{(step + number) * (1 if label == 'rising' else -1)},0" for step in range(20))
+                (place / f"{number}.csv").write_text(f"a,b\n{values}\n")
+    study = small(
+        auxiliary, targets={"series/folder": {"settings": ("train.epochs=1",)}}, search={"rates": [1e-3]}, seeds=1
+    )
+    rows = run_study(study, out=tmp_path / "study", data=tmp_path / "data", progress=False)["rows"]
+    assert [row["arm"] for row in rows] == ["none", "pathway", "random"]
 
 
 def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None:
@@ -366,6 +400,8 @@ def test_masked_modelling_of_the_own_data_is_an_arm(auxiliary: Path, tmp_path: P
         run_study(small(auxiliary, arms=["none", "masked-modelling"]), out=tmp_path / "none", progress=False)
     with refused("--pretrained", "masked-modelling"):
         crosspath.compare("image/digits", auxiliaries={}, arms=("masked-modelling",), out=tmp_path / "none")
+    with refused("--auxiliary", "whisper.en"):
+        crosspath.compare("image/digits", auxiliaries={"whisper.en": auxiliary}, out=tmp_path / "none")
     with refused("--arms", "masked-modelling"):
         crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), pretrained=start, out=tmp_path / "none")
     with refused("targets.image/digits.pretrained", "masked-modelling"):
