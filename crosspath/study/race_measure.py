@@ -11,7 +11,7 @@ from crosspath.study.race_costs import Cost, Costs
 from crosspath.study.race_runs import Runner, last_step
 from crosspath.study.sources import pretraining_of
 from crosspath.study.trials import MEASURE, Trial
-from crosspath.study.ways import PRETRAINED, Way
+from crosspath.study.ways import FROZEN_BODY, PRETRAINED, Way
 from crosspath.training.result import read_log, read_result
 
 MEASURED_STEPS = 8
@@ -107,10 +107,10 @@ def measure(runner: Runner, samples: Samples) -> Costs:
 
 def kind_of(way: Way) -> str:
     """Ways of one kind cost the same: pathways from one auxiliary; a pretrained model, which may be of another size;
-    and all others, a copy of an auxiliary too, which trains as the plain model does.
+    the same with a frozen body; and all others, a copy of an auxiliary too, which trains as the plain model does.
     """
-    if way.arm.name == PRETRAINED.name:
-        return PRETRAINED.name
+    if way.arm.name in (PRETRAINED.name, FROZEN_BODY.name):
+        return way.arm.name
     return "none" if way.auxiliary is None or way.arm.name == COPY.name else way.auxiliary
 
 

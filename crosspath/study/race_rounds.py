@@ -10,7 +10,7 @@ from functools import partial
 from statistics import fmean
 
 from crosspath.checkpoints.foreign.start import fit_to_start
-from crosspath.config import Recipe
+from crosspath.config import Recipe, apply_overrides
 from crosspath.study.grid import best_rates
 from crosspath.study.race_advice import advised_order
 from crosspath.study.race_costs import Estimate
@@ -95,9 +95,11 @@ def race(runner: Runner, plan: Plan) -> Leader:
 
 def middle_rate(way: Way, recipe: Recipe, settings: tuple[str, ...]) -> float:
     """The learning rate around which a way is tried: the recipe's own, and of a foundation model the one with which it
-    trains (`BODY_RATE`): ten times as much, as for weights that begin at random, undoes what it has learned.
+    trains (`BODY_RATE`): ten times as much, as for weights that begin at random, undoes what it has learned. The head
+    of a frozen body begins at random.
     """
-    return fit_to_start(recipe, way.from_, settings, shipped=True).optimizer.lr
+    own = apply_overrides(recipe, way.arm.settings)
+    return fit_to_start(own, way.from_, (*settings, *way.arm.settings), shipped=True).optimizer.lr
 
 
 def run_round(

@@ -10,6 +10,12 @@ from crosspath.study.arms import MASKED as MASKED_ARM
 from crosspath.study.jobs import RANDOM_COPY
 
 PRETRAINED = Arm(name="pretrained", meaning="the pretrained model of --from", needs="nothing")
+FROZEN_BODY = Arm(
+    name="frozen-body",
+    meaning="the pretrained model with its body frozen, whose head alone learns",
+    needs="nothing",
+    settings=("train.scope=head",),
+)
 STARTS = {
     PAPER: "a pathway from {auxiliary} that starts at λ = 0, as in the paper",
     WHOLE_BODY: "a pathway from {auxiliary} at full strength from the first step",
@@ -82,6 +88,8 @@ def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path
     yield Way(arm=MASKED, from_=target)
     if pretrained is not None:
         yield Way(arm=PRETRAINED, from_=pretrained)
+    if (body := target or pretrained) is not None:
+        yield Way(arm=FROZEN_BODY, from_=body)
     for auxiliary in auxiliaries:
         for start in FROM_SCRATCH if target is None else PRETRAINED_TARGET:
             arm = Arm(name=start.name, meaning=STARTS[start], settings=(f"{SETTING}={start.name}",))

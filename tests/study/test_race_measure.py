@@ -43,3 +43,4 @@ def test_a_copy_costs_what_the_plain_model_does_and_a_pretrained_one_is_measured
     assert kinds["none"] == kinds["mimetic"] == kinds["masked-modelling"] == kinds["copy-sounds"] == "none"
     assert kinds["paper-sounds"] == kinds["frozen-anchor-sounds"] == "sounds"
     assert kinds["pretrained"] == "pretrained"
+    assert kinds["frozen-body"] == "frozen-body", "it trains a fraction of the weights"

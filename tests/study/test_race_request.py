@@ -70,7 +70,8 @@ def test_recipes_checkpoints_and_procedural_auxiliaries_are_found(wide: Path) ->
     request = ask(wide, "procedural", workers=2)
     assert request.target.checkpoint == wide.resolve()
     assert not request.shipped
-    assert [way.name for way in request.ways] == ["none", "masked-modelling", "paper-procedural", "gentle-procedural"]
+    names = ["none", "masked-modelling", "frozen-body", "paper-procedural", "gentle-procedural"]
+    assert [way.name for way in request.ways] == names
     (source,) = request.sources
     assert source.recipe is not None
     assert source.recipe.model.size == "tiny"
@@ -137,7 +138,8 @@ def test_the_display_shows_what_leads_and_always_none(photos: Path) -> None:
 
 def test_a_name_on_a_hub_is_no_path(photos: Path) -> None:
     ways = ask(photos, start_from="hf:owner/model").ways
-    assert [str(way.from_) for way in ways if way.from_ is not None] == ["hf:owner/model"]
+    found = {way.name: str(way.from_) for way in ways if way.from_ is not None}
+    assert found == {"pretrained": "hf:owner/model", "frozen-body": "hf:owner/model"}
 
 
 def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Path) -> None:

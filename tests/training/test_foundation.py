@@ -66,9 +66,15 @@ def test_a_run_starts_from_a_foundation_model_and_its_checkpoint_is_like_any_oth
 
 def test_a_race_tries_a_foundation_model_with_rates_of_its_own(dinov2: Path, tmp_path: Path) -> None:
     recipe = apply_overrides(recipe_named("image/digits"), ("data.image_size=8",))
-    none, *_, pretrained = ways_of([], target=None, pretrained=dinov2)
+    none, *_, pretrained, frozen = ways_of([], target=None, pretrained=dinov2)
+    assert (pretrained.name, frozen.name) == ("pretrained", "frozen-body")
     assert middle_rate(none, recipe, ()) == recipe.optimizer.lr == 1e-3
     assert middle_rate(pretrained, recipe, ("data.image_size=8",)) == 1e-4
+    # The head of a frozen body begins at random, and so learns at the rate of such weights.
+    assert middle_rate(frozen, recipe, ("data.image_size=8",)) == 1e-3
+    of_target = {way.name: way for way in ways_of([], target=dinov2, pretrained=None)}
+    assert of_target["frozen-body"].from_ == of_target["none"].from_ == dinov2
+    assert "frozen-body" not in {way.name for way in ways_of([], target=None, pretrained=None)}
     own = apply_overrides(recipe, ("optimizer.lr=0.0003",))
     assert middle_rate(pretrained, own, ("data.image_size=8", "optimizer.lr=0.0003")) == 3e-4
 
