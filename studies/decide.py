@@ -104,11 +104,12 @@ def section_of(cases: Sequence[Case]) -> str:
         lines += [f"| the list, on targets that it was not fitted to | {100 * held_out:.1f} |"]
         lines += [f"| the list, on those it was fitted to | {100 * regret(decision, usable):.1f} |"]
         lines += [f"| {name} | {100 * value:.1f} |" for name, value in constants.items()]
-        verdict = f"The list **does not beat** “{best}”: follow that."
         won = constants[best] - held_out
-        if won > 1e-9:
-            little = "" if won >= WORTH else ", less than such studies can show"
-            verdict = f"The list beats “{best}”, the best constant rule, by {100 * won:.1f} points{little}."
+        verdict = (
+            f"The list **does not beat** “{best}” by half a point, which is what such studies can show: follow that."
+        )
+        if won >= WORTH:
+            verdict = f"The list beats “{best}”, the best constant rule, by {100 * won:.1f} points."
         worst = max(costs, key=lambda target: costs[target])
         parts += [*lines, "", f"{verdict} It errs most on `{worst}`, by {100 * costs[worst]:.1f} points.", ""]
     return "\n".join(parts).rstrip()
@@ -117,15 +118,24 @@ def section_of(cases: Sequence[Case]) -> str:
 def module_of(lists: dict[str, DecisionList]) -> str:
     """The Python file that holds the lists."""
     head = '"""The decision lists that `studies/decide.py --write` fitted to `docs/results.json`."""\n\n'
-    head += "from crosspath.study.decision import DecisionList, Rule\n\n"
     names = ("WITH_OWN_FILES", "WITHOUT")
     body = "\n".join(f"{name} = {one!r}" for name, one in zip(names, lists.values(), strict=True))
+    needed = "DecisionList, Rule" if "Rule(" in body else "DecisionList"
+    head += f"from crosspath.study.decision import {needed}\n\n"
     return head + body.replace("'", '"') + "\n"
 
 
 def lists_of(cases: Sequence[Case]) -> dict[str, DecisionList]:
-    """The two lists, by what the user has."""
-    return {having: fit_list(with_choices(cases, choices), choices) for having, choices in CHOICES.items()}
+    """What `try` follows, by what the user has."""
+    return {having: advised(with_choices(cases, choices), choices) for having, choices in CHOICES.items()}
+
+
+def advised(cases: Sequence[Case], choices: Sequence[Advice]) -> DecisionList:
+    """The fitted list where it beats every constant rule on targets that it was not fitted to, else the best rule."""
+    constants = [DecisionList(rules=(), otherwise=choice) for choice in choices]
+    best = min(constants, key=lambda one: regret(one, cases))
+    won = regret(best, cases) - fmean(held_out_regret(cases, choices).values())
+    return fit_list(cases, choices) if won >= WORTH else best
 
 
 def main() -> None:

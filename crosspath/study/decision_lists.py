@@ -1,6 +1,6 @@
 """The decision lists that `studies/decide.py --write` fitted to `docs/results.json`."""
 
-from crosspath.study.decision import DecisionList, Rule
+from crosspath.study.decision import DecisionList
 
 WITH_OWN_FILES = DecisionList(rules=(), otherwise="masked")
-WITHOUT = DecisionList(rules=(Rule(reading="kind", value="video", advice="plain"),), otherwise="pathway")
+WITHOUT = DecisionList(rules=(), otherwise="pathway")

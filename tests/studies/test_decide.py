@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from crosspath.study.decision import Case
+from crosspath.study.decision import Case, DecisionList, Readings
 from crosspath.study.decision_lists import WITH_OWN_FILES, WITHOUT
 
 STUDIES = Path(__file__).resolve().parent.parent.parent / "studies"
@@ -70,3 +70,18 @@ def test_settled_comparisons_count_alone_where_there_are_any(script: ModuleType)
     assert (case.gains, case.settled) == ({"plain": 0.0, "pathway": 0.3, "masked": 0.2}, False)
     (case,) = script.cases_of([*unsettled, {**pathway, "difference": 0.3}, {**masked, "difference": 0.1}], set())
     assert (case.gains, case.settled) == ({"plain": 0.0, "pathway": 0.3, "masked": 0.1}, True)
+
+
+def test_a_list_is_followed_where_it_beats_every_constant_rule_and_only_there(script: ModuleType) -> None:
+    def case(target: str, kind: str, pathway: float) -> Case:
+        readings = Readings(labels=30, pretrained=False, kind=kind)
+        return Case(target=target, readings=readings, gains={"plain": 0.0, "pathway": pathway})
+
+    choices = ("plain", "pathway")
+    clear = [case(target, kind, gain) for target in "abcd" for kind, gain in (("image", 0.1), ("video", -0.1))]
+    assert script.advised(clear, choices).rules
+    one_odd = [case(target, "image", 0.1) for target in "abc"] + [case("d", "video", -0.004)]
+    assert script.advised(one_odd, choices) == DecisionList(rules=(), otherwise="pathway")
+    assert "Rule" in script.module_of({"a": script.advised(clear, choices), "b": script.advised(clear, choices)})
+    constant = script.advised(one_odd, choices)
+    assert "Rule" not in script.module_of({"a": constant, "b": constant})
