@@ -72,8 +72,8 @@ def overview(rows: list[Row]) -> str:
             continue
         beside = [arms.get((arm, *_direction(row))) for arm in ("random", "copy")]
         plain = _plain(row, rows)
-        line = (code(row["target"]), str(row["labels_per_class"]), code(row["auxiliary"]), row["variant"] or "")
-        line += (spread(plain), interval(row), row["verdict"])
+        line = (code(row["target"]), str(row["labels_per_class"]), code(row["auxiliary"]))
+        line += (row["variant"] or row["study"], spread(plain), interval(row), row["verdict"])
         lines.append((*line, *("" if other is None else interval(other) for other in beside)))
     return table(columns, lines)
 

@@ -16,13 +16,15 @@ STUDIES = Path(__file__).resolve().parent.parent / "studies"
     ("start", "study", "variant"),
     [
         ("paper", "ablations", "start-0"),
+        ("whole-body", "fair-search", None),
         ("whole-body", "ablations", "whole-body"),
         ("frozen-anchor", "ablations", "frozen"),
         ("gentle", "ablations-pretrained", "start-0.1"),
     ],
 )
-def test_a_start_is_what_its_study_measured(start: str, study: str, variant: str) -> None:
-    settings = yaml.safe_load((STUDIES / f"{study}.yaml").read_text(encoding="utf-8"))["variants"][variant]
+def test_a_start_is_what_its_study_measured(start: str, study: str, variant: str | None) -> None:
+    tree = yaml.safe_load((STUDIES / f"{study}.yaml").read_text(encoding="utf-8"))
+    settings = tree["settings"] if variant is None else tree["variants"][variant]
     given: dict[str, Any] = dict(setting.split("=") for setting in settings)
     values = {
         place: yaml.safe_load(given[place]) if place in given else PAPER.settings[place] for place in PLACES.values()

@@ -31,8 +31,8 @@ def _check_auxiliary_name(name: str) -> str:
     return name
 
 
-AuxiliaryName = Annotated[str, AfterValidator(_check_auxiliary_name)]
-"""As `connect` takes it: else the first run with a pathway would be refused."""
+AuxiliaryName = Annotated[FolderName, AfterValidator(_check_auxiliary_name)]
+"""A name of folders that `connect` takes too: else the first run with a pathway would be refused."""
 
 
 class Search(Section):
