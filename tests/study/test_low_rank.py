@@ -67,7 +67,7 @@ def test_a_study_has_it_beside_the_linear_probe(tmp_path: Path) -> None:
         {
             "targets": {"image/digits": {"settings": SHORT}},
             "arms": ["none", "lora"],
-            "seeds": 3,
+            "seeds": 1,
             "search": {"rates": [0.01]},
         }
     )
