@@ -38,7 +38,7 @@ def require_fits(cells: Iterable[Cell], place: Place) -> None:
         recipe = fit_to_start(cell.recipe(cell.grid.rates[0], 0, search=False), cell.from_, cell.settings)
         recipe = resolve_folder(recipe, place.data_root)
         kind = cell.arm.name if cell.arm.name in (*STARTS, *COPIES) else None
-        key = (recipe.model_copy(update={"optimizer": None}).model_dump_json(), cell.from_, cell.auxiliary, kind)
+        key = (recipe.model_dump_json(exclude={"optimizer"}), cell.from_, cell.auxiliary, kind)
         if key in tried:
             continue
         tried.add(key)

@@ -20,12 +20,12 @@ class RankOne(nn.Module):
         super().__init__()
         rows, columns = len(weight_OI), weight_OI[0].numel()
         bound = 1 / math.sqrt(columns)
-        self.row_I = nn.Parameter(torch.empty(1, columns).uniform_(-bound, bound, generator=generator))
-        self.column_O = nn.Parameter(torch.zeros(rows, 1))
+        self.row_1I = nn.Parameter(torch.empty(1, columns).uniform_(-bound, bound, generator=generator))
+        self.column_O1 = nn.Parameter(torch.zeros(rows, 1))
 
     def forward(self, weight_OI: Tensor) -> Tensor:
         """The sum."""
-        return weight_OI + (self.column_O @ self.row_I).view_as(weight_OI)
+        return weight_OI + (self.column_O1 @ self.row_1I).view_as(weight_OI)
 
 
 def low_rank_start(seed: int) -> Start:

@@ -24,7 +24,7 @@ def test_training_begins_at_the_body_and_ends_with_the_sum() -> None:
     start.apply(model)
     assert torch.equal(model(inputs), before)
     learning = {name for name, value in model.named_parameters() if value.requires_grad}
-    assert {name.rpartition(".")[2] for name in learning if "parametrizations" in name} == {"row_I", "column_O"}
+    assert {name.rpartition(".")[2] for name in learning if "parametrizations" in name} == {"row_1I", "column_O1"}
     assert all(name.startswith("head.") for name in learning if "parametrizations" not in name)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -54,7 +54,7 @@ def _first_row(seed: int) -> torch.Tensor:
     """What the first adapter of a new model multiplies its inputs with."""
     model = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
     low_rank_start(seed).apply(model)
-    return next(module.row_I for module in model.modules() if isinstance(module, RankOne)).detach()
+    return next(module.row_1I for module in model.modules() if isinstance(module, RankOne)).detach()
 
 
 def test_a_model_without_blocks_is_refused() -> None:
