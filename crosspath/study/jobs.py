@@ -12,6 +12,7 @@ from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
+from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.layouts import Layout
 from crosspath.study.arms import COPY, LORA, MIMETIC, RANDOM, SHUFFLED, SPECTRUM
@@ -95,6 +96,11 @@ def parts_of(
 def attempt_job(job: Job, place: Place) -> Result | None:
     """`run_job`; None for a trial of the search that diverges, which only says that its rate is too high. Its folder
     states that, so that it is not repeated.
+
+    Raises
+    ------
+    InputError
+        For a reported run that diverges, with its name, and whatever else ends a run.
     """
     record = place.runs / job.folder / DIVERGED
     if job.search and record.is_file():
@@ -104,7 +110,8 @@ def attempt_job(job: Job, place: Place) -> Result | None:
         return run_job(job, place)
     except DivergenceError as error:
         if not job.search:
-            raise
+            expected, found = "training that stays finite, as in its search", f"{error.found} at {error.where}"
+            raise InputError(job.label, expected, found, "search lower rates, with another --out") from None
         seconds = (time.perf_counter() - start) * place.threads
         write_json(record, {"format_version": FORMAT_VERSION, "reason": str(error), "core_seconds": seconds})
         return None
