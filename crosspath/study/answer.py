@@ -117,6 +117,8 @@ def _beside_random(row: Row, rows: Sequence[Row]) -> str:
 
 def _simpler(row: Row, rows: Sequence[Row]) -> Row | None:
     """The best arm without a pathway that helps there too, and that the row is not clearly above; None without one."""
+    if row.arm != PATHWAY.name:
+        return None
     more_is_better = METRICS[row.metric].more_is_better
     others = [
         other
@@ -128,7 +130,7 @@ def _simpler(row: Row, rows: Sequence[Row]) -> Row | None:
         and other.seeds == row.seeds
         and compare_paired(row.values, other.values, more_is_better).verdict != "helps"
     ]
-    return max(others, key=_gain, default=None) if row.arm == PATHWAY.name else None
+    return max(others, key=_gain, default=None)
 
 
 def _not_worse(row: Row) -> str:

@@ -10,7 +10,10 @@ from crosspath.checkpoints.load import load_checkpoint
 from crosspath.study.definition import Study
 from crosspath.study.low_rank import RankOne, low_rank_start
 from crosspath.study.study import run_study
+from crosspath.training.scope import training_mode
 from tests.errors import refused
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 SHORT = ("train.epochs=2", "data.labels_per_class=4", "train.batch_size=16", "train.scope=scales")
 
@@ -55,6 +58,20 @@ def _first_row(seed: int) -> torch.Tensor:
     model = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
     low_rank_start(seed).apply(model)
     return next(module.row_1I for module in model.modules() if isinstance(module, RankOne)).detach()
+
+
+def test_a_frozen_body_keeps_the_statistics_of_its_batch_normalisation() -> None:
+    recipe = crosspath.recipe_named("point/solids")
+    model = crosspath.build_model(recipe, classes=3)
+    norms = [
+        module for name, module in model.named_modules() if isinstance(module, BATCH_NORMS) and "head." not in name
+    ]
+    training_mode(model, recipe)
+    assert norms
+    assert all(norm.training for norm in norms)
+    low_rank_start(0).apply(model)
+    training_mode(model, recipe)
+    assert not any(norm.training for norm in norms)
 
 
 def test_a_model_without_blocks_is_refused() -> None:
