@@ -18,6 +18,7 @@ from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import (
+    MANIFEST,
     check_beside_manifest,
     check_manifest,
     read_json,
@@ -91,6 +92,9 @@ def checkpoint_files(path: str | Path) -> Files:
         for file in sorted(path.iterdir()):
             if file.is_file():
                 refuse_pickle(file)
+        if (path / "log.jsonl").is_file() and (path / MANIFEST).is_file():
+            found, todo = "a trial of a search, which keeps its score alone", "name a reported run, in final/"
+            raise InputError(path, f"a folder with {WEIGHTS}", found, todo)
         is_run = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
         todo = "finish the run, or name one of its checkpoints/" if is_run else "check the path"
         raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if is_run else "none", todo)

@@ -29,6 +29,7 @@ from crosspath.training.finite import DivergenceError
 from crosspath.training.pathways import selection_of
 from crosspath.training.result import Result
 from crosspath.training.run import train
+from crosspath.training.run_folder import drop_weights
 
 RANDOM_COPY = "random-copy"
 """The control of `copy`: a copy of random values."""
@@ -95,7 +96,7 @@ def parts_of(
 
 def attempt_job(job: Job, place: Place) -> Result | None:
     """`run_job`; None for a trial of the search that diverges, which only says that its rate is too high. Its folder
-    states that, so that it is not repeated.
+    states that, so that it is not repeated. A trial keeps its score and not its weights, which nothing reads.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def attempt_job(job: Job, place: Place) -> Result | None:
         return None
     start = time.perf_counter()
     try:
-        return run_job(job, place)
+        result = run_job(job, place)
     except DivergenceError as error:
         if not job.search:
             expected, found = "training that stays finite, as in its search", f"{error.found} at {error.where}"
@@ -115,6 +116,9 @@ def attempt_job(job: Job, place: Place) -> Result | None:
         seconds = (time.perf_counter() - start) * place.threads
         write_json(record, {"format_version": FORMAT_VERSION, "reason": str(error), "core_seconds": seconds})
         return None
+    if job.search:
+        drop_weights(place.runs / job.folder)
+    return result
 
 
 def read_diverged(folder: Path) -> float:

@@ -21,6 +21,7 @@ from crosspath.config import Recipe, read_recipe, recipe_to_text
 from crosspath.errors import InputError
 from crosspath.files import (
     MANIFEST,
+    as_kind,
     check_manifest,
     new_folder,
     read_json,
@@ -203,6 +204,21 @@ def _tidy(path: Path) -> None:
                 remember(manifest)
         for name in STATE_FILES:
             (folder / name).unlink(missing_ok=True)
+
+
+def drop_weights(path: Path) -> None:
+    """Remove the weights of a finished run whose score alone counts; it stays a finished one."""
+    weights = [file for name in (WEIGHTS, *PATHWAY_FILES) if (file := path / name).exists()]
+    if not weights or not (path / MANIFEST).is_file():
+        return
+    own = is_own(path / MANIFEST)
+    # The manifest first: whenever that is interrupted, it names no file that is missing.
+    names = as_kind(read_json(path / MANIFEST).get("files"), dict[str, str], path / MANIFEST)
+    write_manifest(path, names.keys() - {file.name for file in weights})
+    if own:
+        remember(path / MANIFEST)
+    for file in weights:
+        file.unlink()
 
 
 def open_run_folder(path: Path, recipe: Recipe, inputs: Mapping[str, Any], *, resume: bool) -> RunFolder | Result:

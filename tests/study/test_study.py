@@ -24,13 +24,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import crosspath
+from crosspath.checkpoints import load_checkpoint
 from crosspath.cli.study import print_results
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study.cells import Job, final_jobs, trials_of
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import claim_folder, differences
-from crosspath.study.jobs import Place, run_job
+from crosspath.study.jobs import Place, attempt_job, run_job
 from crosspath.study.plan import comparisons
 from crosspath.study.results import write_results
 from crosspath.study.steps import Step, run_steps
@@ -107,6 +108,30 @@ def test_a_search_reads_the_validation_part_where_it_counts_and_nowhere_else(aux
     assert crosspath.train(every, out=tmp_path / job.folder, progress=False, resume=True).metrics == result.metrics
     best = replace(job.cell, settings=(*job.cell.settings, "train.select=best"))
     assert best.recipe(1e-3, 0, search=True).train.evaluate_from == 1
+
+
+def test_a_trial_keeps_its_score_and_a_reported_run_its_weights(auxiliary: Path, tmp_path: Path) -> None:
+    (comparison,) = comparisons(small(auxiliary, arms=["none", "pathway"]))
+    place = Place(runs=tmp_path, data_root=None, auxiliaries={"sounds": str(auxiliary)}, threads=1)
+    cell = comparison.others[0]
+    trial, reported = trials_of(cell, cell.grid.rates)[0], final_jobs(cell, 1e-3, (0,))[0]
+    for job in (trial, reported):
+        result = attempt_job(job, place)
+        assert result is not None
+        # Carried out once, however often it is asked for.
+        again = attempt_job(job, place)
+        assert again is not None
+        assert again.to_json() == result.to_json()
+    assert sorted(file.name for file in (tmp_path / trial.folder).iterdir()) == [
+        "inputs.json",
+        "log.jsonl",
+        "manifest.json",
+        "recipe.yaml",
+        "result.json",
+    ]
+    with refused(trial.folder.name, "final"):
+        load_checkpoint(tmp_path / trial.folder)
+    assert load_checkpoint(tmp_path / reported.folder).connected
 
 
 def test_settings_are_explored_on_the_validation_part_alone(auxiliary: Path, tmp_path: Path) -> None:
