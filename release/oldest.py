@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ENVIRONMENT = REPOSITORY / ".venv-oldest"
 TESTS = (
     *("tests/config", "tests/tokenizers", "tests/models", "tests/data/readers", "tests/pathway/test_contract.py"),
-    *("tests/objectives/test_masking.py", "tests/test_files.py", "tests/test_locks.py", "tests/cli/test_bad_input.py"),
+    *("tests/objectives/test_masking.py", "tests/files", "tests/test_locks.py", "tests/cli/test_bad_input.py"),
     *("tests/cli/test_main.py", "tests/checkpoints/test_load.py", "tests/evaluation/test_evaluate.py"),
 )
 EXCEPT = "learns_a_batch or round_colours or variable_bit_rate_without"

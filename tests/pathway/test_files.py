@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import crosspath
-from crosspath import files
+from crosspath.files import tensors
 from tests.errors import refused
 from tests.pathway.small_models import WIDTH, Body, randomised
 
@@ -199,7 +199,7 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: p
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(files, "save_file", broken)
+    monkeypatch.setattr(tensors, "save_file", broken)
     with refused("", "disk", kind=crosspath.PathwayError):
         crosspath.save_pathway(target, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

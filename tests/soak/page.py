@@ -39,14 +39,14 @@ FAULTS = (
         "kills",
         "killed while an old checkpoint was removed: its manifest stood there with files missing",
         "the manifest goes first, wherever a complete folder is removed",
-        "test_files.py",
+        "files/test_manifests.py",
     ),
     Fault(
         "files",
         "values of another type in `result.json`, `state.json`, `resumed.json`, a study's `auxiliaries.json` and "
         "examples: tracebacks, some only in a figure",
         "JSON is read as the dataclass that it stands for; NaN and infinity are refused",
-        "test_files.py, study/test_study.py",
+        "files/test_plain_data.py, study/test_study.py",
     ),
     Fault(
         "files",
