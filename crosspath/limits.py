@@ -43,7 +43,8 @@ SECONDS = Limit("CROSSPATH_MAX_SECONDS", "seconds of sound", 3_600)
 SAMPLES = Limit("CROSSPATH_MAX_SAMPLES", "samples", 1_000_000)
 """Of a set in one h5 file, which can promise rows that it does not hold."""
 BYTES = Limit("CROSSPATH_MAX_BYTES", "bytes", 1 << 29)
-"""Of one sample, table or list, as it lies in the memory: a file, a member of an archive, a row of an h5 file."""
+"""Of one sample, table or list, as it lies in the memory: a file, a member of an archive, a row of an h5 file; or
+at the sizes of a recipe."""
 PICKLE_BYTES = Limit("CROSSPATH_MAX_PICKLE_BYTES", "bytes of pickles", 1 << 26)
 """Of all pickles in a zip. Those of checkpoints are far smaller: their numbers lie beside them."""
 LIMITS = (PIXELS, SECONDS, SAMPLES, BYTES, PICKLE_BYTES)

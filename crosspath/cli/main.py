@@ -1,6 +1,5 @@
 """The table of verbs, and the exit codes: 0; 2, with one line, for invalid input; 130 when interrupted."""
 
-import errno
 import os
 import sys
 import threading
@@ -9,14 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 
-from cyclopts import App, CycloptsError
-from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
+from cyclopts import App
 
 from crosspath.cli.baseline import baseline
 from crosspath.cli.compare import compare
 from crosspath.cli.convert import convert
 from crosspath.cli.data import data
 from crosspath.cli.demo import demo
+from crosspath.cli.error_lines import is_full, line_of
 from crosspath.cli.evaluate import evaluate
 from crosspath.cli.export import export
 from crosspath.cli.features import features
@@ -27,12 +26,10 @@ from crosspath.cli.merge import merge
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
 from crosspath.cli.rank import rank
-from crosspath.cli.spelling import as_settings
 from crosspath.cli.status import status
 from crosspath.cli.study import report, study
 from crosspath.cli.train import train
 from crosspath.cli.verify import verify
-from crosspath.errors import InputError, PathwayError
 from crosspath.escape import to_terminal
 
 VERBS: dict[str, Callable[..., None] | App] = {
@@ -61,10 +58,6 @@ VERBS: dict[str, Callable[..., None] | App] = {
 
 FIRST = "0"
 """The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
-UNUSABLE = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR})
-"""What the system says of paths that users name, whatever is done with them."""
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
-"""What it says where nothing more can be written, to whichever library is writing."""
 PATIENCE = 3.0
 """Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
 stopped them by then, and the error is reported once."""
@@ -104,41 +97,23 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))
-    except UnknownOptionError as error:
-        from crosspath.cli.unknown_option import unknown_option_message
-
-        return _print_error(unknown_option_message(error), rank)
-    except UnusedCliTokensError as error:
-        unused = " ".join(error.unused_tokens or ())
-        verb = " ".join(error.command_chain or ())
-        todo = f"leave it out, or write the option it belongs to before it (crosspath {verb} --help)"
-        return _print_error(str(InputError(f"crosspath {verb}", "no further argument", repr(unused), todo)), rank)
-    except PathwayError as error:
-        return _print_error(as_settings(str(error)), rank)
-    except (CycloptsError, InputError) as error:
-        return _print_error(str(error), rank)
     except BrokenPipeError:
         # The reader of our output has closed it (`| head`).
         sys.stdout = None
         return 0
-    except OSError as error:
-        found = error.strerror or str(error.errno)
-        if error.errno in FULL:
-            todo = "make room, then repeat the command (a run or a study resumes)"
-            full = InputError(error.filename or "the disk", "a place that can be written", found, todo)
-            return _print_error(str(full), rank)
-        if error.errno not in UNUSABLE or error.filename is None:
-            raise
-        unusable = InputError(error.filename, "a path that can be used", found, "choose another")
-        return _print_error(str(unusable), rank)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        line = line_of(error)
+        if line is None:
+            raise
+        return _print_error(line, rank)
     return 0
 
 
 def _show_error_of_thread(arguments: threading.ExceptHookArgs) -> None:
     """A full disk is reported once, by whoever waits for the thread."""
-    if not (isinstance(arguments.exc_value, OSError) and arguments.exc_value.errno in FULL):
+    if not is_full(arguments.exc_value):
         threading.__excepthook__(arguments)
 
 

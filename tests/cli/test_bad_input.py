@@ -170,3 +170,30 @@ def test_a_command_waits_for_no_pipe(verb: str, tmp_path: Path, one_line: object
     assert callable(one_line)
     more = {"study": ("--out", str(tmp_path / "o")), "convert": (str(tmp_path / "o"),)}.get(verb, ())
     assert "pipe.yaml" in one_line(verb, str(pipe), *more)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [
+        ("image/digits", "data.image_size=1000000"),
+        ("audio/sounds", "data.frames=1000000000"),
+        ("audio/sounds", "data.mels=1000000000"),
+        ("point/solids", "data.points=1000000000"),
+        ("point/solids", "data.stored_points=1000000000"),
+        ("text/sentences", "data.length=1000000000"),
+        ("video/folder", "data.frames=1000000000"),
+        ("series/folder", "data.length=1000000000"),
+    ],
+)
+def test_a_sample_that_no_memory_holds_is_refused_by_the_recipe(recipe: str, setting: str, one_line: object) -> None:
+    line = one_line("train", recipe, "--set", setting)
+    assert setting in line
+    assert "CROSSPATH_MAX_BYTES" in line
+
+
+def test_the_limit_of_a_sample_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_named("image/folder")
+    with refused("data", "data.image_size=8192"):
+        apply_overrides(recipe, ("data.image_size=8192",))
+    monkeypatch.setenv("CROSSPATH_MAX_BYTES", "1000000000")
+    assert apply_overrides(recipe, ("data.image_size=8192",)).data.image_size == 8192

@@ -38,3 +38,8 @@ class AudioData(FilesTable):
     """ESC layout: the fold that is the test part."""
     validation_fold: PositiveInt = 4
     """ESC layout: the fold that is the validation part."""
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """See `DataSection`."""
+        return ("mels", "frames")

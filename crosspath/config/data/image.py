@@ -31,3 +31,8 @@ class ImageData(FilesTable):
     mean: Channels = (0.5, 0.5, 0.5)
     """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
     std: PositiveChannels = (0.5, 0.5, 0.5)
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """See `DataSection`."""
+        return (3, "image_size", "image_size")

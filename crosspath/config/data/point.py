@@ -40,3 +40,8 @@ class PointData(FilesTable):
     """`partnet` only: such as `Chair`; each category is a task of its own."""
     level: Annotated[int, Field(ge=1, le=3)] = 3
     """`partnet` only: how finely parts are told apart, 3 the finest."""
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """See `DataSection`."""
+        return (3, "points" if self.stored_points is None else "stored_points")

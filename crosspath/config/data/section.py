@@ -1,5 +1,6 @@
 """What the `data` sections of all modalities share."""
 
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -7,10 +8,13 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from crosspath.config.section import Section
 from crosspath.errors import InputError
+from crosspath.limits import BYTES
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Channels = tuple[float, float, float]
 PositiveChannels = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+BYTES_A_VALUE = 4
+"""Samples are 32-bit numbers."""
 LabelKind = Literal["classes", "numbers", "boxes", "dense"]
 """What the labels of a set are. `classes`: a class number a sample, or zeros and ones for each class. `numbers`: a
 float for each column. `boxes`: rows of (x0, y0, x1, y1, class). `dense`: the sample carries its annotation, and its
@@ -104,6 +108,20 @@ class DataSection(Section):
     def model_classes(self) -> int | None:
         """Number of classes that a model tells apart, if it is known without the data."""
         return self.way or self.classes
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """The axes of the array that one sample becomes: a size, or the name of the setting that has it."""
+        return ()
+
+    @model_validator(mode="after")
+    def _sample_fits_memory(self) -> Self:
+        settings = {axis: int(getattr(self, axis) or 1) for axis in self.sample_axes if isinstance(axis, str)}
+        bytes_ = BYTES_A_VALUE * prod(settings.get(str(axis), axis) for axis in self.sample_axes)
+        if (excess := BYTES.excess(int(bytes_))) is not None:
+            names = ", ".join(f"data.{name}={size}" for name, size in settings.items())
+            raise InputError("data", "sizes of a sample that fits into memory", f"{names}: {excess}", "lower them")
+        return self
 
     @model_validator(mode="after")
     def _draws_agree(self) -> Self:

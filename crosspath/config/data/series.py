@@ -44,3 +44,8 @@ class SeriesData(FilesTable):
     lists files."""
     id_column: str | None = None
     """Of `table`: which series a row belongs to."""
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """See `DataSection`."""
+        return ("channels", "length")

@@ -29,3 +29,8 @@ class VideoData(FilesTable):
     """GRID: the spoken word that is the label."""
     span: Literal["word", "clip"] = "word"
     """GRID: the frames of that word only, or the whole clip."""
+
+    @property
+    def sample_axes(self) -> tuple[int | str, ...]:
+        """See `DataSection`."""
+        return (3, "frames", "image_size", "image_size")
