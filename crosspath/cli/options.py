@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from crosspath.errors import InputError
+from crosspath.starts import SETTING, start_named
 
 if TYPE_CHECKING:
     from crosspath.config import Recipe as RecipeSections
@@ -127,26 +128,28 @@ def with_short(settings: tuple[str, ...], short: Mapping[str, object]) -> tuple[
 
     Raises `InputError` for one that is given in both ways.
     """
+    _require_each_once(settings, short)
+    return (*settings, *(f"{name}={value!r}" for name, value in short.items() if value is not None))
+
+
+def _require_each_once(settings: tuple[str, ...], short: Mapping[str, object]) -> None:
     names = {setting.partition("=")[0].strip() for setting in settings}
-    given = {name: value for name, value in short.items() if value is not None}
-    for name, value in given.items():
-        if name in names:
+    for name, value in short.items():
+        if value is not None and name in names:
             found = f"--set {name}= and its short form with {value}"
             raise InputError(name, "one value", found, "leave one of them out")
-    return (*settings, *(f"{name}={value!r}" for name, value in given.items()))
 
 
 def with_blocks(
     settings: tuple[str, ...], blocks: str | None, start: str | None = None, fit: str | None = None
 ) -> tuple[str, ...]:
     """The settings, and those of `--start`, `--fit` and `--blocks` after them; `{0:0,1:2}` is read without YAML's
-    blanks too.
+    blanks too. Raises `InputError` for one that is given in both ways.
     """
+    _require_each_once(settings, {"pathway.blocks": blocks, "pathway.fit": fit, SETTING: start})
     if fit is not None:
         settings = (*settings, f"pathway.fit={fit}")
     if start is not None:
-        from crosspath.starts import SETTING, start_named
-
         settings = (*settings, f"{SETTING}={start_named(start, '--start').name}")
     return settings if blocks is None else (*settings, "pathway.blocks=" + blocks.replace(":", ": "))
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticKnownError
 
+from crosspath.errors import InputError
 from crosspath.starts import PLACES, SETTING, STARTS, describe_start
 
 
@@ -60,6 +61,18 @@ def start_settings(overrides: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]
     if not starts or starts[-1] not in STARTS:
         return list(overrides)
     return [*STARTS[starts[-1]].settings.items(), *overrides]
+
+
+def start_in(settings: Sequence[str]) -> str | None:
+    """The start that overrides name; None where they name none."""
+    values = [setting.partition("=")[2].strip() for setting in settings if _name(setting) == SETTING]
+    return values[-1].strip("'\"") if values else None
+
+
+def require_one_start(start: object, settings: Sequence[str]) -> None:
+    """Raise `InputError` for a start beside settings that name one."""
+    if start is not None and (other := start_in(settings)) is not None:
+        raise InputError(SETTING, "one start", f"{other}, and the start {start}", "leave one of them out")
 
 
 def start_note(recipe: Any) -> str | None:

@@ -66,6 +66,10 @@ def predict(
     objective = objective_of(source.recipe)
     if objective.predictions is None:
         raise _no_classifier(checkpoint, objective)
+    if category is not None and objective.outputs_by != "labels":
+        raise InputError(
+            "--category", "none for this model, which asks for no category", repr(category), "leave it out"
+        )
     answers = _answers(source, files, top, category)
     return [entry for entry, _ in answers] if out is None else write_predictions(Path(out), source, answers)
 

@@ -147,7 +147,8 @@ def _more_seeds(row: Row) -> str:
     seeds, needed = len(row.seeds), row.seeds_needed
     if seeds < FEWEST_SEEDS:
         return (
-            f"A verdict needs at least {FEWEST_SEEDS} seeds: run the same command with --seeds 5; finished runs count."
+            f"A verdict needs at least {FEWEST_SEEDS} seeds: raise their number to 5 (`compare`: --seeds 5; a study: "
+            "seeds) and repeat the command; finished runs count."
         )
     if needed is None or needed <= seeds:
         return ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crosspath.config import Settings, setting_texts
+from crosspath.config.starts import require_one_start
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.pathway.connect import NAME, NAME_IN_WORDS
@@ -90,6 +91,7 @@ def compare(
     for name in starts:
         start_named(name, "--start")
     texts = setting_texts(settings)
+    require_one_start(", ".join(starts) or None, texts)
     given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
     target = TargetSection.model_validate({"from": start_from, "pretrained": pretrained, "settings": texts})
     study = Study(

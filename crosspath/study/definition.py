@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from crosspath.config.faults import merge_faults, to_fault
@@ -135,7 +144,7 @@ class Study(Section):
     name: FolderName = "study"
     about: str = ""
     """What its reader should know, for the report."""
-    targets: Mapping[str, TargetSection]
+    targets: Annotated[Mapping[str, TargetSection], Field(min_length=1)]
     """{recipe: its section}."""
     auxiliaries: Mapping[AuxiliaryName, str] = {}
     """{name: checkpoint, `timm:NAME` or `hf:OWNER/NAME`}."""
@@ -150,7 +159,7 @@ class Study(Section):
     power: Power = Field(default_factory=Power)
     settings: tuple[str, ...] = ()
     """`section.field=value` for every target and arm; a target's own settings override them."""
-    variants: Mapping[Literal[""] | FolderName, tuple[str, ...]] = {"": ()}
+    variants: Annotated[Mapping[Literal[""] | FolderName, tuple[str, ...]], Field(min_length=1)] = {"": ()}
     """{name: further settings}: each variant is a separate comparison. Variants that only set pathway options share the
     arms without a pathway."""
 
@@ -169,6 +178,13 @@ class Study(Section):
             halving=search.halving,
             weight_decays=decays,
         )
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if isinstance(seeds, tuple) and (not seeds or len(set(seeds)) < len(seeds)):
+            raise PydanticCustomError("seeds", "one seed or more, each once")
+        return seeds
 
     @property
     def seed_list(self) -> tuple[int, ...]:

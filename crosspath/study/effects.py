@@ -85,7 +85,9 @@ def render_banner(answer: Answer) -> "Markup":
     """
     from markupsafe import Markup
 
-    drawn = draw_forest(answer.effects, name="answer") if answer.effects else None
+    # Intervals of different metrics have no axis in common.
+    alike = len({effect.metric for effect in answer.effects}) == 1
+    drawn = draw_forest(answer.effects, name="answer") if alike else None
     return Markup(load_template("banner.html").render(answer=answer, drawn=drawn))
 
 

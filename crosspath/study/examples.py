@@ -52,6 +52,8 @@ class Changes:
     gained: int
     lost: int
     shown: tuple[Sample, ...]
+    runs: tuple[str, ...] = ()
+    """The two that are compared, below the study's `runs`; empty in files of earlier versions."""
 
 
 def write_examples(none: Path, connected: Path, path: Path, data_root: Path | None, header: dict[str, Any]) -> None:

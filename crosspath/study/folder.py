@@ -48,10 +48,10 @@ def claim_folder(folder: Path, study: Study) -> Iterator[None]:
 
 def as_begun(folder: Path, study: Study) -> Study:
     """The study, with the search that an earlier version began in this folder if neither states which rates: half, once
-    and twice the recipe's own, and no others.
+    and twice the recipe's own, and no others. A study that states how far it widens is asking for more.
     """
     path = folder / DEFINITION
-    if not path.exists():
+    if not path.exists() or "widenings" in study.search.model_fields_set:
         return study
     begun, search = read_study(path).search, study.search
     earlier = search.model_copy(update={"widenings": 0, "seeds": search.seeds or 1})
@@ -76,7 +76,7 @@ def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:
             # So does the arm that starts from it.
             target.pop("pretrained")
             new["targets"].get(name, {}).pop("pretrained", None)
-    if 0 < old["search"]["widenings"] < new["search"]["widenings"]:
+    if old["search"]["widenings"] < new["search"]["widenings"]:
         old["search"].pop("widenings")
         new["search"].pop("widenings")
     pairs = {name: (old[name], new[name]) for name in ("name", "search", "settings", "part")}

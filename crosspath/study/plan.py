@@ -132,6 +132,9 @@ def _cells(
     )
     # Reports invalid settings before the first run.
     base = apply_overrides(recipe_named(name), layer_settings(shared, extra))
+    if study.part == "test" and not base.evaluate.test:
+        where, todo = f"targets.{name}", "leave out evaluate.test, or report `part: validation`"
+        raise InputError(where, "evaluate.test=true, since the test part is reported", "false", todo)
     layouts = base.pathway.auxiliary_layout
     for described in layouts if isinstance(layouts, dict) else ():
         if described not in origins:

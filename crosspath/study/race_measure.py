@@ -111,7 +111,7 @@ def kind_of(way: Way) -> str:
     """
     if way.arm.name in (PRETRAINED.name, FROZEN_BODY.name):
         return way.arm.name
-    return "none" if way.auxiliary is None or way.arm.name == COPY.name else way.auxiliary
+    return "none" if way.auxiliary is None or way.arm.name == COPY.name else f"pathway from {way.auxiliary}"
 
 
 def _measured(runner: Runner, way: Way, epochs: int, fewer: Sequence[str]) -> Trial:

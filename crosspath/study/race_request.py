@@ -15,6 +15,7 @@ from crosspath.config import Settings, setting_texts
 from crosspath.errors import InputError
 from crosspath.modalities.memory import path_only
 from crosspath.recipes import RECIPES
+from crosspath.starts import PLACES, SETTING
 from crosspath.study.race_folder import BUDGET
 from crosspath.study.sources import AuxiliarySource, Target, absolute_place, find_auxiliaries, find_target
 from crosspath.study.ways import Way, ways_of
@@ -25,9 +26,10 @@ DECIDED = (
     "data.held_out_fold",
     "data.unlabelled",
     "evaluate.test",
-    "pathway.start",
+    SETTING,
+    *PLACES.values(),
 )
-"""Settings that every run of a race has of its own."""
+"""Settings that every run of a race has of its own: pathways start in each of the ways that it tries."""
 LABELS = "data.labels_per_class"
 FEWEST_LABELS = 2
 """Of a class: one to train on, one to choose by."""
@@ -48,6 +50,8 @@ class Request:
     """For every run: the user's, and the number of labels."""
     workers: int
     threads: int
+    stated_workers: int | None
+    """As asked for; None where the machine decided."""
     definition: Mapping[str, Any]
     """As written into the folder: a resumed `try` must be asked the same."""
 
@@ -57,6 +61,7 @@ class Request:
         for name, source in self.definition["auxiliaries"].items():
             parts += ["--auxiliary", f"{name}={source}"]
         options = {"data": self.definition["data"], "labels": self.labels, "from": self.definition["from"]}
+        options |= {"threads": None if self.threads == 1 else self.threads, "workers": self.stated_workers}
         for option, value in options.items():
             parts += [] if value is None else [f"--{option}", str(value)]
         for setting in self.definition["settings"]:
@@ -133,6 +138,7 @@ def understand(
         settings=own,
         workers=count,
         threads=threads,
+        stated_workers=workers,
         definition=definition,
     )
 

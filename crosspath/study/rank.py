@@ -12,6 +12,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
+from crosspath.config.starts import require_one_start, start_in
 from crosspath.errors import InputError
 from crosspath.modalities.load import with_absolute_folder
 from crosspath.modalities.memory import path_only
@@ -146,8 +147,11 @@ def _understand(
     if start_from is not None and own.checkpoint is not None:
         raise InputError("--from", "no second checkpoint", f"{target}, which is one", "leave out --from")
     weights = own.checkpoint if start_from is None else start_from
-    name = start_named(start or ("whole-body" if weights is None else "gentle"), "--start").name
-    recipe = fit_to_start(apply_overrides(own.recipe, (f"{SETTING}={name}",)), start_from, settings)
+    require_one_start(start, settings)
+    name = start or start_in(settings) or ("whole-body" if weights is None else "gentle")
+    name = start_named(name, "--start").name
+    recipe = apply_overrides(own.recipe, (f"{SETTING}={name}", *settings))
+    recipe = fit_to_start(recipe, start_from, settings)
     if recipe.pathway.scale_init == 0:
         todo = "choose whole-body, frozen-anchor or gentle"
         raise InputError("--start", "a start with λ above 0, which changes features", name, todo)

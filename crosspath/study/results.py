@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, read_json_as, write_json, write_text
+from crosspath.files import FORMAT_VERSION, read_json, read_json_as, write_json, write_text
 from crosspath.metrics import metric_of
 from crosspath.study.answer import answer_of
 from crosspath.study.arms import NONE, PATHWAY
@@ -40,7 +40,8 @@ class StudyResults(dict[str, Any]):
 def write_results(folder: Path, command: str | None = None) -> StudyResults:
     """Write `results.json`, `results.md` and `report.html` of a study; return the content of the first.
 
-    Unfinished comparisons are skipped, and listed as `unfinished`.
+    Unfinished comparisons are skipped, and listed as `unfinished`. Without a `command`, that of an earlier
+    `results.json` stays.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def write_results(folder: Path, command: str | None = None) -> StudyResults:
         expected = "the folder of a study, a comparison or a demo"
         raise InputError(folder, expected, f"no {DEFINITION} in it", "choose the --out of one of those")
     study = read_study(folder / DEFINITION)
+    if command is None and (folder / RESULTS).is_file():
+        command = read_json(folder / RESULTS).get("command")
     # The auxiliaries may have moved: the tables use what was recorded of them when the study ran.
     record = folder / AUXILIARIES
     auxiliaries = None
@@ -108,7 +111,9 @@ def _read(runs: Path, comparison: Comparison, study: Study, choices: Choices) ->
         jobs = choice.final_jobs(cell, study.seed_list)
         if not all((runs / job.folder / RESULT).is_file() for job in jobs):
             return None
-        results[cell] = [read_result(runs / job.folder) for job in jobs]
+        # A study may have been moved since its runs were told where they are.
+        folders = [runs / job.folder for job in jobs]
+        results[cell] = [replace(read_result(folder), folder=str(folder)) for folder in folders]
     return results
 
 

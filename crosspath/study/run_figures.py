@@ -25,7 +25,7 @@ PANELS = 3
 """Arms in one map."""
 
 
-def draw_runs(folder: Path, number: int, cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, str, str]]:
+def draw_runs(number: int, cells_of: Mapping[Cell, Sequence[Result]]) -> list[tuple[str, str, str]]:
     """(id, caption, svg) of each figure of one comparison."""
     runs_of = {cell_name(cell): runs for cell, runs in cells_of.items()}
     figures = []

@@ -11,6 +11,7 @@ from crosspath.checkpoints.save import WEIGHTS
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
+from crosspath.pathway.connect import NAME, NAME_IN_WORDS
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
 PROCEDURAL = "procedural/dyck"
@@ -83,7 +84,7 @@ def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], tar
     Raises
     ------
     InputError
-        For anything else, two of one name, and checkpoints that cannot be read.
+        For anything else, names that no pathway can have, two of one name, and checkpoints that cannot be read.
     """
     if isinstance(given, Mapping):
         pairs = [(str(name), str(text)) for name, text in given.items()]
@@ -91,6 +92,8 @@ def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], tar
         pairs = [_named(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
     sources: dict[str, AuxiliarySource] = {}
     for name, text in pairs:
+        if not NAME.fullmatch(name):
+            raise InputError("--auxiliary", NAME_IN_WORDS, repr(name), f"choose another: other={text}")
         if name in sources:
             raise InputError(f"--auxiliary {name}", "each name once", "it twice", f"write one as {name}2={text}")
         sources[name] = _find_auxiliary(name, text, target)
@@ -174,4 +177,5 @@ def _named(text: str) -> tuple[str, str]:
     if equals and name and source and not Path(text).exists():
         return name, source
     last = Path(text.rpartition(":")[2]).resolve().stem if text.startswith(HUBS) else Path(text).resolve().stem
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "auxiliary", text
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-")
+    return name if NAME.fullmatch(name) else f"auxiliary-{name}".rstrip("-"), text

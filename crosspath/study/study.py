@@ -7,14 +7,14 @@ from crosspath.checkpoints.load import checkpoint_files
 from crosspath.counts import counted
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.files import write_json
+from crosspath.files import read_json_as, write_json
 from crosspath.metrics import METRICS
 from crosspath.modalities.memory import path_only
 from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import PATHWAY
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
-from crosspath.study.examples import EXAMPLES, write_examples
+from crosspath.study.examples import EXAMPLES, Changes, write_examples
 from crosspath.study.fit_check import require_fits
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place
@@ -163,14 +163,18 @@ def _power_line(study: Study, runs: Path, none: Cell, cell: Cell) -> str | None:
 
 
 def _write_examples(folder: Path, study: Study, every: tuple[Comparison, ...], root: Path | None) -> None:
-    """Pictures of predictions that changed, for the first seed and the first pathway of each target, unless present."""
+    """Pictures of predictions that changed, of the first seed and pathway of each target, where not there yet."""
     for comparison in every:
         pathway_cells = [cell for cell in comparison.others if cell.arm.name == PATHWAY.name]
         path = folder / EXAMPLES / f"{comparison.none.folder.as_posix().replace('/', '-')}.json"
-        if not pathway_cells or path.exists():
+        if not pathway_cells:
             continue
         cell = pathway_cells[0]
         jobs = [final_jobs_of(folder / RUNS, arm, study)[0] for arm in (comparison.none, cell)]
-        without, with_pathway = (folder / RUNS / job.folder for job in jobs)
-        header = {"target": cell.target, "auxiliary": cell.auxiliary_recipe, "seed": jobs[0].seed}
+        runs = tuple(job.folder.as_posix() for job in jobs)
+        # A search that was widened since may have chosen other runs.
+        if path.exists() and read_json_as(path, Changes).runs == runs:
+            continue
+        without, with_pathway = (folder / RUNS / run for run in runs)
+        header = {"target": cell.target, "auxiliary": cell.auxiliary_recipe, "seed": jobs[0].seed, "runs": runs}
         write_examples(without, with_pathway, path, root, header)

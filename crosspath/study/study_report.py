@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from crosspath.files import read_json_as, write_text
-from crosspath.metrics import METRICS, metric_of
+from crosspath.metrics import METRICS, Metric, metric_of
 from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.cells import Cell
@@ -45,7 +45,7 @@ def write_study_report(
             "forest": _forest(groups[title], number),
             "table": table_of(groups[title]),
             "idle": notes_on(groups[title]),
-            "figures": draw_runs(path.parent, number, cells_of),
+            "figures": draw_runs(number, cells_of),
             "pictures": run_pictures(cells_of) if number < COMPARISONS else [],
             "cost": _cost(cells_of, groups[title]),
         }
@@ -189,10 +189,14 @@ def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
         {"target": target, "none": plain[target], "cells": [cell_at.get((target, name)) for name in columns]}
         for target in targets
     ]
-    metric = METRICS[entries[0].metric]
-    unit = "in percentage points" if metric.percent else f"which is better {'above' if metric.sign > 0 else 'below'} 0"
-    reads = f"{metric.title} relative to none, {unit}"
+    reads = "; ".join(_reading(metric) for metric in dict.fromkeys(METRICS[row.metric] for row in entries))
     return {"arm": arm, "across": columns, "lines": lines, "reads": reads}
+
+
+def _reading(metric: Metric) -> str:
+    """What the differences of a metric are."""
+    unit = "in percentage points" if metric.percent else f"which is better {'above' if metric.sign > 0 else 'below'} 0"
+    return f"{metric.title} relative to none, {unit}"
 
 
 def _matrix_cell(row: Row) -> dict[str, Any]:
@@ -233,13 +237,15 @@ def _cost(cells_of: Mapping[Cell, Sequence[Result]], rows: Sequence[Row]) -> lis
 def _label_figures(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """(target, svg) for every target with several numbers of labels."""
     curves: dict[str, dict[str, dict[int, tuple[float, ...]]]] = {}
+    metrics: dict[str, Metric] = {}
     for row in rows:
         if row.labels_per_class is not None:
             name = row.arm if row.auxiliary is None else f"{row.arm}, {row.auxiliary}"
             title = row.target if row.variant is None else f"{row.target}, {row.variant}"
             curves.setdefault(title, {}).setdefault(name, {})[row.labels_per_class] = row.values
+            metrics[title] = METRICS[row.metric]
     return [
-        (title, label_curves(arms, f"labels-{number}", METRICS[rows[0].metric]))
+        (title, label_curves(arms, f"labels-{number}", metrics[title]))
         for number, (title, arms) in enumerate(curves.items())
         if any(len(curve) > 1 for curve in arms.values())
     ]

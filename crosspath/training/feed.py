@@ -29,16 +29,15 @@ class Feed:
     device: torch.device
 
     def check(self) -> None:
-        """Raise `InputError` where a batch is too small to be divided as the recipe says."""
-        settings = self.recipe.train
+        """Raise `InputError` where the samples cannot be drawn, mixed or divided as the recipe says."""
+        settings, kind = self.recipe.train, self.recipe.data.label_kind
+        if settings.sampler == "balanced" and kind != "classes":
+            raise InputError("train.sampler", "shuffle, since samples have no classes", "balanced", "leave it out")
         count = self.processes.count * settings.accumulate
         if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
             found = f"{self.processes.count} processes x {settings.accumulate} parts"
             todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
             raise InputError("train.batch_size", "samples for every part", found, todo)
-        kind = self.recipe.data.label_kind
-        if settings.sampler == "balanced" and kind != "classes":
-            raise InputError("train.sampler", "shuffle, since samples have no classes", "balanced", "leave it out")
         mixing = self.recipe.augment.mixing
         if kind not in MIXABLE and (mixing.mixup or mixing.cutmix):
             found = f"{mixing.mixup:g} and {mixing.cutmix:g}"

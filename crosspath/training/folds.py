@@ -32,7 +32,7 @@ class FoldsResult:
     folder: str
     recipe: str
     metric: str
-    """`accuracy`, or `map` for several labels a sample."""
+    """That by which the recipe's objective selects."""
     folds: tuple[int, ...]
     values: tuple[float, ...]
     """On the test part of each fold."""
@@ -70,9 +70,11 @@ def train_folds(
     Raises
     ------
     InputError
-        For a recipe whose data have no folds, and as `train` does.
+        For a recipe whose data have no folds, or that reads no test part, and as `train` does.
     """
     recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
+    if not recipe.evaluate.test:
+        raise InputError("evaluate.test", "true, since each fold reports its test part", "false", "leave it out")
     variants = folds_of(recipe)
     data = path_only(data, "several folds")
     out = Path("runs") / recipe.name if out is None else Path(out)

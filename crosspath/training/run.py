@@ -13,6 +13,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
+from crosspath.config.starts import require_one_start
 from crosspath.data.cache import Store
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
@@ -98,6 +99,7 @@ def train(
     shipped = str(recipe) in RECIPES
     recipe, texts = recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings)
     if isinstance(start, str):
+        require_one_start(start, texts)
         texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
     recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)

@@ -139,3 +139,15 @@ def test_fit_of_the_command_is_a_setting(recipe: Recipe) -> None:
     assert apply_overrides(recipe, with_blocks((), None, fit="average")).pathway.fit == "average"
     with refused("pathway.fit", "slice", "half"):
         apply_overrides(recipe, with_blocks((), None, fit="half"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "short"),
+    [("pathway.start=paper", {"start": "gentle"}), ("pathway.fit=slice", {"fit": "average"})],
+)
+def test_what_is_given_in_two_ways_is_refused(setting: str, short: dict[str, str]) -> None:
+    (value,) = short.values()
+    with refused(setting.partition("=")[0], value):
+        with_blocks((setting,), None, **short)
+    with refused("pathway.blocks", "{0: 1}"):
+        with_blocks(("pathway.blocks={0: 0}",), "{0: 1}")

@@ -142,6 +142,12 @@ def test_missing_and_foreign_files_are_told(tmp_path: Path, files: list[Path]) -
         predict(tmp_path / "run", [tmp_path / "sound.wav"])
 
 
+def test_a_category_is_for_models_that_ask_for_one(tmp_path: Path, files: list[Path]) -> None:
+    saved_image(tmp_path / "image")
+    with refused("--category", "chair"):
+        predict(tmp_path / "image", files, category="chair")
+
+
 def test_a_masked_autoencoder_has_no_classes_to_predict(tmp_path: Path, files: list[Path]) -> None:
     recipe = masked_recipe("image")
     save_checkpoint(build_masked_autoencoder(recipe), tmp_path / "run", recipe=recipe, classes=())

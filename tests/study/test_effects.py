@@ -1,6 +1,7 @@
 """The banner and the forest plot: colours follow the evidence, zero is drawn, intervals match their numbers."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -78,3 +79,10 @@ def test_a_banner_holds_verdict_sentence_interval_and_next_step(effect: Effect, 
         assert words in text
     ElementTree.fromstring(text)
     assert "<svg" not in render_banner(Answer(verdict="no evidence", sentence="s", next_step="n"))
+
+
+def test_effects_in_different_units_share_no_axis() -> None:
+    numbers = replace(CLEAR, metric="rmse")
+    both = Answer(verdict="helps", sentence="s", next_step="n", effects=(CLEAR, numbers))
+    assert "<svg" not in render_banner(both)
+    assert "<svg" in render_banner(replace(both, effects=(CLEAR, CLEAR)))

@@ -17,6 +17,7 @@ from crosspath.study.race import samples_of
 from crosspath.study.race_check import check
 from crosspath.study.race_display import RaceDisplay
 from crosspath.study.race_folder import PLAN, check_folder, open_race
+from crosspath.study.race_measure import kind_of
 from crosspath.study.race_request import Request, seconds_of, understand
 from crosspath.study.sources import find_auxiliaries
 from tests.errors import refused
@@ -164,7 +165,9 @@ def test_bad_input_is_refused_in_one_line(photos: Path, wide: Path, tmp_path: Pa
         ask(photos, settings=("train.epoch=3",))
     with refused("settings", "train.epochs=3"):
         ask(photos, settings="train.epochs=3")
-    for setting in ("train.seed=3", "data.split_seed=1", "pathway.start=paper", "evaluate.test=false"):
+    decided = ("train.seed=3", "data.split_seed=1", "pathway.start=paper", "evaluate.test=false")
+    starts = ("pathway.scale_init=0.1", "pathway.shrink=0.9", "optimizer.auxiliary_lr=0.001")
+    for setting in (*decided, *starts):
         with refused(*setting.split("=")):
             ask(photos, settings=(setting,))
     with refused("data.labels_per_class", "4", "3"):
@@ -234,3 +237,25 @@ def test_a_folder_with_a_pickled_model_is_no_folder_of_lidar_scans(tmp_path: Pat
     torch.save({"weight": torch.zeros(2)}, tmp_path / "pytorch_model.bin")
     with refused("pytorch_model.bin", "crosspath convert"):
         find_auxiliaries([tmp_path], recipe_named("image/digits"))
+
+
+def test_names_are_those_that_a_pathway_can_have(photos: Path, tmp_path: Path) -> None:
+    dated = photos.rename(tmp_path / "2024-photos")
+    (source,) = ask("image/digits", str(dated)).sources
+    assert source.name == "auxiliary-2024-photos"
+    for name in ("2024", "../up", "a.b"):
+        with refused("--auxiliary", name):
+            ask("image/digits", f"{name}={dated}")
+
+
+def test_an_auxiliary_called_none_costs_what_a_pathway_costs(photos: Path) -> None:
+    ways = {way.arm.name: way for way in ask("image/digits", f"none={photos}").ways}
+    pathway = next(way for way in ways.values() if way.auxiliary is not None and way.arm.name != "copy")
+    assert kind_of(pathway) != kind_of(ways["none"])
+
+
+def test_the_command_that_asks_the_same_has_all_that_must_be_alike(photos: Path) -> None:
+    command = ask(photos, threads=2, workers=3, labels=4).command(2, Path("out"))
+    assert "--threads 2" in command
+    assert "--workers 3" in command
+    assert "--threads" not in ask(photos, workers=None).command(2, Path("out"))

@@ -18,6 +18,7 @@ from crosspath.models import build_model
 from crosspath.pathway import connect, pathways
 from crosspath.recipes import recipe_named
 from crosspath.study import rank_measure
+from crosspath.study.rank import _understand
 from crosspath.study.rank_scores import (
     SCORES,
     as_matrix,
@@ -179,6 +180,16 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert f"next: crosspath compare image/digits --start whole-body {named} --labels 2\n" in captured.err
 
 
+def test_settings_beside_a_start_are_what_is_measured() -> None:
+    settings = ("pathway.start=gentle", "pathway.scale_init=0.3")
+    untrained = _understand("image/digits", None, None, None, settings)
+    assert untrained.start == "gentle"
+    pathway = untrained.recipe.pathway
+    assert (pathway.scale_init, pathway.shrink) == (0.3, 1.0)
+    pathway = _understand("image/digits", None, None, "whole-body", ("pathway.shrink=0.7",)).recipe.pathway
+    assert (pathway.scale_init, pathway.shrink) == (1.0, 0.7)
+
+
 def test_what_it_refuses(tmp_path: Path) -> None:
     given = {"a": auxiliary(1)}
     with refused("--copies", 1):
@@ -189,6 +200,8 @@ def test_what_it_refuses(tmp_path: Path) -> None:
         crosspath.rank("image/digits", auxiliaries={})
     with refused("--start", "paper"):
         crosspath.rank("image/digits", auxiliaries=given, start="paper")
+    with refused("pathway.start", "gentle", "paper"):
+        crosspath.rank("image/digits", auxiliaries=given, start="gentle", settings=("pathway.start=paper",))
     with refused("pathway.fit", "spectra"):
         crosspath.rank("image/digits", auxiliaries=given, settings=("pathway.fit=learned",))
     with refused("TARGET", "image/nothing"):

@@ -445,3 +445,15 @@ def test_a_list_of_rates_and_a_study_begun_by_an_earlier_version_keep_their_sear
     assert run(small(), tmp_path / "s", pool, monkeypatch)["rows"][0]["grid"]["rates"] == [5e-4, 1e-3, 2e-3]
     assert "widenings: 0" in path.read_text(encoding="utf-8")
     assert len(list((tmp_path / "s" / RUNS).rglob(f"search/*/{RESULT}"))) > 6
+
+
+def test_a_search_that_did_not_widen_may_be_widened_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(job: Job) -> float:
+        return 0.5 - 0.1 * abs(math.log2(job.rate / 8e-3))
+
+    rates = []
+    for widenings in (0, 6):
+        study = small(search={"widenings": widenings, "seeds": 1})
+        rates.append(run(study, tmp_path / "s", Made(score), monkeypatch)["rows"][0]["grid"]["rates"])
+    assert [len(some) for some in rates] == [3, 6]
+    assert max(rates[1]) == 16e-3

@@ -28,6 +28,8 @@ from crosspath.checkpoints import load_checkpoint
 from crosspath.cli.study import print_results
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
+from crosspath.files import write_json
+from crosspath.study import study as study_module
 from crosspath.study.cells import Job, final_jobs, trials_of
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import claim_folder, differences
@@ -287,7 +289,31 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
     text = (out / "study.yaml").read_text(encoding="utf-8")
     (out / "study.yaml").write_text(text.replace(str(auxiliary.resolve()), str(tmp_path / "gone")), encoding="utf-8")
     assert "gone" in (out / "study.yaml").read_text(encoding="utf-8")
-    assert write_results(out)["rows"] == [{**row, "command": None} for row in found["rows"]]
+    assert write_results(out)["rows"] == found["rows"]
+    moved = out.rename(tmp_path / "moved")
+    write_results(moved)
+    pictures = re.findall(r'base64,([^"]+)"', (moved / "report.html").read_text(encoding="utf-8"))
+    assert pictures == re.findall(r'base64,([^"]+)"', page)
+
+
+def test_examples_are_those_of_the_reported_runs(
+    auxiliary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[str, ...]] = []
+
+    def note(without: Path, connected: Path, path: Path, root: Path | None, header: dict[str, Any]) -> None:
+        written.append(header["runs"])
+        counts = {"samples": 0, "gained": 0, "lost": 0, "shown": []}
+        write_json(path, {**header, **counts})
+
+    monkeypatch.setattr(study_module, "write_examples", note)
+    every = comparisons(small(auxiliary, arms=["none", "pathway"]))
+    for rate in (1e-3, 1e-3, 2e-3):
+        jobs = {cell: final_jobs(cell, rate, (0,)) for cell in (every[0].none, *every[0].others)}
+        monkeypatch.setattr(study_module, "final_jobs_of", lambda runs, cell, study, jobs=jobs: jobs[cell])
+        study_module._write_examples(tmp_path, small(auxiliary), every, None)
+    # Once for each pair of runs, and again when a wider search has chosen others.
+    assert [runs[0].rpartition("/")[2] for runs in written] == ["lr-0.001-seed-0", "lr-0.002-seed-0"]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +321,11 @@ def test_a_study_writes_rows_and_report_and_repeats_nothing(
     [
         ("targets: {image/digits: {}}\narm: [none]", "arm"),
         ("targets: {image/digits: {}}\nseeds: 0", "seeds"),
+        ("targets: {image/digits: {}}\nseeds: [0, 0, 1]", "each once"),
+        ("targets: {image/digits: {}}\nseeds: []", "one seed or more"),
+        ("targets: {}", "targets"),
+        ("targets: {image/digits: {}}\nvariants: {}", "variants"),
+        ("targets: {image/digits: {}}\narms: [none]\nsettings: [evaluate.test=false]", "evaluate.test=true"),
         ("- 1", "expected a study's sections"),
         ("targets: {image/digits: {}}\narms: [nothing]", "nothing"),
         ("targets: {image/nonsense: {}}", "image/nonsense"),

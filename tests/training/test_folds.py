@@ -93,3 +93,9 @@ def test_all_folds_have_one_writer(resume: bool, tmp_path: Path, monkeypatch: py
     with claim(tmp_path / "run"), refused(tmp_path / "run", os.getpid(), "--out"):
         train_folds(esc(), out=tmp_path / "run", progress=False, resume=resume)
     assert {path.name for path in (tmp_path / "run").iterdir()} <= set(LOCK_FILES)
+
+
+def test_folds_that_read_no_test_part_have_nothing_to_report(tmp_path: Path) -> None:
+    with refused("evaluate.test", "false"):
+        train_folds(esc(), settings=("evaluate.test=false",), out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

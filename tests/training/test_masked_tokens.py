@@ -16,6 +16,8 @@ from crosspath.recipes import recipe_named
 from crosspath.training import pretrain, train
 from crosspath.training.feed import Feed
 from crosspath.training.processes import Processes
+from crosspath.training.same_run import check_recipe
+from tests.errors import refused
 from tests.models.test_masked_tokens import dyck_recipe
 from tests.training.test_resume import CutAfter, CutError
 from tests.training.test_run import lines
@@ -85,6 +87,12 @@ def test_every_epoch_sees_new_sequences_unless_told_otherwise() -> None:
         assert [len(rows) for rows in seen] == [48, 48]
         assert (seen[0] == seen[1] == stored) == (not redraw)
         assert bool(seen[0] & seen[1]) == (not redraw)
+
+
+def test_the_number_of_sequences_is_that_of_the_run(tmp_path: Path) -> None:
+    before, now = dyck_recipe(), dyck_recipe("data.train_samples=77")
+    with refused("recipe.yaml", "data.train_samples", 77):
+        check_recipe(tmp_path, before, now, tmp_path / "recipe.yaml")
 
 
 @pytest.mark.slow

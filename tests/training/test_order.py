@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crosspath.config import apply_overrides
 from crosspath.config.training import TrainSection
+from crosspath.data.examples import Examples
+from crosspath.recipes import recipe_named
+from crosspath.training.feed import Feed
 from crosspath.training.order import epoch_batches, parts, steps_per_epoch
+from crosspath.training.processes import Processes
+from tests.errors import refused
 
 
 @pytest.mark.parametrize(("samples", "size"), [(1, 4), (10, 4), (12, 4), (1000, 64)])
@@ -47,3 +54,12 @@ def test_parts_hold_whole_pairs_and_everything_once(size: int, count: int) -> No
     assert np.array_equal(np.concatenate(cut), batch)
     assert all((part[0] - 100) % 2 == 0 for part in cut if len(part))
     assert max(map(len, cut)) - min(map(len, cut)) <= 3
+
+
+def test_a_balanced_sampler_needs_classes() -> None:
+    recipe = apply_overrides(recipe_named("image/discs"), ("train.sampler=balanced",))
+    labels = np.array([[-0.5], [0.2], [1.5]], np.float32)
+    examples = Examples(np.zeros((3, 3, 8, 8), np.uint8), labels, ("a", "b", "c"))
+    feed = Feed(recipe=recipe, examples=examples, classes=0, processes=Processes(0, 1), device=torch.device("cpu"))
+    with refused("train.sampler", "balanced"):
+        feed.check()
