@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
-from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary
+from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import (
@@ -256,7 +256,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
         For anything that is not there, not reachable, or not safetensors.
     """
     text = str(spec)
-    if text.startswith(("timm:", "hf:")):
+    if is_on_hub(text):
         return hub_auxiliary(text)
     path = Path(text).resolve()
     if (index := path / f"{WEIGHTS}.index.json").is_file() and not (path / WEIGHTS).exists():

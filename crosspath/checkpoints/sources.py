@@ -18,6 +18,12 @@ from crosspath.pathway.sources import State
 
 LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
 """An absolute path and all that follows it."""
+HUBS = ("timm:", "hf:")
+
+
+def is_on_hub(text: str | Path) -> bool:
+    """Whether a text names a model on the Hugging Face hub rather than a path."""
+    return str(text).startswith(HUBS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from crosspath.cli.options import Data, Json, Labels, Settings, repeated, with_short
+from crosspath.cli.options import Data, Json, Labels, Settings, data_and_settings, with_short
 from crosspath.cli.output import print_json, print_line, print_next, print_table
 
 
@@ -47,4 +47,4 @@ def baseline(
     print_table(("seed", "samples", "validation", "test"), rows)
     spread = "" if result["std"]["test"] is None else f" ± {result['std']['test']:.4f}"
     print_line(f"{result['baseline']} on {result['recipe']}: test accuracy {result['mean']['test']:.4f}{spread}")
-    print_next("crosspath", "train", recipe, *repeated(data, texts))
+    print_next("crosspath", "train", recipe, *data_and_settings(data, texts))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from crosspath.cli.options import DataRoot, Json, Overrides, repeated
+from crosspath.cli.options import DataRoot, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next, print_table
 from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
 from crosspath.errors import InputError
@@ -217,7 +217,7 @@ def check(
         return
     named = recipe or ("" if reading is None else reading.name)
     if named:
-        print_next("crosspath", "train", named, *repeated(folder, set_))
+        print_next("crosspath", "train", named, *data_and_settings(folder, set_))
     elif entry is not None:
         print_next("crosspath", "data", "show", entry.name)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from crosspath.cli.options import Auxiliaries, Blocks, Fit, Json, Settings, named_pairs, repeated, with_blocks
+from crosspath.cli.options import Auxiliaries, Blocks, Fit, Json, Settings, data_and_settings, named_pairs, with_blocks
 from crosspath.cli.output import print_json, print_line, print_next
 from crosspath.cli.spelling import as_settings
 
@@ -53,7 +53,7 @@ def match(
         paired = (word for pair in auxiliary for word in ("--auxiliary", pair))
         spread = () if blocks is None else ("--blocks", blocks)
         fitted = () if fit is None else ("--fit", fit)
-        print_next("crosspath", "train", recipe, *paired, *spread, *fitted, *repeated(None, set_))
+        print_next("crosspath", "train", recipe, *paired, *spread, *fitted, *data_and_settings(None, set_))
 
 
 def _plain(report: "MatchReport") -> dict[str, Any]:

@@ -108,7 +108,7 @@ def named_pairs(values: Iterable[str], option: str) -> dict[str, str]:
     return pairs
 
 
-def repeated(
+def data_and_settings(
     data: Path | None = None, settings: Iterable[str] = (), *, sections: Container[str] | None = None
 ) -> tuple[str, ...]:
     """`--data` and `--set` as they were given, for the command that comes next; the settings of some sections only."""

@@ -104,23 +104,6 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
     print_table(("metric", *parts), rows)
 
 
-def print_plan(plan: Mapping[str, Any]) -> None:
-    """Print the output of `--dry-run`: the resolved recipe, then sizes; those that depend on the data are marked."""
-    import yaml
-
-    print_line(yaml.safe_dump(plan["recipe"], sort_keys=False, allow_unicode=True).rstrip())
-    rows = [(name, _amount(name, value)) for name, value in plan.items() if name != "recipe"]
-    print_table(("", "value"), rows)
-
-
-def _amount(name: str, value: object) -> str:
-    if value is None:
-        return "from the data"
-    if name.endswith("_bytes") and isinstance(value, int):
-        return f"{value / 2**30:.2f} GiB"
-    return f"{value:,}" if isinstance(value, int) else f"{value}"
-
-
 def equality_line(bitwise: bool, max_difference: float) -> str:
     """Whether merged and connected outputs are equal, in one line."""
     answer = "bitwise" if bitwise else f"no, by at most {max_difference:.3g}"

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, repeated, with_short
-from crosspath.cli.output import print_json, print_line, print_metrics, print_next, print_note, print_plan
+from crosspath.cli.dry_run import print_dry_run
+from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, data_and_settings, with_short
+from crosspath.cli.output import print_json, print_line, print_metrics, print_next
+from crosspath.counts import counted
 
 
 def pretrain(
@@ -47,20 +49,10 @@ def pretrain(
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
-    resolved_recipe = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
-    given, resolved_recipe = (
-        resolved_recipe,
-        fit_to_start(resolved_recipe, from_, settings, shipped=recipe in PRETRAINING),
-    )
+    from_scratch = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
+    resolved_recipe = fit_to_start(from_scratch, from_, settings, shipped=recipe in PRETRAINING)
     if dry_run:
-        from crosspath.training import plan
-
-        sizes = plan(resolved_recipe)
-        if json:
-            print_json(sizes)
-            return
-        print_plan(sizes)
-        print_note("next: the same command without --dry-run")
+        print_dry_run(resolved_recipe, from_, json=json)
         return
 
     from crosspath.training import pretrain as pretrain_recipe
@@ -70,14 +62,14 @@ def pretrain(
         print_json(result.to_json())
         return
     print_metrics(result.metrics)
-    length = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+    length = counted(result.epochs, "epoch")
     print_line(f"{result.recipe}: masked modelling, {length}, {result.duration_s:.0f} s")
     print_line(f"reconstructions in {Path(result.folder) / 'reconstructions'}")
     print_line(f"written to {result.folder}")
     if result.recipe in RECIPES:
         # The same files, and a model of the same shape.
-        shape = set_ if resolved_recipe.model == given.model else shape_settings(resolved_recipe)
-        same = repeated(data, shape, sections=("data", "model"))
+        shape = set_ if resolved_recipe.model == from_scratch.model else shape_settings(resolved_recipe)
+        same = data_and_settings(data, shape, sections=("data", "model"))
         print_next("crosspath", "train", result.recipe, *same, "--from", result.folder)
     else:
         print_next("crosspath", "train", "RECIPE", "--auxiliary", f"NAME={result.folder}")

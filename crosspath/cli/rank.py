@@ -13,8 +13,8 @@ from crosspath.cli.options import (
     Json,
     Labels,
     Settings,
+    data_and_settings,
     named_pairs,
-    repeated,
     with_blocks,
     with_short,
 )
@@ -107,8 +107,8 @@ def rank(
     spread = () if blocks is None else ("--blocks", blocks)
     fitted = () if fit is None else ("--fit", fit)
     fewer = () if labels is None else ("--labels", labels)
-    same = (*spread, *fitted, *fewer, *repeated(None, set_))
-    print_next("crosspath", "compare", target, *repeated(data), *own, *paired, *same)
+    same = (*spread, *fitted, *fewer, *data_and_settings(None, set_))
+    print_next("crosspath", "compare", target, *data_and_settings(data), *own, *paired, *same)
 
 
 def _z(score: "Score") -> str:

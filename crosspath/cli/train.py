@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
+from crosspath.cli.dry_run import print_dry_run
 from crosspath.cli.options import (
     Auxiliaries,
     BatchSize,
@@ -22,7 +23,14 @@ from crosspath.cli.options import (
     with_blocks,
     with_short,
 )
-from crosspath.cli.output import print_json, print_line, print_metrics, print_next, print_note, print_plan, print_table
+from crosspath.cli.output import (
+    print_json,
+    print_line,
+    print_metrics,
+    print_next,
+    print_note,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from crosspath.config import Recipe
@@ -86,20 +94,9 @@ def train(
     resolved_recipe = fit_to_start(resolved_recipe, from_, settings, shipped=recipe in RECIPES)
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
-        from crosspath.training import plan
-
         if auxiliaries:
             print_note("--dry-run plans the model without pathways: --auxiliary not read")
-        if from_ is not None:
-            print_note(
-                "--dry-run loads no weights: of --from the shape of a foundation model is read, and nothing else"
-            )
-        sizes = plan(resolved_recipe)
-        if json:
-            print_json(sizes)
-            return
-        print_plan(sizes)
-        print_note("next: the same command without --dry-run")
+        print_dry_run(resolved_recipe, from_, json=json)
         return
 
     options = Options(out=out, data=data, start_from=from_, auxiliaries=auxiliaries, resume=resume)

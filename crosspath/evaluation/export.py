@@ -25,7 +25,7 @@ from crosspath.evaluation.exportable import (
     generated_samples,
     input_names,
     require_export,
-    traced,
+    trace,
 )
 from crosspath.evaluation.predict import require_classifier
 from crosspath.evaluation.timm_format import describe_timm_input, timm_arguments, write_timm
@@ -102,7 +102,7 @@ def _write(
     description = _description(source, kind, merged)
     with replacing_files(path.parent) as temporary:
         write = _write_onnx if kind == "onnx" else _write_torch
-        run = write(traced(module, source.recipe), temporary / path.name, description, source.recipe)
+        run = write(trace(module, source.recipe), temporary / path.name, description, source.recipe)
         result = {
             "checkpoint": str(checkpoint),
             "file": str(path),

@@ -15,7 +15,7 @@ from crosspath.modalities.modality import Export
 
 INPUT, MASK, OUTPUT = "samples", "mask", "logits"
 EXAMPLE = 3
-"""Samples that the graph is traced with; 1 would be taken for a constant."""
+"""Samples that the graph is trace with; 1 would be taken for a constant."""
 
 
 class Exportable(nn.Module):
@@ -95,7 +95,7 @@ def any_batch(recipe: Recipe) -> tuple[dict[int, torch.export.Dim], ...]:
     return tuple({0: batch} for _ in input_names(recipe))
 
 
-def traced(module: Exportable, recipe: Recipe) -> ExportedProgram:
+def trace(module: Exportable, recipe: Recipe) -> ExportedProgram:
     """The graph of the module, for any batch size."""
     with torch.no_grad():
         return torch.export.export(module, generated_samples(recipe, EXAMPLE), dynamic_shapes=any_batch(recipe))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.study.statistics import CONFIDENCE, FEWEST_SEEDS, Paired, Verdict, seeds_needed
+from crosspath.study.statistics import CONFIDENCE, FEWEST_SEEDS, NO_SPREAD, Paired, Verdict, seeds_needed, too_few
 
 FEWEST_RACE_SEEDS, MOST_RACE_SEEDS = 6, 20
 SMALL_TEST, SMALL_TEST_SEEDS = 100, 12
@@ -77,16 +77,13 @@ def compare_crossed(
     sums_S, sums_I = np.bincount(seeds_N, parts_N), np.bincount(samples_N, parts_N)
     seeds, samples = len(sums_S), int((np.bincount(samples_N) > 0).sum())
     if seeds < FEWEST_SEEDS or not parts_N.any():
-        reason = f"{seeds} seed{'' if seeds == 1 else 's'}; at least {FEWEST_SEEDS} are needed"
-        if seeds >= FEWEST_SEEDS:
-            reason = "every seed shows the same difference, so the spread is unknown"
-        return _without_interval(mean, reason)
+        return _without_interval(mean, too_few(seeds) if seeds < FEWEST_SEEDS else NO_SPREAD)
     over_seeds = float((sums_S**2).sum()) * seeds / (seeds - 1)
     over_samples = float((sums_I**2).sum()) * samples / max(1, samples - 1)
     beyond = max(0.0, over_samples - float((parts_N**2).sum()))
     variance = over_seeds + beyond
     if variance < 1e-24:  # nothing but rounding
-        return _without_interval(mean, "every seed shows the same difference, so the spread is unknown")
+        return _without_interval(mean, NO_SPREAD)
     freedom = variance**2 / (over_seeds**2 / (seeds - 1) + beyond**2 / max(1, samples - 1))
 
     from scipy.stats import t as student

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from crosspath.checkpoints.sources import is_on_hub
 from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
 from crosspath.config.yaml_text import parse_yaml
@@ -238,7 +239,6 @@ def read_study(path: Path) -> Study:
         for name, target in study.targets.items()
     }
     auxiliaries = {
-        name: source if source.startswith(("timm:", "hf:")) else str(here / source)
-        for name, source in study.auxiliaries.items()
+        name: source if is_on_hub(source) else str(here / source) for name, source in study.auxiliaries.items()
     }
     return study.model_copy(update={"targets": targets, "auxiliaries": auxiliaries})

@@ -12,6 +12,7 @@ from crosspath.errors import InputError
 from crosspath.files import write_text
 from crosspath.locks import LOCK_FILES, claim
 from crosspath.study.definition import Study, read_study
+from crosspath.study.sources import absolute_place
 from crosspath.training.same_run import FREE
 
 DEFINITION, RESULTS, TABLE, REPORT = "study.yaml", "results.json", "results.md", "report.html"
@@ -97,8 +98,5 @@ def _tree(study: Study) -> dict[str, Any]:
         for field in ("from", "pretrained"):
             if target[field] is not None:
                 target[field] = str(Path(target[field]).resolve())
-    tree["auxiliaries"] = {
-        name: source if source.startswith(("timm:", "hf:")) else str(Path(source).resolve())
-        for name, source in tree["auxiliaries"].items()
-    }
+    tree["auxiliaries"] = {name: absolute_place(source) for name, source in tree["auxiliaries"].items()}
     return tree

@@ -190,9 +190,9 @@ def measure_and_plan(request: Request, samples: Samples, runner: Runner, display
         return make_plan(
             request.ways,
             costs,
-            seconds=request.budget - runner.folder.seconds,
+            seconds=request.budget - runner.folder.clock(),
             processes=request.workers,
-            spent=runner.folder.seconds,
+            spent=runner.folder.clock(),
             folds=min(ROUND_FOLDS, runner.folds) or 1,
             test=samples.test,
             recipe_epochs=request.target.recipe.train.epochs,
@@ -203,7 +203,7 @@ def measure_and_plan(request: Request, samples: Samples, runner: Runner, display
         ).to_json()
 
     planned = runner.folder.decide(PLAN, Plan, plan)
-    runner.planned_at = runner.folder.decide("planned at", float, lambda: runner.folder.seconds)
+    runner.planned_at = runner.folder.decide("planned at", float, runner.folder.clock)
     return planned
 
 

@@ -125,7 +125,7 @@ def conclude(
         test_samples=confirmation.test_samples,
         validation_samples=leader.validation_samples,
         flat=confirmation.flat,
-        seconds=round(folder.seconds, 1),
+        seconds=round(folder.clock(), 1),
         advised=advised,
     )
 

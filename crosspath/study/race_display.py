@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from crosspath.counts import counted
 from crosspath.escape import to_terminal
 from crosspath.study.arms import NONE
 from crosspath.study.cells import Job
@@ -58,7 +59,7 @@ class RaceDisplay:
         spent = self.clock()
         yield Text(self.stage)
         if self.runs:
-            yield Text(f"{self.runs} run{'' if self.runs == 1 else 's'} done; the last: {to_terminal(self.latest)}")
+            yield Text(f"{counted(self.runs, 'run')} done; the last: {to_terminal(self.latest)}")
         if self.scores:
             table = Table("way", "best on validation so far", box=None, padding=(0, 2, 0, 0))
             best = sorted(self.scores.items(), key=lambda entry: max(entry[1]), reverse=True)

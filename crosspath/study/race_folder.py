@@ -49,13 +49,8 @@ class RaceFolder:
     notes: tuple[str, ...] = ()
     """What is unlike in the process before."""
 
-    @property
-    def seconds(self) -> float:
-        """All that was spent so far, on the clock of the wall."""
-        return self.clock()
-
     def clock(self) -> float:
-        """As `seconds`."""
+        """Seconds spent so far, on the clock of the wall."""
         return self.earlier + time.perf_counter() - self.start
 
     def decide(self, name: str, kind: type[Kind], decision: Callable[[], Any]) -> Kind:
@@ -160,7 +155,7 @@ def _ticking(folder: RaceFolder) -> Iterator[None]:
     done = threading.Event()
 
     def note() -> None:
-        write_json(folder.path / CLOCK, {"seconds": round(folder.seconds, 1)})
+        write_json(folder.path / CLOCK, {"seconds": round(folder.clock(), 1)})
 
     def run() -> None:
         while not done.wait(TICK_S):

@@ -90,7 +90,7 @@ def measure(runner: Runner, samples: Samples) -> Costs:
     kinds = {kind_of(way): way for way in reversed(runner.ways) if not way.pretrains}
     epochs, fewer = shorten(runner.recipe, samples.train, samples.classes)
     measurements = {
-        kind: Measurement(_measured(runner, way, epochs, fewer), samples.train) for kind, way in kinds.items()
+        kind: Measurement(_measuring_trial(runner, way, epochs, fewer), samples.train) for kind, way in kinds.items()
     }
     training = _run_and_read(runner, measurements)
     runner.auxiliaries.clear()
@@ -114,7 +114,7 @@ def kind_of(way: Way) -> str:
     return "none" if way.auxiliary is None or way.arm.name == COPY.name else f"pathway from {way.auxiliary}"
 
 
-def _measured(runner: Runner, way: Way, epochs: int, fewer: Sequence[str]) -> Trial:
+def _measuring_trial(runner: Runner, way: Way, epochs: int, fewer: Sequence[str]) -> Trial:
     rate = runner.recipe.optimizer.lr
     return runner.trial(way, stage=MEASURE, epochs=epochs, rate=rate, seed=0, from_=way.from_, fewer=fewer)
 

@@ -31,7 +31,8 @@ LONGEST = 8
 FEWEST_EPOCHS = 6
 SPARE_MINUTES = 0.5
 """Above the smallest budget, in the one that a refusal names: for reading the data once more."""
-FEWEST_SEEDS = 5
+FEWEST_PLANNED_SEEDS = 5
+"""Fresh seeds that a plan counts on; a race that turns out slow ends with `statistics.FEWEST_SEEDS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def make_plan(
     epochs_of = _auxiliary_epochs(costs, auxiliary_epochs, AUXILIARY_SHARE * planned, processes)
     estimate = estimate_of(costs, epochs_of, pretraining_epochs, processes)
     wanted = race_seeds(test)
-    choices = [*choices_of(wanted, folds), *((FEWEST_SEEDS, fewer) for fewer in range(folds - 1, 0, -1))]
+    choices = [*choices_of(wanted, folds), *((FEWEST_PLANNED_SEEDS, fewer) for fewer in range(folds - 1, 0, -1))]
 
     def cost(epochs: int, seeds: int, folds: int) -> float:
         total = sum(round_seconds(estimate, ways, rounds_of(epochs, len(ways)), folds))
@@ -158,7 +159,7 @@ def plan_rest(
 
 def choices_of(wanted: int, folds: int) -> list[tuple[int, int]]:
     """(seeds, folds), the best first: seeds are given up first."""
-    return [(seeds, folds) for seeds in range(max(wanted, FEWEST_SEEDS), FEWEST_SEEDS - 1, -1)]
+    return [(seeds, folds) for seeds in range(max(wanted, FEWEST_PLANNED_SEEDS), FEWEST_PLANNED_SEEDS - 1, -1)]
 
 
 def longest(

@@ -11,6 +11,7 @@ from statistics import fmean
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe, apply_overrides
+from crosspath.counts import counted
 from crosspath.study.grid import best_rates
 from crosspath.study.race_advice import advised_order
 from crosspath.study.race_costs import Estimate
@@ -67,7 +68,7 @@ def race(runner: Runner, plan: Plan) -> Leader:
                 break
             one = replace(one, epochs=min(rest.epochs, MOST * one.epochs))
         beside = "" if number or not runner.pretraining else f", and pretraining {', '.join(runner.pretraining)}"
-        ways_and_epochs = f"{len(rates)} ways, {one.epochs} epoch{'' if one.epochs == 1 else 's'}"
+        ways_and_epochs = f"{len(rates)} ways, {counted(one.epochs, 'epoch')}"
         runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {ways_and_epochs}{beside}")
         scores = run_round(runner, f"race-{number + 1}", one, rates, plan.folds)
         history.append((one.epochs, scores))
@@ -112,7 +113,7 @@ def run_round(
 ) -> dict[Way, dict[float, float]]:
     """Train every way with each of its rates on every fold; further steps `beside` them, once these leave room."""
     steps, runs = [last_step(trial) for trial in runner.unfinished_pretraining()], []
-    for seed in runner.race_seeds(folds):
+    for seed in runner.selection_seeds(folds):
         for way in advised_order(tuple(rates), runner.advice):
             for rate in rates[way]:
                 step = runner.training(way, stage=stage, epochs=one.epochs, rate=rate, seed=seed)
@@ -149,7 +150,7 @@ def _validation_samples(runner: Runner, plan: Plan) -> int:
     none = runner.place.runs / FIRST_ROUND / runner.ways[0].name
     samples = {
         seed: read_result(path.parent).samples["validation"]
-        for seed in runner.race_seeds(plan.folds)
+        for seed in runner.selection_seeds(plan.folds)
         for path in none.glob(f"*-seed-{seed}/{RESULT}")
     }
     return sum(samples.values())
@@ -193,4 +194,4 @@ def _estimate(runner: Runner, plan: Plan, number: int) -> Estimate:
         return estimate_of(runner.costs.times(pace), plan.auxiliary_epochs, runner.most_pretraining, runner.pool.size)
 
     planned = sum(round_seconds(estimate(1.0), runner.ways, plan.rounds[:number], plan.folds))
-    return estimate(sum(runner.worked().values()) / planned)
+    return estimate(sum(runner.seconds_by_stage().values()) / planned)

@@ -64,7 +64,7 @@ class Runner:
         runs = (self.folder.path / RUNS).resolve()
         return Place(runs=runs, data_root=self.data_root, auxiliaries=dict(self.auxiliaries), threads=self.threads)
 
-    def worked(self) -> dict[str, float]:
+    def seconds_by_stage(self) -> dict[str, float]:
         """{stage: seconds on the clock that its finished runs took}, in which fresh seeds of one batch are a stage.
 
         Unlike the clock itself, a resumed race reads the same here as an uninterrupted one.
@@ -82,7 +82,7 @@ class Runner:
     @property
     def spent(self) -> float:
         """Seconds until the plan was made, and those of all finished runs since."""
-        return self.planned_at + sum(self.worked().values())
+        return self.planned_at + sum(self.seconds_by_stage().values())
 
     def run(self, steps: Sequence[Step]) -> None:
         """Carry out steps and those that follow from them."""
@@ -163,7 +163,7 @@ class Runner:
             data_root=source.data_root,
         )
 
-    def race_seeds(self, folds: int) -> range:
+    def selection_seeds(self, folds: int) -> range:
         """The seeds of the race, far from those that confirm its leader; one a fold."""
         return range(SEARCH_SEEDS, SEARCH_SEEDS + folds)
 

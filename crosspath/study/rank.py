@@ -104,7 +104,7 @@ def rank(
                     scores_of(beginning, key, source, copies, lambda: bar.count("scoring", next(finished), total))
                 )
     scores = {key: _against_copies(of_seeds) for key, of_seeds in values.items()}
-    adjusted = _adjusted({key: of_one[by].p for key, of_one in scores.items()})
+    adjusted = _adjust_p_values({key: of_one[by].p for key, of_one in scores.items()})
     rows = [
         Row(name=key, origin=sources[key].origin, scores=of_one, p_adjusted=adjusted[key])
         for key, of_one in scores.items()
@@ -173,7 +173,7 @@ def _against_copies(of_seeds: Sequence[Sequence[Mapping[str, float]]]) -> dict[s
     return scores
 
 
-def _adjusted(values: Mapping[str, float | None]) -> dict[str, float | None]:
+def _adjust_p_values(values: Mapping[str, float | None]) -> dict[str, float | None]:
     given = {name: value for name, value in values.items() if value is not None}
     adjusted = dict(zip(given, false_discovery(list(given.values())), strict=True)) if given else {}
     return {name: adjusted.get(name) for name in values}

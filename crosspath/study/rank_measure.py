@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def begin(
             load_start(model, recipe, weights)
         model.to(device).train()
         count = 0
-        for parts, _ in zip(feed.epoch(0), range(batches), strict=False):
+        for parts in islice(feed.epoch(0), batches):
             for part in parts:
                 (objective.losses(model, recipe, part).sum() / part.batch_size).backward()  # type: ignore[no-untyped-call]
             count += 1

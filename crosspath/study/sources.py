@@ -8,6 +8,7 @@ from pathlib import Path
 from crosspath.catalogue.recognise import guess_section, is_set_file, own_recipe, recognise_set, sections_of_set
 from crosspath.checkpoints.load import auxiliary_source, load_checkpoint
 from crosspath.checkpoints.save import WEIGHTS
+from crosspath.checkpoints.sources import is_on_hub
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
@@ -17,7 +18,6 @@ from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 PROCEDURAL = "procedural/dyck"
 SHORTER = 10
 """Times as short as the recipe's are the epochs of procedural pretraining in a race."""
-HUBS = ("timm:", "hf:")
 PICKLED = "pytorch_model.bin"
 """Refused as a checkpoint, by its name: no lidar scan, which has the same suffix."""
 
@@ -89,7 +89,7 @@ def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], tar
     if isinstance(given, Mapping):
         pairs = [(str(name), str(text)) for name, text in given.items()]
     else:
-        pairs = [_named(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
+        pairs = [_split_name(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
     sources: dict[str, AuxiliarySource] = {}
     for name, text in pairs:
         if not NAME.fullmatch(name):
@@ -145,7 +145,7 @@ def recipe_of_folder(folder: Path) -> tuple[str, Path]:
 
 def absolute_place(text: str) -> str:
     """An absolute path; a name on a hub as it is."""
-    return text if text.startswith(HUBS) else str(Path(text).resolve())
+    return text if is_on_hub(text) else str(Path(text).resolve())
 
 
 def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
@@ -158,7 +158,7 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
         settings = (f"model.size={size}", f"data.train_samples={samples}", f"train.epochs={epochs}")
         recipe = apply_overrides(recipe, settings)
         return AuxiliarySource(name=name, text=text, recipe=recipe, kind=text)
-    if text.startswith(HUBS) or is_checkpoint(path):
+    if is_on_hub(text) or is_checkpoint(path):
         auxiliary = auxiliary_source(text)  # refused now rather than after the first runs
         place = absolute_place(text)
         return AuxiliarySource(name=name, text=place, checkpoint=place, kind=auxiliary.modality)
@@ -171,11 +171,11 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
     raise InputError(f"--auxiliary {text}", expected, "none", "check the path")
 
 
-def _named(text: str) -> tuple[str, str]:
+def _split_name(text: str) -> tuple[str, str]:
     """(name, source) of `NAME=SOURCE`, or of a source alone, named after its last part."""
     name, equals, source = text.partition("=")
     if equals and name and source and not Path(text).exists():
         return name, source
-    last = Path(text.rpartition(":")[2]).resolve().stem if text.startswith(HUBS) else Path(text).resolve().stem
+    last = Path(text.rpartition(":")[2]).resolve().stem if is_on_hub(text) else Path(text).resolve().stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-")
     return name if NAME.fullmatch(name) else f"auxiliary-{name}".rstrip("-"), text

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
+from crosspath.counts import counted
+
 Verdict = Literal["helps", "no evidence", "hurts"]
 
 CONFIDENCE = 0.95
 FEWEST_SEEDS = 3
+NO_SPREAD = "every seed shows the same difference, so the spread is unknown"
 """With fewer, the interval is too wide to be useful."""
 POWER_FACTOR = 7.85
 """(z(0.975) + z(0.8))²: two-sided 5 % and a power of 80 %."""
@@ -56,11 +59,7 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_b
     # Differences of rounding alone are no spread.
     smallest = 1e-12 * max(1.0, *(abs(value) for value in (*values, *baseline)))
     if count < FEWEST_SEEDS or spread is None or spread <= smallest:
-        reason = (
-            f"{count} seed{'' if count == 1 else 's'}; at least {FEWEST_SEEDS} are needed"
-            if count < FEWEST_SEEDS
-            else "every seed shows the same difference, so the spread is unknown"
-        )
+        reason = too_few(count) if count < FEWEST_SEEDS else NO_SPREAD
         needed = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
         return Paired(
             difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=needed
@@ -104,3 +103,8 @@ def false_discovery(values: Sequence[float]) -> list[float]:
     from scipy.stats import false_discovery_control
 
     return [float(value) for value in false_discovery_control(values)]
+
+
+def too_few(seeds: int) -> str:
+    """Why so many seeds give no verdict."""
+    return f"{counted(seeds, 'seed')}; at least {FEWEST_SEEDS} are needed"

@@ -28,7 +28,7 @@ def read_part(
         return {}
     rows = processes.share(len(examples))
     outputs = held_out_outputs(model, recipe, examples, compute, rows, protocol=protocol)
-    return _checked(held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples))
+    return _require_finite(held_out_metrics(processes.gather(outputs, len(examples)), recipe, examples))
 
 
 @torch.no_grad()
@@ -41,10 +41,10 @@ def read_features(
     head = PooledHead(model).eval()
     with compute.autocast():
         outputs = head(features_ND.to(compute.device)).float().cpu()
-    return _checked(held_out_metrics(outputs, recipe, examples))
+    return _require_finite(held_out_metrics(outputs, recipe, examples))
 
 
-def _checked(metrics: dict[str, float]) -> dict[str, float]:
+def _require_finite(metrics: dict[str, float]) -> dict[str, float]:
     if not all(math.isfinite(value) for value in metrics.values()):
         raise DivergenceError("the trained model", "finite outputs", "nan or infinity", "lower optimizer.lr")
     return metrics

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from crosspath.checkpoints.load import checkpoint_files
-from crosspath.checkpoints.sources import Auxiliary
+from crosspath.checkpoints.sources import Auxiliary, is_on_hub
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
 from crosspath.config.data import DataSection
@@ -56,7 +56,7 @@ def checkpoint_identity(source: str | Path | Auxiliary) -> dict[str, str | None]
     if isinstance(source, Auxiliary):
         return {"origin": source.origin, "sha256": source.sha256}
     text = str(source)
-    if text.startswith(("timm:", "hf:")):
+    if is_on_hub(text):
         return {"origin": text, "sha256": None}
     path = Path(text).resolve()
     return {"origin": str(path), "sha256": sha256_of_file(checkpoint_files(path).weights)}

@@ -45,7 +45,7 @@ def _newest(run: RunFolder, report: Listener) -> tuple[Path, SavedState] | None:
             report.say(f"{error.where}: damaged ({error.found}); trying the state before it")
             continue
         position = state[0]
-        run.rewind_to(folder, position.step, position.log_bytes)
+        run.rewind_to(position.step, position.log_bytes)
         report.say(f"{run.path}: resumes after step {position.step}")
         return folder, state
     if states:

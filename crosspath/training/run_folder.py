@@ -124,8 +124,8 @@ class RunFolder:
         """The folders of this run's checkpoints, and not what a user put beside them."""
         return [path for path in self.path.glob(f"{CHECKPOINTS}/*") if path.is_dir() and STEP.fullmatch(path.name)]
 
-    def rewind_to(self, folder: Path, step: int, log_bytes: int) -> None:
-        """Remove what was written after the state in `folder`, and note that the run was resumed there."""
+    def rewind_to(self, step: int, log_bytes: int) -> None:
+        """Remove what was written after the state of this step, and note that the run was resumed there."""
         sweep(self.path)
         for other in self._checkpoints():
             if int(other.name) > step or not (other / MANIFEST).exists():

@@ -8,7 +8,7 @@ from crosspath.files import as_kind
 from crosspath.study.race_costs import Cost, Costs, clock_seconds, none_epochs
 from crosspath.study.race_plan import (
     AUXILIARY_SHARE,
-    FEWEST_SEEDS,
+    FEWEST_PLANNED_SEEDS,
     SHARE,
     Plan,
     estimate_of,
@@ -60,7 +60,7 @@ def test_more_time_gives_epochs_first_and_then_seeds() -> None:
     epochs = [made.rounds[-1].epochs for made in plans]
     seeds = [made.seeds for made in plans]
     assert seeds == sorted(seeds)
-    assert seeds[0] == FEWEST_SEEDS
+    assert seeds[0] == FEWEST_PLANNED_SEEDS
     assert seeds[-1] == plans[-1].seeds_wanted == 12
     assert epochs[0] < 30 <= epochs[1]
 
@@ -68,7 +68,7 @@ def test_more_time_gives_epochs_first_and_then_seeds() -> None:
 def test_folds_are_given_up_after_seeds() -> None:
     assert (plan(40).folds, plan(40, folds=1).folds) == (3, 1)
     short = plan(9)
-    assert (short.seeds, short.folds) == (FEWEST_SEEDS, 1)
+    assert (short.seeds, short.folds) == (FEWEST_PLANNED_SEEDS, 1)
 
 
 def test_an_auxiliary_takes_a_fifth_at_most() -> None:

@@ -14,7 +14,7 @@ from crosspath.checkpoints.foreign.families import ACTIVATIONS, FAMILIES, REQUIR
 from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, require_computed
 from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
-from crosspath.checkpoints.sources import Auxiliary, hub_folder
+from crosspath.checkpoints.sources import Auxiliary, hub_folder, is_on_hub
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
 from crosspath.pathway.sources import State
@@ -36,7 +36,7 @@ def foundation_at(start: str | Path) -> Foundation | None:
         For a model that is not among the families, or has what this library's encoder does not compute: both by name.
     """
     text = str(start)
-    folder = hub_folder(text) if text.startswith(("timm:", "hf:")) else Path(text)
+    folder = hub_folder(text) if is_on_hub(text) else Path(text)
     folder = folder.parent if folder.name == WEIGHTS and (folder.parent / CONFIG).is_file() else folder
     if not (folder / CONFIG).is_file() or (folder / RECIPE).is_file():
         return None

@@ -9,13 +9,13 @@ from torch import nn
 
 from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
+from crosspath.checkpoints.sources import is_on_hub
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES
 
-HUBS = ("timm:", "hf:")
 TRAINING = ("optimizer", "augment")
 """Sections in which a recipe, other than a shipped one by its name, says how it trains."""
 
@@ -39,7 +39,7 @@ def fit_to_start(
         return recipe
     model = foundation_at(start)
     if model is None:
-        if not (str(start).startswith(HUBS) or Path(start).exists()):
+        if not (is_on_hub(start) or Path(start).exists()):
             expected = "a run folder, saved folder, .safetensors file or foundation model"
             raise InputError(start, expected, "none", "check the path")
         return recipe

@@ -13,7 +13,7 @@ from torch import nn
 from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
 from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
-from crosspath.checkpoints.sources import strip_paths
+from crosspath.checkpoints.sources import is_on_hub, strip_paths
 from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
@@ -154,7 +154,7 @@ def _portable_origins(model: nn.Module, auxiliaries: Mapping[str, Mapping[str, A
 
 
 def _portable(origin: Origin, record: Mapping[str, Any]) -> Origin:
-    on_hub = str(record.get("origin", "")).startswith(("timm:", "hf:"))
+    on_hub = is_on_hub(record.get("origin", ""))
     return replace(
         origin,
         description=strip_paths({"description": origin.description})["description"],
