@@ -2,7 +2,7 @@
 
 python -m benchmarks                   # every part in its short form; what `make bench` runs
 python -m benchmarks step growth       # some of them
-python -m benchmarks step --long       # as on docs/benchmarks.md; `python -m benchmarks.page` then writes the page
+python -m benchmarks step --long       # more cases and rounds; `python -m benchmarks.page` then writes the page
 """
 
 import argparse

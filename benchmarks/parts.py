@@ -24,7 +24,7 @@ PARTS = {
     "models": Part(
         "benchmarks.models",
         "Connect, merge, save, load; merged inference",
-        "ViT-B/16 and ViT-L/16 of timm with random weights and an auxiliary of the same size.",
+        "ViT-B/16 (in the long form ViT-L/16 too) of timm with random weights and an auxiliary of the same size.",
     ),
     "inputs": Part(
         "benchmarks.inputs",

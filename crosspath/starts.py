@@ -76,7 +76,7 @@ FROZEN_ANCHOR = PathwayStart(
     train_auxiliary=False,
     auxiliary_lr=None,
     meant_for="As whole-body, where memory is short: W′ stays as it is, λ and W learn around it, and the pathway adds "
-    "a quarter of the memory.",
+    "half as much memory, or less (docs/benchmarks.md).",
     measured="+33.4 for sounds from images, +3.1 for images from sounds, where whole-body gave +32.9 and +3.4 "
     "(unsettled: studies/ablations.yaml, ablations-images.yaml)",
 )
@@ -88,7 +88,7 @@ GENTLE = PathwayStart(
     auxiliary_lr=1e-4,
     meant_for="A target that is pretrained on its own modality (`--from`): its W stays whole, and the pathway takes "
     "part from the first step.",
-    measured="−0.8 to +0.7 in two directions (unsettled: studies/ablations-pretrained.yaml)",
+    measured="+0.7 and +0.0 in two directions (unsettled: studies/ablations-pretrained.yaml)",
 )
 STARTS: Mapping[str, PathwayStart] = MappingProxyType(
     {start.name: start for start in (PAPER, WHOLE_BODY, FROZEN_ANCHOR, GENTLE)}

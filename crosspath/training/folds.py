@@ -18,7 +18,7 @@ from crosspath.locks import LOCK_FILES, claim, remove_lock
 from crosspath.modalities import modality_of
 from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
-from crosspath.recipes import recipe_named
+from crosspath.recipes import RECIPES, recipe_named
 from crosspath.training.progress import Listener
 from crosspath.training.run import train
 
@@ -140,7 +140,8 @@ def folds_of(recipe: Recipe) -> dict[int, Recipe]:
     """The recipe of each fold, by the fold's number. Raises `InputError` where the data have none."""
     folds = few_shot_folds() if recipe.data.few_shot else modality_of(recipe).folds(recipe.data)
     if not folds:
-        expected = "data of several folds: audio/esc10, audio/esc50, or few-shot episodes"
+        several = [name for name, make in RECIPES.items() if modality_of(make()).folds(make().data)]
+        expected = f"data of several folds: {', '.join(several)}, or few-shot episodes"
         todo = "leave it out, or draw episodes with --set data.way=5 --set data.shot=10"
         raise InputError("--folds", expected, recipe.name, todo)
     return {
