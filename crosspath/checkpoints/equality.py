@@ -53,6 +53,11 @@ def compare_precisions(first: Mapping[str, Tensor], second: Mapping[str, Tensor]
     return values
 
 
+def difference_text(value: float | None) -> str:
+    """The largest difference of outputs, as `compare_precisions` has it, for people."""
+    return "not finite" if value is None else f"{value:.3g}"
+
+
 @torch.no_grad()
 def outputs(model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
     """Logits (B, K) of one prepared batch on the CPU, {precision: logits}."""

@@ -14,7 +14,8 @@ from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
 from crosspath.pathway.description import read_description
-from crosspath.pathway.sources import State
+from crosspath.pathway.locate import locate
+from crosspath.pathway.sources import ModuleSource, State
 
 LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
 """An absolute path and all that follows it."""
@@ -122,14 +123,24 @@ def _timm_model(spec: str, option: str) -> tuple[nn.Module, str]:
 def _from_timm(spec: str) -> Auxiliary:
     model, repository = _timm_model(spec, "--auxiliary")
     file = _from_hub(repository, spec)
-    tensors = read_tensors(file)[0]
+    tensors, metadata = read_tensors(file)
     own = model.state_dict()
     # timm itself would reshape positions and heads on loading; a pathway does not read them.
     same_shape = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
-    if any(name.startswith("blocks.") and name not in same_shape for name in own):
-        return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=tensors)
+    if any(name not in same_shape for name in _paired_names(model)):
+        state = State(tensors, read_description(file, metadata))
+        return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=state)
     model.load_state_dict(same_shape, strict=False)
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
+
+
+def _paired_names(model: nn.Module) -> list[str]:
+    """The weights that a pathway may read: those of the blocks; every matrix, of a model without recognised blocks."""
+    source = ModuleSource(model)
+    anatomy = locate(source)
+    if anatomy is None:
+        return [name for name, value in model.state_dict().items() if value.ndim > 1]
+    return list(dict.fromkeys(slot.weight for slot in anatomy.slots.values()))
 
 
 def _download_config(repository: str, name: str = "config.json") -> None:

@@ -35,13 +35,9 @@ POSITIONS = "tokenizer.positions"
 LAST_NORM = "encoder.norm."
 
 
-def plain_weights(path: str | Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint under plain names, its pathways merged in memory."""
-    return _weights_and_task(path)[0]
-
-
 def _weights_and_task(path: str | Path) -> tuple[dict[str, Tensor], str | None]:
-    """`plain_weights`, and the name of the objective that they were trained by; None where nothing says it."""
+    """The weights of a checkpoint under plain names, its pathways merged in memory; and the name of the objective that
+    they were trained by, None where nothing says it."""
     files = checkpoint_files(path)
     if files.folder is not None:
         checkpoint = load_checkpoint(path)

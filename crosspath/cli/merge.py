@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from crosspath.checkpoints.equality import difference_text
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
 from crosspath.cli.output import equality_line, print_json, print_line, print_next
 
@@ -53,11 +54,16 @@ def merge(
     from crosspath.counts import counted
 
     print_line(f"merged {counted(len(receipt['merge']['scales']), 'weight')} of {checkpoint} into {out}")
-    print_line(equality_line(equality["bitwise"], max(equality["max_difference"].values())))
+    differences = equality["max_difference"].values()
+    print_line(equality_line(equality["bitwise"], None if None in differences else max(differences)))
     if "certificate" in receipt:
         certificate = receipt["certificate"]
         for precision, output in certificate["outputs"].items():
-            equal = "bitwise equal" if output["bitwise"] else f"largest difference {output['max_difference']}"
+            equal = (
+                "bitwise equal"
+                if output["bitwise"]
+                else f"largest difference {difference_text(output['max_difference'])}"
+            )
             agreement = f"same class for {output['same_class']:.1%}"
             print_line(f"{certificate['samples']} {certificate['part']} samples, {precision}: {equal}, {agreement}")
         print_line(f"certificate: {out / 'certificate.json'}")

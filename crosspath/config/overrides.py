@@ -1,6 +1,7 @@
 """`--set section.field=value`: dotted, typed, unknown names refused with the nearest known one."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from crosspath.config.starts import start_settings
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 Settings = Mapping[str, Any] | Iterable[str]
 """Settings of a recipe as Python holds them: {"train.epochs": 20}, {"train": {"epochs": 20}}, or `--set`'s texts."""
 
@@ -74,10 +76,5 @@ def _value(name: str, text: str) -> Any:
     except InputError as error:
         found = f"{text[:100]!r} ({error.found})"
         raise InputError(name.strip(), "a YAML value", found, "quote it") from None
-    # YAML 1.1 reads 1e-3 as text: numbers in that form are meant as numbers.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    # YAML 1.1 reads 1e-3 as text: numbers in that form are meant as numbers, unless they are quoted.
+    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(text.strip()) else value

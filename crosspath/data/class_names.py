@@ -44,14 +44,14 @@ def _names_in_cells(cells: Sequence[str], places: Sequence[str], column: str, se
 
 
 def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[str]] | None = None) -> list[str]:
-    """Classes sorted, numbers by value; `rows` are the labels of each row, for the message.
+    """Classes sorted, whole numbers by value; `rows` are the labels of each row, for the message.
 
     Raises
     ------
     InputError
         For labels that write one number in two ways.
     """
-    classes = sorted(set(names), key=_numbers_first)
+    classes = sorted(set(names), key=numbers_first)
     first_rows = {name: row for row, own in reversed(list((rows or {}).items())) for name in own}
     spellings: dict[float, str] = {}
     for name in classes:
@@ -86,7 +86,7 @@ def _separator_notes(cells: Sequence[str], classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _numbers_first(name: str) -> tuple[bool, int, str]:
-    """Sort key: numbers by value, then names in alphabetical order."""
+def numbers_first(name: str) -> tuple[bool, int, str]:
+    """Sort key: whole numbers from 0 on by value, then all other names in alphabetical order."""
     number = name.isascii() and name.isdigit()
     return (not number, int(name) if number else 0, name)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
+from crosspath.data.class_names import numbers_first
 from crosspath.data.examples import Labels
 from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.label_cells import cell_labels
@@ -172,10 +173,11 @@ def _classes(
         raise InputError("data", "labels", "samples alone", "pass (X, y), or items of (sample, label)")
     if section.label_kind == "numbers":
         return _numbers(section, parts, classes)
-    values = [_name(section, label, part.names) for part in parts.values() for label in _all(part.labels)]
+    indicators = section.several_labels and _are_indicators(parts)
+    values = [_name(section, label, part.names, indicators) for part in parts.values() for label in _all(part.labels)]
     named = next((part.names for part in parts.values() if part.names is not None), None)
     every = {name for value in values for name in (value if isinstance(value, tuple) else (value,))}
-    own = classes or named or tuple(sorted(every, key=_order))
+    own = classes or named or tuple(sorted(every, key=numbers_first))
     unknown = sorted(every - set(own))
     if unknown:
         expected = f"labels among {', '.join(own[:5])}{', …' if len(own) > 5 else ''}"
@@ -211,25 +213,49 @@ def _numbers(
     return names, np.array(labels, np.float32)
 
 
-def _order(name: str) -> tuple[bool, int, str]:
-    """Numbers first, by value."""
-    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
-
-
 def _all(labels: Sequence[Any] | None) -> Sequence[Any]:
     return () if labels is None else labels
 
 
-def _name(section: DataSection, label: Any, names: tuple[str, ...] | None) -> str | tuple[str, ...]:
-    """The class that a label names; several of them, of an indicator vector."""
+def _are_indicators(parts: Mapping[Part, Labelled]) -> bool:
+    """Whether lists of labels are vectors of 0 and 1, one entry a class, rather than lists of classes.
+
+    Raises
+    ------
+    InputError
+        For lists of a single 0 or 1 each, which may be either.
+    """
+    lists = [label for part in parts.values() for label in _all(part.labels) if _is_list(label)]
+    lengths = {len(label) for label in lists}
+    named = next((len(part.names) for part in parts.values() if part.names is not None), None)
+    if len(lengths) != 1 or named not in (None, *lengths):
+        return False
+    if any(isinstance(value, str) or value not in (0, 1) for label in lists for value in label):
+        return False
+    if lengths == {1} and named is None and all(isinstance(label, list | tuple) for label in lists):
+        todo = "pass y of shape (N, classes) as an array, or one class number for each sample"
+        raise InputError("data", "vectors of 0 and 1, or lists of classes", "lists of a single 0 or 1", todo)
+    return True
+
+
+def _is_list(label: Any) -> bool:
+    return isinstance(label, np.ndarray | list | tuple | Tensor) and np.ndim(label) > 0
+
+
+def _name(section: DataSection, label: Any, names: tuple[str, ...] | None, indicators: bool) -> str | tuple[str, ...]:
+    """The class that a label names; of a sample with several labels, all of them."""
     if isinstance(label, Tensor):
         label = label.detach().cpu().numpy()
-    if isinstance(label, np.ndarray | list | tuple) and np.ndim(label):
-        if not section.several_labels:
-            todo = "pass one class number or name for each sample"
-            raise InputError("data", "one label a sample", f"{len(label)} values", todo)
-        marked = [number for number, value in enumerate(label) if value]
-        return tuple(str(number) if names is None else names[number] for number in marked)
+    if not _is_list(label):
+        one = _class_name(label, names)
+        return (one,) if section.several_labels else one
+    if not section.several_labels:
+        todo = "pass one class number or name for each sample"
+        raise InputError("data", "one label a sample", f"{len(label)} values", todo)
+    return tuple(_class_name(one, names) for one in (np.flatnonzero(label) if indicators else label))
+
+
+def _class_name(label: Any, names: tuple[str, ...] | None) -> str:
     value = label.item() if isinstance(label, np.ndarray | np.generic) else label
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -94,7 +94,8 @@ def _from_columns(modality: str, data: Any, first: Mapping[str, Any], where: str
     if label is None:
         return Labelled(Column(data, sample), None, None)
     features = getattr(data, "features", None) or {}
-    names = getattr(features.get(label), "names", None)
+    feature = features.get(label)
+    names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
     # A column of a Hugging Face data set is read without decoding the others.
     by_column = getattr(data, "column_names", None) is not None
     labels = list(data[label]) if by_column else [data[row][label] for row in range(len(data))]

@@ -103,7 +103,9 @@ def _draw(axes: Any, series_CT: NDArray[Any], original_CT: NDArray[Any], data: S
     axes.set_xlim(0, values_CT.shape[1] - 1)
     axes.set_ylim(-1.1 * len(heights_CT) + 0.8, 1.3)
     axes.set_yticks([])
-    axes.set_xlabel("value" if data.rate_hz is None else f"value at {data.rate_hz:g} Hz", fontsize=8)
+    # Stretched over the whole length, values have no rate in common.
+    stated = data.rate_hz is not None and data.lengths == "pad"
+    axes.set_xlabel(f"value at {data.rate_hz:g} Hz" if stated else "value", fontsize=8)
 
 
 def _pixels(series_CT: NDArray[Any], data: SeriesData) -> NDArray[np.uint8]:
@@ -121,7 +123,10 @@ def _raw(data: SeriesData, generated: Tensor) -> Tensor:
 def _expected(data: SeriesData) -> str:
     rate = "" if data.rate_hz is None else f", at {data.rate_hz:g} Hz"
     own = ", each channel less its own mean and divided by its own deviation" if data.scaling == "series" else ""
-    how = {"resample": "resampled to", "pad": "cut to, or filled with its last value up to,"}[data.lengths]
+    how = {
+        "resample": "then resampled to" if rate else "resampled to",
+        "pad": "cut to, or filled with its last value up to,",
+    }[data.lengths]
     return f"{channels_of(data)} channels without gaps{rate}, {how} {data.length} values{own}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
@@ -22,7 +22,7 @@ from crosspath.pathway.match import match
 from crosspath.pathway.plan import ScalePer, make_plan, options_of
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.selection import Roles
-from crosspath.pathway.sources import AuxiliarySource
+from crosspath.pathway.sources import AuxiliarySource, is_named
 from crosspath.pathway.wrappers import check_target
 
 SHOWN = 3
@@ -123,7 +123,7 @@ def connect(
     target = check_target(target, auxiliary)
     check_same_engine(engine, target)
     handle = Pathways(target)
-    again = handle.names if not _is_named(auxiliary) else ()
+    again = handle.names if not is_named(auxiliary) else ()
     auxiliaries = _name(auxiliary, handle.names)
     layouts = _layouts_by_name(auxiliary_layout, auxiliaries)
     plans = []
@@ -184,7 +184,7 @@ def _name(
     auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], used: tuple[str, ...]
 ) -> dict[str, AuxiliarySource]:
     """{name: auxiliary}. A mapping of tensors is a state dict; any other mapping names auxiliaries."""
-    if not _is_named(auxiliary):
+    if not is_named(auxiliary):
         name, count = "auxiliary", 1
         while name in used:
             count += 1
@@ -198,12 +198,6 @@ def _name(
             todo = "choose another name, or disconnect it first"
             raise PathwayError("auxiliary", "a name that is not in use", repr(name), todo)
     return auxiliaries
-
-
-def _is_named(auxiliary: object) -> bool:
-    """Whether it is {name: auxiliary}."""
-    named = isinstance(auxiliary, Mapping) and bool(auxiliary)
-    return named and not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
 
 
 def _layouts_by_name(

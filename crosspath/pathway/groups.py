@@ -43,10 +43,13 @@ def param_groups(
     Raises
     ------
     PathwayError
-        For `layer_decay` on a model in which no known layout, or not the one named, finds blocks.
+        For `layer_decay` on a model in which no known layout, or not the one named, finds blocks; for `layout` without
+        `layer_decay`.
     """
     check_module(target)
     target = unwrapped(target)
+    if layout is not None and layer_decay is None:
+        raise PathwayError("layout", "layer_decay, which it is for, beside it", "none", "give both, or leave it out")
     table = resolve_layout(layout, "layout")
     anatomy = locate(ModuleSource(target), table) if layer_decay is not None else None
     if layer_decay is not None and anatomy is None:

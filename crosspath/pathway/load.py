@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.errors import PathwayError, raise_as_pathway_error, suggest
 from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
 from crosspath.pathway.assemble import Attachment, attach_all
 from crosspath.pathway.auxiliary import open_auxiliary
@@ -23,11 +23,12 @@ from crosspath.pathway.report import MatchReport
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
 from crosspath.pathway.slot import Slot, read_entries, write_parts
-from crosspath.pathway.sources import AuxiliarySource, Source
+from crosspath.pathway.sources import AuxiliarySource, Source, is_named
 from crosspath.pathway.spread import Spread
 from crosspath.pathway.wrappers import check_target
 
 Tensors = Mapping[str, Tensor]
+NO_REFERENCES = "none, since every auxiliary is in the folder"
 
 
 def load_pathway(
@@ -253,10 +254,18 @@ def _open_references(
     """A source for every auxiliary that is saved by reference."""
     references = {name: entry for name, entry in entries.items() if not entry["stored"]}
     auxiliaries: dict[str, Any] = {}
-    if isinstance(auxiliary, Mapping) and not any(isinstance(value, Tensor) for value in auxiliary.values()):
-        auxiliaries = dict(auxiliary)
-    elif auxiliary is not None and len(references) == 1:
+    if is_named(auxiliary):
+        auxiliaries = dict(cast(Mapping[str, Any], auxiliary))
+    elif auxiliary is not None and auxiliary != {}:
+        if len(references) != 1:
+            expected = f"{{name: auxiliary}} of {', '.join(references)}" if references else NO_REFERENCES
+            raise PathwayError("auxiliary", expected, "one without a name", "name it, or leave it out")
         auxiliaries = dict.fromkeys(references, auxiliary)
+    for name in auxiliaries:
+        if name not in references:
+            expected = f"one of {', '.join(references)}" if references else NO_REFERENCES
+            todo = suggest(str(name), references, "use one of these names" if references else "leave it out")
+            raise PathwayError("auxiliary", expected, repr(name), todo)
     sources = {}
     for name, entry in references.items():
         file = entry["file"]

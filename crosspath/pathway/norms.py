@@ -19,7 +19,7 @@ TRIES = 200
 """Forwards to try on a block before its norms are left unverified."""
 
 
-def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
+def norm_placement(block: nn.Module) -> Norm | None:
     """Where a block normalises; None where it has no norms, or where that cannot be seen.
 
     A copy without values is run, never the block itself. With matrices of 0, whatever attention and mlp compute is the
@@ -31,11 +31,6 @@ def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
 
     Norms of queries and keys, and those inside an mlp, read and write inside: they do not count. A block with norms
     before and after its branches (Gemma 2) is `pre`.
-
-    Parameters
-    ----------
-    width
-        The width of the tokens that the block reads; found by trying when None.
     """
     block = getattr(block, "_orig_mod", block)  # compiled by torch
     if not norms_in(block):
@@ -46,7 +41,7 @@ def norm_placement(block: nn.Module, width: int | None = None) -> Norm | None:
         return None
     device = next((parameter.device for parameter in clone.parameters()), torch.device("cpu"))
     with seen_safely(device):
-        for _, call in zip(range(TRIES), calls(clone, width), strict=False):
+        for _, call in zip(range(TRIES), calls(clone, None), strict=False):
             trace = _run(clone, call)
             if trace.norm_first:
                 return "pre"

@@ -180,7 +180,7 @@ class Plan:
             yield from _auxiliary_faults(tensor, self.source)
             yield from _learned_faults(tensor)
         if not self.report.pairs and not self.report.mismatches:
-            yield "no weight is chosen; change roles=, names= or blocks="
+            yield "selection: no weight is chosen; change roles=, names= or blocks="
 
 
 def is_learned(pair: Pair) -> bool:

@@ -5,7 +5,7 @@ weights are quantised, since a pathway needs floating-point ones.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -139,8 +139,18 @@ class State(dict[str, Tensor]):
 
 
 def _kind(weight: Tensor) -> str:
+    if weight.dtype is torch.bool:
+        return "BOOL"
+    if weight.is_complex():
+        return f"C{8 * weight.element_size()}"
     letter = "F" if weight.is_floating_point() else "U" if weight.dtype == torch.uint8 else "I"
     return f"{letter}{8 * weight.element_size()}"
+
+
+def is_named(auxiliary: object) -> bool:
+    """Whether it is {name: auxiliary}; a mapping of tensors is a state dict."""
+    named = isinstance(auxiliary, Mapping) and bool(auxiliary)
+    return named and not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
 
 
 def open_source(source: AuxiliarySource) -> Source:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from crosspath.checkpoints.equality import compare_outputs
+from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, difference_text
+from crosspath.cli.output import equality_line
 
 
 def test_one_bit_is_seen() -> None:
@@ -28,3 +29,12 @@ def test_equal_nan_is_bitwise_and_other_types_are_not() -> None:
     assert compare_outputs(nan, nan.clone()).bitwise
     assert not compare_outputs(torch.ones(2), torch.ones(2, dtype=torch.float64)).bitwise
     assert compare_outputs(torch.ones(2), torch.ones(3)).max_difference == float("inf")
+
+
+def test_a_difference_that_is_not_finite_is_said_in_words() -> None:
+    nan = {name: torch.tensor([[float("nan")]]) for name in PRECISIONS}
+    values = compare_precisions(nan, {name: torch.zeros(1, 1) for name in PRECISIONS})
+    for one in values.values():
+        assert one["max_difference"] is None
+        assert difference_text(one["max_difference"]) == "not finite"
+        assert "not finite" in equality_line(one["bitwise"], one["max_difference"])

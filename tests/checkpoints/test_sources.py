@@ -52,6 +52,17 @@ def test_blocks_that_do_not_fit_are_given_as_they_are(tmp_path: Path, monkeypatc
     assert list(auxiliary_source("timm:vit_tiny_patch16_224").weights) == ["blocks.0.attn.qkv.weight"]  # type: ignore[call-overload]
 
 
+def test_weights_under_other_names_are_never_random_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = timm.create_model("convnext_atto").state_dict()
+    save_file({f"backbone.{name}": value for name, value in state.items()}, tmp_path / "model.safetensors")
+    _use(monkeypatch, Hub(tmp_path / "model.safetensors"))
+    weights = auxiliary_source("timm:convnext_atto").weights
+    assert isinstance(weights, dict)
+    assert set(weights) == {f"backbone.{name}" for name in state}
+    save_file(state, tmp_path / "model.safetensors")
+    assert isinstance(auxiliary_source("timm:convnext_atto").weights, torch.nn.Module)
+
+
 def test_a_hub_repository_gives_its_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")
     hub = _use(monkeypatch, Hub(tmp_path / "model.safetensors"))

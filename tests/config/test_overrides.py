@@ -48,3 +48,13 @@ def test_an_unknown_name_and_a_wrong_form_are_refused() -> None:
     for wrong in ("train.epochs=3", [("train.epochs", 3)]):
         with refused("settings"):
             setting_texts(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [('"2020"', "2020"), ("'1e-3'", "1e-3"), ("nan", "nan"), ("'infinity'", "infinity")]
+)
+def test_quoted_text_stays_text(text: str, value: str) -> None:
+    recipe = recipe_named("image/folder")
+    for settings in ([f"data.label_column={text}"], {"data.label_column": value}):
+        assert apply_overrides(recipe, setting_texts(settings)).data.label_column == value
+    assert apply_overrides(recipe, ["optimizer.lr=1e-3"]).optimizer.lr == 1e-3

@@ -157,3 +157,38 @@ def test_labels_of_another_model_are_refused() -> None:
     assert memory_store(SECTION, (PIXELS, LABELS), ("1", "0", "2")).labels[:3].tolist() == [1, 0, 2]
     with refused("data", "2"):
         memory_store(SECTION, (PIXELS, LABELS), ("1", "0"))
+
+
+class Tags(Columns):
+    """As a Hugging Face data set with lists of class numbers shows itself."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(names)
+        for row, item in enumerate(self):
+            item["label"] = [row % 4, 3]
+        self.features["label"] = type("Sequence", (), {"feature": type("ClassLabel", (), {"names": names})()})()
+
+
+SEVERAL = ImageData(image_size=6, multi_label=True)
+
+
+def test_lists_of_classes_and_vectors_of_zeros_and_ones_are_told_apart() -> None:
+    store = memory_store(SEVERAL, Tags(["cat", "dog", "eel", "fox"]))
+    assert store.classes == ("cat", "dog", "eel", "fox")
+    assert store.labels[:4].tolist() == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]]
+    store = memory_store(SEVERAL, (PIXELS[:2], [[27], [2, 10]]))
+    assert (store.classes, store.labels.tolist()) == (("2", "10", "27"), [[0, 0, 1], [1, 1, 0]])
+    words = [["cat"], ["dog", "cat"]]
+    assert memory_store(SEVERAL, (PIXELS[:2], words)).labels.tolist() == [[1, 0], [1, 1]]
+    marks = np.array([[1, 0, 1], [0, 1, 0]])
+    for labels in (marks, marks.tolist(), torch.from_numpy(marks)):
+        assert memory_store(SEVERAL, (PIXELS[:2], labels)).labels.tolist() == marks.tolist()
+    with refused("data", "a single 0 or 1"):
+        memory_store(SEVERAL, (PIXELS[:2], [[0], [1]]))
+
+
+def test_one_label_a_sample_is_a_list_of_one_where_there_may_be_several() -> None:
+    labels = memory_store(SEVERAL, (PIXELS, LABELS)).labels
+    assert labels.shape == (30, 3)
+    assert (labels.argmax(1) == LABELS).all()
+    assert (labels.sum(1) == 1).all()

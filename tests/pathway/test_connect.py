@@ -353,7 +353,7 @@ def test_a_borrowed_scale_is_registered_once_and_stays_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"blocks": {}}, "no weight is chosen"),
+        ({"blocks": {}}, "selection: no weight is chosen"),
         ({"names": ["blocks.0.mlp.fc1.weight"] * 2}, "listed twice"),
         (
             {"names": ["blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.bias"], "bias": True},

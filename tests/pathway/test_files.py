@@ -93,6 +93,16 @@ def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
         assert torch.equal(again(tokens()), target(tokens()))
     with refused("", "frozen", "auxiliary", kind=crosspath.PathwayError):
         crosspath.load_pathway(Body(), tmp_path, Body())
+    with refused("auxiliary", "'audi'", "audio", kind=crosspath.PathwayError):
+        crosspath.load_pathway(Body(), tmp_path, {"audi": auxiliary})
+
+
+def test_an_auxiliary_that_nothing_asks_for_is_refused(tmp_path: Path) -> None:
+    target, auxiliary = connected()
+    crosspath.save_pathway(target, tmp_path)
+    for source in (auxiliary, {"audio": auxiliary}):
+        with refused("auxiliary", "in the folder", kind=crosspath.PathwayError):
+            crosspath.load_pathway(Body(), tmp_path, source)
 
 
 def test_a_frozen_auxiliary_is_read_from_its_file_again(tmp_path: Path) -> None:

@@ -82,3 +82,8 @@ def test_weights_inside_another_librarys_parametrization_are_not_forgotten() -> 
     groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in target.parameters())
+
+
+def test_a_layout_is_for_layer_decay() -> None:
+    with refused("layout", "layer_decay", kind=crosspath.PathwayError):
+        crosspath.param_groups(Body(), lr=1e-3, layout="timm blocks")

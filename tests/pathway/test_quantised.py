@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import crosspath
-from crosspath.pathway.sources import quantised_weights
+from crosspath.pathway.sources import StateSource, quantised_in, quantised_weights
 from tests.errors import refused
 from tests.pathway.small_models import Body
 
@@ -119,3 +119,9 @@ def test_a_mismatch_without_quantised_weights_does_not_speak_of_them() -> None:
     with pytest.raises(crosspath.PathwayError) as error:
         crosspath.connect(Body(), Body(width=12))
     assert "quantis" not in str(error.value)
+
+
+def test_a_mask_is_not_quantised() -> None:
+    state = {**Body().state_dict(), "mask": torch.ones(3, 4, dtype=torch.bool)}
+    assert not quantised_in(StateSource(state))
+    assert quantised_in(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))

@@ -89,9 +89,12 @@ def read_contents(path: Path) -> Contents:
             shapes = {
                 name: (part.get_shape(), SAFETENSORS_TYPES.get(part.get_dtype())) for name, part in slices.items()
             }
+            unknown = sorted({part.get_dtype() for part in slices.values()} - SAFETENSORS_TYPES.keys())
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise InputError(path, "a safetensors file or a pickle", f"neither ({error})", "copy it again") from None
+    if unknown:
+        raise InputError(path, "tensors of types that torch has", ", ".join(unknown), "save it unquantised")
     tensors = {name: torch.empty(shape, dtype=dtype, device="meta") for name, (shape, dtype) in shapes.items()}
     return Contents("safetensors", tensors, metadata)
 

@@ -147,7 +147,7 @@ def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[
     named, dropped = {}, []
     for full, tensor in tensors.items():
         name = full.removeprefix(prefix)
-        if not full.startswith(prefix) or re.match(family.drops, name) or (not prefix and _is_head(name, family)):
+        if not full.startswith(prefix) or re.match(family.drops, name) or (not prefix and _is_head(name)):
             dropped.append(full)
             continue
         for pattern, replacement in family.renames:
@@ -156,7 +156,7 @@ def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[
     return named, dropped
 
 
-def _is_head(name: str, family: Family) -> bool:
+def _is_head(name: str) -> bool:
     """Whether a tensor beside an encoder without a prefix belongs to what reads its features."""
     return name.startswith(("classifier.", "cls.", "decoder.", "proj_out."))
 

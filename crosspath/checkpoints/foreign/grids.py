@@ -120,9 +120,10 @@ def video(foreign: Foreign, override: Override) -> Translation:
         side = int(foreign.config["image_size"]) // patch[1]
     frames = int(foreign.config.get("frames", getattr(plain.data, "frames", 16))) // patch[0]
     if learned:
-        frames, remainder = divmod(foreign.shape("pos_embed", 3)[1], side * side)
+        positions = foreign.shape("pos_embed", 3)[1]
+        frames, remainder = divmod(positions, side * side)
         if remainder or not frames:
-            found = f"{foreign.shape('pos_embed')[1]} positions"
+            found = f"{positions} positions"
             raise InputError(foreign.where, f"positions in frames of {side} x {side}", found, "choose another file")
     recipe = with_settings(
         plain,

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from crosspath.checkpoints.equality import difference_text
 from crosspath.checkpoints.sharing.licences import Licence, licences
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe, recipe_to_text
@@ -171,7 +172,8 @@ def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
     if equality["bitwise"]:
         equal = f"bitwise equal on {generated}, in float32 and under bfloat16 autocast"
     else:
-        worst = ", ".join(f"{to_markdown(name)} {value:.3g}" for name, value in equality["max_difference"].items())
+        differences = equality["max_difference"].items()
+        worst = ", ".join(f"{to_markdown(name)} {difference_text(value)}" for name, value in differences)
         equal = f"not bitwise equal on {generated}; largest difference: {worst}"
     yield f"Outputs before and after merging: {equal}."
     certificate = receipt.get("certificate")
@@ -190,7 +192,7 @@ def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
 def _difference(values: Mapping[str, Any]) -> str:
     if values["bitwise"]:
         return "bitwise equal"
-    return f"largest difference {values['max_difference']}, same class for {values['same_class']:.1%}"
+    return f"largest difference {difference_text(values['max_difference'])}, same class for {values['same_class']:.1%}"
 
 
 def _scales(scales: Scales) -> list[str]:

@@ -39,12 +39,16 @@ class Columns:
 
     def require(self, name: str, setting: str) -> Sequence[Any]:
         """A column by its name, in any case. Raises `DamageError` where there is none; `setting` is who asks."""
+        return self.cells[self.name_of(name, setting)]
+
+    def name_of(self, name: str, setting: str) -> str:
+        """The column that a name means: that which has it, else the one that has it in another case."""
         own = [other for other in self.cells if other == name] or [
             other for other in self.cells if other.casefold() == name.casefold()
         ]
         if len(own) != 1:
             raise DamageError(f"expected one column {name} ({setting}), found {', '.join(self.cells)}")
-        return self.cells[own[0]]
+        return own[0]
 
     def texts(self, name: str, setting: str) -> list[str]:
         """A column of labels, ids or parts as texts; empty where there is none. Raises `DamageError`, as `require`."""

@@ -124,8 +124,7 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
 
 def _time_column(columns: Columns, section: SeriesData) -> str | None:
     if section.time_column is not None:
-        columns.require(section.time_column, "data.time_column")
-        return next(name for name in columns.cells if name.casefold() == section.time_column.casefold())
+        return columns.name_of(section.time_column, "data.time_column")
     chosen = section.columns or ()
     return next((name for name in columns.cells if name.casefold() in TIMES and name not in chosen), None)
 

@@ -265,3 +265,9 @@ def test_records_of_medicine_are_read_by_their_libraries_or_refused_with_the_ext
     (tmp_path / "c.hea").write_text("c 1 50 100\n../../secret.dat 16 200 16 0 0 0 0 I\n")
     with pytest.raises(DamageError, match="cannot be read"):
         read_signal(tmp_path / "c.hea", SECTION)
+
+
+def test_a_column_of_times_is_the_one_that_has_the_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Time,time,x\n9,0.0,1\n9,0.5,2\n9,1.0,3\n")
+    section = SECTION.model_copy(update={"time_column": "time", "columns": ("x",)})
+    assert read_signal(path, section).rate_hz == 2.0
