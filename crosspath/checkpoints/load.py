@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
-from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, has_pathways
+from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
@@ -35,6 +35,7 @@ from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
 from crosspath.pathway.description import read_description
 from crosspath.pathway.file_source import open_file
+from crosspath.pathway.parameters import has_pathways
 from crosspath.pathway.sources import State
 from crosspath.pickles import refuse_pickle
 

@@ -15,7 +15,7 @@ from crosspath.pathway import save_pathway
 from crosspath.pathway.description import BLOCKS
 from crosspath.pathway.locate import locate
 from crosspath.pathway.meaning import describe_blocks
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.parameters import has_pathways
 from crosspath.pathway.sources import ModuleSource
 
 WEIGHTS = "model.safetensors"
@@ -23,11 +23,6 @@ PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
 RECIPE = "recipe.yaml"
 CARD = "README.md"
 """The model card. The manifest leaves it out, since people edit it, on the hub too."""
-
-
-def has_pathways(model: nn.Module) -> bool:
-    """Whether the model has pathways."""
-    return any(True for _ in connections(model))
 
 
 def save_checkpoint(

@@ -36,7 +36,7 @@ def fill_optimizer(tree: Any) -> Any:
     """A recipe's sections with what the start of its `pathway` section says of the `optimizer` section."""
     if not isinstance(tree, Mapping):
         return tree
-    pathway, optimizer = (_given(tree.get(name)) for name in ("pathway", "optimizer"))
+    pathway, optimizer = (_stated_fields(tree.get(name)) for name in ("pathway", "optimizer"))
     start = pathway.get("start") if isinstance(pathway, Mapping) else None
     if start is None or not isinstance(optimizer, Mapping):
         return tree
@@ -95,7 +95,7 @@ def _is_in(place: str, section: str) -> bool:
     return place.startswith(f"{section}.")
 
 
-def _given(section: Any) -> Any:
+def _stated_fields(section: Any) -> Any:
     """The values of a section that were given; an absent section has none."""
     if section is None:
         return {}

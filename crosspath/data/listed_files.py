@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from crosspath.data.folder_tree import tree_of
 from crosspath.errors import InputError
+from crosspath.files import is_file
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -67,7 +68,7 @@ class ListedFiles:
         # Some systems store accents apart from their letters.
         spellings = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
         paths = [root / spelling for root in (self.folder, self.table.parent) for spelling in spellings]
-        return [path for path in dict.fromkeys(paths) if _is_file(path)]
+        return [path for path in dict.fromkeys(paths) if is_file(path)]
 
     @cached_property
     def _tree(self) -> list[Path]:
@@ -97,7 +98,7 @@ class ListedFiles:
 
 def require_file(path: Path, table: Path, line: int) -> Path:
     """The path, given in a row of a table. Raises `InputError` with the row when there is no such file."""
-    if not _is_file(path):
+    if not is_file(path):
         missing = f"{path.name}, which is missing"
         raise InputError(f"{table} row {line}", "the name of a file", missing, "restore the file or remove the row")
     return path
@@ -123,10 +124,3 @@ def refuse_duplicate(
             where, "every file once", f"{name}{detail}, also in {first_places[key]}", "remove one of the rows"
         )
     first_places[key] = f"{where}{detail}"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False

@@ -14,10 +14,13 @@ AT_ONCE = 256
 
 def part_numbers(examples: Examples) -> tuple[tuple[int, ...], ...]:
     """The part numbers that occur in each category, in ascending order; empty for a category without samples."""
-    found: dict[int, set[int]] = {}
+    numbers_by_category: dict[int, set[int]] = {}
     for _, category, numbers in parts_of_samples(examples):
-        found.setdefault(category, set()).update(numbers.tolist())
-    return tuple(tuple(sorted(found.get(category, ()))) for category in range(max(found, default=-1) + 1))
+        numbers_by_category.setdefault(category, set()).update(numbers.tolist())
+    return tuple(
+        tuple(sorted(numbers_by_category.get(category, ())))
+        for category in range(max(numbers_by_category, default=-1) + 1)
+    )
 
 
 def parts_of_samples(examples: Examples) -> Iterator[tuple[str, int, NDArray[np.int64]]]:

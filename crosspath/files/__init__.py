@@ -1,6 +1,6 @@
 """The one file layer: safetensors and JSON, complete or absent; digests and manifests; pickles refused."""
 
-from crosspath.files.atomic import flush, new_folder, replacing, replacing_files, sweep, write_text, writing
+from crosspath.files.atomic import flush, is_file, new_folder, replacing, replacing_files, sweep, write_text, writing
 from crosspath.files.manifests import (
     MANIFEST,
     check_beside_manifest,
@@ -28,6 +28,7 @@ __all__ = [
     "check_manifest",
     "finite",
     "flush",
+    "is_file",
     "new_folder",
     "read_json",
     "read_json_as",

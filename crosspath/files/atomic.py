@@ -110,3 +110,11 @@ def new_folder(path: Path, option: str, beside: Collection[str] = ()) -> None:
 
 def _is_nothing(file: Path, beside: Collection[str]) -> bool:
     return file.name in beside or file.name.startswith(WRITING)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is a file; False for a name that is too long, or that holds a NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

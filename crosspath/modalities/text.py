@@ -24,6 +24,7 @@ from crosspath.data.readers.text import FILES, TextReader
 from crosspath.data.readers.text_recognition import holds_texts, is_text_table
 from crosspath.data.views.augment import redraw_sequences, trim
 from crosspath.data.vocabulary import PADDING, TOKENIZER, tokenizer_content, vocabulary_of
+from crosspath.files import is_file
 from crosspath.modalities.modality import Discrete, Export, Modality
 from crosspath.recipes import procedural, text
 from crosspath.tokenizers import TextTokenizer
@@ -108,19 +109,12 @@ def _samples(data: TextData, entry: str) -> list[tuple[str, NDArray[Any], tuple[
     """A text, or those in a file: a row each of a table, else one."""
     reader, path = TextReader(data), Path(entry)
     looks_like_a_file = not any(letter.isspace() for letter in entry) and bool(path.suffix[1:])
-    texts = reader.texts_of(path) if _exists(path) or looks_like_a_file else [(entry, entry)]
+    texts = reader.texts_of(path) if is_file(path) or looks_like_a_file else [(entry, entry)]
     rows = [(name, reader.sample_of(value, name)) for name, value in texts]
     return [
         (name, row, (f"cut to {data.length} of its {row[-1]:,} tokens",) if row[-1] > data.length else ())
         for name, row in rows
     ]
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text that is longer than any name, or holds a NUL
-        return False
 
 
 def _maskable(data: TextData, ids_BL: Tensor) -> Tensor:

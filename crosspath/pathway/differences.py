@@ -217,7 +217,7 @@ def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Sourc
     """Convolutions whose equal shapes mean different things: a transposed one stores (inputs, outputs, *kernel) and
     mirrors its kernel; one in groups reads other inputs for each of its outputs.
     """
-    found: dict[tuple[str, str], list[str]] = {}
+    weights_by_fault: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
         sides = [
             source.attribute(slot.weight.rpartition(".")[0])
@@ -225,7 +225,7 @@ def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Sourc
         ]
         ours, theirs = (_convolution(side) for side in sides)
         if ours is not None and theirs is not None and ours != theirs:
-            found.setdefault((ours, theirs), []).append(pair.target.weight)
+            weights_by_fault.setdefault((ours, theirs), []).append(pair.target.weight)
     return [
         Mismatch(
             "convolution",
@@ -233,7 +233,7 @@ def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Sourc
             f"target's convolution is {ours}, auxiliary's {theirs}",
             "choose other weights with names=, or an auxiliary with the same convolutions",
         )
-        for (ours, theirs), names in found.items()
+        for (ours, theirs), names in weights_by_fault.items()
     ]
 
 

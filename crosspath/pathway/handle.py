@@ -14,7 +14,7 @@ from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines import Engine, engine_of
 from crosspath.pathway.groups import leaf_parameters
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.parameters import connections, require_pathways
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.status import Status, status
 from crosspath.pathway.wrappers import check_module, unwrapped
@@ -185,7 +185,5 @@ class Pathways:
 def pathways(target: nn.Module) -> Pathways:
     """The handle on a connected model. Raises `PathwayError` for a model without pathways, and for no model at all."""
     check_module(target)
-    if not any(True for _ in connections(target)):
-        todo = "connect it first; after merge or disconnect it is a plain model"
-        raise PathwayError(type(target).__name__, "a model with pathways", "none", todo)
+    require_pathways(target)
     return Pathways(target)

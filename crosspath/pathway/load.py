@@ -17,7 +17,7 @@ from crosspath.pathway.handle import Pathways
 from crosspath.pathway.learned_pair import LearnedPair
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
-from crosspath.pathway.parameters import Holder, connections, holders, plain_state
+from crosspath.pathway.parameters import Holder, has_pathways, holders, plain_state
 from crosspath.pathway.records import Records, records_from_json
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.safeguards import guard
@@ -93,7 +93,7 @@ def load_pathway(
 
     if engine != "live" and any(entry.learned is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
-    if any(True for _ in connections(target)):
+    if has_pathways(target):
         disconnect(target)
     _fill(target, state, plain)
     holder_of = {holder.name: holder for holder in holders(target)}

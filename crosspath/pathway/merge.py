@@ -14,7 +14,7 @@ from crosspath.pathway.engines import detach
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import add_origin, forget_origins, origins_of
-from crosspath.pathway.parameters import Holder, connections, holders, plain_state
+from crosspath.pathway.parameters import Holder, connections, has_pathways, holders, plain_state
 from crosspath.pathway.parametrization import attach, is_sharded
 from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.receipt import Backup, Receipt
@@ -170,7 +170,7 @@ def _drop(target: nn.Module, places: list[Place], names: Iterable[str]) -> None:
             detach(holder.module, holder.attribute)
         else:
             pathway.remove(own)
-    connected = any(True for _ in connections(target))
+    connected = has_pathways(target)
     forget_origins(target, names if connected else origins_of(target))
     if not connected:
         release(target)

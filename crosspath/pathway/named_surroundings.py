@@ -72,8 +72,8 @@ def named_surroundings(
         *(slot.weight for slot in slots.values()),
     }
     others = tuple(name for name in vectors if name not in accounted)
-    said = "which norm feeds which weight of the auxiliary: by names alone"
-    return Surroundings(norms, layer_scales, others, activation, unverified=(said,))
+    caveat = "which norm feeds which weight of the auxiliary: by names alone"
+    return Surroundings(norms, layer_scales, others, activation, unverified=(caveat,))
 
 
 def _norm(name: str, vectors: list[str], eps: float | None) -> NormBefore | None:

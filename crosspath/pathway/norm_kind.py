@@ -20,8 +20,8 @@ def norm_before(module: nn.Module, path: str, tokens: torch.Size) -> NormBefore 
     x = random_values((1, 3, width), seed=2) * 1e-2  # small: ε takes part
     before = {name: parameter.data for name, parameter in parameters.items()}
     try:
-        nothing = _given(module, x, ())
-        alone = {name: _given(module, x, (name,)) for name in parameters}
+        nothing = _output_of(module, x, ())
+        alone = {name: _output_of(module, x, (name,)) for name in parameters}
     finally:
         for name, parameter in parameters.items():
             parameter.data = before[name]
@@ -42,7 +42,7 @@ def norm_before(module: nn.Module, path: str, tokens: torch.Size) -> NormBefore 
     return NormBefore(kind, scale, shift, eps, offset)
 
 
-def _given(module: nn.Module, x: Tensor, ones: tuple[str, ...]) -> Tensor | None:
+def _output_of(module: nn.Module, x: Tensor, ones: tuple[str, ...]) -> Tensor | None:
     """What a norm gives with these parameters 1 and all others 0; None where it does not normalise the last axis."""
     for name, parameter in module.named_parameters():
         parameter.data = torch.full_like(parameter, float(name in ones))

@@ -50,10 +50,15 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     count = sum(len(group["params"]) for group in optimizer.param_groups)
     if not _weights or _checked.get(optimizer) == count:
         return
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    ids = parameter_ids(optimizer)
     others = [weight for weight in list(_weights) if weight.optimizer is not optimizer]
-    if any(id(tensor) in held for weight in others for tensor in weight.trained_tensors()):
+    if any(id(tensor) in ids for weight in others for tensor in weight.trained_tensors()):
         expected = "an optimizer that holds the pathways (engine='optimizer')"
         todo = "make one of the model's parameters and call crosspath.pathways(model).attach(optimizer) before training"
         raise PathwayError(type(optimizer).__name__, expected, "one that was not attached", todo)
     _checked[optimizer] = count
+
+
+def parameter_ids(optimizer: Optimizer) -> set[int]:
+    """Of all parameters that an optimizer has."""
+    return {id(parameter) for group in getattr(optimizer, "param_groups", ()) for parameter in group["params"]}

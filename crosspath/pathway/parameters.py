@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from crosspath.errors import PathwayError
 from crosspath.pathway.engines import connected_attributes, held_weight, pathway_of
 from crosspath.pathway.held_weight import HELD, HeldWeight
 from crosspath.pathway.parametrization import read_tensor
@@ -98,6 +99,18 @@ def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
         pathway = holder.pathway
         if pathway is not None:
             yield holder, pathway
+
+
+def has_pathways(model: nn.Module) -> bool:
+    """Whether the model has pathways."""
+    return any(True for _ in connections(model))
+
+
+def require_pathways(model: nn.Module) -> None:
+    """Raise `PathwayError` for a model without pathways."""
+    if not has_pathways(model):
+        todo = "connect it first; after merge or disconnect it is a plain model"
+        raise PathwayError(type(model).__name__, "a model with pathways", "none", todo)
 
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:

@@ -19,8 +19,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from crosspath.pathway.engines import engine_of, held_weights
+from crosspath.pathway.optimizer_watch import parameter_ids
 from crosspath.pathway.origins import origins_of
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.parameters import connections, has_pathways
 
 SAVE = "save_pretrained"
 SUMS = "_crosspath_sums"
@@ -71,20 +72,20 @@ def _release_sums(target: nn.Module) -> None:
 def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     if not _watched:
         return
-    held = _held(optimizer)
+    ids = parameter_ids(optimizer)
     for target, others in list(_watched.items()):
         if optimizer in others:
             continue
-        if not any(id(parameter) in held for parameter in target.parameters()):
+        if not any(id(parameter) in ids for parameter in target.parameters()):
             others.add(optimizer)
             continue
         del _watched[target]
-        fault = _fault(target, held)
+        fault = _fault(target, ids)
         if fault is not None:
             warnings.warn(f"crosspath: {fault}", stacklevel=3)
 
 
-def _fault(target: nn.Module, held: set[int]) -> str | None:
+def _fault(target: nn.Module, ids: set[int]) -> str | None:
     """What is wrong at a step of an optimizer that holds these parameters."""
     scales = _scales(target)
     trained = [scale for scale in scales if scale.requires_grad]
@@ -93,21 +94,21 @@ def _fault(target: nn.Module, held: set[int]) -> str | None:
             "every λ was frozen after `connect` (get_peft_model and requires_grad_(False) on the whole model do that), "
             "so the pathways do not train; connect after that, or connect(train_scale=False) if it is meant"
         )
-    missing = {id(scale) for scale in trained} - held
+    missing = {id(scale) for scale in trained} - ids
     if not missing:
         return None
     # The λ of weights that this optimizer trains; or all of them, as where it trains a head alone.
     concerned = {
         id(pathway.scale(name))
         for holder, pathway in connections(target)
-        if id(holder.original) in held
+        if id(holder.original) in ids
         for name in pathway.scales
     }
     missing = missing if len(missing) == len(trained) else missing & concerned
     # Rare: the heap is searched only where something is missing.
     live = [entry for entry in gc.get_objects() if issubclass(type(entry), Optimizer)]
     for other in live:
-        missing -= _held(other)
+        missing -= parameter_ids(other)
     if not missing:
         return None
     return (
@@ -157,7 +158,7 @@ def release_saving(target: nn.Module) -> None:
 def _warn_before(method: Any) -> Any:
     @wraps(method)
     def save(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if any(True for _ in connections(self)):
+        if has_pathways(self):
             warnings.warn(
                 f"crosspath: {SAVE} writes a connected model, which loads as a plain one with its weights missing; "
                 "call crosspath.merge before it, or save with crosspath.save_pathway",
@@ -171,7 +172,3 @@ def _warn_before(method: Any) -> Any:
 
 def _scales(target: nn.Module) -> list[nn.Parameter]:
     return [pathway.scale(name) for _, pathway in connections(target) for name in pathway.scales]
-
-
-def _held(optimizer: Optimizer) -> set[int]:
-    return {id(parameter) for group in getattr(optimizer, "param_groups", ()) for parameter in group["params"]}

@@ -53,16 +53,16 @@ def _order(
     places = dict(_places(fused.shape[0], heads, fused.device))
     values = torch.arange(fused.shape[0] // PARTS, device=fused.device) * 37 % 61 + 1.0
     for call in islice(calls(clone, fused.shape[1]), TRIES):
-        found = []
+        candidates = []
         for (order, part), rows in places.items():
-            heard = _run(clone, fused, reader, _even(call, fused.shape[1]), {0: (rows, values)}, gives)
-            if heard is None:
+            response = _run(clone, fused, reader, _even(call, fused.shape[1]), {0: (rows, values)}, gives)
+            if response is None:
                 break
-            if _along(heard, values):
-                found.append((order, part))
-        if not found:
+            if _along(response, values):
+                candidates.append((order, part))
+        if not candidates:
             continue
-        order, part = found[0]
+        order, part = candidates[0]
         if part != PARTS - 1:
             return "other"
         swapped = [
@@ -77,7 +77,7 @@ def _order(
             )
             for still in (1, 0)
         ]
-        uniform = [heard is not None and _along(heard, torch.zeros_like(values)) for heard in swapped]
+        uniform = [response is not None and _along(response, torch.zeros_like(values)) for response in swapped]
         return "other" if uniform == [False, True] else order
     return None
 

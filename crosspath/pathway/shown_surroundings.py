@@ -105,7 +105,7 @@ def _observe(block: _Block, base: Run) -> Surroundings | Unfoldable:
     biases = {slot.bias.weight for slot in block.slots.values() if slot.bias is not None}
     accounted = {*block.weights, *biases, *folded, *layer_scales.values()}
     others = [n for n, p in block.clone.named_parameters() if n not in accounted and _is_scale(p)]
-    found = Surroundings(
+    surroundings = Surroundings(
         norms,
         layer_scales,
         (*others, *multiplied),
@@ -113,7 +113,9 @@ def _observe(block: _Block, base: Run) -> Surroundings | Unfoldable:
         positions=_positions(block),
         unread=unread,
     )
-    return found if _proves(block, found) else Unfoldable("folding its norms and layer scales changes what it computes")
+    if not _proves(block, surroundings):
+        return Unfoldable("folding its norms and layer scales changes what it computes")
+    return surroundings
 
 
 def _is_scale(parameter: Tensor) -> bool:
@@ -201,35 +203,35 @@ def _positions(block: _Block) -> bool:
     return straight is None or turned is None or not same(straight.output[:, order], turned.output)
 
 
-def _proves(block: _Block, found: Surroundings) -> bool:
+def _proves(block: _Block, surroundings: Surroundings) -> bool:
     """Whether a copy with random values computes the same with everything folded."""
     parameters = dict(block.clone.named_parameters())
     randomise(block.clone)
     tokens = random_values(block.call.tokens.shape, seed=3)
     for slot in block.slots.values():
-        norm = found.norms.get(slot.weight)
+        norm = surroundings.norms.get(slot.weight)
         if slot.bias is None and norm is not None and norm.shift is not None and slot is not block.slots.get("key"):
             parameters[norm.shift].data.zero_()  # no bias to fold it into
     straight = run(block.clone, replace(block.call, tokens=tokens))
     for slot in block.slots.values():
         weight = read_entries(parameters[slot.weight].data, slot).clone()
         bias = None if slot.bias is None else read_entries(parameters[slot.bias.weight].data, slot.bias).clone()
-        norm = found.norms.get(slot.weight, NormBefore("layer"))
+        norm = surroundings.norms.get(slot.weight, NormBefore("layer"))
         scale, shift, layer_scale = (
             None if name is None else parameters[name].data.flatten()
-            for name in (norm.scale, norm.shift, found.layer_scales.get(slot.weight))
+            for name in (norm.scale, norm.shift, surroundings.layer_scales.get(slot.weight))
         )
         scale = None if scale is None else scale + norm.offset
         weight, bias = fold_entries(weight, bias, scale, shift, layer_scale)
         write_entries(parameters[slot.weight].data, slot, weight)
         if slot.bias is not None and bias is not None:
             write_entries(parameters[slot.bias.weight].data, slot.bias, bias)
-    for norm in found.norms.values():
+    for norm in surroundings.norms.values():
         if norm.scale is not None:
             parameters[norm.scale].data.fill_(1 - norm.offset)
         if norm.shift is not None:
             parameters[norm.shift].data.zero_()
-    for name in found.layer_scales.values():
+    for name in surroundings.layer_scales.values():
         parameters[name].data.fill_(1)
     folded = run(block.clone, replace(block.call, tokens=tokens))
     return straight is not None and folded is not None and same(straight.output, folded.output)

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.errors import PathwayError
 from crosspath.pathway.combine import exact_blocks, rows_of_block
 from crosspath.pathway.origins import Origin, origins_of
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.parameters import connections, require_pathways
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import Records, describe_records
@@ -123,9 +122,7 @@ def status(target: nn.Module) -> Status:
                     derived=pathway.derived.get(name, ()),
                 )
             )
-    if not rows:
-        todo = "connect it first; after merge or disconnect it is a plain model"
-        raise PathwayError(type(target).__name__, "a model with pathways", "none", todo)
+    require_pathways(target)
     warnings = []
     if half:
         warnings.append(f"{half} weights are in half precision, and so is λ: use float32 weights with autocast")

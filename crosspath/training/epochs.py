@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.save import has_pathways
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
@@ -17,6 +16,7 @@ from crosspath.files import finite, sha256_of_tensors
 from crosspath.metrics import with_class_names
 from crosspath.objectives import Batch, Objective
 from crosspath.pathway.engines import held_weights
+from crosspath.pathway.parameters import has_pathways
 from crosspath.training.features import Features, PooledHead
 from crosspath.training.feed import Feed
 from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest

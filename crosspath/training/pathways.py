@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.load import auxiliary_source
-from crosspath.checkpoints.save import has_pathways
 from crosspath.config import Recipe
 from crosspath.config.layout import AnyLayout, LayoutSection, NamedLayout
 from crosspath.config.pathway import PathwaySection
@@ -21,7 +20,7 @@ from crosspath.pathway.block_pairs import Blocks
 from crosspath.pathway.by_name import Names
 from crosspath.pathway.engines import Engine
 from crosspath.pathway.fit import Fit
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.parameters import connections, has_pathways
 from crosspath.pathway.parametrization import is_sharded
 from crosspath.pathway.selection import Roles
 

@@ -18,6 +18,7 @@ from crosspath.checkpoints.save import WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.files import (
+    FORMAT_VERSION,
     new_folder,
     replacing_files,
     sha256_of_file,
@@ -87,7 +88,7 @@ def convert_checkpoint(
     settings = tuple(settings)
     translation = None if bare else translate(foreign, lambda recipe: apply_overrides(recipe, settings))
     receipt = {
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
         "source": {
             "file": source.file.name,
             "sha256": sha256_of_file(source.file),

@@ -112,10 +112,10 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
         if not _is_explicit(name, explicit):
             _set(tree, name, value)
             continue
-        found = _get(tree, name)
+        setting = _get(tree, name)
         sized = name.removeprefix("model.") in SIZE_FIELDS
-        if name in model.inputs.fixed and not sized and found != _plain(value):
-            raise InputError(name, f"{_plain(value)}, as in {model.where}", str(found), "leave it out")
+        if name in model.inputs.fixed and not sized and setting != _plain(value):
+            raise InputError(name, f"{_plain(value)}, as in {model.where}", str(setting), "leave it out")
     for name, divisor in model.inputs.multiples.items():
         if remainder := _get(tree, name) % divisor:
             expected, near = f"a multiple of {divisor}, the patch of {model.where}", _get(tree, name) - remainder

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
-from crosspath.checkpoints.save import CARD, has_pathways, save_checkpoint
+from crosspath.checkpoints.save import CARD, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
 from crosspath.checkpoints.sources import is_on_hub, strip_paths
 from crosspath.config.recipe import validated
@@ -23,7 +23,7 @@ from crosspath.models.about import About
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.origins import ORIGINS, Origin
-from crosspath.pathway.parameters import plain_state
+from crosspath.pathway.parameters import has_pathways, plain_state
 
 CONFIG = "config.json"
 DOWNLOADS = ("*.safetensors", "*.json", "*.yaml")

@@ -28,9 +28,9 @@ def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Gener
     """
     import torch
 
-    from crosspath.data.log_mel import log_mel
+    from crosspath.data.log_mel import log_mel, samples_of
 
-    length = SAMPLE_RATE_HZ * 25 // 1000 + (frames - 1) * SAMPLE_RATE_HZ * 10 // 1000
+    length = samples_of(frames, SAMPLE_RATE_HZ)
     waves, labels, classes = _generate(SOUNDS, per_class, seed, "sound", lambda kind, rng: sound(kind, length, rng))
     inputs = np.zeros((len(waves), frames, mels), np.float32)
     for start in range(0, len(waves), SOUNDS_AT_ONCE):

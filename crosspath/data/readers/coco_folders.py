@@ -13,6 +13,7 @@ from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
 from crosspath.data.readers.coco import CocoFile, CocoImage, read_categories, read_coco
 from crosspath.errors import InputError
+from crosspath.files import is_file
 
 ANNOTATIONS = "annotations"
 INSTANCES = "instances_"
@@ -161,7 +162,7 @@ def _find(image: CocoImage, file: CocoFile, roots: list[Path]) -> tuple[Path | N
         raise InputError(where, "a file_name below the folder", image.file_name, todo)
     for root in roots:
         path = root / name
-        if _is_file(path):
+        if is_file(path):
             return path, [root, *(other for other in roots if other != root)]
     return None, roots
 
@@ -178,10 +179,3 @@ def _refuse_shared(items: list[Item], folder: Path) -> None:
 
 def _has_box(rows: Rows) -> bool:
     return rows[0][CLASS] == rows[0][CLASS]  # not NaN
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False

@@ -101,7 +101,7 @@ def _separated(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
 def _json_lines(path: Path, encoding: str | None, faults: dict[str, InputError]) -> tuple[list[str], Rows]:
     """An object on each line, with texts, numbers or null."""
     names: dict[str, int] = {}
-    found: list[tuple[int, dict[str, str | None]]] = []
+    rows: list[tuple[int, dict[str, str | None]]] = []
     for row, line in lines_of(read_text(path, "a table of texts", encoding, SETTING)):
         where = f"{path} row {row}"
         try:
@@ -112,8 +112,8 @@ def _json_lines(path: Path, encoding: str | None, faults: dict[str, InputError])
             raise InputError(where, "a JSON object", type(entry).__name__, 'write it as {"text": ..., "label": ...}')
         values = {name: _plain(value, where, name, faults) for name, value in entry.items()}
         names |= dict.fromkeys(values, 0)
-        found.append((row, values))
-    return list(names), [(row, tuple(values.get(name) for name in names)) for row, values in found]
+        rows.append((row, values))
+    return list(names), [(row, tuple(values.get(name) for name in names)) for row, values in rows]
 
 
 def _parquet(path: Path, columns: Sequence[str] | None, faults: dict[str, InputError]) -> tuple[list[str], Rows]:
