@@ -3,11 +3,10 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import nn
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.sources import Auxiliary
@@ -17,32 +16,26 @@ from crosspath.config.starts import require_one_start
 from crosspath.data.cache import Store
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.evaluation.devices import choose_compute
-from crosspath.modalities.calibration import calibrate
-from crosspath.modalities.load import load_data
 from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_store
-from crosspath.modalities.split import split_store
 from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from crosspath.starts import SETTING, start_named
-from crosspath.training.assembly import assemble, sources_of
 from crosspath.training.conclusion import conclude
-from crosspath.training.demands import check_demands
 from crosspath.training.environment import conditions
 from crosspath.training.epochs import Training
-from crosspath.training.features import FeatureFeed, frozen_features
 from crosspath.training.held_out import read_part
-from crosspath.training.inputs import batch_notes, resolve_folder, run_inputs
+from crosspath.training.inputs import resolve_folder, run_inputs
 from crosspath.training.pathways import (
     idle_pathways,
     strengths_of,
 )
+from crosspath.training.preparation import Prepared, prepare
 from crosspath.training.processes import Processes, join_processes
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
 from crosspath.training.resume import load_newest_state
 from crosspath.training.run_folder import PICTURES, RECONSTRUCTIONS, RunFolder, open_run_folder
-from crosspath.training.trackers import check_trackers, trackers
+from crosspath.training.trackers import trackers
 
 
 @renamed(data_root="data", from_checkpoint="start_from")
@@ -177,81 +170,20 @@ def _run(
     start: Start | None,
 ) -> Result:
     start_time = time.perf_counter()
-    recipe = run.recipe
-    seed = recipe.train.seed
-
-    # Bad input is refused before anything is written.
-    check_trackers(recipe)
-    compute = choose_compute(recipe)
-    compute = replace(compute, device=processes.device(compute.device))
-    sources = sources_of(auxiliaries)
-    with processes.main_first():
-        if isinstance(given, Store):
-            data = split_store(recipe.data, given, seed)
-        else:
-            data = load_data(recipe.data, None if given is None else Path(given), seed, progress=report.preparing)
-    recipe = calibrate(recipe, data)
-    run = replace(run, recipe=recipe)
-    feed = check_demands(recipe, data, processes, compute.device)
-    objective = objective_of(recipe)
-    classes = tuple(data.classes) if objective.labelled else ()
-
-    assembly = assemble(
-        recipe,
-        objective,
-        len(classes),
-        from_checkpoint=from_checkpoint,
-        start=start,
-        sources=sources,
-        device=compute.device,
-        processes=processes,
-    )
-    model, notes = assembly.model, [*assembly.notes]
-    if processes.count > 1:
-        # Weights are alike by now; dropout of different processes falls on different samples.
-        torch.manual_seed(seed + processes.rank)
-    notes.extend(batch_notes(recipe, processes))
-    notes.extend(data.notes)
-    for damaged in data.damaged:
-        notes.append(f"skipped {damaged.path}: {damaged.reason}")
-
-    features = frozen_features(model, recipe, data, compute, processes, report.preparing)
-    if features is not None:
-        notes.append(features.note)
-        feed = FeatureFeed(**vars(feed), features_ND=features.train)
+    ready = prepare(run, report, processes, given, from_checkpoint, auxiliaries, start)
+    run, recipe, compute = ready.run, ready.run.recipe, ready.compute
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
-    for note in (*notes, *run.changes):
+    for note in (*ready.notes, *run.changes):
         report.say(note)
     # From here on this run writes, and its first process holds the folder for all of them.
     processes.run_on_main(lambda: claims.enter_context(run.claim()))
-    state = load_newest_state(run, report, processes)
-    open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
-    try:
-        training = Training(
-            run=run,
-            report=report,
-            objective=objective,
-            classes=classes,
-            data=data,
-            feed=feed,
-            compute=compute,
-            processes=processes,
-            model=model,
-            auxiliaries=assembly.origins,
-            environment=conditions(compute.device, processes.count),
-            trackers=open_trackers,
-            saved=state,
-            features=features,
-        )
-        outcome = training.run_epochs()
-        if start is not None and start.finish is not None:
-            start.finish(outcome.model)
-    finally:
-        for tracker in open_trackers:
-            tracker.close()
+    training = _train(ready, report, processes)
+    model = training.outcome.model
+    if start is not None and start.finish is not None:
+        start.finish(model)
     idle = idle_pathways(
-        assembly.strengths,
-        strengths_of(outcome.model),
+        ready.assembly.strengths,
+        strengths_of(model),
         scale_init=recipe.pathway.scale_init,
         pretrained=from_checkpoint is not None,
     )
@@ -260,21 +192,55 @@ def _run(
     # The one reading of the test part.
     test: dict[str, float] = {}
     if recipe.evaluate.test:
-        test = read_part(outcome.model.to(compute.device), recipe, data.test, compute, processes, protocol=True)
+        test = read_part(model.to(compute.device), recipe, ready.data.test, compute, processes, protocol=True)
     result = conclude(
         training,
-        assembly,
+        ready.assembly,
         test,
         seconds=time.perf_counter() - start_time,
         from_checkpoint=from_checkpoint,
-        notes=(*notes, *run.changes_so_far(), *idle),
+        notes=(*ready.notes, *run.changes_so_far(), *idle),
     )
     if processes.main:
-        if recipe.evaluate.pictures and objective.picture_writer is not None and len(data.validation):
-            folder = run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
-            objective.picture_writer(
-                outcome.model, recipe, data.validation, folder, compute.device, compute.autocast, classes
-            )
-        run.finish(outcome.model, result)
+        _draw(ready, model)
+        run.finish(model, result)
     processes.wait()
     return result
+
+
+def _train(ready: Prepared, report: Listener, processes: Processes) -> Training:
+    """All epochs, from the newest state of an interrupted run on."""
+    run, recipe = ready.run, ready.run.recipe
+    state = load_newest_state(run, report, processes)
+    open_trackers = trackers(recipe, run.path, state[0].step if state else 0) if processes.main else []
+    try:
+        training = Training(
+            run=run,
+            report=report,
+            objective=ready.objective,
+            classes=ready.classes,
+            data=ready.data,
+            feed=ready.feed,
+            compute=ready.compute,
+            processes=processes,
+            model=ready.assembly.model,
+            auxiliaries=ready.assembly.origins,
+            environment=conditions(ready.compute.device, processes.count),
+            trackers=open_trackers,
+            saved=state,
+            features=ready.features,
+        )
+        training.run_epochs()
+    finally:
+        for tracker in open_trackers:
+            tracker.close()
+    return training
+
+
+def _draw(ready: Prepared, model: nn.Module) -> None:
+    """The pictures that the recipe asks for, of held-out samples."""
+    recipe, objective, data = ready.run.recipe, ready.objective, ready.data
+    if recipe.evaluate.pictures and objective.picture_writer is not None and len(data.validation):
+        folder = ready.run.path / (RECONSTRUCTIONS if objective.verb == "pretrain" else PICTURES)
+        device, autocast = ready.compute.device, ready.compute.autocast
+        objective.picture_writer(model, recipe, data.validation, folder, device, autocast, ready.classes)

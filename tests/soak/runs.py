@@ -22,7 +22,7 @@ from tests.training.test_run import SHORT
 AUXILIARY = audio_recipe(*SHORT)
 TARGET = image_recipe(*SHORT, *EVERYTHING)
 """Six steps with a state after every second one, and every kind of randomness."""
-READERS = ("crosspath.training.run", "crosspath.evaluation.evaluate")
+READERS = ("crosspath.training.preparation", "crosspath.evaluation.evaluate")
 SAME = ("model.safetensors", "pathway.safetensors", "pathway.json", "recipe.yaml", "inputs.json")
 """Files of a run that are equal bytes however often it was resumed."""
 

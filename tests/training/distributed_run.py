@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from crosspath.training import run
+from crosspath.training import preparation
 from crosspath.training.run import train
 from tests.checkpoints.small import audio_recipe, image_recipe
 from tests.training.synthetic import synthetic
@@ -15,6 +15,6 @@ if __name__ == "__main__":
         recipe = audio_recipe(*(override for override in overrides if not override.startswith("augment.")))
     else:
         recipe = image_recipe(*overrides)
-    run.load_data = lambda section, root, seed, progress=None: synthetic(recipe, 48, 19)
+    preparation.load_data = lambda section, root, seed, progress=None: synthetic(recipe, 48, 19)
     auxiliaries = {"audio": Path(auxiliary)} if auxiliary not in {"grow", "none"} else {}
     train(recipe, out=out, auxiliaries=auxiliaries, progress=True, resume=Path(out).exists())

@@ -48,7 +48,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe], DataSet]:
     def load(section: Data, root: Path | None, seed: int, progress: object = None) -> DataSet:
         return sets[section.modality]
 
-    for module in ("crosspath.training.run", "crosspath.evaluation.evaluate"):
+    for module in ("crosspath.training.preparation", "crosspath.evaluation.evaluate"):
         monkeypatch.setattr(import_module(module), "load_data", load)
 
     def use(recipe: Recipe) -> DataSet:

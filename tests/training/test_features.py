@@ -66,7 +66,7 @@ def test_the_head_is_that_of_a_run_without_them(
     recipe = probe("model.head_batch_norm=true")
     in_memory(recipe)
     cached = train(recipe, out=tmp_path / "cached", progress=False)
-    monkeypatch.setattr("crosspath.training.run.frozen_features", lambda *_: None)
+    monkeypatch.setattr("crosspath.training.preparation.frozen_features", lambda *_: None)
     plain = train(recipe, out=tmp_path / "plain", progress=False)
     states = [load_checkpoint(tmp_path / name).model.state_dict() for name in ("cached", "plain")]
     assert_states_close(*states, "float32")

@@ -12,7 +12,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.files import read_tensors
 from crosspath.locks import LOCK, OWNER
-from crosspath.training import train
+from crosspath.training import preparation, train
 from tests.checkpoints.small import image_recipe
 from tests.errors import refused
 from tests.training.synthetic import in_memory
@@ -66,8 +66,7 @@ def test_a_run_that_began_while_this_one_read_its_data_is_not_overwritten(
 ) -> None:
     recipe = short(image_recipe)
     in_memory(recipe)
-    run = __import__("crosspath.training.run", fromlist=["run"])
-    load, begun = run.load_data, []
+    load, begun = preparation.load_data, []
 
     def slow_load(*args: object, **kwargs: object) -> DataSet:
         if not begun:
@@ -76,7 +75,7 @@ def test_a_run_that_began_while_this_one_read_its_data_is_not_overwritten(
                 train(recipe, out=tmp_path / "run", progress=CutAfter(5))
         return load(*args, **kwargs)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(run, "load_data", slow_load)
+    monkeypatch.setattr(preparation, "load_data", slow_load)
     with refused(tmp_path / "run", "--resume"):
         train(recipe, out=tmp_path / "run", progress=False)
     assert (tmp_path / "run" / "checkpoints").is_dir()
