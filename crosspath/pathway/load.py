@@ -28,7 +28,6 @@ from crosspath.pathway.spread import Spread
 from crosspath.pathway.wrappers import check_target
 
 Tensors = Mapping[str, Tensor]
-NO_REFERENCES = "none, since every auxiliary is in the folder"
 
 
 def load_pathway(
@@ -42,7 +41,8 @@ def load_pathway(
 
     The target's own weights are filled too, in its own dtype; pathways that it has already are replaced. `auxiliary`
     supplies the frozen auxiliaries that are saved by reference; one that came from a file is read from there again, as
-    long as the file exists. `engine` as in `connect`: files are the same for both.
+    long as the file exists. Of an auxiliary whose values the folder holds, those count. `engine` as in `connect`: files
+    are the same for both.
 
     Raises
     ------
@@ -257,15 +257,16 @@ def _open_references(
     if is_named(auxiliary):
         auxiliaries = dict(cast(Mapping[str, Any], auxiliary))
     elif auxiliary is not None and auxiliary != {}:
-        if len(references) != 1:
-            expected = f"{{name: auxiliary}} of {', '.join(references)}" if references else NO_REFERENCES
-            raise PathwayError("auxiliary", expected, "one without a name", "name it, or leave it out")
-        auxiliaries = dict.fromkeys(references, auxiliary)
+        # The folder's own values are used of one that it stores.
+        chosen = references or entries
+        if len(chosen) != 1:
+            expected = f"{{name: auxiliary}}, of {', '.join(chosen)}"
+            raise PathwayError("auxiliary", expected, "one without a name", "name it")
+        auxiliaries = dict.fromkeys(chosen, auxiliary)
     for name in auxiliaries:
-        if name not in references:
-            expected = f"one of {', '.join(references)}" if references else NO_REFERENCES
-            todo = suggest(str(name), references, "use one of these names" if references else "leave it out")
-            raise PathwayError("auxiliary", expected, repr(name), todo)
+        if name not in entries:
+            todo = suggest(str(name), entries, "use one of these names")
+            raise PathwayError("auxiliary", f"one of {', '.join(entries)}", repr(name), todo)
     sources = {}
     for name, entry in references.items():
         file = entry["file"]

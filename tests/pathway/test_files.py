@@ -97,12 +97,19 @@ def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
         crosspath.load_pathway(Body(), tmp_path, {"audi": auxiliary})
 
 
-def test_an_auxiliary_that_nothing_asks_for_is_refused(tmp_path: Path) -> None:
+def test_an_auxiliary_is_named_where_there_are_several_and_by_a_name_that_is_there(tmp_path: Path) -> None:
     target, auxiliary = connected()
-    crosspath.save_pathway(target, tmp_path)
-    for source in (auxiliary, {"audio": auxiliary}):
-        with refused("auxiliary", "in the folder", kind=crosspath.PathwayError):
-            crosspath.load_pathway(Body(), tmp_path, source)
+    crosspath.save_pathway(target, tmp_path / "one")
+    again = Body()
+    # The folder has its values: they are those that count.
+    crosspath.load_pathway(again, tmp_path / "one", {"audio": Body()})
+    assert torch.equal(again(tokens()), target(tokens()))
+    crosspath.connect(target, {"video": Body()})
+    crosspath.save_pathway(target, tmp_path / "two")
+    with refused("auxiliary", "audio, video", kind=crosspath.PathwayError):
+        crosspath.load_pathway(Body(), tmp_path / "two", auxiliary)
+    with refused("auxiliary", "'film'", "audio, video", kind=crosspath.PathwayError):
+        crosspath.load_pathway(Body(), tmp_path / "two", {"film": auxiliary})
 
 
 def test_a_frozen_auxiliary_is_read_from_its_file_again(tmp_path: Path) -> None:
