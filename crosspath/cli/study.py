@@ -110,7 +110,7 @@ def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = Tru
 def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `results.json`, one table per comparison."""
     from crosspath.metrics import METRICS
-    from crosspath.study.answer import direction
+    from crosspath.study.row_words import direction
     from crosspath.study.rows import Row
     from crosspath.study.table import detectable_text, group_rows, notes_on
 

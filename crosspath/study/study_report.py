@@ -7,7 +7,6 @@ from typing import Any
 
 from crosspath.files import read_json_as, write_text
 from crosspath.metrics import METRICS, Metric, metric_of
-from crosspath.study.answer import effect_of
 from crosspath.study.arms import ARMS, NONE, PATHWAY, RANDOM
 from crosspath.study.cells import Cell
 from crosspath.study.definition import Study
@@ -18,6 +17,7 @@ from crosspath.study.matrix import auxiliaries_in, draw_matrix, largest_differen
 from crosspath.study.merges import Merge, read_merges
 from crosspath.study.plan import Comparison
 from crosspath.study.report import command_in_lines, load_template
+from crosspath.study.row_words import effect_of
 from crosspath.study.rows import Row
 from crosspath.study.run_figures import cell_name, draw_runs
 from crosspath.study.run_pictures import COMPARISONS, run_pictures

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crosspath.study.answer import answer_of, direction
+from crosspath.study.answer import answer_of
 from crosspath.study.definition import Study
+from crosspath.study.row_words import direction
 from crosspath.study.rows import Row, adjust_verdicts
 from crosspath.study.study_report import title_of
 from crosspath.study.table import cells, group_rows, signed_points
