@@ -64,13 +64,18 @@ def _whole(data: ImageData) -> Callable[[Path], NDArray[Any]]:
     return ImageReader(data).decode_whole
 
 
+DIGITS_TERMS = ("CC BY 4.0", "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits")
+"""scikit-learn's handwritten digits."""
+
 IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     sections=SECTIONS,
     suffixes=SUFFIXES,
     reads_file=holds_pictures,
     content="images",
+    columns=("img",),  # CIFAR-10 on the hub
     sets=IMAGE_SETS,
     generated={"digits": digits, "discs": discs, "shapes": shapes, "scenes": scenes},
+    terms={"digits": DIGITS_TERMS},
     reader=ImageReader,
     inspect=_inspect,
     sample_shape=_sample_shape,

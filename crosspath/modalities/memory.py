@@ -22,7 +22,7 @@ from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.label_cells import cell_labels
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
-from crosspath.modalities.memory_forms import Labelled, labelled, parts_of
+from crosspath.modalities.memory_forms import Labelled, parts_of, read_part
 from crosspath.modalities.table import modality_of
 
 UNLABELLED = "unlabelled"
@@ -61,7 +61,8 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
         todo = "write samples and annotations into folders, and name their folder"
         raise InputError("data", "a folder, for annotated samples", "data in memory", todo)
     parts = parts_of(data)
-    every = {part: labelled(section.modality, value, name) for part, (name, value) in parts.items()}
+    columns = (section.modality, *modality_of(section).columns)
+    every = {part: read_part(columns, value, name) for part, (name, value) in parts.items()}
     own, labels = _classes(section, every, classes)
     count = sum(len(entry.samples) for entry in every.values())
     samples = [sample for entry in every.values() for sample in _numbered(entry.samples)]

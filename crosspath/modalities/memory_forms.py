@@ -53,8 +53,10 @@ class Column(Sequence[Any]):
         return self.items[index][self.key]
 
 
-def labelled(modality: str, data: Any, where: str) -> Labelled:
-    """One part in whichever form it was given. Raises `InputError`, naming `where`, for any other form."""
+def read_part(columns: Sequence[str], data: Any, where: str) -> Labelled:
+    """One part in whichever form it was given; `columns` may hold its samples, the likeliest first. Raises
+    `InputError`, naming `where`, for any other form.
+    """
     if isinstance(data, Mapping):  # scikit-learn's Bunch, whose data are pictures laid out in rows
         names = data.get("target_names")
         stated = None if names is None else tuple(str(name) for name in names)
@@ -71,7 +73,7 @@ def labelled(modality: str, data: Any, where: str) -> Labelled:
         return Labelled(data, None, None)
     first = data[0]
     if isinstance(first, Mapping):
-        return _from_columns(modality, data, first, where)
+        return _from_columns(columns, data, first, where)
     if isinstance(first, tuple | list):
         if len(first) < 2:
             raise InputError(where, "items of (sample, label)", f"{len(first)} entries", "return both")
@@ -79,18 +81,17 @@ def labelled(modality: str, data: Any, where: str) -> Labelled:
     return Labelled(data, None, None)
 
 
-def _from_columns(modality: str, data: Any, first: Mapping[str, Any], where: str) -> Labelled:
+def _from_columns(columns: Sequence[str], data: Any, first: Mapping[str, Any], where: str) -> Labelled:
     """Items that are mappings, as those of Hugging Face's data sets."""
     label = next((name for name in LABELS if name in first), None)
-    own = (modality, "img", "x", "sample")  # CIFAR-10 on the hub says img
-    sample = next((name for name in own if name in first), None)
+    sample = next((name for name in (*columns, "x", "sample") if name in first), None)
     others = [name for name in first if name != label]
     if sample is None and len(others) == 1:
         sample = others[0]
     if sample is None:
         found = f"the columns {', '.join(map(str, first))}"
-        todo = f"rename them to {modality} and label, and leave the others out"
-        raise InputError(where, f"a column {modality}, and one called label", found, todo)
+        todo = f"rename them to {columns[0]} and label, and leave the others out"
+        raise InputError(where, f"a column {columns[0]}, and one called label", found, todo)
     if label is None:
         return Labelled(Column(data, sample), None, None)
     features = getattr(data, "features", None) or {}

@@ -204,10 +204,14 @@ class Modality(Generic[D, A, T]):
     """Whether one existing file holds a whole set of this modality, and is read like a folder."""
     content: str = "samples"
     """What the files hold, in the plural: `images`."""
+    columns: tuple[str, ...] = ()
+    """Names, beside the modality's own, of the column that holds the samples in tables of other libraries."""
     sets: Mapping[str, str] = field(default_factory=dict)
     """Shipped sets by the value of `data.dataset`, and their folders below the data root."""
     generated: Mapping[str, Callable[[D], GeneratedSamples]] = field(default_factory=dict)
     """Sets that need no files."""
+    terms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of those that are not generated but come with a library: (terms, where they are published)."""
     reader: Callable[[D], Reader] | None = None
     claims: Callable[[Path], bool] = no_claim
     """Whether a user's folder is laid out as only this modality's are, whatever the suffixes of its files."""

@@ -75,7 +75,9 @@ def clips_and_crops(recipe: Recipe) -> SeveralViews | None:
 
     def logits(examples: Examples, rows: NDArray[Any], device: torch.device, logits_of: LogitsOf) -> Tensor:
         assert isinstance(examples.inputs, StreamedSamples)
-        views = examples.inputs.views(rows, segments, crops)
+        reader = examples.inputs.reader
+        assert isinstance(reader, VideoReader)
+        views = examples.inputs.decode_rows(rows, lambda item: reader.views(item, segments, crops))
         count, each = views.shape[:2]
         batch = normalised_batch(views.reshape(count * each, *views.shape[2:]), colour_scaling(data), device)
         outputs_BVK = logits_of(batch).view(count, each, -1).double()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples
@@ -45,6 +46,11 @@ Show = Callable[
 samples to the folder."""
 
 
+def indicators(labels: Tensor, recipe: Recipe, classes: int) -> Tensor:
+    """Class numbers (N,) as rows of 0 and 1 (N, K); rows stay as they are."""
+    return labels if labels.ndim > 1 else one_hot(labels, classes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """What is minimised, and how a held-out part is judged. Models and batches lie on one device."""
@@ -70,6 +76,8 @@ class Objective:
     """Samples of a held-out part for which there is that metric."""
     labelled: bool = False
     """Whether samples need labels."""
+    label_rows: Callable[[Tensor, Recipe, int], Tensor] = indicators
+    """(labels (N,) or (N, K), recipe, number of classes) to a row of numbers for each sample, as losses read them."""
     pools: bool = False
     """Whether the model is a `ModalityModel`, whose head reads the pooled features of a sample."""
     probabilities: Callable[[Tensor], Tensor] | None = None

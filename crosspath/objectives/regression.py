@@ -99,6 +99,10 @@ def store_units(model: nn.Module, recipe: Recipe) -> None:
     last.bias.mul_(std_K).add_(mean_K)
 
 
+def _label_rows(numbers_NK: Tensor, recipe: Recipe, columns: int) -> Tensor:
+    return standardised(numbers_NK.double(), recipe)
+
+
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     assert batch.targets is not None
     outputs_BK = training_logits(model, recipe, batch)
@@ -158,6 +162,7 @@ REGRESSION = Objective(
     selects_by="r2",
     fewest=2,
     labelled=True,
+    label_rows=_label_rows,
     pools=True,
     predictions=_predictions,
     exported="numbers in the units of their columns",

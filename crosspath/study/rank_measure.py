@@ -5,26 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from crosspath.checkpoints.foreign.start import load_start
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, apply_overrides
 from crosspath.data.decoding import Progress
-from crosspath.data.examples import DataSet
 from crosspath.evaluation.devices import choose_compute
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.calibration import calibrate
 from crosspath.modalities.load import load_data
 from crosspath.models import ModalityModel
 from crosspath.objectives import objective_of
-from crosspath.objectives.regression import standardised
 from crosspath.pathway.parameters import connections
 from crosspath.study.rank_scores import connected_triples, gradient_alignment, linear_cka, shuffle_auxiliary, spectra
 from crosspath.training.demands import check_demands
@@ -96,21 +92,15 @@ def begin(
     rows = np.random.default_rng((STREAM, seed)).permutation(len(data.train))[:samples]
     rows.sort()
     inputs = prepare_held_out(recipe.data, data.train.inputs[rows], device)
+    labels = torch.as_tensor(np.asarray(data.train.labels[rows]))
     return Beginning(
         recipe=recipe,
         model=model,
         gradients=gradients,
         inputs=inputs,
-        labels_SK=_label_rows(recipe, data, rows).to(device),
+        labels_SK=objective.label_rows(labels, recipe, len(data.classes)).double().to(device),
         features_SD=_features(model, inputs, recipe.train.batch_size),
     )
-
-
-def _label_rows(recipe: Recipe, data: DataSet, rows: Any) -> Tensor:
-    labels = torch.as_tensor(np.asarray(data.train.labels[rows]))
-    if recipe.data.label_kind == "numbers":
-        return standardised(labels.double(), recipe)
-    return labels.double() if labels.ndim > 1 else one_hot(labels, len(data.classes)).double()
 
 
 @torch.no_grad()

@@ -104,14 +104,8 @@ class StreamedSamples:
         items = (replace(item, label=label) for item, label in zip(self.items, labels, strict=True))
         return replace(self, items=tuple(items), classes=classes)
 
-    def views(self, rows: NDArray[np.int64], segments: int, crops: int) -> NDArray[np.uint8]:
-        """The views of the video test protocol, uint8 (B, segments · crops, 3, T, S, S)."""
-        reader: Any = self.reader
-
-        def decode(item: Item) -> NDArray[Any]:
-            views: NDArray[Any] = reader.views(item, segments, crops)
-            return views
-
+    def decode_rows(self, rows: NDArray[np.int64], decode: Callable[[Item], NDArray[Any]]) -> NDArray[Any]:
+        """What `decode` makes of these samples' files (B, ...). Raises `InputError` for a damaged one."""
         with ThreadPoolExecutor(THREADS) as pool:
             return np.stack(list(decode_in(pool, lambda row: self._decode(decode, self.items[row]), rows.tolist())))
 
