@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from listed_rates import settle
+from matrix_picture import write_matrices
 from question_tables import facts, matrix, page_of, question
 from table_cells import Row, code, interval, over, spread, table, verdict
 
@@ -47,7 +48,9 @@ def main() -> None:
     rows = settle(rows)
     ROWS.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for page in PAGES:
-        page.write_text(with_tables(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+        text = with_tables(page.read_text(encoding="utf-8"), rows)
+        page.write_text(text, encoding="utf-8")
+        write_matrices(text, REPOSITORY / "docs", rows)
 
 
 def with_tables(page: str, rows: list[Row]) -> str:

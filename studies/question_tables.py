@@ -9,7 +9,7 @@ from crosspath.study.matrix import place_of
 
 def matrix(rows: Sequence[Row]) -> str:
     """Targets down and auxiliaries across: the difference of `pathway` from `none` (bold with a verdict), and in
-    brackets that of `random`."""
+    brackets that of `random`; before them that of masked modelling of the target's own data, where it was an arm."""
     plain = {row["target"]: row for row in rows if row["arm"] == "none"}
     by_arm = {(row["arm"], row["target"], row["auxiliary"]): row for row in rows}
     directions = [row for row in rows if row["arm"] == "pathway"]
@@ -20,8 +20,10 @@ def matrix(rows: Sequence[Row]) -> str:
             direction(by_arm.get(("pathway", target, name)), by_arm.get(("random", target, name)))
             for name in auxiliaries
         ]
-        lines.append((code(target), spread(plain[target]), *cells))
-    return table(("target", "`none`", *(f"from {code(name)}" for name in auxiliaries)), lines)
+        own = [direction(row, None) for row in rows if row["arm"] == "masked-modelling" and row["target"] == target]
+        lines.append((code(target), spread(plain[target]), *own, *cells))
+    alone = ("`masked-modelling`",) if any(row["arm"] == "masked-modelling" for row in rows) else ()
+    return table(("target", "`none`", *alone, *(f"from {code(name)}" for name in auxiliaries)), lines)
 
 
 def direction(row: Row | None, random: Row | None) -> str:
