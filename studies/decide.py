@@ -26,6 +26,8 @@ LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
 STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60", "raw", "paper"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
+ADAPTERS = {"scales-as-adapter"}
+"""Studies whose `none` is a frozen body: no case of a network that trains."""
 KINDS = {"dinov2-small": "image", "whisper-tiny-en": "audio"}
 """What foundation models are for: rows name them as their study does. Other auxiliaries are named by their recipe."""
 MASKED = {"pretrained", "masked-modelling"}
@@ -46,7 +48,7 @@ def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case
     masked: dict[tuple[str, int | None], list[Row]] = {}
     gains: dict[tuple[str, Readings], list[Row]] = {}
     for row in rows:
-        if row["difference"] is None or row["metric"] != "accuracy":
+        if row["difference"] is None or row["metric"] != "accuracy" or row["study"] in ADAPTERS:
             continue
         labels, target = row["labels_per_class"], row["target"]
         if row["arm"] in MASKED:
