@@ -5,7 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from crosspath.checkpoints.equality import difference_text
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
 from crosspath.cli.output import equality_line, print_json, print_line, print_next
 
@@ -51,6 +50,7 @@ def merge(
         print_json(receipt)
         return
     equality = receipt["equality"]
+    from crosspath.checkpoints.equality import difference_text
     from crosspath.counts import counted
 
     print_line(f"merged {counted(len(receipt['merge']['scales']), 'weight')} of {checkpoint} into {out}")

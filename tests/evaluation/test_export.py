@@ -232,7 +232,7 @@ def test_a_file_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Two exports to one name both succeeded, and the file could be one's and its description the other's."""
     monkeypatch.setattr(locks, "GRACE_S", 0.05)
     saved(tmp_path / "model", "image")
-    trace = export_module.traced
+    trace = export_module.trace
 
     def second(*arguments: Any) -> Any:
         with refused("a.pt2", os.getpid(), "OUT"):
@@ -240,7 +240,7 @@ def test_a_file_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return trace(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_module, "traced", second)
+        patch.setattr(export_module, "trace", second)
         export(tmp_path / "model", tmp_path / "a.pt2")
     assert {path.name for path in tmp_path.iterdir()} == {"model", "a.pt2", "a.json"}
 

@@ -41,6 +41,6 @@ def test_the_cost_of_an_epoch_is_that_of_all_samples(tmp_path: Path) -> None:
 def test_a_copy_costs_what_the_plain_model_does_and_a_pretrained_one_is_measured() -> None:
     kinds = {way.name: kind_of(way) for way in ways_of(["sounds"], target=None, pretrained=Path("model"))}
     assert kinds["none"] == kinds["mimetic"] == kinds["masked-modelling"] == kinds["copy-sounds"] == "none"
-    assert kinds["paper-sounds"] == kinds["frozen-anchor-sounds"] == "sounds"
+    assert kinds["paper-sounds"] == kinds["frozen-anchor-sounds"] == "pathway from sounds"
     assert kinds["pretrained"] == "pretrained"
     assert kinds["frozen-body"] == "frozen-body", "it trains a fraction of the weights"
