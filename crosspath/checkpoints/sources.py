@@ -127,20 +127,21 @@ def _from_timm(spec: str) -> Auxiliary:
     own = model.state_dict()
     # timm itself would reshape positions and heads on loading; a pathway does not read them.
     same_shape = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
-    if any(name not in same_shape for name in _paired_names(model)):
+    if any(name not in same_shape for name in _needed_names(model)):
         state = State(tensors, read_description(file, metadata))
         return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=state)
     model.load_state_dict(same_shape, strict=False)
     return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
 
 
-def _paired_names(model: nn.Module) -> list[str]:
-    """The weights that a pathway may read: those of the blocks; every matrix, of a model without recognised blocks."""
-    source = ModuleSource(model)
-    anatomy = locate(source)
+def _needed_names(model: nn.Module) -> list[str]:
+    """What a pathway may read: all that the blocks hold, norms and biases too; every matrix, of a model without
+    recognised blocks.
+    """
+    anatomy = locate(ModuleSource(model))
     if anatomy is None:
         return [name for name, value in model.state_dict().items() if value.ndim > 1]
-    return list(dict.fromkeys(slot.weight for slot in anatomy.slots.values()))
+    return [name for name in model.state_dict() if name.startswith(tuple(anatomy.paths.values()))]
 
 
 def _download_config(repository: str, name: str = "config.json") -> None:

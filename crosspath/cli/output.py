@@ -105,7 +105,7 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def equality_line(bitwise: bool, max_difference: float | None) -> str:
-    """Whether merged and connected outputs are equal, in one line; no difference is one that is not finite."""
+    """Whether merged and connected outputs are equal, in one line; None is a difference that is not finite."""
     difference = "a value that is not finite" if max_difference is None else f"at most {max_difference:.3g}"
     answer = "bitwise" if bitwise else f"no, by {difference}"
     return f"merged output equals connected output: {answer}"

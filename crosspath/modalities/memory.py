@@ -231,12 +231,18 @@ def _are_indicators(parts: Mapping[Part, Labelled]) -> bool:
     named = next((len(part.names) for part in parts.values() if part.names is not None), None)
     if len(lengths) != 1 or named not in (None, *lengths):
         return False
-    if any(isinstance(value, str) or value not in (0, 1) for label in lists for value in label):
+    if not all(map(_holds_marks, lists)):
         return False
     if lengths == {1} and named is None and all(isinstance(label, list | tuple) for label in lists):
         todo = "pass y of shape (N, classes) as an array, or one class number for each sample"
         raise InputError("data", "vectors of 0 and 1, or lists of classes", "lists of a single 0 or 1", todo)
     return True
+
+
+def _holds_marks(label: Any) -> bool:
+    """Whether a list has no values but 0 and 1."""
+    values = np.asarray(label.detach().cpu() if isinstance(label, Tensor) else label)
+    return values.dtype.kind in "biuf" and bool(((values == 0) | (values == 1)).all())
 
 
 def _is_list(label: Any) -> bool:

@@ -61,6 +61,10 @@ def test_weights_under_other_names_are_never_random_ones(tmp_path: Path, monkeyp
     assert set(weights) == {f"backbone.{name}" for name in state}
     save_file(state, tmp_path / "model.safetensors")
     assert isinstance(auxiliary_source("timm:convnext_atto").weights, torch.nn.Module)
+    # Norms and biases of blocks too: a canonical pathway reads them.
+    norm = next(name for name in state if name.startswith("stages.1.blocks.0.norm"))
+    save_file({name: value for name, value in state.items() if name != norm}, tmp_path / "model.safetensors")
+    assert isinstance(auxiliary_source("timm:convnext_atto").weights, dict)
 
 
 def test_a_hub_repository_gives_its_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

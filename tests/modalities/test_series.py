@@ -17,6 +17,7 @@ from crosspath.data.views.augment_series import augment_series, warp_time
 from crosspath.data.views.draws import Draws
 from crosspath.modalities.batches import prepare
 from crosspath.modalities.load import load_data
+from crosspath.modalities.series import _expected
 from crosspath.tokenizers import SeriesTokenizer
 from crosspath.tokenizers.patches import from_patches, patches_of
 from tests.errors import refused
@@ -215,3 +216,10 @@ def test_warped_time_keeps_order_and_ends() -> None:
     assert paces.min() > 0.1 - 1e-3
     assert paces.max() < 1.9 + 1e-3
     assert (paces.amax(2) - paces.amin(2)).max() > 0.3
+
+
+def test_a_rate_is_stated_of_values_that_have_it() -> None:
+    section = SeriesData(channels=1, rate_hz=50.0, length=64)
+    assert "at 50 Hz, then resampled to 64" in _expected(section)
+    assert "then" not in _expected(SeriesData(channels=1, length=64))
+    assert "cut to" in _expected(section.model_copy(update={"lengths": "pad"}))

@@ -1,5 +1,6 @@
 """Files that are almost a format: one line names the tensor, from `inspect` and `convert` alike; nothing is written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,3 +148,17 @@ def test_a_model_that_is_not_rebuilt_serves_as_an_auxiliary(tmp_path: Path, caps
     weights = auxiliary_source(tmp_path / "out").weights
     assert isinstance(weights, dict)
     assert torch.equal(weights["blocks.0.ls1.gamma"], tensors["blocks.0.ls1.gamma"])
+
+
+def test_a_type_that_torch_does_not_have_is_never_shown_as_another(tmp_path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F8_E8M0", "shape": [4, 4], "data_offsets": [0, 16]}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    with refused("a.safetensors", "F8_E8M0"):
+        inspect_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_positions_that_fill_no_whole_frames_are_told_with_their_number(tmp_path: Path) -> None:
+    tensors = published.filled(KINDS["VideoMAE"]) | {"pos_embed": torch.zeros(1, 1570, 128)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    with refused("", "1570 positions"):
+        convert_checkpoint(tmp_path / "a.safetensors", tmp_path / "out")
