@@ -7,8 +7,11 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
+from crosspath.metrics import METRICS
 from crosspath.study.drawing import PIXELS, SERIES, line_styles
 from crosspath.study.figures import label_curves, learning_curves, scale_map, training_losses
+from crosspath.study.rows import Row
+from crosspath.study.study_report import _label_figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {"none": [[0.1, 0.5, 0.7], [0.2, 0.4, 0.8]], "pathway": [[0.1, 0.6, 0.9], [0.2, 0.7, 0.8]]}
@@ -117,3 +120,16 @@ def test_a_scale_that_rounds_to_zero_has_no_sign() -> None:
     figure = scale_map({"pathway": [[-0.0001, 0.0004, 0.1, -0.002]]}, ("0",), tuple("qkvo"), 0.0)
     numbers = re.findall(r">\s*([-+−]?0\.\d{3})\s*<", figure)
     assert numbers == ["0.000", "0.000", "+0.100", "-0.002"]
+
+
+def test_the_curve_of_a_target_is_in_its_own_metric() -> None:
+    common = {"auxiliary": None, "arm": "none", "seeds": (0,), "std": None}
+    rows = [
+        Row(target=target, metric=metric, values=(value,), mean=value, labels_per_class=labels, **common)  # type: ignore[arg-type]
+        for target, metric in (("image/discs", "rmse"), ("image/digits", "accuracy"))
+        for labels, value in ((10, 0.25), (30, 0.5))
+    ]
+    numbers, classes = (svg for _, svg in _label_figures(rows))
+    assert METRICS["rmse"].title in numbers
+    assert METRICS["accuracy"].title not in numbers
+    assert METRICS["accuracy"].title in classes
