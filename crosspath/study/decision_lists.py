@@ -3,4 +3,4 @@
 from crosspath.study.decision import DecisionList
 
 WITH_OWN_FILES = DecisionList(rules=(), otherwise="masked")
-WITHOUT = DecisionList(rules=(), otherwise="pathway")
+WITHOUT = DecisionList(rules=(), otherwise="plain")
