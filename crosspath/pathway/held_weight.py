@@ -165,7 +165,8 @@ class HeldWeight(nn.Module):
         PathwayError
             For an E that is no longer the sum of its leaves.
         """
-        if self._storage is not None:
+        # A model that was merged inside another one leaves its sums with that one.
+        if self._storage is not None or not self.in_place:
             return
         versions, parameter = self._count_writes(), self.parameter
         same = bool(self._tensors) and parameter is self._tensors[0]

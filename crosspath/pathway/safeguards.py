@@ -63,10 +63,12 @@ def _refresh_sums(target: nn.Module, args: Any) -> None:
 
 
 def _release_sums(target: nn.Module) -> None:
-    target.__dict__.pop(SUMS, None)
-    for key, hook in list(target._forward_pre_hooks.items()):
-        if hook is _refresh_sums:
-            del target._forward_pre_hooks[key]
+    """Also of a module inside, which may have been connected by itself, as a Lightning module's model is."""
+    for module in target.modules():
+        module.__dict__.pop(SUMS, None)
+        for key, hook in list(module._forward_pre_hooks.items()):
+            if hook is _refresh_sums:
+                del module._forward_pre_hooks[key]
 
 
 def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:

@@ -238,3 +238,21 @@ def test_an_optimizer_of_another_model_steps_beside_a_weight_that_other_code_too
     nn.utils.parametrizations.weight_norm(model.blocks[0].attn.qkv)
     other = vit(3)
     step(other, torch.optim.SGD(other.parameters(), lr=0.1), batches()[0])
+
+
+# Modules around the model --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connect_outside", [False, True])
+@pytest.mark.parametrize("end", [crosspath.merge, crosspath.disconnect])
+def test_a_model_in_another_module_ends_plain(end: Callable[[nn.Module], Any], connect_outside: bool) -> None:
+    model = vit(0)
+    outer = nn.Sequential(model)
+    connect_to, end_at = (outer, model) if connect_outside else (model, outer)
+    crosspath.connect(connect_to, nn.Sequential(vit(1)) if connect_outside else vit(1), engine="optimizer")
+    end(end_at)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)  # a plain weight belongs to whoever writes it
+    images = torch.zeros(1, 3, 16, 16)
+    assert torch.equal(outer(images), copy.deepcopy(outer)(images))
