@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
-from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
+from crosspath.checkpoints.save import MERGE_RECEIPT, PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
@@ -39,7 +39,6 @@ from crosspath.pathway.parameters import has_pathways
 from crosspath.pathway.sources import State
 from crosspath.pickles import refuse_pickle
 
-MERGE_RECEIPT = "merge.json"
 """The receipt of a merge, beside the merged weights."""
 HEAD = "head.linear.weight"
 """The last layer, with one row per class."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from crosspath.checkpoints.equality import compare_precisions, outputs
-from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
-from crosspath.checkpoints.save import CARD, save_checkpoint
+from crosspath.checkpoints.load import load_checkpoint
+from crosspath.checkpoints.save import CARD, MERGE_RECEIPT, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
 from crosspath.checkpoints.sharing.certificate import write_certificate
 from crosspath.checkpoints.sharing.samples import held_out_samples

@@ -20,6 +20,7 @@ from crosspath.pathway.sources import ModuleSource
 
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
+MERGE_RECEIPT = "merge.json"
 RECIPE = "recipe.yaml"
 CARD = "README.md"
 """The model card. The manifest leaves it out, since people edit it, on the hub too."""
@@ -79,5 +80,8 @@ def save_checkpoint(
         if beside is not None:
             beside(temporary)
         names = [file.name for file in temporary.iterdir() if file.name != CARD]
+    for name in {*PATHWAY_FILES, MERGE_RECEIPT}.difference(names):
+        # Of a model that was saved here before, and of this one they would be read as its own.
+        (folder / name).unlink(missing_ok=True)
     write_manifest(folder, names)
     remember_outside(folder, recipe, auxiliaries or {})

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from crosspath.checkpoints.load import MERGE_RECEIPT, load_checkpoint
-from crosspath.checkpoints.save import CARD, save_checkpoint
+from crosspath.checkpoints.load import load_checkpoint
+from crosspath.checkpoints.save import CARD, MERGE_RECEIPT, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
 from crosspath.checkpoints.sources import is_on_hub, strip_paths
 from crosspath.config.recipe import validated

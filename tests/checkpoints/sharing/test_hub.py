@@ -20,7 +20,8 @@ from crosspath.checkpoints.equality import compare_outputs
 from crosspath.files import read_tensors
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import build_masked_autoencoder
-from crosspath.pathway import connect, pathways
+from crosspath.pathway import connect, merge, pathways
+from crosspath.pathway.parameters import has_pathways
 from crosspath.recipes import recipe_named
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected, saved_image
 from tests.errors import refused
@@ -222,6 +223,17 @@ def test_a_model_that_does_not_say_what_it_is_or_says_wrong_is_not_saved(tmp_pat
     back = ModalityModel.from_pretrained(tmp_path / "shared")
     assert back.about is not None
     assert back.about.classes == ("0", "1", "2")  # nobody has named them
+
+
+def test_a_model_that_is_saved_again_once_merged_leaves_no_pathways_beside_it(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "image", tmp_path / "audio")
+    model = ModalityModel.from_pretrained(tmp_path / "image")
+    model.save_pretrained(tmp_path / "shared")
+    merge(model)
+    model.save_pretrained(tmp_path / "shared")
+    assert not list((tmp_path / "shared").glob("pathway.*"))
+    assert not has_pathways(ModalityModel.from_pretrained(tmp_path / "shared"))
 
 
 def test_a_merged_model_that_is_shared_again_keeps_its_story(tmp_path: Path) -> None:
