@@ -68,8 +68,8 @@ def check_inputs(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
         For other data, another start or other auxiliaries, with both values.
     """
     changes = []
-    for name, value in now.items():
-        old = before.get(name)
+    for name in before | now:
+        old, value = before.get(name), now.get(name)
         if _identity(old) != _identity(value):
             found = f"{name} {json.dumps(old)}, now {json.dumps(value)}"
             raise InputError(file, "what this run started from", found, "use the same, or choose another --out")
