@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot
 
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples
+from crosspath.errors import InputError
 from crosspath.metrics import METRICS
 from crosspath.objectives.drawing import Drawing
 from crosspath.tokenizers import Tokenizer
@@ -112,8 +113,17 @@ class Objective:
         return self.show if self.drawing is None else self.drawing.show
 
     def score(self, metrics: dict[str, float]) -> float:
-        """The number by which the best epoch is chosen; more is better."""
-        return METRICS[self.selects_by].sign * metrics.get(self.selects_by, 0.0)
+        """The number by which the best epoch is chosen; more is better.
+
+        Raises
+        ------
+        InputError
+            For samples that do not give it, such as pictures without a box.
+        """
+        if self.selects_by not in metrics:
+            expected, todo = f"samples that give {self.selects_by}", "set train.select=last, or hold out others"
+            raise InputError("the validation part", expected, "none: no label counts there", todo)
+        return METRICS[self.selects_by].sign * metrics[self.selects_by]
 
 
 def all_tokens(recipe: Recipe, model: nn.Module) -> int:

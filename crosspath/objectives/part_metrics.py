@@ -76,6 +76,9 @@ def part_metrics(counts_N3K: Tensor, categories_N: Tensor, members_CK: Tensor) -
     - `miou`: the mean over the parts that occur of their IoU over all points of the set (PartNet, Mo et al. 2019);
     - `point_accuracy`: the share of points with their part.
     """
+    # Of a cloud with few labelled points a draw may hold none, and says nothing then.
+    labelled_N = counts_N3K[:, 2].sum(dim=1) > 0
+    counts_N3K, categories_N = counts_N3K[labelled_N], categories_N[labelled_N]
     if not len(counts_N3K):
         return {}
     right_NK, predicted_NK, present_NK = counts_N3K.double().unbind(1)

@@ -59,8 +59,10 @@ class Outcome:
         processes: Processes | None = None,
     ) -> None:
         """Take this epoch; with `best`, only if it is better than all before (a tie keeps the earlier)."""
-        if select == "best" and self.epoch and score(metrics) <= score(self.metrics):
-            return
+        if select == "best":
+            new = score(metrics)  # at the first epoch too: a part that gives no score is refused
+            if self.epoch and new <= score(self.metrics):
+                return
         self.epoch, self.metrics = epoch, metrics
         if select == "best":
             full = self.model if processes is None else processes.full_model(self.model)

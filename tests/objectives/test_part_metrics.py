@@ -101,6 +101,15 @@ def test_what_is_not_labelled_counts_nowhere() -> None:
     assert measured(more, longer, category, TABLE) == measured(logits, parts, category, TABLE)
 
 
+def test_a_cloud_without_a_labelled_point_counts_nowhere() -> None:
+    parts, categories = torch.tensor([[3, 4, 3]]), torch.tensor([1])
+    logits = torch.randn(1, 3, 7, generator=torch.Generator().manual_seed(0))
+    nothing = torch.full_like(parts, NOT_LABELLED)
+    both = measured(logits.repeat(2, 1, 1), torch.cat([parts, nothing]), categories.repeat(2), TABLE)
+    assert both == measured(logits, parts, categories, TABLE)
+    assert measured(logits, nothing, categories, TABLE) == {}
+
+
 def test_shapenetparts_numbers_are_their_own_columns() -> None:
     table = tuple(tuple(numbers) for numbers in PARTS.values())
     parts = torch.arange(50)[:, None]

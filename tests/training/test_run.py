@@ -14,6 +14,7 @@ from crosspath.config import Recipe, read_recipe
 from crosspath.data.examples import DataSet
 from crosspath.evaluation import evaluate
 from crosspath.files import check_manifest, read_tensors
+from crosspath.objectives.classification import SEVERAL_LABELS
 from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
 from crosspath.training.epochs import Outcome
@@ -206,6 +207,14 @@ def test_best_leaves_the_weights_of_the_epoch_with_the_best_validation_accuracy(
     )
     assert all(torch.equal(value, best[name]) for name, value in left.items())
     assert not all(torch.equal(value, last[name]) for name, value in left.items())
+
+
+def test_no_epoch_is_best_where_validation_gives_no_score() -> None:
+    outcome = Outcome(torch.nn.Linear(1, 1))
+    with refused("the validation part", "map", "train.select=last"):
+        outcome.consider(1, {}, SEVERAL_LABELS.score, "best")
+    outcome.consider(1, {}, SEVERAL_LABELS.score, "last")
+    assert outcome.epoch == 1
 
 
 def test_of_equal_epochs_best_keeps_the_first() -> None:
