@@ -68,7 +68,7 @@ def check_inputs(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
         For other data, another start or other auxiliaries, with both values.
     """
     changes = []
-    for name in before | now:
+    for name in {**before, **now}:
         old, value = before.get(name), now.get(name)
         if _identity(old) != _identity(value):
             found = f"{name} {json.dumps(old)}, now {json.dumps(value)}"
