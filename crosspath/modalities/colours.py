@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspath.config.data import ImageData, VideoData
+from crosspath.data.short_side import short_side
 from crosspath.data.views.normalise import Scaling
 
 Colours = ImageData | VideoData
@@ -31,8 +32,7 @@ def colour_normalisation(data: Colours) -> str:
 
 def expected_colours(data: Colours) -> str:
     """What an exported graph reads."""
-    short = data.resize or data.image_size
-    return f"RGB values 0 to 255, short side resized to {short}, centre-cropped"
+    return f"RGB values 0 to 255, short side resized to {short_side(data)}, centre-cropped"
 
 
 def colour_pixels(image_CHW: NDArray[Any], data: Colours) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ class VideoData(FilesTable):
     frames: PositiveInt = 8
     image_size: PositiveInt = 56
     resize: PositiveInt | None = None
-    """Short side before the crop of held-out clips; `image_size` when not given."""
+    """Short side before the crop of held-out clips; `image_size` or more, and that when not given."""
     mean: Channels = (0.5, 0.5, 0.5)
     """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
     std: PositiveChannels = (0.5, 0.5, 0.5)

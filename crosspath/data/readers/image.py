@@ -25,6 +25,7 @@ from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list
 from crosspath.data.readers.pictures import picture_of, read_picture, turned_size
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
+from crosspath.data.short_side import short_side
 from crosspath.data.tables import listed_files, table_in, table_settings
 from crosspath.data.views.frame_views import frames_view
 from crosspath.data.views.scene_views import scene_view
@@ -54,7 +55,7 @@ class ImageReader:
 
     def __init__(self, section: ImageData) -> None:
         self.section = section
-        size = section.image_size
+        size, self.short = section.image_size, short_side(section)
         self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((3, size, size), np.dtype(np.uint8))
         self.settings: dict[str, Any] = {"image_size": size}
         if section.resize is not None:
@@ -243,7 +244,7 @@ class ImageReader:
         """The short side resized to `resize` (bicubic), then the centre square of `image_size`."""
         from PIL import Image
 
-        size, short = self.section.image_size, self.section.resize or self.section.image_size
+        size, short = self.section.image_size, self.short
         if image.size == (size, size):
             return image
         scale = short / min(image.size)

@@ -25,6 +25,7 @@ from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
+from crosspath.data.short_side import short_side
 from crosspath.data.table_rows import part_of, read_table, whole_number
 from crosspath.data.tables import listed_files, table_in
 from crosspath.data.views.frame_views import frames_view
@@ -45,7 +46,7 @@ class VideoReader:
 
     def __init__(self, section: VideoData) -> None:
         self.section = section
-        size = section.image_size
+        size, self.short = section.image_size, short_side(section)
         self.sample: tuple[tuple[int, ...], np.dtype[Any]] = ((3, section.frames, size, size), np.dtype(np.uint8))
         self.settings: dict[str, Any] = {
             "frames": section.frames,
@@ -129,7 +130,7 @@ class VideoReader:
             generator = np.random.default_rng((CLIP_STREAM, seed, epoch, sample))
             with decoder_errors_as_damage():
                 indices = training_indices(video.length(), self.section, generator)
-                frames = video.frames(indices, None if crops_at_random else self._short)
+                frames = video.frames(indices, None if crops_at_random else self.short)
             from PIL import Image
 
             size = self.section.image_size
@@ -146,7 +147,7 @@ class VideoReader:
         video, size = video_of(item), self.section.image_size
         with decoder_errors_as_damage():
             clips = np.array(view_indices(video.length(), self.section, segments))
-            frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self._short))
+            frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self.short))
         height, width = frames_NHWC.shape[1:3]
         [centre] = crop_places(min(height, width), size, 1)
         crops_N3TSS = []
@@ -169,8 +170,8 @@ class VideoReader:
             frames = np.moveaxis(frames, 1 if frames.shape[1] == 3 else 0, -1)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
             raise DamageError(f"expected frames uint8 (T, H, W, 3), found {frames.dtype} of shape {frames.shape}")
-        scale = self._short / min(frames.shape[1:3])
-        sides = [max(self._short, round(side * scale)) for side in frames.shape[1:3]]
+        scale = self.short / min(frames.shape[1:3])
+        sides = [max(self.short, round(side * scale)) for side in frames.shape[1:3]]
         pictures = (Image.fromarray(frames[index]) for index in held_out_indices(len(frames), self.section))
         resized = [np.asarray(picture.resize((sides[1], sides[0]), Image.Resampling.BICUBIC)) for picture in pictures]
         return np.stack([centre_square(frame, size) for frame in resized]).transpose(3, 0, 1, 2)
@@ -185,7 +186,7 @@ class VideoReader:
                 for seconds, name in ((window, "window"), (stride, "stride"))
             )
             clips = window_indices(video.length(), self.section, *sizes)
-            frames = iter(video.frames([index for clip in clips for index in clip], self._short))
+            frames = iter(video.frames([index for clip in clips for index in clip], self.short))
             squares = (np.stack([centre_square(next(frames), self.section.image_size) for _ in clip]) for clip in clips)
             return np.stack([clip.transpose(3, 0, 1, 2) for clip in squares])
 
@@ -198,10 +199,5 @@ class VideoReader:
                 indices = (spread - start).tolist()
             else:
                 indices = held_out_indices(video.length(), self.section)
-            frames = video.frames(indices, self._short)
+            frames = video.frames(indices, self.short)
             return np.stack([centre_square(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
-
-    @property
-    def _short(self) -> int:
-        """The short side of frames before the centre crop."""
-        return self.section.resize or self.section.image_size

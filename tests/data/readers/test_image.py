@@ -30,6 +30,13 @@ def test_a_picture_of_the_right_size_is_kept_bit_by_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(actual, pixels.transpose(2, 0, 1))
 
 
+def test_a_short_side_below_the_squares_is_refused() -> None:
+    with refused("data.resize", "16 or more", "found 8", "--set data.resize=16"):
+        ImageReader(ImageData(image_size=16, resize=8))
+    # Windows of pictures with masks may be larger than these.
+    ImageReader(ImageData(image_size=16, resize=8, label_kind="dense"))
+
+
 def test_the_middle_square_is_kept(tmp_path: Path) -> None:
     pixels = np.zeros((16, 48, 3), np.uint8)
     pixels[:, 16:32] = 255

@@ -56,6 +56,11 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_short_side_below_the_squares_is_refused() -> None:
+    with refused("data.resize", "16 or more", "found 8", "--set data.resize=16"):
+        VideoReader(VideoData(frames=5, image_size=16, resize=8))
+
+
 def test_frames_spread_evenly_over_the_whole_clip(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", map(brightness, range(50)))
     actual = read_file(SECTION, tmp_path / "a.mp4")
