@@ -19,9 +19,9 @@ class ImageData(FilesTable):
     ] = "folder"
     image_size: PositiveInt = 32
     resize: PositiveInt | None = None
-    """Short side before the centre crop of held-out images; `image_size` or more, and that when not given (published: 256 for 224). Of
-    segmentation, the short side to which pictures are resized before windows of `image_size` are cut; their own when
-    not given."""
+    """Short side before the centre crop of held-out images; `image_size` or more, and that when not given (published:
+    256 for 224). Of segmentation, the short side to which pictures are resized before windows of `image_size` are cut;
+    their own when not given."""
     ignored_values: tuple[MaskValue, ...] | None = None
     """Segmentation: values of index masks that are not labelled. When not given, 255; and 0, where ADE20K's table names
     the classes."""

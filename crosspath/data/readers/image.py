@@ -245,8 +245,6 @@ class ImageReader:
         from PIL import Image
 
         size, short = self.section.image_size, self.short
-        if image.size == (size, size):
-            return image
         scale = short / min(image.size)
         width, height = (max(short, round(side * scale)) for side in image.size)
         require_within(PIXELS, width * height)  # a picture of one row becomes a very long one

@@ -30,6 +30,17 @@ def test_a_picture_of_the_right_size_is_kept_bit_by_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(actual, pixels.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("side", [16, 17, 20, 33])
+def test_every_size_is_resized_to_the_short_side_before_the_square_is_cut(tmp_path: Path, side: int) -> None:
+    pixels = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "a.png")
+    expected = np.asarray(picture.resize((20, 20), Image.Resampling.BICUBIC))[2:18, 2:18].transpose(2, 0, 1)
+    reader = ImageReader(ImageData(image_size=16, resize=20))
+    np.testing.assert_array_equal(reader.decode_file(tmp_path / "a.png"), expected)
+    np.testing.assert_array_equal(reader.decode_object(pixels), expected)
+
+
 def test_a_short_side_below_the_squares_is_refused() -> None:
     with refused("data.resize", "16 or more", "found 8", "--set data.resize=16"):
         ImageReader(ImageData(image_size=16, resize=8))
