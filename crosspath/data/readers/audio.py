@@ -15,7 +15,7 @@ from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
-from crosspath.data.readers.sound_file import decode_wave
+from crosspath.data.readers.sound_file import decode_wave, require_sound
 from crosspath.data.readers.time_windows import window_starts
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.tables import listed_files, table_in
@@ -125,12 +125,15 @@ class AudioReader:
             raise DamageError("it has values that are not finite")
         if array.ndim == 2 and array.shape[1] == self.section.mels:
             return self._fit_length(array.astype(np.float32))
+        peak = float(np.abs(array).max(initial=0.0))
         if array.ndim == 2 and array.shape[0] < MOST_CHANNELS < array.shape[1]:
             array = array.mean(0)
         if array.ndim != 1:
             form = f"(samples,), (channels, samples) or (frames, {self.section.mels})"
             raise DamageError(f"expected an array of shape {form}, found {array.shape}")
-        return self.frames_of(self._resample(array.astype(np.float32), int(rate)))
+        wave, rate = array.astype(np.float32), _whole_rate(rate)
+        require_sound(wave, peak, rate)
+        return self.frames_of(self._resample(wave, rate))
 
     def wave_of(self, item: Item) -> NDArray[np.float32]:
         """The mean of a recording's channels (S,) at the recipe's sample rate, less its own mean (Whisper reads it as
@@ -196,6 +199,15 @@ class AudioReader:
         count = min(len(frames_TF), len(result))
         result[:count] = frames_TF[:count]
         return result
+
+
+def _whole_rate(rate: Any) -> int:
+    """The rate beside a waveform in memory. Raises `DamageError` for what is no number, such as a second channel."""
+    try:
+        return int(rate)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        expected = "(waveform, rate) with the rate in Hz, or channels as one array (channels, samples)"
+        raise DamageError(f"expected {expected}, found a {type(rate).__name__} as the rate") from None
 
 
 def resample(wave: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:

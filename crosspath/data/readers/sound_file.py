@@ -53,23 +53,39 @@ def decode_wave(path: Path, content: bytes | None = None) -> tuple[Samples, int]
             raise DamageError(reason)
         with path.open("rb") if content is None else BytesIO(content) as file:
             try:
-                wave, rate = _read_with_libsndfile(file)
+                wave, peak, rate = _read_with_libsndfile(file)
             except _OtherFormatError:
                 file.seek(0)
-                wave, rate = _read_with_ffmpeg(file)
+                wave, peak, rate = _read_with_ffmpeg(file)
     except (DamageError, InputError, ImportError, FileNotFoundError, PermissionError):
         raise
     except MemoryError:  # lengths are limited, so that the header asks for nonsense
         raise DamageError("the audio decoder asks for more memory than there is") from None
     except Exception as error:  # decoders raise many types on damaged files
         raise DamageError(f"the audio decoder fails ({error})".replace("\n", " ")) from None
-    require_full_scale(wave)
-    if rate < LOWEST_HZ:
-        raise DamageError(f"its sample rate is {rate} Hz")
+    require_sound(wave, peak, rate)
     return wave, rate
 
 
-def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
+def require_sound(wave: Samples, peak: float, rate: int) -> None:
+    """Refuses what is no recording: the mean (S,) of channels whose largest amplitude is `peak`, at `rate` Hz.
+
+    Raises
+    ------
+    DamageError
+        For no samples, channels that cancel each other out, samples far beyond full scale, and a rate below
+        `LOWEST_HZ`.
+    """
+    if not len(wave):
+        raise DamageError("it contains no samples")
+    if max(wave.max(), -wave.min()) < CANCELLED * peak:
+        raise DamageError("its channels cancel each other out: their mean is silence, and they are not")
+    require_full_scale(wave)
+    if rate < LOWEST_HZ:
+        raise DamageError(f"its sample rate is {rate} Hz")
+
+
+def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, float, int]:
     import soundfile
 
     header = read_sound_header(file)
@@ -91,10 +107,10 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, int]:
             while len(block_SC := sound.read(BLOCK, dtype="float32", always_2d=True)):
                 yield block_SC
 
-        return _mean_of_channels(blocks()), int(sound.samplerate)
+        return *_mean_of_channels(blocks()), int(sound.samplerate)
 
 
-def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, int]:
+def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, float, int]:
     import av
 
     with open_media(file) as container:
@@ -115,23 +131,18 @@ def _read_with_ffmpeg(file: BinaryIO) -> tuple[Samples, int]:
                 yield from (out.to_ndarray().T for out in resampler.resample(frame))
             yield from (out.to_ndarray().T for out in resampler.resample(None))
 
-        wave = _mean_of_channels(blocks())
-        return wave, int(rates[0])
+        wave, peak = _mean_of_channels(blocks())
+        return wave, peak, rates[0] if rates else 0
 
 
 def _seconds(samples: int, rate: int) -> int:
     return samples // max(1, min(rate, HIGHEST_HZ))
 
 
-def _mean_of_channels(blocks: Iterable[Samples]) -> Samples:
-    """The mean (S,) over the channels of consecutive samples (S, C)."""
+def _mean_of_channels(blocks: Iterable[Samples]) -> tuple[Samples, float]:
+    """The mean (S,) over the channels of consecutive samples (S, C), and the largest amplitude of any channel."""
     means, peak = [], 0.0
     for block_SC in blocks:
         means.append(block_SC.mean(axis=1))
         peak = max(peak, float(np.abs(block_SC).max(initial=0.0)))
-    wave = np.concatenate(means) if means else np.zeros(0, np.float32)
-    if not len(wave):
-        raise DamageError("it contains no samples")
-    if max(wave.max(), -wave.min()) < CANCELLED * peak:
-        raise DamageError("its channels cancel each other out: their mean is silence, and they are not")
-    return wave
+    return (np.concatenate(means) if means else np.zeros(0, np.float32)), peak

@@ -46,6 +46,32 @@ def test_every_depth_reads_to_the_same_scale(tmp_path: Path, subtype: str, step:
     np.testing.assert_allclose(actual, wave(), atol=step)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (wave() * 32768, "full scale"),
+        (np.stack([wave(), -wave()]), "cancel"),
+        ((wave(), 0), "sample rate is 0 Hz"),
+        ({"array": wave(), "sampling_rate": 99}, "sample rate is 99 Hz"),
+        ((wave(), None), "NoneType as the rate"),
+        ((wave(), float("nan")), "float as the rate"),
+        ((wave(), wave()), "ndarray as the rate"),
+        (wave()[:0], "no samples"),
+    ],
+)
+def test_sound_in_memory_is_held_to_the_rules_of_files(value: object, reason: str) -> None:
+    with pytest.raises(DamageError, match=reason):
+        AudioReader(SECTION).decode_object(value)
+
+
+def test_silence_and_one_silent_channel_in_memory_are_sound() -> None:
+    reader = AudioReader(SECTION)
+    assert not (reader.decode_object(np.zeros((2, 8000))) > FLOOR + 1e-3).any()
+    np.testing.assert_array_equal(
+        reader.decode_object(np.stack([wave(), 0 * wave()])), reader.decode_object(wave() / 2)
+    )
+
+
 def test_resampling_keeps_length_and_tone() -> None:
     time = np.arange(44100) / 44100
     actual = resample(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44100, 16000)
