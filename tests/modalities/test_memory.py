@@ -137,6 +137,8 @@ class Random(torch.utils.data.Dataset[Any]):
         ({"train": (PIXELS, LABELS), "fold": (PIXELS, LABELS)}, "data", "fold"),
         ({"train": (PIXELS, LABELS), "test": PIXELS}, "data", "labels"),
         ([{"pixels": 1, "mask": 2, "label": 0}], "data", "pixels"),
+        ([(PIXELS[0],), (PIXELS[1],)], "data", "1 entry"),
+        ([(PIXELS[0], 16000, 1), (PIXELS[1], 22050, 0)], "data", "3 entries"),
         ((PIXELS[:0], LABELS[:0]), "data", "samples"),
     ],
 )
