@@ -22,11 +22,12 @@ from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
 from crosspath.data.readers.masks import has_masks, list_masked_pictures, list_pictures, read_masked_picture
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
+from crosspath.data.readers.own_table import own_table, unread_table_notes
 from crosspath.data.readers.pictures import picture_of, read_picture, turned_size
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.short_side import short_side
-from crosspath.data.tables import listed_files, table_in, table_settings
+from crosspath.data.tables import listed_files, table_settings
 from crosspath.data.views.frame_views import frames_view
 from crosspath.data.views.scene_views import scene_view
 from crosspath.errors import InputError
@@ -73,9 +74,11 @@ class ImageReader:
 
     def listing(self, folder: Path) -> Listing:
         """A set of pictures; with `data.multi_label` labels are tuples, and boxes where the objective asks for them."""
-        if self.boxed:
-            return self._boxed_listing(folder)
-        listing = self._listing(folder)
+        if (table := own_table(folder, self.section)) is not None:
+            listing = listed_files(folder, table, self.section, SUFFIXES)
+        else:
+            listing = self._boxed_listing(folder) if self.boxed else self._listing(folder)
+            listing = replace(listing, notes=(*listing.notes, *unread_table_notes(self.section)))
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _boxed_listing(self, folder: Path) -> Listing:
@@ -109,8 +112,6 @@ class ImageReader:
             return list_medmnist(folder, self.section.several_labels)
         if folder.suffix.lower() == ".zip" and folder.is_file():
             return list_zip(folder, None, SUFFIXES)
-        if (table := table_in(folder, self.section)) is not None:
-            return listed_files(folder, table, self.section, SUFFIXES)
         return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
 
     def _masked(self, root: Path, parts: dict[str, Part] | None = None) -> Listing:

@@ -23,10 +23,11 @@ from crosspath.data.readers.cloud_text import read_text_cloud
 from crosspath.data.readers.h5_clouds import H5_SETS, H5Set, open_clouds
 from crosspath.data.readers.lidar import read_lidar
 from crosspath.data.readers.lidar_objects import has_objects, list_objects
+from crosspath.data.readers.own_table import own_table, unread_table_notes
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED, has_part_lists, list_parts
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import listed_files, table_in, table_settings
+from crosspath.data.tables import listed_files, table_settings
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -80,7 +81,11 @@ class PointReader:
         """A set in h5 files, another published set, shards, objects of lidar scans, or a user's class folders or table;
         with annotations a folder in ShapeNetPart's layout as well. With `data.multi_label` labels are tuples.
         """
-        listing = self._listing(folder)
+        if (table := own_table(folder, self.section)) is not None:
+            listing = listed_files(folder, table, self.section, SUFFIXES)
+        else:
+            listing = self._listing(folder)
+            listing = replace(listing, notes=(*listing.notes, *unread_table_notes(self.section)))
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _listing(self, folder: Path) -> Listing:
@@ -95,8 +100,6 @@ class PointReader:
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if has_objects(folder):
             return list_objects(folder)
-        if (table := table_in(folder, self.section)) is not None:
-            return listed_files(folder, table, self.section, SUFFIXES)
         return class_folder_items(folder, SUFFIXES, "point clouds or meshes")
 
     def _annotated_listing(self, folder: Path) -> Listing:
