@@ -20,7 +20,13 @@ from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image_sets import list_imagenet
-from crosspath.data.readers.masks import has_masks, list_masked_pictures, list_pictures, read_masked_picture
+from crosspath.data.readers.masks import (
+    has_masks,
+    list_masked_pictures,
+    list_pictures,
+    read_masked_picture,
+    refuse_masks_as_class,
+)
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
 from crosspath.data.readers.own_table import own_table, unread_table_notes
 from crosspath.data.readers.pictures import picture_of, read_picture, turned_size
@@ -111,8 +117,11 @@ class ImageReader:
         if folder.suffix.lower() == NPZ and folder.is_file():
             return list_medmnist(folder, self.section.several_labels)
         if folder.suffix.lower() == ".zip" and folder.is_file():
-            return list_zip(folder, None, SUFFIXES)
-        return class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
+            listing = list_zip(folder, None, SUFFIXES)
+        else:
+            listing = class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
+        refuse_masks_as_class(folder, listing.classes)
+        return listing
 
     def _masked(self, root: Path, parts: dict[str, Part] | None = None) -> Listing:
         """Pictures with masks, or the pictures alone where the recipe reads no masks."""

@@ -10,6 +10,7 @@ is that of value 0. In the published table value 0 is not labelled, and names be
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from glob import escape
 from pathlib import Path
 
@@ -24,11 +25,26 @@ from crosspath.data.readers.pictures import read_picture, turned_size
 from crosspath.errors import InputError
 
 PICTURES, MASKS = "images", "annotations"
+MASK = ".png"
+"""The suffix of masks."""
 
 
 def has_masks(folder: Path) -> bool:
     """Whether a folder holds `images`, and masks in `annotations`: COCO's file of boxes may lie there instead."""
-    return (folder / PICTURES).is_dir() and next((folder / MASKS).rglob("*.png"), None) is not None
+    if not ((folder / PICTURES).is_dir() and (folder / MASKS).is_dir()):
+        return False
+    return any(suffix_of(names[-1]) == MASK for names in tree_of(folder / MASKS).files)
+
+
+def refuse_masks_as_class(where: Path, classes: Collection[str]) -> None:
+    """Raise `InputError` for class folders of which one is called as pictures are and all others as their masks."""
+    others = {name for name in classes if name.casefold() != PICTURES}
+    if others and len(others) < len(classes) and all(name.casefold() in (MASKS, "masks", "labels") for name in others):
+        todo = (
+            f"save index masks as .png in {MASKS}/ and train image/masks; for the pictures alone, move {PICTURES} into "
+            "a folder of its own; for classes, rename the folders"
+        )
+        raise InputError(where, "class folders", f"{PICTURES} beside {', '.join(sorted(others))}", todo)
 
 
 def list_masked_pictures(
@@ -47,14 +63,14 @@ def list_masked_pictures(
     _require_folders(folder)
     classes = mask_values(folder, ignored).classes
     pictures, masks = tree_of(folder / PICTURES), tree_of(folder / MASKS)
-    by_stem = _by_stem(folder / MASKS, masks, (".png",), "masks")
+    by_stem = _by_stem(folder / MASKS, masks, (MASK,), "masks")
     samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
     if not samples:
         raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
     items, skipped = [], list(pictures.broken.values()) + list(masks.broken.values())
     for stem, file in sorted(samples.items()):
         if stem not in by_stem:
-            skipped.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}.png"))
+            skipped.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}{MASK}"))
             continue
         mask = by_stem[stem].path
         sizes, times = zip(*(file_stamp(path).split("-") for path in (file.path, mask)), strict=True)
@@ -94,7 +110,7 @@ def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[
     `DamageError` for a picture or a mask that cannot be read, or do not belong together.
     """
     root = item.path.parents[len(Path(item.id).parts)]
-    mask = _any_case((root / MASKS / item.id).with_suffix(".png"))
+    mask = _any_case((root / MASKS / item.id).with_suffix(MASK))
     with item.path.open("rb") as file:
         if turned_size(file) is not None:
             raise DamageError("it is turned by its EXIF tag, and its mask may be or not: save both upright")

@@ -7,12 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from crosspath.catalogue.recognise import guess_section, own_recipe
 from crosspath.config.data import ImageData
 from crosspath.data.annotations import NOT_LABELLED
 from crosspath.data.items import DamageError, Item
 from crosspath.data.readers.image import ImageReader
 from crosspath.errors import InputError
 from crosspath.modalities.load import load_data
+from tests.data.files import write_image, zipped
 from tests.data.published_masks import write_ade20k, write_masked, write_own_masks
 from tests.errors import refused
 
@@ -221,3 +223,28 @@ def test_a_mask_is_found_whatever_the_case_of_its_suffix(tmp_path: Path) -> None
     samples = decode(tmp_path)
     assert samples.keys() == expected.keys()
     assert all(np.array_equal(samples[name], expected[name]) for name in expected)
+
+
+def test_masks_whose_suffix_has_capitals_are_recognised(tmp_path: Path) -> None:
+    write_own_masks(tmp_path)
+    for mask in (tmp_path / "annotations").rglob("*.png"):
+        mask.rename(mask.with_suffix(".PNG"))
+    section = guess_section(tmp_path)
+    recipe = own_recipe(section)
+    assert recipe is not None
+    assert recipe.name == "image/masks"
+    assert ImageReader(ImageData()).listing(tmp_path).classes == ("pictures",)
+
+
+@pytest.mark.parametrize("names", [("images", "masks"), ("Images", "labels", "Annotations")])
+def test_pictures_beside_their_masks_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in (*names, "other"):
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "a.jpg")
+    assert len(ImageReader(ImageData()).listing(tmp_path).classes) == len(names) + 1
+    (tmp_path / "other" / "a.jpg").rename(tmp_path / names[1] / "b.jpg")
+    (tmp_path / "other").rmdir()
+    with refused(tmp_path, names[1], "image/masks"):
+        ImageReader(ImageData()).listing(tmp_path)
+    with refused("set.zip", names[1]):
+        ImageReader(ImageData()).listing(zipped(tmp_path, tmp_path.with_name("set.zip")))
