@@ -35,7 +35,7 @@ def read_from_fbank(listing: Listing, folder: Path, skip_damaged: bool) -> Listi
                 todo = "compute them, or skip such recordings with --set data.skip_damaged=true"
                 raise InputError(path, f"the frames of {item.id}", "none", todo) from None
             skipped.append((path, "it is missing"))
-    return Listing(listing.classes, tuple(items), tuple(skipped))
+    return replace(listing, items=tuple(items), skipped=tuple(skipped))
 
 
 def read_fbank(path: Path, mels: int) -> NDArray[np.float32]:

@@ -141,3 +141,20 @@ def test_fault_frames_took_the_place_of_altered_waveforms_in_silence(tmp_path: P
         reader.wave_of(reader.listing(root).items[0])
     with refused("data.fbank_folder", "shards"):
         load_data(section(folder, dataset="shards", train_shards="a.tar", folder=root), None, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_numbers_and_notes_of_a_table_stay(tmp_path: Path, stream: bool) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    for number in range(12):
+        write_sound(root / f"{number}.wav", number, seconds=0.1)
+    rows = [f"{number}.wav,{number / 2}" for number in range(11)]
+    (root / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    settings = {"dataset": "folder", "multi_label": False, "folder": root, "label_kind": "numbers", "stream": stream}
+    folder = write_frames(root, tmp_path / "frames")
+    data = load_data(section(folder, frames=8, **settings), None, 0)
+    numbers = np.concatenate([part.labels for part in (data.train, data.validation, data.test)])
+    np.testing.assert_array_equal(np.sort(numbers, axis=None), np.arange(11) / 2)
+    assert any("1 .wav not in the table" in note for note in data.notes)
+    assert any("labels.csv" in note for note in data.notes)
