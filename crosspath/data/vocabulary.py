@@ -184,7 +184,8 @@ def _from_words(path: Path) -> bytes:
     """BERT's WordPiece from its list of words: lower case without accents, unless the configuration beside says no."""
     library = _library()
     try:
-        words = path.read_text(encoding="utf-8").splitlines()
+        # Not by `splitlines`: words may be characters that end a line elsewhere, such as U+2028.
+        words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         config = (
             json.loads((path.parent / CONFIG).read_text(encoding="utf-8")) if (path.parent / CONFIG).is_file() else {}
         )

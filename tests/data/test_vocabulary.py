@@ -67,6 +67,19 @@ def test_numbers_are_those_of_transformers(tmp_path: Path) -> None:
             assert vocabulary_of(section(plain)).encode(text, length)[0] == expected
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_word_that_ends_a_line_elsewhere_shifts_no_number(tmp_path: Path, ends: str) -> None:
+    from transformers import BertTokenizerFast
+
+    words = [*SPECIAL, "\u2028", "\u0085", "red", "blue", "red", "green"]
+    (tmp_path / "vocab.txt").write_bytes((ends.join(words) + ends).encode())
+    vocabulary = vocabulary_of(section(tmp_path))
+    assert vocabulary.size == len(words)
+    theirs = BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    assert vocabulary.encode("green red blue", 8) == (theirs("green red blue")["input_ids"], 5)
+    assert [vocabulary.word(number) for number in vocabulary.encode("green blue", 8)[0][1:-1]] == ["green", "blue"]
+
+
 def test_tokens_of_no_word_are_special_and_the_unknown_one_is_a_word(tmp_path: Path) -> None:
     vocabulary = vocabulary_of(section(tokenizer_folder(tmp_path)))
     assert [vocabulary.word(number) for number in vocabulary.special] == [s for s in SPECIAL if s != "[UNK]"]
