@@ -6,6 +6,7 @@ from pathlib import Path
 from crosspath.data.class_layout import class_layout, no_files_error
 from crosspath.data.folder_tree import DiskFile, Names, Tree, is_hidden, tree_of
 from crosspath.data.items import Item, Listing, status_stamp
+from crosspath.data.linked_files import SampleFiles
 from crosspath.errors import InputError
 
 __all__ = ["class_folder_items", "folder_below", "is_hidden", "no_files_error"]
@@ -25,17 +26,13 @@ def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Li
     tree = tree_of(folder)
     layout = class_layout(folder, tree, suffixes, kind)
     items = []
-    places: dict[tuple[int, int], tuple[str, DiskFile]] = {}
+    files = SampleFiles()
     for part, label, names, file in layout.samples:
         status = _status(file.path)
         name = "/".join(names)
-        other, first = places.setdefault((status.st_dev, status.st_ino), (name, file))
-        if first is not file and (file.linked or first.linked) and file.path.samefile(first.path):
-            # It would count twice, in two classes or in a part that is held out.
-            todo = "remove one of the two, or the link that leads to it"
-            raise InputError(file.path, "every file once", f"the file that is {other} as well", todo)
+        files.add(name, file, part, label, status)
         items.append(Item(id=name, label=label, part=part, path=file.path, stamp=status_stamp(status)))
-    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, layout.notes)
+    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, (*layout.notes, *files.notes()))
 
 
 def folder_below(root: Path, name: str, inside: str) -> Path:

@@ -104,9 +104,9 @@ def require_file(path: Path, table: Path, line: int) -> Path:
     return path
 
 
-def file_identity(path: Path) -> str:
-    """The same for every spelling of a path and every link to its file."""
-    status = path.stat()
+def file_identity(path: Path, status: os.stat_result | None = None) -> str:
+    """The same for every spelling of a path and every link to its file; `status` is the file's, where it is at hand."""
+    status = status or path.stat()
     return f"{status.st_dev}-{status.st_ino}" if status.st_ino else os.path.normcase(path.resolve())
 
 

@@ -230,10 +230,20 @@ def test_a_file_that_links_make_two_samples_is_refused(tmp_path: Path, link: Cal
     assert len(listed(root).items) == 2
 
 
-def test_two_plain_copies_of_a_file_are_two_samples(tmp_path: Path) -> None:
+def test_two_plain_copies_of_a_file_in_one_class_are_two_samples(tmp_path: Path) -> None:
     root = fill(tmp_path / "own", "cat/0.png", "dog/1.png")
     (root / "dog" / "copy.png").hardlink_to(root / "dog" / "1.png")
-    assert len(listed(root).items) == 3
+    listing = listed(root)
+    assert len(listing.items) == 3
+    assert any("1 sample is a hard link" in note for note in listing.notes)
+
+
+@pytest.mark.parametrize("copy", ["train/dog/2.png", "test/cat/2.png"])
+def test_a_plain_copy_in_another_part_or_class_is_refused(tmp_path: Path, copy: str) -> None:
+    root = fill(tmp_path / "own", "train/cat/0.png", "train/dog/1.png", "test/cat/3.png", "test/dog/4.png")
+    (root / copy).hardlink_to(root / "train" / "cat" / "0.png")
+    with refused("", "train/cat/0.png" if copy.startswith("train") else "test/cat/2.png"):
+        listed(root)
 
 
 def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ is that of value 0. In the published table value 0 is not labelled, and names be
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from crosspath.data.class_layout import no_files_error
 from crosspath.data.folder_tree import DiskFile, Names, Tree, suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, DamageError, Item, Listing, Part, file_stamp
+from crosspath.data.linked_files import SampleFiles
 from crosspath.data.readers.mask_values import mask_values, read_mask
 from crosspath.data.readers.pictures import read_picture, turned_size
 from crosspath.errors import InputError
@@ -67,22 +69,20 @@ def list_masked_pictures(
     samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
     if not samples:
         raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
+    files = SampleFiles()
     items, skipped = [], list(pictures.broken.values()) + list(masks.broken.values())
     for stem, file in sorted(samples.items()):
         if stem not in by_stem:
             skipped.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}{MASK}"))
             continue
         mask = by_stem[stem].path
-        sizes, times = zip(*(file_stamp(path).split("-") for path in (file.path, mask)), strict=True)
-        name = "/".join((*stem[:-1], file.path.name))
-        part = (PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None
-        items.append(
-            Item(id=name, label=0, part=part, path=file.path, stamp="-".join(("+".join(sizes), "+".join(times))))
-        )
+        item = _item(stem, file, parts, files)
+        sizes, times = zip(*(stamp.split("-") for stamp in (item.stamp, file_stamp(mask))), strict=True)
+        items.append(replace(item, stamp="-".join(("+".join(sizes), "+".join(times)))))
     _refuse_mixed_parts(folder, items)
     without = len(by_stem.keys() - samples.keys())
     notes = (f"{without} of the masks belong to no picture",) if without else ()
-    return Listing(classes, tuple(items), tuple(skipped), _kinds(pictures, suffixes), notes)
+    return Listing(classes, tuple(items), tuple(skipped), _kinds(pictures, suffixes), (*notes, *files.notes()))
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...], parts: dict[str, Part] | None = None) -> Listing:
@@ -92,17 +92,10 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...], parts: dict[str, Part
     samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
     if not samples:
         raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
-    items = tuple(
-        Item(
-            id="/".join((*stem[:-1], file.path.name)),
-            label=0,
-            part=(PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None,
-            path=file.path,
-            stamp=file_stamp(file.path),
-        )
-        for stem, file in sorted(samples.items())
-    )
-    return Listing(("pictures",), items, tuple(pictures.broken.values()), _kinds(pictures, suffixes))
+    files = SampleFiles()
+    items = tuple(_item(stem, file, parts, files) for stem, file in sorted(samples.items()))
+    skipped, unread = tuple(pictures.broken.values()), _kinds(pictures, suffixes)
+    return Listing(("pictures",), items, skipped, unread, files.notes())
 
 
 def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[np.uint8]:
@@ -133,6 +126,14 @@ def _require_folders(folder: Path) -> None:
     if missing is not None:
         todo = f"put pictures into {PICTURES}/ and their index masks, under the same names, into {MASKS}/"
         raise InputError(folder, f"folders {PICTURES} and {MASKS}", f"no {missing}", todo)
+
+
+def _item(stem: Names, file: DiskFile, parts: dict[str, Part] | None, files: SampleFiles) -> Item:
+    """A picture, of the part whose folder it lies in. Raises `InputError` for a file that is another picture too."""
+    name = "/".join((*stem[:-1], file.path.name))
+    part = (PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None
+    files.add(name, file, part, 0, file.path.stat())
+    return Item(id=name, label=0, part=part, path=file.path, stamp=file_stamp(file.path))
 
 
 def _by_stem(root: Path, tree: Tree[DiskFile], suffixes: tuple[str, ...], content: str) -> dict[Names, DiskFile]:

@@ -248,3 +248,14 @@ def test_pictures_beside_their_masks_are_no_classes(tmp_path: Path, names: tuple
         ImageReader(ImageData()).listing(tmp_path)
     with refused("set.zip", names[1]):
         ImageReader(ImageData()).listing(zipped(tmp_path, tmp_path.with_name("set.zip")))
+
+
+@pytest.mark.parametrize("section", [MASKED, ImageData()])
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_picture_in_two_parts_is_refused(tmp_path: Path, section: ImageData, link: str) -> None:
+    write_own_masks(tmp_path)
+    picture = tmp_path / "images" / "validation" / "0.png"
+    picture.unlink()
+    getattr(picture, link)(tmp_path / "images" / "training" / "0.png")
+    with refused("images/validation/0.png", "training/0.png"):
+        ImageReader(section).listing(tmp_path)
