@@ -12,9 +12,12 @@ from crosspath.errors import InputError
 __all__ = ["class_folder_items", "folder_below", "is_hidden", "no_files_error"]
 
 
-def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Listing:
+def class_folder_items(
+    folder: Path, suffixes: tuple[str, ...], kind: str, tree: Tree[DiskFile] | None = None
+) -> Listing:
     """The files of `folder/<class>/`, or of the same below `train/`, `val/` and `test/`; `class_layout` says in which
-    order and what is refused. Links are followed; those that lead nowhere are listed as skipped.
+    order and what is refused. Links are followed; those that lead nowhere are listed as skipped. `tree` is what lies
+    below the folder, where that is at hand.
 
     Raises
     ------
@@ -23,7 +26,7 @@ def class_folder_items(folder: Path, suffixes: tuple[str, ...], kind: str) -> Li
     """
     if not folder.is_dir():
         raise InputError(folder, f"a folder of class folders with {kind}", "none", "check data.folder")
-    tree = tree_of(folder)
+    tree = tree or tree_of(folder)
     layout = class_layout(folder, tree, suffixes, kind)
     items = []
     files = SampleFiles()

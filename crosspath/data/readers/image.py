@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crosspath.config.augment import Augment, ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.data.boxes import Fit, size_in
+from crosspath.data.folder_tree import DiskFile, Tree, suffix_of, tree_of
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
 from crosspath.data.labels import as_label_tuples, label_settings
@@ -119,7 +120,9 @@ class ImageReader:
         if folder.suffix.lower() == ".zip" and folder.is_file():
             listing = list_zip(folder, None, SUFFIXES)
         else:
-            listing = class_folder_items(folder, ARRAYS if _has_only_arrays(folder) else SUFFIXES, "images")
+            tree = tree_of(folder) if folder.is_dir() else None
+            suffixes = ARRAYS if tree is not None and _has_only_arrays(tree) else SUFFIXES
+            listing = class_folder_items(folder, suffixes, "images", tree)
         refuse_masks_as_class(folder, listing.classes)
         return listing
 
@@ -268,14 +271,9 @@ def holds_pictures(path: Path) -> bool:
     return path.suffix.lower() == ".zip" or (path.suffix.lower() == NPZ and has_medmnist_arrays(path))
 
 
-def _has_only_arrays(folder: Path) -> bool:
-    suffixes = (path.suffix.lower() for path in folder.rglob("*") if not path.name.startswith("."))
-    several = False
-    for suffix in suffixes:
-        if suffix in SUFFIXES:
-            return False
-        several = several or suffix in ARRAYS
-    return several
+def _has_only_arrays(tree: Tree[DiskFile]) -> bool:
+    suffixes = {suffix_of(names[-1]) for names in tree.files}
+    return suffixes.isdisjoint(SUFFIXES) and not suffixes.isdisjoint(ARRAYS)
 
 
 def _merge(listings: list[Listing]) -> Listing:

@@ -154,6 +154,17 @@ def test_a_zip_gives_what_the_folder_gives(tmp_path: Path, inside: str) -> None:
         np.testing.assert_array_equal(ours.labels, theirs.labels)
 
 
+def test_arrays_are_pictures_whatever_else_is_hidden_or_linked(tmp_path: Path) -> None:
+    (tmp_path / "own" / ".ipynb_checkpoints").mkdir(parents=True)
+    write_image(tmp_path / "own" / ".ipynb_checkpoints" / "x.png")
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "a.npy", np.zeros((16, 16), np.uint8))
+        (tmp_path / "own" / name).symlink_to(tmp_path / name)
+    listing = ImageReader(SECTION).listing(tmp_path / "own")
+    assert [item.id for item in listing.items] == ["cat/a.npy", "dog/a.npy"]
+
+
 def test_a_zip_may_name_its_parts(tmp_path: Path) -> None:
     for part, count in (("train", 5), ("Validation", 2), ("test", 3)):
         class_folders(tmp_path / "set" / part, write_image, ".png", per_class=count)
