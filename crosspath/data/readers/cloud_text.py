@@ -20,6 +20,8 @@ COMMENTS = ("#", "//", "%")
 """Beginnings of rows that hold no point."""
 AXES = ("x", "y", "z")
 BLANKS = re.compile(r"[ \t]+")
+UNITS = re.compile(r"[ \t]*[(\[][^()\[\]]*[)\]]")
+"""`(m)` behind the name of a column."""
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 """1,234 is 1.234 or 1234."""
 LEADING_ZERO = re.compile(r"[+-]?0\d+|-0")
@@ -31,7 +33,8 @@ def read_text_cloud(path: Path) -> NDArray[np.float64]:
     """The coordinates (P, 3) of a text file.
 
     Rows that begin with `#`, `//` or `%` are comments; a first row with one whole number states how many points follow;
-    a heading, also one in a comment, that names x, y and z says which columns they are.
+    a heading, also one in a comment, that names x, y and z says which columns they are, in any order and with units in
+    brackets behind them.
 
     Raises
     ------
@@ -52,10 +55,11 @@ def read_text_columns(path: Path, *, xyz: bool = False) -> tuple[NDArray[np.floa
     quick = _read_plain(text, xyz=xyz)
     if quick is not None:
         return quick, None
-    names, stated, rows = _headings(text)
+    names, comments, stated, rows = _headings(text)
     if not rows:
         raise DamageError("it has no points")
     values = _parse(rows)
+    names = names or _heading_among(comments, values.shape[1])
     if stated is not None and stated != len(values):
         raise DamageError(f"it states {stated} points and has {len(values)}")
     if names is not None and len(names) != values.shape[1] and not (xyz and tuple(names[:3]) == AXES):
@@ -91,9 +95,12 @@ def _read_plain(text: str, *, xyz: bool) -> NDArray[np.float64] | None:
     return values if np.isfinite(values).all() else None
 
 
-def _headings(text: str) -> tuple[list[str] | None, int | None, list[Row]]:
-    """(names of the columns, x, y and z among them; stated number of points; rows of numbers)."""
+def _headings(text: str) -> tuple[list[str] | None, list[list[str]], int | None, list[Row]]:
+    """(names of the columns, x, y and z among them; words of comments, which may be names too; stated number of points;
+    rows of numbers).
+    """
     heading, stated = None, None
+    comments: list[list[str]] = []
     rows: list[Row] = []
     for number, line in enumerate(text.splitlines(), 1):
         row = line.strip(" \t\r")
@@ -101,17 +108,39 @@ def _headings(text: str) -> tuple[list[str] | None, int | None, list[Row]]:
             continue
         comment = row.startswith(COMMENTS)
         if not rows and (comment or row[0].isalpha() or row[0] == '"'):
-            names = [name.strip('"').lower() for name in re.split(r"[ \t;,]+", row.lstrip("#/% "))]
-            if "x y z" in " ".join(names) and all(names.count(axis) == 1 for axis in AXES):
+            names = [name.strip('"').lower() for name in re.split(r"[ \t;,]+", UNITS.sub("", row.lstrip("#/% ")))]
+            places = [place for place, name in enumerate(names) if name in AXES]
+            # In a comment the three may also be words of a sentence, but not one behind the other.
+            if _names_each_axis(names) and (not comment or places[-1] - places[0] == 2):
                 heading = names
                 continue
+            comments.append(names)
         if comment:
             continue
         if not rows and stated is None and row.isascii() and row.isdecimal():
             stated = int(row)
             continue
         rows.append((number, row.partition("#")[0].rstrip()))
-    return heading, stated, rows
+    return heading, comments, stated, rows
+
+
+def _names_each_axis(names: list[str]) -> bool:
+    return all(names.count(axis) == 1 for axis in AXES)
+
+
+def _heading_among(comments: list[list[str]], columns: int) -> list[str] | None:
+    """The comment that has a word for each column, and names x, y and z. Raises `DamageError` for one that names two of
+    them, or one of them twice: which columns the coordinates are, it does not say.
+    """
+    for names in comments:
+        if len(names) != columns or not all(name[:1].isalpha() for name in names):
+            continue
+        if _names_each_axis(names):
+            return names
+        if sum(name in AXES for name in names) > 1:
+            todo = "name each of x, y and z once, or remove the comment if they come first"
+            raise DamageError(f"its comment names the columns {', '.join(names)}: {todo}")
+    return None
 
 
 def _parse(rows: list[Row]) -> NDArray[np.float64]:

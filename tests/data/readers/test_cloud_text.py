@@ -70,6 +70,33 @@ def test_a_heading_says_which_columns_are_coordinates(tmp_path: Path, heading: s
 
 
 @pytest.mark.parametrize(
+    ("heading", "order"),
+    [
+        ("# id x(m) y(m) z(m)", (3, 0, 1, 2)),
+        ("// Intensity;X [m];Y [m];Z [m]", (3, 0, 1, 2)),
+        ("# intensity z y x", (3, 2, 1, 0)),
+        ("# x y intensity z", (0, 1, 3, 2)),
+        ("z,y,x,intensity", (2, 1, 0, 3)),
+        ("x,intensity,y,z", (0, 3, 1, 2)),
+    ],
+)
+def test_a_heading_may_have_units_and_any_order(tmp_path: Path, heading: str, order: tuple[int, ...]) -> None:
+    columns = np.column_stack([CLOUD, np.arange(30)])[:, order]
+    np.testing.assert_array_equal(cloud_of(tmp_path, f"{heading}\n{text_of(' ', cloud=columns)}"), CLOUD)
+
+
+def test_a_comment_that_names_some_of_the_axes_is_refused(tmp_path: Path) -> None:
+    for heading in ("# x y depth", "# x x z"):
+        with pytest.raises(DamageError, match="each of x, y and z once"):
+            cloud_of(tmp_path, f"{heading}\n{text_of(' ')}")
+
+
+@pytest.mark.parametrize("comment", ["# 640 x 480", "# x to the right, y up and z to the front", "# nube y puntos"])
+def test_a_comment_that_names_no_columns_is_one(tmp_path: Path, comment: str) -> None:
+    np.testing.assert_array_equal(cloud_of(tmp_path, f"{comment}\n{text_of(' ')}"), CLOUD)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "1,234 2,345 3,456\n" * 3,  # thousands or decimals
