@@ -77,7 +77,7 @@ def list_masked_pictures(
             continue
         mask = by_stem[stem].path
         item = _item(stem, file, parts, files)
-        sizes, times = zip(*(stamp.split("-") for stamp in (item.stamp, file_stamp(mask))), strict=True)
+        sizes, times = zip(*(stamp.partition("-")[::2] for stamp in (item.stamp, file_stamp(mask))), strict=True)
         items.append(replace(item, stamp="-".join(("+".join(sizes), "+".join(times)))))
     _refuse_mixed_parts(folder, items)
     without = len(by_stem.keys() - samples.keys())

@@ -1,5 +1,6 @@
 """Pictures with index masks: what is listed, what values mean, and what is refused, by the file's name."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +260,11 @@ def test_a_picture_in_two_parts_is_refused(tmp_path: Path, section: ImageData, l
     getattr(picture, link)(tmp_path / "images" / "training" / "0.png")
     with refused("images/validation/0.png", "training/0.png"):
         ImageReader(section).listing(tmp_path)
+
+
+def test_a_file_that_is_older_than_1970_is_listed(tmp_path: Path) -> None:
+    write_own_masks(tmp_path, 1)
+    os.utime(tmp_path / "images" / "training" / "0.png", (-5, -5))
+    sizes, _, times = ImageReader(MASKED).listing(tmp_path).items[1].stamp.partition("-")
+    assert sizes.count("+") == times.count("+") == 1
+    assert times.startswith("-5")
