@@ -139,10 +139,14 @@ def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:
         values = np.asarray(image)
         return Image.fromarray(_float_levels(1 - values if inverted else values)).convert("RGB")
     if kind == "unsigned" and bits <= 16 and (image.mode.startswith("I;16") or image.mode == "I"):
-        values = np.asarray(image).astype(np.uint16)
+        values = np.asarray(image)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:  # of 32 bits, in memory
+            raise DamageError(f"integers from {low} to {high}, not from 0 to 65535: save it as 8-bit RGB")
+        values = values.astype(np.uint16)
         if bits == 12:  # stored without padding
             return Image.fromarray((values >> 4).astype(np.uint8)).convert("RGB")
-        _require_16_bits(int(values.max()))
+        _require_16_bits(high)
         return Image.fromarray(((65535 - values if inverted else values) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode not in COLOURS or kind != "unsigned" or bits > 16:
         raise DamageError(f"{kind} samples of {bits} bits (mode {image.mode}) have no rule: save it as 8-bit RGB")

@@ -11,7 +11,7 @@ from PIL import AvifImagePlugin, EpsImagePlugin, Image, features
 
 from crosspath.config.data import ImageData
 from crosspath.data.items import DamageError
-from crosspath.data.readers.pictures import read_picture
+from crosspath.data.readers.pictures import picture_of, read_picture
 from crosspath.modalities.load import load_data
 from tests.errors import refused
 
@@ -209,6 +209,16 @@ def test_samples_without_a_rule_are_refused(name: str) -> None:
     with pytest.raises(DamageError) as caught:
         levels_of(UNCOVERED[name])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_integers_in_memory_that_fit_no_sixteen_bits_are_refused(value: int) -> None:
+    picture = Image.fromarray(np.array([[0, 65535, value]], np.int32))
+    assert picture.mode == "I"
+    with pytest.raises(DamageError, match=str(value)):
+        picture_of(picture)
+    picture = Image.fromarray(RAMP.astype(np.int32))
+    assert np.asarray(picture_of(picture))[0, :, 0].tolist() == UPPER
 
 
 def test_a_black_picture_of_sixteen_bits_is_black() -> None:
