@@ -162,11 +162,15 @@ class VideoReader:
         return self._held_out_clip(Video(path))
 
     def decode_object(self, value: Any) -> NDArray[Any]:
-        """An array of RGB frames uint8 (T, H, W, 3), (T, 3, H, W) or (3, T, H, W)."""
+        """An array of RGB frames uint8 (T, H, W, 3), (T, 3, H, W) or (3, T, H, W); one that may be either of the last
+        two is refused."""
         from PIL import Image
 
         frames, size = np.asarray(value), self.section.image_size
         if frames.ndim == 4 and frames.shape[-1] != 3 and 3 in frames.shape[:2]:
+            if frames.shape[:2] == (3, 3):
+                form = "three frames (T, 3, H, W) or three channels (3, T, H, W): give it as (T, H, W, 3)"
+                raise DamageError(f"an array of shape {frames.shape} may be {form}")
             frames = np.moveaxis(frames, 1 if frames.shape[1] == 3 else 0, -1)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
             raise DamageError(f"expected frames uint8 (T, H, W, 3), found {frames.dtype} of shape {frames.shape}")

@@ -61,6 +61,15 @@ def test_a_short_side_below_the_squares_is_refused() -> None:
         VideoReader(VideoData(frames=5, image_size=16, resize=8))
 
 
+def test_an_array_whose_channels_may_be_its_frames_is_refused() -> None:
+    reader = VideoReader(VideoData(frames=3, image_size=16))
+    red = np.zeros((3, 16, 16, 3), np.uint8)
+    red[..., 0] = 255
+    np.testing.assert_array_equal(reader.decode_object(red), red.transpose(3, 0, 1, 2))
+    with pytest.raises(DamageError, match=r"\(T, H, W, 3\)"):
+        reader.decode_object(red.transpose(0, 3, 1, 2))
+
+
 def test_frames_spread_evenly_over_the_whole_clip(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", map(brightness, range(50)))
     actual = read_file(SECTION, tmp_path / "a.mp4")
