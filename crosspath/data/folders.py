@@ -35,7 +35,8 @@ def class_folder_items(
         name = "/".join(names)
         files.add(name, file, part, label, status)
         items.append(Item(id=name, label=label, part=part, path=file.path, stamp=status_stamp(status)))
-    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, (*layout.notes, *files.notes()))
+    notes = (*layout.notes, *files.notes())
+    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, notes)
 
 
 def folder_below(root: Path, name: str, inside: str) -> Path:

@@ -41,8 +41,8 @@ def test_a_table_goes_before_masks(tmp_path: Path, kind: str) -> None:
     for number, name in enumerate(names):
         write_masked(tmp_path, name.removesuffix(".png"), np.full((4, 4), number, np.uint8))
     write_table(tmp_path, [f"images/{name}" for name in names], [0.5, 1.5] * 2, "labels.csv")
-    named = {"csv": "labels.csv"} if kind == "classes" else {}
-    listing = ImageReader(ImageData(label_kind=kind, **named)).listing(tmp_path)
+    section = ImageData(csv="labels.csv") if kind == "classes" else ImageData(label_kind="numbers")
+    listing = ImageReader(section).listing(tmp_path)
     assert listing.classes == (("0.5", "1.5") if kind == "classes" else ("label",))
     assert sorted(labels(listing)) == [f"images/{name}" for name in names]
 
