@@ -29,8 +29,20 @@ class Entry(NamedTuple):
 
 
 def read_recording(path: Path, section: SeriesData) -> Signal:
-    """The signal of a file with a row for each moment and a column for each channel. Raises `DamageError`."""
+    """The signal of a file with a row for each moment and a column for each channel.
+
+    Raises
+    ------
+    DamageError
+        Also for a column of labels, parts or ids beside the channels, unless `data.columns` names the channels: a
+        model would read its answer there.
+    """
     columns = read_columns(path, section.encoding)
+    named = (section.label_column, *(section.label_columns or ()), section.split_column, section.id_column)
+    others = {name.casefold() for name in named if name is not None}
+    other = next((name for name in columns.cells if name.casefold() in others), None)
+    if section.columns is None and other is not None:
+        raise DamageError(f"expected channels alone, found a column {other}: name the channels with data.columns")
     return _signal(columns, section, _time_column(columns, section), (), None)
 
 

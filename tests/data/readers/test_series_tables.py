@@ -13,6 +13,7 @@ from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
 from crosspath.data.readers.series import read_signal
 from crosspath.data.readers.series_sets import list_table, read_all
+from crosspath.data.readers.series_tables import read_recording
 from tests.errors import refused
 
 SECTION = SeriesData()
@@ -61,6 +62,17 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     wide = write(tmp_path / "g.csv", "id,label,t0,t1\n100,a,1,2\n101,b,3,4\n")
     [signal, _] = read_all(wide, SeriesData(table="g.csv"))
     np.testing.assert_array_equal(signal.values_CT, [[1, 2]])
+
+
+@pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who"])
+def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,x,{name}\n0,1,2\n1,3,2\n")
+    section = SeriesData(label_columns=("kind",), split_column="part", id_column="who")
+    with pytest.raises(DamageError, match=f"{name}.*data.columns"):
+        read_recording(path, section)
+    chosen = section.model_copy(update={"columns": ("x", name)})
+    assert read_recording(path, chosen).values_CT.tolist() == [[1, 3], [2, 2]]
 
 
 def test_times_with_an_offset_ascend_where_clocks_are_changed(tmp_path: Path) -> None:
