@@ -46,10 +46,11 @@ def guard(target: nn.Module) -> None:
 
 
 def release(target: nn.Module) -> None:
-    """The target is plain again."""
+    """The target is plain again, and so is a module inside that was connected by itself, as a Lightning module's is."""
     release_saving(target)
-    _release_sums(target)
-    _watched.pop(target, None)
+    for module in target.modules():
+        _release_sums(module)
+        _watched.pop(module, None)
     if not _watched:
         while _hooks:
             _hooks.pop().remove()
@@ -63,12 +64,10 @@ def _refresh_sums(target: nn.Module, args: Any) -> None:
 
 
 def _release_sums(target: nn.Module) -> None:
-    """Also of a module inside, which may have been connected by itself, as a Lightning module's model is."""
-    for module in target.modules():
-        module.__dict__.pop(SUMS, None)
-        for key, hook in list(module._forward_pre_hooks.items()):
-            if hook is _refresh_sums:
-                del module._forward_pre_hooks[key]
+    target.__dict__.pop(SUMS, None)
+    for key, hook in list(target._forward_pre_hooks.items()):
+        if hook is _refresh_sums:
+            del target._forward_pre_hooks[key]
 
 
 def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
