@@ -42,7 +42,9 @@ def read_recording(path: Path, section: SeriesData) -> Signal:
     others = {name.casefold() for name in named if name is not None}
     other = next((name for name in columns.cells if name.casefold() in others), None)
     if section.columns is None and other is not None:
-        raise DamageError(f"expected channels alone, found a column {other}: name the channels with data.columns")
+        raise DamageError(
+            f"expected channels alone, found a column {other}: remove it, or name the channels with data.columns"
+        )
     return _signal(columns, section, _time_column(columns, section), (), None)
 
 
