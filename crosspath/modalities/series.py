@@ -53,10 +53,14 @@ def _sample_shape(data: SeriesData) -> tuple[int, ...]:
 
 
 def _inspect(data: SeriesData) -> SeriesData:
-    """With the channels of the first file that can be read."""
-    if data.channels is not None or data.folder is None:
+    """With the channels of the first file that can be read, and their names."""
+    if data.folder is None or (data.channels is not None and data.channel_names is not None):
         return data
-    return data.model_copy(update={"channels": SeriesReader(data).channels_in(data.folder)})
+    signal = SeriesReader(data).first_signal(data.folder)
+    if signal is None:
+        return data
+    names = data.channel_names or signal.names or None
+    return data.model_copy(update={"channels": data.channels or len(signal.values_CT), "channel_names": names})
 
 
 def _calibrate(data: SeriesData, examples: Examples) -> SeriesData:
@@ -147,7 +151,7 @@ SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
     claims=is_archive,
     inspect=_inspect,
     calibrate=_calibrate,
-    calibration=("channels", "mean", "std"),
+    calibration=("channels", "channel_names", "mean", "std"),
     sample_shape=_sample_shape,
     scaling=_scaling,
     tokenizer=_tokenizer,

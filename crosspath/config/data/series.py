@@ -14,6 +14,9 @@ class SeriesData(FilesTable):
     dataset: Literal["plaid", "vowels", "motions", "machines", "folder"] = "folder"
     channels: PositiveInt | None = None
     """Of every series; that of the first file of the user's own data when not given."""
+    channel_names: tuple[str, ...] | None = None
+    """Of files that name their channels: the order into which each is brought; that of the first one of the user's own
+    data when not given. Files that name others are read by place."""
     length: PositiveInt = 256
     """Values of each channel that the model sees."""
     lengths: Literal["resample", "pad"] = "resample"

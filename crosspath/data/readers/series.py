@@ -21,7 +21,15 @@ from crosspath.data.readers.series_counts import Counts
 from crosspath.data.readers.series_records import read_edf, read_wfdb
 from crosspath.data.readers.series_sets import PUBLISHED, archive_files, list_table, list_ts, read_all
 from crosspath.data.readers.series_tables import read_recording
-from crosspath.data.readers.series_values import Signal, at_rate, checked, fill_missing, match_length, scale
+from crosspath.data.readers.series_values import (
+    Signal,
+    at_rate,
+    checked,
+    fill_missing,
+    match_length,
+    places_by_name,
+    scale,
+)
 from crosspath.data.tables import listed_files, table_in
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
@@ -36,7 +44,19 @@ SUFFIXES = (ARCHIVE, *FILES)
 CONTAINERS = (ARCHIVE, *TEXTS, ".npy")
 """Of these, the ones that other modalities read as well: `.ts` is also a film."""
 DECODING = (
-    *("channels", "length", "lengths", "rate_hz", "file_rate_hz", "axes", "array", "columns", "time_column", "table"),
+    *(
+        "channels",
+        "channel_names",
+        "length",
+        "lengths",
+        "rate_hz",
+        "file_rate_hz",
+        "axes",
+        "array",
+        "columns",
+        "time_column",
+        "table",
+    ),
     *("id_column", "csv", "file_column", "label_column", "split_column", "encoding"),
 )
 """Settings on which listing and decoding depend."""
@@ -87,15 +107,15 @@ class SeriesReader:
             return listed_files(folder, table, section, FILES)
         return _with_data(class_folder_items(folder, FILES, "time series"))
 
-    def channels_in(self, folder: Path) -> int | None:
-        """The channels of the first series that can be read; None where none can be."""
+    def first_signal(self, folder: Path) -> Signal | None:
+        """The first series that can be read; None where none can be."""
         try:
             items = self.listing(folder).items[:LOOKED_AT]
         except InputError:
             return None  # the run meets it again, and says where
         for item in items:
             try:
-                return len(self._signal(item).values_CT)
+                return self._signal(item)
             except (DamageError, OSError):
                 continue
         return None
@@ -148,6 +168,13 @@ class SeriesReader:
         values_CT = checked(signal.values_CT)
         if section.channels is not None and len(values_CT) != section.channels:
             raise DamageError(f"expected {section.channels} channels, found {len(values_CT)}")
+        wanted = section.channel_names
+        if signal.names is None or wanted is None or len(wanted) != len(values_CT):
+            places: list[int] | None = list(range(len(values_CT)))
+        else:
+            places = places_by_name(signal.names, wanted)
+        if places is not None:
+            values_CT = values_CT[places]
         filled_CT = fill_missing(values_CT)
         if section.rate_hz is not None:
             rate_hz = signal.rate_hz or section.file_rate_hz
@@ -162,7 +189,7 @@ class SeriesReader:
             sample: NDArray[np.float32] = np.ascontiguousarray(result_CT, np.float32)
         if not np.isfinite(sample).all():
             raise DamageError("it has values beyond 3e38, the largest of a 32-bit float")
-        self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular)
+        self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular, places)
         return sample
 
 

@@ -36,6 +36,8 @@ class Columns:
     rows: Sequence[int]
     """Of each cell: the line, as an editor counts it; in a parquet file the number of the row, from 1."""
     decimal_comma: bool = False
+    named: bool = True
+    """Whether the file names its columns; else they are numbered."""
 
     def require(self, name: str, setting: str) -> Sequence[Any]:
         """A column by its name, in any case. Raises `DamageError` where there is none; `setting` is who asks."""
@@ -126,7 +128,8 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     comma = delimiter != ","
     first = table[0]
     numbers = all(_is_missing(cell) or _is_number(cell.replace(",", ".") if comma else cell) for cell in first)
-    if numbers and not _counts_columns(first):
+    named = not numbers or _counts_columns(first)
+    if not named:
         names = [str(number) for number in range(len(first))]
     else:
         names, table, rows = first, table[1:], rows[1:]
@@ -137,7 +140,7 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
         if len(cells) != len(names):
             raise DamageError(f"row {row}: expected {len(names)} values, found {len(cells)}")
     columns = list(zip(*table, strict=True)) if table else [() for _ in names]
-    return Columns(dict(zip(names, columns, strict=True)), rows, decimal_comma=comma)
+    return Columns(dict(zip(names, columns, strict=True)), rows, comma, named)
 
 
 def _counts_columns(first: Sequence[str]) -> bool:

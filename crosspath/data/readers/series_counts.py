@@ -14,13 +14,18 @@ class Counts:
     def __init__(self) -> None:
         self._lock = Lock()
         self.series = self.gaps = self.values = self.empty = self.irregular = 0
+        self.reordered = self.other_names = 0
         self.lengths: dict[int, int] = {}
         """{values of a series before its length is matched: number of such series}."""
 
-    def add(self, missing_CT: NDArray[np.bool_], length: int, irregular: bool) -> None:
-        """Count a series, by which of its values were missing."""
+    def add(self, missing_CT: NDArray[np.bool_], length: int, irregular: bool, places: list[int] | None) -> None:
+        """Count a series, by which of its values were missing, and by the places that its channels had in the file:
+        None where it names other channels.
+        """
         with self._lock:
             self.series += 1
+            self.other_names += places is None
+            self.reordered += places is not None and places != sorted(places)
             self.irregular += irregular
             self.lengths[length] = self.lengths.get(length, 0) + 1
             if missing_CT.any():
@@ -31,6 +36,17 @@ class Counts:
     def remarks(self, section: SeriesData) -> tuple[str, ...]:
         """Of what was not as it should be, a sentence each."""
         texts = []
+        names = ", ".join(section.channel_names or ())
+        if self.reordered:
+            texts.append(
+                f"channels: {self.reordered:,} of {self.series:,} series name them in another order, and are brought"
+                f" to {names}"
+            )
+        if self.other_names:
+            texts.append(
+                f"channels: {self.other_names:,} of {self.series:,} series name others than {names}, and are read by"
+                " place"
+            )
         if self.gaps:
             empty = f"; {self.empty:,} channels without any value are 0" if self.empty else ""
             texts.append(

@@ -37,7 +37,8 @@ def read_wfdb(path: Path) -> Signal:
         raise DamageError(f"it cannot be read ({type(error).__name__}: {error})".replace("\n", " ")) from None
     if signal.p_signal is None:
         raise DamageError("it holds no signal")
-    return Signal(np.ascontiguousarray(signal.p_signal.T, np.float64), float(signal.fs))
+    names = tuple(str(name) for name in signal.sig_name or ())
+    return Signal(np.ascontiguousarray(signal.p_signal.T, np.float64), float(signal.fs), names=names)
 
 
 def read_edf(path: Path) -> Signal:
@@ -67,4 +68,4 @@ def _signals(file: Any) -> Signal:
     require_within(BYTES, max(counts) * len(counts) * 8)
     channels = [np.asarray(file.readSignal(number), np.float64)[None] for number in range(len(counts))]
     values_CT = np.concatenate([resample(channel_1T, max(counts)) for channel_1T in channels])
-    return Signal(values_CT, float(max(file.getSampleFrequencies())))
+    return Signal(values_CT, float(max(file.getSampleFrequencies())), names=tuple(file.getSignalLabels()))

@@ -119,7 +119,8 @@ def _signal(
 ) -> Signal:
     names = _channels(columns, section, [*others, *([] if time is None else [time])])
     values_CT = np.stack([columns.numbers(name, rows) for name in names])
-    return Signal(values_CT) if time is None else even_times(values_CT, columns.seconds(time, rows), f"`{time}`")
+    signal = Signal(values_CT) if time is None else even_times(values_CT, columns.seconds(time, rows), f"`{time}`")
+    return signal._replace(names=tuple(names)) if columns.named else signal
 
 
 def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> list[str]:

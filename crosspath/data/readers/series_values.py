@@ -3,6 +3,7 @@
 C channels, T values of each. Missing values are NaN until `fill_missing`.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ class Signal(NamedTuple):
     """As the file states it."""
     irregular: bool = False
     """Whether its times were not evenly spaced, and its values were interpolated to even ones."""
+    names: tuple[str, ...] | None = None
+    """Of its channels, as the file states them."""
 
 
 def checked(values_CT: Floats) -> Floats:
@@ -33,6 +36,15 @@ def checked(values_CT: Floats) -> Floats:
     if np.isnan(values_CT).all():
         raise DamageError("all its values are missing")
     return values_CT
+
+
+def places_by_name(own: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+    """Where each wanted channel is among a file's own, in any case; None where the names are others, or not unique."""
+    own, wanted = ([name.strip().casefold() for name in names] for names in (own, wanted))
+    if own == wanted:
+        return list(range(len(own)))
+    same = sorted(own) == sorted(wanted) and len(set(own)) == len(own)
+    return [own.index(name) for name in wanted] if same else None
 
 
 def fill_missing(values_CT: Floats) -> Floats:

@@ -113,3 +113,21 @@ def test_a_table_names_the_files(tmp_path: Path) -> None:
     section = with_absolute_folder(SeriesData(csv="list.csv", length=16), folder)
     listing = SeriesReader(section).listing(folder)  # type: ignore[arg-type]
     assert (listing.classes, len(listing.items)) == (("0", "1"), 4)
+
+
+def test_channels_are_matched_by_name(tmp_path: Path) -> None:
+    for name, text in {"off/0": "x,y\n1,2\n1,2\n", "off/1": "Y,x\n2,1\n2,1\n", "on/0": "u,v\n5,6\n5,6\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).with_suffix(".csv").write_text(text, encoding="utf-8")
+    section = with_absolute_folder(SeriesData(channels=2, length=2), tmp_path)
+    assert isinstance(section, SeriesData)
+    assert section.channel_names == ("x", "y")
+    reader = SeriesReader(section)
+    with reader.open_decoder() as decode:
+        samples = [decode(item)[:, 0].tolist() for item in reader.listing(tmp_path).items]
+    assert samples == [[1, 2], [1, 2], [5, 6]]
+    order, others = reader.remarks()
+    assert "1 of 3" in order
+    assert "x, y" in order
+    assert "1 of 3" in others
+    assert "by place" in others

@@ -270,7 +270,7 @@ def test_records_of_medicine_are_read_by_their_libraries_or_refused_with_the_ext
     for name in ("a.hea", "b.edf"):
         signal = read_signal(tmp_path / name, SECTION)
         np.testing.assert_allclose(signal.values_CT, signals, atol=1e-3)
-        assert signal.rate_hz == rate
+        assert (signal.rate_hz, signal.names) == (rate, ("I", "II"))
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:20])
         with pytest.raises(DamageError):
             read_signal(tmp_path / name, SECTION)
