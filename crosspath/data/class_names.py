@@ -5,7 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from crosspath.counts import counted
 from crosspath.data.items import Label
+from crosspath.data.label_cells import MISSING
 from crosspath.data.labels import label_of
 from crosspath.errors import InputError
 
@@ -64,9 +66,13 @@ def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[s
 
 
 def class_notes(cells: Sequence[str], classes: Sequence[str], several: bool) -> tuple[str, ...]:
-    """Remarks on how `class_labels` read the cells: labels that differ in case only, and where a cell may hold
-    several, cells that all hold one, and separators that stand inside labels."""
+    """Remarks on how `class_labels` read the cells: labels that differ in case only or may mean that there is none, and
+    where a cell may hold several, cells that all hold one, and separators that stand inside labels."""
     notes = _separator_notes(cells, classes) if several else []
+    for name in classes:
+        if name.casefold() in MISSING:
+            count = counted(sum(cell.strip() == name for cell in cells), "sample")
+            notes.append(f"the label {name!r} of {count} is a class of its own: remove the rows if it means none")
     first: dict[str, str] = {}
     for name in classes:
         other = first.setdefault(name.casefold(), name)

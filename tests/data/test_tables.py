@@ -109,3 +109,13 @@ def test_a_second_mention_names_the_first() -> None:
     refuse_duplicate(results, "y", "train.txt row 2")
     with refused("test.txt row 9", "train.txt", "1"):
         refuse_duplicate(results, "x", "test.txt row 9")
+
+
+def test_a_label_that_may_be_none_is_noted(tmp_path: Path) -> None:
+    write_table(tmp_path, "file,label\na.txt,x\nb.txt,NA\nc.txt,NA\nd.txt,?\n")
+    listing = table_items(tmp_path, "t.csv", "file", "label", None)
+    assert listing.classes == ("?", "NA", "x")
+    assert [note[:40] for note in listing.notes] == [
+        "the label '?' of 1 sample is a class of ",
+        "the label 'NA' of 2 samples is a class o",
+    ]
