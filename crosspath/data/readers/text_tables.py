@@ -84,6 +84,10 @@ def _separated(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
                     rows.append((row, tuple(values)))
             elif not names:
                 names = [name.strip() for name in values]
+            elif delimiter == "\t" and any("\t" in value and "\n" in value for value in values):
+                # Where tabs separate, quotes are often plain characters: an open one takes in the rows that follow.
+                expected, found = "values whose quotes are closed", "a quote around tabs and line breaks"
+                raise InputError(f"{path} row {row}", expected, found, QUOTES)
             elif len(values) != len(names):
                 found = f"{len(values)}: {delimiter.join(values)[:80]}"
                 raise InputError(f"{path} row {row}", f"{len(names)} values", found, QUOTES)

@@ -200,3 +200,9 @@ def test_texts_are_told_from_clouds_signals_and_lists_of_files(tmp_path: Path) -
     (tmp_path / "listed" / "sounds" / "a.wav").touch()
     (tmp_path / "listed" / "meta.csv").write_text("file,label\na b.wav,dog bark\n")
     assert guess_section(tmp_path / "listed").modality == "audio"
+
+
+def test_an_open_quote_merges_no_rows_of_tabs(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('label\ttext\nx\t"one\ny\ttwo"\nx\tthree\n')
+    with refused("a.tsv row 2", "quote"):
+        listed(tmp_path)
