@@ -56,7 +56,8 @@ class ListedFiles:
         return name
 
     def unread(self, suffixes: tuple[str, ...], identities: Collection[str]) -> tuple[tuple[str, int], ...]:
-        """(kind, number) of the files below the folder with one of the suffixes that no row names."""
+        """(kind, number) of the files below the folder with one of the suffixes that no row names; not the table."""
+        identities = {*identities, file_identity(self.table)}
         counts = Counter(
             f"{path.suffix.lower()} not in the table"
             for path in self._tree

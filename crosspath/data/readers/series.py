@@ -37,6 +37,8 @@ from crosspath.limits import BYTES
 ARCHIVE = ".ts"
 ARRAYS = (".npy", ".npz")
 WFDB = ".hea"
+WFDB_DATA = (".dat", ".mat")
+"""Where the values of a record may lie, beside its header."""
 EDF = (".edf", ".bdf")
 FILES = (*TEXTS, PARQUET, *ARRAYS, WFDB, *EDF)
 """Of files with one series each."""
@@ -104,7 +106,7 @@ class SeriesReader:
         if files:
             return list_ts(files, section)
         if (table := table_in(folder, section)) is not None:
-            return listed_files(folder, table, section, FILES)
+            return _with_data(listed_files(folder, table, section, FILES))
         return _with_data(class_folder_items(folder, FILES, "time series"))
 
     def first_signal(self, folder: Path) -> Signal | None:
@@ -215,9 +217,12 @@ def read_signal(path: Path, section: SeriesData) -> Signal:
 def _with_data(listing: Listing) -> Listing:
     """The listing with stamps of WFDB records that also differ once their data have changed."""
     items = tuple(
-        replace(item, stamp=f"{item.stamp}-{file_stamp(data)}")
-        if item.path.suffix.lower() == WFDB and (data := item.path.with_suffix(".dat")).is_file()
-        else item
+        replace(item, stamp=_stamp_of_record(item)) if item.path.suffix.lower() == WFDB else item
         for item in listing.items
     )
     return replace(listing, items=items)
+
+
+def _stamp_of_record(item: Item) -> str:
+    data = (item.path.with_suffix(suffix) for suffix in WFDB_DATA)
+    return "-".join((item.stamp, *(file_stamp(path) for path in data if path.is_file())))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from crosspath.data.label_cells import MISSING
 from crosspath.data.readers.series_values import Floats
 from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
 
 EXPECTED = "a .ts file of the UEA and UCR archives"
-MISSING = ("?", "NaN", "nan")
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,18 @@ def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: t
 def _values(where: str, channel: int, part: str) -> Floats:
     texts = [text.strip() for text in part.split(",")]
     try:
-        values = np.array([np.nan if text in MISSING else float(text) for text in texts])
+        values = np.array([np.nan if _is_missing(text) else float(text) for text in texts])
     except ValueError:
-        wrong = next(text for text in texts if text not in MISSING and not _is_number(text))
+        wrong = next(text for text in texts if not _is_missing(text) and not _is_number(text))
         found = repr(wrong[:40]) if wrong else "nothing between two commas"
         raise InputError(where, f"numbers, or ? for a missing one, in channel {channel}", found, "correct it") from None
     if np.isinf(values).any():
         raise InputError(where, f"finite numbers in channel {channel}", "infinity", "write ? for a missing value")
     return values
+
+
+def _is_missing(text: str) -> bool:
+    return text != "" and text.casefold() in MISSING
 
 
 def _is_number(text: str) -> bool:

@@ -113,6 +113,21 @@ def test_a_table_names_the_files(tmp_path: Path) -> None:
     section = with_absolute_folder(SeriesData(csv="list.csv", length=16), folder)
     listing = SeriesReader(section).listing(folder)  # type: ignore[arg-type]
     assert (listing.classes, len(listing.items)) == (("0", "1"), 4)
+    assert listing.unread == ((".csv not in the table", 4),)
+
+
+@pytest.mark.parametrize("suffix", [".dat", ".mat"])
+@pytest.mark.parametrize("table", [None, "list.csv"])
+def test_a_record_whose_data_change_is_another_sample(tmp_path: Path, suffix: str, table: str | None) -> None:
+    (tmp_path / "on").mkdir()
+    for name, size in ((f"a{suffix}", 3), ("a.hea", 5)):
+        (tmp_path / "on" / name).write_bytes(b"0" * size)
+    (tmp_path / "list.csv").write_text("file,label\non/a.hea,x\n")
+    reader = SeriesReader(SeriesData(csv=table))
+    [before] = reader.listing(tmp_path).items
+    (tmp_path / "on" / f"a{suffix}").write_bytes(b"00")
+    [after] = reader.listing(tmp_path).items
+    assert before.stamp != after.stamp
 
 
 def test_channels_are_matched_by_name(tmp_path: Path) -> None:
