@@ -125,10 +125,8 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
         raise DamageError("it is empty")
     delimiter, table = _table(lines)
     rows = [line for line, _ in lines]
-    comma = delimiter != ","
     first = table[0]
-    numbers = all(_is_missing(cell) or _is_number(cell.replace(",", ".") if comma else cell) for cell in first)
-    named = not numbers or _counts_columns(first)
+    named = not _are_numbers(first, delimiter) or _counts_columns(first)
     if not named:
         names = [str(number) for number in range(len(first))]
     else:
@@ -140,7 +138,11 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
         if len(cells) != len(names):
             raise DamageError(f"row {row}: expected {len(names)} values, found {len(cells)}")
     columns = list(zip(*table, strict=True)) if table else [() for _ in names]
-    return Columns(dict(zip(names, columns, strict=True)), rows, comma, named)
+    return Columns(dict(zip(names, columns, strict=True)), rows, delimiter != ",", named)
+
+
+def _are_numbers(cells: Sequence[str], delimiter: str) -> bool:
+    return all(_is_missing(cell) or _is_number(cell if delimiter == "," else cell.replace(",", ".")) for cell in cells)
 
 
 def _counts_columns(first: Sequence[str]) -> bool:
@@ -161,8 +163,9 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 
 def _table(lines: Sequence[tuple[int, str]]) -> tuple[str, list[list[str]]]:
-    """(separator, cells of each line): the separator that gives every line the same number of cells, and most of them;
-    else the one that gives the first line most.
+    """(separator, cells of each line): the separator that gives every line the same number of cells, numbers in the
+    first rather than others (decimal commas separate nothing), and most of them; else the one that gives the first line
+    most.
     """
     tables: dict[str, list[list[str]]] = {}
     faults: list[DamageError] = []
@@ -174,7 +177,7 @@ def _table(lines: Sequence[tuple[int, str]]) -> tuple[str, list[list[str]]]:
     if not tables:
         raise faults[0]
     agree = [mark for mark, table in tables.items() if len({len(cells) for cells in table}) == 1]
-    best = max(agree or tables, key=lambda mark: len(tables[mark][0]))
+    best = max(agree or tables, key=lambda mark: (_are_numbers(tables[mark][0], mark), len(tables[mark][0])))
     if len(tables[best][0]) == 1 and len(agree) < len(tables):  # one column by a mark that is not there
         best = max(tables, key=lambda mark: len(tables[mark][0]))
     return best, tables[best]

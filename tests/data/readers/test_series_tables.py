@@ -56,6 +56,9 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.values_CT, [[1, np.nan, 3]])
     bare = read_signal(write(tmp_path / "c.csv", "1;2,5\n3;?\n"), SECTION)
     np.testing.assert_array_equal(bare.values_CT, [[1, 3], [2.5, np.nan]])
+    for name, table in (("h.csv", "1,5;2,5\n3,5;4,5\n"), ("i.csv", "1,5\t2,5\n3,5\t4,5\n")):
+        commas = read_signal(write(tmp_path / name, table), SECTION)
+        np.testing.assert_array_equal(commas.values_CT, [[1.5, 3.5], [2.5, 4.5]])
     for name, table in (("e.csv", ",0,1,2\n0,5,6,7\n1,8,9,10\n"), ("f.csv", "0,1,2\n5,6,7\n8,9,10\n")):
         signal = read_signal(write(tmp_path / name, table), SECTION)  # pandas numbers the columns of an array
         np.testing.assert_array_equal(signal.values_CT, [[5, 8], [6, 9], [7, 10]])
