@@ -191,7 +191,7 @@ class SeriesReader:
             sample: NDArray[np.float32] = np.ascontiguousarray(result_CT, np.float32)
         if not np.isfinite(sample).all():
             raise DamageError("it has values beyond 3e38, the largest of a 32-bit float")
-        self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular, places)
+        self.counts.add(signal, np.isnan(values_CT), filled_CT.shape[1], places)
         return sample
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import SeriesData
+from crosspath.data.readers.series_values import Signal
 
 
 class Counts:
@@ -14,19 +15,24 @@ class Counts:
     def __init__(self) -> None:
         self._lock = Lock()
         self.series = self.gaps = self.values = self.empty = self.irregular = 0
-        self.reordered = self.other_names = 0
+        self.reordered = self.other_names = self.numbered = 0
+        self.rates_hz: set[float] = set()
+        """That files state."""
         self.lengths: dict[int, int] = {}
         """{values of a series before its length is matched: number of such series}."""
 
-    def add(self, missing_CT: NDArray[np.bool_], length: int, irregular: bool, places: list[int] | None) -> None:
-        """Count a series, by which of its values were missing, and by the places that its channels had in the file:
-        None where it names other channels.
+    def add(self, signal: Signal, missing_CT: NDArray[np.bool_], length: int, places: list[int] | None) -> None:
+        """Count a series, by which of its values were missing, its length before that is matched, and the places that
+        its channels had in the file: None where it names other channels.
         """
         with self._lock:
             self.series += 1
             self.other_names += places is None
             self.reordered += places is not None and places != sorted(places)
-            self.irregular += irregular
+            self.irregular += signal.irregular
+            self.numbered += signal.names == tuple(map(str, range(len(missing_CT))))
+            if signal.rate_hz is not None:
+                self.rates_hz.add(signal.rate_hz)
             self.lengths[length] = self.lengths.get(length, 0) + 1
             if missing_CT.any():
                 self.gaps += 1
@@ -46,6 +52,17 @@ class Counts:
             texts.append(
                 f"channels: {self.other_names:,} of {self.series:,} series name others than {names}, and are read by"
                 " place"
+            )
+        if self.numbered:
+            texts.append(
+                f"first rows: in {self.numbered:,} of {self.series:,} series it is 0, 1, 2, … and is read as the names"
+                " of the columns; a row of values needs a row of names above it"
+            )
+        if section.rate_hz is not None and self.rates_hz - {section.rate_hz}:
+            least, most = (f"{limit(self.rates_hz):g}" for limit in (min, max))
+            texts.append(
+                f"rates of {least}{'' if least == most else f' to {most}'} Hz become {section.rate_hz:g} Hz"
+                " (data.rate_hz); times are read as seconds"
             )
         if self.gaps:
             empty = f"; {self.empty:,} channels without any value are 0" if self.empty else ""

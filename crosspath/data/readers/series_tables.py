@@ -12,8 +12,9 @@ from crosspath.data.label_cells import label_columns, reads_cells
 from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns
 from crosspath.data.readers.series_values import Signal, even_times
 
-ROW_NAMES = ("id", "index")
-"""Columns that name the rows of a table with a series in each, and are no values unless `data.columns` lists them."""
+ROW_NAMES = ("id", "index", *TIMES)
+"""Columns that name the rows of a table with a series in each, or say when it began, and are no values unless
+`data.columns` lists them."""
 
 
 class Entry(NamedTuple):
@@ -70,6 +71,8 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
     parts = None if section.split_column is None else columns.texts(section.split_column, "data.split_column")
     if section.id_column is not None:
         return _long(columns, section, labels, parts, (*others, section.id_column))
+    if (time := section.time_column) is not None:
+        others.append(columns.name_of(time, "data.time_column"))
     names = _channels(columns, section, (*others, *ROW_NAMES))
     values_NT = np.stack([columns.numbers(name) for name in names], axis=1)
     entries = []
@@ -133,7 +136,7 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
     excluded = {name.casefold() for name in others}
     names = [name for name in columns.cells if name not in ("", PANDAS_INDEX) and name.casefold() not in excluded]
     if not names:
-        raise DamageError(f"expected columns of numbers beside {', '.join(others)}, found {_some(columns)}")
+        raise DamageError(f"expected columns of numbers beside those of labels and times, found {_some(columns)}")
     return names
 
 

@@ -146,3 +146,21 @@ def test_channels_are_matched_by_name(tmp_path: Path) -> None:
     assert "x, y" in order
     assert "1 of 3" in others
     assert "by place" in others
+
+
+def test_a_first_row_that_is_read_as_names_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("0,1,2\n5,6,7\n8,9,10\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("1,2,3\n5,6,7\n", encoding="utf-8")
+    reader = SeriesReader(SeriesData(channels=3, length=2))
+    for name in ("a.csv", "b.csv"):
+        reader.decode_file(tmp_path / name)
+    [note] = reader.remarks()
+    assert "0, 1, 2" in note
+    assert "1 of 2" in note
+
+
+def test_another_rate_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t,x\n0,1\n20,2\n40,3\n", encoding="utf-8")  # milliseconds, read as seconds
+    reader = SeriesReader(SeriesData(channels=1, length=3, lengths="pad", rate_hz=0.1))
+    reader.decode_file(tmp_path / "a.csv")
+    assert any("0.05 Hz" in note and "0.1 Hz" in note for note in reader.remarks())

@@ -62,8 +62,8 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     for name, table in (("e.csv", ",0,1,2\n0,5,6,7\n1,8,9,10\n"), ("f.csv", "0,1,2\n5,6,7\n8,9,10\n")):
         signal = read_signal(write(tmp_path / name, table), SECTION)  # pandas numbers the columns of an array
         np.testing.assert_array_equal(signal.values_CT, [[5, 8], [6, 9], [7, 10]])
-    wide = write(tmp_path / "g.csv", "id,label,t0,t1\n100,a,1,2\n101,b,3,4\n")
-    [signal, _] = read_all(wide, SeriesData(table="g.csv"))
+    wide = write(tmp_path / "g.csv", "id,label,Time,start,t0,t1\n100,a,7,7,1,2\n101,b,8,8,3,4\n")
+    [signal, _] = read_all(wide, SeriesData(table="g.csv", time_column="start"))
     np.testing.assert_array_equal(signal.values_CT, [[1, 2]])
 
 
