@@ -14,6 +14,8 @@ from crosspath.data.table_rows import part_of, read_table
 from crosspath.errors import InputError
 
 TABLES = (".csv", ".tsv")
+COLUMNS = ("file_column", "text_column", "label_column", "label_columns", "split_column")
+"""Settings that name columns."""
 
 
 def table_items(
@@ -100,6 +102,17 @@ def table_settings(section: FilesTable) -> dict[str, Any]:
         return {}
     names = (section.csv, section.file_column, section.label_column, section.split_column, section.encoding)
     return {"table": list(names)}
+
+
+def unread_columns(section: DataSection) -> tuple[str, ...]:
+    """Notes on columns of a table that are named where no table lists the samples."""
+    fields = type(section).model_fields
+    given = {name: getattr(section, name) for name in COLUMNS if name in fields}
+    return tuple(
+        f"data.{name}={', '.join(value) if isinstance(value, tuple) else value} is not read: no table lists the samples"
+        for name, value in given.items()
+        if value != fields[name].default
+    )
 
 
 def no_table_error(where: Path, header: str) -> InputError:

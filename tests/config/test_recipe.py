@@ -83,6 +83,8 @@ def test_all_faults_come_at_once(recipe: Recipe) -> None:
 def test_sections_must_agree(recipe: Recipe) -> None:
     with refused("recipe", "model.positions"):
         apply_overrides(recipe, ["model.positions=centres"])
+    with refused("recipe", "data.label_columns", "data.multi_label"):
+        apply_overrides(recipe, ["data.label_columns=[a,b]"])
 
 
 @pytest.mark.parametrize(

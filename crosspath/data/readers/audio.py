@@ -15,6 +15,7 @@ from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.audio_sets import PUBLISHED
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
+from crosspath.data.readers.own_table import with_unread
 from crosspath.data.readers.sound_file import decode_wave, require_sound
 from crosspath.data.readers.time_windows import window_starts
 from crosspath.data.shards.listing import list_shards, read_member
@@ -77,12 +78,14 @@ class AudioReader:
     def _recordings(self, folder: Path) -> Listing:
         section = self.section
         if section.dataset in PUBLISHED:
-            return PUBLISHED[section.dataset](section, folder)
-        if section.dataset == "shards":
-            return list_shards(section, folder, SHARD_MEMBERS)
-        if (table := table_in(folder, section)) is not None:
+            listing = PUBLISHED[section.dataset](section, folder)
+        elif section.dataset == "shards":
+            listing = list_shards(section, folder, SHARD_MEMBERS)
+        elif (table := table_in(folder, section)) is not None:
             return listed_files(folder, table, section, SUFFIXES)
-        return class_folder_items(folder, SUFFIXES, "recordings")
+        else:
+            listing = class_folder_items(folder, SUFFIXES, "recordings")
+        return with_unread(listing, section)
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:

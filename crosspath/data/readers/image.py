@@ -29,7 +29,7 @@ from crosspath.data.readers.masks import (
     refuse_masks_as_class,
 )
 from crosspath.data.readers.medmnist import ImageRows, has_medmnist_arrays, list_medmnist, read_row
-from crosspath.data.readers.own_table import own_table, unread_table_notes
+from crosspath.data.readers.own_table import own_table, with_unread
 from crosspath.data.readers.pictures import picture_of, read_picture, turned_size
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
@@ -84,8 +84,7 @@ class ImageReader:
         if (table := own_table(folder, self.section)) is not None:
             listing = listed_files(folder, table, self.section, SUFFIXES)
         else:
-            listing = self._boxed_listing(folder) if self.boxed else self._listing(folder)
-            listing = replace(listing, notes=(*listing.notes, *unread_table_notes(self.section)))
+            listing = with_unread(self._boxed_listing(folder) if self.boxed else self._listing(folder), self.section)
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _boxed_listing(self, folder: Path) -> Listing:

@@ -1,9 +1,11 @@
 """The table of a user's own pictures or clouds: it says their labels, whatever the layout of its folder says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from crosspath.config.data.files_table import FilesTable
-from crosspath.data.tables import table_in
+from crosspath.data.items import Listing
+from crosspath.data.tables import table_in, unread_columns
 from crosspath.errors import InputError
 
 
@@ -25,12 +27,15 @@ def own_table(folder: Path, section: FilesTable) -> str | None:
     return table_in(folder, section)
 
 
-def unread_table_notes(section: FilesTable) -> tuple[str, ...]:
-    """A note on a table that is named where labels are in annotations, or for a set that has its own."""
-    if section.csv is None or _has_table(section):
-        return ()
-    labels = {"boxes": "boxes", "dense": "annotations"}.get(section.label_kind, f"labels of {section.dataset}")
-    return (f"data.csv={section.csv} is not read: the {labels} have no table",)
+def with_unread(listing: Listing, section: FilesTable) -> Listing:
+    """The listing of samples that no table of the user's lists, with notes on a table and on columns that are named:
+    labels are in annotations or class folders, or the set has its own.
+    """
+    notes = unread_columns(section)
+    if section.csv is not None:
+        labels = {"boxes": "boxes", "dense": "annotations"}.get(section.label_kind, f"labels of {section.dataset}")
+        notes = (f"data.csv={section.csv} is not read: the {labels} have no table", *notes)
+    return replace(listing, notes=(*listing.notes, *notes))
 
 
 def _has_table(section: FilesTable) -> bool:

@@ -23,7 +23,7 @@ from crosspath.data.readers.cloud_text import read_text_cloud
 from crosspath.data.readers.h5_clouds import H5_SETS, H5Set, open_clouds
 from crosspath.data.readers.lidar import read_lidar
 from crosspath.data.readers.lidar_objects import has_objects, list_objects
-from crosspath.data.readers.own_table import own_table, unread_table_notes
+from crosspath.data.readers.own_table import own_table, with_unread
 from crosspath.data.readers.pcd import read_pcd
 from crosspath.data.readers.point_sets import PUBLISHED, has_part_lists, list_parts
 from crosspath.data.shards.listing import list_shards, read_member
@@ -84,8 +84,7 @@ class PointReader:
         if (table := own_table(folder, self.section)) is not None:
             listing = listed_files(folder, table, self.section, SUFFIXES)
         else:
-            listing = self._listing(folder)
-            listing = replace(listing, notes=(*listing.notes, *unread_table_notes(self.section)))
+            listing = with_unread(self._listing(folder), self.section)
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _listing(self, folder: Path) -> Listing:

@@ -15,6 +15,7 @@ from crosspath.config.data import SeriesData
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView, file_stamp, require_within
 from crosspath.data.labels import as_label_tuples, label_settings
+from crosspath.data.readers.own_table import with_unread
 from crosspath.data.readers.series_arrays import channels_first, read_array
 from crosspath.data.readers.series_columns import PARQUET, TEXTS
 from crosspath.data.readers.series_counts import Counts
@@ -107,7 +108,7 @@ class SeriesReader:
             return list_ts(files, section)
         if (table := table_in(folder, section)) is not None:
             return _with_data(listed_files(folder, table, section, FILES))
-        return _with_data(class_folder_items(folder, FILES, "time series"))
+        return with_unread(_with_data(class_folder_items(folder, FILES, "time series")), section)
 
     def first_signal(self, folder: Path) -> Signal | None:
         """The first series that can be read; None where none can be."""

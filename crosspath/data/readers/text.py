@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.readers.text_tables import SUFFIXES as TABLES
 from crosspath.data.readers.text_tables import Columns, Table, find_columns, read_text_table
 from crosspath.data.table_rows import part_of
-from crosspath.data.tables import no_table_error, numbers_note
+from crosspath.data.tables import no_table_error, numbers_note, unread_columns
 from crosspath.data.text_files import decode_text
 from crosspath.data.vocabulary import Vocabulary, encoded, vocabulary_of
 from crosspath.errors import InputError
@@ -99,7 +100,8 @@ class TextReader:
             raise InputError(folder, "one table, or one for each part", ", ".join(p.name for p in tables[:5]), todo)
         if self.section.label_kind == "numbers":
             raise no_table_error(folder, f"text,{self.section.label_column or 'label'}")
-        return class_folder_items(folder, FILES, "texts")
+        listing = class_folder_items(folder, FILES, "texts")
+        return replace(listing, notes=(*listing.notes, *unread_columns(self.section)))
 
     @contextmanager
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:

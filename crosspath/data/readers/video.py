@@ -21,6 +21,7 @@ from crosspath.data.readers.clip_sampling import (
     view_indices,
     window_indices,
 )
+from crosspath.data.readers.own_table import with_unread
 from crosspath.data.readers.time_windows import frames_in
 from crosspath.data.readers.video_file import Video, centre_square, decoder_errors_as_damage, video_of
 from crosspath.data.readers.video_sets import LISTS, list_videos
@@ -76,12 +77,12 @@ class VideoReader:
         if section.dataset in LISTS:
             return list_videos(section, folder)
         if section.dataset == "shards":
-            return list_shards(section, folder, SHARD_MEMBERS)
+            return with_unread(list_shards(section, folder, SHARD_MEMBERS), section)
         if section.dataset == "grid":
-            return self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/"))
+            return with_unread(self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/")), section)
         if (table := table_in(folder, section)) is not None:
             return listed_files(folder, table, section, SUFFIXES)
-        return class_folder_items(folder, SUFFIXES, "clips")
+        return with_unread(class_folder_items(folder, SUFFIXES, "clips"), section)
 
     def _grid(self, root: Path) -> Listing:
         """GRID labelled by the slot's word: the frames of that word (`words.csv`), or whole clips (`clips.csv`)."""

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosspath.config.data import ImageData, PointData
+from crosspath.config.data import AudioData, ImageData, PointData, SeriesData, VideoData
 from crosspath.data.items import Listing
+from crosspath.data.readers.audio import AudioReader
 from crosspath.data.readers.image import ImageReader
 from crosspath.data.readers.points import PointReader
+from crosspath.data.readers.series import SeriesReader
+from crosspath.data.readers.video import VideoReader
 from tests.data.files import write_cloud, write_image, zipped
 from tests.data.published_masks import write_masked, write_own_masks
 from tests.errors import refused
@@ -76,3 +79,22 @@ def test_class_folders_without_a_table_are_what_they_were(tmp_path: Path) -> Non
         write_cloud(tmp_path / name / "a.npy")
     listing = PointReader(PointData()).listing(tmp_path)
     assert (listing.classes, listing.notes) == (("cat", "dog"), ())
+
+
+def test_columns_of_a_table_that_is_not_there_are_noted(tmp_path: Path) -> None:
+    columns = {"label_column": "kind", "split_column": "part", "label_columns": ("a", "b"), "multi_label": True}
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "a.png")
+        for suffix in (".wav", ".mp4", ".npy"):
+            (tmp_path / name / f"a{suffix}").write_bytes(b"")
+    listings = [
+        ImageReader(ImageData(dataset="folder", **columns)),  # type: ignore[arg-type]
+        AudioReader(AudioData(dataset="folder", **columns)),  # type: ignore[arg-type]
+        VideoReader(VideoData(dataset="folder", **columns)),  # type: ignore[arg-type]
+        SeriesReader(SeriesData(**columns)),  # type: ignore[arg-type]
+    ]
+    for reader in listings:
+        notes = reader.listing(tmp_path).notes
+        for name in ("label_column=kind", "split_column=part", "label_columns=a, b"):
+            assert any(f"data.{name} is not read" in note for note in notes), (reader, notes)

@@ -206,3 +206,11 @@ def test_an_open_quote_merges_no_rows_of_tabs(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('label\ttext\nx\t"one\ny\ttwo"\nx\tthree\n')
     with refused("a.tsv row 2", "quote"):
         listed(tmp_path)
+
+
+def test_columns_of_a_table_that_is_not_there_are_noted(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "0.txt").write_text("text")
+    [note] = listed(tmp_path, label_column="kind")[0].notes
+    assert "data.label_column=kind is not read" in note
