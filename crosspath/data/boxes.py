@@ -40,6 +40,24 @@ class Fit:
         return across / self.width, down / self.height
 
 
+def factors_of(sides_N2: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    """`Fit.factors` of pictures by their width and height (N, 4), for both corners."""
+    different, places = np.unique(sides_N2.reshape(-1, 2), axis=0, return_inverse=True)
+    factors = [Fit(width, height, size).factors * 2 for width, height in different.tolist()]
+    return np.array(factors).reshape(-1, 4)[places.reshape(-1)]
+
+
+def in_pictures(
+    corners_N4: NDArray[np.float64], sides_N2: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Corners in pixels of the square of `size` as those in pixels of pictures by their width and height; what reaches
+    into the filled part is cut off. And whether anything is left of each box.
+    """
+    cut_N4 = np.clip(corners_N4 / factors_of(sides_N2, size), 0, np.tile(sides_N2, 2))
+    left_N2 = cut_N4[:, 2:] > cut_N4[:, :2]
+    return cut_N4, left_N2[:, 0] & left_N2[:, 1]
+
+
 def empty_rows(width: int, height: int) -> Rows:
     """Of a picture without boxes."""
     return ((*(math.nan,) * WIDTH, float(width), float(height)),)

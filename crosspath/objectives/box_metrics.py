@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosspath.data.boxes import AREA, CLASS, CORNERS, CROWD, HEIGHT, WIDTH, Fit
+from crosspath.data.boxes import AREA, CLASS, CORNERS, CROWD, HEIGHT, WIDTH, factors_of, in_pictures
 from crosspath.errors import InputError
 from crosspath.models.detector import KIND, SCORE
 
@@ -63,7 +63,7 @@ def _annotations(boxes_NM9: Tensor, size: int) -> dict[str, Any]:
     boxes = boxes_NM9.double().numpy()
     pictures, places = np.nonzero(~np.isnan(boxes[..., CLASS]))
     rows_RX = boxes[pictures, places]
-    corners_R4 = rows_RX[:, CORNERS] / _factors(boxes, size)[pictures]
+    corners_R4 = rows_RX[:, CORNERS] / factors_of(_sides(boxes), size)[pictures]
     annotations = [
         {
             "id": number,
@@ -86,18 +86,17 @@ def _annotations(boxes_NM9: Tensor, size: int) -> dict[str, Any]:
 
 
 def _results(detections_NQ6: Tensor, boxes_NM9: Tensor, size: int) -> NDArray[np.float64]:
-    """Rows of (picture, x, y, width, height, score, category), as faster-coco-eval reads them."""
+    """Rows of (picture, x, y, width, height, score, category), as faster-coco-eval reads them, of what `predict`
+    gives."""
     detections = detections_NQ6.double().numpy()
     pictures, places = np.nonzero(detections[..., KIND] >= 0)
     rows_RX = detections[pictures, places]
-    corners_R4 = rows_RX[:, CORNERS] / _factors(boxes_NM9.double().numpy(), size)[pictures]
+    corners_R4, left_R = in_pictures(rows_RX[:, CORNERS], _sides(boxes_NM9.double().numpy())[pictures], size)
     sides_R2 = corners_R4[:, 2:] - corners_R4[:, :2]
     columns = (pictures + 1, corners_R4[:, :2], sides_R2, rows_RX[:, SCORE], rows_RX[:, KIND] + 1)
-    return np.column_stack(columns)
+    return np.column_stack(columns)[left_R]
 
 
-def _factors(boxes_NM9: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Pixels of the square for one of each picture (N, 4), for both corners."""
-    sides_N2 = boxes_NM9[:, 0, [WIDTH, HEIGHT]].astype(int).tolist()
-    factors = [Fit(width, height, size).factors * 2 for width, height in sides_N2]
-    return np.array(factors).reshape(-1, 4)
+def _sides(boxes_NM9: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Width and height of each picture (N, 2)."""
+    return boxes_NM9[:, 0, [WIDTH, HEIGHT]].astype(np.int64)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosspath.config import Recipe
+from crosspath.counts import counted
 from crosspath.data.boxes import CLASS, CORNERS, CROWD
 from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.drawing import Answer, Names
@@ -30,12 +31,15 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     shown = fitted(image, *SIDES)
     factor = shown.shape[0] / image.shape[0]
     detections = answer.answer[answer.answer[:, KIND] >= 0]
-    best = detections[detections[:, SCORE] >= LEAST_SCORE][:MOST]
+    sure = detections[detections[:, SCORE] >= LEAST_SCORE]
+    best = sure[:MOST]
     kinds = best[:, KIND].astype(int).tolist()
     scores = best[:, SCORE].tolist()
     predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
-    caption = f"{answer.name}: {len(best)} boxes of score {LEAST_SCORE} or more, of {len(detections)}"
+    count = counted(len(sure), "box", "boxes")
+    shown_of = count if len(best) == len(sure) else f"the best {len(best)} of {count}"
+    caption = f"{answer.name}: {shown_of} of score {LEAST_SCORE} or more, of {len(detections)}"
     if answer.truth is not None:
         boxes = answer.truth[~np.isnan(answer.truth[:, CLASS])]
         boxes = boxes[boxes[:, CROWD] == 0]

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.config import Recipe
-from crosspath.data.boxes import CORNERS, CROWD, Fit
+from crosspath.data.boxes import CORNERS, CROWD, in_pictures
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
 from crosspath.models.build import build_detector
-from crosspath.models.detector import KIND, SCORE
+from crosspath.models.detector import KIND
 from crosspath.objectives.box_metrics import box_metrics, require_evaluator
 from crosspath.objectives.box_pictures import draw_boxes
 from crosspath.objectives.drawing import Drawing, model_outputs
@@ -42,12 +42,14 @@ def size_of_square(recipe: Recipe) -> int:
 
 
 def _to_picture(detections_Q6: Tensor, recipe: Recipe, size: tuple[int, int]) -> Tensor:
-    """In pixels of a picture of that width and height; what reaches into the filled part is cut off."""
-    width, height = size
-    across, down = Fit(width, height, size_of_square(recipe)).factors
-    corners_Q4 = detections_Q6[:, CORNERS].double() / torch.tensor([across, down, across, down], dtype=torch.float64)
-    cut_Q4 = corners_Q4.clamp(min=0).minimum(torch.tensor([width, height, width, height], dtype=torch.float64))
-    return torch.cat([cut_Q4, detections_Q6[:, SCORE:].double()], dim=1)
+    """In pixels of a picture of that width and height; what reaches into the filled part is cut off, and a box of which
+    nothing is left becomes none."""
+    result_Q6 = detections_Q6.double()
+    sides_Q2 = np.tile(np.array(size, np.int64), (len(result_Q6), 1))
+    corners_Q4, left_Q = in_pictures(result_Q6[:, CORNERS].numpy(), sides_Q2, size_of_square(recipe))
+    result_Q6[:, CORNERS] = torch.from_numpy(corners_Q4)
+    result_Q6[~torch.from_numpy(left_Q), KIND] = -1
+    return result_Q6
 
 
 def _boxes(detections_Q6: Tensor, recipe: Recipe, names: tuple[str, ...], top: int) -> dict[str, Any]:

@@ -108,6 +108,11 @@ def test_random_predictions_read_as_by_hand(crowds: bool) -> None:
     boxes = truth(12, 3, crowds=crowds)
     found = predictions(boxes, 4)
     measured = box_metrics(found, boxes, SIZE)
+    # What reaches beyond the picture is cut, and what lies there alone is no detection.
+    found = found.double()
+    inside_N2 = boxes[:, 0, 7:9] * SIZE / boxes[:, 0, 7:9].amax(dim=1, keepdim=True)
+    found[..., :4] = found[..., :4].clamp(min=0).minimum(inside_N2.repeat(1, 2)[:, None].double())
+    found[(found[..., 2:4] <= found[..., :2]).any(dim=-1), 5] = -1
     assert measured["box_ap"] == pytest.approx(
         np.mean([average_precision(found, boxes, EVERY, level) for level in LEVELS]), abs=1e-9
     )
@@ -143,3 +148,11 @@ def test_the_extra_is_named_where_it_is_absent(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with refused("box_ap", "crosspath[detection]"):
         box_metrics(predictions(truth(3, 0), 0), truth(3, 0), SIZE)
+
+
+def test_what_reaches_beyond_the_picture_is_cut_as_predictions_are() -> None:
+    """A picture of 640 x 480 fills the upper 96 of 128 rows."""
+    box = (10.0, 60.0, 100.0, 96.0, 0.0, 0.0, 450.0 * 180.0, 640.0, 480.0)
+    boxes = torch.from_numpy(box_array([[box]]))
+    found = torch.tensor([[[10.0, 60.0, 100.0, 128.0, 0.9, 0.0], [5.0, 100.0, 90.0, 120.0, 0.95, 0.0]]])
+    assert box_metrics(found, boxes, SIZE)["box_ap"] == pytest.approx(1.0)

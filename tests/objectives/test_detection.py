@@ -142,6 +142,15 @@ def test_a_predicted_box_has_the_number_of_its_category_and_rows_behind_the_last
     assert predictions(rows, recipe, SHAPES, 1)["predictions"] == boxes[:1]
 
 
+def test_a_box_beside_the_picture_is_none() -> None:
+    rows = torch.tensor([[1.0, 2.0, 30.0, 24.0, 0.9, 2.0], [0.0, 14.0, 5.0, 20.0, 0.8, 0.0]])
+    to_picture = objective_of(small()).to_picture
+    assert to_picture is not None
+    [first, second] = to_picture(rows, small(), (48, 24)).tolist()  # the upper half of the square
+    assert first[:4] == [2.0, 4.0, 48.0, 24.0]
+    assert (first[5], second[5]) == (2.0, -1.0)
+
+
 @pytest.mark.slow
 def test_numbers_of_categories_are_mapped_and_mapped_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))

@@ -4,11 +4,13 @@ import io
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
 from crosspath.data.examples import Examples
+from crosspath.objectives import box_pictures
 from crosspath.objectives.box_pictures import draw_boxes
 from crosspath.objectives.drawing import Answer, prepare_samples
 from crosspath.objectives.sample_pictures import draw_parts, draw_pixels, mask_file, parts_file
@@ -89,6 +91,16 @@ def test_boxes_that_the_model_is_sure_of_and_those_that_are_true() -> None:
     assert count(first, COLOURS[2]) == count(first, COLOURS[0]) == 0
     assert count(second, COLOURS[0]) > 100
     assert count(second, COLOURS[1]) == count(second, COLOURS[2]) == 0
+
+
+def test_the_caption_counts_the_boxes_that_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions: list[str] = []
+    monkeypatch.setattr(box_pictures, "compose", lambda *_, caption: captions.append(caption))
+    found = [[5, 20, 25, 40, 0.9, 0]] * 30 + [[5, 20, 25, 40, 0.1, 0]] * 5
+    for count in (30, 1):
+        draw_boxes(image_recipe(), answer(np.zeros((3, 64, 64), np.float32), found[30 - count :], None), NAMES)
+    assert captions[0].endswith("the best 20 of 30 boxes of score 0.3 or more, of 35")
+    assert captions[1].endswith("1 box of score 0.3 or more, of 6")
 
 
 def test_an_annotated_sample_is_read_without_what_fills_its_array() -> None:
