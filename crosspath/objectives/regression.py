@@ -82,10 +82,10 @@ def _mean_and_std(recipe: Recipe, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
     """Standardised numbers (B, K), the head in float32: half precision has three digits only."""
-    assert isinstance(model, ModalityModel)
-    pooled_BD = model.pooled(batch)
+    whole_or_head: Any = model  # either has `pooled` and `head`
+    pooled_BD = whole_or_head.pooled(batch)
     with torch.autocast(batch.device.type, enabled=False):
-        outputs_BK: Tensor = model.head.classify(pooled_BD.float())
+        outputs_BK: Tensor = whole_or_head.head.classify(pooled_BD.float())
     return outputs_BK
 
 

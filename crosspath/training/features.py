@@ -37,7 +37,7 @@ PARTS = ("train", "validation")
 
 
 class PooledHead(nn.Module):
-    """A classifier of pooled features (B, D): the head of a model, without its body."""
+    """A model of pooled features (B, D): the head of a model, without its body."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -47,6 +47,10 @@ class PooledHead(nn.Module):
     def forward(self, pooled_BD: Tensor) -> Tensor:
         """Logits (B, K)."""
         return self.head.classify(pooled_BD)
+
+    def pooled(self, pooled_BD: Tensor) -> Tensor:
+        """What the head reads: the features as they are."""
+        return pooled_BD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.evaluation.devices import Compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs
+from crosspath.objectives import objective_of
 from crosspath.training.features import PooledHead
 from crosspath.training.finite import DivergenceError
 from crosspath.training.processes import Processes
@@ -38,10 +39,10 @@ def read_features(
     """As `read_part`, from the pooled features of the part's samples. Raises `InputError`: see there."""
     if len(examples) == 0:
         return {}
-    head = PooledHead(model).eval()
+    head, rows_N = PooledHead(model).eval(), torch.arange(len(examples))
     with compute.autocast():
-        outputs = head(features_ND.to(compute.device)).float().cpu()
-    return _require_finite(held_out_metrics(outputs, recipe, examples))
+        outputs = objective_of(recipe).outputs(head, recipe, features_ND.to(compute.device), rows_N)
+    return _require_finite(held_out_metrics(outputs.float().cpu(), recipe, examples))
 
 
 def _require_finite(metrics: dict[str, float]) -> dict[str, float]:

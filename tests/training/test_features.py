@@ -4,17 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from crosspath.checkpoints import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
-from crosspath.data.examples import DataSet
+from crosspath.data.examples import DataSet, Examples
+from crosspath.evaluation.devices import Compute
 from crosspath.files import read_tensors, write_tensors
-from crosspath.models import Encoder, ModalityModel
+from crosspath.models import Encoder, ModalityModel, build_model
 from crosspath.recipes import recipe_named
-from crosspath.training import features, train
+from crosspath.training import features, held_out, train
 from tests.checkpoints.small import image_recipe
 from tests.errors import refused
 from tests.tolerances import assert_states_close
@@ -173,3 +175,15 @@ def test_the_last_blocks_learn_with_the_head(tmp_path: Path, in_memory: InMemory
     assert places == {"head", f"encoder.blocks.{last}"}
     with refused("train.last_blocks", last + 1, last + 2):
         train(apply_overrides(recipe, (f"train.last_blocks={last + 2}",)), out=tmp_path / "none", progress=False)
+
+
+def test_the_head_of_a_regression_reads_features_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = apply_overrides(recipe_named("image/discs"), ["data.target_mean=[0,0]", "data.target_std=[1,1]"])
+    model = build_model(recipe, 2)
+    compute = Compute(device=torch.device("cpu"), precision="bfloat16", reason="asked for")
+    examples = Examples(np.zeros((6, 3, 4, 4), np.uint8), np.zeros((6, 2), np.float32), ("a",) * 6)
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(held_out, "held_out_metrics", lambda outputs, *_: {"loss": float(seen.append(outputs) is None)})
+    features_ND = torch.randn(6, model.encoder.width)
+    held_out.read_features(model, recipe, examples, features_ND, compute)
+    assert torch.equal(seen[0], model.eval().head.classify(features_ND))
