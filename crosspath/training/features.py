@@ -91,7 +91,7 @@ def frozen_features(
 ) -> Features | None:
     """The features that a run with `train.scope=head` can train its head on, from the cache folder or computed now;
     None where they change from step to step: with augmentation, dropped branches or trained λ, or over several
-    processes.
+    processes; and where `data.skip_damaged` skips a file of a stream.
     """
     if not _are_constant(model, recipe) or processes.count > 1:
         return None
@@ -105,7 +105,12 @@ def frozen_features(
     tensors = {}
     for part in PARTS:
         examples = getattr(data, part)
-        tensors[part] = _compute(model, recipe, examples, compute, lambda count: progress(done + count, total))  # noqa: B023
+        try:
+            tensors[part] = _compute(model, recipe, examples, compute, lambda count: progress(done + count, total))  # noqa: B023
+        except InputError:
+            if part == "train" and recipe.data.stream and recipe.data.skip_damaged:
+                return None  # another sample stands in for a damaged one, as long as samples are read
+            raise
         done += len(examples)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -187,3 +187,21 @@ def test_the_head_of_a_regression_reads_features_in_float32(monkeypatch: pytest.
     features_ND = torch.randn(6, model.encoder.width)
     held_out.read_features(model, recipe, examples, features_ND, compute)
     assert torch.equal(seen[0], model.eval().head.classify(features_ND))
+
+
+def test_a_damaged_file_is_skipped_with_a_frozen_body_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
+    for part, count in (("train", 4), ("val", 2), ("test", 2)):
+        for name in "ab":
+            for number in range(count):
+                file = tmp_path / "data" / part / name / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (32, 32), (20 * number, 90, 7)).save(file)
+    (tmp_path / "data" / "train" / "a" / "1.png").write_bytes(b"damaged")
+    settings = (*PLAIN, "train.scope=head", f"data.folder={tmp_path / 'data'}", "data.stream=true", "train.epochs=1")
+    recipe = apply_overrides(recipe_named("image/folder"), (*settings, "train.batch_size=4", "train.workers=0"))
+    with refused("1.png"):
+        train(recipe, out=tmp_path / "refused", progress=False)
+    skipping = apply_overrides(recipe, ("data.skip_damaged=true",))
+    result = train(skipping, out=tmp_path / "skipped", progress=False)
+    assert [Path(entry["path"]).name for entry in result.data["damaged"]] == ["1.png"]
