@@ -78,7 +78,7 @@ def _pooled(model: Any, tokens: Tokens, pool: Pool) -> Tensor:
     features_BND: Tensor = model.encoder(tokens)
     if pool == "head":
         head = model.head
-        pooled_BD: Tensor = head.norm(head.pool(features_BND, model.encoder.has_cls, tokens.real_BN))
+        pooled_BD: Tensor = head.normalise(head.pool(features_BND, model.encoder.has_cls, tokens.real_BN))
         return pooled_BD
     if pool == "cls":
         return features_BND[:, 0]

@@ -74,8 +74,13 @@ class ClassificationHead(nn.Module):
         if by_batch and self.training and pooled_BD.shape[0] == 1:
             expected = "at least 2 samples to normalise over the batch in the head"
             raise InputError("batch", expected, "1", "drop the last small batch")
-        logits_BK: Tensor = self.linear(self.hidden(self.batch_norm(self.norm(pooled_BD))))
+        logits_BK: Tensor = self.linear(self.hidden(self.normalise(pooled_BD)))
         return logits_BK
+
+    def normalise(self, pooled_BD: Tensor) -> Tensor:
+        """What the head's layers read of pooled features."""
+        normal_BD: Tensor = self.batch_norm(self.norm(pooled_BD))
+        return normal_BD
 
     def pool(self, features_BND: Tensor, has_cls: bool, real_BN: Tensor | None = None) -> Tensor:
         """Features (B, N, D) to (B, D), or (B, 2D) for `cls+max`; those of tokens that are not real count nothing."""

@@ -16,7 +16,7 @@ from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.load import read_file, read_windows
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.recipes import recipe_named
-from tests.checkpoints.small import audio_recipe, saved_audio, saved_image
+from tests.checkpoints.small import IMAGE_CLASSES, audio_recipe, fresh, image_recipe, saved_audio, saved_image
 from tests.data.files import write_clip, write_image, write_sound
 from tests.errors import refused
 
@@ -35,6 +35,18 @@ def pictures(tmp_path: Path) -> Path:
 
 def read(path: Path) -> np.ndarray:
     return np.load(path) if path.suffix == ".npy" else load_file(path)["features"]
+
+
+def test_what_the_head_reads_is_normalised_as_it_does(tmp_path: Path, pictures: Path) -> None:
+    recipe = image_recipe("model.head_batch_norm=true")
+    model = fresh(recipe, 3)
+    model.head.batch_norm.running_mean.fill_(2.0)  # type: ignore[union-attr,operator]
+    save_checkpoint(model, tmp_path / "run", recipe=recipe, classes=IMAGE_CLASSES)
+    write_features(tmp_path / "run", pictures, tmp_path / "out", file_format="npy")
+    features = read(tmp_path / "out" / "a.png.npy")
+    with torch.no_grad():
+        batch = prepare_held_out(recipe.data, read_file(recipe.data, pictures / "a.png")[None], CPU)
+        torch.testing.assert_close(model.head.linear(torch.from_numpy(features)), model.eval()(batch)[0])
 
 
 @pytest.mark.parametrize("file_format", ["safetensors", "npy"])
