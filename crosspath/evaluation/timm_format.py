@@ -1,6 +1,7 @@
 """A merged classifier as a model of timm: the same weights under timm's names, in a folder that timm opens itself."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,15 @@ def describe_timm_input(recipe: Recipe, arguments: dict[str, Any]) -> dict[str, 
     }
 
 
+def _crop_share(recipe: Recipe) -> float:
+    """What timm calls crop_pct: it resizes the short side to floor(size / crop_pct), and we to `data.resize`."""
+    size, short = getattr(recipe.data, "image_size", 1), getattr(recipe.data, "resize", None)
+    if short is None:
+        return 1.0
+    share = size / short
+    return share if math.floor(size / share) == short else math.nextafter(share, 0.0)
+
+
 def write_timm(checkpoint: Checkpoint, folder: Path) -> Callable[[Tensor], Tensor]:
     """Write `config.json` and `model.safetensors` into a folder; open it as timm does, and return what computes logits
     of samples as the reader decodes them.
@@ -143,7 +153,7 @@ def write_timm(checkpoint: Checkpoint, folder: Path) -> Callable[[Tensor], Tenso
         "input_size": [arguments["in_chans"], *arguments["img_size"]],
         "fixed_input_size": True,
         "interpolation": "bicubic",
-        "crop_pct": 1.0,
+        "crop_pct": _crop_share(recipe),
         "num_classes": len(classes),
         "classifier": "head",
         "first_conv": "patch_embed.proj",

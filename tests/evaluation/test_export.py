@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from crosspath import export, load_checkpoint, locks
 from crosspath.checkpoints import save_checkpoint
-from crosspath.config import Recipe
+from crosspath.config import Recipe, apply_overrides
 from crosspath.evaluation.exportable import Exportable, describe_input, distances, generated_samples
 from crosspath.modalities import MODALITIES as TABLE
 from crosspath.modalities.batches import prepare
@@ -270,6 +271,15 @@ def test_timm_opens_a_merged_model_as_its_own(modality: str, more: dict[str, Any
     if modality == "image":
         assert opened.pretrained_cfg["mean"] == pytest.approx(recipe.data.mean)  # type: ignore[union-attr]
         assert opened.pretrained_cfg["std"] == pytest.approx(recipe.data.std)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("short", [8, 9, 11, 13])
+def test_timm_resizes_pictures_as_they_are_read(short: int, tmp_path: Path) -> None:
+    recipe = apply_overrides(recipe_for("image", head_init_std=0.5), [f"data.resize={short}"])
+    save_checkpoint(fresh(recipe, 3), tmp_path / "run", recipe=recipe, classes=CLASSES)
+    export(tmp_path / "run", tmp_path / "out", format="timm")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())["pretrained_cfg"]
+    assert math.floor(recipe.data.image_size / config["crop_pct"]) == short  # type: ignore[union-attr]
 
 
 def test_what_timm_does_not_have_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
