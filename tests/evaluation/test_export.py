@@ -282,6 +282,17 @@ def test_timm_resizes_pictures_as_they_are_read(short: int, tmp_path: Path) -> N
     assert math.floor(recipe.data.image_size / config["crop_pct"]) == short  # type: ignore[union-attr]
 
 
+def test_numbers_are_compared_in_their_own_deviations(tmp_path: Path) -> None:
+    """Outputs around a thousand, a thousandth apart: another column says nothing of that."""
+    data = apply_overrides(recipe_named("image/discs"), ["data.target_mean=[1000,0]", "data.target_std=[0.01,0.1]"])
+    expected = torch.tensor([[1000.0, 0.05], [1000.01, -0.1]])
+    for column, wrong in ((0, 0.1), (1, 0.001)):
+        given = expected.clone()
+        given[1, column] += wrong
+        assert not export_module.agree(expected, given, data)
+    assert export_module.agree(expected, expected * (1 + 2e-6), data)
+
+
 def test_what_timm_does_not_have_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     for modality, more, words in (
         ("point", {}, ("timm", "point")),
