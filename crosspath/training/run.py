@@ -202,8 +202,8 @@ def _run(
         notes=(*ready.notes, *run.changes_so_far(), *idle),
     )
     if processes.main:
-        _draw(ready, model)
         run.finish(model, result)
+        _draw(ready, model)
     processes.wait()
     return result
 

@@ -80,3 +80,14 @@ def test_a_large_part_is_read_in_part(tmp_path: Path, monkeypatch: pytest.Monkey
     model = Fixed(torch.eye(3)[torch.zeros(90, dtype=torch.int64)])
     MISTAKES.show(model, masked_recipe("image"), examples_for("image", 90), tmp_path, CPU, nullcontext, NAMES)
     assert model.next == 7
+
+
+def test_of_thousands_of_classes_those_that_occur_are_drawn(tmp_path: Path) -> None:
+    classes = 20_000
+    examples = replace(examples_for("image", 4), labels=np.array([7, 19_000, 7, 300]))
+    logits_NK = torch.zeros(4, classes)
+    logits_NK[range(4), [7, 7, 300, 300]] = 9.0
+    names = [f"class {number}" for number in range(classes)]
+    paths = MISTAKES.show(Fixed(logits_NK), masked_recipe("image"), examples, tmp_path, CPU, nullcontext, names)
+    expected = confusion_matrix(np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]]), ("class 7", "class 300", "class 19000"))
+    assert np.array_equal(np.asarray(Image.open(paths[0])), np.asarray(expected))

@@ -15,6 +15,7 @@ from crosspath.data.examples import DataSet
 from crosspath.evaluation import evaluate
 from crosspath.files import check_manifest, read_tensors
 from crosspath.objectives.classification import SEVERAL_LABELS
+from crosspath.objectives.drawing import Drawing
 from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
 from crosspath.training.epochs import Outcome
@@ -390,3 +391,18 @@ def test_a_connected_run_says_how_far_its_auxiliary_moved(connected_run: Path) -
         assert expected < 1.0
         summed = kept.model.get_submodule(weight.rpartition(".")[0]).weight
         assert result.sizes[weight] == pytest.approx(summed.double().square().mean().sqrt().item(), rel=1e-12)
+
+
+def test_a_fault_of_its_pictures_costs_a_run_nothing(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Drawing, "show", fail)
+    recipe = short(image_recipe, "train.epochs=1")
+    in_memory(recipe)
+    with pytest.raises(MemoryError):
+        train(recipe, out=tmp_path / "run", progress=False)
+    check_manifest(tmp_path / "run")
+    assert read_result(tmp_path / "run").epochs == 1
