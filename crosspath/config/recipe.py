@@ -92,6 +92,8 @@ class Recipe(Section):
                 raise ValueError(f"the `{section}` section goes with objective `{objective}` and only with it")
         if self.data.multi_label and not self.data.several_labels:
             raise ValueError(f"data.multi_label=true is for classes of samples, not for objective `{self.objective}`")
+        if self.train.regression_loss != "mse" and self.data.label_kind != "numbers":
+            raise ValueError("train.regression_loss goes with objective=regression")
         if self.data.label_columns and not (self.data.several_labels or self.data.label_kind == "numbers"):
             raise ValueError("data.label_columns goes with objective=regression or data.multi_label=true")
         if self.train.label_smoothing and self.data.label_kind != "classes":

@@ -33,6 +33,11 @@ class Feed:
         settings, kind = self.recipe.train, self.recipe.data.label_kind
         if settings.sampler == "balanced" and kind != "classes":
             raise InputError("train.sampler", "shuffle, since samples have no classes", "balanced", "leave it out")
+        if settings.samples_per_epoch is not None and settings.sampler != "balanced":
+            todo = "set train.sampler=balanced, or leave it out"
+            raise InputError(
+                "train.samples_per_epoch", "none with train.sampler=shuffle", str(settings.samples_per_epoch), todo
+            )
         count = self.processes.count * settings.accumulate
         if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
             found = f"{self.processes.count} processes x {settings.accumulate} parts"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from crosspath.config import apply_overrides
 from crosspath.config.training import TrainSection
 from crosspath.data.examples import Examples
+from crosspath.modalities.load import load_data
 from crosspath.recipes import recipe_named
+from crosspath.training.demands import check_alone
 from crosspath.training.feed import Feed
 from crosspath.training.order import epoch_batches, parts, steps_per_epoch
 from crosspath.training.processes import Processes
@@ -63,3 +65,9 @@ def test_a_balanced_sampler_needs_classes() -> None:
     feed = Feed(recipe=recipe, examples=examples, classes=0, processes=Processes(0, 1), device=torch.device("cpu"))
     with refused("train.sampler", "balanced"):
         feed.check()
+
+
+def test_samples_of_an_epoch_are_those_of_a_balanced_draw() -> None:
+    recipe = apply_overrides(recipe_named("image/discs"), ("train.samples_per_epoch=20",))
+    with refused("train.samples_per_epoch", "20", "balanced"):
+        check_alone(recipe, load_data(recipe.data, None, 0))
