@@ -96,10 +96,13 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
     too small for a metric, such as R² of one sample, an empty cell.
     """
     parts = [part for part in ("test", "validation") if metrics[part]]
+    from crosspath.metrics import plain_text
+
     names = dict.fromkeys(name for part in parts for name in metrics[part])
     parts.reverse()
     rows = [
-        (name, *(f"{metrics[part][name]:.4f}" if name in metrics[part] else "" for part in parts)) for name in names
+        (name, *(plain_text(name, metrics[part][name]) if name in metrics[part] else "" for part in parts))
+        for name in names
     ]
     print_table(("metric", *parts), rows)
 
