@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.data.few_shot import few_shot_folds
@@ -72,7 +73,9 @@ def train_folds(
     InputError
         For a recipe whose data have no folds, or that reads no test part, and as `train` does.
     """
-    recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
+    shipped, texts = str(recipe) in RECIPES, setting_texts(settings)
+    recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), texts)
+    recipe = fit_to_start(recipe, start_from, texts, shipped=shipped)
     if not recipe.evaluate.test:
         raise InputError("evaluate.test", "true, since each fold reports its test part", "false", "leave it out")
     variants = folds_of(recipe)

@@ -11,11 +11,12 @@ import transformers
 import crosspath
 from crosspath.checkpoints import load_checkpoint
 from crosspath.checkpoints.foreign.start import fit_to_start
-from crosspath.config import apply_overrides
+from crosspath.config import Recipe, apply_overrides
 from crosspath.evaluation.export import export
 from crosspath.recipes import recipe_named
 from crosspath.study.race_rounds import middle_rate
 from crosspath.study.ways import ways_of
+from crosspath.training import folds
 from crosspath.training.result import Result
 from tests.errors import refused
 
@@ -113,3 +114,19 @@ def test_a_rate_that_a_study_tries_is_the_rate_that_a_run_has(dinov2: Path) -> N
     frozen = apply_overrides(recipe, ("train.scope=head",))
     assert fit_to_start(frozen, dinov2, **given).augment == recipe.augment
     assert not fit_to_start(frozen, dinov2, **given, shipped=True).augment.alters
+
+
+def test_folds_start_from_a_foundation_model_as_a_run_does(
+    dinov2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Recipe] = []
+
+    def stop(recipe: Recipe, **_: Any) -> None:
+        seen.append(recipe)
+        raise InterruptedError
+
+    monkeypatch.setattr(folds, "train", stop)
+    settings = ("data.way=2", "data.shot=2", "data.image_size=8")
+    with pytest.raises(InterruptedError):
+        folds.train_folds("image/digits", out=tmp_path / "run", start_from=dinov2, settings=settings)
+    assert seen[0].optimizer.lr == 1e-4
