@@ -33,7 +33,7 @@ def predict(
     files
         Files of the model's modality; for a text model also texts in quotes, and tables with a text a row.
     top
-        Number of classes or boxes for each file; default: 5 classes, all boxes.
+        Number of classes, boxes or parts for each file; default: 5 classes, 100 boxes, all parts.
     out
         A new folder for `predictions.json`, and for pictures of masks, parts and boxes with the masks and parts
         themselves.

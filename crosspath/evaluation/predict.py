@@ -37,9 +37,10 @@ def predict(
     out: str | Path | None = None,
     category: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The `top` most probable classes of each file (5 when not given); of a set with several labels a sample each has
-    its own probability. Of a detector, the boxes: all of them when `top` is not given, the highest score first, as
-    {"class", "score", "box"} with (x0, y0, x1, y1) in pixels of the picture itself.
+    """The `top` most probable classes of each file (5 when not given), or its largest parts (all when not given); of a
+    set with several labels a sample each has its own probability. Of a detector, the boxes: 100 at most when `top` is
+    not given, the highest score first, as {"class", "score", "box"} with (x0, y0, x1, y1) in pixels of the picture
+    itself.
 
     A text model takes texts themselves, `.txt` files, and tables with a text a row. Instead of a file's path, an entry
     may be a sample in memory, as `train` takes them (an array, a picture); X as an
@@ -66,6 +67,8 @@ def predict(
     objective = objective_of(source.recipe)
     if objective.predictions is None:
         raise _no_classifier(checkpoint, objective)
+    if top is not None and source.recipe.data.label_kind == "numbers":
+        raise InputError("--top", "none for a model of numbers, which gives each column", str(top), "leave it out")
     if category is not None and objective.outputs_by != "labels":
         raise InputError(
             "--category", "none for this model, which asks for no category", repr(category), "leave it out"

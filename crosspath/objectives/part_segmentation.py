@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from crosspath.config import Recipe
-from crosspath.data.annotations import OUTSIDE
+from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
 from crosspath.data.examples import DataSet
 from crosspath.data.part_numbers import parts_of_samples
 from crosspath.data.readers.points import drawn_order
@@ -98,7 +98,7 @@ def _answers(model: nn.Module, recipe: Recipe, clouds_BN3: Tensor, categories_B:
 def _predictions(parts_N: Tensor, recipe: Recipe, names: Names, top: int) -> dict[str, Any]:
     """{"predictions": [{"part", "points"}, ...]}, the part with most points first."""
     numbers, counts = np.unique(parts_N.cpu().numpy().astype(np.int64), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
+    order = np.argsort(-counts, kind="stable")[:top]
     return {"predictions": [{"part": int(numbers[place]), "points": int(counts[place])} for place in order]}
 
 
@@ -147,6 +147,7 @@ PART_SEGMENTATION = Objective(
     losses=_losses,
     outputs=_outputs,
     outputs_by="labels",
+    most=NOT_LABELLED,
     metrics=_metrics,
     selects_by="instance_miou",
     labelled=True,

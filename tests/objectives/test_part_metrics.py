@@ -11,7 +11,9 @@ from torch import Tensor
 
 from crosspath.data.annotations import NOT_LABELLED
 from crosspath.data.readers.part_clouds import PARTS
+from crosspath.objectives import objective_of
 from crosspath.objectives.part_metrics import columns_of_categories, columns_of_points, part_counts, part_metrics
+from crosspath.recipes import recipe_named
 from tests.errors import refused
 
 TABLE = ((0, 1, 2), (3, 4), (0, 7))
@@ -121,3 +123,15 @@ def test_shapenetparts_numbers_are_their_own_columns() -> None:
 def test_a_part_of_another_category_is_refused() -> None:
     with refused("data.parts", "category 1", "3, 4", "7"):
         columns_of_points(torch.tensor([[0, 1], [3, 7]]), torch.tensor([0, 1]), TABLE)
+
+
+def test_the_largest_parts_are_given() -> None:
+    parts_N, recipe = torch.tensor([3, 1, 1, 2, 2, 2]), recipe_named("point/furniture")
+    objective = objective_of(recipe)
+    assert objective.predictions is not None
+    assert objective.predictions(parts_N, recipe, (), objective.most)["predictions"] == [
+        {"part": 2, "points": 3},
+        {"part": 1, "points": 2},
+        {"part": 3, "points": 1},
+    ]
+    assert objective.predictions(parts_N, recipe, (), 1)["predictions"] == [{"part": 2, "points": 3}]

@@ -103,6 +103,8 @@ def test_a_short_run_tells_diameters_and_predicts_in_pixels(tmp_path: Path) -> N
     assert 8 < diameter["value"] < 14
     assert "unit" not in brightness
     assert math.isfinite(brightness["value"])
+    with refused("--top", "numbers", "3"):
+        crosspath.predict(tmp_path / "run", [picture], top=3)
 
 
 def test_labels_of_classes_are_no_numbers() -> None:
