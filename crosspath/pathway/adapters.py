@@ -11,6 +11,7 @@ from crosspath.pathway.engines import detach
 from crosspath.pathway.layer_values import Layer, Names, Values, read, refuse
 from crosspath.pathway.parameters import connections
 from crosspath.pathway.sources import ModuleSource, Source
+from crosspath.pathway.wrappers import plain_name
 
 ADAPTER = re.compile(
     r"(?:^|\.)(lora_(?:[AaBb]|embedding_[AB]|down|up|magnitude\w*)|(?:hada|lokr)_w\w+|oft_[rR]|boft_[RSs]|ia3_l|"
@@ -26,7 +27,7 @@ def adapter_layers(source: Source, names: Names) -> Iterator[Layer]:
         return
     for path, module in source.module.named_modules():
         layer: Any = module
-        prefix = f"{path}." if path else ""
+        prefix = plain_name(f"{path}.") if path else ""
         if ".base_layer." in f".{prefix}":
             continue
         if "base_layer" in module._modules and callable(getattr(layer, "merge", None)):

@@ -20,7 +20,7 @@ from crosspath.pathway.layer_forms import m2pt_layers, normalised_layers, parame
 from crosspath.pathway.layer_values import Names, Values, refuse
 from crosspath.pathway.quantised import refuse_quantised_names
 from crosspath.pathway.sources import AuxiliarySource, ModuleSource, Source, StateSource, open_source
-from crosspath.pathway.wrappers import unwrapped_auxiliary
+from crosspath.pathway.wrappers import plain_name, unwrapped_auxiliary
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ def _names(source: Source) -> Names:
     if isinstance(source, ModuleSource):
         module = source.module
         tensors = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
-        return dict.fromkeys([*source.shapes(), *(name for name, _ in tensors)])
+        return dict.fromkeys([*source.shapes(), *(plain_name(name) for name, _ in tensors)])
     return dict.fromkeys(source.state if isinstance(source, StateSource) else source.shapes())

@@ -15,7 +15,7 @@ from crosspath.pathway.origins import origins_of
 from crosspath.pathway.parameters import connections, holders
 from crosspath.pathway.resolve_layout import resolve_layout
 from crosspath.pathway.sources import ModuleSource
-from crosspath.pathway.wrappers import check_module, unwrapped
+from crosspath.pathway.wrappers import check_module, plain_name, unwrapped
 from crosspath.starts import STARTS
 
 
@@ -105,7 +105,7 @@ def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, s
                 yield from ((holder.name, leaf, "auxiliary") for leaf in pathway.leaves(name))
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
     # Those inside another library's parametrization; the caller skips the ones above.
-    yield from ((name, parameter, "target") for name, parameter in target.named_parameters())
+    yield from ((plain_name(name), parameter, "target") for name, parameter in target.named_parameters())
 
 
 def leaf_parameters(target: nn.Module) -> Iterator[tuple[nn.Parameter, str]]:

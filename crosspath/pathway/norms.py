@@ -32,7 +32,6 @@ def norm_placement(block: nn.Module) -> Norm | None:
     Norms of queries and keys, and those inside an mlp, read and write inside: they do not count. A block with norms
     before and after its branches (Gemma 2) is `pre`.
     """
-    block = getattr(block, "_orig_mod", block)  # compiled by torch
     if not norms_in(block):
         return None
     try:

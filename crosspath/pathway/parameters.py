@@ -10,6 +10,7 @@ from crosspath.pathway.engines import connected_attributes, held_weight, pathway
 from crosspath.pathway.held_weight import HELD, HeldWeight
 from crosspath.pathway.parametrization import read_tensor
 from crosspath.pathway.pathway_weight import INSIDE, PathwayWeight
+from crosspath.pathway.wrappers import plain_name
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def holders(model: nn.Module) -> Iterator[Holder]:
         if not {INSIDE, HELD}.isdisjoint(path.split(".")):
             continue
         for attribute in plain_attributes(module):
-            yield Holder(f"{path}.{attribute}" if path else attribute, module, attribute)
+            yield Holder(plain_name(f"{path}.{attribute}" if path else attribute), module, attribute)
 
 
 def plain_attributes(module: nn.Module) -> list[str]:
@@ -118,7 +119,7 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
     plain_names: dict[str, str] = {}
     pathway_prefixes: list[str] = []
     for path, module in model.named_modules(remove_duplicate=False):
-        prefix = f"{path}." if path else ""
+        prefix = plain_name(f"{path}.") if path else ""
         for attribute in connected_attributes(module):
             plain_names[f"{prefix}{INSIDE}.{attribute}.original"] = prefix + attribute
             pathway_prefixes.append(f"{prefix}{INSIDE}.{attribute}.0.")

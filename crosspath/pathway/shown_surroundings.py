@@ -42,7 +42,6 @@ Slots = Mapping[Role, Slot]
 
 def shown_surroundings(block: nn.Module, slots: Slots) -> Surroundings | Unfoldable:
     """What stands around the matrices of a block. `slots`: its roles, by names inside the block."""
-    block = getattr(block, "_orig_mod", block)  # compiled by torch
     try:
         clone = silent_copy(block).cpu().double()
     except Exception:  # a class of the user's that does not copy

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from crosspath.pathway.held_weight import HELD
 from crosspath.pathway.pathway_weight import INSIDE
+from crosspath.pathway.wrappers import unwrapped_block, without_activation_wrappers
 
 GRID = (4, 4)
 """Height and width of the tokens where nothing in the block states them."""
@@ -52,6 +53,7 @@ def silent_copy(block: nn.Module) -> nn.Module:
 
     The values of parameters are neither read nor copied. Raises whatever the block raises on copying.
     """
+    block = unwrapped_block(block)
     memo: dict[int, Any] = {}
     for module in block.modules():
         for parameter in module._parameters.values():
@@ -67,7 +69,7 @@ def silent_copy(block: nn.Module) -> nn.Module:
             # A weight that hooks or earlier forwards have computed, which torch does not copy.
             if isinstance(attribute, Tensor) and (not attribute.is_leaf or attribute.is_meta):
                 memo[id(attribute)] = _constant(attribute, 0.0)
-    clone = copy.deepcopy(block, memo)
+    clone = without_activation_wrappers(copy.deepcopy(block, memo))
     for module in clone.modules():
         for hooks in HOOKS:
             getattr(module, hooks).clear()

@@ -17,6 +17,8 @@ TRANSPARENT = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "modul
 """{class: attribute of the model inside}. They compute what the model inside computes."""
 COPIES = {"AveragedModel": "module"}
 """As an auxiliary, the average itself is meant."""
+ACTIVATIONS = {"ActivationWrapper": "_checkpoint_wrapped_module"}
+"""torch's wrappers for activation checkpointing and offloading; state dicts have the names of the module inside."""
 CONNECT_FIRST = {
     "DistributedDataParallel": "delete the wrapper, connect the model that was inside, and wrap that",
     "FullyShardedDataParallel": "connect the plain model, and shard it afterwards",
@@ -32,6 +34,26 @@ CONNECT_FIRST = {
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside torch.compile's, DistributedDataParallel's and DataParallel's wrappers."""
     return _inside(model, TRANSPARENT)
+
+
+def unwrapped_block(block: nn.Module) -> nn.Module:
+    """The block inside torch.compile's wrapper, and inside those that recompute or offload activations."""
+    return _inside(block, {"OptimizedModule": "_orig_mod"} | ACTIVATIONS)
+
+
+def without_activation_wrappers(model: nn.Module) -> nn.Module:
+    """The model, in place, with the modules that recompute or offload activations replaced by those inside."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            setattr(module, name, _inside(child, ACTIVATIONS))
+    return model
+
+
+def plain_name(name: str) -> str:
+    """The name of a module or tensor as state dicts have it: without wrappers of activations."""
+    for attribute in ACTIVATIONS.values():
+        name = name.replace(f"{attribute}.", "")
+    return name
 
 
 def unwrapped_auxiliary(model: nn.Module) -> nn.Module:

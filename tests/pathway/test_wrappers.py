@@ -8,13 +8,16 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
+from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 import crosspath
+from crosspath.pathway.engines import Engine
 from tests.errors import refused
-from tests.pathway.small_models import Body
+from tests.pathway.small_models import Body, randomised
 
 
 @pytest.fixture
@@ -75,6 +78,27 @@ def test_a_compiled_model_is_connected_and_saved_under_plain_names(tmp_path: Pat
     crosspath.load_pathway(torch.compile(Body(), backend="eager"), tmp_path)
     crosspath.merge(compiled)
     assert model.state_dict().keys() == Body().state_dict().keys()
+
+
+@pytest.mark.parametrize("engine", ["live", "optimizer"])
+def test_blocks_that_recompute_activations_are_saved_under_plain_names(engine: Engine, tmp_path: Path) -> None:
+    def recomputing() -> Body:
+        model = Body()
+        apply_activation_checkpointing(model, check_fn=lambda module: isinstance(module, Block | Attention))
+        return model
+
+    target = recomputing()
+    crosspath.connect(target, randomised(recomputing()), engine=engine, scale_init=0.1, canonical=True)
+    assert "blocks.0.attn.qkv.weight" in crosspath.pathways(target).weights()
+    assert crosspath.param_groups(target, lr=1.0, layer_decay=0.5)
+    crosspath.save_pathway(target, tmp_path)
+    assert load_file(tmp_path / "model.safetensors").keys() == Body().state_dict().keys()
+    inputs = tokens()
+    for again in (recomputing(), Body()):
+        crosspath.load_pathway(again, tmp_path, engine=engine)
+        assert torch.equal(again(inputs), target(inputs))
+    crosspath.merge(target)
+    assert target.state_dict().keys() == Body().state_dict().keys()
 
 
 def test_other_wrappers_are_refused_with_what_to_do() -> None:
