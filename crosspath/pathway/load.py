@@ -48,7 +48,8 @@ def load_pathway(
     ------
     PathwayError
         For missing, damaged or mixed-up files, an unknown format version, a target with other names or shapes, or an
-        auxiliary that is missing or whose values are not the saved ones. The target is untouched.
+        auxiliary that is missing or whose values are not the saved ones, and a buffer on the meta device that no state
+        dict has. The target is untouched.
     """
     target = check_target(target)
     check_engine(engine)
@@ -93,9 +94,10 @@ def load_pathway(
 
     if engine != "live" and any(entry.learned is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
+    _check_buffers(target)
     if has_pathways(target):
         disconnect(target)
-    _fill(target, state, plain)
+    _fill(target, plain)
     holder_of = {holder.name: holder for holder in holders(target)}
     attach_all(
         (
@@ -234,18 +236,30 @@ class _Entry:
         )
 
 
-def _fill(target: nn.Module, state: Tensors, plain: Tensors) -> None:
-    """Fill the target's own tensors. A meta target gets new Parameters; any other keeps its Parameter objects."""
-    on_meta = any(value.is_meta for value in state.values())
-    copies: dict[str, Any] = {
-        name: value.to(state[name].dtype).clone() if on_meta else value for name, value in plain.items()
-    }
+def _fill(target: nn.Module, plain: Tensors) -> None:
+    """Fill the target's own tensors. What is on the meta device gets memory; all else keeps its Parameter objects."""
+    memory: dict[int, Tensor] = {}  # by the tensor it replaces: what modules share they still share
+    for module in target.modules():
+        for group in (module._parameters, module._buffers):
+            for name, value in group.items():
+                if value is not None and value.is_meta:
+                    empty = torch.empty_like(value, device="cpu")
+                    if isinstance(value, nn.Parameter):
+                        empty = nn.Parameter(empty, value.requires_grad)
+                    cast(Any, group)[name] = memory.setdefault(id(value), empty)
     # Extra state that is no tensor is not saved: the target keeps its own.
-    copies = {name: copies.get(name, value) for name, value in target.state_dict().items()}
-    trains = {name: parameter.requires_grad for name, parameter in target.named_parameters()}
-    target.load_state_dict(copies, assign=on_meta)
-    for name, parameter in target.named_parameters():
-        parameter.requires_grad_(trains[name])
+    target.load_state_dict({name: plain.get(name, value) for name, value in target.state_dict().items()})
+
+
+def _check_buffers(target: nn.Module) -> None:
+    """Raise `PathwayError` for a buffer on the meta device that is in no state dict, so that no file has its values."""
+    for path, module in target.named_modules():
+        for name in module._non_persistent_buffers_set:
+            value = module._buffers.get(name)
+            if value is not None and value.is_meta:
+                todo = "build the target outside of torch.device('meta'), or set this buffer first"
+                where = f"{path}.{name}" if path else name
+                raise PathwayError(where, "a buffer with values, which no file has", "one on the meta device", todo)
 
 
 def _open_references(

@@ -256,6 +256,32 @@ def test_a_meta_target_keeps_its_type(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in again.parameters()} == {torch.bfloat16}
 
 
+class Tied(Body):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(5, WIDTH), nn.Linear(WIDTH, 5, bias=False)
+        self.head.weight = self.words.weight
+        self.words.requires_grad_(False)
+        self.register_buffer("places", torch.arange(3), persistent=False)
+
+
+def test_a_meta_target_keeps_what_it_shares_and_is_refused_with_a_buffer_that_no_file_has(tmp_path: Path) -> None:
+    target = Tied()
+    crosspath.connect(target, Body(), scale_init=0.1)
+    crosspath.save_pathway(target, tmp_path)
+    with torch.device("meta"):
+        again = Tied()
+    with refused("places", "set this buffer first", kind=crosspath.PathwayError):
+        crosspath.load_pathway(again, tmp_path)
+    assert all(parameter.is_meta for parameter in again.parameters())
+    again.places = torch.arange(3)
+    crosspath.load_pathway(again, tmp_path)
+    assert again.head.weight is again.words.weight
+    assert not again.head.weight.requires_grad
+    assert torch.equal(again.head.weight, target.head.weight)
+    assert torch.equal(again(tokens()), target(tokens()))
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "pathway.safetensors"])
 def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
     target, _ = connected()
