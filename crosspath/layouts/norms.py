@@ -39,12 +39,12 @@ ACTIVATIONS = ("hidden_act", "activation_function", "hidden_activation")
 ACTIVATION_NAMES = {
     "gelu": "gelu",
     "gelu_python": "gelu",
-    "gelu_new": "tanh gelu",
-    "gelu_fast": "tanh gelu",
-    "gelu_pytorch_tanh": "tanh gelu",
-    "quick_gelu": "quick gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
     "relu": "relu",
-    "relu2": "squared relu",
+    "relu2": "squared_relu",
     "silu": "silu",
     "swish": "silu",
 }

@@ -74,11 +74,11 @@ def squared_relu(x: Tensor) -> Tensor:
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": gelu,
-    "tanh gelu": tanh_gelu,
-    "quick gelu": quick_gelu,
+    "gelu_tanh": tanh_gelu,
+    "quick_gelu": quick_gelu,
     "relu": relu,
     "silu": silu,
-    "squared relu": squared_relu,
+    "squared_relu": squared_relu,
 }
 PROBE = torch.linspace(-4.0, 4.0, 9, dtype=torch.float64)
 

@@ -6,7 +6,9 @@ from timm.layers import QuickGELU
 from timm.models.vision_transformer import Block as TimmBlock
 from torch import nn
 
+from crosspath.layouts.norms import ACTIVATION_NAMES
 from crosspath.models.block import Activation, Block
+from crosspath.pathway.surroundings import PROBE, activation_like
 
 
 def both(**options: object) -> tuple[nn.Module, nn.Module]:
@@ -72,6 +74,9 @@ def test_activations(name: Activation, function: nn.Module) -> None:
     mlp = Block(1, 1, mlp_width=7, activation=name).mlp
     assert mlp.fc1.weight.shape == (7, 1)
     assert torch.equal(mlp.act(x), function(x))
+    # Folding, files and blocks call it by one name.
+    assert activation_like(mlp.act(PROBE)) == name
+    assert name in ACTIVATION_NAMES.values()
 
 
 def test_padding_is_timms_mask() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crosspath.checkpoints.foreign.families import ACTIVATIONS, FAMILIES, REQUIRED, Family
-from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, require_computed
+from crosspath.checkpoints.foreign.families import FAMILIES, REQUIRED, Family
+from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, require_computed
 from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_folder, is_on_hub
@@ -122,11 +122,7 @@ def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str
         if name in ("width", "depth", "heads") and not isinstance(value, int):
             raise InputError(file, f"a whole number as `{entry}`", repr(value), COPY)
         section[name] = value
-    if section["activation"] not in ACTIVATIONS:
-        entry = family.settings["activation"][0]
-        todo = "choose another model"
-        raise InputError(file, f"{entry} {', '.join(ACTIVATIONS)}", repr(section["activation"]), todo)
-    section["activation"] = ACTIVATIONS[section["activation"]]
+    section["activation"] = activation_of(file, family.settings["activation"][0], section["activation"])
     if family.settings["mlp_width"][0] == "mlp_ratio":
         section["mlp_width"] = _whole(file, section["width"] * section["mlp_width"])
     return section

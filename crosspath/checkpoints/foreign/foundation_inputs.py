@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from crosspath.data.vocabulary import TOKENIZER, WORDS
 from crosspath.data.whisper_log_mel import SAMPLE_RATE_HZ
 from crosspath.errors import InputError
 from crosspath.files import read_json
+from crosspath.layouts.norms import ACTIVATION_NAMES
+from crosspath.models.block import Activation
 from crosspath.tokenizers.convolutions import STRIDE
 from crosspath.tokenizers.positions import resize_positions_2d
 
@@ -48,6 +50,16 @@ def require_computed(file: Path, entries: Mapping[str, Any], computed: Mapping[s
         if entries.get(entry, values[0]) not in values:
             expected = f"{entry} {' or '.join(map(repr, values))}, which is what is computed"
             raise InputError(file, expected, repr(entries[entry]), "choose another model")
+
+
+def activation_of(file: Path, entry: str, value: object) -> str:
+    """This library's name of the nonlinearity that an entry of a `config.json` of transformers states. Raises
+    `InputError` for one that its blocks do not have.
+    """
+    computed = {theirs: ours for theirs, ours in ACTIVATION_NAMES.items() if ours in get_args(Activation)}
+    if str(value) not in computed:
+        raise InputError(file, f"{entry} {', '.join(computed)}", repr(value), "choose another model")
+    return computed[str(value)]
 
 
 def picture_inputs(
