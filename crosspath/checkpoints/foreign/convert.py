@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.foreign.formats import translate
-from crosspath.checkpoints.foreign.source import find_source, select_model
+from crosspath.checkpoints.foreign.source import find_source, is_described, select_model
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.foreign.unpickle import read_weights
 from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
@@ -200,7 +200,8 @@ def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]
         todo = "see docs/checkpoints.md for the known formats"
         raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
-    blocks = describe_blocks(locate(StateSource(State(foreign.tensors, describe_folder(file.parent)))))
+    description = describe_folder(file.parent) if is_described(file) else None
+    blocks = describe_blocks(locate(StateSource(State(foreign.tensors, description))))
     receipt |= {
         "format": f"weights of {layout}",
         "recipe": None,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from crosspath.checkpoints.foreign import grids, points
 from crosspath.checkpoints.foreign.grids import Override
+from crosspath.checkpoints.foreign.settings import settings_of
 from crosspath.checkpoints.foreign.transformers_names import is_transformers, to_timm_names
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.reparameterized import WEIGHT
@@ -19,7 +20,8 @@ def translate(foreign: Foreign, override: Override) -> Translation | None:
     Raises
     ------
     InputError
-        For a known format with tensors missing, or with some that it does not have.
+        For a known format with tensors missing, or with some that it does not have, and for a model that a
+        `config.json` says to compute in another way.
     """
     origin = ""
     if is_transformers(foreign):
@@ -28,6 +30,8 @@ def translate(foreign: Foreign, override: Override) -> Translation | None:
     name, convert = _identify(foreign)
     if convert is None:
         return None
+    if foreign.config is not None:
+        foreign.settings = settings_of(foreign.config)
     has_pathways = any(tensor.endswith(f".{WEIGHT}") for tensor in foreign.tensors)
     foreign.format = (origin + name.removeprefix("timm ") if origin else name) + " trained with M2PT" * has_pathways
     return convert(foreign, override)

@@ -71,8 +71,7 @@ def picture_inputs(
     for name, value in (("patch_size", patch), ("image_size", side)):
         if not isinstance(value, int) or value < 1:
             raise InputError(where, f"one number as `{name}`, for squares", repr(value), "choose another model")
-    require_computed(where.parent / PREPROCESSOR, preprocessor, PICTURES)
-    means = _colours(where.parent / PREPROCESSOR, preprocessor, colours)
+    means = picture_colours(where.parent / PREPROCESSOR, preprocessor, colours)
     return Inputs(
         fixed={"model.tokenizer.patch": (patch, patch)},
         free={"data.image_size": side, "data.resize": _short_side(preprocessor)}
@@ -81,8 +80,11 @@ def picture_inputs(
     )
 
 
-def _colours(where: Path, preprocessor: Mapping[str, Any], colours: Mapping[str, Any]) -> dict[str, Any]:
-    """{`mean` and `std`: of each colour}, as the model was trained. Raises `InputError`."""
+def picture_colours(where: Path, preprocessor: Mapping[str, Any], colours: Mapping[str, Any]) -> dict[str, Any]:
+    """{`mean` and `std`: of each colour}, as the model was trained. Raises `InputError`, also for pictures of
+    another scale.
+    """
+    require_computed(where, preprocessor, PICTURES)
     if preprocessor.get("do_normalize", True) is False:
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     stated = {}

@@ -61,7 +61,7 @@ def audio_mae(foreign: Foreign, override: Override) -> Translation:
     patch = foreign.shape("patch_embed.proj.weight", 4)[2:]
     plain = recipe_named("audio/audioset-20k")
     special = 1 if foreign.has("cls_token") else 0
-    columns = int(foreign.config.get("mels", getattr(plain.data, "mels", 128))) // patch[1]
+    columns = int(foreign.settings.get("mels", getattr(plain.data, "mels", 128))) // patch[1]
     rows, remainder = divmod(foreign.shape("pos_embed", 3)[1] - special, columns)
     if remainder or rows < 1:
         found = f"{rows * columns + remainder} positions"
@@ -88,7 +88,7 @@ def ast(foreign: Foreign, override: Override) -> Translation:
     special = 2 if foreign.has("dist_token") or foreign.has("distillation_token") else 1
     foreign.drop(r"dist(illation)?_token$", "a second class token; the encoder has one")
     places = foreign.shape("pos_embed", 3)[1] - special
-    mels, stride = int(foreign.config.get("mels", 128)), foreign.config.get("stride")
+    mels, stride = int(foreign.settings.get("mels", 128)), foreign.settings.get("stride")
     candidates = [int(stride)] if stride else [10, patch[1]]
     rows = [(mels - patch[1]) // step + 1 for step in candidates]
     height = next((row for row in rows if row > 0 and places % row == 0), None)
@@ -116,9 +116,9 @@ def video(foreign: Foreign, override: Override) -> Translation:
     plain = recipe_named("video/k400")
     learned = foreign.has("pos_embed")
     side = getattr(plain.data, "image_size", 224) // patch[1]
-    if "image_size" in foreign.config:
-        side = int(foreign.config["image_size"]) // patch[1]
-    frames = int(foreign.config.get("frames", getattr(plain.data, "frames", 16))) // patch[0]
+    if "image_size" in foreign.settings:
+        side = int(foreign.settings["image_size"]) // patch[1]
+    frames = int(foreign.settings.get("frames", getattr(plain.data, "frames", 16))) // patch[0]
     if learned:
         positions = foreign.shape("pos_embed", 3)[1]
         frames, remainder = divmod(positions, side * side)
@@ -127,7 +127,7 @@ def video(foreign: Foreign, override: Override) -> Translation:
             raise InputError(foreign.where, f"positions in frames of {side} x {side}", found, "choose another file")
     recipe = with_settings(
         plain,
-        data={"image_size": side * patch[1], "frames": frames * patch[0]},
+        data={"image_size": side * patch[1], "frames": frames * patch[0], **_settings(foreign, "mean", "std")},
         model=_model(foreign, width, depth, qkv_bias)
         | {"positions": "learned" if learned else "sincos", "pooling": "mean"},
     )
@@ -142,7 +142,7 @@ def video(foreign: Foreign, override: Override) -> Translation:
 def _model(foreign: Foreign, width: int, depth: int, qkv_bias: bool) -> dict[str, Any]:
     """The fields of the model section that follow from the file."""
     section = {"size": size_of(foreign.where, width, depth), "positions": "learned", "qkv_bias": qkv_bias}
-    return section | _settings(foreign, "heads", "norm_eps")
+    return section | _settings(foreign, "heads", "norm_eps", "activation")
 
 
 def _pooling(foreign: Foreign) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _pooling(foreign: Foreign) -> dict[str, Any]:
 
 
 def _settings(foreign: Foreign, *names: str) -> dict[str, Any]:
-    return {name: foreign.config[name] for name in names if foreign.config.get(name) is not None}
+    return {name: foreign.settings[name] for name in names if foreign.settings.get(name) is not None}
 
 
 def _audio_grid(recipe: Recipe, patch: tuple[int, ...]) -> tuple[int, int]:

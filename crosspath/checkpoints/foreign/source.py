@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from crosspath.checkpoints.foreign.containers import Contents, read_contents
-from crosspath.checkpoints.foreign.transformers_names import settings_of
 from crosspath.checkpoints.foreign.translation import Foreign, unwrap
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
-from crosspath.files import read_json
 from crosspath.objectives import objective_of
+from crosspath.pathway.description import DESCRIBED
 from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
@@ -26,8 +24,8 @@ class Source:
     """A foreign file and the settings beside it."""
 
     file: Path
-    config: Mapping[str, Any]
-    """The settings of a `config.json` beside it."""
+    config: Path | None
+    """The `config.json` that describes it."""
     contents: Contents
 
 
@@ -49,8 +47,12 @@ def find_source(path: str | Path) -> Source:
         path = file
     require_file(path, "a file with weights")
     config = path.parent / "config.json"
-    settings = settings_of(read_json(config), config) if config.is_file() else {}
-    return Source(path, settings, read_contents(path))
+    return Source(path, config if is_described(path) and config.is_file() else None, read_contents(path))
+
+
+def is_described(file: Path) -> bool:
+    """Whether the config in a file's folder is its own; a file of another name is taken for a guest."""
+    return file.name in (*WEIGHT_FILES, *DESCRIBED)
 
 
 def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:

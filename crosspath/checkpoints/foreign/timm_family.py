@@ -23,20 +23,15 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
     InputError
         For another class of model, and for one with parts that this library's encoder does not have, by name.
     """
-    model = _architecture(file, config)
-    if difference := _difference(model):
-        expected = f"a timm VisionTransformer with {difference[0]}"
-        raise InputError(file, expected, f"{config['architecture']}: {difference[1]}", "choose another model")
+    model = plain_architecture(file, config)
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HEADS)}
     pooled = isinstance(model.fc_norm, nn.LayerNorm)
     block = model.blocks[0]
     section: dict[str, Any] = {
         "width": model.embed_dim,
         "depth": len(model.blocks),
-        "heads": block.attn.num_heads,
         "mlp_width": block.mlp.fc1.out_features,
-        "norm_eps": block.norm1.eps,
-        "activation": _activation(block.mlp.act),
+        **block_settings(model),
         "qkv_bias": block.attn.qkv.bias is not None,
         "positions": "learned",
         "pooling": "cls" if model.has_class_token and model.global_pool == "token" else "mean",
@@ -62,6 +57,27 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
     )
 
 
+def plain_architecture(file: Path, config: Mapping[str, Any], *, distilled: bool = False) -> Any:
+    """The architecture, without values, of a `config.json`. Raises `InputError` for one that this library's encoder
+    does not compute, but for the second class token of a `distilled` one.
+    """
+    model = _architecture(file, config)
+    if difference := _difference(model, distilled=distilled):
+        expected = f"a timm VisionTransformer with {difference[0]}"
+        raise InputError(file, expected, f"{config['architecture']}: {difference[1]}", "choose another model")
+    return model
+
+
+def block_settings(model: Any) -> dict[str, Any]:
+    """Fields of `model` that the blocks of an architecture have and no tensor shows."""
+    block = model.blocks[0]
+    return {
+        "heads": block.attn.num_heads,
+        "norm_eps": block.norm1.eps,
+        "activation": _activation(block.mlp.act),
+    }
+
+
 def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
     """The architecture without values."""
     import timm
@@ -77,13 +93,14 @@ def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
         raise InputError(file, f"model_args of {name}", str(error), "update timm, or choose another model") from None
 
 
-def _difference(model: Any) -> tuple[str, str] | None:
+def _difference(model: Any, *, distilled: bool) -> tuple[str, str] | None:
     """What this library's encoder has in a place where the model has something else, and what that is."""
     from timm.layers.attention import Attention
     from timm.layers.patch_embed import PatchEmbed
     from timm.models.vision_transformer import Block, VisionTransformer
 
-    if type(model) is not VisionTransformer:
+    second = distilled and type(model).__name__ == "VisionTransformerDistilled"
+    if type(model) is not VisionTransformer and not second:
         return "no other parts", type(model).__name__
     block: Any = model.blocks[0]
     for part, kinds in (

@@ -1,13 +1,11 @@
 """Renames Hugging Face transformers' ViT, ViTMAE, DeiT, AST and VideoMAE weights to timm's names."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
 from crosspath.checkpoints.foreign.translation import FUSED, Foreign
-from crosspath.errors import InputError
 
 _LONG = {"q": "query", "k": "key", "v": "value"}
 RENAMES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -53,42 +51,3 @@ def to_timm_names(foreign: Foreign) -> None:
             fused = f"blocks.{index}.attn.qkv.{part}"
             foreign.full_names[fused] = FUSED.join(foreign.full_names[name] for name in names)
             foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
-
-
-def settings_of(config: Mapping[str, Any], where: object) -> dict[str, Any]:
-    """The settings in a `config.json` of transformers or timm that no tensor shows.
-
-    Raises
-    ------
-    InputError
-        For a setting that is no number.
-    """
-    if "architecture" in config:
-        cfg = config.get("pretrained_cfg")
-        cfg = cfg if isinstance(cfg, dict) else config
-        statistics = {name: cfg[name] for name in ("mean", "std") if cfg.get(name) is not None}
-        for name, values in statistics.items():
-            if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
-                raise InputError(where, f"three numbers as `{name}`", repr(values), "correct it")
-        return {name: tuple(values) for name, values in statistics.items()}
-    if "model_type" not in config:
-        return {}
-    names = {
-        "norm_eps": "layer_norm_eps",
-        "heads": "num_attention_heads",
-        "frames": "num_frames",
-        "mels": "num_mel_bins",
-        "stride": "frequency_stride",
-        "image_size": "image_size",
-    }
-    settings = {ours: config[theirs] for ours, theirs in names.items() if config.get(theirs) is not None}
-    for ours, value in settings.items():
-        value = value[0] if isinstance(value, list) and len(set(value)) == 1 else value
-        if not _is_number(value) or value <= 0:
-            raise InputError(where, f"a number above 0 as `{names[ours]}`", repr(value), "correct it")
-        settings[ours] = value
-    return settings
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -36,8 +37,8 @@ class Foreign:
 
     where: object
     tensors: dict[str, Tensor]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """From a `config.json`: `norm_eps`, `heads`, `mean`, `std`, `frames`, `mels`, `stride`."""
+    config: Path | None = None
+    """The `config.json` that describes it."""
     full_names: dict[str, str] = field(default_factory=dict)
     """{name: its name in the file}, with wrappers' prefixes."""
     dropped: dict[str, str] = field(default_factory=dict)
@@ -45,6 +46,10 @@ class Foreign:
     used: dict[str, str] = field(default_factory=dict)
     """{name in the file: what it became}."""
     notes: list[str] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What `config` says, once the format is recognised: `norm_eps`, `heads`, `activation`, `mean`, `std`, `frames`,
+    `mels`, `stride`, `image_size`.
+    """
     format: str | None = None
     """The format's name, once it is recognised."""
 
@@ -123,7 +128,7 @@ class Translation:
     """First components of names that the file does not have: these weights are initialised at random."""
 
 
-def unwrap(where: object, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Foreign:
+def unwrap(where: object, tensors: Mapping[str, Tensor], config: Path | None = None) -> Foreign:
     """The model inside a training checkpoint, under plain names; entries beside the model are dropped."""
     names = {name: name for name in tensors}
     dropped: dict[str, str] = {}

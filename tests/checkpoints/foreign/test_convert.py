@@ -228,10 +228,49 @@ def test_a_transformers_ast_folder_has_its_encoder_and_its_kernel(tmp_path: Path
 def test_a_timm_folder_brings_its_normalisation(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     save_file(micro_vit().state_dict(), tmp_path / "theirs" / "model.safetensors")
-    cfg = {"architecture": "vit_micro", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}}
-    (tmp_path / "theirs" / "config.json").write_text(json.dumps(cfg))
+    describe_micro_vit(tmp_path / "theirs")
     convert_checkpoint(tmp_path / "theirs", tmp_path / "out")
     assert load_checkpoint(tmp_path / "out").recipe.data.mean == (0.5, 0.5, 0.5)  # type: ignore[union-attr]
+
+
+def describe_micro_vit(folder: Path, architecture: str = "vit_tiny_patch16_224", **arguments: Any) -> None:
+    """The `config.json` that timm writes beside `micro_vit`."""
+    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
+    statistics = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+    config = {"architecture": architecture, "model_args": sizes | arguments, "pretrained_cfg": statistics}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_what_no_tensor_shows_is_kept_or_refused(tmp_path: Path) -> None:
+    save_file(micro_vit().state_dict(), tmp_path / "model.safetensors")
+    describe_micro_vit(tmp_path, act_layer="gelu_tanh")
+    convert_checkpoint(tmp_path, tmp_path / "tanh")
+    assert load_checkpoint(tmp_path / "tanh").recipe.model.activation == "gelu_tanh"
+    describe_micro_vit(tmp_path, "vit_base_patch16_rpn_224", class_token=True)
+    with refused("config.json", "vit_base_patch16_rpn_224: ResPostBlock"):
+        convert_checkpoint(tmp_path, tmp_path / "refused")
+    assert "ResPostBlock" in inspect_checkpoint(tmp_path)["problem"]
+    # A guest in the folder, and weights that no model is built of, are none of the config's.
+    save_file(micro_vit().state_dict(), tmp_path / "guest.safetensors")
+    convert_checkpoint(tmp_path / "guest.safetensors", tmp_path / "guest")
+    convert_checkpoint(tmp_path, tmp_path / "bare", bare=True)
+
+
+def test_what_a_preprocessor_states_is_kept_or_refused(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(image_size=32, patch_size=8, hidden_act="gelu_new", **SMALL)
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    convert_checkpoint(tmp_path, tmp_path / "halves")
+    recipe = load_checkpoint(tmp_path / "halves").recipe
+    assert recipe.model.activation == "gelu_tanh"
+    assert recipe.data.mean == (0.5, 0.5, 0.5)  # type: ignore[union-attr]
+    beside = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(beside))
+    convert_checkpoint(tmp_path, tmp_path / "stated")
+    assert load_checkpoint(tmp_path / "stated").recipe.data.mean == (0.1, 0.2, 0.3)  # type: ignore[union-attr]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(beside | {"do_rescale": False}))
+    with refused("preprocessor_config.json", "do_rescale"):
+        convert_checkpoint(tmp_path, tmp_path / "refused")
 
 
 def trained_with_m2pt() -> tuple[dict[str, Tensor], dict[str, Tensor]]:

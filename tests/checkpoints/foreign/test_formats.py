@@ -12,7 +12,7 @@ from tests.errors import refused
 
 
 def planned(shapes: dict[str, tuple[int, ...]], *settings: str) -> tuple[Foreign, Translation]:
-    foreign = unwrap("FILE", published.filled(shapes, device="meta"), {})
+    foreign = unwrap("FILE", published.filled(shapes, device="meta"))
 
     def override(recipe: Recipe) -> Recipe:
         return apply_overrides(recipe, settings)
@@ -121,4 +121,4 @@ def test_another_width_is_named_with_those_that_are_known() -> None:
 
 
 def test_an_unknown_format_is_none() -> None:
-    assert translate(unwrap("FILE", published.filled({"fc.weight": (2, 2)}), {}), lambda recipe: recipe) is None
+    assert translate(unwrap("FILE", published.filled({"fc.weight": (2, 2)})), lambda recipe: recipe) is None
