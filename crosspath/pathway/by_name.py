@@ -11,10 +11,13 @@ from crosspath.pathway.kernels import step_of
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
+from crosspath.pathway.transposed import transposed_weights
 from crosspath.pathway.weight_names import without_kernel
 
 Names = str | Iterable[str] | Mapping[str, str] | None
 Shapes = Mapping[str, tuple[int, ...]]
+BLOCK = re.compile(r".*\.\d+\.|\d+\.")
+"""The path of the innermost numbered part of a model."""
 
 
 def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None = None) -> MatchReport:
@@ -31,16 +34,19 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
         if name not in ours:
             hint = suggest(name, ours, "list them with named_parameters()")
             mismatches.append(Mismatch("missing", name, "the target has no such weight", hint))
-        elif counterpart not in theirs:
+            continue
+        if counterpart not in theirs:
             reason = f"the auxiliary has no weight named {counterpart}"
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
-        elif without_kernel(ours[name]) == without_kernel(theirs[counterpart]):
-            pairs.append(Pair(_slot_of(name, ours), _slot_of(counterpart, theirs), None))
-        elif (step := step_of(ours[name], theirs[counterpart])) is not None and fit is not None:
-            slots = _slot_of(name, ours), _slot_of(counterpart, theirs)
-            pairs.append(Pair(*slots, None, derivation=Derivation(fit=step)))
+            continue
+        own, other = _slot_of(target, name, ours), _slot_of(auxiliary, counterpart, theirs)
+        step = step_of(own.shape, other.shape)
+        if without_kernel(own.shape) == without_kernel(other.shape):
+            pairs.append(Pair(own, other, None))
+        elif step is not None and fit is not None:
+            pairs.append(Pair(own, other, None, derivation=Derivation(fit=step)))
         else:
-            reason = f"target {ours[name]}, auxiliary {theirs[counterpart]}"
+            reason = f"target {own.shape}, auxiliary {other.shape}"
             remedy = "leave it out, or pair it with a weight of its shape"
             mismatches.append(Mismatch("shape", name, reason, remedy if step is None else f"{FIT_IT}, or {remedy}"))
     if not pairs and not mismatches:
@@ -48,11 +54,22 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
     return MatchReport(tuple(pairs), tuple(mismatches))
 
 
-def _slot_of(weight: str, shapes: Shapes) -> Slot:
+def _slot_of(source: Source, weight: str, shapes: Shapes) -> Slot:
     """The slot of all rows of a weight, with its bias."""
-    rows, bias = shapes[weight][0], weight.removesuffix("weight") + "bias"
+    shape, bias = shapes[weight], weight.removesuffix("weight") + "bias"
+    transposed = weight in _transposed_beside(source, weight, shapes)
+    shape = (shape[1], shape[0], *shape[2:]) if transposed else shape
     has_bias = weight.endswith("weight") and bias in shapes
-    return Slot(weight, 0, rows, shapes[weight], Slot(bias, 0, rows, shapes[bias]) if has_bias else None)
+    own_bias = Slot(bias, 0, shape[0], shapes[bias]) if has_bias else None
+    return Slot(weight, 0, shape[0], shape, own_bias, transposed=transposed)
+
+
+def _transposed_beside(source: Source, weight: str, shapes: Shapes) -> set[str]:
+    """The transposed weights of the block of a weight."""
+    number = BLOCK.match(weight)
+    path = "" if number is None else number[0]
+    beside = {name.removeprefix(path): shape for name, shape in shapes.items() if name.startswith(path)}
+    return {path + name for name in transposed_weights(source, path, beside)}
 
 
 def _select(names: Names, shapes: Shapes) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from crosspath.pathway.shown_order import shown_order
 from crosspath.pathway.slot import Slot
 from crosspath.pathway.sources import Source
 from crosspath.pathway.structure import Shapes, Structure, left_out, matrices_in, weights_in
+from crosspath.pathway.transposed import transposed_weights
 from crosspath.pathway.weight_names import template
 
 
@@ -55,7 +56,7 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
     shown: dict[tuple[object, ...], Order | Literal["other"] | None] = {}
     for index, path in enumerate(structure.blocks):
         weights = weights_in(path, structure.blocks, shapes)
-        transposed = _transposed(source, path, weights)
+        transposed = transposed_weights(source, path, weights)
         roles = find_roles(weights, transposed)
         place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles, shown=shown)
         for attention in place.roles.attentions:
@@ -241,12 +242,6 @@ def _slot(
     if length != shape[0]:
         return slot
     return replace(slot, bias=Slot(place.path + bias, start, stop, (outputs,), groups=groups))
-
-
-def _transposed(source: Source, path: str, weights: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
-    """Weights of layers that store (inputs, outputs): transformers' Conv1D."""
-    owners = {name: source.attribute((path + name).rpartition(".")[0]) for name in weights if name.endswith(".weight")}
-    return frozenset(name for name, owner in owners.items() if _class(owner) == "transformers.Conv1D")
 
 
 def _role(branch: str, role: Role) -> Role:

@@ -11,7 +11,7 @@ from torch import nn
 
 import crosspath
 from tests.errors import refused
-from tests.pathway.small_models import BY_ROLE, KINDS, Body
+from tests.pathway.small_models import BY_ROLE, DEPTH, HEADS, KINDS, WIDTH, Body
 
 
 @pytest.mark.parametrize("ours", ["timm", "torch encoder", "torchvision"])
@@ -137,3 +137,22 @@ def test_the_lists_of_a_model_are_named_with_the_numbers_of_their_blocks() -> No
     whole = nn.Transformer(16, 2, 2, 3, 32, batch_first=True)
     with pytest.raises(crosspath.PathwayError, match=r"'decoder.layers': blocks 0-2, 'encoder.layers': blocks 3-4"):
         crosspath.match(whole, Body())
+
+
+@pytest.mark.parametrize("as_state", [False, True])
+def test_weights_stored_as_inputs_by_outputs_are_turned_whatever_pairs_them(as_state: bool) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    sizes = {"n_embd": WIDTH, "n_head": HEADS, "n_layer": DEPTH, "vocab_size": 10, "n_positions": 8}
+    options = {**sizes, "add_cross_attention": True, "bos_token_id": 0, "eos_token_id": 0}
+    model = transformers.GPT2Model(transformers.GPT2Config(**options))
+    auxiliary = dict(model.state_dict()) if as_state else model
+    target = Body()
+    names = {"blocks.0.attn.proj.weight": "h.0.attn.c_proj.weight", "blocks.0.mlp.fc1.weight": "h.0.mlp.c_fc.weight"}
+    handle = crosspath.connect(target, auxiliary, names=names)
+    for (name, _), value in handle.auxiliaries().items():
+        if name in names:
+            assert torch.equal(value, model.get_parameter(names[name]).T)
+    report = crosspath.match(Body(), auxiliary)
+    pieces = {str(pair.target): str(pair.auxiliary) for pair in report.pairs}
+    assert pieces["blocks.0.mlp.fc1.weight[0:32]"] == "h.0.mlp.c_fc.weight[:, 0:32]"
+    assert pieces["blocks.1.attn.proj.weight[0:8]"] == "h.1.attn.c_proj.weight[:, 0:8]"
