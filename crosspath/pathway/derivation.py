@@ -12,6 +12,7 @@ A derived W' is saved by its values, never as a reference to the auxiliary.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol
 
 import torch
@@ -72,7 +73,9 @@ class Derivation:
     @torch.no_grad()
     def apply(self, entries: Entries, sides: Sides) -> tuple[Entries, tuple[StepRecord, ...]]:
         """W' and b', in the wider of the two models' number types and at least float32, and what was done."""
-        dtype = torch.promote_types(torch.promote_types(entries.weight.dtype, sides.own.dtype), torch.float32)
+        # torch promotes no 8-bit floats, all of which float32 holds.
+        types = [values.dtype for values in (entries.weight, sides.own) if values.element_size() > 1]
+        dtype = reduce(torch.promote_types, types, torch.float32)
         bias = None if entries.bias is None else entries.bias.to(dtype)
         entries, records = Entries(entries.weight.to(dtype), bias), []
         for step in self.steps:

@@ -229,9 +229,10 @@ def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
     name, original = holder.name, holder.original
     if len(sharing) > 1:
         yield f"{name}: one Parameter is shared by {', '.join(sharing)}; leave it out, or untie it first"
-    if is_quantised(original):
+    if is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
         found = f"{type(original).__name__} of {original.dtype}"
-        yield f"{name}: expected a floating-point weight, found {found}; connect and merge before quantising"
+        expected = "a floating-point weight of 16 bits or more"
+        yield f"{name}: expected {expected}, found {found}; connect and merge before quantising"
     if is_sharded(original):
         yield f"{name}: its values are spread over processes; connect before sharding"
     if not isinstance(original, nn.Parameter):

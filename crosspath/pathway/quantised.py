@@ -15,6 +15,8 @@ MARKS = {
     "weight_scale": "compressed-tensors, or fp8 with scales",
     "weight_scale_inv": "fp8 with scales",
     "weight_scales": "EETQ",
+    "scale_weight": "ComfyUI's fp8 with scales",
+    "scaled_fp8": "ComfyUI's fp8 with scales",
     "_packed_params": "torch",
     "weight_qdata": "torchao",
     "codebooks": "AQLM",

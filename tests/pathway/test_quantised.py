@@ -125,3 +125,31 @@ def test_a_mask_is_not_quantised() -> None:
     state = {**Body().state_dict(), "mask": torch.ones(3, 4, dtype=torch.bool)}
     assert not quantised_in(StateSource(state))
     assert quantised_in(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))
+
+
+def eight_bits(width: int = 8) -> Body:
+    model = Body(width=width)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            parameter.data = parameter.data.to(torch.float8_e4m3fn)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"canonical": True}, {"normalise": "rms"}])
+def test_8_bit_floats_without_scales_are_widened(options: dict[str, Any]) -> None:
+    auxiliary = eight_bits()
+    wide = Body()
+    wide.load_state_dict({name: value.float() for name, value in auxiliary.state_dict().items()})
+    target = Body()
+    got, expected = (crosspath.connect(target, model, **options).auxiliaries() for model in (auxiliary, wide))
+    for (weight, _), value in got.items():
+        assert torch.equal(value, expected[weight, "auxiliary_2"])
+
+
+def test_8_bit_floats_with_scales_and_in_a_target_are_refused() -> None:
+    state = eight_bits().state_dict()
+    for extra in ({"blocks.0.attn.qkv.scale_weight": torch.ones(())}, {"scaled_fp8": torch.zeros(2)}):
+        with refused("auxiliary (state dict)", "fp8 with scales", kind=crosspath.PathwayError):
+            crosspath.connect(Body(), {**state, **extra})
+    with pytest.raises(crosspath.PathwayError, match="16 bits or more"):
+        crosspath.connect(eight_bits(), Body())
