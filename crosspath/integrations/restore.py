@@ -16,10 +16,10 @@ from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
 from crosspath.pathway.engines import held_weights
-from crosspath.pathway.load import check_digests, read_pathway_files
+from crosspath.pathway.load import check_digests, damage_as_error, read_pathway_files
 from crosspath.pathway.parameters import connections, plain_state
 from crosspath.pathway.pathway_weight import INSIDE
-from crosspath.pathway.save import PATHWAYS, TARGET
+from crosspath.pathway.save import DESCRIPTION, PATHWAYS, TARGET
 from crosspath.pathway.spread import Spread
 
 
@@ -38,33 +38,34 @@ def restore(target: nn.Module, folder: str | Path) -> None:
     folder = Path(folder)
     handle = pathways(target)
     description, plain, tensors = read_pathway_files(folder)
-    _check_connection(folder, target, description)
-    stored_names = {name for name, entry in description["auxiliaries"].items() if entry["stored"]}
-    scales = {f"{weight}.{name}.scale": scale for (weight, name), scale in handle.scales().items()}
-    auxiliaries = {
-        f"{weight}.{name}.auxiliary": value
-        for (weight, name), value in handle.auxiliaries().items()
-        if name in stored_names
-    }
-    pairs = {
-        (weight, name, part): value
-        for (weight, name), pair in handle.learned_pairs().items()
-        for part, value in pair.items()
-    }
-    auxiliaries |= {f"{weight}.{name}.{part}": value for (weight, name, part), value in pairs.items()}
-    own = plain_state(target)
-    for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, tensors, scales | auxiliaries)):
-        faults = tensor_faults(actual, expected)
-        if faults:
-            todo = "resume in the model it was saved from"
-            raise PathwayError(folder / file, "the tensors of this model", "; ".join(faults), todo)
-    values: dict[str, dict[str, Tensor]] = {}
-    for (weight, name), auxiliary in handle.auxiliaries().items():
-        value = tensors[f"{weight}.{name}.auxiliary"] if name in stored_names else auxiliary
-        values.setdefault(name, {})[weight] = value
-    for weight, name, part in pairs:
-        values[name][f"{weight}.{part}"] = tensors[f"{weight}.{name}.{part}"]
-    check_digests(folder, description, plain, {name: tensors[name] for name in scales}, values)
+    with damage_as_error(folder / DESCRIPTION):
+        _check_connection(folder, target, description)
+        stored_names = {name for name, entry in description["auxiliaries"].items() if entry["stored"]}
+        scales = {f"{weight}.{name}.scale": scale for (weight, name), scale in handle.scales().items()}
+        auxiliaries = {
+            f"{weight}.{name}.auxiliary": value
+            for (weight, name), value in handle.auxiliaries().items()
+            if name in stored_names
+        }
+        pairs = {
+            (weight, name, part): value
+            for (weight, name), pair in handle.learned_pairs().items()
+            for part, value in pair.items()
+        }
+        auxiliaries |= {f"{weight}.{name}.{part}": value for (weight, name, part), value in pairs.items()}
+        own = plain_state(target)
+        for file, actual, expected in ((TARGET, plain, own), (PATHWAYS, tensors, scales | auxiliaries)):
+            faults = tensor_faults(actual, expected)
+            if faults:
+                todo = "resume in the model it was saved from"
+                raise PathwayError(folder / file, "the tensors of this model", "; ".join(faults), todo)
+        values: dict[str, dict[str, Tensor]] = {}
+        for (weight, name), auxiliary in handle.auxiliaries().items():
+            value = tensors[f"{weight}.{name}.auxiliary"] if name in stored_names else auxiliary
+            values.setdefault(name, {})[weight] = value
+        for weight, name, part in pairs:
+            values[name][f"{weight}.{part}"] = tensors[f"{weight}.{name}.{part}"]
+        check_digests(folder, description, plain, {name: tensors[name] for name in scales}, values)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(plain[name])

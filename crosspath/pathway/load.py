@@ -1,6 +1,7 @@
 """Load a connected model: everything is read and checked before the target is touched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -60,7 +61,7 @@ def load_pathway(
     if faults:
         todo = "load it into a model of the same names and shapes"
         raise PathwayError(folder, "the target it was saved from", "; ".join(faults), todo)
-    try:
+    with damage_as_error(folder / DESCRIPTION):
         entries = [
             _Entry.from_json(weight, name, entry, state)
             for weight, by_name in description["layers"].items()
@@ -85,13 +86,6 @@ def load_pathway(
             if not entry.spread.fits(whole, scales[entry.scale], entry.shape):
                 expected = f"a pathway {entry.name} that fits {entry.weight}"
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
-    except PathwayError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise PathwayError(
-            folder / DESCRIPTION, "a complete description", f"damage ({error!r})", "save it again"
-        ) from None
-
     if engine != "live" and any(entry.learned is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
     _check_buffers(target)
@@ -130,6 +124,17 @@ def read_pathway_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor],
             raise PathwayError(path, expected, repr(version), "use a version of crosspath that reads it")
         plain, tensors = (read_tensors(folder / name, mapped=True)[0] for name in (TARGET, PATHWAYS))
     return description, plain, tensors
+
+
+@contextmanager
+def damage_as_error(file: Path) -> Iterator[None]:
+    """Raise what entries of another form lead to, in a description that is read inside, as a `PathwayError`."""
+    try:
+        yield
+    except PathwayError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise PathwayError(file, "a complete description", f"damage ({error!r})", "save it again") from None
 
 
 def check_digests(

@@ -19,6 +19,7 @@ from crosspath.pathway.heads import Heads, heads_of
 from crosspath.pathway.norms import norm_placement
 from crosspath.pathway.parameters import holders
 from crosspath.pathway.parametrization import is_sharded, read_tensor
+from crosspath.pathway.wrappers import check_shapes
 from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
@@ -159,10 +160,11 @@ def open_source(source: AuxiliarySource) -> Source:
     Raises
     ------
     PathwayError
-        For a missing file, a pickled one, a folder without `model.safetensors`, a file or folder of a model with
-        pathways, and anything that is not a source.
+        For a module of lazy layers that have not run, a missing file, a pickled one, a folder without
+        `model.safetensors`, a file or folder of a model with pathways, and anything that is not a source.
     """
     if isinstance(source, nn.Module):
+        check_shapes(source)
         return ModuleSource(source)
     if isinstance(source, Mapping):
         return StateSource(source)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from crosspath.errors import PathwayError
 
@@ -87,14 +88,23 @@ def check_target(target: Any, auxiliary: object = None) -> nn.Module:
 
 
 def check_module(target: object, auxiliary: object = None) -> None:
-    """Raise `PathwayError` unless the target is a module."""
+    """Raise `PathwayError` unless the target is a module whose weights have shapes."""
     if isinstance(target, nn.Module):
+        check_shapes(target)
         return
     found = f"the path {target}" if isinstance(target, str | PathLike) else type(target).__name__
     todo = "pass the model itself"
     if isinstance(auxiliary, nn.Module):
         todo = "swap the two arguments: the target comes first"
     raise PathwayError("target", "a torch.nn.Module", found, todo)
+
+
+def check_shapes(model: nn.Module) -> None:
+    """Raise `PathwayError` for a lazy layer, whose weights have no shape yet."""
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            todo = "run the model once, which makes them"
+            raise PathwayError(name, "a weight with a shape", "one of a lazy layer before its first input", todo)
 
 
 def _inside(model: nn.Module, attributes: dict[str, str]) -> nn.Module:

@@ -105,6 +105,15 @@ def test_a_damaged_stored_auxiliary_is_refused(tmp_path: Path) -> None:
         restore(connected(1), tmp_path)
 
 
+@pytest.mark.parametrize("entries", [{"layers": []}, {"layers": {"a": {"b": 3}}}, {"auxiliaries": {"audio": {}}}])
+def test_a_damaged_description_is_refused(entries: dict[str, Any], tmp_path: Path) -> None:
+    crosspath.save_pathway(connected(0), tmp_path)
+    file = tmp_path / "pathway.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
+    with refused("pathway.json", "damage", kind=crosspath.PathwayError):
+        restore(connected(1), tmp_path)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_connected_model_loads_the_plain_targets_state_until_the_handle_is_removed(bias: bool) -> None:
     model, other = connected(0, bias=bias), body(4)

@@ -129,3 +129,17 @@ def test_bare_sequences_of_blocks_connect(kind: type[nn.Module]) -> None:
     handle = crosspath.connect(target, Body().blocks)
     assert {name.partition(".")[0] for name, _ in handle.scales()} == {"0", "1"}
     assert len(handle.scales()) == 8
+
+
+def test_lazy_layers_have_to_run_first() -> None:
+    def lazy() -> Body:
+        model = Body()
+        model.head = nn.LazyLinear(3)
+        return model
+
+    for target, auxiliary in ((lazy(), Body()), (Body(), lazy())):
+        with refused("head.weight", "run the model once", kind=crosspath.PathwayError):
+            crosspath.connect(target, auxiliary)
+    model = lazy()
+    model.head(tokens())
+    assert crosspath.match(model, Body()).ok
