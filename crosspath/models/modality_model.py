@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ class ModalityModel(nn.Module, ModelHubMixin):
 
     about: About | None = None
     """What the model is; `build_model` and `load_checkpoint` fill it in."""
+    saves_pathways: ClassVar[bool] = True
+    """Whether `save_pretrained` writes pathways too; `connect` lets that of other classes warn."""
 
     def __init__(self, tokenizer: Tokenizer, encoder: Encoder, head: ClassificationHead) -> None:
         super().__init__()

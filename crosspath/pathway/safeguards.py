@@ -24,6 +24,8 @@ from crosspath.pathway.origins import origins_of
 from crosspath.pathway.parameters import connections, has_pathways
 
 SAVE = "save_pretrained"
+SAVES_PATHWAYS = "saves_pathways"
+"""The attribute of a class whose `save_pretrained` writes pathways too."""
 SUMS = "_crosspath_sums"
 """The attribute of a target that holds the weights whose sums its optimizer writes."""
 _watched: "weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Optimizer]]" = weakref.WeakKeyDictionary()
@@ -140,9 +142,9 @@ def unmoved(target: nn.Module) -> str | None:
 
 
 def guard_saving(target: nn.Module) -> None:
-    """Let `save_pretrained`, of the target and of every model inside it, warn."""
+    """Let `save_pretrained`, of the target and of every model inside it, warn, unless it writes pathways too."""
     for module in target.modules():
-        method = getattr(type(module), SAVE, None)
+        method = None if getattr(type(module), SAVES_PATHWAYS, False) else getattr(type(module), SAVE, None)
         if callable(method) and SAVE not in module.__dict__:
             # An instance attribute that is a bound method: a copy of the model is bound to the copy.
             module.__dict__[SAVE] = MethodType(_warn_before(method), module)
