@@ -210,7 +210,8 @@ def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Re
         return read_recipe(path / RECIPE)
     if "recipe" in metadata:
         return recipe_from_text(metadata["recipe"], weights)
-    raise InputError(weights, "a recipe in the file's metadata", "none", "name one with --recipe")
+    todo = f"name the folder with its {RECIPE}, or give --recipe where the command has it"
+    raise InputError(weights, "a recipe in the file's metadata", "none", todo)
 
 
 def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, ...]:

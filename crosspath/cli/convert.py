@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crosspath.cli.inspect import dropped_lines
-from crosspath.cli.options import Flag, Json, Overrides
+from crosspath.cli.options import Flag, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next
 
 
@@ -46,6 +46,9 @@ def convert(
         Unpickle a file that contains more than weights, in a separate process. Code in the file runs with your rights.
     """
     from crosspath.checkpoints.foreign import convert_checkpoint
+    from crosspath.checkpoints.foreign.start import shape_settings
+    from crosspath.checkpoints.save import RECIPE
+    from crosspath.config import read_recipe
 
     receipt = convert_checkpoint(file, out, settings=set_, key=key, merge=merge, bare=bare, unsafe=unsafe_pickle)
     if json:
@@ -62,6 +65,8 @@ def convert(
         print_line(note)
     print_line(f"written to {out}" + (f" (recipe {receipt['recipe']})" if receipt["recipe"] else ""))
     if receipt["recipe"]:
-        print_next("crosspath", "train", receipt["recipe"], "--from", out)
+        # A model of the same shape.
+        shape = data_and_settings(None, shape_settings(read_recipe(out / RECIPE)))
+        print_next("crosspath", "train", receipt["recipe"], *shape, "--from", out)
     else:
         print_next("crosspath", "match", "RECIPE", "--auxiliary", f"NAME={out}")

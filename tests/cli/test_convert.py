@@ -1,12 +1,18 @@
 """`inspect` and `convert` as a user runs them, and what `train --auxiliary` does with the result."""
 
 import json
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
+from crosspath.checkpoints import load_weights_from
 from crosspath.cli.main import main
+from crosspath.config import apply_overrides
+from crosspath.models.build import build_model
+from crosspath.recipes import recipe_named
 from tests.checkpoints.foreign import published
 
 FILES = {
@@ -56,6 +62,20 @@ def test_inspect_shows_blocks_in_one_row_and_what_comes_next(
     assert f"next: crosspath convert {tmp_path / 'mae.pth'} OUT" in message
     assert message.count(".norm1.weight") == 2  # its name and ours, in one row
     assert "and 103 more (decoder of pretraining)" in message
+
+
+def test_what_comes_next_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "of a friend.pth"
+    torch.save({"other": published.filled(published.zoo(128, 6))}, file)
+    assert main(["inspect", str(file), "--key", "other", "--json"]) == 0
+    command = shlex.split(json.loads(capsys.readouterr().out)["next"])
+    assert command == ["crosspath", "convert", str(file), "OUT", "--key", "other"]
+    assert main(["convert", str(file), str(tmp_path / "out"), "--key", "other"]) == 0
+    _, _, _, recipe, *options = shlex.split(capsys.readouterr().err)
+    settings = [value for option, value in pairwise(options) if option == "--set"]
+    model = build_model(apply_overrides(recipe_named(recipe), settings), 10)
+    assert options[-2:] == ["--from", str(tmp_path / "out")]
+    load_weights_from(model, options[-1])
 
 
 def test_inspect_of_an_unknown_file_ends_with_0_and_offers_nothing(

@@ -1,5 +1,6 @@
 """Names a foreign checkpoint's format and plans its conversion, from names and shapes, without executing anything."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
     if foreign is not None:
         report |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
         report["format"] = report["format"] or foreign.format
-    report["next"] = _next(path, source.contents, report)
+    report["next"] = _next(path, key, source.contents, report)
     return report
 
 
@@ -84,10 +85,10 @@ def _pickle(contents: Contents) -> dict[str, Any] | None:
     }
 
 
-def _next(path: str | Path, contents: Contents, report: dict[str, Any]) -> str | None:
+def _next(path: str | Path, key: str | None, contents: Contents, report: dict[str, Any]) -> str | None:
     if contents.dangerous:
         return "do not open it: loading it runs code with your rights"
     if report["problem"] or report["format"] is None:
         return None
-    unsafe = " --unsafe-pickle" if contents.beyond_weights else ""
-    return f"crosspath convert {path} OUT{unsafe}"
+    words = ["crosspath", "convert", str(path), "OUT", *([] if key is None else ["--key", key])]
+    return shlex.join([*words, "--unsafe-pickle"] if contents.beyond_weights else words)
