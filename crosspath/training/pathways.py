@@ -74,16 +74,18 @@ def match_auxiliaries(recipe: Recipe, auxiliaries: Mapping[str, str | Path]) -> 
     Raises
     ------
     InputError
-        For a checkpoint that cannot be read, and a choice that fits no model; see `match`.
+        For a checkpoint that cannot be read, a choice that fits no model (see `match`), and where all weights pair,
+        for what `connect` then refuses, such as a name that no auxiliary can have, or weights that are not finite.
     """
     check_names(recipe.pathway, auxiliaries)
     objective = objective_of(recipe)
     with torch.random.fork_rng(devices=[]):
         model = objective.build(recipe, recipe.data.classes or 1)
-    return {
-        name: match(model, auxiliary_source(source).weights, **selection_of(recipe.pathway, name))
-        for name, source in auxiliaries.items()
-    }
+    weights = {name: auxiliary_source(source).weights for name, source in auxiliaries.items()}
+    reports = {name: match(model, own, **selection_of(recipe.pathway, name)) for name, own in weights.items()}
+    if all(report.ok for report in reports.values()):
+        connect_auxiliaries(model, recipe.pathway, weights)
+    return reports
 
 
 def check_names(section: PathwaySection, auxiliaries: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from crosspath.cli.main import main
 from crosspath.config import write_recipe
@@ -181,3 +183,24 @@ def test_the_next_command_reads_the_same_data(tmp_path: Path, capsys: pytest.Cap
     words = shlex.split(last(capsys).removeprefix("next: crosspath "))
     assert words == ["train", "text/folder", *given, "--from", run]
     assert main([*words, "--epochs", "1", "--out", f"{run}-2"]) == 0
+
+
+def test_match_refuses_what_train_would(recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", f"{recipes}/audio.yaml", "--out", f"{recipes}/audio", "--epochs", "1"]) == 0
+    weights = load_file(recipes / "audio" / "model.safetensors")
+    weights["encoder.blocks.0.attn.proj.weight"][0, 0] = torch.nan
+    save_file(weights, recipes / "nan.safetensors")
+    audio, match = f"{recipes}/audio", ["match", f"{recipes}/image.yaml", "--auxiliary"]
+    heads = ["--set", 'pathway.accept=["heads"]', "--set", "pathway.scale_per=head"]
+    capsys.readouterr()
+    assert main([*match, f"audio={audio}"]) == 0
+    assert capsys.readouterr().err.startswith("next: ")
+    for command, words in (
+        ([*match, f"a b={audio}"], "'a b'"),
+        ([*match, f"audio={recipes}/nan.safetensors", *heads[:2]], "not finite"),
+        ([*match, f"audio={audio}", *heads, "--set", "pathway.names=attn.proj"], "needs roles"),
+    ):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert words in error
