@@ -45,6 +45,7 @@ def pair_roles(
     )
     model = None if fit is None else ModelFit(fit=fit, target=target, auxiliary=auxiliary)
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
+    unverified += _orders_by_names(target, auxiliary, block_pairs, selection)
     if model is not None:
         meaning = [difference for difference in meaning if difference.what != "heads"]  # `describe_fit` tells them
     meaning += _unpaired_extras(target, auxiliary, block_pairs, selection, fit)
@@ -192,6 +193,20 @@ def _with_orders(anatomy: Anatomy, other: Anatomy, block_pairs: list[tuple[int, 
             ambiguous.pop((own, role))
             slots.pop((own, ambiguity.whole), None)
     return replace(anatomy, slots=slots, ambiguous=ambiguous)
+
+
+def _orders_by_names(
+    target: Anatomy, auxiliary: Anatomy, block_pairs: list[tuple[int, int]], selection: Selection
+) -> list[str]:
+    """The orders of the auxiliary's fused weights that neither a class nor a block of the same architecture shows."""
+    blocks = []
+    for ours, theirs in block_pairs if auxiliary.by_names else ():
+        weights = [slot.weight for role in ATTENTION_ROLES[:3] if (slot := auxiliary.slots.get((theirs, role)))]
+        if len(set(weights)) < len(weights) and auxiliary.matrices.get(theirs) != target.matrices.get(ours):
+            blocks.append(theirs)
+    chosen = any(selection.includes(role) for role in ATTENTION_ROLES[:3])
+    place = f"block {ranges_of(sorted(set(blocks)))}"
+    return [f"order of query, key and value in the auxiliary's {place}: by names alone"] if blocks and chosen else []
 
 
 def _moved(slot: Slot, prefix: str, path: str) -> Slot:

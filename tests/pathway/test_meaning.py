@@ -171,3 +171,18 @@ def test_a_type_of_model_is_what_its_blocks_are(model_type: str) -> None:
 def test_every_type_of_model_is_what_its_blocks_are() -> None:
     compared = sum(placements_compared(model_type) > 0 for model_type in PLACEMENTS)
     assert compared >= 100
+
+
+def test_an_order_of_fused_rows_that_names_alone_say_is_unverified() -> None:
+    # As TinyViT, whose rows come head by head under names of which others are taken for three-major.
+    state = vit(6).state_dict()
+    layer = nn.TransformerEncoderLayer(WIDTH, 6, 4 * WIDTH, norm_first=True, batch_first=True)
+    target = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    line = "order of query, key and value in the auxiliary's block 0-1: by names alone"
+    for auxiliary, options, found in (
+        (state, {}, True),
+        (state, {"roles": "mlp"}, False),
+        (vit(6), {}, False),
+    ):
+        assert (line in crosspath.match(target, auxiliary, **options).unverified) is found
+    assert line not in crosspath.match(vit(6), state).unverified
