@@ -33,7 +33,7 @@ from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
-from crosspath.pathway.description import read_description
+from crosspath.pathway.description import DESCRIBED, read_description
 from crosspath.pathway.file_source import open_file
 from crosspath.pathway.parameters import has_pathways
 from crosspath.pathway.sources import State
@@ -260,11 +260,12 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if is_on_hub(text):
         return hub_auxiliary(text)
     path = Path(text).resolve()
-    if (index := path / f"{WEIGHTS}.index.json").is_file() and not (path / WEIGHTS).exists():
-        source = open_file(index)
+    file = next((path / name for name in DESCRIBED if (path / name).is_file()), path)
+    if file.name.endswith(".index.json"):
+        source = open_file(file)
         parts = State({name: source.tensor(name).clone() for name in source.files}, source.description)
         return Auxiliary(origin=str(path), sha256=sha256_of_tensors(sorted(parts.items())), weights=parts)
-    files = checkpoint_files(path)
+    files = checkpoint_files(path if file.name == WEIGHTS else file)
     sha256 = sha256_of_file(files.weights)
     tensors, metadata = read_tensors(files.weights)
     if files.folder is None and "recipe" not in metadata:

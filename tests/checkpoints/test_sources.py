@@ -101,3 +101,15 @@ def test_unknown_timm_names_are_told() -> None:
 def test_a_malformed_repository_is_told() -> None:
     with refused("--auxiliary hf:one/two/three", "OWNER/NAME"):
         auxiliary_source("hf:one/two/three")
+
+
+def test_a_folder_holds_the_files_that_connect_reads(tmp_path: Path) -> None:
+    save_file({"blocks.0.weight": torch.ones(2, 2)}, tmp_path / "open_clip_model.safetensors")
+    auxiliary = auxiliary_source(tmp_path)
+    assert isinstance(auxiliary.weights, dict)
+    assert auxiliary.weights.keys() == {"blocks.0.weight"}
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "part.safetensors"}}')
+    save_file({"a": torch.ones(2, 2)}, tmp_path / "part.safetensors")
+    weights = auxiliary_source(tmp_path).weights
+    assert isinstance(weights, dict)
+    assert weights.keys() == {"a"}
