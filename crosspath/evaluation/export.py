@@ -257,7 +257,7 @@ def _differences(module: Exportable, run: Runner, recipe: Recipe, path: Path) ->
         difference = compare_outputs(expected, given).max_difference
         if not agree(expected, given, recipe):
             found = f"a difference of {difference:.3g} on a batch of {count}"
-            raise InputError(path, "outputs that are the model's to rounding", found, "try the other --format")
+            raise InputError(path, "outputs equal to the model's but for rounding", found, "try the other --format")
         differences[str(count)] = difference
     return differences
 

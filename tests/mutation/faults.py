@@ -104,8 +104,8 @@ FAULTS = (
     Fault(
         name="missing values of series are filled in silence",
         file="data/readers/series.py",
-        before="self.counts.add(np.isnan(values_CT), filled_CT.shape[1], signal.irregular)",
-        after="self.counts.add(np.isnan(filled_CT), filled_CT.shape[1], signal.irregular)",
+        before="self.counts.add(signal, np.isnan(values_CT), filled_CT.shape[1], places)",
+        after="self.counts.add(signal, np.isnan(filled_CT), filled_CT.shape[1], places)",
         tests=("data/readers/test_series.py",),
     ),
 )
