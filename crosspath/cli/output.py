@@ -95,9 +95,9 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]]) -> None:
     """Print the metrics of a run's held-out parts side by side; a part without metrics has no column, and one that is
     too small for a metric, such as R² of one sample, an empty cell.
     """
-    parts = [part for part in ("test", "validation") if metrics[part]]
     from crosspath.metrics import plain_text
 
+    parts = [part for part in ("test", "validation") if metrics[part]]
     names = dict.fromkeys(name for part in parts for name in metrics[part])
     parts.reverse()
     rows = [

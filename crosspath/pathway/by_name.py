@@ -23,6 +23,7 @@ BLOCK = re.compile(r".*\.\d+\.|\d+\.")
 def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None = None) -> MatchReport:
     """Pair the weights that `names` selects: see `match`. A fit brings kernels to other sizes, and nothing else."""
     ours, theirs = target.shapes(), auxiliary.shapes()
+    our_transposed, their_transposed = _transposed(target, ours), _transposed(auxiliary, theirs)
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
     visited: set[str] = set()
@@ -39,7 +40,8 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
             reason = f"the auxiliary has no weight named {counterpart}"
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
             continue
-        own, other = _slot_of(target, name, ours), _slot_of(auxiliary, counterpart, theirs)
+        own = _slot_of(name, ours, name in our_transposed)
+        other = _slot_of(counterpart, theirs, counterpart in their_transposed)
         step = step_of(own.shape, other.shape)
         if without_kernel(own.shape) == without_kernel(other.shape):
             pairs.append(Pair(own, other, None))
@@ -54,22 +56,24 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
     return MatchReport(tuple(pairs), tuple(mismatches))
 
 
-def _slot_of(source: Source, weight: str, shapes: Shapes) -> Slot:
+def _slot_of(weight: str, shapes: Shapes, transposed: bool) -> Slot:
     """The slot of all rows of a weight, with its bias."""
     shape, bias = shapes[weight], weight.removesuffix("weight") + "bias"
-    transposed = weight in _transposed_beside(source, weight, shapes)
     shape = (shape[1], shape[0], *shape[2:]) if transposed else shape
     has_bias = weight.endswith("weight") and bias in shapes
     own_bias = Slot(bias, 0, shape[0], shapes[bias]) if has_bias else None
     return Slot(weight, 0, shape[0], shape, own_bias, transposed=transposed)
 
 
-def _transposed_beside(source: Source, weight: str, shapes: Shapes) -> set[str]:
-    """The transposed weights of the block of a weight."""
-    number = BLOCK.match(weight)
-    path = "" if number is None else number[0]
-    beside = {name.removeprefix(path): shape for name, shape in shapes.items() if name.startswith(path)}
-    return {path + name for name in transposed_weights(source, path, beside)}
+def _transposed(source: Source, shapes: Shapes) -> set[str]:
+    """The transposed weights of a source, each judged beside those of its block."""
+    blocks = {name: "" if (number := BLOCK.match(name)) is None else number[0] for name in shapes}
+    weights: set[str] = set()
+    for path in dict.fromkeys(blocks.values()):
+        beside = {name.removeprefix(path): shape for name, shape in shapes.items() if name.startswith(path)}
+        names = (path + name for name in transposed_weights(source, path, beside))
+        weights.update(name for name in names if blocks[name] == path)
+    return weights
 
 
 def _select(names: Names, shapes: Shapes) -> Iterator[tuple[str, str]]:
