@@ -1,10 +1,11 @@
-"""What every test may ask for: the real data's folder, small seeds, one thread."""
+"""What every test may ask for, the real data's folder, and what every session of tests begins with."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -26,3 +27,13 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         for name in ("CROSSPATH_CACHE", "CROSSPATH_STATE"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def backward_first() -> None:
+    """A backward pass before any test, so that processes forked by tests may compute gradients too.
+
+    `torch.export` and `torch.compile` pretend that there is a GPU; a process whose first backward pass comes after that
+    starts a thread for it, and from then on torch refuses backward passes in its forks.
+    """
+    torch.ones((), requires_grad=True).backward()
