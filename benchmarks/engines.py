@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import crosspath
-from crosspath.pathway.engines import Engine
+from crosspath.pathway.engines.engine import Engine
 
 CONNECTED = ("held-frozen", "held-trained", "live-frozen", "live-trained")
 MEANINGS = "`held`: the optimizer's engine; `live`: the live sum; W′ frozen or trained; all train λ."

@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 import crosspath
 from crosspath.study.definition import read_study
-from crosspath.study.rank_scores import SCORES
+from crosspath.study.ranking.scores import SCORES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STUDIES = ("twelve-directions", "positive-control")

@@ -34,10 +34,10 @@ from crosspath.pathway import unmerge as unmerge
 from crosspath.recipes import recipe_named as recipe_named
 from crosspath.study.comparison import compare as compare
 from crosspath.study.demo import demo as demo
-from crosspath.study.race import fit as fit
-from crosspath.study.race_answer import Fit as Fit
-from crosspath.study.rank import rank as rank
-from crosspath.study.ranking import Ranking as Ranking
+from crosspath.study.race.answer import Fit as Fit
+from crosspath.study.race.race import fit as fit
+from crosspath.study.ranking.rank import rank as rank
+from crosspath.study.ranking.ranking import Ranking as Ranking
 from crosspath.study.study import run_study as run_study
 from crosspath.training.folds import train_folds as train_folds
 from crosspath.training.plan import plan as plan

@@ -3,7 +3,7 @@
     python studies/decide.py
 
 Reads `docs/results.json`, and `studies/*.yaml` for which targets start from a checkpoint; prints the marked section of
-`docs/will-it-help.md` and writes it there. The lists stand in `crosspath/study/decision_lists.py`, which `--write`
+`docs/will-it-help.md` and writes it there. The lists stand in `crosspath/study/decision/lists.py`, which `--write`
 writes anew.
 """
 
@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from crosspath.study.decision import WORDS, Advice, Case, DecisionList, Readings, regret
-from crosspath.study.decision_fit import WORTH, fit_list, held_out_regret, with_choices
+from crosspath.study.decision.decision import WORDS, Advice, Case, DecisionList, Readings, regret
+from crosspath.study.decision.fit import WORTH, fit_list, held_out_regret, with_choices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROWS = REPOSITORY / "docs" / "results.json"
 PAGE = REPOSITORY / "docs" / "will-it-help.md"
-LISTS = REPOSITORY / "crosspath" / "study" / "decision_lists.py"
+LISTS = REPOSITORY / "crosspath" / "study" / "decision" / "lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
 STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60", "raw", "paper"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
@@ -123,7 +123,7 @@ def module_of(lists: dict[str, DecisionList]) -> str:
     names = ("WITH_OWN_FILES", "WITHOUT")
     body = "\n".join(f"{name} = {one!r}" for name, one in zip(names, lists.values(), strict=True))
     needed = "DecisionList, Rule" if "Rule(" in body else "DecisionList"
-    head += f"from crosspath.study.decision import {needed}\n\n"
+    head += f"from crosspath.study.decision.decision import {needed}\n\n"
     return head + body.replace("'", '"') + "\n"
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from table_cells import Row
 
 from crosspath.study.arms import PATHWAY, RANDOM
-from crosspath.study.matrix import draw_matrix, largest_difference
+from crosspath.study.reports.matrix import draw_matrix, largest_difference
 from crosspath.study.rows import Row as TableRow
 
-STYLE = Path(__file__).resolve().parent.parent / "crosspath" / "study" / "style.html"
+STYLE = Path(__file__).resolve().parent.parent / "crosspath" / "study" / "reports" / "style.html"
 PICTURE = re.compile(r"\(\.\./(pictures/([\w-]+)-(pathway|random)\.svg)\)")
 """How a page names one: `../pictures/STUDY-ARM.svg`."""
 

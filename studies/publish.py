@@ -17,7 +17,7 @@ from matrix_picture import write_matrices
 from question_tables import facts, matrix, page_of, question
 from table_cells import Row, code, interval, over, spread, table, verdict
 
-from crosspath.study.labels import label_savings
+from crosspath.study.reports.labels import label_savings
 from crosspath.study.rows import Row as TableRow
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from table_cells import Row, code, metric_of, spread, table, verdict
 
-from crosspath.study.matrix import place_of
+from crosspath.study.reports.matrix import place_of
 
 
 def matrix(rows: Sequence[Row]) -> str:

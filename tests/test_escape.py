@@ -15,7 +15,7 @@ from crosspath.cli.main import main
 from crosspath.cli.output import print_line, print_note, print_table
 from crosspath.escape import to_code, to_code_block, to_markdown, to_terminal
 from crosspath.models.about import About
-from crosspath.study.report import load_template
+from crosspath.study.reports.report import load_template
 from crosspath.training.progress import Bar, make_bar
 from tests.checkpoints.small import image_recipe
 
@@ -96,5 +96,5 @@ def test_markdown_and_code() -> None:
 def test_a_page_escapes_all_but_its_own_figures(name: str) -> None:
     template = load_template(name)
     assert template.environment.autoescape
-    source = (Path(crosspath.__file__).parent / "study" / name).read_text(encoding="utf-8")
+    source = (Path(crosspath.__file__).parent / "study" / "reports" / name).read_text(encoding="utf-8")
     assert source.count("| safe") == 1

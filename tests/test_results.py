@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from crosspath.study.answer import answer_of
+from crosspath.study.reports.answer import answer_of
+from crosspath.study.reports.table import cells, columns_of
 from crosspath.study.rows import Row as TableRow
-from crosspath.study.table import cells, columns_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROWS = json.loads((REPOSITORY / "docs" / "results.json").read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ few = sklearn.datasets.load_digits()
 few.images, few.target = few.images[::2], few.target[::2]
 sklearn.datasets.load_digits = lambda: few
 
-from crosspath.study import race
-from crosspath.study.race_plan import Plan, Round
+from crosspath.study.race import race
+from crosspath.study.race.plan import Plan, Round
 
 rounds = (Round(epochs=1, ways=7, rates=1), Round(epochs=2, ways=2, rates=1))
 short = Plan(rounds=rounds, folds=1, seeds=3, seeds_wanted=6, auxiliary_epochs={"sounds": 1}, seconds=1.0)

@@ -33,10 +33,10 @@ from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
-from crosspath.pathway.description import DESCRIBED, read_description
-from crosspath.pathway.file_source import open_file
-from crosspath.pathway.parameters import has_pathways
-from crosspath.pathway.sources import State
+from crosspath.pathway.sources.description import DESCRIBED, read_description
+from crosspath.pathway.sources.file_source import open_file
+from crosspath.pathway.sources.parameters import has_pathways
+from crosspath.pathway.sources.source import State
 from crosspath.pickles import refuse_pickle
 
 """The receipt of a merge, beside the merged weights."""

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from crosspath.files import tensor_faults
 from crosspath.pathway import PathwayError, Pathways, connect
-from crosspath.pathway.combine import effective_weight
-from crosspath.pathway.parameters import plain_state
-from crosspath.pathway.spread import Spread
+from crosspath.pathway.engines.combine import effective_weight
+from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.sources.parameters import plain_state
 
 SCALE, WEIGHT = "cross_modal_scale", "aux_weight"
 """The published layer's names of λ and W'. (An older copy, in the point segmentation, has `pretrained_scale` and

@@ -12,11 +12,11 @@ from crosspath.config import Recipe, recipe_to_text
 from crosspath.files import read_tensors, replacing_files, write_manifest, write_tensors
 from crosspath.modalities import modality_of
 from crosspath.pathway import save_pathway
-from crosspath.pathway.description import BLOCKS
-from crosspath.pathway.locate import locate
-from crosspath.pathway.meaning import describe_blocks
-from crosspath.pathway.parameters import has_pathways
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.meaning import describe_blocks
+from crosspath.pathway.sources.description import BLOCKS
+from crosspath.pathway.sources.parameters import has_pathways
+from crosspath.pathway.sources.source import ModuleSource
 
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file
-from crosspath.pathway.description import read_description
-from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import ModuleSource, State
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.sources.description import read_description
+from crosspath.pathway.sources.source import ModuleSource, State
 
 LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
 """An absolute path and all that follows it."""

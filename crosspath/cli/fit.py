@@ -64,9 +64,9 @@ def fit(
     dry_run
         Measure what runs cost (it takes some seconds), and print plan and time; nothing is kept.
     """
-    from crosspath.study.race import dry_run as plan_only
-    from crosspath.study.race import fit as find_best_start
-    from crosspath.study.race_request import understand
+    from crosspath.study.race.race import dry_run as plan_only
+    from crosspath.study.race.race import fit as find_best_start
+    from crosspath.study.race.request import understand
 
     if dry_run:
         request = understand(target, auxiliary, labels, budget, data, from_, set_, workers, threads)

@@ -21,7 +21,7 @@ from crosspath.cli.options import (
 from crosspath.cli.output import print_json, print_line, print_next, print_note, print_table
 
 if TYPE_CHECKING:
-    from crosspath.study.rank_scores import Score
+    from crosspath.study.ranking.scores import Score
 
 
 def rank(
@@ -69,7 +69,7 @@ def rank(
     by
         The score that orders: `labels`, `gradient`, `similarity`, `effective_rank`, `stable_rank` or `spectrum`.
     """
-    from crosspath.study.rank import rank as rank_auxiliaries
+    from crosspath.study.ranking.rank import rank as rank_auxiliaries
     from crosspath.study.sources import is_checkpoint
 
     pairs = named_pairs(auxiliary, "--auxiliary")

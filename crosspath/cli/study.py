@@ -92,7 +92,7 @@ SHORT_COLUMNS = {"difference": "diff.", "seeds needed": "seeds\nneeded"}
 
 def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = True) -> None:
     """Print one table; the auxiliary, unless left out, stands in the title, or below each arm if there are several."""
-    from crosspath.study.table import cells, columns_of
+    from crosspath.study.reports.table import cells, columns_of
 
     headings = columns_of(rows)
     columns = [SHORT_COLUMNS.get(column, column.replace(", %", "\n%")) for column in headings if column != "auxiliary"]
@@ -110,9 +110,9 @@ def print_comparison(rows: "Sequence[Row]", title: str, *, auxiliary: bool = Tru
 def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `results.json`, one table per comparison."""
     from crosspath.metrics import METRICS
-    from crosspath.study.row_words import direction
+    from crosspath.study.reports.row_words import direction
+    from crosspath.study.reports.table import detectable_text, group_rows, notes_on
     from crosspath.study.rows import Row
-    from crosspath.study.table import detectable_text, group_rows, notes_on
 
     for title, rows in group_rows([Row.from_json(entry) for entry in entries]).items():
         print_comparison(rows, title)

@@ -16,7 +16,7 @@ from torch import nn
 
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, pathways, save_pathway
-from crosspath.pathway.engines import held_weights
+from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.origins import ORIGINS
 from crosspath.pathway.save import DESCRIPTION
 

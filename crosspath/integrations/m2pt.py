@@ -11,7 +11,7 @@ from torch import nn
 
 from crosspath.checkpoints.reparameterized import load_reparameterized, merge_reparameterized
 from crosspath.pathway import PathwayError, Pathways, connect
-from crosspath.pathway.wrappers import unwrapped, unwrapped_auxiliary
+from crosspath.pathway.sources.wrappers import unwrapped, unwrapped_auxiliary
 
 __all__ = ["DIFFERENCES", "load_reparameterized", "merge_reparameterized", "reparameterize_aux_into_target_model"]
 

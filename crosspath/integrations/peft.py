@@ -16,7 +16,7 @@ from torch import nn
 
 from crosspath.pathway import MatchReport, PathwayError
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.parameters import connections
+from crosspath.pathway.sources.parameters import connections
 
 ADDITIVE = (lora.Linear, lora.Conv2d, lora.Embedding)
 """Adapters that only add B·A to the target's own weight."""

@@ -15,12 +15,12 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
-from crosspath.pathway.engines import held_weights
+from crosspath.pathway.engines.engine import held_weights
+from crosspath.pathway.engines.pathway_weight import INSIDE
+from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.load import check_digests, damage_as_error, read_pathway_files
-from crosspath.pathway.parameters import connections, plain_state
-from crosspath.pathway.pathway_weight import INSIDE
 from crosspath.pathway.save import DESCRIPTION, PATHWAYS, TARGET
-from crosspath.pathway.spread import Spread
+from crosspath.pathway.sources.parameters import connections, plain_state
 
 
 def restore(target: nn.Module, folder: str | Path) -> None:

@@ -20,7 +20,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from crosspath.integrations.restore import accept_plain_state, restore
 from crosspath.integrations.scales import scales_to_log
 from crosspath.pathway import PathwayError, Receipt, merge, param_groups, pathways, save_pathway
-from crosspath.pathway.engines import engine_of
+from crosspath.pathway.engines.engine import engine_of
 from crosspath.pathway.safeguards import guard_saving, release_saving
 
 STATE = "trainer_state.json"

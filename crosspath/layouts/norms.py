@@ -1,6 +1,6 @@
 """What libraries call the norms and layer scales of a pre-norm block, by names inside the block.
 
-They are believed of files alone, which cannot be run; a module shows what its norms do (pathway/shown_surroundings.py).
+They are believed of files alone, which cannot be run; a module shows what its norms do (pathway/canonical/).
 """
 
 ATTENTION_NORMS = (

@@ -1,7 +1,7 @@
 """What libraries call the weights of a block: words that name a role, and words that name what is no matrix of a layer.
 
 A word is the last part of a weight's path, in lower case and without `.weight`: `q_proj` of `self_attn.q_proj.weight`.
-Words are evidence; shapes have to agree with them (pathway/block_roles.py).
+Words are evidence; shapes have to agree with them (pathway/anatomy/block_roles.py).
 """
 
 

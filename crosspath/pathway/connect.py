@@ -12,18 +12,18 @@ from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
 from crosspath.pathway.arguments import Normalise, names_of, words_of
 from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weights
-from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.block_pairs import Blocks
-from crosspath.pathway.by_name import Names
-from crosspath.pathway.engines import Engine, check_same_engine
-from crosspath.pathway.fit import Fit
+from crosspath.pathway.engines.engine import Engine, check_same_engine
+from crosspath.pathway.fitting.fit import Fit
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.match import match
+from crosspath.pathway.pairing.block_pairs import Blocks
+from crosspath.pathway.pairing.by_name import Names
+from crosspath.pathway.pairing.match import match
+from crosspath.pathway.pairing.selection import Roles
 from crosspath.pathway.plan import ScalePer, make_plan, options_of
 from crosspath.pathway.safeguards import guard
-from crosspath.pathway.selection import Roles
-from crosspath.pathway.sources import AuxiliarySource, is_named
-from crosspath.pathway.wrappers import check_target
+from crosspath.pathway.sources.auxiliary import open_auxiliary
+from crosspath.pathway.sources.source import AuxiliarySource, is_named
+from crosspath.pathway.sources.wrappers import check_target
 
 SHOWN = 3
 """Weights named in a message, of many."""

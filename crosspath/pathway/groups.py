@@ -7,15 +7,15 @@ from torch import nn
 
 from crosspath.errors import PathwayError
 from crosspath.layouts import Layout
-from crosspath.pathway.anatomy import Anatomy
-from crosspath.pathway.engines import held_weights
-from crosspath.pathway.layout_by_hand import check_stem
-from crosspath.pathway.locate import locate
+from crosspath.pathway.anatomy.anatomy import Anatomy
+from crosspath.pathway.anatomy.layout_by_hand import check_stem
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.resolve_layout import resolve_layout
+from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.origins import origins_of
-from crosspath.pathway.parameters import connections, holders
-from crosspath.pathway.resolve_layout import resolve_layout
-from crosspath.pathway.sources import ModuleSource
-from crosspath.pathway.wrappers import check_module, plain_name, unwrapped
+from crosspath.pathway.sources.parameters import connections, holders
+from crosspath.pathway.sources.source import ModuleSource
+from crosspath.pathway.sources.wrappers import check_module, plain_name, unwrapped
 from crosspath.starts import STARTS
 
 

@@ -11,13 +11,13 @@ from torch.nn.utils import parametrize
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.files import sha256_of_tensors
-from crosspath.pathway.engines import Engine, engine_of
+from crosspath.pathway.engines.engine import Engine, engine_of
 from crosspath.pathway.groups import leaf_parameters
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
-from crosspath.pathway.parameters import connections, require_pathways
 from crosspath.pathway.report import MatchReport
+from crosspath.pathway.sources.parameters import connections, require_pathways
+from crosspath.pathway.sources.wrappers import check_module, unwrapped
 from crosspath.pathway.status import Status, status
-from crosspath.pathway.wrappers import check_module, unwrapped
 
 
 class Pathways:
@@ -155,7 +155,7 @@ class Pathways:
             `engine="live"`, sharded weights, and where a new group is needed after a scheduler was made.
         """
         # Imports torch's compiler, which an optimizer has imported already.
-        from crosspath.pathway.optimizer_steps import attach_optimizer
+        from crosspath.pathway.engines.optimizer_steps import attach_optimizer
 
         attach_optimizer(self.target, optimizer, scale_lr, auxiliary_lr)
 
@@ -163,7 +163,7 @@ class Pathways:
         """Write λ's and W''s gradients, which otherwise appear with the next step: to look at them, or to clip them
         together with the others. With `engine="live"` they are there after `backward`.
         """
-        from crosspath.pathway.optimizer_steps import fill_gradients
+        from crosspath.pathway.engines.optimizer_steps import fill_gradients
 
         fill_gradients(self.target)
 

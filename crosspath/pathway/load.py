@@ -11,22 +11,22 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error, suggest
 from crosspath.files import read_json, read_tensors, sha256_of_tensors, tensor_faults
+from crosspath.pathway.anatomy.slot import Slot, read_entries, write_parts
 from crosspath.pathway.assemble import Attachment, attach_all
-from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.engines import Engine, check_engine
+from crosspath.pathway.engines.engine import Engine, check_engine
+from crosspath.pathway.engines.learned_pair import LearnedPair
+from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.handle import Pathways
-from crosspath.pathway.learned_pair import LearnedPair
 from crosspath.pathway.merge import disconnect
 from crosspath.pathway.origins import Origin
-from crosspath.pathway.parameters import Holder, has_pathways, holders, plain_state
 from crosspath.pathway.records import Records, records_from_json
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.save import DESCRIPTION, FORMAT_VERSIONS, PATHWAYS, TARGET
-from crosspath.pathway.slot import Slot, read_entries, write_parts
-from crosspath.pathway.sources import AuxiliarySource, Source, is_named
-from crosspath.pathway.spread import Spread
-from crosspath.pathway.wrappers import check_target
+from crosspath.pathway.sources.auxiliary import open_auxiliary
+from crosspath.pathway.sources.parameters import Holder, has_pathways, holders, plain_state
+from crosspath.pathway.sources.source import AuxiliarySource, Source, is_named
+from crosspath.pathway.sources.wrappers import check_target
 
 Tensors = Mapping[str, Tensor]
 

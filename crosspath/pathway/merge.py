@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
-from crosspath.pathway.combine import effective_weight, exact_blocks
-from crosspath.pathway.engines import detach
+from crosspath.pathway.engines.combine import effective_weight, exact_blocks
+from crosspath.pathway.engines.engine import detach
+from crosspath.pathway.engines.parametrization import attach, is_sharded
+from crosspath.pathway.engines.pathway_weight import PathwayWeight
+from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import add_origin, forget_origins, origins_of
-from crosspath.pathway.parameters import Holder, connections, has_pathways, holders, plain_state
-from crosspath.pathway.parametrization import attach, is_sharded
-from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.receipt import Backup, Receipt
 from crosspath.pathway.safeguards import guard, release, unmoved
-from crosspath.pathway.spread import Spread
-from crosspath.pathway.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.parameters import Holder, connections, has_pathways, holders, plain_state
+from crosspath.pathway.sources.wrappers import check_module, unwrapped
 
 Terms = tuple[list[Tensor], list[nn.Parameter], list[Spread]]
 

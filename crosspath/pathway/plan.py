@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
+from crosspath.pathway.anatomy.slot import Slot, read_entries
 from crosspath.pathway.arguments import Normalise, check_canonical, check_number, check_switch
+from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.finite import all_finite
-from crosspath.pathway.fit_model import FitStep
-from crosspath.pathway.parameters import Holder, holders
-from crosspath.pathway.parametrization import is_sharded
+from crosspath.pathway.fitting.model import FitStep
 from crosspath.pathway.report import MatchReport, Pair
-from crosspath.pathway.slot import Slot, read_entries
-from crosspath.pathway.sources import ModuleSource, Source, is_quantised
+from crosspath.pathway.sources.parameters import Holder, holders
+from crosspath.pathway.sources.source import ModuleSource, Source, is_quantised
 from crosspath.starts import PAPER, start_named
 
 ScalePer = Literal["layer", "role", "head", "channel"]

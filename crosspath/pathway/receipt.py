@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from crosspath.counts import counted
+from crosspath.pathway.engines.pathway_weight import PathwayWeight
 from crosspath.pathway.origins import Origin
-from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import Records
 
 

@@ -18,10 +18,10 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
-from crosspath.pathway.engines import engine_of, held_weights
-from crosspath.pathway.optimizer_watch import parameter_ids
+from crosspath.pathway.engines.engine import engine_of, held_weights
+from crosspath.pathway.engines.optimizer_watch import parameter_ids
 from crosspath.pathway.origins import origins_of
-from crosspath.pathway.parameters import connections, has_pathways
+from crosspath.pathway.sources.parameters import connections, has_pathways
 
 SAVE = "save_pretrained"
 SAVES_PATHWAYS = "saves_pathways"

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import sha256_of_tensors, write_tensors, write_text
+from crosspath.pathway.engines.parametrization import is_sharded
+from crosspath.pathway.engines.pathway_weight import PathwayWeight
+from crosspath.pathway.engines.spread import DEFAULTS
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import Origin
-from crosspath.pathway.parameters import connections, plain_state
-from crosspath.pathway.parametrization import is_sharded
-from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import records_to_json
-from crosspath.pathway.spread import DEFAULTS
+from crosspath.pathway.sources.parameters import connections, plain_state
 
 FORMAT_VERSIONS = (1, 2, 3)
 TARGET, PATHWAYS, DESCRIPTION = "model.safetensors", "pathway.safetensors", "pathway.json"

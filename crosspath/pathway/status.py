@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.combine import exact_blocks, rows_of_block
+from crosspath.pathway.engines.combine import exact_blocks, rows_of_block
+from crosspath.pathway.engines.parametrization import is_sharded
+from crosspath.pathway.engines.pathway_weight import PathwayWeight
+from crosspath.pathway.engines.spread import covered_rows
 from crosspath.pathway.origins import Origin, origins_of
-from crosspath.pathway.parameters import connections, require_pathways
-from crosspath.pathway.parametrization import is_sharded
-from crosspath.pathway.pathway_weight import PathwayWeight
 from crosspath.pathway.records import Records, describe_records
 from crosspath.pathway.safeguards import unmoved
-from crosspath.pathway.spread import covered_rows
-from crosspath.pathway.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.parameters import connections, require_pathways
+from crosspath.pathway.sources.wrappers import check_module, unwrapped
 from crosspath.starts import STARTS, describe_start
 
 

@@ -20,14 +20,14 @@ from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.layouts import Layout
 from crosspath.pathway import PathwayError, match
-from crosspath.pathway.anatomy import Anatomy
+from crosspath.pathway.anatomy.anatomy import Anatomy
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.resolve_layout import resolve_layout
+from crosspath.pathway.anatomy.slot import Slot, read_entries, write_entries
 from crosspath.pathway.assemble import derive
-from crosspath.pathway.auxiliary import open_auxiliary
-from crosspath.pathway.derivation import Derivation
-from crosspath.pathway.locate import locate
-from crosspath.pathway.resolve_layout import resolve_layout
-from crosspath.pathway.slot import Slot, read_entries, write_entries
-from crosspath.pathway.sources import ModuleSource, State
+from crosspath.pathway.sources.auxiliary import open_auxiliary
+from crosspath.pathway.sources.derivation import Derivation
+from crosspath.pathway.sources.source import ModuleSource, State
 from crosspath.training.pathways import Selection
 
 STREAM = 0xA513

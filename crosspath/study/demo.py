@@ -19,9 +19,9 @@ from crosspath.files import FORMAT_VERSION, write_json
 from crosspath.study.arms import SAME_MODALITY
 from crosspath.study.demo_plan import COMPARISON, MERGED, SUMMARY, DemoPlan, claim_demo_folder
 from crosspath.study.folder import RUNS
-from crosspath.study.merges import merge_and_compare, write_merges
 from crosspath.study.plan import comparisons
 from crosspath.study.progress import PartialRun
+from crosspath.study.reports.merges import merge_and_compare, write_merges
 from crosspath.study.results import write_results
 from crosspath.study.search import final_jobs_of
 from crosspath.study.study import run_study

@@ -8,8 +8,8 @@ from torch.nn.utils import parametrize
 
 from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
-from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.sources.source import ModuleSource
 from crosspath.training.scope import HEAD
 
 

@@ -8,19 +8,19 @@ from typing import Any
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, read_json_as, write_json, write_text
 from crosspath.metrics import metric_of
-from crosspath.study.answer import answer_of
 from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.cells import Cell
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
 from crosspath.study.jobs import DIVERGED, read_diverged
-from crosspath.study.labels import label_savings
 from crosspath.study.plan import Comparison, comparisons
 from crosspath.study.power import power_of
+from crosspath.study.reports.answer import answer_of
+from crosspath.study.reports.labels import label_savings
+from crosspath.study.reports.study_report import write_study_report
+from crosspath.study.reports.table import markdown
 from crosspath.study.rows import Row, adjust_verdicts, leave_unsettled, make_row
 from crosspath.study.search import Choice, final_jobs_of, read_choice
-from crosspath.study.study_report import write_study_report
-from crosspath.study.table import markdown
 from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, Result, read_result
 

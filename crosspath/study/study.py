@@ -14,13 +14,13 @@ from crosspath.pickles import refuse_pickle
 from crosspath.study.arms import PATHWAY
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
-from crosspath.study.examples import EXAMPLES, Changes, write_examples
 from crosspath.study.fit_check import require_fits
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place
 from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms
 from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
+from crosspath.study.reports.examples import EXAMPLES, Changes, write_examples
 from crosspath.study.results import StudyResults, write_results
 from crosspath.study.rows import score_text
 from crosspath.study.search import final_jobs_of, read_choice, search_then_train, search_trials

@@ -17,7 +17,7 @@ from crosspath.config.starts import start_note
 from crosspath.errors import InputError
 from crosspath.objectives import Objective
 from crosspath.pathway import pathways
-from crosspath.pathway.engines import Engine
+from crosspath.pathway.engines.engine import Engine
 from crosspath.training.finite import check_weights
 from crosspath.training.pathways import Strengths, connect_auxiliaries, starts_of, strengths_of
 from crosspath.training.processes import Processes

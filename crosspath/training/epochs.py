@@ -15,8 +15,8 @@ from crosspath.evaluation.devices import Compute
 from crosspath.files import finite, sha256_of_tensors
 from crosspath.metrics import with_class_names
 from crosspath.objectives import Batch, Objective
-from crosspath.pathway.engines import held_weights
-from crosspath.pathway.parameters import has_pathways
+from crosspath.pathway.engines.engine import held_weights
+from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.training.features import Features, PooledHead
 from crosspath.training.feed import Feed
 from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest

@@ -26,7 +26,7 @@ from crosspath.files import read_tensors, replacing_files, sha256_of_tensors, wr
 from crosspath.modalities.batches import prepare_held_out, targets_of
 from crosspath.models import ModalityModel
 from crosspath.objectives import Batch, objective_of
-from crosspath.pathway.parameters import has_pathways
+from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.training.feed import Feed
 from crosspath.training.order import Indices
 from crosspath.training.processes import Processes

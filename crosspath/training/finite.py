@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.errors import InputError
+from crosspath.pathway.engines.held_weight import HELD
+from crosspath.pathway.engines.parametrization import is_sharded, read_tensor
+from crosspath.pathway.engines.pathway_weight import INSIDE
 from crosspath.pathway.finite import all_finite
-from crosspath.pathway.held_weight import HELD
-from crosspath.pathway.parameters import holders
-from crosspath.pathway.parametrization import is_sharded, read_tensor
-from crosspath.pathway.pathway_weight import INSIDE
+from crosspath.pathway.sources.parameters import holders
 from crosspath.training.pathways import strengths_of
 
 LOWER = "lower optimizer.lr"

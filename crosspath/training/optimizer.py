@@ -6,7 +6,7 @@ from torch import nn
 from crosspath.config import Recipe
 from crosspath.config.training import OptimizerSection
 from crosspath.pathway import param_groups, pathways
-from crosspath.pathway.engines import engine_of
+from crosspath.pathway.engines.engine import engine_of
 from crosspath.training.schedule import PEAK
 
 

@@ -16,13 +16,13 @@ from crosspath.layouts import Layout, Order, Place
 from crosspath.objectives import objective_of
 from crosspath.pathway import MatchReport, PathwayError, connect, layout_named, match, pathways, status
 from crosspath.pathway.arguments import Normalise
-from crosspath.pathway.block_pairs import Blocks
-from crosspath.pathway.by_name import Names
-from crosspath.pathway.engines import Engine
-from crosspath.pathway.fit import Fit
-from crosspath.pathway.parameters import connections, has_pathways
-from crosspath.pathway.parametrization import is_sharded
-from crosspath.pathway.selection import Roles
+from crosspath.pathway.engines.engine import Engine
+from crosspath.pathway.engines.parametrization import is_sharded
+from crosspath.pathway.fitting.fit import Fit
+from crosspath.pathway.pairing.block_pairs import Blocks
+from crosspath.pathway.pairing.by_name import Names
+from crosspath.pathway.pairing.selection import Roles
+from crosspath.pathway.sources.parameters import connections, has_pathways
 
 Strengths = Mapping[str, Mapping[str, float]]
 """{weight: {auxiliary: ‖λW'‖/‖W‖}}."""

@@ -6,8 +6,8 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
-from crosspath.pathway.engines import held_weights
-from crosspath.pathway.parameters import has_pathways
+from crosspath.pathway.engines.engine import held_weights
+from crosspath.pathway.sources.parameters import has_pathways
 
 HEAD = "head."
 """What the names of a head's parameters start with."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.evaluation.devices import Compute
 from crosspath.objectives import Batch
-from crosspath.pathway.parameters import every_parameter
+from crosspath.pathway.sources.parameters import every_parameter
 from crosspath.training.processes import Processes
 
 
@@ -52,7 +52,7 @@ class Stepper:
         if self.clip_norm is not None:
             # The norm is over W' and λ as well, whose gradients an optimizer that holds them computes in its step.
             # Imports torch's compiler, which the optimizer has imported already.
-            from crosspath.pathway.optimizer_steps import fill_gradients
+            from crosspath.pathway.engines.optimizer_steps import fill_gradients
 
             fill_gradients(self.model)
             nn.utils.clip_grad_norm_(every_parameter(self.model), self.clip_norm)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway.locate import locate
-from crosspath.pathway.slot import read_entries, write_entries
-from crosspath.pathway.sources import ModuleSource, StateSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.slot import read_entries, write_entries
+from crosspath.pathway.sources.source import ModuleSource, StateSource
 from tests.errors import refused
 from tests.layouts.families import (
     DEPTH,

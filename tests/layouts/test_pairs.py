@@ -7,10 +7,10 @@ import torch
 
 import crosspath
 from crosspath.layouts import ROLES
-from crosspath.pathway.anatomy import Anatomy
-from crosspath.pathway.differences import ranges_of
-from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.anatomy import Anatomy
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.pairing.differences import ranges_of
+from crosspath.pathway.sources.source import ModuleSource
 from tests.layouts.families import FAMILIES, PLAIN, WIDTH, shape_of
 
 with torch.device("meta"):

@@ -12,9 +12,9 @@ import crosspath
 from crosspath.layouts import LAYOUTS, ROLES
 from crosspath.layouts.timm import TIMM_BLOCKS
 from crosspath.layouts.torch import TORCH_ATTENTION, TORCH_ENCODER, TORCH_ENCODER_LAYER, TORCHVISION_VIT
-from crosspath.pathway.locate import locate
-from crosspath.pathway.resolve_layout import layout_named, resolve_layout
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.resolve_layout import layout_named, resolve_layout
+from crosspath.pathway.sources.source import ModuleSource
 
 
 def encoder_layer() -> nn.TransformerEncoderLayer:

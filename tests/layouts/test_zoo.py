@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import crosspath
-from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.sources.source import ModuleSource
 from tests.errors import refused
 from tests.layouts.zoo import table
 from tests.layouts.zoo.configuration import Configuration

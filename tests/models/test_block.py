@@ -8,7 +8,7 @@ from torch import nn
 
 from crosspath.layouts.norms import ACTIVATION_NAMES
 from crosspath.models.block import Activation, Block
-from crosspath.pathway.surroundings import PROBE, activation_like
+from crosspath.pathway.canonical.surroundings import PROBE, activation_like
 
 
 def both(**options: object) -> tuple[nn.Module, nn.Module]:

@@ -1,10 +1,18 @@
 """What is mutated and which tests answer for it; and the mutants that no test can catch, each with the reason."""
 
 FILES: dict[str, tuple[str, ...]] = {
-    "pathway/combine.py": ("pathway/test_combine.py", "pathway/test_contract.py", "pathway/test_with_pytorch.py"),
-    "pathway/parametrization.py": ("pathway/test_slots.py", "pathway/test_contract.py", "pathway/test_merge.py"),
+    "pathway/engines/combine.py": (
+        "pathway/engines/test_combine.py",
+        "pathway/test_contract.py",
+        "pathway/test_with_pytorch.py",
+    ),
+    "pathway/engines/parametrization.py": (
+        "pathway/anatomy/test_slots.py",
+        "pathway/test_contract.py",
+        "pathway/test_merge.py",
+    ),
     "pathway/connect.py": ("pathway/test_connect.py", "pathway/test_contract.py"),
-    "pathway/match.py": ("pathway/test_match.py", "pathway/test_groups.py", "pathway/test_connect.py"),
+    "pathway/pairing/match.py": ("pathway/pairing/test_match.py", "pathway/test_groups.py", "pathway/test_connect.py"),
     "pathway/merge.py": ("pathway/test_merge.py", "pathway/test_contract.py"),
     "training/epochs.py": ("training/test_run.py", "training/test_resume.py"),
     "training/step.py": ("training/test_step.py",),

@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 import crosspath
-from crosspath.pathway.engines import Engine, engine_of
+from crosspath.pathway.engines.engine import Engine, engine_of
 from tests.pathway.small_models import randomised
 
 PROCESSES, STEPS, BATCH, CLASSES = 2, 3, 8, 5

@@ -9,8 +9,8 @@ from timm.layers import GluMlp
 from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway.locate import locate
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.sources.source import ModuleSource
 from tests.errors import refused
 from tests.pathway.small_models import DEPTH, WIDTH, Body, randomised
 

@@ -15,9 +15,10 @@ from torchvision.models import vit_b_16
 from torchvision.models.vision_transformer import VisionTransformer
 
 import crosspath
-from crosspath.pathway import assemble, pathway_weight
+from crosspath.pathway import assemble
+from crosspath.pathway.engines import pathway_weight
+from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.plan import ScalePer, TensorPlan
-from crosspath.pathway.spread import Spread
 from tests.errors import refused
 from tests.pathway.small_models import KINDS, WIDTH, Body, SelfAttention, randomised
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway.engines import ENGINES
+from crosspath.pathway.engines.engine import ENGINES
 from tests.pathway.small_models import BY_ROLE, HEADS, KINDS, randomised
 from tests.tolerances import rounding_of_a_sum
 

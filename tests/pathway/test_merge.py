@@ -15,8 +15,8 @@ from torch.distributed.tensor import distribute_tensor
 
 import crosspath
 from benchmarks.memory import LiveBytes
-from crosspath.pathway import combine
-from crosspath.pathway.combine import BLOCK_ELEMENTS
+from crosspath.pathway.engines import combine
+from crosspath.pathway.engines.combine import BLOCK_ELEMENTS
 from tests.errors import refused
 from tests.pathway.small_models import WIDTH, Body, randomised
 

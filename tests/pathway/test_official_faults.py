@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import crosspath
-from crosspath.pathway.parameters import holders
+from crosspath.pathway.sources.parameters import holders
 from tests.errors import refused
 from tests.pathway.small_models import HEADS, WIDTH, Body, FunctionalBody, randomised
 

@@ -12,7 +12,7 @@ import crosspath
 from crosspath.evaluation.cost import count_parameters
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway import PathwayError, Pathways
-from crosspath.pathway.engines import ENGINES, Engine
+from crosspath.pathway.engines.engine import ENGINES, Engine
 from tests.errors import refused
 from tests.pathway.small_models import WIDTH, Body, randomised
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import crosspath
 from benchmarks.memory import LiveBytes
-from crosspath.pathway import combine
+from crosspath.pathway.engines import combine
 from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
 

@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
 import crosspath
-from crosspath.pathway.pathway_weight import PathwayWeight
+from crosspath.pathway.engines.pathway_weight import PathwayWeight
 from tests.errors import refused
 from tests.pathway.small_models import randomised
 from tests.tolerances import assert_close, assert_states_close

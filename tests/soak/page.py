@@ -59,7 +59,7 @@ FAULTS = (
         'trained, disconnected and connected again with `engine="optimizer"`: the new optimizer was refused because '
         "of the old one's weights",
         "a weight without pathways is no longer watched",
-        "pathway/test_engines.py",
+        "pathway/engines/test_engine.py",
     ),
 )
 HEAD = """# Reliability

@@ -24,7 +24,7 @@ from crosspath.data.table_rows import read_table
 from crosspath.data.text_files import class_names, decode_text
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
-from crosspath.pathway.slot import Slot
+from crosspath.pathway.anatomy.slot import Slot
 from crosspath.recipes import recipe_named
 from tests.soak.corpora import KINDS
 from tests.soak.folders import FOLDERS

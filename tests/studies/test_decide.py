@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from crosspath.study.decision import Case, DecisionList, Readings
-from crosspath.study.decision_lists import WITH_OWN_FILES, WITHOUT
+from crosspath.study.decision.decision import Case, DecisionList, Readings
+from crosspath.study.decision.lists import WITH_OWN_FILES, WITHOUT
 
 STUDIES = Path(__file__).resolve().parent.parent.parent / "studies"
 

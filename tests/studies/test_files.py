@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from crosspath.study.definition import read_study
-from crosspath.study.matrix import draw_matrix
 from crosspath.study.plan import comparisons
+from crosspath.study.reports.matrix import draw_matrix
 from crosspath.study.rows import Row
 
 STUDIES = Path(__file__).resolve().parent.parent.parent / "studies"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from crosspath.study.labels import label_savings, labels_for
+from crosspath.study.reports.labels import label_savings, labels_for
 from crosspath.study.rows import Row, adjust_verdicts, leave_unsettled
 from crosspath.study.statistics import compare_paired, false_discovery
 

@@ -14,8 +14,8 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe, apply_overrides
 from crosspath.evaluation.export import export
 from crosspath.recipes import recipe_named
-from crosspath.study.race_rounds import middle_rate
-from crosspath.study.ways import ways_of
+from crosspath.study.race.rounds import middle_rate
+from crosspath.study.race.ways import ways_of
 from crosspath.training import folds
 from crosspath.training.result import Result
 from tests.errors import refused

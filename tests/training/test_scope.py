@@ -12,7 +12,7 @@ from crosspath.data.examples import DataSet
 from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_model
 from crosspath.pathway import merge, pathways
-from crosspath.pathway.parameters import plain_state
+from crosspath.pathway.sources.parameters import plain_state
 from crosspath.recipes import recipe_named
 from crosspath.study.controls import random_auxiliary
 from crosspath.training import pretrain, train

@@ -31,11 +31,11 @@ from crosspath.models import ModalityModel
 from crosspath.models.build import build_model
 from crosspath.models.sizes import size_of
 from crosspath.pathway import connect
-from crosspath.pathway.description import BLOCKS, describe_folder
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.meaning import describe_blocks
 from crosspath.pathway.finite import all_finite
-from crosspath.pathway.locate import locate
-from crosspath.pathway.meaning import describe_blocks
-from crosspath.pathway.sources import State, StateSource
+from crosspath.pathway.sources.description import BLOCKS, describe_folder
+from crosspath.pathway.sources.source import State, StateSource
 
 Layers = dict[str, tuple[Tensor, Tensor]]
 """{layer: (λ, W')}."""

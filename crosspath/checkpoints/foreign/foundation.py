@@ -17,7 +17,7 @@ from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_folder, is_on_hub
 from crosspath.errors import InputError
 from crosspath.files import read_json, read_tensors
-from crosspath.pathway.sources import State
+from crosspath.pathway.sources.source import State
 from crosspath.pickles import refuse_pickle
 
 CONFIG = "config.json"

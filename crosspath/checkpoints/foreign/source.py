@@ -12,7 +12,7 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
-from crosspath.pathway.description import DESCRIBED
+from crosspath.pathway.sources.description import DESCRIBED
 from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")

@@ -25,7 +25,7 @@ from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
-from crosspath.pathway.parameters import plain_state
+from crosspath.pathway.sources.parameters import plain_state
 from crosspath.pickles import refuse_pickle
 
 CERTIFICATE, LOGITS = "certificate.json", "certificate.safetensors"

@@ -23,7 +23,7 @@ from crosspath.models.about import About
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.origins import ORIGINS, Origin
-from crosspath.pathway.parameters import has_pathways, plain_state
+from crosspath.pathway.sources.parameters import has_pathways, plain_state
 
 CONFIG = "config.json"
 DOWNLOADS = ("*.safetensors", "*.json", "*.yaml")

@@ -22,7 +22,7 @@ from crosspath.files import read_tensors
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import build_masked_autoencoder
 from crosspath.pathway import connect, merge, pathways
-from crosspath.pathway.parameters import has_pathways
+from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.recipes import recipe_named
 from tests.checkpoints.small import IMAGE_CLASSES, fresh, image_recipe, saved_audio, saved_connected, saved_image
 from tests.errors import refused

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 import crosspath
-from crosspath.pathway.locate import locate
+from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.report import MatchReport
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.sources.source import ModuleSource
 from tests.layouts.zoo.configuration import Configuration
 
 

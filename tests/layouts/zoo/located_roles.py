@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from torch import nn
 
 from crosspath.layouts import Layout
-from crosspath.pathway.locate import locate
-from crosspath.pathway.slot import Slot
-from crosspath.pathway.sources import ModuleSource
+from crosspath.pathway.anatomy.locate import locate
+from crosspath.pathway.anatomy.slot import Slot
+from crosspath.pathway.sources.source import ModuleSource
 from tests.layouts.zoo.configuration import Configuration
 
 ROLES = ("query", "key", "value", "attention_output", "mlp_gate", "mlp_in", "mlp_out")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from crosspath.pathway.slot import Slot
+from crosspath.pathway.anatomy.slot import Slot
 
 ATTENTION = ("query", "key", "value", "attention_output")
 

@@ -1,0 +1,1 @@
+"""Auxiliaries of other shapes: linear maps between the channels of two models."""

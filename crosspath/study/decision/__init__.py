@@ -1,0 +1,1 @@
+"""What to expect before training: decision lists, fitted to the published results."""

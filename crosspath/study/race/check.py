@@ -1,0 +1,99 @@
+"""What a race needs, read and checked before its first run: all data, and every checkpoint."""
+
+from typing import Any
+
+import torch
+
+from crosspath.checkpoints.foreign.start import fit_to_start, load_start
+from crosspath.checkpoints.load import auxiliary_source
+from crosspath.config import Recipe, apply_overrides
+from crosspath.data.examples import DataSet
+from crosspath.errors import InputError, PathwayError
+from crosspath.modalities.load import load_data, with_absolute_folder
+from crosspath.models.sizes import SIZES
+from crosspath.objectives import objective_of
+from crosspath.study.race.request import FEWEST_LABELS, Request
+from crosspath.study.sources import AuxiliarySource, pretraining_of
+from crosspath.training.demands import check_alone
+from crosspath.training.pathways import connect_auxiliaries
+
+
+def check(request: Request) -> dict[str, DataSet]:
+    """Read all data, and connect every auxiliary that is there once; {name: data}, of the target `target` with its
+    labels, and `unlabelled` without a limit to them.
+
+    Raises
+    ------
+    InputError
+        For data that no run of this recipe could read, too few of them, and checkpoints that do not fit.
+    """
+    recipe = request.target.recipe
+    if recipe.data.several_labels or recipe.data.label_kind != "classes":
+        # No sample has a share of a mean average precision or of R², and the interval is one over seeds and samples.
+        found = "several" if recipe.data.several_labels else str(recipe.data.label_kind)
+        todo = f"compare by the metric of these labels: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
+        raise InputError(recipe.name, "a set with one label a sample", found, todo)
+    section = with_absolute_folder(recipe.data, request.target.data_root)
+    data = load_data(section, request.target.data_root, recipe.train.seed)
+    recipe = recipe.model_copy(update={"data": section})
+    check_alone(recipe, data)
+    counts = {name: int((data.train.labels == index).sum()) for index, name in enumerate(data.classes)}
+    fewest = min(counts, key=counts.__getitem__)
+    if counts[fewest] < FEWEST_LABELS:
+        found = f"{counts[fewest]} of {fewest}, beside the held-out parts"
+        raise InputError(
+            request.definition["target"], f"{FEWEST_LABELS} training samples of every class", found, "add files"
+        )
+    whole = section.model_copy(update={"labels_per_class": None})
+    everything = {"target": data, "unlabelled": load_data(whole, request.target.data_root, recipe.train.seed)}
+    for way in request.ways:
+        if way.from_ is not None and way.auxiliary is None:
+            made = pretraining_of(recipe) if way.pretrains else recipe
+            made = fit_to_start(made, way.from_, request.settings)
+            load_start(_build(made, len(data.classes)), made, way.from_)
+    for source in request.sources:
+        if source.checkpoint is not None:
+            _connect_once(recipe, len(data.classes), source, fixed=any(way.from_ is not None for way in request.ways))
+        elif source.recipe is not None:
+            section = with_absolute_folder(source.recipe.data, source.data_root)
+            everything[source.name] = load_data(section, source.data_root, 0)
+    return everything
+
+
+def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixed: bool) -> None:
+    """Raise `InputError` for an auxiliary that does not fit the target; `fixed` where that has weights of its own."""
+    checkpoint = str(source.checkpoint)
+    weights = auxiliary_source(checkpoint).weights
+    try:
+        connect_auxiliaries(_build(recipe, classes), recipe.pathway, {source.name: weights})
+    except PathwayError as error:
+        # Reason and remedy stand in one line; the remedies here are those of a race.
+        found = str(error).splitlines()[0].removeprefix(f"{source.name}: ").partition("; ")[0]
+        size = None if fixed else _size_that_fits(recipe, classes, source.name, weights)
+        todo = f"add --set model.size={size}, name another or leave it out"
+        if size is None:
+            todo = "name a model of the target's size, or leave it out"
+        everything = f"crosspath match {recipe.name} --auxiliary {source.name}={checkpoint}"
+        todo += f"; {everything} shows all"
+        raise InputError(f"--auxiliary {source.name}", f"weights that fit {recipe.name}", found, todo) from None
+
+
+def _size_that_fits(recipe: Recipe, classes: int, name: str, weights: Any) -> str | None:
+    """The named size of a target that this auxiliary fits; None where there is no such size."""
+    tensors = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
+    widths = {size for tensor in tensors.values() for size in tensor.shape}
+    for size, (width, *_) in SIZES.items():
+        if width not in widths or size == recipe.model.size:
+            continue
+        sized = apply_overrides(recipe, (f"model.size={size}",))
+        try:
+            connect_auxiliaries(_build(sized, classes), sized.pathway, {name: weights})
+        except PathwayError:
+            continue
+        return size
+    return None
+
+
+def _build(recipe: Recipe, classes: int) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        return objective_of(recipe).build(recipe, classes)

@@ -1,0 +1,1 @@
+"""The scores by which `crosspath rank` orders auxiliaries before any training."""

@@ -1,0 +1,1 @@
+"""What a study says: tables, sentences, figures and pages, from its rows and run folders."""
