@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import MERGE_RECEIPT, PATHWAY_FILES, RECIPE, WEIGHTS
-from crosspath.checkpoints.sources import Auxiliary, hub_auxiliary, is_on_hub
+from crosspath.checkpoints.sources import Auxiliary, foreign_auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import (
@@ -24,7 +24,6 @@ from crosspath.files import (
     read_json,
     read_tensors,
     sha256_of_file,
-    sha256_of_tensors,
     tensor_faults,
 )
 from crosspath.modalities import modality_of
@@ -33,10 +32,8 @@ from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
-from crosspath.pathway.sources.description import DESCRIBED, read_description
-from crosspath.pathway.sources.file_source import open_file
+from crosspath.pathway.sources.description import CONFIG_OF
 from crosspath.pathway.sources.parameters import has_pathways
-from crosspath.pathway.sources.source import State
 from crosspath.pickles import refuse_pickle
 
 """The receipt of a merge, beside the merged weights."""
@@ -260,18 +257,14 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if is_on_hub(text):
         return hub_auxiliary(text)
     path = Path(text).resolve()
-    file = next((path / name for name in DESCRIBED if (path / name).is_file()), path)
+    file = next((path / name for name in CONFIG_OF if (path / name).is_file()), path)
     if file.name.endswith(".index.json"):
-        source = open_file(file)
-        parts = State({name: source.tensor(name).clone() for name in source.files}, source.description)
-        return Auxiliary(origin=str(path), sha256=sha256_of_tensors(sorted(parts.items())), weights=parts)
+        return foreign_auxiliary(file, str(path))
     files = checkpoint_files(path if file.name == WEIGHTS else file)
-    sha256 = sha256_of_file(files.weights)
-    tensors, metadata = read_tensors(files.weights)
+    _, metadata = read_tensors(files.weights, mapped=True)
     if files.folder is None and "recipe" not in metadata:
-        return Auxiliary(
-            origin=str(path), sha256=sha256, weights=State(tensors, read_description(files.weights, metadata))
-        )
+        return foreign_auxiliary(files.weights, str(path))
+    sha256 = sha256_of_file(files.weights)
     checkpoint = load_checkpoint(path)
     if checkpoint.connected:
         merge(checkpoint.model)

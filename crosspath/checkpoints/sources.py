@@ -3,18 +3,19 @@
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from crosspath.checkpoints.downloads import download_config, download_weights
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
-from crosspath.files import read_tensors, sha256_of_file
+from crosspath.files import read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.anatomy.locate import locate
-from crosspath.pathway.sources.description import read_description
+from crosspath.pathway.sources.description import CONFIG_OF, read_description
+from crosspath.pathway.sources.file_source import open_file
 from crosspath.pathway.sources.source import ModuleSource, State
 
 LOCAL_PATH = re.compile(r"(?<!\S)(/|[A-Za-z]:\\).*")
@@ -75,15 +76,28 @@ def path_of_auxiliary(record: Mapping[str, Any], home: Path) -> str | None:
     return relative_path(file, home) if present else None
 
 
+def foreign_auxiliary(file: Path, origin: str) -> Auxiliary:
+    """The named tensors of a safetensors file, or of all files that an index lists, with what their config states.
+
+    Raises `InputError` or `PathwayError` for a damaged file, index or config.
+    """
+    if file.name.endswith(".index.json"):
+        source = open_file(file)
+        parts = State({name: source.tensor(name).clone() for name in source.files}, source.description)
+        return Auxiliary(origin=origin, sha256=sha256_of_tensors(sorted(parts.items())), weights=parts)
+    tensors, metadata = read_tensors(file)
+    weights = State(tensors, read_description(file, metadata))
+    return Auxiliary(origin=origin, sha256=sha256_of_file(file), weights=weights)
+
+
 def hub_auxiliary(spec: str) -> Auxiliary:
     """The auxiliary behind `timm:NAME` or `hf:OWNER/NAME`. Raises `InputError`: see `auxiliary_source`."""
     if spec.startswith("timm:"):
         return _from_timm(spec)
-    file = _from_hub(spec.removeprefix("hf:"), spec)
-    _download_config(spec.removeprefix("hf:"))
-    tensors, metadata = read_tensors(file)
-    weights = State(tensors, read_description(file, metadata))
-    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=weights)
+    repository = spec.removeprefix("hf:")
+    file = download_weights(repository, f"--auxiliary {spec}")
+    download_config(repository, CONFIG_OF[file.name])
+    return foreign_auxiliary(file, spec)
 
 
 def hub_folder(spec: str) -> Path:
@@ -93,9 +107,9 @@ def hub_folder(spec: str) -> Path:
     """
     option = "--from"
     repository = _timm_model(spec, option)[1] if spec.startswith("timm:") else spec.removeprefix("hf:")
-    file = _from_hub(repository, spec, option)
+    file = download_weights(repository, f"{option} {spec}")
     for name in ("config.json", "preprocessor_config.json"):
-        _download_config(repository, name)
+        download_config(repository, name)
     return file.parent
 
 
@@ -122,16 +136,15 @@ def _timm_model(spec: str, option: str) -> tuple[nn.Module, str]:
 
 def _from_timm(spec: str) -> Auxiliary:
     model, repository = _timm_model(spec, "--auxiliary")
-    file = _from_hub(repository, spec)
-    tensors, metadata = read_tensors(file)
-    own = model.state_dict()
+    auxiliary = foreign_auxiliary(download_weights(repository, f"--auxiliary {spec}"), spec)
+    own, weights = model.state_dict(), auxiliary.weights
+    assert isinstance(weights, dict)
     # timm itself would reshape positions and heads on loading; a pathway does not read them.
-    same_shape = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    same_shape = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     if any(name not in same_shape for name in _needed_names(model)):
-        state = State(tensors, read_description(file, metadata))
-        return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=state)
+        return auxiliary
     model.load_state_dict(same_shape, strict=False)
-    return Auxiliary(origin=spec, sha256=sha256_of_file(file), weights=model)
+    return replace(auxiliary, weights=model)
 
 
 def _needed_names(model: nn.Module) -> list[str]:
@@ -142,31 +155,3 @@ def _needed_names(model: nn.Module) -> list[str]:
     if anatomy is None:
         return [name for name, value in model.state_dict().items() if value.ndim > 1]
     return [name for name in model.state_dict() if name.startswith(tuple(anatomy.paths.values()))]
-
-
-def _download_config(repository: str, name: str = "config.json") -> None:
-    """Fetch a configuration, such as the one of heads and norms, beside the weights. Not all repositories have it."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    with suppress(EntryNotFoundError):
-        hf_hub_download(repository, name)
-
-
-def _from_hub(repository: str, spec: str, option: str = "--auxiliary") -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    where = f"{option} {spec}"
-    try:
-        return Path(hf_hub_download(repository, WEIGHTS))
-    except LocalEntryNotFoundError:
-        raise InputError(where, f"{WEIGHTS} from the hub", "no connection and no local copy", "connect once") from None
-    except EntryNotFoundError:
-        todo = "choose one that holds safetensors"
-        raise InputError(where, WEIGHTS, "a repository without it", todo) from None
-    except HFValidationError:
-        raise InputError(where, "OWNER/NAME of a hub repository", repr(repository), "correct it") from None
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(where, f"{WEIGHTS} from the hub", reason, "check the name and the connection") from None

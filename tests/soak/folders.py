@@ -238,7 +238,7 @@ def write_config(path: Path) -> None:
 def read_config(path: Path) -> None:
     shutil.copy(path, path.parent / "model" / "config.json")
     auxiliary_source(path.parent / "model")
-    with_heads = crosspath.pathway.sources.description.describe_folder(path.parent / "model")
+    with_heads = crosspath.pathway.sources.description.describe_neighbour(path.parent / "model" / "model.safetensors")
     if with_heads is not None:
         for name in ("encoder.layer.0", "vision_model.0", ""):
             with_heads.heads(name), with_heads.norm(name), with_heads.width(name)

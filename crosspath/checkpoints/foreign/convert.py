@@ -34,7 +34,7 @@ from crosspath.pathway import connect
 from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.anatomy.meaning import describe_blocks
 from crosspath.pathway.finite import all_finite
-from crosspath.pathway.sources.description import BLOCKS, describe_folder
+from crosspath.pathway.sources.description import BLOCKS, describe_neighbour
 from crosspath.pathway.sources.source import State, StateSource
 
 Layers = dict[str, tuple[Tensor, Tensor]]
@@ -200,7 +200,7 @@ def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]
         todo = "see docs/checkpoints.md for the known formats"
         raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
-    description = describe_folder(file.parent) if is_described(file) else None
+    description = describe_neighbour(file) if is_described(file) else None
     blocks = describe_blocks(locate(StateSource(State(foreign.tensors, description))))
     receipt |= {
         "format": f"weights of {layout}",

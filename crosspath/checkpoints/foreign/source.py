@@ -12,7 +12,7 @@ from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
-from crosspath.pathway.sources.description import DESCRIBED
+from crosspath.pathway.sources.description import CONFIG_OF
 from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
@@ -52,7 +52,7 @@ def find_source(path: str | Path) -> Source:
 
 def is_described(file: Path) -> bool:
     """Whether the config in a file's folder is its own; a file of another name is taken for a guest."""
-    return file.name in (*WEIGHT_FILES, *DESCRIBED)
+    return file.name in (*WEIGHT_FILES, *CONFIG_OF)
 
 
 def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None) -> Foreign:

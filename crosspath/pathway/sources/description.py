@@ -18,9 +18,12 @@ from crosspath.pathway.sources.heads import Heads, count
 BLOCKS = "blocks"
 """The entry in a safetensors file's metadata that states heads and norms, block by block, as JSON."""
 NORM = "norm_placement"
-DESCRIBED = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
-"""Files of a folder that its config describes; one of another name is taken for a guest."""
-CONFIGS = ("config.json", "open_clip_config.json")
+CONFIG_OF = {
+    "model.safetensors": "config.json",
+    "model.safetensors.index.json": "config.json",
+    "open_clip_model.safetensors": "open_clip_config.json",
+}
+"""{a file of weights: the config beside it that describes it}; a file of another name is taken for a guest."""
 TODO = "correct it, or take the weights out of its folder"
 
 
@@ -132,12 +135,16 @@ def read_description(file: Path, metadata: Mapping[str, str]) -> Description | N
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             todo = "write the file again"
             raise PathwayError(file, f"heads and norms as `{BLOCKS}` of its metadata", "damage", todo) from None
-    return describe_folder(file.parent) if file.name in DESCRIBED else None
+    return describe_neighbour(file) if file.name in CONFIG_OF else None
 
 
-def describe_folder(folder: Path) -> Description | None:
-    """What the `config.json` of a folder states. Raises `PathwayError` where it is damaged."""
-    config = next((path for name in CONFIGS if (path := folder / name).is_file()), None)
+def describe_neighbour(file: Path) -> Description | None:
+    """What the config beside a file of weights states: its own, or else the only one there. Raises `PathwayError` where
+    it is damaged.
+    """
+    own = CONFIG_OF.get(file.name, "config.json")
+    names = sorted(set(CONFIG_OF.values()), key=lambda name: name != own)
+    config = next((path for name in names if (path := file.parent / name).is_file()), None)
     if config is None:
         return None
     with raise_as_pathway_error():
