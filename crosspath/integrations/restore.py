@@ -18,8 +18,8 @@ from crosspath.pathway import pathways
 from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.engines.pathway_weight import INSIDE
 from crosspath.pathway.engines.spread import Spread
-from crosspath.pathway.load import check_digests, damage_as_error, read_pathway_files
 from crosspath.pathway.save import DESCRIPTION, PATHWAYS, TARGET
+from crosspath.pathway.saved_files import check_digests, damage_as_error, read_pathway_files
 from crosspath.pathway.sources.parameters import connections, plain_state
 
 

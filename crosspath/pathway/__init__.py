@@ -11,7 +11,7 @@ In reading order:
 4. Connecting. plan.py: what will be done, and every reason against it. assemble.py: W', λ and their spread.
    connect.py: the function that runs all of this.
 5. A connected model. handle.py, origins.py, status.py, groups.py (optimizer groups).
-6. The ways out. merge.py: merge and disconnect. save.py and load.py: files.
+6. The ways out. merge.py: merge and disconnect. save.py and load.py, with saved_files.py and saved_pathway.py: files.
 """
 
 from crosspath.errors import PathwayError
