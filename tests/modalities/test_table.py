@@ -10,14 +10,14 @@ from crosspath.recipes import RECIPES, recipe_named
 from tests.recipes.own_data import with_own_data
 
 
-# Pictures of COCO have 4,096 tokens, which take as long as all others.
-@pytest.mark.parametrize("name", sorted(RECIPES.keys() - {"image/coco"}))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_generated_samples_fit_the_model(name: str) -> None:
     recipe = with_own_data(recipe_named(name))
     batch = generated_batch(recipe, 2)
     assert batch.shape[1:] == MODALITIES[recipe.modality].sample_shape(recipe.data)
-    with torch.no_grad():
-        assert build_model(recipe, 4).eval()(batch).shape == (2, 4)
+    # Shapes without values: the largest of these models have 1,568 to 4,096 tokens in twelve blocks.
+    with torch.device("meta"), torch.no_grad():
+        assert build_model(recipe, 4).eval()(batch.to("meta")).shape == (2, 4)
 
 
 def test_generated_samples_repeat_by_seed_and_leave_the_random_state_alone() -> None:
