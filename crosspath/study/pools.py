@@ -1,5 +1,6 @@
 """Workers that carry out the runs of a study: processes of this machine, or a Ray cluster."""
 
+import gc
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -19,6 +20,9 @@ from crosspath.modalities import Modality, add_missing, custom_modalities
 from crosspath.study.cells import Job
 from crosspath.study.jobs import Place, attempt_job
 from crosspath.training.result import Result
+
+JobType = TypeVar("JobType", bound=Job)
+Work = Callable[[JobType, Place], Result | None]
 
 
 class Pool(Protocol):
@@ -40,7 +44,21 @@ class LocalPool:
     executor: ProcessPoolExecutor
 
     def submit(self, job: Job, place: Place) -> "Future[Result | None]":
-        return self.executor.submit(attempt_job, job, place)
+        return self.carry_out(attempt_job, job, place)
+
+    def carry_out(self, work: Work[JobType], job: JobType, place: Place) -> "Future[Result | None]":
+        """Start other work on a job than `attempt_job`."""
+        return self.executor.submit(and_free, work, job, place)
+
+
+def and_free(work: Work[JobType], job: JobType, place: Place) -> Result | None:
+    """`work(job, place)`; then free what it left. A connected layer and its weights refer to each other, and Python
+    looks for such circles so seldom that a worker would grow by gigabytes.
+    """
+    try:
+        return work(job, place)
+    finally:
+        gc.collect()
 
 
 @dataclass(frozen=True)
@@ -123,7 +141,7 @@ def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
 
 def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any, Any, Any]]) -> Result | None:
     add_missing(modalities)
-    return attempt_job(job, place)
+    return and_free(attempt_job, job, place)
 
 
 def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]], offline: bool) -> None:
@@ -146,4 +164,5 @@ def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any
         os._exit(1)
 
     threading.Thread(target=exit_with_parent, daemon=True).start()
+    gc.freeze()  # the modules that are loaded by now: `and_free` need not look through them after every job
     sys.stdout = sys.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
@@ -69,6 +70,19 @@ class Outcome:
             self.best_state.update({name: value.detach().cpu().clone() for name, value in full.state_dict().items()})
 
 
+def losses_of(objective: Objective, recipe: Recipe, features: Features | None) -> Callable[[nn.Module, Batch], Tensor]:
+    """The losses (B) of a model for a batch of the feed; of its head alone, where the feed holds features.
+
+    It does not know the `Training` that it belongs to. In such a circle, a run's weights and moments would outlive the
+    run until Python next looks for circles, and a study would grow by them with every run.
+    """
+
+    def losses(model: nn.Module, batch: Batch) -> Tensor:
+        return objective.losses(model if features is None else PooledHead(model), recipe, batch)
+
+    return losses
+
+
 class Training:
     """A run between its preparation and its result: everything is made here, and `run_epochs` does the work.
 
@@ -115,10 +129,11 @@ class Training:
         )
         self.position = self._restore(saved, environment)
         self.feed = feed
+        self.losses = losses_of(objective, recipe, features)
         self.stepper = Stepper(
             model=wrapped_model,
             optimizer=self.optimizer,
-            losses=lambda module, part: objective.losses(self._reader_of(module), recipe, part),
+            losses=self.losses,
             compute=compute,
             clip_norm=recipe.optimizer.clip_norm,
             processes=processes,
@@ -189,11 +204,7 @@ class Training:
     def _losses(self, parts: Sequence[Batch]) -> None:
         for part in parts:
             with self.compute.autocast():
-                self.objective.losses(self._reader_of(self.model), self.recipe, part)
-
-    def _reader_of(self, model: nn.Module) -> nn.Module:
-        """What reads the batches of the feed: the model, or its head alone where they hold features."""
-        return model if self.features is None else PooledHead(model)
+                self.losses(self.model, part)
 
     def _sample_error(self, parts: Sequence[Batch]) -> InputError | None:
         errors = (sample_error(part.inputs, [self.data.train.ids[int(row)] for row in part.ids_B]) for part in parts)

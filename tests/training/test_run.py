@@ -1,5 +1,6 @@
 """A whole run on data in memory: what it leaves behind, that it repeats, and what it refuses."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,23 @@ def test_parts_without_samples_are_refused_before_anything_is_written(tmp_path: 
     with refused("train.batch_size", 13):
         train(recipe, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_s_weights_are_freed_at_its_end(tmp_path: Path, in_memory: InMemory) -> None:
+    def parameters() -> int:
+        return sum(type(thing) is nn.Parameter for thing in gc.get_objects())
+
+    recipe = short(image_recipe)
+    in_memory(recipe)
+    train(recipe, out=tmp_path / "first", progress=False)  # what is loaded with the first run stays
+    gc.collect()
+    gc.disable()
+    try:
+        before = parameters()
+        train(recipe, out=tmp_path / "second", progress=False)
+        assert parameters() == before
+    finally:
+        gc.enable()
 
 
 def test_what_a_run_leaves_behind(tmp_path: Path, in_memory: InMemory) -> None:

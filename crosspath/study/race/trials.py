@@ -143,7 +143,7 @@ class TrialPool:
     def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         """Start a trial."""
         assert isinstance(job, Trial)
-        return self.pool.executor.submit(run_trial, job, place)
+        return self.pool.carry_out(run_trial, job, place)
 
 
 def run_trial(trial: Trial, place: Place) -> Result | None:

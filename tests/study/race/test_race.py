@@ -64,6 +64,9 @@ class LocalPool:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
 
+    def carry_out(self, work: Callable[..., Any], job: Any, place: Any) -> "Future[Any]":
+        return self.executor.submit(work, job, place)
+
 
 def run(out: Path, auxiliary: Path, executor: Executor, **more: object) -> Fit:
     """A race of the plan above on handwritten digits; costs and plan are those of the tests, not measured."""

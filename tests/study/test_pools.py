@@ -1,0 +1,37 @@
+"""Workers: what a job leaves behind goes with it."""
+
+import gc
+import weakref
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from crosspath.study.cells import Job
+from crosspath.study.jobs import Place
+from crosspath.study.pools import and_free
+
+
+class Circle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_circles_that_a_job_leaves_are_freed(fails: bool) -> None:
+    left: list[weakref.ref[Circle]] = []
+
+    def work(job: Job, place: Place) -> None:
+        left.append(weakref.ref(Circle()))
+        if fails:
+            raise ValueError("it failed")
+
+    place = Place(runs=Path(), data_root=None, auxiliaries={}, threads=1)
+    gc.disable()
+    try:
+        and_free(work, cast(Job, None), place)
+    except ValueError:
+        assert fails
+    finally:
+        gc.enable()
+    assert left[0]() is None
