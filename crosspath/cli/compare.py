@@ -66,7 +66,7 @@ def compare(
         Starting weights of the arm `masked-modelling` alone: a run of `crosspath pretrain` on the target's own data.
     arms
         Any of `none`, `pathway`, `pathway-frozen`, `random`, `shuffled`, `spectrum`, `mimetic`, `copy`, `lora`,
-        `masked-modelling`, `same-modality`, separated by commas.
+        `lora-8`, `masked-modelling`, `same-modality`, separated by commas.
     seeds
         Number of paired seeds, each of which reads the test part once.
     rates

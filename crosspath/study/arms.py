@@ -1,6 +1,6 @@
 """The arms of a comparison: the purpose of each, and its changes to the recipe that all arms share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from crosspath.errors import InputError
@@ -74,6 +74,7 @@ LORA = Arm(
     # Checkpoints before the end would hold adapters, which only a plain model's reader could not tell.
     settings=("train.scope=all", "train.checkpoint_every=null", "train.checkpoint_steps=null"),
 )
+LORA_8 = replace(LORA, name="lora-8", meaning=LORA.meaning.replace("rank-1", "rank-8"))
 MASKED = Arm(
     name="masked-modelling",
     meaning="No pathway: the target starts from masked modelling of its own unlabelled data.",
@@ -86,7 +87,7 @@ SAME_MODALITY = Arm(
 )
 ARMS = {
     arm.name: arm
-    for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, LORA, MASKED, SAME_MODALITY)
+    for arm in (NONE, PATHWAY, FROZEN, RANDOM, SHUFFLED, SPECTRUM, MIMETIC, COPY, LORA, LORA_8, MASKED, SAME_MODALITY)
 }
 
 

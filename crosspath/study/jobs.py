@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from crosspath.config import Recipe
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.layouts import Layout
-from crosspath.study.arms import COPY, LORA, MIMETIC, RANDOM, SHUFFLED, SPECTRUM
+from crosspath.study.arms import COPY, LORA, LORA_8, MIMETIC, RANDOM, SHUFFLED, SPECTRUM
 from crosspath.study.cells import Cell, Job
 from crosspath.study.controls import (
     copied_start,
@@ -41,8 +42,12 @@ CONTROLS: Mapping[str, Control] = {
     SPECTRUM.name: spectrum_auxiliary,
 }
 COPIES = (COPY.name, RANDOM_COPY)
-STARTS = {MIMETIC.name: mimetic_start, LORA.name: low_rank_start}
-"""Arms that begin with a change to the target alone."""
+STARTS: Mapping[str, Callable[[int], Start]] = {
+    MIMETIC.name: mimetic_start,
+    LORA.name: partial(low_rank_start, 1),
+    LORA_8.name: partial(low_rank_start, 8),
+}
+"""Arms that begin with a change to the target alone, by their seed."""
 DIVERGED = "diverged.json"
 """The file of a trial whose training did not stay finite, in place of a result."""
 

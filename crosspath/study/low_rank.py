@@ -1,4 +1,4 @@
-"""Rank-1 adapters on a frozen body (LoRA; Hu et al. 2021, arXiv 2106.09685): what λ as an adapter is compared with."""
+"""Low-rank adapters on a frozen body (LoRA; Hu et al. 2021, arXiv 2106.09685), to compare λ as an adapter with."""
 
 import math
 
@@ -13,22 +13,24 @@ from crosspath.pathway.sources.source import ModuleSource
 from crosspath.training.scope import HEAD
 
 
-class RankOne(nn.Module):
-    """W + b·aᵀ, with b at 0 at first, as published, so that training begins at W."""
+class LowRank(nn.Module):
+    """W + B·A of rank R, with B at 0 at first, as published, so that training begins at W. The factor α / R is 1: the
+    learning rate is searched.
+    """
 
-    def __init__(self, weight_OI: Tensor, generator: torch.Generator) -> None:
+    def __init__(self, weight_OI: Tensor, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         rows, columns = len(weight_OI), weight_OI[0].numel()
         bound = 1 / math.sqrt(columns)
-        self.row_1I = nn.Parameter(torch.empty(1, columns).uniform_(-bound, bound, generator=generator))
-        self.column_O1 = nn.Parameter(torch.zeros(rows, 1))
+        self.inner_RI = nn.Parameter(torch.empty(rank, columns).uniform_(-bound, bound, generator=generator))
+        self.outer_OR = nn.Parameter(torch.zeros(rows, rank))
 
     def forward(self, weight_OI: Tensor) -> Tensor:
         """The sum."""
-        return weight_OI + (self.column_O1 @ self.row_1I).view_as(weight_OI)
+        return weight_OI + (self.outer_OR @ self.inner_RI).view_as(weight_OI)
 
 
-def low_rank_start(seed: int) -> Start:
+def low_rank_start(rank: int, seed: int) -> Start:
     """Freeze all but the head, and give every matrix of a block an adapter, which is summed into it in the end.
 
     Raises
@@ -47,16 +49,15 @@ def low_rank_start(seed: int) -> Start:
         names = sorted({slot.weight for slot in anatomy.slots.values()})
         for name in names:
             layer, _, attribute = name.rpartition(".")
-            adapter = RankOne(model.get_parameter(name).detach(), generator)
+            adapter = LowRank(model.get_parameter(name).detach(), rank, generator)
             parametrize.register_parametrization(model.get_submodule(layer), attribute, adapter)
         learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-        return [
-            f"the body is frozen: rank-1 adapters for {len(names)} matrices and the head learn, {learning:,} values"
-        ]
+        adapters = f"rank-{rank} adapters for {len(names)} matrices"
+        return [f"the body is frozen: {adapters} and the head learn, {learning:,} values"]
 
     def finish(model: nn.Module) -> None:
-        for name in [name for name, module in model.named_modules() if isinstance(module, RankOne)]:
+        for name in [name for name, module in model.named_modules() if isinstance(module, LowRank)]:
             layer, attribute = name.split(".parametrizations.")
             parametrize.remove_parametrizations(model.get_submodule(layer), attribute.partition(".")[0])
 
-    return Start(origin=f"rank-1 adapters (seed {seed})", sha256="", apply=apply, finish=finish)
+    return Start(origin=f"rank-{rank} adapters (seed {seed})", sha256="", apply=apply, finish=finish)

@@ -1,14 +1,15 @@
-"""The arm `lora`: it begins at the frozen body, trains adapters and head alone, and leaves a plain model."""
+"""The arms `lora` and `lora-8` begin at the frozen body, train adapters and head alone, and leave a plain model."""
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 import crosspath
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.study.definition import Study
-from crosspath.study.low_rank import RankOne, low_rank_start
+from crosspath.study.low_rank import LowRank, low_rank_start
 from crosspath.study.study import run_study
 from crosspath.training.scope import training_mode
 from tests.errors import refused
@@ -18,16 +19,17 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 SHORT = ("train.epochs=2", "data.labels_per_class=4", "train.batch_size=16", "train.scope=scales")
 
 
-def test_training_begins_at_the_body_and_ends_with_the_sum() -> None:
+@pytest.mark.parametrize("rank", [1, 8])
+def test_training_begins_at_the_body_and_ends_with_the_sum(rank: int) -> None:
     model = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
     plain = {name: value.clone() for name, value in model.state_dict().items()}
     inputs = torch.rand(2, 3, 8, 8)
     before = model(inputs)
-    start = low_rank_start(1)
+    start = low_rank_start(rank, 1)
     start.apply(model)
     assert torch.equal(model(inputs), before)
     learning = {name for name, value in model.named_parameters() if value.requires_grad}
-    assert {name.rpartition(".")[2] for name in learning if "parametrizations" in name} == {"row_1I", "column_O1"}
+    assert {name.rpartition(".")[2] for name in learning if "parametrizations" in name} == {"inner_RI", "outer_OR"}
     assert all(name.startswith("head.") for name in learning if "parametrizations" not in name)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -46,7 +48,7 @@ def test_training_begins_at_the_body_and_ends_with_the_sum() -> None:
         for name, change in changed.items()
         if change.dim() == 2
     }
-    assert set(ranks.values()) == {1}
+    assert set(ranks.values()) == {rank}
     assert not any(bool(change.any()) for change in changed.values() if change.dim() != 2)
     draws = [_first_row(seed) for seed in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1])
@@ -56,8 +58,8 @@ def test_training_begins_at_the_body_and_ends_with_the_sum() -> None:
 def _first_row(seed: int) -> torch.Tensor:
     """What the first adapter of a new model multiplies its inputs with."""
     model = crosspath.build_model(crosspath.recipe_named("image/digits"), classes=3)
-    low_rank_start(seed).apply(model)
-    return next(module.row_1I for module in model.modules() if isinstance(module, RankOne)).detach()
+    low_rank_start(1, seed).apply(model)
+    return next(module.inner_RI for module in model.modules() if isinstance(module, LowRank)).detach()
 
 
 def test_a_frozen_body_keeps_the_statistics_of_its_batch_normalisation() -> None:
@@ -69,14 +71,14 @@ def test_a_frozen_body_keeps_the_statistics_of_its_batch_normalisation() -> None
     training_mode(model, recipe)
     assert norms
     assert all(norm.training for norm in norms)
-    low_rank_start(0).apply(model)
+    low_rank_start(1, 0).apply(model)
     training_mode(model, recipe)
     assert not any(norm.training for norm in norms)
 
 
 def test_a_model_without_blocks_is_refused() -> None:
     with refused("arm lora", "Linear"):
-        low_rank_start(1).apply(nn.Linear(2, 2))
+        low_rank_start(1, 1).apply(nn.Linear(2, 2))
 
 
 def test_a_study_has_it_beside_the_linear_probe(tmp_path: Path) -> None:
