@@ -1,4 +1,4 @@
-"""Modules that have moved keep their old names for one version, and say where they are now."""
+"""The old names of moved modules that are kept for one version say where these are now."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ from crosspath.cli.main import main
 from crosspath.cli.output import print_line, print_note, print_table
 from crosspath.escape import to_code, to_code_block, to_markdown, to_terminal
 from crosspath.models.about import About
-from crosspath.study.reports.report import load_template
+from crosspath.study.reports.pages import load_template
 from crosspath.training.progress import Bar, make_bar
 from tests.checkpoints.small import image_recipe
 

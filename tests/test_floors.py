@@ -48,7 +48,7 @@ ALIASES = {"data/load.py"}
 """Old names of modules that moved to a higher floor; they warn, and nothing imports them."""
 ROOMS = {
     "pathway": (
-        *("finite", "records", "arguments", "engines", "sources", "anatomy", "report"),
+        *("finite", "records", "arguments", "engines", "sources", "derivation", "anatomy", "report"),
         *("canonical", "fitting", "pairing", "*"),
     ),
     "data": ("*", "generated", "views", "shards", "readers", "streaming"),

@@ -1,72 +1,74 @@
 """Safetensors and configurations of repositories on the Hugging Face hub, in its local cache."""
 
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from crosspath.errors import InputError
-from crosspath.files import read_json
+from crosspath.files import SAFETENSORS, read_json
 from crosspath.pathway.sources.description import CONFIG_OF
 
+EXPECTED = "safetensors from the hub"
+OFFLINE = ("no connection and no local copy", "connect once")
 
-def download_weights(repository: str, where: str) -> Path:
-    """The local copy of a repository's weights: one file, or the index of several, which then lie beside it.
 
-    `where` is the option and value that named it, such as `--auxiliary hf:OWNER/NAME`.
+def download_weights(repository: str, where: str, files: Iterable[str] = tuple(CONFIG_OF)) -> Path:
+    """The local copy of the first of some files that a repository has; with an index of weights in several files, these
+    lie beside it.
+
+    `where` is the option and value that named the repository, such as `--auxiliary hf:OWNER/NAME`.
 
     Raises
     ------
     InputError
-        For a repository that does not exist, holds no safetensors or cannot be reached.
+        For a repository that does not exist, is gated, holds no safetensors or cannot be reached.
     """
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    expected, offline = "safetensors from the hub", ("no connection and no local copy", "connect once")
-    try:
-        file, is_offline = _first_form(repository)
-        if file is not None:
-            for part in _parts(file):
-                download(repository, part, is_offline)
-            return file
-    except HFValidationError:
-        raise InputError(where, "OWNER/NAME of a hub repository", repr(repository), "correct it") from None
-    except LocalEntryNotFoundError:
-        raise InputError(where, expected, *offline) from None
-    except EntryNotFoundError:
-        raise InputError(where, "all files that its index lists", "not all", "choose another") from None
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(where, expected, reason, "check the name and the connection") from None
-    if is_offline:
-        raise InputError(where, expected, *offline)
-    found, todo = "a repository without them", "choose one that holds safetensors"
-    raise InputError(where, " or ".join(CONFIG_OF), found, todo)
-
-
-def download_config(repository: str, name: str = "config.json") -> None:
-    """Fetch a configuration, such as the one of heads and norms, beside the weights. Not all repositories have it."""
     from huggingface_hub.errors import EntryNotFoundError
 
-    with suppress(EntryNotFoundError):
-        download(repository, name)
+    with _hub_errors(where):
+        file, is_offline = _find_weights(repository, files)
+        if file is not None:
+            try:
+                for part in _parts(file):
+                    _download(repository, part, is_offline)
+            except EntryNotFoundError as error:
+                if isinstance(error, OSError):  # out of reach, rather than missing
+                    raise
+                raise InputError(where, "all files that its index lists", "not all", "choose another") from None
+            return file
+    if is_offline:
+        raise InputError(where, EXPECTED, *OFFLINE)
+    todo = "choose one that holds safetensors"
+    raise InputError(where, " or ".join(files), "a repository without", todo)
 
 
-def download(repository: str, name: str, is_offline: bool = False) -> Path:
-    """The local copy of one file, fetched unless the hub has been found out of reach."""
-    from huggingface_hub import hf_hub_download
+def download_configs(repository: str, where: str, names: Iterable[str]) -> None:
+    """Fetch configurations, such as those of heads and norms, beside the weights. Not all repositories have them.
 
-    return Path(hf_hub_download(repository, name, local_files_only=is_offline))
+    Raises
+    ------
+    InputError
+        See `download_weights`.
+    """
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with _hub_errors(where):
+        for name in names:
+            with suppress(EntryNotFoundError):
+                _download(repository, name, is_offline=False)
 
 
-def _first_form(repository: str) -> tuple[Path | None, bool]:
-    """The first form of weights that a repository has, and whether the hub is out of reach: then one that was fetched
-    before.
+def _find_weights(repository: str, files: Iterable[str]) -> tuple[Path | None, bool]:
+    """The first of the files that the repository has, and whether the hub could not be reached; in that case the first
+    in the local cache.
     """
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     is_offline = False
-    for name in CONFIG_OF:
+    for name in files:
         try:
-            return download(repository, name, is_offline), is_offline
+            return _download(repository, name, is_offline), is_offline
         except LocalEntryNotFoundError:
             is_offline = True
         except EntryNotFoundError:
@@ -74,10 +76,40 @@ def _first_form(repository: str) -> tuple[Path | None, bool]:
     return None, is_offline
 
 
+def _download(repository: str, name: str, is_offline: bool) -> Path:
+    """The local copy of one file, fetched unless the hub has been found out of reach."""
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(repository, name, local_files_only=is_offline))
+
+
 def _parts(file: Path) -> list[str]:
-    """The files that an index lists beside it; none for weights in one file. `open_file` checks the index itself."""
+    """The safetensors that an index lists beside it; none for weights in one file. `open_file` checks the index."""
     if not file.name.endswith(".index.json"):
         return []
     weights = read_json(file).get("weight_map")
-    names = set(weights.values()) if isinstance(weights, dict) else set()
-    return sorted(name for name in names if isinstance(name, str) and Path(name).name == name)
+    names = [name for name in weights.values() if isinstance(name, str)] if isinstance(weights, dict) else []
+    return sorted({name for name in names if Path(name).name == name and Path(name).suffix == SAFETENSORS})
+
+
+@contextmanager
+def _hub_errors(where: str) -> Iterator[None]:
+    """Raise what the hub and the connection to it lead to as an `InputError`, in one line."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    # Of some versions, errors of the connection are those of the library below, the base of the hub's own.
+    connection: Any = HfHubHTTPError.__mro__[1]
+    try:
+        yield
+    except InputError:
+        raise
+    except HFValidationError:
+        raise InputError(where, "OWNER/NAME of a hub repository", "another form", "correct it") from None
+    except LocalEntryNotFoundError:
+        raise InputError(where, EXPECTED, *OFFLINE) from None
+    except GatedRepoError:
+        todo = "accept its terms on the hub and log in with `hf auth login`"
+        raise InputError(where, EXPECTED, "a gated repository", todo) from None
+    except (HfHubHTTPError, OSError, connection) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(where, EXPECTED, reason, "check the name and the connection") from None

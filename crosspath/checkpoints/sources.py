@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.downloads import download_config, download_weights
+from crosspath.checkpoints.downloads import download_configs, download_weights
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file, sha256_of_tensors
@@ -35,7 +35,7 @@ class Auxiliary:
     origin: str
     """`timm:NAME`, `hf:OWNER/NAME`, or the absolute path of a checkpoint."""
     sha256: str
-    """Of the weight file's bytes."""
+    """Of the weight file's bytes; of weights in several files, of their names and values."""
     weights: nn.Module | dict[str, Tensor]
     """The rebuilt model where the file holds a recipe, else its named tensors."""
     recipe: str | None = None
@@ -69,11 +69,18 @@ def relative_path(path: Path, home: Path) -> str | None:
 
 
 def path_of_auxiliary(record: Mapping[str, Any], home: Path) -> str | None:
-    """Relative to the folder `home`, where an auxiliary still lies where the run read it, with the same bytes."""
+    """Relative to the folder `home`, where an auxiliary in one file still lies where the run read it, with the same
+    bytes.
+    """
     origin = Path(str(record.get("origin", "")))
-    file = origin / WEIGHTS if origin.is_dir() else origin
+    file = weights_in(origin) or origin
     present = origin.is_absolute() and file.is_file() and sha256_of_file(file) == record.get("sha256")
     return relative_path(file, home) if present else None
+
+
+def weights_in(folder: Path) -> Path | None:
+    """The file of weights, or the index of several, that a folder has; None for any other path."""
+    return next((folder / name for name in CONFIG_OF if (folder / name).is_file()), None)
 
 
 def foreign_auxiliary(file: Path, origin: str) -> Auxiliary:
@@ -95,8 +102,9 @@ def hub_auxiliary(spec: str) -> Auxiliary:
     if spec.startswith("timm:"):
         return _from_timm(spec)
     repository = spec.removeprefix("hf:")
-    file = download_weights(repository, f"--auxiliary {spec}")
-    download_config(repository, CONFIG_OF[file.name])
+    where = f"--auxiliary {spec}"
+    file = download_weights(repository, where)
+    download_configs(repository, where, CONFIG_OF[file.name])
     return foreign_auxiliary(file, spec)
 
 
@@ -107,9 +115,9 @@ def hub_folder(spec: str) -> Path:
     """
     option = "--from"
     repository = _timm_model(spec, option)[1] if spec.startswith("timm:") else spec.removeprefix("hf:")
-    file = download_weights(repository, f"{option} {spec}")
-    for name in ("config.json", "preprocessor_config.json"):
-        download_config(repository, name)
+    where = f"{option} {spec}"
+    file = download_weights(repository, where, (WEIGHTS,))
+    download_configs(repository, where, ("config.json", "preprocessor_config.json"))
     return file.parent
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_file, sha256_of_tensors
 from crosspath.pathway.anatomy.slot import read_entries, scale_entries, write_parts
+from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines.engine import Engine, attach
 from crosspath.pathway.engines.learned_pair import LearnedPair
 from crosspath.pathway.engines.spread import Spread, join_ranges
@@ -21,7 +22,6 @@ from crosspath.pathway.origins import Origin
 from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
 from crosspath.pathway.records import Records, StepRecord
 from crosspath.pathway.report import Pair
-from crosspath.pathway.sources.derivation import Derivation, Entries, Sides
 from crosspath.pathway.sources.parameters import Holder
 from crosspath.pathway.sources.source import Source
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from crosspath.counts import counted
 from crosspath.layouts import Role
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.sources.derivation import Derivation
+from crosspath.pathway.derivation import Derivation
 
 
 @dataclass(frozen=True)

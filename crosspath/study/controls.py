@@ -25,8 +25,8 @@ from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.anatomy.resolve_layout import resolve_layout
 from crosspath.pathway.anatomy.slot import Slot, read_entries, write_entries
 from crosspath.pathway.assemble import derive
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.sources.auxiliary import open_auxiliary
-from crosspath.pathway.sources.derivation import Derivation
 from crosspath.pathway.sources.source import ModuleSource, State
 from crosspath.training.pathways import Selection
 

@@ -39,10 +39,12 @@ def low_rank_start(rank: int, seed: int) -> Start:
         From `apply`, for a model without blocks of a known layout.
     """
 
+    origin = f"rank-{rank} adapters (seed {seed})"
+
     def apply(model: nn.Module) -> list[str]:
         anatomy = locate(ModuleSource(model))
         if anatomy is None:
-            raise InputError("arm lora", "blocks of a known layout", type(model).__name__, "remove the arm")
+            raise InputError(origin, "blocks of a known layout", type(model).__name__, "leave the arm out")
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith(HEAD))
         generator = torch.Generator().manual_seed(seed)
@@ -60,4 +62,4 @@ def low_rank_start(rank: int, seed: int) -> Start:
             layer, attribute = name.split(".parametrizations.")
             parametrize.remove_parametrizations(model.get_submodule(layer), attribute.partition(".")[0])
 
-    return Start(origin=f"rank-{rank} adapters (seed {seed})", sha256="", apply=apply, finish=finish)
+    return Start(origin=origin, sha256="", apply=apply, finish=finish)

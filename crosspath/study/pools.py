@@ -47,11 +47,11 @@ class LocalPool:
         return self.carry_out(attempt_job, job, place)
 
     def carry_out(self, work: Work[JobType], job: JobType, place: Place) -> "Future[Result | None]":
-        """Start other work on a job than `attempt_job`."""
-        return self.executor.submit(and_free, work, job, place)
+        """Start `work` on a job; its worker then frees what it left."""
+        return self.executor.submit(work_and_free, work, job, place)
 
 
-def and_free(work: Work[JobType], job: JobType, place: Place) -> Result | None:
+def work_and_free(work: Work[JobType], job: JobType, place: Place) -> Result | None:
     """`work(job, place)`; then free what it left. A connected layer and its weights refer to each other, and Python
     looks for such circles so seldom that a worker would grow by gigabytes.
     """
@@ -141,12 +141,12 @@ def ray_pool(address: str | None, threads: int) -> Iterator[RayPool]:
 
 def _run_job_remotely(job: Job, place: Place, modalities: Sequence[Modality[Any, Any, Any]]) -> Result | None:
     add_missing(modalities)
-    return and_free(attempt_job, job, place)
+    return work_and_free(attempt_job, job, place)
 
 
 def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any]], offline: bool) -> None:
-    """In a new worker: add modalities that are not shipped, choose a device, and exit with the parent process even if
-    that is killed.
+    """In a new worker: add modalities that are not shipped, choose a device, if `offline` read models of a hub from the
+    local cache alone, and exit with the parent process even if that is killed.
     """
     add_missing(modalities)
     if offline:
@@ -164,5 +164,5 @@ def _start_worker(devices: "object", modalities: Sequence[Modality[Any, Any, Any
         os._exit(1)
 
     threading.Thread(target=exit_with_parent, daemon=True).start()
-    gc.freeze()  # the modules that are loaded by now: `and_free` need not look through them after every job
+    gc.freeze()  # the modules that are loaded by now: `work_and_free` need not look through them after every job
     sys.stdout = sys.stderr

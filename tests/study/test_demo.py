@@ -25,7 +25,7 @@ from crosspath.study import study as study_module
 from crosspath.study.cells import QUIET
 from crosspath.study.demo import demo
 from crosspath.study.demo_plan import ABOUT, MARKER, TARGET
-from crosspath.study.reports.report import block_and_role, mean_scales, validation_curve
+from crosspath.study.reports.pages import block_and_role, mean_scales, validation_curve
 from crosspath.study.reports.table import cells
 from crosspath.study.rows import Row
 from crosspath.training.result import read_result

@@ -77,8 +77,8 @@ def test_a_frozen_body_keeps_the_statistics_of_its_batch_normalisation() -> None
 
 
 def test_a_model_without_blocks_is_refused() -> None:
-    with refused("arm lora", "Linear"):
-        low_rank_start(1, 1).apply(nn.Linear(2, 2))
+    with refused("rank-8 adapters (seed 1)", "Linear"):
+        low_rank_start(8, 1).apply(nn.Linear(2, 2))
 
 
 def test_a_study_has_it_beside_the_linear_probe(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from crosspath.study.cells import Job
 from crosspath.study.jobs import Place
-from crosspath.study.pools import and_free
+from crosspath.study.pools import work_and_free
 
 
 class Circle:
@@ -29,7 +29,7 @@ def test_circles_that_a_job_leaves_are_freed(fails: bool) -> None:
     place = Place(runs=Path(), data_root=None, auxiliaries={}, threads=1)
     gc.disable()
     try:
-        and_free(work, cast(Job, None), place)
+        work_and_free(work, cast(Job, None), place)
     except ValueError:
         assert fails
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crosspath.study.progress import PartialRun
-from crosspath.study.reports.report import loss_curve, validation_curve
+from crosspath.study.reports.pages import loss_curve, validation_curve
 from crosspath.training.progress import open_bar
 from tests.errors import refused
 

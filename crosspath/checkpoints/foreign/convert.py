@@ -57,7 +57,7 @@ def convert_checkpoint(
     """Convert a foreign checkpoint into the new folder `out`, for `crosspath train --from` and `--auxiliary`.
 
     Heads are dropped, and the new one is initialised at random. An unknown format that has blocks of a known layout
-    becomes bare weights, which serve as an auxiliary; heads and norms that a `config.json` states are kept with them.
+    becomes bare weights, which serve as an auxiliary; heads and norms that its config states are kept with them.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from crosspath.pickles import require_file
 
 WEIGHT_FILES = (WEIGHTS, "pytorch_model.bin")
 """In a folder of timm or transformers; the first that exists is read."""
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Source:
 
     file: Path
     config: Path | None
-    """The `config.json` that describes it."""
+    """The `config.json` that describes it; none of open_clip's weights, whose config is another."""
     contents: Contents
 
 
@@ -46,8 +47,9 @@ def find_source(path: str | Path) -> Source:
             raise InputError(path, f"a folder with {' or '.join(WEIGHT_FILES)}", found, todo)
         path = file
     require_file(path, "a file with weights")
-    config = path.parent / "config.json"
-    return Source(path, config if is_described(path) and config.is_file() else None, read_contents(path))
+    config = path.parent / CONFIG
+    described = is_described(path) and CONFIG in CONFIG_OF.get(path.name, (CONFIG,))
+    return Source(path, config if described and config.is_file() else None, read_contents(path))
 
 
 def is_described(file: Path) -> bool:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.canonical.surroundings import KINDS, NormBefore
+from crosspath.pathway.derivation import Entries, Sides
 from crosspath.pathway.records import StepRecord
-from crosspath.pathway.sources.derivation import Entries, Sides
 from crosspath.pathway.sources.source import Source
 
 FLOOR = 0.01

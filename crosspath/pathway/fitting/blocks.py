@@ -7,8 +7,8 @@ from torch import Tensor
 
 from crosspath.layouts import Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
+from crosspath.pathway.fitting.attention import AttentionShape, HeadMaps, head_maps
 from crosspath.pathway.fitting.fit import Fit, FitError, PairFit
-from crosspath.pathway.fitting.heads import AttentionShape, HeadMaps, head_maps
 from crosspath.pathway.fitting.mlp import hidden_maps
 
 READS: tuple[Role, ...] = ("query", "key", "value", "mlp_in", "mlp_gate")

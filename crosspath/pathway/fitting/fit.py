@@ -2,7 +2,7 @@
 
 A matrix has two axes, and each of them belongs to something: the residual stream that a block reads and writes, the
 heads of its attention, or the channels inside its mlp. A fit is one linear map an axis, P·W'·Qᵀ: stream.py,
-heads.py and mlp.py make these maps, blocks.py puts them together for a pair of blocks.
+attention.py and mlp.py make these maps, blocks.py puts them together for a pair of blocks.
 """
 
 from dataclasses import dataclass

@@ -20,8 +20,8 @@ from torch.nn.functional import pad
 from crosspath.layouts import Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.weight_names import without_kernel
+from crosspath.pathway.derivation import Entries, Sides
 from crosspath.pathway.records import StepRecord
-from crosspath.pathway.sources.derivation import Entries, Sides
 
 Kernel = tuple[int, ...]
 """The lengths of a kernel's axes; none of a linear layer."""

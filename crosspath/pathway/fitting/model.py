@@ -9,6 +9,7 @@ from crosspath.errors import PathwayError
 from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.slot import read_entries
+from crosspath.pathway.derivation import Entries, Sides
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fitting.blocks import READS, WRITES, BlockShape, block_shape, fit_block
@@ -17,7 +18,6 @@ from crosspath.pathway.fitting.kernels import KernelStep
 from crosspath.pathway.fitting.stream import stream_map
 from crosspath.pathway.records import StepRecord
 from crosspath.pathway.report import Pair
-from crosspath.pathway.sources.derivation import Entries, Sides
 from crosspath.pathway.sources.source import Source, is_quantised
 
 Blocks = tuple[int, int]

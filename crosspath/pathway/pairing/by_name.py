@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from crosspath.errors import PathwayError, suggest
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.weight_names import without_kernel
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.fitting.fit import Fit
 from crosspath.pathway.fitting.kernels import step_of
 from crosspath.pathway.pairing.differences import FIT_IT
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources.derivation import Derivation
 from crosspath.pathway.sources.source import Source
 from crosspath.pathway.sources.transposed import transposed_weights
 

@@ -13,10 +13,10 @@ from crosspath.pathway.canonical.canonical import Fold, SameSpread, Unfold
 from crosspath.pathway.canonical.named_surroundings import named_surroundings
 from crosspath.pathway.canonical.shown_surroundings import shown_surroundings
 from crosspath.pathway.canonical.surroundings import KINDS, NormBefore, Surroundings, Unfoldable
+from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.fitting.model import FitStep
 from crosspath.pathway.pairing.differences import ranges_of
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources.derivation import Derivation
 from crosspath.pathway.sources.source import Source
 
 STAYS = 'accept={"fold"} pairs them anyway: W′ is folded, and this is no part of it'

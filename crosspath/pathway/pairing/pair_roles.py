@@ -10,6 +10,7 @@ from crosspath.layouts import ATTENTION_ROLES, ROLES, Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.weight_names import natural
+from crosspath.pathway.derivation import Derivation, Step
 from crosspath.pathway.fitting.fit import Fit
 from crosspath.pathway.fitting.kernels import explain_kernels, kernel_step
 from crosspath.pathway.fitting.model import ModelFit
@@ -25,7 +26,6 @@ from crosspath.pathway.pairing.differences import (
 from crosspath.pathway.pairing.fit_words import describe_fit
 from crosspath.pathway.pairing.selection import Selection
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
-from crosspath.pathway.sources.derivation import Derivation, Step
 
 
 def pair_roles(

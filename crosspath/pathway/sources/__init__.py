@@ -1,1 +1,1 @@
-"""Where weights come from: modules, state dicts and files, and what their layers really compute with."""
+"""Weights by their names: of modules, live models, state dicts and files, and what layers really compute with."""

@@ -1,4 +1,4 @@
-"""What a file states about the blocks of its model, beside the weights: its own metadata, or a `config.json`."""
+"""What a file states about the blocks of its model, beside the weights: its own metadata, or a config beside it."""
 
 import json
 import re
@@ -18,12 +18,13 @@ from crosspath.pathway.sources.heads import Heads, count
 BLOCKS = "blocks"
 """The entry in a safetensors file's metadata that states heads and norms, block by block, as JSON."""
 NORM = "norm_placement"
+OPEN_CLIP = "open_clip_config.json"
 CONFIG_OF = {
-    "model.safetensors": "config.json",
-    "model.safetensors.index.json": "config.json",
-    "open_clip_model.safetensors": "open_clip_config.json",
+    "model.safetensors": ("config.json", OPEN_CLIP),
+    "model.safetensors.index.json": ("config.json", OPEN_CLIP),
+    "open_clip_model.safetensors": (OPEN_CLIP,),  # beside which a `config.json` is another library's
 }
-"""{a file of weights: the config beside it that describes it}; a file of another name is taken for a guest."""
+"""{a file of weights: the configs beside it, the first of which describes it}; a file of another name is a guest."""
 TODO = "correct it, or take the weights out of its folder"
 
 
@@ -122,7 +123,7 @@ class Description:
 
 
 def read_description(file: Path, metadata: Mapping[str, str]) -> Description | None:
-    """What a safetensors file states itself, or else the `config.json` in its folder, if the file is the folder's own.
+    """What a safetensors file states itself, or else the config beside it, if the file is one of `CONFIG_OF`.
 
     Raises
     ------
@@ -139,17 +140,19 @@ def read_description(file: Path, metadata: Mapping[str, str]) -> Description | N
 
 
 def describe_neighbour(file: Path) -> Description | None:
-    """What the config beside a file of weights states: its own, or else the only one there. Raises `PathwayError` where
-    it is damaged.
-    """
-    own = CONFIG_OF.get(file.name, "config.json")
-    names = sorted(set(CONFIG_OF.values()), key=lambda name: name != own)
+    """What the config beside a file of weights states; None without one. Raises `PathwayError` for a damaged one."""
+    names = CONFIG_OF.get(file.name, ("config.json",))
     config = next((path for name in names if (path := file.parent / name).is_file()), None)
     if config is None:
         return None
     with raise_as_pathway_error():
         settings = read_json(config)
-    return Description(config, _of_open_clip(settings["model_cfg"]) if "model_cfg" in settings else _of_timm(settings))
+    if "model_cfg" not in settings:
+        return Description(config, _of_timm(settings))
+    model = settings["model_cfg"]
+    if not isinstance(model, Mapping):
+        raise PathwayError(config, "an object as `model_cfg`", repr(model), TODO)
+    return Description(config, _of_open_clip(model, config))
 
 
 def _of_timm(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -164,13 +167,16 @@ def _of_timm(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"num_heads": heads, NORM: norm, **arguments}
 
 
-def _of_open_clip(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _of_open_clip(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     """A config of open_clip: the text tower has no name of its own in the weights' names."""
     vision, text = config.get("vision_cfg"), config.get("text_cfg")
     vision, text = (part if isinstance(part, Mapping) else {} for part in (vision, text))
     width = count(vision.get("width"))
     own = width is not None and not vision.get("timm_model_name") and isinstance(vision.get("layers"), int)
-    heads = width // vision.get("head_width", 64) if width is not None and own else None
+    head_width = count(vision.get("head_width", 64))
+    if head_width is None:
+        raise PathwayError(file, "a number above 0 as `head_width`", repr(vision["head_width"]), TODO)
+    heads = width // head_width if width is not None and own else None
     return {**text, NORM: "pre", "vision_config": {"num_heads": heads, "width": width, NORM: "pre" if own else None}}
 
 

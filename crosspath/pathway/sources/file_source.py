@@ -56,12 +56,12 @@ class FileSource:
 
 
 def open_file(path: Path) -> FileSource:
-    """The weights of a safetensors file, or of all files that an index lists, with the `config.json` beside it.
+    """The weights of a safetensors file, or of all files that an index lists, with the config beside it.
 
     Raises
     ------
     PathwayError
-        For a damaged file, index or `config.json`, for a file that differs from a manifest beside it, and for an index
+        For a damaged file, index or config, for a file that differs from a manifest beside it, and for an index
         that names what is not there.
     """
     if not path.name.endswith(".index.json"):

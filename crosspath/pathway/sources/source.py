@@ -24,7 +24,7 @@ from crosspath.pickles import refuse_pickle
 
 AuxiliarySource = nn.Module | Mapping[str, Tensor] | str | Path
 """What may be connected: a module, a state dict, or the path of a `.safetensors` file, of the index of several, or of a
-folder that holds one. A folder's `config.json` is read as well, also where `model.safetensors` in it is named."""
+folder that holds one. A folder's config is read as well, also where the weights in it are named (`CONFIG_OF`)."""
 SMALL_INTEGERS = ("I8", "U8", "I32")
 """Number types of packed or rounded matrices; tables of indices have 64 bits."""
 

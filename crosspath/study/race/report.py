@@ -10,7 +10,7 @@ from crosspath.study.race.folder import REPORT
 from crosspath.study.race.plan import Plan
 from crosspath.study.race.request import Request
 from crosspath.study.reports.effects import Answer, Effect, render_banner
-from crosspath.study.reports.report import load_template
+from crosspath.study.reports.pages import load_template
 from crosspath.study.statistics import mean_and_sd
 
 TEMPLATE = "try.html"

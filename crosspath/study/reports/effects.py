@@ -22,7 +22,7 @@ from crosspath.study.reports.drawing import (
     figure_style,
     make_figure,
 )
-from crosspath.study.reports.report import load_template
+from crosspath.study.reports.pages import load_template
 from crosspath.study.statistics import Verdict
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.cells import Cell
 from crosspath.study.reports.figures import learning_curves, scale_map, training_losses
-from crosspath.study.reports.report import blocks_and_roles, loss_curve, mean_scales, validation_curve
+from crosspath.study.reports.pages import blocks_and_roles, loss_curve, mean_scales, validation_curve
 from crosspath.training.result import Result
 
 MAPS = {

@@ -16,7 +16,7 @@ from crosspath.study.reports.examples import EXAMPLES, Changes
 from crosspath.study.reports.figures import label_curves
 from crosspath.study.reports.matrix import auxiliaries_in, draw_matrix, largest_difference
 from crosspath.study.reports.merges import Merge, read_merges
-from crosspath.study.reports.report import command_in_lines, load_template
+from crosspath.study.reports.pages import command_in_lines, load_template
 from crosspath.study.reports.row_words import effect_of
 from crosspath.study.reports.run_figures import cell_name, draw_runs
 from crosspath.study.reports.run_pictures import COMPARISONS, run_pictures

@@ -22,7 +22,7 @@ from tests.pathway.small_models import HeadMajorBlock, randomised
 
 WIDTH, HEADS, DEPTH = 16, 2, 2
 EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
-WEIGHTS = Path(__file__).resolve().parents[3] / "shared" / "weights"
+WEIGHTS = Path(__file__).resolve().parents[4] / "shared" / "weights"
 HF = {"hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS}
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from crosspath.pathway.fitting.attention import AttentionShape, balanced, head_maps, strongest_heads
 from crosspath.pathway.fitting.blocks import BlockShape, fit_block
 from crosspath.pathway.fitting.fit import FITS, Fit, PairFit
-from crosspath.pathway.fitting.heads import AttentionShape, balanced, head_maps, strongest_heads
 from crosspath.pathway.fitting.maps import by_head, choice, first, neighbours, times
 from crosspath.pathway.fitting.mlp import hidden_maps, strongest_channels
 from crosspath.pathway.fitting.stream import stream_map

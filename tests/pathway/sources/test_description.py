@@ -108,6 +108,22 @@ def test_a_damaged_config_is_refused_by_its_name(
         source.attribute("layers.0.num_heads")
 
 
+@pytest.mark.parametrize("model", [None, [], {"vision_cfg": {"head_width": 0}}, {"vision_cfg": {"head_width": "wide"}}])
+def test_a_damaged_config_of_open_clip_is_refused_by_its_name(model: object, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "theirs", {"model_cfg": model}, "open_clip_config.json")
+    with refused("open_clip_config.json", kind=PathwayError):
+        open_source(folder)
+
+
+def test_weights_of_open_clip_are_described_by_its_own_config_alone(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "theirs", CLIP)
+    (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
+    path = "transformer.resblocks.0.attn.num_heads"
+    assert open_source(folder).attribute(path) is None
+    (folder / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP), encoding="utf-8")
+    assert open_source(folder).attribute(path) == 8
+
+
 def test_a_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "theirs", {})
     (folder / "config.json").write_text("{", encoding="utf-8")

@@ -12,10 +12,10 @@ from torch import nn
 import crosspath
 from crosspath.pathway import Pathways, match
 from crosspath.pathway.assemble import attach_all, build, origin_of
+from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines.engine import ENGINES, Engine
 from crosspath.pathway.plan import Plan, make_plan, options_of
 from crosspath.pathway.records import StepRecord
-from crosspath.pathway.sources.derivation import Derivation, Entries, Sides
 from crosspath.pathway.sources.source import open_source
 from tests.errors import refused
 from tests.pathway.small_models import Body, randomised
