@@ -14,10 +14,14 @@ from crosspath.cli.study import print_rows
 from crosspath.config import apply_overrides
 from crosspath.errors import InputError
 from crosspath.study import study as study_module
+from tests.study.here import in_this_process
+
+__all__ = ["in_this_process"]
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_compare_prints_a_verdict_and_report_writes_it_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from crosspath.study.reports.table import cells
 from crosspath.study.rows import Row
 from crosspath.training.result import read_result
 from tests.errors import refused
-from tests.study.test_study import Here
+from tests.study.here import Here
 
 ARMS = {"none": None, "pathway": "digits", "random": "digits", "same-modality": "sounds"}
 """{arm: its auxiliary}."""

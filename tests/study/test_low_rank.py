@@ -13,6 +13,9 @@ from crosspath.study.low_rank import LowRank, low_rank_start
 from crosspath.study.study import run_study
 from crosspath.training.scope import training_mode
 from tests.errors import refused
+from tests.study.here import in_this_process
+
+__all__ = ["in_this_process"]
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -81,6 +84,7 @@ def test_a_model_without_blocks_is_refused() -> None:
         low_rank_start(8, 1).apply(nn.Linear(2, 2))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_study_has_it_beside_the_linear_probe(tmp_path: Path) -> None:
     study = Study.model_validate(
         {

@@ -40,23 +40,11 @@ from crosspath.study.steps import Step, run_steps
 from crosspath.study.study import run_study
 from crosspath.training.result import Result
 from tests.errors import refused
+from tests.study.here import Here, in_this_process
+
+__all__ = ["in_this_process"]
 
 SHORT = ("train.epochs=1", "data.labels_per_class=4", "train.batch_size=16", "train.evaluate_every=9")
-
-
-class Here:
-    """A pool that does its work at once, in this process, and remembers it."""
-
-    size = 2
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-
-    def submit(self, job: Job, place: Place) -> "Future[Result]":
-        self.jobs.append(job)
-        future: Future[Result] = Future()
-        future.set_result(run_job(job, place))
-        return future
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +124,7 @@ def test_a_trial_keeps_its_score_and_a_reported_run_its_weights(auxiliary: Path,
     assert load_checkpoint(tmp_path / reported.folder).connected
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_settings_are_explored_on_the_validation_part_alone(auxiliary: Path, tmp_path: Path) -> None:
     exploring = small(auxiliary, part="validation", arms=["none"], search={"rates": [1e-3]})
     found = run_study(exploring, out=tmp_path / "study", progress=False)
@@ -430,6 +419,7 @@ def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None
         comparisons(small(auxiliary, arms=["none", "pathway", "pathway-frozen"], auxiliaries=named))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_masked_modelling_of_the_own_data_is_an_arm(auxiliary: Path, tmp_path: Path) -> None:
     start = tmp_path / "pretrained"
     crosspath.pretrain("image/digits", settings=("train.epochs=1", "train.loggers=[]"), out=start, progress=False)
@@ -549,6 +539,7 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
     assert (tmp_path / "killed" / "results.md").read_text() == (tmp_path / "whole" / "results.md").read_text()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_every_drawing_of_a_report_finds_its_parts(auxiliary: Path, tmp_path: Path) -> None:
     both = {"": (), "warm": ("schedule.warmup_epochs=0.5",)}
     run_study(small(auxiliary, variants=both, search={"rates": [1e-3]}), out=tmp_path / "s", progress=False)
