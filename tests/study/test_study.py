@@ -542,7 +542,8 @@ def test_a_study_killed_ten_times_ends_with_the_files_of_an_unkilled_one(auxilia
 @pytest.mark.usefixtures("in_this_process")
 def test_every_drawing_of_a_report_finds_its_parts(auxiliary: Path, tmp_path: Path) -> None:
     both = {"": (), "warm": ("schedule.warmup_epochs=0.5",)}
-    run_study(small(auxiliary, variants=both, search={"rates": [1e-3]}), out=tmp_path / "s", progress=False)
+    study = small(auxiliary, variants=both, search={"rates": [1e-3]}, arms=["none", "pathway"], seeds=2)
+    run_study(study, out=tmp_path / "s", progress=False)
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(set(ids)) == len(ids)
