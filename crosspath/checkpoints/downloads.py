@@ -101,8 +101,6 @@ def _hub_errors(where: str) -> Iterator[None]:
     connection: Any = HfHubHTTPError.__mro__[1]
     try:
         yield
-    except InputError:
-        raise
     except HFValidationError:
         raise InputError(where, "OWNER/NAME of a hub repository", "another form", "correct it") from None
     except LocalEntryNotFoundError:

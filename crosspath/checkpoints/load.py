@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import MERGE_RECEIPT, PATHWAY_FILES, RECIPE, WEIGHTS
-from crosspath.checkpoints.sources import Auxiliary, foreign_auxiliary, hub_auxiliary, is_on_hub, weights_in
+from crosspath.checkpoints.sources import Auxiliary, foreign_auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import (
@@ -32,6 +32,7 @@ from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
+from crosspath.pathway.sources.description import weight_file_of
 from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.pickles import refuse_pickle
 
@@ -256,7 +257,7 @@ def auxiliary_source(spec: str | Path) -> Auxiliary:
     if is_on_hub(text):
         return hub_auxiliary(text)
     path = Path(text).resolve()
-    file = weights_in(path) or path
+    file = weight_file_of(path) or path
     if file.name.endswith(".index.json"):
         return foreign_auxiliary(file, str(path))
     files = checkpoint_files(path if file.name == WEIGHTS else file)

@@ -14,7 +14,7 @@ from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.anatomy.locate import locate
-from crosspath.pathway.sources.description import CONFIG_OF, read_description
+from crosspath.pathway.sources.description import CONFIG_OF, read_description, weight_file_of
 from crosspath.pathway.sources.file_source import open_file
 from crosspath.pathway.sources.source import ModuleSource, State
 
@@ -73,14 +73,9 @@ def path_of_auxiliary(record: Mapping[str, Any], home: Path) -> str | None:
     bytes.
     """
     origin = Path(str(record.get("origin", "")))
-    file = weights_in(origin) or origin
+    file = weight_file_of(origin) or origin
     present = origin.is_absolute() and file.is_file() and sha256_of_file(file) == record.get("sha256")
     return relative_path(file, home) if present else None
-
-
-def weights_in(folder: Path) -> Path | None:
-    """The file of weights, or the index of several, that a folder has; None for any other path."""
-    return next((folder / name for name in CONFIG_OF if (folder / name).is_file()), None)
 
 
 def foreign_auxiliary(file: Path, origin: str) -> Auxiliary:

@@ -122,6 +122,11 @@ class Description:
         return heads
 
 
+def weight_file_of(folder: Path) -> Path | None:
+    """The file of weights, or the index of several, that a folder has; None for any other path."""
+    return next((folder / name for name in CONFIG_OF if (folder / name).is_file()), None)
+
+
 def read_description(file: Path, metadata: Mapping[str, str]) -> Description | None:
     """What a safetensors file states itself, or else the config beside it, if the file is one of `CONFIG_OF`.
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.layouts import Norm
 from crosspath.pathway.engines.parametrization import is_sharded, read_tensor
-from crosspath.pathway.sources.description import CONFIG_OF, Description
+from crosspath.pathway.sources.description import Description, weight_file_of
 from crosspath.pathway.sources.file_source import open_file
 from crosspath.pathway.sources.heads import Heads, heads_of
 from crosspath.pathway.sources.norms import norm_placement
@@ -173,7 +173,7 @@ def open_source(source: AuxiliarySource) -> Source:
         raise PathwayError("auxiliary", expected, found, "pass one of these")
     path = Path(source)
     if path.is_dir():
-        path = next((path / name for name in CONFIG_OF if (path / name).is_file()), path / "model.safetensors")
+        path = weight_file_of(path) or path / "model.safetensors"
     if path.name in ("model.safetensors", "pathway.safetensors") and (path.parent / "pathway.json").exists():
         todo = "merge it with `crosspath merge`, or load it with crosspath.load_pathway and pass the model"
         raise PathwayError(source, "a plain model", "a part of one with pathways", todo)
