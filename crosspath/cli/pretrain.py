@@ -46,9 +46,11 @@ def pretrain(
     short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
     from crosspath.checkpoints.foreign.start import fit_to_start, shape_settings
     from crosspath.config import apply_overrides
+    from crosspath.config.unused import refuse_without_auxiliaries
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
+    refuse_without_auxiliaries(settings)
     from_scratch = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
     resolved_recipe = fit_to_start(from_scratch, from_, settings, shipped=recipe in PRETRAINING)
     if dry_run:

@@ -84,15 +84,18 @@ def train(
         "data.labels_per_class": labels,
     }
     from crosspath.config import apply_overrides
+    from crosspath.config.unused import refuse_without_auxiliaries
     from crosspath.recipes import RECIPES, recipe_named
 
     settings = with_blocks(with_short(set_, short), blocks, start, fit)
+    auxiliaries = named_pairs(auxiliary, "--auxiliary")
+    if not auxiliaries:
+        refuse_without_auxiliaries(settings)
     resolved_recipe = apply_overrides(recipe_named(recipe), settings)
     # A wrong setting is refused before torch is imported.
     from crosspath.checkpoints.foreign.start import fit_to_start
 
     resolved_recipe = fit_to_start(resolved_recipe, from_, settings, shipped=recipe in RECIPES)
-    auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if dry_run:
         if auxiliaries:
             print_note("--dry-run plans the model without pathways: --auxiliary not read")

@@ -8,6 +8,7 @@ from typing import Any
 from crosspath.config.labels import without_smoothing
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.starts import start_settings
+from crosspath.config.unused import refuse_unused, setting_of
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 
@@ -41,7 +42,7 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
     ------
     InputError
         For a malformed override, an unknown name or a value of the wrong kind; all faults of names and values
-        are listed at once.
+        are listed at once. For a setting that the recipe does not read.
     """
     overrides = tuple(overrides)
     if not overrides:
@@ -59,7 +60,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
                 raise InputError(name, "a section before the last dot", f"the value {inside!r}", "drop the rest")
             node = inside
         node[field] = value
-    return validated(tree, where="--set")
+    changed = validated(tree, where="--set")
+    refuse_unused(changed, [name for name, _ in given if setting_of(changed, name) != setting_of(recipe, name)])
+    return changed
 
 
 def _split(override: str) -> tuple[str, Any]:

@@ -8,7 +8,6 @@ from crosspath.config.kinds import Sections
 from crosspath.config.model import (
     AudioPatches,
     ImagePatches,
-    ModelSection,
     PointGroups,
     SeriesPatches,
     TextTokens,
@@ -61,11 +60,6 @@ def _detection_rules(recipe: Any) -> None:
     for name, value in (("resize", data.resize), ("multi_label", data.multi_label)):
         if value:
             raise ValueError(f"data.{name} means nothing for boxes: leave it out")
-    for name in ("head_hidden", "head_dropout", "head_init_std", "head_batch_norm"):
-        default = ModelSection.model_fields[name].default
-        if getattr(recipe.model, name) != default:
-            off = list(default) if isinstance(default, tuple) else default
-            raise ValueError(f"model.{name} means nothing for objective=detection, whose head is a detector: set {off}")
 
 
 def _audio_rules(recipe: Any) -> None:
@@ -80,11 +74,6 @@ def _audio_rules(recipe: Any) -> None:
 def _video_rules(recipe: Any) -> None:
     if recipe.evaluate.segments * recipe.evaluate.crops > 1 and not recipe.data.stream:
         raise ValueError("several views of a video (evaluate.segments, evaluate.crops) need data.stream=true")
-
-
-def _point_rules(recipe: Any) -> None:
-    if recipe.evaluate.votes > 1 and recipe.objective == "part_segmentation":
-        raise ValueError("evaluate.votes means nothing for objective=part_segmentation: leave it at 1")
 
 
 def _series_rules(recipe: Any) -> None:
@@ -125,7 +114,6 @@ POINT = Sections(
     tokenizer=PointGroups,
     positions=("centres",),
     masks=("random", "block"),
-    rules=_point_rules,
 )
 VIDEO = Sections(
     modality="video",

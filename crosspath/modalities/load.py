@@ -13,7 +13,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store, cache_root, load_latest, load_or_decode
 from crosspath.data.decoding import Progress
 from crosspath.data.examples import DataSet
-from crosspath.data.generated.sets import generated_store
+from crosspath.data.generated.sets import generated_store, unread_settings
 from crosspath.data.items import DamageError, Reader, remarks_of, without_collector
 from crosspath.data.places import data_root
 from crosspath.data.shards.remote import is_address
@@ -44,7 +44,7 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
     modality = modality_of(section)
     if section.dataset in modality.generated:
         store = generated_store(section, modality.generated[section.dataset](section))
-        notes: list[str] = []
+        notes = unread_settings(section)
     elif section.stream:
         with without_collector():
             store, notes = listed_store(section, reader_of(section).listing(source_folder(section, root))), []

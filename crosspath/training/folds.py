@@ -11,6 +11,7 @@ from typing import Any
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
+from crosspath.config.unused import refuse_without_auxiliaries
 from crosspath.data.few_shot import few_shot_folds
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
@@ -74,6 +75,8 @@ def train_folds(
         For a recipe whose data have no folds, or that reads no test part, and as `train` does.
     """
     shipped, texts = str(recipe) in RECIPES, setting_texts(settings)
+    if not auxiliaries:
+        refuse_without_auxiliaries(texts)
     recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), texts)
     recipe = fit_to_start(recipe, start_from, texts, shipped=shipped)
     if not recipe.evaluate.test:

@@ -13,6 +13,7 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.config.starts import require_one_start
+from crosspath.config.unused import refuse_without_auxiliaries
 from crosspath.data.cache import Store
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
@@ -85,7 +86,8 @@ def train(
     Raises
     ------
     InputError
-        For anything that the user can put right: recipe, folder, data, checkpoints, a loss that is no longer finite.
+        For anything that the user can put right: recipe, folder, data, checkpoints, a loss that is no longer finite;
+        settings of pathways without an auxiliary.
     crosspath.pathway.PathwayError
         For an auxiliary that does not fit the target.
     """
@@ -94,6 +96,8 @@ def train(
     if isinstance(start, str):
         require_one_start(start, texts)
         texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
+    if not auxiliaries:
+        refuse_without_auxiliaries(texts)
     recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
@@ -123,6 +127,7 @@ def pretrain(
     shipped = str(recipe) in PRETRAINING
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
     texts = setting_texts(settings)
+    refuse_without_auxiliaries(texts)
     recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     if objective_of(recipe).verb != "pretrain":
         raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")

@@ -197,3 +197,22 @@ def test_the_limit_of_a_sample_can_be_raised(monkeypatch: pytest.MonkeyPatch) ->
         apply_overrides(recipe, ("data.image_size=8192",))
     monkeypatch.setenv("CROSSPATH_MAX_BYTES", "1000000000")
     assert apply_overrides(recipe, ("data.image_size=8192",)).data.image_size == 8192
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "image/digits", "--start", "gentle"),
+        ("train", "image/digits", "--set", "pathway.scale_init=1"),
+        ("train", "image/digits", "--set", "optimizer.scale_lr=0.1", "--dry-run"),
+        ("pretrain", "image/digits", "--set", "pathway.scale_init=1"),
+    ],
+)
+def test_settings_of_a_pathway_without_an_auxiliary(
+    arguments: tuple[str, ...], one_line: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forgotten `--auxiliary` would train a plain model without a word."""
+    monkeypatch.chdir(tmp_path)
+    assert callable(one_line)
+    assert "--auxiliary NAME=RUN" in one_line(*arguments)
+    assert not list(tmp_path.iterdir())

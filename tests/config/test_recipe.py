@@ -85,10 +85,6 @@ def test_sections_must_agree(recipe: Recipe) -> None:
         apply_overrides(recipe, ["model.positions=centres"])
     with refused("recipe", "train.regression_loss", "objective=regression"):
         apply_overrides(recipe, ["train.regression_loss=huber"])
-    with refused("recipe", "evaluate.votes", "part_segmentation"):
-        apply_overrides(recipe_named("point/furniture"), ["evaluate.votes=10"])
-    with refused("recipe", "model.head_dropout", "detection"):
-        apply_overrides(recipe_named("image/shapes"), ["model.head_dropout=0.5"])
     with refused("recipe", "data.label_columns", "data.multi_label"):
         apply_overrides(recipe, ["data.label_columns=[a,b]"])
 

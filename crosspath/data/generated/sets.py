@@ -32,6 +32,7 @@ from crosspath.data.generated.shapes import SHAPES, synthetic_shapes
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ
 from crosspath.data.generated.synthetic import synthetic_machines, synthetic_solids, synthetic_sounds
 from crosspath.data.items import Part
+from crosspath.data.tables import COLUMNS
 from crosspath.data.vocabulary import encoded, vocabulary_of
 from crosspath.errors import InputError
 
@@ -53,6 +54,10 @@ DIGIT_SIZE = 8
 DIGIT_LEVELS = 16
 DIGITS_FILE = ("datasets", "data", "digits.csv.gz")
 """Where scikit-learn keeps them, below its folder."""
+
+
+OF_FILES = (*COLUMNS, "csv", "table", "encoding", "stream", "skip_damaged", "resize", "spectrogram", "fbank_folder")
+"""Settings of a `data` section that say how files are read."""
 
 
 class GeneratedSamples(NamedTuple):
@@ -78,6 +83,19 @@ def generated_store(section: DataSection, samples: GeneratedSamples) -> Store:
         damaged=(),
         digest=hashlib.sha256(np.ascontiguousarray(samples.inputs).data).hexdigest(),
     )
+
+
+def unread_settings(section: DataSection) -> list[str]:
+    """Notes on settings that are given and say how files are read, of which generated samples need none. Scenes are
+    resized (`data.resize`) as files are.
+    """
+    fields = type(section).model_fields
+    names = [name for name in OF_FILES if name in fields and not (section.annotated and name in ("stream", "resize"))]
+    return [
+        f"data.{name} is not read: the samples of {section.dataset} are generated"
+        for name in names
+        if getattr(section, name) != fields[name].default
+    ]
 
 
 def sounds(section: AudioData) -> GeneratedSamples:

@@ -72,3 +72,17 @@ def test_sounds_have_one_sample_rate() -> None:
     section = apply_overrides(recipe_named("audio/sounds"), ["data.sample_rate_hz=8000"]).data
     with refused("data.sample_rate_hz", "16000"):
         load_data(section, None, seed=0)
+
+
+def test_settings_of_files_are_named_as_not_read() -> None:
+    """Samples that a rule generates have no table, no stream and no format."""
+    for name, override in (
+        ("image/digits", "data.label_column=species"),
+        ("audio/sounds", "data.spectrogram=whisper"),
+        ("point/solids", "data.stream=true"),
+        ("image/digits", "data.csv=labels.csv"),
+    ):
+        data = load_data(apply_overrides(recipe_named(name), [override]).data, None, seed=0)
+        (note,) = data.notes
+        assert note.startswith(f"{override.partition('=')[0]} is not read")
+    assert not load_data(recipe_named("image/digits").data, None, seed=0).notes

@@ -1,0 +1,68 @@
+"""Settings that only some recipes read. Given to any other they are refused, since nothing would change.
+
+Only what a user gives is looked at: a recipe's file holds every setting, and runs again as it stands.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from crosspath.config.recipe import Recipe
+from crosspath.errors import InputError
+
+
+class Use(NamedTuple):
+    """Settings, and the setting that has to have one of some values for them to be read."""
+
+    settings: tuple[str, ...]
+    beside: str
+    values: tuple[str, ...]
+
+
+ONE_OUTPUT = ("classification", "regression")
+USES = (
+    Use(("optimizer.momentum", "optimizer.trust"), "optimizer.name", ("lars",)),
+    Use(("optimizer.betas", "optimizer.eps"), "optimizer.name", ("adamw",)),
+    Use(("train.last_blocks",), "train.scope", ("blocks",)),
+    Use(("train.samples_per_epoch",), "train.sampler", ("balanced",)),
+    Use(("evaluate.segments", "evaluate.crops"), "modality", ("video",)),
+    Use(("evaluate.votes",), "modality", ("point",)),
+    Use(("evaluate.segments", "evaluate.crops", "evaluate.votes"), "objective", ONE_OUTPUT),
+    Use(("model.head_hidden", "model.head_dropout"), "objective", (*ONE_OUTPUT, "part_segmentation")),
+    Use(("model.head_init_std", "model.head_batch_norm"), "objective", ONE_OUTPUT),
+    Use(("data.target_mean", "data.target_std"), "objective", ("regression",)),
+    Use(("data.ignored_values",), "objective", ("segmentation",)),
+    Use(("data.category_ids",), "objective", ("detection",)),
+    Use(("masking.time_ratio", "masking.mel_ratio"), "masking.kind", ("time_frequency",)),
+    Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
+)
+"""Where a setting stands in two rows, both must hold."""
+OF_AUXILIARIES = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
+"""What begins so is read where a run has auxiliaries."""
+
+
+def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
+    """Raise `InputError` for the first of `names` (`section.field`) that this recipe does not read."""
+    for name in names:
+        for use in USES:
+            if name in use.settings and (value := setting_of(recipe, use.beside)) not in use.values:
+                expected = f"{use.beside}={' or '.join(use.values)}, which alone reads it"
+                raise InputError(name, expected, f"{use.beside}={value}", f"leave {name} out")
+
+
+def refuse_without_auxiliaries(settings: Iterable[str]) -> None:
+    """Raise `InputError` for the first of `settings` (`section.field=value`) that is read only where a run has
+    auxiliaries.
+    """
+    for setting in settings:
+        name = setting.partition("=")[0].strip()
+        if name.startswith(OF_AUXILIARIES):
+            todo = f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or leave {name} out"
+            raise InputError(name, "an auxiliary beside it", "none", todo)
+
+
+def setting_of(recipe: Recipe, name: str) -> Any:
+    """The value at `section.field`; None where the recipe lacks the section or the field."""
+    value: Any = recipe
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value

@@ -1,0 +1,73 @@
+"""A setting that nothing reads is refused where it is given, and only there."""
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
+from crosspath.config.kinds import mask_kinds
+from crosspath.config.unused import USES, refuse_without_auxiliaries, setting_of
+from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
+from tests.errors import refused
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "beside"),
+    [
+        ("image/digits", "optimizer.trust=0.01", "optimizer.name=lars"),
+        ("image/digits", "train.last_blocks=1", "train.scope=blocks"),
+        ("image/digits", "evaluate.votes=10", "modality=point"),
+        ("audio/sounds", "evaluate.crops=3", "modality=video"),
+        ("point/furniture", "evaluate.votes=10", "objective=classification"),
+        ("point/furniture", "model.head_batch_norm=true", "objective=classification"),
+        ("image/shapes", "model.head_dropout=0.5", "objective=classification"),
+        ("image/scenes", "model.head_hidden=[8]", "objective=classification"),
+        ("image/digits", "data.target_mean=[0.5]", "objective=regression"),
+        ("image/digits", "data.category_ids=[1, 2]", "objective=detection"),
+    ],
+)
+def test_what_nothing_reads_is_refused(name: str, override: str, beside: str) -> None:
+    with refused(override.partition("=")[0], beside):
+        apply_overrides(recipe_named(name), [override])
+
+
+def test_beside_what_reads_it_a_setting_is_taken() -> None:
+    recipe = apply_overrides(recipe_named("image/digits"), ["train.last_blocks=1", "train.scope=blocks"])
+    assert recipe.train.last_blocks == 1
+    recipe = apply_overrides(recipe_named("point/solids"), ["evaluate.votes=10", "model.head_hidden=[8]"])
+    assert (recipe.evaluate.votes, recipe.model.head_hidden) == (10, (8,))
+
+
+def test_the_value_that_a_recipe_has_anyway_is_no_fault() -> None:
+    recipe = recipe_named("image/digits")
+    assert apply_overrides(recipe, [f"train.last_blocks={recipe.train.last_blocks}"]) == recipe
+
+
+def test_a_file_runs_again_whatever_it_holds() -> None:
+    probe = apply_overrides(recipe_named("image/digits"), ["optimizer.name=lars", "optimizer.trust=0.01"])
+    plain = apply_overrides(probe, ["optimizer.name=adamw"])
+    assert recipe_from_text(recipe_to_text(plain), "recipe.yaml") == plain
+
+
+def test_every_row_names_what_recipes_have() -> None:
+    """A name that no recipe has would never be refused, and a value that none may have would refuse every recipe."""
+    recipes = [make() for shipped in (RECIPES, PRETRAINING) for make in shipped.values()]
+    for use in USES:
+        for name in use.settings:
+            assert any(_field(recipe, name) for recipe in recipes), name
+        allowed = {*mask_kinds(), *(str(setting_of(recipe, use.beside)) for recipe in recipes)}
+        annotations = {str(_field(recipe, use.beside)) for recipe in recipes}
+        for value in use.values:
+            assert value in allowed or any(f"'{value}'" in annotation for annotation in annotations), value
+
+
+def _field(recipe: Recipe, name: str) -> FieldInfo | None:
+    section, _, field = name.rpartition(".")
+    owner = setting_of(recipe, section) if section else recipe
+    return None if owner is None else type(owner).model_fields.get(field)
+
+
+def test_settings_of_pathways_need_an_auxiliary() -> None:
+    for setting in ("pathway.start=gentle", "optimizer.scale_lr=0.1", "optimizer.auxiliary_lr=0.1"):
+        with refused(setting.partition("=")[0], "--auxiliary"):
+            refuse_without_auxiliaries(["train.epochs=1", setting])
+    refuse_without_auxiliaries(["train.epochs=1", "optimizer.lr=0.1"])
