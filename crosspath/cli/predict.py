@@ -72,7 +72,7 @@ def predict(
             print_note(f"{entry['file']}: {note}")
     if out is not None:
         print_line(f"written to {out}")
-    if "probability" in columns:  # a classifier, of which there are exports
+    if numbers or "probability" in columns:  # models of one output, of which there are exports
         print_next("crosspath", "export", checkpoint, "model.onnx")
 
 

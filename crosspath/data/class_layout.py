@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from crosspath.counts import first_names
 from crosspath.data.folder_tree import Names, Tree, suffix_of
 from crosspath.data.items import PART_NAMES, Part
 from crosspath.errors import InputError
@@ -99,10 +100,10 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
     if others:
         todo = (
             f"for a class called {parts[0]}, rename the folder (to {parts[0]}_class, say); for parts of the data,"
-            f" move {_some(others)} out of {where}"
+            f" move {first_names(others, SHOWN)} out of {where}"
         )
         expected = "class folders, or folders of parts (train, val, test) and no others"
-        raise InputError(where, expected, f"{_some(parts)} beside {_some(others)}", todo)
+        raise InputError(where, expected, f"{first_names(parts, SHOWN)} beside {first_names(others, SHOWN)}", todo)
     roots: Roots = [(PART_NAMES[name.lower()], (name,)) for name in parts]
     for part in dict(roots):
         same = [name for other, (name, *_) in roots if other == part]
@@ -114,7 +115,7 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
             f"name the folder to train on `train`; for a class called {parts[0]}, rename its folder (to "
             f"{parts[0]}_class, say)"
         )
-        raise InputError(where, "a folder `train` beside the other parts", f"only {_some(parts)}", todo)
+        raise InputError(where, "a folder `train` beside the other parts", f"only {first_names(parts, SHOWN)}", todo)
     return roots
 
 
@@ -208,8 +209,12 @@ def _nested_notes(of_class: dict[Names, list[Names]]) -> list[str]:
         start: sorted({names[len(start)] for names in members if len(names) > len(start) + 1})
         for start, members in of_class.items()
     }
-    nested = [f"{'/'.join(start)} ({_some(folders)})" for start, folders in sorted(inner.items()) if folders]
-    return [f"files in sub-folders belong to the class folder above them: {_some(nested)}"] if nested else []
+    nested = [
+        f"{'/'.join(start)} ({first_names(folders, SHOWN)})" for start, folders in sorted(inner.items()) if folders
+    ]
+    return (
+        [f"files in sub-folders belong to the class folder above them: {first_names(nested, SHOWN)}"] if nested else []
+    )
 
 
 def _other_notes(tree: Tree[F], classes: Sequence[str]) -> list[str]:
@@ -221,14 +226,9 @@ def _other_notes(tree: Tree[F], classes: Sequence[str]) -> list[str]:
             notes.append(f"the class folders {other} and {name} differ in case only, and are two classes")
     archives = sorted("/".join(names) for names in tree.files if suffix_of(names[-1]) in ARCHIVES)
     if archives:
-        notes.append(f"archives are not unpacked, and nothing in them is read: {_some(archives)}")
+        notes.append(f"archives are not unpacked, and nothing in them is read: {first_names(archives, SHOWN)}")
     notes += [
         f"{'/'.join(names)} is a link to {target}, a folder around it, and is not followed"
         for names, target in sorted(tree.loops.items())
     ]
     return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import DataSection
+from crosspath.counts import first_names
 from crosspath.data.cache import Store
 from crosspath.errors import InputError
 
@@ -99,5 +100,4 @@ def _more(too_small: NDArray[np.bool_]) -> str:
 
 
 def _smaller_note(part: str, query: int, counts: list[str]) -> str:
-    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
-    return f"fewer than {query} {part} samples: {', '.join(counts[:SHOWN])}{more}"
+    return f"fewer than {query} {part} samples: {first_names(counts, SHOWN)}"

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import DataSection
+from crosspath.counts import counted, first_names
 from crosspath.data.cache import Store
 from crosspath.data.class_layout import describe_unread
 from crosspath.data.examples import Damaged, DataSet, Examples, Rows
@@ -81,19 +82,19 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
             strata_of(store.labels[rows["train"]]), len(store.classes), section.labels_per_class, seed
         )
         rows["train"] = rows["train"][selection]
-        per_class = section.labels_per_class
-        notes += [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
+        notes += _smaller_classes(store, smaller, section.labels_per_class)
     else:
         without = classes_without_samples(store.labels[rows["train"]], len(store.classes), section.label_kind)
-        notes += [f"class {store.classes[label]} has no training sample" for label in without]
+        if len(without):
+            names = first_names([store.classes[label] for label in without], SHOWN)
+            notes.append(f"no training sample of class {names}")
     nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes), section.label_kind)
     for part, name in (("val", "validation"), ("test", "test")):
         absent = classes_without_samples(store.labels[rows[part]], len(store.classes), section.label_kind)
         without = np.setdiff1d(absent, nowhere)
         if len(without):
-            names = ", ".join(store.classes[label] for label in without[:SHOWN])
-            more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
-            notes.append(f"no {name} sample of class {names}{more}")
+            names = first_names([store.classes[label] for label in without], SHOWN)
+            notes.append(f"no {name} sample of class {names}")
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(
         section.modality, store.classes, train, validation, test, damaged, fingerprint, tuple(notes), dict(unread)
@@ -119,12 +120,20 @@ def _hold_out_fold(
         _require_class_each(section, store, "data.labels_per_class")
         selection, smaller = draw_per_class(strata_of(store.labels[rows]), len(store.classes), per_class, seed)
         rows = rows[selection]
-        notes = [f"class {store.classes[label]} has {size} of {per_class} labels" for label, size in smaller.items()]
+        notes = _smaller_classes(store, smaller, per_class)
     if section.labels_in_all is not None:
         rows = rows[draw_any(len(rows), section.labels_in_all, seed)]
     result = np.where(parts == "test", "test", np.array("train" if section.unlabelled else "", "<U5"))
     result[rows] = np.where(draw_fold(strata_of(store.labels[rows]), number, folds, seed), "val", "train")
     return result, notes
+
+
+def _smaller_classes(store: Store, sizes: Mapping[int, int], per_class: int) -> list[str]:
+    """A note on classes that have fewer training samples, `sizes`, than are asked for; none without such."""
+    if not sizes:
+        return []
+    names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], SHOWN)
+    return [f"fewer than {counted(per_class, 'label')} of class {names}, beside what validates and tests"]
 
 
 def _require_kind(section: DataSection, store: Store) -> None:

@@ -161,7 +161,9 @@ def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
     return values
 
 
-def idle_pathways(before: Strengths, after: Strengths, *, scale_init: float, pretrained: bool) -> list[str]:
+def idle_pathways(
+    before: Strengths, after: Strengths, *, scale_init: float, pretrained: bool, frozen: bool
+) -> list[str]:
     """Which auxiliaries had no part in a result, in words, with what to try: those whose ‖λW'‖/‖W‖ (`strengths_of`,
     before the first step and after the last) is below `IDLE` in every weight.
     """
@@ -170,7 +172,12 @@ def idle_pathways(before: Strengths, after: Strengths, *, scale_init: float, pre
         for by_auxiliary in strengths.values():
             for name, ratio in by_auxiliary.items():
                 largest[name] = max(ratio, largest.get(name, 0.0))
-    todo = f"--start {'gentle' if pretrained else 'whole-body'}" if scale_init == 0 else "a larger pathway.scale_init"
+    if frozen:  # a start would train W', which a frozen body keeps
+        todo = "a larger optimizer.scale_lr, or more epochs"
+    elif scale_init == 0:
+        todo = f"--start {'gentle' if pretrained else 'whole-body'}"
+    else:
+        todo = "a larger pathway.scale_init"
     return [
         f"the pathway from {name} {NO_PART} (‖λW'‖/‖W‖ is at most {ratio:.2g}); try {todo}"
         for name, ratio in largest.items()

@@ -191,6 +191,7 @@ def _run(
         strengths_of(model),
         scale_init=recipe.pathway.scale_init,
         pretrained=from_checkpoint is not None,
+        frozen=recipe.train.scope != "all",
     )
     for note in idle:
         report.say(note)

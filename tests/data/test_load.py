@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosspath.config import apply_overrides
-from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
+from crosspath.config.data import AudioData, Data, ImageData, PointData, TextData, VideoData
 from crosspath.data.examples import DataSet
 from crosspath.data.places import data_root as root_of
 from crosspath.errors import InputError
@@ -230,7 +230,18 @@ def test_a_smaller_class_gives_all_it_has_and_is_reported(tmp_path: Path) -> Non
         (tmp_path / "dog" / f"{number}.jpg").unlink()
     data = load_data(section, None, 0)
     assert np.bincount(data.train.labels).tolist() == [3, 1]
-    assert data.notes == ("class dog has 1 of 3 labels",)
+    assert data.notes == ("fewer than 3 labels of class dog (1), beside what validates and tests",)
+
+
+def test_many_smaller_classes_are_one_note(tmp_path: Path) -> None:
+    for label in range(9):
+        (tmp_path / f"class{label}").mkdir()
+        for number in range(4):
+            (tmp_path / f"class{label}" / f"{number}.txt").write_text(f"text {label} {number}")
+    section = TextData(folder=tmp_path, dataset="folder", labels_per_class=4)
+    (note,) = load_data(section, None, 0).notes
+    assert note.startswith("fewer than 4 labels of class class0 (")
+    assert "and 4 more" in note
 
 
 @pytest.mark.parametrize("few", [None, 2])
@@ -238,8 +249,9 @@ def test_a_class_that_lost_all_its_samples_is_reported(tmp_path: Path, few: int 
     section = own_set("image", tmp_path, skip_damaged=True, labels_per_class=few)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")
-    expected = "class dog has no training sample" if few is None else "class dog has 0 of 2 labels"
-    assert load_data(section, None, 0).notes == (expected,)
+    expected = "no training sample of class dog" if few is None else "fewer than 2 labels of class dog (0)"
+    (note,) = load_data(section, None, 0).notes
+    assert note.startswith(expected)
 
 
 def test_the_fingerprint_is_of_content_labels_and_split(tmp_path: Path) -> None:

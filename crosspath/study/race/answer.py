@@ -57,6 +57,8 @@ class Fit:
     seconds: float
     advised: str = ""
     """What earlier studies advised before the race, by auxiliary; empty without one."""
+    notes: Sequence[str] = ()
+    """What the data had to say, such as classes with fewer labels than asked for."""
 
     def __str__(self) -> str:
         return f"{self.sentence}\n{self.next_step}: {self.command}"
@@ -87,10 +89,12 @@ def conclude(
     again: Callable[[float], str],
     *,
     advised: str = "",
+    notes: Sequence[str] = (),
 ) -> Fit:
     """Save the model that the verdict names and return the answer.
 
-    `again` makes the command with so many times the budget; `advised` is what earlier studies advised.
+    `again` makes the command with so many times the budget; `advised` is what earlier studies advised, `notes` what the
+    data had to say.
     """
     helps = confirmation.difference.verdict == "helps"
     winner = confirmation.leader if helps else confirmation.none
@@ -127,6 +131,7 @@ def conclude(
         flat=confirmation.flat,
         seconds=round(folder.clock(), 1),
         advised=advised,
+        notes=notes,
     )
 
 

@@ -30,6 +30,8 @@ class Samples:
     classes: int
     auxiliaries: Mapping[str, tuple[int, int]]
     """{auxiliary: (samples, classes)}, of those that are pretrained."""
+    notes: tuple[str, ...] = ()
+    """What the data have to say, such as classes with fewer labels than asked for."""
 
     def to_json(self) -> dict[str, int]:
         """The numbers of samples, as plain data."""

@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from crosspath.config import Settings, recipe_to_text
+from crosspath.counts import counted
 from crosspath.files import write_text
 from crosspath.study.pools import local_pool
 from crosspath.study.race.advice import advice_in_words, advice_of
-from crosspath.study.race.answer import Fit, conclude, read_answer, write_answer
+from crosspath.study.race.answer import ENOUGH_TEST_SAMPLES, Fit, conclude, read_answer, write_answer
 from crosspath.study.race.check import check
 from crosspath.study.race.costs import Costs
 from crosspath.study.race.display import RaceDisplay, open_display
@@ -94,8 +95,9 @@ def fit(
             leader = race(runner, plan)
             confirmation = confirm(runner, plan, leader)
         display.begin("writing model and report")
+        again = partial(request.command, out=out)
         answer = conclude(
-            folder, runner.place.runs, plan, leader, confirmation, partial(request.command, out=out), advised=advised
+            folder, runner.place.runs, plan, leader, confirmation, again, advised=advised, notes=samples.notes
         )
         write_report(out, answer, request, plan)
         write_answer(out, answer)
@@ -128,13 +130,16 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
 def samples_of(request: Request, display: RaceDisplay) -> Samples:
     """Samples of the target's parts, and those that every auxiliary is pretrained on; all data are checked.
 
-    What the data have to say, such as classes with fewer labels than asked for, is shown.
+    What the data have to say is shown at once: whoever has too few files should know before the budget is spent.
     """
     everything = check(request)
     target, whole = everything.pop("target"), everything.pop("unlabelled")
-    for name, data in {"": target, **everything}.items():
-        for note in data.notes:
-            display.line(f"{name}: {note}" if name else note)
+    named = {"": target, **everything}
+    notes = [f"{name}: {note}" if name else note for name, data in named.items() for note in data.notes]
+    if len(target.test) < ENOUGH_TEST_SAMPLES:
+        notes.append(f"a test part of {counted(len(target.test), 'sample')} shows large differences only")
+    for note in notes:
+        display.line(note)
     return Samples(
         train=len(target.train),
         validation=len(target.validation),
@@ -142,6 +147,7 @@ def samples_of(request: Request, display: RaceDisplay) -> Samples:
         unlabelled=len(whole.train) - len(target.train),
         classes=len(target.classes),
         auxiliaries={name: (len(data.train), len(data.classes)) for name, data in everything.items()},
+        notes=tuple(notes),
     )
 
 

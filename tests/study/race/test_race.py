@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -124,7 +125,21 @@ def test_the_race_reads_validation_and_fresh_seeds_read_the_test_part(
     assert len({path.parts[1] for path in runs if path.parts[0] == "race-2" and "first" not in path.parts[1]}) == 2
     assert "race-2/none/lr-0.001-seed-1000" in map(Path.as_posix, runs)
     assert answer.seeds == 3
+    assert json.loads((out / ANSWER).read_text())["notes"] == list(answer.notes)
     assert len(executor.folders) == len(set(executor.folders))
+
+
+def test_a_folder_with_too_few_files_is_told_so_before_the_budget_is_spent(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            (tmp_path / label / f"{number}.txt").write_text(f"text {label} {number}")
+    display = Mock()
+    samples = race.samples_of(understand(tmp_path, (), 10, "1m", None, None, (), 1, 1), display)
+    few, test = samples.notes
+    assert few == "fewer than 10 labels of class a (7), b (7), beside what validates and tests"
+    assert test.startswith("a test part of 4 samples shows large differences only")
+    assert [call.args for call in display.line.call_args_list] == [(few,), (test,)]
 
 
 def test_fresh_seeds_redraw_the_parts_and_arms_of_one_seed_share_them(finished: tuple[Path, Fit, Executor]) -> None:
