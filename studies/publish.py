@@ -81,6 +81,33 @@ def overview(rows: list[Row]) -> str:
     return table(columns, lines)
 
 
+def copies(rows: list[Row]) -> str:
+    """One line a settled direction that has a copy of the auxiliary's weights beside its pathway: which does better."""
+    columns = (
+        "target",
+        "labels",
+        "auxiliary",
+        "variant",
+        "`pathway` − `none`",
+        "`copy` − `none`",
+        "`pathway` − `copy`",
+    )
+    beside = {_direction(row): row for row in rows if row["arm"] == "copy" and not row.get("unsettled")}
+    lines = []
+    for row in rows:
+        copy = beside.get(_direction(row))
+        if row["arm"] != "pathway" or row.get("unsettled") or copy is None:
+            continue
+        line = (
+            code(row["target"]),
+            str(row["labels_per_class"]),
+            code(row["auxiliary"]),
+            row["variant"] or row["study"],
+        )
+        lines.append((*line, interval(row), interval(copy), over(row, copy)))
+    return table(columns, lines)
+
+
 def _direction(row: Row) -> tuple[object, ...]:
     """What a pathway shares with its controls."""
     return tuple(row[name] for name in ("study", "target", "labels_per_class", "auxiliary", "variant"))
@@ -185,6 +212,7 @@ def arms(rows: list[Row]) -> str:
 
 KINDS = {
     "overview": overview,
+    "copies": copies,
     "starts": starts,
     "directions": directions,
     "controls": controls,
