@@ -419,6 +419,11 @@ def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None
         comparisons(small(auxiliary, arms=["none", "pathway", "pathway-frozen"], auxiliaries=named))
 
 
+def test_a_comparison_is_checked_as_a_study_is(tmp_path: Path) -> None:
+    with refused("compare", "search.rates.0"):
+        crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), rates=(0.0,), out=tmp_path / "none")
+
+
 @pytest.mark.usefixtures("in_this_process")
 def test_masked_modelling_of_the_own_data_is_an_arm(auxiliary: Path, tmp_path: Path) -> None:
     start = tmp_path / "pretrained"
