@@ -17,7 +17,7 @@ from crosspath.study.study import run_study
 
 @renamed(data_root="data", from_checkpoint="start_from")
 def compare(
-    recipe: str,
+    recipe: str | Path,
     *,
     auxiliaries: Mapping[str, str | Path],
     out: str | Path | None = None,
@@ -98,8 +98,8 @@ def compare(
     given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
     study = study_from(
         {
-            "name": f"compare-{recipe.replace('/', '-')}",
-            "targets": {recipe: {"from": start_from, "pretrained": pretrained, "settings": texts}},
+            "name": f"compare-{str(recipe).replace('/', '-')}",
+            "targets": {str(recipe): {"from": start_from, "pretrained": pretrained, "settings": texts}},
             "auxiliaries": {name: str(checkpoint) for name, checkpoint in auxiliaries.items()},
             "arms": arms,
             "seeds": seeds,

@@ -419,9 +419,11 @@ def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None
         comparisons(small(auxiliary, arms=["none", "pathway", "pathway-frozen"], auxiliaries=named))
 
 
-def test_a_comparison_is_checked_as_a_study_is(tmp_path: Path) -> None:
+def test_a_comparison_is_checked_as_a_study_is_and_takes_the_path_of_a_recipe(tmp_path: Path) -> None:
     with refused("compare", "search.rates.0"):
         crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), rates=(0.0,), out=tmp_path / "none")
+    with refused("nowhere.yaml"):
+        crosspath.compare(Path("nowhere.yaml"), auxiliaries={}, arms=("mimetic",), out=tmp_path / "none")
 
 
 @pytest.mark.usefixtures("in_this_process")
