@@ -12,6 +12,8 @@ from crosspath.files import writing
 
 TENSORBOARD = "tensorboard"
 """The folder of the events, inside the run folder."""
+EVENTS = "events.out.tfevents.*"
+"""The files in there."""
 
 
 class Tracker(Protocol):

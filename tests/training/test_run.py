@@ -292,7 +292,13 @@ def test_an_unfinished_run_starts_over_and_says_so(
     train(recipe, out=tmp_path / "run", progress=False)
     for name in ("manifest.json", "result.json", "model.safetensors"):
         (tmp_path / "run" / name).unlink()
+    own = [tmp_path / "run" / place for place in ("checkpoints/mine/notes", "tensorboard/notes", "pictures/notes")]
+    for file in own:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     train(recipe, out=tmp_path / "run", resume=True)
+    assert all(file.exists() for file in own)
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 2
     assert "starts over" in capsys.readouterr().err
     assert len(lines(tmp_path / "run")) == 5
     (tmp_path / "other").mkdir()
