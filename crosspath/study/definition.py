@@ -116,6 +116,13 @@ class TargetSection(Section):
     controls: str | None = None
     """The auxiliary for which the study's `controls` are run; default: no controls."""
 
+    @field_validator("labels", "auxiliaries")
+    @classmethod
+    def _check_each_once(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and len(set(values)) < len(values):
+            raise PydanticCustomError("each_once", "each once")
+        return values
+
     @model_validator(mode="after")
     def _check_rates(self) -> Self:
         _refuse_both(self)

@@ -320,6 +320,8 @@ def test_examples_are_those_of_the_reported_runs(
         ("targets: {image/nonsense: {}}", "image/nonsense"),
         ("targets: {image/digits: {settings: [train.epoch=1]}}", "train.epoch"),
         ("targets: {image/digits: {auxiliaries: [sounds]}}", "sounds"),
+        ("targets: {image/digits: {auxiliaries: [sounds, sounds]}}", "targets.image/digits.auxiliaries"),
+        ("targets: {image/digits: {labels: [30, 30]}}", "targets.image/digits.labels"),
         ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
         ("targets: {image/digits: {}}\nauxiliaries: {whisper-tiny.en: nowhere}", "letters, digits"),
     ],
