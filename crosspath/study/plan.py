@@ -167,10 +167,11 @@ def _cells(
 
 def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, origins: Origins) -> list[str | None]:
     """The names of the auxiliaries that an arm of a target uses."""
-    for auxiliary in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
-        if auxiliary not in origins:
+    names = [("auxiliaries", auxiliary) for auxiliary in target.auxiliaries or ()]
+    for field, auxiliary in (*names, ("controls", target.controls)):
+        if auxiliary is not None and auxiliary not in origins:
             expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
-            raise InputError(f"targets.{name}.auxiliaries", expected, repr(auxiliary), "add it to auxiliaries")
+            raise InputError(f"targets.{name}.{field}", expected, repr(auxiliary), "add it to auxiliaries")
     same = arm.needs == "same-modality"
     candidates = origins if target.auxiliaries is None or same else target.auxiliaries
     return [candidate for candidate in candidates if (origins[candidate][1] == modality) == same]

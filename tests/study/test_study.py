@@ -154,7 +154,10 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     found = [(cell.arm.name, cell.auxiliary) for cell in comparison.others]
     assert found == [("pathway", "sounds"), ("pathway", "more"), ("shuffled", "sounds"), ("mimetic", None)]
     unknown = {"image/digits": {**target, "controls": "sound"}}
-    with refused("targets.image/digits.auxiliaries", "sounds"):
+    with refused("targets.image/digits.controls", "'sound'", "sounds"):
+        comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
+    unknown = {"image/digits": {**target, "auxiliaries": ["sound"]}}
+    with refused("targets.image/digits.auxiliaries", "'sound'", "sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
     begun = small(auxiliary, arms=["none"])
     assert not differences(
