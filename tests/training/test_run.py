@@ -284,6 +284,17 @@ def test_folders_are_not_overwritten_and_finished_runs_are_not_repeated(tmp_path
         train(short(image_recipe, "train.seed=4"), out=tmp_path / "run", progress=False, resume=True)
 
 
+def test_a_result_without_some_of_its_content_names_it(tmp_path: Path) -> None:
+    path = (
+        Path(__file__).parents[1] / "golden/study/runs/image-digits/labels-all/none/final/lr-0.002-seed-0/result.json"
+    )
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["cost"]
+    (tmp_path / "result.json").write_text(json.dumps({**values, "price": 1}), encoding="utf-8")
+    with refused("result.json", "cost", "missing", "price", "unknown"):
+        read_result(tmp_path)
+
+
 def test_an_unfinished_run_starts_over_and_says_so(
     tmp_path: Path, in_memory: InMemory, capsys: pytest.CaptureFixture[str]
 ) -> None:
