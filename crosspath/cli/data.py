@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from crosspath.cli.options import DataRoot, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next, print_table
 from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
+from crosspath.counts import counted
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def _show_folder(folder: Path, *, json: bool) -> None:
         print_json(facts)
         return
     classes = facts["classes"]
-    print_line(f"{folder}: {facts['modality']}, {len(classes)} classes, {facts['samples']:,} samples, not decoded")
+    class_count = counted(len(classes), "class", "classes")
+    print_line(f"{folder}: {facts['modality']}, {class_count}, {counted(facts['samples'], 'sample')}, not decoded")
     print_line(f"recipe: {facts['recipe'] or 'none shipped'}")
     if facts["unread"]:
         kinds = (f"{count:,} {kind}" for kind, count in facts["unread"].items())
@@ -243,7 +245,7 @@ def _print_report(
     recipe: "Recipe | None",
 ) -> None:
     counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
-    classes = f"{report.classes} {'class' if report.classes == 1 else 'classes'}"
+    classes = counted(report.classes, "class", "classes")
     print_line(f"{report.folder}: {report.modality}, {classes}, samples: {counts}")
     if recipe is not None and report.used:
         used = ", ".join(f"{count:,} {part}" for part, count in report.used.items())

@@ -1,6 +1,7 @@
 """Options that several verbs share, with their help texts, and the conversion of their values."""
 
 from collections.abc import Container, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -160,6 +161,6 @@ def positive_numbers(text: str | None, option: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in (text or "").split(",") if part.strip())
     except ValueError:
         numbers = (-1.0,)
-    if any(number <= 0 for number in numbers):
+    if not all(0 < number < inf for number in numbers):
         raise InputError(option, "positive numbers separated by commas", repr(text), "write them as 3e-4,1e-3")
     return numbers

@@ -19,6 +19,7 @@ from crosspath.cli.options import (
     with_short,
 )
 from crosspath.cli.output import print_json, print_line, print_next, print_note, print_table
+from crosspath.starts import SETTING
 
 if TYPE_CHECKING:
     from crosspath.study.ranking.scores import Score
@@ -107,7 +108,9 @@ def rank(
     spread = () if blocks is None else ("--blocks", blocks)
     fitted = () if fit is None else ("--fit", fit)
     fewer = () if labels is None else ("--labels", labels)
-    same = (*spread, *fitted, *fewer, *data_and_settings(None, set_))
+    # `--start` says the start that a setting may have named.
+    others = [setting for setting in set_ if setting.partition("=")[0].strip() != SETTING]
+    same = (*spread, *fitted, *fewer, *data_and_settings(None, others))
     print_next("crosspath", "compare", target, *data_and_settings(data), *own, *paired, *same)
 
 

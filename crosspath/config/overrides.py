@@ -28,10 +28,11 @@ def setting_texts(settings: Settings, *, sections: Iterable[str] = tuple(Recipe.
             else:
                 texts.append(f"{name}={json.dumps(value, default=str)}")
         return tuple(texts)
-    if isinstance(settings, str) or not all(isinstance(setting, str) for setting in settings):
+    entries = tuple(settings) if isinstance(settings, Iterable) else (settings,)
+    if isinstance(settings, str) or not all(isinstance(entry, str) for entry in entries):
         expected, todo = "a mapping, or several texts", 'write {"train.epochs": 20} or ["train.epochs=20"]'
         raise InputError("settings", expected, repr(settings), todo)
-    return tuple(settings)
+    return entries
 
 
 def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:

@@ -10,14 +10,14 @@ from crosspath.errors import InputError
 from crosspath.pathway.connect import NAME, NAME_IN_WORDS
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import MASKED, NONE, PATHWAY, arms_named
-from crosspath.study.definition import Search, Study, TargetSection
+from crosspath.study.definition import study_from
 from crosspath.study.results import StudyResults
 from crosspath.study.study import run_study
 
 
 @renamed(data_root="data", from_checkpoint="start_from")
 def compare(
-    recipe: str,
+    recipe: str | Path,
     *,
     auxiliaries: Mapping[str, str | Path],
     out: str | Path | None = None,
@@ -72,6 +72,9 @@ def compare(
     ):
         if number is not None and number < least:
             raise InputError(option, f"{least} or more", str(number), "raise it")
+    if rates and widenings is not None:
+        expected = "none beside --rates, which are not widened"
+        raise InputError("--widenings", expected, str(widenings), "leave one of them out")
     chosen = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
     if not chosen:
         raise InputError("--arms", f"an arm to compare with {NONE.name}", "none", f"add {PATHWAY.name}")
@@ -93,14 +96,16 @@ def compare(
     texts = setting_texts(settings)
     require_one_start(", ".join(starts) or None, texts)
     given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
-    target = TargetSection.model_validate({"from": start_from, "pretrained": pretrained, "settings": texts})
-    study = Study(
-        name=f"compare-{recipe.replace('/', '-')}",
-        targets={recipe: target},
-        auxiliaries={name: str(checkpoint) for name, checkpoint in auxiliaries.items()},
-        arms=tuple(arms),
-        seeds=seeds,
-        search=Search.model_validate(search),
-        variants={name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
+    study = study_from(
+        {
+            "name": f"compare-{str(recipe).replace('/', '-')}",
+            "targets": {str(recipe): {"from": start_from, "pretrained": pretrained, "settings": texts}},
+            "auxiliaries": {name: str(checkpoint) for name, checkpoint in auxiliaries.items()},
+            "arms": arms,
+            "seeds": seeds,
+            "search": search,
+            "variants": {name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
+        },
+        "compare",
     )
     return run_study(study, out=out, data=data, workers=workers, threads=threads, command=command, progress=progress)

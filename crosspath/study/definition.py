@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -116,6 +116,13 @@ class TargetSection(Section):
     controls: str | None = None
     """The auxiliary for which the study's `controls` are run; default: no controls."""
 
+    @field_validator("labels", "auxiliaries")
+    @classmethod
+    def _check_each_once(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and len(set(values)) < len(values):
+            raise PydanticCustomError("each_once", "each once")
+        return values
+
     @model_validator(mode="after")
     def _check_rates(self) -> Self:
         _refuse_both(self)
@@ -139,7 +146,7 @@ class Power(Section):
 class Study(Section):
     """Targets x auxiliaries x arms x seeds.
 
-    Raises `pydantic.ValidationError` on construction; `read_study` raises one `InputError` instead.
+    Raises `pydantic.ValidationError` on construction; `study_from` raises one `InputError` instead.
     """
 
     name: FolderName = "study"
@@ -203,6 +210,18 @@ class Study(Section):
         return {scope: settings for scope, settings in scopes.items() if settings}
 
 
+def study_from(tree: Mapping[str, Any], where: object) -> Study:
+    """A study from plain nested data. Raises `InputError` at `where`, naming each fault."""
+    try:
+        return Study.model_validate(tree)
+    except ValidationError as error:
+        faults = [to_fault(".".join(map(str, detail["loc"])), dict(detail)) for detail in error.errors()]
+        message = "; ".join(
+            f"{name}: expected {expected}, found {found}" for name, expected, found, _ in merge_faults(faults)
+        )
+        raise InputError(where, "a valid study", message, "correct it") from None
+
+
 def read_study(path: Path) -> Study:
     """Read a study from a YAML file. Paths of checkpoints in it are relative to the file.
 
@@ -225,14 +244,7 @@ def read_study(path: Path) -> Study:
     if not isinstance(tree, dict):
         refuse_pickle(path)
         raise InputError(path, "a study's sections", type(tree).__name__, "write it as name: value")
-    try:
-        study = Study.model_validate(tree)
-    except ValidationError as error:
-        faults = [to_fault(".".join(map(str, detail["loc"])), dict(detail)) for detail in error.errors()]
-        message = "; ".join(
-            f"{where}: expected {expected}, found {found}" for where, expected, found, _ in merge_faults(faults)
-        )
-        raise InputError(path, "a valid study", message, "correct the file") from None
+    study = study_from(tree, path)
     here = path.parent
     targets = {
         name: target.model_copy(update={field: here / path for field, path in target.checkpoints.items()})

@@ -11,7 +11,7 @@ from crosspath.config.starts import layer_settings
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import MASKED, NONE, Arm, arms_named
-from crosspath.study.cells import QUIET, Cell
+from crosspath.study.cells import QUIET, Cell, trials_of
 from crosspath.study.definition import Study, TargetSection
 
 PATHWAY_ONLY = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
@@ -88,6 +88,20 @@ def _refuse_shared_folders(cells: Sequence[Cell]) -> None:
         if other is not cell:
             found = f"{cell.folder.name} for {other.label} and for {cell.label}"
             raise InputError("auxiliaries", "a folder of its own for each arm", found, "rename one of the auxiliaries")
+
+
+def refuse_shared_runs(study: Study, every: tuple[Comparison, ...]) -> None:
+    """Raise `InputError` for two rates with one folder, and for a reported seed that the search has drawn."""
+    for cell in (comparison.none for comparison in every):
+        grid, trials = cell.grid, trials_of(cell, cell.grid.rates)
+        if len({job.folder for job in trials}) < len(trials):
+            where = f"targets.{cell.target}.rates" if study.targets[cell.target].rates else "search.rates"
+            found = ", ".join(map(repr, grid.rates))
+            raise InputError(where, "rates that differ in their first six digits", found, "remove one of them")
+        shared = sorted({job.seed for job in trials} & set(study.seed_list))
+        if shared and (len(grid.rates) > 1 or grid.may_grow):
+            expected = f"seeds other than {trials[0].seed} to {trials[-1].seed}, which the search draws"
+            raise InputError("seeds", expected, ", ".join(map(str, shared)), "choose others")
 
 
 def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
@@ -167,10 +181,11 @@ def _cells(
 
 def _auxiliaries(name: str, target: TargetSection, modality: str, arm: Arm, origins: Origins) -> list[str | None]:
     """The names of the auxiliaries that an arm of a target uses."""
-    for auxiliary in (*(target.auxiliaries or ()), *([] if target.controls is None else [target.controls])):
-        if auxiliary not in origins:
+    names = [("auxiliaries", auxiliary) for auxiliary in target.auxiliaries or ()]
+    for field, auxiliary in (*names, ("controls", target.controls)):
+        if auxiliary is not None and auxiliary not in origins:
             expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
-            raise InputError(f"targets.{name}.auxiliaries", expected, repr(auxiliary), "add it to auxiliaries")
+            raise InputError(f"targets.{name}.{field}", expected, repr(auxiliary), "add it to auxiliaries")
     same = arm.needs == "same-modality"
     candidates = origins if target.auxiliaries is None or same else target.auxiliaries
     return [candidate for candidate in candidates if (origins[candidate][1] == modality) == same]

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.reduction import ForkingPickler
@@ -83,16 +83,16 @@ def local_pool(workers: int, *, offline: bool = False) -> Iterator[LocalPool]:
         For a modality that is not shipped and whose functions other processes cannot import.
     """
     context = get_context("spawn")
-    devices = context.Queue()
-    for index in range(workers):
-        devices.put(index % max(1, torch.cuda.device_count()))
-    executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(devices, _portable_modalities(), offline)
-    )
-    try:
-        yield LocalPool(workers, executor)
-    finally:
-        executor.shutdown(cancel_futures=True)
+    with closing(context.Queue()) as devices:
+        for index in range(workers):
+            devices.put(index % max(1, torch.cuda.device_count()))
+        executor = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(devices, _portable_modalities(), offline)
+        )
+        try:
+            yield LocalPool(workers, executor)
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def _portable_modalities() -> tuple[Modality[Any, Any, Any], ...]:

@@ -17,7 +17,7 @@ from crosspath.study.definition import Study, read_study
 from crosspath.study.fit_check import require_fits
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
 from crosspath.study.jobs import Place
-from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms
+from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms, refuse_shared_runs
 from crosspath.study.pools import Pool, local_pool, ray_pool
 from crosspath.study.power import power_of
 from crosspath.study.reports.examples import EXAMPLES, Changes, write_examples
@@ -78,6 +78,7 @@ def run_study(
     auxiliaries = auxiliaries_of(study)
     every = comparisons(study, auxiliaries)
     refuse_idle_arms(study, every)
+    refuse_shared_runs(study, every)
     for target in study.targets.values():
         for checkpoint in target.checkpoints.values():
             refuse_pickle(checkpoint_files(checkpoint).weights)

@@ -78,8 +78,12 @@ def read_result(folder: Path) -> Result:
     for name in ("strengths", "likeness", "sizes"):
         values.setdefault(name, {})
     names = {entry.name for entry in fields(Result)}
-    if version != FORMAT_VERSION or set(values) != names:
+    if version != FORMAT_VERSION:
         raise InputError(folder / RESULT, f"a result of format_version {FORMAT_VERSION}", repr(version), "run it again")
+    if set(values) != names:
+        faults = {"missing": names - set(values), "unknown": set(values) - names}
+        found = ", ".join(f"{', '.join(sorted(some))} {fault}" for fault, some in faults.items() if some)
+        raise InputError(folder / RESULT, "all that a result holds, and nothing else", found, "run it again")
     as_kind(values["cost"], Cost, f"{folder / RESULT} cost")
     return as_kind(values, Result, folder / RESULT)
 

@@ -238,8 +238,9 @@ def _train(ready: Prepared, report: Listener, processes: Processes) -> Training:
         )
         training.run_epochs()
     finally:
-        for tracker in open_trackers:
-            tracker.close()
+        with ExitStack() as stack:  # the others, where one cannot be closed
+            for tracker in open_trackers:
+                stack.callback(tracker.close)
     return training
 
 

@@ -7,9 +7,8 @@ the run is finished. TensorBoard events and pictures of reconstructions come whe
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from crosspath.own import is_own, remember
 from crosspath.training.result import LOG, RESULT, Result, read_result
 from crosspath.training.same_run import check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
-from crosspath.training.trackers import TENSORBOARD
+from crosspath.training.trackers import EVENTS, TENSORBOARD
 
 INPUTS = "inputs.json"
 """What a run starts from beside its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
@@ -51,7 +50,6 @@ RESUMED = "resumed.json"
 PICTURES = "pictures"
 """Of what the trained model does with held-out samples."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
-OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS, PICTURES)
 STEP = re.compile(r"\d{8,}")
 HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)
@@ -95,15 +93,21 @@ class RunFolder:
             remove_lock(self.path)
 
     def start(self) -> None:
-        """Write the resolved recipe and an empty log; an unfinished run that was there is cleared."""
+        """Write the resolved recipe and an empty log; an unfinished run that was there is cleared, and no other file.
+
+        Pictures stay: a run draws them when it is finished, over those of the same names.
+        """
         with writing(self.path):
             for checkpoint in self._checkpoints():
                 remove_complete(checkpoint)
             for name in OWN_FILES:
                 (self.path / name).unlink(missing_ok=True)
-        for folder in OWN_FOLDERS:
-            shutil.rmtree(self.path / folder, ignore_errors=True)
+            for events in (self.path / TENSORBOARD).glob(EVENTS):
+                events.unlink()
         sweep(self.path)
+        for folder in (CHECKPOINTS, TENSORBOARD):
+            with suppress(OSError):  # where a user put something
+                (self.path / folder).rmdir()
         write_text(self.path / RECIPE, recipe_to_text(self.recipe))
         write_json(self.path / INPUTS, self.inputs)
         write_text(self.path / LOG, "")

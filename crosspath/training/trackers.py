@@ -1,6 +1,7 @@
 """Trackers that log a run's numbers: TensorBoard, wandb or trackio, each imported only where a recipe names it."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ from crosspath.files import writing
 
 TENSORBOARD = "tensorboard"
 """The folder of the events, inside the run folder."""
+EVENTS = "events.out.tfevents.*"
+"""The files in there."""
 
 
 class Tracker(Protocol):
@@ -25,7 +28,8 @@ class Tracker(Protocol):
 
 
 def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
-    """One for each of `train.loggers`; what an interrupted run logged after step `resumed_at` is removed.
+    """One for each of `train.loggers`; what an interrupted run logged after step `resumed_at` is removed. Where one
+    cannot be opened, those before it are closed.
 
     Raises
     ------
@@ -33,13 +37,17 @@ def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
         For one that is not installed.
     """
     open_trackers: list[Tracker] = []
-    for name in recipe.train.loggers:
-        try:
-            open_trackers.append(
-                _TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder)
-            )
-        except ImportError:
-            raise _not_installed(name) from None
+    with ExitStack() as stack:
+        for name in recipe.train.loggers:
+            try:
+                tracker: Tracker = (
+                    _TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder)
+                )
+            except ImportError:
+                raise _not_installed(name) from None
+            stack.callback(tracker.close)
+            open_trackers.append(tracker)
+        stack.pop_all()
     return open_trackers
 
 

@@ -48,6 +48,9 @@ def test_a_folder_of_ones_own_is_shown_without_decoding_it(tmp_path: Path, capsy
     output = capsys.readouterr()
     assert "cats" in output.out
     assert output.err == f"next: crosspath data check {tmp_path / 'photos'}\n"
+    class_folders(tmp_path / "one", write_image, ".png", ("cats",), 1)
+    assert main(["data", "show", str(tmp_path / "one")]) == 0
+    assert "1 class, 1 sample, not decoded" in capsys.readouterr().out
     assert "data list" in refused(["data", "show", str(tmp_path / "nothing")], capsys)
 
 

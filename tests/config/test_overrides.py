@@ -16,6 +16,7 @@ TEXTS = ["train.epochs=3", "optimizer.lr=1e-5", "pathway.blocks={0: 1}", "data.f
     "settings",
     [
         TEXTS,
+        iter(TEXTS),
         {
             "train.epochs": 3,
             "optimizer.lr": 1e-5,
@@ -45,7 +46,7 @@ def test_text_stays_text_and_none_is_null() -> None:
 def test_an_unknown_name_and_a_wrong_form_are_refused() -> None:
     with refused("train.epoch", "train.epochs"):
         apply_overrides(recipe_named("image/folder"), setting_texts({"train": {"epoch": 3}}))
-    for wrong in ("train.epochs=3", [("train.epochs", 3)]):
+    for wrong in ("train.epochs=3", [("train.epochs", 3)], 3, None):
         with refused("settings"):
             setting_texts(wrong)  # type: ignore[arg-type]
 

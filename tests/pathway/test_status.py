@@ -48,6 +48,13 @@ def test_table_and_json() -> None:
     assert len(json.loads(json.dumps(handle.status().to_json()))["rows"]) == 8
 
 
+def test_one_of_something_is_singular() -> None:
+    status = crosspath.connect(Body().bfloat16(), Body(), blocks={0: 0}, roles={"mlp_in"}, accept={"partial"}).status()
+    assert repr(status).startswith("<Status: 1 pathway from ")
+    assert "1 warning>" in repr(status)
+    assert status.warnings[0].startswith("1 weight in half precision")
+
+
 def test_zero_weights_have_a_null_ratio_in_json() -> None:
     target = Body()
     torch.nn.init.zeros_(target.blocks[0].mlp.fc1.weight)

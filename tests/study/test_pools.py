@@ -9,7 +9,14 @@ import pytest
 
 from crosspath.study.cells import Job
 from crosspath.study.jobs import Place
-from crosspath.study.pools import work_and_free
+from crosspath.study.pools import local_pool, work_and_free
+
+
+def test_what_tells_workers_their_device_is_closed_with_the_pool() -> None:
+    with local_pool(1) as pool:
+        devices = pool.executor._initargs[0]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="closed"):
+        devices.put(0)
 
 
 class Circle:

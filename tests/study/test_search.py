@@ -20,9 +20,10 @@ from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import DEFINITION, RUNS
 from crosspath.study.grid import Grid
 from crosspath.study.jobs import DIVERGED, Place, attempt_job, read_diverged
-from crosspath.study.plan import comparisons
+from crosspath.study.plan import comparisons, refuse_shared_runs
 from crosspath.study.power import detectable_difference
 from crosspath.study.results import write_results
+from crosspath.study.study import run_study
 from crosspath.training.finite import DivergenceError
 from crosspath.training.result import RESULT, Result, read_result
 from tests.errors import refused
@@ -419,6 +420,20 @@ def test_searches_that_contradict_themselves_are_refused(text: str, words: tuple
     path.write_text(f"targets: {{image/digits: {{}}}}\n{text}", encoding="utf-8")
     with refused("study.yaml", *words):
         read_study(path)
+
+
+def test_rates_and_seeds_that_would_share_a_run_are_refused(tmp_path: Path) -> None:
+    rates, seeds = [1e-3, 1.0000001e-3], [SEARCH_SEEDS + 2, SEARCH_SEEDS + 3]
+    for where, values, more in (
+        ("search.rates", rates, {"search": {"rates": rates}}),
+        ("targets.image/digits.rates", rates, {"targets": {"image/digits": {"rates": rates}}}),
+        ("seeds", seeds[:1], {"seeds": seeds}),
+    ):
+        with refused(where, *values):
+            run_study(small(**more), out=tmp_path / "s", progress=False)
+    for search in ({"seeds": 2}, {"rates": [1e-3]}):
+        study = small(seeds=seeds, search=search)
+        refuse_shared_runs(study, comparisons(study))
 
 
 def test_a_list_of_rates_and_a_study_begun_by_an_earlier_version_keep_their_search(

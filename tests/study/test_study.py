@@ -154,7 +154,10 @@ def test_controls_are_carried_out_for_one_direction_a_target(auxiliary: Path) ->
     found = [(cell.arm.name, cell.auxiliary) for cell in comparison.others]
     assert found == [("pathway", "sounds"), ("pathway", "more"), ("shuffled", "sounds"), ("mimetic", None)]
     unknown = {"image/digits": {**target, "controls": "sound"}}
-    with refused("targets.image/digits.auxiliaries", "sounds"):
+    with refused("targets.image/digits.controls", "'sound'", "sounds"):
+        comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
+    unknown = {"image/digits": {**target, "auxiliaries": ["sound"]}}
+    with refused("targets.image/digits.auxiliaries", "'sound'", "sounds"):
         comparisons(small(auxiliary, arms=["none"], controls=["shuffled"], targets=unknown))
     begun = small(auxiliary, arms=["none"])
     assert not differences(
@@ -320,6 +323,8 @@ def test_examples_are_those_of_the_reported_runs(
         ("targets: {image/nonsense: {}}", "image/nonsense"),
         ("targets: {image/digits: {settings: [train.epoch=1]}}", "train.epoch"),
         ("targets: {image/digits: {auxiliaries: [sounds]}}", "sounds"),
+        ("targets: {image/digits: {auxiliaries: [sounds, sounds]}}", "targets.image/digits.auxiliaries"),
+        ("targets: {image/digits: {labels: [30, 30]}}", "targets.image/digits.labels"),
         ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
         ("targets: {image/digits: {}}\nauxiliaries: {whisper-tiny.en: nowhere}", "letters, digits"),
     ],
@@ -417,6 +422,13 @@ def test_two_arms_that_would_share_a_folder_are_refused(auxiliary: Path) -> None
     named = {"sounds": str(auxiliary), "frozen-sounds": str(auxiliary)}
     with refused("auxiliaries", "pathway-frozen-sounds"):
         comparisons(small(auxiliary, arms=["none", "pathway", "pathway-frozen"], auxiliaries=named))
+
+
+def test_a_comparison_is_checked_as_a_study_is_and_takes_the_path_of_a_recipe(tmp_path: Path) -> None:
+    with refused("compare", "search.rates.0"):
+        crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), rates=(0.0,), out=tmp_path / "none")
+    with refused("nowhere.yaml"):
+        crosspath.compare(Path("nowhere.yaml"), auxiliaries={}, arms=("mimetic",), out=tmp_path / "none")
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -73,7 +73,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     run(1, one, "none")
     said = run(2, two, "none")
-    assert "2 processes x 1 parts of 8" in said
+    assert "2 processes x 1 part of 8" in said
     assert_same(one, two)
     assert said.count("epoch 1/2") == 1
 

@@ -284,6 +284,17 @@ def test_folders_are_not_overwritten_and_finished_runs_are_not_repeated(tmp_path
         train(short(image_recipe, "train.seed=4"), out=tmp_path / "run", progress=False, resume=True)
 
 
+def test_a_result_without_some_of_its_content_names_it(tmp_path: Path) -> None:
+    path = (
+        Path(__file__).parents[1] / "golden/study/runs/image-digits/labels-all/none/final/lr-0.002-seed-0/result.json"
+    )
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["cost"]
+    (tmp_path / "result.json").write_text(json.dumps({**values, "price": 1}), encoding="utf-8")
+    with refused("result.json", "cost", "missing", "price", "unknown"):
+        read_result(tmp_path)
+
+
 def test_an_unfinished_run_starts_over_and_says_so(
     tmp_path: Path, in_memory: InMemory, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,7 +303,13 @@ def test_an_unfinished_run_starts_over_and_says_so(
     train(recipe, out=tmp_path / "run", progress=False)
     for name in ("manifest.json", "result.json", "model.safetensors"):
         (tmp_path / "run" / name).unlink()
+    own = [tmp_path / "run" / place for place in ("checkpoints/mine/notes", "tensorboard/notes", "pictures/notes")]
+    for file in own:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     train(recipe, out=tmp_path / "run", resume=True)
+    assert all(file.exists() for file in own)
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 2
     assert "starts over" in capsys.readouterr().err
     assert len(lines(tmp_path / "run")) == 5
     (tmp_path / "other").mkdir()

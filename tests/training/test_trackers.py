@@ -74,6 +74,24 @@ def test_a_hosted_tracker_is_told_by_name(name: str, tmp_path: Path, monkeypatch
     assert calls == [("init", "image/cifar10"), ("log", ({"loss": 0.5}, 7)), ("finish", None)]
 
 
+def test_the_trackers_before_one_that_fails_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    first: Any = ModuleType("wandb")
+    first.init = lambda **settings: calls.append("init")
+    first.finish = lambda: calls.append("finish")
+    second: Any = ModuleType("trackio")
+
+    def fail(**settings: object) -> None:
+        raise ConnectionError("no network")
+
+    second.init = fail
+    for module in (first, second):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(ConnectionError):
+        trackers(short(image_recipe, "train.loggers=[wandb,trackio]"), tmp_path, 0)
+    assert calls == ["init", "finish"]
+
+
 def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with refused("train.loggers", "wandb"):

@@ -72,7 +72,11 @@ class GeneratedSamples(NamedTuple):
 
 
 def generated_store(section: DataSection, samples: GeneratedSamples) -> Store:
-    """Generated samples as if they had been decoded."""
+    """Generated samples as if they had been decoded. Raises `InputError` where several labels are asked for."""
+    if section.several_labels and samples.labels.ndim == 1:
+        expected = f"false for {section.dataset}, whose samples have one label each"
+        todo = "leave it out; several labels come from a table (data.csv), shards, or data in memory"
+        raise InputError("data.multi_label", expected, "true", todo)
     count = len(samples.labels)
     return Store(
         inputs=samples.inputs,

@@ -34,6 +34,11 @@ def test_the_parts_are_disjoint_stratified_and_of_the_published_size(recipe: Rec
         assert counts.max() - counts.min() <= 0.1 * counts.mean()
 
 
+def test_samples_of_one_label_each_have_no_several(recipe: Recipe) -> None:
+    with refused("data.multi_label", "true"):
+        load_data(apply_overrides(recipe, ["data.multi_label=true"]).data, None, seed=0)
+
+
 def test_every_reading_gives_the_same_and_the_seed_only_chooses_labels(recipe: Recipe, tmp_path: Path) -> None:
     first, other = load_data(recipe.data, None, seed=0), load_data(recipe.data, tmp_path / "absent", seed=1)
     assert first.fingerprint == other.fingerprint

@@ -1,6 +1,7 @@
 """`rank`: what its scores are, that they need no test part, and that it claims nothing where there is nothing."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from crosspath.data.examples import DataSet, Examples
 from crosspath.models import build_model
 from crosspath.pathway import connect, pathways
 from crosspath.recipes import recipe_named
+from crosspath.study.definition import Study
+from crosspath.study.plan import comparisons
 from crosspath.study.ranking import measure as rank_measure
 from crosspath.study.ranking.rank import _understand
 from crosspath.study.ranking.scores import (
@@ -178,6 +181,22 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "no ordering beyond chance" in captured.out
     named = f"--auxiliary a={tmp_path / 'audio'}"
     assert f"next: crosspath compare image/digits --start whole-body {named} --labels 2\n" in captured.err
+
+
+def test_the_next_command_is_accepted_where_a_setting_names_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_audio(tmp_path / "audio")
+    options = ["--labels", "2", "--seeds", "1", "--copies", "3", "--batches", "1", "--samples", "20"]
+    settings = ["--set", "pathway.start=gentle", "--set", "train.epochs=1"]
+    assert main(["rank", "image/digits", "--auxiliary", f"a={tmp_path / 'audio'}", *options, *settings]) == 0
+    command = capsys.readouterr().err.splitlines()[-1].removeprefix("next: crosspath ")
+    assert "--start gentle" in command
+    studies: list[Study] = []
+    monkeypatch.setattr("crosspath.study.comparison.run_study", lambda study, **options: studies.append(study) or {})
+    assert main([*shlex.split(command), "--json"]) == 0
+    pathway = comparisons(studies[0])[0].others[0].recipe(1e-3, 0, search=False)
+    assert (pathway.pathway.start, pathway.train.epochs) == ("gentle", 1)
 
 
 def test_settings_beside_a_start_are_what_is_measured() -> None:
