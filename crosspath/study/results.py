@@ -192,7 +192,6 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
                 "weight_decay": choice.weight_decay,
                 "chosen": choice.rate,
                 "at_edge": choice.at_edge,
-                "settled": not choice.at_edge,
             }
         )
     return entries

@@ -145,7 +145,7 @@ def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
     best = f"{entry['chosen']:g}" + (
         "" if entry["weight_decay"] is None else f", weight decay {entry['weight_decay']:g}"
     )
-    edge = f"{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
+    edge = " (edge)" if entry["at_edge"] else ""
     return entry["target"], entry["arm"], entry["auxiliary"] or "", ". ".join(tried), best + edge
 
 
