@@ -36,7 +36,6 @@ from crosspath.pathway.sources.description import weight_file_of
 from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.pickles import refuse_pickle
 
-"""The receipt of a merge, beside the merged weights."""
 HEAD = "head.linear.weight"
 """The last layer, with one row per class."""
 

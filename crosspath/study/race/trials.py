@@ -39,7 +39,7 @@ class Trial(Job):
     """One run of a race."""
 
     stage: str
-    """The folder that holds runs of its kind: `race-1-fold-0`, `fresh`."""
+    """The folder that holds runs of its kind: `race-1`, `fresh`."""
     way: str
     pretrains: bool = False
     """Masked modelling instead of training."""
