@@ -1,5 +1,5 @@
-"""A record of the checkpoints that this user's own commands wrote on this machine; only these may refer to paths outside
-their folder.
+"""A record of the checkpoints that this user's own commands wrote on this machine; only these may refer to paths
+outside their folder.
 
 A list of digests in the user's state folder (`CROSSPATH_STATE`): a file from elsewhere cannot be on it, and one that
 was moved still is.
