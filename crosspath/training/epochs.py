@@ -13,7 +13,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.files import finite, sha256_of_tensors
+from crosspath.files import is_finite, sha256_of_tensors
 from crosspath.metrics import with_class_names
 from crosspath.objectives import Batch, Objective
 from crosspath.pathway.engines.engine import held_weights
@@ -237,7 +237,7 @@ class Training:
             summary["validation"] = metrics
         if has_pathways(outcome.model):
             summary["scales"] = scales_of(self.processes.full_model(outcome.model))
-        if finite(summary) != summary:
+        if not is_finite(summary):
             raise loss_error(position.step, math.nan, self.strong)
         self._log(summary)
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)

@@ -23,6 +23,7 @@ from crosspath.files import (
     MANIFEST,
     as_kind,
     check_manifest,
+    name_behind,
     new_folder,
     read_json,
     read_json_as,
@@ -53,7 +54,6 @@ PICTURES = "pictures"
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 OWN_FOLDERS = (CHECKPOINTS, TENSORBOARD, RECONSTRUCTIONS, PICTURES)
 STEP = re.compile(r"\d{8,}")
-HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)
 """A folder without these is no run folder and is never cleared."""
 
@@ -261,5 +261,5 @@ def _is_just_created(path: Path) -> bool:
     """Whether a run was killed while it made its folder, and nothing else is in there."""
     if not path.is_dir() or (path / LOG).exists():
         return False
-    own = (RECIPE, INPUTS, *LOCK_FILES)
-    return all(file.name in own or HALF_WRITTEN.fullmatch(file.name) for file in path.iterdir())
+    own = (RECIPE, INPUTS, LOG, *LOCK_FILES)
+    return all(name_behind(file) in own for file in path.iterdir())
