@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
-from crosspath.config import Recipe, read_recipe, recipe_to_text
+from crosspath.config import Recipe, read_recipe, write_recipe
 from crosspath.errors import InputError
 from crosspath.files import (
     MANIFEST,
@@ -104,7 +104,7 @@ class RunFolder:
         for folder in OWN_FOLDERS:
             shutil.rmtree(self.path / folder, ignore_errors=True)
         sweep(self.path)
-        write_text(self.path / RECIPE, recipe_to_text(self.recipe))
+        write_recipe(self.recipe, self.path / RECIPE)
         write_json(self.path / INPUTS, self.inputs)
         write_text(self.path / LOG, "")
 
@@ -134,7 +134,7 @@ class RunFolder:
             file.truncate(log_bytes)
         changes = tuple(dict.fromkeys((*self.changes_so_far(), *self.changes)))
         write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step], "changes": changes})
-        write_text(self.path / RECIPE, recipe_to_text(self.recipe))
+        write_recipe(self.recipe, self.path / RECIPE)
         write_json(self.path / INPUTS, self.inputs)
 
     def resumed_at(self) -> list[int]:
