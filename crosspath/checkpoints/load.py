@@ -28,6 +28,7 @@ from crosspath.files import (
 )
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
+from crosspath.models.heads import HEAD
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
@@ -36,8 +37,8 @@ from crosspath.pathway.sources.description import weight_file_of
 from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.pickles import refuse_pickle
 
-HEAD = "head.linear.weight"
-"""The last layer, with one row per class."""
+LAST_LAYER = f"{HEAD}linear.weight"
+"""Of a classifier: one row per class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,9 +214,9 @@ def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Re
 def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     if "classes" in metadata:
         return tuple(str(name) for name in _metadata(weights, metadata, "classes", list))
-    if HEAD not in tensors:
-        raise InputError(weights, "a classification head", f"no {HEAD}", "train it first")
-    return tuple(str(index) for index in range(len(tensors[HEAD])))
+    if LAST_LAYER not in tensors:
+        raise InputError(weights, "a classification head", f"no {LAST_LAYER}", "train it first")
+    return tuple(str(index) for index in range(len(tensors[LAST_LAYER])))
 
 
 def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
