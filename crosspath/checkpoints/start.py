@@ -6,7 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
+from crosspath.checkpoints.files import checkpoint_files
+from crosspath.checkpoints.load import load_checkpoint, refuse_connected
 from crosspath.config import Recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, tensor_faults
