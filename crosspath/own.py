@@ -1,4 +1,5 @@
-"""Which files with paths that lead out of their folder this user's own commands wrote here. Others are not followed.
+"""A record of the checkpoints that this user's own commands wrote on this machine; only these may refer to paths
+outside their folder.
 
 A list of digests in the user's state folder (`CROSSPATH_STATE`): a file from elsewhere cannot be on it, and one that
 was moved still is.
@@ -14,7 +15,8 @@ LIST = "own"
 
 
 def remember(path: Path) -> None:
-    """Note that this user's command wrote the file. Where nothing can be noted, its paths need the user's options."""
+    """Note that this user's command wrote the file. If the note cannot be written, later commands ask the user to name
+    the paths in it."""
     with suppress(OSError):
         file = _list()
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -12,15 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crosspath.checkpoints.files import checkpoint_files
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import MERGE_RECEIPT, PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, foreign_auxiliary, hub_auxiliary, is_on_hub
 from crosspath.config import Recipe, read_recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import (
-    MANIFEST,
-    check_beside_manifest,
-    check_manifest,
     read_json,
     read_tensors,
     sha256_of_file,
@@ -28,17 +26,16 @@ from crosspath.files import (
 )
 from crosspath.modalities import modality_of
 from crosspath.models.about import About
+from crosspath.models.heads import HEAD
 from crosspath.models.masked_autoencoder import MaskedAutoencoder
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives import objective_of
 from crosspath.pathway import load_pathway, merge
 from crosspath.pathway.sources.description import weight_file_of
 from crosspath.pathway.sources.parameters import has_pathways
-from crosspath.pickles import refuse_pickle
 
-"""The receipt of a merge, beside the merged weights."""
-HEAD = "head.linear.weight"
-"""The last layer, with one row per class."""
+LAST_LAYER = f"{HEAD}linear.weight"
+"""Of a classifier: one row per class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,49 +55,6 @@ class Checkpoint:
     def connected(self) -> bool:
         """Whether the model has pathways."""
         return has_pathways(self.model)
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a checkpoint."""
-
-    weights: Path
-    folder: Path | None
-    """The folder whose `pathway.*` belong to the weights; None for a plain model."""
-
-
-def checkpoint_files(path: str | Path) -> Files:
-    """Find a checkpoint's files and check its manifest.
-
-    Raises
-    ------
-    InputError
-        For a path that is no checkpoint, an unfinished run, a pickle, and files that differ from their manifest.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "a run folder, saved folder or .safetensors file", "none", "check the path")
-    if path.is_file():
-        refuse_pickle(path)
-        folder = path.parent if path.name == WEIGHTS and _has_pathway_files(path.parent) else None
-        check_beside_manifest(path, *(() if folder is None else PATHWAY_FILES))
-        return Files(path, folder)
-    if not (path / WEIGHTS).is_file():
-        for file in sorted(path.iterdir()):
-            if file.is_file():
-                refuse_pickle(file)
-        if (path / "log.jsonl").is_file() and (path / MANIFEST).is_file():
-            found, todo = "a trial of a search, which keeps its score alone", "name a reported run, in final/"
-            raise InputError(path, f"a folder with {WEIGHTS}", found, todo)
-        is_run = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
-        todo = "finish the run, or name one of its checkpoints/" if is_run else "check the path"
-        raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if is_run else "none", todo)
-    check_manifest(path)
-    return Files(path / WEIGHTS, path if _has_pathway_files(path) else None)
-
-
-def _has_pathway_files(folder: Path) -> bool:
-    return any((folder / name).exists() for name in PATHWAY_FILES)
 
 
 def load_checkpoint(
@@ -214,9 +168,9 @@ def _recipe_beside(path: Path, weights: Path, metadata: Mapping[str, str]) -> Re
 def _classes(weights: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     if "classes" in metadata:
         return tuple(str(name) for name in _metadata(weights, metadata, "classes", list))
-    if HEAD not in tensors:
-        raise InputError(weights, "a classification head", f"no {HEAD}", "train it first")
-    return tuple(str(index) for index in range(len(tensors[HEAD])))
+    if LAST_LAYER not in tensors:
+        raise InputError(weights, "a classification head", f"no {LAST_LAYER}", "train it first")
+    return tuple(str(index) for index in range(len(tensors[LAST_LAYER])))
 
 
 def _metadata(weights: Path, metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:

@@ -21,6 +21,7 @@ from crosspath.pathway.sources.source import ModuleSource
 WEIGHTS = "model.safetensors"
 PATHWAY_FILES = ("pathway.safetensors", "pathway.json")
 MERGE_RECEIPT = "merge.json"
+"""The receipt of a merge, beside the merged weights."""
 RECIPE = "recipe.yaml"
 CARD = "README.md"
 """The model card. The manifest leaves it out, since people edit it, on the hub too."""

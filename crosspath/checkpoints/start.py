@@ -6,10 +6,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from crosspath.checkpoints.load import checkpoint_files, load_checkpoint, refuse_connected
+from crosspath.checkpoints.files import checkpoint_files
+from crosspath.checkpoints.load import load_checkpoint, refuse_connected
 from crosspath.config import Recipe, recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_tensors, tensor_faults
+from crosspath.models.heads import HEAD
 from crosspath.objectives import objective_of
 from crosspath.pathway import merge
 from crosspath.tokenizers import fixed_positions
@@ -70,8 +72,8 @@ def load_weights_from(model: nn.Module, path: str | Path, recipe: Recipe | None 
     tensors, task = _weights_and_task(path)
     other = None if recipe is None or task in (None, objective_of(recipe).name) else task
     own = model.state_dict()
-    head = {name for name in own if name.startswith("head.")}
-    loaded_head = {name for name in tensors if name.startswith("head.")}
+    head = {name for name in own if name.startswith(HEAD)}
+    loaded_head = {name for name in tensors if name.startswith(HEAD)}
     notes = []
     parts = ("decoder.", "mask_token", "predict.", LAST_NORM, "encoder.cls_token", "encoder.cls_pos")
     skipped = [part for part in parts if _has(tensors, part) and not _has(own, part)]

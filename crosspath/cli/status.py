@@ -17,11 +17,10 @@ def status(checkpoint: Path, /, *, auxiliary: MovedAuxiliaries = (), recipe: Rec
         A run folder or saved folder with pathways.
     """
     from crosspath.checkpoints import checkpoint_status
-    from crosspath.files import finite
 
     rows = checkpoint_status(checkpoint, recipe_of(recipe), named_pairs(auxiliary, "--auxiliary"))
     if json:
-        print_json({"checkpoint": str(checkpoint), **finite(rows.to_json())})
+        print_json({"checkpoint": str(checkpoint), **rows.to_json()})
     else:
         print_line(str(rows))
         print_next("crosspath", "merge", checkpoint, "OUT")

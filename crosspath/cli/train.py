@@ -133,15 +133,16 @@ class Options(TypedDict):
 
 
 def _train_folds(recipe: "Recipe", options: Options, *, json: bool) -> None:
+    from crosspath.metrics import plain_text
     from crosspath.training.folds import train_folds
 
     results = train_folds(recipe, **options)
     if json:
         print_json(results.to_json())
         return
-    rows = [(str(fold), f"{value:.4f}") for fold, value in zip(results.folds, results.values, strict=True)]
+    values = (plain_text(results.metric, value) for value in results.values)
+    rows = [(str(fold), value) for fold, value in zip(results.folds, values, strict=True)]
     print_table(("fold", f"test {results.metric}"), rows)
-    summary = f"{results.metric} {results.mean:.4f} ± {results.std:.4f} over {len(results.folds)} folds"
-    print_line(f"{results.recipe}: {summary}")
+    print_line(f"{results.recipe}: {results.summary}")
     print_line(f"written to {results.folder}")
     print_next("crosspath", "compare", results.recipe, "--auxiliary", "NAME=CHECKPOINT")

@@ -1,8 +1,6 @@
 """Where an option that no verb has points to: the option of another name, or the setting that `--set` takes."""
 
-from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
 
 from cyclopts.exceptions import UnknownOptionError
 
@@ -62,17 +60,10 @@ def unknown_option_message(error: UnknownOptionError) -> str:
 
 def _settings_named(word: str) -> list[str]:
     """The dotted settings of the shipped recipes whose last part is this word, or else one that is close to it."""
+    from crosspath.config.trees import settings_in
     from crosspath.recipes import RECIPES
 
-    names = sorted({name for make in RECIPES.values() for name in _dotted(make().model_dump(mode="json"), "")})
+    names = sorted({name for make in RECIPES.values() for name, _ in settings_in(make().model_dump(mode="json"))})
     fields = {name.rpartition(".")[2] for name in names}
     best = word if word in fields else next(iter(get_close_matches(word, fields, n=1, cutoff=CLOSE)), None)
     return [name for name in names if name.rpartition(".")[2] == best]
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name

@@ -39,7 +39,8 @@ class AugmentSection(Section):
 
     @classmethod
     def nothing(cls) -> Mapping[str, Any]:
-        """The settings with which training alters nothing; empty where there are none."""
+        """The settings with which training alters nothing; empty where samples differ from epoch to epoch whatever the
+        settings say: the points drawn of a larger cloud, the frames of a streamed film."""
         return {}
 
     @property
@@ -207,6 +208,11 @@ class SeriesAugment(AugmentSection):
     """Longest run of values, in all channels, that is set to 0, the mean."""
     mixup: NonNegativeFloat = 0.0
     """Beta parameter; 0 is off."""
+
+    @classmethod
+    def nothing(cls) -> Mapping[str, Any]:
+        """The settings with which training alters nothing."""
+        return {"warp": 0.0, "scale_std": 0.0, "jitter_std": 0.0, "time_mask": 0, "mixup": 0.0}
 
     @property
     def mixing(self) -> Mixing:

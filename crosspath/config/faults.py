@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crosspath.errors import InputError
+from crosspath.files.plain_data import expected_by
 
 
 class Fault(NamedTuple):
@@ -46,7 +47,7 @@ def _expected(kind: str, value: object, context: Mapping[str, Any], message: str
         return "a mapping such as {0: 1}"
     if kind in {"model_type", "model_attributes_type"}:
         return "a section of settings"
-    return message.removeprefix("Input should be ").strip()
+    return expected_by(message)
 
 
 def merge_faults(faults: Sequence[Fault]) -> list[Fault]:

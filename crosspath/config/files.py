@@ -7,6 +7,7 @@ import yaml
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
+from crosspath.files import write_text
 from crosspath.pickles import require_file
 
 
@@ -37,5 +38,5 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write the resolved recipe."""
-    path.write_text(recipe_to_text(recipe), encoding="utf-8")
+    """Write the resolved recipe, completely or not at all."""
+    write_text(path, recipe_to_text(recipe))

@@ -114,7 +114,7 @@ def typed_augment(value: object) -> object:
 
 
 def _typed(value: object, tag: str, classes: Mapping[str, type[Section]]) -> object:
-    """`value` checked by the class that its tag names. pydantic puts the place of a fault inside before the message."""
+    """`value` checked by the class that its tag names. pydantic prefixes the path of an inner fault."""
     if isinstance(value, BaseModel) or not isinstance(value, Mapping):
         return value
     if tag not in value:

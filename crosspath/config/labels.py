@@ -33,9 +33,8 @@ def fill_label_kind(tree: Any) -> Any:
 
 
 def without_smoothing(overrides: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """What goes before overrides, as (name, value), that change the objective to one without classes: a recipe's own
-    label smoothing is meant for its classes.
-    """
+    """Overrides to insert before the user's where these switch to an objective without classes: label smoothing becomes
+    0."""
     objectives = [value for name, value in overrides if name == "objective"]
     kind = OF_OBJECTIVE.get(objectives[-1], "classes") if objectives and isinstance(objectives[-1], str) else "classes"
     return [] if kind == "classes" else [("train.label_smoothing", 0.0)]

@@ -4,16 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-# `X as X`: these names were defined here, and stay importable from here.
-from crosspath.config.augment import AudioAugment as AudioAugment
-from crosspath.config.augment import Augment as Augment
-from crosspath.config.augment import AugmentSection as AugmentSection
-from crosspath.config.augment import ImageAugment as ImageAugment
-from crosspath.config.augment import PointAugment as PointAugment
-from crosspath.config.augment import TextAugment as TextAugment
-from crosspath.config.augment import VideoAugment as VideoAugment
 from crosspath.config.kinds import check_mask
-from crosspath.config.pathway import PathwaySection as PathwaySection
 from crosspath.config.section import Section
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]

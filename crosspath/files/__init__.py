@@ -1,6 +1,16 @@
 """The one file layer: safetensors and JSON, complete or absent; digests and manifests; pickles refused."""
 
-from crosspath.files.atomic import flush, is_file, new_folder, replacing, replacing_files, sweep, write_text, writing
+from crosspath.files.atomic import (
+    flush,
+    is_file,
+    name_behind,
+    new_folder,
+    replacing,
+    replacing_files,
+    sweep,
+    write_text,
+    writing,
+)
 from crosspath.files.manifests import (
     MANIFEST,
     check_beside_manifest,
@@ -9,7 +19,7 @@ from crosspath.files.manifests import (
     sha256_of_file,
     write_manifest,
 )
-from crosspath.files.plain_data import FORMAT_VERSION, as_kind, finite, read_json, read_json_as, write_json
+from crosspath.files.plain_data import FORMAT_VERSION, as_kind, finite, is_finite, read_json, read_json_as, write_json
 from crosspath.files.tensors import (
     SAFETENSORS,
     read_safetensors,
@@ -29,6 +39,8 @@ __all__ = [
     "finite",
     "flush",
     "is_file",
+    "is_finite",
+    "name_behind",
     "new_folder",
     "read_json",
     "read_json_as",

@@ -1,6 +1,7 @@
 """Files that are complete or absent: written under a temporary name, flushed to disk and renamed."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -14,6 +15,8 @@ from crosspath.errors import InputError
 WINDOWS = os.name == "nt"
 WRITING = ".writing-"
 """What the names of temporary folders begin with."""
+HALF_WRITTEN = re.compile(r"\.(.+)\.\d+\.writing")
+"""The names of temporary files, as `replacing` gives them."""
 
 
 @contextmanager
@@ -41,6 +44,12 @@ def replacing(path: Path) -> Iterator[Path]:
             flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def name_behind(file: Path) -> str:
+    """The name that a file has, or will have if a process was killed while it wrote it."""
+    match = HALF_WRITTEN.fullmatch(file.name)
+    return file.name if match is None else match[1]
 
 
 @contextmanager

@@ -89,8 +89,13 @@ def as_kind(value: Any, kind: type[Shape], where: object, todo: str = REWRITE) -
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the value"
-        raise InputError(where, f"{place}: {fault['msg']}", repr(fault["input"])[:80], todo) from None
+        raise InputError(where, f"{place}: {expected_by(fault['msg'])}", repr(fault["input"])[:80], todo) from None
     return typed
+
+
+def expected_by(message: str) -> str:
+    """What one of pydantic's messages says was expected."""
+    return message.removeprefix("Input should be ").strip()
 
 
 @cache

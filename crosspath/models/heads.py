@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from crosspath.errors import InputError
 
 Pooling = Literal["mean", "cls", "cls+max"]
+HEAD = "head."
+"""What the names of the weights of any model's head start with."""
 
 
 class ClassificationHead(nn.Module):

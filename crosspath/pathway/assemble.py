@@ -18,8 +18,9 @@ from crosspath.pathway.engines.learned_pair import LearnedPair
 from crosspath.pathway.engines.spread import Spread, join_ranges
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fitting.model import FitStep
+from crosspath.pathway.options import ScalePer
 from crosspath.pathway.origins import Origin
-from crosspath.pathway.plan import Plan, ScalePer, TensorPlan
+from crosspath.pathway.plan import Plan, TensorPlan
 from crosspath.pathway.records import Records, StepRecord
 from crosspath.pathway.report import Pair
 from crosspath.pathway.sources.parameters import Holder

@@ -15,11 +15,12 @@ from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weig
 from crosspath.pathway.engines.engine import Engine, check_same_engine
 from crosspath.pathway.fitting.fit import Fit
 from crosspath.pathway.handle import Pathways
+from crosspath.pathway.options import ScalePer, options_of
 from crosspath.pathway.pairing.block_pairs import Blocks
 from crosspath.pathway.pairing.by_name import Names
 from crosspath.pathway.pairing.match import match
 from crosspath.pathway.pairing.selection import Roles
-from crosspath.pathway.plan import ScalePer, make_plan, options_of
+from crosspath.pathway.plan import make_plan
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.sources.auxiliary import open_auxiliary
 from crosspath.pathway.sources.source import AuxiliarySource, is_named

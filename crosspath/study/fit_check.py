@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import torch
 
+from crosspath.checkpoints.files import checkpoint_files
 from crosspath.checkpoints.foreign.start import fit_to_start
-from crosspath.checkpoints.load import checkpoint_files
 from crosspath.config import recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_tensors

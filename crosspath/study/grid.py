@@ -11,7 +11,7 @@ DIGITS = 12
 GROWTH = 3
 """Each round of a search or race trains so many times as long as the one before."""
 FEWEST_RATES = 3
-"""That a shorter round leaves to the next: with fewer, the best of them has no neighbour on both sides."""
+"""The fewest rates a shorter round passes on; with fewer, the best could not have a neighbour on each side."""
 
 
 @dataclass(frozen=True, kw_only=True)

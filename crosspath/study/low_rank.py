@@ -8,9 +8,9 @@ from torch.nn.utils import parametrize
 
 from crosspath.checkpoints.start import Start
 from crosspath.errors import InputError
+from crosspath.models.heads import HEAD
 from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.sources.source import ModuleSource
-from crosspath.training.scope import HEAD
 
 
 class LowRank(nn.Module):

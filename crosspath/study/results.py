@@ -169,7 +169,7 @@ def _core_seconds(runs: Path, cell: Cell, results: Sequence[Result]) -> float:
 
 
 def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> list[dict[str, Any]]:
-    """Every arm's validation scores by rate, its best rate, and whether that lies at the edge of the search."""
+    """Every arm's validation scores by rate, what it chose, and whether that lies at the edge of the search."""
     entries = []
     for cell in dict.fromkeys(cell for cells in complete.values() for cell in cells):
         choice = choices[cell]
@@ -192,7 +192,6 @@ def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> lis
                 "weight_decay": choice.weight_decay,
                 "chosen": choice.rate,
                 "at_edge": choice.at_edge,
-                "settled": not choice.at_edge,
             }
         )
     return entries

@@ -49,7 +49,7 @@ class Row:
     """{"rates": those that its search tried, ascending, "validation": their mean scores, None where a trial diverged};
     None without a search."""
     at_edge: bool = False
-    """Whether `rate` is the lowest or the highest of `grid`."""
+    """Whether `rate` is the lowest or the highest of `grid`, or `weight_decay` the largest that was tried."""
     weight_decay: float | None = None
     """The best one of the search; None where the recipe's own was used."""
     expected_spread: float | None = None

@@ -12,8 +12,8 @@ Verdict = Literal["helps", "no evidence", "hurts"]
 
 CONFIDENCE = 0.95
 FEWEST_SEEDS = 3
-NO_SPREAD = "every seed shows the same difference, so the spread is unknown"
 """With fewer, the interval is too wide to be useful."""
+NO_SPREAD = "every seed shows the same difference, so the spread is unknown"
 POWER_FACTOR = 7.85
 """(z(0.975) + z(0.8))²: two-sided 5 % and a power of 80 %."""
 

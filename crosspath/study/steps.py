@@ -76,5 +76,5 @@ def _naming_killed(running: Mapping["Future[Result | None]", Job]) -> Iterator[N
         yield
     except BrokenExecutor:
         labels = " or ".join(dict.fromkeys(job.label for job in running.values())) or "a run"
-        todo = "free memory, whose want is the usual cause, and repeat the command: finished runs stay"
+        todo = "free some memory (running out of it is the usual cause) and repeat the command; finished runs are kept"
         raise InputError(labels, "a process that runs to its end", "one that was killed", todo) from None

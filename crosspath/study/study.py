@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from crosspath.checkpoints.load import checkpoint_files
+from crosspath.checkpoints.files import checkpoint_files
 from crosspath.counts import counted
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError

@@ -3,27 +3,26 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
-from crosspath.files import finite, sha256_of_tensors
+from crosspath.files import is_finite, sha256_of_tensors
 from crosspath.metrics import with_class_names
 from crosspath.objectives import Batch, Objective
 from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.sources.parameters import has_pathways
-from crosspath.training.features import Features, PooledHead
+from crosspath.training.features import Features
 from crosspath.training.feed import Feed
 from crosspath.training.finite import check_gradients, first_error, loss_error, sample_error, strongest
 from crosspath.training.held_out import read_features, read_part
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.order import steps_per_epoch
+from crosspath.training.outcome import Outcome, losses_of, moving_average
 from crosspath.training.pathways import scales_of
 from crosspath.training.processes import Processes
 from crosspath.training.progress import Listener
@@ -33,54 +32,6 @@ from crosspath.training.scope import training_mode
 from crosspath.training.state import LearningState, Position, SavedState, write_state
 from crosspath.training.step import Stepper
 from crosspath.training.trackers import Tracker, flatten
-
-if TYPE_CHECKING:
-    from timm.utils.model_ema import ModelEmaV3
-
-
-@dataclass
-class Outcome:
-    """The weights that a run ends with, and how good they are."""
-
-    model: nn.Module
-    epoch: int = 0
-    """From 1; 0 before the validation part was read for the first time."""
-    metrics: dict[str, float] = field(default_factory=dict)
-    """On the validation part."""
-    steps: int = 0
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-    """A copy of the best epoch's state, where `train.select` is `best`."""
-
-    def consider(
-        self,
-        epoch: int,
-        metrics: dict[str, float],
-        score: Callable[[dict[str, float]], float],
-        select: str,
-        processes: Processes | None = None,
-    ) -> None:
-        """Take this epoch; with `best`, only if it is better than all before (a tie keeps the earlier)."""
-        if select == "best":
-            new = score(metrics)  # at the first epoch too: a part that gives no score is refused
-            if self.epoch and new <= score(self.metrics):
-                return
-        self.epoch, self.metrics = epoch, metrics
-        if select == "best":
-            full = self.model if processes is None else processes.full_model(self.model)
-            self.best_state.update({name: value.detach().cpu().clone() for name, value in full.state_dict().items()})
-
-
-def losses_of(objective: Objective, recipe: Recipe, features: Features | None) -> Callable[[nn.Module, Batch], Tensor]:
-    """The losses (B) of a model for a batch of the feed; of its head alone, where the feed holds features.
-
-    It does not know the `Training` that it belongs to. In such a circle, a run's weights and moments would outlive the
-    run until Python next looks for circles, and a study would grow by them with every run.
-    """
-
-    def losses(model: nn.Module, batch: Batch) -> Tensor:
-        return objective.losses(model if features is None else PooledHead(model), recipe, batch)
-
-    return losses
 
 
 class Training:
@@ -237,7 +188,7 @@ class Training:
             summary["validation"] = metrics
         if has_pathways(outcome.model):
             summary["scales"] = scales_of(self.processes.full_model(outcome.model))
-        if finite(summary) != summary:
+        if not is_finite(summary):
             raise loss_error(position.step, math.nan, self.strong)
         self._log(summary)
         self.report.epoch(epoch, settings.epochs, mean_loss, metrics, rate)
@@ -287,13 +238,3 @@ class Training:
                 lambda folder: write_state(folder, self.position, tensors),
             )
         self.processes.wait()
-
-
-def moving_average(model: nn.Module, decay: float | None) -> "ModelEmaV3 | None":
-    """timm's moving average of W, λ and W′ each, whose sum is EMA(W) + EMA(λ)·EMA(W′); None without a decay."""
-    if not decay:
-        return None
-    # timm takes longer to import than torch.
-    from timm.utils.model_ema import ModelEmaV3
-
-    return ModelEmaV3(model, decay=decay, use_warmup=True)

@@ -25,6 +25,7 @@ from crosspath.evaluation.held_out import batch_size_on
 from crosspath.files import read_tensors, replacing_files, sha256_of_tensors, write_tensors
 from crosspath.modalities.batches import prepare_held_out, targets_of
 from crosspath.models import ModalityModel
+from crosspath.models.heads import HEAD
 from crosspath.objectives import Batch, objective_of
 from crosspath.pathway.sources.parameters import has_pathways
 from crosspath.training.feed import Feed
@@ -157,7 +158,7 @@ def _compute(
 
 
 def _key(model: ModalityModel, recipe: Recipe, data: DataSet, compute: Compute) -> str:
-    body = [(name, value) for name, value in model.state_dict().items() if not name.startswith("head.")]
+    body = [(name, value) for name, value in model.state_dict().items() if not name.startswith(HEAD)]
     fields = {
         "format_version": FORMAT_VERSION,
         "body": sha256_of_tensors(body),

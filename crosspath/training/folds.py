@@ -17,6 +17,7 @@ from crosspath.deprecated import renamed
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, new_folder, write_json
 from crosspath.locks import LOCK_FILES, claim, remove_lock
+from crosspath.metrics import plain_text
 from crosspath.modalities import modality_of
 from crosspath.modalities.memory import path_only
 from crosspath.objectives import objective_of
@@ -43,8 +44,13 @@ class FoldsResult:
     """Sample standard deviation over folds (n - 1)."""
 
     def __repr__(self) -> str:
-        summary = f"{self.metric} {self.mean:.4f} ± {self.std:.4f} over {len(self.folds)} folds"
-        return f"<FoldsResult: {self.recipe}, {summary}, in {self.folder}>"
+        return f"<FoldsResult: {self.recipe}, {self.summary}, in {self.folder}>"
+
+    @property
+    def summary(self) -> str:
+        """Mean and deviation in words."""
+        mean, std = (plain_text(self.metric, value) for value in (self.mean, self.std))
+        return f"{self.metric} {mean} ± {std} over {len(self.folds)} folds"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `folds.json`."""

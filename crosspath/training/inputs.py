@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from crosspath.checkpoints.load import checkpoint_files
+from crosspath.checkpoints.files import checkpoint_files
 from crosspath.checkpoints.sources import Auxiliary, is_on_hub
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe

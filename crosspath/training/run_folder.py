@@ -16,12 +16,13 @@ from typing import Any
 from torch import nn
 
 from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS, save_checkpoint
-from crosspath.config import Recipe, read_recipe, recipe_to_text
+from crosspath.config import Recipe, read_recipe, write_recipe
 from crosspath.errors import InputError
 from crosspath.files import (
     MANIFEST,
     as_kind,
     check_manifest,
+    name_behind,
     new_folder,
     read_json,
     read_json_as,
@@ -51,7 +52,6 @@ PICTURES = "pictures"
 """Of what the trained model does with held-out samples."""
 OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 STEP = re.compile(r"\d{8,}")
-HALF_WRITTEN = re.compile(r"\.(recipe\.yaml|inputs\.json|log\.jsonl)\.\d+\.writing")
 REQUIRED_FILES = (RECIPE, LOG)
 """A folder without these is no run folder and is never cleared."""
 
@@ -108,7 +108,7 @@ class RunFolder:
         for folder in (CHECKPOINTS, TENSORBOARD):
             with suppress(OSError):  # where a user put something
                 (self.path / folder).rmdir()
-        write_text(self.path / RECIPE, recipe_to_text(self.recipe))
+        write_recipe(self.recipe, self.path / RECIPE)
         write_json(self.path / INPUTS, self.inputs)
         write_text(self.path / LOG, "")
 
@@ -138,7 +138,7 @@ class RunFolder:
             file.truncate(log_bytes)
         changes = tuple(dict.fromkeys((*self.changes_so_far(), *self.changes)))
         write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step], "changes": changes})
-        write_text(self.path / RECIPE, recipe_to_text(self.recipe))
+        write_recipe(self.recipe, self.path / RECIPE)
         write_json(self.path / INPUTS, self.inputs)
 
     def resumed_at(self) -> list[int]:
@@ -265,5 +265,5 @@ def _is_just_created(path: Path) -> bool:
     """Whether a run was killed while it made its folder, and nothing else is in there."""
     if not path.is_dir() or (path / LOG).exists():
         return False
-    own = (RECIPE, INPUTS, *LOCK_FILES)
-    return all(file.name in own or HALF_WRITTEN.fullmatch(file.name) for file in path.iterdir())
+    own = (RECIPE, INPUTS, LOG, *LOCK_FILES)
+    return all(name_behind(file) in own for file in path.iterdir())

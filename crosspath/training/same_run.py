@@ -2,11 +2,12 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crosspath.config import Recipe
+from crosspath.config.trees import differences
 from crosspath.errors import InputError
 
 FREE = frozenset(
@@ -42,7 +43,7 @@ def check_recipe(folder: Path, before: Recipe, now: Recipe, file: Path) -> tuple
     InputError
         For settings that change a number, with both values of each; `file` is the recipe that the run began with.
     """
-    changes = dict(_differences(before.model_dump(mode="json"), now.model_dump(mode="json"), ""))
+    changes = dict(differences(before.model_dump(mode="json"), now.model_dump(mode="json")))
     free = FREE | CURVE if before.train.select == now.train.select == "last" else FREE
     if before.data.procedural:
         free -= DRAWN
@@ -83,12 +84,3 @@ def _identity(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return value["sha256"] if value.get("sha256") else {name: _identity(entry) for name, entry in value.items()}
-
-
-def _differences(before: Any, now: Any, name: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(dotted name, (value before, value now)) of every setting that differs; lists are one value."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in before | now:
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif before != now:
-        yield name, (before, now)

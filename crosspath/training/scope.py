@@ -4,13 +4,11 @@ from torch import nn
 
 from crosspath.config import Recipe
 from crosspath.errors import InputError
+from crosspath.models.heads import HEAD
 from crosspath.objectives import objective_of
 from crosspath.pathway import pathways
 from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.sources.parameters import has_pathways
-
-HEAD = "head."
-"""What the names of a head's parameters start with."""
 
 
 def limit_scope(model: nn.Module, recipe: Recipe) -> None:

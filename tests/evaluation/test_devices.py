@@ -63,11 +63,10 @@ def test_attention_itself_stays_in_float32_on_a_processor() -> None:
     assert torch.equal(found, exact.bfloat16())
     found.sum().backward()
     exact.bfloat16().sum().backward()
-    assert all(
-        torch.equal(narrow.grad, given.grad.bfloat16())
-        for narrow, given in zip((query, key, value), wide, strict=True)
-        if narrow.grad is not None and given.grad is not None
-    )
+    for narrow, given in zip((query, key, value), wide, strict=True):
+        assert narrow.grad is not None
+        assert given.grad is not None
+        assert torch.equal(narrow.grad, given.grad.bfloat16())
     mask = torch.randn(9, 9, generator=generator).bfloat16()
     masked = scaled_dot_product_attention(wide[0], wide[1], wide[2], attn_mask=mask.float())
     with compute.autocast():

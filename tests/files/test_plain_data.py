@@ -42,7 +42,7 @@ class Place:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"step": "x"}, ["step"]),
+        ({"step": "x"}, ["expected step: a valid integer"]),
         ({"step": 1.5}, ["step"]),
         ({"step": "1"}, ["step"]),
         ({"step": True}, ["step"]),

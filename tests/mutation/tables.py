@@ -15,6 +15,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "pathway/pairing/match.py": ("pathway/pairing/test_match.py", "pathway/test_groups.py", "pathway/test_connect.py"),
     "pathway/merge.py": ("pathway/test_merge.py", "pathway/test_contract.py"),
     "training/epochs.py": ("training/test_run.py", "training/test_resume.py"),
+    "training/outcome.py": ("training/test_run.py", "training/test_resume.py"),
     "training/step.py": ("training/test_step.py",),
     "training/schedule.py": ("training/test_schedule.py",),
     "training/order.py": ("training/test_order.py",),

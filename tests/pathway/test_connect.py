@@ -18,7 +18,8 @@ import crosspath
 from crosspath.pathway import assemble
 from crosspath.pathway.engines import pathway_weight
 from crosspath.pathway.engines.spread import Spread
-from crosspath.pathway.plan import ScalePer, TensorPlan
+from crosspath.pathway.options import ScalePer
+from crosspath.pathway.plan import TensorPlan
 from tests.errors import refused
 from tests.pathway.small_models import KINDS, WIDTH, Body, SelfAttention, randomised
 

@@ -14,7 +14,8 @@ from crosspath.pathway import Pathways, match
 from crosspath.pathway.assemble import attach_all, build, origin_of
 from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines.engine import ENGINES, Engine
-from crosspath.pathway.plan import Plan, make_plan, options_of
+from crosspath.pathway.options import options_of
+from crosspath.pathway.plan import Plan, make_plan
 from crosspath.pathway.records import StepRecord
 from crosspath.pathway.sources.source import open_source
 from tests.errors import refused

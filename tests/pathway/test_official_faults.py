@@ -78,7 +78,8 @@ def test_10_a_head_mismatch_is_refused_unless_accepted() -> None:
 
 
 def test_10_heads_do_not_matter_to_the_mlp() -> None:
-    crosspath.connect(Body(heads=HEADS), Body(heads=2 * HEADS), roles="mlp")
+    report = crosspath.connect(Body(heads=HEADS), Body(heads=2 * HEADS), roles="mlp").reports["auxiliary"]
+    assert {pair.role for pair in report.pairs} == {"mlp_in", "mlp_out"}
 
 
 def test_11_a_missing_bias_on_one_side_is_listed_and_skipped() -> None:

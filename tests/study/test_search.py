@@ -185,7 +185,7 @@ def test_a_choice_at_the_edge_is_unsettled_whatever_the_difference(
     for words in ("none", f"{none['rate']:g}", "lowest of 5"):
         assert words in mimetic["reason"]
     assert results["answer"]["verdict"] == "no evidence"
-    assert "Unsettled" in results["answer"]["sentence"]
+    assert "unsettled" in results["answer"]["sentence"]
     table = (tmp_path / "s" / "results.md").read_text(encoding="utf-8")
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
     assert "| unsettled |" in table

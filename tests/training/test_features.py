@@ -17,7 +17,7 @@ from crosspath.files import read_tensors, write_tensors
 from crosspath.models import Encoder, ModalityModel, build_model
 from crosspath.recipes import recipe_named
 from crosspath.training import features, held_out, train
-from tests.checkpoints.small import image_recipe
+from tests.checkpoints.small import EXACT, image_recipe
 from tests.errors import refused
 from tests.tolerances import assert_states_close
 from tests.training.synthetic import in_memory
@@ -31,6 +31,13 @@ PLAIN = ("augment.crop_padding=0", "augment.flip=0", "train.epochs=3", "train.se
 
 def probe(*settings: str) -> Recipe:
     return short(image_recipe, "train.scope=head", *PLAIN, *settings)
+
+
+def series_recipe(*overrides: str) -> Recipe:
+    """Four tokens a series, which training reads as they are."""
+    small = ("data.channels=2", "data.length=32", "data.scaling=none", "model.tokenizer.patch=8")
+    plain = ("augment.warp=0", "augment.scale_std=0", "augment.jitter_std=0", "augment.time_mask=0")
+    return apply_overrides(recipe_named("series/machines"), (EXACT, *small, *plain, *overrides))
 
 
 @pytest.fixture
@@ -74,6 +81,22 @@ def test_the_head_is_that_of_a_run_without_them(
     assert_states_close(*states, "float32")
     assert cached.metrics["test"]["loss"] == pytest.approx(plain.metrics["test"]["loss"], rel=1e-5)
     assert cached.metrics["validation"]["loss"] == pytest.approx(plain.metrics["validation"]["loss"], rel=1e-5)
+
+
+def test_series_that_nothing_alters_have_features_too(
+    tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = short(series_recipe, "train.scope=head", f"data.cache_folder={tmp_path / 'cache'}")
+    assert not recipe.augment.alters
+    in_memory(recipe)
+    cached = train(recipe, out=tmp_path / "cached", progress=False)
+    assert len(list((tmp_path / "cache").glob("features-*"))) == 1
+    monkeypatch.setattr("crosspath.training.preparation.frozen_features", lambda *_: None)
+    plain = train(recipe, out=tmp_path / "plain", progress=False)
+    states = [load_checkpoint(tmp_path / name).model.state_dict() for name in ("cached", "plain")]
+    assert_states_close(*states, "float32")
+    assert cached.metrics["validation"]["loss"] == pytest.approx(plain.metrics["validation"]["loss"], rel=1e-5)
+    assert apply_overrides(recipe, ("augment.warp=0.2",)).augment.alters
 
 
 def test_a_resumed_run_ends_the_same(tmp_path: Path, in_memory: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from crosspath.cli.main import main
 from crosspath.config import Recipe, apply_overrides
 from crosspath.locks import LOCK_FILES, claim
 from crosspath.recipes import recipe_named
-from crosspath.training.folds import folds_of, train_folds
+from crosspath.training.folds import FoldsResult, folds_of, train_folds
 from tests.data.published_audio import write_esc50_folder
 from tests.data.published_points import write_modelnet40
 from tests.errors import refused
@@ -53,6 +53,14 @@ def test_folds_leave_a_run_each_and_their_mean(tmp_path: Path) -> None:
     again = train_folds(esc(), out=tmp_path / "run", data=tmp_path / "data", progress=False, resume=True)
     assert again == found
     assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_numbers_of_folds_are_in_the_units_of_their_metric() -> None:
+    found = FoldsResult(
+        folder="r", recipe="own", metric="rmse", folds=(1, 2), values=(0.5, 1.5), mean=1234567.8, std=0.00012345
+    )
+    assert found.summary == "rmse 1234568 ± 0.0001234 over 2 folds"
+    assert found.summary in repr(found)
 
 
 def test_few_shot_folds_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

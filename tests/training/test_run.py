@@ -19,7 +19,7 @@ from crosspath.objectives.classification import SEVERAL_LABELS
 from crosspath.objectives.drawing import Drawing
 from crosspath.pathway import PathwayError, pathways
 from crosspath.training import train
-from crosspath.training.epochs import Outcome
+from crosspath.training.outcome import Outcome
 from crosspath.training.result import read_result
 from tests.checkpoints.small import audio_recipe, fresh, image_recipe
 from tests.errors import refused

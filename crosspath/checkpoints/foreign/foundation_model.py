@@ -11,11 +11,12 @@ from crosspath.config import Recipe
 from crosspath.config.recipe import validated
 from crosspath.errors import InputError
 from crosspath.files import tensor_faults
+from crosspath.models.heads import HEAD
 from crosspath.models.sizes import SIZES, Size, size_of
 from crosspath.objectives import objective_of
 from crosspath.pathway.finite import all_finite
 
-FRESH = ("head.", "decoder.", "mask_token", "predict.")
+FRESH = (HEAD, "decoder.", "mask_token", "predict.")
 """Parts of a recipe's model that no foundation model has."""
 SIZES_OF_PICTURES = ("data.image_size", "data.resize")
 NORMS = ("encoder.norm.", "head.norm.")

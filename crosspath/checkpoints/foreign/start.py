@@ -1,9 +1,7 @@
 """What a target starts from: a checkpoint of this library, or a foundation model's encoder."""
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -12,6 +10,7 @@ from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foun
 from crosspath.checkpoints.sources import is_on_hub
 from crosspath.checkpoints.start import load_weights_from
 from crosspath.config import Recipe
+from crosspath.config.trees import differences, settings_in
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
 from crosspath.recipes import PRETRAINING, RECIPES
@@ -59,7 +58,15 @@ def explicit_settings(recipe: Recipe, settings: tuple[str, ...]) -> frozenset[st
     shipped = RECIPES if objective_of(recipe).labelled else PRETRAINING
     plain = shipped[recipe.name]().model_dump(mode="json") if recipe.name in shipped else {}
     names = (setting.partition("=")[0].strip() for setting in settings)
-    return frozenset(names) | frozenset(_differences(plain, recipe.model_dump(mode="json"), ""))
+    changes = differences(plain, recipe.model_dump(mode="json"))
+    # What a new section leaves at None was not set.
+    inside = (
+        setting
+        for section, (_, now) in changes
+        for setting, value in settings_in(now, section)
+        if setting == section or value is not None
+    )
+    return frozenset([*names, *inside])
 
 
 def shape_settings(recipe: Recipe) -> tuple[str, ...]:
@@ -68,18 +75,6 @@ def shape_settings(recipe: Recipe) -> tuple[str, ...]:
     before, now = (made.model_dump(mode="json") for made in (RECIPES[recipe.name](), recipe))
     texts = []
     for section in ("data", "model"):
-        for name in _differences(before[section], now[section], ""):
-            value = now[section]
-            for key in name.split("."):
-                value = value[key]
+        for name, (_, value) in differences(before[section], now[section]):
             texts.append(f"{section}.{name}={value if isinstance(value, str) else json.dumps(value)}")
     return tuple(texts)
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for key, value in now.items():
-        old = before.get(key)
-        if isinstance(value, dict):
-            yield from _differences(old if isinstance(old, dict) else {}, value, f"{prefix}{key}.")
-        elif old != value:
-            yield f"{prefix}{key}"

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, outputs
-from crosspath.checkpoints.load import Checkpoint, checkpoint_files, load_checkpoint
+from crosspath.checkpoints.files import checkpoint_files
+from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples

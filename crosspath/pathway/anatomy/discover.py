@@ -25,6 +25,13 @@ from crosspath.pathway.sources.heads import Heads
 from crosspath.pathway.sources.source import Source
 from crosspath.pathway.sources.transposed import transposed_weights
 
+FUSED: Mapping[str, tuple[Role, ...]] = {
+    "qkv": ("query", "key", "value"),
+    "kv": ("key", "value"),
+    "qk": ("query", "key"),
+}
+"""{kind: roles, in this order} of the weights that hold several roles of an attention."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
@@ -98,15 +105,10 @@ def _slots(place: _Place) -> Iterator[tuple[Role, Slot | Ambiguity]]:
 
 def _attention_slots(place: _Place, attention: Attention) -> Iterator[tuple[Role, Slot | Ambiguity]]:
     for kind, name in attention.inputs.items():
-        roles: dict[str, tuple[Role, ...]] = {
-            "qkv": ("query", "key", "value"),
-            "kv": ("key", "value"),
-            "qk": ("query", "key"),
-        }
-        if kind not in roles:
+        if kind not in FUSED:
             yield _role(attention.branch, kind), _slot(place, name)
             continue
-        yield from _fused_slots(place, attention, name, roles[kind])
+        yield from _fused_slots(place, attention, name, FUSED[kind])
     if attention.output is not None:
         yield _role(attention.branch, "attention_output"), _slot(place, attention.output)
 

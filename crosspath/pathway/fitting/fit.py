@@ -1,7 +1,7 @@
 """The ways to fit an auxiliary's matrices to a target of other shapes, and what is fitted of one pair.
 
 A matrix has two axes, and each of them belongs to something: the residual stream that a block reads and writes, the
-heads of its attention, or the channels inside its mlp. A fit is one linear map an axis, P·W'·Qᵀ: stream.py,
+heads of its attention, or the channels inside its mlp. A fit is one linear map an axis, P·W'·Q: stream.py,
 attention.py and mlp.py make these maps, blocks.py puts them together for a pair of blocks.
 """
 
@@ -39,7 +39,7 @@ class PairFit:
     outputs: Tensor | None = None
     """P, over the outputs."""
     inputs: Tensor | None = None
-    """Q, over the inputs."""
+    """Qᵀ, over the inputs."""
 
     @property
     def unchanged(self) -> bool:
@@ -51,7 +51,7 @@ class PairFit:
         return values if self.repeat is None else times(self.repeat, values)
 
     def apply(self, values: Tensor) -> Tensor:
-        """P·W'·Qᵀ of entries (outputs, inputs, ...), or P·b' of a bias; float64 where anything changes.
+        """P·W'·Q of entries (outputs, inputs, ...), or P·b' of a bias; float64 where anything changes.
 
         The kernels of convolutions (any axes after the inputs) pass through: a step for these belongs before this.
         """

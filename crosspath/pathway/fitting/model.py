@@ -155,11 +155,11 @@ class FitStep:
         return self.model.fit == "learned"
 
     def maps(self, source: Source) -> PairFit:
-        """P and Q."""
+        """P and Qᵀ."""
         return self.model.maps(self.blocks, source)[self.role]
 
     def apply(self, entries: Entries, sides: Sides) -> tuple[Entries, StepRecord]:
-        """P·W'·Qᵀ and P·b', and the share of ‖W'‖² that is left."""
+        """P·W'·Q and P·b', and the share of ‖W'‖² that is left."""
         maps = self.maps(sides.auxiliary)
         weight = maps.apply(entries.weight)
         bias = None if entries.bias is None else maps.apply(entries.bias).to(entries.weight.dtype)

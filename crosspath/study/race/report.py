@@ -14,6 +14,8 @@ from crosspath.study.reports.pages import load_template
 from crosspath.study.statistics import mean_and_sd
 
 TEMPLATE = "try.html"
+AXIS = "difference, percentage points"
+"""Of the banner, whose effects name what they are against: none, or random weights."""
 
 
 def write_report(folder: Path, fit: Fit, request: Request, plan: Plan) -> Path:
@@ -32,7 +34,7 @@ def write_report(folder: Path, fit: Fit, request: Request, plan: Plan) -> Path:
     page = load_template(TEMPLATE).render(
         fit=fit,
         title=Path(str(request.definition["target"])).name,
-        banner=render_banner(answer),
+        banner=render_banner(answer, axis=AXIS),
         arms=[_arm_cells(arm) for arm in fit.arms.values()],
         rounds=[_round_cells(one, request) for one in fit.rounds],
         request=request,

@@ -27,7 +27,7 @@ from crosspath.training.result import Result
 from crosspath.training.run import pretrain
 
 PREDICTIONS = "predictions"
-REPEAT = "remove it and repeat the command: finished runs stay"
+REPEAT = "remove it and repeat the command; finished runs are kept"
 """What to do about a damaged file that follows from runs."""
 MEASURE = "measure"
 FRESH = "fresh"
@@ -39,7 +39,7 @@ class Trial(Job):
     """One run of a race."""
 
     stage: str
-    """The folder that holds runs of its kind: `race-1-fold-0`, `fresh`."""
+    """The folder that holds runs of its kind: `race-1`, `fresh`."""
     way: str
     pretrains: bool = False
     """Masked modelling instead of training."""

@@ -40,7 +40,7 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     verbs: dict[Verdict | None, str] = {"helps": "improves", "hurts": "worsens"}
     opening = f"No evidence that {what} changes {where}"
     if row.unsettled:
-        opening = f"Unsettled whether {what} changes {where}"
+        opening = f"It is unsettled whether {what} changes {where}"
     elif row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
     seeds, metric = counted(len(row.seeds), "seed"), METRICS[row.metric]

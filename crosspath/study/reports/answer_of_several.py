@@ -68,7 +68,9 @@ def _reservations(rest: Sequence[Row], main: Sequence[Row]) -> Iterator[str]:
     """What leaves comparisons without a verdict: a search that ended at its edge, a pathway without a part."""
     unsettled, idle = [row for row in rest if row.unsettled], [row for row in main if row.idle_runs == len(row.seeds)]
     if unsettled:
-        count = f"{len(unsettled)} of them unsettled, with a best learning rate at the edge of its search"
+        count = (
+            f"{len(unsettled)} of them unsettled, with a best learning rate or weight decay at the edge of its search"
+        )
         yield count + _listed(unsettled, main)
     if idle:
         yield f"the pathway had no part in {len(idle)} of them{_listed(idle, main)}"

@@ -89,16 +89,17 @@ class Answer:
         return asdict(self)
 
 
-def render_banner(answer: Answer) -> "Markup":
+def render_banner(answer: Answer, *, axis: str | None = None) -> "Markup":
     """The answer as one HTML element: verdict, sentence, its intervals against zero, what to do next.
 
-    All texts are escaped, and templates insert the element as it is. The page has to include `style.html`.
+    `axis` is that of `draw_forest`. All texts are escaped, and templates insert the element as it is. The page has to
+    include `style.html`.
     """
     from markupsafe import Markup
 
     # Intervals of different metrics have no axis in common.
     alike = len({effect.metric for effect in answer.effects}) == 1
-    drawn = draw_forest(answer.effects, name="answer") if alike else None
+    drawn = draw_forest(answer.effects, name="answer", axis=axis) if alike else None
     return Markup(load_template("banner.html").render(answer=answer, drawn=drawn))
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.cells import Cell
-from crosspath.study.reports.figures import learning_curves, scale_map, training_losses
+from crosspath.study.reports.figures import FULL_CHANGE, learning_curves, scale_map, training_losses
 from crosspath.study.reports.pages import blocks_and_roles, loss_curve, mean_scales, validation_curve
 from crosspath.training.result import Result
 
 MAPS = {
     "scales": (
         "λ",
-        "Final λ by block and role, mean over seeds. Blue has grown, orange shrunk; full colour at 0.1 or more.",
+        "Final λ by block and role, mean over seeds. Blue has grown, orange shrunk. Full colour at the largest change, "
+        f"or at {FULL_CHANGE:g} where all are smaller.",
     ),
     "strengths": ("‖λW′‖/‖W‖", "Final ‖λW′‖/‖W‖ by block and role, mean over seeds."),
     "likeness": (

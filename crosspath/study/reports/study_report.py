@@ -103,7 +103,8 @@ def _rates(rows: Sequence[Row], search: Sequence[Mapping[str, Any]]) -> str:
     if not search:
         return f"No learning rate was searched: every arm used {values}."
     chosen = (
-        "The learning rate of every arm was chosen on the validation part, by the same rule and trials of every rate"
+        "The learning rate of every arm was chosen on the validation part, by the same rule, with the same number of "
+        "trials for every rate"
     )
     return (
         f"{chosen}, except for {', '.join(dict.fromkeys(row.target for row in fixed))} ({values})."
@@ -145,7 +146,7 @@ def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
     best = f"{entry['chosen']:g}" + (
         "" if entry["weight_decay"] is None else f", weight decay {entry['weight_decay']:g}"
     )
-    edge = f"{' (edge)' if entry['at_edge'] else ''}{'' if entry['settled'] else ', unsettled'}"
+    edge = " (edge)" if entry["at_edge"] else ""
     return entry["target"], entry["arm"], entry["auxiliary"] or "", ". ".join(tried), best + edge
 
 

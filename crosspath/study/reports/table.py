@@ -38,7 +38,7 @@ def markdown(title: str, rows: Sequence[Row], settings: Mapping[str, Sequence[st
 
 def notes_on(rows: Sequence[Row]) -> list[str]:
     """What limits the rows of a comparison: a sentence for every arm whose pathway had no part in its runs, and for
-    every one that a best rate at the edge of its search leaves unsettled.
+    every one that a best learning rate or weight decay at the edge of its search leaves unsettled.
     """
     return [f"{_name(row)}: {text}" for row in rows for text in (row.idle, row.unsettled) if text]
 

@@ -237,7 +237,9 @@ def test_an_optimizer_of_another_model_steps_beside_a_weight_that_other_code_too
     model, _ = connected("optimizer")
     nn.utils.parametrizations.weight_norm(model.blocks[0].attn.qkv)
     other = vit(3)
+    before = copy.deepcopy(other.state_dict())
     step(other, torch.optim.SGD(other.parameters(), lr=0.1), batches()[0])
+    assert not torch.equal(other.state_dict()[QKV], before[QKV])
 
 
 # Modules around the model --------------------------------------------------------------------------------------------

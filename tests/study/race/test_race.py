@@ -186,6 +186,7 @@ def test_the_model_is_plain_and_of_the_seed_fixed_beforehand(finished: tuple[Pat
     assert metrics["metrics"]["accuracy"] == pytest.approx(winner["accuracies"][0])
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f'<p class="verdict">{answer.verdict}</p>' in page
+    assert "difference from none" not in page
     assert answer.model in answer.sentence
     assert str(answer).splitlines()[0] == answer.sentence
     assert "Fit" in repr(answer)

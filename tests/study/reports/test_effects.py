@@ -81,6 +81,14 @@ def test_a_banner_holds_verdict_sentence_interval_and_next_step(effect: Effect, 
     assert "<svg" not in render_banner(Answer(verdict="no evidence", sentence="s", next_step="n"))
 
 
+def test_a_banner_says_what_its_effects_are_against() -> None:
+    answer = Answer(verdict="helps", sentence="s", next_step="n", effects=(CLEAR, LARGE))
+    assert "difference from none, percentage points" in render_banner(answer)
+    text = render_banner(answer, axis="difference, percentage points")
+    assert "difference, percentage points" in text
+    assert "from none" not in text
+
+
 def test_effects_in_different_units_share_no_axis() -> None:
     numbers = replace(CLEAR, metric="rmse")
     both = Answer(verdict="helps", sentence="s", next_step="n", effects=(CLEAR, numbers))
