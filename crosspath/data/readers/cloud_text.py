@@ -84,8 +84,9 @@ def _read_plain(text: str, *, xyz: bool) -> NDArray[np.float64] | None:
     if not text.startswith(NUMBERS) or "," in text or ";" in text or not text.isascii():
         return None
     lines = text.rstrip().splitlines()
-    columns = len(lines[0].split())
-    if columns < 3 or len(lines[-1].split()) != columns:
+    columns = len(lines[0].partition("#")[0].split())
+    # Told to read the first three, numpy does not compare the rows.
+    if columns < 3 or {len(line.partition("#")[0].split()) for line in lines} - {0} != {columns}:
         return None
     try:
         few = xyz and columns <= MOST_COLUMNS and len(lines) > MOST_COLUMNS
