@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError
 from crosspath.data.readers.cloud_arrays import MOST_COLUMNS, xyz_rows
+from crosspath.data.text_files import THOUSANDS
 
 NUMBERS = tuple("+-.0123456789")
 """First characters of a text file without a heading."""
@@ -22,8 +23,6 @@ AXES = ("x", "y", "z")
 BLANKS = re.compile(r"[ \t]+")
 UNITS = re.compile(r"[ \t]*[(\[][^()\[\]]*[)\]]")
 """`(m)` behind the name of a column."""
-THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-"""1,234 is 1.234 or 1234."""
 LEADING_ZERO = re.compile(r"[+-]?0\d+|-0")
 """A whole number that nobody writes, but the digits behind a decimal comma may be."""
 Row = tuple[int, str]

@@ -112,6 +112,33 @@ def test_an_unclear_file_is_damaged_with_its_row(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x\ty\n987.5\t0.0\n1,004\t0.5\n", "row 3: .*`x`, found 1,004"),
+        ("x;y\n987;0\n1,004;1\n", "row 3: .*`x`, found 1,004"),
+        ("x;y\n999;0,5\n1.004;2,5\n", "row 3: .*`x`, found 1.004"),
+        ("x;y\n987.5;1\n1004,5;2\n", "row 3: .*`x`, found 1004,5"),
+        ("time;y\n999;1\n1,004;2\n", "row 3: .*`time`, found 1,004"),
+    ],
+)
+def test_what_may_be_thousands_or_decimals_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(DamageError, match=found):
+        read_signal(write(tmp_path / "a.csv", text), SECTION)
+
+
+def test_a_comma_is_decimal_where_another_number_shows_it(tmp_path: Path) -> None:
+    signal = read_signal(write(tmp_path / "a.csv", "x;y;z\n1,004;0,5;1.25\n987;12,5;1.5\n"), SECTION)
+    np.testing.assert_array_equal(signal.values_CT, [[1.004, 987], [0.5, 12.5], [1.25, 1.5]])
+
+
+def test_numbers_to_predict_are_no_thousands_read_as_decimals(tmp_path: Path) -> None:
+    section = SeriesData(table="a.csv", label_kind="numbers")
+    rows = "".join(f"{label};0;1\n" for label in ("987.5", "1,250", "1,500", "999"))
+    with refused("a.csv", "row 3", "`label`", "1,250"):
+        list_table(write(tmp_path / "a.csv", f"label;t0;t1\n{rows}"), section)
+
+
 def test_a_wide_table_has_a_series_a_row(tmp_path: Path) -> None:
     section = SeriesData(table="all.csv", label_column="class", split_column="part")
     path = write(tmp_path / "all.csv", "class,part,v0,v1,v2\n10,train,1,,3\n9,test,4,5,\n10,val,7,8,9\n")
