@@ -1,5 +1,6 @@
 """What a cell of a table of time series holds: a number, a date, a text or nothing."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,6 +8,9 @@ import numpy as np
 
 from crosspath.data.label_cells import MISSING
 from crosspath.data.text_files import THOUSANDS
+
+BASIC_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")
+"""20240128, ISO's basic form; also 202401, which ISO has not, so that it is refused rather than read as seconds."""
 
 
 def is_missing(cell: Any) -> bool:
@@ -54,8 +58,15 @@ def thousands_among(cells: Iterable[Any], decimal_commas: bool) -> str | None:
     return None
 
 
+def are_dates(cells: Iterable[Any]) -> bool:
+    """Whether all cells are dates in digits alone, as `BASIC_DATE`."""
+    return all(
+        isinstance(cell, str | int | float | np.integer) and BASIC_DATE.fullmatch(text_of(cell)) for cell in cells
+    )
+
+
 def text_of(cell: Any) -> str:
-    """A cell of labels, ids or parts as a text; empty where there is none."""
+    """A cell of labels, ids, parts or dates as a text; empty where there is none."""
     if cell is None or cell != cell:  # NaN and NaT differ from themselves
         return ""
     if isinstance(cell, bytes):

@@ -15,6 +15,7 @@ from crosspath.data.items import DamageError, require_within
 from crosspath.data.label_cells import MANY
 from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_cells import (
+    are_dates,
     is_decimal_comma,
     is_missing,
     is_number,
@@ -32,7 +33,9 @@ DELIMITERS = ("\t", ";", ",")
 """Commas last: with another separator they are decimal commas."""
 TEXTS = (".csv", ".tsv")
 PARQUET = ".parquet"
-TIMES = frozenset(("time", "timestamp", "datetime", "date", "t", "time_s", "seconds"))
+SECONDS = frozenset(("time", "t", "time_s", "seconds"))
+"""Names of columns in which digits alone are no date, in lower case."""
+TIMES = SECONDS | {"timestamp", "datetime", "date"}
 """Names of columns that hold time, in lower case."""
 PANDAS_INDEX = "__index_level_0__"
 """What pandas calls an index without a name in parquet; in csv its name is empty."""
@@ -105,15 +108,18 @@ class Columns:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
             elapsed = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
             return np.asarray(elapsed / np.timedelta64(1, "s"), np.float64)
-        if not len(cells) or not isinstance(cells[0], str | datetime) or is_number(self.number_text(cells[0])):
+        dates = name.casefold() not in SECONDS and are_dates(cells)
+        texts = len(cells) > 0 and isinstance(cells[0], str | datetime) and not is_number(self.number_text(cells[0]))
+        if not (dates or texts):
             return self.numbers(name, rows)
         seconds = []
         for place, cell in enumerate(cells):
             try:
-                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(text_of(cell))
             except ValueError:
-                row = self.rows[place if rows is None else rows[place]]
-                raise DamageError(f"row {row}: expected seconds or an ISO date in `{name}`, found {cell!r}") from None
+                expected, found = f"seconds or an ISO date in `{name}`", repr(text_of(cell))
+                todo = "write dates as 2024-01-31"
+                raise DamageError(f"row {self._row(place, rows)}: expected {expected}, found {found}: {todo}") from None
             start = datetime(1970, 1, 1, tzinfo=None if moment.tzinfo is None else UTC)
             seconds.append((moment - start).total_seconds())
         return np.array(seconds)

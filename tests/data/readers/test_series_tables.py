@@ -1,6 +1,7 @@
 """Time series in csv, parquet and arrays: what others write is read, what is unclear is refused with its place."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
 from crosspath.data.readers.series import read_signal
+from crosspath.data.readers.series_columns import read_columns
 from crosspath.data.readers.series_sets import list_table, read_all
 from crosspath.data.readers.series_tables import read_recording
 from tests.errors import refused
@@ -85,6 +87,25 @@ def test_times_with_an_offset_ascend_where_clocks_are_changed(tmp_path: Path) ->
     assert signal.rate_hz == 1 / 600
     assert not signal.irregular
     np.testing.assert_array_equal(signal.values_CT, [[0, 1, 2, 3]])
+
+
+@pytest.mark.parametrize("name", ["date", "Timestamp", "day"])
+def test_dates_of_digits_alone_are_dates(tmp_path: Path, name: str) -> None:
+    days = [20240130, 20240131, 20240201, 20240202]
+    path = write(tmp_path / "a.csv", f"{name},x\n" + "".join(f"{day},{place}\n" for place, day in enumerate(days)))
+    columns = read_columns(path)
+    np.testing.assert_array_equal(np.diff(columns.seconds(name)), 86400)
+    numbers = replace(columns, cells={name: np.array(days)})
+    np.testing.assert_array_equal(np.diff(numbers.seconds(name)), 86400)
+    for wrong in ("20240231", "202402"):
+        with pytest.raises(DamageError, match=f"ISO date in `{name}`, found '{wrong}': write"):
+            replace(columns, cells={name: ("20240131", wrong)}).seconds(name)
+
+
+def test_digits_alone_in_a_column_of_seconds_are_seconds(tmp_path: Path) -> None:
+    for name, first in (("time", 20240131), ("timestamp", 1706700000)):
+        path = write(tmp_path / "a.csv", f"{name},x\n{first},1\n{first + 2},2\n")
+        assert read_signal(path, SECTION).rate_hz == 0.5
 
 
 @pytest.mark.parametrize(
