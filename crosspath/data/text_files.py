@@ -69,7 +69,7 @@ def decode_text(
         likely = "cp1252" if encoding is None else "utf-8"
         todo = todo if content[start] else "remove it"
     if setting is not None and todo != "remove it":
-        todo += f", or name its encoding, perhaps --set {setting}={likely}"
+        todo += f", or try --set {setting}={likely}"
     row = content[:start].count(b"\n") + 1
     raise InputError(f"{where} row {row}", f"{expected} in {codec.upper()}", f"byte 0x{content[start]:02x}", todo)
 
