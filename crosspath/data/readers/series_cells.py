@@ -11,6 +11,8 @@ from crosspath.data.text_files import THOUSANDS
 
 BASIC_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")
 """20240128, ISO's basic form; also 202401, which ISO has not, so that it is refused rather than read as seconds."""
+KEPT_ZERO = re.compile(r"[+-]?\d*[.,]\d*0")
+"""A number whose writer keeps a 0 behind the point, and so writes 0 as 0.0 or longer."""
 
 
 def is_missing(cell: Any) -> bool:
@@ -63,6 +65,12 @@ def are_dates(cells: Iterable[Any]) -> bool:
     return all(
         isinstance(cell, str | int | float | np.integer) and BASIC_DATE.fullmatch(text_of(cell)) for cell in cells
     )
+
+
+def are_floats(cells: Iterable[str]) -> bool:
+    """Whether whoever wrote the numbers of a column writes no 0 or 1 without a point."""
+    present = [cell for cell in cells if not is_missing(cell)]
+    return any(map(KEPT_ZERO.fullmatch, present)) and not any(cell.lstrip("+-").isdigit() for cell in present)
 
 
 def text_of(cell: Any) -> str:

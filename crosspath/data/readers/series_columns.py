@@ -16,6 +16,7 @@ from crosspath.data.label_cells import MANY
 from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_cells import (
     are_dates,
+    are_floats,
     is_decimal_comma,
     is_missing,
     is_number,
@@ -160,7 +161,7 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     delimiter, table = _table(lines)
     rows = [line for line, _ in lines]
     first = table[0]
-    named = not _are_numbers(first, delimiter) or _counts_columns(first)
+    named = not _are_numbers(first, delimiter) or _counts_columns(table)
     if not named:
         names = [str(number) for number in range(len(first))]
     else:
@@ -179,12 +180,16 @@ def _are_numbers(cells: Sequence[str], delimiter: str) -> bool:
     return all(is_missing(cell) or is_number(cell if delimiter == "," else cell.replace(",", ".")) for cell in cells)
 
 
-def _counts_columns(first: Sequence[str]) -> bool:
+def _counts_columns(table: Sequence[Sequence[str]]) -> bool:
     """Whether a first row of numbers names the columns as pandas does: 0, 1, 2, ..., perhaps behind an index without a
-    name.
+    name. One or two of them may be values, unless the numbers below are written in another way.
     """
+    first = table[0]
     names = first[1:] if first[0] == "" else first
-    return len(names) >= (1 if first[0] == "" else 3) and list(names) == [str(place) for place in range(len(names))]
+    if not names or list(names) != [str(place) for place in range(len(names))]:
+        return False
+    columns = list(zip(*table[1:], strict=False))
+    return first[0] == "" or len(names) > 2 or (bool(columns) and all(map(are_floats, columns)))
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

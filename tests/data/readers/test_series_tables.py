@@ -69,6 +69,22 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(signal.values_CT, [[1, 2]])
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("0\n5.0\n5.25\n", 2),
+        ("0,1\n5.10,6.00\n5.25,\n", 2),
+        ("0;1\n5,0;6,0\n5,25;6,25\n", 2),
+        ("0\n", 1),
+        ("0\n0.5\n0.75\n", 3),  # as JavaScript writes 0.0
+        ("0,1\n5.0,6\n5.5,7\n", 3),
+        ("0\n5.0\n6\n", 3),
+    ],
+)
+def test_0_and_1_are_names_where_numbers_have_another_form(tmp_path: Path, text: str, length: int) -> None:
+    assert read_signal(write(tmp_path / "a.csv", text), SECTION).values_CT.shape[1] == length
+
+
 @pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who"])
 def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
