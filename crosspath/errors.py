@@ -1,9 +1,13 @@
 """The errors that a user can put right. The command line prints each as one line and exits with code 2."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Self
+
+SETTINGS = re.compile(r"(?:, or |: )[^,:;()]*(?:--set |\bdata\.)(?:(?!, or )[^;])*")
+"""Advice to change a setting, among other advice."""
 
 
 class InputError(ValueError):
@@ -44,6 +48,17 @@ def raise_as_pathway_error() -> Iterator[None]:
         raise
     except InputError as error:
         raise PathwayError(error.where, error.expected, error.found, error.todo) from None
+
+
+@contextmanager
+def without_settings() -> Iterator[None]:
+    """Who asks a model has no settings of its data to change: leave them out of the advice."""
+    try:
+        yield
+    except InputError as error:
+        todo = SETTINGS.sub("", f": {error.todo}").removeprefix(": ").removeprefix(", or ")
+        found = SETTINGS.sub("", error.found)
+        raise InputError(error.where, error.expected, found, todo or "choose another file") from None
 
 
 def suggest(name: str, names: Iterable[str], otherwise: str, *, cutoff: float = 0.6) -> str:

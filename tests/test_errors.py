@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 import crosspath
-from crosspath.errors import InputError, PathwayError, raise_as_pathway_error
+from crosspath.errors import InputError, PathwayError, raise_as_pathway_error, without_settings
 
 
 @pytest.mark.parametrize("kind", [InputError, PathwayError])
@@ -41,3 +41,31 @@ def test_the_pathway_library_raises_its_own_kind() -> None:
         read()
     assert error.value.where == "a.safetensors"
     assert error.value.todo == "check the path"
+
+
+@pytest.mark.parametrize(
+    ("found", "todo", "message"),
+    [
+        (
+            "byte 0xfc, expected a text in UTF-8: save it in UTF-8, or try --set data.encoding=cp1252",
+            "choose another file",
+            "byte 0xfc, expected a text in UTF-8: save it in UTF-8; choose another file",
+        ),
+        (
+            "`x`, found 'on': name the channels with data.columns, or the column of times with data.time_column",
+            "choose another file",
+            "`x`, found 'on'; choose another file",
+        ),
+        ("a column x", "remove it, or name the channels with data.columns", "a column x; remove it"),
+        ("two texts", "choose with --set data.text_column=NAME", "two texts; choose another file"),
+        ("a, b (data.columns)", "set data.columns, or name one", "a, b (data.columns); name one"),
+    ],
+)
+def test_advice_to_change_settings_is_left_out(found: str, todo: str, message: str) -> None:
+    def read() -> None:
+        with without_settings():
+            raise InputError("a.csv", "a file", found, todo)
+
+    with pytest.raises(InputError) as error:
+        read()
+    assert str(error.value) == f"a.csv: expected a file, found {message}"

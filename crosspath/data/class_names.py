@@ -13,6 +13,8 @@ from crosspath.errors import InputError
 
 LABEL_SEPARATORS = (";", "|", ",")
 """Between several labels in one value: the first of these that a table uses."""
+LIST = re.compile(r"\[.*\]|[({]['\"].*[)}]", re.DOTALL)
+"""How Python and JSON write lists, also in a cell."""
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
@@ -37,6 +39,9 @@ def _names_in_cells(cells: Sequence[str], places: Sequence[str], column: str, se
     separator = next((mark for mark in LABEL_SEPARATORS if any(mark in cell for cell in cells)), None)
     labels = []
     for cell, where in zip(cells, places, strict=True):
+        if several and LIST.fullmatch(cell.strip()):
+            todo = f"write it as a{LABEL_SEPARATORS[0]}b, without brackets and quotes"
+            raise InputError(where, f"labels in `{column}`", f"a list: {cell[:60]}", todo)
         names = [cell] if separator is None or not several else cell.split(separator)
         # Some systems store accents apart from their letters.
         labels.append([unicodedata.normalize("NFC", name.strip()) for name in names])

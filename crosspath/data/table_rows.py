@@ -66,7 +66,15 @@ def part_of(name: str, table: Path, line: int) -> Part:
 
 def _header(first: str, where: str, columns: Sequence[str], todo: str) -> tuple[str, list[str], list[int]]:
     """(separator, all column names, the places of `columns`)."""
-    names_by_delimiter = {delimiter: _values(first, delimiter, where) for delimiter in DELIMITERS if first}
+    names_by_delimiter: dict[str, list[str]] = {}
+    faults: list[InputError] = []
+    for delimiter in DELIMITERS if first else ():
+        try:
+            names_by_delimiter[delimiter] = _values(first, delimiter, where)
+        except InputError as error:  # behind a quote stands another separator
+            faults.append(error)
+    if faults and not names_by_delimiter:
+        raise faults[0]
     for delimiter, names in names_by_delimiter.items():
         places = [_places(names, column) for column in columns]
         if all(places):

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from pathlib import Path
 
 from crosspath.errors import InputError
@@ -18,6 +19,8 @@ MARKS = (
 UTF_16_SHARE = 4
 """A text in Latin letters has a NUL byte in every two in UTF-16; with more than one in four it may be such a text."""
 ARCHIVES = {b"PK\x03\x04": "a zip, as .xlsx files are", b"\x1f\x8b": "a gzip", b"\xd0\xcf\x11\xe0": "an .xls file"}
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""1,234 is 1.234 or 1234."""
 
 
 def read_text(path: Path, expected: str, encoding: str | None = None, setting: str | None = None) -> str:
@@ -66,7 +69,7 @@ def decode_text(
         likely = "cp1252" if encoding is None else "utf-8"
         todo = todo if content[start] else "remove it"
     if setting is not None and todo != "remove it":
-        todo += f", or name its encoding, perhaps --set {setting}={likely}"
+        todo += f", or try --set {setting}={likely}"
     row = content[:start].count(b"\n") + 1
     raise InputError(f"{where} row {row}", f"{expected} in {codec.upper()}", f"byte 0x{content[start]:02x}", todo)
 

@@ -18,7 +18,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.decoding import Progress
 from crosspath.data.folder_tree import suffix_of, tree_of
 from crosspath.data.items import file_stamp
-from crosspath.errors import InputError
+from crosspath.errors import InputError, without_settings
 from crosspath.evaluation.devices import Compute, choose_compute
 from crosspath.evaluation.feature_folder import FORMATS, FeatureFolder, FileEntry
 from crosspath.evaluation.features import choose_pool, features_of
@@ -172,6 +172,7 @@ Windows = tuple[NDArray[Any], tuple[str, ...]]
 """The windows (W, ...) of a file, and what reading did to it."""
 
 
+@without_settings()
 def _read_whole(section: DataSection, path: Path) -> Windows:
     """A file as its only window (1, ...)."""
     several = modality_of(section).samples

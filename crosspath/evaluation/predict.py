@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.config import Recipe
-from crosspath.errors import InputError
+from crosspath.errors import InputError, without_settings
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import require_finite
 from crosspath.evaluation.prediction_files import write_predictions
@@ -141,12 +141,13 @@ def _samples(source: Checkpoint, entries: Sequence[Any]) -> Iterator[tuple[str, 
     """(name, sample, notes on how it was read, what was given) of everything that is given."""
     section, several = source.recipe.data, modality_of(source.recipe).samples
     for number, entry in enumerate(entries):
-        if is_in_memory(entry):
-            yield f"sample {number}", *decode_with_remarks(section, entry, f"sample {number}"), entry
-        elif several is not None:
-            yield from ((*one, entry) for one in several(section, str(entry)))
-        else:
-            yield str(Path(entry)), *_read(source, Path(entry)), entry
+        with without_settings():
+            if is_in_memory(entry):
+                yield f"sample {number}", *decode_with_remarks(section, entry, f"sample {number}"), entry
+            elif several is not None:
+                yield from ((*one, entry) for one in several(section, str(entry)))
+            else:
+                yield str(Path(entry)), *_read(source, Path(entry)), entry
 
 
 def _no_classifier(where: object, objective: Objective) -> InputError:

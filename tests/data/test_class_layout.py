@@ -292,3 +292,11 @@ def test_a_folder_with_one_table_is_told_how_to_read_it(tables: tuple[str, ...],
     with refused(tmp_path, "1 .wav") as caught:
         class_folder_items(tmp_path, (".wav",), "recordings")
     assert ("data.csv=list.csv" in caught.value.todo) == (len(tables) == 1)
+
+
+def test_back_slashes_in_a_zip_are_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        for name in ("cat\\0.png", "dog\\0.png"):
+            archive.writestr(name, "0")
+    with refused("own.zip", "back-slashes", "cat\\0.png", "by /"):
+        list_zip(tmp_path / "own.zip", None, (".png",))

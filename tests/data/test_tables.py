@@ -35,6 +35,12 @@ def test_a_table_lists_files_labels_and_parts(tmp_path: Path) -> None:
     assert {part for _, _, part in rows(tmp_path)} == {None}
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_all_values_may_stand_in_quotes(tmp_path: Path, mark: str) -> None:
+    write_table(tmp_path, f'"file"{mark}"label"\n"a.txt"{mark}"x, y; z"\n')
+    assert rows(tmp_path) == [("a.txt", "x, y; z", None)]
+
+
 @pytest.mark.parametrize(
     ("labels", "order"),
     [

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crosspath.counts import counted
 from crosspath.data.items import DamageError
 from crosspath.data.readers.cloud_arrays import MOST_COLUMNS, xyz_rows
+from crosspath.data.text_files import THOUSANDS
 
 NUMBERS = tuple("+-.0123456789")
 """First characters of a text file without a heading."""
@@ -23,8 +24,6 @@ AXES = ("x", "y", "z")
 BLANKS = re.compile(r"[ \t]+")
 UNITS = re.compile(r"[ \t]*[(\[][^()\[\]]*[)\]]")
 """`(m)` behind the name of a column."""
-THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-"""1,234 is 1.234 or 1234."""
 LEADING_ZERO = re.compile(r"[+-]?0\d+|-0")
 """A whole number that nobody writes, but the digits behind a decimal comma may be."""
 Row = tuple[int, str]
@@ -85,8 +84,9 @@ def _read_plain(text: str, *, xyz: bool) -> NDArray[np.float64] | None:
     if not text.startswith(NUMBERS) or "," in text or ";" in text or not text.isascii():
         return None
     lines = text.rstrip().splitlines()
-    columns = len(lines[0].split())
-    if columns < 3 or len(lines[-1].split()) != columns:
+    columns = len(lines[0].partition("#")[0].split())
+    # Told to read the first three, numpy does not compare the rows.
+    if columns < 3 or {len(line.partition("#")[0].split()) for line in lines} - {0} != {columns}:
         return None
     try:
         few = xyz and columns <= MOST_COLUMNS and len(lines) > MOST_COLUMNS

@@ -96,8 +96,12 @@ def _from_bytes(
         for name in names:
             columns.append(np.frombuffer(content, record[name].base, points, start[name]))
         return np.stack(columns, axis=1).astype(np.float64)
-    if len(content) < points * record.itemsize:
+    expected = points * record.itemsize
+    if len(content) < expected:
         raise DamageError(f"its header promises {points} points, and its data are shorter")
+    if any(content[expected:]):
+        found = f"{len(content)} bytes instead of {expected}"
+        raise DamageError(f"its header promises {points} points, and its data are longer ({found}): correct the header")
     rows = np.frombuffer(content, record, points)
     return np.stack([rows[name][:, 0] for name in names], axis=1).astype(np.float64)
 

@@ -169,7 +169,7 @@ def _array_picture(array: NDArray[Any]) -> Any:
         raise DamageError(
             f"an array of shape {array.shape} is not clearly (H, W), (H, W, 1, 3 or 4) or (1, 3 or 4, H, W)"
         )
-    if array.dtype == np.uint16:
+    if (array.dtype.kind, array.dtype.itemsize) == ("u", 2):  # in either order of bytes
         _require_16_bits(int(array[..., :3].max() if array.ndim == 3 else array.max()))
         levels = (array >> 8).astype(np.uint8)
     elif array.dtype == bool:

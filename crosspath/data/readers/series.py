@@ -212,7 +212,8 @@ def read_signal(path: Path, section: SeriesData) -> Signal:
         if not error.where.startswith(str(path)) or "pip install" in error.todo:
             raise  # no fault of this file
         row = error.where.removeprefix(str(path)).strip()
-        raise DamageError(f"{row}: expected {error.expected}, found {error.found}".removeprefix(": ")) from None
+        reason = f"{row}: expected {error.expected}, found {error.found}: {error.todo}"
+        raise DamageError(reason.removeprefix(": ")) from None
 
 
 def _with_data(listing: Listing) -> Listing:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,19 @@ import numpy as np
 
 from crosspath.counts import counted
 from crosspath.data.items import DamageError, require_within
-from crosspath.data.label_cells import MISSING
+from crosspath.data.label_cells import MANY
 from crosspath.data.readers.extras import require_library
+from crosspath.data.readers.series_cells import (
+    are_dates,
+    are_floats,
+    is_decimal_comma,
+    is_missing,
+    is_number,
+    number_of,
+    text_of,
+    thousands_among,
+    with_point,
+)
 from crosspath.data.readers.series_values import Floats
 from crosspath.data.text_files import read_text
 from crosspath.errors import InputError
@@ -23,7 +35,9 @@ DELIMITERS = ("\t", ";", ",")
 """Commas last: with another separator they are decimal commas."""
 TEXTS = (".csv", ".tsv")
 PARQUET = ".parquet"
-TIMES = frozenset(("time", "timestamp", "datetime", "date", "t", "time_s", "seconds"))
+SECONDS = frozenset(("time", "t", "time_s", "seconds"))
+"""Names of columns in which digits alone are no date, in lower case."""
+TIMES = SECONDS | {"timestamp", "datetime", "date"}
 """Names of columns that hold time, in lower case."""
 PANDAS_INDEX = "__index_level_0__"
 """What pandas calls an index without a name in parquet; in csv its name is empty."""
@@ -58,23 +72,37 @@ class Columns:
         cells = self.require(name, setting)
         if wrong := next((row for row, cell in zip(self.rows, cells, strict=True) if isinstance(cell, np.ndarray)), 0):
             raise DamageError(f"row {wrong}: expected one value in `{name}`, found a list")
-        return [_plain_text(cell) for cell in cells]
+        return [text_of(cell) for cell in cells]
 
     def numbers(self, name: str, rows: Sequence[int] | None = None) -> Floats:
         """A column as numbers (T,), NaN where a value is missing. Raises `DamageError` with the row."""
         cells = self._cells(name, rows)
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufb":
             return cells.astype(np.float64)
-        texts = [np.nan if _is_missing(cell) else self.number_text(cell) for cell in cells]
+        texts = [np.nan if is_missing(cell) else self.number_text(cell) for cell in cells]
         try:
-            return np.array([_number(text) for text in texts], np.float64)
+            numbers = np.array([number_of(text) for text in texts], np.float64)
         except (ValueError, TypeError):
-            place = next(place for place, text in enumerate(texts) if not _is_number(text))
-            row = self.rows[place if rows is None else rows[place]]
+            place = next(place for place, text in enumerate(texts) if not is_number(text))
             todo = "name the channels with data.columns, or the column of times with data.time_column"
+            found = f"found {str(cells[place])[:40]!r}: {todo}"
+            raise DamageError(f"row {self._row(place, rows)}: expected a number in `{name}`, {found}") from None
+        self.require_decimals(name, rows)
+        return numbers
+
+    def require_decimals(self, name: str, rows: Sequence[int] | None = None) -> None:
+        """Raise `DamageError`, with the row, for a column of numbers in which a mark may stand between thousands."""
+        cells = self._cells(name, rows)
+        found = thousands_among(cells, self._decimal_commas) if self.decimal_comma else None
+        if found is not None:
+            expected = f"commas or points that are decimal for sure in `{name}`"
             raise DamageError(
-                f"row {row}: expected a number in `{name}`, found {str(cells[place])[:40]!r}: {todo}"
-            ) from None
+                f"row {self._row(list(cells).index(found), rows)}: expected {expected}, found {found}: {MANY}"
+            )
+
+    @cached_property
+    def _decimal_commas(self) -> bool:
+        return any(is_decimal_comma(cell) for column in self.cells.values() for cell in column)
 
     def seconds(self, name: str, rows: Sequence[int] | None = None) -> Floats:
         """A column of times in seconds: numbers, or dates in ISO form. Raises `DamageError` with the row."""
@@ -82,15 +110,18 @@ class Columns:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
             elapsed = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
             return np.asarray(elapsed / np.timedelta64(1, "s"), np.float64)
-        if not len(cells) or not isinstance(cells[0], str | datetime) or _is_number(self.number_text(cells[0])):
+        dates = name.casefold() not in SECONDS and are_dates(cells)
+        texts = len(cells) > 0 and isinstance(cells[0], str | datetime) and not is_number(self.number_text(cells[0]))
+        if not (dates or texts):
             return self.numbers(name, rows)
         seconds = []
         for place, cell in enumerate(cells):
             try:
-                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(text_of(cell))
             except ValueError:
-                row = self.rows[place if rows is None else rows[place]]
-                raise DamageError(f"row {row}: expected seconds or an ISO date in `{name}`, found {cell!r}") from None
+                expected, found = f"seconds or an ISO date in `{name}`", repr(text_of(cell))
+                todo = "write dates as 2024-01-31"
+                raise DamageError(f"row {self._row(place, rows)}: expected {expected}, found {found}: {todo}") from None
             start = datetime(1970, 1, 1, tzinfo=None if moment.tzinfo is None else UTC)
             seconds.append((moment - start).total_seconds())
         return np.array(seconds)
@@ -101,9 +132,13 @@ class Columns:
             return cells
         return cells[list(rows)] if isinstance(cells, np.ndarray) else [cells[row] for row in rows]
 
+    def _row(self, place: int, rows: Sequence[int] | None) -> int:
+        """The row of the file in which a cell of `_cells` stands."""
+        return self.rows[place if rows is None else rows[place]]
+
     def number_text(self, cell: Any) -> Any:
         """A cell with a decimal point, where the table has decimal commas."""
-        return cell.replace(",", ".") if self.decimal_comma and isinstance(cell, str) and "." not in cell else cell
+        return with_point(cell) if self.decimal_comma else cell
 
 
 def read_columns(path: Path, encoding: str | None = None) -> Columns:
@@ -127,7 +162,7 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     delimiter, table = _table(lines)
     rows = [line for line, _ in lines]
     first = table[0]
-    named = not _are_numbers(first, delimiter) or _counts_columns(first)
+    named = not _are_numbers(first, delimiter) or _counts_columns(table)
     if not named:
         names = [str(number) for number in range(len(first))]
     else:
@@ -143,15 +178,19 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
 
 
 def _are_numbers(cells: Sequence[str], delimiter: str) -> bool:
-    return all(_is_missing(cell) or _is_number(cell if delimiter == "," else cell.replace(",", ".")) for cell in cells)
+    return all(is_missing(cell) or is_number(cell if delimiter == "," else cell.replace(",", ".")) for cell in cells)
 
 
-def _counts_columns(first: Sequence[str]) -> bool:
+def _counts_columns(table: Sequence[Sequence[str]]) -> bool:
     """Whether a first row of numbers names the columns as pandas does: 0, 1, 2, ..., perhaps behind an index without a
-    name.
+    name. One or two of them may be values, unless the numbers below are written in another way.
     """
+    first = table[0]
     names = first[1:] if first[0] == "" else first
-    return len(names) >= (1 if first[0] == "" else 3) and list(names) == [str(place) for place in range(len(names))]
+    if not names or list(names) != [str(place) for place in range(len(names))]:
+        return False
+    columns = list(zip(*table[1:], strict=False))
+    return first[0] == "" or len(names) > 2 or (bool(columns) and all(map(are_floats, columns)))
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -205,32 +244,3 @@ def _read_parquet(path: Path) -> Columns:
     except Exception as error:  # pyarrow raises many types
         raise DamageError(f"it cannot be read ({error})".replace("\n", " ")) from None
     return Columns(cells, range(1, table.num_rows + 1))
-
-
-def _is_missing(cell: Any) -> bool:
-    if isinstance(cell, str):
-        return cell.casefold() in MISSING
-    return cell is None
-
-
-def _plain_text(cell: Any) -> str:
-    if cell is None or cell != cell:  # NaN and NaT differ from themselves
-        return ""
-    if isinstance(cell, bytes):
-        return cell.decode(errors="replace")
-    # A parquet column of whole numbers in which one is missing is read as floats.
-    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
-
-
-def _number(cell: Any) -> float:
-    if isinstance(cell, np.ndarray | np.datetime64 | np.timedelta64):
-        raise TypeError("numpy makes a number of these, of dates in any unit")
-    return float(cell)
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        _number(cell)
-    except (ValueError, TypeError):
-        return False
-    return True

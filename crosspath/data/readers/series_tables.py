@@ -67,6 +67,8 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
     cells = [columns.texts(name, setting) for name in own]
     labels: Sequence[str | tuple[str, ...]] = cells[0]
     if reads_cells(section):
+        for name in own:
+            columns.require_decimals(columns.name_of(name, setting))
         labels = list(zip(*([columns.number_text(cell) for cell in column] for column in cells), strict=True))
     parts = None if section.split_column is None else columns.texts(section.split_column, "data.split_column")
     if section.id_column is not None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from crosspath.limits import BYTES, SAMPLES
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 SETTING = "data.encoding"
+QUOTED = re.compile(r'"[^"]*("|$)')
 QUOTES = "close the quote, double each quote inside quotes, and put values that hold the separator in quotes"
 
 
@@ -72,7 +74,7 @@ def _separated(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
     """A csv or tsv. Quoted values may hold line breaks."""
     text = read_text(path, "a table of texts", encoding, SETTING)
     first = next(iter(lines_of(text)), (1, ""))[1]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=QUOTED.sub("", first).count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     names: list[str] = []
     rows: Rows = []

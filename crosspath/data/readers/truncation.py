@@ -2,7 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from crosspath.data.readers.sound_header import is_open, read_sound_header
 
@@ -12,6 +12,10 @@ FLAC_START = b"fLaC\x00\x00\x00\x22"
 OGG_HEADER_BYTES = 27
 OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 """The longest page: header, segment table, segments."""
+TAGS = (b"ID3", b"TAG", b"APETAGEX")
+"""First bytes of what programs append without a chunk around it."""
+FEW_BYTES = 64
+"""That may follow the samples, whatever they are."""
 XING_TOLERANCE = 0.01
 """Share of an mp3 that may be missing, since encoders count differently."""
 
@@ -57,8 +61,15 @@ def _samples(file: BinaryIO, size: int, stop: int) -> str | None:
     file.seek(0)
     first = file.read(4)
     file.seek(stop + stop % 2)
-    if file.read(4) == first:
+    head = file.read(8)
+    if head[:4] == first:
         return f"a second recording begins at byte {stop + stop % 2}"
+    if first in (b"RIFF", b"RF64", b"BW64", b"FORM"):
+        order: Literal["little", "big"] = "big" if first == b"FORM" else "little"
+        chunk = all(32 <= byte < 127 for byte in head[:4]) and int.from_bytes(head[4:], order) <= size - file.tell()
+        rest = head + file.read()
+        if len(rest) > FEW_BYTES and any(rest) and not chunk and not rest.startswith(TAGS):
+            return f"its header states samples up to byte {stop}, and more follow: correct its sizes, or write it again"
     return None
 
 

@@ -38,6 +38,10 @@ def _read_zip(path: Path, part: Part, suffixes: tuple[str, ...], state: tuple[in
         raise InputError(path, "a zip of class folders", "none", "check the data folder") from None
     except Exception as error:  # many types: a damaged list, a name that is no text
         raise InputError(path, "a zip of class folders", f"a damaged one ({error})", "download it again") from None
+    back = next((entry.filename for entry in entries if "\\" in entry.filename), None)
+    if back is not None and not any("/" in entry.filename for entry in entries):
+        todo = "write the archive again with a program that separates folders by /"
+        raise InputError(path, "members in folders", f"back-slashes, which separate none: {back}", todo)
     tree = _without_outer_folders(_tree_of(path, entries), suffixes)
     layout = class_layout(path, tree, suffixes, "images", part)
     items = (

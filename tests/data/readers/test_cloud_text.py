@@ -1,5 +1,6 @@
 """Text clouds: separators, decimal commas, encodings, headings, counts; what could be read in two ways is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,24 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     for content in (text_of(" ").encode("utf-16-le"), text_of(" ").encode("utf-16")[:-1]):
         with pytest.raises(DamageError, match="UTF"):
             cloud_of(tmp_path, content)
+
+
+@pytest.mark.parametrize("columns", [3, 6])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda row: row.partition(" ")[2], lambda row: f"7 {row}", lambda row: f"{row} {row}"],
+    ids=["no x", "a value in front", "two rows in one"],
+)
+def test_a_row_of_another_length_is_named(tmp_path: Path, columns: int, damage: Callable[[str], str]) -> None:
+    rows = text_of(" ", cloud=np.column_stack([CLOUD, CLOUD])[:, :columns]).splitlines()
+    with pytest.raises(DamageError, match="row 21"):
+        cloud_of(tmp_path, "\n".join([*rows[:20], damage(rows[20]), *rows[21:]]))
+
+
+def test_comments_and_blank_rows_among_points_are_none(tmp_path: Path) -> None:
+    first, *rest = text_of(" ").splitlines(keepends=True)
+    text = first.replace("\n", " # corner\n") + "\n# next 29\n" + "".join(rest)
+    np.testing.assert_array_equal(cloud_of(tmp_path, text), CLOUD)
 
 
 def test_a_cut_last_row_is_noticed_and_a_cloud_on_its_side_is_turned(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_fewer_points_than_promised_are_damage(tmp_path: Path, encoding: str) ->
         read_pcd(tmp_path / "a.pcd")
 
 
+def test_more_data_than_promised_are_damage(tmp_path: Path) -> None:
+    write_pcd(tmp_path / "a.pcd", np.ones((40, 3)), "binary")
+    content = (tmp_path / "a.pcd").read_bytes()
+    (tmp_path / "a.pcd").write_bytes(content + bytes(16))  # padding
+    assert len(read_pcd(tmp_path / "a.pcd")) == 40
+    (tmp_path / "a.pcd").write_bytes(content.replace(b" 40\n", b" 30\n"))
+    with pytest.raises(DamageError, match="30 points, and its data are longer"):
+        read_pcd(tmp_path / "a.pcd")
+
+
 def test_references_of_compressed_data_repeat_bytes_before_them(tmp_path: Path) -> None:
     header = "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH 4\nHEIGHT 1\nDATA binary_compressed\n"
     one = np.float32(1).tobytes()

@@ -101,6 +101,7 @@ GREY = {
     "float PFM": b"Pf\n4 1\n-1.0\n" + FLOATS.tobytes(),
     "uint8 array": array(BYTES),
     "uint16 array": array(RAMP),
+    "uint16 array, high byte first": array(RAMP.astype(">u2")),
     "float64 array": array(FLOATS.astype(float)),
     "float16 array": array(FLOATS.astype(np.float16)),
     "array with a channel": array(np.tile(BYTES, (5, 2))[:, :, None]),

@@ -10,7 +10,7 @@ from crosspath.catalogue.recognise import guess_section
 from crosspath.config.data import SeriesData
 from crosspath.data.cache import load_or_decode
 from crosspath.data.items import DamageError
-from crosspath.data.readers.series import SeriesReader
+from crosspath.data.readers.series import SeriesReader, read_signal
 from crosspath.modalities.load import load_data, read_with_remarks, with_absolute_folder
 from tests.data.readers.test_series_ts import write_ts
 from tests.errors import refused
@@ -51,6 +51,13 @@ def test_a_pair_of_the_archive_is_read_with_its_parts(tmp_path: Path) -> None:
     write_ts(tmp_path / "Other.ts", HEADER, CASES)
     with refused(tmp_path.name, "Other.ts"):
         reader.listing(tmp_path)
+
+
+def test_a_file_in_another_encoding_says_how_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("größe\n1\n2\n".encode("latin-1"))
+    with pytest.raises(DamageError, match=r"row 1: .*--set data\.encoding=cp1252"):
+        read_signal(tmp_path / "a.csv", SeriesData())
+    assert read_signal(tmp_path / "a.csv", SeriesData(encoding="cp1252")).values_CT.tolist() == [[1, 2]]
 
 
 def test_a_film_is_not_taken_for_a_series(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Time series in csv, parquet and arrays: what others write is read, what is unclear is refused with its place."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
 from crosspath.data.readers.series import read_signal
+from crosspath.data.readers.series_columns import read_columns
 from crosspath.data.readers.series_sets import list_table, read_all
 from crosspath.data.readers.series_tables import read_recording
 from tests.errors import refused
@@ -67,6 +69,22 @@ def test_times_and_an_index_are_no_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(signal.values_CT, [[1, 2]])
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("0\n5.0\n5.25\n", 2),
+        ("0,1\n5.10,6.00\n5.25,\n", 2),
+        ("0;1\n5,0;6,0\n5,25;6,25\n", 2),
+        ("0\n", 1),
+        ("0\n0.5\n0.75\n", 3),  # as JavaScript writes 0.0
+        ("0,1\n5.0,6\n5.5,7\n", 3),
+        ("0\n5.0\n6\n", 3),
+    ],
+)
+def test_0_and_1_are_names_where_numbers_have_another_form(tmp_path: Path, text: str, length: int) -> None:
+    assert read_signal(write(tmp_path / "a.csv", text), SECTION).values_CT.shape[1] == length
+
+
 @pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who"])
 def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
@@ -85,6 +103,25 @@ def test_times_with_an_offset_ascend_where_clocks_are_changed(tmp_path: Path) ->
     assert signal.rate_hz == 1 / 600
     assert not signal.irregular
     np.testing.assert_array_equal(signal.values_CT, [[0, 1, 2, 3]])
+
+
+@pytest.mark.parametrize("name", ["date", "Timestamp", "day"])
+def test_dates_of_digits_alone_are_dates(tmp_path: Path, name: str) -> None:
+    days = [20240130, 20240131, 20240201, 20240202]
+    path = write(tmp_path / "a.csv", f"{name},x\n" + "".join(f"{day},{place}\n" for place, day in enumerate(days)))
+    columns = read_columns(path)
+    np.testing.assert_array_equal(np.diff(columns.seconds(name)), 86400)
+    numbers = replace(columns, cells={name: np.array(days)})
+    np.testing.assert_array_equal(np.diff(numbers.seconds(name)), 86400)
+    for wrong in ("20240231", "202402"):
+        with pytest.raises(DamageError, match=f"ISO date in `{name}`, found '{wrong}': write"):
+            replace(columns, cells={name: ("20240131", wrong)}).seconds(name)
+
+
+def test_digits_alone_in_a_column_of_seconds_are_seconds(tmp_path: Path) -> None:
+    for name, first in (("time", 20240131), ("timestamp", 1706700000)):
+        path = write(tmp_path / "a.csv", f"{name},x\n{first},1\n{first + 2},2\n")
+        assert read_signal(path, SECTION).rate_hz == 0.5
 
 
 @pytest.mark.parametrize(
@@ -110,6 +147,33 @@ def test_an_unclear_file_is_damaged_with_its_row(
         read_signal(write(tmp_path / "a.csv", text), SeriesData(**settings))
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x\ty\n987.5\t0.0\n1,004\t0.5\n", "row 3: .*`x`, found 1,004"),
+        ("x;y\n987;0\n1,004;1\n", "row 3: .*`x`, found 1,004"),
+        ("x;y\n999;0,5\n1.004;2,5\n", "row 3: .*`x`, found 1.004"),
+        ("x;y\n987.5;1\n1004,5;2\n", "row 3: .*`x`, found 1004,5"),
+        ("time;y\n999;1\n1,004;2\n", "row 3: .*`time`, found 1,004"),
+    ],
+)
+def test_what_may_be_thousands_or_decimals_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(DamageError, match=found):
+        read_signal(write(tmp_path / "a.csv", text), SECTION)
+
+
+def test_a_comma_is_decimal_where_another_number_shows_it(tmp_path: Path) -> None:
+    signal = read_signal(write(tmp_path / "a.csv", "x;y;z\n1,004;0,5;1.25\n987;12,5;1.5\n"), SECTION)
+    np.testing.assert_array_equal(signal.values_CT, [[1.004, 987], [0.5, 12.5], [1.25, 1.5]])
+
+
+def test_numbers_to_predict_are_no_thousands_read_as_decimals(tmp_path: Path) -> None:
+    section = SeriesData(table="a.csv", label_kind="numbers")
+    rows = "".join(f"{label};0;1\n" for label in ("987.5", "1,250", "1,500", "999"))
+    with refused("a.csv", "row 3", "`label`", "1,250"):
+        list_table(write(tmp_path / "a.csv", f"label;t0;t1\n{rows}"), section)
 
 
 def test_a_wide_table_has_a_series_a_row(tmp_path: Path) -> None:

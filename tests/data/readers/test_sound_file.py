@@ -169,6 +169,17 @@ def test_two_recordings_in_one_file_are_not_read_as_the_first(kind: str) -> None
         decode_wave(MEMORY, content + written(STEREO[:, ::-1], kind))
 
 
+@pytest.mark.parametrize(("kind", "order"), [("WAV", "<"), ("AIFF", ">")])
+def test_samples_behind_the_stated_ones_are_damage(kind: str, order: str) -> None:
+    content = written(STEREO, kind)
+    place = content.index(b"data" if kind == "WAV" else b"SSND") + 4
+    with pytest.raises(DamageError, match="more follow"):
+        decode_wave(MEMORY, with_numbers(content, order, (place, 4008)))
+    tags = b"LIST" + struct.pack(f"{order}I", 200) + bytes(range(200))
+    for behind in (tags, bytes(5000), b"ID3\x04" + bytes(range(200)), b"\r\n"):
+        assert len(decode_wave(MEMORY, content + behind)[0]) == 16000
+
+
 def test_tags_and_covers_around_a_recording_are_no_sound() -> None:
     behind = b"TAG" + bytes(125)
     for kind in ("WAV", "FLAC", "OGG", "MP3"):

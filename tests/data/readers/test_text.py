@@ -202,6 +202,16 @@ def test_texts_are_told_from_clouds_signals_and_lists_of_files(tmp_path: Path) -
     assert guess_section(tmp_path / "listed").modality == "audio"
 
 
+@pytest.mark.parametrize("header", ['"text (raw, unedited)";label', '"text; raw; x",label', 'label;"text, raw, x"'])
+def test_a_separator_inside_quotes_separates_nothing(tmp_path: Path, header: str) -> None:
+    mark = ";" if '";' in header or ';"' in header else ","
+    name, rows = header.replace("label", "").strip(mark).strip('"'), [f'"a{mark} b"', "x"]
+    rows = rows[::-1] if header.startswith("label") else rows
+    (tmp_path / "a.csv").write_text(f"{header}\n" + f"{mark.join(rows)}\n" * 2)
+    listing, texts = listed(tmp_path, text_column=name)
+    assert (listing.classes, texts) == (("x",), [f"a{mark} b"] * 2)
+
+
 def test_an_open_quote_merges_no_rows_of_tabs(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('label\ttext\nx\t"one\ny\ttwo"\nx\tthree\n')
     with refused("a.tsv row 2", "quote"):
