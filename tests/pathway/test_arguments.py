@@ -51,6 +51,19 @@ def test_a_target_that_is_no_module_is_one_line(call: str, value: Any) -> None:
         getattr(crosspath, call)(value, *arguments)
 
 
+@pytest.mark.parametrize(
+    "name", ["copy", "keys", "values", "forward", "training", "T_destination", "_parameters", "1a"]
+)
+def test_a_name_that_torch_uses_leaves_the_target_as_it_was(name: str) -> None:
+    target = Body()
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    with refused("auxiliary", repr(name), kind=crosspath.PathwayError):
+        crosspath.connect(target, {name: Body()}, start="whole-body")
+    after = target.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
 def test_iterators_and_numbers_of_other_libraries_serve() -> None:
     target = Body()
     handle = crosspath.connect(

@@ -293,7 +293,18 @@ def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
         crosspath.load_pathway(Body(), tmp_path)
 
 
-FAULTS = ("no layers", "no trains", "segments", "scale", "weight", "no auxiliary", "infinity", "a number", "a list")
+FAULTS = (
+    "no layers",
+    "no trains",
+    "segments",
+    "scale",
+    "weight",
+    "no auxiliary",
+    "infinity",
+    "a number",
+    "a list",
+    "a name",
+)
 
 
 def faulty(description: dict[str, Any], fault: str) -> object:
@@ -314,6 +325,8 @@ def faulty(description: dict[str, Any], fault: str) -> object:
         layer["axis"] = float("inf")
     elif fault == "a number":
         layer["runs"] = 3
+    elif fault == "a name":
+        description["layers"]["blocks.0.mlp.fc1.weight"]["keys"] = layer
     elif fault == "a list":
         return []
     return description
