@@ -47,10 +47,14 @@ def names_of(value: object) -> str | tuple[str, ...] | Mapping[str, str] | None:
     return value
 
 
-def check_number(value: object, argument: str) -> None:
-    """Raise `PathwayError` for what is no real number."""
+def number_of(value: object, argument: str) -> float:
+    """A real number of any library as a float. Raises `PathwayError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise PathwayError(argument, "a number", _type(value), "pass a float")
+    try:
+        return float(value)
+    except OverflowError:
+        raise PathwayError(argument, "a number that a float holds", "a larger one", "lower it") from None
 
 
 def check_switch(value: object, argument: str) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.pathway.anatomy.slot import Slot, read_entries
-from crosspath.pathway.arguments import Normalise, check_canonical, check_number, check_switch
+from crosspath.pathway.arguments import Normalise, check_canonical, check_switch, number_of
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fitting.model import FitStep
@@ -53,8 +53,6 @@ class Options:
 
     def check(self) -> None:
         """Raise `PathwayError` for options that have no meaning, alone or together."""
-        check_number(self.scale_init, "scale_init")
-        check_number(self.shrink, "shrink")
         for argument in ("train_scale", "train_auxiliary", "bias"):
             check_switch(getattr(self, argument), argument)
         if self.scale_per not in ("layer", "role", "head", "channel"):
@@ -93,14 +91,14 @@ def options_of(
     with raise_as_pathway_error():
         own = PAPER if start is None else start_named(start, "start")
     options = Options(
-        scale_init=own.scale_init if scale_init is None else scale_init,
+        scale_init=own.scale_init if scale_init is None else number_of(scale_init, "scale_init"),
         scale_per=scale_per,
         train_scale=train_scale,
         train_auxiliary=own.train_auxiliary if train_auxiliary is None else train_auxiliary,
         bias=bias,
         canonical=canonical,
         normalise=normalise,
-        shrink=own.shrink if shrink is None else shrink,
+        shrink=own.shrink if shrink is None else number_of(shrink, "shrink"),
         start=start,
     )
     options.check()
