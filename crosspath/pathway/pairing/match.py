@@ -16,8 +16,9 @@ from crosspath.pathway.fitting.model import fit_energies
 from crosspath.pathway.pairing.block_pairs import Blocks
 from crosspath.pathway.pairing.by_name import Names, match_names
 from crosspath.pathway.pairing.canonical_pairs import with_canonical_pairs, with_same_spread
-from crosspath.pathway.pairing.differences import compare_convolutions, layout_line
+from crosspath.pathway.pairing.differences import layout_line
 from crosspath.pathway.pairing.fit_words import describe_traits
+from crosspath.pathway.pairing.layer_differences import compare_convolutions
 from crosspath.pathway.pairing.pair_roles import check_lists, pair_roles
 from crosspath.pathway.pairing.selection import Roles, check_names, select_roles
 from crosspath.pathway.report import MatchReport, Mismatch
