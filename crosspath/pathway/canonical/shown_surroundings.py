@@ -112,7 +112,11 @@ def _observe(block: _Block, base: Run) -> Surroundings | Unfoldable:
         positions=_positions(block),
         unread=unread,
     )
-    if not _proves(block, surroundings):
+    try:
+        proved = _proves(block, surroundings)
+    except RuntimeError:  # a matrix that stands the other way round than its roles say
+        proved = False
+    if not proved:
         return Unfoldable("folding its norms and layer scales changes what it computes")
     return surroundings
 

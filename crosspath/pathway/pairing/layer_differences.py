@@ -1,11 +1,13 @@
-"""What two layers make of weights of equal shape: kinds of convolution."""
+"""What two layers make of weights of equal shape: kinds of convolution, and which way round a weight is stored."""
 
 from collections.abc import Iterable, Mapping
 
+from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from crosspath.pathway.report import Mismatch, Pair
 from crosspath.pathway.sources.source import Source
+from crosspath.pathway.sources.transposed import shows_transposed
 
 
 def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Source) -> list[Mismatch]:
@@ -37,3 +39,20 @@ def _convolution(source: Source, weight: str, shapes: Mapping[str, tuple[int, ..
         return "plain" if len(shapes[weight]) == 2 else None
     groups = "" if module.groups == 1 else f" in {module.groups} groups"
     return f"{'transposed' if module.transposed else 'plain'}{groups}"
+
+
+def unknown_orientations(pairs: Iterable[Pair], target: Source, auxiliary: Source) -> list[str]:
+    """Square weights of which nothing shows whether their rows are outputs, beside those of another class."""
+    sides = (target, target.shapes()), (auxiliary, auxiliary.shapes())
+    classes: dict[tuple[str, str], None] = {}
+    for pair in pairs:
+        names = pair.target.weight, pair.auxiliary.weight
+        owners = [side.attribute(name.rpartition(".")[0]) for (side, _), name in zip(sides, names, strict=True)]
+        if type(owners[0]) is type(owners[1]):
+            continue
+        for which, (side, shapes), name, owner in zip(("target", "auxiliary"), sides, names, owners, strict=True):
+            shape = shapes[name]
+            square = isinstance(owner, nn.Module) and len(shape) == 2 and shape[0] == shape[1]
+            if square and shows_transposed(side, name, shape) is None:
+                classes[which, type(owner).__name__] = None
+    return [f"orientation of weights of the {side}'s {owner}: taken as (outputs, inputs)" for side, owner in classes]
