@@ -1,5 +1,6 @@
 """Arguments of the pathway library: each of a wrong type is refused in one line that names it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Literal
@@ -10,6 +11,15 @@ from crosspath.errors import PathwayError
 
 Normalise = Literal["rms"]
 """What of W' is made that of W: `rms`, the root mean square of each matrix."""
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+TAKEN = frozenset(dir(nn.ParameterDict()))
+"""What W' and λ, entries of a `ParameterDict`, cannot be called."""
+NAME_IN_WORDS = "a name of letters, digits, _ and -, which begins with no digit and is no attribute of nn.ParameterDict"
+
+
+def is_name(text: str) -> bool:
+    """Whether an auxiliary can have this name."""
+    return NAME.fullmatch(text) is not None and text not in TAKEN
 
 
 def words_of(value: object, argument: str) -> str | tuple[str, ...]:
@@ -37,10 +47,14 @@ def names_of(value: object) -> str | tuple[str, ...] | Mapping[str, str] | None:
     return value
 
 
-def check_number(value: object, argument: str) -> None:
-    """Raise `PathwayError` for what is no real number."""
+def number_of(value: object, argument: str) -> float:
+    """A real number of any library as a float. Raises `PathwayError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise PathwayError(argument, "a number", _type(value), "pass a float")
+    try:
+        return float(value)
+    except OverflowError:
+        raise PathwayError(argument, "a number that a float holds", "a larger one", "lower it") from None
 
 
 def check_switch(value: object, argument: str) -> None:

@@ -133,7 +133,9 @@ def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor
     if len({piece.shape[1] for piece in pieces}) > 1:
         found, todo = ", ".join(str(tuple(piece.shape)) for piece in pieces), "choose another fit"
         raise PathwayError(tensor.holder.name, "pieces of as many inputs, for fit='learned'", found, todo)
-    return torch.cat(pieces), LearnedPair([len(piece) for piece in pieces], left, right, spread)
+    values = torch.cat(pieces)
+    _check_finite(tensor, values)
+    return values, LearnedPair([len(piece) for piece in pieces], left, right, spread)
 
 
 def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor | None]) -> tuple[Tensor, Records]:
@@ -163,10 +165,17 @@ def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor |
         parts.append(part)
         records.append(done)
     write_parts(values, parts, slot.axis, slot.groups)
-    if any(records) and not all_finite(values):
-        todo = "connect without this derivation, or use another auxiliary"
-        raise PathwayError(tensor.holder.name, "a finite W'", "infinity or NaN", todo)
+    _check_finite(tensor, values)
     return values, tuple(records) if any(records) else ()
+
+
+def _check_finite(tensor: TensorPlan, values: Tensor) -> None:
+    """Raise `PathwayError` where W' is too large for the target's type: the auxiliary's own values are finite."""
+    if not all_finite(values):
+        kind = str(values.dtype).removeprefix("torch.")
+        todo = "use a target in a wider type, or another auxiliary"
+        todo += ", or connect without this derivation" if tensor.derived else ""
+        raise PathwayError(tensor.holder.name, f"a W' that is finite in {kind}", "infinity or NaN", todo)
 
 
 def _expect(bias: Tensor | None) -> Tensor:

@@ -1,6 +1,5 @@
 """Connect a target with one or more auxiliaries, in place: match, plan, check, build, attach, each for all of them."""
 
-import re
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -10,7 +9,7 @@ from torch import nn
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
-from crosspath.pathway.arguments import Normalise, names_of, words_of
+from crosspath.pathway.arguments import NAME_IN_WORDS, Normalise, is_name, names_of, words_of
 from crosspath.pathway.assemble import attach_all, build, origin_of, shrink_weights
 from crosspath.pathway.engines.engine import Engine, check_same_engine
 from crosspath.pathway.fitting.fit import Fit
@@ -29,8 +28,6 @@ from crosspath.pathway.sources.wrappers import check_target
 SHOWN = 3
 """Weights named in a message, of many."""
 HALF = (torch.float16, torch.bfloat16)
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-NAME_IN_WORDS = "a name of letters, digits, _ and -, of which a digit is not the first"
 
 
 def connect(
@@ -193,7 +190,7 @@ def _name(
         return {name: cast(AuxiliarySource, auxiliary)}
     auxiliaries = dict(cast(Mapping[str, AuxiliarySource], auxiliary))
     for name in auxiliaries:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not is_name(name):
             raise PathwayError("auxiliary", NAME_IN_WORDS, repr(name), "choose another name")
         if name in used:
             todo = "choose another name, or disconnect it first"

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
-from crosspath.pathway.arguments import Normalise, check_canonical, check_number, check_switch
+from crosspath.pathway.arguments import Normalise, check_canonical, check_switch, number_of
 from crosspath.starts import PAPER, start_named
 
 ScalePer = Literal["layer", "role", "head", "channel"]
@@ -39,8 +39,6 @@ class Options:
 
     def check(self) -> None:
         """Raise `PathwayError` for options that have no meaning, alone or together."""
-        check_number(self.scale_init, "scale_init")
-        check_number(self.shrink, "shrink")
         for argument in ("train_scale", "train_auxiliary", "bias"):
             check_switch(getattr(self, argument), argument)
         if self.scale_per not in ("layer", "role", "head", "channel"):
@@ -79,14 +77,14 @@ def options_of(
     with raise_as_pathway_error():
         own = PAPER if start is None else start_named(start, "start")
     options = Options(
-        scale_init=own.scale_init if scale_init is None else scale_init,
+        scale_init=own.scale_init if scale_init is None else number_of(scale_init, "scale_init"),
         scale_per=scale_per,
         train_scale=train_scale,
         train_auxiliary=own.train_auxiliary if train_auxiliary is None else train_auxiliary,
         bias=bias,
         canonical=canonical,
         normalise=normalise,
-        shrink=own.shrink if shrink is None else shrink,
+        shrink=own.shrink if shrink is None else number_of(shrink, "shrink"),
         start=start,
     )
     options.check()

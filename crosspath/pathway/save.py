@@ -73,10 +73,13 @@ def save_pathway(target: nn.Module, folder: str | Path) -> None:
         },
         "layers": layers,
     }
+    text = json.dumps(
+        description, indent=1, ensure_ascii=False
+    )  # before the first file: an error leaves the older ones
     with raise_as_pathway_error():
         write_tensors(Path(folder) / TARGET, plain, {})
         write_tensors(Path(folder) / PATHWAYS, values | scales, {})
-        write_text(Path(folder) / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False))
+        write_text(Path(folder) / DESCRIPTION, text)
 
 
 def _is_reference(handle: Pathways, name: str, digest: str) -> bool:

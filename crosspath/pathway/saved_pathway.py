@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.pathway.anatomy.slot import Slot, read_entries, write_parts
+from crosspath.pathway.arguments import is_name
 from crosspath.pathway.assemble import Attachment
 from crosspath.pathway.engines.learned_pair import LearnedPair
 from crosspath.pathway.engines.spread import Spread
@@ -47,6 +48,8 @@ class SavedPathway:
         if weight not in state:
             todo = "load it into the model that it was saved from"
             raise PathwayError(weight, "a weight of the target", "none of this name", todo)
+        if not is_name(name):
+            raise ValueError(f"no auxiliary can be called {name!r}")
         shape = tuple(state[weight].shape)
         return cls(
             weight=weight,

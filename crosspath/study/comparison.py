@@ -7,7 +7,7 @@ from crosspath.config import Settings, setting_texts
 from crosspath.config.starts import require_one_start
 from crosspath.deprecated import renamed
 from crosspath.errors import InputError
-from crosspath.pathway.connect import NAME, NAME_IN_WORDS
+from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import MASKED, NONE, PATHWAY, arms_named
 from crosspath.study.definition import study_from
@@ -89,7 +89,7 @@ def compare(
         expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"
         raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
     for name in auxiliaries:
-        if not NAME.fullmatch(name):
+        if not is_name(name):
             raise InputError("--auxiliary", NAME_IN_WORDS, repr(name), "choose another name")
     for name in starts:
         start_named(name, "--start")

@@ -21,7 +21,7 @@ from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
-from crosspath.pathway.connect import NAME, NAME_IN_WORDS
+from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.pickles import refuse_pickle, require_file
 from crosspath.study.arms import NONE, PATHWAY, RANDOM
 from crosspath.study.grid import Grid, first_rates
@@ -36,7 +36,7 @@ WIDENINGS = 6
 
 
 def _check_auxiliary_name(name: str) -> str:
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         raise PydanticCustomError("auxiliary_name", NAME_IN_WORDS)  # type: ignore[arg-type]
     return name
 

@@ -12,7 +12,7 @@ from crosspath.checkpoints.sources import is_on_hub
 from crosspath.config import Recipe, apply_overrides
 from crosspath.errors import InputError
 from crosspath.objectives import objective_of
-from crosspath.pathway.connect import NAME, NAME_IN_WORDS
+from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
 PROCEDURAL = "procedural/dyck"
@@ -92,7 +92,7 @@ def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], tar
         pairs = [_split_name(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
     sources: dict[str, AuxiliarySource] = {}
     for name, text in pairs:
-        if not NAME.fullmatch(name):
+        if not is_name(name):
             raise InputError("--auxiliary", NAME_IN_WORDS, repr(name), f"choose another: other={text}")
         if name in sources:
             raise InputError(f"--auxiliary {name}", "each name once", "it twice", f"write one as {name}2={text}")
@@ -178,4 +178,4 @@ def _split_name(text: str) -> tuple[str, str]:
         return name, source
     last = Path(text.rpartition(":")[2]).resolve().stem if is_on_hub(text) else Path(text).resolve().stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-")
-    return name if NAME.fullmatch(name) else f"auxiliary-{name}".rstrip("-"), text
+    return name if is_name(name) else f"auxiliary-{name}".rstrip("-"), text

@@ -1,8 +1,12 @@
 """Every argument of a wrong type is refused in one line that names it, and nothing is touched."""
 
+import json
 from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,7 +24,7 @@ TYPES: dict[str, list[Any]] = {
     "accept": [3, None, NOTHING, [3], {"heads": True}],
     "target_layout": [3, NOTHING, ["timm blocks"]],
     "auxiliary_layout": [3, NOTHING, ["timm blocks"]],
-    "scale_init": ["0", NOTHING, [0.0], True, 1j, torch.zeros(1), float("nan")],
+    "scale_init": ["0", NOTHING, [0.0], True, 1j, torch.zeros(1), float("nan"), 10**400],
     "shrink": ["0.4", NOTHING, True, 0.0, -1.0, float("inf"), float("nan")],
     "start": [3, NOTHING, "whole body", ["paper"]],
     "scale_per": [3, None, NOTHING, ["layer"]],
@@ -49,6 +53,29 @@ def test_a_target_that_is_no_module_is_one_line(call: str, value: Any) -> None:
     arguments = [Body()] if call in ("connect", "match") else []
     with refused("target", kind=crosspath.PathwayError):
         getattr(crosspath, call)(value, *arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["copy", "keys", "values", "forward", "training", "T_destination", "_parameters", "1a"]
+)
+def test_a_name_that_torch_uses_leaves_the_target_as_it_was(name: str) -> None:
+    target = Body()
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    with refused("auxiliary", repr(name), kind=crosspath.PathwayError):
+        crosspath.connect(target, {name: Body()}, start="whole-body")
+    after = target.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("number", [Fraction(1, 2), np.float32(0.5), torch.tensor(0.5).numpy()[()]])
+def test_numbers_of_other_libraries_are_saved(number: Any, tmp_path: Path) -> None:
+    target = Body()
+    handle = crosspath.connect(target, Body(), scale_init=number, shrink=number)
+    assert all(scale.item() == 0.5 for scale in handle.scales().values())
+    crosspath.save_pathway(target, tmp_path)
+    options = json.loads((tmp_path / "pathway.json").read_text())["auxiliaries"]["auxiliary"]["options"]
+    assert (options["scale_init"], options["shrink"]) == (0.5, 0.5)
 
 
 def test_iterators_and_numbers_of_other_libraries_serve() -> None:

@@ -207,6 +207,18 @@ def test_a_transformer_helps_a_convnext_through_its_1x1_convolutions() -> None:
     assert torch.equal(target(picture), connected)
 
 
+@pytest.mark.parametrize(
+    ("target", "inputs"),
+    [(nn.ConvTranspose1d(8, 8, 1), 8), (nn.ConvTranspose2d(8, 8, 1), 8), (nn.Conv1d(8, 8, 1, groups=4), 2)],
+)
+def test_a_linear_layer_is_no_transposed_convolution_and_none_in_groups(target: nn.Module, inputs: int) -> None:
+    own = nn.ModuleDict({"up": target})
+    for auxiliary in (nn.ModuleDict({"up": nn.Linear(inputs, 8)}), nn.Linear(inputs, 8).state_dict(prefix="up.")):
+        with refused("", "up.weight", kind=PathwayError):
+            connect(own, auxiliary, names=["up.weight"])
+    connect(own, own.state_dict(), names=["up.weight"])  # a kernel whose module is not known
+
+
 @pytest.mark.parametrize("change", ["transposed", "groups"])
 def test_convolutions_of_equal_shape_that_mean_something_else_are_refused(change: str) -> None:
     target, auxiliary = (nn.ModuleList(Residual(2, 4, 4, 3) for _ in range(2)) for _ in range(2))

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,6 +112,17 @@ def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pathway.json").write_text(text.replace('"how"', '"who"'))
     with refused("pathway.json", "KeyError"):
         crosspath.load_pathway(Body(), tmp_path)
+
+
+@pytest.mark.parametrize("options", [{}, {"fit": "slice"}, {"canonical": True}])
+def test_values_beyond_the_targets_type_are_refused_before_it_is_touched(options: dict[str, Any]) -> None:
+    target, auxiliary = Body().half(), Body()
+    with torch.no_grad():
+        auxiliary.blocks[0].attn.qkv.weight[0, 0] = 1e6
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    with refused("blocks.0.attn.qkv.weight", "float16", kind=crosspath.PathwayError):
+        crosspath.connect(target, auxiliary, scale_init=0.0, shrink=0.5, **options)
+    assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 
 def test_values_that_are_not_finite_are_refused_before_the_target_is_touched() -> None:

@@ -222,6 +222,19 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: p
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_description_that_cannot_be_written_leaves_the_old_files(tmp_path: Path) -> None:
+    target, _ = connected()
+    crosspath.save_pathway(target, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    handle = crosspath.pathways(target)
+    with torch.no_grad():
+        handle.scales()["blocks.0.mlp.fc1.weight", "audio"].add_(1)
+    handle.origins["audio"].options["scale_init"] = object()  # type: ignore[index]
+    with pytest.raises(TypeError):
+        crosspath.save_pathway(target, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_module_used_twice_round_trips(tmp_path: Path) -> None:
     def build() -> nn.Module:
         layer = nn.Linear(4, 4)
@@ -293,7 +306,18 @@ def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
         crosspath.load_pathway(Body(), tmp_path)
 
 
-FAULTS = ("no layers", "no trains", "segments", "scale", "weight", "no auxiliary", "infinity", "a number", "a list")
+FAULTS = (
+    "no layers",
+    "no trains",
+    "segments",
+    "scale",
+    "weight",
+    "no auxiliary",
+    "infinity",
+    "a number",
+    "a list",
+    "a name",
+)
 
 
 def faulty(description: dict[str, Any], fault: str) -> object:
@@ -314,6 +338,8 @@ def faulty(description: dict[str, Any], fault: str) -> object:
         layer["axis"] = float("inf")
     elif fault == "a number":
         layer["runs"] = 3
+    elif fault == "a name":
+        description["layers"]["blocks.0.mlp.fc1.weight"]["keys"] = layer
     elif fault == "a list":
         return []
     return description

@@ -327,6 +327,7 @@ def test_examples_are_those_of_the_reported_runs(
         ("targets: {image/digits: {labels: [30, 30]}}", "targets.image/digits.labels"),
         ("targets: {image/digits: {}}\nauxiliaries: {sounds: nowhere}", "nowhere"),
         ("targets: {image/digits: {}}\nauxiliaries: {whisper-tiny.en: nowhere}", "letters, digits"),
+        ("targets: {image/digits: {}}\nauxiliaries: {copy: nowhere}", "ParameterDict"),
     ],
 )
 def test_a_faulty_study_is_refused_before_anything_runs(text: str, message: str, tmp_path: Path) -> None:

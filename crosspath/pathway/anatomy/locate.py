@@ -17,6 +17,7 @@ from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.structure import Shapes, Structure, find_structure, left_out, matrices_in, weights_in
 from crosspath.pathway.anatomy.weight_names import is_matrix, template
 from crosspath.pathway.sources.source import ModuleSource, Source
+from crosspath.pathway.sources.transposed import shows_transposed
 
 ADAPTER = ".base_layer."
 """Where peft keeps a layer that has an adapter: inside the adapter, under this name."""
@@ -94,7 +95,19 @@ def _explains(anatomy: Anatomy, structure: Structure, source: Source) -> bool:
     gated = any(inputs != outputs for inputs, outputs in widths)  # one weight holds both inputs of a gated mlp
     sizes = any(ambiguity.what == "size" for ambiguity in anatomy.ambiguous.values())
     several = len(anatomy.lists) > 1
-    return not (outside or unexplained or gated or sizes or several) and _orders_agree(anatomy, source)
+    doubtful = outside or unexplained or gated or sizes or several
+    return not doubtful and _orders_agree(anatomy, source) and _turned_alike(anatomy, source)
+
+
+def _turned_alike(anatomy: Anatomy, source: Source) -> bool:
+    """Whether the layers of classes other than torch's show that they hold their weights as the table says."""
+    shapes = source.shapes()
+    slots = {slot.weight: slot for slot in anatomy.slots.values()}
+    return all(
+        shows_transposed(source, name, shapes[name]) in (None, slot.transposed)
+        for name, slot in slots.items()
+        if name in shapes  # not inside an adapter
+    )
 
 
 def _orders_agree(anatomy: Anatomy, source: Source) -> bool:

@@ -51,7 +51,7 @@ def _order(
     clone: nn.Module, fused: nn.Parameter, reader: nn.Module, heads: int, gives: bool
 ) -> Order | Literal["other"] | None:
     places = dict(_places(fused.shape[0], heads, fused.device))
-    values = torch.arange(fused.shape[0] // PARTS, device=fused.device) * 37 % 61 + 1.0
+    values = torch.arange(fused.shape[0] // PARTS, device=fused.device, dtype=fused.dtype) * 37 % 61 + 1
     for call in islice(calls(clone, fused.shape[1]), TRIES):
         candidates = []
         for (order, part), rows in places.items():

@@ -42,21 +42,31 @@ Slots = Mapping[Role, Slot]
 
 def shown_surroundings(block: nn.Module, slots: Slots) -> Surroundings | Unfoldable:
     """What stands around the matrices of a block. `slots`: its roles, by names inside the block."""
+    copy = running_copy(block)
+    if isinstance(copy, Unfoldable):
+        return copy
+    clone, call = copy
+    names = {slot.weight for slot in slots.values()}
+    if not names <= {name for name, _ in clone.named_parameters()}:
+        return Unfoldable("its weights are computed by other modules than those that hold them")
+    with seen_safely(torch.device("cpu")), plain_attention():
+        base = run(clone, call)
+        return Unfoldable(CANNOT_RUN) if base is None else _observe(_Block(clone, call, slots), base)
+
+
+def running_copy(block: nn.Module) -> tuple[nn.Module, Call] | Unfoldable:
+    """A silent copy of a block in float64, and a call that it answers."""
     try:
         clone = silent_copy(block).cpu().double()
     except Exception:  # a class of the user's that does not copy
         return Unfoldable("its blocks cannot be copied, so that their norms are not seen")
     for parameter in clone.parameters():
         parameter.data = parameter.data.clone()  # memory of its own: what is read is told by its address
-    names = {slot.weight for slot in slots.values()}
-    if not names <= {name for name, _ in clone.named_parameters()}:
-        return Unfoldable("its weights are computed by other modules than those that hold them")
     with seen_safely(torch.device("cpu")), plain_attention():
         for _, call in zip(range(TRIES), calls(clone, None), strict=False):
             call = in_double(call)
-            base = run(clone, call)
-            if base is not None:
-                return _observe(_Block(clone, call, slots), base)
+            if run(clone, call) is not None:
+                return clone, call
     return Unfoldable(CANNOT_RUN)
 
 
@@ -112,7 +122,11 @@ def _observe(block: _Block, base: Run) -> Surroundings | Unfoldable:
         positions=_positions(block),
         unread=unread,
     )
-    if not _proves(block, surroundings):
+    try:
+        proved = _proves(block, surroundings)
+    except RuntimeError:  # a matrix that stands the other way round than its roles say
+        proved = False
+    if not proved:
         return Unfoldable("folding its norms and layer scales changes what it computes")
     return surroundings
 

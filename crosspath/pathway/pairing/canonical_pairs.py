@@ -9,6 +9,7 @@ from crosspath.layouts import MLP_ROLES, Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.weight_names import is_matrix, template
+from crosspath.pathway.canonical.block_comparison import compare_blocks
 from crosspath.pathway.canonical.canonical import Fold, SameSpread, Unfold
 from crosspath.pathway.canonical.named_surroundings import named_surroundings
 from crosspath.pathway.canonical.shown_surroundings import shown_surroundings
@@ -22,6 +23,10 @@ from crosspath.pathway.sources.source import Source
 STAYS = 'accept={"fold"} pairs them anyway: W′ is folded, and this is no part of it'
 AS_IS = 'accept={"fold"} takes these weights as they are'
 BIAS = 'accept={"bias"} leaves the bias out'
+ATTENTION_DIFFERS = (
+    "the attention computes otherwise with equal weights: the scale of its scores, masks, positions, or what it adds to"
+)
+ORDER_DIFFERS = "attention and mlp stand in another order, or side by side in one of the two"
 
 
 @dataclass
@@ -36,9 +41,12 @@ class _Side:
     def __post_init__(self) -> None:
         self.block_of = {slot.weight: index for (index, _), slot in self.anatomy.slots.items()}
 
+    def module(self, index: int) -> object:
+        return self.source.attribute(self.anatomy.paths[index].rstrip("."))
+
     def around(self, index: int) -> Surroundings | Unfoldable:
         path = self.anatomy.paths[index]
-        module = self.source.attribute(path.rstrip("."))
+        module = self.module(index)
         shapes = {name[len(path) :]: s for name, s in self.source.shapes().items() if name.startswith(path)}
         kind = (template(path), type(module), tuple(shapes.items()))
         if kind not in self.kinds:
@@ -82,7 +90,8 @@ def with_canonical_pairs(
     faults: Faults = {}
     notes: dict[str, None] = {}
     unverified: dict[str, None] = {}
-    pairs = []
+    pairs: list[Pair] = []
+    of_blocks: dict[tuple[int, int], list[Pair]] = {}
     for pair in report.pairs:
         own, other = ours.block_of[pair.target.weight], theirs.block_of[pair.auxiliary.weight]
         around, around_other = ours.around(own), theirs.around(other)
@@ -105,6 +114,20 @@ def with_canonical_pairs(
             key = ("bias", f"bias of {pair.role}", "the target's weight has none to add b′ to", BIAS)
             faults.setdefault(key, []).append(own)
         pairs.append(replace(pair, derivation=derivation if any(derivation.steps) else None))
+        of_blocks.setdefault((own, other), []).append(pairs[-1])
+    compared: set[tuple[object, ...]] = set()
+    for (own, other), block_pairs in of_blocks.items():
+        around, around_other = ours.around(own), theirs.around(other)
+        kind = (
+            id(around),
+            id(around_other),
+            *(pair.role for pair in block_pairs),
+        )  # kinds of block share what is around
+        if isinstance(around, Surroundings) and isinstance(around_other, Surroundings) and kind not in compared:
+            compared.add(kind)
+            found, unknown = _compare((ours, own, around), (theirs, other, around_other), block_pairs)
+            notes |= dict.fromkeys(found)
+            unverified |= dict.fromkeys(unknown)
     folded = sum(pair.derivation is not None and pair.derivation.fold is not None for pair in pairs)
     notes[f"{folded} of {len(pairs)} weights are folded"] = None
     differences = [
@@ -190,6 +213,35 @@ def _differences(own: Surroundings, other: Surroundings) -> Iterator[str]:
     if None not in (own.positions, other.positions) and own.positions != other.positions:
         inside = "target" if own.positions else "auxiliary"
         yield f"the {inside}'s blocks handle positions, or mask tokens, the other's do not"
+
+
+def _compare(
+    own: tuple[_Side, int, Surroundings], other: tuple[_Side, int, Surroundings], pairs: list[Pair]
+) -> tuple[list[str], list[str]]:
+    """What two blocks compute otherwise with equal weights, and what of that cannot be seen."""
+    (ours, block, around), (theirs, its, around_other) = own, other
+    halves: tuple[dict[Role, tuple[Slot, Slot]], ...] = ({}, {})
+    comparable = ours.anatomy.heads.get(block) == theirs.anatomy.heads.get(its)
+    for pair in pairs:
+        slots = _inside(pair.target, ours.anatomy.paths[block]), _inside(pair.auxiliary, theirs.anatomy.paths[its])
+        norms = [_kind(side.norms.get(slot.weight)) for side, slot in zip((around, around_other), slots, strict=True)]
+        comparable &= norms[0] == norms[1] and slots[0].shape == slots[1].shape and pair.role is not None
+        halves[_is_mlp(pair.role)][pair.role or ""] = slots
+    modules = ours.module(block), theirs.module(its)
+    unread = around.others or around_other.others or around.unread or around_other.unread
+    same = None
+    if isinstance(modules[0], nn.Module) and isinstance(modules[1], nn.Module) and comparable and not unread:
+        same = compare_blocks((modules[0], around), (modules[1], around_other), *halves)
+    order = ["order of attention and mlp"] if all(halves) else []
+    if same is None:
+        return [], [*(["scale of the attention's scores"] if halves[0] else []), *order]
+    attention, mlp, both = same
+    notes = [] if attention else [ATTENTION_DIFFERS]
+    if not mlp and not (around.activation and around_other.activation and around.activation != around_other.activation):
+        notes.append("the mlp computes otherwise with equal weights")
+    if attention and mlp:
+        return ([] if both else [ORDER_DIFFERS]), []
+    return notes, order
 
 
 def _unknown(own: Surroundings, other: Surroundings) -> Iterator[str]:

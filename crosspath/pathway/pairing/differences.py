@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from torch.nn.modules.conv import _ConvNd
-
 from crosspath.layouts import ATTENTION_ROLES, LAYOUTS, ROLES, Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.fitting.fit import FITS, Fit
 from crosspath.pathway.fitting.model import fit_fault
-from crosspath.pathway.report import Mismatch, Pair
+from crosspath.pathway.report import Mismatch
 from crosspath.pathway.sources.heads import Heads
-from crosspath.pathway.sources.source import Source
 
 FIT_IT = f'fit it with fit="{FITS[0]}" ({", ".join(FITS[1:])})'
 
@@ -211,38 +208,6 @@ def _compare_norms(
         )
         for (ours_norm, theirs_norm), where in different.items()
     ], unknown
-
-
-def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Source) -> list[Mismatch]:
-    """Convolutions whose equal shapes mean different things: a transposed one stores (inputs, outputs, *kernel) and
-    mirrors its kernel; one in groups reads other inputs for each of its outputs.
-    """
-    weights_by_fault: dict[tuple[str, str], list[str]] = {}
-    for pair in pairs:
-        sides = [
-            source.attribute(slot.weight.rpartition(".")[0])
-            for source, slot in ((target, pair.target), (auxiliary, pair.auxiliary))
-        ]
-        ours, theirs = (_convolution(side) for side in sides)
-        if ours is not None and theirs is not None and ours != theirs:
-            weights_by_fault.setdefault((ours, theirs), []).append(pair.target.weight)
-    return [
-        Mismatch(
-            "convolution",
-            f"{names[0]}{'' if len(names) == 1 else f' and {len(names) - 1} more'}",
-            f"target's convolution is {ours}, auxiliary's {theirs}",
-            "choose other weights with names=, or an auxiliary with the same convolutions",
-        )
-        for (ours, theirs), names in weights_by_fault.items()
-    ]
-
-
-def _convolution(module: object) -> str | None:
-    """What the weight of a convolution means beyond its shape; None for another module."""
-    if not isinstance(module, _ConvNd):
-        return None
-    groups = "" if module.groups == 1 else f" in {module.groups} groups"
-    return f"{'transposed' if module.transposed else 'plain'}{groups}"
 
 
 def ranges_of(indices: Iterable[int]) -> str:

@@ -16,8 +16,9 @@ from crosspath.pathway.fitting.model import fit_energies
 from crosspath.pathway.pairing.block_pairs import Blocks
 from crosspath.pathway.pairing.by_name import Names, match_names
 from crosspath.pathway.pairing.canonical_pairs import with_canonical_pairs, with_same_spread
-from crosspath.pathway.pairing.differences import compare_convolutions, layout_line
+from crosspath.pathway.pairing.differences import layout_line
 from crosspath.pathway.pairing.fit_words import describe_traits
+from crosspath.pathway.pairing.layer_differences import compare_convolutions, unknown_orientations
 from crosspath.pathway.pairing.pair_roles import check_lists, pair_roles
 from crosspath.pathway.pairing.selection import Roles, check_names, select_roles
 from crosspath.pathway.report import MatchReport, Mismatch
@@ -144,11 +145,13 @@ def match(
 
 
 def _check_weights(target: Source, auxiliary: Source, report: MatchReport) -> MatchReport:
-    """The report with convolutions that differ; where it has mismatches and a side has quantised weights, these come
-    first.
+    """The report with convolutions that differ, and weights that may be turned; where it has mismatches and a side has
+    quantised weights, these come first.
     """
     convolutions = compare_convolutions(report.pairs, target, auxiliary)
-    report = replace(report, mismatches=(*report.mismatches, *convolutions))
+    unknown = unknown_orientations(report.pairs, target, auxiliary)
+    unverified, mismatches = (*report.unverified, *unknown), (*report.mismatches, *convolutions)
+    report = replace(report, unverified=unverified, mismatches=mismatches)
     if not report.mismatches:
         return report
     first = []

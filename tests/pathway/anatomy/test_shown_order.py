@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -71,6 +72,16 @@ def test_an_attention_shows_its_order(order: str, shown: str) -> None:
 )
 def test_names_of_a_known_family_do_not_hide_another_order(order: str, rows: str) -> None:
     assert query_of(model(order), model("three-major")) == (rows, "[0:32]")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_another_default_type_shows_the_same(dtype: torch.dtype) -> None:
+    attention = Attention("head-major")
+    torch.set_default_dtype(dtype)
+    try:
+        assert shown_order(attention, "qkv.weight", "proj", 4) == "head-major"
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_an_order_that_no_one_knows_is_asked_for() -> None:

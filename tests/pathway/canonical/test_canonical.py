@@ -143,6 +143,7 @@ def test_canonical_reproduces_the_auxiliary_and_raw_does_not(family: str) -> Non
             handle = crosspath.connect(target, auxiliary, scale_init=1.0, canonical=True)
             (note,) = handle.reports["auxiliary"].notes
             assert "weights are folded" in note
+            assert not any("scores" in line or "order" in line for line in handle.reports["auxiliary"].unverified)
             with torch.no_grad():
                 expected = forward(auxiliary, inputs)
                 assert error(target(inputs), expected, inputs) < limit
@@ -364,6 +365,46 @@ def test_what_differs_beside_the_weights_is_said() -> None:
     assert any("1e-06" in note and "1e-05" in note for note in notes)
     assert any("relu" in note and "gelu" in note for note in notes)
     assert match(Body(), Body().state_dict(), canonical=True).unverified
+
+
+class Parallel(Block):
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return x + self.ls1(self.attn(self.norm1(x))) + self.ls2(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+
+
+class MlpFirst(Block):
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        x = x + self.ls2(self.mlp(self.norm2(x)))
+        return x + self.ls1(self.attn(self.norm1(x)))  # type: ignore[no-any-return]
+
+
+class HalfStream(Block):
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return super().forward(x, *args, **kwargs) - x / 2  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("block", "scale", "words"),
+    [
+        (Block, 1.0, "scale of its scores"),
+        (Parallel, None, "another order"),
+        (MlpFirst, None, "another order"),
+        (HalfStream, None, "the attention computes otherwise"),
+    ],
+)
+def test_blocks_that_compute_otherwise_with_equal_weights_are_told(
+    block: type[Block], scale: float | None, words: str
+) -> None:
+    auxiliary = Body()
+    for own in auxiliary.blocks:
+        own.__class__ = block
+        own.attn.fused_attn, own.attn.scale = scale is None, scale or own.attn.scale  # type: ignore[union-attr]
+    for pair in ((Body(), auxiliary), (auxiliary, Body())):
+        report = match(*pair, canonical=True)
+        assert report.ok
+        assert any(words in note for note in report.notes)
+    assert len(match(auxiliary, auxiliary, canonical=True).notes) == 1
+    assert any("scores" in line for line in match(Body(), auxiliary.state_dict(), canonical=True).unverified)
 
 
 def test_rms_gives_w_prime_the_spread_of_w() -> None:
