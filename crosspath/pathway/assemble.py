@@ -134,7 +134,7 @@ def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor
         found, todo = ", ".join(str(tuple(piece.shape)) for piece in pieces), "choose another fit"
         raise PathwayError(tensor.holder.name, "pieces of as many inputs, for fit='learned'", found, todo)
     values = torch.cat(pieces)
-    _check_finite(tensor, values)
+    check_finite(tensor.holder.name, values, derived=tensor.derived)
     return values, LearnedPair([len(piece) for piece in pieces], left, right, spread)
 
 
@@ -165,17 +165,17 @@ def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor |
         parts.append(part)
         records.append(done)
     write_parts(values, parts, slot.axis, slot.groups)
-    _check_finite(tensor, values)
+    check_finite(tensor.holder.name, values, derived=tensor.derived)
     return values, tuple(records) if any(records) else ()
 
 
-def _check_finite(tensor: TensorPlan, values: Tensor) -> None:
+def check_finite(weight: str, values: Tensor, *, derived: bool = False) -> None:
     """Raise `PathwayError` where W' is too large for the target's type: the auxiliary's own values are finite."""
     if not all_finite(values):
         kind = str(values.dtype).removeprefix("torch.")
         todo = "use a target in a wider type, or another auxiliary"
-        todo += ", or connect without this derivation" if tensor.derived else ""
-        raise PathwayError(tensor.holder.name, f"a W' that is finite in {kind}", "infinity or NaN", todo)
+        todo += ", or connect without this derivation" if derived else ""
+        raise PathwayError(weight, f"a W' that is finite in {kind}", "infinity or NaN", todo)
 
 
 def _expect(bias: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
-from crosspath.pathway.assemble import attach_all
+from crosspath.pathway.assemble import attach_all, check_finite
 from crosspath.pathway.engines.engine import Engine, check_engine
 from crosspath.pathway.handle import Pathways
 from crosspath.pathway.merge import disconnect
@@ -43,8 +43,8 @@ def load_pathway(
     ------
     PathwayError
         For missing, damaged or mixed-up files, an unknown format version, a target with other names or shapes, or an
-        auxiliary that is missing or whose values are not the saved ones, and a buffer on the meta device that no state
-        dict has. The target is untouched.
+        auxiliary that is missing or whose values are not the saved ones or infinite in the target's type, and a buffer
+        on the meta device that no state dict has. The target is untouched.
     """
     target = check_target(target)
     check_engine(engine)
@@ -80,6 +80,8 @@ def load_pathway(
             if not entry.spread.fits(whole, scales[entry.scale], entry.shape):
                 expected = f"a pathway {entry.name} that fits {entry.weight}"
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
+    for entry in entries:
+        check_finite(entry.weight, values[entry.name][entry.weight].to(state[entry.weight].dtype))
     if engine != "live" and any(entry.learned is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
     _check_buffers(target)

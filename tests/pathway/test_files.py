@@ -167,6 +167,19 @@ def test_dtype_of_the_new_target_is_followed(tmp_path: Path) -> None:
     torch.testing.assert_close(again(tokens().double()).float(), target(tokens()), rtol=1e-4, atol=1e-4)
 
 
+def test_a_narrower_target_is_refused_where_a_stored_auxiliary_becomes_infinite(tmp_path: Path) -> None:
+    target, auxiliary = Body(), Body()
+    with torch.no_grad():
+        auxiliary.blocks[0].attn.proj.weight[0, 0] = 1e6
+    crosspath.connect(target, auxiliary)
+    crosspath.save_pathway(target, tmp_path / "saved")
+    narrow = Body().half()
+    before = {name: value.clone() for name, value in narrow.state_dict().items()}
+    with refused("blocks.0.attn.proj.weight", "float16", kind=crosspath.PathwayError):
+        crosspath.load_pathway(narrow, tmp_path / "saved")
+    assert all(torch.equal(value, before[name]) for name, value in narrow.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("file", "fault"),
     [
