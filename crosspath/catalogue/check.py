@@ -14,8 +14,7 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, DataSet
-from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of
-from crosspath.data.labels import label_array
+from crosspath.data.items import Item, Listing, place_of, remarks_of
 from crosspath.data.streaming.samples import damaged_file_error
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
@@ -59,7 +58,7 @@ class CheckReport:
     refusal: InputError | None = None
     """The error with which a run on these data would end; None for several variants of a set."""
     data: DataSet | None = None
-    """The data set that a run would read, with its samples left out."""
+    """The data set that a run would read, with its samples left out unless they are annotated."""
     todo: str = RESTORE
     """What to do about the faults."""
 
@@ -192,19 +191,17 @@ def _outcome(
 
 
 def _store(section: DataSection, listing: Listing, damaged: dict[Item, str]) -> Store:
-    """The samples as a run has them before they are split; zeros stand for those that it decodes."""
-    listed = listed_store(section, listing)
+    """The samples as a run has them before they are split. Zeros stand for those that it decodes, unless they are
+    annotated: a run looks at their annotations before it begins.
+    """
     if section.stream:
-        return listed
-    reader: Reader = reader_of(section)
-    readable = [item for item in listing.items if item not in damaged]
-    shape, dtype = reader.sample
+        return listed_store(section, listing)
+    readable = tuple(item for item in listing.items if item not in damaged)
+    listed = listed_store(section, replace(listing, items=readable))
+    shape, dtype = reader_of(section).sample
     return replace(
         listed,
-        inputs=np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
-        labels=label_array([item.label for item in readable], len(listing.classes)),
-        parts=tuple(item.part for item in readable),
-        ids=tuple(item.id for item in readable),
+        inputs=listed.inputs if section.annotated else np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
         damaged=(
             *listed.damaged,
             *(Damaged(place_of(item), damaged[item]) for item in listing.items if item in damaged),
