@@ -356,7 +356,9 @@ CASES: dict[str, FolderCase] = {
     "boxes": FolderCase("image", boxes, recipe="image/boxes"),
     "boxes, damaged": FolderCase("image", damaged_boxes, recipe="image/boxes"),
     "masks": FolderCase("image", masks, recipe="image/masks"),
+    "masks of 0 and 255": FolderCase("image", partial(masks, foreground=255), recipe="image/masks"),
     "parts of clouds": FolderCase("point", cloud_parts, recipe="point/parts-folder"),
+    "clouds of one part": FolderCase("point", partial(cloud_parts, parts=1), recipe="point/parts-folder"),
     "point: few-shot with too few clouds": FolderCase(
         "point", lambda own: own.classes(), ("data.way=2", "data.shot=8")
     ),
@@ -407,6 +409,8 @@ REASONS: dict[str, str] = {
     **{f"{modality}: table of one class": "one, a" for modality in ("audio", "video")},
     **{f"{modality}: no table": "list.csv" for modality in ("audio", "video")},
     "boxes, damaged": "images/0.png",
+    "masks of 0 and 255": "ground alone",
+    "clouds of one part": "one part in each",
     "point: few-shot with too few clouds": "data.shot",
 }
 """What the refusal of a case shows; all other cases train."""
