@@ -49,7 +49,7 @@ def class_folder_items(
         own.add(file, place, label, status)
         items.append(Item(id="/".join(names), label=label, part=place, path=file.path, stamp=status_stamp(status)))
     notes = layout.notes if files is not None else (*layout.notes, *own.notes())
-    return Listing(layout.classes, tuple(items), _missing(tree, suffixes), layout.unread, notes)
+    return Listing(layout.classes, tuple(items), missing_samples(tree, suffixes), layout.unread, notes)
 
 
 def folder_below(root: Path, name: str, inside: str) -> Path:
@@ -67,7 +67,7 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
     return folder
 
 
-def _missing(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[Path, str], ...]:
+def missing_samples(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[Path, str], ...]:
     """(path, reason) of links to a sample or a folder that is no longer there, and of pipes in place of samples."""
     links: list[tuple[Names, tuple[Path, str]]] = sorted(tree.broken.items())
     return tuple((path, reason) for _, (path, reason) in links if path.suffix.lower() in ("", *suffixes))
