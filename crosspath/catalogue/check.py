@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosspath.catalogue.published_set import PublishedSet
 from crosspath.catalogue.recognise import guess_section, own_recipe, recognise_set, sections_of_set, with_name
@@ -14,11 +15,11 @@ from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.decoding import Progress, decode_items
 from crosspath.data.examples import Damaged, DataSet
-from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of
-from crosspath.data.labels import label_array
+from crosspath.data.items import Item, Listing, place_of, remarks_of
 from crosspath.data.streaming.samples import damaged_file_error
 from crosspath.errors import InputError
 from crosspath.modalities import modality_of
+from crosspath.modalities.annotations import absent_classes, annotation_axis
 from crosspath.modalities.load import reader_of
 from crosspath.modalities.split import damage_advice, listed_store, refuse_damaged, split_store
 
@@ -55,11 +56,12 @@ class CheckReport:
     unread: dict[str, int] = field(default_factory=dict)
     """Files that are not read, by kind: a suffix, or `hidden`."""
     notes: tuple[str, ...] = ()
-    """What the run's log will say of the data."""
+    """What the run's log will say of the data; and which classes no training pixel or point has, for which a run would
+    have to read every mask before its first step."""
     refusal: InputError | None = None
     """The error with which a run on these data would end; None for several variants of a set."""
     data: DataSet | None = None
-    """The data set that a run would read, with its samples left out."""
+    """The data set that a run would read, with its samples left out unless they are annotated."""
     todo: str = RESTORE
     """What to do about the faults."""
 
@@ -125,7 +127,8 @@ def check(
         visited |= {(item.path, item.inside) for item in new}
         work.append((section, listing, new))
     remarks: list[str] = []
-    damaged = dict(_damaged(work, progress, remarks))
+    annotations: dict[str, NDArray[Any]] = {}
+    damaged = dict(_damaged(work, progress, remarks, annotations))
     faults += [Fault(_place(folder, item), reason) for item, reason in damaged.items()]
     outcomes = [_outcome(section, listing, damaged, seed) for section, listing, _ in work]
     refusals += [error for error, _, _ in outcomes if error is not None]
@@ -146,7 +149,7 @@ def check(
         used={part: len(examples) for part, examples in parts.items()},
         damaged=len(damaged) + sum(len(listing.skipped) for _, listing, _ in work),
         unread=dict(work[0][1].unread) if work else {},
-        notes=(*(() if data is None else tuple(data.notes)), *remarks),
+        notes=(*(() if data is None else (*data.notes, *absent_classes(sections[0], data, annotations))), *remarks),
         refusal=refusals[0] if single and refusals else None,
         data=data,
         todo=f"{RESTORE}, or train without them: --set data.skip_damaged=true" if skippable else advice or RESTORE,
@@ -154,9 +157,14 @@ def check(
 
 
 def _damaged(
-    work: Sequence[tuple[DataSection, Listing, list[Item]]], progress: Progress | None, remarks: list[str]
+    work: Sequence[tuple[DataSection, Listing, list[Item]]],
+    progress: Progress | None,
+    remarks: list[str],
+    annotations: dict[str, NDArray[Any]],
 ) -> Iterator[tuple[Item, str]]:
-    """Decodes every item; (item, reason) for each damaged one. What reading did to the others is added to `remarks`."""
+    """Decodes every item; (item, reason) for each damaged one. What reading did to the others is added to `remarks`,
+    and the different values of their annotations to `annotations`, by the samples' names.
+    """
     done, total = 0, sum(len(items) for _, _, items in work)
     for section, _, items in work:
         before = done
@@ -166,6 +174,8 @@ def _damaged(
                 progress(done, total)
             if isinstance(result, str):
                 yield item, result
+            elif section.annotated:
+                annotations[item.id] = np.unique(result.take(-1, annotation_axis(section)))
         remarks += remarks_of(reader)
 
 
@@ -192,19 +202,17 @@ def _outcome(
 
 
 def _store(section: DataSection, listing: Listing, damaged: dict[Item, str]) -> Store:
-    """The samples as a run has them before they are split; zeros stand for those that it decodes."""
-    listed = listed_store(section, listing)
+    """The samples as a run has them before they are split. Zeros stand for those that it decodes, unless they are
+    annotated: a run looks at their annotations before it begins.
+    """
     if section.stream:
-        return listed
-    reader: Reader = reader_of(section)
-    readable = [item for item in listing.items if item not in damaged]
-    shape, dtype = reader.sample
+        return listed_store(section, listing)
+    readable = tuple(item for item in listing.items if item not in damaged)
+    listed = listed_store(section, replace(listing, items=readable))
+    shape, dtype = reader_of(section).sample
     return replace(
         listed,
-        inputs=np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
-        labels=label_array([item.label for item in readable], len(listing.classes)),
-        parts=tuple(item.part for item in readable),
-        ids=tuple(item.id for item in readable),
+        inputs=listed.inputs if section.annotated else np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
         damaged=(
             *listed.damaged,
             *(Damaged(place_of(item), damaged[item]) for item in listing.items if item in damaged),

@@ -10,7 +10,7 @@ from crosspath.modalities.load import reader_of
 
 def folder_facts(folder: Path) -> dict[str, Any]:
     """`folder`, `modality`, `recipe` (the one that trains on it; None without one), `samples`, `classes` ({name: number
-    of samples}) and `unread` ({kind of file: number}).
+    of samples, or None where no list says it}) and `unread` ({kind of file: number}).
 
     Raises
     ------
@@ -27,6 +27,10 @@ def folder_facts(folder: Path) -> dict[str, Any]:
         "modality": section.modality,
         "recipe": None if recipe is None else recipe.name,
         "samples": len(listing.items),
-        "classes": {name: labels[number] for number, name in enumerate(listing.classes)},
+        "classes": {
+            # What a mask holds is known once it is decoded.
+            name: None if section.label_kind == "dense" else labels[number]
+            for number, name in enumerate(listing.classes)
+        },
         "unread": dict(listing.unread),
     }

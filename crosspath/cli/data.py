@@ -119,7 +119,8 @@ def _show_folder(folder: Path, *, json: bool) -> None:
     if facts["unread"]:
         kinds = (f"{count:,} {kind}" for kind, count in facts["unread"].items())
         print_line(f"not read: {', '.join(kinds)}")
-    print_table(("class", "samples"), [(name, f"{count:,}") for name, count in classes.items()])
+    rows = [(name, "not counted" if count is None else f"{count:,}") for name, count in classes.items()]
+    print_table(("class", "samples"), rows)
     print_next("crosspath", "data", "check", folder)
 
 

@@ -10,25 +10,25 @@ from crosspath.errors import InputError
 
 
 class SampleFiles:
-    """The files that are samples so far, each with its name, part and class."""
+    """The files that are samples so far, each with its part and class."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, DiskFile, Part, int]] = {}
+        self._first: dict[str, tuple[DiskFile, Part, int]] = {}
         self._copies = 0
 
-    def add(self, name: str, file: DiskFile, part: Part, label: int, status: os.stat_result) -> None:
+    def add(self, file: DiskFile, part: Part, label: int, status: os.stat_result) -> None:
         """Raises `InputError` for a file that is a sample already: by a symbolic link, or by a hard link in another
         part or class. Hard links of one class in one part are how some programs store copies.
         """
-        first = self._first.setdefault(file_identity(file.path, status), (name, file, part, label))
-        other, first_file, *place = first
+        first = self._first.setdefault(file_identity(file.path, status), (file, part, label))
+        first_file, *place = first
         if first_file is file:
             return
         if not (file.linked or first_file.linked) and place == [part, label]:
             self._copies += 1
             return
         todo = "remove one of the two, or the link that leads to it"
-        raise InputError(file.path, "every file once", f"the file that is {other} as well", todo)
+        raise InputError(file.path, "every file once", f"the file that is {first_file.path} as well", todo)
 
     def notes(self) -> tuple[str, ...]:
         """How many samples are hard links to another one of their class."""

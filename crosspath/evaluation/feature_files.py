@@ -17,6 +17,7 @@ from crosspath.config import Recipe
 from crosspath.config.data import DataSection
 from crosspath.data.decoding import Progress
 from crosspath.data.folder_tree import suffix_of, tree_of
+from crosspath.data.folders import missing_samples
 from crosspath.data.items import file_stamp
 from crosspath.errors import InputError, without_settings
 from crosspath.evaluation.devices import Compute, choose_compute
@@ -45,7 +46,8 @@ class FeatureReport:
     skipped: tuple[str, ...] = ()
     """What is wrong with each damaged file, with its path."""
     unread: tuple[tuple[str, int], ...] = ()
-    """(kind, number) of files below the folder that the modality does not read one by one, as in `Listing.unread`."""
+    """(kind, number) of files below the folder that the modality does not read one by one, and of hidden ones, as in
+    `Listing.unread`."""
     notes: tuple[str, ...] = ()
     """What reading did to a file, such as missing values that it filled, with its name."""
 
@@ -88,8 +90,9 @@ def write_features(
     Raises
     ------
     InputError
-        For a folder without such files, a damaged file unless `skip_damaged`, windows that the modality has not, a
-        pooling that the model has not, features that are not finite, and an `out` that holds other features.
+        For a folder without such files, a damaged file or a link to none unless `skip_damaged`, windows that the
+        modality has not, a pooling that the model has not, features that are not finite, and an `out` that holds other
+        features.
     """
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     folder, out = Path(folder), Path(out)
@@ -102,7 +105,9 @@ def write_features(
     if in_windows:
         cut = read_windows(section, window, stride)
         read = lambda path: (cut(path), ())  # noqa: E731
-    names, unread = _names(source.recipe, folder, out)
+    names, broken, unread = _names(source.recipe, folder, out)
+    if broken and not skip_damaged:
+        raise broken[0]
     compute = choose_compute(source.recipe)
     source.model.to(compute.device).eval()
     skipped: list[str] = []
@@ -133,7 +138,7 @@ def write_features(
         files=len(names) - len(skipped),
         written=len(todo) - len(skipped),
         shape=shape,
-        skipped=tuple(skipped),
+        skipped=(*map(str, broken), *skipped),
         unread=unread,
         notes=tuple(notes),
     )
@@ -197,17 +202,26 @@ def _samples(
             skipped.append(str(error))
 
 
-def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], tuple[tuple[str, int], ...]]:
-    """The files of the recipe's modality below `folder`, by name; and how many of which kind are not read."""
+def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], list[InputError], tuple[tuple[str, int], ...]]:
+    """The files of the recipe's modality below `folder`, by name; what is wrong with links that lead to none; and how
+    many files of which kind are not read.
+    """
     if not folder.is_dir():
         raise InputError(folder, f"a folder of {modality_of(recipe).content}", "none", "check the path")
     if out.resolve().is_relative_to(folder.resolve()):
         raise InputError(out, "a folder outside the samples", f"one below {folder}", "choose another --out")
     suffixes = modality_of(recipe).suffixes
-    files = ["/".join(parts) for parts in tree_of(folder).files]
+    tree = tree_of(folder)
+    files = ["/".join(parts) for parts in tree.files]
     names = sorted(name for name in files if suffix_of(name) in suffixes)
     others = Counter(suffix_of(name) or "without suffix" for name in files if suffix_of(name) not in suffixes)
-    if not names:
+    if tree.hidden:
+        others["hidden"] = len(tree.hidden)
+    broken = [
+        InputError(path, f"a readable {recipe.modality} file", reason, "restore it, or remove the link")
+        for path, reason in missing_samples(tree, suffixes)
+    ]
+    if not names and not broken:
         expected = f"{modality_of(recipe).content} ({', '.join(suffixes[:4])}, ...)"
         raise InputError(folder, expected, "none", "name a folder of the model's modality")
-    return names, tuple(sorted(others.items()))
+    return names, broken, tuple(sorted(others.items()))

@@ -1,10 +1,16 @@
-"""Dividing annotated samples into what the model reads and what it is to say about it."""
+"""Dividing annotated samples into what the model reads and what it is to say about it, and which classes they lack."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.config.data import DataSection
+from crosspath.config.data import DataSection, ImageData, PointData
+from crosspath.data.annotations import NOT_LABELLED
+from crosspath.data.examples import DataSet
 from crosspath.modalities.table import modality_of
 
 
@@ -43,3 +49,26 @@ def annotation_axis(section: DataSection) -> int:
     assert section.annotated, section.modality
     assert axis is not None, section.modality
     return axis
+
+
+def absent_classes(section: DataSection, data: DataSet, values: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Notes on classes of pixels, and given parts of points, that the training part has none of; none where samples are
+    not annotated. `values` are the different values of each sample's annotation, by its name.
+    """
+    if not section.annotated:
+        return []
+    pairs = {
+        (label, value)
+        for name, label in zip(data.train.ids, data.train.labels.tolist(), strict=True)
+        for value in values.get(name, ())
+    }
+    if isinstance(section, PointData):
+        parts = [(category, number) for category, own in enumerate(section.parts or ()) for number in own]
+        absent = [(category, number) for category, number in parts if (category, number) not in pairs]
+        return [f"part {number} of {data.classes[category]} has no training point" for category, number in absent]
+    names = [name for number, name in enumerate(data.classes) if (0, number) not in pairs]
+    notes = [f"class {name} has no training pixel" for name in names]
+    if names and (0, NOT_LABELLED) in pairs and isinstance(section, ImageData):
+        ignored = ", ".join(map(str, section.ignored_values or (NOT_LABELLED,)))
+        notes.append(f"pixels of {ignored} are not labelled: another class needs another value (data.ignored_values)")
+    return notes

@@ -79,7 +79,7 @@ def _calibrate(data: TextData, examples: Examples) -> TextData:
 def _select(data: TextData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], Sequence[str]]:
     """The set as it is, and how many of its texts are cut."""
     inputs = store.inputs
-    if len(inputs.shape) != 2 or inputs.shape[1] != data.length + 1 or not isinstance(inputs, np.ndarray):
+    if not isinstance(inputs, np.ndarray) or inputs.shape[1:] != (data.length + 1,) or not len(inputs):
         return store, parts, ()
     counts = np.concatenate(
         [np.asarray(inputs[start : start + AT_ONCE, -1]) for start in range(0, len(inputs), AT_ONCE)]

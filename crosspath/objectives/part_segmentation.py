@@ -119,7 +119,9 @@ def _files(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, bytes]:
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
-    """Every category has parts, and no sample has a part that its category does not have."""
+    """Every category has parts, no sample has a part that its category does not have, and not every category has one
+    part alone: the model could answer nothing else, and its score is perfect.
+    """
     parts = parts_of(recipe)
     todo = "correct the files, or list every part with --set data.parts=[[0,1,2],[3,4]]"
     if len(parts) != len(data.classes) or not all(parts):
@@ -127,12 +129,18 @@ def _check(recipe: Recipe, data: DataSet) -> None:
         raise InputError("data.parts", "parts of every category", found, todo)
     if recipe.data.stream:
         return  # reading all of it would take as long as an epoch: a wrong part is met on the way
+    trained: set[tuple[int, int]] = set()
     for examples in (data.train, data.validation, data.test):
         for name, category, numbers in parts_of_samples(examples):
+            if examples is data.train:
+                trained.update((category, number) for number in numbers.tolist())
             others = [number for number in numbers.tolist() if number not in parts[category]]
             if others:
                 own = ", ".join(map(str, parts[category]))
                 raise InputError(name, f"parts of {data.classes[category]}: {own}", f"part {others[0]}", todo)
+    if len(trained) == len({category for category, _ in trained}):
+        expected, todo = "points of two parts or more in a category", "see which column of the files is the part"
+        raise InputError(f"the training part of {recipe.name}", expected, "one part in each", todo)
 
 
 def _serves(recipe: Recipe) -> bool:

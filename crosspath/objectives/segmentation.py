@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, pad
@@ -170,16 +171,32 @@ def _predictions(classes_HW: Tensor, recipe: Recipe, names: Names, top: int) -> 
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
+    """Every part has labelled pixels, and the training part those of two classes: one alone is learnt at once, and its
+    score is perfect.
+    """
     require_torchmetrics()
-    for name, examples in (("training", data.train), ("validation", data.validation), ("test", data.test)):
-        if len(examples) and not _has_labels(examples):
-            todo = "see what the values of the masks mean: data.ignored_values, and the file of classes"
-            raise InputError(f"the {name} part of {recipe.name}", "labelled pixels in its masks", "none", todo)
+    todo = (
+        "see what the values of the masks mean: the file of classes has a line for each, and data.ignored_values, "
+        "255 unless it is set, are not labelled"
+    )
+    parts = (("training", data.train, 2), ("validation", data.validation, 1), ("test", data.test, 1))
+    for name, examples, fewest in parts:
+        found = _classes_in(examples, fewest)
+        if len(examples) and len(found) < fewest:
+            expected = f"labelled pixels{' of two classes or more' if fewest > 1 else ''} in its masks"
+            only = f"{data.classes[found[0]]} alone" if found else "none"
+            raise InputError(f"the {name} part of {recipe.name}", expected, only, todo)
 
 
-def _has_labels(examples: Examples) -> bool:
-    """Whether any pixel has a class. Of most sets one picture is read, and all of those without labels."""
-    return any((examples.inputs[row : row + 1][:, -1] < MOST_CLASSES).any() for row in range(len(examples)))
+def _classes_in(examples: Examples, fewest: int) -> list[int]:
+    """Classes that pixels have. Pictures are read until there are `fewest`: of most sets one, of none all."""
+    found: set[int] = set()
+    for row in range(len(examples)):
+        values = np.unique(examples.inputs[row : row + 1][:, -1])
+        found.update(values[values < MOST_CLASSES].tolist())
+        if len(found) >= fewest:
+            break
+    return sorted(found)
 
 
 def _serves(recipe: Recipe) -> bool:

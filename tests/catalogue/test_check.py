@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from crosspath.catalogue.check import CheckReport, Fault, check, guess_section, recognise_set
 from crosspath.catalogue.sets import PUBLISHED_SETS
@@ -21,6 +22,7 @@ from tests.data.files import (
     write_sound,
     zipped,
 )
+from tests.data.layouts import Own, cloud_parts, masks
 from tests.errors import refused
 
 ESC10 = AudioData(dataset="esc10", frames=8, mels=8)
@@ -150,6 +152,24 @@ def test_variants_of_a_set_are_read_one_by_one_and_a_file_only_once(tmp_path: Pa
     both = checked(folder, hardest, PointData(dataset="scanobjectnn-objbg", points=16))
     assert [fault.path for fault in both.faults] == ["main_split/training_objectdataset.h5"]
     assert both.samples == actual.samples
+
+
+def test_classes_without_a_training_pixel_are_noted(tmp_path: Path) -> None:
+    section = ImageData(folder=tmp_path, stream=True, label_kind="dense")
+    masks(Own(tmp_path / "own", "image"), foreground=255, classes=("ground", "sea", "cat"))
+    first, second, third = checked(tmp_path / "own", section).notes
+    assert (first, second) == ("class sea has no training pixel", "class cat has no training pixel")
+    assert "pixels of 255 are not labelled" in third
+    for path in (tmp_path / "own" / "annotations").iterdir():
+        mask = np.array(Image.open(path))
+        Image.fromarray(np.where(mask == 255, 1, mask).astype(np.uint8)).save(path)
+    assert checked(tmp_path / "own", section).notes == ("class cat has no training pixel",)
+
+
+def test_parts_without_a_training_point_are_noted(tmp_path: Path) -> None:
+    cloud_parts(Own(tmp_path / "own", "point"))
+    section = PointData(points=16, label_kind="dense", parts=((0, 1), (0, 1, 2)))
+    assert checked(tmp_path / "own", section).notes == ("part 2 of dog has no training point",)
 
 
 @pytest.mark.parametrize("modality", OWN)

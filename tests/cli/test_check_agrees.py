@@ -34,8 +34,9 @@ def test_check_and_train_agree(
     case = CASES[name]
     case.build(Own(tmp_path / "own", case.modality))
     folder = str(tmp_path / ("own" if (tmp_path / "own").exists() else "own.zip"))
-    settings = (*SMALL[case.modality], "train.epochs=1", "train.batch_size=16", "train.device=cpu", *case.settings)
-    recipe = f"{case.modality}/folder"
+    recipe = case.recipe or f"{case.modality}/folder"
+    quick = (*SMALL[case.recipe or case.modality], "train.epochs=1", "train.batch_size=16", "train.device=cpu")
+    settings = (*quick, *case.settings)
     options = [*(part for setting in settings for part in ("--set", setting)), "--json"]
     checked, check, check_line = answer(["data", "check", folder, "--recipe", recipe, *options], capsys)
     out = tmp_path / "run"

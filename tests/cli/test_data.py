@@ -14,6 +14,7 @@ from tests.catalogue.test_get import CONTENT
 from tests.cli.test_main import refused
 from tests.cli.test_verbs import answered
 from tests.data.files import class_folders, cut_in_half, write_image, write_sound
+from tests.data.published_masks import write_own_masks
 from tests.data.server import Served, serving
 
 
@@ -52,6 +53,17 @@ def test_a_folder_of_ones_own_is_shown_without_decoding_it(tmp_path: Path, capsy
     assert main(["data", "show", str(tmp_path / "one")]) == 0
     assert "1 class, 1 sample, not decoded" in capsys.readouterr().out
     assert "data list" in refused(["data", "show", str(tmp_path / "nothing")], capsys)
+
+
+def test_classes_of_masks_are_shown_without_numbers_that_nobody_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_own_masks(tmp_path)
+    facts = answered(["data", "show", str(tmp_path)], capsys)
+    assert (facts["recipe"], facts["samples"]) == ("image/masks", 9)
+    assert facts["classes"] == dict.fromkeys(("sky", "sea", "sand", "ship"))
+    assert main(["data", "show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("not counted") == 4
 
 
 def test_each_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:

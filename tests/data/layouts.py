@@ -1,5 +1,6 @@
 """Folders as people bring them, whole and faulty, of every modality: what `data check` and a run must agree on."""
 
+import json
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -7,15 +8,24 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from tests.data.files import cut_in_half, write_clip, write_cloud, write_image, write_sound, zipped
+from tests.data.published_masks import write_masked
 
 SMALL = {
     "image": ("data.image_size=16", "augment.crop_padding=2"),
     "audio": ("data.frames=16", "data.mels=16", "augment.time_mask=2", "augment.mel_mask=2"),
     "point": ("data.points=32", "model.tokenizer.groups=4", "model.tokenizer.group_size=8"),
     "video": ("data.frames=2", "data.image_size=28", "augment.crop_padding=2"),
+    "image/boxes": ("data.image_size=32", "detection.channels=16"),
+    "image/masks": ("data.image_size=16", "segmentation.decoder=linear", "train.workers=0"),
+    "point/parts-folder": (
+        *("data.points=32", "data.stored_points=48"),
+        *("model.tokenizer.groups=4", "model.tokenizer.group_size=8", "model.head_hidden=[8,8,8]"),
+    ),
 }
-"""Settings of `*/folder` recipes for one quick step."""
+"""Settings for one quick step: of the `*/folder` recipe of a modality, or of another recipe."""
 
 
 def write_short_sound(path: Path, seed: int) -> None:
@@ -94,6 +104,8 @@ class FolderCase:
     modality: str
     build: Callable[[Own], object]
     settings: tuple[str, ...] = ()
+    recipe: str = ""
+    """Instead of the `*/folder` recipe of the modality."""
 
 
 SKIP = "data.skip_damaged=true"
@@ -185,6 +197,46 @@ def table_of_some_files(own: Own) -> None:
 
 def table_of_one_class(own: Own) -> None:
     own.table(*(row[:-1] + "a" for row in table_rows(own)))
+
+
+def table_of_numbers(own: Own) -> None:
+    own.table(*(f"{row[:-2]},{place}.5" for place, row in enumerate(table_rows(own))))
+
+
+def boxes(own: Own) -> None:
+    """Pictures with a box each, or two, and COCO's JSON beside them."""
+    names = [path.name for path in sorted(own.fill("images", 10).iterdir())]
+    places = [place for place in range(len(names)) for _ in range(1 + place % 2)]
+    tree = {
+        "images": [{"id": place, "file_name": name, "width": 20, "height": 18} for place, name in enumerate(names)],
+        "annotations": [
+            {"id": number, "image_id": place, "category_id": 5 + number % 2, "bbox": [2, 3, 9, 8], "area": 72}
+            for number, place in enumerate(places)
+        ],
+        "categories": [{"id": 5, "name": "cat"}, {"id": 6, "name": "dog"}],
+    }
+    (own.root / "set.json").write_text(json.dumps(tree))
+
+
+def damaged_boxes(own: Own) -> None:
+    boxes(own)
+    own.damage("images", 2)
+
+
+def masks(own: Own, foreground: int = 1, classes: tuple[str, ...] = ("ground", "cat")) -> None:
+    """Pictures of a ground and a foreground, each value with its own brightness."""
+    for number in range(10):
+        mask = np.zeros((20, 18), np.uint8)
+        mask[4:9, number : number + 6] = foreground
+        write_masked(own.root, str(number), mask)
+    (own.root / "classes.txt").write_text("\n".join(classes) + "\n")
+
+
+def cloud_parts(own: Own, parts: int = 2) -> None:
+    """Clouds of two categories, whose points have parts from 0."""
+    for place, path in enumerate(path for name in ("cat", "dog") for path in sorted(own.fill(name).iterdir())):
+        points = np.random.default_rng(place).standard_normal((50, 3))
+        np.save(path, np.column_stack([points, np.arange(50) % parts]))
 
 
 def every_file_damaged(own: Own) -> None:
@@ -297,6 +349,16 @@ CASES: dict[str, FolderCase] = {
             ("no table", lambda own: own.fill("files", 4), ()),
         )
     },
+    **{
+        f"{modality}: numbers": FolderCase(modality, table_of_numbers, (TABLE, "objective=regression"))
+        for modality in ("image", "audio")
+    },
+    "boxes": FolderCase("image", boxes, recipe="image/boxes"),
+    "boxes, damaged": FolderCase("image", damaged_boxes, recipe="image/boxes"),
+    "masks": FolderCase("image", masks, recipe="image/masks"),
+    "masks of 0 and 255": FolderCase("image", partial(masks, foreground=255), recipe="image/masks"),
+    "parts of clouds": FolderCase("point", cloud_parts, recipe="point/parts-folder"),
+    "clouds of one part": FolderCase("point", partial(cloud_parts, parts=1), recipe="point/parts-folder"),
     "point: few-shot with too few clouds": FolderCase(
         "point", lambda own: own.classes(), ("data.way=2", "data.shot=8")
     ),
@@ -346,6 +408,9 @@ REASONS: dict[str, str] = {
     **{f"{modality}: table with damage": "files/0" for modality in ("audio", "video")},
     **{f"{modality}: table of one class": "one, a" for modality in ("audio", "video")},
     **{f"{modality}: no table": "list.csv" for modality in ("audio", "video")},
+    "boxes, damaged": "images/0.png",
+    "masks of 0 and 255": "ground alone",
+    "clouds of one part": "one part in each",
     "point: few-shot with too few clouds": "data.shot",
 }
 """What the refusal of a case shows; all other cases train."""

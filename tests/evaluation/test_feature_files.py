@@ -144,6 +144,20 @@ def test_a_damaged_file_stops_or_is_skipped(tmp_path: Path, pictures: Path) -> N
     assert [reason for reason in report.skipped if "a.png" in reason] == list(report.skipped) != []
 
 
+def test_a_link_that_leads_nowhere_is_a_damaged_file_and_hidden_files_are_counted(
+    tmp_path: Path, pictures: Path
+) -> None:
+    saved_image(tmp_path / "run")
+    (pictures / "b/z.png").symlink_to(tmp_path / "gone.png")
+    (pictures / ".a.png").write_bytes(b"x")
+    with refused("b/z.png", "leads nowhere"):
+        write_features(tmp_path / "run", pictures, tmp_path / "out")
+    report = write_features(tmp_path / "run", pictures, tmp_path / "out", skip_damaged=True)
+    assert (report.files, report.written) == (3, 3)
+    assert ["b/z.png" in reason for reason in report.skipped] == [True]
+    assert report.unread == ((".txt", 1), ("hidden", 1))
+
+
 def test_windows_slide_over_recordings(tmp_path: Path) -> None:
     saved_audio(tmp_path / "run")  # 16 frames: 0.16 s
     (tmp_path / "sounds").mkdir()

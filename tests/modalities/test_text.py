@@ -39,6 +39,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_texts_that_are_all_damaged_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(4):
+            (tmp_path / "set" / name / f"{number}.txt").write_text("")
+    section = recipe_named("text/folder").data.model_copy(
+        update={"folder": tmp_path / "set", "cache_folder": tmp_path / "cache"}
+    )
+    for skip in (False, True):
+        with refused("set", "0 train, 0 val, 0 test") if skip else refused("a/0.txt", "7 more", "restore it"):
+            load_data(section.model_copy(update={"skip_damaged": skip}), None, 0)
+
+
 def test_the_tokenizer_goes_with_checkpoints_wherever_they_go(place: Path, tmp_path: Path) -> None:
     expected = crosspath.predict(place / "run", [TEXT])
     assert crosspath.predict(place / "plain", [TEXT]) == expected

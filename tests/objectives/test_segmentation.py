@@ -226,6 +226,7 @@ def test_without_torchmetrics_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
 def test_parts_without_a_labelled_pixel_are_refused_before_the_first_step() -> None:
     """Else a run would end with a loss of 0 and without a metric."""
     objective, images = objective_of(RECIPE), np.zeros((3, 4, 4, 4), np.uint8)
+    images[2, -1, 0] = 1
     assert objective.check is not None
     images[:2, -1] = NOT_LABELLED
     without, some = (Examples(images[rows], np.zeros(2, np.int64), ("a", "b")) for rows in (slice(2), slice(1, 3)))
@@ -233,3 +234,16 @@ def test_parts_without_a_labelled_pixel_are_refused_before_the_first_step() -> N
         with refused(f"the {place} part", "labelled pixels", "data.ignored_values"):
             objective.check(RECIPE, DataSet("image", ("a", "b"), *parts, (), "", (), {}))
     objective.check(RECIPE, DataSet("image", ("a", "b"), some, some, some, (), "", (), {}))
+
+
+def test_training_masks_of_one_class_alone_are_refused() -> None:
+    """Such as 0 and 255, where the foreground is not labelled: their score would be perfect."""
+    objective, images = objective_of(RECIPE), np.zeros((4, 4, 4, 4), np.uint8)
+    assert objective.check is not None
+    images[:, -1, :2] = NOT_LABELLED
+    images[3, -1, 0] = 1
+    ids = ("a", "b")
+    one, both = (Examples(images[rows], np.zeros(2, np.int64), ids) for rows in (slice(2), slice(2, 4)))
+    with refused("the training part", "two classes", "ground alone", "255"):
+        objective.check(RECIPE, DataSet("image", ("ground", "cat"), one, both, both, (), "", (), {}))
+    objective.check(RECIPE, DataSet("image", ("ground", "cat"), both, one, one, (), "", (), {}))

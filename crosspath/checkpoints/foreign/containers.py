@@ -129,8 +129,10 @@ def _read_zip(path: Path) -> Contents:
         raise InputError(path, "a complete zip archive", f"damage ({error})", "copy it again") from None
     if any("/code/" in f"/{entry}" or entry.endswith("constants.pkl") for entry in entries):
         return Contents("TorchScript program (zip with pickle)", {}, {}, tuple(names))
+    if weights is None and not opcodes:
+        raise InputError(path, "a safetensors file or a pickle", "a zip without a pickle", "name the file of weights")
     if weights is None:
-        return Contents("zip with pickle" if opcodes else "zip", {}, {}, tuple(names))
+        return Contents("zip with pickle", {}, {}, tuple(names))
     return Contents("torch zip (pickle)", tensors_of(weights, path), {}, tuple(names))
 
 

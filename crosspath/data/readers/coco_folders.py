@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from crosspath.data.boxes import CLASS, Rows
-from crosspath.data.folder_tree import suffix_of, tree_of
+from crosspath.data.folder_tree import DiskFile, Tree, suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
+from crosspath.data.linked_files import SampleFiles
 from crosspath.data.readers.coco import CocoFile, CocoImage, read_categories, read_coco
 from crosspath.errors import InputError
 from crosspath.files import is_file
@@ -33,8 +34,9 @@ def list_coco(
     Raises
     ------
     InputError
-        For a folder without such files, two files of one part, files with different categories, and what `read_coco`
-        refuses; where `category_ids` are given, for others in the files.
+        For a folder without such files, two files of one part, files with different categories, a picture that links
+        or names make two samples, and what `read_coco` refuses; where `category_ids` are given, for others in the
+        files.
     """
     paths = annotation_files(folder)
     files = {part: read_coco(path, size) for part, path in paths.items()}
@@ -47,7 +49,8 @@ def list_coco(
     notes = [note for file in files.values() for note in file.notes]
     val_is_test = "val" in files and "test" not in files
     if val_is_test:
-        notes.append(f"{files['val'].path.name} is the test part; validation pictures are held out of training")
+        name = files["val"].path.relative_to(folder)
+        notes.append(f"{name} is the test part; validation pictures are held out of training")
     for part, file in files.items():
         present, absent = _pictures(folder, file, "test" if part == "val" and val_is_test else part)
         items += present
@@ -55,9 +58,9 @@ def list_coco(
         empty = sum(not _has_box(image.rows) for image in file.images)
         if empty:
             notes.append(f"{file.path}: {empty} of {len(file.images)} pictures have no box")
-    _refuse_shared(items, folder)
-    names = {item.id for item in items}
-    without = {"/".join(parts) for parts in tree_of(folder).files} - names
+    tree = tree_of(folder)
+    notes += _refuse_shared(items, folder, tree)
+    without = {"/".join(parts) for parts in tree.files} - {item.id for item in items}
     unread = Counter(f"{suffix} in no annotations" for name in without if (suffix := suffix_of(name)) in suffixes)
     return Listing(
         classes=tuple(first.categories.values()),
@@ -167,14 +170,20 @@ def _find(image: CocoImage, file: CocoFile, roots: list[Path]) -> tuple[Path | N
     return None, roots
 
 
-def _refuse_shared(items: list[Item], folder: Path) -> None:
-    """A picture of two parts would be tested on a model that was trained on it."""
+def _refuse_shared(items: list[Item], folder: Path, tree: Tree[DiskFile]) -> tuple[str, ...]:
+    """A picture of two parts would be tested on a model that was trained on it, whatever links lead to it. Returns
+    notes.
+    """
     places: dict[str, Part] = {}
+    files = SampleFiles()
     for item in items:
         if item.id in places:
             found = f"it in {places[item.id]} and {item.part}"
             raise InputError(folder / item.id, "every picture once", found, "remove one of the two entries")
         places[item.id] = item.part
+        hidden = DiskFile(item.path, item.path.is_symlink())
+        files.add(tree.files.get(tuple(item.id.split("/")), hidden), item.part, 0, item.path.stat())
+    return files.notes()
 
 
 def _has_box(rows: Rows) -> bool:

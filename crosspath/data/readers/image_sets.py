@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import Item, Listing, Part, joined
+from crosspath.data.items import Listing, Part, joined
+from crosspath.data.linked_files import SampleFiles
 from crosspath.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -20,19 +21,24 @@ def list_imagenet(folder: Path) -> Listing:
     Raises
     ------
     InputError
-        For a missing folder, a class without images, or different classes in `train` and `val`, whose numbers would
-        then disagree.
+        For a missing folder, a class without images, a file that links make two samples, or different classes in
+        `train` and `val`, whose numbers would then disagree.
     """
     root = folder_below(folder, "imagenet", "train/<class>/ and val/<class>/")
-    train, held_out = (class_folder_items(root / name, SUFFIXES, "images") for name in ("train", "val"))
+    files = SampleFiles()
+    parts: dict[str, Part] = {"train": "train", "val": "test"}
+    train, held_out = (
+        class_folder_items(root / name, SUFFIXES, "images", part=part, files=files) for name, part in parts.items()
+    )
     if train.classes != held_out.classes:
         unmatched = sorted(set(train.classes) ^ set(held_out.classes))
         names = f"{', '.join(unmatched[:3])}{', ...' if len(unmatched) > 3 else ''}"
         difference = f"{len(unmatched)} in one of them only ({names})"
         raise InputError(root, "the same class folders in train and val", difference, "complete the folders")
-    items = (*_items(train, "train", "train"), *_items(held_out, "val", "test"))
-    return joined((train, held_out), items)
-
-
-def _items(listing: Listing, name: str, part: Part) -> tuple[Item, ...]:
-    return tuple(replace(item, id=f"{name}/{item.id}", part=part) for item in listing.items)
+    items = (
+        replace(item, id=f"{name}/{item.id}")
+        for name, listing in zip(parts, (train, held_out), strict=True)
+        for item in listing.items
+    )
+    both = joined((train, held_out), items)
+    return replace(both, notes=(*both.notes, *files.notes()))

@@ -132,7 +132,7 @@ def _item(stem: Names, file: DiskFile, parts: dict[str, Part] | None, files: Sam
     """A picture, of the part whose folder it lies in. Raises `InputError` for a file that is another picture too."""
     name = "/".join((*stem[:-1], file.path.name))
     part = (PART_NAMES if parts is None else parts).get(stem[0].lower()) if len(stem) > 1 else None
-    files.add(name, file, part, 0, file.path.stat())
+    files.add(file, part, 0, file.path.stat())
     return Item(id=name, label=0, part=part, path=file.path, stamp=file_stamp(file.path))
 
 

@@ -5,7 +5,7 @@ Black is 0 and white the highest value of the type; nothing is scaled by a pictu
 - Unsigned integers of b bits: 0 to 2^b - 1; of more than 8 bits the upper 8 are kept. A picture of 16 bits whose values
   fit into 14 is refused: a camera's or scanner's 12 bits, or a depth in millimetres, would be nearly black.
 - Floating-point numbers: 0 to 1, rounded; a picture with values beyond is refused.
-- Signed and 32-bit integers, and CIELAB, are refused.
+- Signed and 32-bit integers, CIELAB, and colour JPEG 2000 of more than 8 bits are refused.
 - Grey, palettes, CMYK and YCbCr become RGB; transparency is dropped; colour profiles are not applied.
 - The orientation tag is applied, and of several pictures in a file the first is read.
 """
@@ -125,7 +125,20 @@ def _sample_type(image: Any) -> tuple[int, str, bool]:
         return bits, kind, tags.get(TIFF_PHOTOMETRIC) == 0 and bits > 8
     arguments = image.tile[0].args if image.tile else ""
     rawmode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return 16 if ";16" in str(rawmode) or image.mode.startswith("I") else 8, "unsigned", False
+    deep = ";16" in str(rawmode) or image.mode.startswith("I")
+    if image.format == "PPM" and isinstance(arguments, tuple):
+        deep = deep or arguments[1] >= FEWEST_16_BIT  # its highest value
+    if image.format == "JPEG2000" and not deep and (bits := _jpeg2000_bits(image.fp)) > 8:
+        # Pillow rounds white up to one more than 255, which is 0.
+        raise DamageError(f"colours of {bits} bits in JPEG 2000 are not read: save it as 8-bit RGB")
+    return 16 if deep else 8, "unsigned", False
+
+
+def _jpeg2000_bits(file: IO[bytes]) -> int:
+    """Bits of the first channel, which Pillow does not tell. From the codestream: encoders err in the box before it."""
+    file.seek(0)
+    _, _, codestream = file.read().partition(b"\xff\x4f\xff\x51")
+    return (codestream[38] & 0x7F) + 1 if len(codestream) > 38 else 0
 
 
 def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:

@@ -292,6 +292,13 @@ def test_pickles_in_a_zip_are_measured_before_they_are_unpacked(
         inspect_checkpoint(_zipped(tmp_path / "b.pth", long, long))
 
 
+def test_a_zip_without_a_pickle_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("cat/0.png", b"\x89PNG")
+    with refused("a.zip", "safetensors file or a pickle", "zip without a pickle"):
+        inspect_checkpoint(tmp_path / "a.zip")
+
+
 def test_numbers_inside_a_pickle_are_not_kept() -> None:
     long = b"\x80\x04\x8e" + (1 << 20).to_bytes(8, "little") + bytes(1 << 20) + b"\x85."
     assert read_pickle(long, "here").value == (b"",)

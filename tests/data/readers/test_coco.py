@@ -39,7 +39,7 @@ def test_files_in_the_published_layout_read_as_they_were_generated(
     assert data.classes == SHAPES
     parts = (data.train, data.validation, data.test)
     assert [len(part) for part in parts] == [5, 1, 4]
-    assert any("instances_val2017.json is the test part" in note for note in data.notes)
+    assert any(note.startswith("annotations/instances_val2017.json is the test part") for note in data.notes)
     order = {
         f"{part}/{number:012d}.png": number
         for part, numbers in (("train2017", range(6)), ("val2017", range(6, 10)))
@@ -205,6 +205,16 @@ def test_missing_pictures_and_pictures_of_another_size_are_named(
     assert [damaged.reason for damaged in data.damaged if damaged.path == picture] == [
         "it is 48 x 40, and its annotations say 48 x 48"
     ]
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_picture_that_a_link_puts_into_two_parts_is_refused(tmp_path: Path, link: str) -> None:
+    write_coco(tmp_path, PARTS)
+    picture = tmp_path / "val2017" / "000000000007.png"
+    picture.unlink()
+    getattr(picture, link)(tmp_path / "train2017" / "000000000002.png")
+    with refused("val2017/000000000007.png", "train2017/000000000002.png"):
+        listing(tmp_path)
 
 
 def test_published_categories_are_those_of_the_recipe(tmp_path: Path) -> None:

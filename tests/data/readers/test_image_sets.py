@@ -81,6 +81,25 @@ def test_the_unlabelled_test_folder_and_bookkeeping_are_left_alone(tmp_path: Pat
     assert dict(after.unread) == {".log": 1, "hidden": 1}
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_picture_that_a_link_puts_into_both_parts_is_refused(tmp_path: Path, link: str) -> None:
+    root = write_imagenet(tmp_path)
+    train, val = (sorted((root / "imagenet" / part / SYNSETS[0]).iterdir())[0] for part in ("train", "val"))
+    val.unlink()
+    getattr(val, link)(train)
+    with refused(f"val/{SYNSETS[0]}/{val.name}", f"train/{SYNSETS[0]}/{train.name}"):
+        list_imagenet(root)
+
+
+def test_hard_links_within_a_part_are_noted_once(tmp_path: Path) -> None:
+    root = write_imagenet(tmp_path)
+    for part in ("train", "val"):
+        first = sorted((root / "imagenet" / part / SYNSETS[0]).iterdir())[0]
+        first.with_name("again.JPEG").hardlink_to(first)
+    (note,) = list_imagenet(root).notes
+    assert note.startswith("2 samples are hard links")
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with refused("imagenet", "train/<class>/", "val/<class>/"):
         list_imagenet(tmp_path)

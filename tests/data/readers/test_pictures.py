@@ -3,7 +3,9 @@
 import io
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +85,17 @@ def array(samples: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def jpeg2000(samples: np.ndarray, form: str) -> bytes:
+    """Of 16 bits (1, 4, 3), which Pillow writes of grey alone; as a file (`jp2`) or a bare codestream (`j2k`)."""
+    import av
+
+    encoder: Any = av.CodecContext.create("jpeg2000", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 4, 1, "rgb48le", Fraction(1)
+    encoder.options = {"format": form, "pred": "dwt53"}
+    frame = av.VideoFrame.from_ndarray(samples, format="rgb48le")
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
 FLOATS = np.array([[0.0, 0.25, 0.61, 1.0]], np.float32)
 BYTES = np.array([[0, 64, 156, 255]], np.uint8)
 GREY = {
@@ -123,6 +136,8 @@ COLOUR = {
     "16-bit PNG": png(16, 2, [colours(RAMP).astype(">u2").tobytes()], 4),
     "16-bit TIFF": tiff(colours(RAMP)),
     "16-bit TIFF, big-endian": tiff(colours(RAMP), order=">"),
+    "16-bit PPM": b"P6 4 1 65535 " + colours(RAMP).astype(">u2").tobytes(),
+    "12-bit PPM": b"P6 4 1 4095 " + colours(RAMP >> 4).astype(">u2").tobytes(),
     "BMP": saved(Image.fromarray(np.tile(colours(BYTES), (5, 2, 1))), "BMP"),
     "WebP": saved(Image.fromarray(np.tile(colours(BYTES), (5, 2, 1))), "WEBP", lossless=True),
     "JPEG 2000": saved(Image.fromarray(np.tile(colours(BYTES), (5, 2, 1))), "JPEG2000"),
@@ -180,6 +195,10 @@ UNCOVERED = {
     "12 bits in 16, TIFF": tiff(DIM),
     "12 bits in 16, colour PNG": png(16, 2, [colours(DIM).astype(">u2").tobytes()], 4),
     "12 bits in 16, colour TIFF": tiff(colours(DIM)),
+    "12 bits in 16, colour PPM": b"P6 4 1 65535 " + colours(DIM).astype(">u2").tobytes(),
+    "12 bits in 16, plain colour PPM": f"P3 4 1 65535 {' '.join(map(str, colours(DIM).ravel()))}\n".encode(),
+    "16-bit colour JPEG 2000": jpeg2000(colours(RAMP), "jp2"),
+    "16-bit colour codestream of JPEG 2000": jpeg2000(colours(RAMP), "j2k"),
     "12 bits in 16, array": array(np.tile(DIM, (5, 1))),
     "14 bits in 16": tiff(DIM * 4),
     "signed 8": tiff(BYTES.view(np.int8), 2),
@@ -220,6 +239,10 @@ def test_integers_in_memory_that_fit_no_sixteen_bits_are_refused(value: int) -> 
         picture_of(picture)
     picture = Image.fromarray(RAMP.astype(np.int32))
     assert np.asarray(picture_of(picture))[0, :, 0].tolist() == UPPER
+
+
+def test_a_dim_picture_of_twelve_bits_that_the_file_states_is_read() -> None:
+    assert levels_of(b"P6 4 1 4095 " + colours(RAMP >> 8).astype(">u2").tobytes())[0, 3, 0] == 16
 
 
 def test_a_black_picture_of_sixteen_bits_is_black() -> None:
