@@ -22,7 +22,16 @@ from crosspath.layouts.words import (
     QUERY_KEY_VALUE,
     VALUE,
 )
-from crosspath.pathway.anatomy.weight_names import is_matrix, is_norm, natural, parts, template, why_no_matrix, word
+from crosspath.pathway.anatomy.weight_names import (
+    NO_ENTRIES,
+    is_matrix,
+    is_norm,
+    natural,
+    parts,
+    template,
+    why_no_matrix,
+    word,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -67,7 +76,7 @@ def left_out(paths: Mapping[int, str], shapes: Shapes) -> dict[tuple[int, str], 
     for index, path in paths.items():
         for name, shape in weights_in(path, paths.values(), shapes).items():
             reason = why_no_matrix(name, shape)
-            if reason is not None and sum(length > 1 for length in shape) > 1:
+            if reason is not None and (reason == NO_ENTRIES or sum(length > 1 for length in shape) > 1):
                 reasons[index, path + name] = reason
     return reasons
 
