@@ -57,8 +57,8 @@ class Anatomy:
     """Of each block: (name inside the block, shape) of every matrix, which tell blocks of one architecture."""
     lists: tuple[str, ...] = ()
     """The lists of blocks that hold an attention, with # for numbers; one for most models."""
-    others: tuple[str, ...] = ()
-    """Lists of blocks that are left out."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """{what is left out, beside the blocks: why}."""
     attending: frozenset[int] = frozenset()
     """Blocks that hold an attention."""
     by_names: bool = False

@@ -132,6 +132,7 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         block.numbers[0] if numbered and len(block.numbers) == 1 else i: block for i, block in enumerate(blocks)
     }
     paths = {index: block.path for index, block in by_index.items()}
+    in_blocks = tuple(paths.values())
     slots: dict[tuple[int, Role], Slot] = {}
     for index, block in by_index.items():
         slots |= {(index, role): slot for role, slot in block.slots.items()}
@@ -156,7 +157,7 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         left_out=left_out(paths, shapes),
         matrices=matrices_in(paths, shapes),
         lists=tuple(dict.fromkeys(template(path) for path in paths.values())),
-        others=structure.others,
+        others={part: why for part, why in structure.others.items() if not f"{part}.".startswith(in_blocks)},
         attending=frozenset(paths),
     )
 

@@ -38,6 +38,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 _NUMBERED = re.compile(r"\d+|(?:.*_)?(?:layer|block|stage|step|resblock|b|s)_?\d+")
 ATTENTION_INSIDE = frozenset({"self", "attention", "attn"})
 """What a module inside an attention is called that holds query, key and value, but not the output."""
+_COMPUTED = re.compile(r"(?<=\bweight)_(?:v|orig)$")
+"""What follows the name of a weight that a hook of weight normalisation or pruning computes."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Structure:
     """Dotted names with a final dot; one empty name for a model that is itself the block."""
     attending: frozenset[str]
     """Those that hold an attention."""
-    others: tuple[str, ...]
-    """Lists of blocks that are left out: a masked autoencoder's decoder."""
+    others: Mapping[str, str]
+    """{what is left out: why}: a masked autoencoder's decoder, attentions outside of the blocks."""
 
 
 def weights_in(block: str, blocks: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
@@ -86,10 +88,16 @@ def find_structure(shapes: Shapes) -> Structure:
     others = sorted({_masked_decoder(name) for name in shapes} - {""})
     shapes = {name: shape for name, shape in shapes.items() if not _masked_decoder(name)}
     matrices = {name: parts(name) for name, shape in shapes.items() if is_matrix(name, shape)}
-    attending = _attention_blocks({name: path for name, path in matrices.items() if name.endswith("weight")})
+    plain = (_COMPUTED.sub("", name) for name in matrices)
+    layers = {name: parts(name) for name in plain if name.endswith("weight")}
+    scopes = attention_scopes(layers)
+    attending = _attention_blocks(scopes, layers)
     residual = _residual_blocks(shapes, matrices, attending)
     blocks = sorted(attending | residual, key=natural)
-    return Structure(tuple(blocks), frozenset(attending), tuple(others))
+    left_out = dict.fromkeys(others, "the decoder of a masked autoencoder")
+    outside = (scope for scope in map(".".join, scopes) if not f"{scope}.".startswith(tuple(blocks)))
+    left_out |= dict.fromkeys(outside, "an attention outside of the blocks")
+    return Structure(tuple(blocks), frozenset(attending), left_out)
 
 
 def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str]]:
@@ -105,8 +113,9 @@ def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str,
     return {path: own for path, own in scopes.items() if any(kinds <= set(own) for kinds in complete)}
 
 
-def _attention_blocks(matrices: Mapping[str, tuple[str, ...]]) -> set[str]:
-    scopes = attention_scopes(matrices)
+def _attention_blocks(
+    scopes: Mapping[tuple[str, ...], Mapping[str, str]], matrices: Mapping[str, tuple[str, ...]]
+) -> set[str]:
     blocks = set()
     for scope, weights in scopes.items():
         prefix = ".".join(scope) + "." if scope else ""

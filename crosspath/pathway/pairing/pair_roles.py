@@ -84,7 +84,7 @@ def pair_roles(
     keys = {(pair.target.weight, pair.role) for pair in pairs}
     unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
     left_out = [f"{weight} ({reason})" for (_, weight), reason in target.left_out.items()]
-    others = [f"{name} (the decoder of a masked autoencoder)" for name in target.others]
+    others = [f"{name} ({reason})" for name, reason in target.others.items()]
     return MatchReport(
         tuple(sorted(pairs, key=lambda pair: (natural(pair.target.weight), pair.target.start))),
         tuple(mismatches),

@@ -81,7 +81,21 @@ def test_a_model_may_be_one_block_and_a_list_may_be_bare() -> None:
 def test_the_decoder_of_a_masked_autoencoder_is_left_out_by_name() -> None:
     structure = find_structure(at("blocks.0.", "blocks.1.", "decoder_blocks.0."))
     assert structure.blocks == ("blocks.0.", "blocks.1.")
-    assert structure.others == ("decoder_blocks",)
+    assert structure.others == {"decoder_blocks": "the decoder of a masked autoencoder"}
+
+
+def test_an_attention_outside_of_the_blocks_is_named() -> None:
+    structure = find_structure(at("down.0.", "middle.", "up.0.") | {f"pool.{n}.weight": (D, D) for n in ("q", "kv")})
+    assert structure.blocks == ("down.0.", "up.0.")
+    assert structure.others == dict.fromkeys(("middle.attn", "pool"), "an attention outside of the blocks")
+
+
+def test_an_attention_attends_whatever_computes_its_weights() -> None:
+    """torch's older weight normalisation stores two factors of each weight, its pruning a value and a mask."""
+    shapes = at("blocks.0.", "blocks.1.", "blocks.2.")
+    shapes |= {"blocks.0.attn.q.weight_g": (D, 1), "blocks.0.attn.q.weight_v": shapes.pop("blocks.0.attn.q.weight")}
+    shapes |= {"blocks.1.attn.k.weight_orig": shapes.pop("blocks.1.attn.k.weight")}
+    assert find_structure(shapes).attending == {"blocks.0.", "blocks.1.", "blocks.2."}
 
 
 @pytest.mark.parametrize(
