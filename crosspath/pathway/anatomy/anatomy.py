@@ -56,7 +56,7 @@ class Anatomy:
     matrices: Mapping[int, frozenset[tuple[str, tuple[int, ...]]]] = field(default_factory=dict)
     """Of each block: (name inside the block, shape) of every matrix, which tell blocks of one architecture."""
     lists: tuple[str, ...] = ()
-    """The lists of blocks that hold an attention, with # for numbers; one for most models."""
+    """The lists of blocks that hold an attention, with # for numbers (`list_of`); one for most models."""
     others: Mapping[str, str] = field(default_factory=dict)
     """{what is left out, beside the blocks: why}."""
     attending: frozenset[int] = frozenset()

@@ -14,7 +14,15 @@ from crosspath.pathway.anatomy.layout_by_hand import check_by_hand
 from crosspath.pathway.anatomy.meaning import with_meaning
 from crosspath.pathway.anatomy.shown_order import shown_order
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.anatomy.structure import Shapes, Structure, find_structure, left_out, matrices_in, weights_in
+from crosspath.pathway.anatomy.structure import (
+    Shapes,
+    Structure,
+    find_structure,
+    left_out,
+    list_of,
+    matrices_in,
+    weights_in,
+)
 from crosspath.pathway.anatomy.weight_names import is_matrix, template
 from crosspath.pathway.sources.source import ModuleSource, Source
 
@@ -156,7 +164,7 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         paths,
         left_out=left_out(paths, shapes),
         matrices=matrices_in(paths, shapes),
-        lists=tuple(dict.fromkeys(template(path) for path in paths.values())),
+        lists=tuple(dict.fromkeys(list_of(path, structure.towers) for path in paths.values())),
         others={part: why for part, why in structure.others.items() if not f"{part}.".startswith(in_blocks)},
         attending=frozenset(paths),
     )

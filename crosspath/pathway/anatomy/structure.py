@@ -52,6 +52,8 @@ class Structure:
     """Those that hold an attention."""
     others: Mapping[str, str]
     """{what is left out: why}: a masked autoencoder's decoder, attentions outside of the blocks."""
+    towers: tuple[str, ...] = ()
+    """Numbered parts that are models of their own, with a final dot."""
 
 
 def weights_in(block: str, blocks: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
@@ -92,12 +94,19 @@ def find_structure(shapes: Shapes) -> Structure:
     layers = {name: parts(name) for name in plain if name.endswith("weight")}
     scopes = attention_scopes(layers)
     attending = _attention_blocks(scopes, layers)
-    residual = _residual_blocks(shapes, matrices, attending)
+    towers = _towers(shapes, attending)
+    residual = _residual_blocks(shapes, matrices, attending, towers)
     blocks = sorted(attending | residual, key=natural)
     left_out = dict.fromkeys(others, "the decoder of a masked autoencoder")
     outside = (scope for scope in map(".".join, scopes) if not f"{scope}.".startswith(tuple(blocks)))
     left_out |= dict.fromkeys(outside, "an attention outside of the blocks")
-    return Structure(tuple(blocks), frozenset(attending), left_out)
+    return Structure(tuple(blocks), frozenset(attending), left_out, towers)
+
+
+def list_of(block: str, towers: Iterable[str] = ()) -> str:
+    """The list that a block stands in: its name with # for its numbers, but for that of a tower around it."""
+    tower = next((unit for unit in towers if block.startswith(unit)), "")
+    return tower + template(block.removeprefix(tower))
 
 
 def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str]]:
@@ -151,7 +160,29 @@ def _is_stage(unit: str, scopes: Iterable[tuple[str, ...]], matrices: Iterable[s
     return not any(other != unit and names == content[unit] for other, names in content.items())
 
 
-def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str]) -> set[str]:
+def _towers(shapes: Shapes, attending: set[str]) -> tuple[str, ...]:
+    """The numbered parts that are models of their own: all of a list hold blocks of one kind, and around them a matrix
+    with an axis that these have not (pixels, words, classes). Of stages the first has none, or their widths differ.
+    """
+    inside: dict[str, list[str]] = {}
+    for block in sorted(attending, key=natural):
+        for unit in _units(block)[1:2]:
+            inside.setdefault(unit, []).append(block)
+    kinds: dict[str, frozenset[tuple[str, tuple[int, ...]]]] = {}
+    for unit, blocks in inside.items():
+        own = {name: shape[:2] for name, shape in shapes.items() if name.startswith(unit) and is_matrix(name, shape)}
+        within = {name for name in own if name.startswith(tuple(blocks))}
+        axes = {axis for name in within for axis in own[name]}
+        if any(axis not in axes for name in own.keys() - within for axis in own[name]):
+            kinds[unit] = frozenset((template(name.removeprefix(unit)), own[name]) for name in within)
+    names = set(map(template, kinds))
+    numbered = {unit for name in shapes for unit in _units(name) if template(unit) in names}
+    return tuple(kinds) if len(set(kinds.values())) == 1 and numbered == set(kinds) else ()
+
+
+def _residual_blocks(
+    shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str], towers: Iterable[str]
+) -> set[str]:
     """The smallest numbered parts with two matrices that no smaller block holds, with a norm or with others like it."""
     if "" in attending:
         return set()
@@ -160,7 +191,7 @@ def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], at
     rest = [name for name in matrices if not (inside and name.startswith(inside))]
     norms = [name for name, shape in shapes.items() if is_norm(name, shape)]
     blocks: set[str] = set()
-    units = {unit for name in rest for unit in _units(name)} - attending
+    units = {unit for name in rest for unit in _units(name)} - attending - set(towers)
     lists = Counter(template(unit) for unit in units if sum(name.startswith(unit) for name in rest) > 1)
     for unit in sorted(units, key=lambda entry: (-entry.count("."), entry)):
         nested = tuple(block for block in attending | blocks if block.startswith(unit))

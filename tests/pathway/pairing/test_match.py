@@ -79,6 +79,20 @@ def test_two_bodies_in_one_model_are_ambiguous() -> None:
     assert crosspath.match(both["encoder"], Body()).ok
 
 
+def tower() -> nn.Module:
+    return nn.ModuleDict({"patches": nn.Conv2d(3, WIDTH, 2), "blocks": Body().blocks, "head": nn.Linear(WIDTH, 3)})
+
+
+def test_numbered_towers_are_ambiguous_as_named_ones_are() -> None:
+    both = nn.ModuleDict({"towers": nn.ModuleList([tower(), tower()])})
+    with refused("ModuleDict", "'towers.0.blocks'", "'towers.1.blocks'", kind=crosspath.PathwayError):
+        crosspath.match(both, Body(depth=4))
+    report = crosspath.match(nn.ModuleList([tower(), tower()]), nn.ModuleList([tower(), tower()]))
+    assert report.ok
+    assert {re.sub(r"\d", "#", pair.target.weight.partition("blocks")[0]) for pair in report.pairs} == {"#."}
+    assert report.coverage == 1.0
+
+
 def test_an_attention_outside_of_the_blocks_is_listed() -> None:
     target = nn.ModuleDict({"more": Body(depth=1).blocks, "middle": Body(depth=1).blocks[0]})
     report = crosspath.match(target, Body(depth=1))
