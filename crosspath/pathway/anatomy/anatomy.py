@@ -63,6 +63,9 @@ class Anatomy:
     """Blocks that hold an attention."""
     by_names: bool = False
     """Whether a table's names alone say in which order fused weights hold their roles, as no class is known."""
+    gates_by_names: Mapping[tuple[int, Role], type | None] = field(default_factory=dict)
+    """{(block, gate): class of its mlp, None in a state dict} where names alone say which input the activation acts on.
+    """
 
     def roles(self, block: int) -> tuple[Role, ...]:
         """Every role of a block, decided or not."""

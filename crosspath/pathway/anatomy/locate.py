@@ -12,6 +12,7 @@ from crosspath.pathway.anatomy.apply_layout import Block, Match, find_blocks, re
 from crosspath.pathway.anatomy.discover import discover, order_of_class
 from crosspath.pathway.anatomy.layout_by_hand import check_by_hand
 from crosspath.pathway.anatomy.meaning import with_meaning
+from crosspath.pathway.anatomy.shown_gate import with_gates
 from crosspath.pathway.anatomy.shown_order import shown_order
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.structure import (
@@ -62,10 +63,11 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
             stated = anatomy.norm if own else None  # a shipped table may not know the variant at hand
             unknown = layout is None and not isinstance(source, ModuleSource)
             anatomy = replace(anatomy, by_names=unknown)
+            anatomy = with_gates(source, anatomy) if layout is None else anatomy
             return _in_adapters(with_meaning(source, anatomy, shapes, stated), adapter_names)
     if layout is not None or not structure.blocks:
         return None
-    anatomy = with_meaning(source, discover(source, structure, shapes), shapes)
+    anatomy = with_meaning(source, with_gates(source, discover(source, structure, shapes)), shapes)
     return _in_adapters(anatomy, adapter_names)
 
 
