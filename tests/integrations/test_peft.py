@@ -262,7 +262,8 @@ def test_connecting_before_peft_is_noticed_at_the_first_step(scale: float) -> No
 
 def test_pefts_own_merge_on_a_connected_layer_would_lose_the_adapter() -> None:
     """Why `merge_lora` exists: without it nothing fails, and B·A is gone."""
-    model = connected_after_peft().merge_and_unload()
+    with pytest.warns(UserWarning, match="loses the adapters"):
+        model = connected_after_peft().merge_and_unload()
     crosspath.merge(model)
     expected, auxiliary = vit(0).state_dict(), vit(1).state_dict()
     name = "blocks.0.attn.qkv.weight"
