@@ -61,6 +61,8 @@ class Layout:
     """
     stem: tuple[str, ...] = ()
     """First name components of what comes before the blocks: layer 0 for a layer-wise learning rate."""
+    post_stem: tuple[str, ...] = ()
+    """The same of what comes before post-norm blocks, and after pre-norm ones."""
 
 
 def fused(

@@ -4,7 +4,11 @@ they differ.
 
 from crosspath.layouts.layout import Layout, Place, Role, split
 
-_EMBEDDINGS = ("embeddings", "feature_projection", "feature_extractor", "conv1", "conv2", "embed_positions")
+_EMBEDDINGS = (
+    *("embeddings", "embed_tokens", "embed_positions", "project_in", "layernorm_embedding", "pre_layrnorm"),
+    *("conv1", "conv2", "feature_projection", "feature_extractor", "masked_spec_embed"),
+    *("pos_conv_embed", "encoder.pos_conv_embed"),
+)
 
 
 def _roles(attention: str, names: tuple[str, str, str], output: str, mlp: tuple[str, str]) -> dict[Role, Place]:
@@ -81,6 +85,7 @@ TRANSFORMERS_WAV2VEC2 = Layout(
     heads="attention.num_heads",
     norm="attention.config.do_stable_layer_norm",
     stem=_EMBEDDINGS,
+    post_stem=("encoder.layer_norm",),
 )
 
 TRANSFORMERS_CLIP = Layout(

@@ -11,6 +11,7 @@ from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.layout_by_hand import check_stem
 from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.anatomy.resolve_layout import resolve_layout
+from crosspath.pathway.arguments import check_number
 from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.sources.parameters import connections, holders
@@ -43,13 +44,17 @@ def param_groups(
     Raises
     ------
     PathwayError
-        For `layer_decay` on a model in which no known layout, or not the one named, finds blocks; for `layout` without
-        `layer_decay`.
+        For `layer_decay` that is no factor above 0 and at most 1, or on a model in which no known layout, or not the
+        one named, finds blocks; for `layout` without `layer_decay`.
     """
     check_module(target)
     target = unwrapped(target)
     if layout is not None and layer_decay is None:
         raise PathwayError("layout", "layer_decay, which it is for, beside it", "none", "give both, or leave it out")
+    if layer_decay is not None:
+        check_number(layer_decay, "layer_decay")
+        if not 0 < layer_decay <= 1:
+            raise PathwayError("layer_decay", "a factor above 0, at most 1", repr(layer_decay), "choose another value")
     table = resolve_layout(layout, "layout")
     anatomy = locate(ModuleSource(target), table) if layer_decay is not None else None
     if layer_decay is not None and anatomy is None:
@@ -147,6 +152,8 @@ def _layer(name: str, anatomy: Anatomy) -> int:
         stage, _, _ = anatomy.paths[index].rpartition(str(anatomy.layout.block))
         if name.startswith(stage):
             return position + 1
-    inside = name.removeprefix(anatomy.prefix)
-    before = any(part.startswith(stem) for stem in anatomy.layout.stem for part in (name, inside))
+    inside, first = name.removeprefix(anatomy.prefix), anatomy.blocks[0]
+    post = anatomy.norms.get(first, anatomy.norm) == "post"
+    stems = anatomy.layout.stem + (anatomy.layout.post_stem if post else ())
+    before = any(part.startswith(stem) for stem in stems for part in (name, inside))
     return 0 if before else last

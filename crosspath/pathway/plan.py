@@ -145,6 +145,8 @@ def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
         found = f"{type(original).__name__} of {original.dtype}"
         expected = "a floating-point weight of 16 bits or more"
         yield f"{name}: expected {expected}, found {found}; connect and merge before quantising"
+    if original.is_inference():  # which nothing may write to
+        yield f"{name}: it was made in torch.inference_mode(); build or load the target outside of that, then connect"
     if is_sharded(original):
         yield f"{name}: its values are spread over processes; connect before sharding"
     if not isinstance(original, nn.Parameter):

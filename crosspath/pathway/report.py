@@ -53,7 +53,8 @@ class MatchReport:
     unverified: tuple[str, ...] = ()
     """What could not be checked, because one side does not state it."""
     not_chosen: tuple[str, ...] = ()
-    """Weights of the blocks that stay as they are, each with its role or the reason; empty beside mismatches."""
+    """Weights of the blocks that stay as they are, each with its role or the reason, and attentions outside of the
+    blocks; empty beside mismatches."""
     layouts: tuple[str, str] = field(default=("by name", "by name"))
     coverage: float | None = None
     """The share of the entries of all matrices in the target's blocks that pair, 0 to 1; None for weights by name."""

@@ -2,12 +2,14 @@
 
 - A step of an optimizer that holds weights of the target but not its λ, and λ that were frozen after connecting.
 - `save_pretrained` of a connected model: what it writes loads as a plain model with its weights missing.
+- peft's merge of an adapter on a connected layer: it adds to the weight that it reads, which is computed at every read.
 - Scales that had gradients but never moved (asked by `merge` and `status`).
 """
 
 import gc
 import warnings
 import weakref
+from collections.abc import Callable
 from functools import wraps
 from types import MethodType
 from typing import Any
@@ -18,12 +20,17 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
+from crosspath.counts import counted
 from crosspath.pathway.engines.engine import engine_of, held_weights
 from crosspath.pathway.engines.optimizer_watch import parameter_ids
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.sources.parameters import connections, has_pathways
 
 SAVE = "save_pretrained"
+MERGES = ("merge_and_unload", "merge_adapter")
+"""peft's."""
+ADAPTED = ".base_layer."
+"""In the name of a weight of a layer that has an adapter."""
 SAVES_PATHWAYS = "saves_pathways"
 """The attribute of a class whose `save_pretrained` writes pathways too."""
 SUMS = "_crosspath_sums"
@@ -35,7 +42,7 @@ _hooks: list[RemovableHandle] = []
 
 
 def guard(target: nn.Module) -> None:
-    """Watch the first optimizer step that concerns the target, and its `save_pretrained`."""
+    """Watch the first optimizer step that concerns the target, its `save_pretrained`, and peft's merges."""
     guard_saving(target)
     if engine_of(target) == "optimizer":
         _release_sums(target)
@@ -142,35 +149,62 @@ def unmoved(target: nn.Module) -> str | None:
 
 
 def guard_saving(target: nn.Module) -> None:
-    """Let `save_pretrained`, of the target and of every model inside it, warn, unless it writes pathways too."""
+    """Let `save_pretrained`, of the target and of every model inside it, warn, unless it writes pathways too; and
+    peft's merges.
+    """
     for module in target.modules():
-        method = None if getattr(type(module), SAVES_PATHWAYS, False) else getattr(type(module), SAVE, None)
-        if callable(method) and SAVE not in module.__dict__:
-            # An instance attribute that is a bound method: a copy of the model is bound to the copy.
-            module.__dict__[SAVE] = MethodType(_warn_before(method), module)
+        for name, fault in _FAULTS.items():
+            method = getattr(type(module), name, None)
+            own = name == SAVE and getattr(type(module), SAVES_PATHWAYS, False)
+            if callable(method) and not own and name not in module.__dict__:
+                # An instance attribute that is a bound method: a copy of the model is bound to the copy.
+                module.__dict__[name] = MethodType(_warn_before(method, fault), module)
 
 
 def release_saving(target: nn.Module) -> None:
-    """Give back the class's own `save_pretrained`."""
+    """Give back the class's own methods."""
     for module in target.modules():
-        method = module.__dict__.get(SAVE)
-        if getattr(method, "_crosspath", False):
-            del module.__dict__[SAVE]
+        for name in _FAULTS:
+            if getattr(module.__dict__.get(name), "_crosspath", False):
+                del module.__dict__[name]
 
 
-def _warn_before(method: Any) -> Any:
+def _warn_before(method: Any, fault: Callable[[nn.Module], str | None]) -> Any:
     @wraps(method)
-    def save(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if has_pathways(self):
-            warnings.warn(
-                f"crosspath: {SAVE} writes a connected model, which loads as a plain one with its weights missing; "
-                "call crosspath.merge before it, or save with crosspath.save_pathway",
-                stacklevel=2,
-            )
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if (found := fault(self)) is not None:
+            warnings.warn(f"crosspath: {found}", stacklevel=2)
         return method(self, *args, **kwargs)
 
-    save._crosspath = True  # type: ignore[attr-defined]
-    return save
+    call._crosspath = True  # type: ignore[attr-defined]
+    return call
+
+
+def _fault_of_saving(model: nn.Module) -> str | None:
+    if not has_pathways(model):
+        return None
+    return (
+        f"{SAVE} writes a connected model, which loads as a plain one with its weights missing; "
+        "call crosspath.merge before it, or save with crosspath.save_pathway"
+    )
+
+
+def _fault_of_merging(model: nn.Module) -> str | None:
+    """Switched off, as `merge_lora` has them, pathways leave the layer its own weight."""
+    lost = [h.name for h, pathway in connections(model) if pathway.enabled and ADAPTED in f".{h.name}"]
+    if not lost:
+        return None
+    return (
+        f"this merge loses the adapters of {counted(len(lost), 'connected weight')}, such as {lost[0]}; "
+        "call crosspath.merge before it, or crosspath.integrations.peft.merge_lora in its place"
+    )
+
+
+_FAULTS: dict[str, Callable[[nn.Module], str | None]] = {
+    SAVE: _fault_of_saving,
+    **dict.fromkeys(MERGES, _fault_of_merging),
+}
+"""What is wrong with calling each of these methods of a model."""
 
 
 def _scales(target: nn.Module) -> list[nn.Parameter]:

@@ -1,6 +1,7 @@
 """LoRA adapters and pathways on one model: W + B·A·s + λ·W', whichever merges first."""
 
 import copy
+import warnings
 from typing import Any
 
 import pytest
@@ -261,7 +262,8 @@ def test_connecting_before_peft_is_noticed_at_the_first_step(scale: float) -> No
 
 def test_pefts_own_merge_on_a_connected_layer_would_lose_the_adapter() -> None:
     """Why `merge_lora` exists: without it nothing fails, and B·A is gone."""
-    model = connected_after_peft().merge_and_unload()
+    with pytest.warns(UserWarning, match="loses the adapters"):
+        model = connected_after_peft().merge_and_unload()
     crosspath.merge(model)
     expected, auxiliary = vit(0).state_dict(), vit(1).state_dict()
     name = "blocks.0.attn.qkv.weight"
@@ -283,3 +285,15 @@ def test_an_adapter_that_is_no_sum_has_to_come_after_the_pathways() -> None:
     merged = merge_lora(model)
     with torch.no_grad():
         torch.testing.assert_close(merged(images()), connected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["merge_and_unload", "merge_adapter"])
+def test_pefts_own_merge_of_a_connected_model_is_noticed(method: str) -> None:
+    model = connected_after_peft()
+    with pytest.warns(UserWarning, match=r"4 connected weights.*blocks\.0\.attn\.qkv.*crosspath\.merge before it"):
+        getattr(copy.deepcopy(model), method)()
+    crosspath.merge(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        merge_lora(connected_after_peft())
+        getattr(model, method)()

@@ -245,3 +245,25 @@ def test_undivided_halves_of_two_unknown_classes_do_not_pair() -> None:
     assert not report.ok
     assert {mismatch.what for mismatch in report.mismatches} == {"order"}
     assert "mlp_in" in str(report.mismatches[0])
+
+
+def test_weights_without_entries_stay_out_and_are_named() -> None:
+    def empty() -> nn.Module:
+        return body(
+            lambda block: setattr(block, "mlp", nn.ModuleDict({"fc1": nn.Linear(8, 0), "fc2": nn.Linear(0, 8)}))
+        )
+
+    for target, auxiliary in ((empty(), empty()), (empty(), empty().state_dict())):
+        report = crosspath.match(target, auxiliary)
+        assert report.ok
+        assert report.coverage == 1.0
+        assert "blocks.0.mlp.fc1.weight (no entries)" in report.not_chosen
+        assert {pair.role for pair in report.pairs} == {"query", "key", "value", "attention_output"}
+        crosspath.connect(target, auxiliary, scale_per="channel")
+        crosspath.status(target)
+        crosspath.merge(target)
+    named = crosspath.match(empty(), empty(), names=r"(fc1|proj)\.weight")
+    assert [pair.target.weight for pair in named.pairs] == [f"blocks.{i}.attn.proj.weight" for i in range(DEPTH)]
+    assert named.not_chosen == tuple(f"blocks.{i}.mlp.fc1.weight (no entries)" for i in range(DEPTH))
+    with refused("connect", kind=crosspath.PathwayError):
+        crosspath.connect(empty(), empty(), names=r"fc1\.weight")

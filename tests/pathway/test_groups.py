@@ -1,5 +1,9 @@
 """Parameter groups: λ apart, W' with its W, layer-wise rates by hand."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 import timm
 import torch
 from torch import nn
@@ -7,6 +11,8 @@ from torch import nn
 import crosspath
 from tests.errors import refused
 from tests.pathway.small_models import Body
+
+transformers = pytest.importorskip("transformers", reason="needs transformers")
 
 
 def rate_of(groups: list[dict[str, object]], parameter: nn.Parameter) -> tuple[float, float]:
@@ -62,6 +68,55 @@ def test_layer_decay_counts_blocks_through_the_stages() -> None:
         assert rate_of(groups, layer.mlp.fc1.weight)[0] == 0.5 ** (3 - block)
     assert rate_of(groups, target.layers[1].downsample.reduction.weight)[0] == 0.5**2
     assert rate_of(groups, target.head.fc.weight)[0] == 1.0
+
+
+def opt() -> tuple[nn.Module, str, tuple[str, ...], str]:
+    sizes = {"hidden_size": 8, "ffn_dim": 16, "num_attention_heads": 2, "vocab_size": 20, "max_position_embeddings": 8}
+    model = transformers.OPTModel(transformers.OPTConfig(num_hidden_layers=2, word_embed_proj_dim=4, **sizes))
+    return model, "decoder.", ("embed_tokens", "embed_positions", "project_in"), "project_out"
+
+
+def bart() -> tuple[nn.Module, str, tuple[str, ...], str]:
+    sizes = {"d_model": 8, "encoder_ffn_dim": 16, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    config = transformers.BartConfig(encoder_layers=2, vocab_size=20, max_position_embeddings=8, **sizes)
+    return transformers.BartModel(config).encoder, "", ("embed_tokens", "embed_positions", "layernorm_embedding"), ""
+
+
+def clip() -> tuple[nn.Module, str, tuple[str, ...], str]:
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 2, "image_size": 8, "patch_size": 4}
+    model = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(num_hidden_layers=2, **sizes))
+    return model, "vision_model." if hasattr(model, "vision_model") else "", ("pre_layrnorm",), "post_layernorm"
+
+
+def speech(pre_norm: bool) -> tuple[nn.Module, str, tuple[str, ...], str]:
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 2, "conv_dim": (8,), "conv_kernel": (3,)}
+    sizes |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "conv_stride": (2,)}
+    settings = transformers.Wav2Vec2Config(
+        num_hidden_layers=2, num_feat_extract_layers=1, do_stable_layer_norm=pre_norm, **sizes
+    )
+    before = ("feature_projection", "encoder.pos_conv_embed", "masked_spec_embed")
+    norm = "encoder.layer_norm"
+    return transformers.Wav2Vec2Model(settings), "", before if pre_norm else (*before, norm), norm if pre_norm else ""
+
+
+@pytest.mark.parametrize("build", [opt, bart, clip, lambda: speech(True), lambda: speech(False)])
+def test_what_stands_before_the_blocks_has_the_lowest_rate(
+    build: Callable[[], tuple[nn.Module, str, tuple[str, ...], str]],
+) -> None:
+    model, prefix, before, after = build()
+    groups = crosspath.param_groups(model, lr=1.0, layer_decay=0.5)
+    rates = {name: rate_of(groups, parameter)[0] for name, parameter in model.named_parameters()}
+    for part in before:
+        found = {rate for name, rate in rates.items() if name.startswith(prefix + part)}
+        assert found == {0.5**3}, part
+    if after:
+        assert {rate for name, rate in rates.items() if name.startswith(prefix + after)} == {1.0}
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 1.5, float("nan"), "x", True])
+def test_a_layer_decay_that_is_no_factor_is_refused(value: Any) -> None:
+    with refused("layer_decay", kind=crosspath.PathwayError):
+        crosspath.param_groups(Body(), lr=1e-3, layer_decay=value)
 
 
 def test_layer_decay_without_known_blocks_is_refused() -> None:

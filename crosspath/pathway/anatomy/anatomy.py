@@ -56,13 +56,16 @@ class Anatomy:
     matrices: Mapping[int, frozenset[tuple[str, tuple[int, ...]]]] = field(default_factory=dict)
     """Of each block: (name inside the block, shape) of every matrix, which tell blocks of one architecture."""
     lists: tuple[str, ...] = ()
-    """The lists of blocks that hold an attention, with # for numbers; one for most models."""
-    others: tuple[str, ...] = ()
-    """Lists of blocks that are left out."""
+    """The lists of blocks that hold an attention, with # for numbers (`list_of`); one for most models."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """{what is left out, beside the blocks: why}."""
     attending: frozenset[int] = frozenset()
     """Blocks that hold an attention."""
     by_names: bool = False
     """Whether a table's names alone say in which order fused weights hold their roles, as no class is known."""
+    gates_by_names: Mapping[tuple[int, Role], type | None] = field(default_factory=dict)
+    """{(block, gate): class of its mlp, None in a state dict} where names alone say which input the activation acts on.
+    """
 
     def roles(self, block: int) -> tuple[Role, ...]:
         """Every role of a block, decided or not."""

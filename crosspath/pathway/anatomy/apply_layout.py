@@ -69,9 +69,9 @@ def read_block(source: Source, layout: Layout, place: Match, shapes: Shapes) -> 
 def _slot(
     layout: Layout, place: Place, path: str, shapes: Shapes, heads: int | None, inputs: int | None
 ) -> Slot | Ambiguity | None:
-    """Where a role is; None where its weight does not exist. `inputs`: those of the block's attention output."""
+    """Where a role is; None where its weight does not exist, or is empty. `inputs`: those of the attention output."""
     stored_shape = shapes.get(path + place.weight)
-    if stored_shape is None:
+    if stored_shape is None or 0 in stored_shape:
         return None
     shape = stored_shape if not place.transposed else (stored_shape[1], stored_shape[0], *stored_shape[2:])
     shape = without_kernel(shape)

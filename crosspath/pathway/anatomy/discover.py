@@ -19,7 +19,7 @@ from crosspath.pathway.anatomy.anatomy import Ambiguity, Anatomy
 from crosspath.pathway.anatomy.block_roles import Attention, BlockRoles, Mlp, find_roles
 from crosspath.pathway.anatomy.shown_order import shown_order
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.anatomy.structure import Shapes, Structure, left_out, matrices_in, weights_in
+from crosspath.pathway.anatomy.structure import Shapes, Structure, left_out, list_of, matrices_in, weights_in
 from crosspath.pathway.anatomy.weight_names import template
 from crosspath.pathway.sources.heads import Heads
 from crosspath.pathway.sources.source import Source
@@ -76,7 +76,8 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
             else:
                 slots[index, role] = slot
     paths = dict(enumerate(structure.blocks))
-    lists = tuple(dict.fromkeys(template(path) for path in structure.blocks if path in structure.attending))
+    attending = (path for path in structure.blocks if path in structure.attending)
+    lists = tuple(dict.fromkeys(list_of(path, structure.towers) for path in attending))
     return Anatomy(
         Layout(name=_name(source, structure), block=None, roles={}),
         tuple(paths),

@@ -12,9 +12,18 @@ from crosspath.pathway.anatomy.apply_layout import Block, Match, find_blocks, re
 from crosspath.pathway.anatomy.discover import discover, order_of_class
 from crosspath.pathway.anatomy.layout_by_hand import check_by_hand
 from crosspath.pathway.anatomy.meaning import with_meaning
+from crosspath.pathway.anatomy.shown_gate import with_gates
 from crosspath.pathway.anatomy.shown_order import shown_order
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.anatomy.structure import Shapes, Structure, find_structure, left_out, matrices_in, weights_in
+from crosspath.pathway.anatomy.structure import (
+    Shapes,
+    Structure,
+    find_structure,
+    left_out,
+    list_of,
+    matrices_in,
+    weights_in,
+)
 from crosspath.pathway.anatomy.weight_names import is_matrix, template
 from crosspath.pathway.sources.source import ModuleSource, Source
 from crosspath.pathway.sources.transposed import shows_transposed
@@ -55,10 +64,11 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
             stated = anatomy.norm if own else None  # a shipped table may not know the variant at hand
             unknown = layout is None and not isinstance(source, ModuleSource)
             anatomy = replace(anatomy, by_names=unknown)
+            anatomy = with_gates(source, anatomy) if layout is None else anatomy
             return _in_adapters(with_meaning(source, anatomy, shapes, stated), adapter_names)
     if layout is not None or not structure.blocks:
         return None
-    anatomy = with_meaning(source, discover(source, structure, shapes), shapes)
+    anatomy = with_meaning(source, with_gates(source, discover(source, structure, shapes)), shapes)
     return _in_adapters(anatomy, adapter_names)
 
 
@@ -145,6 +155,7 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         block.numbers[0] if numbered and len(block.numbers) == 1 else i: block for i, block in enumerate(blocks)
     }
     paths = {index: block.path for index, block in by_index.items()}
+    in_blocks = tuple(paths.values())
     slots: dict[tuple[int, Role], Slot] = {}
     for index, block in by_index.items():
         slots |= {(index, role): slot for role, slot in block.slots.items()}
@@ -168,8 +179,8 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         paths,
         left_out=left_out(paths, shapes),
         matrices=matrices_in(paths, shapes),
-        lists=tuple(dict.fromkeys(template(path) for path in paths.values())),
-        others=structure.others,
+        lists=tuple(dict.fromkeys(list_of(path, structure.towers) for path in paths.values())),
+        others={part: why for part, why in structure.others.items() if not f"{part}.".startswith(in_blocks)},
         attending=frozenset(paths),
     )
 

@@ -1,6 +1,6 @@
 """Layouts that a user names: a shipped one, with what its model does not state itself, or one of the user's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from crosspath.errors import PathwayError, suggest
@@ -59,6 +59,8 @@ def _check(layout: Layout, where: str) -> Layout:
     """The layout itself. Raises one `PathwayError` with every fault of its table."""
     if not isinstance(layout.roles, Mapping) or not all(isinstance(place, Place) for place in layout.roles.values()):
         raise PathwayError(where, "roles={role: Place}", repr(layout.roles), "correct it")
+    if faults := list(_type_faults(layout)):
+        raise PathwayError.of(where, [f"{where}: {fault}; correct it" for fault in faults])
     named = [*layout.roles, *layout.absent]
     faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in named if role not in ROLES]
     if not layout.roles:
@@ -71,6 +73,20 @@ def _check(layout: Layout, where: str) -> Layout:
     if faults:
         raise PathwayError.of(where, [f"{where}: {fault}; correct it" for fault in faults])
     return layout
+
+
+def _type_faults(layout: Layout) -> Iterator[str]:
+    """Names that are no text, and shares that are no whole numbers."""
+    for what in ("block", "stage", "mark"):
+        if not isinstance(name := getattr(layout, what), str | None):
+            yield f"expected text for the {what}, found {name!r}"
+    for role, place in layout.roles.items():
+        if not isinstance(place.weight, str):
+            yield f"{role}: expected the name of its weight, found {place.weight!r}"
+        if not isinstance(place.bias, str | None):
+            yield f"{role}: expected the name of its bias, found {place.bias!r}"
+        if not isinstance(place.part, int) or not isinstance(place.parts, int):
+            yield f"{role}: expected whole numbers for part and parts, found {place.part!r} and {place.parts!r}"
 
 
 def _place_faults(roles: Mapping[Role, Place]) -> list[str]:

@@ -22,13 +22,24 @@ from crosspath.layouts.words import (
     QUERY_KEY_VALUE,
     VALUE,
 )
-from crosspath.pathway.anatomy.weight_names import is_matrix, is_norm, natural, parts, template, why_no_matrix, word
+from crosspath.pathway.anatomy.weight_names import (
+    NO_ENTRIES,
+    is_matrix,
+    is_norm,
+    natural,
+    parts,
+    template,
+    why_no_matrix,
+    word,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _NUMBERED = re.compile(r"\d+|(?:.*_)?(?:layer|block|stage|step|resblock|b|s)_?\d+")
 ATTENTION_INSIDE = frozenset({"self", "attention", "attn"})
 """What a module inside an attention is called that holds query, key and value, but not the output."""
+_COMPUTED = re.compile(r"(?<=\bweight)_(?:v|orig)$")
+"""What follows the name of a weight that a hook of weight normalisation or pruning computes."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,10 @@ class Structure:
     """Dotted names with a final dot; one empty name for a model that is itself the block."""
     attending: frozenset[str]
     """Those that hold an attention."""
-    others: tuple[str, ...]
-    """Lists of blocks that are left out: a masked autoencoder's decoder."""
+    others: Mapping[str, str]
+    """{what is left out: why}: a masked autoencoder's decoder, attentions outside of the blocks."""
+    towers: tuple[str, ...] = ()
+    """Numbered parts that are models of their own, with a final dot."""
 
 
 def weights_in(block: str, blocks: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
@@ -67,7 +80,7 @@ def left_out(paths: Mapping[int, str], shapes: Shapes) -> dict[tuple[int, str], 
     for index, path in paths.items():
         for name, shape in weights_in(path, paths.values(), shapes).items():
             reason = why_no_matrix(name, shape)
-            if reason is not None and sum(length > 1 for length in shape) > 1:
+            if reason is not None and (reason == NO_ENTRIES or sum(length > 1 for length in shape) > 1):
                 reasons[index, path + name] = reason
     return reasons
 
@@ -77,10 +90,23 @@ def find_structure(shapes: Shapes) -> Structure:
     others = sorted({_masked_decoder(name) for name in shapes} - {""})
     shapes = {name: shape for name, shape in shapes.items() if not _masked_decoder(name)}
     matrices = {name: parts(name) for name, shape in shapes.items() if is_matrix(name, shape)}
-    attending = _attention_blocks({name: path for name, path in matrices.items() if name.endswith("weight")})
-    residual = _residual_blocks(shapes, matrices, attending)
+    plain = (_COMPUTED.sub("", name) for name in matrices)
+    layers = {name: parts(name) for name in plain if name.endswith("weight")}
+    scopes = attention_scopes(layers)
+    attending = _attention_blocks(scopes, layers)
+    towers = _towers(shapes, attending)
+    residual = _residual_blocks(shapes, matrices, attending, towers)
     blocks = sorted(attending | residual, key=natural)
-    return Structure(tuple(blocks), frozenset(attending), tuple(others))
+    left_out = dict.fromkeys(others, "the decoder of a masked autoencoder")
+    outside = (scope for scope in map(".".join, scopes) if not f"{scope}.".startswith(tuple(blocks)))
+    left_out |= dict.fromkeys(outside, "an attention outside of the blocks")
+    return Structure(tuple(blocks), frozenset(attending), left_out, towers)
+
+
+def list_of(block: str, towers: Iterable[str] = ()) -> str:
+    """The list that a block stands in: its name with # for its numbers, but for that of a tower around it."""
+    tower = next((unit for unit in towers if block.startswith(unit)), "")
+    return tower + template(block.removeprefix(tower))
 
 
 def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str]]:
@@ -96,8 +122,9 @@ def attention_scopes(matrices: Mapping[str, tuple[str, ...]]) -> dict[tuple[str,
     return {path: own for path, own in scopes.items() if any(kinds <= set(own) for kinds in complete)}
 
 
-def _attention_blocks(matrices: Mapping[str, tuple[str, ...]]) -> set[str]:
-    scopes = attention_scopes(matrices)
+def _attention_blocks(
+    scopes: Mapping[tuple[str, ...], Mapping[str, str]], matrices: Mapping[str, tuple[str, ...]]
+) -> set[str]:
     blocks = set()
     for scope, weights in scopes.items():
         prefix = ".".join(scope) + "." if scope else ""
@@ -133,7 +160,29 @@ def _is_stage(unit: str, scopes: Iterable[tuple[str, ...]], matrices: Iterable[s
     return not any(other != unit and names == content[unit] for other, names in content.items())
 
 
-def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str]) -> set[str]:
+def _towers(shapes: Shapes, attending: set[str]) -> tuple[str, ...]:
+    """The numbered parts that are models of their own: all of a list hold blocks of one kind, and around them a matrix
+    with an axis that these have not (pixels, words, classes). Of stages the first has none, or their widths differ.
+    """
+    inside: dict[str, list[str]] = {}
+    for block in sorted(attending, key=natural):
+        for unit in _units(block)[1:2]:
+            inside.setdefault(unit, []).append(block)
+    kinds: dict[str, frozenset[tuple[str, tuple[int, ...]]]] = {}
+    for unit, blocks in inside.items():
+        own = {name: shape[:2] for name, shape in shapes.items() if name.startswith(unit) and is_matrix(name, shape)}
+        within = {name for name in own if name.startswith(tuple(blocks))}
+        axes = {axis for name in within for axis in own[name]}
+        if any(axis not in axes for name in own.keys() - within for axis in own[name]):
+            kinds[unit] = frozenset((template(name.removeprefix(unit)), own[name]) for name in within)
+    names = set(map(template, kinds))
+    numbered = {unit for name in shapes for unit in _units(name) if template(unit) in names}
+    return tuple(kinds) if len(set(kinds.values())) == 1 and numbered == set(kinds) else ()
+
+
+def _residual_blocks(
+    shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], attending: set[str], towers: Iterable[str]
+) -> set[str]:
     """The smallest numbered parts with two matrices that no smaller block holds, with a norm or with others like it."""
     if "" in attending:
         return set()
@@ -142,7 +191,7 @@ def _residual_blocks(shapes: Shapes, matrices: Mapping[str, tuple[str, ...]], at
     rest = [name for name in matrices if not (inside and name.startswith(inside))]
     norms = [name for name, shape in shapes.items() if is_norm(name, shape)]
     blocks: set[str] = set()
-    units = {unit for name in rest for unit in _units(name)} - attending
+    units = {unit for name in rest for unit in _units(name)} - attending - set(towers)
     lists = Counter(template(unit) for unit in units if sum(name.startswith(unit) for name in rest) > 1)
     for unit in sorted(units, key=lambda entry: (-entry.count("."), entry)):
         nested = tuple(block for block in attending | blocks if block.startswith(unit))

@@ -38,6 +38,9 @@ ROLE_WORDS = (
 )
 """Every word that names a role."""
 
+NO_ENTRIES = "no entries"
+"""Why a weight with an axis of length 0 is no matrix."""
+
 
 def is_matrix(name: str, shape: tuple[int, ...]) -> bool:
     """Whether a weight is a matrix that features pass: not a vector, a table of positions, a buffer or a depthwise
@@ -51,6 +54,8 @@ def is_matrix(name: str, shape: tuple[int, ...]) -> bool:
 def why_no_matrix(name: str, shape: tuple[int, ...]) -> str | None:
     """Why features do not pass this weight as a matrix, by its name and shape; None where they do."""
     lower = name.lower()
+    if 0 in shape:
+        return NO_ENTRIES
     if any(word in lower for word in POSITIONS):
         return "positions"
     if any(word in lower for word in BUFFERS) or lower.endswith("attn.bias"):

@@ -5,6 +5,7 @@ rows of W get which rows of W'.
 """
 
 import inspect
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ def exact_blocks(
 
 def rows_of_block(tensor: Tensor) -> int:
     """How many rows (axis 0) of a tensor have about BLOCK_ELEMENTS elements."""
-    return max(1, BLOCK_ELEMENTS // max(1, tensor[0].numel()))
+    return max(1, BLOCK_ELEMENTS // max(1, math.prod(tensor.shape[1:])))
 
 
 class _EffectiveWeight(torch.autograd.Function):

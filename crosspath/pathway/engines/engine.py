@@ -62,11 +62,13 @@ def check_engine(engine: Engine) -> None:
 
 
 def check_same_engine(engine: Engine, model: nn.Module) -> None:
-    """Raise `PathwayError` for an engine that there is not, or another one than the model is connected with."""
+    """Raise `PathwayError` for an engine that there is not, another one than the model is connected with, and inside of
+    `torch.inference_mode`.
+    """
     check_engine(engine)
-    if engine == "optimizer" and torch.is_inference_mode_enabled():
-        todo = "leave that block, or connect with engine='live'"
-        raise PathwayError("engine", "'optimizer' outside of torch.inference_mode()", "a connection inside", todo)
+    if torch.is_inference_mode_enabled():  # λ and W' could never train
+        expected, todo = "a connection outside of torch.inference_mode()", "connect before that block"
+        raise PathwayError("connect", expected, "one inside", todo)
     present = engine_of(model)
     if present not in (None, engine):
         todo = f"connect with engine={present!r}, or disconnect first"

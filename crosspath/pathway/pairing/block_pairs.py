@@ -51,8 +51,9 @@ def pair_blocks(
 
 def _list_of(anatomy: Anatomy, block: int) -> str | None:
     """The list that a block stands in, where its model has several; None for others, and for blocks of none."""
-    name = template(anatomy.paths[block])
-    return name if len(anatomy.lists) > 1 and name in anatomy.lists else None
+    path = anatomy.paths[block]
+    names = (n for n in anatomy.lists if template(n) == template(path) and path.startswith(n.partition("#")[0]))
+    return next(names, None) if len(anatomy.lists) > 1 else None
 
 
 def _by_rule(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from crosspath.errors import PathwayError, suggest
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.anatomy.weight_names import without_kernel
+from crosspath.pathway.anatomy.weight_names import NO_ENTRIES, without_kernel
 from crosspath.pathway.derivation import Derivation
 from crosspath.pathway.fitting.fit import Fit
 from crosspath.pathway.fitting.kernels import step_of
@@ -26,6 +26,7 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
     our_transposed, their_transposed = _transposed(target, ours), _transposed(auxiliary, theirs)
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
+    left_out: list[str] = []
     visited: set[str] = set()
     for name, counterpart in _select(names, ours):
         if name in visited:
@@ -40,6 +41,9 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
             reason = f"the auxiliary has no weight named {counterpart}"
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
             continue
+        if 0 in ours[name]:
+            left_out.append(f"{name} ({NO_ENTRIES})")
+            continue
         own = _slot_of(name, ours, name in our_transposed)
         other = _slot_of(counterpart, theirs, counterpart in their_transposed)
         step = step_of(own.shape, other.shape)
@@ -51,9 +55,9 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
             reason = f"target {own.shape}, auxiliary {other.shape}"
             remedy = "leave it out, or pair it with a weight of its shape"
             mismatches.append(Mismatch("shape", name, reason, remedy if step is None else f"{FIT_IT}, or {remedy}"))
-    if not pairs and not mismatches:
+    if not pairs and not mismatches and not left_out:
         mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
-    return MatchReport(tuple(pairs), tuple(mismatches))
+    return MatchReport(tuple(pairs), tuple(mismatches), not_chosen=tuple(left_out))
 
 
 def _slot_of(weight: str, shapes: Shapes, transposed: bool) -> Slot:

@@ -24,6 +24,7 @@ from crosspath.pathway.pairing.differences import (
     ranges_of,
 )
 from crosspath.pathway.pairing.fit_words import describe_fit
+from crosspath.pathway.pairing.gates import unverified_gates, with_gates_of
 from crosspath.pathway.pairing.selection import Selection
 from crosspath.pathway.report import MatchReport, Mismatch, Pair
 
@@ -39,13 +40,15 @@ def pair_roles(
     """Pair the chosen roles of the blocks. What the user named has to pair."""
     target, auxiliary = _comparable_blocks(target, auxiliary)
     block_pairs, mismatches = pair_blocks(target, auxiliary, blocks, fit=fit is not None)
+    back = [(theirs, ours) for ours, theirs in block_pairs]
     target, auxiliary = (
-        _with_orders(target, auxiliary, block_pairs),
-        _with_orders(auxiliary, target, [(theirs, ours) for ours, theirs in block_pairs]),
+        with_gates_of(_with_orders(target, auxiliary, block_pairs), auxiliary, block_pairs),
+        with_gates_of(_with_orders(auxiliary, target, back), target, back),
     )
     model = None if fit is None else ModelFit(fit=fit, target=target, auxiliary=auxiliary)
     meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
     unverified += _orders_by_names(target, auxiliary, block_pairs, selection)
+    unverified += unverified_gates(target, auxiliary, block_pairs, selection)
     if model is not None:
         meaning = [difference for difference in meaning if difference.what != "heads"]  # `describe_fit` tells them
     meaning += _unpaired_extras(target, auxiliary, block_pairs, selection, fit)
@@ -84,7 +87,7 @@ def pair_roles(
     keys = {(pair.target.weight, pair.role) for pair in pairs}
     unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
     left_out = [f"{weight} ({reason})" for (_, weight), reason in target.left_out.items()]
-    others = [f"{name} (the decoder of a masked autoencoder)" for name in target.others]
+    others = [f"{name} ({reason})" for name, reason in target.others.items()]
     return MatchReport(
         tuple(sorted(pairs, key=lambda pair: (natural(pair.target.weight), pair.target.start))),
         tuple(mismatches),

@@ -182,6 +182,13 @@ THIRDS = {role: crosspath.Place(weight="a", part=i, parts=3) for i, role in enum
         (replace(MINE, roles={**THIRDS, "key": THIRDS["query"]}), "one part given twice"),
         (replace(MINE, roles={**THIRDS, "key": replace(THIRDS["key"], order="interleaved")}), "agree on parts, order"),
         (replace(MINE, roles={"query": "look.q.weight"}), "roles={role: Place}"),
+        (replace(MINE, roles={"query": replace(PLACE, weight=3)}), "query: expected the name of its weight, found 3"),
+        (replace(MINE, roles={"query": replace(PLACE, bias=4)}), "query: expected the name of its bias, found 4"),
+        (
+            replace(MINE, roles={"query": replace(PLACE, parts="5")}),
+            "whole numbers for part and parts, found 0 and '5'",
+        ),
+        (replace(MINE, block=6), "expected text for the block, found 6"),
         (replace(MINE, absent={"gates": "it has none"}), "found 'gates'"),
         (replace(MINE, block="tower.step"), "did you mean 'tower.step_'"),
         (MINE, r"mlp_out of block 0-1: target no such weight.*target_layout="),

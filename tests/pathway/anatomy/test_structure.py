@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspath.pathway.anatomy.structure import find_structure, weights_in
+from crosspath.pathway.anatomy.structure import find_structure, list_of, weights_in
 from crosspath.pathway.anatomy.weight_names import is_matrix, parts
 
 D, F = 8, 32
@@ -81,7 +81,44 @@ def test_a_model_may_be_one_block_and_a_list_may_be_bare() -> None:
 def test_the_decoder_of_a_masked_autoencoder_is_left_out_by_name() -> None:
     structure = find_structure(at("blocks.0.", "blocks.1.", "decoder_blocks.0."))
     assert structure.blocks == ("blocks.0.", "blocks.1.")
-    assert structure.others == ("decoder_blocks",)
+    assert structure.others == {"decoder_blocks": "the decoder of a masked autoencoder"}
+
+
+def test_an_attention_outside_of_the_blocks_is_named() -> None:
+    structure = find_structure(at("down.0.", "middle.", "up.0.") | {f"pool.{n}.weight": (D, D) for n in ("q", "kv")})
+    assert structure.blocks == ("down.0.", "up.0.")
+    assert structure.others == dict.fromkeys(("middle.attn", "pool"), "an attention outside of the blocks")
+
+
+def test_an_attention_attends_whatever_computes_its_weights() -> None:
+    """torch's older weight normalisation stores two factors of each weight, its pruning a value and a mask."""
+    shapes = at("blocks.0.", "blocks.1.", "blocks.2.")
+    shapes |= {"blocks.0.attn.q.weight_g": (D, 1), "blocks.0.attn.q.weight_v": shapes.pop("blocks.0.attn.q.weight")}
+    shapes |= {"blocks.1.attn.k.weight_orig": shapes.pop("blocks.1.attn.k.weight")}
+    assert find_structure(shapes).attending == {"blocks.0.", "blocks.1.", "blocks.2."}
+
+
+def with_ends(*paths: str, width: int = D) -> dict[str, tuple[int, ...]]:
+    """What stands before and after the blocks of a model, at each of these paths."""
+    ends = {"patches.weight": (width, 3, 4, 4), "norm.weight": (width,), "head.weight": (5, width)}
+    return {path + name: shape for path in paths for name, shape in ends.items()}
+
+
+def test_a_numbered_model_with_blocks_of_its_own_is_a_tower_and_no_block() -> None:
+    for first, second in (("towers.0.", "towers.1."), ("0.", "1.")):
+        shapes = at(f"{first}blocks.0.", f"{first}blocks.1.", f"{second}blocks.0.") | with_ends(first, second)
+        structure = find_structure(shapes)
+        assert structure.blocks == (f"{first}blocks.0.", f"{first}blocks.1.", f"{second}blocks.0.")
+        lists = [list_of(block, structure.towers) for block in structure.blocks]
+        assert lists == [f"{first}blocks.#.", f"{first}blocks.#.", f"{second}blocks.#."]
+
+
+def test_stages_are_no_towers() -> None:
+    """Of equal width, with and without what stands between them; and where the first alone reads pixels."""
+    stages = at("stages.0.blocks.0.", "stages.1.blocks.0.")
+    between = {"stages.1.downsample.weight": (D, D // 2, 2, 2)}
+    for shapes in (stages, stages | between, stages | with_ends("stages.0.")):
+        assert find_structure(shapes).towers == ()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 import crosspath
 from crosspath.pathway import PathwayError, Pathways
-from crosspath.pathway.engines.engine import ENGINES
+from crosspath.pathway.engines.engine import ENGINES, Engine
 from tests.errors import refused
 from tests.pathway.engines.test_engine import QKV, adamw, batches, connected, state_of, step, vit
 
@@ -228,9 +228,17 @@ def test_optimizers_that_cannot_hold_scales_are_refused(kind: str) -> None:
         handle.attach(getattr(torch.optim, kind)(matrices, lr=0.1))
 
 
-def test_connecting_in_inference_mode_is_refused() -> None:
-    with torch.inference_mode(), refused("engine", "inference_mode", kind=PathwayError):
-        crosspath.connect(vit(0), vit(1), engine="optimizer")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_connecting_in_inference_mode_is_refused(engine: Engine) -> None:
+    with torch.inference_mode(), refused("connect", "inference_mode", kind=PathwayError):
+        crosspath.connect(vit(0), vit(1), engine=engine)
+
+
+def test_a_target_made_in_inference_mode_is_refused() -> None:
+    with torch.inference_mode():
+        target = vit(0)
+    with refused("connect", "blocks.0.attn.proj.weight", "inference_mode", kind=PathwayError):
+        crosspath.connect(target, vit(1), shrink=0.5)
 
 
 def test_an_optimizer_of_another_model_steps_beside_a_weight_that_other_code_took() -> None:

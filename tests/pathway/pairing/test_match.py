@@ -79,6 +79,41 @@ def test_two_bodies_in_one_model_are_ambiguous() -> None:
     assert crosspath.match(both["encoder"], Body()).ok
 
 
+def tower() -> nn.Module:
+    return nn.ModuleDict({"patches": nn.Conv2d(3, WIDTH, 2), "blocks": Body().blocks, "head": nn.Linear(WIDTH, 3)})
+
+
+def test_numbered_towers_are_ambiguous_as_named_ones_are() -> None:
+    both = nn.ModuleDict({"towers": nn.ModuleList([tower(), tower()])})
+    with refused("ModuleDict", "'towers.0.blocks'", "'towers.1.blocks'", kind=crosspath.PathwayError):
+        crosspath.match(both, Body(depth=4))
+    report = crosspath.match(nn.ModuleList([tower(), tower()]), nn.ModuleList([tower(), tower()]))
+    assert report.ok
+    assert {re.sub(r"\d", "#", pair.target.weight.partition("blocks")[0]) for pair in report.pairs} == {"#."}
+    assert report.coverage == 1.0
+
+
+def test_an_attention_outside_of_the_blocks_is_listed() -> None:
+    target = nn.ModuleDict({"more": Body(depth=1).blocks, "middle": Body(depth=1).blocks[0]})
+    report = crosspath.match(target, Body(depth=1))
+    assert report.ok
+    assert report.not_chosen == ("middle.attn (an attention outside of the blocks)",)
+    assert "middle.attn" in str(report)
+
+
+def test_a_weight_that_a_hook_computes_is_no_other_depth() -> None:
+    def split() -> nn.Module:
+        linear = {name: nn.Linear(WIDTH, WIDTH) for name in ("q", "k", "v", "proj")}
+        return nn.ModuleDict({"attn": nn.ModuleDict(linear), "mlp": Body().blocks[0].mlp})
+
+    target, auxiliary = (nn.ModuleList([split(), split()]) for _ in range(2))
+    with pytest.warns(FutureWarning):
+        nn.utils.weight_norm(target[0]["attn"]["q"])
+    report = crosspath.match(target, auxiliary)
+    assert "depth" not in {mismatch.what for mismatch in report.mismatches}
+    assert any("attn.q.weight_v" in str(mismatch) for mismatch in report.mismatches)
+
+
 def test_a_decoder_of_a_masked_autoencoder_is_not_taken_for_blocks() -> None:
     model = nn.ModuleDict({"blocks": Body().blocks, "decoder_blocks": Body(depth=1).blocks})
     assert crosspath.match(model, Body()).ok
