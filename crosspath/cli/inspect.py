@@ -7,7 +7,7 @@ from typing import Any
 
 from crosspath.cli.options import Json
 from crosspath.cli.output import print_json, print_line, print_table
-from crosspath.counts import counted
+from crosspath.counts import counted, first_names
 
 
 def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> None:
@@ -43,10 +43,7 @@ def dropped_lines(dropped: dict[str, str]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
-    return [
-        f"dropped: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})"
-        for reason, names in reasons.items()
-    ]
+    return [f"dropped: {first_names(names, 1)} ({reason})" for reason, names in reasons.items()]
 
 
 def _notes(contents: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.files.atomic import replacing
 from crosspath.pickles import refuse_pickle, require_file
@@ -88,12 +89,7 @@ def tensor_faults(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     missing = [name for name in expected if name not in actual]
     unexpected = [name for name in actual if name not in expected]
     kinds = (("other shapes", shapes), ("missing", missing), ("unexpected", unexpected))
-    return [f"{kind}: {_first(names)}" for kind, names in kinds if names]
-
-
-def _first(names: list[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
+    return [f"{kind}: {first_names(names, LISTED)}" for kind, names in kinds if names]
 
 
 def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:

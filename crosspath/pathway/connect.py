@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from crosspath.counts import first_names
 from crosspath.errors import PathwayError, suggest
 from crosspath.layouts import Layout
 from crosspath.pathway.arguments import NAME_IN_WORDS, Normalise, is_name, names_of, words_of
@@ -174,8 +175,7 @@ def _by_reason(faults: Iterable[str]) -> list[str]:
     for fault in faults:
         where, _, reason = fault.partition(": ")
         places.setdefault(reason, []).append(where)
-    more = {reason: f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "" for reason, names in places.items()}
-    return [f"{', '.join(names[:SHOWN])}{more[reason]}: {reason}" for reason, names in places.items()]
+    return [f"{first_names(names, SHOWN)}: {reason}" for reason, names in places.items()]
 
 
 def _name(

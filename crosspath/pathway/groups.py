@@ -11,7 +11,7 @@ from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.layout_by_hand import check_stem
 from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.anatomy.resolve_layout import resolve_layout
-from crosspath.pathway.arguments import check_number
+from crosspath.pathway.arguments import number_of
 from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.sources.parameters import connections, holders
@@ -52,7 +52,7 @@ def param_groups(
     if layout is not None and layer_decay is None:
         raise PathwayError("layout", "layer_decay, which it is for, beside it", "none", "give both, or leave it out")
     if layer_decay is not None:
-        check_number(layer_decay, "layer_decay")
+        layer_decay = number_of(layer_decay, "layer_decay")
         if not 0 < layer_decay <= 1:
             raise PathwayError("layer_decay", "a factor above 0, at most 1", repr(layer_decay), "choose another value")
     table = resolve_layout(layout, "layout")

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
 
@@ -103,8 +104,7 @@ class Foreign:
     def finish(self) -> None:
         """Raise `InputError` for tensors left over: without them the model would compute something else."""
         if self.tensors:
-            names = [self._full(name) for name in self.tensors]
-            first = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+            first = first_names([self._full(name) for name in self.tensors], 3)
             todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
             raise InputError(self.where, "only tensors of this format", first, todo)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.foreign.containers import Contents
+from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.files import read_safetensors, read_tensors, write_tensors
 
@@ -40,7 +41,7 @@ def read_weights(path: Path, contents: Contents, *, unsafe: bool = False) -> dic
     if beyond and unsafe:
         return _unpickle_in_process(path, contents.container)
     if beyond:
-        names = ", ".join(str(name) for name in beyond[:3]) + (f" and {len(beyond) - 3} more" if beyond[3:] else "")
+        names = first_names([*map(str, beyond)], 3)
         todo = "if you trust whoever made it, `crosspath convert --unsafe-pickle` runs it in a separate process"
         if contents.dangerous:
             todo = "it can run code with your rights: do not open it unless you know why it needs that"

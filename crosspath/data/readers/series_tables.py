@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crosspath.config.data import SeriesData
+from crosspath.counts import first_names
 from crosspath.data.items import DamageError
 from crosspath.data.label_cells import label_columns, reads_cells
 from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns
@@ -151,4 +152,4 @@ def _time_column(columns: Columns, section: SeriesData) -> str | None:
 
 def _some(columns: Columns) -> str:
     names = [name or "one without a name" for name in columns.cells]
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return first_names(names, 8)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from torch import nn
 
+from crosspath.counts import first_names
 from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, NORMS, Layout
 from crosspath.pathway.sources.source import ModuleSource, Source, quantised_in
@@ -126,8 +127,7 @@ def _hint(name: str, others: Sequence[str]) -> str:
     near = get_close_matches(name, others, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
-    return f"choose one of {', '.join(map(repr, others[:LISTED]))}{more}" if others else "correct it"
+    return f"choose one of {first_names([*map(repr, others)], LISTED)}" if others else "correct it"
 
 
 def _type(value: object) -> str:

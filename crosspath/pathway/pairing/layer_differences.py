@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from crosspath.counts import first_names
 from crosspath.pathway.report import Mismatch, Pair
 from crosspath.pathway.sources.source import Source
 from crosspath.pathway.sources.transposed import shows_transposed
@@ -24,7 +25,7 @@ def compare_convolutions(pairs: Iterable[Pair], target: Source, auxiliary: Sourc
     return [
         Mismatch(
             "convolution",
-            f"{names[0]}{'' if len(names) == 1 else f' and {len(names) - 1} more'}",
+            first_names(names, 1),
             f"target's convolution is {ours}, auxiliary's {theirs}",
             "choose other weights with names=, or an auxiliary with the same convolutions",
         )
