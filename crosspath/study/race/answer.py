@@ -131,7 +131,7 @@ def conclude(
         flat=confirmation.flat,
         seconds=round(folder.clock(), 1),
         advised=advised,
-        notes=notes,
+        notes=[*notes],
     )
 
 

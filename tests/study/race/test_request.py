@@ -110,7 +110,7 @@ def test_what_the_data_have_to_say_is_shown(photos: Path) -> None:
     samples = samples_of(ask(photos, labels=30), RaceDisplay(console, 60.0, lambda: 0.0))
     assert samples.unlabelled == 0
     shown = console.export_text()
-    assert "of 30 labels" in shown
+    assert "fewer than 30 labels of class cat (5), dog (5)" in shown
     assert ".txt" in shown
     samples = samples_of(ask(photos, labels=3), RaceDisplay(console, 60.0, lambda: 0.0))
     assert sum(samples.to_json().values()) == 16
