@@ -23,7 +23,6 @@ USES = (
     Use(("optimizer.momentum", "optimizer.trust"), "optimizer.name", ("lars",)),
     Use(("optimizer.betas", "optimizer.eps"), "optimizer.name", ("adamw",)),
     Use(("train.last_blocks",), "train.scope", ("blocks",)),
-    Use(("train.samples_per_epoch",), "train.sampler", ("balanced",)),
     Use(("evaluate.segments", "evaluate.crops"), "modality", ("video",)),
     Use(("evaluate.votes",), "modality", ("point",)),
     Use(("evaluate.segments", "evaluate.crops", "evaluate.votes"), "objective", ONE_OUTPUT),
