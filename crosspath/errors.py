@@ -71,3 +71,8 @@ def _rebuild(kind: type[InputError], args: tuple[Any, ...], attributes: dict[str
     error = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error
+
+
+def expected_by(message: str) -> str:
+    """What one of pydantic's messages says was expected."""
+    return message.removeprefix("Input should be ").strip()

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crosspath.errors import InputError
-from crosspath.files.plain_data import expected_by
+from crosspath.errors import InputError, expected_by
 
 
 class Fault(NamedTuple):

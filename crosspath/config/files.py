@@ -7,7 +7,6 @@ import yaml
 from crosspath.config.recipe import Recipe, validated
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
-from crosspath.files import write_text
 from crosspath.pickles import require_file
 
 
@@ -39,4 +38,6 @@ def read_recipe(path: Path) -> Recipe:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, completely or not at all."""
+    from crosspath.files import write_text  # the file layer imports torch, which reading a recipe does not need
+
     write_text(path, recipe_to_text(recipe))

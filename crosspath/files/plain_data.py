@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from crosspath.errors import InputError
+from crosspath.errors import InputError, expected_by
 from crosspath.files.atomic import write_text
 from crosspath.pickles import refuse_pickle, require_file
 
@@ -91,11 +91,6 @@ def as_kind(value: Any, kind: type[Shape], where: object, todo: str = REWRITE) -
         place = ".".join(map(str, fault["loc"])) or "the value"
         raise InputError(where, f"{place}: {expected_by(fault['msg'])}", repr(fault["input"])[:80], todo) from None
     return typed
-
-
-def expected_by(message: str) -> str:
-    """What one of pydantic's messages says was expected."""
-    return message.removeprefix("Input should be ").strip()
 
 
 @cache

@@ -21,7 +21,7 @@ AUXILIARIES = {
 }
 QUICK = "video/grid"
 """The target of the default run; the others are slow."""
-BRIEF = ("train.epochs=1", "data.labels_per_class=4", "schedule.warmup_epochs=0.5", "pathway.scale_init=0.1")
+BRIEF = ("train.epochs=1", "data.labels_per_class=4", "schedule.warmup_epochs=0.5")
 
 
 def _answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -36,9 +36,12 @@ def _answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[st
 def test_the_main_job(target: str, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data", str(data_root)]
     brief = [part for override in BRIEF for part in ("--set", override)]
+    start = ["--set", "pathway.scale_init=0.1"]
     audio, connected, plain = (str(tmp_path / name) for name in ("audio", "connected", "plain"))
     _answer(["train", AUXILIARIES[target], *data, *brief, "--out", audio], capsys)
-    trained = _answer(["train", target, *data, *brief, "--auxiliary", f"audio={audio}", "--out", connected], capsys)
+    trained = _answer(
+        ["train", target, *data, *brief, "--auxiliary", f"audio={audio}", *start, "--out", connected], capsys
+    )
     result = _answer(["evaluate", connected, *data], capsys)
     assert result["metrics"] == trained["metrics"]["test"]
     assert result["samples"] == trained["samples"]["test"]

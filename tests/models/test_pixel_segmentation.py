@@ -69,7 +69,8 @@ def test_the_pyramid_reads_each_of_its_blocks() -> None:
 
 @pytest.mark.parametrize("decoder", ["linear", "upernet"])
 def test_in_training_a_sample_is_alone_what_it_is_in_a_batch(decoder: str) -> None:
-    model = segmenter(decoder, "segmentation.decoder_width=16").train()
+    width = ["segmentation.decoder_width=16"] if decoder == "upernet" else []
+    model = segmenter(decoder, *width).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout2d):
             module.p = 0.0
