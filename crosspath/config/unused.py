@@ -48,12 +48,23 @@ def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
                 raise InputError(name, expected, f"{use.beside}={value}", f"leave {name} out")
 
 
+def settings_of_objective(recipe: Recipe, settings: Iterable[str]) -> list[str]:
+    """Of settings (`section.field=value`) for runs of several objectives, those that this recipe's objective reads."""
+    unread = {
+        name
+        for use in USES
+        if use.beside == "objective" and recipe.objective not in use.values
+        for name in use.settings
+    }
+    return [setting for setting in settings if _name_of(setting) not in unread]
+
+
 def refuse_without_auxiliaries(settings: Iterable[str]) -> None:
     """Raise `InputError` for the first of `settings` (`section.field=value`) that is read only where a run has
     auxiliaries.
     """
     for setting in settings:
-        name = setting.partition("=")[0].strip()
+        name = _name_of(setting)
         if name.startswith(OF_AUXILIARIES):
             todo = f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or leave {name} out"
             raise InputError(name, "an auxiliary beside it", "none", todo)
@@ -65,3 +76,7 @@ def setting_of(recipe: Recipe, name: str) -> Any:
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
+
+
+def _name_of(setting: str) -> str:
+    return setting.partition("=")[0].strip()

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from crosspath.config.data import DataSection, ImageData, PointData
-from crosspath.data.annotations import NOT_LABELLED
+from crosspath.config.data import DataSection
 from crosspath.data.examples import DataSet
 from crosspath.modalities.table import modality_of
 
@@ -62,13 +61,4 @@ def absent_classes(section: DataSection, data: DataSet, values: Mapping[str, NDA
         for name, label in zip(data.train.ids, data.train.labels.tolist(), strict=True)
         for value in values.get(name, ())
     }
-    if isinstance(section, PointData):
-        parts = [(category, number) for category, own in enumerate(section.parts or ()) for number in own]
-        absent = [(category, number) for category, number in parts if (category, number) not in pairs]
-        return [f"part {number} of {data.classes[category]} has no training point" for category, number in absent]
-    names = [name for number, name in enumerate(data.classes) if (0, number) not in pairs]
-    notes = [f"class {name} has no training pixel" for name in names]
-    if names and (0, NOT_LABELLED) in pairs and isinstance(section, ImageData):
-        ignored = ", ".join(map(str, section.ignored_values or (NOT_LABELLED,)))
-        notes.append(f"pixels of {ignored} are not labelled: another class needs another value (data.ignored_values)")
-    return notes
+    return modality_of(section).absent(section, data.classes, pairs)

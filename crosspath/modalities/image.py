@@ -1,6 +1,6 @@
 """Images: files with one picture each, as RGB squares (3, S, S)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches
 from crosspath.config.shipped import IMAGE as SECTIONS
+from crosspath.data.annotations import NOT_LABELLED
 from crosspath.data.generated.sets import digits, discs, scenes, shapes
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.coco_folders import category_ids_of
@@ -60,6 +61,16 @@ def _inspect(section: ImageData) -> ImageData:
     return section.model_copy(update={"category_ids": numbers})
 
 
+def _absent(data: ImageData, classes: Sequence[str], pairs: Collection[tuple[int, int]]) -> list[str]:
+    """Classes that no training pixel has, and where pixels without a class may be theirs."""
+    names = [name for number, name in enumerate(classes) if (0, number) not in pairs]
+    notes = [f"class {name} has no training pixel" for name in names]
+    if names and (0, NOT_LABELLED) in pairs:
+        ignored = ", ".join(map(str, data.ignored_values or (NOT_LABELLED,)))
+        notes.append(f"pixels of {ignored} are not labelled: another class needs another value (data.ignored_values)")
+    return notes
+
+
 def _whole(data: ImageData) -> Callable[[Path], NDArray[Any]]:
     return ImageReader(data).decode_whole
 
@@ -80,6 +91,7 @@ IMAGE = Modality[ImageData, ImageAugment, ImagePatches](
     inspect=_inspect,
     sample_shape=_sample_shape,
     annotation_axis=0,
+    absent=_absent,
     whole=_whole,
     scaling=colour_scaling,
     tokenizer=_tokenizer,

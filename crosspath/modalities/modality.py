@@ -4,7 +4,7 @@ The rest of the package asks this object and never which modality it holds. A mo
 a sample and a tokenizer, and a reader for files; every other field has a default that leaves samples as they are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -142,6 +142,11 @@ def no_calibration(section: Any, examples: Examples) -> Any:
     return section
 
 
+def none_absent(section: Any, classes: Sequence[str], pairs: Collection[tuple[int, int]]) -> list[str]:
+    """Samples have no annotations."""
+    return []
+
+
 def no_files(section: Any) -> Mapping[str, bytes]:
     """A model reads its samples without further files."""
     return {}
@@ -241,6 +246,9 @@ class Modality(Generic[D, A, T]):
     annotation_axis: int | None = None
     """The axis of a sample along which an annotation stands behind its values (`data.annotations`); None where samples
     have none."""
+    absent: Callable[[D, Sequence[str], Collection[tuple[int, int]]], list[str]] = none_absent
+    """(section, classes, the (label of a sample, value of its annotation) that training samples have) to notes on the
+    annotated classes that they have not."""
     scaling: Callable[[D], Scaling | None] = unscaled
     held_out: Callable[[D, Tensor], Tensor] = unchanged
     """What held-out samples get instead of augmentation."""

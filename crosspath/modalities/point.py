@@ -1,6 +1,6 @@
 """Point clouds and meshes, as coordinates (P, 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,13 @@ def _calibrate(data: PointData, training: Examples) -> PointData:
     return data.model_copy(update={"parts": part_numbers(training)})
 
 
+def _absent(data: PointData, classes: Sequence[str], pairs: Collection[tuple[int, int]]) -> list[str]:
+    """Given parts that no training point of their category has."""
+    parts = [(category, number) for category, own in enumerate(data.parts or ()) for number in own]
+    absent = [(category, number) for category, number in parts if (category, number) not in pairs]
+    return [f"part {number} of {classes[category]} has no training point" for category, number in absent]
+
+
 def _whole(data: PointData) -> Callable[[Path], NDArray[Any]]:
     return PointReader(data).decode_whole
 
@@ -127,6 +134,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     reader=PointReader,
     sample_shape=_sample_shape,
     annotation_axis=1,
+    absent=_absent,
     whole=_whole,
     calibrate=_calibrate,
     calibration=("parts",),

@@ -8,13 +8,13 @@ from crosspath.checkpoints.foreign.foundation import modality_of_files
 from crosspath.checkpoints.load import auxiliary_source
 from crosspath.config import apply_overrides
 from crosspath.config.starts import layer_settings
+from crosspath.config.unused import OF_AUXILIARIES
 from crosspath.errors import InputError
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import MASKED, NONE, Arm, arms_named
 from crosspath.study.cells import QUIET, Cell, trials_of
 from crosspath.study.definition import Study, TargetSection
 
-PATHWAY_ONLY = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
 """Settings that have no effect without a pathway."""
 
 
@@ -69,7 +69,9 @@ def comparisons(study: Study, origins: Origins | None = None) -> tuple[Compariso
 def _refuse_equal_labels(study: Study, name: str, target: TargetSection) -> None:
     """Raise `InputError` where `labels: [null, 30]` are twice the same, since the settings limit all labels to 30."""
     if None in target.labels:
-        base = apply_overrides(recipe_named(name), (*study.settings, *target.settings))
+        # Alone: others may need what a variant sets beside them.
+        own = [text for text in (*study.settings, *target.settings) if text.strip().startswith("data.labels_per_class")]
+        base = apply_overrides(recipe_named(name), own)
         if base.data.labels_per_class in set(target.labels) - {None}:
             expected, found = (
                 "different numbers",
@@ -136,7 +138,7 @@ def _cells(
     origins: Origins,
 ) -> Iterator[Cell]:
     extra = study.variants[variant]
-    changes_none = any(not setting.strip().startswith(PATHWAY_ONLY) for setting in extra)
+    changes_none = any(not setting.strip().startswith(OF_AUXILIARIES) for setting in extra)
     shared = layer_settings(
         QUIET,
         study.settings,

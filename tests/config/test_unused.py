@@ -5,7 +5,7 @@ from pydantic.fields import FieldInfo
 
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
 from crosspath.config.kinds import mask_kinds
-from crosspath.config.unused import USES, refuse_without_auxiliaries, setting_of
+from crosspath.config.unused import USES, refuse_without_auxiliaries, setting_of, settings_of_objective
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from tests.errors import refused
 
@@ -71,3 +71,10 @@ def test_settings_of_pathways_need_an_auxiliary() -> None:
         with refused(setting.partition("=")[0], "--auxiliary"):
             refuse_without_auxiliaries(["train.epochs=1", setting])
     refuse_without_auxiliaries(["train.epochs=1", "optimizer.lr=0.1"])
+
+
+def test_of_settings_for_several_objectives_each_takes_its_own() -> None:
+    settings = ["evaluate.votes=10", "model.head_dropout=0.5", "train.epochs=1"]
+    classifier, pretraining = recipe_named("point/solids"), recipe_named("point/solids", "masked_modeling")
+    assert settings_of_objective(classifier, settings) == settings
+    assert settings_of_objective(pretraining, settings) == ["train.epochs=1"]

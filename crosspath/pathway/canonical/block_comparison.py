@@ -42,7 +42,8 @@ def compare_blocks(
         copy = running_copy(block)
         if isinstance(copy, Unfoldable):
             return None
-        sides.append((*copy, around))
+        clone, call, _ = copy
+        sides.append((clone, call, around))
     if sides[0][1].tokens.shape != sides[1][1].tokens.shape:
         return None
     with seen_safely(torch.device("cpu")), plain_attention():

@@ -45,17 +45,16 @@ def shown_surroundings(block: nn.Module, slots: Slots) -> Surroundings | Unfolda
     copy = running_copy(block)
     if isinstance(copy, Unfoldable):
         return copy
-    clone, call = copy
+    clone, call, base = copy
     names = {slot.weight for slot in slots.values()}
     if not names <= {name for name, _ in clone.named_parameters()}:
         return Unfoldable("its weights are computed by other modules than those that hold them")
     with seen_safely(torch.device("cpu")), plain_attention():
-        base = run(clone, call)
-        return Unfoldable(CANNOT_RUN) if base is None else _observe(_Block(clone, call, slots), base)
+        return _observe(_Block(clone, call, slots), base)
 
 
-def running_copy(block: nn.Module) -> tuple[nn.Module, Call] | Unfoldable:
-    """A silent copy of a block in float64, and a call that it answers."""
+def running_copy(block: nn.Module) -> tuple[nn.Module, Call, Run] | Unfoldable:
+    """A silent copy of a block in float64, a call that it answers, and the answer."""
     try:
         clone = silent_copy(block).cpu().double()
     except Exception:  # a class of the user's that does not copy
@@ -65,8 +64,9 @@ def running_copy(block: nn.Module) -> tuple[nn.Module, Call] | Unfoldable:
     with seen_safely(torch.device("cpu")), plain_attention():
         for _, call in zip(range(TRIES), calls(clone, None), strict=False):
             call = in_double(call)
-            if run(clone, call) is not None:
-                return clone, call
+            base = run(clone, call)
+            if base is not None:
+                return clone, call, base
     return Unfoldable(CANNOT_RUN)
 
 

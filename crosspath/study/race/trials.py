@@ -9,6 +9,7 @@ import numpy as np
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.config.starts import layer_settings
+from crosspath.config.unused import settings_of_objective
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import predict_logits
 from crosspath.files import read_json_as, write_json
@@ -65,7 +66,9 @@ class Trial(Job):
         recipe = any_recipe_named(self.cell.target)
         if objective_of(recipe).labelled:
             recipe = pretraining_of(recipe)
-        return apply_overrides(recipe, (*self.cell.settings, f"train.seed={self.seed}", "evaluate.test=false"))
+        # A race has one list of settings, also for the head that masked modelling has not.
+        own = settings_of_objective(recipe, self.cell.settings)
+        return apply_overrides(recipe, (*own, f"train.seed={self.seed}", "evaluate.test=false"))
 
 
 def trial_folder(stage: str, way: str, rate: float | None, seed: int) -> Path:
