@@ -64,12 +64,12 @@ def _views(
     classes: int,
     seed: int,
     epoch: int,
-    damaged: Callable[[int, str], None],
+    report_damage: Callable[[int, str], None],
 ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
     """Waveforms augmented and mixed before they become frames, with `augment.waveform`."""
     if augment.waveform:
-        return waveform_view(reader, items, classes, augment, seed, epoch, damaged)
-    return reader_views(reader, augment, items, classes, seed, epoch, damaged)
+        return waveform_view(reader, items, classes, augment, seed, epoch, report_damage)
+    return reader_views(reader, augment, items, classes, seed, epoch, report_damage)
 
 
 def _windows(data: AudioData, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:

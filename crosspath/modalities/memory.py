@@ -77,7 +77,7 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
         parts=tuple(names),
         ids=ids,
         classes=own,
-        damaged=(),
+        damaged_files=(),
         digest=digest.hexdigest(),
         notes=remarks,
     )

@@ -90,8 +90,8 @@ def prepare(
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(recipe.train.seed + processes.rank)
-    skipped = (f"skipped {damaged.path}: {damaged.reason}" for damaged in data.damaged)
-    notes = [*assembly.notes, *batch_notes(recipe, processes), *data.notes, *skipped]
+    notes = [*assembly.notes, *batch_notes(recipe, processes), *data.notes]
+    notes += [f"skipped {file.path}: {file.reason}" for file in data.damaged_files]
     features = frozen_features(assembly.model, recipe, data, compute, processes, report.preparing)
     if features is not None:
         notes.append(features.note)
