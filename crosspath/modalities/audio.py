@@ -96,8 +96,8 @@ def _pixels(frames_TF: NDArray[Any], data: AudioData) -> NDArray[np.uint8]:
     return heat_map(frames_TF.reshape(frames_TF.shape[-2:]).T[::-1])
 
 
-def _raw(data: AudioData, generated: Tensor) -> Tensor:
-    return generated * (2 * data.std) + data.mean
+def _raw(data: AudioData, values: Tensor) -> Tensor:
+    return values * (2 * data.std) + data.mean
 
 
 def _expected(data: AudioData) -> str:

@@ -21,7 +21,7 @@ from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.modalities.table import modality_of
 
-SHOWN = 5
+MOST_NAMES = 5
 """Classes named in a note, of many."""
 
 
@@ -86,14 +86,14 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     else:
         without = classes_without_samples(store.labels[rows["train"]], len(store.classes), section.label_kind)
         if len(without):
-            names = first_names([store.classes[label] for label in without], SHOWN)
+            names = first_names([store.classes[label] for label in without], MOST_NAMES)
             notes.append(f"no training sample of class {names}")
     nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes), section.label_kind)
     for part, name in (("val", "validation"), ("test", "test")):
         absent = classes_without_samples(store.labels[rows[part]], len(store.classes), section.label_kind)
         without = np.setdiff1d(absent, nowhere)
         if len(without):
-            names = first_names([store.classes[label] for label in without], SHOWN)
+            names = first_names([store.classes[label] for label in without], MOST_NAMES)
             notes.append(f"no {name} sample of class {names}")
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(
@@ -132,7 +132,7 @@ def _smaller_classes(store: Store, sizes: Mapping[int, int], per_class: int) -> 
     """A note on classes that have fewer training samples, `sizes`, than are asked for; none without such."""
     if not sizes:
         return []
-    names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], SHOWN)
+    names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], MOST_NAMES)
     return [f"fewer than {counted(per_class, 'label')} of class {names}, beside what validates and tests"]
 
 
@@ -140,12 +140,12 @@ def _require_kind(section: DataSection, store: Store) -> None:
     """Raise `InputError` where the set's labels are no numbers or boxes, and the objective needs such."""
     kinds = {("f", 2): "numbers", ("f", 3): "boxes"}
     actual = kinds.get((store.labels.dtype.kind, store.labels.ndim), "classes")
-    needed = "classes" if section.label_kind == "dense" else section.label_kind
-    if actual == needed:
+    kind = "classes" if section.label_kind == "dense" else section.label_kind
+    if actual == kind:
         return
     where = section.folder or section.dataset
     todo = f"use the recipe {section.modality}/folder with a table of your files, or another objective"
-    raise InputError(where, f"labels that are {needed}", actual, todo)
+    raise InputError(where, f"labels that are {kind}", actual, todo)
 
 
 def _require_class_each(section: DataSection, store: Store, setting: str) -> None:
