@@ -198,9 +198,9 @@ def test_another_limit_makes_another_cache_entry(tmp_path: Path, monkeypatch: py
     Image.new("RGB", (100, 100)).save(folder / "cat" / "large.png")
     section = ImageData(image_size=8, folder=folder, cache_folder=tmp_path / "cache", skip_damaged=True)
     monkeypatch.setenv("CROSSPATH_MAX_PIXELS", "9999")
-    assert [damaged.path.name for damaged in load_data(section, None, 0).damaged] == ["large.png"]
+    assert [file.path.name for file in load_data(section, None, 0).damaged_files] == ["large.png"]
     monkeypatch.setenv("CROSSPATH_MAX_PIXELS", "10000")
-    assert load_data(section, None, 0).damaged == ()
+    assert load_data(section, None, 0).damaged_files == ()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1e9", "9" * 30])

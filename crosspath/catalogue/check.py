@@ -14,7 +14,7 @@ from crosspath.catalogue.recognise import guess_section, own_recipe, recognise_s
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
 from crosspath.data.decoding import Progress, decode_items
-from crosspath.data.examples import Damaged, DataSet
+from crosspath.data.examples import DamagedFile, DataSet
 from crosspath.data.items import Item, Listing, place_of, remarks_of
 from crosspath.data.streaming.samples import damaged_file_error
 from crosspath.errors import InputError
@@ -122,7 +122,7 @@ def check(
             refusals.append(error)
             faults.append(Fault(_below(folder, error.where), f"expected {error.expected}, found {error.found}"))
             continue
-        faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped]
+        faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped_files]
         new = [item for item in listing.items if (item.path, item.inside) not in visited]
         visited |= {(item.path, item.inside) for item in new}
         work.append((section, listing, new))
@@ -147,7 +147,7 @@ def check(
         samples=dict(Counter[str](item.part or "unsplit" for _, _, items in work for item in items)),
         faults=tuple(dict.fromkeys(faults)),
         used={part: len(examples) for part, examples in parts.items()},
-        damaged=len(damaged) + sum(len(listing.skipped) for _, listing, _ in work),
+        damaged=len(damaged) + sum(len(listing.skipped_files) for _, listing, _ in work),
         unread=dict(work[0][1].unread) if work else {},
         notes=(*(() if data is None else (*data.notes, *absent_classes(sections[0], data, annotations))), *remarks),
         refusal=refusals[0] if single and refusals else None,
@@ -186,7 +186,7 @@ def _outcome(
     faulty = [(item, damaged[item]) for item in listing.items if item in damaged]
     try:
         store = _store(section, listing, damaged)
-        advice = damage_advice(section, store, seed) if store.damaged or faulty else ""
+        advice = damage_advice(section, store, seed) if store.damaged_files or faulty else ""
         refuse_damaged(section, store, seed)
         data = split_store(section, store, seed)
     except InputError as error:
@@ -213,9 +213,9 @@ def _store(section: DataSection, listing: Listing, damaged: dict[Item, str]) -> 
     return replace(
         listed,
         inputs=listed.inputs if section.annotated else np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
-        damaged=(
-            *listed.damaged,
-            *(Damaged(place_of(item), damaged[item]) for item in listing.items if item in damaged),
+        damaged_files=(
+            *listed.damaged_files,
+            *(DamagedFile(place_of(item), damaged[item]) for item in listing.items if item in damaged),
         ),
     )
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.decoding import Progress, decode_items
-from crosspath.data.examples import Damaged, Labels, Samples
+from crosspath.data.examples import DamagedFile, Labels, Samples
 from crosspath.data.items import Item, Listing, Reader, place_of, remarks_of, without_collector
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
@@ -42,7 +42,7 @@ class Store:
     parts: tuple[str | None, ...]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
-    damaged: tuple[Damaged, ...]
+    damaged_files: tuple[DamagedFile, ...]
     digest: str
     """sha256 of the decoded samples."""
     unread: tuple[tuple[str, int], ...] = ()
@@ -65,8 +65,8 @@ def cache_root(folder: Path | None) -> Path:
 def load_or_decode(root: Path, dataset: str, folder: Path, reader: Reader, progress: Progress | None) -> Store:
     """The decoded set at `folder`, from its entry if that is complete, else decoded now.
 
-    Damaged files are skipped and listed in `Store.damaged`; the caller decides whether they are an error. An entry that
-    does not hold what was written is decoded again, with a note.
+    Damaged files are skipped and listed in `Store.damaged_files`; the caller decides whether they are an error. An
+    entry that does not hold what was written is decoded again, with a note.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def load_latest(root: Path, dataset: str, reader: Reader) -> Store | None:
 
 def _listing_fields(listing: Listing) -> list[Any]:
     items = [[item.id, item.label, item.part, item.inside, item.stamp, item.path.name] for item in listing.items]
-    missing = [path.name for path, _ in listing.skipped]
+    missing = [path.name for path, _ in listing.skipped_files]
     return [listing.classes, items, *([missing] if missing else [])]
 
 
@@ -145,7 +145,7 @@ def _read(entry: Path, key: str | None) -> Store | None:
             parts=tuple(manifest["parts"]),
             ids=tuple(manifest["ids"]),
             classes=tuple(manifest["classes"]),
-            damaged=tuple(Damaged(Path(path), reason) for path, reason in manifest["damaged"]),
+            damaged_files=tuple(DamagedFile(Path(path), reason) for path, reason in manifest["damaged"]),
             digest=manifest["digest"],
             notes=tuple(manifest.get("notes", ())),
         )
@@ -181,7 +181,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
     temporary = entry.with_name(f".{entry.name}.{uuid.uuid4().hex}.tmp")
     temporary.mkdir()
     try:
-        readable, damaged, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
+        readable, damaged_files, digest = _decode(temporary / "inputs.npy", listing.items, reader, progress)
         shape, dtype = reader.sample
         manifest = {
             "format_version": FORMAT_VERSION,
@@ -189,7 +189,7 @@ def _write(entry: Path, key: str, listing: Listing, reader: Reader, progress: Pr
             "digest": digest,
             "classes": listing.classes,
             "settings": reader.settings,
-            "damaged": [[str(path), reason] for path, reason in (*listing.skipped, *damaged)],
+            "damaged": [[str(path), reason] for path, reason in (*listing.skipped_files, *damaged_files)],
             "ids": [item.id for item in readable],
             "labels": [item.label for item in readable],
             **({} if listing.label_kind == "classes" else {"label_kind": listing.label_kind}),
@@ -221,16 +221,16 @@ def _decode(
     shape, dtype = reader.sample
     digest = hashlib.sha256()
     readable: list[Item] = []
-    damaged: list[tuple[Path, str]] = []
+    damaged_files: list[tuple[Path, str]] = []
     raw = path.with_suffix(".raw")
     with raw.open("wb") as file:
         for item, result in decode_items(reader, items, progress):
             if isinstance(result, str):
-                damaged.append((place_of(item), result))
+                damaged_files.append((place_of(item), result))
                 continue
             sample = np.ascontiguousarray(result, dtype)
             if sample.shape != shape:
-                damaged.append((place_of(item), f"expected an array of shape {shape}, found {sample.shape}"))
+                damaged_files.append((place_of(item), f"expected an array of shape {shape}, found {sample.shape}"))
                 continue
             file.write(sample.data)
             digest.update(sample.data)
@@ -246,7 +246,7 @@ def _decode(
         shutil.copyfileobj(samples, file, 1 << 22)
     flush(path)
     raw.unlink()
-    return readable, damaged, digest.hexdigest()
+    return readable, damaged_files, digest.hexdigest()
 
 
 def _pointer(root: Path, dataset: str, reader: Reader) -> Path:

@@ -16,7 +16,7 @@ F = TypeVar("F")
 Roots = list[tuple[Part, Names]]
 """(part, its folder), in which the class folders lie."""
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
-SHOWN = 3
+MOST_NAMES = 3
 """Names given in a message, of many."""
 
 
@@ -32,7 +32,9 @@ class Layout(Generic[F]):
     notes: tuple[str, ...]
 
 
-def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content: str, forced: Part = None) -> Layout[F]:
+def class_layout(
+    where: Path, tree: Tree[F], suffixes: tuple[str, ...], content: str, only_part: Part = None
+) -> Layout[F]:
     """Class folders, or those below `train/`, `val/` and `test/`. A class has all files with `suffixes` below its
     folder, at any depth; classes are sorted by name.
 
@@ -40,7 +42,7 @@ def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content:
     ----------
     content
         What the files hold, for messages: `images`.
-    forced
+    only_part
         The part of all samples; no folder is then taken for a part.
 
     Raises
@@ -50,11 +52,11 @@ def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content:
         and class folders whose names differ only in blanks or Unicode form.
     """
     top = sorted(names[0] for names in tree.folders if len(names) == 1)
-    roots: Roots = [(forced, ())] if forced is not None else part_roots(where, top)
+    roots: Roots = [(only_part, ())] if only_part is not None else part_roots(where, top)
     class_folders = {root: _folders_in(tree, root) for _, root in roots}
     for _, root in roots:
         _refuse_without_classes(where, tree, root, class_folders[root], suffixes, content)
-        if forced is None:
+        if only_part is None:
             _refuse_parts_in_classes(where, tree, root)
     classes = sorted({name for names in class_folders.values() for name in names})
     _refuse_twins(where, classes)
@@ -72,14 +74,14 @@ def class_layout(where: Path, tree: Tree[F], suffixes: tuple[str, ...], content:
     for part, root in roots:
         for label, name in enumerate(classes):
             members = of_class[(*root, name)]
-            if not members and (part in ("train", None) or forced is not None):
+            if not members and (part in ("train", None) or only_part is not None):
                 raise no_files_error(where.joinpath(*root, name), content, suffixes, _kinds(tree, (*root, name)))
             samples += [(part, label, names, tree.files[names]) for names in members]
-    unread.update(suffix_of(names[-1]) for names in tree.broken)
+    unread.update(suffix_of(names[-1]) for names in tree.broken_links)
     for suffix in ("", *suffixes):  # those links are faults
         unread.pop(suffix, None)
-    if tree.hidden:
-        unread["hidden"] = len(tree.hidden)
+    if tree.hidden_names:
+        unread["hidden"] = len(tree.hidden_names)
     notes = (*_nested_notes(of_class), *_other_notes(tree, classes))
     return Layout(tuple(classes), tuple(samples), tuple(sorted(unread.items())), notes)
 
@@ -100,10 +102,12 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
     if others:
         todo = (
             f"for a class called {parts[0]}, rename the folder (to {parts[0]}_class, say); for parts of the data,"
-            f" move {first_names(others, SHOWN)} out of {where}"
+            f" move {first_names(others, MOST_NAMES)} out of {where}"
         )
         expected = "class folders, or folders of parts (train, val, test) and no others"
-        raise InputError(where, expected, f"{first_names(parts, SHOWN)} beside {first_names(others, SHOWN)}", todo)
+        raise InputError(
+            where, expected, f"{first_names(parts, MOST_NAMES)} beside {first_names(others, MOST_NAMES)}", todo
+        )
     roots: Roots = [(PART_NAMES[name.lower()], (name,)) for name in parts]
     for part in dict(roots):
         same = [name for other, (name, *_) in roots if other == part]
@@ -115,7 +119,9 @@ def part_roots(where: Path, top: Sequence[str]) -> Roots:
             f"name the folder to train on `train`; for a class called {parts[0]}, rename its folder (to "
             f"{parts[0]}_class, say)"
         )
-        raise InputError(where, "a folder `train` beside the other parts", f"only {first_names(parts, SHOWN)}", todo)
+        raise InputError(
+            where, "a folder `train` beside the other parts", f"only {first_names(parts, MOST_NAMES)}", todo
+        )
     return roots
 
 
@@ -146,15 +152,15 @@ def _kinds(tree: Tree[F], start: Names) -> list[tuple[str, int]]:
     """(suffix, number) of the files below a folder."""
     inside = [names for names in tree.files if names[: len(start)] == start]
     kinds = Counter(suffix_of(names[-1]) or "without suffix" for names in inside)
-    links = sum(names[: len(start)] == start for names in tree.broken)
+    links = sum(names[: len(start)] == start for names in tree.broken_links)
     return sorted({**kinds, **({"links that lead nowhere, or pipes": links} if links else {})}.items())
 
 
 def _refuse_without_classes(
     where: Path, tree: Tree[F], root: Names, classes: list[str], suffixes: tuple[str, ...], content: str
 ) -> None:
-    broken = [link for names, link in tree.broken.items() if len(names) == len(root) + 1 and names[:-1] == root]
-    for path, reason in broken:
+    links = [link for names, link in tree.broken_links.items() if len(names) == len(root) + 1 and names[:-1] == root]
+    for path, reason in links:
         if path.suffix.lower() in ("", *suffixes):
             raise InputError(path, "a class folder", reason, "restore what it leads to, or remove it")
     if classes:
@@ -185,8 +191,8 @@ def _refuse_parts_in_classes(where: Path, tree: Tree[F], root: Names) -> None:
         return
     first = inner[0]
     place = where.joinpath(*first)
-    moved = where.joinpath(*root, first[-1], first[-2])
-    todo = f"move it to {moved}, and the parts of the other classes likewise; if it is no part, rename it"
+    new_place = where.joinpath(*root, first[-1], first[-2])
+    todo = f"move it to {new_place}, and the parts of the other classes likewise; if it is no part, rename it"
     if root:
         todo = "rename it, or move its files one folder up"
     raise InputError(place, "class folders below the folders of parts, not above them", f"{first[-1]} in a class", todo)
@@ -209,11 +215,13 @@ def _nested_notes(of_class: dict[Names, list[Names]]) -> list[str]:
         start: sorted({names[len(start)] for names in members if len(names) > len(start) + 1})
         for start, members in of_class.items()
     }
-    nested = [
-        f"{'/'.join(start)} ({first_names(folders, SHOWN)})" for start, folders in sorted(inner.items()) if folders
+    names = [
+        f"{'/'.join(start)} ({first_names(folders, MOST_NAMES)})" for start, folders in sorted(inner.items()) if folders
     ]
     return (
-        [f"files in sub-folders belong to the class folder above them: {first_names(nested, SHOWN)}"] if nested else []
+        [f"files in sub-folders belong to the class folder above them: {first_names(names, MOST_NAMES)}"]
+        if names
+        else []
     )
 
 
@@ -226,7 +234,7 @@ def _other_notes(tree: Tree[F], classes: Sequence[str]) -> list[str]:
             notes.append(f"the class folders {other} and {name} differ in case only, and are two classes")
     archives = sorted("/".join(names) for names in tree.files if suffix_of(names[-1]) in ARCHIVES)
     if archives:
-        notes.append(f"archives are not unpacked, and nothing in them is read: {first_names(archives, SHOWN)}")
+        notes.append(f"archives are not unpacked, and nothing in them is read: {first_names(archives, MOST_NAMES)}")
     notes += [
         f"{'/'.join(names)} is a link to {target}, a folder around it, and is not followed"
         for names, target in sorted(tree.loops.items())

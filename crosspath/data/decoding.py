@@ -43,9 +43,9 @@ def decode_items(
         last_report = time.monotonic()
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
-            for done, result in enumerate(zip(chunk, decode_in(pool, attempt, chunk), strict=True), start + 1):
-                if progress is not None and (done == len(items) or time.monotonic() - last_report >= REPORT_S):
-                    progress(done, len(items))
+            for count, result in enumerate(zip(chunk, decode_in(pool, attempt, chunk), strict=True), start + 1):
+                if progress is not None and (count == len(items) or time.monotonic() - last_report >= REPORT_S):
+                    progress(count, len(items))
                     last_report = time.monotonic()
                 yield result
 

@@ -81,7 +81,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedFile:
     """A file that could not be read, and why."""
 
     path: Path
@@ -97,7 +97,7 @@ class DataSet:
     train: Examples
     validation: Examples
     test: Examples
-    damaged: tuple[Damaged, ...]
+    damaged_files: tuple[DamagedFile, ...]
     fingerprint: str
     """sha256 of the decoded samples, their labels and the split; `labels_per_class` does not change it."""
     notes: Sequence[str] = ()

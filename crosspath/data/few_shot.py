@@ -19,7 +19,7 @@ STREAM = 0xF5407
 QUERY = 20
 """Test samples of each class, and validation samples, where `data.query` does not say."""
 FOLDS = 10
-SHOWN = 5
+MOST_NAMES = 5
 """Classes named in a note, of many."""
 
 
@@ -100,4 +100,4 @@ def _more(too_small: NDArray[np.bool_]) -> str:
 
 
 def _smaller_note(part: str, query: int, counts: list[str]) -> str:
-    return f"fewer than {query} {part} samples: {first_names(counts, SHOWN)}"
+    return f"fewer than {query} {part} samples: {first_names(counts, MOST_NAMES)}"

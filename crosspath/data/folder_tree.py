@@ -24,9 +24,9 @@ class Tree(Generic[F]):
     files: dict[Names, F] = field(default_factory=dict)
     folders: set[Names] = field(default_factory=set)
     """All visible folders, empty ones too."""
-    hidden: set[Names] = field(default_factory=set)
+    hidden_names: set[Names] = field(default_factory=set)
     """Hidden files and folders, without what lies in them."""
-    broken: dict[Names, tuple[Path, str]] = field(default_factory=dict)
+    broken_links: dict[Names, tuple[Path, str]] = field(default_factory=dict)
     """Links that lead nowhere: their path, and where they lead."""
     loops: dict[Names, str] = field(default_factory=dict)
     """Links to a folder that holds them, and where they lead; they are not followed."""
@@ -41,8 +41,8 @@ class Tree(Generic[F]):
         return Tree(
             {other[depth:]: file for other, file in self.files.items() if inside(other)},
             {other[depth:] for other in self.folders if inside(other)},
-            {other[depth:] for other in self.hidden if inside(other)},
-            {other[depth:]: link for other, link in self.broken.items() if inside(other)},
+            {other[depth:] for other in self.hidden_names if inside(other)},
+            {other[depth:]: link for other, link in self.broken_links.items() if inside(other)},
             {other[depth:]: link for other, link in self.loops.items() if inside(other)},
         )
 
@@ -52,7 +52,7 @@ class DiskFile:
     """A file of a folder."""
 
     path: Path
-    linked: bool
+    by_link: bool
     """Whether it, or a folder above it, is a link."""
 
 
@@ -65,7 +65,7 @@ def tree_of(folder: Path) -> Tree[DiskFile]:
         For a folder below it that cannot be opened.
     """
     tree: Tree[DiskFile] = Tree()
-    _add_folder(tree, folder, (), linked=False, around={_identity(folder)})
+    _add_folder(tree, folder, (), by_link=False, around={_identity(folder)})
     return tree
 
 
@@ -84,26 +84,26 @@ def is_hidden(parts: Iterable[str]) -> bool:
 
 
 def _add_folder(
-    tree: Tree[DiskFile], folder: Path, names: Names, *, linked: bool, around: set[tuple[int, int]]
+    tree: Tree[DiskFile], folder: Path, names: Names, *, by_link: bool, around: set[tuple[int, int]]
 ) -> None:
     for entry in _entries(folder):
         own = (*names, entry.name)
-        path, own_linked = Path(entry.path), linked or entry.is_symlink()
+        path, own_by_link = Path(entry.path), by_link or entry.is_symlink()
         if is_hidden([entry.name]):
-            tree.hidden.add(own)
+            tree.hidden_names.add(own)
         elif entry.is_dir():
             identity = _identity(path)
             if identity in around:
                 tree.loops[own] = os.path.realpath(path)
                 continue
             tree.folders.add(own)
-            _add_folder(tree, path, own, linked=own_linked, around=around | {identity})
+            _add_folder(tree, path, own, by_link=own_by_link, around=around | {identity})
         elif entry.is_symlink() and not path.exists():
-            tree.broken[own] = (path, f"a link that leads nowhere (to {path.readlink()})")
+            tree.broken_links[own] = (path, f"a link that leads nowhere (to {path.readlink()})")
         elif not entry.is_file():
-            tree.broken[own] = (path, "a pipe or a device")  # a reader would wait for it
+            tree.broken_links[own] = (path, "a pipe or a device")  # a reader would wait for it
         else:
-            tree.files[own] = DiskFile(path, own_linked)
+            tree.files[own] = DiskFile(path, own_by_link)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

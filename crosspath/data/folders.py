@@ -69,7 +69,7 @@ def folder_below(root: Path, name: str, inside: str) -> Path:
 
 def missing_samples(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[Path, str], ...]:
     """(path, reason) of links to a sample or a folder that is no longer there, and of pipes in place of samples."""
-    links: list[tuple[Names, tuple[Path, str]]] = sorted(tree.broken.items())
+    links: list[tuple[Names, tuple[Path, str]]] = sorted(tree.broken_links.items())
     return tuple((path, reason) for _, (path, reason) in links if path.suffix.lower() in ("", *suffixes))
 
 

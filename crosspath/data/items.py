@@ -59,7 +59,7 @@ class Listing:
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
-    skipped: tuple[tuple[Path, str], ...] = ()
+    skipped_files: tuple[tuple[Path, str], ...] = ()
     """(path, reason) of missing or damaged files that `data.skip_damaged` leaves out."""
     unread: tuple[tuple[str, int], ...] = ()
     """(kind, number) of the files beside the samples that are not read; a kind is a suffix such as `.heic`."""
@@ -160,12 +160,12 @@ def status_stamp(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def joined(listings: Sequence[Listing], items: Iterable[Item]) -> Listing:
+def join_listings(listings: Sequence[Listing], items: Iterable[Item]) -> Listing:
     """Several listings of the same classes as one, with these items."""
     unread = Counter[str]()
     for listing in listings:
         unread.update(dict(listing.unread))
-    skipped = tuple(fault for listing in listings for fault in listing.skipped)
+    skipped_files = tuple(fault for listing in listings for fault in listing.skipped_files)
     notes = tuple(dict.fromkeys(note for listing in listings for note in listing.notes))
     first, counts = listings[0], tuple(sorted(unread.items()))
-    return Listing(first.classes, tuple(items), skipped, counts, notes, first.label_kind)
+    return Listing(first.classes, tuple(items), skipped_files, counts, notes, first.label_kind)

@@ -24,7 +24,7 @@ class SampleFiles:
         first_file, *place = first
         if first_file is file:
             return
-        if not (file.linked or first_file.linked) and place == [part, label]:
+        if not (file.by_link or first_file.by_link) and place == [part, label]:
             self._copies += 1
             return
         todo = "remove one of the two, or the link that leads to it"

@@ -88,9 +88,9 @@ class ListedFiles:
         for reason, other in (("back-slashes", name.replace("\\", "/")), ("percent escapes", unquote(name))):
             if other != name and self._with_name(other):
                 return f"{name} with {reason}", f"write {other}"
-        wanted = name.rpartition("/")[2].casefold()
+        file_name = name.rpartition("/")[2].casefold()
         for near in sorted(self._by_name):
-            if near.casefold() == wanted or Path(near).stem.casefold() == wanted:
+            if near.casefold() == file_name or Path(near).stem.casefold() == file_name:
                 place = self._by_name[near][0].relative_to(self.folder)
                 return f"{name}, which is missing; there is {place}", f"write {place}"
         kind = "; back-slashes separate no folders here" if "\\" in name else ""

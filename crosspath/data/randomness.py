@@ -53,18 +53,18 @@ def _states(seed: int, epoch: int, sample_ids_B: Tensor, stream: str) -> Tensor:
     for part in (seed, epoch):
         key = _mix_integer((key ^ part) + GAMMA)
     ids_B = sample_ids_B.to(torch.int64)
-    return _mix(_mix(ids_B * _signed(GAMMA)) ^ _signed(key))
+    return _mix(_mix(ids_B * _to_signed(GAMMA)) ^ _to_signed(key))
 
 
 def _words(states: Tensor, places: Tensor, bits: int) -> Tensor:
     """The highest `bits` bits of output number `places` of SplitMix64 from `states`, as int64 below 2^bits."""
-    return _logical_shift(_mix(states + (places + 1) * _signed(GAMMA)), 64 - bits)
+    return _logical_shift(_mix(states + (places + 1) * _to_signed(GAMMA)), 64 - bits)
 
 
 def _mix(words: Tensor) -> Tensor:
     """SplitMix64's output function; int64 products wrap around as the 64-bit words of the original do."""
-    words = _logical_shift(words, 30).bitwise_xor_(words).mul_(_signed(MULTIPLIERS[0]))
-    words = _logical_shift(words, 27).bitwise_xor_(words).mul_(_signed(MULTIPLIERS[1]))
+    words = _logical_shift(words, 30).bitwise_xor_(words).mul_(_to_signed(MULTIPLIERS[0]))
+    words = _logical_shift(words, 27).bitwise_xor_(words).mul_(_to_signed(MULTIPLIERS[1]))
     return _logical_shift(words, 31).bitwise_xor_(words)
 
 
@@ -81,5 +81,5 @@ def _logical_shift(words: Tensor, places: int) -> Tensor:
     return (words >> places).bitwise_and_((1 << (64 - places)) - 1)
 
 
-def _signed(word: int) -> int:
+def _to_signed(word: int) -> int:
     return word - WORD if word >= WORD // 2 else word

@@ -13,10 +13,10 @@ Sample = TypeVar("Sample")
 
 
 def first_readable(
-    items: Sequence[Item], row: int, read: Callable[[int], Sample], damaged: Callable[[int, str], None]
+    items: Sequence[Item], row: int, read: Callable[[int], Sample], report_damage: Callable[[int, str], None]
 ) -> tuple[int, Sample]:
     """(row, `read(row)`) of the first sample from `row` on that can be read, starting again at 0 after the last one.
-    `damaged` is called with (row, reason) for each one that is skipped.
+    `report_damage` is called with (row, reason) for each one that is skipped.
 
     Raises
     ------
@@ -28,6 +28,6 @@ def first_readable(
         try:
             return place, read(place)
         except (DamageError, OSError) as error:
-            damaged(place, str(error))
+            report_damage(place, str(error))
     damage = f"{min(len(items), IN_A_ROW)} damaged files in a row"
     raise InputError(place_of(items[row]), "a readable file here or next to it", damage, "check the disk")

@@ -107,10 +107,10 @@ def table_settings(section: FilesTable) -> dict[str, Any]:
 def unread_columns(section: DataSection) -> tuple[str, ...]:
     """Notes on columns of a table that are named where no table lists the samples."""
     fields = type(section).model_fields
-    given = {name: getattr(section, name) for name in COLUMNS if name in fields}
+    settings = {name: getattr(section, name) for name in COLUMNS if name in fields}
     return tuple(
         f"data.{name}={', '.join(value) if isinstance(value, tuple) else value} is not read: no table lists the samples"
-        for name, value in given.items()
+        for name, value in settings.items()
         if value != fields[name].default
     )
 
@@ -127,7 +127,7 @@ def numbers_note(table: str, columns: Sequence[str]) -> str:
     return f"{table}: {', '.join(columns)} {'is' if len(columns) == 1 else 'are'} predicted, as numbers"
 
 
-def listed_files(folder: Path, table: str, section: FilesTable, suffixes: tuple[str, ...]) -> Listing:
+def list_files(folder: Path, table: str, section: FilesTable, suffixes: tuple[str, ...]) -> Listing:
     """`table_items` of a user's own table, as its section says."""
     columns = (section.file_column, section.label_column, section.split_column)
     return table_items(folder, table, *columns, encoding=section.encoding, section=section, suffixes=suffixes)

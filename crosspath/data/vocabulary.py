@@ -81,8 +81,8 @@ class FileVocabulary:
         if self.size == 0:
             raise InputError(where, "a tokenizer with tokens", "an empty one", "name another folder")
         unknown = getattr(self._whole.model, "unk_token", None)
-        added = self._whole.get_added_tokens_decoder().items()
-        self.special = tuple(number for number, token in added if token.special and token.content != unknown)
+        added_tokens = self._whole.get_added_tokens_decoder().items()
+        self.special = tuple(number for number, token in added_tokens if token.special and token.content != unknown)
         self._whole.no_padding()
         self._whole.no_truncation()
         self._cut.no_padding()
@@ -147,7 +147,7 @@ def tokenizer_file(place: Path) -> Path:
     raise InputError(place, f"a folder with {TOKENIZER} or {WORDS}", found, todo)
 
 
-def encoded(vocabulary: Vocabulary, text: str, length: int) -> NDArray[np.int32]:
+def encode_text(vocabulary: Vocabulary, text: str, length: int) -> NDArray[np.int32]:
     """A text as a row (length + 1,): its tokens, padding, and last how many tokens it has without the limit.
 
     Raises
@@ -194,7 +194,7 @@ def _from_words(path: Path) -> bytes:
     config = config if isinstance(config, dict) else {}
     numbers = {word: number for number, word in enumerate(words)}
     names = {
-        name: _named(config, f"{name}_token", f"[{name.upper()}]") for name in ("unk", "cls", "sep", "pad", "mask")
+        name: _token_name(config, f"{name}_token", f"[{name.upper()}]") for name in ("unk", "cls", "sep", "pad", "mask")
     }
     missing = [name for name in (names["unk"], names["cls"], names["sep"]) if name not in numbers]
     if missing:
@@ -215,7 +215,7 @@ def _from_words(path: Path) -> bytes:
     return text.encode()
 
 
-def _named(config: dict[str, Any], key: str, default: str) -> str:
+def _token_name(config: dict[str, Any], key: str, default: str) -> str:
     value = config.get(key, default)
     value = value.get("content", default) if isinstance(value, dict) else value
     return value if isinstance(value, str) else default

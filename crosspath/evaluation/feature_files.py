@@ -215,8 +215,8 @@ def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], list[Inp
     files = ["/".join(parts) for parts in tree.files]
     names = sorted(name for name in files if suffix_of(name) in suffixes)
     others = Counter(suffix_of(name) or "without suffix" for name in files if suffix_of(name) not in suffixes)
-    if tree.hidden:
-        others["hidden"] = len(tree.hidden)
+    if tree.hidden_names:
+        others["hidden"] = len(tree.hidden_names)
     broken = [
         InputError(path, f"a readable {recipe.modality} file", reason, "restore it, or remove the link")
         for path, reason in missing_samples(tree, suffixes)

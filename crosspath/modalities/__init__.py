@@ -15,14 +15,14 @@ from crosspath.modalities.table import MODALITIES, add, modality_of, remove
 from crosspath.modalities.text import TEXT
 from crosspath.modalities.video import VIDEO
 
-SHIPPED = (IMAGE, AUDIO, POINT, VIDEO, TEXT, SERIES)
-for _modality in SHIPPED:
+SHIPPED_MODALITIES = (IMAGE, AUDIO, POINT, VIDEO, TEXT, SERIES)
+for _modality in SHIPPED_MODALITIES:
     add(_modality)
 
 
 def custom_modalities() -> tuple[Modality[Any, Any, Any], ...]:
     """Modalities added by the user; other processes have to `add` them too."""
-    return tuple(modality for modality in MODALITIES.values() if modality not in SHIPPED)
+    return tuple(modality for modality in MODALITIES.values() if modality not in SHIPPED_MODALITIES)
 
 
 def add_missing(others: Iterable[Modality[Any, Any, Any]]) -> None:
@@ -32,4 +32,13 @@ def add_missing(others: Iterable[Modality[Any, Any, Any]]) -> None:
             add(modality)
 
 
-__all__ = ["MODALITIES", "SHIPPED", "Modality", "add", "add_missing", "custom_modalities", "modality_of", "remove"]
+__all__ = [
+    "MODALITIES",
+    "SHIPPED_MODALITIES",
+    "Modality",
+    "add",
+    "add_missing",
+    "custom_modalities",
+    "modality_of",
+    "remove",
+]

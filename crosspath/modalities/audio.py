@@ -64,12 +64,12 @@ def _views(
     classes: int,
     seed: int,
     epoch: int,
-    damaged: Callable[[int, str], None],
+    report_damage: Callable[[int, str], None],
 ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
     """Waveforms augmented and mixed before they become frames, with `augment.waveform`."""
     if augment.waveform:
-        return waveform_view(reader, items, classes, augment, seed, epoch, damaged)
-    return reader_views(reader, augment, items, classes, seed, epoch, damaged)
+        return waveform_view(reader, items, classes, augment, seed, epoch, report_damage)
+    return reader_views(reader, augment, items, classes, seed, epoch, report_damage)
 
 
 def _windows(data: AudioData, window: float | None, stride: float | None) -> Callable[[Path], NDArray[Any]]:
@@ -96,8 +96,8 @@ def _pixels(frames_TF: NDArray[Any], data: AudioData) -> NDArray[np.uint8]:
     return heat_map(frames_TF.reshape(frames_TF.shape[-2:]).T[::-1])
 
 
-def _raw(data: AudioData, generated: Tensor) -> Tensor:
-    return generated * (2 * data.std) + data.mean
+def _raw(data: AudioData, values: Tensor) -> Tensor:
+    return values * (2 * data.std) + data.mean
 
 
 def _expected(data: AudioData) -> str:

@@ -63,9 +63,9 @@ def augment_batch(
     """
     targets = targets_of(labels, classes, section.label_kind)
     if section.label_kind == "boxes":
-        moved = modality_of(section).augment_boxed
-        assert moved is not None, section.modality
-        return moved(augment, section, batch, targets, Draws(seed, epoch, sample_ids_B, batch.device))
+        augment_boxed = modality_of(section).augment_boxed
+        assert augment_boxed is not None, section.modality
+        return augment_boxed(augment, section, batch, targets, Draws(seed, epoch, sample_ids_B, batch.device))
     batch = augment_inputs(augment, section, batch, seed, epoch, sample_ids_B)
     if section.label_kind not in MIXABLE:
         return batch, targets

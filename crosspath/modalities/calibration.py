@@ -11,7 +11,7 @@ from crosspath.modalities.table import modality_of
 
 OF_NUMBERS = ("target_mean", "target_std")
 """Settings that follow from the training part's numbers, of any modality."""
-NAMED = (*OF_NUMBERS, "label_columns")
+LABEL_SETTINGS = (*OF_NUMBERS, "label_columns")
 """These, and the names of the columns, which data in memory may have."""
 
 
@@ -35,9 +35,9 @@ def _with_spread(section: DataSection, data: DataSet) -> DataSection:
         other columns.
     """
     for name in OF_NUMBERS:
-        given = getattr(section, name)
-        if given is not None and len(given) != len(data.classes):
-            found = counted(len(given), "value")
+        values = getattr(section, name)
+        if values is not None and len(values) != len(data.classes):
+            found = counted(len(values), "value")
             raise InputError(f"data.{name}", f"one for each of {', '.join(data.classes)}", found, "leave it out")
     labels_NK = np.asarray(data.train.labels, np.float64)
     mean_K, std_K = labels_NK.mean(axis=0), labels_NK.std(axis=0)
@@ -62,7 +62,7 @@ def with_calibration(recipe: Recipe, before: Recipe) -> Recipe:
         return recipe
     values = {
         name: getattr(before.data, name)
-        for name in (*modality_of(recipe).calibration, *(NAMED if recipe.data.label_kind == "numbers" else ()))
+        for name in (*modality_of(recipe).calibration, *(LABEL_SETTINGS if recipe.data.label_kind == "numbers" else ()))
         if getattr(recipe.data, name) is None
     }
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)}) if values else recipe

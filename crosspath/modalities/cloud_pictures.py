@@ -50,6 +50,6 @@ def cloud_triples(
         visible_points = whole_BGM3[sample, visible].reshape(-1, 3)
         groups = predicted_BMP[sample].float().reshape(len(masked), -1, 3) + centres_BG3[sample, masked, None]
         clouds = (batch_BP3[sample], visible_points, torch.cat([visible_points, groups.reshape(-1, 3)]))
-        original, visible_cloud, completed = (cloud.float().cpu().numpy() for cloud in clouds)
-        triples.append((original, visible_cloud, completed))
+        original, visible_cloud, reconstruction = (cloud.float().cpu().numpy() for cloud in clouds)
+        triples.append((original, visible_cloud, reconstruction))
     return triples

@@ -20,9 +20,9 @@ def colour_scaling(data: Colours) -> Scaling:
     return Scaling(factor=[255.0 * std for std in data.std], shift=shift, divide_first=True)
 
 
-def colour_levels(data: Colours, generated: Tensor) -> Tensor:
+def colour_levels(data: Colours, values: Tensor) -> Tensor:
     """Generated values in [-1, 1] as uint8 levels."""
-    return ((generated + 1) * 127.5).to(torch.uint8)
+    return ((values + 1) * 127.5).to(torch.uint8)
 
 
 def colour_normalisation(data: Colours) -> str:

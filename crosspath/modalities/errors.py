@@ -13,7 +13,7 @@ normalises the channels of a patch apart, where here as in MAE they share one me
 
 def patch_errors(predicted_BMP: Tensor, target_BMP: Tensor, normalise: bool) -> Tensor:
     """The mean squared difference of each sample (B,); with `normalise` from targets without mean and deviation."""
-    target_BMP = normalised(target_BMP) if normalise else target_BMP
+    target_BMP = normalise_patches(target_BMP) if normalise else target_BMP
     return (predicted_BMP - target_BMP).square().mean(dim=(1, 2))
 
 
@@ -33,13 +33,13 @@ def chamfer(one_KM3: Tensor, other_KN3: Tensor) -> Tensor:
     return squared_KMN.amin(dim=2).mean(dim=1) + squared_KMN.amin(dim=1).mean(dim=1)
 
 
-def normalised(patches_BMP: Tensor) -> Tensor:
+def normalise_patches(patches_BMP: Tensor) -> Tensor:
     """Each patch without its own mean and (unbiased) standard deviation."""
     mean_BM1, spread_BM1 = _moments(patches_BMP)
     return (patches_BMP - mean_BM1) / spread_BM1
 
 
-def denormalised(predicted_BMP: Tensor, target_BMP: Tensor) -> Tensor:
+def denormalise_patches(predicted_BMP: Tensor, target_BMP: Tensor) -> Tensor:
     """Predictions of normalised patches, with the mean and spread of the true ones: for pictures."""
     mean_BM1, spread_BM1 = _moments(target_BMP)
     return predicted_BMP * spread_BM1 + mean_BM1

@@ -66,8 +66,8 @@ def _absent(data: ImageData, classes: Sequence[str], pairs: Collection[tuple[int
     names = [name for number, name in enumerate(classes) if (0, number) not in pairs]
     notes = [f"class {name} has no training pixel" for name in names]
     if names and (0, NOT_LABELLED) in pairs:
-        ignored = ", ".join(map(str, data.ignored_values or (NOT_LABELLED,)))
-        notes.append(f"pixels of {ignored} are not labelled: another class needs another value (data.ignored_values)")
+        values = ", ".join(map(str, data.ignored_values or (NOT_LABELLED,)))
+        notes.append(f"pixels of {values} are not labelled: another class needs another value (data.ignored_values)")
     return notes
 
 

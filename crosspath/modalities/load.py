@@ -129,8 +129,8 @@ def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection
     folder = section.folder if root is None else root
     if section.dataset in ("folder", "shards") and folder is not None:
         section = section.model_copy(update={"folder": folder.expanduser().resolve()})
-    inspected: DataSection = modality_of(section).inspect(section)
-    return inspected
+    complete_section: DataSection = modality_of(section).inspect(section)
+    return complete_section
 
 
 def _decode_or_load(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:

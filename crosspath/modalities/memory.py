@@ -22,10 +22,10 @@ from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.label_cells import cell_labels
 from crosspath.data.labels import label_array
 from crosspath.errors import InputError
-from crosspath.modalities.memory_forms import Labelled, parts_of, read_part
+from crosspath.modalities.memory_forms import PartData, parts_of, read_part
 from crosspath.modalities.table import modality_of
 
-UNLABELLED = "unlabelled"
+UNLABELLED_CLASS = "unlabelled"
 """The class of samples without labels, for masked modelling."""
 
 
@@ -65,7 +65,7 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
     every = {part: read_part(columns, value, name) for part, (name, value) in parts.items()}
     own, labels = _classes(section, every, classes)
     count = sum(len(entry.samples) for entry in every.values())
-    samples = [sample for entry in every.values() for sample in _numbered(entry.samples)]
+    samples = [sample for entry in every.values() for sample in _with_indices(entry.samples)]
     inputs, remarks = _decode(section, samples, count)
     names = [part for part, entry in every.items() for _ in range(len(entry.samples))]
     digest = hashlib.sha256(np.ascontiguousarray(inputs).data)
@@ -77,7 +77,7 @@ def memory_store(section: DataSection, data: Any, classes: tuple[str, ...] | Non
         parts=tuple(names),
         ids=ids,
         classes=own,
-        damaged=(),
+        damaged_files=(),
         digest=digest.hexdigest(),
         notes=remarks,
     )
@@ -159,26 +159,26 @@ def _decode(
     return rows, () if reader is None else remarks_of(reader)
 
 
-def _numbered(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:
+def _with_indices(samples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], int]]:
     return ((samples, index) for index in range(len(samples)))
 
 
 def _classes(
-    section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
+    section: DataSection, parts: Mapping[Part, PartData], classes: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], Labels]:
     """The names of the classes, and the labels by their numbers; or of the columns of numbers."""
-    unlabelled = [part for part in parts.values() if part.labels is None]
-    if len(unlabelled) == len(parts) and classes is None:
-        return (UNLABELLED,), np.zeros(sum(len(part.samples) for part in unlabelled), np.int64)
-    if unlabelled:
+    bare_parts = [part for part in parts.values() if part.labels is None]
+    if len(bare_parts) == len(parts) and classes is None:
+        return (UNLABELLED_CLASS,), np.zeros(sum(len(part.samples) for part in bare_parts), np.int64)
+    if bare_parts:
         raise InputError("data", "labels", "samples alone", "pass (X, y), or items of (sample, label)")
     if section.label_kind == "numbers":
         return _numbers(section, parts, classes)
     indicators = section.several_labels and _are_indicators(parts)
     values = [_name(section, label, part.names, indicators) for part in parts.values() for label in _all(part.labels)]
-    named = next((part.names for part in parts.values() if part.names is not None), None)
+    names = next((part.names for part in parts.values() if part.names is not None), None)
     every = {name for value in values for name in (value if isinstance(value, tuple) else (value,))}
-    own = classes or named or tuple(sorted(every, key=numbers_first))
+    own = classes or names or tuple(sorted(every, key=numbers_first))
     unknown = sorted(every - set(own))
     if unknown:
         expected = f"labels among {', '.join(own[:5])}{', …' if len(own) > 5 else ''}"
@@ -190,7 +190,7 @@ def _classes(
 
 
 def _numbers(
-    section: DataSection, parts: Mapping[Part, Labelled], classes: tuple[str, ...] | None
+    section: DataSection, parts: Mapping[Part, PartData], classes: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """The names of the columns, and the numbers float32 (N, K). Raises `InputError` for anything else."""
     values = [
@@ -203,9 +203,9 @@ def _numbers(
         found = f"{min(sizes)} to {max(sizes)} of them" if len(sizes) > 1 else "arrays of several axes"
         raise InputError("data", "as many numbers for each sample", found, "pass y of shape (N,) or (N, columns)")
     count = sizes.pop()
-    named = next((part.names for part in parts.values() if part.names is not None), None)
-    numbered = ("label",) if count == 1 else tuple(f"label {number}" for number in range(count))
-    names = classes or section.label_columns or named or numbered
+    part_names = next((part.names for part in parts.values() if part.names is not None), None)
+    default_names = ("label",) if count == 1 else tuple(f"label {number}" for number in range(count))
+    names = classes or section.label_columns or part_names or default_names
     if len(names) != count:
         raise InputError("data", f"numbers for {', '.join(names)}", f"{count} for each sample", "pass one for each")
     cells = {name: [np.ravel(value)[place] for value in values] for place, name in enumerate(names)}
@@ -218,7 +218,7 @@ def _all(labels: Sequence[Any] | None) -> Sequence[Any]:
     return () if labels is None else labels
 
 
-def _are_indicators(parts: Mapping[Part, Labelled]) -> bool:
+def _are_indicators(parts: Mapping[Part, PartData]) -> bool:
     """Whether lists of labels are vectors of 0 and 1, one entry a class, rather than lists of classes.
 
     Raises
@@ -228,12 +228,12 @@ def _are_indicators(parts: Mapping[Part, Labelled]) -> bool:
     """
     lists = [label for part in parts.values() for label in _all(part.labels) if _is_list(label)]
     lengths = {len(label) for label in lists}
-    named = next((len(part.names) for part in parts.values() if part.names is not None), None)
-    if len(lengths) != 1 or named not in (None, *lengths):
+    class_count = next((len(part.names) for part in parts.values() if part.names is not None), None)
+    if len(lengths) != 1 or class_count not in (None, *lengths):
         return False
     if not all(map(_holds_marks, lists)):
         return False
-    if lengths == {1} and named is None and all(isinstance(label, list | tuple) for label in lists):
+    if lengths == {1} and class_count is None and all(isinstance(label, list | tuple) for label in lists):
         todo = "pass y of shape (N, classes) as an array, or one class number for each sample"
         raise InputError("data", "vectors of 0 and 1, or lists of classes", "lists of a single 0 or 1", todo)
     return True

@@ -16,7 +16,7 @@ LABELS = ("label", "labels", "target", "class", "y")
 
 
 @dataclass(frozen=True)
-class Labelled:
+class PartData:
     """One part of the data, not decoded yet."""
 
     samples: Sequence[Any]
@@ -54,24 +54,24 @@ class Column(Sequence[Any]):
         return self.items[index][self.key]
 
 
-def read_part(columns: Sequence[str], data: Any, where: str) -> Labelled:
+def read_part(columns: Sequence[str], data: Any, where: str) -> PartData:
     """One part in whichever form it was given; `columns` may hold its samples, the likeliest first. Raises
     `InputError`, naming `where`, for any other form.
     """
     if isinstance(data, Mapping):  # scikit-learn's Bunch, whose data are pictures laid out in rows
         names = data.get("target_names")
-        stated = None if names is None else tuple(str(name) for name in names)
-        return _checked(Labelled(data.get("images", data["data"]), data["target"], stated), where)
+        names = None if names is None else tuple(str(name) for name in names)
+        return _check_lengths(PartData(data.get("images", data["data"]), data["target"], names), where)
     if isinstance(data, tuple) and len(data) == 2:
         names = getattr(data[1], "columns", None)  # of a data frame
         samples, labels = (getattr(value, "to_numpy", lambda value=value: value)() for value in data)  # pandas'
-        return _checked(Labelled(samples, labels, None if names is None else tuple(map(str, names))), where)
-    indexed = getattr(data, "__len__", None) is not None and getattr(data, "__getitem__", None) is not None
-    if not indexed or isinstance(data, str | bytes):
+        return _check_lengths(PartData(samples, labels, None if names is None else tuple(map(str, names))), where)
+    is_indexable = getattr(data, "__len__", None) is not None and getattr(data, "__getitem__", None) is not None
+    if not is_indexable or isinstance(data, str | bytes):
         expected = "(X, y), a data set with a length and items, or {part: any of these}"
         raise InputError(where, expected, f"a {type(data).__name__}", "pass one of these, or the path of a folder")
     if not len(data) or isinstance(data, np.ndarray | Tensor):
-        return Labelled(data, None, None)
+        return PartData(data, None, None)
     first = data[0]
     if isinstance(first, Mapping):
         return _from_columns(columns, data, first, where)
@@ -80,11 +80,11 @@ def read_part(columns: Sequence[str], data: Any, where: str) -> Labelled:
             # Of more, which one is the label is not said: of torchaudio's the second is the rate.
             todo = "wrap the set so that it returns both, and no more"
             raise InputError(where, "items of (sample, label)", counted(len(first), "entry", "entries"), todo)
-        return Labelled(Column(data, 0), [data[row][1] for row in range(len(data))], _class_names(data))
-    return Labelled(data, None, None)
+        return PartData(Column(data, 0), [data[row][1] for row in range(len(data))], _class_names(data))
+    return PartData(data, None, None)
 
 
-def _from_columns(columns: Sequence[str], data: Any, first: Mapping[str, Any], where: str) -> Labelled:
+def _from_columns(columns: Sequence[str], data: Any, first: Mapping[str, Any], where: str) -> PartData:
     """Items that are mappings, as those of Hugging Face's data sets."""
     label = next((name for name in LABELS if name in first), None)
     sample = next((name for name in (*columns, "x", "sample") if name in first), None)
@@ -96,14 +96,14 @@ def _from_columns(columns: Sequence[str], data: Any, first: Mapping[str, Any], w
         todo = f"rename them to {columns[0]} and label, and leave the others out"
         raise InputError(where, f"a column {columns[0]}, and one called label", found, todo)
     if label is None:
-        return Labelled(Column(data, sample), None, None)
+        return PartData(Column(data, sample), None, None)
     features = getattr(data, "features", None) or {}
     feature = features.get(label)
     names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
     # A column of a Hugging Face data set is read without decoding the others.
     by_column = getattr(data, "column_names", None) is not None
     labels = list(data[label]) if by_column else [data[row][label] for row in range(len(data))]
-    return Labelled(Column(data, sample), labels, None if names is None else tuple(names))
+    return PartData(Column(data, sample), labels, None if names is None else tuple(names))
 
 
 def _class_names(data: Any) -> tuple[str, ...] | None:
@@ -114,7 +114,7 @@ def _class_names(data: Any) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if isinstance(names, list | tuple) else None
 
 
-def _checked(part: Labelled, where: str) -> Labelled:
+def _check_lengths(part: PartData, where: str) -> PartData:
     lengths = [len(part.samples), len(part.samples if part.labels is None else part.labels)]
     if lengths[0] != lengths[1]:
         found = f"{lengths[0]} samples and {lengths[1]} labels"

@@ -132,7 +132,7 @@ def folder_recipe(folder: Path) -> str:
     return "folder"
 
 
-def as_given(section: Any) -> Any:
+def no_inspection(section: Any) -> Any:
     """No setting follows from the files."""
     return section
 
@@ -152,7 +152,7 @@ def no_files(section: Any) -> Mapping[str, bytes]:
     return {}
 
 
-def as_placed(section: Any, folder: Path, own: bool) -> Any:
+def no_paths(section: Any, folder: Path, own: bool) -> Any:
     """No setting names a file that goes with a checkpoint."""
     return section
 
@@ -162,22 +162,22 @@ def no_folds(section: Any) -> Mapping[int, Mapping[str, int]]:
     return {}
 
 
-def unscaled(section: Any) -> Scaling | None:
+def no_scaling(section: Any) -> Scaling | None:
     """Samples stay as they are decoded."""
     return None
 
 
-def unchanged(section: Any, batch: Tensor) -> Tensor:
+def same_batch(section: Any, batch: Tensor) -> Tensor:
     """Held-out samples stay as they are."""
     return batch
 
 
-def not_augmented(augment: Any, section: Any, batch: Tensor, draws: Draws) -> Tensor:
+def no_augmentation(augment: Any, section: Any, batch: Tensor, draws: Draws) -> Tensor:
     """Training samples stay as they are."""
     return batch
 
 
-def unchanged_samples(
+def same_samples(
     section: Any, augment: Any, inputs: NDArray[Any], seed: int, epoch: int, ids_B: NDArray[np.int64]
 ) -> NDArray[Any]:
     """Decoded samples stay as they are until they are a batch on the device."""
@@ -220,7 +220,7 @@ class Modality(Generic[D, A, T]):
     reader: Callable[[D], Reader] | None = None
     claims: Callable[[Path], bool] = no_claim
     """Whether a user's folder is laid out as only this modality's are, whatever the suffixes of its files."""
-    inspect: Callable[[D], D] = as_given
+    inspect: Callable[[D], D] = no_inspection
     """The section with what follows from the user's own files, such as the number of channels, where it says nothing.
     Faults of the files are not reported: the run meets them again."""
     calibrate: Callable[[D, Examples], D] = no_calibration
@@ -229,7 +229,7 @@ class Modality(Generic[D, A, T]):
     """Settings that `calibrate` fills in; a run's recipe has their values, for whatever reads its checkpoint."""
     files: Callable[[D], Mapping[str, bytes]] = no_files
     """{name: content} of files without which samples mean nothing to a model: they go with every checkpoint."""
-    at: Callable[[D, Path, bool], D] = as_placed
+    at: Callable[[D, Path, bool], D] = no_paths
     """The section of a checkpoint's recipe with the `files` that lie in its folder; another's paths (where the last
     argument is false) lead nowhere else."""
     samples: Callable[[D, str], list[tuple[str, NDArray[Any], tuple[str, ...]]]] | None = None
@@ -249,8 +249,8 @@ class Modality(Generic[D, A, T]):
     absent: Callable[[D, Sequence[str], Collection[tuple[int, int]]], list[str]] = none_absent
     """(section, classes, the (label of a sample, value of its annotation) that training samples have) to notes on the
     annotated classes that they have not."""
-    scaling: Callable[[D], Scaling | None] = unscaled
-    held_out: Callable[[D, Tensor], Tensor] = unchanged
+    scaling: Callable[[D], Scaling | None] = no_scaling
+    held_out: Callable[[D, Tensor], Tensor] = same_batch
     """What held-out samples get instead of augmentation."""
     tokenizer: Callable[[T, D, int, Any], Tokenizer]
     """(section, data section, width, kind of positions) to a module."""
@@ -259,8 +259,8 @@ class Modality(Generic[D, A, T]):
     discrete: Discrete[D] | None = None
 
     # What training alters.
-    before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = unchanged_samples
-    augment: Callable[[A, D, Tensor, Draws], Tensor] = not_augmented
+    before_batch: Callable[[D, A, NDArray[Any], int, int, NDArray[np.int64]], NDArray[Any]] = same_samples
+    augment: Callable[[A, D, Tensor, Draws], Tensor] = no_augmentation
     augment_boxed: Callable[[A, D, Tensor, Tensor, Draws], tuple[Tensor, Tensor]] | None = None
     """`augment` of samples with boxes, which move with them; None where samples have none."""
     views: Views = reader_views

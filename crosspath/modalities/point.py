@@ -49,7 +49,7 @@ def _sample_shape(data: PointData) -> tuple[int, ...]:
     return (data.points, 3)
 
 
-def _held_out(data: PointData, batch_BS3: Tensor) -> Tensor:
+def _held_out_clouds(data: PointData, batch_BS3: Tensor) -> Tensor:
     """Of larger stored clouds the farthest-point sample; of those with parts the first points, which are a sample drawn
     by a fixed seed, evenly from all.
     """
@@ -66,13 +66,13 @@ def votes(recipe: Recipe) -> SeveralViews | None:
         return None
 
     def logits(examples: Examples, rows: NDArray[Any], device: torch.device, logits_of: LogitsOf) -> Tensor:
-        stored = torch.tensor(examples.inputs[rows], device=device)
+        clouds = torch.tensor(examples.inputs[rows], device=device)
         # By name: a part of the samples, in another process, is drawn as in one process.
         ids_B = torch.tensor([number_of(examples.ids[row]) for row in rows])
         total = torch.zeros((), device=device)
         for vote in range(count):
-            draws = Draws(VOTE_SEED, vote, ids_B, stored.device)
-            total = total + logits_of(augment_clouds(recipe.augment, recipe.data, stored, draws))  # type: ignore[arg-type]
+            draws = Draws(VOTE_SEED, vote, ids_B, clouds.device)
+            total = total + logits_of(augment_clouds(recipe.augment, recipe.data, clouds, draws))  # type: ignore[arg-type]
         return total / count
 
     return SeveralViews(1, logits)
@@ -112,13 +112,13 @@ def _whole(data: PointData) -> Callable[[Path], NDArray[Any]]:
     return PointReader(data).decode_whole
 
 
-def _raw(data: PointData, generated: Tensor) -> Tensor:
-    return generated
+def _raw(data: PointData, values: Tensor) -> Tensor:
+    return values
 
 
 def _expected(data: PointData) -> str:
-    scaled = ", centred on the cloud's mean and scaled into the unit sphere" if data.normalise else ""
-    return f"x, y, z of each point{scaled}"
+    detail = ", centred on the cloud's mean and scaled into the unit sphere" if data.normalise else ""
+    return f"x, y, z of each point{detail}"
 
 
 def _normalisation(data: PointData) -> str:
@@ -138,7 +138,7 @@ POINT = Modality[PointData, PointAugment, PointGroups](
     whole=_whole,
     calibrate=_calibrate,
     calibration=("parts",),
-    held_out=_held_out,
+    held_out=_held_out_clouds,
     tokenizer=_tokenizer,
     tokenizer_values=_tokenizer_values,
     augment=augment_clouds,

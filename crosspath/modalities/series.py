@@ -30,7 +30,7 @@ DIGITS = 6
 """Significant digits of a mean or deviation: enough for any signal, and readable in a recipe."""
 AT_ONCE = 256
 """Samples that are read at a time."""
-DRAWN = 8
+MOST_CHANNELS = 8
 """Channels in a picture, at most."""
 
 
@@ -99,7 +99,7 @@ def _scaling(data: SeriesData) -> Scaling | None:
 
 def _draw(axes: Any, series_CT: NDArray[Any], original_CT: NDArray[Any], data: SeriesData) -> None:
     """The channels one above the other, each over the range of the original; what is hidden (NaN) leaves a gap."""
-    values_CT, whole_CT = (values.reshape(-1, values.shape[-1])[:DRAWN] for values in (series_CT, original_CT))
+    values_CT, whole_CT = (values.reshape(-1, values.shape[-1])[:MOST_CHANNELS] for values in (series_CT, original_CT))
     low_C1, high_C1 = (limit(whole_CT, axis=1)[:, None] for limit in (np.nanmin, np.nanmax))
     heights_CT = (values_CT - low_C1) / np.maximum(high_C1 - low_C1, 1e-12)
     for channel, height_T in enumerate(heights_CT):
@@ -108,20 +108,20 @@ def _draw(axes: Any, series_CT: NDArray[Any], original_CT: NDArray[Any], data: S
     axes.set_ylim(-1.1 * len(heights_CT) + 0.8, 1.3)
     axes.set_yticks([])
     # Stretched over the whole length, values have no rate in common.
-    stated = data.rate_hz is not None and data.lengths == "pad"
-    axes.set_xlabel(f"value at {data.rate_hz:g} Hz" if stated else "value", fontsize=8)
+    has_rate = data.rate_hz is not None and data.lengths == "pad"
+    axes.set_xlabel(f"value at {data.rate_hz:g} Hz" if has_rate else "value", fontsize=8)
 
 
 def _pixels(series_CT: NDArray[Any], data: SeriesData) -> NDArray[np.uint8]:
-    return curves(series_CT.reshape(-1, series_CT.shape[-1])[:DRAWN])
+    return curves(series_CT.reshape(-1, series_CT.shape[-1])[:MOST_CHANNELS])
 
 
-def _raw(data: SeriesData, generated: Tensor) -> Tensor:
+def _raw(data: SeriesData, values: Tensor) -> Tensor:
     scaling = _scaling(data)
     if scaling is None:
-        return generated
-    factor, shift = scaling.tensors(generated.ndim)
-    return generated * factor + shift
+        return values
+    factor, shift = scaling.tensors(values.ndim)
+    return values * factor + shift
 
 
 def _expected(data: SeriesData) -> str:

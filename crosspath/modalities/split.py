@@ -12,7 +12,7 @@ from crosspath.config.data import DataSection
 from crosspath.counts import counted, first_names
 from crosspath.data.cache import Store
 from crosspath.data.class_layout import describe_unread
-from crosspath.data.examples import Damaged, DataSet, Examples, Rows
+from crosspath.data.examples import DamagedFile, DataSet, Examples, Rows
 from crosspath.data.few_shot import few_shot
 from crosspath.data.items import Listing
 from crosspath.data.labels import classes_without_samples, label_array, strata_of
@@ -21,7 +21,7 @@ from crosspath.data.streaming.samples import StreamedSamples
 from crosspath.errors import InputError
 from crosspath.modalities.table import modality_of
 
-SHOWN = 5
+MOST_NAMES = 5
 """Classes named in a note, of many."""
 
 
@@ -36,7 +36,7 @@ def listed_store(section: DataSection, listing: Listing) -> Store:
         parts=tuple(item.part for item in listing.items),
         ids=tuple(item.id for item in listing.items),
         classes=listing.classes,
-        damaged=tuple(Damaged(path, reason) for path, reason in listing.skipped),
+        damaged_files=tuple(DamagedFile(path, reason) for path, reason in listing.skipped_files),
         digest=hashlib.sha256(json.dumps(content).encode()).hexdigest(),
         unread=listing.unread,
         notes=listing.notes,
@@ -58,7 +58,7 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     fractions = section.validation_fraction, section.test_fraction
     _require_kind(section, store)
     parts = assign_parts(store.parts, store.labels, *fractions, store.ids, section.split_seed)
-    unread, damaged = store.unread, store.damaged
+    unread, damaged_files = store.unread, store.damaged_files
     store, parts, selection_notes = modality_of(section).select(section, store, parts)
     notes += selection_notes
     if section.classes is not None and section.classes not in (len(store.classes), section.way):
@@ -86,18 +86,18 @@ def split_store(section: DataSection, store: Store, seed: int, notes: Iterable[s
     else:
         without = classes_without_samples(store.labels[rows["train"]], len(store.classes), section.label_kind)
         if len(without):
-            names = first_names([store.classes[label] for label in without], SHOWN)
+            names = first_names([store.classes[label] for label in without], MOST_NAMES)
             notes.append(f"no training sample of class {names}")
     nowhere = classes_without_samples(store.labels[parts != ""], len(store.classes), section.label_kind)
     for part, name in (("val", "validation"), ("test", "test")):
         absent = classes_without_samples(store.labels[rows[part]], len(store.classes), section.label_kind)
         without = np.setdiff1d(absent, nowhere)
         if len(without):
-            names = first_names([store.classes[label] for label in without], SHOWN)
+            names = first_names([store.classes[label] for label in without], MOST_NAMES)
             notes.append(f"no {name} sample of class {names}")
     train, validation, test = (_examples(store, rows[part]) for part in ("train", "val", "test"))
     return DataSet(
-        section.modality, store.classes, train, validation, test, damaged, fingerprint, tuple(notes), dict(unread)
+        section.modality, store.classes, train, validation, test, damaged_files, fingerprint, tuple(notes), dict(unread)
     )
 
 
@@ -132,7 +132,7 @@ def _smaller_classes(store: Store, sizes: Mapping[int, int], per_class: int) -> 
     """A note on classes that have fewer training samples, `sizes`, than are asked for; none without such."""
     if not sizes:
         return []
-    names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], SHOWN)
+    names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], MOST_NAMES)
     return [f"fewer than {counted(per_class, 'label')} of class {names}, beside what validates and tests"]
 
 
@@ -140,12 +140,12 @@ def _require_kind(section: DataSection, store: Store) -> None:
     """Raise `InputError` where the set's labels are no numbers or boxes, and the objective needs such."""
     kinds = {("f", 2): "numbers", ("f", 3): "boxes"}
     actual = kinds.get((store.labels.dtype.kind, store.labels.ndim), "classes")
-    needed = "classes" if section.label_kind == "dense" else section.label_kind
-    if actual == needed:
+    kind = "classes" if section.label_kind == "dense" else section.label_kind
+    if actual == kind:
         return
     where = section.folder or section.dataset
     todo = f"use the recipe {section.modality}/folder with a table of your files, or another objective"
-    raise InputError(where, f"labels that are {needed}", actual, todo)
+    raise InputError(where, f"labels that are {kind}", actual, todo)
 
 
 def _require_class_each(section: DataSection, store: Store, setting: str) -> None:
@@ -158,10 +158,10 @@ def _require_class_each(section: DataSection, store: Store, setting: str) -> Non
 
 def refuse_damaged(section: DataSection, store: Store, seed: int) -> None:
     """Raise `InputError` for damaged files, unless `data.skip_damaged` leaves them out."""
-    if not store.damaged or section.skip_damaged:
+    if not store.damaged_files or section.skip_damaged:
         return
-    first = store.damaged[0]
-    more = f" (and {len(store.damaged) - 1} more damaged files)" if len(store.damaged) > 1 else ""
+    first = store.damaged_files[0]
+    more = f" (and {len(store.damaged_files) - 1} more damaged files)" if len(store.damaged_files) > 1 else ""
     todo = damage_advice(section, store, seed)
     raise InputError(first.path, f"a readable {section.modality} file", f"{first.reason}{more}", todo)
 
@@ -172,7 +172,7 @@ def damage_advice(section: DataSection, store: Store, seed: int) -> str:
     `store` holds these samples; of a streamed set, all that are listed.
     """
     try:
-        data = split_store(section, replace(store, damaged=()), seed)
+        data = split_store(section, replace(store, damaged_files=()), seed)
     except InputError as error:
         return f"restore it: without the damaged files there are too few samples ({error.where}: {error.found})"
     without = classes_without_samples(data.train.labels, len(data.classes), section.label_kind)

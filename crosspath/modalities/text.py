@@ -43,7 +43,7 @@ def _tokenizer(section: TextTokens, data: TextData, width: int, positions: Posit
         _vocabulary(data),
         data.length,
         width,
-        frozen=section.embedding == "frozen",
+        freeze=section.embedding == "frozen",
         positions=positions,
         token_type=section.token_type,
         padded=not _is_brackets(data),

@@ -92,12 +92,12 @@ MLP_RATIO = 4
 class Mlp(nn.Module):
     """Two layers with a nonlinearity between them."""
 
-    def __init__(self, width: int, hidden: int | None = None, activation: Activation = "gelu") -> None:
+    def __init__(self, width: int, hidden_width: int | None = None, activation: Activation = "gelu") -> None:
         super().__init__()
-        hidden = MLP_RATIO * width if hidden is None else hidden
-        self.fc1 = nn.Linear(width, hidden)
+        hidden_width = MLP_RATIO * width if hidden_width is None else hidden_width
+        self.fc1 = nn.Linear(width, hidden_width)
         self.act = _activation(activation)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc2 = nn.Linear(hidden_width, width)
 
     def forward(self, x_BND: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""

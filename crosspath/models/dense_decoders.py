@@ -83,14 +83,14 @@ class PyramidDecoder(nn.Module):
         """Logits (B, K, 4 rows, 4 columns) of four levels; and those of the auxiliary classifier, where asked for."""
         maps = [layer(_as_map(level_BND, grid)) for layer, level_BND in zip(self.pyramid, levels_BND, strict=True)]
         top = maps[-1]
-        contexts = [_resized(layer(top), top) for layer in self.pooled]
+        contexts = [_resize(layer(top), top) for layer in self.pooled]
         paths = [layer(values) for layer, values in zip(self.laterals, maps, strict=False)]
         paths.append(self.bottleneck(torch.cat([top, *contexts], dim=1)))
         for lower in (2, 1, 0):
-            paths[lower] = paths[lower] + _resized(paths[lower + 1], paths[lower])
+            paths[lower] = paths[lower] + _resize(paths[lower + 1], paths[lower])
         paths[:3] = [layer(values) for layer, values in zip(self.outputs, paths, strict=False)]
-        joined = torch.cat([_resized(values, paths[0]) for values in paths], dim=1)
-        logits_BKHW = self.linear(self.fusion(joined))
+        features = torch.cat([_resize(values, paths[0]) for values in paths], dim=1)
+        logits_BKHW = self.linear(self.fusion(features))
         return logits_BKHW, self.auxiliary_linear(self.auxiliary(maps[AUXILIARY_LEVEL])) if with_auxiliary else None
 
 
@@ -106,7 +106,7 @@ def _as_map(rows_BNC: Tensor, grid: tuple[int, int]) -> Tensor:
     return rows_BNC.transpose(1, 2).reshape(len(rows_BNC), -1, *grid)
 
 
-def _resized(values_BCHW: Tensor, like: Tensor) -> Tensor:
+def _resize(values_BCHW: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(values_BCHW, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 

@@ -41,14 +41,14 @@ class ClassificationHead(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.classes = classes
-        pooled = 2 * width if pooling == "cls+max" else width
-        self.norm = nn.LayerNorm(pooled, eps=norm_eps) if norm else nn.Identity()
-        self.batch_norm = nn.BatchNorm1d(pooled, affine=False, eps=1e-6) if batch_norm else nn.Identity()
+        pooled_width = 2 * width if pooling == "cls+max" else width
+        self.norm = nn.LayerNorm(pooled_width, eps=norm_eps) if norm else nn.Identity()
+        self.batch_norm = nn.BatchNorm1d(pooled_width, affine=False, eps=1e-6) if batch_norm else nn.Identity()
         layers: list[nn.Module] = []
-        for before, after in zip((pooled, *hidden), hidden, strict=False):
+        for before, after in zip((pooled_width, *hidden), hidden, strict=False):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
         self.hidden = nn.Sequential(*layers) if layers else nn.Dropout(dropout)
-        self.linear = nn.Linear(hidden[-1] if hidden else pooled, classes)
+        self.linear = nn.Linear(hidden[-1] if hidden else pooled_width, classes)
         for layer in layers:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)

@@ -89,8 +89,8 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Predictions (B, M, P) for the hidden tokens, in the order of `mask.masked_BM`."""
         visible_BVE = self.embed(features_BVD)
-        hidden = mask.masked_BM.shape[1]
-        token_BME = self.mask_token.to(visible_BVE.dtype).expand(len(visible_BVE), hidden, -1)
+        hidden_count = mask.masked_BM.shape[1]
+        token_BME = self.mask_token.to(visible_BVE.dtype).expand(len(visible_BVE), hidden_count, -1)
         # Attention does not mind the order: hidden tokens first, so that the predictions are one slice.
         x_BNE = torch.cat([token_BME, visible_BVE], dim=1)
         places_BN = torch.cat([mask.masked_BM, mask.visible_BV], dim=1)
@@ -104,5 +104,5 @@ class Decoder(nn.Module):
         real_BN = None if real_BN is None else real_BN.gather(1, places_BN)
         for block in self.blocks:
             x_BNE = block(x_BNE + positions_BNE if self.every_block else x_BNE, real_BN)
-        predicted_BMP: Tensor = self.predict(self.norm(x_BNE[:, :hidden]))
+        predicted_BMP: Tensor = self.predict(self.norm(x_BNE[:, :hidden_count]))
         return predicted_BMP

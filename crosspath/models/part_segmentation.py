@@ -33,15 +33,15 @@ class PartHead(nn.Module):
         self, width: int, categories: int, parts: int, widths: Sequence[int] = WIDTHS, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        propagated, first, second = widths
+        propagation_width, first, second = widths
         levels = LEVELS * width
         self.categories = categories
         self.parts = parts
         self.label_conv = nn.Sequential(
             nn.Conv1d(categories, CATEGORY_WIDTH, 1, bias=False), nn.BatchNorm1d(CATEGORY_WIDTH), nn.LeakyReLU(0.2)
         )
-        self.propagation_0 = FeaturePropagation(levels, (4 * width, propagated))
-        self.convs1 = nn.Conv1d(propagated + 2 * levels + CATEGORY_WIDTH, first, 1)
+        self.propagation_0 = FeaturePropagation(levels, (4 * width, propagation_width))
+        self.convs1 = nn.Conv1d(propagation_width + 2 * levels + CATEGORY_WIDTH, first, 1)
         self.bns1 = nn.BatchNorm1d(first)
         self.dp1 = nn.Dropout(dropout)
         self.convs2 = nn.Conv1d(first, second, 1)

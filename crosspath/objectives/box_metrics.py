@@ -46,8 +46,8 @@ def _evaluate(truth: dict[str, Any], results_R7: NDArray[np.float64]) -> list[fl
     require_evaluator()
     from faster_coco_eval import COCO, COCOeval_faster
 
-    annotated = COCO(truth)
-    evaluation = COCOeval_faster(annotated, annotated.loadRes(results_R7), "bbox", print_function=_nothing)
+    annotations = COCO(truth)
+    evaluation = COCOeval_faster(annotations, annotations.loadRes(results_R7), "bbox", print_function=_nothing)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()

@@ -28,14 +28,14 @@ SIDES = (320, 480)
 def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     """The image as the model reads it, with the boxes of the truth and those that the model is surest of."""
     image, colours = pixels_of(recipe, answer), class_colours(len(names))
-    shown = fitted(image, *SIDES)
-    factor = shown.shape[0] / image.shape[0]
+    picture = fitted(image, *SIDES)
+    factor = picture.shape[0] / image.shape[0]
     detections = answer.answer[answer.answer[:, KIND] >= 0]
     sure = detections[detections[:, SCORE] >= LEAST_SCORE]
     best = sure[:MOST]
     kinds = best[:, KIND].astype(int).tolist()
     scores = best[:, SCORE].tolist()
-    predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
+    predicted = with_boxes(picture, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
     count = counted(len(sure), "box", "boxes")
     shown_of = count if len(best) == len(sure) else f"the best {len(best)} of {count}"
@@ -43,6 +43,6 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     if answer.truth is not None:
         boxes = answer.truth[~np.isnan(answer.truth[:, CLASS])]
         boxes = boxes[boxes[:, CROWD] == 0]
-        true = with_boxes(shown, boxes[:, CORNERS] * factor, boxes[:, CLASS].astype(int).tolist(), names, colours)
+        true = with_boxes(picture, boxes[:, CORNERS] * factor, boxes[:, CLASS].astype(int).tolist(), names, colours)
         panels.insert(0, ("truth", true))
     return compose([panels], caption=caption)

@@ -47,11 +47,11 @@ def binary_cross_entropies(logits_BK: Tensor, targets_BK: Tensor, smoothing: flo
 def training_logits(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     """Logits (B, K) of a training batch, of whose tokens the augmentation may leave some rows out."""
     logits_BK: Tensor
-    dropped = recipe.augment.dropped_rows
-    if dropped:
+    shares = recipe.augment.dropped_rows
+    if shares:
         times, mels = token_grid(model)
         visible_BV = draw_visible_patches(
-            (dropped[0], dropped[1]), (times, mels), recipe.train.seed, batch.epoch, batch.ids_B
+            (shares[0], shares[1]), (times, mels), recipe.train.seed, batch.epoch, batch.ids_B
         )
         logits_BK = model(batch.inputs, visible_BV.to(batch.inputs.device))
     else:

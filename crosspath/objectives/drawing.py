@@ -21,9 +21,9 @@ from crosspath.modalities.batches import prepare_held_out
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SHOWN = 6
+SAMPLE_PICTURES = 6
 """Held-out samples with a picture of their own."""
-JUDGED = 512
+MOST_SAMPLES = 512
 """Held-out samples at most in a picture of the whole part: evenly spread, so that every run of a set shows the same."""
 AT_ONCE = 16
 """Samples that the model reads together; annotated ones, whose sizes differ, one by one."""
@@ -72,7 +72,7 @@ class Drawing:
         names: Names = (),
     ) -> list[Path]:
         """Write PNGs of held-out samples to the folder; returns their paths."""
-        rows = _spread(len(examples), SHOWN if self.part is None else JUDGED)
+        rows = _even_rows(len(examples), SAMPLE_PICTURES if self.part is None else MOST_SAMPLES)
         training = model.training
         model.eval()
         try:
@@ -81,7 +81,7 @@ class Drawing:
             model.train(training)
         pictures = {} if self.part is None else dict(self.part(recipe, answers, names))
         if self.sample is not None:
-            for number, index in enumerate(_spread(len(answers), SHOWN)):
+            for number, index in enumerate(_even_rows(len(answers), SAMPLE_PICTURES)):
                 pictures[f"{number:02d}"] = self.sample(recipe, answers[index], names)
         if pictures:
             folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def _read(recipe: Recipe, examples: Examples, row: int) -> NDArray[Any]:
     return sample
 
 
-def _spread(count: int, most: int) -> NDArray[np.int64]:
+def _even_rows(count: int, most: int) -> NDArray[np.int64]:
     """At most so many of the numbers below `count`, evenly."""
     places: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
     return places

@@ -28,7 +28,7 @@ from crosspath.objectives.sequences import write_sequences
 
 SHOWN_INSTEAD = {"closers": (1.0, 0.0), "words": (0.8, 0.1)}
 """Of each kind of mask the shares of hidden tokens that the mask token and any other token replace; the rest stay."""
-SHOWN = 6
+MOST_SEQUENCES = 6
 """Sequences on the page of a run."""
 
 
@@ -131,8 +131,8 @@ def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
 
 def _outputs(model: nn.Module, recipe: Recipe, batch: Tensor, rows_B: Tensor) -> Tensor:
     """Loss and accuracy of each sample (B, 2), with the same masks at every evaluation."""
-    hidden = predict_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
-    return torch.stack([prediction_losses(hidden), prediction_accuracies(hidden)], dim=1)
+    predicted = predict_hidden(model, recipe, batch, MASK_SEED, 0, rows_B)
+    return torch.stack([prediction_losses(predicted), prediction_accuracies(predicted)], dim=1)
 
 
 def _metrics(outputs_N2: Tensor, labels: Tensor, recipe: Recipe) -> dict[str, float]:
@@ -162,19 +162,19 @@ def _show(
     names: Sequence[str] = (),
 ) -> Path:
     """A page of held-out sequences with the model's predictions of their hidden tokens."""
-    rows = np.unique(np.linspace(0, len(examples) - 1, min(SHOWN, len(examples))).round().astype(int))
+    rows = np.unique(np.linspace(0, len(examples) - 1, min(MOST_SEQUENCES, len(examples))).round().astype(int))
     training = model.training
     model.eval()
     try:
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         with torch.no_grad(), autocast():
-            hidden = predict_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
+            predicted = predict_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
     finally:
         model.train(training)
-    parts = (hidden.masked_BM, hidden.logits_BMV.argmax(dim=2), hidden.counted_BM)
+    parts = (predicted.masked_BM, predicted.logits_BMV.argmax(dim=2), predicted.counted_BM)
     rows_of_parts = zip(*(part.cpu().tolist() for part in parts), strict=True)
     predictions = [
-        {place: token for place, token, counted in zip(*sample, strict=True) if counted} for sample in rows_of_parts
+        {place: token for place, token, counts in zip(*sample, strict=True) if counts} for sample in rows_of_parts
     ]
     sequences = batch.cpu().tolist()
     names = [examples.ids[row] for row in rows]

@@ -110,32 +110,32 @@ def block_mask(noise_BN: Tensor, centres_BG3: Tensor, ratio: float) -> Mask:
     centre_B13 = centres_BG3.gather(1, seed_group_B1[:, :, None].expand(-1, -1, 3))
     distances_BG = (centres_BG3 - centre_B13).square().sum(dim=2)
     order_BG = distances_BG.argsort(dim=1, stable=True)
-    hidden = int(ratio * centres_BG3.shape[1])
-    return Mask(order_BG[:, hidden:].sort(dim=1).values, order_BG[:, :hidden].sort(dim=1).values)
+    hidden_count = int(ratio * centres_BG3.shape[1])
+    return Mask(order_BG[:, hidden_count:].sort(dim=1).values, order_BG[:, :hidden_count].sort(dim=1).values)
 
 
-def visible_in_rows(noise_BN: Tensor, grid: tuple[int, int], dropped: tuple[float, float]) -> Tensor:
+def visible_in_rows(noise_BN: Tensor, grid: tuple[int, int], shares: tuple[float, float]) -> Tensor:
     """Indices (B, V) of the tokens whose time row and mel row are both visible: int(T·(1 - time)) and int(F·(1 - mel))
     rows stay visible (the two-dimensional masking of AudioMAE, arXiv 2207.06405, section 3.2), at least one of each.
     """
     times, mels = grid
-    time_BV = random_mask(noise_BN[:, :times], _visible_rows(times, dropped[0])).visible_BV
+    time_BV = random_mask(noise_BN[:, :times], _visible_rows(times, shares[0])).visible_BV
     # The two axes use different numbers of the stream, so that they are independent.
-    mel_BV = random_mask(noise_BN[:, -mels:], _visible_rows(mels, dropped[1])).visible_BV
+    mel_BV = random_mask(noise_BN[:, -mels:], _visible_rows(mels, shares[1])).visible_BV
     return (time_BV[:, :, None] * mels + mel_BV[:, None, :]).flatten(1)
 
 
 def draw_visible_patches(
-    dropped: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor
+    shares: tuple[float, float], grid: tuple[int, int], seed: int, epoch: int, ids_B: Tensor
 ) -> Tensor:
-    """Indices (B, V) of the tokens that training sees of each spectrogram; `dropped` are the shares of (time, mel) rows
+    """Indices (B, V) of the tokens that training sees of each spectrogram; `shares` are the shares of (time, mel) rows
     to drop.
     """
-    return visible_in_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, dropped)
+    return visible_in_rows(uniform(seed, epoch, ids_B, "patch_drop", sum(grid)), grid, shares)
 
 
-def _visible_rows(rows: int, dropped: float) -> int:
-    return max(1, int(rows * (1.0 - dropped)))
+def _visible_rows(rows: int, share: float) -> int:
+    return max(1, int(rows * (1.0 - share)))
 
 
 def _mask_of_visible(visible_BV: Tensor, count: int) -> Mask:

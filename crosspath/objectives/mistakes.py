@@ -31,9 +31,9 @@ def draw_mistakes(recipe: Recipe, answers: Sequence[Answer], names: Names) -> Ma
     truths = np.array([int(answer.truth) for answer in answers if answer.truth is not None])
     probabilities_NK = torch.as_tensor(np.stack([answer.answer for answer in answers])).softmax(dim=-1).numpy()
     guesses = probabilities_NK.argmax(axis=1)
-    shown = np.arange(len(names)) if len(names) <= EACH else np.union1d(truths, guesses)
-    counts_KK = confusion_counts(np.searchsorted(shown, truths), np.searchsorted(shown, guesses), len(shown))
-    pictures = {"confusion": confusion_matrix(counts_KK, [names[label] for label in shown.tolist()])}
+    labels = np.arange(len(names)) if len(names) <= EACH else np.union1d(truths, guesses)
+    counts_KK = confusion_counts(np.searchsorted(labels, truths), np.searchsorted(labels, guesses), len(labels))
+    pictures = {"confusion": confusion_matrix(counts_KK, [names[label] for label in labels.tolist()])}
     picture = modality_of(recipe).picture
     wrong = np.flatnonzero(guesses != truths)
     if picture is None or picture.pixels is None or not len(wrong):

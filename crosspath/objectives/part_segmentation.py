@@ -112,10 +112,10 @@ def _files(recipe: Recipe, answer: Answer, names: Names) -> Mapping[str, bytes]:
     point, in the order of the file.
     """
     places = np.argsort(drawn_order(len(answer.answer)))
-    ordered = answer._replace(read=lambda: answer.read()[places], answer=answer.answer[places])
+    in_file_order = answer._replace(read=lambda: answer.read()[places], answer=answer.answer[places])
     buffer = io.BytesIO()
-    np.save(buffer, ordered.answer.astype(np.uint8))
-    return {**parts_file(recipe, ordered, names), ".parts.npy": buffer.getvalue()}
+    np.save(buffer, in_file_order.answer.astype(np.uint8))
+    return {**parts_file(recipe, in_file_order, names), ".parts.npy": buffer.getvalue()}
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
@@ -129,16 +129,16 @@ def _check(recipe: Recipe, data: DataSet) -> None:
         raise InputError("data.parts", "parts of every category", found, todo)
     if recipe.data.stream:
         return  # reading all of it would take as long as an epoch: a wrong part is met on the way
-    trained: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for examples in (data.train, data.validation, data.test):
         for name, category, numbers in parts_of_samples(examples):
             if examples is data.train:
-                trained.update((category, number) for number in numbers.tolist())
+                pairs.update((category, number) for number in numbers.tolist())
             others = [number for number in numbers.tolist() if number not in parts[category]]
             if others:
                 own = ", ".join(map(str, parts[category]))
                 raise InputError(name, f"parts of {data.classes[category]}: {own}", f"part {others[0]}", todo)
-    if len(trained) == len({category for category, _ in trained}):
+    if len(pairs) == len({category for category, _ in pairs}):
         expected, todo = "points of two parts or more in a category", "see which column of the files is the part"
         raise InputError(f"the training part of {recipe.name}", expected, "one part in each", todo)
 

@@ -14,7 +14,7 @@ from crosspath.config import Recipe
 from crosspath.data.examples import Examples
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
-from crosspath.modalities.errors import denormalised
+from crosspath.modalities.errors import denormalise_patches
 from crosspath.modalities.modality import Picture, Triple
 from crosspath.objectives.objective import MASK_SEED
 from crosspath.objectives.reconstruct import reconstruct
@@ -81,13 +81,13 @@ def patch_triples(
     original_BNP = patches_of(tokenizer, batch)
     predicted_BMP = predicted_BMP.to(original_BNP.dtype)
     if normalise:
-        predicted_BMP = denormalised(predicted_BMP, target_BMP)
+        predicted_BMP = denormalise_patches(predicted_BMP, target_BMP)
     places = mask.masked_BM[:, :, None].expand(-1, -1, original_BNP.shape[2])
     visible_BNP = original_BNP.scatter(1, places, torch.nan)
     completed_BNP = original_BNP.scatter(1, places, predicted_BMP)
     wholes = (from_patches(tokenizer, patches) for patches in (original_BNP, visible_BNP, completed_BNP))
-    original, visible, completed = (list(whole.float().cpu().numpy()) for whole in wholes)
-    return list(zip(original, visible, completed, strict=True))
+    original, visible, reconstructions = (list(whole.float().cpu().numpy()) for whole in wholes)
+    return list(zip(original, visible, reconstructions, strict=True))
 
 
 def draw_sample(recipe: Recipe, sample: NDArray[Any], file: IO[bytes]) -> None:

@@ -30,7 +30,7 @@ UNIT = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 """At the end of a column's name: `height (cm)`, `height [cm]`."""
 
 
-def standardised(numbers_NK: Tensor, recipe: Recipe) -> Tensor:
+def standardise(numbers_NK: Tensor, recipe: Recipe) -> Tensor:
     """Numbers in the user's units as (number - mean) / deviation of their columns."""
     mean_K, std_K = _mean_and_std(recipe, numbers_NK)
     return (numbers_NK - mean_K) / std_K
@@ -100,14 +100,14 @@ def store_units(model: nn.Module, recipe: Recipe) -> None:
 
 
 def _label_rows(numbers_NK: Tensor, recipe: Recipe, columns: int) -> Tensor:
-    return standardised(numbers_NK.double(), recipe)
+    return standardise(numbers_NK.double(), recipe)
 
 
 def _losses(model: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     assert batch.targets is not None
     outputs_BK = training_logits(model, recipe, batch)
     outputs_BK = outputs_BK.to(torch.promote_types(outputs_BK.dtype, torch.float32))
-    targets_BK = standardised(batch.targets.to(outputs_BK.dtype), recipe)
+    targets_BK = standardise(batch.targets.to(outputs_BK.dtype), recipe)
     return LOSSES[recipe.train.regression_loss](outputs_BK, targets_BK, reduction="none").mean(dim=1)
 
 
@@ -115,7 +115,7 @@ def _metrics(outputs_NK: Tensor, labels_NK: Tensor, recipe: Recipe) -> dict[str,
     if len(labels_NK) == 0:
         return {}
     columns = recipe.data.label_columns or ()
-    loss = mse_loss(outputs_NK.double(), standardised(labels_NK.double(), recipe))
+    loss = mse_loss(outputs_NK.double(), standardise(labels_NK.double(), recipe))
     return {**regression_metrics(in_units(outputs_NK, recipe), labels_NK, columns), "loss": float(loss)}
 
 

@@ -19,7 +19,7 @@ from crosspath.pictures.palette import class_colours
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-NAMED = 12
+MOST_CLASSES = 12
 """Classes at most in a legend, the largest."""
 UP, SHAPENET_UP = 2, 1
 """The upright axis of clouds, and of those that are ShapeNet's objects."""
@@ -32,7 +32,7 @@ def draw_pixels(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     masks = _beside_truth(answer)
     panels = [("input", fitted(image, 224, 320))]
     panels += [(title, fitted(overlay(image, mask, colours), 224, 320)) for title, mask in masks]
-    labels = largest_classes(*(mask for _, mask in masks), classes=len(names), most=NAMED)
+    labels = largest_classes(*(mask for _, mask in masks), classes=len(names), most=MOST_CLASSES)
     caption = _caption(answer, "pixels", len(names))
     return compose([panels], legend=legend_entries(names, colours, labels), caption=caption)
 
@@ -55,7 +55,7 @@ def draw_parts(recipe: Recipe, answer: Answer, names: Names) -> "Image":
         known_P = parts_P < len(names)
         colours_P3 = np.where(known_P[:, None], colours[np.where(known_P, parts_P, 0)], np.uint8(190))
         panels += [(f"{title}, {view}", cloud_view(points_P3, colours_P3, turn, up=up)) for view, turn in VIEWS.items()]
-    labels = largest_classes(*(parts for _, parts in _beside_truth(answer)), classes=len(names), most=NAMED)
+    labels = largest_classes(*(parts for _, parts in _beside_truth(answer)), classes=len(names), most=MOST_CLASSES)
     caption = _caption(answer, "points", len(names))
     return compose([panels], legend=legend_entries(names, colours, labels), caption=caption)
 
@@ -87,6 +87,6 @@ def _caption(answer: Answer, unit: str, classes: int) -> str:
     """The sample's name, and the share of labelled pixels or points that are right."""
     if answer.truth is None:
         return answer.name
-    labelled = answer.truth < classes
-    right = 100 * float((answer.answer == answer.truth)[labelled].mean()) if labelled.any() else 0.0
+    has_label = answer.truth < classes
+    right = 100 * float((answer.answer == answer.truth)[has_label].mean()) if has_label.any() else 0.0
     return f"{answer.name}: {right:.0f} % of {unit} right"

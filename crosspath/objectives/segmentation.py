@@ -79,9 +79,9 @@ def count_pixels(logits_KHW: Tensor, classes_HW: Tensor) -> Tensor:
         logits_KHW.argmax(dim=0)[None], classes_HW[None], classes, ignore_index=NOT_LABELLED, validate_args=False
     )
     costs_HW = cross_entropy(logits_KHW[None], classes_HW[None], ignore_index=NOT_LABELLED, reduction="none")[0]
-    labelled = classes_HW != NOT_LABELLED
+    has_label = classes_HW != NOT_LABELLED
     costs_K = costs_HW.new_zeros(classes, dtype=torch.float64)
-    costs_K.index_add_(0, classes_HW[labelled], costs_HW[labelled].double())
+    costs_K.index_add_(0, classes_HW[has_label], costs_HW[has_label].double())
     counts = [confusion_KK.diagonal(), confusion_KK.sum(dim=0), confusion_KK.sum(dim=1)]
     return torch.stack([*(count.double() for count in counts), costs_K])
 

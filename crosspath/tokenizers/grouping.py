@@ -40,15 +40,15 @@ def farthest_point_sample(points_BP3: Tensor, count: int, start: int = 0) -> Ten
     x_BP, y_BP, z_BP = _wide(points_BP3).permute(2, 0, 1).contiguous().unbind(0)
     last_B1 = torch.full((points_BP3.shape[0], 1), start, dtype=torch.long, device=points_BP3.device)
     nearest_BP = torch.full_like(x_BP, torch.inf)
-    selected = [last_B1]
+    indices = [last_B1]
     for _ in range(count - 1):
         squared_BP = (x_BP - x_BP.gather(1, last_B1)).square_()
         squared_BP += (y_BP - y_BP.gather(1, last_B1)).square_()
         squared_BP += (z_BP - z_BP.gather(1, last_B1)).square_()
         nearest_BP = torch.minimum(nearest_BP, squared_BP)
         last_B1 = nearest_BP.argmax(dim=1, keepdim=True)
-        selected.append(last_B1)
-    return torch.cat(selected, dim=1)
+        indices.append(last_B1)
+    return torch.cat(indices, dim=1)
 
 
 @torch.no_grad()

@@ -89,8 +89,8 @@ class PointTokenizer(MaskableTokenizer):
         local = _per_row(second, rows).view(batch * groups, size, LOCAL)
         # The published layer reads [global, local]; the global half is computed once for each group.
         weight, bias = _matrix(third)
-        shared = functional.linear(local.max(dim=1).values, weight[:, :LOCAL], bias)
-        mixed = functional.linear(local, weight[:, LOCAL:]).add_(shared[:, None])
+        group_part = functional.linear(local.max(dim=1).values, weight[:, :LOCAL], bias)
+        mixed = functional.linear(local, weight[:, LOCAL:]).add_(group_part[:, None])
         rows = functional.relu(second_norm(mixed.flatten(0, 1)), inplace=True)
         return _per_row(fourth, rows).view(batch, groups, size, self.width).max(dim=2).values
 

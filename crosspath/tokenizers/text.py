@@ -17,7 +17,7 @@ class TextTokenizer(Tokenizer):
     and with `token_type` a row of that name (1, 1, D), which is added to every token. A norm of their sum, as BERT has
     it, is the encoder's (`norm_pre`).
 
-    With `frozen` the table keeps its random initial values, so that only the encoder learns. Fixed positions are the
+    With `freeze` the table keeps its random initial values, so that only the encoder learns. Fixed positions are the
     one-axis sinusoid, a buffer outside the state dict. With `padded` sequences may be shorter, and numbers below 0
     behind them are no tokens.
     """
@@ -30,7 +30,7 @@ class TextTokenizer(Tokenizer):
         length: int,
         width: int,
         *,
-        frozen: bool = False,
+        freeze: bool = False,
         positions: PositionKind = "sincos",
         token_type: bool = False,
         padded: bool = False,
@@ -42,7 +42,7 @@ class TextTokenizer(Tokenizer):
         self.width = width
         self.embedding = nn.Embedding(vocabulary, width)
         nn.init.normal_(self.embedding.weight, std=TABLE_STD)
-        self.embedding.weight.requires_grad_(not frozen)
+        self.embedding.weight.requires_grad_(not freeze)
         if positions == "learned":
             self.positions = nn.Parameter(torch.empty(1, length, width))
             nn.init.trunc_normal_(self.positions, std=0.02)

@@ -84,15 +84,15 @@ def assemble(
 def _connect(model: nn.Module, recipe: Recipe, sources: Mapping[str, Auxiliary], processes: Processes) -> list[str]:
     """Give the model its pathways; returns notes for the user."""
     # Shards of a weight have no room beside them for what the optimizer would hold.
-    learned = recipe.pathway.fit == "learned"
-    if learned and processes.sharded:
+    has_learned_fit = recipe.pathway.fit == "learned"
+    if has_learned_fit and processes.sharded:
         expected, todo = "a fit without parameters of its own, beside train.parallel=sharded", "use spectra"
         raise InputError("pathway.fit", expected, "learned", todo)
-    engine: Engine = "live" if processes.sharded or learned else "optimizer"
+    engine: Engine = "live" if processes.sharded or has_learned_fit else "optimizer"
     connect_auxiliaries(model, recipe.pathway, {name: source.weights for name, source in sources.items()}, engine)
     for name, source in sources.items():
         pathways(model).describe(name, source.origin, source.sha256)
     notes = [note for note in [start_note(recipe)] if note]
-    if learned:
+    if has_learned_fit:
         notes.append("pathway.fit=learned: P and Q are computed at every read (the engine `live`)")
     return notes

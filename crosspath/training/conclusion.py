@@ -45,8 +45,8 @@ def conclude(
             "fingerprint": data.fingerprint,
             "unread": dict(data.unread),
             "damaged": [
-                {"path": str(damaged.path), "reason": damaged.reason}
-                for damaged in (*data.damaged, *damaged_files(data.train))
+                {"path": str(file.path), "reason": file.reason}
+                for file in (*data.damaged_files, *damaged_files(data.train))
             ],
         },
         start=None if from_checkpoint is None else str(from_checkpoint),

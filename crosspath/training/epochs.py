@@ -55,7 +55,7 @@ class Training:
         auxiliaries: Mapping[str, Mapping[str, Any]],
         environment: Mapping[str, Any],
         trackers: Sequence[Tracker] = (),
-        saved: SavedState | None = None,
+        state: SavedState | None = None,
         features: Features | None = None,
     ) -> None:
         recipe, settings = run.recipe, run.recipe.train
@@ -78,7 +78,7 @@ class Training:
             scaler=scaler,
             processes=processes,
         )
-        self.position = self._restore(saved, environment)
+        self.position = self._restore(state, environment)
         self.feed = feed
         self.losses = losses_of(objective, recipe, features)
         self.stepper = Stepper(
@@ -129,8 +129,8 @@ class Training:
             position.epoch_samples += parts[0].batch_size
             position.epoch_loss += value * parts[0].batch_size
             # A clock may stand still: it is read as coarsely as the machine has it.
-            elapsed = time.perf_counter() - start_time
-            rate = (position.epoch_samples - samples_before) / elapsed if elapsed > 0 else 0.0
+            seconds = time.perf_counter() - start_time
+            rate = (position.epoch_samples - samples_before) / seconds if seconds > 0 else 0.0
             self.report.step(value, rate)
             if position.step % self.settings.log_every == 0 or position.step == self.schedule.steps:
                 lr = max(group["lr"] for group in self.optimizer.param_groups)
@@ -161,11 +161,11 @@ class Training:
         errors = (sample_error(part.inputs, [self.data.train.ids[int(row)] for row in part.ids_B]) for part in parts)
         return next((error for error in errors if error is not None), None)
 
-    def _restore(self, saved: SavedState | None, environment: Mapping[str, Any]) -> Position:
+    def _restore(self, state: SavedState | None, environment: Mapping[str, Any]) -> Position:
         """The start of a run, or the position of a resumed one, with its weights and moments loaded."""
-        if saved is None:
+        if state is None:
             return Position(environment=dict(environment))
-        position, tensors = saved
+        position, tensors = state
         self.learning.restore(tensors)
         self.outcome.epoch, self.outcome.metrics = position.kept_epoch, position.kept_metrics
         for name, before in position.environment.items():
@@ -207,7 +207,7 @@ class Training:
 
     def _check_replicas(self) -> None:
         """Raise `InputError` where W, W' and λ, which processes update side by side, are no longer the same in all."""
-        leaves = [parameter for held in held_weights(self.model) for parameter in held.every_leaf()]
+        leaves = [parameter for weight in held_weights(self.model) for parameter in weight.every_leaf()]
         if self.processes.count == 1 or not leaves:
             return
         digest = sha256_of_tensors([(str(index), leaf) for index, leaf in enumerate(leaves)])

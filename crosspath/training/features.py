@@ -102,17 +102,17 @@ def frozen_features(
         tensors = _read(folder / FILE)
         if tensors is not None and all(len(tensors[part]) == len(getattr(data, part)) for part in PARTS):
             return Features(**tensors, note=f"features of the frozen body are read from {folder}")
-    total, done = len(data.train) + len(data.validation), 0
+    total, offset = len(data.train) + len(data.validation), 0
     tensors = {}
     for part in PARTS:
         examples = getattr(data, part)
         try:
-            tensors[part] = _compute(model, recipe, examples, compute, lambda count: progress(done + count, total))  # noqa: B023
+            tensors[part] = _compute(model, recipe, examples, compute, lambda count: progress(offset + count, total))  # noqa: B023
         except InputError:
             if part == "train" and recipe.data.stream and recipe.data.skip_damaged:
                 return None  # another sample stands in for a damaged one, as long as samples are read
             raise
-        done += len(examples)
+        offset += len(examples)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing_files(folder) as temporary:

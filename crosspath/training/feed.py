@@ -65,12 +65,12 @@ class Feed:
         """This process's parts of all batches, in the augmented view number `epoch`."""
         recipe, settings = self.recipe, self.recipe.train
         own_parts, keys = self.own_parts(batches, epoch)
-        labelled = objective_of(recipe).labelled
+        objective = objective_of(recipe)
         for indices, views, (key, size) in zip(own_parts, self._read(own_parts, epoch), keys, strict=True):
             batch = prepare(recipe.data, views.inputs, self.device)
             # Draws and partners go by the samples asked for: one that stands in for a damaged one must not move them.
             ids_B = torch.as_tensor(indices)
-            if not labelled:
+            if not objective.labelled:
                 batch = augment_inputs(recipe.augment, recipe.data, batch, settings.seed, epoch, ids_B)
                 yield Batch(inputs=batch, targets=None, ids_B=ids_B, epoch=epoch, batch_size=size)
                 continue
@@ -94,8 +94,8 @@ class Feed:
         own_parts: list[Indices] = []
         keys: list[tuple[int, int]] = []
         for rows in batches:
-            ordered = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
-            pieces = parts(ordered, self.processes.count * settings.accumulate)
+            paired_rows = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
+            pieces = parts(paired_rows, self.processes.count * settings.accumulate)
             first = self.processes.rank * settings.accumulate
             own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
             keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)

@@ -76,8 +76,8 @@ def first_error(model: nn.Module, forward: Callable[[], Any], loss: float) -> In
     largest = max((float(read_tensor(module, holder.attribute).detach().abs().max()) for holder in own), default=0.0)
     found = f"nan or infinity in its outputs; its weights reach {largest:.3g}"
     todo = "start from other weights, or set train.precision=float32"
-    connected = any(holder.pathway is not None for holder in own) or strongest(model) is not None
-    return InputError(names[0], expected, found, LOWER_SCALE if connected else todo)
+    has_pathway = any(holder.pathway is not None for holder in own) or strongest(model) is not None
+    return InputError(names[0], expected, found, LOWER_SCALE if has_pathway else todo)
 
 
 def check_gradients(model: nn.Module, strong: str | None) -> None:

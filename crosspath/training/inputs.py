@@ -92,11 +92,11 @@ def require_samples(recipe: Recipe, data: DataSet) -> None:
     if objective_of(recipe).probabilities and not recipe.data.several_labels and len(data.classes) < 2:
         raise _one_class_error(recipe.data, data.classes[0])
     modality = modality_of(recipe)
-    expected, stored = annotated_shape(recipe.data), data.train.inputs
-    zeros = torch.zeros(1, *stored.shape[1:])
-    if recipe.data.annotated and not isinstance(stored, StreamedSamples):
+    expected, samples = annotated_shape(recipe.data), data.train.inputs
+    zeros = torch.zeros(1, *samples.shape[1:])
+    if recipe.data.annotated and not isinstance(samples, StreamedSamples):
         # What training cuts out of pictures of unequal sizes.
-        sample = zeros.numpy().astype(stored.dtype)
+        sample = zeros.numpy().astype(samples.dtype)
         zeros = torch.from_numpy(
             modality.before_batch(recipe.data, recipe.augment, sample, 0, 0, np.zeros(1, np.int64))
         )

@@ -91,10 +91,10 @@ def match_auxiliaries(recipe: Recipe, auxiliaries: Mapping[str, str | Path]) -> 
 def check_names(section: PathwaySection, auxiliaries: Iterable[str]) -> None:
     """Raise `PathwayError` where the section describes an auxiliary that there is not."""
     layouts, names = section.auxiliary_layout, tuple(auxiliaries)
-    unused = [name for name in layouts if name not in names] if isinstance(layouts, dict) else []
-    if unused:
+    others = [name for name in layouts if name not in names] if isinstance(layouts, dict) else []
+    if others:
         expected = f"names of auxiliaries ({', '.join(names)})"
-        raise PathwayError("pathway.auxiliary_layout", expected, ", ".join(map(repr, unused)), "use one of these names")
+        raise PathwayError("pathway.auxiliary_layout", expected, ", ".join(map(repr, others)), "use one of these names")
 
 
 def _layout(section: AnyLayout | None) -> Layout | str | None:
@@ -162,7 +162,7 @@ def strengths_of(model: nn.Module) -> dict[str, dict[str, float]]:
 
 
 def idle_pathways(
-    before: Strengths, after: Strengths, *, scale_init: float, pretrained: bool, frozen: bool
+    before: Strengths, after: Strengths, *, scale_init: float, pretrained: bool, frozen_body: bool
 ) -> list[str]:
     """Which auxiliaries had no part in a result, in words, with what to try: those whose ‖λW'‖/‖W‖ (`strengths_of`,
     before the first step and after the last) is below `IDLE` in every weight.
@@ -172,7 +172,7 @@ def idle_pathways(
         for by_auxiliary in strengths.values():
             for name, ratio in by_auxiliary.items():
                 largest[name] = max(ratio, largest.get(name, 0.0))
-    if frozen:  # a start would train W', which a frozen body keeps
+    if frozen_body:  # a start would train W', which a frozen body keeps
         todo = "a larger optimizer.scale_lr, or more epochs"
     elif scale_init == 0:
         todo = f"--start {'gentle' if pretrained else 'whole-body'}"

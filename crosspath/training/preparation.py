@@ -29,7 +29,7 @@ from crosspath.training.trackers import check_trackers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Preparation:
     """All that a run needs before its first step."""
 
     run: RunFolder
@@ -48,11 +48,11 @@ def prepare(
     run: RunFolder,
     report: Listener,
     processes: Processes,
-    given: str | Path | Store | None,
+    data_source: str | Path | Store | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
-) -> Prepared:
+) -> Preparation:
     """Read sources and data, and build the model with its pathways.
 
     Raises
@@ -68,10 +68,10 @@ def prepare(
     compute = replace(compute, device=processes.device(compute.device))
     sources = sources_of(auxiliaries)
     with processes.main_first():
-        if isinstance(given, Store):
-            data = split_store(recipe.data, given, recipe.train.seed)
+        if isinstance(data_source, Store):
+            data = split_store(recipe.data, data_source, recipe.train.seed)
         else:
-            root = None if given is None else Path(given)
+            root = None if data_source is None else Path(data_source)
             data = load_data(recipe.data, root, recipe.train.seed, progress=report.preparing)
     recipe = calibrate(recipe, data)
     feed = check_demands(recipe, data, processes, compute.device)
@@ -90,13 +90,13 @@ def prepare(
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(recipe.train.seed + processes.rank)
-    skipped = (f"skipped {damaged.path}: {damaged.reason}" for damaged in data.damaged)
-    notes = [*assembly.notes, *batch_notes(recipe, processes), *data.notes, *skipped]
+    notes = [*assembly.notes, *batch_notes(recipe, processes), *data.notes]
+    notes += [f"skipped {file.path}: {file.reason}" for file in data.damaged_files]
     features = frozen_features(assembly.model, recipe, data, compute, processes, report.preparing)
     if features is not None:
         notes.append(features.note)
         feed = FeatureFeed(**vars(feed), features_ND=features.train)
-    return Prepared(
+    return Preparation(
         run=replace(run, recipe=recipe),
         data=data,
         compute=compute,

@@ -20,11 +20,11 @@ class Listener(Protocol):
     def say(self, text: str) -> None:
         """Show one line."""
 
-    def preparing(self, done: int, total: int) -> None:
-        """`done` of `total` files are decoded."""
+    def preparing(self, count: int, total: int) -> None:
+        """`count` of `total` files are decoded."""
 
-    def training(self, total: int, done: int) -> None:
-        """Training begins and takes `total` steps; a resumed run has done `done` of them before."""
+    def training(self, total: int, count: int) -> None:
+        """Training begins and takes `total` steps; a resumed run has taken `count` of them before."""
 
     def step(self, loss: float, samples_per_s: float) -> None:
         """One step is done."""
@@ -50,12 +50,12 @@ class Bar:
         """Print one line, above the bar where there is one."""
         self.console.print(to_terminal(text), highlight=False, markup=False, soft_wrap=True)
 
-    def count(self, label: str, done: int, total: int | None) -> None:
-        """Show `done` of `total`; a new label starts the clock again."""
+    def count(self, label: str, count: int, total: int | None) -> None:
+        """Show `count` of `total`; a new label starts the clock again."""
         label = escape(to_terminal(label))
         if label != self.label:
             self.progress.reset(self.task, description=label, detail="")
-        self.progress.update(self.task, completed=done, total=total)
+        self.progress.update(self.task, completed=count, total=total)
 
     def advance(self, amount: float, label: str, detail: str = "") -> None:
         """Add `amount` to what is done, and show `detail` beside the bar."""
@@ -99,11 +99,11 @@ class Reporter:
     def say(self, text: str) -> None:
         self.bar.line(text)
 
-    def preparing(self, done: int, total: int) -> None:
-        self.bar.count("reading data", done, total)
+    def preparing(self, count: int, total: int) -> None:
+        self.bar.count("reading data", count, total)
 
-    def training(self, total: int, done: int) -> None:
-        self.bar.count("training", done, total)
+    def training(self, total: int, count: int) -> None:
+        self.bar.count("training", count, total)
 
     def step(self, loss: float, samples_per_s: float) -> None:
         self.bar.advance(1, "training", f"loss {loss:.4f}  {samples_per_s:.0f} samples/s")

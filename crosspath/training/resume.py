@@ -52,7 +52,7 @@ def _newest(run: RunFolder, report: Listener) -> tuple[Path, SavedState] | None:
     if states:
         todo = f"restore it, or choose another --out: starting over would remove {counted(len(states), 'checkpoint')}"
         raise InputError(states[0], "a state that can be read", "none in this run", todo)
-    if run.started:
+    if run.has_begun:
         report.say(f"{run.path}: no complete state to resume from: the run starts over")
     run.start()
     return None

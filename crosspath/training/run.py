@@ -30,7 +30,7 @@ from crosspath.training.pathways import (
     idle_pathways,
     strengths_of,
 )
-from crosspath.training.preparation import Prepared, prepare
+from crosspath.training.preparation import Preparation, prepare
 from crosspath.training.processes import Processes, join_processes
 from crosspath.training.progress import Listener, reporter
 from crosspath.training.result import Result
@@ -138,7 +138,7 @@ def pretrain(
 def _open_and_run(
     recipe: Recipe,
     out: str | Path | None,
-    given: Any,
+    data_source: Any,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
@@ -146,8 +146,8 @@ def _open_and_run(
     resume: bool,
 ) -> Result:
     """Open the run folder; return the result of a finished run, or run."""
-    memory = memory_store(recipe.data, given) if is_in_memory(given) else None
-    data_root = None if memory is not None else given
+    memory = memory_store(recipe.data, data_source) if is_in_memory(data_source) else None
+    data_root = None if memory is not None else data_source
     if memory is not None:
         recipe = recipe.model_copy(update={"data": in_memory_section(recipe.data, memory)})
     recipe = resolve_folder(recipe, data_root)
@@ -156,8 +156,8 @@ def _open_and_run(
     inputs = run_inputs(data_root, from_checkpoint, auxiliaries, start, memory)
     # One process looks at the folder, before any of them writes to it; an error there ends them all.
     run = processes.run_on_main(lambda: open_run_folder(out, recipe, inputs, resume=resume))
-    shown = progress if processes.main or not isinstance(progress, bool) else False
-    with ExitStack() as claims, reporter(shown) as report:
+    show = progress if processes.main or not isinstance(progress, bool) else False
+    with ExitStack() as claims, reporter(show) as report:
         if isinstance(run, Result):
             report.say(f"{out}: this run is finished already")
             return run
@@ -169,13 +169,13 @@ def _run(
     claims: ExitStack,
     report: Listener,
     processes: Processes,
-    given: str | Path | Store | None,
+    data_source: str | Path | Store | None,
     from_checkpoint: str | Path | None,
     auxiliaries: Mapping[str, str | Path | Auxiliary],
     start: Start | None,
 ) -> Result:
     start_time = time.perf_counter()
-    ready = prepare(run, report, processes, given, from_checkpoint, auxiliaries, start)
+    ready = prepare(run, report, processes, data_source, from_checkpoint, auxiliaries, start)
     run, recipe, compute = ready.run, ready.run.recipe, ready.compute
     report.say(f"computing on {compute.device} in {compute.precision}: {compute.reason}")
     for note in (*ready.notes, *run.changes):
@@ -191,7 +191,7 @@ def _run(
         strengths_of(model),
         scale_init=recipe.pathway.scale_init,
         pretrained=from_checkpoint is not None,
-        frozen=recipe.train.scope != "all",
+        frozen_body=recipe.train.scope != "all",
     )
     for note in idle:
         report.say(note)
@@ -214,7 +214,7 @@ def _run(
     return result
 
 
-def _train(ready: Prepared, report: Listener, processes: Processes) -> Training:
+def _train(ready: Preparation, report: Listener, processes: Processes) -> Training:
     """All epochs, from the newest state of an interrupted run on."""
     run, recipe = ready.run, ready.run.recipe
     state = load_newest_state(run, report, processes)
@@ -233,7 +233,7 @@ def _train(ready: Prepared, report: Listener, processes: Processes) -> Training:
             auxiliaries=ready.assembly.origins,
             environment=conditions(ready.compute.device, processes.count),
             trackers=open_trackers,
-            saved=state,
+            state=state,
             features=ready.features,
         )
         training.run_epochs()
@@ -244,7 +244,7 @@ def _train(ready: Prepared, report: Listener, processes: Processes) -> Training:
     return training
 
 
-def _draw(ready: Prepared, model: nn.Module) -> None:
+def _draw(ready: Preparation, model: nn.Module) -> None:
     """The pictures that the recipe asks for, of held-out samples."""
     recipe, objective, data = ready.run.recipe, ready.objective, ready.data
     if recipe.evaluate.pictures and objective.picture_writer is not None and len(data.validation):

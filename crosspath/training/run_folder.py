@@ -46,11 +46,11 @@ INPUTS = "inputs.json"
 CHECKPOINTS = "checkpoints"
 RECONSTRUCTIONS = "reconstructions"
 """Pictures of what masked modelling makes of held-out samples."""
-RESUMED = "resumed.json"
+RESUMPTIONS = "resumed.json"
 """The steps at which an unfinished run was resumed, and what that changed; a finished one has them in its result."""
 PICTURES = "pictures"
 """Of what the trained model does with held-out samples."""
-OWN_FILES = (RECIPE, INPUTS, LOG, RESUMED, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
+OWN_FILES = (RECIPE, INPUTS, LOG, RESUMPTIONS, WEIGHTS, *PATHWAY_FILES, RESULT, MANIFEST)
 STEP = re.compile(r"\d{8,}")
 REQUIRED_FILES = (RECIPE, LOG)
 """A folder without these is no run folder and is never cleared."""
@@ -113,7 +113,7 @@ class RunFolder:
         write_text(self.path / LOG, "")
 
     @property
-    def started(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether a run has begun here."""
         return (self.path / LOG).exists()
 
@@ -137,7 +137,7 @@ class RunFolder:
         with writing(self.path), (self.path / LOG).open("r+b") as file:
             file.truncate(log_bytes)
         changes = tuple(dict.fromkeys((*self.changes_so_far(), *self.changes)))
-        write_json(self.path / RESUMED, {"resumed_at": [*self.resumed_at(), step], "changes": changes})
+        write_json(self.path / RESUMPTIONS, {"resumed_at": [*self.resumed_at(), step], "changes": changes})
         write_recipe(self.recipe, self.path / RECIPE)
         write_json(self.path / INPUTS, self.inputs)
 
@@ -150,7 +150,7 @@ class RunFolder:
         return self._resumptions().changes
 
     def _resumptions(self) -> "_Resumptions":
-        path = self.path / RESUMED
+        path = self.path / RESUMPTIONS
         return read_json_as(path, _Resumptions) if path.exists() else _Resumptions()
 
     def log(self, entry: Mapping[str, Any]) -> int:
@@ -191,14 +191,15 @@ class RunFolder:
 
 def _untidy(path: Path) -> bool:
     """Whether a process was killed after its run was finished and before `_tidy` was."""
-    left = any((path / name).exists() for name in (RESUMED, *LOCK_FILES))
-    return left or any((file.parent / STATE).exists() for file in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"))
+    if any((path / name).exists() for name in (RESUMPTIONS, *LOCK_FILES)):
+        return True
+    return any((file.parent / STATE).exists() for file in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"))
 
 
 def _tidy(path: Path) -> None:
     """Remove from a finished run what only an unfinished one needs."""
     sweep(path)
-    (path / RESUMED).unlink(missing_ok=True)
+    (path / RESUMPTIONS).unlink(missing_ok=True)
     for manifest in path.glob(f"{CHECKPOINTS}/*/{MANIFEST}"):
         folder, own = manifest.parent, is_own(manifest)
         if (folder / STATE).exists():

@@ -29,9 +29,9 @@ FREE = frozenset(
 the name of a start, whose settings stand beside it; what was given in memory stands in `inputs.json`."""
 CURVE = frozenset({"train.evaluate_every", "train.evaluate_from"})
 """Settings that change nothing but the validation curve in the log, of a run that keeps its last epoch."""
-DRAWN = frozenset({"data.train_samples"})
+SEQUENCE_COUNT = frozenset({"data.train_samples"})
 """Of sequences that a rule draws, how many it draws."""
-LISTED = 3
+MOST_SETTINGS = 3
 """Settings that the advice repeats; of more, the run's own recipe is simpler."""
 
 
@@ -46,12 +46,12 @@ def check_recipe(folder: Path, before: Recipe, now: Recipe, file: Path) -> tuple
     changes = dict(differences(before.model_dump(mode="json"), now.model_dump(mode="json")))
     free = FREE | CURVE if before.train.select == now.train.select == "last" else FREE
     if before.data.procedural:
-        free -= DRAWN
+        free -= SEQUENCE_COUNT
     others = {name: values for name, values in changes.items() if name not in free}
     if others:
         found = ", ".join(f"{name} {json.dumps(old)}, now {json.dumps(new)}" for name, (old, new) in others.items())
         todo = f"give {file} as the recipe, without --set"
-        if len(others) <= LISTED:
+        if len(others) <= MOST_SETTINGS:
             settings = (shlex.quote(f"{name}={json.dumps(old)}") for name, (old, _) in others.items())
             todo = "resume with " + " ".join(f"--set {setting}" for setting in settings)
         raise InputError(file, f"the settings of the run in {folder}", found, f"{todo} or choose another --out")

@@ -22,8 +22,8 @@ class Schedule:
         if step < self.warmup_steps:
             return peak * (step + 1) / self.warmup_steps
         lowest = min(self.min_lr, peak)
-        done = (step - self.warmup_steps) / max(1, self.steps - 1 - self.warmup_steps)
-        return lowest + (peak - lowest) * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+        progress = (step - self.warmup_steps) / max(1, self.steps - 1 - self.warmup_steps)
+        return lowest + (peak - lowest) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
     def apply(self, optimizer: Optimizer, step: int) -> None:
         """Set the rate of every parameter group for `step`."""

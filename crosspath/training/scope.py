@@ -41,8 +41,8 @@ def limit_scope(model: nn.Module, recipe: Recipe) -> None:
             weight.requires_grad_(name.startswith(parts) and recipe.pathway.train_auxiliary)
         for scale in handle.scales().values():
             scale.requires_grad_(recipe.pathway.train_scale)
-    for held in held_weights(model):
-        held.follow_leaves()
+    for holder in held_weights(model):
+        holder.follow_leaves()
 
 
 def _learning_parts(model: nn.Module, recipe: Recipe) -> tuple[str, ...]:

@@ -41,10 +41,10 @@ def trackers(recipe: Recipe, folder: Path, resumed_at: int) -> list[Tracker]:
         for name in recipe.train.loggers:
             try:
                 tracker: Tracker = (
-                    _TensorBoard(folder, resumed_at) if name == "tensorboard" else _Hosted(name, recipe, folder)
+                    _TensorBoard(folder, resumed_at) if name == "tensorboard" else _HostedTracker(name, recipe, folder)
                 )
             except ImportError:
-                raise _not_installed(name) from None
+                raise _missing_error(name) from None
             stack.callback(tracker.close)
             open_trackers.append(tracker)
         stack.pop_all()
@@ -55,10 +55,10 @@ def check_trackers(recipe: Recipe) -> None:
     """Raise `InputError` for one of `train.loggers` that is not installed; nothing is imported."""
     for name in recipe.train.loggers:
         if find_spec(name) is None:
-            raise _not_installed(name)
+            raise _missing_error(name)
 
 
-def _not_installed(name: str) -> InputError:
+def _missing_error(name: str) -> InputError:
     todo = f"install {name}, or leave it out with --set train.loggers=[]"
     return InputError("train.loggers", "installed loggers", f"{name}, which is not", todo)
 
@@ -98,7 +98,7 @@ class _TensorBoard:
             self._writer.close()
 
 
-class _Hosted:
+class _HostedTracker:
     """wandb, and trackio, which has the same functions."""
 
     def __init__(self, name: str, recipe: Recipe, folder: Path) -> None:

@@ -251,8 +251,8 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
     for name in ("1.png", "day2", "notes.md"):
         (root / "cat" / name).symlink_to(tmp_path / "gone" / name)
     listing = listed(root)
-    assert [path.name for path, _ in listing.skipped] == ["1.png", "day2"]
-    assert all(str(tmp_path / "gone") in reason for _, reason in listing.skipped)
+    assert [path.name for path, _ in listing.skipped_files] == ["1.png", "day2"]
+    assert all(str(tmp_path / "gone") in reason for _, reason in listing.skipped_files)
     assert dict(listing.unread) == {".md": 1}
     (root / "eel").symlink_to(tmp_path / "gone")
     with refused(root / "eel", str(tmp_path / "gone")):

@@ -125,7 +125,7 @@ def test_a_pipe_is_no_sample_and_is_waited_for_nowhere(modality: str, tmp_path: 
         (tmp_path / name / f"y{suffix}").touch()
     listing = class_folder_items(tmp_path, (suffix,), modality)
     assert [item.id for item in listing.items] == [f"cat/y{suffix}", f"dog/y{suffix}"]
-    assert listing.skipped == ((tmp_path / "cat" / f"x{suffix}", "a pipe or a device"),)
+    assert listing.skipped_files == ((tmp_path / "cat" / f"x{suffix}", "a pipe or a device"),)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

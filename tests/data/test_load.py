@@ -110,8 +110,8 @@ def test_damaged_files_are_named_and_skipped_on_request(modality: str, tmp_path:
     assert "--set data.skip_damaged=true" in caught.value.todo
     assert "\n" not in str(caught.value)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
-    assert [damaged.path for damaged in data.damaged] == [first, second, third]
-    assert all(damaged.reason for damaged in data.damaged)
+    assert [file.path for file in data.damaged_files] == [first, second, third]
+    assert all(file.reason for file in data.damaged_files)
     assert len(ids(data)) == 9
     assert f"cat/1{suffix}" not in ids(data)
     with pytest.raises(InputError, match=r"expected a readable .*choose another file"):
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_opened_is_damaged(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.ImageReader, "decode_file", refuse)
         data = load_data(section, None, 0)
-    assert [(damaged.path, damaged.reason) for damaged in data.damaged] == [
+    assert [(file.path, file.reason) for file in data.damaged_files] == [
         (loop, "it cannot be read (Permission denied)")
     ]
 

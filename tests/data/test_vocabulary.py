@@ -14,7 +14,7 @@ from crosspath.data.vocabulary import (
     START,
     ByteVocabulary,
     FileVocabulary,
-    encoded,
+    encode_text,
     tokenizer_content,
     vocabulary_of,
 )
@@ -37,7 +37,7 @@ def test_bytes_lead_back_to_the_text(text: str, length: int) -> None:
     assert count == len(content) + 1
     assert all(0 <= number < ByteVocabulary.size for number in ids)
     if text.strip():
-        row = encoded(ByteVocabulary(), text, length)
+        row = encode_text(ByteVocabulary(), text, length)
         assert row[:-1].tolist() == ids + [PADDING] * (length - len(ids))
         assert row[-1] == count
 
@@ -45,7 +45,7 @@ def test_bytes_lead_back_to_the_text(text: str, length: int) -> None:
 @pytest.mark.parametrize("text", ["", "  \n", "half a pair \ud800"])
 def test_what_is_no_text_is_damage(text: str) -> None:
     with pytest.raises(DamageError):
-        encoded(ByteVocabulary(), text, 8)
+        encode_text(ByteVocabulary(), text, 8)
 
 
 def test_numbers_are_those_of_transformers(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_page_shows_every_token_and_colours_the_hidden_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = examples_of(30)
-    monkeypatch.setattr(masked_tokens, "SHOWN", 30)
+    monkeypatch.setattr(masked_tokens, "MOST_SEQUENCES", 30)
     assert MASKED_TOKENS.show is not None
     path = MASKED_TOKENS.show(
         Perfect(faulty=True), dyck_recipe(), examples, tmp_path / "shown", CPU.device, CPU.autocast

@@ -32,7 +32,7 @@ def store(**changes: object) -> Store:
         "parts": ("train",) * 20 + ("val",) * 5 + ("test",) * 15,
         "ids": tuple(f"{CLASSES[label]}/{row}" for row, label in enumerate(labels)),
         "classes": CLASSES,
-        "damaged": (),
+        "damaged_files": (),
         "digest": "0",
     }
     fields["parts"] = fields["parts"] * len(CLASSES)  # type: ignore[operator]

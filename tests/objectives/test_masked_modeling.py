@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crosspath.config import Recipe
 from crosspath.config.training import MaskingSection
-from crosspath.modalities.errors import denormalised, normalised
+from crosspath.modalities.errors import denormalise_patches, normalise_patches
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import Reconstruction
 from crosspath.objectives.masked_modeling import errors_of, masked_errors
@@ -36,20 +36,20 @@ def patches(seed: int = 0) -> Tensor:
 def test_normalised_patches_are_without_their_own_mean_and_unbiased_deviation() -> None:
     wide = patches().double().numpy()
     expected = (wide - wide.mean(axis=2, keepdims=True)) / np.sqrt(wide.var(axis=2, ddof=1, keepdims=True) + 1e-6)
-    torch.testing.assert_close(normalised(patches()).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(normalise_patches(patches()).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
     # The video papers' form, the small number added to the deviation: the same where a patch is not flat.
     other = (wide - wide.mean(axis=2, keepdims=True)) / (wide.std(axis=2, ddof=1, keepdims=True) + 1e-6)
     np.testing.assert_allclose(expected, other, rtol=0, atol=1e-5)
 
 
 def test_a_flat_patch_normalises_to_zeros() -> None:
-    assert torch.equal(normalised(torch.full((1, 2, 12), 3.0)), torch.zeros(1, 2, 12))
+    assert torch.equal(normalise_patches(torch.full((1, 2, 12), 3.0)), torch.zeros(1, 2, 12))
 
 
 def test_denormalised_is_the_way_back() -> None:
     true = patches()
-    torch.testing.assert_close(denormalised(normalised(true), true), true, rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(denormalised(normalised(true), patches(1)), true, atol=0.1)
+    torch.testing.assert_close(denormalise_patches(normalise_patches(true), true), true, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(denormalise_patches(normalise_patches(true), patches(1)), true, atol=0.1)
 
 
 @pytest.mark.parametrize("modality", ["image", "audio", "video"])
@@ -82,7 +82,7 @@ def test_errors_of_groups_are_chamfer_distances_and_never_normalised(normalise: 
 
 def test_a_right_prediction_has_no_error() -> None:
     recipe, found = found_of("image")
-    right = found._replace(predicted_BMP=normalised(found.target_BMP))
+    right = found._replace(predicted_BMP=normalise_patches(found.target_BMP))
     assert torch.equal(errors_of(right, recipe), torch.zeros(4))
     recipe, found = found_of("point")
     reordered = found.target_BMP.unflatten(2, (-1, 3)).flip(2).flatten(2)

@@ -76,7 +76,7 @@ def test_without_mistakes_there_is_no_picture_of_them(tmp_path: Path) -> None:
 
 
 def test_a_large_part_is_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "JUDGED", 7)
+    monkeypatch.setattr(drawing, "MOST_SAMPLES", 7)
     model = Fixed(torch.eye(3)[torch.zeros(90, dtype=torch.int64)])
     MISTAKES.show(model, masked_recipe("image"), examples_for("image", 90), tmp_path, CPU, nullcontext, NAMES)
     assert model.next == 7

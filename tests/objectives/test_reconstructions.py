@@ -16,7 +16,7 @@ from crosspath.modalities import MODALITIES as MODALITIES_BY_NAME
 from crosspath.modalities.batches import generated_batch
 from crosspath.modalities.cloud_pictures import draw_cloud
 from crosspath.modalities.colours import draw_colours
-from crosspath.modalities.errors import normalised
+from crosspath.modalities.errors import normalise_patches
 from crosspath.models.build import build_masked_autoencoder
 from crosspath.models.masked_autoencoder import MaskedAutoencoder, Reconstruction
 from crosspath.objectives import reconstructions
@@ -39,7 +39,7 @@ class Knowing(nn.Module):
 
     def forward(self, batch: Tensor, choose: ChooseMask) -> Reconstruction:
         found = self.model(batch, choose)
-        return found._replace(predicted_BMP=normalised(found.target_BMP) if self.normalise else found.target_BMP)
+        return found._replace(predicted_BMP=normalise_patches(found.target_BMP) if self.normalise else found.target_BMP)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import crosspath
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.config import Recipe, apply_overrides
 from crosspath.objectives import Batch, objective_of
-from crosspath.objectives.regression import in_units, regression_metrics, standardised, store_units, unit_of
+from crosspath.objectives.regression import in_units, regression_metrics, standardise, store_units, unit_of
 from crosspath.recipes import recipe_named
 from tests.errors import refused
 
@@ -54,8 +54,8 @@ def test_a_column_that_never_changes_is_explained_by_exact_predictions_alone() -
 
 def test_numbers_are_standardised_and_come_back_in_their_units() -> None:
     numbers = torch.tensor([[12.0, -500.25], [6.0, -499.5]])
-    assert standardised(numbers, DISCS).tolist() == [[1.0, -1.0], [-2.0, 2.0]]
-    assert in_units(standardised(numbers, DISCS), DISCS).tolist() == numbers.tolist()
+    assert standardise(numbers, DISCS).tolist() == [[1.0, -1.0], [-2.0, 2.0]]
+    assert in_units(standardise(numbers, DISCS), DISCS).tolist() == numbers.tolist()
     with refused("data.target_mean"):
         in_units(numbers, recipe_named("image/discs"))
 

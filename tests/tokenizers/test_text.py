@@ -29,7 +29,7 @@ def test_positions_may_be_learned() -> None:
 
 def test_a_frozen_table_is_random_and_gets_no_gradient() -> None:
     torch.manual_seed(0)
-    tokenizer = TextTokenizer(200, 4, 64, frozen=True)
+    tokenizer = TextTokenizer(200, 4, 64, freeze=True)
     table = tokenizer.get_parameter("embedding.weight")
     assert not table.requires_grad
     assert table.std().item() == pytest.approx(0.5, rel=0.02)

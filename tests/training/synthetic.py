@@ -35,7 +35,7 @@ def synthetic(recipe: Recipe, train: int = 36, held_out: int = 18) -> DataSet:
         train=part(train, 1),
         validation=part(held_out, 2),
         test=part(held_out, 3),
-        damaged=(),
+        damaged_files=(),
         fingerprint="0" * 64,
     )
 

@@ -18,7 +18,7 @@ IDLE = {"blocks.0.mlp.fc1.weight": {"audio": 1e-4}}
     ],
 )
 def test_the_advice_fits_what_learns(scale_init: float, pretrained: bool, frozen: bool, advice: str) -> None:
-    (note,) = idle_pathways(IDLE, IDLE, scale_init=scale_init, pretrained=pretrained, frozen=frozen)
+    (note,) = idle_pathways(IDLE, IDLE, scale_init=scale_init, pretrained=pretrained, frozen_body=frozen)
     assert note.startswith("the pathway from audio had no part in this result")
     assert f"try {advice}" in note
 
@@ -26,4 +26,4 @@ def test_the_advice_fits_what_learns(scale_init: float, pretrained: bool, frozen
 def test_a_pathway_that_was_strong_once_is_not_idle() -> None:
     strong = {"blocks.0.mlp.fc1.weight": {"audio": 0.5}}
     for before, after in ((strong, IDLE), (IDLE, strong)):
-        assert not idle_pathways(before, after, scale_init=0.0, pretrained=False, frozen=False)
+        assert not idle_pathways(before, after, scale_init=0.0, pretrained=False, frozen_body=False)

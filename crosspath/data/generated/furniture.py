@@ -88,8 +88,8 @@ def _shape(pieces: list[Piece], first: int, points: int, rng: Generator) -> NDAr
     # The square root: thin parts have points enough to be told.
     shares = np.sqrt([area for _, area, _ in pieces])
     numbers = rng.multinomial(count, shares / shares.sum())
-    drawn = [draw(number, rng) for (_, _, draw), number in zip(pieces, numbers, strict=True)]
-    cloud = np.concatenate(drawn) + NOISE_STD * rng.standard_normal((count, 3))
+    clouds = [draw(number, rng) for (_, _, draw), number in zip(pieces, numbers, strict=True)]
+    cloud = np.concatenate(clouds) + NOISE_STD * rng.standard_normal((count, 3))
     cosine, sine = np.cos(angle := rng.uniform(0.0, 2.0 * np.pi)), np.sin(angle)
     cloud = cloud @ np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
     cloud = cloud - cloud.mean(0)

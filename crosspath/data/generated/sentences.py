@@ -27,11 +27,11 @@ WORDS = {
 
 def sentences(per_class: int, seed: int) -> list[tuple[str, int]]:
     """(sentence, class number), `per_class` of each class in turn; the same for the same seed, whatever the number."""
-    drawn = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     result = []
     for number in range(per_class):
         for label, name in enumerate(CLASSES):
             frame = FRAMES[name][number % len(FRAMES[name])]
-            words = {kind: values[drawn.integers(len(values))] for kind, values in WORDS.items()}
+            words = {kind: values[rng.integers(len(values))] for kind, values in WORDS.items()}
             result.append((frame.format(**words), label))
     return result

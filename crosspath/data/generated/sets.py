@@ -33,7 +33,7 @@ from crosspath.data.generated.sounds import SAMPLE_RATE_HZ
 from crosspath.data.generated.synthetic import synthetic_machines, synthetic_solids, synthetic_sounds
 from crosspath.data.items import Part
 from crosspath.data.tables import COLUMNS
-from crosspath.data.vocabulary import encoded, vocabulary_of
+from crosspath.data.vocabulary import encode_text, vocabulary_of
 from crosspath.errors import InputError
 
 SEED = 5
@@ -84,7 +84,7 @@ def generated_store(section: DataSection, samples: GeneratedSamples) -> Store:
         parts=(None,) * count if samples.parts is None else samples.parts,
         ids=tuple(f"{section.dataset}-{number:04d}" for number in range(count)),
         classes=samples.classes,
-        damaged=(),
+        damaged_files=(),
         digest=hashlib.sha256(np.ascontiguousarray(samples.inputs).data).hexdigest(),
     )
 
@@ -165,7 +165,7 @@ def grammar(section: TextData) -> GeneratedSamples:
     """Rows of token numbers of generated sentences, as the reader of texts makes them."""
     vocabulary = vocabulary_of(section)
     texts = sentences(SENTENCES_PER_CLASS, SEED)
-    rows = np.stack([encoded(vocabulary, text, section.length) for text, _ in texts])
+    rows = np.stack([encode_text(vocabulary, text, section.length) for text, _ in texts])
     return GeneratedSamples(rows, np.array([label for _, label in texts], np.int64), SENTENCE_CLASSES)
 
 

@@ -17,11 +17,11 @@ from crosspath.data.generated.solids import SOLIDS, solid
 from crosspath.data.generated.sounds import SAMPLE_RATE_HZ, SOUNDS, sound
 
 Kind = TypeVar("Kind")
-Generated = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
+SyntheticSet = tuple[NDArray[Any], NDArray[np.int64], tuple[str, ...]]
 SOUNDS_AT_ONCE = 64
 
 
-def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Generated:
+def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> SyntheticSet:
     """Log-mel frames float32 (N, T, F) of ten kinds of sound, labels (N,), class names.
 
     Waveforms of 16 kHz just long enough for `frames`: one event at a random place over background noise.
@@ -39,7 +39,7 @@ def synthetic_sounds(per_class: int, frames: int, mels: int, seed: int) -> Gener
     return inputs, labels, classes
 
 
-def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
+def synthetic_solids(per_class: int, points: int, seed: int) -> SyntheticSet:
     """Point clouds float32 (N, P, 3) from the surfaces of ten solids, labels (N,), class names.
 
     Rotated about z, stretched along each axis, noisy; centred on their mean and scaled into the unit sphere.
@@ -48,7 +48,7 @@ def synthetic_solids(per_class: int, points: int, seed: int) -> Generated:
     return clouds.astype(np.float32), labels, classes
 
 
-def synthetic_machines(per_class: int, length: int, seed: int) -> Generated:
+def synthetic_machines(per_class: int, length: int, seed: int) -> SyntheticSet:
     """Series float32 (N, 3, T) of a machine that is healthy or has one of five faults, labels (N,), class names."""
     series, labels, classes = _generate(
         MACHINES, per_class, seed, "machine", lambda kind, rng: machine(kind, length, rng)
@@ -58,7 +58,7 @@ def synthetic_machines(per_class: int, length: int, seed: int) -> Generated:
 
 def _generate(
     kinds: Mapping[str, Kind], per_class: int, seed: int, stream: str, one: Callable[[Kind, Generator], NDArray[Any]]
-) -> Generated:
+) -> SyntheticSet:
     stream_number = int.from_bytes(stream.encode(), "little")
     samples = [
         one(kind, np.random.default_rng((stream_number, seed, label, number)))

@@ -13,13 +13,13 @@ from crosspath.config.data import AudioData
 from crosspath.data.folders import class_folder_items
 from crosspath.data.items import DamageError, Item, Listing, TrainingView
 from crosspath.data.labels import as_label_tuples, label_settings
-from crosspath.data.readers.audio_sets import PUBLISHED
+from crosspath.data.readers.audio_sets import PUBLISHED_SETS
 from crosspath.data.readers.fbank_files import read_fbank, read_from_fbank
 from crosspath.data.readers.own_table import with_unread
 from crosspath.data.readers.sound_file import decode_wave, require_sound
 from crosspath.data.readers.time_windows import window_starts
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import listed_files, table_in
+from crosspath.data.tables import list_files, table_in
 from crosspath.errors import InputError
 
 SUFFIXES = (
@@ -77,12 +77,12 @@ class AudioReader:
 
     def _recordings(self, folder: Path) -> Listing:
         section = self.section
-        if section.dataset in PUBLISHED:
-            listing = PUBLISHED[section.dataset](section, folder)
+        if section.dataset in PUBLISHED_SETS:
+            listing = PUBLISHED_SETS[section.dataset](section, folder)
         elif section.dataset == "shards":
             listing = list_shards(section, folder, SHARD_MEMBERS)
         elif (table := table_in(folder, section)) is not None:
-            return listed_files(folder, table, section, SUFFIXES)
+            return list_files(folder, table, section, SUFFIXES)
         else:
             listing = class_folder_items(folder, SUFFIXES, "recordings")
         return with_unread(listing, section)
@@ -160,8 +160,8 @@ class AudioReader:
         """The log-mel frames (T, F) of a waveform (S,), padded or cut."""
         from crosspath.data.log_mel import samples_of
 
-        if len(wave) > LONG * (needed := samples_of(self.sample[0][0], self.section.sample_rate_hz)):
-            wave = wave[:needed]  # the frames of an hour would take gigabytes, and nearly all are cut off
+        if len(wave) > LONG * (length := samples_of(self.sample[0][0], self.section.sample_rate_hz)):
+            wave = wave[:length]  # the frames of an hour would take gigabytes, and nearly all are cut off
         if self.section.spectrogram == "whisper":
             return self._whisper_frames(wave)
         return self._fit_length(self._log_mel(wave))

@@ -56,13 +56,13 @@ def list_recordings(section: AudioData, lists: Sequence[tuple[Part, Path]], tabl
     for row in rows:
         name = (row.wav.relative_to(common_folder) if row.wav.is_absolute() else row.wav).as_posix()
         # Frames computed elsewhere need no recordings.
-        needed, exists = section.fbank_folder is None, row.path.is_file()
+        reads_recordings, exists = section.fbank_folder is None, row.path.is_file()
         refuse_duplicate(first_places, name, row.where, identity=file_identity(row.path) if exists else None)
         label = label_of(_numbers(row, numbers, table), section.multi_label, row.where)
-        if needed and not exists:
+        if reads_recordings and not exists:
             missing.append(row)
             continue
-        stamp = file_stamp(row.path) if needed else ""
+        stamp = file_stamp(row.path) if reads_recordings else ""
         items.append(Item(id=name, label=label, part=row.part, path=row.path, stamp=stamp))
     if missing and not section.skip_damaged:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""

@@ -79,7 +79,7 @@ def spoken_digits(section: AudioData, folder: Path) -> Listing:
     return table_items(root, "metadata.csv", "filename", "digit", "split", below="recordings")
 
 
-PUBLISHED: Mapping[str, Callable[[AudioData, Path], Listing]] = {
+PUBLISHED_SETS: Mapping[str, Callable[[AudioData, Path], Listing]] = {
     "esc10": partial(esc, "esc10"),
     "esc50": partial(esc, "esc50"),
     "fsdd": spoken_digits,

@@ -55,13 +55,13 @@ def read_text_columns(path: Path, *, xyz: bool = False) -> tuple[NDArray[np.floa
     quick = _read_plain(text, xyz=xyz)
     if quick is not None:
         return quick, None
-    names, comments, stated, rows = _headings(text)
+    names, comments, count, rows = _headings(text)
     if not rows:
         raise DamageError("it has no points")
     values = _parse(rows)
     names = names or _heading_among(comments, values.shape[1])
-    if stated is not None and stated != len(values):
-        raise DamageError(f"it states {stated} points and has {len(values)}")
+    if count is not None and count != len(values):
+        raise DamageError(f"it states {count} points and has {len(values)}")
     if names is not None and len(names) != values.shape[1] and not (xyz and tuple(names[:3]) == AXES):
         raise DamageError(f"its heading names {counted(len(names), 'column')}, its rows have {values.shape[1]}")
     return values, names
@@ -100,7 +100,7 @@ def _headings(text: str) -> tuple[list[str] | None, list[list[str]], int | None,
     """(names of the columns, x, y and z among them; words of comments, which may be names too; stated number of points;
     rows of numbers).
     """
-    heading, stated = None, None
+    heading, count = None, None
     comments: list[list[str]] = []
     rows: list[Row] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -118,11 +118,11 @@ def _headings(text: str) -> tuple[list[str] | None, list[list[str]], int | None,
             comments.append(names)
         if comment:
             continue
-        if not rows and stated is None and row.isascii() and row.isdecimal():
-            stated = int(row)
+        if not rows and count is None and row.isascii() and row.isdecimal():
+            count = int(row)
             continue
         rows.append((number, row.partition("#")[0].rstrip()))
-    return heading, comments, stated, rows
+    return heading, comments, count, rows
 
 
 def _names_each_axis(names: list[str]) -> bool:

@@ -69,7 +69,7 @@ def read_coco(path: Path, size: int) -> CocoFile:
             where, found = f"{path} image {number}", f"{name}, also of image {first_files[name]}"
             raise InputError(where, "a file_name of its own", found, "give a picture one entry")
     boxes: dict[int, list[tuple[float, ...]]] = defaultdict(list)
-    flat, clipped = _Remark(), _Remark()
+    flat_boxes, clipped_boxes = _Remark(), _Remark()
     for number, entry in _by_id(tree, "annotations", path):
         where = f"{path} annotation {number}"
         owner, category = entry.get("image_id"), entry.get("category_id")
@@ -77,7 +77,7 @@ def read_coco(path: Path, size: int) -> CocoFile:
             raise InputError(where, "the image_id of one of its images", repr(owner), "correct or remove it")
         if not _is_number(category) or category not in classes:
             raise InputError(where, "the category_id of one of its categories", repr(category), "correct or remove it")
-        row = _row(entry, classes[category], Fit(*images[owner][1:], size), where, flat, clipped, number)
+        row = _row(entry, classes[category], Fit(*images[owner][1:], size), where, flat_boxes, clipped_boxes, number)
         if row is not None:
             boxes[owner].append(row)
             if len(boxes[owner]) > MOST_BOXES:
@@ -87,8 +87,8 @@ def read_coco(path: Path, size: int) -> CocoFile:
         for number, (name, *sides) in images.items()
     )
     notes = (
-        flat.text(f"{path}: left out", "without area"),
-        clipped.text(f"{path}: clipped to their pictures", f"that reach more than {ROUNDING:g} pixel beyond"),
+        flat_boxes.text(f"{path}: left out", "without area"),
+        clipped_boxes.text(f"{path}: clipped to their pictures", f"that reach more than {ROUNDING:g} pixel beyond"),
     )
     return CocoFile(path=path, categories=categories, images=pictures, notes=tuple(note for note in notes if note))
 
@@ -113,7 +113,7 @@ class _Remark:
 
 
 def _row(
-    entry: Mapping[str, Any], label: int, fit: Fit, where: str, flat: _Remark, clipped: _Remark, number: int
+    entry: Mapping[str, Any], label: int, fit: Fit, where: str, flat_boxes: _Remark, clipped_boxes: _Remark, number: int
 ) -> tuple[float, ...] | None:
     """A box; None for one without area."""
     box = entry.get("bbox")
@@ -137,11 +137,11 @@ def _row(
     across, down = fit.factors
     # In the float32 of the labels a sliver may have no width.
     if (x1 - x0) * across < _SLIVER or (y1 - y0) * down < _SLIVER:
-        flat.add(number)
+        flat_boxes.add(number)
         return None
     beyond = max(-left, -top, left + width - fit.width, top + height - fit.height)
     if beyond > ROUNDING:
-        clipped.add(number)
+        clipped_boxes.add(number)
     corners = (x0 * across, y0 * down, x1 * across, y1 * down)
     return (*corners, float(label), float(crowd), float(area), float(fit.width), float(fit.height))
 

@@ -65,7 +65,7 @@ def list_coco(
     return Listing(
         classes=tuple(first.categories.values()),
         items=tuple(items),
-        skipped=tuple(missing),
+        skipped_files=tuple(missing),
         unread=tuple(sorted(unread.items())),
         notes=tuple(notes),
         label_kind="boxes",
@@ -181,8 +181,8 @@ def _refuse_shared(items: list[Item], folder: Path, tree: Tree[DiskFile]) -> tup
             found = f"it in {places[item.id]} and {item.part}"
             raise InputError(folder / item.id, "every picture once", found, "remove one of the two entries")
         places[item.id] = item.part
-        hidden = DiskFile(item.path, item.path.is_symlink())
-        files.add(tree.files.get(tuple(item.id.split("/")), hidden), item.part, 0, item.path.stat())
+        hidden_file = DiskFile(item.path, item.path.is_symlink())
+        files.add(tree.files.get(tuple(item.id.split("/")), hidden_file), item.part, 0, item.path.stat())
     return files.notes()
 
 

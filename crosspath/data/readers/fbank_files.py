@@ -19,7 +19,7 @@ def read_from_fbank(listing: Listing, folder: Path, skip_damaged: bool) -> Listi
     InputError
         For missing frames, unless `skip_damaged` skips them, and for two recordings with the same stem.
     """
-    items, skipped = [], list(listing.skipped)
+    items, skipped_files = [], list(listing.skipped_files)
     first_items: dict[str, str] = {}
     for item in listing.items:
         path = folder / f"{item.path.stem}.npy"
@@ -34,8 +34,8 @@ def read_from_fbank(listing: Listing, folder: Path, skip_damaged: bool) -> Listi
             if not skip_damaged:
                 todo = "compute them, or skip such recordings with --set data.skip_damaged=true"
                 raise InputError(path, f"the frames of {item.id}", "none", todo) from None
-            skipped.append((path, "it is missing"))
-    return replace(listing, items=tuple(items), skipped=tuple(skipped))
+            skipped_files.append((path, "it is missing"))
+    return replace(listing, items=tuple(items), skipped_files=tuple(skipped_files))
 
 
 def read_fbank(path: Path, mels: int) -> NDArray[np.float32]:

@@ -37,12 +37,12 @@ def open_film(source: str | BytesIO) -> Iterator[tuple[Any, Any]]:
             covers = len(container.streams.video)
             raise DamageError("it has no video stream" + (", only a cover picture" if covers else ""))
         if len(films) == 1:
-            yield container, _bounded(films[0])
+            yield container, _limit_pixels(films[0])
             return
         moving = _moving(source) & {stream.index for stream in films}
         films = [stream for stream in films if stream.index in moving] or films
         default = [stream for stream in films if stream.disposition & type(stream.disposition)["default"]]
-        yield container, _bounded((default or films)[0])
+        yield container, _limit_pixels((default or films)[0])
 
 
 def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
@@ -54,17 +54,17 @@ def upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
     if content is None:
         return pixels
     a, b, _, c, d = np.frombuffer(content, np.int32)[:5].astype(float)
-    straight, crossed = min(abs(a), abs(d)), min(abs(b), abs(c))
+    diagonal, antidiagonal = min(abs(a), abs(d)), min(abs(b), abs(c))
     if not (a or b or c or d):
         return pixels
-    if max(abs(b), abs(c)) <= SKEW * straight:
+    if max(abs(b), abs(c)) <= SKEW * diagonal:
         return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    if max(abs(a), abs(d)) <= SKEW * crossed:
+    if max(abs(a), abs(d)) <= SKEW * antidiagonal:
         return pixels.transpose(1, 0, 2)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
     raise DamageError("its display matrix is no quarter turn: store it upright")
 
 
-def _bounded(stream: Any) -> Any:
+def _limit_pixels(stream: Any) -> Any:
     """The stream, whose frames the decoder refuses where they are larger than `limits.PIXELS`."""
     require_within(PIXELS, stream.width * stream.height)
     stream.codec_context.options = {"max_pixels": str(PIXELS.most)}  # of frames that become larger on the way

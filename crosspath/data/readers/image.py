@@ -16,7 +16,7 @@ from crosspath.config.data import ImageData
 from crosspath.data.boxes import Fit, size_in
 from crosspath.data.folder_tree import DiskFile, Tree, suffix_of, tree_of
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, joined, require_within
+from crosspath.data.items import DamageError, Item, Listing, Part, TrainingView, join_listings, require_within
 from crosspath.data.labels import as_label_tuples, label_settings
 from crosspath.data.places import IMAGE_SETS
 from crosspath.data.readers.coco_folders import list_coco
@@ -34,7 +34,7 @@ from crosspath.data.readers.pictures import picture_of, read_picture, turned_siz
 from crosspath.data.readers.zip_folders import list_zip
 from crosspath.data.shards.listing import list_shards, read_member
 from crosspath.data.short_side import short_side
-from crosspath.data.tables import listed_files, table_settings
+from crosspath.data.tables import list_files, table_settings
 from crosspath.data.views.frame_views import frames_view
 from crosspath.data.views.scene_views import scene_view
 from crosspath.errors import InputError
@@ -82,16 +82,16 @@ class ImageReader:
     def listing(self, folder: Path) -> Listing:
         """A set of pictures; with `data.multi_label` labels are tuples, and boxes where the objective asks for them."""
         if (table := own_table(folder, self.section)) is not None:
-            listing = listed_files(folder, table, self.section, SUFFIXES)
+            listing = list_files(folder, table, self.section, SUFFIXES)
         else:
             listing = with_unread(self._boxed_listing(folder) if self.boxed else self._listing(folder), self.section)
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _boxed_listing(self, folder: Path) -> Listing:
-        named = self.section.dataset == "coco"
+        is_coco = self.section.dataset == "coco"
         inside = "annotations/instances_train2017.json and train2017/"
-        root = folder_below(folder, "coco", inside) if named else folder
-        return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids if named else None)
+        root = folder_below(folder, "coco", inside) if is_coco else folder
+        return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids if is_coco else None)
 
     def _listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; pictures beside masks;
@@ -105,7 +105,9 @@ class ImageReader:
             items = tuple(replace(item, label=0) for item in listing.items)
             return replace(listing, classes=("pictures",), items=items, label_kind="classes")
         if self.section.dataset == "ade20k":
-            return self._masked(folder_below(folder, IMAGE_SETS["ade20k"], "images/ and annotations/"), ADE20K_PARTS)
+            return self._masked_listing(
+                folder_below(folder, IMAGE_SETS["ade20k"], "images/ and annotations/"), ADE20K_PARTS
+            )
         if self.section.dataset == "shards":
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if self.section.dataset == "cifar10":
@@ -113,7 +115,7 @@ class ImageReader:
             parts: tuple[Part, Part] = ("train", "test")
             return _merge([list_zip(root / f"{part}.zip", part, SUFFIXES) for part in parts])
         if self.section.annotated or has_masks(folder):
-            return self._masked(folder)
+            return self._masked_listing(folder)
         if folder.suffix.lower() == NPZ and folder.is_file():
             return list_medmnist(folder, self.section.several_labels)
         if folder.suffix.lower() == ".zip" and folder.is_file():
@@ -125,7 +127,7 @@ class ImageReader:
         refuse_masks_as_class(folder, listing.classes)
         return listing
 
-    def _masked(self, root: Path, parts: dict[str, Part] | None = None) -> Listing:
+    def _masked_listing(self, root: Path, parts: dict[str, Part] | None = None) -> Listing:
         """Pictures with masks, or the pictures alone where the recipe reads no masks."""
         if self.section.annotated:
             return list_masked_pictures(root, SUFFIXES, self.section.ignored_values, parts)
@@ -135,11 +137,11 @@ class ImageReader:
     def open_decoder(self) -> Iterator[Callable[[Item], NDArray[Any]]]:
         """A decoder that keeps each zip open."""
         if self.section.annotated:
-            yield self._read_masked
+            yield self._read_with_mask
             return
         with self.open_images() as decode:
             if self.boxed:
-                yield lambda item: self._boxed(decode(item), item)
+                yield lambda item: self._to_boxed_sample(decode(item), item)
                 return
             yield lambda item: self.decode_file(item.path) if item.inside is None else self._to_sample(decode(item))
 
@@ -149,7 +151,7 @@ class ImageReader:
         assert isinstance(section, ImageAugment)
         if self.section.annotated:
             yield lambda item, sample: (
-                scene_view(self._read_masked(item), self.section, section, seed, epoch, sample),
+                scene_view(self._read_with_mask(item), self.section, section, seed, epoch, sample),
                 None,
             )
             return
@@ -158,14 +160,14 @@ class ImageReader:
             def view(item: Item, sample: int) -> TrainingView:
                 image = decode(item)
                 if self.boxed:
-                    return self._boxed(image, item), None
+                    return self._to_boxed_sample(image, item), None
                 if section.resized_crop is None:
                     image = self._centre_crop(image)
                 return frames_view([image], self.section, section, seed, epoch, sample)[0], None
 
             yield view
 
-    def _read_masked(self, item: Item) -> NDArray[Any]:
+    def _read_with_mask(self, item: Item) -> NDArray[Any]:
         return read_masked_picture(item, self.section.ignored_values)
 
     @contextmanager
@@ -221,7 +223,7 @@ class ImageReader:
                 picture = read_picture(file)
         return picture.width, picture.height
 
-    def _boxed(self, image: Any, item: Item) -> NDArray[Any]:
+    def _to_boxed_sample(self, image: Any, item: Item) -> NDArray[Any]:
         """The sample of a picture whose size is that of its annotations. Raises `DamageError` for another."""
         rows: Any = item.label
         if image.size != size_in(rows):
@@ -237,7 +239,7 @@ class ImageReader:
         """The colour behind a picture that does not fill its square: 0 once it is normalised."""
         return tuple(round(255 * value) for value in self.section.mean)
 
-    def _padded(self, image: Any) -> Any:
+    def _pad(self, image: Any) -> Any:
         """The long side resized to `image_size` (bicubic), the rest filled on the right or below."""
         from PIL import Image
 
@@ -249,7 +251,7 @@ class ImageReader:
 
     def _to_sample(self, image: Any) -> NDArray[Any]:
         if self.boxed:
-            return np.asarray(self._padded(image)).transpose(2, 0, 1)
+            return np.asarray(self._pad(image)).transpose(2, 0, 1)
         return np.asarray(self._centre_crop(image)).transpose(2, 0, 1)
 
     def _centre_crop(self, image: Any) -> Any:
@@ -281,4 +283,4 @@ def _merge(listings: list[Listing]) -> Listing:
         raise InputError(
             "cifar10", "the same classes in train.zip and test.zip", "different ones", "download the files again"
         )
-    return joined(listings, (item for listing in listings for item in listing.items))
+    return join_listings(listings, (item for listing in listings for item in listing.items))

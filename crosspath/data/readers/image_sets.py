@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosspath.data.folders import class_folder_items, folder_below
-from crosspath.data.items import Listing, Part, joined
+from crosspath.data.items import Listing, Part, join_listings
 from crosspath.data.linked_files import SampleFiles
 from crosspath.errors import InputError
 
@@ -31,14 +31,14 @@ def list_imagenet(folder: Path) -> Listing:
         class_folder_items(root / name, SUFFIXES, "images", part=part, files=files) for name, part in parts.items()
     )
     if train.classes != held_out.classes:
-        unmatched = sorted(set(train.classes) ^ set(held_out.classes))
-        names = f"{', '.join(unmatched[:3])}{', ...' if len(unmatched) > 3 else ''}"
-        difference = f"{len(unmatched)} in one of them only ({names})"
+        classes = sorted(set(train.classes) ^ set(held_out.classes))
+        names = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+        difference = f"{len(classes)} in one of them only ({names})"
         raise InputError(root, "the same class folders in train and val", difference, "complete the folders")
     items = (
         replace(item, id=f"{name}/{item.id}")
         for name, listing in zip(parts, (train, held_out), strict=True)
         for item in listing.items
     )
-    both = joined((train, held_out), items)
+    both = join_listings((train, held_out), items)
     return replace(both, notes=(*both.notes, *files.notes()))

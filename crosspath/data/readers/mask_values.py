@@ -16,9 +16,9 @@ from crosspath.limits import PIXELS
 TABLE = "objectInfo150.txt"
 NAMES = "classes.txt"
 VALUES = 256
-LOST = 254
+NO_CLASS = 254
 """Of a value that no class has, in the table of values."""
-SCALED = {"L;2": 2, "L;4": 4, "1": 1}
+GREY_BITS = {"L;2": 2, "L;4": 4, "1": 1}
 """Bits of the grey levels that Pillow spreads over 0 to 255."""
 
 
@@ -29,7 +29,7 @@ class MaskValues(NamedTuple):
     source: str
     """The file that names them."""
     table: NDArray[np.uint8]
-    """The class of each of 256 values, `NOT_LABELLED`, or `LOST`."""
+    """The class of each of 256 values, `NOT_LABELLED`, or `NO_CLASS`."""
 
 
 def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
@@ -44,10 +44,10 @@ def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
             if image.mode.startswith("I") or ";16" in str(rawmode):
                 raise DamageError("has 16 bits: save its class numbers with 8")
             if image.mode not in ("L", "P"):
-                kind = f"{SCALED[image.mode]} bit" if image.mode in SCALED else f"colours ({image.mode})"
+                kind = f"{GREY_BITS[image.mode]} bit" if image.mode in GREY_BITS else f"colours ({image.mode})"
                 raise DamageError(f"has {kind}, not class numbers: save it as 8-bit grey or with a palette")
-            if str(rawmode) in SCALED and image.mode == "L":
-                raise DamageError(f"has grey levels of {SCALED[str(rawmode)]} bits: save its class numbers with 8")
+            if str(rawmode) in GREY_BITS and image.mode == "L":
+                raise DamageError(f"has grey levels of {GREY_BITS[str(rawmode)]} bits: save its class numbers with 8")
             if image.getexif().get(ORIENTATION, 1) != 1:
                 raise DamageError("is turned by its EXIF tag: save it upright")
             indices = np.array(image)
@@ -58,38 +58,38 @@ def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
     except Exception as error:  # Pillow's decoders raise many types on damaged files
         raise DamageError(f"is no PNG that can be read ({type(error).__name__})") from None
     classes: NDArray[np.uint8] = values.table[indices]
-    if (classes == LOST).any():
-        value = int(indices[classes == LOST][0])
+    if (classes == NO_CLASS).any():
+        value = int(indices[classes == NO_CLASS][0])
         names = f"the {len(values.classes)} classes of {values.source}"
         raise DamageError(f"has the value {value}, which is none of {names}: correct it, or set data.ignored_values")
     return classes
 
 
-def mask_values(folder: Path, ignored: tuple[int, ...] | None) -> MaskValues:
+def mask_values(folder: Path, ignored_values: tuple[int, ...] | None) -> MaskValues:
     """What the values of masks mean, from the file of classes in `folder`. Raises `InputError` where it is faulty."""
     for name in (TABLE, NAMES):
         if (folder / name).is_file():
-            return _mask_values(folder / name, ignored, file_stamp(folder / name))
+            return _mask_values(folder / name, ignored_values, file_stamp(folder / name))
     todo = f"write {NAMES}: the name of a class a line, the first for the value 0"
     raise InputError(folder, f"a file {TABLE} or {NAMES}", "neither", todo)
 
 
 @lru_cache(maxsize=4)
-def _mask_values(file: Path, ignored: tuple[int, ...] | None, stamp: str) -> MaskValues:
+def _mask_values(file: Path, ignored_values: tuple[int, ...] | None, stamp: str) -> MaskValues:
     """`stamp` differs once the file has changed."""
     names = _published_names(file) if file.name == TABLE else _own_names(file)
-    if ignored is None:
-        ignored = (0, 255) if file.name == TABLE else (255,)
-    labelled = [(value, name) for value, name in sorted(names.items()) if value not in ignored]
-    if not 2 <= len(labelled) <= MOST_CLASSES:
+    if ignored_values is None:
+        ignored_values = (0, 255) if file.name == TABLE else (255,)
+    classes = [(value, name) for value, name in sorted(names.items()) if value not in ignored_values]
+    if not 2 <= len(classes) <= MOST_CLASSES:
         raise InputError(
-            file, f"2 to {MOST_CLASSES} classes beside data.ignored_values", str(len(labelled)), "correct it"
+            file, f"2 to {MOST_CLASSES} classes beside data.ignored_values", str(len(classes)), "correct it"
         )
-    table = np.full(VALUES, LOST, np.uint8)
-    table[list(ignored)] = NOT_LABELLED
-    for label, (value, _) in enumerate(labelled):
+    table = np.full(VALUES, NO_CLASS, np.uint8)
+    table[list(ignored_values)] = NOT_LABELLED
+    for label, (value, _) in enumerate(classes):
         table[value] = label
-    return MaskValues(tuple(name for _, name in labelled), file.name, table)
+    return MaskValues(tuple(name for _, name in classes), file.name, table)
 
 
 def _own_names(file: Path) -> dict[int, str]:

@@ -50,11 +50,14 @@ def refuse_masks_as_class(where: Path, classes: Collection[str]) -> None:
 
 
 def list_masked_pictures(
-    folder: Path, suffixes: tuple[str, ...], ignored: tuple[int, ...] | None, parts: dict[str, Part] | None = None
+    folder: Path,
+    suffixes: tuple[str, ...],
+    ignored_values: tuple[int, ...] | None,
+    parts: dict[str, Part] | None = None,
 ) -> Listing:
     """Every picture with its mask. A picture without a mask is listed as skipped, and so is a link to nowhere.
 
-    `ignored` are the values that are not labelled; 255 when not given, and 0 where the published table names the
+    `ignored_values` are the values that are not labelled; 255 when not given, and 0 where the published table names the
     classes. `parts` are the names of the folders of parts, instead of the usual ones.
 
     Raises
@@ -63,17 +66,17 @@ def list_masked_pictures(
         For missing folders, a missing or faulty file of classes, and a name that several pictures or masks share.
     """
     _require_folders(folder)
-    classes = mask_values(folder, ignored).classes
+    classes = mask_values(folder, ignored_values).classes
     pictures, masks = tree_of(folder / PICTURES), tree_of(folder / MASKS)
     by_stem = _by_stem(folder / MASKS, masks, (MASK,), "masks")
     samples = _by_stem(folder / PICTURES, pictures, suffixes, "pictures")
     if not samples:
         raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
     files = SampleFiles()
-    items, skipped = [], list(pictures.broken.values()) + list(masks.broken.values())
+    items, skipped_files = [], list(pictures.broken_links.values()) + list(masks.broken_links.values())
     for stem, file in sorted(samples.items()):
         if stem not in by_stem:
-            skipped.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}{MASK}"))
+            skipped_files.append((file.path, f"it has no mask {MASKS}/{'/'.join(stem)}{MASK}"))
             continue
         mask = by_stem[stem].path
         item = _item(stem, file, parts, files)
@@ -82,7 +85,7 @@ def list_masked_pictures(
     _refuse_mixed_parts(folder, items)
     without = len(by_stem.keys() - samples.keys())
     notes = (f"{without} of the masks belong to no picture",) if without else ()
-    return Listing(classes, tuple(items), tuple(skipped), _kinds(pictures, suffixes), (*notes, *files.notes()))
+    return Listing(classes, tuple(items), tuple(skipped_files), _kinds(pictures, suffixes), (*notes, *files.notes()))
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...], parts: dict[str, Part] | None = None) -> Listing:
@@ -94,11 +97,11 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...], parts: dict[str, Part
         raise no_files_error(folder / PICTURES, "images", suffixes, _kinds(pictures, suffixes))
     files = SampleFiles()
     items = tuple(_item(stem, file, parts, files) for stem, file in sorted(samples.items()))
-    skipped, unread = tuple(pictures.broken.values()), _kinds(pictures, suffixes)
-    return Listing(("pictures",), items, skipped, unread, files.notes())
+    skipped_files, unread = tuple(pictures.broken_links.values()), _kinds(pictures, suffixes)
+    return Listing(("pictures",), items, skipped_files, unread, files.notes())
 
 
-def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[np.uint8]:
+def read_masked_picture(item: Item, ignored_values: tuple[int, ...] | None) -> NDArray[np.uint8]:
     """The picture of an item of `list_masked_pictures` with its mask, uint8 (4, H, W), at its own size. Raises
     `DamageError` for a picture or a mask that cannot be read, or do not belong together.
     """
@@ -110,7 +113,7 @@ def read_masked_picture(item: Item, ignored: tuple[int, ...] | None) -> NDArray[
         picture = np.asarray(read_picture(file))
     name = mask.relative_to(root)
     try:
-        classes = read_mask(mask, mask_values(root, ignored))
+        classes = read_mask(mask, mask_values(root, ignored_values))
     except OSError as error:
         raise DamageError(f"its mask {name} cannot be read ({error.strerror or error})") from None
     except DamageError as damage:
@@ -165,12 +168,12 @@ def _kinds(tree: Tree[DiskFile], suffixes: tuple[str, ...]) -> tuple[tuple[str, 
 
 def _refuse_mixed_parts(folder: Path, items: list[Item]) -> None:
     """Folders of parts beside other pictures: those would be taken for training ones."""
-    named = {item.part for item in items if item.part is not None}
+    parts = {item.part for item in items if item.part is not None}
     other = next((item for item in items if item.part is None), None)
-    if named and other is not None:
+    if parts and other is not None:
         expected = "pictures in folders of parts (training, validation, test), or none in such a folder"
         raise InputError(folder / PICTURES / other.id, expected, "a picture beside them", "move it into one of them")
-    if named and "train" not in named:
+    if parts and "train" not in parts:
         raise InputError(folder / PICTURES, "a folder `training`", "none", "name the folder to train on `training`")
 
 

@@ -26,14 +26,14 @@ LAYOUT = (
 )
 
 
-REQUIRED = tuple(f"{part}_{kind}" for part in PARTS for kind in ("images", "labels"))
+ARRAY_NAMES = tuple(f"{part}_{kind}" for part in PARTS for kind in ("images", "labels"))
 
 
 def has_medmnist_arrays(path: Path) -> bool:
     """Whether a file is an `.npz` with the arrays of this layout."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {f"{name}.npy" for name in REQUIRED} <= set(archive.namelist())
+            return {f"{name}.npy" for name in ARRAY_NAMES} <= set(archive.namelist())
     except Exception:  # many types: no zip, a damaged list, a name that is no text
         return False
 
@@ -51,7 +51,7 @@ def list_medmnist(path: Path, several_labels: bool) -> Listing:
         with ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(path))
             names = {name.removesuffix(".npy") for name in archive.namelist()}
-            missing = [name for name in REQUIRED if name not in names]
+            missing = [name for name in ARRAY_NAMES if name not in names]
             if missing:
                 raise InputError(
                     path, LAYOUT, f"no {', '.join(missing)}", "use a file of that layout, or class folders"

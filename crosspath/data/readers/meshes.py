@@ -53,20 +53,20 @@ def _off(path: Path) -> tuple[Vertices, NDArray[Any]]:
     header = OFF_HEADER.match(lines[0]) if lines else None
     if header is None:
         raise DamageError("it does not begin with OFF, COFF, NOFF or STOFF")
-    glued = lines[0][header.end() :].strip()  # ModelNet has headers such as `OFF8 12 0`
-    lines = [glued, *lines[1:]] if glued else lines[1:]
+    rest = lines[0][header.end() :].strip()  # ModelNet has headers such as `OFF8 12 0`
+    lines = [rest, *lines[1:]] if rest else lines[1:]
     if not lines:
         raise DamageError("its header states no numbers of vertices and faces")
-    stated, stated_faces = (int(number) for number in lines[0].split()[:2])
-    if len(lines) - 1 != stated + stated_faces:
+    vertex_count, face_count = (int(number) for number in lines[0].split()[:2])
+    if len(lines) - 1 != vertex_count + face_count:
         found = f"{len(lines) - 1} rows follow"
-        raise DamageError(f"its header states {stated} vertices and {stated_faces} faces, {found}")
-    values = [line.split() for line in lines[1 : stated + 1]]
+        raise DamageError(f"its header states {vertex_count} vertices and {face_count} faces, {found}")
+    values = [line.split() for line in lines[1 : vertex_count + 1]]
     if len({len(row) for row in values}) > 1:
         raise DamageError("its vertices have unequal numbers of values")
-    vertices = np.array([[float(value) for value in row[:3]] for row in values]).reshape(stated, 3)
+    vertices = np.array([[float(value) for value in row[:3]] for row in values]).reshape(vertex_count, 3)
     faces = []
-    for line in lines[stated + 1 :]:
+    for line in lines[vertex_count + 1 :]:
         corners, *row = line.split()
         if not 0 < int(corners) <= len(row):
             raise DamageError(f"a face states {corners} corners and has {len(row)}: {line[:40]!r}")
@@ -159,8 +159,8 @@ def _kinds(elements: Any, name: str) -> Sequence[str]:
 def _require_equal_lists(data: NDArray[Any], name: str) -> None:
     """trimesh takes the length of the first list for that of all."""
     for field in data.dtype.names or ():
-        nested = data[field].dtype.names
-        if nested is not None and not (data[field][nested[0]] == data[field][nested[0]][0]).all():
+        names = data[field].dtype.names
+        if names is not None and not (data[field][names[0]] == data[field][names[0]][0]).all():
             raise DamageError(f"its lists of {name} have unequal lengths; convert it to triangles")
 
 
@@ -169,9 +169,9 @@ def _require_rows(path: Path, elements: Any) -> None:
     if re.search(rb"^format\s+ascii", head, re.MULTILINE) is None:
         return  # the size of binary data is compared by trimesh
     rows = [line for line in body.splitlines() if line.strip()]
-    stated = sum(element["length"] for element in elements.values())
-    if len(rows) != stated:
-        raise DamageError(f"its header states {stated} rows, it has {len(rows)}")
+    count = sum(element["length"] for element in elements.values())
+    if len(rows) != count:
+        raise DamageError(f"its header states {count} rows, it has {len(rows)}")
 
 
 def _stl(path: Path) -> tuple[Vertices, NDArray[Any]]:

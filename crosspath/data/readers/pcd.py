@@ -82,11 +82,11 @@ def _from_bytes(
     content: bytes, points: int, record: np.dtype[np.void], names: list[str], encoding: str
 ) -> NDArray[np.float64]:
     if encoding == "binary_compressed":
-        packed, size = (int.from_bytes(content[start : start + 4], "little") for start in (0, 4))
-        if size != points * record.itemsize or len(content) < 8 + packed:
+        packed_size, size = (int.from_bytes(content[start : start + 4], "little") for start in (0, 4))
+        if size != points * record.itemsize or len(content) < 8 + packed_size:
             raise DamageError(f"its header promises {points} points, and its data are shorter")
         require_within(BYTES, size)
-        content = _unpack_lzf(content[8 : 8 + packed], size)
+        content = _unpack_lzf(content[8 : 8 + packed_size], size)
         # Compressed data are sorted by field: all x, all y, all z.
         columns, start = [], {}
         offset = 0
@@ -96,30 +96,30 @@ def _from_bytes(
         for name in names:
             columns.append(np.frombuffer(content, record[name].base, points, start[name]))
         return np.stack(columns, axis=1).astype(np.float64)
-    expected = points * record.itemsize
-    if len(content) < expected:
+    size = points * record.itemsize
+    if len(content) < size:
         raise DamageError(f"its header promises {points} points, and its data are shorter")
-    if any(content[expected:]):
-        found = f"{len(content)} bytes instead of {expected}"
+    if any(content[size:]):
+        found = f"{len(content)} bytes instead of {size}"
         raise DamageError(f"its header promises {points} points, and its data are longer ({found}): correct the header")
     rows = np.frombuffer(content, record, points)
     return np.stack([rows[name][:, 0] for name in names], axis=1).astype(np.float64)
 
 
-def _unpack_lzf(packed: bytes, size: int) -> bytes:
+def _unpack_lzf(content: bytes, size: int) -> bytes:
     """LZF (M. Lehmann's liblzf): runs of literal bytes, and references to bytes before."""
     result, place = bytearray(), 0
     try:
-        while place < len(packed):
-            control, place = packed[place], place + 1
+        while place < len(content):
+            control, place = content[place], place + 1
             if control < 32:
-                result += packed[place : place + control + 1]
+                result += content[place : place + control + 1]
                 place += control + 1
                 continue
             length = control >> 5
             if length == 7:
-                length, place = length + packed[place], place + 1
-            start = len(result) - ((control & 31) << 8) - packed[place] - 1
+                length, place = length + content[place], place + 1
+            start = len(result) - ((control & 31) << 8) - content[place] - 1
             place += 1
             if start < 0:
                 raise DamageError("its compressed data are faulty")

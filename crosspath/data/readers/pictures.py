@@ -69,9 +69,9 @@ def read_picture(file: IO[bytes]) -> Any:
     try:
         with Image.open(file, formats=FORMATS) as image:
             require_within(PIXELS, image.width * image.height)
-            bits, kind, inverted = _sample_type(image)
+            bits, kind, invert = _sample_type(image)
             image.load()
-            return _rgb(image, bits, kind, inverted)
+            return _rgb(image, bits, kind, invert)
     except UnidentifiedImageError:  # its message contains the address of an object
         raise _unknown(head) from None
     except (DamageError, InputError):
@@ -89,14 +89,14 @@ def picture_of(value: Any) -> Any:
 
     if isinstance(value, Image.Image):
         require_within(PIXELS, value.width * value.height)
-        bits, kind, inverted = 16 if value.mode.startswith("I") else 8, "unsigned", False
+        bits, kind, invert = 16 if value.mode.startswith("I") else 8, "unsigned", False
         if getattr(value, "tile", None) is not None:  # it was opened from a file
-            bits, kind, inverted = _sample_type(value)
+            bits, kind, invert = _sample_type(value)
         try:
             value.load()
         except Exception as error:  # of a picture that was opened, and is read only now
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
-        return _rgb(value, bits, kind, inverted)
+        return _rgb(value, bits, kind, invert)
     return _array_picture(np.asarray(value))
 
 
@@ -141,7 +141,7 @@ def _jpeg2000_bits(file: IO[bytes]) -> int:
     return (codestream[38] & 0x7F) + 1 if len(codestream) > 38 else 0
 
 
-def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:
+def _rgb(image: Any, bits: int, kind: str, invert: bool) -> Any:
     from PIL import Image, ImageOps
 
     try:
@@ -150,7 +150,7 @@ def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:
         image = image.copy()
     if image.mode == "F":
         values = np.asarray(image)
-        return Image.fromarray(_float_levels(1 - values if inverted else values)).convert("RGB")
+        return Image.fromarray(_float_levels(1 - values if invert else values)).convert("RGB")
     if kind == "unsigned" and bits <= 16 and (image.mode.startswith("I;16") or image.mode == "I"):
         values = np.asarray(image)
         low, high = int(values.min()), int(values.max())
@@ -160,7 +160,7 @@ def _rgb(image: Any, bits: int, kind: str, inverted: bool) -> Any:
         if bits == 12:  # stored without padding
             return Image.fromarray((values >> 4).astype(np.uint8)).convert("RGB")
         _require_16_bits(high)
-        return Image.fromarray(((65535 - values if inverted else values) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(((65535 - values if invert else values) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode not in COLOURS or kind != "unsigned" or bits > 16:
         raise DamageError(f"{kind} samples of {bits} bits (mode {image.mode}) have no rule: save it as 8-bit RGB")
     if image.mode == "P" and "transparency" in image.info:

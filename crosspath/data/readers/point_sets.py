@@ -126,7 +126,7 @@ def list_parts(root: Path) -> Listing:
     return Listing(tuple(classes.values()), tuple(items))
 
 
-PUBLISHED: dict[str, Callable[[Path], Listing]] = {
+PUBLISHED_SETS: dict[str, Callable[[Path], Listing]] = {
     "modelnet40": modelnet40,
     "shapenet55": shapenet55,
     "shapenetpart": shapenetpart,

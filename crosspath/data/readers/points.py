@@ -25,9 +25,9 @@ from crosspath.data.readers.lidar import read_lidar
 from crosspath.data.readers.lidar_objects import has_objects, list_objects
 from crosspath.data.readers.own_table import own_table, with_unread
 from crosspath.data.readers.pcd import read_pcd
-from crosspath.data.readers.point_sets import PUBLISHED, has_part_lists, list_parts
+from crosspath.data.readers.point_sets import PUBLISHED_SETS, has_part_lists, list_parts
 from crosspath.data.shards.listing import list_shards, read_member
-from crosspath.data.tables import listed_files, table_settings
+from crosspath.data.tables import list_files, table_settings
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -82,7 +82,7 @@ class PointReader:
         with annotations a folder in ShapeNetPart's layout as well. With `data.multi_label` labels are tuples.
         """
         if (table := own_table(folder, self.section)) is not None:
-            listing = listed_files(folder, table, self.section, SUFFIXES)
+            listing = list_files(folder, table, self.section, SUFFIXES)
         else:
             listing = with_unread(self._listing(folder), self.section)
         return as_label_tuples(listing) if self.section.several_labels else listing
@@ -93,8 +93,8 @@ class PointReader:
             return h5_set.listing()
         if self.section.annotated:
             return self._annotated_listing(folder)
-        if self.section.dataset in PUBLISHED:
-            return PUBLISHED[self.section.dataset](folder)
+        if self.section.dataset in PUBLISHED_SETS:
+            return PUBLISHED_SETS[self.section.dataset](folder)
         if self.section.dataset == "shards":
             return list_shards(self.section, folder, SHARD_MEMBERS)
         if has_objects(folder):
@@ -103,7 +103,7 @@ class PointReader:
 
     def _annotated_listing(self, folder: Path) -> Listing:
         if self.section.dataset == "shapenetpart":
-            return replace(PUBLISHED["shapenetpart"](folder), label_kind="dense")
+            return replace(PUBLISHED_SETS["shapenetpart"](folder), label_kind="dense")
         if self.section.dataset != "folder":
             todo = "choose shapenetpart, partnet, furniture or folder"
             raise InputError("data.dataset", "clouds with the part of each point", self.section.dataset, todo)
@@ -165,7 +165,7 @@ class PointReader:
         """
         suffix = path.suffix.lower()
         columns = suffix in part_clouds.SUFFIXES and suffix != ".ply"
-        return self._drawn(part_clouds.read_coordinates(path) if columns else self._read(path))
+        return self._whole_cloud(part_clouds.read_coordinates(path) if columns else self._read(path))
 
     def _read(self, path: Path) -> NDArray[Any]:
         require_within(BYTES, path.stat().st_size)
@@ -181,24 +181,24 @@ class PointReader:
     def decode_object(self, value: Any) -> NDArray[Any]:
         """An array (P, C) or (C, P) of points with x, y, z first; with an annotated section as `decode_whole`."""
         points = xyz_rows(np.asarray(value))
-        return self._drawn(points) if self.section.annotated else self._normalise(points)
+        return self._whole_cloud(points) if self.section.annotated else self._normalise(points)
 
-    def _drawn(self, points: NDArray[Any]) -> NDArray[np.float32]:
-        scaled = self._scaled(_checked(points))
+    def _whole_cloud(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        scaled = self._scale(_check(points))
         return scaled[drawn_order(len(scaled))].astype(np.float32)
 
     def _normalise(self, points: NDArray[Any]) -> NDArray[Any]:
-        points = _checked(points)
+        points = _check(points)
         if len(points) != self.points:
             points = points[sample_rows(len(points), self.points)]
-        return self._scaled(points).astype(np.float32)
+        return self._scale(points).astype(np.float32)
 
     def _with_parts(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
         """The sample (P, 4) of all points (N, 4) of an annotated cloud."""
-        points = np.column_stack([self._scaled(_checked(rows[:, :3])), rows[:, 3]])
+        points = np.column_stack([self._scale(_check(rows[:, :3])), rows[:, 3]])
         return drawn_points(points, self.points)
 
-    def _scaled(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _scale(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         if not self.section.normalise:
             return points
         points = points - points.mean(0)
@@ -206,7 +206,7 @@ class PointReader:
         return points / radius if radius > 0 else points
 
 
-def _checked(points: NDArray[Any]) -> NDArray[np.float64]:
+def _check(points: NDArray[Any]) -> NDArray[np.float64]:
     """In double precision, since the coordinates of a survey lie far from the origin. Raises `DamageError`."""
     points = points.astype(np.float64)
     if not len(points):
@@ -222,10 +222,10 @@ def drawn_points(rows: NDArray[np.floating], count: int) -> NDArray[np.float32]:
     """`count` of the rows (N, C) in `drawn_order`; with fewer, copies of the first one behind them, whose last column
     says that they are `OUTSIDE` the cloud.
     """
-    drawn = rows[drawn_order(len(rows))[:count]].astype(np.float32)
-    padding = np.repeat(drawn[:1], count - len(drawn), axis=0)
+    points = rows[drawn_order(len(rows))[:count]].astype(np.float32)
+    padding = np.repeat(points[:1], count - len(points), axis=0)
     padding[:, -1] = OUTSIDE
-    return np.concatenate([drawn, padding])
+    return np.concatenate([points, padding])
 
 
 def drawn_order(count: int) -> NDArray[np.int64]:

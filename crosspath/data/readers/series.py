@@ -20,18 +20,18 @@ from crosspath.data.readers.series_arrays import channels_first, read_array
 from crosspath.data.readers.series_columns import PARQUET, TEXTS
 from crosspath.data.readers.series_counts import Counts
 from crosspath.data.readers.series_records import read_edf, read_wfdb
-from crosspath.data.readers.series_sets import PUBLISHED, archive_files, list_table, list_ts, read_all
+from crosspath.data.readers.series_sets import PUBLISHED_SETS, archive_files, list_table, list_ts, read_all
 from crosspath.data.readers.series_tables import read_recording
 from crosspath.data.readers.series_values import (
     Signal,
     at_rate,
-    checked,
     fill_missing,
     match_length,
     places_by_name,
+    require_values,
     scale,
 )
-from crosspath.data.tables import listed_files, table_in
+from crosspath.data.tables import list_files, table_in
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
@@ -99,15 +99,15 @@ class SeriesReader:
 
     def _listing(self, folder: Path) -> Listing:
         section = self.section
-        if section.dataset in PUBLISHED:
-            return list_ts(PUBLISHED[section.dataset](folder), section)
+        if section.dataset in PUBLISHED_SETS:
+            return list_ts(PUBLISHED_SETS[section.dataset](folder), section)
         if section.table is not None:
             return list_table(folder / section.table, section)
         files = archive_files(folder) if section.csv is None else ()
         if files:
             return list_ts(files, section)
         if (table := table_in(folder, section)) is not None:
-            return _with_data(listed_files(folder, table, section, FILES))
+            return _with_data(list_files(folder, table, section, FILES))
         return with_unread(_with_data(class_folder_items(folder, FILES, "time series")), section)
 
     def first_signal(self, folder: Path) -> Signal | None:
@@ -168,14 +168,14 @@ class SeriesReader:
 
     def _sample(self, signal: Signal) -> NDArray[np.float32]:
         section = self.section
-        values_CT = checked(signal.values_CT)
+        values_CT = require_values(signal.values_CT)
         if section.channels is not None and len(values_CT) != section.channels:
             raise DamageError(f"expected {section.channels} channels, found {len(values_CT)}")
-        wanted = section.channel_names
-        if signal.names is None or wanted is None or len(wanted) != len(values_CT):
+        names = section.channel_names
+        if signal.names is None or names is None or len(names) != len(values_CT):
             places: list[int] | None = list(range(len(values_CT)))
         else:
-            places = places_by_name(signal.names, wanted)
+            places = places_by_name(signal.names, names)
         if places is not None:
             values_CT = values_CT[places]
         filled_CT = fill_missing(values_CT)

@@ -51,7 +51,7 @@ class Columns:
     rows: Sequence[int]
     """Of each cell: the line, as an editor counts it; in a parquet file the number of the row, from 1."""
     decimal_comma: bool = False
-    named: bool = True
+    has_names: bool = True
     """Whether the file names its columns; else they are numbered."""
 
     def require(self, name: str, setting: str) -> Sequence[Any]:
@@ -108,8 +108,8 @@ class Columns:
         """A column of times in seconds: numbers, or dates in ISO form. Raises `DamageError` with the row."""
         cells = self._cells(name, rows)
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
-            elapsed = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
-            return np.asarray(elapsed / np.timedelta64(1, "s"), np.float64)
+            durations = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
+            return np.asarray(durations / np.timedelta64(1, "s"), np.float64)
         dates = name.casefold() not in SECONDS and are_dates(cells)
         texts = len(cells) > 0 and isinstance(cells[0], str | datetime) and not is_number(self.number_text(cells[0]))
         if not (dates or texts):
@@ -162,8 +162,8 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
     delimiter, table = _table(lines)
     rows = [line for line, _ in lines]
     first = table[0]
-    named = not _are_numbers(first, delimiter) or _counts_columns(table)
-    if not named:
+    has_names = not _are_numbers(first, delimiter) or _counts_columns(table)
+    if not has_names:
         names = [str(number) for number in range(len(first))]
     else:
         names, table, rows = first, table[1:], rows[1:]
@@ -174,7 +174,7 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
         if len(cells) != len(names):
             raise DamageError(f"row {row}: expected {counted(len(names), 'value')}, found {len(cells)}")
     columns = list(zip(*table, strict=True)) if table else [() for _ in names]
-    return Columns(dict(zip(names, columns, strict=True)), rows, delimiter != ",", named)
+    return Columns(dict(zip(names, columns, strict=True)), rows, delimiter != ",", has_names)
 
 
 def _are_numbers(cells: Sequence[str], delimiter: str) -> bool:

@@ -78,13 +78,12 @@ class Counts:
         shorter = sum(count for length, count in self.lengths.items() if length < section.length)
         if longer or shorter:
             least, most = (f"{limit(self.lengths):,}" for limit in (min, max))
-            resampled = section.lengths == "resample"
-            done = (
-                ("averaged down", "interpolated") if resampled else ("cut at the end", "filled with their last value")
-            )
+            changes = ("cut at the end", "filled with their last value")
+            if section.lengths == "resample":
+                changes = ("averaged down", "interpolated")
             parts = [
                 f"{count:,} {kind} {'one' if count == 1 else 'ones'} {what}"
-                for count, kind, what in zip((longer, shorter), ("longer", "shorter"), done, strict=True)
+                for count, kind, what in zip((longer, shorter), ("longer", "shorter"), changes, strict=True)
                 if count
             ]
             texts.append(

@@ -24,7 +24,7 @@ PARTS: tuple[tuple[str, Part], ...] = (("_TRAIN", "train"), ("_TEST", "test"))
 ARCHIVE_FOLDER = "uea_ucr"
 PROBLEMS = {"plaid": "PLAID", "vowels": "JapaneseVowels", "motions": "BasicMotions"}
 """Names in the archive, by `data.dataset`."""
-UNLABELLED = "unlabelled"
+UNLABELLED_CLASS = "unlabelled"
 NAMES = (("X", "y", None), ("X_train", "y_train", "train"), ("X_val", "y_val", "val"), ("X_test", "y_test", "test"))
 """Of the arrays in an `.npz` file with a set: series, labels, and their part."""
 Files = Sequence[tuple[Path, Part]]
@@ -40,7 +40,7 @@ def problem_files(name: str, root: Path) -> Files:
     return files
 
 
-PUBLISHED: dict[str, Callable[[Path], Files]] = {
+PUBLISHED_SETS: dict[str, Callable[[Path], Files]] = {
     dataset: partial(problem_files, name) for dataset, name in PROBLEMS.items()
 }
 """Functions of the data root, by `data.dataset`."""
@@ -96,7 +96,7 @@ def list_ts(files: Files, section: SeriesData) -> Listing:
         if set(content.classes) != set(first.classes):
             found = f"{', '.join(content.classes)}, and {', '.join(first.classes)} in {contents[0][0].name}"
             raise InputError(path, "the same classes in both files", found, "correct @classLabel")
-    classes = tuple(class_order(first.classes, files[0][0])) or (UNLABELLED,)
+    classes = tuple(class_order(first.classes, files[0][0])) or (UNLABELLED_CLASS,)
     items = []
     for path, part, content in contents:
         stamp = file_stamp(path)

@@ -40,8 +40,8 @@ def read_recording(path: Path, section: SeriesData) -> Signal:
         model would read its answer there.
     """
     columns = read_columns(path, section.encoding)
-    named = (section.label_column, *(section.label_columns or ()), section.split_column, section.id_column)
-    others = {name.casefold() for name in named if name is not None}
+    names = (section.label_column, *(section.label_columns or ()), section.split_column, section.id_column)
+    others = {name.casefold() for name in names if name is not None}
     other = next((name for name in columns.cells if name.casefold() in others), None)
     if section.columns is None and other is not None:
         raise DamageError(
@@ -126,7 +126,7 @@ def _signal(
     names = _channels(columns, section, [*others, *([] if time is None else [time])])
     values_CT = np.stack([columns.numbers(name, rows) for name in names])
     signal = Signal(values_CT) if time is None else even_times(values_CT, columns.seconds(time, rows), f"`{time}`")
-    return signal._replace(names=tuple(names)) if columns.named else signal
+    return signal._replace(names=tuple(names)) if columns.has_names else signal
 
 
 def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> list[str]:
@@ -136,8 +136,8 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
             if name not in columns.cells:
                 raise DamageError(f"expected a column {name} (data.columns), found {_some(columns)}")
         return list(section.columns)
-    excluded = {name.casefold() for name in others}
-    names = [name for name in columns.cells if name not in ("", PANDAS_INDEX) and name.casefold() not in excluded]
+    other_names = {name.casefold() for name in others}
+    names = [name for name in columns.cells if name not in ("", PANDAS_INDEX) and name.casefold() not in other_names]
     if not names:
         raise DamageError(f"expected columns of numbers beside those of labels and times, found {_some(columns)}")
     return names
@@ -146,8 +146,8 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
 def _time_column(columns: Columns, section: SeriesData) -> str | None:
     if section.time_column is not None:
         return columns.name_of(section.time_column, "data.time_column")
-    chosen = section.columns or ()
-    return next((name for name in columns.cells if name.casefold() in TIMES and name not in chosen), None)
+    channels = section.columns or ()
+    return next((name for name in columns.cells if name.casefold() in TIMES and name not in channels), None)
 
 
 def _some(columns: Columns) -> str:

@@ -84,12 +84,12 @@ def _classes(path: Path, header: Mapping[str, str]) -> tuple[str, ...]:
     if header.get("timestamps", "false").lower() == "true":
         todo = "write the values alone, evenly spaced in time, with @timeStamps false; or use csv with a time column"
         raise InputError(path, "values without time stamps", "@timeStamps true", todo)
-    stated, *names = header.get("classlabel", "false").split()
-    if stated.lower() not in ("true", "false"):
-        raise InputError(path, "@classLabel true or false", f"@classLabel {stated}", "correct the header")
-    if stated.lower() == "true" and not names:
+    flag, *names = header.get("classlabel", "false").split()
+    if flag.lower() not in ("true", "false"):
+        raise InputError(path, "@classLabel true or false", f"@classLabel {flag}", "correct the header")
+    if flag.lower() == "true" and not names:
         raise InputError(path, "@classLabel true with the classes behind it", "no class", "correct the header")
-    return tuple(names) if stated.lower() == "true" else ()
+    return tuple(names) if flag.lower() == "true" else ()
 
 
 def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: tuple[str, ...], numbers: bool) -> Case:
@@ -104,9 +104,9 @@ def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: t
         raise InputError(where, f"a class of @classLabel ({', '.join(classes)})", repr(label), "correct the case")
     if not parts:
         raise InputError(where, "values, a colon and the class", text[:60], "correct the case")
-    stated = "1" if header.get("univariate", "").lower() == "true" else header.get("dimensions")
-    if stated is not None and stated != str(len(parts)):
-        raise InputError(where, f"{stated} channels, as the header says", str(len(parts)), "correct the case")
+    count = "1" if header.get("univariate", "").lower() == "true" else header.get("dimensions")
+    if count is not None and count != str(len(parts)):
+        raise InputError(where, f"{count} channels, as the header says", str(len(parts)), "correct the case")
     channels = [_values(where, number, part) for number, part in enumerate(parts, 1)]
     lengths = {len(channel_T) for channel_T in channels}
     if len(lengths) > 1:

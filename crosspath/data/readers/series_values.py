@@ -27,7 +27,7 @@ class Signal(NamedTuple):
     """Of its channels, as the file states them."""
 
 
-def checked(values_CT: Floats) -> Floats:
+def require_values(values_CT: Floats) -> Floats:
     """The values, if there are any and none is infinite. Raises `DamageError`."""
     if values_CT.ndim != 2 or not values_CT.size:
         raise DamageError(f"it has no values (shape {values_CT.shape})")
@@ -38,13 +38,13 @@ def checked(values_CT: Floats) -> Floats:
     return values_CT
 
 
-def places_by_name(own: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+def places_by_name(own: Sequence[str], channels: Sequence[str]) -> list[int] | None:
     """Where each wanted channel is among a file's own, in any case; None where the names are others, or not unique."""
-    own, wanted = ([name.strip().casefold() for name in names] for names in (own, wanted))
-    if own == wanted:
+    own, channels = ([name.strip().casefold() for name in names] for names in (own, channels))
+    if own == channels:
         return list(range(len(own)))
-    same = sorted(own) == sorted(wanted) and len(set(own)) == len(own)
-    return [own.index(name) for name in wanted] if same else None
+    same = sorted(own) == sorted(channels) and len(set(own)) == len(own)
+    return [own.index(name) for name in channels] if same else None
 
 
 def fill_missing(values_CT: Floats) -> Floats:

@@ -24,7 +24,7 @@ LOWEST_HZ = 100
 """Below this, a header is wrong, and resampling would fill the memory."""
 HIGHEST_HZ = 384_000
 """A recording of more samples a second counts as one of this rate, and so as a longer one."""
-CANCELLED = 1e-3
+SILENT_SHARE = 1e-3
 """Share of the channels' peak below which their mean is no sound any more."""
 
 Samples = NDArray[np.float32]
@@ -78,7 +78,7 @@ def require_sound(wave: Samples, peak: float, rate: int) -> None:
     """
     if not len(wave):
         raise DamageError("it contains no samples")
-    if max(wave.max(), -wave.min()) < CANCELLED * peak:
+    if max(wave.max(), -wave.min()) < SILENT_SHARE * peak:
         raise DamageError("its channels cancel each other out: their mean is silence, and they are not")
     require_full_scale(wave)
     if rate < LOWEST_HZ:
@@ -90,10 +90,10 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, float, int]:
 
     header = read_sound_header(file)
     file.seek(0)
-    if header is not None and header.fields and header.stated is None:
+    if header is not None and header.fields and header.size is None:
         require_within(BYTES, file.seek(0, SEEK_END))
         file.seek(0)
-        file = BytesIO(header.completed(file.read()))
+        file = BytesIO(header.fill_sizes(file.read()))
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:

@@ -34,12 +34,12 @@ class SoundHeader:
     """The place of the samples in a file."""
 
     start: int
-    stated: int | None
+    size: int | None
     """Bytes of samples; None where the header leaves them open, and they go to the end of the file."""
     fields: tuple[SizeField, ...] = ()
     """The sizes that a decoder needs."""
 
-    def completed(self, content: bytes) -> bytes:
+    def fill_sizes(self, content: bytes) -> bytes:
         """The file with its open sizes filled in."""
         result = bytearray(content)
         for field in self.fields:

@@ -33,19 +33,19 @@ from crosspath.data.readers.text_tables import Columns, Table, find_columns, rea
 from crosspath.data.table_rows import part_of
 from crosspath.data.tables import no_table_error, numbers_note, unread_columns
 from crosspath.data.text_files import decode_text
-from crosspath.data.vocabulary import Vocabulary, encoded, vocabulary_of
+from crosspath.data.vocabulary import Vocabulary, encode_text, vocabulary_of
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
 
 FILES = (".txt",)
 SUFFIXES = (*FILES, *TABLES)
-UNLABELLED = "unlabelled"
+UNLABELLED_CLASS = "unlabelled"
 """The class of texts without labels, for masked modelling."""
 BANKING = {"train": "train.csv", "test": "test.csv"}
 
 
 class TextReader:
-    """Reads a `data` section of texts. Samples are rows of token numbers: see `crosspath.data.vocabulary.encoded`."""
+    """Reads a `data` section of texts. Samples are rows of token numbers, as `encode_text` makes them."""
 
     def __init__(self, section: TextData) -> None:
         self.section = section
@@ -123,7 +123,7 @@ class TextReader:
             return self._brackets(value)
         if not isinstance(value, str):
             raise DamageError(f"expected a text, found a {type(value).__name__}")
-        return encoded(self.vocabulary, value, self.section.length)
+        return encode_text(self.vocabulary, value, self.section.length)
 
     def _brackets(self, value: Any) -> NDArray[Any]:
         array, vocabulary = np.asarray(value), 2 * self.section.kinds
@@ -178,7 +178,7 @@ class TextReader:
         return read_text_table(path, self.section.encoding)
 
     def _columns(self, table: Table, path: Path, *, predicting: bool = False) -> Columns:
-        text, label, split = self._named()
+        text, label, split = self._column_names()
         if predicting:
             label, split = (None if name not in table.names else name for name in (label, split))
             text = text if text in table.names or len(table.names) > 1 else table.names[0]
@@ -186,14 +186,14 @@ class TextReader:
         return find_columns(table, path, text, label, split, {} if predicting else PART_NAMES, others)
 
     def _of_tables(self, tables: list[tuple[Part, Path]]) -> Listing:
-        found: list[tuple[Path, int, Part, str]] = []
+        entries: list[tuple[Path, int, Part, str]] = []
         of_cells: list[Label] = []
         names: tuple[str, ...] = ()
         notes = []
         for part, path in tables:
             table = self._table(path)
             columns = self._columns(table, path)
-            if (columns.text, columns.label, columns.split) != self._named():
+            if (columns.text, columns.label, columns.split) != self._column_names():
                 notes.append(columns.note(path.name))
             lines = [row for row, _ in table.rows]
             if reads_cells(self.section):
@@ -206,30 +206,30 @@ class TextReader:
             parts = [None] * len(table.rows) if columns.split is None else table.column(columns.split)
             for (row, _), label, own in zip(table.rows, labels, parts, strict=True):
                 place = part if columns.split is None else part_of(own or "", path, row)
-                found.append((path, row, place, unicodedata.normalize("NFC", label or "")))
+                entries.append((path, row, place, unicodedata.normalize("NFC", label or "")))
         stamps = {path: file_stamp(path) for _, path in tables}
         if reads_cells(self.section):
             items = [
                 Item(id=f"{path.name}/{row}", label=label, part=place, path=path, inside=row, stamp=stamps[path])
-                for (path, row, place, _), label in zip(found, of_cells, strict=True)
+                for (path, row, place, _), label in zip(entries, of_cells, strict=True)
             ]
             if self.section.label_kind == "numbers":
                 notes += [numbers_note(path.name, names) for _, path in tables]
             return Listing(names, tuple(items), notes=tuple(notes), label_kind=self.section.label_kind)
-        without = next(((path, row) for path, row, _, label in found if not label), None)
-        if without is not None and any(label for *_, label in found):
+        without = next(((path, row) for path, row, _, label in entries if not label), None)
+        if without is not None and any(label for *_, label in entries):
             raise InputError(f"{without[0]} row {without[1]}", "a label", "none", "complete or remove the row")
         if without is not None:
-            found = [(path, row, place, UNLABELLED) for path, row, place, _ in found]
-        texts, several = [label for *_, label in found], self.section.several_labels
+            entries = [(path, row, place, UNLABELLED_CLASS) for path, row, place, _ in entries]
+        texts, several = [label for *_, label in entries], self.section.several_labels
         class_numbers, classes = class_labels(texts, None, "label", tables[0][1], several)
         items = [
             Item(id=f"{path.name}/{row}", label=label, part=place, path=path, inside=row, stamp=stamps[path])
-            for (path, row, place, _), label in zip(found, class_numbers, strict=True)
+            for (path, row, place, _), label in zip(entries, class_numbers, strict=True)
         ]
         return Listing(tuple(classes), tuple(items), notes=(*notes, *class_notes(texts, classes, several)))
 
-    def _named(self) -> tuple[str | None, str | None, str | None]:
+    def _column_names(self) -> tuple[str | None, str | None, str | None]:
         """The columns of texts, labels and parts, where they are named."""
         own = self.section
         if own.dataset == "banking77":

@@ -18,7 +18,7 @@ from crosspath.limits import BYTES, SAMPLES
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 SETTING = "data.encoding"
-QUOTED = re.compile(r'"[^"]*("|$)')
+QUOTED_TEXT = re.compile(r'"[^"]*("|$)')
 QUOTES = "close the quote, double each quote inside quotes, and put values that hold the separator in quotes"
 
 
@@ -56,11 +56,11 @@ def read_text_table(path: Path, encoding: str | None = None, columns: Sequence[s
     elif suffix in (".jsonl", ".ndjson"):
         names, rows = _json_lines(path, encoding, faults)
     else:
-        names, rows = _separated(path, encoding)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
+        names, rows = _delimited_text(path, encoding)
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
         raise InputError(
-            f"{path} row 1", "columns with different names", f"{repeated[0]!r} twice", "rename one of them"
+            f"{path} row 1", "columns with different names", f"{duplicates[0]!r} twice", "rename one of them"
         )
     if not rows:
         raise InputError(path, "a row for each text", "none", "add rows to the table")
@@ -70,11 +70,11 @@ def read_text_table(path: Path, encoding: str | None = None, columns: Sequence[s
 Rows = list[tuple[int, tuple[str | None, ...]]]
 
 
-def _separated(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
+def _delimited_text(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
     """A csv or tsv. Quoted values may hold line breaks."""
     text = read_text(path, "a table of texts", encoding, SETTING)
     first = next(iter(lines_of(text)), (1, ""))[1]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=QUOTED.sub("", first).count)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=QUOTED_TEXT.sub("", first).count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     names: list[str] = []
     rows: Rows = []

@@ -32,10 +32,10 @@ def truncation_reason(source: Path | bytes) -> str | None:
         head = file.read(16)
         header = read_sound_header(file)
         if header is not None:
-            return None if header.stated is None else _samples(file, size, header.start + header.stated)
+            return None if header.size is None else _samples(file, size, header.start + header.size)
         if head[:4] in (b"RIFF", b"FORM"):
-            stated = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-            return None if is_open(stated) else _short(stated + 8, size, f"{head[:4].decode()} header")
+            stated_size = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+            return None if is_open(stated_size) else _short(stated_size + 8, size, f"{head[:4].decode()} header")
         if head[:4] == b"OggS":
             return _ogg(file, size)
         if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
@@ -51,8 +51,8 @@ def truncation_reason(source: Path | bytes) -> str | None:
     return None
 
 
-def _short(expected: int, size: int, header: str) -> str | None:
-    return f"its {header} states {expected} bytes, the file has {size}" if expected > size else None
+def _short(stated_size: int, size: int, header: str) -> str | None:
+    return f"its {header} states {stated_size} bytes, the file has {size}" if stated_size > size else None
 
 
 def _samples(file: BinaryIO, size: int, stop: int) -> str | None:
@@ -141,9 +141,9 @@ def _flac(file: BinaryIO) -> str | None:
 def _asf(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     properties = file.read(1 << 16).partition(ASF_PROPERTIES)[2]
-    stated = int.from_bytes(properties[24:32], "little")
+    stated_size = int.from_bytes(properties[24:32], "little")
     broadcast = bool(properties[72:73]) and properties[72] & 1
-    return None if broadcast or is_open(stated) else _short(stated, size, "ASF header")
+    return None if broadcast or is_open(stated_size) else _short(stated_size, size, "ASF header")
 
 
 def _xing(file: BinaryIO, size: int) -> str | None:
@@ -158,11 +158,11 @@ def _xing(file: BinaryIO, size: int) -> str | None:
     if header < 0 or not frame[header + 7] & 2:
         return None
     at = header + 8 + (4 if frame[header + 7] & 1 else 0)
-    expected = int.from_bytes(frame[at : at + 4], "big")
-    if expected == 0 or is_open(expected):
+    stated_size = int.from_bytes(frame[at : at + 4], "big")
+    if stated_size == 0 or is_open(stated_size):
         return None
-    file.seek(start + expected)
+    file.seek(start + stated_size)
     after = file.read(3)
     if after == b"ID3" or (after[:1] == b"\xff" and after[1:2] >= b"\xe0"):
-        return f"a second recording begins at byte {start + expected}"
-    return _short(start + int(expected * (1 - XING_TOLERANCE)), size, "Xing header")
+        return f"a second recording begins at byte {start + stated_size}"
+    return _short(start + int(stated_size * (1 - XING_TOLERANCE)), size, "Xing header")

@@ -28,7 +28,7 @@ from crosspath.data.readers.video_sets import LISTS, list_videos
 from crosspath.data.shards.listing import list_shards
 from crosspath.data.short_side import short_side
 from crosspath.data.table_rows import part_of, read_table, whole_number
-from crosspath.data.tables import listed_files, table_in
+from crosspath.data.tables import list_files, table_in
 from crosspath.data.views.frame_views import frames_view
 
 SUFFIXES = (
@@ -81,7 +81,7 @@ class VideoReader:
         if section.dataset == "grid":
             return with_unread(self._grid(folder_below(folder, "grid_s1", "clips.csv, words.csv and videos/")), section)
         if (table := table_in(folder, section)) is not None:
-            return listed_files(folder, table, section, SUFFIXES)
+            return list_files(folder, table, section, SUFFIXES)
         return with_unread(class_folder_items(folder, SUFFIXES, "clips"), section)
 
     def _grid(self, root: Path) -> Listing:
@@ -200,8 +200,8 @@ class VideoReader:
             if self.section.sampling == "spread":
                 # Rounded in the whole video, not in the span.
                 start, stop = video.span or (0, video.length())
-                spread = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
-                indices = (spread - start).tolist()
+                places = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
+                indices = (places - start).tolist()
             else:
                 indices = held_out_indices(video.length(), self.section)
             frames = video.frames(indices, self.short)

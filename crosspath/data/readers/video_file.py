@@ -153,17 +153,17 @@ def _length(source: str | BytesIO) -> int:
     """Number of frames at the video's rate, by the time stamps of its packets, without decoding."""
     with open_film(source) as (container, stream):
         # Packet by packet: all of them together are the film's own size.
-        count = stamped = 0
+        count = stamp_count = 0
         last: int | None = None
         for packet in container.demux(stream):
             if packet.size and not packet.is_discard:
                 count += 1
                 if packet.pts is not None:
-                    stamped += 1
+                    stamp_count += 1
                     last = packet.pts if last is None else max(last, packet.pts)
         if not count:
             raise DamageError("it contains no frames")
-        if last is None or stamped < count or container.format.name in FRAMES_BY_COUNT:
+        if last is None or stamp_count < count or container.format.name in FRAMES_BY_COUNT:
             return count
         return max(1, _index(last, stream, _rate(stream), stream.start_time or 0) + 1)
 

@@ -16,7 +16,7 @@ LISTS = ("k400", "ssv2", "ucf101", "hmdb51")
 FRAME_FOLDERS = ("ssv2",)
 """Sets whose videos are folders of images `img_00001.jpg` and so on."""
 WHOLE = re.compile(r"-?[0-9]+")
-UNLABELLED = ("all",)
+UNLABELLED_CLASSES = ("all",)
 """The only class of a pretraining list."""
 
 
@@ -44,7 +44,7 @@ def list_videos(section: VideoData, folder: Path) -> Listing:
     first_places: dict[str, str] = {}
     if section.csv is not None:
         rows = [_pretraining_row(root, section.csv, *line) for line in _lines(root / section.csv)]
-        return Listing(UNLABELLED, tuple(_item(row, root, None, first_places) for row in rows))
+        return Listing(UNLABELLED_CLASSES, tuple(_item(row, root, None, first_places) for row in rows))
     parts: tuple[tuple[Part, str], ...] = (("train", "train.csv"), ("test", "val.csv"))
     if (root / "test.csv").is_file():
         parts = (("train", "train.csv"), ("val", "val.csv"), ("test", "test.csv"))

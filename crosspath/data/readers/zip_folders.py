@@ -63,15 +63,15 @@ def _tree_of(path: Path, entries: list[zipfile.ZipInfo]) -> Tree[zipfile.ZipInfo
     tree: Tree[zipfile.ZipInfo] = Tree()
     for entry in entries:
         names = parts_of(entry.filename)
-        shown = len(names)
+        visible_depth = len(names)
         if is_hidden(names):
-            shown = next(depth for depth, name in enumerate(names) if is_hidden([name]))
-        if shown < len(names):
-            tree.hidden.add(names[: shown + 1])
-        depth = min(shown, len(names) if entry.is_dir() else len(names) - 1)
+            visible_depth = next(depth for depth, name in enumerate(names) if is_hidden([name]))
+        if visible_depth < len(names):
+            tree.hidden_names.add(names[: visible_depth + 1])
+        depth = min(visible_depth, len(names) if entry.is_dir() else len(names) - 1)
         if depth and names[:depth] not in tree.folders:
             tree.folders |= {names[:end] for end in range(1, depth + 1)}
-        if shown == len(names) and not entry.is_dir():
+        if visible_depth == len(names) and not entry.is_dir():
             if names in tree.files:
                 todo = "write the archive again: only one of the two can be read"
                 raise InputError(path / entry.filename, "every member once", "it twice", todo)
@@ -96,5 +96,5 @@ def _without_outer_folders(tree: Tree[zipfile.ZipInfo], suffixes: tuple[str, ...
         inner = tree.below(outer.copy().pop())
         # What lies outside counts as unread, as a file beside the class folders.
         inner.files |= {("/".join(names),): entry for names, entry in tree.files.items() if names[:1] not in outer}
-        inner.hidden |= {("/".join(names),) for names in tree.hidden if names[:1] not in outer}
+        inner.hidden_names |= {("/".join(names),) for names in tree.hidden_names if names[:1] not in outer}
         tree = inner

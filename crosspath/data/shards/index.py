@@ -19,7 +19,7 @@ from crosspath.errors import InputError
 LABELS = ("cls", "json")
 """Kinds of the members that hold labels; of both the first counts."""
 BLOCK = 512
-RESERVED = re.compile(r"__[^/]*__($|/)")
+RESERVED_NAME = re.compile(r"__[^/]*__($|/)")
 """Names that WebDataset reserves for itself."""
 
 
@@ -84,7 +84,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive:
         folder, slash, name = info.name.rpartition("/")
         stem, _, kind = name.partition(".")
-        if info.isfile() and stem and kind and not RESERVED.match(info.name):
+        if info.isfile() and stem and kind and not RESERVED_NAME.match(info.name):
             file = archive.extractfile(info) if kind.lower() in LABELS else None
             content = b"" if file is None else file.read()
             start = info.offset_data

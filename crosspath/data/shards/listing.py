@@ -85,7 +85,7 @@ def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
         refuse_duplicate(first_places, shard.name, f"data.{dict(PATTERNS)[shard.part]}")
     cache = cache_root(section.cache_folder) / "shards"
     items: list[Item] = []
-    skipped: list[tuple[Path, str]] = []
+    skipped_files: list[tuple[Path, str]] = []
     largest: tuple[int, str] = (-1, "")
     with ThreadPoolExecutor() as pool:
         indexes = pool.map(lambda shard: _load_index(shard, section.modality, media, cache), shards)
@@ -94,7 +94,7 @@ def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
                 if not section.skip_damaged:
                     todo = "download it again, or skip damaged shards with --set data.skip_damaged=true"
                     raise InputError(shard.where, "a complete shard", entries, todo)
-                skipped.append((shard.path, entries))
+                skipped_files.append((shard.path, entries))
                 continue
             for entry in entries:
                 where = f"{shard.where}/{entry.name}"
@@ -112,7 +112,7 @@ def list_shards(section: Data, folder: Path, media: tuple[str, ...]) -> Listing:
                         stamp=stamp,
                     )
                 )
-    return Listing(_classes(section, shards[0], *largest), tuple(items), tuple(skipped))
+    return Listing(_classes(section, shards[0], *largest), tuple(items), tuple(skipped_files))
 
 
 def read_member(item: Item) -> bytes:

@@ -19,7 +19,7 @@ from crosspath.config.augment import Augment
 from crosspath.config.data import Data
 from crosspath.data.annotations import stack_samples
 from crosspath.data.decoding import decode_in
-from crosspath.data.examples import Damaged, Examples
+from crosspath.data.examples import DamagedFile, Examples
 from crosspath.data.items import DamageError, Item, Reader, TrainingView, place_of
 from crosspath.data.replacement import first_readable
 from crosspath.errors import InputError
@@ -38,7 +38,7 @@ class Views(Protocol):
         classes: int,
         seed: int,
         epoch: int,
-        damaged: Callable[[int, str], None],
+        report_damage: Callable[[int, str], None],
     ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]: ...
 
 
@@ -49,7 +49,7 @@ def reader_views(
     classes: int,
     seed: int,
     epoch: int,
-    damaged: Callable[[int, str], None],
+    report_damage: Callable[[int, str], None],
 ) -> AbstractContextManager[Callable[[Item, int], TrainingView]]:
     """The reader's own training views, sample by sample."""
     views: AbstractContextManager[Callable[[Item, int], TrainingView]] = reader.training_views(augment, seed, epoch)
@@ -66,7 +66,7 @@ class StreamedSamples:
     classes: int
     views_of: Views = reader_views
     """What training sees of the samples."""
-    damaged: list[Damaged] = field(default_factory=list)
+    damaged_files: list[DamagedFile] = field(default_factory=list)
     """Damaged files met during training that `data.skip_damaged` skips."""
 
     @property
@@ -157,15 +157,15 @@ def training_batches(
                 raise reason
             if not samples.section.skip_damaged:
                 raise damaged_file_error(samples.section, item, reason)
-            damaged = Damaged(place_of(item), reason)
-            if damaged not in samples.damaged:
-                samples.damaged.append(damaged)
+            file = DamagedFile(place_of(item), reason)
+            if file not in samples.damaged_files:
+                samples.damaged_files.append(file)
         yield views
 
 
-def damaged_files(examples: Examples) -> list[Damaged]:
+def damaged_files(examples: Examples) -> list[DamagedFile]:
     """The damaged files met so far in this process; none in a decoded part."""
-    return examples.inputs.damaged if isinstance(examples.inputs, StreamedSamples) else []
+    return examples.inputs.damaged_files if isinstance(examples.inputs, StreamedSamples) else []
 
 
 def damaged_file_error(section: Data, item: Item, reason: str) -> InputError:
@@ -215,7 +215,7 @@ class _ViewDataset(Dataset[tuple[int, NDArray[Any], NDArray[np.float32] | None, 
 def _collate(samples: list[tuple[int, NDArray[Any], NDArray[np.float32] | None, list[Fault]]]) -> Any:
     """One batch, and the faults of all its samples."""
     rows, inputs, targets, faults = zip(*samples, strict=True)
-    mixed = None if targets[0] is None else np.stack(targets)
-    return TrainingViews(np.array(rows), np.stack(inputs), mixed), [
+    targets_BK = None if targets[0] is None else np.stack(targets)
+    return TrainingViews(np.array(rows), np.stack(inputs), targets_BK), [
         fault for sample_faults in faults for fault in sample_faults
     ]

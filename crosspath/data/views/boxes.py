@@ -44,10 +44,10 @@ def _jitter(batch_BCHW: Tensor, boxes_BM9: Tensor, factors: tuple[float, float],
     affine_B23[:, 0, 0] = affine_B23[:, 1, 1] = 1 / factor_B1[:, 0]
     affine_B23[:, :, 2] = shift_B2
     grid = functional.affine_grid(affine_B23, list(batch_BCHW.shape), align_corners=False)
-    moved = functional.grid_sample(batch_BCHW, grid.to(batch_BCHW.dtype), align_corners=False)
+    batch_BCHW = functional.grid_sample(batch_BCHW, grid.to(batch_BCHW.dtype), align_corners=False)
     boxes_BM9 = boxes_BM9.clone()
     corners_BM4 = boxes_BM9[..., CORNERS] * factor_B1[..., None] - offset_B2.repeat(1, 2)[:, None]
     boxes_BM9[..., CORNERS] = corners_BM4.clamp(0, size)
     sides_BM2 = boxes_BM9[..., 2:4] - boxes_BM9[..., :2]
     boxes_BM9[(sides_BM2 < SMALLEST).any(dim=-1)] = torch.nan
-    return moved, boxes_BM9
+    return batch_BCHW, boxes_BM9

@@ -30,9 +30,9 @@ def scene_view(
     picture_4HW = without_outside(picture_4HW)
     factor = 1.0 if section.resize_range is None else float(generator.uniform(*section.resize_range))
     picture_4HW = resize_picture(picture_4HW, factor * short_side_factor(picture_4HW, data))
-    view_4SS = _cropped(picture_4HW, data, generator)
+    view_4SS = _crop(picture_4HW, data, generator)
     if section.distort_colours:
-        view_4SS[:3] = _distorted(view_4SS[:3], generator)
+        view_4SS[:3] = _distort(view_4SS[:3], generator)
     return view_4SS
 
 
@@ -55,7 +55,7 @@ def resize_picture(picture_4HW: NDArray[np.uint8], factor: float) -> NDArray[np.
     return np.concatenate([colours_HW3, classes_HW[..., None]], axis=2).transpose(2, 0, 1)
 
 
-def _cropped(picture_4HW: NDArray[np.uint8], data: ImageData, generator: np.random.Generator) -> NDArray[np.uint8]:
+def _crop(picture_4HW: NDArray[np.uint8], data: ImageData, generator: np.random.Generator) -> NDArray[np.uint8]:
     """A random square; of several draws the first in which no class covers most."""
     size = data.image_size
     height, width = picture_4HW.shape[1:]
@@ -73,7 +73,7 @@ def _cropped(picture_4HW: NDArray[np.uint8], data: ImageData, generator: np.rand
     return view_4SS
 
 
-def _distorted(colours_3HW: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+def _distort(colours_3HW: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
     """Brightness, contrast, saturation and hue; contrast before or after the latter two."""
     from PIL import Image
 

@@ -29,12 +29,12 @@ def waveform_view(
     section: AudioAugment,
     seed: int,
     epoch: int,
-    damaged: Callable[[int, str], None],
+    report_damage: Callable[[int, str], None],
 ) -> Iterator[Callable[[Item, int], TrainingView]]:
     """A function from (item, sample number) to log-mel frames (T, F) and targets (K,); `items` are the training part.
 
     Both recordings of a mixture are rolled and amplified first; their labels are mixed in the same shares. A damaged
-    partner is reported to `damaged` as (number, reason) and replaced by the next readable recording.
+    partner is reported to `report_damage` as (number, reason) and replaced by the next readable recording.
     """
 
     def load_wave(item: Item, generator: np.random.Generator) -> Wave:
@@ -44,9 +44,9 @@ def waveform_view(
         generator = np.random.default_rng((STREAM, seed, epoch, sample))
         wave, targets_K = load_wave(item, generator), label_vector(item, classes)
         if section.mixup > 0.0 and generator.random() < section.mixup_probability:
-            drawn = int(generator.integers(len(items)))
+            first = int(generator.integers(len(items)))
             share = float(generator.beta(section.mixup, section.mixup))
-            partner, other = first_readable(items, drawn, lambda row: load_wave(items[row], generator), damaged)
+            partner, other = first_readable(items, first, lambda row: load_wave(items[row], generator), report_damage)
             wave = mix_waves(wave, other, share)
             targets_K = share * targets_K + (1.0 - share) * label_vector(items[partner], classes)
         return reader.frames_of(wave), targets_K

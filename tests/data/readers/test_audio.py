@@ -251,4 +251,4 @@ def test_fsdd(data_root: Path) -> None:
         assert [name[0] for name in part.ids] == [data.classes[label] for label in part.labels]
         assert len(set(np.bincount(part.labels))) == 1
     assert all(int(name.split("_")[2].removesuffix(".wav")) < 5 for name in data.test.ids)
-    assert data.damaged == ()
+    assert data.damaged_files == ()

@@ -74,8 +74,8 @@ def test_missing_recordings_are_reported_by_their_row_or_skipped_by_name(tmp_pat
         load_data(SECTION, root, 0)
     for stream in (False, True):
         data = load_data(SECTION.model_copy(update={"skip_damaged": True, "stream": stream}), root, 0)
-        assert [damaged.path.name for damaged in data.damaged] == ["Ytrain0004.wav", "Ytrain0007.wav"]
-        assert "row 8" in data.damaged[1].reason
+        assert [file.path.name for file in data.damaged_files] == ["Ytrain0004.wav", "Ytrain0007.wav"]
+        assert "row 8" in data.damaged_files[1].reason
         assert len(data.train) + len(data.validation) == 10
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_recording_is_reported_as_in_every_set(tmp_path: Path) -> None
     with refused("Yeval0001.wav", "audio", "header"):
         load_data(SECTION, root, 0)
     data = load_data(SECTION.model_copy(update={"skip_damaged": True}), root, 0)
-    assert [damaged.path for damaged in data.damaged] == [path]
+    assert [file.path for file in data.damaged_files] == [path]
 
 
 @pytest.mark.parametrize("name", ["eval_wav/Yeval0001.wav", "./train_wav/../eval_wav/Yeval0001.wav"])

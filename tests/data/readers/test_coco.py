@@ -198,11 +198,11 @@ def test_missing_pictures_and_pictures_of_another_size_are_named(
         load_data(section(tmp_path / "coco"), None, 0)
     data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
     assert len(data.train) + len(data.validation) == 5
-    assert len(data.damaged) == 1
+    assert len(data.damaged_files) == 1
     picture = tmp_path / "coco" / "train2017" / "000000000001.png"
     Image.open(picture).crop((0, 0, 48, 40)).save(picture)
     data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
-    assert [damaged.reason for damaged in data.damaged if damaged.path == picture] == [
+    assert [file.reason for file in data.damaged_files if file.path == picture] == [
         "it is 48 x 40, and its annotations say 48 x 48"
     ]
 
@@ -241,7 +241,7 @@ def test_a_turned_picture_is_read_where_its_size_says_what_its_boxes_follow(
     for exif, size in ((turned, (48, 48)), (mirrored, (48, 48)), (turned, (48, 40))):
         Image.new("RGB", size).save(picture, exif=exif)
         data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
-        (reason,) = [damaged.reason for damaged in data.damaged if damaged.path == picture]
+        (reason,) = [file.reason for file in data.damaged_files if file.path == picture]
         assert ("turned" in reason) == (size == (48, 48))
     image = Image.new("RGB", (40, 48))
     image.save(picture, exif=turned)
@@ -252,4 +252,4 @@ def test_a_turned_picture_is_read_where_its_size_says_what_its_boxes_follow(
     tree["annotations"] = [entry for entry in tree["annotations"] if entry["image_id"] != number]
     path.write_text(json.dumps(tree))
     data = load_data(section(tmp_path / "coco", skip_damaged=True), None, 0)
-    assert picture not in [damaged.path for damaged in data.damaged]
+    assert picture not in [file.path for file in data.damaged_files]

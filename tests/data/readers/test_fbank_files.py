@@ -67,7 +67,7 @@ def test_missing_frames_are_reported_or_skipped(tmp_path: Path) -> None:
     with refused("Ytrain0003.npy", "found none", "train_wav/Ytrain0003.wav"):
         load_data(section(folder), root, 0)
     data = load_data(section(folder, skip_damaged=True), root, 0)
-    assert [damaged.path.name for damaged in data.damaged] == ["Ytrain0003.npy"]
+    assert [file.path.name for file in data.damaged_files] == ["Ytrain0003.npy"]
     assert len(data.train) + len(data.validation) == 11
 
 

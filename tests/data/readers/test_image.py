@@ -197,7 +197,7 @@ def test_a_damaged_member_of_a_zip_is_named_and_skipped_on_request(tmp_path: Pat
     with refused("s.zip/cat/3.bmp", "data.skip_damaged=true"):
         load_data(section, None, 0)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
-    assert [damaged.path.name for damaged in data.damaged] == ["3.bmp"]
+    assert [file.path.name for file in data.damaged_files] == ["3.bmp"]
     assert len(data.train) + len(data.validation) + len(data.test) == 11
 
 
@@ -225,7 +225,7 @@ def test_cifar10(data_root: Path) -> None:
     assert [len(part) for part in (data.train, data.validation, data.test)] == [1000, 5000, 10000]
     assert np.bincount(data.validation.labels).tolist() == [500] * 10
     assert np.bincount(data.test.labels).tolist() == [1000] * 10
-    assert data.damaged == ()
+    assert data.damaged_files == ()
     whole = load_data(section.model_copy(update={"labels_per_class": None}), data_root, 0)
     assert len(whole.train) == 45000
     assert whole.fingerprint == data.fingerprint

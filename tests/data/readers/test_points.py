@@ -268,7 +268,7 @@ def test_a_row_that_is_not_finite_is_named_and_skipped_on_request(tmp_path: Path
         load_data(MODELNET, tmp_path, 0)
     data = load_data(MODELNET.model_copy(update={"skip_damaged": True}), tmp_path, 0)
     assert len(data.train) + len(data.validation) == 7
-    assert data.damaged[0].reason.startswith("row 5")
+    assert data.damaged_files[0].reason.startswith("row 5")
 
 
 def test_a_prepared_h5_set_is_read_without_h5py(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_files_that_disagree_are_damaged(tmp_path: Path) -> None:
     section = with_absolute_folder(SeriesData(length=16, cache_folder=tmp_path / "cache"), folder)
     with refused("9.csv", "1", "2 channels"):
         load_data(section, None, 0)
-    assert len(load_data(section.model_copy(update={"skip_damaged": True}), None, 0).damaged) == 1
+    assert len(load_data(section.model_copy(update={"skip_damaged": True}), None, 0).damaged_files) == 1
 
 
 def test_a_rate_has_to_be_known(tmp_path: Path) -> None:

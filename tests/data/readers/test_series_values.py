@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from crosspath.data.items import DamageError
 from crosspath.data.readers.series_values import (
     at_rate,
-    checked,
     even_times,
     fill_missing,
     match_length,
+    require_values,
     resample,
     scale,
 )
@@ -80,4 +80,4 @@ def test_a_series_is_scaled_by_its_own_values() -> None:
 @pytest.mark.parametrize("values", [np.zeros((1, 0)), np.full((2, 3), NAN), np.array([[1.0, np.inf]])])
 def test_a_series_without_values_is_damaged(values: np.ndarray) -> None:
     with pytest.raises(DamageError):
-        checked(values)
+        require_values(values)

@@ -59,7 +59,7 @@ def test_a_class_in_a_common_format_is_read(
     section = section.model_copy(update={"folder": tmp_path / "own", "cache_folder": tmp_path / "cache"})
     data = load_data(section, None, 0)
     assert sum(map(len, (data.train, data.validation, data.test))) == 8
-    assert data.damaged == ()
+    assert data.damaged_files == ()
     values = read_file(section, tmp_path / "own" / "cat" / f"0{suffix}")
     assert values.shape == data.train.inputs.shape[1:]
     assert np.isfinite(values).all()

@@ -143,7 +143,7 @@ def test_cut_texts_are_counted_and_empty_ones_refused_or_skipped(tmp_path: Path)
     with refused("a.csv", "empty text in row 22"):
         load_data(section, None, 0)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
-    assert len(data.damaged) == 1
+    assert len(data.damaged_files) == 1
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == 20
 
 

@@ -307,7 +307,7 @@ def test_grid(data_root: Path) -> None:
     assert data.classes == ("eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero")
     assert np.bincount(data.test.labels).tolist() == [20] * 10
     assert data.train.inputs.shape == (700, 3, 2, 8, 8)
-    assert data.damaged == ()
+    assert data.damaged_files == ()
 
 
 def test_a_real_word_is_cut_out_where_the_table_says(data_root: Path) -> None:

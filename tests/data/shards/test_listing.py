@@ -152,7 +152,7 @@ def test_a_damaged_shard_is_reported_or_skipped(stream: bool, tmp_path: Path) ->
     with refused("train-001.tar", "--set", "data.skip_damaged=true"):
         load_data(own, None, 0)
     data = load_data(own.model_copy(update={"skip_damaged": True}), None, 0)
-    assert [damaged.path for damaged in data.damaged] == [paths[1]]
+    assert [file.path for file in data.damaged_files] == [paths[1]]
     assert len(ids(data)) == 6
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_sample_is_named_by_its_shard_and_member(modality: str, kind: 
     with pytest.raises(InputError, match=rf"train-000\.tar/00003\.{kind}: expected a readable {modality} file"):
         load_data(own, None, 0)
     data = load_data(own.model_copy(update={"skip_damaged": True}), None, 0)
-    assert [damaged.path for damaged in data.damaged] == [path / f"00003.{kind}"]
+    assert [file.path for file in data.damaged_files] == [path / f"00003.{kind}"]
     assert len(ids(data)) == 11
 
 

@@ -116,7 +116,7 @@ def test_a_damaged_file_is_refused_or_its_place_taken_by_the_next(tmp_path: Path
     assert row not in rows
     assert (rows == (row + 1) % len(data.train)).sum() == 2
     assert isinstance(skipping.train.inputs, StreamedSamples)
-    assert [damaged.path for damaged in skipping.train.inputs.damaged] == [broken]
+    assert [file.path for file in skipping.train.inputs.damaged_files] == [broken]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -140,8 +140,8 @@ def test_a_zip_is_opened_by_each_worker_and_its_damaged_members_are_named(tmp_pa
     ]
     assert np.array_equal(runs[0], runs[1])
     assert np.array_equal(runs[0], runs[2])
-    assert {actual.path for actual in data.train.inputs.damaged} == inside
-    assert len(data.train.inputs.damaged) == len(inside)
+    assert {actual.path for actual in data.train.inputs.damaged_files} == inside
+    assert len(data.train.inputs.damaged_files) == len(inside)
 
 
 def test_a_damaged_partner_is_named_and_costs_no_whole_recording_its_place(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_damaged_partner_is_named_and_costs_no_whole_recording_its_place(tmp_p
     assert isinstance(skipping, StreamedSamples)
     [part] = training_batches(skipping, augment, [np.array(others)], 0, 0, 0)
     assert part.rows.tolist() == others
-    assert [damaged.path for damaged in skipping.damaged] == [broken]
+    assert [file.path for file in skipping.damaged_files] == [broken]
 
 
 def test_fault_a_folder_that_went_away_gave_zeros(tmp_path: Path) -> None:
