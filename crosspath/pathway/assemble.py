@@ -41,9 +41,9 @@ class Attachment:
     spread: Spread
     pieces: tuple[str, ...]
     """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
-    learned: LearnedPair | None = None
+    learned_pair: LearnedPair | None = None
     """P and Q, where W' is in the auxiliary's shape."""
-    derived: Records = ()
+    records: Records = ()
     """What was done to each piece; empty where W' is the auxiliary's as it is."""
 
 
@@ -57,15 +57,15 @@ def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
             place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
         else:
             place.add(part.name, part.values, part.scale, part.spread, part.pieces)
-        if part.derived:
-            place.derived[part.name] = part.derived
-        if part.learned is not None:
-            place.learn(part.name, part.learned)
+        if part.records:
+            place.derived[part.name] = part.records
+        if part.learned_pair is not None:
+            place.learn(part.name, part.learned_pair)
     for part in attachments:
-        held = part.holder.held
-        if held is not None:
-            held.follow_leaves()
-            held.write_sum()
+        weight = part.holder.held_weight
+        if weight is not None:
+            weight.follow_leaves()
+            weight.write_sum()
 
 
 @torch.no_grad()
@@ -89,15 +89,15 @@ def build(plan: Plan) -> list[Attachment]:
     attachments = []
     biases: dict[Pair, Tensor | None] = {}
     for tensor in plan.tensors:
-        values, derived = auxiliary_values(tensor, plan, biases)
+        values, records = auxiliary_values(tensor, plan, biases)
         spread, count = spread_of(tensor, values.shape, options.scale_per)
         if abs(options.scale_init) > torch.finfo(values.dtype).max:
             kind = str(values.dtype).removeprefix("torch.")
             raise PathwayError("scale_init", f"a number that {kind} holds", repr(options.scale_init), "lower it")
         scale = torch.full((count,), options.scale_init, dtype=values.dtype, device=values.device)
-        learned = None
-        if tensor.learned:
-            values, learned = learned_pair(tensor, plan, spread)
+        pair = None
+        if tensor.has_learned_pair:
+            values, pair = learned_pair(tensor, plan, spread)
         attachments.append(
             Attachment(
                 holder=tensor.holder,
@@ -106,8 +106,8 @@ def build(plan: Plan) -> list[Attachment]:
                 scale=tensor.weight if tensor.bias else nn.Parameter(scale, requires_grad=options.train_scale),
                 spread=spread,
                 pieces=tuple(map(str, tensor.auxiliary_slots)),
-                derived=derived,
-                learned=learned,
+                records=records,
+                learned_pair=pair,
             )
         )
     return attachments
@@ -134,7 +134,7 @@ def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor
         found, todo = ", ".join(str(tuple(piece.shape)) for piece in pieces), "choose another fit"
         raise PathwayError(tensor.holder.name, "pieces of as many inputs, for fit='learned'", found, todo)
     values = torch.cat(pieces)
-    check_finite(tensor.holder.name, values, derived=tensor.derived)
+    check_finite(tensor.holder.name, values, has_derivation=tensor.has_derivation)
     return values, LearnedPair([len(piece) for piece in pieces], left, right, spread)
 
 
@@ -154,27 +154,27 @@ def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor |
     parts: list[Tensor] = []
     records: list[tuple[StepRecord, ...]] = []
     for pair, piece in zip(tensor.pairs, tensor.auxiliary_slots, strict=True):
-        done: tuple[StepRecord, ...] = ()
+        steps: tuple[StepRecord, ...] = ()
         if pair.derivation is None:
             part = read_entries(plan.source.tensor(piece.weight), piece)
         elif tensor.bias:
             part = _expect(biases[pair])
         else:
-            derived, done = derive(pair, pair.derivation, plan.source, plan.target, original)
-            part, biases[pair] = derived.weight, derived.bias
+            entries, steps = derive(pair, pair.derivation, plan.source, plan.target, original)
+            part, biases[pair] = entries.weight, entries.bias
         parts.append(part)
-        records.append(done)
+        records.append(steps)
     write_parts(values, parts, slot.axis, slot.groups)
-    check_finite(tensor.holder.name, values, derived=tensor.derived)
+    check_finite(tensor.holder.name, values, has_derivation=tensor.has_derivation)
     return values, tuple(records) if any(records) else ()
 
 
-def check_finite(weight: str, values: Tensor, *, derived: bool = False) -> None:
+def check_finite(weight: str, values: Tensor, *, has_derivation: bool = False) -> None:
     """Raise `PathwayError` where W' is too large for the target's type: the auxiliary's own values are finite."""
     if not all_finite(values):
         kind = str(values.dtype).removeprefix("torch.")
         todo = "use a target in a wider type, or another auxiliary"
-        todo += ", or connect without this derivation" if derived else ""
+        todo += ", or connect without this derivation" if has_derivation else ""
         raise PathwayError(weight, f"a W' that is finite in {kind}", "infinity or NaN", todo)
 
 
@@ -238,7 +238,7 @@ def origin_of(plan: Plan, attachments: Iterable[Attachment]) -> Origin:
     """Where the plan's auxiliary came from; of a frozen one whose values are its own, also a digest of these, by which
     it is saved as a reference.
     """
-    by_value = plan.options.train_auxiliary or any(tensor.derived for tensor in plan.tensors)
+    by_value = plan.options.train_auxiliary or any(tensor.has_derivation for tensor in plan.tensors)
     values = {} if by_value else {part.holder.name: part.values for part in attachments}
     digest = None
     if values and not any(value.is_meta for value in values.values()):

@@ -16,7 +16,7 @@ from crosspath.pathway.groups import leaf_parameters
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources.parameters import connections, require_pathways
-from crosspath.pathway.sources.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.wrappers import check_module, unwrap
 from crosspath.pathway.status import Status, status
 
 
@@ -25,7 +25,7 @@ class Pathways:
 
     def __init__(self, target: nn.Module) -> None:
         check_module(target)
-        self.target = unwrapped(target)
+        self.target = unwrap(target)
         self.reports: dict[str, MatchReport] = {}
         """Of each auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
 
@@ -95,26 +95,28 @@ class Pathways:
         if parametrize._cache_enabled:
             raise PathwayError("disabled()", "no parametrize.cached() around it", "one", "leave that block first")
         self.check_names(names, "disabled()")
-        before = [(holder.held, pathway, pathway.enabled, pathway.off) for holder, pathway in connections(self.target)]
-        for held, *_ in before:
-            if held is not None:
-                held.check_sum()
+        before = [
+            (holder.held_weight, pathway, pathway.enabled, pathway.off) for holder, pathway in connections(self.target)
+        ]
+        for weight, *_ in before:
+            if weight is not None:
+                weight.check_sum()
         try:
-            for held, pathway, enabled, off in before:
+            for weight, pathway, enabled, off in before:
                 pathway.enabled, pathway.off = enabled and bool(names), off.union(names)
-                if held is not None and enabled:
-                    held.write_sum()
+                if weight is not None and enabled:
+                    weight.write_sum()
             yield
         finally:
             try:
-                for held, *_ in before:
-                    if held is not None:
-                        held.check_sum() if names else held.adopt_write()
+                for weight, *_ in before:
+                    if weight is not None:
+                        weight.check_sum() if names else weight.adopt_write()
             finally:
-                for held, pathway, enabled, off in before:
+                for weight, pathway, enabled, off in before:
                     pathway.enabled, pathway.off = enabled, off
-                    if held is not None:
-                        held.write_sum()
+                    if weight is not None:
+                        weight.write_sum()
 
     def check_names(self, names: Iterable[object], where: str) -> None:
         """Raise `PathwayError` unless all of these are names of connected auxiliaries."""

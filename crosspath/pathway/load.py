@@ -82,7 +82,7 @@ def load_pathway(
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
     for entry in entries:
         check_finite(entry.weight, values[entry.name][entry.weight].to(state[entry.weight].dtype))
-    if engine != "live" and any(entry.learned is not None for entry in entries):
+    if engine != "live" and any(entry.learned_rows is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
     _check_buffers(target)
     if has_pathways(target):

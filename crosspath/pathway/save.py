@@ -124,9 +124,9 @@ def _entries(
     return values, scales, layers
 
 
-def _format_version(connected: Iterable[PathwayWeight]) -> int:
+def _format_version(weights: Iterable[PathwayWeight]) -> int:
     """The oldest version whose readers understand these."""
-    every = list(connected)
+    every = list(weights)
     if any(pathway.learned_pair(name) is not None for pathway in every for name in pathway.spreads):
         return 3
     spreads = [spread for pathway in every for spread in pathway.spreads.values()]

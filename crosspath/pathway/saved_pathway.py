@@ -33,15 +33,15 @@ class SavedPathway:
     """Of the target tensor."""
     spread: Spread
     pieces: tuple[str, ...]
-    derived: Records
+    records: Records
     dtype: torch.dtype
     scale: str
     """The name of λ in `pathway.safetensors`."""
     trains_auxiliary: bool
     trains_scale: bool
-    learned: tuple[int, ...] | None
+    learned_rows: tuple[int, ...] | None
     """The outputs of each piece of a W' in the auxiliary's shape."""
-    trains_learned: bool
+    trains_learned_pair: bool
 
     @classmethod
     def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Tensors) -> "SavedPathway":
@@ -57,33 +57,33 @@ class SavedPathway:
             shape=shape,
             spread=Spread.from_json(entry, shape),
             pieces=tuple(map(str, entry["from"])),
-            derived=records_from_json(entry.get("derived", ())),
+            records=records_from_json(entry.get("derived", ())),
             dtype=getattr(torch, entry["dtype"]),
             scale=str(entry["scale"]),
             trains_auxiliary=bool(entry["trains"]["auxiliary"]),
             trains_scale=bool(entry["trains"]["scale"]),
-            learned=tuple(map(int, entry["learned"])) if "learned" in entry else None,
-            trains_learned=bool(entry["trains"].get("learned")),
+            learned_rows=tuple(map(int, entry["learned"])) if "learned" in entry else None,
+            trains_learned_pair=bool(entry["trains"].get("learned")),
         )
 
     def learned_tensors(self, tensors: Tensors) -> dict[str, Tensor]:
         """{`left.0`, `right.0`, ...: P or Q}."""
-        if self.learned is None:
+        if self.learned_rows is None:
             return {}
         start = f"{self.weight}.{self.name}."
-        names = [f"{side}.{index}" for side in ("left", "right") for index in range(len(self.learned))]
+        names = [f"{side}.{index}" for side in ("left", "right") for index in range(len(self.learned_rows))]
         return {name: tensors[start + name] for name in names if start + name in tensors}
 
     def learned_pair(self, tensors: Tensors, like: Tensor | None = None) -> LearnedPair | None:
         """P and Q, in the type and on the device of `like`."""
-        if self.learned is None:
+        if self.learned_rows is None:
             return None
         sides: dict[str, dict[int, nn.Parameter]] = {"left": {}, "right": {}}
         for name, value in self.learned_tensors(tensors).items():
             side, _, index = name.partition(".")
             value = value if like is None else value.to(like.device, like.dtype).clone()
-            sides[side][int(index)] = nn.Parameter(value, self.trains_learned)
-        return LearnedPair(self.learned, sides["left"], sides["right"], self.spread)
+            sides[side][int(index)] = nn.Parameter(value, self.trains_learned_pair)
+        return LearnedPair(self.learned_rows, sides["left"], sides["right"], self.spread)
 
     def attachment(self, holder: Holder, values: Tensor, scale: Tensor, tensors: Tensors) -> Attachment:
         """On the target's device and in its type."""
@@ -98,8 +98,8 @@ class SavedPathway:
             else owner,
             spread=self.spread,
             pieces=self.pieces,
-            derived=self.derived,
-            learned=self.learned_pair(tensors, like),
+            records=self.records,
+            learned_pair=self.learned_pair(tensors, like),
         )
 
 
@@ -113,11 +113,11 @@ def open_references(
         auxiliaries = dict(cast(Mapping[str, Any], auxiliary))
     elif auxiliary is not None and auxiliary != {}:
         # The folder's own values are used of one that it stores.
-        chosen = references or entries
-        if len(chosen) != 1:
-            expected = f"{{name: auxiliary}}, of {', '.join(chosen)}"
+        candidates = references or entries
+        if len(candidates) != 1:
+            expected = f"{{name: auxiliary}}, of {', '.join(candidates)}"
             raise PathwayError("auxiliary", expected, "one without a name", "name it")
-        auxiliaries = dict.fromkeys(chosen, auxiliary)
+        auxiliaries = dict.fromkeys(candidates, auxiliary)
     for name in auxiliaries:
         if name not in entries:
             todo = suggest(str(name), entries, "use one of these names")

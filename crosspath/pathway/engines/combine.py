@@ -108,17 +108,17 @@ class _EffectiveWeight(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        needed: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
+        needs_gradient: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
         gradients: Sequence[Tensor | None] = ()
-        if any(needed):
+        if any(needs_gradient):
             # Without grad mode nothing records the backward, so the plain function is enough there, and cheaper.
             # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a
             # function.
-            recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-            compute = _Gradients.apply if recorded else pathway_gradients
-            gradients = compute(ctx.spreads, needed, grad_outputs[0], *ctx.saved_tensors)
+            differentiable = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+            compute = _Gradients.apply if differentiable else pathway_gradients
+            gradients = compute(ctx.spreads, needs_gradient, grad_outputs[0], *ctx.saved_tensors)
         results = iter(gradients)
-        of_pairs = (next(results) if need else None for need in needed)
+        of_pairs = (next(results) if need else None for need in needs_gradient)
         return None, grad_outputs[0] if ctx.needs_input_grad[1] else None, *of_pairs
 
 
@@ -134,9 +134,9 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
+        spreads: tuple[Spread, ...], needs_gradient: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
     ) -> tuple[Tensor, ...]:
-        return pathway_gradients(spreads, needed, gradient, *pairs)
+        return pathway_gradients(spreads, needs_gradient, gradient, *pairs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -150,16 +150,16 @@ class _Gradients(torch.autograd.Function):
 
 
 def pathway_gradients(
-    spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
+    spreads: tuple[Spread, ...], needs_gradient: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
 ) -> tuple[Tensor, ...]:
     """λ·G for each W' and ⟨G, W'⟩ for each λ that needs one, in the order of `pairs`."""
     results = []
     for index, (spread, auxiliary, scale) in enumerate(zip(spreads, pairs[::2], pairs[1::2], strict=True)):
-        covered = covered_rows(gradient, spread)
-        if needed[2 * index]:
-            results.append(covered * _broadcast(scale, spread, covered.dim()))
-        if needed[2 * index + 1]:
-            results.append(_scale_gradient(covered, auxiliary, scale, spread))
+        rows = covered_rows(gradient, spread)
+        if needs_gradient[2 * index]:
+            results.append(rows * _broadcast(scale, spread, rows.dim()))
+        if needs_gradient[2 * index + 1]:
+            results.append(_scale_gradient(rows, auxiliary, scale, spread))
     return tuple(results)
 
 
@@ -176,8 +176,8 @@ def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Ten
     grouped = split_groups(total, spread)
     sums = (torch.addcmul(own, factor, part) for own, factor, part in _segments(total, auxiliary, scale, spread))
     pieces, row = [], 0
-    for (start, stop), covered in zip(spread.segments, sums, strict=True):
-        pieces += [grouped.narrow(dim, row, start - row), covered]
+    for (start, stop), segment in zip(spread.segments, sums, strict=True):
+        pieces += [grouped.narrow(dim, row, start - row), segment]
         row = stop
     pieces.append(grouped.narrow(dim, row, grouped.shape[dim] - row))
     return join_groups(torch.cat(pieces, dim), spread)

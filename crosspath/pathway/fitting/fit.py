@@ -42,7 +42,7 @@ class PairFit:
     """Qᵀ, over the inputs."""
 
     @property
-    def unchanged(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether it leaves values as they are, to the bit."""
         return self.repeat is None and self.outputs is None and self.inputs is None
 

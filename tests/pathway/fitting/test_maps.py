@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from crosspath.pathway.fitting.attention import AttentionShape, balanced, head_maps, strongest_heads
+from crosspath.pathway.fitting.attention import AttentionShape, balanced_maps, head_maps, strongest_heads
 from crosspath.pathway.fitting.blocks import BlockShape, fit_block
 from crosspath.pathway.fitting.fit import FITS, Fit, PairFit
 from crosspath.pathway.fitting.maps import by_head, choice, first, neighbours, times
@@ -159,13 +159,13 @@ def test_averages_of_heads_that_are_alike_are_exact() -> None:
 
 def test_narrower_heads_are_the_best_approximation_of_their_products() -> None:
     query, key = draw(6, 9), draw(6, 9)
-    a, b = balanced(query, key, 2)
+    a, b = balanced_maps(query, key, 2)
     left, sizes, right = torch.linalg.svd(query.T @ key)
     best = left[:, :2] * sizes[:2] @ right[:2]
     assert torch.allclose((a @ query).T @ (b @ key), best)
     assert torch.allclose(torch.linalg.norm(a @ query), torch.linalg.norm(b @ key))
     # Factors of a lower rank than is asked for leave zeros, not infinities.
-    a, b = balanced(draw(6, 1) @ draw(1, 9), key, 3)
+    a, b = balanced_maps(draw(6, 1) @ draw(1, 9), key, 3)
     assert torch.isfinite(a).all()
     assert torch.allclose(a[1:], torch.zeros_like(a[1:]))
     theirs, ours = shape_of(2, 6), shape_of(2, 2)

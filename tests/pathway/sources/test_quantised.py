@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import crosspath
-from crosspath.pathway.sources.source import StateSource, quantised_in, quantised_weights
+from crosspath.pathway.sources.source import StateSource, find_quantised, quantised_weights
 from tests.errors import refused
 from tests.pathway.small_models import Body
 
@@ -123,8 +123,8 @@ def test_a_mismatch_without_quantised_weights_does_not_speak_of_them() -> None:
 
 def test_a_mask_is_not_quantised() -> None:
     state = {**Body().state_dict(), "mask": torch.ones(3, 4, dtype=torch.bool)}
-    assert not quantised_in(StateSource(state))
-    assert quantised_in(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))
+    assert not find_quantised(StateSource(state))
+    assert find_quantised(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))
 
 
 def eight_bits(width: int = 8) -> Body:
