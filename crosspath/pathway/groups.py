@@ -93,7 +93,7 @@ def _rates_of_starts(target: nn.Module) -> dict[int, float]:
     return {
         id(parameter): rate
         for _, pathway in connections(target)
-        for name in pathway.spreads
+        for name in pathway.overlays
         if (rate := rates.get(name)) is not None
         for parameter in pathway.leaves(name)
     }
@@ -106,7 +106,7 @@ def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, s
             yield holder.name, holder.parameter, "target"
         pathway = holder.pathway
         if pathway is not None:
-            for name in pathway.spreads:
+            for name in pathway.overlays:
                 yield from ((holder.name, leaf, "auxiliary") for leaf in pathway.leaves(name))
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
     # Those inside another library's parametrization; the caller skips the ones above.

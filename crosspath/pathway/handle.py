@@ -37,7 +37,7 @@ class Pathways:
     @property
     def names(self) -> tuple[str, ...]:
         """The auxiliaries, in the order in which they were connected."""
-        return tuple(dict.fromkeys(name for _, pathway in connections(self.target) for name in pathway.spreads))
+        return tuple(dict.fromkeys(name for _, pathway in connections(self.target) for name in pathway.overlays))
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -56,7 +56,7 @@ class Pathways:
 
     def auxiliaries(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): W'}, the Parameters themselves."""
-        return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.spreads}
+        return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.overlays}
 
     def learned_pairs(self) -> dict[tuple[str, str], dict[str, nn.Parameter]]:
         """{(weight name, auxiliary name): {`left.0`: P, `right.0`: Q of the first role, ...}} of `fit="learned"`, the
@@ -65,7 +65,7 @@ class Pathways:
         return {
             (holder.name, name): pair.entries()
             for holder, pathway in connections(self.target)
-            for name in pathway.spreads
+            for name in pathway.overlays
             if (pair := pathway.learned_pair(name)) is not None
         }
 

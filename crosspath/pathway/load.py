@@ -77,7 +77,7 @@ def load_pathway(
             pair, whole = entry.learned_pair(tensors), values[entry.name][entry.weight]
             with torch.no_grad():
                 whole = whole if pair is None else pair(whole)
-            if not entry.spread.fits(whole, scales[entry.scale], entry.shape):
+            if not entry.overlay.fits(whole, scales[entry.scale], entry.shape):
                 expected = f"a pathway {entry.name} that fits {entry.weight}"
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
     for entry in entries:

@@ -11,9 +11,9 @@ from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines.combine import effective_weight, exact_blocks
 from crosspath.pathway.engines.engine import detach
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.engines.parametrization import attach, is_sharded
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
-from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import add_origin, forget_origins, origins_of
@@ -22,7 +22,7 @@ from crosspath.pathway.safeguards import guard, release, scale_warning
 from crosspath.pathway.sources.parameters import Holder, connections, has_pathways, holders, plain_state
 from crosspath.pathway.sources.wrappers import check_module, unwrap
 
-Terms = tuple[list[Tensor], list[nn.Parameter], list[Spread]]
+Terms = tuple[list[Tensor], list[nn.Parameter], list[Overlay]]
 
 
 def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
@@ -153,11 +153,11 @@ Place = tuple[Holder, PathwayWeight, tuple[str, ...]]
 def _places(handle: Pathways, names: tuple[str, ...]) -> list[Place]:
     selection = names or handle.names
     every = [
-        (holder, pathway, tuple(name for name in pathway.spreads if name in selection))
+        (holder, pathway, tuple(name for name in pathway.overlays if name in selection))
         for holder, pathway in connections(handle.target)
     ]
     for holder, pathway, own in every:
-        if holder.held_weight is not None and len(own) < len(pathway.spreads):
+        if holder.held_weight is not None and len(own) < len(pathway.overlays):
             expected, todo = "a model connected with engine='live'", "name none, for all auxiliaries"
             raise PathwayError("one auxiliary of several", expected, "'optimizer', which holds them together", todo)
     return [place for place in every if place[2]]
@@ -166,7 +166,7 @@ def _places(handle: Pathways, names: tuple[str, ...]) -> list[Place]:
 def _drop(target: nn.Module, places: list[Place], names: Iterable[str]) -> None:
     """Remove the pathways from these auxiliaries; a weight without any is plain again."""
     for holder, pathway, own in places:
-        if len(own) == len(pathway.spreads):
+        if len(own) == len(pathway.overlays):
             detach(holder.module, holder.attribute)
         else:
             pathway.remove(own)

@@ -13,7 +13,7 @@ from crosspath.pathway.anatomy.slot import Slot, read_entries, write_parts
 from crosspath.pathway.arguments import is_name
 from crosspath.pathway.assemble import Attachment
 from crosspath.pathway.engines.learned_pair import LearnedPair
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.records import Records, records_from_json
 from crosspath.pathway.save import PATHWAYS
 from crosspath.pathway.saved_files import Tensors
@@ -31,7 +31,7 @@ class SavedPathway:
     """The auxiliary's."""
     shape: tuple[int, ...]
     """Of the target tensor."""
-    spread: Spread
+    overlay: Overlay
     pieces: tuple[str, ...]
     records: Records
     dtype: torch.dtype
@@ -55,7 +55,7 @@ class SavedPathway:
             weight=weight,
             name=name,
             shape=shape,
-            spread=Spread.from_json(entry, shape),
+            overlay=Overlay.from_json(entry, shape),
             pieces=tuple(map(str, entry["from"])),
             records=records_from_json(entry.get("derived", ())),
             dtype=getattr(torch, entry["dtype"]),
@@ -83,7 +83,7 @@ class SavedPathway:
             side, _, index = name.partition(".")
             value = value if like is None else value.to(like.device, like.dtype).clone()
             sides[side][int(index)] = nn.Parameter(value, self.trains_learned_pair)
-        return LearnedPair(self.learned_rows, sides["left"], sides["right"], self.spread)
+        return LearnedPair(self.learned_rows, sides["left"], sides["right"], self.overlay)
 
     def attachment(self, holder: Holder, values: Tensor, scale: Tensor, tensors: Tensors) -> Attachment:
         """On the target's device and in its type."""
@@ -96,7 +96,7 @@ class SavedPathway:
             scale=nn.Parameter(scale.to(like.device, like.dtype).clone(), self.trains_scale)
             if owner == self.weight
             else owner,
-            spread=self.spread,
+            overlay=self.overlay,
             pieces=self.pieces,
             records=self.records,
             learned_pair=self.learned_pair(tensors, like),
@@ -134,7 +134,7 @@ def open_references(
 
 def values_of(folder: Path, entry: SavedPathway, tensors: Tensors, sources: Mapping[str, Source]) -> Tensor:
     """W': the stored one, or cut again from the auxiliary that is referred to."""
-    name, spread = entry.name, entry.spread
+    name, overlay = entry.name, entry.overlay
     if name not in sources:
         key = f"{entry.weight}.{name}.auxiliary"
         if key not in tensors:
@@ -146,9 +146,9 @@ def values_of(folder: Path, entry: SavedPathway, tensors: Tensors, sources: Mapp
         if piece.weight not in shapes:
             raise PathwayError(name, expected, f"one without {piece.weight}", todo)
         parts.append((sources[name].tensor(piece.weight), piece))
-    values = torch.empty(spread.shape_of_auxiliary(entry.shape), dtype=entry.dtype, device=parts[0][0].device)
+    values = torch.empty(overlay.shape_of_auxiliary(entry.shape), dtype=entry.dtype, device=parts[0][0].device)
     try:
-        write_parts(values, [read_entries(*part) for part in parts], spread.along, spread.groups)
+        write_parts(values, [read_entries(*part) for part in parts], overlay.along, overlay.groups)
     except RuntimeError as error:
         found = f"weights that do not fit {entry.weight} ({error})"
         raise PathwayError(name, expected, found, todo) from None

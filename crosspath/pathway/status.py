@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from crosspath.counts import counted
 from crosspath.pathway.engines.combine import exact_blocks, rows_of_block
+from crosspath.pathway.engines.overlay import covered_rows
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
-from crosspath.pathway.engines.spread import covered_rows
 from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.records import Records, describe_records
 from crosspath.pathway.safeguards import scale_warning
@@ -107,7 +107,7 @@ def status(target: nn.Module) -> Status:
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
         off |= pathway.off
-        for name in pathway.spreads:
+        for name in pathway.overlays:
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             ratio = _ratio(holder.original, pathway, name)
             rows.append(
@@ -147,14 +147,14 @@ def _describe(origin: Origin) -> str:
 
 
 def _ratio(original: Tensor, pathway: PathwayWeight, name: str) -> float | None:
-    auxiliary, scale, spread = pathway.auxiliary(name), pathway.scale(name), pathway.spreads[name]
+    auxiliary, scale, overlay = pathway.auxiliary(name), pathway.scale(name), pathway.overlays[name]
     if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
         return None
     with torch.no_grad():
         value = pathway.value(name)
         nothing = original.new_zeros(()).expand_as(original)
-        term = _norm(block for _, _, block in exact_blocks(nothing, [value], [scale], [spread]))
-        norm = _norm(block.double() for block in torch.split(covered_rows(original, spread), rows_of_block(original)))
+        term = _norm(block for _, _, block in exact_blocks(nothing, [value], [scale], [overlay]))
+        norm = _norm(block.double() for block in torch.split(covered_rows(original, overlay), rows_of_block(original)))
         return term / norm if norm else float("inf")
 
 

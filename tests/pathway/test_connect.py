@@ -17,7 +17,7 @@ from torchvision.models.vision_transformer import VisionTransformer
 import crosspath
 from crosspath.pathway import assemble
 from crosspath.pathway.engines import pathway_weight
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.options import ScalePer
 from crosspath.pathway.plan import TensorPlan
 from tests.errors import refused
@@ -373,15 +373,15 @@ def test_choices_that_would_connect_nothing_or_something_twice(arguments: dict[s
 
 def test_a_failure_while_building_leaves_the_target_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     target, built = Body(), []
-    real = assemble.spread_of
+    real = assemble.overlay_of
 
-    def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
+    def overlay_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Overlay, int]:
         built.append(1)
         if len(built) == 3:
             raise MemoryError
         return real(tensor, shape, scale_per)
 
-    monkeypatch.setattr(assemble, "spread_of", spread_of)
+    monkeypatch.setattr(assemble, "overlay_of", overlay_of)
     with pytest.raises(MemoryError):
         crosspath.connect(target, Body())
     assert not any(parametrize.is_parametrized(module) for module in target.modules())

@@ -204,7 +204,7 @@ class HeldWeight(nn.Module):
     def fill_gradients(self) -> None:
         """λ·G for each W' and ⟨G, W'⟩ for each λ, added to what is there: a bias adds to the λ that it borrows."""
         gradient = self.parameter.grad
-        auxiliaries, scales, spreads = self.pathway.terms()
+        auxiliaries, scales, overlays = self.pathway.terms()
         pairs = [leaf for pair in zip(auxiliaries, scales, strict=True) for leaf in pair]
         leaves = [leaf for leaf in pairs if leaf.requires_grad]
         if gradient is None or not leaves:
@@ -213,7 +213,7 @@ class HeldWeight(nn.Module):
             todo = "connect with engine='live', or leave this weight out"
             raise PathwayError(self.attribute, "a dense gradient", "a sparse one", todo)
         needs_gradient = tuple(leaf.requires_grad for leaf in pairs)
-        for leaf, own in zip(leaves, pathway_gradients(tuple(spreads), needs_gradient, gradient, *pairs), strict=True):
+        for leaf, own in zip(leaves, pathway_gradients(tuple(overlays), needs_gradient, gradient, *pairs), strict=True):
             leaf.grad = own if leaf.grad is None else leaf.grad + own
 
     def gradients(self) -> list[Tensor | None]:

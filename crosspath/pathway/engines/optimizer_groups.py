@@ -37,7 +37,7 @@ def add_leaves(
     scales: list[nn.Parameter] = []
     for weight in weights:
         pathway = weight.pathway
-        own = [pathway.auxiliary(name) for name in pathway.spreads]
+        own = [pathway.auxiliary(name) for name in pathway.overlays]
         auxiliaries[id(home[id(weight.parameter)])] += [leaf for leaf in own if leaf.requires_grad]
         scales += [leaf for leaf in pathway.scales.values() if leaf.requires_grad]
     for key, group in groups.items():

@@ -49,9 +49,9 @@ def _stream(fit: Fit, ours: BlockShape, theirs: BlockShape) -> Iterator[str]:
     if ours.stream < theirs.stream:
         yield f"stream: {theirs.stream} channels to {ours.stream}, {STREAMS[fit]}: approximate"
     elif ours.stream > theirs.stream:
-        spread = "each on neighbours" if fit == "average" else "the first of them"
+        rule = "each on neighbours" if fit == "average" else "the first of them"
         yield (
-            f"stream: {theirs.stream} channels in {ours.stream}, {spread}: products of what is read and written are "
+            f"stream: {theirs.stream} channels in {ours.stream}, {rule}: products of what is read and written are "
             "exact, norms divide by other sums"
         )
 

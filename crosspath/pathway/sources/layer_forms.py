@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from crosspath.pathway.engines.combine import effective_weight
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.engines.pathway_weight import INSIDE
-from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.sources.layer_values import Layer, Names, Values, read, refuse
 from crosspath.pathway.sources.source import ModuleSource, Source
 
@@ -50,8 +50,8 @@ def _sum(source: Source, weight: str, *pairs: str) -> Values:
                 found = f"shapes {tuple(scale.shape)} and {tuple(other.shape)}"
                 todo = "pass the model itself, or merge it first"
                 refuse(source, f"one λ, and W' like {weight} {tuple(own.shape)}", f"{found} at {names}", todo)
-        spread = Spread.single(len(own))
-        return effective_weight(own, others, [scale.reshape(1) for scale in scales], [spread] * len(scales))
+        overlay = Overlay.single(len(own))
+        return effective_weight(own, others, [scale.reshape(1) for scale in scales], [overlay] * len(scales))
 
     return values
 
