@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from crosspath.files import tensor_faults
 from crosspath.pathway import PathwayError, Pathways, connect
 from crosspath.pathway.engines.combine import effective_weight
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.sources.parameters import plain_state
 
 SCALE, WEIGHT = "cross_modal_scale", "aux_weight"
@@ -69,7 +69,7 @@ def merge_reparameterized(
     for layer, (scale, auxiliary) in layers.items():
         weight = plain[f"{layer}.weight"]
         with torch.no_grad():
-            plain[f"{layer}.weight"] = effective_weight(weight, [auxiliary], [scale], [Spread.single(len(weight))])
+            plain[f"{layer}.weight"] = effective_weight(weight, [auxiliary], [scale], [Overlay.single(len(weight))])
     return plain
 
 

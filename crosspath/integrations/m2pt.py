@@ -11,7 +11,7 @@ from torch import nn
 
 from crosspath.checkpoints.reparameterized import load_reparameterized, merge_reparameterized
 from crosspath.pathway import PathwayError, Pathways, connect
-from crosspath.pathway.sources.wrappers import unwrapped, unwrapped_auxiliary
+from crosspath.pathway.sources.wrappers import unwrap, unwrap_auxiliary
 
 __all__ = ["DIFFERENCES", "load_reparameterized", "merge_reparameterized", "reparameterize_aux_into_target_model"]
 
@@ -63,7 +63,7 @@ def reparameterize_aux_into_target_model(
     if not isinstance(main_body_name, str):
         todo = "pass it as is_aux_trainable="
         raise PathwayError("main_body_name", "a dotted name", repr(main_body_name), todo)
-    wrapped, target_model, aux_model = target_model, unwrapped(target_model), unwrapped_auxiliary(aux_model)
+    wrapped, target_model, aux_model = target_model, unwrap(target_model), unwrap_auxiliary(aux_model)
     target_blocks = _blocks(target_model, main_body_name, "target")
     aux_blocks = _blocks(aux_model, main_body_name, "auxiliary")
     starts = [f"{main_body_name}." * (not isinstance(model, SEQUENCES)) for model in (target_model, aux_model)]

@@ -16,8 +16,8 @@ from crosspath.errors import PathwayError
 from crosspath.files import tensor_faults
 from crosspath.pathway import pathways
 from crosspath.pathway.engines.engine import held_weights
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.engines.pathway_weight import INSIDE
-from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.save import DESCRIPTION, PATHWAYS, TARGET
 from crosspath.pathway.saved_files import check_digests, damage_as_error, read_pathway_files
 from crosspath.pathway.sources.parameters import connections, plain_state
@@ -95,13 +95,13 @@ def _translate_plain_names(target: nn.Module, state: dict[str, Any], prefix: str
 
 
 def _check_connection(folder: Path, target: nn.Module, description: Mapping[str, Any]) -> None:
-    """Raise `PathwayError` unless the same weights have the same auxiliaries, cut and spread in the same way."""
+    """Raise `PathwayError` unless the same weights have the same auxiliaries, cut and placed in the same way."""
     here = {
-        (holder.name, name): spread.to_json()
+        (holder.name, name): overlay.to_json()
         for holder, pathway in connections(target)
-        for name, spread in pathway.spreads.items()
+        for name, overlay in pathway.overlays.items()
     }
-    names = {field.name for field in fields(Spread)}
+    names = {field.name for field in fields(Overlay)}
     saved = {
         (weight, name): {field: entry[field] for field in names & entry.keys()}
         for weight, by_name in description["layers"].items()

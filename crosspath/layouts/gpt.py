@@ -2,13 +2,13 @@
 head by head, or in an order that their names do not determine.
 """
 
-from crosspath.layouts.layout import Layout, Order, Place, Role, fused, split
+from crosspath.layouts.layout import Layout, Order, Place, Role, fused_roles, split_roles
 
 _EMBEDDINGS = ("wte", "wpe", "transformer.wte", "transformer.wpe", "embed_in", "word_embeddings", "embedding")
 
 
 def _gpt2(transposed: bool) -> dict[Role, Place]:
-    return fused("attn.c_attn.weight", "attn.c_attn.bias", transposed=transposed) | split(
+    return fused_roles("attn.c_attn.weight", "attn.c_attn.bias", transposed=transposed) | split_roles(
         {
             "attention_output": ("attn.c_proj.weight", "attn.c_proj.bias"),
             "mlp_in": ("mlp.c_fc.weight", "mlp.c_fc.bias"),
@@ -19,7 +19,9 @@ def _gpt2(transposed: bool) -> dict[Role, Place]:
 
 
 def _query_key_value(attention: str, order: Order | None) -> dict[Role, Place]:
-    return fused(f"{attention}.query_key_value.weight", f"{attention}.query_key_value.bias", order=order) | split(
+    return fused_roles(
+        f"{attention}.query_key_value.weight", f"{attention}.query_key_value.bias", order=order
+    ) | split_roles(
         {
             "attention_output": (f"{attention}.dense.weight", f"{attention}.dense.bias"),
             "mlp_in": ("mlp.dense_h_to_4h.weight", "mlp.dense_h_to_4h.bias"),

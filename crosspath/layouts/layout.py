@@ -65,7 +65,7 @@ class Layout:
     """The same of what comes before post-norm blocks, and after pre-norm ones."""
 
 
-def fused(
+def fused_roles(
     weight: str,
     bias: str | tuple[str | None, str | None, str | None] | None,
     order: Order | None = "three-major",
@@ -80,6 +80,6 @@ def fused(
     }
 
 
-def split(weights: Mapping[Role, tuple[str, str | None]], transposed: bool = False) -> dict[Role, Place]:
+def split_roles(weights: Mapping[Role, tuple[str, str | None]], transposed: bool = False) -> dict[Role, Place]:
     """Roles that have a weight of their own: {role: (weight name, bias name)}."""
     return {role: Place(weight=weight, bias=bias, transposed=transposed) for role, (weight, bias) in weights.items()}

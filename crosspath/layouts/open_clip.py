@@ -1,12 +1,12 @@
 """open_clip's transformer towers: torch's attention, in blocks with other names."""
 
-from crosspath.layouts.layout import Layout, fused, split
+from crosspath.layouts.layout import Layout, fused_roles, split_roles
 
 OPEN_CLIP_TOWER = Layout(
     name="open_clip tower",
     block="resblocks.",
-    roles=fused("attn.in_proj_weight", "attn.in_proj_bias")
-    | split(
+    roles=fused_roles("attn.in_proj_weight", "attn.in_proj_bias")
+    | split_roles(
         {
             "attention_output": ("attn.out_proj.weight", "attn.out_proj.bias"),
             "mlp_in": ("mlp.c_fc.weight", "mlp.c_fc.bias"),

@@ -4,15 +4,19 @@ are in stages.
 
 from collections.abc import Mapping
 
-from crosspath.layouts.layout import Layout, Place, Role, fused, split
+from crosspath.layouts.layout import Layout, Place, Role, fused_roles, split_roles
 
 _STEM = ("patch_embed", "cls_token", "cls_pos", "reg_token", "pos_embed", "norm_pre", "dist_token", "tokenizer")
-_MLP = split({"mlp_in": ("mlp.fc1.weight", "mlp.fc1.bias"), "mlp_out": ("mlp.fc2.weight", "mlp.fc2.bias")})
-_OUTPUT = split({"attention_output": ("attn.proj.weight", "attn.proj.bias")})
-_FUSED: Mapping[Role, Place] = fused("attn.qkv.weight", "attn.qkv.bias") | _OUTPUT | _MLP
-_TWO_BIASES: Mapping[Role, Place] = fused("attn.qkv.weight", ("attn.q_bias", None, "attn.v_bias")) | _OUTPUT | _MLP
+_MLP = split_roles({"mlp_in": ("mlp.fc1.weight", "mlp.fc1.bias"), "mlp_out": ("mlp.fc2.weight", "mlp.fc2.bias")})
+_OUTPUT = split_roles({"attention_output": ("attn.proj.weight", "attn.proj.bias")})
+_ONE_BIAS: Mapping[Role, Place] = fused_roles("attn.qkv.weight", "attn.qkv.bias") | _OUTPUT | _MLP
+_TWO_BIASES: Mapping[Role, Place] = (
+    fused_roles("attn.qkv.weight", ("attn.q_bias", None, "attn.v_bias")) | _OUTPUT | _MLP
+)
 
-TIMM_BLOCKS = Layout(name="timm blocks", block="blocks.", roles=_FUSED, heads="attn.num_heads", norm="pre", stem=_STEM)
+TIMM_BLOCKS = Layout(
+    name="timm blocks", block="blocks.", roles=_ONE_BIAS, heads="attn.num_heads", norm="pre", stem=_STEM
+)
 
 TIMM_BEIT = Layout(
     name="timm BEiT, EVA", block="blocks.", roles=_TWO_BIASES, heads="attn.num_heads", norm="pre", stem=_STEM
@@ -21,7 +25,7 @@ TIMM_BEIT = Layout(
 TIMM_EVA_SPLIT = Layout(
     name="timm EVA-02 with q, k, v apart",
     block="blocks.",
-    roles=split(
+    roles=split_roles(
         {
             "query": ("attn.q_proj.weight", "attn.q_proj.bias"),
             "key": ("attn.k_proj.weight", "attn.k_proj.bias"),
@@ -29,7 +33,7 @@ TIMM_EVA_SPLIT = Layout(
         }
     )
     | _OUTPUT
-    | split(
+    | split_roles(
         {
             "mlp_in": ("mlp.fc1_x.weight", "mlp.fc1_x.bias"),
             "mlp_gate": ("mlp.fc1_g.weight", "mlp.fc1_g.bias"),
@@ -45,7 +49,7 @@ TIMM_SWIN = Layout(
     name="timm Swin",
     stage="layers.",
     block="blocks.",
-    roles=_FUSED,
+    roles=_ONE_BIAS,
     heads="attn.num_heads",
     norm="pre",
     stem=_STEM,

@@ -1,8 +1,8 @@
 """torch's own transformer layers and torchvision's ViT, whose attention reads `in_proj_weight` directly."""
 
-from crosspath.layouts.layout import Layout, Place, Role, fused, split
+from crosspath.layouts.layout import Layout, Place, Role, fused_roles, split_roles
 
-_ENCODER_LAYER: dict[Role, Place] = fused("self_attn.in_proj_weight", "self_attn.in_proj_bias") | split(
+_ENCODER_LAYER: dict[Role, Place] = fused_roles("self_attn.in_proj_weight", "self_attn.in_proj_bias") | split_roles(
     {
         "attention_output": ("self_attn.out_proj.weight", "self_attn.out_proj.bias"),
         "mlp_in": ("linear1.weight", "linear1.bias"),
@@ -29,7 +29,8 @@ TORCH_ENCODER_LAYER = Layout(
 TORCH_ATTENTION = Layout(
     name="torch.nn.MultiheadAttention",
     block=None,
-    roles=fused("in_proj_weight", "in_proj_bias") | split({"attention_output": ("out_proj.weight", "out_proj.bias")}),
+    roles=fused_roles("in_proj_weight", "in_proj_bias")
+    | split_roles({"attention_output": ("out_proj.weight", "out_proj.bias")}),
     heads="num_heads",
     norm="pre",
 )
@@ -37,7 +38,7 @@ TORCH_ATTENTION = Layout(
 TORCH_SPLIT_ATTENTION = Layout(
     name="torch.nn.MultiheadAttention with kdim or vdim",
     block=None,
-    roles=split(
+    roles=split_roles(
         {
             "query": ("q_proj_weight", None),
             "key": ("k_proj_weight", None),
@@ -52,8 +53,8 @@ TORCH_SPLIT_ATTENTION = Layout(
 TORCHVISION_VIT = Layout(
     name="torchvision ViT",
     block="encoder.layers.encoder_layer_",
-    roles=fused("self_attention.in_proj_weight", "self_attention.in_proj_bias")
-    | split(
+    roles=fused_roles("self_attention.in_proj_weight", "self_attention.in_proj_bias")
+    | split_roles(
         {
             "attention_output": ("self_attention.out_proj.weight", "self_attention.out_proj.bias"),
             "mlp_in": ("mlp.0.weight", "mlp.0.bias"),

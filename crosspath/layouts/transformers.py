@@ -2,7 +2,7 @@
 they differ.
 """
 
-from crosspath.layouts.layout import Layout, Place, Role, split
+from crosspath.layouts.layout import Layout, Place, Role, split_roles
 
 _EMBEDDINGS = (
     *("embeddings", "embed_tokens", "embed_positions", "project_in", "layernorm_embedding", "pre_layrnorm"),
@@ -20,7 +20,7 @@ def _roles(attention: str, names: tuple[str, str, str], output: str, mlp: tuple[
         "mlp_in": mlp[0],
         "mlp_out": mlp[1],
     }
-    return split({role: (f"{path}.weight", f"{path}.bias") for role, path in places.items()})  # type: ignore[misc]
+    return split_roles({role: (f"{path}.weight", f"{path}.bias") for role, path in places.items()})  # type: ignore[misc]
 
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj")

@@ -41,7 +41,7 @@ MLP_OUT = _words(
 )
 POINTWISE = _words("pwconv1 pointwise_conv1 pw_conv1")
 """Those of them that are a token mixer's where the block has an mlp beside it."""
-NUMBERED = _words("w1 w2 w3")
+NUMBERED_WORDS = _words("w1 w2 w3")
 """Words that mean one thing in Llama (gate, out, in) and another elsewhere: shapes have to decide."""
 MLP_SCOPES = _words("mlp ffn ff feed_forward feedforward channel_mixer ffn0 ffn1")
 """Modules in which two matrices of unknown words are an mlp, even as convolutions."""

@@ -12,14 +12,14 @@ from crosspath.errors import PathwayError
 Normalise = Literal["rms"]
 """What of W' is made that of W: `rms`, the root mean square of each matrix."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-TAKEN = frozenset(dir(nn.ParameterDict()))
+RESERVED_NAMES = frozenset(dir(nn.ParameterDict()))
 """What W' and λ, entries of a `ParameterDict`, cannot be called."""
 NAME_IN_WORDS = "a name of letters, digits, _ and -, which begins with no digit and is no attribute of nn.ParameterDict"
 
 
 def is_name(text: str) -> bool:
     """Whether an auxiliary can have this name."""
-    return NAME.fullmatch(text) is not None and text not in TAKEN
+    return NAME.fullmatch(text) is not None and text not in RESERVED_NAMES
 
 
 def words_of(value: object, argument: str) -> str | tuple[str, ...]:

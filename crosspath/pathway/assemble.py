@@ -15,7 +15,7 @@ from crosspath.pathway.anatomy.slot import read_entries, scale_entries, write_pa
 from crosspath.pathway.derivation import Derivation, Entries, Sides
 from crosspath.pathway.engines.engine import Engine, attach
 from crosspath.pathway.engines.learned_pair import LearnedPair
-from crosspath.pathway.engines.spread import Spread, join_ranges
+from crosspath.pathway.engines.overlay import Overlay, join_ranges
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.fitting.model import FitStep
 from crosspath.pathway.options import ScalePer
@@ -38,12 +38,12 @@ class Attachment:
     """W'."""
     scale: nn.Parameter | str
     """λ, or the target weight whose λ a bias borrows."""
-    spread: Spread
+    overlay: Overlay
     pieces: tuple[str, ...]
     """The auxiliary's weights that W' was cut from, such as `blocks.0.attn.qkv.weight[0:192]`."""
-    learned: LearnedPair | None = None
+    learned_pair: LearnedPair | None = None
     """P and Q, where W' is in the auxiliary's shape."""
-    derived: Records = ()
+    records: Records = ()
     """What was done to each piece; empty where W' is the auxiliary's as it is."""
 
 
@@ -54,18 +54,18 @@ def attach_all(attachments: Iterable[Attachment], engine: Engine) -> None:
     for part in attachments:
         place = places[part.holder.name]
         if isinstance(part.scale, str):
-            place.borrow(part.name, part.values, places[part.scale], part.spread, part.pieces)
+            place.borrow(part.name, part.values, places[part.scale], part.overlay, part.pieces)
         else:
-            place.add(part.name, part.values, part.scale, part.spread, part.pieces)
-        if part.derived:
-            place.derived[part.name] = part.derived
-        if part.learned is not None:
-            place.learn(part.name, part.learned)
+            place.add(part.name, part.values, part.scale, part.overlay, part.pieces)
+        if part.records:
+            place.derived[part.name] = part.records
+        if part.learned_pair is not None:
+            place.learn(part.name, part.learned_pair)
     for part in attachments:
-        held = part.holder.held
-        if held is not None:
-            held.follow_leaves()
-            held.write_sum()
+        weight = part.holder.held_weight
+        if weight is not None:
+            weight.follow_leaves()
+            weight.write_sum()
 
 
 @torch.no_grad()
@@ -84,36 +84,36 @@ def shrink_weights(plans: Iterable[Plan]) -> None:
 
 
 def build(plan: Plan) -> list[Attachment]:
-    """W', its spread and λ for each target tensor, in the target's type and on its device."""
+    """W', how it lies on W, and λ for each target tensor, in the target's type and on its device."""
     options = plan.options
     attachments = []
     biases: dict[Pair, Tensor | None] = {}
     for tensor in plan.tensors:
-        values, derived = auxiliary_values(tensor, plan, biases)
-        spread, count = spread_of(tensor, values.shape, options.scale_per)
+        values, records = auxiliary_values(tensor, plan, biases)
+        overlay, count = overlay_of(tensor, values.shape, options.scale_per)
         if abs(options.scale_init) > torch.finfo(values.dtype).max:
             kind = str(values.dtype).removeprefix("torch.")
             raise PathwayError("scale_init", f"a number that {kind} holds", repr(options.scale_init), "lower it")
         scale = torch.full((count,), options.scale_init, dtype=values.dtype, device=values.device)
-        learned = None
-        if tensor.learned:
-            values, learned = learned_pair(tensor, plan, spread)
+        pair = None
+        if tensor.has_learned_pair:
+            values, pair = learned_pair(tensor, plan, overlay)
         attachments.append(
             Attachment(
                 holder=tensor.holder,
                 name=plan.name,
                 values=nn.Parameter(values, requires_grad=options.train_auxiliary),
                 scale=tensor.weight if tensor.bias else nn.Parameter(scale, requires_grad=options.train_scale),
-                spread=spread,
+                overlay=overlay,
                 pieces=tuple(map(str, tensor.auxiliary_slots)),
-                derived=derived,
-                learned=learned,
+                records=records,
+                learned_pair=pair,
             )
         )
     return attachments
 
 
-def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor, LearnedPair]:
+def learned_pair(tensor: TensorPlan, plan: Plan, overlay: Overlay) -> tuple[Tensor, LearnedPair]:
     """W' in the auxiliary's shape, and P and Q as they start, in the target's type and on its device."""
     original, trains = tensor.holder.original, plan.options.train_scale or plan.options.train_auxiliary
     pieces: list[Tensor] = []
@@ -134,8 +134,8 @@ def learned_pair(tensor: TensorPlan, plan: Plan, spread: Spread) -> tuple[Tensor
         found, todo = ", ".join(str(tuple(piece.shape)) for piece in pieces), "choose another fit"
         raise PathwayError(tensor.holder.name, "pieces of as many inputs, for fit='learned'", found, todo)
     values = torch.cat(pieces)
-    check_finite(tensor.holder.name, values, derived=tensor.derived)
-    return values, LearnedPair([len(piece) for piece in pieces], left, right, spread)
+    check_finite(tensor.holder.name, values, has_derivation=tensor.has_derivation)
+    return values, LearnedPair([len(piece) for piece in pieces], left, right, overlay)
 
 
 def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor | None]) -> tuple[Tensor, Records]:
@@ -154,27 +154,27 @@ def auxiliary_values(tensor: TensorPlan, plan: Plan, biases: dict[Pair, Tensor |
     parts: list[Tensor] = []
     records: list[tuple[StepRecord, ...]] = []
     for pair, piece in zip(tensor.pairs, tensor.auxiliary_slots, strict=True):
-        done: tuple[StepRecord, ...] = ()
+        steps: tuple[StepRecord, ...] = ()
         if pair.derivation is None:
             part = read_entries(plan.source.tensor(piece.weight), piece)
         elif tensor.bias:
             part = _expect(biases[pair])
         else:
-            derived, done = derive(pair, pair.derivation, plan.source, plan.target, original)
-            part, biases[pair] = derived.weight, derived.bias
+            entries, steps = derive(pair, pair.derivation, plan.source, plan.target, original)
+            part, biases[pair] = entries.weight, entries.bias
         parts.append(part)
-        records.append(done)
+        records.append(steps)
     write_parts(values, parts, slot.axis, slot.groups)
-    check_finite(tensor.holder.name, values, derived=tensor.derived)
+    check_finite(tensor.holder.name, values, has_derivation=tensor.has_derivation)
     return values, tuple(records) if any(records) else ()
 
 
-def check_finite(weight: str, values: Tensor, *, derived: bool = False) -> None:
+def check_finite(weight: str, values: Tensor, *, has_derivation: bool = False) -> None:
     """Raise `PathwayError` where W' is too large for the target's type: the auxiliary's own values are finite."""
     if not all_finite(values):
         kind = str(values.dtype).removeprefix("torch.")
         todo = "use a target in a wider type, or another auxiliary"
-        todo += ", or connect without this derivation" if derived else ""
+        todo += ", or connect without this derivation" if has_derivation else ""
         raise PathwayError(weight, f"a W' that is finite in {kind}", "infinity or NaN", todo)
 
 
@@ -197,7 +197,7 @@ def derive(
     return derivation.apply(Entries(weight, bias), sides)
 
 
-def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
+def overlay_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Overlay, int]:
     """How a W' of this shape lies on W, and the number of λ."""
     slots = tensor.target_slots
     slot, role, heads = slots[0], tensor.pairs[0].role, tensor.pairs[0].heads
@@ -222,7 +222,7 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
             runs = [(0, heads, rows)]
         else:
             runs = [(0, heads, length) for length in lengths]
-    spread = Spread(
+    overlay = Overlay(
         segments=join_ranges((piece.start, piece.stop) for piece in slots),
         rows=tensor.holder.original.shape[slot.axis],
         axis=axis,
@@ -231,14 +231,14 @@ def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> 
         groups=slot.groups,
         repeats=repeats,
     )
-    return spread, max(last for _, last, _ in runs)
+    return overlay, max(last for _, last, _ in runs)
 
 
 def origin_of(plan: Plan, attachments: Iterable[Attachment]) -> Origin:
     """Where the plan's auxiliary came from; of a frozen one whose values are its own, also a digest of these, by which
     it is saved as a reference.
     """
-    by_value = plan.options.train_auxiliary or any(tensor.derived for tensor in plan.tensors)
+    by_value = plan.options.train_auxiliary or any(tensor.has_derivation for tensor in plan.tensors)
     values = {} if by_value else {part.holder.name: part.values for part in attachments}
     digest = None
     if values and not any(value.is_meta for value in values.values()):

@@ -26,7 +26,7 @@ from crosspath.pathway.sources.auxiliary import open_auxiliary
 from crosspath.pathway.sources.source import AuxiliarySource, is_named
 from crosspath.pathway.sources.wrappers import check_target
 
-SHOWN = 3
+MOST_NAMES = 3
 """Weights named in a message, of many."""
 HALF = (torch.float16, torch.bfloat16)
 
@@ -142,7 +142,7 @@ def connect(
             auxiliary_layout=layouts.get(name),
         )
         plans.append(make_plan(name, source, target, report, options))
-    if engine != "live" and any(tensor.learned for plan in plans for tensor in plan.tensors):
+    if engine != "live" and any(tensor.has_learned_pair for plan in plans for tensor in plan.tensors):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "connect with engine='live'")
     faults = [f"{plan.name}: {fault}" for plan in plans for fault in _by_reason(plan.faults(target))]
     if faults:
@@ -156,9 +156,9 @@ def connect(
         handle.record(plan.name, origin, plan.report)
     guard(target)
     if again:
-        added = ", ".join(map(repr, auxiliaries))
+        names_in_words = ", ".join(map(repr, auxiliaries))
         reason = f"the target has pathways from {', '.join(again)} already, and this adds {', '.join(auxiliaries)}"
-        _warn(f"connect: {reason}; if it ran twice by mistake, call crosspath.disconnect(target, {added})")
+        _warn(f"connect: {reason}; if it ran twice by mistake, call crosspath.disconnect(target, {names_in_words})")
     if train_scale and any(scale.dtype in HALF for scale in handle.scales().values()):
         reason = "the target is in half precision, and so is λ, whose steps are lost there"
         _warn(f"connect: {reason}; if it trains, use float32 weights with autocast")
@@ -175,16 +175,16 @@ def _by_reason(faults: Iterable[str]) -> list[str]:
     for fault in faults:
         where, _, reason = fault.partition(": ")
         places.setdefault(reason, []).append(where)
-    return [f"{first_names(names, SHOWN)}: {reason}" for reason, names in places.items()]
+    return [f"{first_names(names, MOST_NAMES)}: {reason}" for reason, names in places.items()]
 
 
 def _name(
-    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], used: tuple[str, ...]
+    auxiliary: AuxiliarySource | Mapping[str, AuxiliarySource], names: tuple[str, ...]
 ) -> dict[str, AuxiliarySource]:
     """{name: auxiliary}. A mapping of tensors is a state dict; any other mapping names auxiliaries."""
     if not is_named(auxiliary):
         name, count = "auxiliary", 1
-        while name in used:
+        while name in names:
             count += 1
             name = f"auxiliary_{count}"
         return {name: cast(AuxiliarySource, auxiliary)}
@@ -192,7 +192,7 @@ def _name(
     for name in auxiliaries:
         if not isinstance(name, str) or not is_name(name):
             raise PathwayError("auxiliary", NAME_IN_WORDS, repr(name), "choose another name")
-        if name in used:
+        if name in names:
             todo = "choose another name, or disconnect it first"
             raise PathwayError("auxiliary", "a name that is not in use", repr(name), todo)
     return auxiliaries

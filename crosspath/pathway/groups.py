@@ -16,7 +16,7 @@ from crosspath.pathway.engines.engine import held_weights
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.sources.parameters import connections, holders
 from crosspath.pathway.sources.source import ModuleSource
-from crosspath.pathway.sources.wrappers import check_module, plain_name, unwrapped
+from crosspath.pathway.sources.wrappers import check_module, plain_name, unwrap
 from crosspath.starts import STARTS
 
 
@@ -48,7 +48,7 @@ def param_groups(
         one named, finds blocks; for `layout` without `layer_decay`.
     """
     check_module(target)
-    target = unwrapped(target)
+    target = unwrap(target)
     if layout is not None and layer_decay is None:
         raise PathwayError("layout", "layer_decay, which it is for, beside it", "none", "give both, or leave it out")
     if layer_decay is not None:
@@ -65,11 +65,11 @@ def param_groups(
     layers = None if anatomy is None else _layers(target, anatomy)
     rates = _rates_of_starts(target)
     groups: dict[tuple[float, float, str], dict[str, Any]] = {}
-    visited: set[int] = set()
+    ids: set[int] = set()
     for name, parameter, kind in parameters_by_kind(target):
-        if not parameter.requires_grad or id(parameter) in visited:
+        if not parameter.requires_grad or id(parameter) in ids:
             continue
-        visited.add(id(parameter))
+        ids.add(id(parameter))
         if kind == "scale":
             rate, decay, title = lr if scale_lr is None else scale_lr, 0.0, "scales"
         else:
@@ -93,7 +93,7 @@ def _rates_of_starts(target: nn.Module) -> dict[int, float]:
     return {
         id(parameter): rate
         for _, pathway in connections(target)
-        for name in pathway.spreads
+        for name in pathway.overlays
         if (rate := rates.get(name)) is not None
         for parameter in pathway.leaves(name)
     }
@@ -106,7 +106,7 @@ def parameters_by_kind(target: nn.Module) -> Iterator[tuple[str, nn.Parameter, s
             yield holder.name, holder.parameter, "target"
         pathway = holder.pathway
         if pathway is not None:
-            for name in pathway.spreads:
+            for name in pathway.overlays:
                 yield from ((holder.name, leaf, "auxiliary") for leaf in pathway.leaves(name))
             yield from ((holder.name, pathway.scale(name), "scale") for name in pathway.scales)
     # Those inside another library's parametrization; the caller skips the ones above.
@@ -117,12 +117,12 @@ def leaf_parameters(target: nn.Module) -> Iterator[tuple[nn.Parameter, str]]:
     """(parameter, `target`, `auxiliary` or `scale`), each once: W, W' and λ of connected weights, never the sum that a
     module keeps for its optimizer, whose `requires_grad` says nothing of them.
     """
-    originals = {id(held.parameter): held.original for held in held_weights(target)}
-    visited: set[int] = set()
+    originals = {id(weight.parameter): weight.original for weight in held_weights(target)}
+    ids: set[int] = set()
     for _, parameter, kind in parameters_by_kind(target):
         leaf = originals.get(id(parameter), parameter)
-        if id(leaf) not in visited:
-            visited.add(id(leaf))
+        if id(leaf) not in ids:
+            ids.add(id(leaf))
             yield leaf, kind
 
 

@@ -16,7 +16,7 @@ from crosspath.pathway.groups import leaf_parameters
 from crosspath.pathway.origins import Origin, add_origin, origins_of, replace_origin
 from crosspath.pathway.report import MatchReport
 from crosspath.pathway.sources.parameters import connections, require_pathways
-from crosspath.pathway.sources.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.wrappers import check_module, unwrap
 from crosspath.pathway.status import Status, status
 
 
@@ -25,7 +25,7 @@ class Pathways:
 
     def __init__(self, target: nn.Module) -> None:
         check_module(target)
-        self.target = unwrapped(target)
+        self.target = unwrap(target)
         self.reports: dict[str, MatchReport] = {}
         """Of each auxiliary connected through this handle: what paired, what was accepted, what is unverified."""
 
@@ -37,7 +37,7 @@ class Pathways:
     @property
     def names(self) -> tuple[str, ...]:
         """The auxiliaries, in the order in which they were connected."""
-        return tuple(dict.fromkeys(name for _, pathway in connections(self.target) for name in pathway.spreads))
+        return tuple(dict.fromkeys(name for _, pathway in connections(self.target) for name in pathway.overlays))
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -56,7 +56,7 @@ class Pathways:
 
     def auxiliaries(self) -> dict[tuple[str, str], nn.Parameter]:
         """{(weight name, auxiliary name): W'}, the Parameters themselves."""
-        return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.spreads}
+        return {(holder.name, name): p.auxiliary(name) for holder, p in connections(self.target) for name in p.overlays}
 
     def learned_pairs(self) -> dict[tuple[str, str], dict[str, nn.Parameter]]:
         """{(weight name, auxiliary name): {`left.0`: P, `right.0`: Q of the first role, ...}} of `fit="learned"`, the
@@ -65,7 +65,7 @@ class Pathways:
         return {
             (holder.name, name): pair.entries()
             for holder, pathway in connections(self.target)
-            for name in pathway.spreads
+            for name in pathway.overlays
             if (pair := pathway.learned_pair(name)) is not None
         }
 
@@ -95,26 +95,28 @@ class Pathways:
         if parametrize._cache_enabled:
             raise PathwayError("disabled()", "no parametrize.cached() around it", "one", "leave that block first")
         self.check_names(names, "disabled()")
-        before = [(holder.held, pathway, pathway.enabled, pathway.off) for holder, pathway in connections(self.target)]
-        for held, *_ in before:
-            if held is not None:
-                held.check_sum()
+        before = [
+            (holder.held_weight, pathway, pathway.enabled, pathway.off) for holder, pathway in connections(self.target)
+        ]
+        for weight, *_ in before:
+            if weight is not None:
+                weight.check_sum()
         try:
-            for held, pathway, enabled, off in before:
+            for weight, pathway, enabled, off in before:
                 pathway.enabled, pathway.off = enabled and bool(names), off.union(names)
-                if held is not None and enabled:
-                    held.write_sum()
+                if weight is not None and enabled:
+                    weight.write_sum()
             yield
         finally:
             try:
-                for held, *_ in before:
-                    if held is not None:
-                        held.check_sum() if names else held.adopt_write()
+                for weight, *_ in before:
+                    if weight is not None:
+                        weight.check_sum() if names else weight.adopt_write()
             finally:
-                for held, pathway, enabled, off in before:
+                for weight, pathway, enabled, off in before:
                     pathway.enabled, pathway.off = enabled, off
-                    if held is not None:
-                        held.write_sum()
+                    if weight is not None:
+                        weight.write_sum()
 
     def check_names(self, names: Iterable[object], where: str) -> None:
         """Raise `PathwayError` unless all of these are names of connected auxiliaries."""

@@ -77,12 +77,12 @@ def load_pathway(
             pair, whole = entry.learned_pair(tensors), values[entry.name][entry.weight]
             with torch.no_grad():
                 whole = whole if pair is None else pair(whole)
-            if not entry.spread.fits(whole, scales[entry.scale], entry.shape):
+            if not entry.overlay.fits(whole, scales[entry.scale], entry.shape):
                 expected = f"a pathway {entry.name} that fits {entry.weight}"
                 raise PathwayError(folder / DESCRIPTION, expected, "another one", "save it again")
     for entry in entries:
         check_finite(entry.weight, values[entry.name][entry.weight].to(state[entry.weight].dtype))
-    if engine != "live" and any(entry.learned is not None for entry in entries):
+    if engine != "live" and any(entry.learned_rows is not None for entry in entries):
         raise PathwayError("engine", "'live', for fit='learned'", repr(engine), "load it with engine='live'")
     _check_buffers(target)
     if has_pathways(target):

@@ -11,18 +11,18 @@ from crosspath.errors import PathwayError
 from crosspath.files import sha256_of_tensors
 from crosspath.pathway.engines.combine import effective_weight, exact_blocks
 from crosspath.pathway.engines.engine import detach
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.engines.parametrization import attach, is_sharded
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
-from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.finite import all_finite
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import add_origin, forget_origins, origins_of
 from crosspath.pathway.receipt import Backup, Receipt
-from crosspath.pathway.safeguards import guard, release, unmoved
+from crosspath.pathway.safeguards import guard, release, scale_warning
 from crosspath.pathway.sources.parameters import Holder, connections, has_pathways, holders, plain_state
-from crosspath.pathway.sources.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.wrappers import check_module, unwrap
 
-Terms = tuple[list[Tensor], list[nn.Parameter], list[Spread]]
+Terms = tuple[list[Tensor], list[nn.Parameter], list[Overlay]]
 
 
 def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
@@ -53,11 +53,11 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
         raise PathwayError(
             "merge", "keep=True for all auxiliaries at once", ", ".join(names), "name none, or merge without keep=True"
         )
-    warning = unmoved(target)
+    warning = scale_warning(target)
     if warning is not None:
         warnings.warn(f"crosspath: {warning}", stacklevel=2)
     places = _places(handle, names)
-    if keep and any(holder.held is not None for holder, *_ in places):
+    if keep and any(holder.held_weight is not None for holder, *_ in places):
         expected = "engine='live', for keep=True"
         raise PathwayError("merge", expected, "engine='optimizer'", "merge without keep=True")
     # Every sum is computed twice, here to be checked and below to be stored: nothing is stored before all are checked,
@@ -71,7 +71,7 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     for (name, auxiliary), scale in handle.scales().items():
         if auxiliary in (names or handle.names):
             scales.setdefault(name, {})[auxiliary] = scale.detach().double().tolist()
-    derived = {
+    records = {
         holder.name: {name: pathway.derived[name] for name in own if name in pathway.derived}
         for holder, pathway, own in places
         if any(name in pathway.derived for name in own)
@@ -87,7 +87,7 @@ def merge(target: nn.Module, *names: str, keep: bool = False) -> Receipt:
     after = sha256_of_tensors(sorted(plain_state(target).items()))
     auxiliaries = {name: asdict(origin) for name, origin in origins.items()}
     backup = Backup(weights, origins) if keep else None
-    return Receipt(scales, drift, change, auxiliaries, before, after, derived, backup)
+    return Receipt(scales, drift, change, auxiliaries, before, after, records, backup)
 
 
 def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
@@ -106,7 +106,7 @@ def unmerge(target: nn.Module, receipt: Receipt) -> Pathways:
         device. The model is untouched.
     """
     check_module(target)
-    target = unwrapped(target)
+    target = unwrap(target)
     backup = receipt.backup if isinstance(receipt, Receipt) else None
     if backup is None:
         found = "one that kept nothing" if isinstance(receipt, Receipt) else f"a {type(receipt).__name__}"
@@ -142,8 +142,8 @@ def disconnect(target: nn.Module, *names: str) -> None:
     """
     handle = pathways(target)
     handle.check_names(names, "disconnect")
-    dropped = tuple(names) or handle.names
-    _drop(handle.target, _places(handle, names), dropped)
+    selection = tuple(names) or handle.names
+    _drop(handle.target, _places(handle, names), selection)
 
 
 Place = tuple[Holder, PathwayWeight, tuple[str, ...]]
@@ -151,13 +151,13 @@ Place = tuple[Holder, PathwayWeight, tuple[str, ...]]
 
 
 def _places(handle: Pathways, names: tuple[str, ...]) -> list[Place]:
-    chosen = names or handle.names
+    selection = names or handle.names
     every = [
-        (holder, pathway, tuple(name for name in pathway.spreads if name in chosen))
+        (holder, pathway, tuple(name for name in pathway.overlays if name in selection))
         for holder, pathway in connections(handle.target)
     ]
     for holder, pathway, own in every:
-        if holder.held is not None and len(own) < len(pathway.spreads):
+        if holder.held_weight is not None and len(own) < len(pathway.overlays):
             expected, todo = "a model connected with engine='live'", "name none, for all auxiliaries"
             raise PathwayError("one auxiliary of several", expected, "'optimizer', which holds them together", todo)
     return [place for place in every if place[2]]
@@ -166,13 +166,14 @@ def _places(handle: Pathways, names: tuple[str, ...]) -> list[Place]:
 def _drop(target: nn.Module, places: list[Place], names: Iterable[str]) -> None:
     """Remove the pathways from these auxiliaries; a weight without any is plain again."""
     for holder, pathway, own in places:
-        if len(own) == len(pathway.spreads):
+        if len(own) == len(pathway.overlays):
             detach(holder.module, holder.attribute)
         else:
             pathway.remove(own)
-    connected = has_pathways(target)
-    forget_origins(target, names if connected else origins_of(target))
-    if not connected:
+    if has_pathways(target):
+        forget_origins(target, names)
+    else:
+        forget_origins(target, origins_of(target))
         release(target)
 
 
@@ -189,8 +190,8 @@ def _sum(holder: Holder, pathway: PathwayWeight, names: tuple[str, ...]) -> Tens
     if any(tensor.is_meta for tensor in tensors):
         todo = "load the values with load_pathway, then merge"
         raise PathwayError(name, "tensors with values", "some on the meta device", todo)
-    if holder.held is not None:
-        holder.held.check_sum(name)
+    if holder.held_weight is not None:
+        holder.held_weight.check_sum(name)
     with torch.no_grad():
         # Not through the module's attribute: PyTorch's `parametrize.cached` could answer with an older sum.
         result = effective_weight(holder.original, *pathway.terms_of(names))
@@ -206,8 +207,8 @@ def _drift_and_change(original: Tensor, result: Tensor, terms: Terms) -> tuple[f
     """The entries of a receipt: see `Receipt`. By blocks of rows, in float64."""
     drift, change, norm = torch.zeros(3, dtype=torch.float64, device=original.device)
     for rows, own, exact in exact_blocks(original, *terms):
-        stored = result[rows].double()
-        drift = torch.maximum(drift, exact.sub_(stored).abs_().max())
-        change += stored.sub_(own).square_().sum()
+        values = result[rows].double()
+        drift = torch.maximum(drift, exact.sub_(values).abs_().max())
+        change += values.sub_(own).square_().sum()
         norm += own.square_().sum()
     return float(drift), float((change / norm).sqrt()) if float(norm) else None

@@ -47,12 +47,12 @@ class TensorPlan:
         return [_slot(pair.auxiliary, self.bias and pair.auxiliary.bias is not None) for pair in self.pairs]
 
     @property
-    def learned(self) -> bool:
+    def has_learned_pair(self) -> bool:
         """Whether W' is read through P and Q that train."""
         return not self.bias and any(is_learned(pair) for pair in self.pairs)
 
     @property
-    def derived(self) -> bool:
+    def has_derivation(self) -> bool:
         """Whether some values are made from the auxiliary's, rather than taken as they are."""
         return any(pair.derivation is not None for pair in self.pairs)
 
@@ -98,7 +98,7 @@ class Plan:
 def is_learned(pair: Pair) -> bool:
     """Whether W' of a pair is read through P and Q that train."""
     step = None if pair.derivation is None else pair.derivation.fit
-    return isinstance(step, FitStep) and step.learned
+    return isinstance(step, FitStep) and step.trains
 
 
 def make_plan(name: str, source: Source, target: nn.Module, report: MatchReport, options: Options) -> Plan:
@@ -113,18 +113,18 @@ def _tensor_plans(target: nn.Module, report: MatchReport, bias: bool) -> Iterato
     by_weight: dict[str, list[Pair]] = {}
     for pair in report.pairs:
         by_weight.setdefault(pair.target.weight, []).append(pair)
-    for name, pairs in by_weight.items():
-        ordered = sorted(pairs, key=lambda pair: pair.target.start)
-        positions = tuple(range(len(ordered)))
-        rows = tuple(pair.target.stop - pair.target.start for pair in ordered)
-        yield TensorPlan(holder=holder_of[name], pairs=tuple(ordered), positions=positions, rows=rows, bias=False)
+    for name, group in by_weight.items():
+        pairs = tuple(sorted(group, key=lambda pair: pair.target.start))
+        positions = tuple(range(len(pairs)))
+        rows = tuple(pair.target.stop - pair.target.start for pair in pairs)
+        yield TensorPlan(holder=holder_of[name], pairs=pairs, positions=positions, rows=rows, bias=False)
         by_bias: dict[str, list[int]] = {}
-        for index, pair in enumerate(ordered if bias else ()):
+        for index, pair in enumerate(pairs if bias else ()):
             if pair.has_biases:
                 assert pair.target.bias is not None
                 by_bias.setdefault(pair.target.bias.weight, []).append(index)
         for bias_name, indices in by_bias.items():
-            own = tuple(ordered[index] for index in indices)
+            own = tuple(pairs[index] for index in indices)
             yield TensorPlan(holder=holder_of[bias_name], pairs=own, positions=tuple(indices), rows=rows, bias=True)
 
 

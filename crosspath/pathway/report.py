@@ -24,8 +24,9 @@ class Pair:
     @property
     def has_biases(self) -> bool:
         """Whether there are both a bias of the target and one to add to it."""
-        given = self.auxiliary.bias is not None or (self.derivation is not None and self.derivation.gives_bias)
-        return self.target.bias is not None and given
+        if self.target.bias is None:
+            return False
+        return self.auxiliary.bias is not None or (self.derivation is not None and self.derivation.gives_bias)
 
 
 @dataclass(frozen=True)

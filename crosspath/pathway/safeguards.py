@@ -29,13 +29,13 @@ from crosspath.pathway.sources.parameters import connections, has_pathways
 SAVE = "save_pretrained"
 MERGES = ("merge_and_unload", "merge_adapter")
 """peft's."""
-ADAPTED = ".base_layer."
+ADAPTER_PART = ".base_layer."
 """In the name of a weight of a layer that has an adapter."""
 SAVES_PATHWAYS = "saves_pathways"
 """The attribute of a class whose `save_pretrained` writes pathways too."""
 SUMS = "_crosspath_sums"
 """The attribute of a target that holds the weights whose sums its optimizer writes."""
-_watched: "weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Optimizer]]" = weakref.WeakKeyDictionary()
+_optimizers: "weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Optimizer]]" = weakref.WeakKeyDictionary()
 """Targets before their first step, with the optimizers that have stepped without any of their parameters."""
 _hooks: list[RemovableHandle] = []
 """At most one, on the steps of all optimizers. It is removed outside of steps only: PyTorch iterates over its hooks."""
@@ -49,7 +49,7 @@ def guard(target: nn.Module) -> None:
         target.__dict__[SUMS] = tuple(held_weights(target))
         target.register_forward_pre_hook(_refresh_sums)
     elif any(scale.requires_grad for scale in _scales(target)):
-        _watched[target] = weakref.WeakSet()
+        _optimizers[target] = weakref.WeakSet()
         if not _hooks:
             _hooks.append(register_optimizer_step_post_hook(_after_step))
 
@@ -59,8 +59,8 @@ def release(target: nn.Module) -> None:
     release_saving(target)
     for module in target.modules():
         _release_sums(module)
-        _watched.pop(module, None)
-    if not _watched:
+        _optimizers.pop(module, None)
+    if not _optimizers:
         while _hooks:
             _hooks.pop().remove()
 
@@ -68,8 +68,8 @@ def release(target: nn.Module) -> None:
 def _refresh_sums(target: nn.Module, args: Any) -> None:
     """Before a forward: λ, W or W' may have been written, by an average of weights for one."""
     if not torch.compiler.is_compiling():
-        for held in target.__dict__[SUMS]:
-            held.refresh()
+        for weight in target.__dict__[SUMS]:
+            weight.refresh()
 
 
 def _release_sums(target: nn.Module) -> None:
@@ -80,16 +80,16 @@ def _release_sums(target: nn.Module) -> None:
 
 
 def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-    if not _watched:
+    if not _optimizers:
         return
     ids = parameter_ids(optimizer)
-    for target, others in list(_watched.items()):
+    for target, others in list(_optimizers.items()):
         if optimizer in others:
             continue
         if not any(id(parameter) in ids for parameter in target.parameters()):
             others.add(optimizer)
             continue
-        del _watched[target]
+        del _optimizers[target]
         fault = _fault(target, ids)
         if fault is not None:
             warnings.warn(f"crosspath: {fault}", stacklevel=3)
@@ -98,23 +98,23 @@ def _after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
 def _fault(target: nn.Module, ids: set[int]) -> str | None:
     """What is wrong at a step of an optimizer that holds these parameters."""
     scales = _scales(target)
-    trained = [scale for scale in scales if scale.requires_grad]
-    if scales and not trained:
+    trainable = [scale for scale in scales if scale.requires_grad]
+    if scales and not trainable:
         return (
             "every λ was frozen after `connect` (get_peft_model and requires_grad_(False) on the whole model do that), "
             "so the pathways do not train; connect after that, or connect(train_scale=False) if it is meant"
         )
-    missing = {id(scale) for scale in trained} - ids
+    missing = {id(scale) for scale in trainable} - ids
     if not missing:
         return None
     # The λ of weights that this optimizer trains; or all of them, as where it trains a head alone.
-    concerned = {
+    own = {
         id(pathway.scale(name))
         for holder, pathway in connections(target)
         if id(holder.original) in ids
         for name in pathway.scales
     }
-    missing = missing if len(missing) == len(trained) else missing & concerned
+    missing = missing if len(missing) == len(trainable) else missing & own
     # Rare: the heap is searched only where something is missing.
     live = [entry for entry in gc.get_objects() if issubclass(type(entry), Optimizer)]
     for other in live:
@@ -122,16 +122,16 @@ def _fault(target: nn.Module, ids: set[int]) -> str | None:
     if not missing:
         return None
     return (
-        f"{len(missing)} of {len(trained)} λ are in no optimizer, so they do not train; make the optimizer after "
+        f"{len(missing)} of {len(trainable)} λ are in no optimizer, so they do not train; make the optimizer after "
         "`connect` (or load_pathway), from crosspath.param_groups(model, lr=...) or all of model.parameters()"
     )
 
 
-def unmoved(target: nn.Module) -> str | None:
+def scale_warning(target: nn.Module) -> str | None:
     """A warning where every trainable λ still has its first value although gradients reached it."""
     origins = origins_of(target)
     starts = {name: float(origin.options["scale_init"]) for name, origin in origins.items() if origin.options}
-    reached = False
+    has_gradient = False
     for _, pathway in connections(target):
         for name in pathway.scales:
             scale = pathway.scale(name)
@@ -139,8 +139,8 @@ def unmoved(target: nn.Module) -> str | None:
                 continue
             if bool(scale.detach().ne(starts[name]).any()):
                 return None
-            reached = reached or (scale.grad is not None and bool(scale.grad.any()))
-    if not reached:
+            has_gradient = has_gradient or (scale.grad is not None and bool(scale.grad.any()))
+    if not has_gradient:
         return None
     return (
         "every λ has the value it was connected with, although gradients reached it; if the model was trained, its "
@@ -191,11 +191,11 @@ def _fault_of_saving(model: nn.Module) -> str | None:
 
 def _fault_of_merging(model: nn.Module) -> str | None:
     """Switched off, as `merge_lora` has them, pathways leave the layer its own weight."""
-    lost = [h.name for h, pathway in connections(model) if pathway.enabled and ADAPTED in f".{h.name}"]
-    if not lost:
+    names = [h.name for h, pathway in connections(model) if pathway.enabled and ADAPTER_PART in f".{h.name}"]
+    if not names:
         return None
     return (
-        f"this merge loses the adapters of {counted(len(lost), 'connected weight')}, such as {lost[0]}; "
+        f"this merge loses the adapters of {counted(len(names), 'connected weight')}, such as {names[0]}; "
         "call crosspath.merge before it, or crosspath.integrations.peft.merge_lora in its place"
     )
 

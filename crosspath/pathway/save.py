@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError, raise_as_pathway_error
 from crosspath.files import sha256_of_tensors, write_tensors, write_text
+from crosspath.pathway.engines.overlay import DEFAULTS
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
-from crosspath.pathway.engines.spread import DEFAULTS
 from crosspath.pathway.handle import Pathways, pathways
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.records import records_to_json
@@ -98,7 +98,7 @@ def _entries(
     layers: dict[str, dict[str, Any]] = {}
     owners = {id(pathway): holder.name for holder, pathway in connections(target)}
     for holder, pathway in connections(target):
-        for name, spread in pathway.spreads.items():
+        for name, overlay in pathway.overlays.items():
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             lender = pathway.lenders.get(name)
             owner = holder.name if lender is None else owners[id(lender[0])]
@@ -106,7 +106,7 @@ def _entries(
                 values[f"{holder.name}.{name}.auxiliary"] = auxiliary.detach()
             scales[f"{owner}.{name}.scale"] = scale.detach()
             layers.setdefault(holder.name, {})[name] = {
-                **spread.to_json(),
+                **overlay.to_json(),
                 "from": pathway.pieces[name],
                 "dtype": str(auxiliary.dtype).removeprefix("torch."),
                 "scale": f"{owner}.{name}.scale",
@@ -124,10 +124,10 @@ def _entries(
     return values, scales, layers
 
 
-def _format_version(connected: Iterable[PathwayWeight]) -> int:
+def _format_version(weights: Iterable[PathwayWeight]) -> int:
     """The oldest version whose readers understand these."""
-    every = list(connected)
-    if any(pathway.learned_pair(name) is not None for pathway in every for name in pathway.spreads):
+    every = list(weights)
+    if any(pathway.learned_pair(name) is not None for pathway in every for name in pathway.overlays):
         return 3
-    spreads = [spread for pathway in every for spread in pathway.spreads.values()]
-    return 2 if any(DEFAULTS.keys() & spread.to_json().keys() for spread in spreads) else 1
+    overlays = [overlay for pathway in every for overlay in pathway.overlays.values()]
+    return 2 if any(DEFAULTS.keys() & overlay.to_json().keys() for overlay in overlays) else 1

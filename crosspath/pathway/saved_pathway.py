@@ -13,7 +13,7 @@ from crosspath.pathway.anatomy.slot import Slot, read_entries, write_parts
 from crosspath.pathway.arguments import is_name
 from crosspath.pathway.assemble import Attachment
 from crosspath.pathway.engines.learned_pair import LearnedPair
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.records import Records, records_from_json
 from crosspath.pathway.save import PATHWAYS
 from crosspath.pathway.saved_files import Tensors
@@ -31,17 +31,17 @@ class SavedPathway:
     """The auxiliary's."""
     shape: tuple[int, ...]
     """Of the target tensor."""
-    spread: Spread
+    overlay: Overlay
     pieces: tuple[str, ...]
-    derived: Records
+    records: Records
     dtype: torch.dtype
     scale: str
     """The name of λ in `pathway.safetensors`."""
     trains_auxiliary: bool
     trains_scale: bool
-    learned: tuple[int, ...] | None
+    learned_rows: tuple[int, ...] | None
     """The outputs of each piece of a W' in the auxiliary's shape."""
-    trains_learned: bool
+    trains_learned_pair: bool
 
     @classmethod
     def from_json(cls, weight: str, name: str, entry: Mapping[str, Any], state: Tensors) -> "SavedPathway":
@@ -55,35 +55,35 @@ class SavedPathway:
             weight=weight,
             name=name,
             shape=shape,
-            spread=Spread.from_json(entry, shape),
+            overlay=Overlay.from_json(entry, shape),
             pieces=tuple(map(str, entry["from"])),
-            derived=records_from_json(entry.get("derived", ())),
+            records=records_from_json(entry.get("derived", ())),
             dtype=getattr(torch, entry["dtype"]),
             scale=str(entry["scale"]),
             trains_auxiliary=bool(entry["trains"]["auxiliary"]),
             trains_scale=bool(entry["trains"]["scale"]),
-            learned=tuple(map(int, entry["learned"])) if "learned" in entry else None,
-            trains_learned=bool(entry["trains"].get("learned")),
+            learned_rows=tuple(map(int, entry["learned"])) if "learned" in entry else None,
+            trains_learned_pair=bool(entry["trains"].get("learned")),
         )
 
     def learned_tensors(self, tensors: Tensors) -> dict[str, Tensor]:
         """{`left.0`, `right.0`, ...: P or Q}."""
-        if self.learned is None:
+        if self.learned_rows is None:
             return {}
         start = f"{self.weight}.{self.name}."
-        names = [f"{side}.{index}" for side in ("left", "right") for index in range(len(self.learned))]
+        names = [f"{side}.{index}" for side in ("left", "right") for index in range(len(self.learned_rows))]
         return {name: tensors[start + name] for name in names if start + name in tensors}
 
     def learned_pair(self, tensors: Tensors, like: Tensor | None = None) -> LearnedPair | None:
         """P and Q, in the type and on the device of `like`."""
-        if self.learned is None:
+        if self.learned_rows is None:
             return None
         sides: dict[str, dict[int, nn.Parameter]] = {"left": {}, "right": {}}
         for name, value in self.learned_tensors(tensors).items():
             side, _, index = name.partition(".")
             value = value if like is None else value.to(like.device, like.dtype).clone()
-            sides[side][int(index)] = nn.Parameter(value, self.trains_learned)
-        return LearnedPair(self.learned, sides["left"], sides["right"], self.spread)
+            sides[side][int(index)] = nn.Parameter(value, self.trains_learned_pair)
+        return LearnedPair(self.learned_rows, sides["left"], sides["right"], self.overlay)
 
     def attachment(self, holder: Holder, values: Tensor, scale: Tensor, tensors: Tensors) -> Attachment:
         """On the target's device and in its type."""
@@ -96,10 +96,10 @@ class SavedPathway:
             scale=nn.Parameter(scale.to(like.device, like.dtype).clone(), self.trains_scale)
             if owner == self.weight
             else owner,
-            spread=self.spread,
+            overlay=self.overlay,
             pieces=self.pieces,
-            derived=self.derived,
-            learned=self.learned_pair(tensors, like),
+            records=self.records,
+            learned_pair=self.learned_pair(tensors, like),
         )
 
 
@@ -113,11 +113,11 @@ def open_references(
         auxiliaries = dict(cast(Mapping[str, Any], auxiliary))
     elif auxiliary is not None and auxiliary != {}:
         # The folder's own values are used of one that it stores.
-        chosen = references or entries
-        if len(chosen) != 1:
-            expected = f"{{name: auxiliary}}, of {', '.join(chosen)}"
+        candidates = references or entries
+        if len(candidates) != 1:
+            expected = f"{{name: auxiliary}}, of {', '.join(candidates)}"
             raise PathwayError("auxiliary", expected, "one without a name", "name it")
-        auxiliaries = dict.fromkeys(chosen, auxiliary)
+        auxiliaries = dict.fromkeys(candidates, auxiliary)
     for name in auxiliaries:
         if name not in entries:
             todo = suggest(str(name), entries, "use one of these names")
@@ -134,7 +134,7 @@ def open_references(
 
 def values_of(folder: Path, entry: SavedPathway, tensors: Tensors, sources: Mapping[str, Source]) -> Tensor:
     """W': the stored one, or cut again from the auxiliary that is referred to."""
-    name, spread = entry.name, entry.spread
+    name, overlay = entry.name, entry.overlay
     if name not in sources:
         key = f"{entry.weight}.{name}.auxiliary"
         if key not in tensors:
@@ -146,9 +146,9 @@ def values_of(folder: Path, entry: SavedPathway, tensors: Tensors, sources: Mapp
         if piece.weight not in shapes:
             raise PathwayError(name, expected, f"one without {piece.weight}", todo)
         parts.append((sources[name].tensor(piece.weight), piece))
-    values = torch.empty(spread.shape_of_auxiliary(entry.shape), dtype=entry.dtype, device=parts[0][0].device)
+    values = torch.empty(overlay.shape_of_auxiliary(entry.shape), dtype=entry.dtype, device=parts[0][0].device)
     try:
-        write_parts(values, [read_entries(*part) for part in parts], spread.along, spread.groups)
+        write_parts(values, [read_entries(*part) for part in parts], overlay.along, overlay.groups)
     except RuntimeError as error:
         found = f"weights that do not fit {entry.weight} ({error})"
         raise PathwayError(name, expected, found, todo) from None

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from crosspath.counts import counted
 from crosspath.pathway.engines.combine import exact_blocks, rows_of_block
+from crosspath.pathway.engines.overlay import covered_rows
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
-from crosspath.pathway.engines.spread import covered_rows
 from crosspath.pathway.origins import Origin, origins_of
 from crosspath.pathway.records import Records, describe_records
-from crosspath.pathway.safeguards import unmoved
+from crosspath.pathway.safeguards import scale_warning
 from crosspath.pathway.sources.parameters import connections, require_pathways
-from crosspath.pathway.sources.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.wrappers import check_module, unwrap
 from crosspath.starts import STARTS, describe_start
 
 
@@ -66,8 +66,8 @@ class Status:
     def __repr__(self) -> str:
         ratios = [row.ratio for row in self.rows if row.ratio is not None]
         ratio = f", ‖λW′‖/‖W‖ {min(ratios):.4f} to {max(ratios):.4f}" if ratios else ""
-        warned = f", {counted(len(self.warnings), 'warning')}" if self.warnings else ""
-        return f"<Status: {counted(len(self.rows), 'pathway')} from {', '.join(self.sources)}{ratio}{warned}>"
+        suffix = f", {counted(len(self.warnings), 'warning')}" if self.warnings else ""
+        return f"<Status: {counted(len(self.rows), 'pathway')} from {', '.join(self.sources)}{ratio}{suffix}>"
 
     def __str__(self) -> str:
         width = max(len(row.weight) for row in self.rows)
@@ -99,7 +99,7 @@ def status(target: nn.Module) -> Status:
         Without pathways.
     """
     check_module(target)
-    target = unwrapped(target)
+    target = unwrap(target)
     rows: list[PathwayStatus] = []
     half, enabled = 0, True
     off: set[str] = set()
@@ -107,7 +107,7 @@ def status(target: nn.Module) -> Status:
         half += holder.original.dtype in (torch.float16, torch.bfloat16)
         enabled = enabled and pathway.enabled
         off |= pathway.off
-        for name in pathway.spreads:
+        for name in pathway.overlays:
             auxiliary, scale = pathway.auxiliary(name), pathway.scale(name)
             ratio = _ratio(holder.original, pathway, name)
             rows.append(
@@ -129,7 +129,7 @@ def status(target: nn.Module) -> Status:
         warnings.append(f"{counted(half, 'weight')} in half precision, as is λ: use float32 weights with autocast")
     if off and enabled:
         warnings.append(f"switched off: {', '.join(sorted(off))}")
-    warning = unmoved(target)
+    warning = scale_warning(target)
     if warning is not None:
         warnings.append(warning)
     names = {row.auxiliary for row in rows}
@@ -147,14 +147,14 @@ def _describe(origin: Origin) -> str:
 
 
 def _ratio(original: Tensor, pathway: PathwayWeight, name: str) -> float | None:
-    auxiliary, scale, spread = pathway.auxiliary(name), pathway.scale(name), pathway.spreads[name]
+    auxiliary, scale, overlay = pathway.auxiliary(name), pathway.scale(name), pathway.overlays[name]
     if any(tensor.is_meta or is_sharded(tensor) for tensor in (original, auxiliary, scale)):
         return None
     with torch.no_grad():
         value = pathway.value(name)
         nothing = original.new_zeros(()).expand_as(original)
-        term = _norm(block for _, _, block in exact_blocks(nothing, [value], [scale], [spread]))
-        norm = _norm(block.double() for block in torch.split(covered_rows(original, spread), rows_of_block(original)))
+        term = _norm(block for _, _, block in exact_blocks(nothing, [value], [scale], [overlay]))
+        norm = _norm(block.double() for block in torch.split(covered_rows(original, overlay), rows_of_block(original)))
         return term / norm if norm else float("inf")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.errors import InputError
-from crosspath.pathway.engines.held_weight import HELD
+from crosspath.pathway.engines.held_weight import WEIGHTS
 from crosspath.pathway.engines.parametrization import is_sharded, read_tensor
 from crosspath.pathway.engines.pathway_weight import INSIDE
 from crosspath.pathway.finite import all_finite
@@ -17,7 +17,7 @@ from crosspath.training.pathways import strengths_of
 
 LOWER = "lower optimizer.lr"
 LOWER_SCALE = "lower pathway.scale_init"
-INNER = frozenset({INSIDE, HELD})
+INNER = frozenset({INSIDE, WEIGHTS})
 """Child modules of a connected layer."""
 STRONG = 100.0
 """‖λW'‖/‖W‖ at the start from which λ is named as a likely cause beside the learning rate."""

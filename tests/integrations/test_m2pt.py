@@ -17,7 +17,7 @@ from crosspath.integrations.m2pt import (
     reparameterize_aux_into_target_model,
 )
 from tests.errors import refused
-from tests.pathway.small_models import Body, FunctionalBody, randomised
+from tests.pathway.small_models import Body, FunctionalBody, randomise
 
 LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
 
@@ -37,7 +37,7 @@ class Swapped(nn.Linear):
 
 def body(seed: int, **options: Any) -> Any:
     torch.manual_seed(seed)
-    return randomised(Body(**options)).double()
+    return randomise(Body(**options)).double()
 
 
 def swapped(seed: int, auxiliary: Any, scale: float = 0.3) -> Any:

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 import crosspath
 from crosspath.integrations.restore import accept_plain_state, restore
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 
 def body(seed: int, **options: Any) -> Any:
     torch.manual_seed(seed)
-    return randomised(Body(**options))
+    return randomise(Body(**options))
 
 
 def connected(seed: int, auxiliary: int = 9, **options: Any) -> Any:

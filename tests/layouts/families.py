@@ -37,7 +37,7 @@ SPEECH = {
     "num_conv_pos_embeddings": 4,
     "num_conv_pos_embedding_groups": 2,
 }
-Built = tuple[nn.Module, tuple[Tensor, ...]]
+ModelAndInputs = tuple[nn.Module, tuple[Tensor, ...]]
 
 
 def picture() -> Tensor:
@@ -48,49 +48,49 @@ def words() -> Tensor:
     return torch.randint(3, 40, (2, 7))
 
 
-def timm_model(name: str, **settings: object) -> Callable[[], Built]:
+def timm_model(name: str, **settings: object) -> Callable[[], ModelAndInputs]:
     sizes = {"img_size": 32, "patch_size": 8, "depth": DEPTH, "embed_dim": WIDTH, "num_heads": HEADS}
 
-    def build() -> Built:
+    def build() -> ModelAndInputs:
         return timm.create_model(name, **sizes, **settings), (picture(),)
 
     return build
 
 
-def swin(name: str) -> Callable[[], Built]:
+def swin(name: str) -> Callable[[], ModelAndInputs]:
     """Two stages: one block of width 32, two of width 64."""
     sizes = {"img_size": 32, "embed_dim": WIDTH, "depths": (1, 2), "num_heads": (HEADS, 2 * HEADS), "window_size": 2}
 
-    def build() -> Built:
-        made = timm.create_model(name, **sizes)
-        for part, norm in made.named_modules():
+    def build() -> ModelAndInputs:
+        model = timm.create_model(name, **sizes)
+        for part, norm in model.named_modules():
             if part.endswith(("norm1", "norm2")):
                 nn.init.ones_(norm.weight)  # Swin V2 begins with zeros, through which nothing can be seen
-        return made, (picture(),)
+        return model, (picture(),)
 
     return build
 
 
-def convnext(name: str) -> Callable[[], Built]:
+def convnext(name: str) -> Callable[[], ModelAndInputs]:
     """Four stages: one block each of widths 16, 32 and 64, two of width 32 in the third."""
     return lambda: (timm.create_model(name, depths=(1, 1, 2, 1), dims=(16, 32, 32, 64)), (torch.randn(2, 3, 64, 64),))
 
 
-def torchvision_vit() -> Built:
-    made = VisionTransformer(32, 8, DEPTH, HEADS, WIDTH, 4 * WIDTH)
-    nn.init.normal_(made.heads.head.weight)  # torchvision begins with zeros, through which nothing can be seen
-    return made, (picture(),)
+def torchvision_vit() -> ModelAndInputs:
+    model = VisionTransformer(32, 8, DEPTH, HEADS, WIDTH, 4 * WIDTH)
+    nn.init.normal_(model.heads.head.weight)  # torchvision begins with zeros, through which nothing can be seen
+    return model, (picture(),)
 
 
-def hugging(model: str, config: str, inputs: Callable[[], Tensor], **settings: object) -> Callable[[], Built]:
-    def build() -> Built:
-        made = getattr(transformers, model)(getattr(transformers, config)(**settings))
-        return made, (inputs(),)
+def hugging(model: str, config: str, inputs: Callable[[], Tensor], **settings: object) -> Callable[[], ModelAndInputs]:
+    def build() -> ModelAndInputs:
+        network = getattr(transformers, model)(getattr(transformers, config)(**settings))
+        return network, (inputs(),)
 
     return build
 
 
-def whisper() -> Built:
+def whisper() -> ModelAndInputs:
     settings = transformers.WhisperConfig(
         d_model=WIDTH,
         encoder_layers=DEPTH,
@@ -110,19 +110,19 @@ def whisper() -> Built:
     return transformers.WhisperModel(settings).encoder, (torch.randn(2, 16, 32),)
 
 
-def open_clip_tower() -> Built:
+def open_clip_tower() -> ModelAndInputs:
     open_clip = pytest.importorskip("open_clip", reason="needs open_clip")
     return open_clip.transformer.Transformer(WIDTH, DEPTH, HEADS), (torch.randn(2, 5, WIDTH),)
 
 
-def torch_encoder() -> Built:
+def torch_encoder() -> ModelAndInputs:
     layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, DEPTH, enable_nested_tensor=False), (torch.randn(2, 5, WIDTH),)
 
 
-def encoder_layer() -> Built:
-    made = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, batch_first=True, norm_first=True)
-    return made, (torch.randn(2, 5, WIDTH),)
+def encoder_layer() -> ModelAndInputs:
+    model = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, batch_first=True, norm_first=True)
+    return model, (torch.randn(2, 5, WIDTH),)
 
 
 class SelfAttention(nn.MultiheadAttention):
@@ -191,7 +191,7 @@ class Shape:
     norm: str = "pre"
 
 
-FAMILIES: dict[str, Callable[[], Built]] = {
+FAMILIES: dict[str, Callable[[], ModelAndInputs]] = {
     "timm vit": timm_model("vit_tiny_patch16_224"),
     "timm deit3": timm_model("deit3_small_patch16_224"),
     "timm deit": timm_model("deit_tiny_distilled_patch16_224"),

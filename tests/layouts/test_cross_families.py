@@ -25,19 +25,19 @@ from tests.layouts.zoo.transformers_build import DEPTH
 from tests.layouts.zoo.truth import ATTENTION, rows_of
 
 
-def rotated(names: tuple[str, ...], step: int) -> list[tuple[str, str]]:
+def rotate(names: tuple[str, ...], step: int) -> list[tuple[str, str]]:
     """Each with the one `step` places further on, around the end."""
     return [(name, names[(place + step) % len(names)]) for place, name in enumerate(names)]
 
 
 WHOLE = [
-    *rotated(PLAIN, 1),
-    *rotated(PLAIN, 17),
-    *rotated(GATED, 1),
-    *rotated(GATED, 3),
-    *rotated(GROUPED, 1),
-    *rotated(GROUPED_PLAIN, 1),
-    *rotated(SINGLE_KEY, 1),
+    *rotate(PLAIN, 1),
+    *rotate(PLAIN, 17),
+    *rotate(GATED, 1),
+    *rotate(GATED, 3),
+    *rotate(GROUPED, 1),
+    *rotate(GROUPED_PLAIN, 1),
+    *rotate(SINGLE_KEY, 1),
 ]
 """Pairs in which every role of every block has a counterpart."""
 UNLIKE_MLPS = [
@@ -57,7 +57,7 @@ UNLIKE_MLPS = [
 """One of each has a gated mlp, the other a plain one."""
 
 
-def identified(pairs: list[tuple[str, str]]) -> list[object]:
+def with_ids(pairs: list[tuple[str, str]]) -> list[object]:
     return [pytest.param(*pair, id=" <- ".join(pair)) for pair in pairs]
 
 
@@ -76,7 +76,7 @@ def check_pairs(report: crosspath.MatchReport, target: str, auxiliary: str) -> d
     return counts
 
 
-@pytest.mark.parametrize(("target", "auxiliary"), identified(WHOLE))
+@pytest.mark.parametrize(("target", "auxiliary"), with_ids(WHOLE))
 def test_equal_roles_pair_and_nothing_else(target: str, auxiliary: str) -> None:
     roles = roles_of(target)[0].keys()
     assert roles == roles_of(auxiliary)[0].keys()
@@ -89,7 +89,7 @@ def test_equal_roles_pair_and_nothing_else(target: str, auxiliary: str) -> None:
     assert check_pairs(report, target, auxiliary) == {(block, role): 1 for block in range(DEPTH) for role in roles}
 
 
-@pytest.mark.parametrize(("target", "auxiliary"), identified(UNLIKE_MLPS))
+@pytest.mark.parametrize(("target", "auxiliary"), with_ids(UNLIKE_MLPS))
 def test_a_gated_mlp_pairs_with_no_plain_one(target: str, auxiliary: str) -> None:
     report = crosspath.match(model_of(target), model_of(auxiliary), accept={"norm"})
     assert not report.ok
@@ -125,10 +125,10 @@ def test_of_a_state_dict_rows_are_right_or_asked_for(name: str) -> None:
     """Without classes, the order of a fused weight's rows follows from its name or from nothing."""
     partner = next(model for names, model in PARTNERS.items() if name in names)
     report = crosspath.match(model_of(partner), model_of(name).state_dict(), accept={"norm", "partial"})
-    paired = {role for _, role in check_pairs(report, partner, name)}
-    assert "attention_output" in paired
+    roles = {role for _, role in check_pairs(report, partner, name)}
+    assert "attention_output" in roles
     asked_for = {mismatch.where.partition(" of ")[0] for mismatch in report.mismatches}
-    assert roles_of(name)[0].keys() - paired <= asked_for
+    assert roles_of(name)[0].keys() - roles <= asked_for
 
 
 @pytest.mark.parametrize(

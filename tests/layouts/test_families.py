@@ -32,7 +32,7 @@ WITHOUT_ROLE = ("relative_position", "lambda", "conv_dw", "cpb_mlp", "logit_scal
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def built(request: pytest.FixtureRequest) -> tuple[str, nn.Module, tuple[Tensor, ...]]:
+def family_model(request: pytest.FixtureRequest) -> tuple[str, nn.Module, tuple[Tensor, ...]]:
     torch.manual_seed(0)
     model, inputs = FAMILIES[request.param]()
     return request.param, model.eval(), inputs
@@ -60,8 +60,8 @@ def donor_for(family: str) -> nn.Module:
     return FAMILIES[family]()[0]
 
 
-def test_every_role_of_every_block_is_recognised(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
-    family, model, _ = built
+def test_every_role_of_every_block_is_recognised(family_model: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
+    family, model, _ = family_model
     shape = shape_of(family)
     anatomy = locate(ModuleSource(model))
     assert anatomy is not None
@@ -90,8 +90,8 @@ def test_every_role_of_every_block_is_recognised(built: tuple[str, nn.Module, tu
     assert set(by_name.ambiguous) == by_class
 
 
-def test_identity_effect_of_every_role_merge_and_keys(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
-    family, model, inputs = built
+def test_identity_effect_of_every_role_merge_and_keys(family_model: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
+    family, model, inputs = family_model
     shape = shape_of(family)
     plain = output(model, inputs)
     keys = {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
@@ -112,17 +112,17 @@ def test_identity_effect_of_every_role_merge_and_keys(built: tuple[str, nn.Modul
         crosspath.disconnect(model)
         assert torch.equal(output(model, inputs), plain)
     crosspath.connect(model, auxiliary, scale_init=0.3, accept=accept)
-    connected = output(model, inputs)
+    result = output(model, inputs)
     crosspath.merge(model)
-    assert torch.equal(output(model, inputs), connected)
+    assert torch.equal(output(model, inputs), result)
     assert {name: (value.shape, value.dtype) for name, value in model.state_dict().items()} == keys
     assert [type(module) for module in model.modules()] == classes
     model.load_state_dict(before)
 
 
-def test_each_slot_does_what_its_role_says(built: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
+def test_each_slot_does_what_its_role_says(family_model: tuple[str, nn.Module, tuple[Tensor, ...]]) -> None:
     """Seen from outside: without values nothing else of attention matters; without queries keys do not, values do."""
-    family, model, inputs = built
+    family, model, inputs = family_model
     if "query" not in shape_of(family).roles:
         return
     anatomy = locate(ModuleSource(model))
@@ -137,12 +137,12 @@ def test_each_slot_does_what_its_role_says(built: tuple[str, nn.Module, tuple[Te
                         tensor = model.get_parameter(part.weight)
                         write_entries(tensor, part, value(read_entries(tensor, part)))
 
-    for silenced, others, another in (("value", ("query", "key"), "mlp_out"), ("query", ("key",), "value")):
-        write(silenced, torch.zeros_like)
+    for silent_role, others, another in (("value", ("query", "key"), "mlp_out"), ("query", ("key",), "value")):
+        write(silent_role, torch.zeros_like)
         silent = output(model, inputs)
         for role in others:
             write(role, torch.randn_like)
-        torch.testing.assert_close(output(model, inputs), silent, msg=f"{silenced} silenced: {others} still matter")
+        torch.testing.assert_close(output(model, inputs), silent, msg=f"{silent_role} silenced: {others} still matter")
         if another in shape_of(family).roles:
             write(another, torch.randn_like)
             assert not torch.allclose(output(model, inputs), silent), another
@@ -190,9 +190,9 @@ def test_the_biases_of_beit_pair_apart() -> None:
     torch.testing.assert_close(beit.blocks[0].attn.q_bias, q + 0.5 * fused[:WIDTH])
     torch.testing.assert_close(beit.blocks[0].attn.v_bias, v - fused[2 * WIDTH :])
     inputs = (torch.randn(2, 3, 32, 32),)
-    connected = output(beit.eval(), inputs)
+    result = output(beit.eval(), inputs)
     crosspath.merge(beit)
-    assert torch.equal(output(beit, inputs), connected)
+    assert torch.equal(output(beit, inputs), result)
     other = crosspath.connect(vit, beit, bias=True, scale_init=1.0)
     assert len(other.reports["auxiliary"].without_bias) == 2
     torch.testing.assert_close(vit.blocks[0].attn.qkv.bias[:WIDTH], fused[:WIDTH] + beit.blocks[0].attn.q_bias)

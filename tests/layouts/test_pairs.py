@@ -40,7 +40,7 @@ def test_every_role_pairs_or_is_listed_with_its_reason(ours: str) -> None:
         assert auxiliary is not None
         report = crosspath.match(MODELS[ours], MODELS[theirs], accept={"norm", "heads"})
         where = (ours, theirs)
-        paired = {(pair.target.weight, pair.role) for pair in report.pairs}
+        keys = {(pair.target.weight, pair.role) for pair in report.pairs}
         reasons = {
             (role, block)
             for mismatch in report.mismatches
@@ -54,7 +54,7 @@ def test_every_role_pairs_or_is_listed_with_its_reason(ours: str) -> None:
                 gates_differ = role.startswith("mlp_") and ("mlp_gate" in mine) != ("mlp_gate" in its)
                 fits = role in mine and mine[role] == its.get(role) and not gates_differ
                 slot = target.slots.get((block, role))
-                assert ((slot.weight if slot else "", role) in paired) == fits, (*where, role, block)
+                assert ((slot.weight if slot else "", role) in keys) == fits, (*where, role, block)
                 missing = not fits and (role in mine or role in its)
                 assert ((role, block) in reasons) == missing, (*where, role, block)
         depth = [mismatch for mismatch in report.mismatches if mismatch.what == "depth"]

@@ -41,12 +41,12 @@ def test_the_table_describes_the_module(name: str) -> None:
     assert anatomy.blocks == tuple(range(depth))
     assert set(anatomy.heads.values()) == {heads}
     assert anatomy.norm == "pre"
-    covered: dict[str, int] = {}
+    row_counts: dict[str, int] = {}
     for slot in anatomy.slots.values():
         assert slot.bias is None or slot.bias.weight in dict(model.named_parameters())
-        covered[slot.weight] = covered.get(slot.weight, 0) + slot.stop - slot.start
+        row_counts[slot.weight] = row_counts.get(slot.weight, 0) + slot.stop - slot.start
     # Roles cover each weight they name, once and whole.
-    assert all(rows == model.get_parameter(weight).shape[0] for weight, rows in covered.items())
+    assert all(rows == model.get_parameter(weight).shape[0] for weight, rows in row_counts.items())
     assert len(anatomy.slots) == depth * len(anatomy.layout.roles)
 
 

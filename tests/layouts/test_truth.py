@@ -68,13 +68,13 @@ def run(name: str) -> None:
 
 
 @contextmanager
-def altered(owner: nn.Module, rows: tuple[int, ...], change: Change, token: int | None = None) -> Iterator[None]:
+def alter(owner: nn.Module, rows: tuple[int, ...], change: Change, token: int | None = None) -> Iterator[None]:
     """While it lasts, these outputs of the layer are changed, of one token or of all."""
 
     def alter(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         tokens = output.clone().flatten(0, -2)
-        chosen = slice(None) if token is None else slice(token, token + 1)
-        part = tokens[chosen]
+        rows_of_token = slice(None) if token is None else slice(token, token + 1)
+        part = tokens[rows_of_token]
         part[:, rows] = change(part[:, rows])
         return tokens.reshape(output.shape)
 
@@ -98,7 +98,7 @@ def inputs_of(name: str, place: Rows) -> list[Tensor]:
     return inputs
 
 
-def seen(name: str, place: Rows) -> Tensor:
+def observe(name: str, place: Rows) -> Tensor:
     """(tokens, features): what the layer takes in at its first call."""
     inputs = inputs_of(name, place)
     assert inputs, f"{place.weight} of {name} is not called"
@@ -124,49 +124,49 @@ def test_the_table_covers_each_row_once(name: str) -> None:
         for place in roles.values():
             rows.setdefault(place.weight, []).extend(place.rows)
         assert len(roles["query"].rows) == WIDTH
-    for weight, covered in rows.items():
+    for weight, numbers in rows.items():
         outputs = model.get_parameter(weight).shape[int(name in TRANSPOSED)]
-        assert sorted(covered) == list(range(outputs)), weight
+        assert sorted(numbers) == list(range(outputs)), weight
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in UNSEEN])
 def test_attention_does_what_its_roles_say(name: str) -> None:
     roles = first_block(name)
     output = roles["attention_output"]
-    before = seen(name, output)
+    before = observe(name, output)
 
     def noise(part: Tensor) -> Tensor:
         return part + 10 * torch.randn(part.shape, generator=torch.Generator().manual_seed(1))
 
-    with altered(owner_of(name, roles["value"]), roles["value"].rows, torch.zeros_like):
-        assert not seen(name, output).any()
+    with alter(owner_of(name, roles["value"]), roles["value"].rows, torch.zeros_like):
+        assert not observe(name, output).any()
     for role in ("query", "key"):
-        with altered(owner_of(name, roles[role]), roles[role].rows, noise, token=1):
-            changed = ((seen(name, output) - before).abs() > 1e-7).any(dim=1)
+        with alter(owner_of(name, roles[role]), roles[role].rows, noise, token=1):
+            change = ((observe(name, output) - before).abs() > 1e-7).any(dim=1)
         if role == "query":
-            assert changed.nonzero().flatten().tolist() == [1]
+            assert change.nonzero().flatten().tolist() == [1]
         else:
-            assert changed.sum() > 1
-    with altered(owner_of(name, roles["value"]), roles["value"].rows, noise, token=1):
-        changed = ((seen(name, output) - before).abs() > 1e-7).any(dim=1)
-    assert changed.sum() > 1
+            assert change.sum() > 1
+    with alter(owner_of(name, roles["value"]), roles["value"].rows, noise, token=1):
+        change = ((observe(name, output) - before).abs() > 1e-7).any(dim=1)
+    assert change.sum() > 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mlp_does_what_its_roles_say(name: str) -> None:
     roles = first_block(name)
-    before = seen(name, roles["mlp_out"])
+    before = observe(name, roles["mlp_out"])
     assert (before - before[0]).abs().max() > 0
     silent = {role: owner_of(name, roles[role]) for role in ("mlp_in", "mlp_gate") if role in roles}
     for role, owner in silent.items():
-        with altered(owner, roles[role].rows, torch.zeros_like):
-            without = seen(name, roles["mlp_out"])
+        with alter(owner, roles[role].rows, torch.zeros_like):
+            without = observe(name, roles["mlp_out"])
         torch.testing.assert_close(without, without[:1].expand_as(without), msg=f"{role} silenced: tokens differ still")
     if "mlp_gate" in roles:
         for role, exact in (("mlp_in", True), ("mlp_gate", False)):
-            with altered(silent[role], roles[role].rows, lambda part: 2 * part):
-                doubled = seen(name, roles["mlp_out"])
-            assert torch.allclose(doubled, 2 * before, rtol=1e-5, atol=0) == exact, role
+            with alter(silent[role], roles[role].rows, lambda part: 2 * part):
+                after = observe(name, roles["mlp_out"])
+            assert torch.allclose(after, 2 * before, rtol=1e-5, atol=0) == exact, role
 
 
 def test_only_layers_that_are_not_called_go_unseen() -> None:

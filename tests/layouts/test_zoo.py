@@ -60,8 +60,8 @@ TABLES = [configuration for configuration in CONFIGURATIONS if configuration.rol
 def test_every_matrix_of_the_blocks_pairs_or_is_named_with_its_reason(configuration: Configuration) -> None:
     target, auxiliary = two_models(configuration)
     row = table.row_line(measure(configuration, target, auxiliary))
-    assert row in table.marked_in(table.PAGE).splitlines(), "python -m tests.layouts.zoo.table writes the page anew"
-    if configuration.refused is not None:
+    assert row in table.text_in_mark(table.PAGE).splitlines(), "python -m tests.layouts.zoo.table writes the page anew"
+    if configuration.refusal is not None:
         before = copy.deepcopy(target.state_dict())
         with pytest.raises(crosspath.PathwayError) as refusal:
             crosspath.connect(target, auxiliary)
@@ -71,15 +71,15 @@ def test_every_matrix_of_the_blocks_pairs_or_is_named_with_its_reason(configurat
     report = crosspath.match(target, auxiliary)
     assert report.ok, str(report.mismatches)
     assert report.coverage == 1.0
-    inside, named = weights_in_blocks(target), named_with_reason(report)
-    assert inside - paired_weights(target, report) - named == set()
+    inside, names = weights_in_blocks(target), named_with_reason(report)
+    assert inside - paired_weights(target, report) - names == set()
     before = {name: weight.detach().clone() for name, weight in target.named_parameters()}
     other = {name: weight.detach().clone() for name, weight in auxiliary.named_parameters()}
     crosspath.connect(target, auxiliary, scale_init=SCALE)
     crosspath.merge(target)
     for name, weight in target.named_parameters():
-        paired = name in inside and name not in named
-        expected = torch.addcmul(before[name], other[name], torch.tensor(SCALE)) if paired else before[name]
+        pairs = name in inside and name not in names
+        expected = torch.addcmul(before[name], other[name], torch.tensor(SCALE)) if pairs else before[name]
         assert torch.equal(weight, expected), name
 
 
@@ -109,10 +109,10 @@ def test_names_are_unique_and_enough_tables_are_written_by_hand() -> None:
 
 def test_the_readme_and_the_table_name_every_configuration() -> None:
     """`python -m tests.layouts.zoo.table` writes both."""
-    assert table.marked_in(table.README) == table.families(CONFIGURATIONS)
-    lines = table.marked_in(table.PAGE).strip().splitlines()[2:]
-    named = [" ".join(cell.strip() for cell in line.split(" | ")[:2]).removeprefix("| ").strip() for line in lines]
-    assert named == [configuration.name for configuration in CONFIGURATIONS]
+    assert table.text_in_mark(table.README) == table.families(CONFIGURATIONS)
+    lines = table.text_in_mark(table.PAGE).strip().splitlines()[2:]
+    names = [" ".join(cell.strip() for cell in line.split(" | ")[:2]).removeprefix("| ").strip() for line in lines]
+    assert names == [configuration.name for configuration in CONFIGURATIONS]
 
 
 def test_a_net_of_depthwise_convolutions_alone_is_refused_and_the_advice_works() -> None:

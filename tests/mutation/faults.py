@@ -62,7 +62,7 @@ FAULTS = (
     Fault(
         name="two auxiliaries in half precision not widened",
         file="pathway/engines/combine.py",
-        before="return len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)",
+        before="return len(overlays) > 1 and weight.dtype in (torch.float16, torch.bfloat16)",
         after="return False",
         tests=("pathway/engines/test_combine.py", "pathway/test_contract.py"),
     ),

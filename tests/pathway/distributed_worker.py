@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import crosspath
 from crosspath.pathway.engines.engine import Engine, engine_of
-from tests.pathway.small_models import randomised
+from tests.pathway.small_models import randomise
 
 PROCESSES, STEPS, BATCH, CLASSES = 2, 3, 8, 5
 LEARNING_RATE, MOMENTUM = 0.1, 0.9
@@ -39,11 +39,11 @@ CASES = ("one auxiliary", "two auxiliaries with bias", "frozen auxiliary, λ per
 def vit(seed: int) -> VisionTransformer:
     torch.manual_seed(seed)
     model = VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=4, num_classes=CLASSES)
-    randomised(model)
+    randomise(model)
     return model
 
 
-def connected_vit(case: str, seed: int = 0, engine: Engine = "live") -> VisionTransformer:
+def connect_vit(case: str, seed: int = 0, engine: Engine = "live") -> VisionTransformer:
     """A small ViT with the pathways of a case; every process builds the same one."""
     model = vit(seed)
     options = {"scale_init": 0.1, "engine": engine}
@@ -73,10 +73,10 @@ def train(model: nn.Module, rank: int = 0, processes: int = 1) -> None:
 
 def with_ddp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
     """Train replicated; the state of this process, which must be that of the other one."""
-    wrapped = DistributedDataParallel(model)
+    ddp = DistributedDataParallel(model)
     sizes: list[int] = []
-    wrapped.register_comm_hook(sizes, _note_size)
-    train(wrapped, rank, PROCESSES)
+    ddp.register_comm_hook(sizes, _note_size)
+    train(ddp, rank, PROCESSES)
     if engine_of(model) == "optimizer" and sum(sizes) != STEPS * sum(p.numel() for p in vit(0).parameters()):
         raise RuntimeError(f"{sum(sizes)} gradients were exchanged, more than a plain model's")
     for name, value in model.state_dict().items():
@@ -103,11 +103,11 @@ def with_fsdp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
     if not all(isinstance(parameter, DTensor) for parameter in model.parameters()):
         raise RuntimeError("expected every parameter sharded")
     for attempt in (crosspath.merge, lambda target: crosspath.save_pathway(target, "never written")):
-        refused(attempt, model)
+        check_refusal(attempt, model)
     return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
-def refused(attempt: Callable[[nn.Module], object], model: nn.Module) -> None:
+def check_refusal(attempt: Callable[[nn.Module], object], model: nn.Module) -> None:
     """Sharded values are refused with what to do, and nothing has changed."""
     names = list(model.state_dict())
     try:
@@ -135,7 +135,7 @@ def main(wrapper: str, folder: str) -> None:
         try:
             engine: Engine = "optimizer" if wrapper == "ddp-held" else "live"
             run = with_fsdp if wrapper == "fsdp" else with_ddp
-            state = run(connected_vit(case, engine=engine), rank)
+            state = run(connect_vit(case, engine=engine), rank)
         except Exception as error:
             raise RuntimeError(f"{wrapper}, process {rank}, case {case!r}: {error}") from error
         if rank == 0:

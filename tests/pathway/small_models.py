@@ -104,7 +104,7 @@ class TransposedBlock(nn.Module):
 
     def forward(self, x_BND: Tensor) -> Tensor:
         q, k, v = (_by_head(part) for part in self.attn.c_attn(x_BND).chunk(3, dim=-1))
-        x_BND = x_BND + self.attn.c_proj(_attended(q, k, v))
+        x_BND = x_BND + self.attn.c_proj(_attend(q, k, v))
         result: Tensor = x_BND + self.mlp.c_proj(self.mlp.c_fc(x_BND).tanh())
         return result
 
@@ -125,7 +125,7 @@ class HeadMajorBlock(nn.Module):
     def forward(self, x_BND: Tensor) -> Tensor:
         fused = self.self_attention.query_key_value(x_BND).unflatten(-1, (HEADS, 3, -1))
         q, k, v = (fused[:, :, :, part].transpose(1, 2) for part in range(3))
-        x_BND = x_BND + self.self_attention.dense(_attended(q, k, v))
+        x_BND = x_BND + self.self_attention.dense(_attend(q, k, v))
         result: Tensor = x_BND + self.mlp.dense_4h_to_h(self.mlp.dense_h_to_4h(x_BND).tanh())
         return result
 
@@ -146,7 +146,7 @@ def _by_head(x_BND: Tensor) -> Tensor:
     return x_BND.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
-def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     mixed: Tensor = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
     return mixed
 
@@ -191,7 +191,7 @@ KINDS: dict[str, Kind] = {
 BY_ROLE = tuple(name for name, kind in KINDS.items() if kind.names is None)
 
 
-def randomised(model: nn.Module) -> nn.Module:
+def randomise(model: nn.Module) -> nn.Module:
     """The model with every parameter drawn anew, so that no bias or norm stands at its neutral value."""
     with torch.no_grad():
         for parameter in model.parameters():

@@ -12,10 +12,10 @@ import crosspath
 from crosspath.pathway.anatomy.locate import locate
 from crosspath.pathway.sources.source import ModuleSource
 from tests.errors import refused
-from tests.pathway.small_models import DEPTH, WIDTH, Body, randomised
+from tests.pathway.small_models import DEPTH, WIDTH, Body, randomise
 
 
-class Gated(nn.Module):
+class GatedMlp(nn.Module):
     """A gated mlp whose three matrices have the shapes of a plain one's."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Gated(nn.Module):
 
 def body(change: Callable[[nn.Module], object], depth: int = DEPTH) -> Body:
     """timm blocks, each of them changed."""
-    model = randomised(Body(depth=depth))
+    model = randomise(Body(depth=depth))
     for block in model.blocks:
         change(block)
     return model
@@ -41,7 +41,7 @@ def mixing(block: nn.Module) -> None:
 
 
 def gating(block: nn.Module) -> None:
-    block.mlp = Gated()
+    block.mlp = GatedMlp()
 
 
 def crossing(block: nn.Module) -> None:
@@ -67,10 +67,10 @@ def test_a_matrix_without_a_counterpart_stops_connect_until_it_is_accepted() -> 
     assert report.coverage == pytest.approx(12 / 13)  # 12 squares of the block's 13 pair
     with refused("connect", "mixing.weight", 'accept={"partial"}', kind=crosspath.PathwayError):
         crosspath.connect(target, Body())
-    kept = target.blocks[0].mixing.weight
+    weight = target.blocks[0].mixing.weight
     handle = crosspath.connect(target, Body(), accept={"partial"})
     assert len(handle.scales()) == 4 * DEPTH
-    assert target.blocks[0].mixing.weight is kept
+    assert target.blocks[0].mixing.weight is weight
     assert [mismatch.what for mismatch in handle.reports["auxiliary"].accepted] == ["partial"]
 
 
@@ -149,18 +149,18 @@ def test_a_model_without_blocks_is_refused_with_its_weights_and_the_line_to_writ
 
 
 def test_bare_lists_of_blocks_pair_and_train() -> None:
-    target, auxiliary = randomised(Body()), randomised(Body())
+    target, auxiliary = randomise(Body()), randomise(Body())
     handle = crosspath.connect(target.blocks, auxiliary.blocks, scale_init=0.5)
     assert len(handle.scales()) == 4 * DEPTH
     expected = {name: value.detach().clone() for name, value in target.blocks.named_parameters()}
     assert expected
     tokens = torch.randn(1, 3, WIDTH)
-    connected = target(tokens)
+    output = target(tokens)
     crosspath.merge(target.blocks)
-    assert torch.equal(target(tokens), connected)
+    assert torch.equal(target(tokens), output)
 
 
-class Sealed(nn.Module):
+class SealedAttention(nn.Module):
     """An attention that cannot be run, so that the order of its rows is seen nowhere."""
 
     def __init__(self) -> None:
@@ -172,16 +172,16 @@ class Sealed(nn.Module):
         raise RuntimeError
 
 
-class OtherSealed(Sealed):
+class OtherAttention(SealedAttention):
     """Another class with the same names and shapes, which may hold its rows in another order."""
 
 
 def test_fused_rows_of_two_unknown_classes_are_asked_for() -> None:
-    def sealing(kind: type[Sealed]) -> Body:
+    def sealing(kind: type[SealedAttention]) -> Body:
         return body(lambda block: (setattr(block, "attn", kind()), mixing(block)))
 
-    assert crosspath.match(sealing(Sealed), sealing(Sealed)).coverage == 1.0
-    report = crosspath.match(sealing(Sealed), sealing(OtherSealed))
+    assert crosspath.match(sealing(SealedAttention), sealing(SealedAttention)).coverage == 1.0
+    report = crosspath.match(sealing(SealedAttention), sealing(OtherAttention))
     assert not report.ok
     assert "order" in {mismatch.what for mismatch in report.mismatches}
 
@@ -262,8 +262,8 @@ def test_weights_without_entries_stay_out_and_are_named() -> None:
         crosspath.connect(target, auxiliary, scale_per="channel")
         crosspath.status(target)
         crosspath.merge(target)
-    named = crosspath.match(empty(), empty(), names=r"(fc1|proj)\.weight")
-    assert [pair.target.weight for pair in named.pairs] == [f"blocks.{i}.attn.proj.weight" for i in range(DEPTH)]
-    assert named.not_chosen == tuple(f"blocks.{i}.mlp.fc1.weight (no entries)" for i in range(DEPTH))
+    report = crosspath.match(empty(), empty(), names=r"(fc1|proj)\.weight")
+    assert [pair.target.weight for pair in report.pairs] == [f"blocks.{i}.attn.proj.weight" for i in range(DEPTH)]
+    assert report.not_chosen == tuple(f"blocks.{i}.mlp.fc1.weight (no entries)" for i in range(DEPTH))
     with refused("connect", kind=crosspath.PathwayError):
         crosspath.connect(empty(), empty(), names=r"fc1\.weight")

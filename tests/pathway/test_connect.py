@@ -17,11 +17,11 @@ from torchvision.models.vision_transformer import VisionTransformer
 import crosspath
 from crosspath.pathway import assemble
 from crosspath.pathway.engines import pathway_weight
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.options import ScalePer
 from crosspath.pathway.plan import TensorPlan
 from tests.errors import refused
-from tests.pathway.small_models import KINDS, WIDTH, Body, SelfAttention, randomised
+from tests.pathway.small_models import KINDS, WIDTH, Body, SelfAttention, randomise
 
 
 def tokens() -> Tensor:
@@ -30,7 +30,7 @@ def tokens() -> Tensor:
 
 
 @contextmanager
-def counted_sums(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def count_sums(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Counts how often a sum is computed."""
     calls: list[int] = []
     real = pathway_weight.effective_weight
@@ -48,7 +48,7 @@ def test_one_sum_per_weight_where_the_model_reads_each_weight_once(monkeypatch: 
     for name in ("timm", "functional qkv"):
         target = KINDS[name].build()
         handle = crosspath.connect(target, KINDS[name].build())
-        with counted_sums(monkeypatch) as calls:
+        with count_sums(monkeypatch) as calls:
             target(tokens())
         assert len(calls) == len(handle.scales()), name
 
@@ -56,7 +56,7 @@ def test_one_sum_per_weight_where_the_model_reads_each_weight_once(monkeypatch: 
 def test_checkpointing_computes_each_sum_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Body()
     handle = crosspath.connect(target, Body())
-    with counted_sums(monkeypatch) as calls:
+    with count_sums(monkeypatch) as calls:
         hidden = tokens().requires_grad_()
         for block in target.blocks:
             hidden = checkpoint(block, hidden, use_reentrant=False)
@@ -73,13 +73,13 @@ def test_torch_attention_reads_weights_several_times_and_the_documented_cache_ma
     handle = crosspath.connect(target, KINDS[name].build(), scale_init=0.5)
     weights = len(handle.scales())
     assert weights == 8
-    with counted_sums(monkeypatch) as calls:
+    with count_sums(monkeypatch) as calls:
         first = target.train()(tokens())
     assert len(calls) == training_reads
-    with counted_sums(monkeypatch) as calls:
+    with count_sums(monkeypatch) as calls:
         target.eval()(tokens())
     assert len(calls) == eval_reads
-    with counted_sums(monkeypatch) as calls, parametrize.cached():
+    with count_sums(monkeypatch) as calls, parametrize.cached():
         second = target.train()(tokens())
     assert len(calls) == weights
     assert torch.equal(first, second)
@@ -149,12 +149,12 @@ def test_a_weight_under_another_parametrization_is_refused() -> None:
 def test_a_foreign_parametrization_of_another_tensor_survives() -> None:
     target, inputs = nn.Sequential(nn.Linear(4, 4)), torch.randn(3, 4)
 
-    class Doubled(nn.Module):
+    class Double(nn.Module):
         def forward(self, bias: Tensor) -> Tensor:
             return 2 * bias
 
     crosspath.connect(target, nn.Sequential(nn.Linear(4, 4)), names=["0.weight"], scale_init=0.5)
-    parametrize.register_parametrization(target[0], "bias", Doubled())
+    parametrize.register_parametrization(target[0], "bias", Double())
     with torch.no_grad():
         before = target(inputs)
         crosspath.merge(target)
@@ -181,7 +181,7 @@ def test_an_auxiliary_of_several_is_wrong_and_none_is_connected() -> None:
 def test_unselected_rows_of_a_fused_weight_stay_the_targets() -> None:
     target, plain = Body(), Body()
     plain.load_state_dict(target.state_dict())
-    handle = crosspath.connect(target, randomised(Body()), roles={"query", "value"}, scale_init=0.5)
+    handle = crosspath.connect(target, randomise(Body()), roles={"query", "value"}, scale_init=0.5)
     effective = target.blocks[0].attn.qkv.weight
     assert torch.equal(effective[WIDTH : 2 * WIDTH], plain.blocks[0].attn.qkv.weight[WIDTH : 2 * WIDTH])
     assert not torch.equal(effective[:WIDTH], plain.blocks[0].attn.qkv.weight[:WIDTH])
@@ -236,7 +236,7 @@ def test_disabled_is_always_restored() -> None:
     target, inputs = Body(), tokens()
     bare = target(inputs)
     handle = crosspath.connect(target, Body(), scale_init=0.5)
-    connected = target(inputs)
+    output = target(inputs)
     with handle.disabled():
         assert torch.equal(target(inputs), bare)
         with handle.disabled():
@@ -247,7 +247,7 @@ def test_disabled_is_always_restored() -> None:
             crosspath.merge(target)
     with pytest.raises(ZeroDivisionError), handle.disabled():
         raise ZeroDivisionError
-    assert torch.equal(target(inputs), connected)
+    assert torch.equal(target(inputs), output)
 
 
 def test_connect_keeps_no_hold_on_the_auxiliary() -> None:
@@ -260,8 +260,8 @@ def test_connect_keeps_no_hold_on_the_auxiliary() -> None:
 
 
 def test_an_auxiliary_with_pathways_counts_as_what_it_computes() -> None:
-    auxiliary = randomised(Body())
-    crosspath.connect(auxiliary, randomised(Body()), scale_init=0.5)
+    auxiliary = randomise(Body())
+    crosspath.connect(auxiliary, randomise(Body()), scale_init=0.5)
     effective = auxiliary.blocks[0].mlp.fc1.weight.detach().clone()
     handle = crosspath.connect(Body(), auxiliary)
     assert torch.equal(handle.auxiliaries()["blocks.0.mlp.fc1.weight", "auxiliary"], effective)
@@ -320,8 +320,8 @@ def test_connecting_one_block_from_a_stage_by_name() -> None:
 
 def test_scales_of_roles_reach_the_rows_of_the_bias() -> None:
     torch.manual_seed(0)
-    target = randomised(SelfAttention(WIDTH, 2, batch_first=True))
-    auxiliary = randomised(Body(depth=1))
+    target = randomise(SelfAttention(WIDTH, 2, batch_first=True))
+    auxiliary = randomise(Body(depth=1))
     source = {name.removeprefix("blocks.0."): value for name, value in auxiliary.state_dict().items()}
     handle = crosspath.connect(
         target,
@@ -334,14 +334,14 @@ def test_scales_of_roles_reach_the_rows_of_the_bias() -> None:
     own = target.in_proj_bias.detach().clone()
     with torch.no_grad():
         scale.copy_(torch.tensor([0.1, 0.2, 0.3]))
-    added = scale.detach().repeat_interleave(WIDTH) * auxiliary.blocks[0].attn.qkv.bias
-    torch.testing.assert_close(target.in_proj_bias, own + added)
+    term = scale.detach().repeat_interleave(WIDTH) * auxiliary.blocks[0].attn.qkv.bias
+    torch.testing.assert_close(target.in_proj_bias, own + term)
 
 
 def test_a_borrowed_scale_is_registered_once_and_stays_one() -> None:
     """A λ under two names would come apart when parameters are replaced."""
     target = Body()
-    crosspath.connect(target, randomised(Body()), bias=True)
+    crosspath.connect(target, randomise(Body()), bias=True)
     names = [name for name, _ in target.named_parameters(remove_duplicate=False) if ".scales." in name]
     assert len(names) == 4 * len(target.blocks)
     target.load_state_dict({name: value.clone() for name, value in target.state_dict().items()}, assign=True)
@@ -372,16 +372,16 @@ def test_choices_that_would_connect_nothing_or_something_twice(arguments: dict[s
 
 
 def test_a_failure_while_building_leaves_the_target_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, built = Body(), []
-    real = assemble.spread_of
+    target, builds = Body(), []
+    real = assemble.overlay_of
 
-    def spread_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Spread, int]:
-        built.append(1)
-        if len(built) == 3:
+    def overlay_of(tensor: TensorPlan, shape: Sequence[int], scale_per: ScalePer) -> tuple[Overlay, int]:
+        builds.append(1)
+        if len(builds) == 3:
             raise MemoryError
         return real(tensor, shape, scale_per)
 
-    monkeypatch.setattr(assemble, "spread_of", spread_of)
+    monkeypatch.setattr(assemble, "overlay_of", overlay_of)
     with pytest.raises(MemoryError):
         crosspath.connect(target, Body())
     assert not any(parametrize.is_parametrized(module) for module in target.modules())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import crosspath
 from crosspath.pathway.engines.engine import ENGINES
-from tests.pathway.small_models import BY_ROLE, HEADS, KINDS, randomised
+from tests.pathway.small_models import BY_ROLE, HEADS, KINDS, randomise
 from tests.tolerances import rounding_of_a_sum
 
 ROLES = ("query", "key", "value", "attention_output", "mlp_in", "mlp_out")
@@ -81,10 +81,10 @@ def check(case: Case) -> None:
     """Every promise of the contract for one case."""
     torch.manual_seed(case.seed)
     kind = KINDS[case.kind]
-    plain = randomised(kind.build()).to(case.dtype).eval()
+    plain = randomise(kind.build()).to(case.dtype).eval()
     inputs = kind.inputs()
     inputs = inputs.to(case.dtype) if inputs.is_floating_point() else inputs
-    sources = {f"aux{i}": randomised(kind.build()).to(case.dtype) for i in range(case.auxiliaries)}
+    sources = {f"aux{i}": randomise(kind.build()).to(case.dtype) for i in range(case.auxiliaries)}
     before = {name: copy.deepcopy(source.state_dict()) for name, source in sources.items()}
     target = copy.deepcopy(plain)
     handle = crosspath.connect(
@@ -180,9 +180,9 @@ def factors(weight: str, shape: torch.Size, scale: Tensor, case: Case) -> Tensor
     full = torch.zeros(shape, dtype=scale.dtype)
     outputs = full.transpose(0, 1) if is_transposed(weight) else full
     roles = row_roles(weight, len(outputs))
-    covered = covered_outputs(weight, len(outputs), case)
-    present = [role for role in (*ROLES, "by name") if role in {roles[row][0] for row in covered}]
-    for index, row in enumerate(covered):
+    own_rows = covered_outputs(weight, len(outputs), case)
+    present = [role for role in (*ROLES, "by name") if role in {roles[row][0] for row in own_rows}]
+    for index, row in enumerate(own_rows):
         role, position, size = roles[row]
         if case.scale_per == "layer" or (case.scale_per == "head" and role.startswith("mlp")):
             outputs[row] = scale[0]
@@ -252,6 +252,6 @@ def check_gradients(
         for index in range(len(scale)):
             unit = torch.zeros_like(scale)
             unit[index] = 1
-            covered = factors(weight, gradient.shape, unit, case) * gradient
-            share = (covered.index_select(along, rows) * values.detach()).sum()
+            part = factors(weight, gradient.shape, unit, case) * gradient
+            share = (part.index_select(along, rows) * values.detach()).sum()
             torch.testing.assert_close(scale.grad[index], share, rtol=1e-9, atol=1e-10)

@@ -89,10 +89,10 @@ def test_a_resnet_with_one_of_another_modality_merges_bitwise(axes: int, kernel:
     assert report.coverage == 1.0
     assert len(report.pairs) == 9
     connect(target, {"other": auxiliary}, fit="slice", scale_init=0.5)
-    connected = target(PICTURES)
-    assert not torch.equal(connected, before)
+    output = target(PICTURES)
+    assert not torch.equal(output, before)
     merge(target)
-    assert torch.equal(target(PICTURES), connected)
+    assert torch.equal(target(PICTURES), output)
     assert statistics(target).keys() == norms.keys()
     assert all(torch.equal(value, norms[name]) for name, value in statistics(target).items())
 
@@ -115,8 +115,8 @@ def test_the_kernels_of_a_pair() -> None:
     own = pathways(target).auxiliaries()
     name = "layer2.1.conv2.weight"
     assert torch.equal(own[name, "large"], large.layer2[1].conv2.weight[:, :, 2:5, 2:5])
-    repeated = signal.layer2[1].conv2.weight[:, :, None].expand(-1, -1, 3, -1) / 3
-    assert torch.equal(own[name, "signal"], repeated)
+    copies = signal.layer2[1].conv2.weight[:, :, None].expand(-1, -1, 3, -1) / 3
+    assert torch.equal(own[name, "signal"], copies)
     shortcut = "layer2.0.downsample.0.weight"
     assert torch.equal(own[shortcut, "signal"].flatten(1), signal.layer2[0].downsample[0].weight.flatten(1))
     disconnect(target)
@@ -124,12 +124,12 @@ def test_the_kernels_of_a_pair() -> None:
 
 
 def test_a_saved_pathway_holds_the_kernels_as_they_were_made(tmp_path: Path) -> None:
-    target, loaded = resnet(2), resnet(2)
+    target, fresh = resnet(2), resnet(2)
     connect(target, {"signal": resnet(1, seed=1)}, fit="slice", scale_init=0.5, train_auxiliary=False)
     save_pathway(target, tmp_path)
-    load_pathway(loaded, tmp_path)
-    assert torch.equal(loaded(PICTURES), target(PICTURES))
-    assert "3 to 3 x 3" in str(status(loaded))
+    load_pathway(fresh, tmp_path)
+    assert torch.equal(fresh(PICTURES), target(PICTURES))
+    assert "3 to 3 x 3" in str(status(fresh))
 
 
 def test_canonical_pathways_refuse_batch_normalisation() -> None:
@@ -140,10 +140,10 @@ def test_canonical_pathways_refuse_batch_normalisation() -> None:
 def test_deeper_networks_pair_by_stage() -> None:
     target = resnet(2, depths=(1, 3))
     report = match(target, resnet(3, depths=(3, 2)), fit="slice")
-    paired = {pair.target.weight: pair.auxiliary.weight for pair in report.pairs}
-    assert paired["layer1.0.conv1.weight"] == "layer1.0.conv1.weight"
-    assert paired["layer2.0.downsample.0.weight"] == "layer2.0.downsample.0.weight"
-    assert paired["layer2.2.conv1.weight"] == "layer2.1.conv1.weight"
+    counterparts = {pair.target.weight: pair.auxiliary.weight for pair in report.pairs}
+    assert counterparts["layer1.0.conv1.weight"] == "layer1.0.conv1.weight"
+    assert counterparts["layer2.0.downsample.0.weight"] == "layer2.0.downsample.0.weight"
+    assert counterparts["layer2.2.conv1.weight"] == "layer2.1.conv1.weight"
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -171,9 +171,9 @@ def test_a_linear_layer_and_a_convolution_of_one_place_pair_by_name() -> None:
     (value,) = pathways(target).auxiliaries().values()
     assert value.shape == width
     assert torch.equal(value.flatten(1), linear["fc.weight"])
-    connected = target(PICTURES)
+    output = target(PICTURES)
     merge(target)
-    assert torch.equal(target(PICTURES), connected)
+    assert torch.equal(target(PICTURES), output)
 
 
 def test_kernels_pair_by_name_where_a_fit_is_given() -> None:
@@ -202,9 +202,9 @@ def test_a_transformer_helps_a_convnext_through_its_1x1_convolutions() -> None:
     connect(target, {"vit": vit}, roles="mlp", fit="slice", scale_init=0.5)
     assert len(pathways(target).auxiliaries()) == 10
     picture = torch.randn(1, 3, 64, 64)
-    connected = target(picture)
+    output = target(picture)
     merge(target)
-    assert torch.equal(target(picture), connected)
+    assert torch.equal(target(picture), output)
 
 
 @pytest.mark.parametrize(

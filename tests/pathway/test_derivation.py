@@ -20,7 +20,7 @@ from crosspath.pathway.plan import Plan, make_plan
 from crosspath.pathway.records import StepRecord
 from crosspath.pathway.sources.source import open_source
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 FC1, FC1_BIAS = "blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.bias"
 
@@ -48,7 +48,7 @@ def plan(target: nn.Module, auxiliary: nn.Module, derivation: Derivation, *, tra
     return make_plan("audio", open_source(auxiliary), target, report, options)
 
 
-def connected(target: nn.Module, auxiliary: nn.Module, derivation: Derivation, engine: Engine = "live") -> Pathways:
+def connect_with(target: nn.Module, auxiliary: nn.Module, derivation: Derivation, engine: Engine = "live") -> Pathways:
     own = plan(target, auxiliary, derivation)
     attachments = build(own)
     attach_all(attachments, engine)
@@ -59,13 +59,13 @@ def connected(target: nn.Module, auxiliary: nn.Module, derivation: Derivation, e
 
 def bodies() -> tuple[Body, Body]:
     torch.manual_seed(0)
-    return randomised(Body()), randomised(Body(qkv_bias=False))  # type: ignore[return-value]
+    return randomise(Body()), randomise(Body(qkv_bias=False))  # type: ignore[return-value]
 
 
 def test_steps_run_in_their_order_whatever_order_they_are_given_in() -> None:
     target, auxiliary = bodies()
     derivation = Derivation(normalise=Affine("normalise", 7), unfold=Affine("unfold", 5), fold=Affine("fold", 2))
-    handle = connected(target, auxiliary, derivation)
+    handle = connect_with(target, auxiliary, derivation)
     values = handle.auxiliaries()
     expected = ((auxiliary.blocks[0].mlp.fc1.weight * 2 + 1) * 5 + 1) * 7 + 1
     assert torch.equal(values[FC1, "audio"], expected)
@@ -77,7 +77,7 @@ def test_steps_run_in_their_order_whatever_order_they_are_given_in() -> None:
 def test_a_bias_may_come_from_a_weight_without_one() -> None:
     target, auxiliary = bodies()
     assert ("blocks.0.attn.qkv.bias", "audio") not in crosspath.connect(bodies()[0], auxiliary, bias=True).auxiliaries()
-    handle = connected(target, auxiliary, Derivation(fold=Affine("fold", 3, gives_bias=True)))
+    handle = connect_with(target, auxiliary, Derivation(fold=Affine("fold", 3, gives_bias=True)))
     qkv = auxiliary.blocks[0].attn.qkv.weight
     assert torch.allclose(handle.auxiliaries()["blocks.0.attn.qkv.bias", "audio"], qkv.sum(1) + 3)
     assert handle.auxiliaries()["blocks.0.attn.qkv.weight", "audio"].shape == (24, 8)
@@ -86,7 +86,7 @@ def test_a_bias_may_come_from_a_weight_without_one() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_it_is_saved_by_value_told_and_loaded(tmp_path: Path, engine: Engine) -> None:
     target, auxiliary = bodies()
-    handle = connected(target, auxiliary, Derivation(fit=Affine("fit", 3)), engine)
+    handle = connect_with(target, auxiliary, Derivation(fit=Affine("fit", 3)), engine)
     crosspath.save_pathway(target, tmp_path)
     description = json.loads((tmp_path / "pathway.json").read_text())
     assert description["format_version"] == 1
@@ -106,7 +106,7 @@ def test_it_is_saved_by_value_told_and_loaded(tmp_path: Path, engine: Engine) ->
 
 def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
     target, auxiliary = bodies()
-    connected(target, auxiliary, Derivation(fit=Affine("fit", 3)))
+    connect_with(target, auxiliary, Derivation(fit=Affine("fit", 3)))
     crosspath.save_pathway(target, tmp_path)
     text = (tmp_path / "pathway.json").read_text()
     (tmp_path / "pathway.json").write_text(text.replace('"how"', '"who"'))
@@ -128,7 +128,7 @@ def test_values_beyond_the_targets_type_are_refused_before_it_is_touched(options
 def test_values_that_are_not_finite_are_refused_before_the_target_is_touched() -> None:
     target, auxiliary = bodies()
     with refused("blocks.0.attn.proj.weight", "infinity or NaN"):
-        connected(target, auxiliary, Derivation(fit=Affine("fit", float("inf"))))
+        connect_with(target, auxiliary, Derivation(fit=Affine("fit", float("inf"))))
     assert "blocks.0.attn.qkv.weight" in target.state_dict()
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import crosspath
-from tests.pathway.distributed_worker import CASES, PROCESSES, connected_vit, file_of, train, vit
+from tests.pathway.distributed_worker import CASES, PROCESSES, connect_vit, file_of, train, vit
 from tests.tolerances import assert_states_close
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module", params=["ddp", "ddp-held", "fsdp"])
-def gathered_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def worker_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gathered states of all cases, trained on two processes: one start of torchrun for each wrapper."""
     folder = tmp_path_factory.mktemp(request.param)
     run_two_processes(request.param, folder)
@@ -54,25 +54,25 @@ def run_two_processes(wrapper: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_equal_one(case: str, gathered_folder: Path) -> None:
-    alone = connected_vit(case)
+def test_two_processes_equal_one(case: str, worker_folder: Path) -> None:
+    alone = connect_vit(case)
     before = {name: value.clone() for name, value in alone.state_dict().items()}
     train(alone)
     expected = dict(sorted(alone.state_dict().items()))
-    moved = {name: float((expected[name] - value).abs().max()) for name, value in before.items()}
-    still = {name for name, distance in moved.items() if distance < 1e-3}
+    distances = {name: float((expected[name] - value).abs().max()) for name, value in before.items()}
+    still = {name for name, distance in distances.items() if distance < 1e-3}
     # Far more than the tolerance, so that a part that did not train cannot pass.
     assert still == ({name for name in before if "auxiliaries" in name} if "frozen" in case else set())
 
-    gathered = dict(sorted(load_file(file_of(gathered_folder, case)).items()))
-    assert_states_close(gathered, expected, "float32 on two processes")
+    state = dict(sorted(load_file(file_of(worker_folder, case)).items()))
+    assert_states_close(state, expected, "float32 on two processes")
 
     # What was gathered goes into an equally connected model, and that merges.
-    model = connected_vit(case, seed=1)
-    model.load_state_dict(gathered)
+    model = connect_vit(case, seed=1)
+    model.load_state_dict(state)
     images_BCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        connected = model(images_BCHW)
+        output = model(images_BCHW)
         crosspath.merge(model)
         assert list(model.state_dict()) == list(vit(1).state_dict())
-        assert torch.equal(model(images_BCHW), connected)
+        assert torch.equal(model(images_BCHW), output)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 import crosspath
 from crosspath.files import tensors
 from tests.errors import refused
-from tests.pathway.small_models import WIDTH, Body, randomised
+from tests.pathway.small_models import WIDTH, Body, randomise
 
 
-def connected(**options: object) -> tuple[Body, Body]:
+def connect_body(**options: object) -> tuple[Body, Body]:
     torch.manual_seed(0)
     target, auxiliary = Body(), Body()
-    randomised(target), randomised(auxiliary)
+    randomise(target), randomise(auxiliary)
     handle = crosspath.connect(target, {"audio": auxiliary}, **options)
     with torch.no_grad():
         for scale in handle.scales().values():
@@ -42,7 +42,7 @@ def tokens() -> Tensor:
     ],
 )
 def test_round_trip_is_exact(tmp_path: Path, options: dict[str, object]) -> None:
-    target, _ = connected(**options)
+    target, _ = connect_body(**options)
     crosspath.save_pathway(target, tmp_path)
     again = Body()
     handle = crosspath.load_pathway(again, tmp_path)
@@ -57,7 +57,7 @@ def test_round_trip_is_exact(tmp_path: Path, options: dict[str, object]) -> None
 
 
 def test_the_target_file_is_the_plain_target(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     Body().load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -71,7 +71,7 @@ def test_the_target_file_is_the_plain_target(tmp_path: Path) -> None:
 
 
 def test_a_bias_shares_the_scale_of_its_weight_after_loading(tmp_path: Path) -> None:
-    target, _ = connected(bias=True)
+    target, _ = connect_body(bias=True)
     crosspath.save_pathway(target, tmp_path)
     again = Body()
     handle = crosspath.load_pathway(again, tmp_path)
@@ -82,7 +82,7 @@ def test_a_bias_shares_the_scale_of_its_weight_after_loading(tmp_path: Path) -> 
 
 
 def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
-    target, auxiliary = connected(train_auxiliary=False)
+    target, auxiliary = connect_body(train_auxiliary=False)
     crosspath.save_pathway(target, tmp_path)
     assert (tmp_path / "pathway.safetensors").stat().st_size < 2048
     with refused("audio", "found none", "auxiliary=", kind=crosspath.PathwayError):
@@ -98,7 +98,7 @@ def test_a_frozen_auxiliary_is_saved_by_reference(tmp_path: Path) -> None:
 
 
 def test_an_auxiliary_is_named_where_there_are_several_and_by_a_name_that_is_there(tmp_path: Path) -> None:
-    target, auxiliary = connected()
+    target, auxiliary = connect_body()
     crosspath.save_pathway(target, tmp_path / "one")
     again = Body()
     # The folder has its values: they are those that count.
@@ -130,7 +130,7 @@ def test_a_frozen_auxiliary_is_read_from_its_file_again(tmp_path: Path) -> None:
 
 
 def test_a_frozen_auxiliary_that_changed_is_stored(tmp_path: Path) -> None:
-    target, _ = connected(train_auxiliary=False)
+    target, _ = connect_body(train_auxiliary=False)
     with torch.no_grad():
         next(iter(crosspath.pathways(target).auxiliaries().values())).add_(1.0)
     crosspath.save_pathway(target, tmp_path)
@@ -140,7 +140,7 @@ def test_a_frozen_auxiliary_that_changed_is_stored(tmp_path: Path) -> None:
 
 
 def test_a_meta_target_is_filled(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     with torch.device("meta"):
         again, auxiliary = Body(), Body()
@@ -151,7 +151,7 @@ def test_a_meta_target_is_filled(tmp_path: Path) -> None:
 
 
 def test_loading_into_a_connected_target_replaces_its_pathways(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     again = Body()
     crosspath.connect(again, {"audio": Body()}, scale_init=0.9)
@@ -160,7 +160,7 @@ def test_loading_into_a_connected_target_replaces_its_pathways(tmp_path: Path) -
 
 
 def test_dtype_of_the_new_target_is_followed(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     again = Body().double()
     crosspath.load_pathway(again, tmp_path)
@@ -191,7 +191,7 @@ def test_a_narrower_target_is_refused_where_a_stored_auxiliary_becomes_infinite(
     ],
 )
 def test_damaged_folders_leave_the_target_untouched(tmp_path: Path, file: str, fault: Callable[[Path], object]) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     fault(tmp_path / file)
     again = Body()
@@ -203,7 +203,7 @@ def test_damaged_folders_leave_the_target_untouched(tmp_path: Path, file: str, f
 
 
 def test_values_that_were_altered_are_noticed(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     tensors = load_file(tmp_path / "pathway.safetensors")
     name = next(name for name in tensors if name.endswith("auxiliary"))
@@ -214,29 +214,29 @@ def test_values_that_were_altered_are_noticed(tmp_path: Path) -> None:
 
 
 def test_another_target_is_refused(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     with refused("", "blocks.2.norm1.weight", kind=crosspath.PathwayError):
         crosspath.load_pathway(Body(depth=3), tmp_path)
 
 
 def test_an_interrupted_save_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def broken(tensors: object, path: str, metadata: object) -> None:
+    def fail_to_save(tensors: object, path: str, metadata: object) -> None:
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(tensors, "save_file", broken)
+    monkeypatch.setattr(tensors, "save_file", fail_to_save)
     with refused("", "disk", kind=crosspath.PathwayError):
         crosspath.save_pathway(target, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_description_that_cannot_be_written_leaves_the_old_files(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     handle = crosspath.pathways(target)
@@ -274,7 +274,7 @@ def test_another_librarys_parametrization_elsewhere_round_trips(tmp_path: Path) 
 
 
 def test_a_meta_target_keeps_its_type(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     with torch.device("meta"):
         again = Body().bfloat16()
@@ -282,7 +282,7 @@ def test_a_meta_target_keeps_its_type(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in again.parameters()} == {torch.bfloat16}
 
 
-class Tied(Body):
+class TiedBody(Body):
     def __init__(self) -> None:
         super().__init__()
         self.words, self.head = nn.Embedding(5, WIDTH), nn.Linear(WIDTH, 5, bias=False)
@@ -292,11 +292,11 @@ class Tied(Body):
 
 
 def test_a_meta_target_keeps_what_it_shares_and_is_refused_with_a_buffer_that_no_file_has(tmp_path: Path) -> None:
-    target = Tied()
+    target = TiedBody()
     crosspath.connect(target, Body(), scale_init=0.1)
     crosspath.save_pathway(target, tmp_path)
     with torch.device("meta"):
-        again = Tied()
+        again = TiedBody()
     with refused("places", "set this buffer first", kind=crosspath.PathwayError):
         crosspath.load_pathway(again, tmp_path)
     assert all(parameter.is_meta for parameter in again.parameters())
@@ -310,7 +310,7 @@ def test_a_meta_target_keeps_what_it_shares_and_is_refused_with_a_buffer_that_no
 
 @pytest.mark.parametrize("file", ["model.safetensors", "pathway.safetensors"])
 def test_files_of_two_saves_are_not_mixed(tmp_path: Path, file: str) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     tensors = load_file(tmp_path / file)
     name = next(name for name in tensors if name.endswith(("scale", "norm1.weight")))
@@ -360,7 +360,7 @@ def faulty(description: dict[str, Any], fault: str) -> object:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_description_leaves_the_target_untouched(tmp_path: Path, fault: str) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     path = tmp_path / "pathway.json"
     path.write_text(json.dumps(faulty(json.loads(path.read_text()), fault)))
@@ -373,14 +373,14 @@ def test_a_faulty_description_leaves_the_target_untouched(tmp_path: Path, fault:
 
 
 def test_files_are_readable_as_the_users_other_files_are(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.save_pathway(target, tmp_path)
     (tmp_path / "other").touch()
     assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
 
 
 def test_the_description_of_an_origin_can_be_replaced(tmp_path: Path) -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.pathways(target).describe("audio", "runs/audio", "0" * 64)
     crosspath.save_pathway(target, tmp_path)
     again = Body()

@@ -26,9 +26,9 @@ def test_every_parameter_is_in_one_group() -> None:
     target.blocks[0].norm1.weight.requires_grad_(False)
     crosspath.connect(target, {"a": Body(), "b": Body()}, bias=True)
     groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
-    grouped = [id(p) for group in groups for p in group["params"]]
-    assert len(grouped) == len(set(grouped))
-    assert set(grouped) == {id(p) for p in target.parameters() if p.requires_grad}
+    ids = [id(p) for group in groups for p in group["params"]]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {id(p) for p in target.parameters() if p.requires_grad}
     torch.optim.AdamW(groups)
 
 
@@ -135,8 +135,8 @@ def test_a_bias_pathway_has_no_decay() -> None:
 def test_weights_inside_another_librarys_parametrization_are_not_forgotten() -> None:
     target = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
     groups = crosspath.param_groups(target, lr=1e-3, weight_decay=0.05)
-    grouped = [id(p) for group in groups for p in group["params"]]
-    assert sorted(grouped) == sorted(id(p) for p in target.parameters())
+    ids = [id(p) for group in groups for p in group["params"]]
+    assert sorted(ids) == sorted(id(p) for p in target.parameters())
 
 
 def test_a_layout_is_for_layer_decay() -> None:

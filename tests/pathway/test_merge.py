@@ -18,13 +18,13 @@ from benchmarks.memory import LiveBytes
 from crosspath.pathway.engines import combine
 from crosspath.pathway.engines.combine import BLOCK_ELEMENTS
 from tests.errors import refused
-from tests.pathway.small_models import WIDTH, Body, randomised
+from tests.pathway.small_models import WIDTH, Body, randomise
 
 
-def connected(scale: float = 0.5) -> tuple[Body, Body, Tensor]:
+def connect_body(scale: float = 0.5) -> tuple[Body, Body, Tensor]:
     torch.manual_seed(0)
     target, auxiliary = Body(), Body()
-    randomised(target), randomised(auxiliary)
+    randomise(target), randomise(auxiliary)
     crosspath.connect(target, {"audio": auxiliary}, scale_init=scale)
     return target, auxiliary, torch.randn(2, 5, WIDTH)
 
@@ -33,7 +33,7 @@ def connected(scale: float = 0.5) -> tuple[Body, Body, Tensor]:
 def test_receipt_holds_scales_drift_change_and_hashes(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """By blocks of one row, and of all rows at a time."""
     monkeypatch.setattr(combine, "BLOCK_ELEMENTS", elements)
-    target, auxiliary, _ = connected()
+    target, auxiliary, _ = connect_body()
     with torch.no_grad():
         auxiliary_weight = target.blocks[0].mlp.fc1.parametrizations.weight[0].auxiliary("audio")
         auxiliary_weight[0] *= 1000  # the first row rounds most
@@ -43,9 +43,9 @@ def test_receipt_holds_scales_drift_change_and_hashes(elements: int, monkeypatch
     name = "blocks.0.mlp.fc1.weight"
     assert receipt.scales[name] == {"audio": [0.5]}
     exact = own.double() + 0.5 * auxiliary.blocks[0].mlp.fc1.weight.detach().double()
-    stored = target.blocks[0].mlp.fc1.weight.detach().double()
-    assert receipt.drift[name] == float((stored - exact).abs().max())
-    assert math.isclose(receipt.change[name], float((stored - own).norm() / own.double().norm()), rel_tol=1e-12)
+    result = target.blocks[0].mlp.fc1.weight.detach().double()
+    assert receipt.drift[name] == float((result - exact).abs().max())
+    assert math.isclose(receipt.change[name], float((result - own).norm() / own.double().norm()), rel_tol=1e-12)
     assert 0 < receipt.largest_drift < 1e-3
     assert receipt.sha256_before != receipt.sha256_after
     assert receipt.auxiliaries["audio"]["description"] == "Body"
@@ -73,7 +73,7 @@ def test_a_receipt_is_json_also_where_the_target_is_zero() -> None:
     target = Body()
     for block in target.blocks:
         nn.init.zeros_(block.mlp.fc1.bias)
-    crosspath.connect(target, randomised(Body()), scale_init=0.5, bias=True)
+    crosspath.connect(target, randomise(Body()), scale_init=0.5, bias=True)
     receipt = crosspath.merge(target)
     assert receipt.change["blocks.0.mlp.fc1.bias"] is None
     json.dumps(receipt.to_json(), allow_nan=False)
@@ -89,7 +89,7 @@ def test_parameter_objects_survive_so_an_optimizer_stays_valid() -> None:
 
 
 def test_a_result_that_is_not_finite_leaves_the_model_untouched() -> None:
-    target, _, inputs = connected()
+    target, _, inputs = connect_body()
     handle = crosspath.pathways(target)
     with torch.no_grad():
         list(handle.scales().values())[-1].fill_(float("inf"))
@@ -103,10 +103,10 @@ def test_a_result_that_is_not_finite_leaves_the_model_untouched() -> None:
 
 
 def test_disabled_pathways_are_not_merged_away() -> None:
-    target, _, inputs = connected()
+    target, _, inputs = connect_body()
     before = target(inputs)
-    disabled = crosspath.pathways(target).disabled()
-    with disabled, refused("blocks.0.attn.qkv.weight", "disabled", kind=crosspath.PathwayError):
+    block = crosspath.pathways(target).disabled()
+    with block, refused("blocks.0.attn.qkv.weight", "disabled", kind=crosspath.PathwayError):
         crosspath.merge(target)
     assert torch.equal(target(inputs), before)
 
@@ -119,7 +119,7 @@ def one_process() -> Iterator[DeviceMesh]:
 
 
 def test_values_spread_over_processes_or_on_the_meta_device_are_not_merged(one_process: DeviceMesh) -> None:
-    target, _, _ = connected()
+    target, _, _ = connect_body()
     inside = target.blocks[1].mlp.fc1.parametrizations.weight
     own = inside.original
     for other in (distribute_tensor(own.detach(), one_process), own.detach().to("meta")):
@@ -137,14 +137,14 @@ def test_a_model_without_pathways_says_so(way_out: object) -> None:
 
 
 def test_merging_twice_is_an_error() -> None:
-    target, _, _ = connected()
+    target, _, _ = connect_body()
     crosspath.merge(target)
     with refused("Body", "found none", kind=crosspath.PathwayError):
         crosspath.merge(target)
 
 
 def test_merge_is_bitwise_under_autocast() -> None:
-    target, _, inputs = connected()
+    target, _, inputs = connect_body()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         before = target(inputs)
         crosspath.merge(target)
@@ -168,11 +168,11 @@ def test_timm_vit_on_real_sized_batches_is_bitwise() -> None:
 
 
 def test_disconnect_after_training_keeps_the_trained_target() -> None:
-    target, _, inputs = connected()
+    target, _, inputs = connect_body()
     optimizer = torch.optim.SGD(crosspath.param_groups(target, lr=0.1), lr=0.1)
     target(inputs).pow(2).sum().backward()
     optimizer.step()
-    trained = target.blocks[0].mlp.fc1.parametrizations.weight.original.detach().clone()
+    values = target.blocks[0].mlp.fc1.parametrizations.weight.original.detach().clone()
     crosspath.disconnect(target)
-    assert torch.equal(target.blocks[0].mlp.fc1.weight, trained)
+    assert torch.equal(target.blocks[0].mlp.fc1.weight, values)
     assert type(target.blocks[0].mlp.fc1) is nn.Linear

@@ -13,7 +13,7 @@ from torch import nn
 import crosspath
 from crosspath.pathway.sources.parameters import holders
 from tests.errors import refused
-from tests.pathway.small_models import HEADS, WIDTH, Body, FunctionalBody, randomised
+from tests.pathway.small_models import HEADS, WIDTH, Body, FunctionalBody, randomise
 
 
 def tokens() -> torch.Tensor:
@@ -161,8 +161,8 @@ def test_14_frozen_stays_frozen_and_hooks_stay() -> None:
 
 
 def test_15_a_second_connect_adds() -> None:
-    target, inputs = randomised(Body()), tokens()
-    first, second = randomised(Body()), randomised(Body())
+    target, inputs = randomise(Body()), tokens()
+    first, second = randomise(Body()), randomise(Body())
     reference = copy.deepcopy(target)
     with torch.no_grad():
         for ours, a, b in zip(reference.blocks, first.blocks, second.blocks, strict=True):

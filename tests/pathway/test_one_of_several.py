@@ -14,17 +14,17 @@ from crosspath.files import sha256_of_tensors
 from crosspath.pathway import PathwayError, Pathways
 from crosspath.pathway.engines.engine import ENGINES, Engine
 from tests.errors import refused
-from tests.pathway.small_models import WIDTH, Body, randomised
+from tests.pathway.small_models import WIDTH, Body, randomise
 
 
 def tokens() -> Tensor:
     return torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
 
 
-def connected(names: tuple[str, ...] = ("a", "b"), target: nn.Module | None = None) -> tuple[nn.Module, Pathways]:
+def connect_body(names: tuple[str, ...] = ("a", "b"), target: nn.Module | None = None) -> tuple[nn.Module, Pathways]:
     torch.manual_seed(0)
-    target = randomised(Body()) if target is None else target
-    sources = {name: randomised(Body()) for name in ("a", "b")}
+    target = randomise(Body()) if target is None else target
+    sources = {name: randomise(Body()) for name in ("a", "b")}
     return target, crosspath.connect(target, {name: sources[name] for name in names}, scale_init=0.3, bias=True)
 
 
@@ -35,11 +35,11 @@ def outputs(model: nn.Module) -> Tensor:
 
 
 def only(name: str) -> Tensor:
-    return outputs(connected((name,))[0])
+    return outputs(connect_body((name,))[0])
 
 
 def test_one_is_switched_off_and_on_again() -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     whole = outputs(target)
     with handle.disabled("a"):
         assert torch.equal(outputs(target), only("b"))
@@ -57,7 +57,7 @@ def test_one_is_switched_off_and_on_again() -> None:
 
 
 def test_gradients_pass_the_others_alone() -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     with handle.disabled("a"):
         target(tokens()).square().sum().backward()
     for (_, name), values in handle.auxiliaries().items():
@@ -66,7 +66,7 @@ def test_gradients_pass_the_others_alone() -> None:
 
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_merging_one_leaves_the_other(name: str) -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     whole, other = outputs(target), "b" if name == "a" else "a"
     receipt = crosspath.merge(target, name)
     assert (handle.names, set(handle.origins), set(receipt.auxiliaries)) == ((other,), {other}, {name})
@@ -84,7 +84,7 @@ def test_merging_one_leaves_the_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_dropping_one_leaves_the_other(name: str) -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     crosspath.disconnect(target, name)
     other = "b" if name == "a" else "a"
     assert handle.names == (other,)
@@ -107,7 +107,7 @@ def switch_off(target: nn.Module, name: str) -> None:
 
 @pytest.mark.parametrize("call", [crosspath.merge, crosspath.disconnect, switch_off])
 def test_unknown_names_are_refused(call: Callable[[nn.Module, str], object]) -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     with refused("", "aa", "a, b"):
         call(target, "aa")
     with refused("merge", "Body"):
@@ -116,7 +116,7 @@ def test_unknown_names_are_refused(call: Callable[[nn.Module, str], object]) -> 
 
 
 def test_a_merge_is_taken_back_to_the_bit() -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     whole, state = outputs(target), copy.deepcopy(target.state_dict())
     parameters = {id(parameter) for parameter in target.parameters()}
     receipt = crosspath.merge(target, keep=True)
@@ -136,20 +136,20 @@ def test_a_merge_is_taken_back_to_the_bit() -> None:
 
 
 def test_a_merge_taken_back_gives_the_plain_target_too() -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     crosspath.disconnect(target)
     before = copy.deepcopy(target.state_dict())
-    receipt = crosspath.merge(connected(target=target)[0], keep=True)
+    receipt = crosspath.merge(connect_body(target=target)[0], keep=True)
     crosspath.unmerge(target, receipt)
     crosspath.disconnect(target)
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 
 def test_what_cannot_be_taken_back_is_refused() -> None:
-    target, _ = connected()
+    target, _ = connect_body()
     with refused("receipt", "keep=True"):
         crosspath.unmerge(target, crosspath.merge(target))
-    target, _ = connected()
+    target, _ = connect_body()
     with refused("merge", "keep=True", "a"):
         crosspath.merge(target, "a", keep=True)
     receipt = crosspath.merge(target, keep=True)
@@ -165,7 +165,7 @@ def test_what_cannot_be_taken_back_is_refused() -> None:
 
 def test_the_optimizers_engine_switches_one_off_and_keeps_them_together() -> None:
     target = Body()
-    sources = {name: randomised(Body()) for name in ("a", "b")}
+    sources = {name: randomise(Body()) for name in ("a", "b")}
     handle = crosspath.connect(target, sources, scale_init=0.3, bias=True, engine="optimizer")
     whole = outputs(target)
     with handle.disabled("a"):
@@ -216,7 +216,7 @@ def test_a_frozen_body_counts_as_frozen_with_both_engines(engine: Engine) -> Non
 
 
 def test_results_print_a_line() -> None:
-    target, handle = connected()
+    target, handle = connect_body()
     for value in (crosspath.match(Body(), Body()), handle.status(), crosspath.merge(target, keep=True)):
         assert len(repr(value)) < 200
         assert "\n" not in repr(value)

@@ -18,7 +18,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks as hooks
 
 import crosspath
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 
 class Model(nn.Module):
@@ -26,7 +26,7 @@ class Model(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = randomised(Body()).blocks
+        self.blocks = randomise(Body()).blocks
         self.head = nn.Linear(8, 3)
 
     def forward(self, tokens_BND: torch.Tensor) -> torch.Tensor:
@@ -34,7 +34,7 @@ class Model(nn.Module):
         return result
 
 
-class Saved(Model):
+class SavingModel(Model):
     """With the method of a library's models that writes them."""
 
     def save_pretrained(self, folder: Path, name: str = "w") -> str:
@@ -86,11 +86,11 @@ def test_an_optimizer_made_before_loading_is_noticed(tmp_path: Path) -> None:
     model = Model()
     crosspath.connect(model, Body(), scale_init=0.1)
     crosspath.save_pathway(model, tmp_path)
-    loaded = Model()
-    optimizer = sgd(loaded.parameters())
-    crosspath.load_pathway(loaded, tmp_path)
+    fresh = Model()
+    optimizer = sgd(fresh.parameters())
+    crosspath.load_pathway(fresh, tmp_path)
     with pytest.warns(UserWarning, match="λ are in no optimizer"):
-        step(loaded, optimizer)
+        step(fresh, optimizer)
 
 
 def test_parameters_of_the_head_alone_are_noticed() -> None:
@@ -143,7 +143,7 @@ def two_optimizers(model: Model) -> list[torch.optim.Optimizer]:
     return [sgd([*model.head.parameters()]), sgd([*handle.scales().values()])]
 
 
-def added_group(model: Model) -> list[torch.optim.Optimizer]:
+def extra_group(model: Model) -> list[torch.optim.Optimizer]:
     optimizer = sgd(model.parameters())
     handle = crosspath.connect(model, Body())
     optimizer.add_param_group({"params": [*handle.scales().values()]})
@@ -155,7 +155,7 @@ def one_block(model: Model) -> list[torch.optim.Optimizer]:
     return [sgd(model.blocks[1].parameters())]
 
 
-@pytest.mark.parametrize("build", [all_parameters, groups, frozen_scale, two_optimizers, added_group, one_block])
+@pytest.mark.parametrize("build", [all_parameters, groups, frozen_scale, two_optimizers, extra_group, one_block])
 def test_right_use_is_quiet_and_leaves_no_hook(build: Callable[[Model], list[torch.optim.Optimizer]]) -> None:
     before = len(hooks)
     model = Model()
@@ -209,12 +209,12 @@ def test_a_copy_of_a_model_trains_quietly() -> None:
 
 
 def test_save_pretrained_of_a_connected_model_is_noticed(tmp_path: Path) -> None:
-    model = Saved()
+    model = SavingModel()
     crosspath.connect(model, Body())
     outer = nn.ModuleList([model])
-    for saved in (model, copy.deepcopy(model), outer[0]):
+    for owner in (model, copy.deepcopy(model), outer[0]):
         with pytest.warns(UserWarning, match=r"save_pretrained.*crosspath\.merge before it"):
-            assert saved.save_pretrained(tmp_path, name="x") == "x"
+            assert owner.save_pretrained(tmp_path, name="x") == "x"
     twin = copy.deepcopy(model)
     crosspath.merge(model)
     with quiet():
@@ -222,7 +222,7 @@ def test_save_pretrained_of_a_connected_model_is_noticed(tmp_path: Path) -> None
     assert "save_pretrained" not in model.__dict__
     assert twin.save_pretrained.__self__ is twin
     crosspath.disconnect(twin)
-    Saved().load_state_dict(torch.load(tmp_path / "w"))
+    SavingModel().load_state_dict(torch.load(tmp_path / "w"))
 
 
 def test_loading_without_strictness_is_noticed() -> None:

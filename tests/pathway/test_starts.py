@@ -8,24 +8,24 @@ import torch
 import crosspath
 from crosspath.starts import STARTS
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 from tests.pathway.test_groups import rate_of
 
 
 @pytest.mark.parametrize("name", STARTS)
 def test_a_start_is_its_settings_spelled_out(name: str) -> None:
-    start, target, auxiliary = STARTS[name], randomised(Body()), randomised(Body())
+    start, target, auxiliary = STARTS[name], randomise(Body()), randomise(Body())
     other = copy.deepcopy(target)
     handle = crosspath.connect(target, auxiliary, start=name)
-    spelled = crosspath.connect(
+    by_hand = crosspath.connect(
         other, auxiliary, scale_init=start.scale_init, shrink=start.shrink, train_auxiliary=start.train_auxiliary
     )
     for key, value in target.state_dict().items():
         assert torch.equal(value, other.state_dict()[key]), key
     trains = {values.requires_grad for values in handle.auxiliaries().values()}
-    assert trains == {start.train_auxiliary} == {values.requires_grad for values in spelled.auxiliaries().values()}
+    assert trains == {start.train_auxiliary} == {values.requires_grad for values in by_hand.auxiliaries().values()}
     assert f"start {name}" in str(handle.status())
-    assert "start" not in str(spelled.status()).replace("starts", "")
+    assert "start" not in str(by_hand.status()).replace("starts", "")
 
 
 def test_what_is_given_beside_a_start_counts_and_is_shown() -> None:
@@ -36,7 +36,7 @@ def test_what_is_given_beside_a_start_counts_and_is_shown() -> None:
 
 
 def test_only_the_rows_that_get_a_pathway_shrink() -> None:
-    target = randomised(Body())
+    target = randomise(Body())
     before = copy.deepcopy(target.state_dict())
     crosspath.connect(target, {"a": Body(), "b": Body()}, roles={"query", "mlp_in"}, shrink=0.5, bias=True)
     crosspath.disconnect(target)

@@ -10,12 +10,12 @@ import crosspath
 from benchmarks.memory import LiveBytes
 from crosspath.pathway.engines import combine
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 
 def test_ratio_and_scale_are_those_of_the_weights() -> None:
     torch.manual_seed(0)
-    target, auxiliary = randomised(Body()), randomised(Body())
+    target, auxiliary = randomise(Body()), randomise(Body())
     handle = crosspath.connect(target, {"audio": auxiliary}, scale_init=-0.25, train_auxiliary=False)
     rows = {row.weight: row for row in handle.status()}
     assert len(rows) == 8
@@ -30,7 +30,7 @@ def test_ratio_and_scale_are_those_of_the_weights() -> None:
 
 def test_ratio_counts_covered_rows_only() -> None:
     torch.manual_seed(0)
-    target, auxiliary = randomised(Body()), randomised(Body())
+    target, auxiliary = randomise(Body()), randomise(Body())
     handle = crosspath.connect(target, auxiliary, roles={"value"}, scale_init=1.0)
     own = target.blocks[0].attn.qkv.parametrizations.weight.original[16:]
     expected = float(auxiliary.blocks[0].attn.qkv.weight[16:].detach().norm() / own.detach().norm())
@@ -78,7 +78,7 @@ def test_a_ratio_takes_the_memory_of_one_block(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(combine, "BLOCK_ELEMENTS", 1 << 10)
     target, auxiliary = nn.Linear(256, 256), nn.Linear(256, 256)
     handle = crosspath.connect(target, auxiliary, names={"weight": "weight"}, scale_init=0.5)
-    own, added = target.parametrizations.weight.original, target.parametrizations.weight[0].auxiliary("auxiliary")
+    own, values = target.parametrizations.weight.original, target.parametrizations.weight[0].auxiliary("auxiliary")
     counter = LiveBytes()
     for parameter in target.parameters():
         counter.count(parameter.detach())
@@ -86,4 +86,4 @@ def test_a_ratio_takes_the_memory_of_one_block(monkeypatch: pytest.MonkeyPatch) 
     with counter:
         (row,) = handle.status()
     assert counter.peak - before < 8 * 8 * (1 << 10)
-    assert row.ratio == pytest.approx(float((0.5 * added.double().norm() / own.double().norm()).detach()), rel=1e-12)
+    assert row.ratio == pytest.approx(float((0.5 * values.double().norm() / own.double().norm()).detach()), rel=1e-12)

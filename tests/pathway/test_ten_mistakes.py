@@ -24,7 +24,7 @@ def vit(width: int = 64, *, heads: int = 2, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-def connected(**options: object) -> nn.Module:
+def connect_vit(**options: object) -> nn.Module:
     target = vit()
     crosspath.connect(target, {"audio": vit(seed=1)}, **options)  # type: ignore[arg-type]
     return target
@@ -53,7 +53,7 @@ def test_swapped_arguments_are_named() -> None:
 
 
 def test_connecting_twice_is_refused_by_name_and_noticed_without_one() -> None:
-    target = connected()
+    target = connect_vit()
     with refused("auxiliary", "'audio'", "disconnect", kind=crosspath.PathwayError):
         crosspath.connect(target, {"audio": vit(seed=1)})
     target = vit()
@@ -63,7 +63,7 @@ def test_connecting_twice_is_refused_by_name_and_noticed_without_one() -> None:
 
 
 def test_merging_twice_is_refused() -> None:
-    target = connected()
+    target = connect_vit()
     crosspath.merge(target)
     with refused("VisionTransformer", "none", "connect it first", kind=crosspath.PathwayError):
         crosspath.merge(target)
@@ -75,15 +75,15 @@ def test_an_optimizer_made_too_early_is_noticed_at_its_first_step() -> None:
     crosspath.connect(target, {"audio": vit(seed=1)})
     with pytest.warns(UserWarning, match=r"8 of 8 λ are in no optimizer.*make the optimizer after `connect`"):
         step(target, early)
-    held = vit()
-    early = sgd(held)
-    crosspath.connect(held, {"audio": vit(seed=1)}, engine="optimizer")
+    model = vit()
+    early = sgd(model)
+    crosspath.connect(model, {"audio": vit(seed=1)}, engine="optimizer")
     with refused("SGD", "attach(optimizer)", kind=crosspath.PathwayError):
-        step(held, early)
+        step(model, early)
 
 
 def test_a_target_frozen_after_connecting_is_noticed_and_one_frozen_before_trains_its_scales() -> None:
-    target = connected()
+    target = connect_vit()
     target.requires_grad_(False)
     target.get_submodule("head").requires_grad_(True)
     with pytest.warns(UserWarning, match="every λ was frozen after `connect`.*connect after that"):
@@ -99,7 +99,7 @@ def test_a_target_frozen_after_connecting_is_noticed_and_one_frozen_before_train
 def test_half_precision_is_noticed() -> None:
     with pytest.warns(UserWarning, match="half precision.*float32 weights with autocast"):
         crosspath.connect(vit().bfloat16(), {"audio": vit(seed=1)})
-    later = connected().bfloat16()
+    later = connect_vit().bfloat16()
     assert any("half precision" in text for text in crosspath.status(later).warnings)
 
 
@@ -113,35 +113,35 @@ def test_models_without_values_are_refused() -> None:
 
 
 def test_connected_weights_in_a_plain_model_are_refused_where_anything_can_see_it(tmp_path: Path) -> None:
-    state = connected(scale_init=0.5).state_dict()
+    state = connect_vit(scale_init=0.5).state_dict()
     with pytest.raises(RuntimeError, match=r"Missing key.*blocks\.0\.attn\.qkv\.weight"):
         vit().load_state_dict(state)
     report = vit().load_state_dict(state, strict=False)  # PyTorch's own: nothing of crosspath takes part
     assert len(report.missing_keys) == 8
     with pytest.warns(UserWarning, match="plain model's.*load it before `connect`"):
-        connected().load_state_dict(vit().state_dict(), strict=False)
+        connect_vit().load_state_dict(vit().state_dict(), strict=False)
     # A model of crosspath notices it itself.
     audio = saved_audio(tmp_path / "audio")
     own = saved_connected(tmp_path / "own", tmp_path / "audio")
-    held = crosspath.build_model(image_recipe(), 3)
-    crosspath.connect(held, {"audio": audio}, engine="optimizer")
+    model = crosspath.build_model(image_recipe(), 3)
+    crosspath.connect(model, {"audio": audio}, engine="optimizer")
     plain = crosspath.build_model(image_recipe(), 3)
     with pytest.warns(UserWarning, match="connected model's.*crosspath.merge"):
         plain.load_state_dict(own.state_dict(), strict=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own.load_state_dict(own.state_dict(), strict=False)
-        held.load_state_dict(held.state_dict())
+        model.load_state_dict(model.state_dict())
         crosspath.merge(own)
         plain.load_state_dict(own.state_dict())
 
 
 def test_pickling_is_refused_or_whole() -> None:
     with refused("Linear", "save_pathway", kind=crosspath.PathwayError):
-        torch.save(connected(), io.BytesIO())
-    held, file = connected(engine="optimizer", scale_init=0.5), io.BytesIO()
-    torch.save(held, file)
+        torch.save(connect_vit(), io.BytesIO())
+    model, file = connect_vit(engine="optimizer", scale_init=0.5), io.BytesIO()
+    torch.save(model, file)
     file.seek(0)
     again = torch.load(file, weights_only=False)
-    assert torch.equal(again(IMAGES), held(IMAGES))
-    assert crosspath.merge(again).scales == crosspath.merge(held).scales
+    assert torch.equal(again(IMAGES), model(IMAGES))
+    assert crosspath.merge(again).scales == crosspath.merge(model).scales

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 import crosspath
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
 from tests.errors import refused
-from tests.pathway.small_models import randomised
+from tests.pathway.small_models import randomise
 from tests.tolerances import assert_close, assert_states_close
 
 STEPS, BATCH, CLASSES = 3, 8, 5
@@ -30,11 +30,11 @@ Batches = list[tuple[Tensor, Tensor]]
 def vit(seed: int, depth: int = 2) -> VisionTransformer:
     torch.manual_seed(seed)
     model = VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=depth, num_heads=4, num_classes=CLASSES)
-    randomised(model)
+    randomise(model)
     return model
 
 
-def connected_vit(seed: int = 0, bias: bool = False, depth: int = 2) -> VisionTransformer:
+def connect_vit(seed: int = 0, bias: bool = False, depth: int = 2) -> VisionTransformer:
     model = vit(seed, depth)
     crosspath.connect(model, {"audio": vit(seed + 100, depth)}, scale_init=0.1, bias=bias)
     return model
@@ -70,13 +70,13 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 @pytest.fixture(scope="module")
 def eager() -> dict[str, Tensor]:
     """The state after the plain run that all others are compared with: weights, W' and λ have all moved."""
-    model = connected_vit()
+    model = connect_vit()
     before = state_of(model)
     after = train(model, some_batches())
-    moved = {name: float((after[name] - value).abs().max()) for name, value in before.items()}
+    distances = {name: float((after[name] - value).abs().max()) for name, value in before.items()}
     assert len(crosspath.pathway.pathways(model).scales()) == 8
     # Far more than any tolerance, so that a part that did not train cannot pass.
-    assert min(moved.values()) > 1e-3, moved
+    assert min(distances.values()) > 1e-3, distances
     return after
 
 
@@ -91,10 +91,10 @@ def test_eager_run_equals_the_sum_written_out(eager: dict[str, Tensor]) -> None:
     )
     for images_BCHW, labels_B in some_batches():
         optimizer.zero_grad()
-        used = {
+        parameters = {
             name: value + scales[name] * others[name] if name in others else value for name, value in weights.items()
         }
-        cross_entropy(functional_call(target.double(), used, (images_BCHW.double(),)), labels_B).backward()
+        cross_entropy(functional_call(target.double(), parameters, (images_BCHW.double(),)), labels_B).backward()
         optimizer.step()
 
     assert len(eager) == len(weights) + 2 * len(names)
@@ -113,8 +113,8 @@ def test_eager_run_equals_the_sum_written_out(eager: dict[str, Tensor]) -> None:
 def test_deepcopy_then_undoing_one_leaves_the_other_working(
     undo: Callable[[nn.Module], object], which: str, bias: bool
 ) -> None:
-    expected = train(connected_vit(bias=bias), some_batches())
-    model = connected_vit(bias=bias)
+    expected = train(connect_vit(bias=bias), some_batches())
+    model = connect_vit(bias=bias)
     twin = copy.deepcopy(model)
     undone, intact = (twin, model) if which == "copy" else (model, twin)
     undo(undone)
@@ -127,15 +127,15 @@ def test_deepcopy_then_undoing_one_leaves_the_other_working(
 
 @pytest.mark.parametrize("which", ["copy", "original"])
 def test_deepcopy_then_connecting_one_again_leaves_the_other_working(eager: dict[str, Tensor], which: str) -> None:
-    model = connected_vit()
+    model = connect_vit()
     twin = copy.deepcopy(model)
-    extended, intact = (twin, model) if which == "copy" else (model, twin)
-    crosspath.connect(extended, {"point": vit(200)}, scale_init=0.1, bias=True)
+    larger, intact = (twin, model) if which == "copy" else (model, twin)
+    crosspath.connect(larger, {"point": vit(200)}, scale_init=0.1, bias=True)
     assert intact.blocks[0].attn.qkv.bias is dict(intact.named_parameters())["blocks.0.attn.qkv.bias"]
     assert_same(train(intact, some_batches()), eager)
-    with_two = train(extended, some_batches())
+    with_two = train(larger, some_batches())
     assert not torch.equal(with_two["head.weight"], eager["head.weight"])
-    crosspath.disconnect(extended)
+    crosspath.disconnect(larger)
     assert_same(state_of(intact), eager)
     images_BCHW = some_batches()[0][0]
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_deepcopy_then_connecting_one_again_leaves_the_other_working(eager: dict
 
 
 def test_deepcopy_shares_no_memory() -> None:
-    model = connected_vit(bias=True)
+    model = connect_vit(bias=True)
     twin = copy.deepcopy(model)
     pointers = {parameter.data_ptr() for parameter in model.parameters()}
     assert all(parameter.data_ptr() not in pointers for parameter in twin.parameters())
@@ -155,7 +155,7 @@ def test_deepcopy_shares_no_memory() -> None:
 
 def test_exponential_moving_average(eager: dict[str, Tensor]) -> None:
     decay = 0.6
-    model = connected_vit()
+    model = connect_vit()
     average = ModelEmaV3(model, decay=decay)
     expected = {name: value.double() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
@@ -185,9 +185,9 @@ def test_exponential_moving_average(eager: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_state_dict_round_trip_continues_the_run(bias: bool) -> None:
-    whole, first = connected_vit(bias=bias), connected_vit(bias=bias)
+    whole, first = connect_vit(bias=bias), connect_vit(bias=bias)
     train(first, some_batches())
-    second = connected_vit(seed=50, bias=bias)
+    second = connect_vit(seed=50, bias=bias)
     second.load_state_dict(first.state_dict())
     assert_same(state_of(second), state_of(first))
     train(whole, some_batches())
@@ -195,16 +195,16 @@ def test_state_dict_round_trip_continues_the_run(bias: bool) -> None:
 
 
 def test_connected_state_does_not_load_into_a_plain_model() -> None:
-    connected, plain = connected_vit(), vit(1)
+    model, plain = connect_vit(), vit(1)
     with pytest.raises(RuntimeError, match=r"(?s)Missing key.*attn\.qkv\.weight.*Unexpected key.*scales\.audio"):
-        plain.load_state_dict(connected.state_dict())
+        plain.load_state_dict(model.state_dict())
     with pytest.raises(RuntimeError, match="Unexpected key"):
-        connected.load_state_dict(plain.state_dict())
+        model.load_state_dict(plain.state_dict())
 
 
 @pytest.mark.parametrize("dump", [pickle.dumps, lambda model: torch.save(model, "/dev/null")])
 def test_pickling_a_whole_connected_model_is_refused(dump: Callable[[nn.Module], object]) -> None:
-    model = connected_vit()
+    model = connect_vit()
     with refused("Linear", "save_pathway", kind=crosspath.PathwayError):
         dump(model)
     crosspath.merge(model)
@@ -215,9 +215,9 @@ def test_pickling_a_whole_connected_model_is_refused(dump: Callable[[nn.Module],
 def test_compile_full_graph_traced(bias: bool) -> None:
     """Dynamo and the ahead-of-time backward, which need no C++ compiler: one graph, forward and backward."""
     torch.compiler.reset()
-    model = connected_vit(bias=bias)
+    model = connect_vit(bias=bias)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    expected = train(connected_vit(bias=bias), some_batches())
+    expected = train(connect_vit(bias=bias), some_batches())
     assert_states_close(train(model, some_batches(), compiled), expected, "float32")
 
 
@@ -225,8 +225,8 @@ def test_compile_full_graph_to_machine_code() -> None:
     if shutil.which("c++") is None and shutil.which("g++") is None and shutil.which("clang++") is None:
         pytest.skip("torch.compile needs a C++ compiler")
     torch.compiler.reset()
-    model = connected_vit(depth=1)
-    expected = train(connected_vit(depth=1), some_batches())
+    model = connect_vit(depth=1)
+    expected = train(connect_vit(depth=1), some_batches())
     assert_states_close(train(model, some_batches(), torch.compile(model, fullgraph=True)), expected, "float32")
 
 
@@ -235,7 +235,7 @@ def test_compile_full_graph_to_machine_code() -> None:
 def test_stacked_models_with_gradients(bias: bool) -> None:
     """Three models trained as one by `vmap` equal three runs one after the other."""
     seeds = (0, 1, 2)
-    models = [connected_vit(seed, bias) for seed in seeds]
+    models = [connect_vit(seed, bias) for seed in seeds]
     batches = [some_batches(seed) for seed in seeds]
     expected = [train(copy.deepcopy(model), own) for model, own in zip(models, batches, strict=True)]
 
@@ -250,8 +250,8 @@ def test_stacked_models_with_gradients(bias: bool) -> None:
     for step in range(STEPS):
         images_MBCHW = torch.stack([own[step][0] for own in batches])
         labels_MB = torch.stack([own[step][1] for own in batches])
-        detached = {name: value.detach() for name, value in parameters.items()}
-        gradients = vmap(grad(loss))(detached, buffers, images_MBCHW, labels_MB)
+        values = {name: value.detach() for name, value in parameters.items()}
+        gradients = vmap(grad(loss))(values, buffers, images_MBCHW, labels_MB)
         for name, value in parameters.items():
             value.grad = gradients[name]
         optimizer.step()
@@ -261,7 +261,7 @@ def test_stacked_models_with_gradients(bias: bool) -> None:
 
 
 def test_activation_checkpointing(eager: dict[str, Tensor]) -> None:
-    model = connected_vit()
+    model = connect_vit()
     sums = 0
 
     def count(*_: object) -> None:
@@ -279,7 +279,7 @@ def test_activation_checkpointing(eager: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("where", ["forward", "forward and backward"])
 def test_autocast_bfloat16(eager: dict[str, Tensor], where: str) -> None:
-    model = connected_vit()
+    model = connect_vit()
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     for images_BCHW, labels_B in some_batches():
         optimizer.zero_grad()
@@ -307,7 +307,7 @@ def test_autocast_bfloat16(eager: dict[str, Tensor], where: str) -> None:
 def test_on_cuda(eager: dict[str, Tensor]) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    model = connected_vit().to("cuda")
+    model = connect_vit().to("cuda")
     batches = [(images_BCHW.to("cuda"), labels_B.to("cuda")) for images_BCHW, labels_B in some_batches()]
     assert_states_close(train(model, batches), eager, "float32 on cuda")
     with torch.no_grad():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import crosspath
 from crosspath.errors import PathwayError
-from tests.pathway.small_models import BY_ROLE, KINDS, WIDTH, Body, Kind, randomised
+from tests.pathway.small_models import BY_ROLE, KINDS, WIDTH, Body, Kind, randomise
 from tests.pathway.test_contract import ROLES, Case, assert_same_shape
 from tests.soak.growth import counts, resident
 from tests.soak.outcome import Budget, Outcome
@@ -60,7 +60,7 @@ class Sequence:
         self.kind = MODELS[self.kind_name]
         self.dtype = self.draw.choice((torch.float64, torch.float64, torch.float32, torch.bfloat16))
         self.engine = self.draw.choice(ENGINES)
-        self.target = randomised(self.kind.build()).to(self.dtype).eval()
+        self.target = randomise(self.kind.build()).to(self.dtype).eval()
         self.plain = copy.deepcopy(self.target)
         self.reference = Reference(self.plain, self.dtype)
         self.sources: dict[str, nn.Module] = {}
@@ -102,7 +102,7 @@ class Sequence:
             return
         case = self._case()
         names = [f"aux{len(self.sources) + number}" for number in range(self.draw.choice((1, 1, 2)))]
-        new = {name: randomised(self.kind.build()).to(self.dtype) for name in names}
+        new = {name: randomise(self.kind.build()).to(self.dtype) for name in names}
         scale_init = self.draw.choice((0.0, 0.0, 0.3))
         self._connect(new, case, scale_init)
         self.sources |= new
@@ -142,11 +142,11 @@ class Sequence:
         reason = self.draw.choice(REFUSALS)
         self.done[-1] += f" {reason}"
         before = {name: value.clone() for name, value in self.target.state_dict().items()}
-        source, name, scale_init = randomised(self.kind.build()).to(self.dtype), "refused", 0.0
+        source, name, scale_init = randomise(self.kind.build()).to(self.dtype), "refused", 0.0
         if reason == "name" and self.connected:
             name = next(iter(self.reference.cases))
         elif reason == "shape" and self.kind_name == "timm":
-            source = randomised(Body(width=2 * WIDTH)).to(self.dtype)
+            source = randomise(Body(width=2 * WIDTH)).to(self.dtype)
         elif reason == "scale" and self.dtype != torch.float64:
             scale_init = 1e300
         elif reason == "tied" and self.kind_name == TIED:
@@ -210,7 +210,7 @@ class Sequence:
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             expected = self.target(inputs)
             crosspath.save_pathway(self.target, folder)
-            other = randomised(self.kind.build()).to(self.dtype).eval()
+            other = randomise(self.kind.build()).to(self.dtype).eval()
             references = {name: self.sources[name] for name in self.reference.cases}
             crosspath.load_pathway(other, Path(folder), references)
             assert torch.equal(other(inputs), expected), "loaded and saved differ"

@@ -51,7 +51,7 @@ class Anatomy:
     """Where each block normalises, of those that show or state it."""
     normless: frozenset[int] = frozenset()
     """Blocks without norms."""
-    left_out: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    non_matrices: Mapping[tuple[int, str], str] = field(default_factory=dict)
     """{(block, weight): why it is no matrix of a layer} for weights of two dimensions or more."""
     matrices: Mapping[int, frozenset[tuple[str, tuple[int, ...]]]] = field(default_factory=dict)
     """Of each block: (name inside the block, shape) of every matrix, which tell blocks of one architecture."""
@@ -71,6 +71,6 @@ class Anatomy:
         """Every role of a block, decided or not."""
         return tuple(dict.fromkeys(role for index, role in (*self.slots, *self.ambiguous) if index == block))
 
-    def gated(self, block: int) -> bool:
+    def has_gate(self, block: int) -> bool:
         """Whether the block's mlp is a gated one."""
         return (block, "mlp_gate") in self.slots or (block, "mlp_gate") in self.ambiguous

@@ -14,7 +14,7 @@ from crosspath.layouts.words import (
     MLP_OF_THREE,
     MLP_OUT,
     MLP_SCOPES,
-    NUMBERED,
+    NUMBERED_WORDS,
     POINTWISE,
     SECONDARY,
     SQUEEZE,
@@ -133,9 +133,9 @@ def _takes_values(output: tuple[int, ...], weights: Mapping[str, str], shapes: M
     """Whether an output's inputs are as many as the heads' values may be."""
     if len(output) != 2:
         return True
-    fused = next((shapes[weights[kind]][0] for kind in ("qkv", "kv") if kind in weights), None)
-    if fused is not None:
-        return output[1] <= fused
+    rows = next((shapes[weights[kind]][0] for kind in ("qkv", "kv") if kind in weights), None)
+    if rows is not None:
+        return output[1] <= rows
     return output[1] in {shapes[weights[kind]][0] for kind in ("value", "query") if kind in weights}
 
 
@@ -154,9 +154,9 @@ def _mlps(
         through = [entry for entry in through if entry not in pointwise]
         mlps = [entry for entry in mlps if entry not in pointwise]
     branches = _branches([scope for scope, _ in through])
-    taken = {scope for scope, _ in through}
+    of_stream = {scope for scope, _ in through}
     for scope, mlp in mlps:
-        branch = branches[scope] if scope in taken else ".".join(scope) or "mlp"
+        branch = branches[scope] if scope in of_stream else ".".join(scope) or "mlp"
         yield Mlp(branch=branch, path=mlp.path, weights=mlp.weights, fused=mlp.fused)
 
 
@@ -189,7 +189,7 @@ def _mlp(
     if not weights:
         return None
     entry, exit_ = shapes[weights["mlp_in"]], shapes[weights["mlp_out"]]
-    if entry == exit_ and words[weights["mlp_in"]] in NUMBERED:
+    if entry == exit_ and words[weights["mlp_in"]] in NUMBERED_WORDS:
         return None  # libraries number these in unlike orders, and shapes do not decide
     gate = weights.get("mlp_gate")
     if gate is not None and shapes[gate] != entry:

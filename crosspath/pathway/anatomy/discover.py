@@ -19,13 +19,13 @@ from crosspath.pathway.anatomy.anatomy import Ambiguity, Anatomy
 from crosspath.pathway.anatomy.block_roles import Attention, BlockRoles, Mlp, find_roles
 from crosspath.pathway.anatomy.shown_order import shown_order
 from crosspath.pathway.anatomy.slot import Slot
-from crosspath.pathway.anatomy.structure import Shapes, Structure, left_out, list_of, matrices_in, weights_in
+from crosspath.pathway.anatomy.structure import Shapes, Structure, list_of, matrices_in, non_matrices, weights_in
 from crosspath.pathway.anatomy.weight_names import template
 from crosspath.pathway.sources.heads import Heads
 from crosspath.pathway.sources.source import Source
 from crosspath.pathway.sources.transposed import transposed_weights
 
-FUSED: Mapping[str, tuple[Role, ...]] = {
+FUSED_ROLES: Mapping[str, tuple[Role, ...]] = {
     "qkv": ("query", "key", "value"),
     "kv": ("key", "value"),
     "qk": ("query", "key"),
@@ -43,7 +43,7 @@ class _Place:
     transposed: frozenset[str]
     """Weights that are stored as (inputs, outputs)."""
     roles: BlockRoles
-    shown: dict[tuple[object, ...], Order | Literal["other"] | None] = field(default_factory=dict)
+    orders: dict[tuple[object, ...], Order | Literal["other"] | None] = field(default_factory=dict)
     """What attentions have shown of their orders, by list of blocks, class and weight; shared by all blocks."""
 
     def module(self, inside: str) -> object:
@@ -60,12 +60,12 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
     slots: dict[tuple[int, Role], Slot] = {}
     ambiguous: dict[tuple[int, Role], Ambiguity] = {}
     heads: dict[int, int] = {}
-    shown: dict[tuple[object, ...], Order | Literal["other"] | None] = {}
+    orders: dict[tuple[object, ...], Order | Literal["other"] | None] = {}
     for index, path in enumerate(structure.blocks):
         weights = weights_in(path, structure.blocks, shapes)
         transposed = transposed_weights(source, path, weights)
         roles = find_roles(weights, transposed)
-        place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles, shown=shown)
+        place = _Place(source=source, path=path, weights=weights, transposed=transposed, roles=roles, orders=orders)
         for attention in place.roles.attentions:
             count = place.heads(attention)
             if count is not None and attention.branch == "":
@@ -87,7 +87,7 @@ def discover(source: Source, structure: Structure, shapes: Shapes) -> Anatomy:
         None,
         "",
         paths,
-        left_out=left_out(paths, shapes),
+        non_matrices=non_matrices(paths, shapes),
         matrices=matrices_in(paths, shapes),
         lists=lists,
         others=structure.others,
@@ -106,10 +106,10 @@ def _slots(place: _Place) -> Iterator[tuple[Role, Slot | Ambiguity]]:
 
 def _attention_slots(place: _Place, attention: Attention) -> Iterator[tuple[Role, Slot | Ambiguity]]:
     for kind, name in attention.inputs.items():
-        if kind not in FUSED:
+        if kind not in FUSED_ROLES:
             yield _role(attention.branch, kind), _slot(place, name)
             continue
-        yield from _fused_slots(place, attention, name, FUSED[kind])
+        yield from _fused_slots(place, attention, name, FUSED_ROLES[kind])
     if attention.output is not None:
         yield _role(attention.branch, "attention_output"), _slot(place, attention.output)
 
@@ -125,8 +125,8 @@ def _fused_slots(
     if order is None or sizes is None or (order == "head-major" and (heads is None or sizes[0] % heads.query)):
         module = place.module(attention.path)
         kind = type(module) if isinstance(module, nn.Module) else None
-        prefixed = tuple(_role(attention.branch, role) for role in roles)
-        yield from _undecided_slots(place, name, prefixed, " and ".join(roles), kind)
+        open_roles = tuple(_role(attention.branch, role) for role in roles)
+        yield from _undecided_slots(place, name, open_roles, " and ".join(roles), kind)
         return
     groups, start = 1, 0
     if order == "head-major" and heads is not None:
@@ -180,13 +180,13 @@ def _order(place: _Place, attention: Attention, name: str, heads: Heads | None) 
     if order is not None or heads is None or not isinstance(module, nn.Module) or name in place.transposed:
         return order
     kind = (template(place.path), type(module), name, place.weights[name])
-    if kind not in place.shown:
+    if kind not in place.orders:
         inside = f"{attention.path}." if attention.path else ""
         reader = (attention.output or "").removesuffix(".weight")
         output = reader.removeprefix(inside) if reader.startswith(inside) and reader else None
-        place.shown[kind] = shown_order(module, name.removeprefix(inside), output, heads.query)
-    seen = place.shown[kind]
-    return None if seen == "other" else seen
+        place.orders[kind] = shown_order(module, name.removeprefix(inside), output, heads.query)
+    answer = place.orders[kind]
+    return None if answer == "other" else answer
 
 
 def order_of_class(module: object) -> Order | None:
@@ -210,8 +210,8 @@ def _mlp_slots(place: _Place, mlp: Mlp) -> Iterator[tuple[Role, Slot | Ambiguity
         if gate_first is None:
             module = place.module(mlp.path)
             kind = type(module) if isinstance(module, nn.Module) else None
-            prefixed = tuple(_role(mlp.branch, half_role) for half_role in ("mlp_in", "mlp_gate"))
-            yield from _undecided_slots(place, name, prefixed, "both inputs of a gated mlp", kind)
+            open_roles = tuple(_role(mlp.branch, half_role) for half_role in ("mlp_in", "mlp_gate"))
+            yield from _undecided_slots(place, name, open_roles, "both inputs of a gated mlp", kind)
             continue
         for index, half_role in enumerate(("mlp_gate", "mlp_in") if gate_first else ("mlp_in", "mlp_gate")):
             yield _role(mlp.branch, half_role), _slot(place, name, index * half, (index + 1) * half, 1, half)

@@ -9,9 +9,9 @@ from torch import nn
 from crosspath.counts import first_names
 from crosspath.errors import PathwayError
 from crosspath.layouts import LAYOUTS, NORMS, Layout
-from crosspath.pathway.sources.source import ModuleSource, Source, quantised_in
+from crosspath.pathway.sources.source import ModuleSource, Source, find_quantised
 
-LISTED = 8
+MOST_NAMES = 8
 """Names that a message lists where none is near."""
 
 
@@ -25,13 +25,13 @@ def check_by_hand(layout: Layout, source: Source, names: Iterable[str], paths: S
     paths
         The blocks that the layout has there, as dotted names with a final dot.
     """
-    if any(_tables_agree(layout, shipped) for shipped in LAYOUTS):
+    if any(_tables_agree(layout, table) for table in LAYOUTS):
         return  # a family's own names differ between its models: some have no biases
     names = list(names)
     faults = [*_weight_faults(layout, names, paths), *_attribute_faults(layout, source, paths)]
     if not paths:
         faults = [_block_fault(layout, names)]
-    if faults and not quantised_in(source):  # which hides names of weights, and has a message of its own
+    if faults and not find_quantised(source):  # which hides names of weights, and has a message of its own
         where = f"layout {layout.name!r} of {source.origin}"
         raise PathwayError.of(where, [f"{where}: {fault}" for fault in faults])
 
@@ -39,13 +39,13 @@ def check_by_hand(layout: Layout, source: Source, names: Iterable[str], paths: S
 def check_stem(layout: Layout, names: Iterable[str]) -> None:
     """Raise `PathwayError` for a `stem` of a layout by hand under which the model has no weight."""
     names = list(names)
-    for stem in () if any(_tables_agree(layout, shipped) for shipped in LAYOUTS) else layout.stem:
+    for stem in () if any(_tables_agree(layout, table) for table in LAYOUTS) else layout.stem:
         if not any(name.startswith(stem) or f".{stem}" in name for name in names):
             found = f"stem {stem!r}; {_hint(stem, sorted({name.rpartition('.')[0] or name for name in names}))}"
             raise PathwayError(f"layout {layout.name!r}", "first components of names of weights", found, "correct it")
 
 
-def _tables_agree(layout: Layout, shipped: Layout) -> bool:
+def _tables_agree(layout: Layout, other: Layout) -> bool:
     """Whether both store everything at the same names; heads and orders may be stated differently."""
     ours, theirs = (
         (
@@ -54,7 +54,7 @@ def _tables_agree(layout: Layout, shipped: Layout) -> bool:
             table.stage,
             {role: (place.weight, place.bias) for role, place in table.roles.items()},
         )
-        for table in (layout, shipped)
+        for table in (layout, other)
     )
     return ours == theirs
 
@@ -110,10 +110,10 @@ def _block_fault(layout: Layout, names: Sequence[str]) -> str:
     inside = sorted({name[match.end() :] for name in names if (match := block.match(name))})
     if inside:
         return f"expected {anchor!r} in a block, found none; {_hint(anchor, inside)}"
-    numbered = {name[: number.start()] for name in names for number in re.finditer(r"(?<!\d)\d+(?=\.)", name)}
+    prefixes = {name[: number.start()] for name in names for number in re.finditer(r"(?<!\d)\d+(?=\.)", name)}
     for part, option in ((layout.stage, "stage"), (layout.block, "block")):
         # What stands before a number, with and without the names of the modules around it.
-        stems = sorted({stem[cut:] for stem in numbered for cut in _starts(stem)})
+        stems = sorted({stem[cut:] for stem in prefixes for cut in _starts(stem)})
         if part is not None and part not in stems:
             return f"expected blocks under {option}={part!r}, found none; {_hint(part, stems)}"
     return f"expected blocks under stage={layout.stage!r} and block={layout.block!r}, found none; correct them"
@@ -127,7 +127,7 @@ def _hint(name: str, others: Sequence[str]) -> str:
     near = get_close_matches(name, others, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"choose one of {first_names([*map(repr, others)], LISTED)}" if others else "correct it"
+    return f"choose one of {first_names([*map(repr, others)], MOST_NAMES)}" if others else "correct it"
 
 
 def _type(value: object) -> str:

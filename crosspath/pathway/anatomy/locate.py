@@ -19,9 +19,9 @@ from crosspath.pathway.anatomy.structure import (
     Shapes,
     Structure,
     find_structure,
-    left_out,
     list_of,
     matrices_in,
+    non_matrices,
     weights_in,
 )
 from crosspath.pathway.anatomy.weight_names import is_matrix, template
@@ -61,11 +61,11 @@ def locate(source: Source, layout: Layout | None = None) -> Anatomy | None:
         one = len({prefix for prefix, _, _ in places}) == 1
         if layout is not None or (one and _explains(anatomy, structure, source)):
             own = layout is not None and layout.name not in (table.name for table in LAYOUTS)
-            stated = anatomy.norm if own else None  # a shipped table may not know the variant at hand
+            placement = anatomy.norm if own else None  # a shipped table may not know the variant at hand
             unknown = layout is None and not isinstance(source, ModuleSource)
             anatomy = replace(anatomy, by_names=unknown)
             anatomy = with_gates(source, anatomy) if layout is None else anatomy
-            return _in_adapters(with_meaning(source, anatomy, shapes, stated), adapter_names)
+            return _in_adapters(with_meaning(source, anatomy, shapes, placement), adapter_names)
     if layout is not None or not structure.blocks:
         return None
     anatomy = with_meaning(source, with_gates(source, discover(source, structure, shapes)), shapes)
@@ -96,20 +96,20 @@ def _one_place(source: Source, layout: Layout, places: list[Match]) -> None:
 def _explains(anatomy: Anatomy, structure: Structure, source: Source) -> bool:
     """Whether a table gives every matrix of its blocks its role, and no attention stands outside of them."""
     outside = {path for path in structure.attending if path not in anatomy.paths.values()}
-    unexplained = [role for _, role in anatomy.slots if role not in ROLES]
+    extras = [role for _, role in anatomy.slots if role not in ROLES]
     widths = [
         (anatomy.slots[index, "mlp_in"].shape[0], anatomy.slots[index, "mlp_out"].shape[1])
         for index in anatomy.blocks
         if {(index, "mlp_in"), (index, "mlp_out")} <= set(anatomy.slots)
     ]
-    gated = any(inputs != outputs for inputs, outputs in widths)  # one weight holds both inputs of a gated mlp
+    gates = any(inputs != outputs for inputs, outputs in widths)  # one weight holds both inputs of a gated mlp
     sizes = any(ambiguity.what == "size" for ambiguity in anatomy.ambiguous.values())
     several = len(anatomy.lists) > 1
-    doubtful = outside or unexplained or gated or sizes or several
-    return not doubtful and _orders_agree(anatomy, source) and _turned_alike(anatomy, source)
+    doubtful = outside or extras or gates or sizes or several
+    return not doubtful and _orders_agree(anatomy, source) and _orientations_agree(anatomy, source)
 
 
-def _turned_alike(anatomy: Anatomy, source: Source) -> bool:
+def _orientations_agree(anatomy: Anatomy, source: Source) -> bool:
     """Whether the layers of classes other than torch's show that they hold their weights as the table says."""
     shapes = source.shapes()
     slots = {slot.weight: slot for slot in anatomy.slots.values()}
@@ -131,28 +131,28 @@ def _orders_agree(anatomy: Anatomy, source: Source) -> bool:
     inside, _, layer = inside.rpartition(".")
     output = anatomy.layout.roles["attention_output"].weight.removesuffix(".weight")
     reader = output.removeprefix(f"{inside}.") if output.startswith(f"{inside}.") else None
-    shown: dict[tuple[object, ...], bool] = {}
+    agreement: dict[tuple[object, ...], bool] = {}
     for index, path in anatomy.paths.items():
         module = source.attribute(f"{path}{inside}".rstrip("."))
         kind = (template(path), type(module))
-        if kind in shown:
+        if kind in agreement:
             continue
         order = order_of_class(module)
         heads = source.heads(path, inside)
         count = anatomy.heads.get(index) or (1 if heads is None else heads.query)
         if order is None and isinstance(module, nn.Module) and inside and not place.transposed:
-            seen = shown_order(module, f"{layer}.{name}", reader, count)
-            shown[kind] = seen in (None, place.order) or (seen == "head-major" and count == 1)
+            answer = shown_order(module, f"{layer}.{name}", reader, count)
+            agreement[kind] = answer in (None, place.order) or (answer == "head-major" and count == 1)
         else:
-            shown[kind] = order in (None, place.order)
-    return all(shown.values())
+            agreement[kind] = order in (None, place.order)
+    return all(agreement.values())
 
 
 def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Shapes, structure: Structure) -> Anatomy:
     """The anatomy by a table; matrices of its blocks that have no role in it stand under their own path."""
-    numbered = len({block.prefix for block in blocks}) == 1
+    one_prefix = len({block.prefix for block in blocks}) == 1
     by_index = {
-        block.numbers[0] if numbered and len(block.numbers) == 1 else i: block for i, block in enumerate(blocks)
+        block.numbers[0] if one_prefix and len(block.numbers) == 1 else i: block for i, block in enumerate(blocks)
     }
     paths = {index: block.path for index, block in by_index.items()}
     in_blocks = tuple(paths.values())
@@ -177,7 +177,7 @@ def _read_table(source: Source, layout: Layout, blocks: list[Block], shapes: Sha
         norm,
         blocks[0].prefix,
         paths,
-        left_out=left_out(paths, shapes),
+        non_matrices=non_matrices(paths, shapes),
         matrices=matrices_in(paths, shapes),
         lists=tuple(dict.fromkeys(list_of(path, structure.towers) for path in paths.values())),
         others={part: why for part, why in structure.others.items() if not f"{part}.".startswith(in_blocks)},

@@ -32,24 +32,24 @@ def with_meaning(source: Source, anatomy: Anatomy, shapes: Shapes, norm: Norm | 
     """
     heads, key_value_heads = dict(anatomy.heads), {}
     norms: dict[int, Norm] = {}
-    probed: dict[object, Norm | None] = {}
+    placements: dict[object, Norm | None] = {}
     for index, path in anatomy.paths.items():
         query = anatomy.slots.get((index, "query"))
-        stated = None if query is None else source.heads(path, _attention(query, path))
-        if stated is not None and query is not None:
-            heads.setdefault(index, stated.query)
-            if heads[index] == stated.query:
-                key_value_heads[index] = stated.key_value
+        counts = None if query is None else source.heads(path, _attention(query, path))
+        if counts is not None and query is not None:
+            heads.setdefault(index, counts.query)
+            if heads[index] == counts.query:
+                key_value_heads[index] = counts.key_value
             if source.description is not None:
                 _check(source.description, path, shapes, query, heads[index])
         module = source.attribute(path.rstrip(".")) if path else source
         # Blocks of one list and one class normalise alike.
         kind = (template(path), type(module)) if module is not None else path
-        if kind not in probed:
+        if kind not in placements:
             # A config speaks of attention; convolutions beside it may normalise otherwise.
             stated_norm = source.norm(path) if module is not None or index in anatomy.attending else None
-            probed[kind] = stated_norm or _by_name(path, shapes)
-        if (placement := probed[kind] or norm) is not None:
+            placements[kind] = stated_norm or _by_name(path, shapes)
+        if (placement := placements[kind] or norm) is not None:
             norms[index] = placement
     normless = frozenset(
         index

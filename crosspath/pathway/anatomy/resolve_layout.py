@@ -25,7 +25,7 @@ def layout_named(name: str, *, heads: int | None = None, order: Order | None = N
     """
     layouts = {layout.name: layout for layout in LAYOUTS}
     if name not in layouts:
-        names = [repr(shipped) for shipped in layouts]
+        names = [repr(shipped_name) for shipped_name in layouts]
         todo = suggest(repr(name), names, "choose one of these", cutoff=0.3)
         raise PathwayError("layout", f"one of {', '.join(names)}", repr(name), todo)
     layout = layouts[name]
@@ -61,8 +61,8 @@ def _check(layout: Layout, where: str) -> Layout:
         raise PathwayError(where, "roles={role: Place}", repr(layout.roles), "correct it")
     if faults := list(_type_faults(layout)):
         raise PathwayError.of(where, [f"{where}: {fault}; correct it" for fault in faults])
-    named = [*layout.roles, *layout.absent]
-    faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in named if role not in ROLES]
+    roles = [*layout.roles, *layout.absent]
+    faults = [f"expected roles of {', '.join(ROLES)}, found {role!r}" for role in roles if role not in ROLES]
     if not layout.roles:
         faults.append("expected at least one role, found none")
     if layout.block is None and layout.stage is not None:

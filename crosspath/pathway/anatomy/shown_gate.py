@@ -13,7 +13,7 @@ from crosspath.layouts import Role
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.anatomy.weight_names import template
-from crosspath.pathway.sources.norms import seen_safely
+from crosspath.pathway.sources.norms import isolation
 from crosspath.pathway.sources.silent_copy import Call, calls, norms_in, silent_copy
 from crosspath.pathway.sources.source import Source
 
@@ -27,7 +27,7 @@ def with_gates(source: Source, anatomy: Anatomy) -> Anatomy:
     """The same anatomy, with the gate of every mlp whose inputs are two weights where its module shows it."""
     slots = dict(anatomy.slots)
     by_names: dict[tuple[int, Role], type | None] = {}
-    shown: dict[object, bool | None] = {}
+    answers: dict[object, bool | None] = {}
     for (index, role), gate in anatomy.slots.items():
         branch = role.removesuffix("mlp_gate")
         places = [(index, f"{branch}{part}") for part in ("mlp_gate", "mlp_in", "mlp_out")]
@@ -42,12 +42,12 @@ def with_gates(source: Source, anatomy: Anatomy) -> Anatomy:
         scope = ".".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, around))
         module = source.attribute((path + scope).rstrip("."))
         kind = (template(path), type(module), *layers)
-        if kind not in shown:
+        if kind not in answers:
             inside = [layer.removeprefix(f"{scope}.") for layer in layers]
-            shown[kind] = shown_gate(module, inside, mlp) if isinstance(module, nn.Module) else None
-        if shown[kind] is False:
+            answers[kind] = shown_gate(module, inside, mlp) if isinstance(module, nn.Module) else None
+        if answers[kind] is False:
             slots[places[0]], slots[places[1]] = mlp[1], gate
-        elif shown[kind] is None:
+        elif answers[kind] is None:
             by_names[index, role] = type(module) if isinstance(module, nn.Module) else None
     return replace(anatomy, slots=slots, gates_by_names=by_names)
 
@@ -72,11 +72,11 @@ def shown_gate(mlp: nn.Module, layers: list[str], slots: list[Slot]) -> bool | N
         norm.register_forward_hook(lambda module, args, output: args[0])
     reader.__dict__["forward"] = _read
     device = next((parameter.device for parameter in clone.parameters()), torch.device("cpu"))
-    with seen_safely(device):
+    with isolation(device):
         for call in islice(calls(clone, slots[0].shape[1]), TRIES):
             by_gate, by_factor = (
-                [_heard(clone, call, {still: (rows, 1.0), moved: (rows, value)}) for value in VALUES]
-                for still, moved in ((factor, gate), (gate, factor))
+                [_reading(clone, call, {still: (rows, 1.0), other: (rows, value)}) for value in VALUES]
+                for still, other in ((factor, gate), (gate, factor))
             )
             if None in (*by_gate, *by_factor):
                 continue
@@ -96,14 +96,14 @@ def _read(value: Tensor) -> Tensor:
     raise _ReadError(float(value.flatten()[0]))
 
 
-def _heard(clone: nn.Module, call: Call, given: Mapping[nn.Module, tuple[int, float]]) -> float | None:
+def _reading(clone: nn.Module, call: Call, constants: Mapping[nn.Module, tuple[int, float]]) -> float | None:
     """What the last matrix reads where layers give {layer: (rows, constant)}; None where it reads nothing."""
-    for layer, (rows, value) in given.items():
+    for layer, (rows, value) in constants.items():
         layer.__dict__["forward"] = partial(_constant, 1 if isinstance(layer, _ConvNd) else -1, rows, value)
     try:
-        clone(call.tokens, *call.others, **call.named)
-    except _ReadError as heard:
-        return heard.value
+        clone(call.tokens, *call.others, **call.keywords)
+    except _ReadError as end:
+        return end.value
     except (Exception, SystemExit):  # these arguments are not the mlp's
         return None
     return None
@@ -115,6 +115,6 @@ def _constant(axis: int, rows: int, value: float, tokens: Tensor) -> Tensor:
     return tokens.new_full(shape, value)
 
 
-def _in_equal_steps(heard: Sequence[float | None]) -> bool:
-    steps = torch.tensor(heard, dtype=torch.float64).diff()
+def _in_equal_steps(values: Sequence[float | None]) -> bool:
+    steps = torch.tensor(values, dtype=torch.float64).diff()
     return bool(steps[0] != 0 and torch.allclose(steps, steps[:1].expand_as(steps), rtol=1e-4, atol=1e-6))

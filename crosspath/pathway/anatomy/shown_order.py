@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.layouts import ORDERS, Order
-from crosspath.pathway.sources.norms import seen_safely
+from crosspath.pathway.sources.norms import isolation
 from crosspath.pathway.sources.silent_copy import Call, calls, silent_copy
 
 TRIES = 24
@@ -43,7 +43,7 @@ def shown_order(attention: nn.Module, weight: str, output: str | None, heads: in
     for name, parameter in clone.named_parameters():
         if name.endswith("bias") and parameter.shape == fused.shape[:1]:
             parameter.data = torch.zeros_like(parameter)
-    with seen_safely(fused.device):
+    with isolation(fused.device):
         return _order(clone, fused, reader, heads, output is None)
 
 
@@ -65,7 +65,7 @@ def _order(
         order, part = candidates[0]
         if part != PARTS - 1:
             return "other"
-        swapped = [
+        responses = [
             _run(
                 clone,
                 fused,
@@ -77,7 +77,7 @@ def _order(
             )
             for still in (1, 0)
         ]
-        uniform = [response is not None and _along(response, torch.zeros_like(values)) for response in swapped]
+        uniform = [response is not None and _along(response, torch.zeros_like(values)) for response in responses]
         return "other" if uniform == [False, True] else order
     return None
 
@@ -85,14 +85,14 @@ def _order(
 def _places(total: int, heads: int, device: torch.device) -> Iterator[tuple[tuple[Order, int], Tensor]]:
     """{(order, part): the rows of that part, head by head}."""
     rows = torch.arange(total, device=device)
-    divided = {
+    by_order = {
         "three-major": rows.view(PARTS, -1),
         "head-major": rows.view(heads, PARTS, -1).transpose(0, 1).reshape(PARTS, -1),
         "interleaved": rows.view(-1, PARTS).T,
     }
     for order in ORDERS:
         for part in (2, 1, 0):
-            yield (order, part), divided[order][part]
+            yield (order, part), by_order[order][part]
 
 
 def _even(call: Call, width: int) -> Call:
@@ -121,14 +121,14 @@ def _run(
     if moving is not None:
         matrix[moving, 1] = 1
     fused.data = matrix
-    heard: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     def listen(module: nn.Module, args: tuple[object, ...]) -> None:
-        heard.extend(value for value in args[:1] if isinstance(value, Tensor))
+        inputs.extend(value for value in args[:1] if isinstance(value, Tensor))
 
     handle = reader.register_forward_pre_hook(listen) if not gives else None
     try:
-        result = clone(call.tokens, *call.others, **call.named)
+        result = clone(call.tokens, *call.others, **call.keywords)
     except (Exception, SystemExit):  # these arguments are not the attention's
         return None
     finally:
@@ -137,10 +137,10 @@ def _run(
     if gives:
         result = result[0] if isinstance(result, tuple) and result else result
         return result if isinstance(result, Tensor) else None
-    return heard[0] if heard else None
+    return inputs[0] if inputs else None
 
 
-def _along(heard: Tensor, values: Tensor) -> bool:
+def _along(response: Tensor, values: Tensor) -> bool:
     """Whether every token has these values."""
-    axes = [axis for axis in range(heard.dim()) if heard.shape[axis] == len(values)]
-    return any(bool(torch.allclose(heard.movedim(axis, -1), values, atol=1e-3)) for axis in axes)
+    axes = [axis for axis in range(response.dim()) if response.shape[axis] == len(values)]
+    return any(bool(torch.allclose(response.movedim(axis, -1), values, atol=1e-3)) for axis in axes)

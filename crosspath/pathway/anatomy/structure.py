@@ -35,10 +35,10 @@ from crosspath.pathway.anatomy.weight_names import (
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_NUMBERED = re.compile(r"\d+|(?:.*_)?(?:layer|block|stage|step|resblock|b|s)_?\d+")
+_NUMBERED_PART = re.compile(r"\d+|(?:.*_)?(?:layer|block|stage|step|resblock|b|s)_?\d+")
 ATTENTION_INSIDE = frozenset({"self", "attention", "attn"})
 """What a module inside an attention is called that holds query, key and value, but not the output."""
-_COMPUTED = re.compile(r"(?<=\bweight)_(?:v|orig)$")
+_FORM_SUFFIX = re.compile(r"(?<=\bweight)_(?:v|orig)$")
 """What follows the name of a weight that a hook of weight normalisation or pruning computes."""
 
 
@@ -58,11 +58,11 @@ class Structure:
 
 def weights_in(block: str, blocks: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
     """{name inside the block: shape} of its weights; those of a block inside it are not its own."""
-    nested = tuple(other for other in blocks if other != block and other.startswith(block))
+    inner = tuple(other for other in blocks if other != block and other.startswith(block))
     return {
         name.removeprefix(block): shape
         for name, shape in shapes.items()
-        if name.startswith(block) and not (nested and name.startswith(nested))
+        if name.startswith(block) and not (inner and name.startswith(inner))
     }
 
 
@@ -74,7 +74,7 @@ def matrices_in(paths: Mapping[int, str], shapes: Shapes) -> dict[int, frozenset
     }
 
 
-def left_out(paths: Mapping[int, str], shapes: Shapes) -> dict[tuple[int, str], str]:
+def non_matrices(paths: Mapping[int, str], shapes: Shapes) -> dict[tuple[int, str], str]:
     """{(block, weight): why} for what has two dimensions and is no matrix that features pass."""
     reasons: dict[tuple[int, str], str] = {}
     for index, path in paths.items():
@@ -90,17 +90,17 @@ def find_structure(shapes: Shapes) -> Structure:
     others = sorted({_masked_decoder(name) for name in shapes} - {""})
     shapes = {name: shape for name, shape in shapes.items() if not _masked_decoder(name)}
     matrices = {name: parts(name) for name, shape in shapes.items() if is_matrix(name, shape)}
-    plain = (_COMPUTED.sub("", name) for name in matrices)
+    plain = (_FORM_SUFFIX.sub("", name) for name in matrices)
     layers = {name: parts(name) for name in plain if name.endswith("weight")}
     scopes = attention_scopes(layers)
     attending = _attention_blocks(scopes, layers)
     towers = _towers(shapes, attending)
     residual = _residual_blocks(shapes, matrices, attending, towers)
     blocks = sorted(attending | residual, key=natural)
-    left_out = dict.fromkeys(others, "the decoder of a masked autoencoder")
+    reasons = dict.fromkeys(others, "the decoder of a masked autoencoder")
     outside = (scope for scope in map(".".join, scopes) if not f"{scope}.".startswith(tuple(blocks)))
-    left_out |= dict.fromkeys(outside, "an attention outside of the blocks")
-    return Structure(tuple(blocks), frozenset(attending), left_out, towers)
+    reasons |= dict.fromkeys(outside, "an attention outside of the blocks")
+    return Structure(tuple(blocks), frozenset(attending), reasons, towers)
 
 
 def list_of(block: str, towers: Iterable[str] = ()) -> str:
@@ -176,8 +176,8 @@ def _towers(shapes: Shapes, attending: set[str]) -> tuple[str, ...]:
         if any(axis not in axes for name in own.keys() - within for axis in own[name]):
             kinds[unit] = frozenset((template(name.removeprefix(unit)), own[name]) for name in within)
     names = set(map(template, kinds))
-    numbered = {unit for name in shapes for unit in _units(name) if template(unit) in names}
-    return tuple(kinds) if len(set(kinds.values())) == 1 and numbered == set(kinds) else ()
+    units = {unit for name in shapes for unit in _units(name) if template(unit) in names}
+    return tuple(kinds) if len(set(kinds.values())) == 1 and units == set(kinds) else ()
 
 
 def _residual_blocks(
@@ -194,12 +194,12 @@ def _residual_blocks(
     units = {unit for name in rest for unit in _units(name)} - attending - set(towers)
     lists = Counter(template(unit) for unit in units if sum(name.startswith(unit) for name in rest) > 1)
     for unit in sorted(units, key=lambda entry: (-entry.count("."), entry)):
-        nested = tuple(block for block in attending | blocks if block.startswith(unit))
-        content = [name for name in rest if name.startswith(unit) and not (nested and name.startswith(nested))]
+        inner = tuple(block for block in attending | blocks if block.startswith(unit))
+        content = [name for name in rest if name.startswith(unit) and not (inner and name.startswith(inner))]
         words = {word(matrices[name]) for name in content}
         mlp = len(content) == 2 and bool(words & MLP_IN) and bool(words & MLP_OUT)
-        normalised = any(norm.startswith(unit) for norm in norms)  # which may be among the buffers, or stand elsewhere
-        if len(content) > 1 and (normalised or mlp or lists[template(unit)] > 1):
+        has_norm = any(norm.startswith(unit) for norm in norms)  # which may be among the buffers, or stand elsewhere
+        if len(content) > 1 and (has_norm or mlp or lists[template(unit)] > 1):
             blocks.add(unit)
     return blocks
 
@@ -208,7 +208,9 @@ def _units(name: str) -> list[str]:
     """The numbered parts of a model that hold this name, the smallest first."""
     path = name.split(".")
     return [
-        ".".join(path[: index + 1]) + "." for index in range(len(path) - 2, -1, -1) if _NUMBERED.fullmatch(path[index])
+        ".".join(path[: index + 1]) + "."
+        for index in range(len(path) - 2, -1, -1)
+        if _NUMBERED_PART.fullmatch(path[index])
     ]
 
 

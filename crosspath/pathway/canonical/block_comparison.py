@@ -13,7 +13,7 @@ from crosspath.pathway.anatomy.slot import Slot, write_entries
 from crosspath.pathway.canonical.shown_surroundings import running_copy
 from crosspath.pathway.canonical.surroundings import Surroundings, Unfoldable
 from crosspath.pathway.canonical.watched_run import plain_attention, random_values, run
-from crosspath.pathway.sources.norms import seen_safely
+from crosspath.pathway.sources.norms import isolation
 from crosspath.pathway.sources.silent_copy import Call
 
 ALIKE = 1e-3
@@ -46,7 +46,7 @@ def compare_blocks(
         sides.append((clone, call, around))
     if sides[0][1].tokens.shape != sides[1][1].tokens.shape:
         return None
-    with seen_safely(torch.device("cpu")), plain_attention():
+    with isolation(torch.device("cpu")), plain_attention():
         first, second = _same(sides, attention.values()), _same(sides, mlp.values())
         both = _same(sides, [*attention.values(), *mlp.values()])
     return None if first is None or second is None or both is None else (first, second, both)

@@ -57,8 +57,8 @@ class Unfold(Scales):
         scale, layer_scale = _inverse(scale), _inverse(layer_scale)
         weight, bias = fold_entries(entries.weight, entries.bias, scale, None, layer_scale)
         if shift is not None:
-            shifted = weight.flatten(1) @ shift
-            bias = -shifted if bias is None else bias - shifted
+            product = weight.flatten(1) @ shift
+            bias = -product if bias is None else bias - product
         numbers = {f"entries below {FLOOR}": float(small)} if scale is not None or layer_scale is not None else {}
         return Entries(weight, bias), StepRecord("unfold", f"relative to the target's {_words(self)}", numbers)
 
@@ -89,8 +89,8 @@ def fold_entries(
     """
     matrix = weight.flatten(1)
     if shift is not None:
-        shifted = matrix @ shift
-        bias = shifted if bias is None else bias + shifted
+        product = matrix @ shift
+        bias = product if bias is None else bias + product
     if scale is not None:
         matrix = matrix * scale
     if layer_scale is not None:

@@ -65,15 +65,15 @@ def named_surroundings(
         scale = next((name for name in scale_names if name in vectors), None)
         if scale is not None and writer in slots:
             layer_scales[slots[writer].weight] = scale
-    accounted = {
+    covered_names = {
         *(slot.bias.weight for slot in slots.values() if slot.bias is not None),
         *(name for norm in norms.values() for name in (norm.scale, norm.shift)),
         *layer_scales.values(),
         *(slot.weight for slot in slots.values()),
     }
-    others = tuple(name for name in vectors if name not in accounted)
+    others = tuple(name for name in vectors if name not in covered_names)
     caveat = "which norm feeds which weight of the auxiliary: by names alone"
-    return Surroundings(norms, layer_scales, others, activation, unverified=(caveat,))
+    return Surroundings(norms, layer_scales, others, activation, caveats=(caveat,))
 
 
 def _norm(name: str, vectors: list[str], eps: float | None) -> NormBefore | None:

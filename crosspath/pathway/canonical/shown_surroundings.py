@@ -30,7 +30,7 @@ from crosspath.pathway.canonical.watched_run import (
     same,
     with_ramp,
 )
-from crosspath.pathway.sources.norms import TRIES, seen_safely
+from crosspath.pathway.sources.norms import TRIES, isolation
 from crosspath.pathway.sources.silent_copy import Call, calls, is_matrix, norms_in, silent_copy
 
 POSITIONS = ("rope", "rotary_pos_emb", "position_embeddings", "freqs_cis", "position_bias", "rotary_emb", "alibi")
@@ -49,7 +49,7 @@ def shown_surroundings(block: nn.Module, slots: Slots) -> Surroundings | Unfolda
     names = {slot.weight for slot in slots.values()}
     if not names <= {name for name, _ in clone.named_parameters()}:
         return Unfoldable("its weights are computed by other modules than those that hold them")
-    with seen_safely(torch.device("cpu")), plain_attention():
+    with isolation(torch.device("cpu")), plain_attention():
         return _observe(_Block(clone, call, slots), base)
 
 
@@ -61,7 +61,7 @@ def running_copy(block: nn.Module) -> tuple[nn.Module, Call, Run] | Unfoldable:
         return Unfoldable("its blocks cannot be copied, so that their norms are not seen")
     for parameter in clone.parameters():
         parameter.data = parameter.data.clone()  # memory of its own: what is read is told by its address
-    with seen_safely(torch.device("cpu")), plain_attention():
+    with isolation(torch.device("cpu")), plain_attention():
         for _, call in zip(range(TRIES), calls(clone, None), strict=False):
             call = in_double(call)
             base = run(clone, call)
@@ -87,46 +87,46 @@ class _Block:
 
 
 def _observe(block: _Block, base: Run) -> Surroundings | Unfoldable:
-    read = {role: slot for role, slot in block.slots.items() if base.reads.get(slot.weight)}
+    slots = {role: slot for role, slot in block.slots.items() if base.reads.get(slot.weight)}
     unread = tuple(name for name in block.weights if not base.reads.get(name))
-    block = replace(block, slots=read)
+    block = replace(block, slots=slots)
     norms: dict[str, NormBefore] = {}
     modules = {module: name for name, module in block.clone.named_modules()}
-    folded: set[str] = set()
+    norm_parameters: set[str] = set()
     for module in norms_in(block.clone):
-        moved = block.run({module: with_ramp})
-        if moved is None:
+        response = block.run({module: with_ramp})
+        if response is None:
             return Unfoldable(CANNOT_RUN)
-        if not same(moved.output, base.output):
+        if not same(response.output, base.output):
             return Unfoldable("it is post-norm: its norms stand on the residual stream, and scale it")
-        readers = [n for n in block.weights if not all(map(same, moved.reads[n], base.reads[n]))]
+        readers = [n for n in block.weights if not all(map(same, response.reads[n], base.reads[n]))]
         if not readers:
             continue
         norm = norm_before(module, modules[module], block.call.tokens.shape)
         if norm is None:
             return Unfoldable(f"{modules[module]} ({type(module).__name__}) is no LayerNorm or RMSNorm")
-        folded |= {name for name in (norm.scale, norm.shift) if name is not None}
+        norm_parameters |= {name for name in (norm.scale, norm.shift) if name is not None}
         for name in readers:
             if name in norms:
                 return Unfoldable(f"several norms reach {name}")
             norms[name] = norm
-    layer_scales, multiplied = _layer_scales(block, base, folded)
+    layer_scales, factors = _layer_scales(block, base, norm_parameters)
     biases = {slot.bias.weight for slot in block.slots.values() if slot.bias is not None}
-    accounted = {*block.weights, *biases, *folded, *layer_scales.values()}
-    others = [n for n, p in block.clone.named_parameters() if n not in accounted and _is_scale(p)]
+    covered_names = {*block.weights, *biases, *norm_parameters, *layer_scales.values()}
+    others = [n for n, p in block.clone.named_parameters() if n not in covered_names and _is_scale(p)]
     surroundings = Surroundings(
         norms,
         layer_scales,
-        (*others, *multiplied),
+        (*others, *factors),
         activation=_activation(block),
         positions=_positions(block),
         unread=unread,
     )
     try:
-        proved = _proves(block, surroundings)
+        proof = _proves(block, surroundings)
     except RuntimeError:  # a matrix that stands the other way round than its roles say
-        proved = False
-    if not proved:
+        proof = False
+    if not proof:
         return Unfoldable("folding its norms and layer scales changes what it computes")
     return surroundings
 
@@ -136,37 +136,37 @@ def _is_scale(parameter: Tensor) -> bool:
     return not is_matrix(parameter)
 
 
-def _layer_scales(block: _Block, base: Run, folded: set[str]) -> tuple[dict[str, str], list[str]]:
+def _layer_scales(block: _Block, base: Run, norm_parameters: set[str]) -> tuple[dict[str, str], list[str]]:
     """{matrix: its layer scale}, and the matrices whose outputs are multiplied by a constant."""
     candidates = {
         name: parameter
         for name, parameter in block.clone.named_parameters()
-        if name not in folded and not name.endswith("bias") and parameter.numel() > 1 and _is_scale(parameter)
+        if name not in norm_parameters and not name.endswith("bias") and parameter.numel() > 1 and _is_scale(parameter)
     }
     scales: dict[str, str] = {}
-    multiplied = []
+    factors = []
     for weight in block.weights:
-        added = block.run(products={weight: lambda value: value + 1})
-        if added is None or same(added.output, base.output):
+        response = block.run(products={weight: lambda value: value + 1})
+        if response is None or same(response.output, base.output):
             continue  # it does not write to the residual stream
-        step = added.output - base.output
+        step = response.output - base.output
         if not same(step, torch.ones_like(step)):
-            multiplied.append(f"a factor on the output of {weight}")
+            factors.append(f"a factor on the output of {weight}")
         for name, parameter in candidates.items():
             parameter.data = random_values(parameter.shape, seed=1) + 2
-            still = block.run()
-            moved = block.run(products={weight: lambda value: value + 1})
+            plain_run = block.run()
+            shifted_run = block.run(products={weight: lambda value: value + 1})
             values = parameter.data.flatten()
             parameter.data = torch.ones_like(parameter)
-            if still is None or moved is None or same(moved.output - still.output, step):
+            if plain_run is None or shifted_run is None or same(shifted_run.output - plain_run.output, step):
                 continue
             scales[weight] = name
             if not any(
-                same(moved.output - still.output, step * values.view(shape))
+                same(shifted_run.output - plain_run.output, step * values.view(shape))
                 for shape in _channel_views(step, len(values))
             ):
-                multiplied.append(f"{name} on the output of {weight}")
-    return scales, multiplied
+                factors.append(f"{name} on the output of {weight}")
+    return scales, factors
 
 
 def _channel_views(like: Tensor, count: int) -> Iterator[tuple[int, ...]]:
@@ -185,7 +185,7 @@ def _activation(block: _Block) -> str | None:
     probe = PROBE.repeat(math.ceil(hidden / len(PROBE)))[:hidden, None]
     values = {first: probe} if gate is None else {first: torch.ones_like(probe), gate: probe}
 
-    def given(weight: str) -> Change:
+    def replacement(weight: str) -> Change:
         def change(product: Tensor) -> Tensor:
             rows = product.movedim(-1, 0).flatten(1).contiguous()
             for slot, value in values.items():
@@ -195,7 +195,7 @@ def _activation(block: _Block) -> str | None:
 
         return change
 
-    result = block.run(products={slot.weight: given(slot.weight) for slot in values})
+    result = block.run(products={slot.weight: replacement(slot.weight) for slot in values})
     if result is None or result.reads[last.weight][0].shape[-1] != hidden:
         return None
     return activation_like(result.reads[last.weight][0].flatten(0, -2)[0, : len(PROBE)])
@@ -212,8 +212,8 @@ def _positions(block: _Block) -> bool:
         return True
     order = torch.arange(tokens.shape[1]).flip(0)
     straight = run(block.clone, replace(block.call, tokens=random_values(tokens.shape, seed=3)))
-    turned = run(block.clone, replace(block.call, tokens=random_values(tokens.shape, seed=3)[:, order]))
-    return straight is None or turned is None or not same(straight.output[:, order], turned.output)
+    reverse = run(block.clone, replace(block.call, tokens=random_values(tokens.shape, seed=3)[:, order]))
+    return straight is None or reverse is None or not same(straight.output[:, order], reverse.output)
 
 
 def _proves(block: _Block, surroundings: Surroundings) -> bool:
@@ -246,5 +246,5 @@ def _proves(block: _Block, surroundings: Surroundings) -> bool:
             parameters[norm.shift].data.zero_()
     for name in surroundings.layer_scales.values():
         parameters[name].data.fill_(1)
-    folded = run(block.clone, replace(block.call, tokens=tokens))
-    return straight is not None and folded is not None and same(straight.output, folded.output)
+    result = run(block.clone, replace(block.call, tokens=tokens))
+    return straight is not None and result is not None and same(straight.output, result.output)

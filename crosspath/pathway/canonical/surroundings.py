@@ -45,7 +45,7 @@ class Surroundings:
     """Whether the block itself handles positions (rotary, relative); None where nothing shows it."""
     unread: tuple[str, ...] = ()
     """Matrices that the block does not apply to its tokens alone, such as those of another attention."""
-    unverified: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     """What names alone say."""
 
 

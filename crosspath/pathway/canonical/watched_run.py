@@ -41,7 +41,7 @@ def run(
     watch = _Watch(clone, products or {})
     try:
         with watch:
-            output = clone(call.tokens, *call.others, **call.named)
+            output = clone(call.tokens, *call.others, **call.keywords)
     except (Exception, SystemExit):  # these arguments are not the block's
         return None
     finally:
@@ -121,8 +121,8 @@ def in_double(call: Call) -> Call:
             return value.double() if value.is_floating_point() else value
         return tuple(map(double, value)) if isinstance(value, tuple) else value
 
-    named = {name: double(value) for name, value in call.named.items()}
-    return Call(call.tokens.double(), tuple(map(double, call.others)), named)
+    keywords = {name: double(value) for name, value in call.keywords.items()}
+    return Call(call.tokens.double(), tuple(map(double, call.others)), keywords)
 
 
 def with_ramp(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The formula, and the only place that has it: W + λ·W' (M2PT, equation 2), its gradients and its vmap rule.
 
-`effective_weight` is what a connected layer computes with, and what a merge stores. Read spread.py first: it says which
-rows of W get which rows of W'.
+`effective_weight` is what a connected layer computes with, and what a merge stores. Read overlay.py first: it says
+which rows of W get which rows of W'.
 """
 
 import inspect
@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crosspath.pathway.engines.spread import Spread, covered_rows, join_groups, split_groups
+from crosspath.pathway.engines.overlay import Overlay, covered_rows, join_groups, split_groups
 
 BLOCK_ELEMENTS = 1 << 18
 """Elements of W' multiplied at a time where a reduction would otherwise need a temporary as large as the weight."""
 
 
 def effective_weight(
-    weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
+    weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], overlays: Sequence[Overlay]
 ) -> Tensor:
     """W + Σ λ·W', differentiable once with respect to W, each W' and each λ.
 
@@ -31,39 +31,39 @@ def effective_weight(
         Each W', of the shape of the rows of W that it covers, in the order in which they are summed.
     scales
         Each λ, one-dimensional.
-    spreads
+    overlays
         How each pair of them lies on W.
     """
     pairs = [tensor for pair in zip(auxiliaries, scales, strict=True) for tensor in pair]
     if not torch.is_grad_enabled():
         # Nothing to record. And without gradients the compiler of torch 2.14 passes a context that a function of any
         # number of arguments does not take.
-        return _EffectiveWeight.forward(tuple(spreads), weight, *pairs)
-    result: Tensor = _EffectiveWeight.apply(tuple(spreads), weight, *pairs)
+        return _EffectiveWeight.forward(tuple(overlays), weight, *pairs)
+    result: Tensor = _EffectiveWeight.apply(tuple(overlays), weight, *pairs)
     return result
 
 
 def write_effective_weight(
-    out: Tensor, weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
+    out: Tensor, weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], overlays: Sequence[Overlay]
 ) -> None:
     """Write the same sum, to the bit, into `out`, which is not `weight`; call it without gradients."""
-    if _sum_in_float(weight, spreads) or not spreads:
-        out.copy_(effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight)
+    if _sum_in_float(weight, overlays) or not overlays:
+        out.copy_(effective_weight(weight, auxiliaries, scales, overlays) if overlays else weight)
         return
     total = weight
-    for auxiliary, scale, spread in zip(auxiliaries, scales, spreads, strict=True):
-        if spread.covers_all:
-            torch.addcmul(total, _broadcast(scale, spread, auxiliary.dim()), auxiliary, out=out)
+    for auxiliary, scale, overlay in zip(auxiliaries, scales, overlays, strict=True):
+        if overlay.covers_all:
+            torch.addcmul(total, _broadcast(scale, overlay, auxiliary.dim()), auxiliary, out=out)
         else:
             if total is weight:
                 out.copy_(weight)
-            for own, factor, part in _segments(out, auxiliary, scale, spread):
+            for own, factor, part in _segments(out, auxiliary, scale, overlay):
                 own.addcmul_(factor, part)
         total = out
 
 
 def exact_blocks(
-    weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], spreads: Sequence[Spread]
+    weight: Tensor, auxiliaries: Sequence[Tensor], scales: Sequence[Tensor], overlays: Sequence[Overlay]
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """The same sum in float64, by blocks of rows (axis 0), so that no temporary is as large as the weight: each block's
     rows, W there and the sum. Both are the caller's to overwrite.
@@ -72,13 +72,13 @@ def exact_blocks(
     for start in range(0, len(weight), step):
         stop = min(start + step, len(weight))
         values, factors, parts = [], [], []
-        for auxiliary, scale, spread in zip(auxiliaries, scales, spreads, strict=True):
-            rows, part = spread.block(start, stop)
+        for auxiliary, scale, overlay in zip(auxiliaries, scales, overlays, strict=True):
+            rows, part = overlay.block(start, stop)
             if rows.start == rows.stop:
                 continue
-            varies = spread.axis == 0 and len(scale) > 1
+            varies = overlay.axis == 0 and len(scale) > 1
             values.append(auxiliary[rows].double())
-            factors.append((_broadcast(scale, spread, 1)[rows] if varies else scale).double())
+            factors.append((_broadcast(scale, overlay, 1)[rows] if varies else scale).double())
             parts.append(part)
         own = weight[start:stop].to(torch.float64, copy=True)
         yield slice(start, stop), own, effective_weight(own, values, factors, parts) if parts else own.clone()
@@ -95,30 +95,30 @@ class _EffectiveWeight(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(spreads: tuple[Spread, ...], weight: Tensor, *pairs: Tensor) -> Tensor:
-        total = weight.float() if _sum_in_float(weight, spreads) else weight
-        for spread, auxiliary, scale in zip(spreads, pairs[::2], pairs[1::2], strict=True):
-            total = _add(total, auxiliary.to(total.dtype), scale.to(total.dtype), spread)
+    def forward(overlays: tuple[Overlay, ...], weight: Tensor, *pairs: Tensor) -> Tensor:
+        total = weight.float() if _sum_in_float(weight, overlays) else weight
+        for overlay, auxiliary, scale in zip(overlays, pairs[::2], pairs[1::2], strict=True):
+            total = _add(total, auxiliary.to(total.dtype), scale.to(total.dtype), overlay)
         return total.to(weight.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.spreads = inputs[0]
+        ctx.overlays = inputs[0]
         ctx.save_for_backward(*inputs[2:])
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        needed: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
+        needs_gradient: tuple[bool, ...] = tuple(ctx.needs_input_grad[2:])
         gradients: Sequence[Tensor | None] = ()
-        if any(needed):
+        if any(needs_gradient):
             # Without grad mode nothing records the backward, so the plain function is enough there, and cheaper.
             # A compiled backward cannot be differentiated anyway, and the compiler cannot follow a function in a
             # function.
-            recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-            compute = _Gradients.apply if recorded else pathway_gradients
-            gradients = compute(ctx.spreads, needed, grad_outputs[0], *ctx.saved_tensors)
+            differentiable = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+            compute = _Gradients.apply if differentiable else pathway_gradients
+            gradients = compute(ctx.overlays, needs_gradient, grad_outputs[0], *ctx.saved_tensors)
         results = iter(gradients)
-        of_pairs = (next(results) if need else None for need in needed)
+        of_pairs = (next(results) if need else None for need in needs_gradient)
         return None, grad_outputs[0] if ctx.needs_input_grad[1] else None, *of_pairs
 
 
@@ -134,9 +134,9 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
+        overlays: tuple[Overlay, ...], needs_gradient: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
     ) -> tuple[Tensor, ...]:
-        return pathway_gradients(spreads, needed, gradient, *pairs)
+        return pathway_gradients(overlays, needs_gradient, gradient, *pairs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -150,87 +150,87 @@ class _Gradients(torch.autograd.Function):
 
 
 def pathway_gradients(
-    spreads: tuple[Spread, ...], needed: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
+    overlays: tuple[Overlay, ...], needs_gradient: tuple[bool, ...], gradient: Tensor, *pairs: Tensor
 ) -> tuple[Tensor, ...]:
     """λ·G for each W' and ⟨G, W'⟩ for each λ that needs one, in the order of `pairs`."""
     results = []
-    for index, (spread, auxiliary, scale) in enumerate(zip(spreads, pairs[::2], pairs[1::2], strict=True)):
-        covered = covered_rows(gradient, spread)
-        if needed[2 * index]:
-            results.append(covered * _broadcast(scale, spread, covered.dim()))
-        if needed[2 * index + 1]:
-            results.append(_scale_gradient(covered, auxiliary, scale, spread))
+    for index, (overlay, auxiliary, scale) in enumerate(zip(overlays, pairs[::2], pairs[1::2], strict=True)):
+        rows = covered_rows(gradient, overlay)
+        if needs_gradient[2 * index]:
+            results.append(rows * _broadcast(scale, overlay, rows.dim()))
+        if needs_gradient[2 * index + 1]:
+            results.append(_scale_gradient(rows, auxiliary, scale, overlay))
     return tuple(results)
 
 
-def _sum_in_float(weight: Tensor, spreads: Sequence[Spread]) -> bool:
+def _sum_in_float(weight: Tensor, overlays: Sequence[Overlay]) -> bool:
     """Whether a sum of several terms would be rounded to half precision after each."""
-    return len(spreads) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
+    return len(overlays) > 1 and weight.dtype in (torch.float16, torch.bfloat16)
 
 
-def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Tensor:
-    if spread.covers_all:
-        return torch.addcmul(total, _broadcast(scale, spread, auxiliary.dim()), auxiliary)
+def _add(total: Tensor, auxiliary: Tensor, scale: Tensor, overlay: Overlay) -> Tensor:
+    if overlay.covers_all:
+        return torch.addcmul(total, _broadcast(scale, overlay, auxiliary.dim()), auxiliary)
     # Rows that W' does not cover are copied, never computed with, so that they stay the target's to the bit.
-    dim = spread.along + (spread.groups > 1)
-    grouped = split_groups(total, spread)
-    sums = (torch.addcmul(own, factor, part) for own, factor, part in _segments(total, auxiliary, scale, spread))
+    dim = overlay.along + (overlay.groups > 1)
+    grouped = split_groups(total, overlay)
+    sums = (torch.addcmul(own, factor, part) for own, factor, part in _segments(total, auxiliary, scale, overlay))
     pieces, row = [], 0
-    for (start, stop), covered in zip(spread.segments, sums, strict=True):
-        pieces += [grouped.narrow(dim, row, start - row), covered]
+    for (start, stop), segment in zip(overlay.segments, sums, strict=True):
+        pieces += [grouped.narrow(dim, row, start - row), segment]
         row = stop
     pieces.append(grouped.narrow(dim, row, grouped.shape[dim] - row))
-    return join_groups(torch.cat(pieces, dim), spread)
+    return join_groups(torch.cat(pieces, dim), overlay)
 
 
 def _segments(
-    total: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread
+    total: Tensor, auxiliary: Tensor, scale: Tensor, overlay: Overlay
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Of each segment that W' covers: views of its rows of W, of λ and of W'."""
-    factor = _broadcast(scale, spread, auxiliary.dim())
-    dim = spread.along + (spread.groups > 1)
-    total, auxiliary = split_groups(total, spread), split_groups(auxiliary, spread)
-    varies = factor.numel() > 1 and factor.shape[spread.along] > 1
+    factor = _broadcast(scale, overlay, auxiliary.dim())
+    dim = overlay.along + (overlay.groups > 1)
+    total, auxiliary = split_groups(total, overlay), split_groups(auxiliary, overlay)
+    varies = factor.numel() > 1 and factor.shape[overlay.along] > 1
     if varies:
-        factor = split_groups(factor, spread)
-    elif factor.dim() > 1 and spread.groups > 1:
-        factor = factor.unsqueeze(spread.along)
+        factor = split_groups(factor, overlay)
+    elif factor.dim() > 1 and overlay.groups > 1:
+        factor = factor.unsqueeze(overlay.along)
     offset = 0
-    for start, stop in spread.segments:
+    for start, stop in overlay.segments:
         length = stop - start
         part = factor.narrow(dim, offset, length) if varies else factor
         yield total.narrow(dim, start, length), part, auxiliary.narrow(dim, offset, length)
         offset += length
 
 
-def _broadcast(scale: Tensor, spread: Spread, dimensions: int) -> Tensor:
+def _broadcast(scale: Tensor, overlay: Overlay, dimensions: int) -> Tensor:
     """λ in a shape that broadcasts against W'."""
     if scale.shape[0] == 1:
         return scale
     vector = torch.cat(
-        [scale[first:last].unsqueeze(1).expand(-1, n // (last - first)).reshape(n) for first, last, n in spread.runs]
+        [scale[first:last].unsqueeze(1).expand(-1, n // (last - first)).reshape(n) for first, last, n in overlay.runs]
     )
-    if spread.repeats > 1:
-        vector = vector.repeat(spread.repeats)
+    if overlay.repeats > 1:
+        vector = vector.repeat(overlay.repeats)
     shape = [1] * dimensions
-    shape[spread.axis] = vector.shape[0]
+    shape[overlay.axis] = vector.shape[0]
     return vector.reshape(shape)
 
 
-def _scale_gradient(gradient: Tensor, auxiliary: Tensor, scale: Tensor, spread: Spread) -> Tensor:
+def _scale_gradient(gradient: Tensor, auxiliary: Tensor, scale: Tensor, overlay: Overlay) -> Tensor:
     """⟨G, W'⟩ over the entries that each λ covers; never with a temporary as large as the weight."""
     single = scale.shape[0] == 1
     exact = gradient.dtype in (torch.float32, torch.float64)
     if single and exact and gradient.is_contiguous() and auxiliary.is_contiguous():
         return torch.dot(gradient.reshape(-1), auxiliary.reshape(-1)).reshape(1)
-    sums = _sum_over_others(gradient, auxiliary, 0 if single else spread.axis)
+    sums = _sum_over_others(gradient, auxiliary, 0 if single else overlay.axis)
     if single:
         return sums.sum().reshape(1).to(scale.dtype)
-    if spread.repeats > 1:
-        sums = sums.reshape(spread.repeats, -1).sum(0)
+    if overlay.repeats > 1:
+        sums = sums.reshape(overlay.repeats, -1).sum(0)
     shares = [torch.zeros_like(sums[:1]).expand(scale.shape[0])]
     offset = 0
-    for first, last, entries in spread.runs:
+    for first, last, entries in overlay.runs:
         share = sums[offset : offset + entries].reshape(last - first, -1).sum(1)
         shares.append(torch.nn.functional.pad(share, (first, scale.shape[0] - last)))
         offset += entries

@@ -13,7 +13,7 @@ from torch import nn
 from crosspath.errors import PathwayError
 from crosspath.pathway.engines import parametrization
 from crosspath.pathway.engines.held_layer import hold, release
-from crosspath.pathway.engines.held_weight import HELD, HeldWeight
+from crosspath.pathway.engines.held_weight import WEIGHTS, HeldWeight
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
 
 Engine = Literal["live", "optimizer"]
@@ -22,9 +22,9 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 def held_weight(module: nn.Module, attribute: str) -> HeldWeight | None:
     """What holds W and the pathways of `module.attribute`, where its optimizer does."""
-    weights = module._modules.get(HELD)
-    held = None if weights is None else weights._modules.get(attribute)
-    return held if isinstance(held, HeldWeight) else None
+    weights = module._modules.get(WEIGHTS)
+    weight = None if weights is None else weights._modules.get(attribute)
+    return weight if isinstance(weight, HeldWeight) else None
 
 
 def held_weights(model: nn.Module) -> Iterator[HeldWeight]:
@@ -36,13 +36,13 @@ def held_weights(model: nn.Module) -> Iterator[HeldWeight]:
 
 def pathway_of(module: nn.Module, attribute: str) -> PathwayWeight | None:
     """The pathways of `module.attribute`, if it has any, and nothing but them computes it."""
-    held = held_weight(module, attribute)
-    return parametrization.live_pathway(module, attribute) if held is None else held.pathway
+    weight = held_weight(module, attribute)
+    return parametrization.live_pathway(module, attribute) if weight is None else weight.pathway
 
 
 def connected_attributes(module: nn.Module) -> list[str]:
     """The names of the module's own tensors that have pathways."""
-    groups = [module._modules[inside] for inside in (INSIDE, HELD) if inside in module._modules]
+    groups = [module._modules[inside] for inside in (INSIDE, WEIGHTS) if inside in module._modules]
     names = [name for group in groups if group is not None for name in group._modules]
     return [name for name in names if pathway_of(module, name) is not None]
 
@@ -51,8 +51,7 @@ def engine_of(model: nn.Module) -> Engine | None:
     """How a model is connected; None where it is not."""
     if next(held_weights(model), None) is not None:
         return "optimizer"
-    connected = any(connected_attributes(module) for module in model.modules())
-    return "live" if connected else None
+    return "live" if any(map(connected_attributes, model.modules())) else None
 
 
 def check_engine(engine: Engine) -> None:
@@ -79,11 +78,11 @@ def attach(module: nn.Module, attribute: str, engine: Engine) -> PathwayWeight:
     """The pathways of `module.attribute`; an empty `PathwayWeight` where there is none yet."""
     if engine == "live":
         return parametrization.attach(module, attribute)
-    held = held_weight(module, attribute)
-    return hold(module, attribute).pathway if held is None else held.pathway
+    weight = held_weight(module, attribute)
+    return hold(module, attribute).pathway if weight is None else weight.pathway
 
 
 def detach(module: nn.Module, attribute: str) -> nn.Parameter:
     """Remove the pathways of `module.attribute`; the target's own Parameter object is there, with W's values."""
-    held = held_weight(module, attribute)
-    return parametrization.detach(module, attribute) if held is None else release(held)
+    weight = held_weight(module, attribute)
+    return parametrization.detach(module, attribute) if weight is None else release(weight)

@@ -22,7 +22,7 @@ from crosspath.pathway.engines.combine import effective_weight, pathway_gradient
 from crosspath.pathway.engines.optimizer_watch import watch
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
 
-HELD = "pathway_weights"
+WEIGHTS = "pathway_weights"
 """The name of the child module that holds the `HeldWeight` of each connected attribute of a layer."""
 
 
@@ -98,7 +98,7 @@ class HeldWeight(nn.Module):
     @property
     def in_place(self) -> bool:
         """Whether the layer still has these pathways."""
-        weights = self.owner._modules.get(HELD)
+        weights = self.owner._modules.get(WEIGHTS)
         return weights is not None and weights._modules.get(self.attribute) is self
 
     def every_leaf(self) -> Iterator[nn.Parameter]:
@@ -121,14 +121,14 @@ class HeldWeight(nn.Module):
         PathwayError
             Also for hooks on W, W' or λ, which no backward would call.
         """
-        trained = [leaf for leaf in self.every_leaf() if leaf.requires_grad]
-        if trained and self._follows and not self.parameter.requires_grad:
+        trainable = [leaf for leaf in self.every_leaf() if leaf.requires_grad]
+        if trainable and self._follows and not self.parameter.requires_grad:
             expected, words = "W, W' and λ that are frozen or train each on their own", "their sum frozen, not they"
             todo = (
                 "requires_grad_(True) on the model's weight, and freeze pathways(model).weights(), .auxiliaries(), ..."
             )
             raise PathwayError(self.attribute, expected, words, todo)
-        if any(leaf._backward_hooks or leaf._post_accumulate_grad_hooks for leaf in trained):
+        if any(leaf._backward_hooks or leaf._post_accumulate_grad_hooks for leaf in trainable):
             todo = "connect with engine='live', or change `.grad` after pathways(model).fill_gradients()"
             raise PathwayError(self.attribute, "W, W' and λ without gradient hooks", "one with a hook", todo)
 
@@ -204,7 +204,7 @@ class HeldWeight(nn.Module):
     def fill_gradients(self) -> None:
         """λ·G for each W' and ⟨G, W'⟩ for each λ, added to what is there: a bias adds to the λ that it borrows."""
         gradient = self.parameter.grad
-        auxiliaries, scales, spreads = self.pathway.terms()
+        auxiliaries, scales, overlays = self.pathway.terms()
         pairs = [leaf for pair in zip(auxiliaries, scales, strict=True) for leaf in pair]
         leaves = [leaf for leaf in pairs if leaf.requires_grad]
         if gradient is None or not leaves:
@@ -212,8 +212,8 @@ class HeldWeight(nn.Module):
         if gradient.layout != torch.strided:
             todo = "connect with engine='live', or leave this weight out"
             raise PathwayError(self.attribute, "a dense gradient", "a sparse one", todo)
-        needed = tuple(leaf.requires_grad for leaf in pairs)
-        for leaf, own in zip(leaves, pathway_gradients(tuple(spreads), needed, gradient, *pairs), strict=True):
+        needs_gradient = tuple(leaf.requires_grad for leaf in pairs)
+        for leaf, own in zip(leaves, pathway_gradients(tuple(overlays), needs_gradient, gradient, *pairs), strict=True):
             leaf.grad = own if leaf.grad is None else leaf.grad + own
 
     def gradients(self) -> list[Tensor | None]:
@@ -274,10 +274,10 @@ class HeldWeight(nn.Module):
         self.write_sum()
 
     def _plain_name(self, prefix: str) -> str:
-        return prefix.removesuffix(f"{HELD}.{self.attribute}.") + self.attribute
+        return prefix.removesuffix(f"{WEIGHTS}.{self.attribute}.") + self.attribute
 
     def _state_prefix(self, prefix: str) -> str:
-        return prefix.removesuffix(f"{HELD}.{self.attribute}.") + f"{INSIDE}.{self.attribute}."
+        return prefix.removesuffix(f"{WEIGHTS}.{self.attribute}.") + f"{INSIDE}.{self.attribute}."
 
     def __getstate__(self) -> dict[str, Any]:
         if self._storage is not None:

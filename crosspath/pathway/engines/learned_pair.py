@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 
 
 class LearnedPair(nn.Module):
@@ -16,7 +16,7 @@ class LearnedPair(nn.Module):
     """
 
     def __init__(
-        self, rows: Sequence[int], left: Mapping[int, nn.Parameter], right: Mapping[int, nn.Parameter], spread: Spread
+        self, rows: Sequence[int], left: Mapping[int, nn.Parameter], right: Mapping[int, nn.Parameter], overlay: Overlay
     ) -> None:
         """
         Parameters
@@ -25,14 +25,14 @@ class LearnedPair(nn.Module):
             Outputs of each piece, in the auxiliary's shape.
         left, right
             {piece: P (ours, theirs)} and {piece: Q (theirs, ours)}.
-        spread
+        overlay
             How what is computed lies on W.
         """
         super().__init__()
         self.rows = tuple(rows)
         self.left = nn.ParameterDict({str(index): value for index, value in left.items()})
         self.right = nn.ParameterDict({str(index): value for index, value in right.items()})
-        self.along, self.groups = spread.along, spread.groups
+        self.along, self.groups = overlay.along, overlay.groups
 
     def forward(self, auxiliary: Tensor) -> Tensor:
         """What W' stands for: of the target's shape, in the order in which it stores its rows.

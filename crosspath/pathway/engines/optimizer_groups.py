@@ -32,13 +32,13 @@ def add_leaves(
         Where a new group is needed, and a scheduler has been made for the groups that there are.
     """
     home = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
-    groups = {id(home[id(held.parameter)]): home[id(held.parameter)] for held in weights}
+    groups = {id(home[id(weight.parameter)]): home[id(weight.parameter)] for weight in weights}
     auxiliaries: dict[int, list[nn.Parameter]] = {key: [] for key in groups}
     scales: list[nn.Parameter] = []
-    for held in weights:
-        pathway = held.pathway
-        own = [pathway.auxiliary(name) for name in pathway.spreads]
-        auxiliaries[id(home[id(held.parameter)])] += [leaf for leaf in own if leaf.requires_grad]
+    for weight in weights:
+        pathway = weight.pathway
+        own = [pathway.auxiliary(name) for name in pathway.overlays]
+        auxiliaries[id(home[id(weight.parameter)])] += [leaf for leaf in own if leaf.requires_grad]
         scales += [leaf for leaf in pathway.scales.values() if leaf.requires_grad]
     for key, group in groups.items():
         missing = [leaf for leaf in auxiliaries[key] if id(leaf) not in home]

@@ -21,7 +21,7 @@ from crosspath.pathway.engines.optimizer_groups import add_leaves
 from crosspath.pathway.engines.parametrization import is_sharded
 
 LIVE = "connect with engine='live'"
-REFUSED = ("LBFGS", "SAM", "Lookahead")
+UNSUITABLE = ("LBFGS", "SAM", "Lookahead")
 """Optimizers that compute sums, or move weights, outside of one plain update: by class name, beside those with an
 inner optimizer or a `train()` and `eval()` of their own, as schedule-free ones have."""
 
@@ -31,7 +31,7 @@ class OptimizerSteps:
 
     def __init__(self, optimizer: Optimizer, weights: Iterable[HeldWeight]) -> None:
         self.weights = list(weights)
-        self._prepared: list[list[tuple[Tensor | None, int]]] | None = None
+        self._snapshot: list[list[tuple[Tensor | None, int]]] | None = None
         """The gradients of each weight, of W' and of λ, and the writes to them, where they stand already."""
         self._gradients: list[tuple[nn.Parameter, Tensor]] = []
         """Of weights that are frozen: E has one, for the sake of λ, and W takes none."""
@@ -55,23 +55,23 @@ class OptimizerSteps:
     @torch.no_grad()
     def fill_gradients(self) -> None:
         """Write the gradients of W' and λ."""
-        for held in self.weights:
-            held.clear_gradients()
-        for held in self.weights:
-            held.fill_gradients()
+        for weight in self.weights:
+            weight.clear_gradients()
+        for weight in self.weights:
+            weight.fill_gradients()
 
     def prepare(self) -> None:
         """Write the gradients of W' and λ; the next step uses them as they are."""
         self.fill_gradients()
-        self._prepared = [_writes(held) for held in self.weights]
+        self._snapshot = [_writes(weight) for weight in self.weights]
 
     @property
-    def prepared(self) -> bool:
+    def is_prepared(self) -> bool:
         """Whether the gradients of W' and λ stand already, clipped perhaps, and belong to those of the weights."""
-        if self._prepared is None or len(self._prepared) != len(self.weights):
+        if self._snapshot is None or len(self._snapshot) != len(self.weights):
             return False
-        for held, then in zip(self.weights, self._prepared, strict=True):
-            now = _writes(held)
+        for weight, then in zip(self.weights, self._snapshot, strict=True):
+            now = _writes(weight)
             writes = [new[1] - old[1] for new, old in zip(now, then, strict=False)]
             # A new gradient, or another backward into it; clipping writes to the others as well.
             if now[0][0] is not then[0][0] or len(now) != len(then) or writes[0] > min(writes):
@@ -84,14 +84,14 @@ class OptimizerSteps:
     @torch.no_grad()
     def begin(self) -> None:
         """W takes E's place. Everything is checked before the first one does."""
-        for held in self.weights:
-            if not held.pathway.enabled or held.pathway.off:
+        for weight in self.weights:
+            if not weight.pathway.enabled or weight.pathway.off:
                 raise PathwayError("step", "enabled pathways", "disabled ones", "step outside of `disabled()`")
-            held.check_sum()
-        for held in self.weights:
-            held.begin_step()
-            parameter = held.parameter
-            if parameter.grad is not None and not held.original.requires_grad:
+            weight.check_sum()
+        for weight in self.weights:
+            weight.begin_step()
+            parameter = weight.parameter
+            if parameter.grad is not None and not weight.original.requires_grad:
                 self._gradients.append((parameter, parameter.grad))
                 parameter.grad = None
 
@@ -99,24 +99,24 @@ class OptimizerSteps:
     @torch.no_grad()
     def end(self) -> None:
         """E is back."""
-        for held in self.weights:
-            held.end_step()
-            for leaf in held.pathway.auxiliaries.values():
+        for weight in self.weights:
+            weight.end_step()
+            for leaf in weight.pathway.auxiliaries.values():
                 leaf.grad = None  # As large as the weights, and computed before each step.
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
         self._gradients.clear()
-        self._prepared = None
+        self._snapshot = None
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if torch._C._current_graph_task_id() != -1:
             raise PathwayError(type(optimizer).__name__, "a step after backward", "one inside of it", LIVE)
         # Merged and disconnected ones are plain weights by now.
-        self.weights = [held for held in self.weights if held.in_place and held.optimizer is optimizer]
+        self.weights = [weight for weight in self.weights if weight.in_place and weight.optimizer is optimizer]
         self._check(optimizer)
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is None:
-            if not self.prepared:
+            if not self.is_prepared:
                 self.fill_gradients()
             self.begin()
             return None
@@ -127,15 +127,15 @@ class OptimizerSteps:
     def _check(self, optimizer: Optimizer) -> None:
         """Refuse tensors that train and that the optimizer does not have: they would stay as they are."""
         own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        for held in self.weights:
-            held.check_switches()
+        for weight in self.weights:
+            weight.check_switches()
             todo = "make the optimizer anew of the model's parameters, and attach it"
-            missing = id(held.parameter) not in own
+            missing = id(weight.parameter) not in own
             if not missing:
                 todo = "call pathways(model).attach(optimizer) again"
-                missing = any(leaf.requires_grad and id(leaf) not in own for leaf in held.pathway.own_leaves())
+                missing = any(leaf.requires_grad and id(leaf) not in own for leaf in weight.pathway.own_leaves())
             if missing:
-                words = f"one of {held.attribute} that it does not have"
+                words = f"one of {weight.attribute} that it does not have"
                 raise PathwayError(type(optimizer).__name__, "every tensor that trains", words, todo)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -155,8 +155,8 @@ class OptimizerSteps:
         return evaluate
 
 
-def _writes(held: HeldWeight) -> list[tuple[Tensor | None, int]]:
-    return [(gradient, 0 if gradient is None else gradient._version) for gradient in held.gradients()]
+def _writes(weight: HeldWeight) -> list[tuple[Tensor | None, int]]:
+    return [(gradient, 0 if gradient is None else gradient._version) for gradient in weight.gradients()]
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -169,7 +169,7 @@ def _innermost(optimizer: Optimizer, before: int, after: int) -> None:
 def fill_gradients(target: nn.Module) -> None:
     """Write the gradients of each W' and λ that an optimizer holds; the next step uses them as they are."""
     weights = list(held_weights(target))
-    steps = {id(held.steps): held.steps for held in weights if held.steps is not None}
+    steps = {id(weight.steps): weight.steps for weight in weights if weight.steps is not None}
     if weights and not steps:
         todo = "call pathways(model).attach(optimizer) first"
         raise PathwayError("fill_gradients", "an attached optimizer", "none", todo)
@@ -187,43 +187,43 @@ def attach_optimizer(
     if not weights:
         todo = "leave `attach` out: λ and W' are parameters of the model"
         raise PathwayError("attach", "a target connected with engine='optimizer'", "engine='live'", todo)
-    for held in weights:
-        held.check_switches()
+    for weight in weights:
+        weight.check_switches()
     every = weights
     parameters = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    weights = [held for held in weights if id(held.parameter) in parameters]
+    weights = [weight for weight in weights if id(weight.parameter) in parameters]
     if not weights:
         todo = "make it from the target's parameters, or from crosspath.param_groups(target, lr=...)"
         raise PathwayError(name, "an optimizer of the target's weights", "one of none of them", todo)
-    if any(is_sharded(held.parameter) for held in weights):
+    if any(is_sharded(weight.parameter) for weight in weights):
         raise PathwayError(name, "full tensors", "shards of them", LIVE)
-    steps = next((held.steps for held in weights if held.optimizer is optimizer), None)
-    if any(held.optimizer not in (None, optimizer) for held in weights):
+    steps = next((weight.steps for weight in weights if weight.optimizer is optimizer), None)
+    if any(weight.optimizer not in (None, optimizer) for weight in weights):
         raise PathwayError(name, "weights that no other optimizer holds", "some of another's", "attach one optimizer")
     if steps is None and optimizer.state:
         todo = f"attach before the first step and before load_state_dict; where it starts with a state, {LIVE}"
         raise PathwayError(name, "an optimizer without a state", "one that has moments", todo)
     _check_scales(optimizer, weights, every)
-    named = any("param_names" in group for group in optimizer.param_groups)
-    names = {id(value): key for key, value in target.state_dict(keep_vars=True).items()} if named else {}
+    has_names = any("param_names" in group for group in optimizer.param_groups)
+    names = {id(value): key for key, value in target.state_dict(keep_vars=True).items()} if has_names else {}
     add_leaves(optimizer, weights, scale_lr, auxiliary_lr, names)
     if steps is None:
         steps = OptimizerSteps(optimizer, [])
-    for held in weights:
-        held.check_sum()
-        held.follow_leaves()
-        held.attach(optimizer, steps)
+    for weight in weights:
+        weight.check_sum()
+        weight.follow_leaves()
+        weight.attach(optimizer, steps)
     steps.weights = [*dict.fromkeys([*steps.weights, *weights])]
 
 
 def _check_scales(optimizer: Optimizer, weights: list[HeldWeight], every: list[HeldWeight]) -> None:
     """Refuse an optimizer that cannot hold a λ, or that holds a part of the tensors that λ acts on."""
     name = type(optimizer).__name__
-    scales = {id(scale) for held in weights for scale in held.pathway.scales.values() if scale.requires_grad}
+    scales = {id(scale) for weight in weights for scale in weight.pathway.scales.values() if scale.requires_grad}
     if scales and isinstance(optimizer, getattr(torch.optim, "Muon", ())):
         raise PathwayError(name, "an optimizer of one-dimensional tensors, as λ is", "one of matrices alone", LIVE)
-    own = {id(held) for held in weights}
-    rest = [scale for held in every if id(held) not in own for scale in held.pathway.terms()[1]]
+    own = {id(weight) for weight in weights}
+    rest = [scale for weight in every if id(weight) not in own for scale in weight.pathway.terms()[1]]
     if any(id(scale) in scales for scale in rest):
         found, todo = "the weight alone", f"give it both, or {LIVE}"
         raise PathwayError(name, "a weight and its bias, which share λ, in one optimizer", found, todo)
@@ -240,6 +240,6 @@ def _plain_optimizer(optimizer: Any) -> Optimizer:
         raise PathwayError("attach", "a torch.optim.Optimizer", name, "pass the optimizer")
     inner = any(isinstance(getattr(optimizer, part, None), Optimizer) for part in ("base_optimizer", "_base_optimizer"))
     modes = callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None))
-    if name in REFUSED or inner or modes:
+    if name in UNSUITABLE or inner or modes:
         raise PathwayError(name, "an optimizer that moves weights in one plain step", "another kind", LIVE)
     return optimizer

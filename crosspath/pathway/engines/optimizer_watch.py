@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.errors import PathwayError
 
 
-class Held(Protocol):
+class WatchedWeight(Protocol):
     """A weight whose optimizer has to know of its pathways."""
 
     def trained_tensors(self) -> Iterator[nn.Parameter]:
@@ -25,30 +25,30 @@ class Held(Protocol):
         """The optimizer that knows."""
 
 
-_weights: "weakref.WeakSet[Held]" = weakref.WeakSet()
-_checked: "weakref.WeakKeyDictionary[Optimizer, int]" = weakref.WeakKeyDictionary()
+_weights: "weakref.WeakSet[WatchedWeight]" = weakref.WeakSet()
+_counts: "weakref.WeakKeyDictionary[Optimizer, int]" = weakref.WeakKeyDictionary()
 """Optimizers that are attached, or hold none of these weights, with the number of their parameters."""
 _hooks: list[RemovableHandle] = []
 """At most one, before the steps of all optimizers."""
 
 
-def watch(weight: Held) -> None:
+def watch(weight: WatchedWeight) -> None:
     """Refuse steps that update this weight's sum without its pathways."""
     _weights.add(weight)
-    _checked.clear()
+    _counts.clear()
     if not _hooks:
         _hooks.append(register_optimizer_step_pre_hook(_before_step))
 
 
-def unwatch(weight: Held) -> None:
+def unwatch(weight: WatchedWeight) -> None:
     """Forget a weight whose pathways are gone: it may live on, in a cycle or an old optimizer, beside its successor."""
     _weights.discard(weight)
-    _checked.clear()
+    _counts.clear()
 
 
 def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     count = sum(len(group["params"]) for group in optimizer.param_groups)
-    if not _weights or _checked.get(optimizer) == count:
+    if not _weights or _counts.get(optimizer) == count:
         return
     ids = parameter_ids(optimizer)
     others = [weight for weight in list(_weights) if weight.optimizer is not optimizer]
@@ -56,7 +56,7 @@ def _before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         expected = "an optimizer that holds the pathways (engine='optimizer')"
         todo = "make one of the model's parameters and call crosspath.pathways(model).attach(optimizer) before training"
         raise PathwayError(type(optimizer).__name__, expected, "one that was not attached", todo)
-    _checked[optimizer] = count
+    _counts[optimizer] = count
 
 
 def parameter_ids(optimizer: Optimizer) -> set[int]:

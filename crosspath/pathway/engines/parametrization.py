@@ -111,10 +111,10 @@ def detach(module: nn.Module, attribute: str) -> nn.Parameter:
 
 def _unshare_class(module: nn.Module, without: tuple[str, ...]) -> None:
     """Replace the run-time class by an equal one, less some properties, that no copy of the module shares."""
-    shared = type(module)
-    skipped = {"__dict__", "__weakref__", *without}
-    members = {name: member for name, member in vars(shared).items() if name not in skipped}
-    module.__class__ = type(shared.__name__, shared.__bases__, members)
+    kind = type(module)
+    omissions = {"__dict__", "__weakref__", *without}
+    members = {name: member for name, member in vars(kind).items() if name not in omissions}
+    module.__class__ = type(kind.__name__, kind.__bases__, members)
 
 
 def is_sharded(tensor: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.pathway.engines.combine import effective_weight
 from crosspath.pathway.engines.learned_pair import LearnedPair
-from crosspath.pathway.engines.spread import Spread
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.records import Records
 
 INSIDE = "parametrizations"
@@ -27,7 +27,7 @@ class PathwayWeight(nn.Module):
         super().__init__()
         self.auxiliaries = nn.ParameterDict()
         self.scales = nn.ParameterDict()
-        self.spreads: dict[str, Spread] = {}
+        self.overlays: dict[str, Overlay] = {}
         self.lenders: dict[str, tuple[PathwayWeight]] = {}
         """A bias borrows λ from its weight's pathways. In a tuple, so that nn.Module does not register λ twice: under
         two names it would become two when parameters are replaced (`assign=True`, a move to the meta device)."""
@@ -44,21 +44,21 @@ class PathwayWeight(nn.Module):
         """The module's parameter names before it was connected; merging restores this order."""
 
     def add(
-        self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, spread: Spread, pieces: tuple[str, ...]
+        self, name: str, auxiliary: nn.Parameter, scale: nn.Parameter, overlay: Overlay, pieces: tuple[str, ...]
     ) -> None:
         """Add one pathway under `name`; sums run in the order of adding."""
         self.auxiliaries[name] = auxiliary
         self.scales[name] = scale
-        self.spreads[name] = spread
+        self.overlays[name] = overlay
         self.pieces[name] = pieces
 
     def borrow(
-        self, name: str, auxiliary: nn.Parameter, lender: "PathwayWeight", spread: Spread, pieces: tuple[str, ...]
+        self, name: str, auxiliary: nn.Parameter, lender: "PathwayWeight", overlay: Overlay, pieces: tuple[str, ...]
     ) -> None:
         """Add one pathway that computes with the λ of another tensor's pathway of this name."""
         self.auxiliaries[name] = auxiliary
         self.lenders[name] = (lender,)
-        self.spreads[name] = spread
+        self.overlays[name] = overlay
         self.pieces[name] = pieces
 
     def auxiliary(self, name: str) -> nn.Parameter:
@@ -105,18 +105,18 @@ class PathwayWeight(nn.Module):
             assert entries is not None
             yield from (leaf for leaf in entries._parameters.values() if leaf is not None)
 
-    def terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
+    def terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Overlay]]:
         """Each W' that is switched on, its λ and how they lie on W, in the order in which they are summed."""
-        return self.terms_of([name for name in self.spreads if name not in self.off] if self.off else self.spreads)
+        return self.terms_of([name for name in self.overlays if name not in self.off] if self.off else self.overlays)
 
-    def terms_of(self, names: Collection[str]) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
+    def terms_of(self, names: Collection[str]) -> tuple[list[Tensor], list[nn.Parameter], list[Overlay]]:
         """As `terms`, of these auxiliaries."""
         read = self.auxiliary if self.learned is None else self.value
-        return [*map(read, names)], [*map(self.scale, names)], [self.spreads[name] for name in names]
+        return [*map(read, names)], [*map(self.scale, names)], [self.overlays[name] for name in names]
 
     def remove(self, names: Collection[str]) -> None:
         """Remove the pathways from these auxiliaries."""
-        for entries in (self.auxiliaries, self.scales, self.lenders, self.spreads, self.pieces, self.derived):
+        for entries in (self.auxiliaries, self.scales, self.lenders, self.overlays, self.pieces, self.derived):
             for name in names:
                 if name in entries:
                     del entries[name]
@@ -124,7 +124,7 @@ class PathwayWeight(nn.Module):
             for name in names:
                 self.learned._modules.pop(name, None)
 
-    def enabled_terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Spread]]:
+    def enabled_terms(self) -> tuple[list[Tensor], list[nn.Parameter], list[Overlay]]:
         """`terms`, or nothing while the pathways are disabled."""
         return self.terms() if self.enabled else ([], [], [])
 
@@ -134,10 +134,10 @@ class PathwayWeight(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """W + Σ λ·W', or W itself while the pathways are disabled."""
-        if not self.enabled or not self.spreads:
+        if not self.enabled or not self.overlays:
             return weight
-        auxiliaries, scales, spreads = self.terms()
-        return effective_weight(weight, auxiliaries, scales, spreads) if spreads else weight
+        auxiliaries, scales, overlays = self.terms()
+        return effective_weight(weight, auxiliaries, scales, overlays) if overlays else weight
 
 
 def warn_of_other_state(weight: str, start: str, pathway: PathwayWeight, state: Mapping[str, Any]) -> None:

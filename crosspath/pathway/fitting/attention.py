@@ -24,9 +24,9 @@ class AttentionShape:
     value_width: int
 
     def __str__(self) -> str:
-        shared = "" if self.key_value_heads == self.heads else f" that share {self.key_value_heads} keys and values"
+        sharing = "" if self.key_value_heads == self.heads else f" that share {self.key_value_heads} keys and values"
         width = f"{self.width}" if self.width == self.value_width else f"{self.width} (values {self.value_width})"
-        return f"{self.heads} heads of {width}{shared}"
+        return f"{self.heads} heads of {width}{sharing}"
 
     @property
     def entries(self) -> tuple[int, int]:
@@ -63,9 +63,9 @@ def head_maps(fit: Fit, ours: AttentionShape, theirs: AttentionShape, values: Ca
         return HeadMaps(repeat={}, channels={})
     widths = {"query": "width", "key": "width", "value": "value_width", "attention_output": "value_width"}
     repeat: dict[Role, Tensor] = {}
-    shared, sharing = theirs.heads // theirs.key_value_heads, ours.heads // ours.key_value_heads
-    if shared > 1:
-        heads = choice([head // shared for head in range(theirs.heads)], theirs.heads, theirs.key_value_heads)
+    their_share, our_share = theirs.heads // theirs.key_value_heads, ours.heads // ours.key_value_heads
+    if their_share > 1:
+        heads = choice([head // their_share for head in range(theirs.heads)], theirs.heads, theirs.key_value_heads)
         for role in ("key", "value"):
             repeat[role] = by_head(heads, [_identity(getattr(theirs, widths[role]))] * theirs.key_value_heads)
     mean = neighbours(ours.key_value_heads, ours.heads, 1.0).to_dense()
@@ -75,16 +75,16 @@ def head_maps(fit: Fit, ours: AttentionShape, theirs: AttentionShape, values: Ca
     ):
         size = getattr(ours, widths[pair[0]]), getattr(theirs, widths[pair[0]])
         if own == its:
-            chosen = _identity(ours.heads).to_dense()
+            selection = _identity(ours.heads).to_dense()
             inside: tuple[Sequence[Tensor], Sequence[Tensor]] = ([_identity(size[0])] * ours.heads,) * 2
         else:
-            chosen = _whole_heads(fit, ours.heads, theirs, values, mean=pair[0] == "query").to_dense()
+            selection = _whole_heads(fit, ours.heads, theirs, values, mean=pair[0] == "query").to_dense()
             inside = _inside(fit, pair, size, theirs, values)
         for role, blocks in zip(pair, inside, strict=True):
-            if role in ("key", "value") and sharing > 1:
-                channels[role] = by_head(mean @ chosen, blocks)
+            if role in ("key", "value") and our_share > 1:
+                channels[role] = by_head(mean @ selection, blocks)
             elif own != its:
-                channels[role] = by_head(chosen, blocks)
+                channels[role] = by_head(selection, blocks)
     return HeadMaps(repeat=repeat, channels=channels)
 
 
@@ -120,11 +120,11 @@ def _products(
     """Of each head, maps (ours, theirs) of both of its factors, so that the product of what they leave is the best
     approximation of the whole product, firstᵀ · second, of that rank.
     """
-    maps = [balanced(a, b, rank) for a, b in zip(*(_by_head(values, role, shape) for role in pair), strict=True)]
+    maps = [balanced_maps(a, b, rank) for a, b in zip(*(_by_head(values, role, shape) for role in pair), strict=True)]
     return [one for one, _ in maps], [other for _, other in maps]
 
 
-def balanced(one: Tensor, other: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def balanced_maps(one: Tensor, other: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Two maps A, B (rank, channels) for factors (channels, ...): (A·one)ᵀ·(B·other) is the nearest to oneᵀ·other among
     all of that rank, and both sides are equally large.
     """

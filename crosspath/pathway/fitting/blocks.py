@@ -66,14 +66,22 @@ def _attention_shape(anatomy: Anatomy, block: int, shapes: Mapping[Role, tuple[i
     heads = anatomy.heads.get(block)
     if heads is None:
         raise FitError("a head count, which nothing states")
-    shared = anatomy.key_value_heads.get(block, heads)
-    if rows["query"] % heads or rows["key"] % shared or rows["value"] % shared or heads % shared:
-        raise FitError(f"heads of equal width, found {heads} and {shared} for {rows}")
+    key_value_heads = anatomy.key_value_heads.get(block, heads)
+    if (
+        rows["query"] % heads
+        or rows["key"] % key_value_heads
+        or rows["value"] % key_value_heads
+        or heads % key_value_heads
+    ):
+        raise FitError(f"heads of equal width, found {heads} and {key_value_heads} for {rows}")
     shape = AttentionShape(
-        heads=heads, key_value_heads=shared, width=rows["query"] // heads, value_width=rows["value"] // shared
+        heads=heads,
+        key_value_heads=key_value_heads,
+        width=rows["query"] // heads,
+        value_width=rows["value"] // key_value_heads,
     )
-    if rows["key"] != shared * shape.width or shapes["attention_output"][1] != heads * shape.value_width:
-        raise FitError(f"heads of one width, found {heads} and {shared} for {rows}")
+    if rows["key"] != key_value_heads * shape.width or shapes["attention_output"][1] != heads * shape.value_width:
+        raise FitError(f"heads of one width, found {heads} and {key_value_heads} for {rows}")
     return shape
 
 

@@ -41,11 +41,6 @@ class PairFit:
     inputs: Tensor | None = None
     """Qᵀ, over the inputs."""
 
-    @property
-    def unchanged(self) -> bool:
-        """Whether it leaves values as they are, to the bit."""
-        return self.repeat is None and self.outputs is None and self.inputs is None
-
     def whole(self, values: Tensor) -> Tensor:
         """The auxiliary's matrix (or bias) as its attention uses it: repeated keys and values."""
         return values if self.repeat is None else times(self.repeat, values)

@@ -35,8 +35,8 @@ def is_point(kernel: Kernel) -> bool:
 def kernel_fault(ours: Kernel, theirs: Kernel) -> str | None:
     """Why a kernel cannot be brought to another size, in words; None where it can."""
     ours = ours or tuple(1 for _ in theirs)
-    shared = min(len(ours), len(theirs))
-    for own, its in zip(ours[len(ours) - shared :], theirs[len(theirs) - shared :], strict=True):
+    count = min(len(ours), len(theirs))
+    for own, its in zip(ours[len(ours) - count :], theirs[len(theirs) - count :], strict=True):
         if (own - its) % 2 and not is_point(theirs):
             return f"kernels with one centre, found lengths of {own} and {its}"
     if is_point(theirs) and any(length % 2 == 0 for length in ours):
@@ -60,8 +60,8 @@ def fit_kernel(weight: Tensor, kernel: Kernel) -> Tensor:
         missing = kernel[: len(kernel) - len(theirs)]
         weight = weight.reshape(*weight.shape[:2], *(1 for _ in missing), *theirs)
         weight = weight.expand(*weight.shape[:2], *missing, *theirs) / torch.Size(missing).numel()
-    centred = kernel or tuple(1 for _ in weight.shape[2:])
-    margins = [(own - its) // 2 for own, its in zip(centred, weight.shape[2:], strict=True)]
+    lengths = kernel or tuple(1 for _ in weight.shape[2:])
+    margins = [(own - its) // 2 for own, its in zip(lengths, weight.shape[2:], strict=True)]
     weight = pad(weight, [margin for each in reversed(margins) for margin in (each, each)])  # negative ones cut off
     return weight.reshape(*weight.shape[:2], *kernel)
 
@@ -74,8 +74,8 @@ def describe_kernels(ours: Kernel, theirs: Kernel) -> str:
         how.append("repeated along the axes that are missing, divided by their lengths")
     if not is_point(theirs) and len(theirs) > len(ours) > 0:
         how.append("summed over the axes that the target lacks")
-    shared = 0 if is_point(theirs) else min(len(ours), len(theirs))
-    if ours[len(ours) - shared :] != theirs[len(theirs) - shared :] or not shared:
+    count = 0 if is_point(theirs) else min(len(ours), len(theirs))
+    if ours[len(ours) - count :] != theirs[len(theirs) - count :] or not count:
         how.append("centred")
     return f"kernel {its} to {own}, {', '.join(how)}"
 
@@ -128,5 +128,5 @@ def explain_kernels(target: tuple[Anatomy, int], auxiliary: tuple[Anatomy, int],
 def _stored_shape(anatomy: Anatomy, block: int, role: Role) -> tuple[int, ...]:
     """(outputs, inputs, *kernel) of a role, with kernel axes of length 1."""
     slot = anatomy.slots[block, role]
-    stored = dict(anatomy.matrices[block]).get(slot.weight.removeprefix(anatomy.paths[block]), slot.shape)
-    return (*slot.shape[:2], *stored[2:])
+    shape = dict(anatomy.matrices[block]).get(slot.weight.removeprefix(anatomy.paths[block]), slot.shape)
+    return (*slot.shape[:2], *shape[2:])

@@ -39,8 +39,8 @@ def by_head(heads: Tensor, inside: Sequence[Tensor]) -> Tensor:
     height, width = inside[0].shape
     rows = torch.arange(height).repeat_interleave(width)
     columns = torch.arange(width).repeat(height)
-    chosen = heads.to_dense()
-    places = chosen.nonzero().tolist()
+    factors = heads.to_dense()
+    places = factors.nonzero().tolist()
     return torch.sparse_coo_tensor(
         torch.stack(
             [
@@ -48,8 +48,8 @@ def by_head(heads: Tensor, inside: Sequence[Tensor]) -> Tensor:
                 torch.cat([columns + its * width for _, its in places]),
             ]
         ),
-        torch.cat([(chosen[own, its] * inside[its].to_dense()).flatten() for own, its in places]),
-        (len(chosen) * height, chosen.shape[1] * width),
+        torch.cat([(factors[own, its] * inside[its].to_dense()).flatten() for own, its in places]),
+        (len(factors) * height, factors.shape[1] * width),
         check_invariants=False,
     ).coalesce()
 

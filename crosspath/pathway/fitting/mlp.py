@@ -23,10 +23,10 @@ def hidden_maps(
         return None, None
     if fit == "average" and ours < theirs:
         return neighbours(ours, theirs, 1.0), neighbours(ours, theirs, 0.0)
-    chosen = first(ours, theirs)
+    selection = first(ours, theirs)
     if fit in ("spectra", "learned") and ours < theirs:
-        chosen = choice(strongest_channels(ours, values()), ours, theirs)
-    return chosen, chosen
+        selection = choice(strongest_channels(ours, values()), ours, theirs)
+    return selection, selection
 
 
 def strongest_channels(count: int, values: Mapping[Role, Tensor]) -> list[int]:

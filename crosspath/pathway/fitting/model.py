@@ -39,10 +39,10 @@ class ModelFit:
 
         Of a gated mlp the input that the activation acts on, `mlp_gate`, is what a plain one has as `mlp_in`.
         """
-        gated = self.target.gated(ours), self.auxiliary.gated(theirs)
-        if gated[0] == gated[1] or role not in ("mlp_in", "mlp_gate"):
+        gates = self.target.has_gate(ours), self.auxiliary.has_gate(theirs)
+        if gates[0] == gates[1] or role not in ("mlp_in", "mlp_gate"):
             return role
-        if gated[1]:
+        if gates[1]:
             return "mlp_gate" if role == "mlp_in" else None
         return "mlp_in" if role == "mlp_gate" else None
 
@@ -150,7 +150,7 @@ class FitStep:
         return self.model.describe(self.role, self.blocks)
 
     @property
-    def learned(self) -> bool:
+    def trains(self) -> bool:
         """Whether P and Q are parameters, so that W' stays in the auxiliary's shape."""
         return self.model.fit == "learned"
 
@@ -190,8 +190,8 @@ def fit_energies(pairs: Iterable[Pair], source: Source) -> Iterator[str]:
                 return  # `connect` refuses these, but for meta ones
             values = read_entries(tensor, pair.auxiliary)
             sums = squares.setdefault(step.describe(), [0.0, 0.0])
-            fitted = step if isinstance(step, KernelStep) else step.maps(source)
-            for index, square in enumerate(fitted.energies(values)):
+            maps = step if isinstance(step, KernelStep) else step.maps(source)
+            for index, square in enumerate(maps.energies(values)):
                 sums[index] += square
     yield from (
         f"{how}: keeps {after / before if before else 0:.1%} of ‖W'‖²" for how, (before, after) in squares.items()

@@ -143,7 +143,7 @@ def _runs(anatomy: Anatomy, stage: tuple[int, ...]) -> list[tuple[int, ...]]:
 def _depth_mismatch(target: Anatomy, auxiliary: Anatomy) -> Mismatch:
     longer, side = max((target.blocks, "target"), (auxiliary.blocks, "auxiliary"), key=lambda entry: len(entry[0]))
     depth = min(len(target.blocks), len(auxiliary.blocks))
-    unpaired = ", ".join(f"{side} block {index}" for index in longer[depth:])
+    rest = ", ".join(f"{side} block {index}" for index in longer[depth:])
     by_rule = 'pair by relative depth with blocks="spread"'
     if side == "target":
         by_rule += ', repeat the auxiliary\'s blocks with blocks="repeat"'
@@ -151,7 +151,6 @@ def _depth_mismatch(target: Anatomy, auxiliary: Anatomy) -> Mismatch:
     return Mismatch(
         "depth",
         "depth",
-        f"target has {counted(len(target.blocks), 'block')}, auxiliary has {len(auxiliary.blocks)}; "
-        f"unpaired: {unpaired}",
+        f"target has {counted(len(target.blocks), 'block')}, auxiliary has {len(auxiliary.blocks)}; unpaired: {rest}",
         f"{by_rule}, or choose pairs with {BY_HAND}" if alike else f"choose pairs with {BY_HAND}",
     )

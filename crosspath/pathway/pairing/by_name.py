@@ -23,16 +23,16 @@ BLOCK = re.compile(r".*\.\d+\.|\d+\.")
 def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None = None) -> MatchReport:
     """Pair the weights that `names` selects: see `match`. A fit brings kernels to other sizes, and nothing else."""
     ours, theirs = target.shapes(), auxiliary.shapes()
-    our_transposed, their_transposed = _transposed(target, ours), _transposed(auxiliary, theirs)
+    our_transposed, their_transposed = _transposed_weights(target, ours), _transposed_weights(auxiliary, theirs)
     mismatches: list[Mismatch] = []
     pairs: list[Pair] = []
-    left_out: list[str] = []
-    visited: set[str] = set()
+    empty: list[str] = []
+    earlier: set[str] = set()
     for name, counterpart in _select(names, ours):
-        if name in visited:
+        if name in earlier:
             mismatches.append(Mismatch("twice", name, "it is listed twice", "list it once"))
             continue
-        visited.add(name)
+        earlier.add(name)
         if name not in ours:
             hint = suggest(name, ours, "list them with named_parameters()")
             mismatches.append(Mismatch("missing", name, "the target has no such weight", hint))
@@ -42,7 +42,7 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
             mismatches.append(Mismatch("missing", name, reason, "pair other names with names={target: auxiliary}"))
             continue
         if 0 in ours[name]:
-            left_out.append(f"{name} ({NO_ENTRIES})")
+            empty.append(f"{name} ({NO_ENTRIES})")
             continue
         own = _slot_of(name, ours, name in our_transposed)
         other = _slot_of(counterpart, theirs, counterpart in their_transposed)
@@ -55,9 +55,9 @@ def match_names(target: Source, auxiliary: Source, names: Names, fit: Fit | None
             reason = f"target {own.shape}, auxiliary {other.shape}"
             remedy = "leave it out, or pair it with a weight of its shape"
             mismatches.append(Mismatch("shape", name, reason, remedy if step is None else f"{FIT_IT}, or {remedy}"))
-    if not pairs and not mismatches and not left_out:
+    if not pairs and not mismatches and not empty:
         mismatches.append(Mismatch("missing", "names", f"no weight of the target fits {names!r}", "correct it"))
-    return MatchReport(tuple(pairs), tuple(mismatches), not_chosen=tuple(left_out))
+    return MatchReport(tuple(pairs), tuple(mismatches), not_chosen=tuple(empty))
 
 
 def _slot_of(weight: str, shapes: Shapes, transposed: bool) -> Slot:
@@ -69,7 +69,7 @@ def _slot_of(weight: str, shapes: Shapes, transposed: bool) -> Slot:
     return Slot(weight, 0, shape[0], shape, own_bias, transposed=transposed)
 
 
-def _transposed(source: Source, shapes: Shapes) -> set[str]:
+def _transposed_weights(source: Source, shapes: Shapes) -> set[str]:
     """The transposed weights of a source, each judged beside those of its block."""
     blocks = {name: "" if (number := BLOCK.match(name)) is None else number[0] for name in shapes}
     weights: set[str] = set()

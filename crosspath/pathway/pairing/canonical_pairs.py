@@ -66,7 +66,9 @@ class _Side:
     def others(self, index: int, role: Role | None) -> tuple[str, ...]:
         """What no fold accounts for, of the half of the block that a role belongs to."""
         around = self.around(index)
-        tables = [weight.removeprefix(self.anatomy.paths[index]) for i, weight in self.anatomy.left_out if i == index]
+        tables = [
+            weight.removeprefix(self.anatomy.paths[index]) for i, weight in self.anatomy.non_matrices if i == index
+        ]
         names = dict.fromkeys((*around.others, *tables)) if isinstance(around, Surroundings) else {}
         query = self.anatomy.slots.get((index, "query"))
         if not _is_mlp(role) or query is None:
@@ -89,7 +91,7 @@ def with_canonical_pairs(
     ours, theirs = _Side("target", *target), _Side("auxiliary", *auxiliary)
     faults: Faults = {}
     notes: dict[str, None] = {}
-    unverified: dict[str, None] = {}
+    caveats: dict[str, None] = {}
     pairs: list[Pair] = []
     of_blocks: dict[tuple[int, int], list[Pair]] = {}
     for pair in report.pairs:
@@ -103,7 +105,7 @@ def with_canonical_pairs(
             paths = ours.anatomy.paths[own], theirs.anatomy.paths[other]
             fold, unfold = _steps(pair, (around, paths[0]), (around_other, paths[1]))
             notes |= dict.fromkeys(_differences(around, around_other))
-            unverified |= dict.fromkeys((*around.unverified, *around_other.unverified, *_unknown(around, around_other)))
+            caveats |= dict.fromkeys((*around.caveats, *around_other.caveats, *_unknown(around, around_other)))
         derivation = replace(pair.derivation or Derivation(), fold=fold, unfold=unfold)
         if isinstance(derivation.fit, FitStep):
             derivation = replace(derivation, fit=replace(derivation.fit, canonical=True))
@@ -115,7 +117,7 @@ def with_canonical_pairs(
             faults.setdefault(key, []).append(own)
         pairs.append(replace(pair, derivation=derivation if any(derivation.steps) else None))
         of_blocks.setdefault((own, other), []).append(pairs[-1])
-    compared: set[tuple[object, ...]] = set()
+    kinds: set[tuple[object, ...]] = set()
     for (own, other), block_pairs in of_blocks.items():
         around, around_other = ours.around(own), theirs.around(other)
         kind = (
@@ -123,13 +125,13 @@ def with_canonical_pairs(
             id(around_other),
             *(pair.role for pair in block_pairs),
         )  # kinds of block share what is around
-        if isinstance(around, Surroundings) and isinstance(around_other, Surroundings) and kind not in compared:
-            compared.add(kind)
+        if isinstance(around, Surroundings) and isinstance(around_other, Surroundings) and kind not in kinds:
+            kinds.add(kind)
             found, unknown = _compare((ours, own, around), (theirs, other, around_other), block_pairs)
             notes |= dict.fromkeys(found)
-            unverified |= dict.fromkeys(unknown)
-    folded = sum(pair.derivation is not None and pair.derivation.fold is not None for pair in pairs)
-    notes[f"{folded} of {len(pairs)} weights are folded"] = None
+            caveats |= dict.fromkeys(unknown)
+    count = sum(pair.derivation is not None and pair.derivation.fold is not None for pair in pairs)
+    notes[f"{count} of {len(pairs)} weights are folded"] = None
     differences = [
         Mismatch(what, f"{where} of block {ranges_of(blocks)}", reason, remedy)
         for (what, where, reason, remedy), blocks in faults.items()
@@ -139,7 +141,7 @@ def with_canonical_pairs(
         pairs=tuple(pairs),
         mismatches=(*report.mismatches, *(d for d in differences if d.what not in accept)),
         accepted=(*report.accepted, *(d for d in differences if d.what in accept)),
-        unverified=(*report.unverified, *unverified),
+        unverified=(*report.unverified, *caveats),
         notes=(*report.notes, *notes),
     )
 

@@ -103,9 +103,9 @@ def _width(anatomy: Anatomy, block: int, role: Role) -> int | None:
     return None if slot is None else slot.shape[1]
 
 
-def explain_gate(role: Role, target_gated: bool) -> Mismatch:
+def explain_gate(role: Role, target_has_gate: bool) -> Mismatch:
     """Why this weight of a gated mlp and that of a plain one mean different things."""
-    kinds = ("gated", "plain") if target_gated else ("plain", "gated")
+    kinds = ("gated", "plain") if target_has_gate else ("plain", "gated")
     reason = f"target's mlp is {kinds[0]}, auxiliary's is {kinds[1]}"
     return Mismatch("gate", role, reason, f"{FIT_IT}, or leave the mlp out with roles='attention'")
 
@@ -154,7 +154,7 @@ def compare_meaning(
 ) -> tuple[list[Mismatch], list[str]]:
     """Differences in what equal shapes mean, and what could not be checked."""
     differences: list[Mismatch] = []
-    unverified: list[str] = []
+    caveats: list[str] = []
     if any(role in ATTENTION_ROLES for role in roles):
         by_counts: dict[tuple[str, str], list[int]] = {}
         for ours, theirs in block_pairs:
@@ -164,7 +164,7 @@ def compare_meaning(
             ):
                 continue  # nothing attends here
             if ours not in target.heads or theirs not in auxiliary.heads:
-                unverified.append(f"head count of block {ours}")
+                caveats.append(f"head count of block {ours}")
                 continue
             counts = _heads(target, ours), _heads(auxiliary, theirs)
             both = ours in target.key_value_heads and theirs in auxiliary.key_value_heads
@@ -177,8 +177,8 @@ def compare_meaning(
     norms, unknown = _compare_norms(target, auxiliary, block_pairs)
     if unknown:
         blocks = "" if len(unknown) == len(block_pairs) else f" of block {ranges_of(unknown)}"
-        unverified.append(f"norm placement{blocks}")
-    return differences + norms, unverified
+        caveats.append(f"norm placement{blocks}")
+    return differences + norms, caveats
 
 
 def _heads(anatomy: Anatomy, block: int) -> str:

@@ -49,9 +49,9 @@ def _stream(fit: Fit, ours: BlockShape, theirs: BlockShape) -> Iterator[str]:
     if ours.stream < theirs.stream:
         yield f"stream: {theirs.stream} channels to {ours.stream}, {STREAMS[fit]}: approximate"
     elif ours.stream > theirs.stream:
-        spread = "each on neighbours" if fit == "average" else "the first of them"
+        rule = "each on neighbours" if fit == "average" else "the first of them"
         yield (
-            f"stream: {theirs.stream} channels in {ours.stream}, {spread}: products of what is read and written are "
+            f"stream: {theirs.stream} channels in {ours.stream}, {rule}: products of what is read and written are "
             "exact, norms divide by other sums"
         )
 
@@ -87,8 +87,8 @@ def _attention(model: ModelFit, blocks: Blocks) -> Iterator[str]:
             scores = f"scores divide by the root of {own.width}"
             yield f"heads: {its.width} channels of {own.width}: products are exact, {scores}"
     if own is not None and own.key_value_heads < own.heads:
-        shared = f"the target's {own.key_value_heads} keys and values"
-        yield f"heads: {shared} get means of those that share them: approximate"
+        heads = f"the target's {own.key_value_heads} keys and values"
+        yield f"heads: {heads} get means of those that share them: approximate"
 
 
 def _mlp(model: ModelFit, blocks: Blocks) -> Iterator[str]:
@@ -97,13 +97,13 @@ def _mlp(model: ModelFit, blocks: Blocks) -> Iterator[str]:
         yield f"mlp: {theirs.hidden} channels to {ours.hidden}, {HEADS[model.fit]}: approximate"
     elif ours.hidden is not None and theirs.hidden is not None and ours.hidden > theirs.hidden:
         yield f"mlp: {theirs.hidden} channels of {ours.hidden}, nothing in the others: exact"
-    gated = model.target.gated(blocks[0]), model.auxiliary.gated(blocks[1])
-    if gated == (False, True):
-        taken = "mlp_in takes the auxiliary's mlp_gate, on which its activation acts"
-        yield f"mlp: {taken}; its mlp_in is left out: approximate"
-    elif gated == (True, False):
-        taken = "mlp_gate takes the auxiliary's mlp_in, on which its activation acts"
-        yield f"mlp: {taken}; mlp_in stays as it is: approximate"
+    gates = model.target.has_gate(blocks[0]), model.auxiliary.has_gate(blocks[1])
+    if gates == (False, True):
+        gate = "mlp_in takes the auxiliary's mlp_gate, on which its activation acts"
+        yield f"mlp: {gate}; its mlp_in is left out: approximate"
+    elif gates == (True, False):
+        gate = "mlp_gate takes the auxiliary's mlp_in, on which its activation acts"
+        yield f"mlp: {gate}; mlp_in stays as it is: approximate"
 
 
 TRAITS = {

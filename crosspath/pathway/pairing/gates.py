@@ -19,10 +19,10 @@ def with_gates_of(anatomy: Anatomy, other: Anatomy, block_pairs: Sequence[tuple[
             names, others = _inputs(anatomy, own, gate), _inputs(other, its, gate)
             if names not in (others, others[::-1]):
                 continue
-            kind, seen = by_names[own, gate], (its, gate) not in other.gates_by_names
-            if kind is not None and (seen or other.gates_by_names[its, gate] not in (None, kind)):
+            kind, certain = by_names[own, gate], (its, gate) not in other.gates_by_names
+            if kind is not None and (certain or other.gates_by_names[its, gate] not in (None, kind)):
                 continue
-            if seen and names != others:
+            if certain and names != others:
                 factor = _factor(gate)
                 slots[own, gate], slots[own, factor] = slots[own, factor], slots[own, gate]
             del by_names[own, gate]
@@ -33,14 +33,14 @@ def unverified_gates(
     target: Anatomy, auxiliary: Anatomy, block_pairs: Sequence[tuple[int, int]], selection: Selection
 ) -> Iterator[str]:
     """The chosen gates that names alone tell."""
-    for side, anatomy, paired in (
+    for side, anatomy, blocks in (
         ("target", target, {ours for ours, _ in block_pairs}),
         ("auxiliary", auxiliary, {theirs for _, theirs in block_pairs}),
     ):
         gates = anatomy.gates_by_names
-        chosen = {block for block, gate in gates if selection.includes(gate) or selection.includes(_factor(gate))}
-        if chosen & paired:
-            yield f"gate of the mlp in the {side}'s block {ranges_of(chosen & paired)}: by names alone"
+        open_blocks = {block for block, gate in gates if selection.includes(gate) or selection.includes(_factor(gate))}
+        if open_blocks & blocks:
+            yield f"gate of the mlp in the {side}'s block {ranges_of(open_blocks & blocks)}: by names alone"
 
 
 def _inputs(anatomy: Anatomy, block: int, gate: Role) -> list[str]:

@@ -23,10 +23,10 @@ from crosspath.pathway.pairing.pair_roles import check_lists, pair_roles
 from crosspath.pathway.pairing.selection import Roles, check_names, select_roles
 from crosspath.pathway.report import MatchReport, Mismatch
 from crosspath.pathway.sources.auxiliary import open_auxiliary
-from crosspath.pathway.sources.source import AuxiliarySource, ModuleSource, Source, quantised_in
-from crosspath.pathway.sources.wrappers import check_module, unwrapped
+from crosspath.pathway.sources.source import AuxiliarySource, ModuleSource, Source, find_quantised
+from crosspath.pathway.sources.wrappers import check_module, unwrap
 
-LISTED = 6
+MOST_MATRICES = 6
 """Weights that a message lists where no blocks are found."""
 ACCEPTABLE = ("heads", "norm", "partial", "fold", "bias")
 """What a user may accept: differences of meaning, blocks that pair in part, and what a canonical pathway cannot carry.
@@ -92,7 +92,7 @@ def match(
         nowhere or at several places, or a source that cannot be read.
     """
     check_module(target, auxiliary)
-    target = unwrapped(target)
+    target = unwrap(target)
     roles, names, accept = words_of(roles, "roles"), names_of(names), words_of(accept, "accept")
     differences = check_names(accept, ACCEPTABLE, "accept")
     check_fit(fit)
@@ -120,15 +120,15 @@ def match(
         ("target", "auxiliary"), (target_source, auxiliary_source), layouts, anatomies, strict=True
     ):
         where = f"{side} ({source.origin})"
-        if anatomy is None and (weights := quantised_in(source)):
+        if anatomy is None and (weights := find_quantised(source)):
             raise PathwayError(where, *_explain_quantisation(weights, side))
         if anatomy is None:
             expected = "blocks of a known layout" if layout is None else f"blocks of the layout {layout.name!r}"
             matrices = [(name, shape) for name, shape in source.shapes().items() if is_matrix(name, shape)]
-            listed = ", ".join(f"{name} {shape}" for name, shape in matrices[:LISTED]) or "no matrices"
+            examples = ", ".join(f"{name} {shape}" for name, shape in matrices[:MOST_MATRICES]) or "no matrices"
             line = layout_line(side, "blocks.0.", "attn.q.weight")
             todo = f"describe them, as in {line}, or choose weights with names="
-            raise PathwayError(where, expected, f"none among {listed}", todo)
+            raise PathwayError(where, expected, f"none among {examples}", todo)
     ours, theirs = anatomies
     assert ours is not None
     assert theirs is not None
@@ -139,8 +139,8 @@ def match(
         report = with_canonical_pairs(report, (target_source, ours), (auxiliary_source, theirs), differences)
     report = report if normalise is None else with_same_spread(report)
     if report.ok and fit is not None:
-        left_out = describe_traits(target_source, auxiliary_source)
-        report = replace(report, fitted=(*report.fitted, *left_out, *fit_energies(report.pairs, auxiliary_source)))
+        traits = describe_traits(target_source, auxiliary_source)
+        report = replace(report, fitted=(*report.fitted, *traits, *fit_energies(report.pairs, auxiliary_source)))
     return _check_weights(target_source, auxiliary_source, report)
 
 
@@ -150,13 +150,13 @@ def _check_weights(target: Source, auxiliary: Source, report: MatchReport) -> Ma
     """
     convolutions = compare_convolutions(report.pairs, target, auxiliary)
     unknown = unknown_orientations(report.pairs, target, auxiliary)
-    unverified, mismatches = (*report.unverified, *unknown), (*report.mismatches, *convolutions)
-    report = replace(report, unverified=unverified, mismatches=mismatches)
+    caveats, mismatches = (*report.unverified, *unknown), (*report.mismatches, *convolutions)
+    report = replace(report, unverified=caveats, mismatches=mismatches)
     if not report.mismatches:
         return report
     first = []
     for side, source in (("target", target), ("auxiliary", auxiliary)):
-        names = quantised_in(source)
+        names = find_quantised(source)
         if names:
             expected, found, todo = _explain_quantisation(names, side)
             reason = f"expected {expected}, found {found}"

@@ -46,9 +46,9 @@ def pair_roles(
         with_gates_of(_with_orders(auxiliary, target, back), target, back),
     )
     model = None if fit is None else ModelFit(fit=fit, target=target, auxiliary=auxiliary)
-    meaning, unverified = compare_meaning(target, auxiliary, block_pairs, _chosen(target, selection))
-    unverified += _orders_by_names(target, auxiliary, block_pairs, selection)
-    unverified += unverified_gates(target, auxiliary, block_pairs, selection)
+    meaning, caveats = compare_meaning(target, auxiliary, block_pairs, _selected_roles(target, selection))
+    caveats += _orders_by_names(target, auxiliary, block_pairs, selection)
+    caveats += unverified_gates(target, auxiliary, block_pairs, selection)
     if model is not None:
         meaning = [difference for difference in meaning if difference.what != "heads"]  # `describe_fit` tells them
     meaning += _unpaired_extras(target, auxiliary, block_pairs, selection, fit)
@@ -71,8 +71,8 @@ def pair_roles(
     whole = tuple(role for role, number in numbers.items() if role is not None and number == len(block_pairs))
     faults: dict[tuple[Role, str, str], tuple[Mismatch, list[int]]] = {}
     for role, ours, theirs in apart:
-        if model is None and role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs):
-            fault = explain_gate(role, target.gated(ours))
+        if model is None and role.startswith("mlp_") and target.has_gate(ours) != auxiliary.has_gate(theirs):
+            fault = explain_gate(role, target.has_gate(ours))
         else:
             fault = explain(role, (target, ours), (auxiliary, theirs), whole, fit)
         faults.setdefault((role, fault.reason, fault.remedy), (fault, []))[1].append(ours)
@@ -85,15 +85,15 @@ def pair_roles(
         if width is None or fault.what != "shape":
             mismatches.append(replace(fault, where=f"{fault.where} of block {ranges_of(where)}"))
     keys = {(pair.target.weight, pair.role) for pair in pairs}
-    unpaired = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
-    left_out = [f"{weight} ({reason})" for (_, weight), reason in target.left_out.items()]
+    rest = [f"{slot} ({role})" for (_, role), slot in target.slots.items() if (slot.weight, role) not in keys]
+    exclusions = [f"{weight} ({reason})" for (_, weight), reason in target.non_matrices.items()]
     others = [f"{name} ({reason})" for name, reason in target.others.items()]
     return MatchReport(
         tuple(sorted(pairs, key=lambda pair: (natural(pair.target.weight), pair.target.start))),
         tuple(mismatches),
         tuple(difference for difference in meaning if difference.what in accept),
-        tuple(unverified),
-        (*unpaired, *left_out, *others) if not mismatches else (),
+        tuple(caveats),
+        (*rest, *exclusions, *others) if not mismatches else (),
         (target.layout.name, auxiliary.layout.name),
         coverage=_coverage(target, pairs),
         fitted=() if model is None else tuple(describe_fit(model, block_pairs, pairs)),
@@ -108,7 +108,7 @@ def _fits(target: Anatomy, auxiliary: Anatomy, role: Role, blocks: tuple[int, in
     if model is not None and role in ROLES:
         return model.step(role, ours, theirs) is None or model.fault(ours, theirs) is None
     alike = target.slots[ours, role].shape == auxiliary.slots[theirs, role].shape
-    return alike and not (role.startswith("mlp_") and target.gated(ours) != auxiliary.gated(theirs))
+    return alike and not (role.startswith("mlp_") and target.has_gate(ours) != auxiliary.has_gate(theirs))
 
 
 def _step(model: ModelFit, role: Role, ours: int, theirs: int) -> Step | None:
@@ -181,18 +181,18 @@ def _with_orders(anatomy: Anatomy, other: Anatomy, block_pairs: list[tuple[int, 
         path, prefix = anatomy.paths[own], other.paths[its]
         if anatomy.by_names and not other.by_names:  # the module shows what a table only supposes
             for role in ATTENTION_ROLES[:3]:
-                shown, known = other.ambiguous.get((its, role)), other.slots.get((its, role))
-                if shown is not None and shown.whole is not None:
+                ambiguity, slot = other.ambiguous.get((its, role)), other.slots.get((its, role))
+                if ambiguity is not None and ambiguity.whole is not None:
                     slots.pop((own, role), None)
-                    ambiguous[own, role] = replace(shown, kind=None)
-                    slots[own, shown.whole] = _moved(other.slots[its, shown.whole], prefix, path)
-                elif known is not None and (own, role) in slots:
-                    slots[own, role] = _moved(known, prefix, path)
+                    ambiguous[own, role] = replace(ambiguity, kind=None)
+                    slots[own, ambiguity.whole] = _move_slot(other.slots[its, ambiguity.whole], prefix, path)
+                elif slot is not None and (own, role) in slots:
+                    slots[own, role] = _move_slot(slot, prefix, path)
         for role in anatomy.roles(own):
             ambiguity, slot = anatomy.ambiguous.get((own, role)), other.slots.get((its, role))
             if ambiguity is None or ambiguity.whole is None or slot is None or ambiguity.kind is not None:
                 continue  # a module of another class may hold another order
-            slots[own, role] = _moved(slot, prefix, path)
+            slots[own, role] = _move_slot(slot, prefix, path)
             ambiguous.pop((own, role))
             slots.pop((own, ambiguity.whole), None)
     return replace(anatomy, slots=slots, ambiguous=ambiguous)
@@ -207,18 +207,19 @@ def _orders_by_names(
         weights = [slot.weight for role in ATTENTION_ROLES[:3] if (slot := auxiliary.slots.get((theirs, role)))]
         if len(set(weights)) < len(weights) and auxiliary.matrices.get(theirs) != target.matrices.get(ours):
             blocks.append(theirs)
-    chosen = any(selection.includes(role) for role in ATTENTION_ROLES[:3])
+    if not blocks or not any(map(selection.includes, ATTENTION_ROLES[:3])):
+        return []
     place = f"block {ranges_of(sorted(set(blocks)))}"
-    return [f"order of query, key and value in the auxiliary's {place}: by names alone"] if blocks and chosen else []
+    return [f"order of query, key and value in the auxiliary's {place}: by names alone"]
 
 
-def _moved(slot: Slot, prefix: str, path: str) -> Slot:
+def _move_slot(slot: Slot, prefix: str, path: str) -> Slot:
     """The slot of the same name in another block."""
-    bias = None if slot.bias is None else _moved(slot.bias, prefix, path)
+    bias = None if slot.bias is None else _move_slot(slot.bias, prefix, path)
     return replace(slot, weight=path + slot.weight.removeprefix(prefix), bias=bias)
 
 
-def _chosen(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
+def _selected_roles(target: Anatomy, selection: Selection) -> tuple[Role, ...]:
     return tuple(role for role in dict.fromkeys(role for _, role in target.slots) if selection.includes(role))
 
 
@@ -230,10 +231,10 @@ def _roles_to_pair(
     present = dict.fromkeys((*target.roles(ours), *auxiliary.roles(theirs)))
     explicit = () if selection.group else selection.names
     anywhere = {role for _, role in (*target.slots, *target.ambiguous)}
-    ordered = sorted(
+    candidates = sorted(
         (*present, *(role for role in explicit if role not in present and role not in anywhere)), key=_rank
     )
-    for role in dict.fromkeys(ordered):
+    for role in dict.fromkeys(candidates):
         if not selection.includes(role):
             continue
         ambiguity, other = target.ambiguous.get((ours, role)), auxiliary.ambiguous.get((theirs, role))
@@ -258,8 +259,8 @@ def _on_both(target: Anatomy, ours: int, auxiliary: Anatomy, theirs: int, role: 
             return False
     if slot is None or counterpart is None or not _same_architecture(target, ours, auxiliary, theirs):
         return False
-    fitted = fit is not None and kernel_step((target, ours), (auxiliary, theirs), role) is not None
-    return slot.shape == counterpart.shape or fitted
+    kernels_fit = fit is not None and kernel_step((target, ours), (auxiliary, theirs), role) is not None
+    return slot.shape == counterpart.shape or kernels_fit
 
 
 def _unpaired_extras(
@@ -275,10 +276,10 @@ def _unpaired_extras(
     for ours, theirs in block_pairs:
         alike = _same_architecture(target, ours, auxiliary, theirs)
         for side, anatomy, block in (("target", target, ours), ("auxiliary", auxiliary, theirs)):
-            undivided = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
+            whole = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
             for role in anatomy.roles(block):
                 slot = anatomy.slots.get((block, role))
-                if slot is None or role in ROLES or role in undivided or not selection.group:
+                if slot is None or role in ROLES or role in whole or not selection.group:
                     continue
                 if selection.includes(role) and not _on_both(target, ours, auxiliary, theirs, role, fit):
                     path = slot.weight.removeprefix(anatomy.paths[block])

@@ -50,11 +50,11 @@ def select_roles(roles: Roles) -> Selection:
     return Selection(None, names)
 
 
-def check_names(names: Iterable[str], allowed: tuple[str, ...], argument: str) -> tuple[str, ...]:
+def check_names(names: Iterable[str], choices: tuple[str, ...], argument: str) -> tuple[str, ...]:
     """The names as a tuple. Raises `PathwayError` for one that is not allowed."""
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
-        if name not in allowed:
-            todo = suggest(str(name), allowed, "choose one of these")
-            raise PathwayError(argument, ", ".join(allowed), repr(name), todo)
+        if name not in choices:
+            todo = suggest(str(name), choices, "choose one of these")
+            raise PathwayError(argument, ", ".join(choices), repr(name), todo)
     return names

@@ -36,20 +36,20 @@ def adapter_layers(source: Source, names: Names) -> Iterator[Layer]:
             for name in others & source.shapes().keys():
                 attribute = name.removeprefix(inside)
                 if name.startswith(inside) and ADAPTER.search(attribute) is None:
-                    yield prefix + attribute, name, others, _merged(source, path, layer, attribute)
+                    yield prefix + attribute, name, others, _merged_weight(source, path, layer, attribute)
         elif "modules_to_save" in module._modules and "original_module" in module._modules:
             active = [name for name in layer.active_adapters if name in layer.modules_to_save]
-            used = f"modules_to_save.{active[0]}." if active and not layer.disable_adapters else "original_module."
+            start = f"modules_to_save.{active[0]}." if active and not layer.disable_adapters else "original_module."
             others = {name for name in names if name.startswith(prefix)}
-            for name in sorted(name for name in others if name.startswith(prefix + used)):
-                yield prefix + name.removeprefix(prefix + used), name, others, read(source, name)
+            for name in sorted(name for name in others if name.startswith(prefix + start)):
+                yield prefix + name.removeprefix(prefix + start), name, others, read(source, name)
         elif {"lora_A", "lora_B"} <= module._parameters.keys() and getattr(layer, "merged", False):
             # loralib's layers; in eval mode their weight holds the adapter already.
             weight, others = f"{prefix}weight", {f"{prefix}lora_A", f"{prefix}lora_B"}
             yield weight, weight, others, read(source, weight)
 
 
-def _merged(source: Source, path: str, layer: nn.Module, attribute: str) -> Values:
+def _merged_weight(source: Source, path: str, layer: nn.Module, attribute: str) -> Values:
     def values() -> Tensor:
         merged: Any = copy.deepcopy(layer)
         # peft adds to the weight that it reads; that of a connected layer is computed anew at every read.

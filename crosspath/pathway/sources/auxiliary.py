@@ -20,7 +20,7 @@ from crosspath.pathway.sources.layer_forms import m2pt_layers, normalised_layers
 from crosspath.pathway.sources.layer_values import Names, Values, refuse
 from crosspath.pathway.sources.quantised import refuse_quantised_names
 from crosspath.pathway.sources.source import AuxiliarySource, ModuleSource, Source, StateSource, open_source
-from crosspath.pathway.sources.wrappers import plain_name, unwrapped_auxiliary
+from crosspath.pathway.sources.wrappers import plain_name, unwrap_auxiliary
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ComputedSource:
     """A source with some weights that are computed from several stored tensors."""
 
     inner: Source
-    computed: Mapping[str, tuple[str, Values]]
+    weights: Mapping[str, tuple[str, Values]]
     """{plain name: (the stored tensor of its shape, its values)}."""
     parts: frozenset[str]
     """Stored tensors that are no weights of their own."""
@@ -42,20 +42,20 @@ class ComputedSource:
         return self.inner.file
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        plain = {stored: name for name, (stored, _) in self.computed.items()}
+        plain = {tensor_name: name for name, (tensor_name, _) in self.weights.items()}
         shapes = self.inner.shapes()
         return {
             plain.get(name, name): shape for name, shape in shapes.items() if name in plain or name not in self.parts
         }
 
     def tensor(self, name: str) -> Tensor:
-        if name not in self.computed:
+        if name not in self.weights:
             return self.inner.tensor(name)
         with torch.no_grad():
-            return self.computed[name][1]().detach()
+            return self.weights[name][1]().detach()
 
     def kind(self, name: str) -> str:
-        return self.inner.kind(self.computed[name][0] if name in self.computed else name)
+        return self.inner.kind(self.weights[name][0] if name in self.weights else name)
 
     def attribute(self, path: str) -> object:
         return self.inner.attribute(path)
@@ -80,24 +80,24 @@ def open_auxiliary(auxiliary: AuxiliarySource) -> Source:
         For what `open_source` refuses, for quantised weights, and for layers whose weight the stored tensors alone do
         not give: a state dict with adapters, a parametrization of unknown kind.
     """
-    source = open_source(unwrapped_auxiliary(auxiliary) if isinstance(auxiliary, nn.Module) else auxiliary)
+    source = open_source(unwrap_auxiliary(auxiliary) if isinstance(auxiliary, nn.Module) else auxiliary)
     names = _names(source)
     refuse_quantised_names(f"auxiliary ({source.origin})", names)
-    computed: dict[str, tuple[str, Values]] = {}
+    weights: dict[str, tuple[str, Values]] = {}
     parts: set[str] = set()
-    for plain, stored, others, values in (
+    for plain, tensor_name, others, values in (
         *m2pt_layers(source, names),
         *adapter_layers(source, names),
         *normalised_layers(source, names),
         *pruned_layers(source, names),
         *parametrized_layers(source, names),
     ):
-        computed[plain] = (stored, values)
-        parts |= {stored, *others} - {plain}
+        weights[plain] = (tensor_name, values)
+        parts |= {tensor_name, *others} - {plain}
     for name in names:
         if ADAPTER.search(name) is not None and name not in parts:
             refuse(source, "plain weights", f"adapters ({name})", MERGE_ADAPTERS)
-    return ComputedSource(source, computed, frozenset(parts)) if computed else source
+    return ComputedSource(source, weights, frozenset(parts)) if weights else source
 
 
 def _names(source: Source) -> Names:

@@ -48,11 +48,11 @@ class Description:
 
     def heads(self, path: str) -> Heads | None:
         """The heads of the block at a path, or of the block that holds it. Raises `PathwayError` for what cannot be."""
-        stated = self._block(path)
-        if stated is not None and "heads" in stated:
-            return self._check(Heads(*stated["heads"]))
+        block = self._block(path)
+        if block is not None and "heads" in block:
+            return self._check(Heads(*block["heads"]))
         part = self._part(path)
-        query = self._count(part, (*_sided(part, path), *QUERY_HEADS), path)
+        query = self._count(part, (*_side_setting(part, path), *QUERY_HEADS), path)
         if query is None:
             return None
         attention = part.get("attn_config")
@@ -69,9 +69,9 @@ class Description:
 
     def norm(self, path: str) -> Norm | None:
         """Where the block at a path normalises."""
-        stated = self._block(path)
-        if stated is not None and stated.get("norm") in NORMS:
-            norm: Norm = stated["norm"]
+        block = self._block(path)
+        if block is not None and block.get("norm") in NORMS:
+            norm: Norm = block["norm"]
             return norm
         part = self._part(path)
         for name in NORM_FIRST:
@@ -201,14 +201,14 @@ def _parts(part: Mapping[str, Any], component: str) -> Iterator[tuple[tuple[int,
         if not isinstance(inner, Mapping) or name == "attn_config":
             continue
         stem = re.sub(r"_(config|cfg)$", "", name)
-        named = [set(words) & set(PARTS.get(word, (word,))) for word in stem.split("_")]
+        matches = [set(words) & set(PARTS.get(word, (word,))) for word in stem.split("_")]
         if component == inner.get("model_type"):
             yield (len(words), 0), inner
-        elif all(named) and (stem != name or stem in ("encoder", "decoder")):
-            yield (len(named), -min(words.index(word) for common in named for word in common)), inner
+        elif all(matches) and (stem != name or stem in ("encoder", "decoder")):
+            yield (len(matches), -min(words.index(word) for match in matches for word in match)), inner
 
 
-def _sided(part: Mapping[str, Any], path: str) -> tuple[str, ...]:
+def _side_setting(part: Mapping[str, Any], path: str) -> tuple[str, ...]:
     """The setting as an encoder or a decoder has it: by the path, or where both have the same."""
     names = {side: f"{side}_attention_heads" for side in ("encoder", "decoder")}
     sides = [component for component in path.split(".") if component in names]

@@ -73,13 +73,13 @@ def open_file(path: Path) -> FileSource:
         weights = read_json(path).get("weight_map")
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
         raise PathwayError(path, "a `weight_map` of weights and files", "none", "copy the folder again")
-    held: dict[str, set[str]] = {}
+    names_of: dict[str, set[str]] = {}
     for name in dict.fromkeys(weights.values()):
         # An index may name neighbours only: nothing outside the folder is read.
         if Path(name).name != name or Path(name).suffix != SAFETENSORS or not (path.parent / name).is_file():
             raise PathwayError(path, "the files that it lists beside it", f"no {name}", "copy the folder again")
-        held[name] = set(_header(path.parent / name)[0])
-    missing = [weight for weight, name in weights.items() if weight not in held[name]]
+        names_of[name] = set(_header(path.parent / name)[0])
+    missing = [weight for weight, name in weights.items() if weight not in names_of[name]]
     if missing:
         found = f"none in {weights[missing[0]]}"
         raise PathwayError(path, f"the weight {missing[0]}", found, "copy the folder again")

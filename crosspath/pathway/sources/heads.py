@@ -35,19 +35,19 @@ def heads_of(block: nn.Module, attention: str = "") -> Heads | None:
     modules = list(_from_inside(block, attention))
     configurations = [getattr(module, "config", None) for module in modules]
     inner = modules[0]
-    query = _stated(modules, QUERY_HEADS)
+    query = _first_count(modules, QUERY_HEADS)
     if query is None:
-        query, rows = _stated(configurations, QUERY_HEADS), _rows_over_head_width(inner, QUERY)
+        query, rows = _first_count(configurations, QUERY_HEADS), _rows_over_head_width(inner, QUERY)
         if query is not None and rows is not None and query != rows:
             return None  # such as a query weight that holds a gate as well
         query = query or rows
     if query is None:
         return None
     key_value = (
-        _stated(modules, KEY_VALUE_HEADS)
+        _first_count(modules, KEY_VALUE_HEADS)
         or _rows_over_head_width(inner, KEY)
-        or _grouped(inner, query)
-        or _stated(configurations, KEY_VALUE_HEADS)
+        or _key_value_count(inner, query)
+        or _first_count(configurations, KEY_VALUE_HEADS)
     )
     return Heads(query, key_value or query)
 
@@ -62,13 +62,13 @@ def _from_inside(block: nn.Module, attention: str) -> Iterator[nn.Module]:
         yield block.get_submodule(".".join(parts[:length]))
 
 
-def _stated(holders: Iterable[object], names: tuple[str, ...]) -> int | None:
+def _first_count(holders: Iterable[object], names: tuple[str, ...]) -> int | None:
     """The first count that one of them states under one of these names."""
     counts = (count(getattr(holder, name, None)) for holder in holders for name in names)
     return next((number for number in counts if number is not None), None)
 
 
-def _grouped(attention: nn.Module, query: int) -> int | None:
+def _key_value_count(attention: nn.Module, query: int) -> int | None:
     """Of attention that states how many query heads share a key."""
     groups = count(getattr(attention, "num_key_value_groups", None))
     return query // groups if groups is not None and query % groups == 0 else None
@@ -76,7 +76,7 @@ def _grouped(attention: nn.Module, query: int) -> int | None:
 
 def _rows_over_head_width(attention: nn.Module, words: Collection[str]) -> int | None:
     """The heads of the layer that one of these words names."""
-    width = _stated([attention], HEAD_WIDTH)
+    width = _first_count([attention], HEAD_WIDTH)
     layer = next((part for name, part in attention.named_children() if name.lower() in words), None)
     rows = count(getattr(layer, "out_features", None))
     return rows // width if width is not None and rows is not None and rows % width == 0 else None

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from crosspath.pathway.engines.combine import effective_weight
+from crosspath.pathway.engines.overlay import Overlay
 from crosspath.pathway.engines.pathway_weight import INSIDE
-from crosspath.pathway.engines.spread import Spread
 from crosspath.pathway.sources.layer_values import Layer, Names, Values, read, refuse
 from crosspath.pathway.sources.source import ModuleSource, Source
 
@@ -19,7 +19,7 @@ M2PT_LAYERS = (
 )
 """(W, λ, W') inside a layer that a copy of M2PT's file has replaced: as published, in its point segmentation, and in
 copies that keep both layers."""
-PARAMETRIZED = re.compile(rf"(?P<layer>(?:.*\.)?){INSIDE}\.(?P<attribute>\w+)\.(?P<rest>.+)")
+PARAMETRIZATION = re.compile(rf"(?P<layer>(?:.*\.)?){INSIDE}\.(?P<attribute>\w+)\.(?P<rest>.+)")
 
 
 def m2pt_layers(source: Source, names: Names) -> Iterator[Layer]:
@@ -50,19 +50,19 @@ def _sum(source: Source, weight: str, *pairs: str) -> Values:
                 found = f"shapes {tuple(scale.shape)} and {tuple(other.shape)}"
                 todo = "pass the model itself, or merge it first"
                 refuse(source, f"one λ, and W' like {weight} {tuple(own.shape)}", f"{found} at {names}", todo)
-        spread = Spread.single(len(own))
-        return effective_weight(own, others, [scale.reshape(1) for scale in scales], [spread] * len(scales))
+        overlay = Overlay.single(len(own))
+        return effective_weight(own, others, [scale.reshape(1) for scale in scales], [overlay] * len(scales))
 
     return values
 
 
 def normalised_layers(source: Source, names: Names) -> Iterator[Layer]:
     """torch.nn.utils.weight_norm, in both of its forms: g·v/‖v‖. A module of the newer form computes it itself."""
-    for stored in sorted(name for name in names if name.endswith("weight_v")):
-        layer = stored.removesuffix("weight_v")
+    for direction in sorted(name for name in names if name.endswith("weight_v")):
+        layer = direction.removesuffix("weight_v")
         if f"{layer}weight_g" in names:
             g = f"{layer}weight_g"
-            yield f"{layer}weight", stored, {g}, _weight_norm(source, stored, g)
+            yield f"{layer}weight", direction, {g}, _weight_norm(source, direction, g)
 
 
 def _weight_norm(source: Source, v: str, g: str) -> Values:
@@ -81,18 +81,18 @@ def _weight_norm(source: Source, v: str, g: str) -> Values:
 
 def pruned_layers(source: Source, names: Names) -> Iterator[Layer]:
     """torch.nn.utils.prune: the original times its mask. Spectral normalisation by a hook is refused."""
-    for stored in sorted(name for name in names if name.endswith(("weight_orig", "bias_orig"))):
-        plain = stored.removesuffix("_orig")
+    for original in sorted(name for name in names if name.endswith(("weight_orig", "bias_orig"))):
+        plain = original.removesuffix("_orig")
         mask = f"{plain}_mask"
         if mask in names:
-            yield plain, stored, {mask}, _masked(source, stored, mask)
+            yield plain, original, {mask}, _product(source, original, mask)
         elif f"{plain}_u" in names:
             todo = "take it off with torch.nn.utils.remove_spectral_norm and pass that model"
             refuse(source, "plain weights", f"spectral normalisation of {plain}", todo)
 
 
-def _masked(source: Source, stored: str, mask: str) -> Values:
-    return lambda: source.tensor(stored) * source.tensor(mask)
+def _product(source: Source, original: str, mask: str) -> Values:
+    return lambda: source.tensor(original) * source.tensor(mask)
 
 
 def parametrized_layers(source: Source, names: Names) -> Iterator[Layer]:
@@ -101,7 +101,7 @@ def parametrized_layers(source: Source, names: Names) -> Iterator[Layer]:
         return
     groups: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        if match := PARAMETRIZED.fullmatch(name):
+        if match := PARAMETRIZATION.fullmatch(name):
             groups.setdefault((match["layer"], match["attribute"]), []).append(match["rest"])
     for (layer, attribute), rests in groups.items():
         plain, start = layer + attribute, f"{layer}{INSIDE}.{attribute}."

@@ -39,7 +39,7 @@ def norm_placement(block: nn.Module) -> Norm | None:
     except Exception:  # a class of the user's that does not copy
         return None
     device = next((parameter.device for parameter in clone.parameters()), torch.device("cpu"))
-    with seen_safely(device):
+    with isolation(device):
         for _, call in zip(range(TRIES), calls(clone, None), strict=False):
             trace = _run(clone, call)
             if trace.norm_first:
@@ -50,13 +50,13 @@ def norm_placement(block: nn.Module) -> Norm | None:
 
 
 @contextmanager
-def seen_safely(device: torch.device) -> Iterator[None]:
+def isolation(device: torch.device) -> Iterator[None]:
     """Run copies on a device without gradients or compilation; random numbers are drawn as if nothing had run."""
-    forked = [device] if device.type == "cuda" else []
+    devices = [device] if device.type == "cuda" else []
     # Without its compiler, which takes longer to import than torch itself, torch has nothing compiled to run.
     compiler = "torch._dynamo" in sys.modules
     eager = torch.compiler.set_stance("force_eager") if compiler else nullcontext()
-    with device, eager, torch.no_grad(), torch.random.fork_rng(devices=forked):
+    with device, eager, torch.no_grad(), torch.random.fork_rng(devices=devices):
         yield
 
 
@@ -75,15 +75,15 @@ class _Trace:
 def _by_effects(clone: nn.Module, call: Call, trace: _Trace) -> Norm | None:
     """The placement of a block that begins with a matrix."""
     assert trace.output is not None
-    other = _run(clone, Call(call.tokens.flip(1, -1) * 2, call.others, call.named))
+    other = _run(clone, Call(call.tokens.flip(1, -1) * 2, call.others, call.keywords))
     if other.output is None or len(other.inputs) != len(trace.inputs):
         return None
     effects = set()
     for index, (first, second) in enumerate(zip(trace.inputs, other.inputs, strict=True)):
-        changed = _run(clone, call, change=index)
-        if changed.output is None:
+        response = _run(clone, call, change=index)
+        if response.output is None:
             return None
-        on_stream, writes = not torch.equal(first, second), not torch.equal(changed.output, trace.output)
+        on_stream, writes = not torch.equal(first, second), not torch.equal(response.output, trace.output)
         effects.add((on_stream, writes))
     if (True, False) in effects:
         return "pre"
@@ -100,11 +100,11 @@ def _run(clone: nn.Module, call: Call, change: int | None = None) -> _Trace:
     def before_matrix(module: nn.Module, args: Any) -> None:
         products.count += 1
 
-    def before_norm(module: nn.Module, args: Any, named: Any) -> None:
+    def before_norm(module: nn.Module, args: Any, keywords: Any) -> None:
         if not products.count:
             trace.norm_first = True
             raise _NormFirstError  # nothing else is asked of this block
-        trace.inputs.append(next(iter(_tensors((args, named))), torch.zeros(())).clone())
+        trace.inputs.append(next(iter(_tensors((args, keywords))), torch.zeros(())).clone())
 
     def after_norm(module: nn.Module, args: Any, output: Any) -> Any:
         if change != len(trace.inputs) - 1 or not isinstance(output, Tensor):
@@ -117,7 +117,7 @@ def _run(clone: nn.Module, call: Call, change: int | None = None) -> _Trace:
     handles += [module.register_forward_pre_hook(before_matrix) for module in _mixers(clone)]
     try:
         with products:
-            output = clone(call.tokens, *call.others, **call.named)
+            output = clone(call.tokens, *call.others, **call.keywords)
     except (Exception, SystemExit):  # these arguments are not the block's
         return trace
     finally:

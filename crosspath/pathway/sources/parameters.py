@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from crosspath.errors import PathwayError
 from crosspath.pathway.engines.engine import connected_attributes, held_weight, pathway_of
-from crosspath.pathway.engines.held_weight import HELD, HeldWeight
+from crosspath.pathway.engines.held_weight import WEIGHTS, HeldWeight
 from crosspath.pathway.engines.parametrization import read_tensor
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
 from crosspath.pathway.sources.wrappers import plain_name
@@ -28,29 +28,29 @@ class Holder:
         return pathway_of(self.module, self.attribute)
 
     @property
-    def held(self) -> HeldWeight | None:
+    def held_weight(self) -> HeldWeight | None:
         """What holds W and the pathways beside this tensor, where its optimizer does."""
         return held_weight(self.module, self.attribute)
 
     @property
     def parameter(self) -> Tensor:
         """What an optimizer holds for this weight: the target's own parameter, or the sum that the module keeps."""
-        held = self.held
-        return self.original if held is None else held.parameter
+        weight = self.held_weight
+        return self.original if weight is None else weight.parameter
 
     @property
     def foreign(self) -> bool:
         """Whether a parametrization that is not a pathway computes this tensor."""
         parametrizations = self.module._modules.get(INSIDE)
-        parametrized = parametrizations is not None and self.attribute in parametrizations._modules
-        return parametrized and self.pathway is None
+        inside = parametrizations is not None and self.attribute in parametrizations._modules
+        return inside and self.pathway is None
 
     @property
     def original(self) -> Tensor:
         """The target's own parameter."""
-        held = self.held
-        if held is not None:
-            return held.original
+        weight = self.held_weight
+        if weight is not None:
+            return weight.original
         if self.pathway is None:
             return read_tensor(self.module, self.attribute)
         value = self.module.get_submodule(f"{INSIDE}.{self.attribute}").original
@@ -61,7 +61,7 @@ class Holder:
 def holders(model: nn.Module) -> Iterator[Holder]:
     """Every parameter of the plain model, in the plain model's order; a shared module is visited once."""
     for path, module in model.named_modules():
-        if not {INSIDE, HELD}.isdisjoint(path.split(".")):
+        if not {INSIDE, WEIGHTS}.isdisjoint(path.split(".")):
             continue
         for attribute in plain_attributes(module):
             yield Holder(plain_name(f"{path}.{attribute}" if path else attribute), module, attribute)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from crosspath.pathway.engines.held_weight import HELD
+from crosspath.pathway.engines.held_weight import WEIGHTS
 from crosspath.pathway.engines.pathway_weight import INSIDE
-from crosspath.pathway.sources.wrappers import unwrapped_block, without_activation_wrappers
+from crosspath.pathway.sources.wrappers import unwrap_block, without_activation_wrappers
 
 GRID = (4, 4)
 """Height and width of the tokens where nothing in the block states them."""
@@ -44,7 +44,7 @@ class Call:
 
     tokens: Tensor
     others: tuple[Any, ...] = ()
-    named: dict[str, Any] = field(default_factory=dict)
+    keywords: dict[str, Any] = field(default_factory=dict)
 
 
 def silent_copy(block: nn.Module) -> nn.Module:
@@ -53,15 +53,15 @@ def silent_copy(block: nn.Module) -> nn.Module:
 
     The values of parameters are neither read nor copied. Raises whatever the block raises on copying.
     """
-    block = unwrapped_block(block)
+    block = unwrap_block(block)
     memo: dict[int, Any] = {}
     for module in block.modules():
         for parameter in module._parameters.values():
             if parameter is not None and id(parameter) not in memo:
                 value = _constant(parameter, 0.0 if is_matrix(parameter) and not is_norm(module) else 1.0)
                 memo[id(parameter)] = nn.Parameter(value, requires_grad=False)
-        if HELD in module._modules:
-            memo[id(module._modules[HELD])] = nn.Module()  # W, W' and λ stand beside a plain layer.
+        if WEIGHTS in module._modules:
+            memo[id(module._modules[WEIGHTS])] = nn.Module()  # W, W' and λ stand beside a plain layer.
         for buffer in module._buffers.values():
             if buffer is not None and buffer.is_meta:
                 memo[id(buffer)] = _constant(buffer, 0.0)
@@ -129,9 +129,11 @@ def calls(block: nn.Module, width: int | None) -> Iterator[Call]:
                 shapes += [(1, height, columns, size), (1, size, height, columns), (1, size, count)]
             for shape in shapes:
                 tokens = torch.linspace(-1.0, 1.0, math.prod(shape)).sin().reshape(shape).to(like.device, like.dtype)
-                for masked in (False, True):
-                    for rotary in (False, True):
-                        call = _call(block, tokens, (height, columns), size, masked=masked, rotary=rotary)
+                for with_mask in (False, True):
+                    for with_rotation in (False, True):
+                        call = _call(
+                            block, tokens, (height, columns), size, with_mask=with_mask, with_rotation=with_rotation
+                        )
                         if call is not None:
                             yield call
 
@@ -158,32 +160,32 @@ def _grids(block: nn.Module) -> list[tuple[tuple[int, int], int]]:
 
 
 def _call(
-    block: nn.Module, tokens: Tensor, grid: tuple[int, int], width: int, *, masked: bool, rotary: bool
+    block: nn.Module, tokens: Tensor, grid: tuple[int, int], width: int, *, with_mask: bool, with_rotation: bool
 ) -> Call | None:
     """None where the block takes neither a mask nor rotary positions, and one is asked for."""
     parameters = list(inspect.signature(block.forward).parameters.values())
     others: list[Any] = []
-    named: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     count = math.prod(tokens.shape[1:-1])
-    uses_mask = uses_rotary = False
+    uses_mask = uses_rotation = False
     for parameter in parameters[1:]:
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         value: Any = None
-        if masked and "mask" in parameter.name:
+        if with_mask and "mask" in parameter.name:
             value, uses_mask = torch.ones(1, 1, count, count, dtype=torch.bool, device=tokens.device), True
-        elif rotary and parameter.name == "position_embeddings":
-            value, uses_rotary = _rotation(block, tokens, count, width), True
+        elif with_rotation and parameter.name == "position_embeddings":
+            value, uses_rotation = _rotation(block, tokens, count, width), True
         elif variadic or parameter.default is not parameter.empty:
             continue
         else:
             value = _argument(parameter, tokens, grid)
         if parameter.kind is parameter.KEYWORD_ONLY or parameter.default is not parameter.empty:
-            named[parameter.name] = value
+            keywords[parameter.name] = value
         else:
             others.append(value)
-    if masked != uses_mask or rotary != uses_rotary:
+    if with_mask != uses_mask or with_rotation != uses_rotation:
         return None
-    return Call(tokens, tuple(others), named)
+    return Call(tokens, tuple(others), keywords)
 
 
 def _argument(parameter: inspect.Parameter, tokens: Tensor, grid: tuple[int, int]) -> Any:

@@ -150,8 +150,9 @@ def _kind(weight: Tensor) -> str:
 
 def is_named(auxiliary: object) -> bool:
     """Whether it is {name: auxiliary}; a mapping of tensors is a state dict."""
-    named = isinstance(auxiliary, Mapping) and bool(auxiliary)
-    return named and not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
+    if not isinstance(auxiliary, Mapping) or not auxiliary:
+        return False
+    return not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
 
 
 def open_source(source: AuxiliarySource) -> Source:
@@ -203,7 +204,7 @@ def _refuse_folder(folder: Path) -> None:
             raise PathwayError(folder, "a folder with model.safetensors", f"{form} ({file.name})", todo)
 
 
-def quantised_in(source: Source) -> list[str]:
+def find_quantised(source: Source) -> list[str]:
     """The names of a source's quantised weights; of a state dict or file, its matrices of small integers."""
     if isinstance(source, ModuleSource):
         return quantised_weights(source.module)
@@ -215,14 +216,14 @@ def quantised_weights(model: nn.Module) -> list[str]:
     """The names of quantised weights, each with its storage: packed by torch, integers, or a tensor subclass
     (bitsandbytes, torchao).
     """
-    packed = [
+    packed_weights = [
         f"{name}.weight ({type(module).__module__}.{type(module).__name__})"
         for name, module in model.named_modules()
         if "quantized" in type(module).__module__.split(".")
         and hasattr(module, "_packed_params")
         and not name.endswith("_packed_params")
     ]
-    return packed + [
+    return packed_weights + [
         f"{holder.name} ({type(holder.original).__name__}, {holder.original.dtype})"
         for holder in holders(model)
         if is_quantised(holder.original)

@@ -32,12 +32,12 @@ CONNECT_FIRST = {
 """{class: what to do}. They hold a list of parameters, or run without Python, so that λ and W' would be missed."""
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """The model inside torch.compile's, DistributedDataParallel's and DataParallel's wrappers."""
     return _inside(model, TRANSPARENT)
 
 
-def unwrapped_block(block: nn.Module) -> nn.Module:
+def unwrap_block(block: nn.Module) -> nn.Module:
     """The block inside torch.compile's wrapper, and inside those that recompute or offload activations."""
     return _inside(block, {"OptimizedModule": "_orig_mod"} | ACTIVATIONS)
 
@@ -57,7 +57,7 @@ def plain_name(name: str) -> str:
     return name
 
 
-def unwrapped_auxiliary(model: nn.Module) -> nn.Module:
+def unwrap_auxiliary(model: nn.Module) -> nn.Module:
     """The same, and the average inside torch's AveragedModel."""
     return _inside(model, TRANSPARENT | COPIES)
 

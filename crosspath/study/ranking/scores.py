@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crosspath.pathway.engines.spread import covered_rows
+from crosspath.pathway.engines.overlay import covered_rows
 from crosspath.pathway.sources.parameters import connections
 
 SCORES = ("labels", "gradient", "similarity", "effective_rank", "stable_rank", "spectrum")
@@ -55,13 +55,13 @@ def connected_triples(model: nn.Module, name: str, gradients: Mapping[str, Tenso
         auxiliary = pathway.auxiliary(name).detach()
         if auxiliary.ndim < 2:
             continue
-        spread = pathway.spreads[name]
+        overlay = pathway.overlays[name]
         parts = (gradients[holder.name], holder.original.detach())
-        gradient, own = (covered_rows(tensor, spread) for tensor in parts)
+        gradient, own = (covered_rows(tensor, overlay) for tensor in parts)
         yield (
-            as_matrix(gradient, spread.along),
-            as_matrix(own, spread.along),
-            as_matrix(auxiliary, spread.along),
+            as_matrix(gradient, overlay.along),
+            as_matrix(own, overlay.along),
+            as_matrix(auxiliary, overlay.along),
         )
 
 
@@ -77,7 +77,7 @@ def shuffle_auxiliary(model: nn.Module, name: str, originals: Mapping[str, Tenso
     """
     rng = np.random.default_rng((STREAM, copy))
     for holder, pathway in connections(model):
-        auxiliary, along = pathway.auxiliary(name), pathway.spreads[name].along
+        auxiliary, along = pathway.auxiliary(name), pathway.overlays[name].along
         own = originals[holder.name]
         if own.ndim < 2:
             continue

@@ -14,7 +14,7 @@ class Configuration:
     """Library and model as people call it: `timm maxvit_tiny_tf_224`, `transformers LlamaModel, grouped queries`."""
     build: Callable[[], nn.Module]
     """A new model with random weights, on the CPU, with at least two blocks in a stage where the family allows it."""
-    refused: str | None = None
+    refusal: str | None = None
     """Why `connect` refuses it; None where the model connects whole."""
     roles: Mapping[str, str] = field(default_factory=dict)
     """{weight name inside a block: its role}, written by hand from the library's source. Of a fused weight the roles in

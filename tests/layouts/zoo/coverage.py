@@ -25,9 +25,9 @@ class Coverage:
     """Of the entries of the blocks' matrices, those that pair: 0 to 1."""
     norms: str
     """Where its blocks normalise; empty where that is not known."""
-    left_out: str
+    omissions: str
     """Why weights of the blocks stay out: tables of positions, depthwise kernels."""
-    refused: str
+    refusal: str
     """Why it is refused; empty where it is not."""
 
 
@@ -44,20 +44,20 @@ def measure(configuration: Configuration, target: nn.Module, auxiliary: nn.Modul
     """The configuration's row, from two models of it."""
     anatomy = locate(ModuleSource(target))
     norms = {} if anatomy is None else anatomy.norms
-    refused, report = configuration.refused or "", None
+    refusal, report = configuration.refusal or "", None
     try:
         report = crosspath.match(target, auxiliary)
-        refused = refused or "; ".join(map(str, report.mismatches))
+        refusal = refusal or "; ".join(map(str, report.mismatches))
     except crosspath.PathwayError as error:
-        refused = refused or str(error)
+        refusal = refusal or str(error)
     return Coverage(
         name=configuration.name,
         blocks=0 if anatomy is None else len(anatomy.blocks),
         matrices=0 if report is None else len(paired_weights(target, report)),
         share=0.0 if report is None else report.coverage or 0.0,
         norms=", ".join(dict.fromkeys(norms[index] for index in sorted(norms))),
-        left_out="" if report is None else ", ".join(reasons_left_out(report)),
-        refused=refused,
+        omissions="" if report is None else ", ".join(reasons_left_out(report)),
+        refusal=refusal,
     )
 
 

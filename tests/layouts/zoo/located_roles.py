@@ -14,7 +14,7 @@ ROLES = ("query", "key", "value", "attention_output", "mlp_gate", "mlp_in", "mlp
 LIBRARIES = ("timm", "transformers", "torch", "torchvision", "open_clip")
 OUTSIDE = ("attn_pool.", "head.")
 """Parts of a model that are no block: what pools its tokens, and its head."""
-Located = dict[str, list[tuple[str, Slot]]]
+Places = dict[str, list[tuple[str, Slot]]]
 
 
 def role_faults(configuration: Configuration, model: nn.Module, layout: Layout | None = None) -> Iterator[str]:
@@ -23,9 +23,9 @@ def role_faults(configuration: Configuration, model: nn.Module, layout: Layout |
     if anatomy is None:
         yield "no blocks are located"
         return
-    located: Located = {}
+    places: Places = {}
     for (_, role), slot in anatomy.slots.items():
-        located.setdefault(slot.weight, []).append((role, slot))
+        places.setdefault(slot.weight, []).append((role, slot))
     names = [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
     blocks = tuple(anatomy.paths.values())
     if configuration.complete:
@@ -33,14 +33,14 @@ def role_faults(configuration: Configuration, model: nn.Module, layout: Layout |
     else:
         inside = {block + key: role for block in blocks for key, role in configuration.roles.items()}
         expected = {name: inside[name] for name in names if name in inside}
-    asked = {
+    open_names = {
         anatomy.paths[index] + str(ambiguity.whole) + ".weight" for (index, _), ambiguity in anatomy.ambiguous.items()
     }
     for name, role in expected.items():
-        if name in asked and configuration.name.partition(" ")[0] not in LIBRARIES:
+        if name in open_names and configuration.name.partition(" ")[0] not in LIBRARIES:
             continue  # a class of nobody's library: the order of its rows is asked for
         if name.startswith(blocks):
-            yield from _fault(name, role, located.get(name, []))
+            yield from _fault(name, role, places.get(name, []))
         elif not role.endswith("none") and not name.startswith(OUTSIDE):
             yield f"{name}: expected {role}, stands in no located block"
     for key, role in configuration.roles.items():

@@ -20,8 +20,8 @@ class NanoAttention(nn.Module):
         q, k, v = (
             part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in self.c_attn(x_BND).split(WIDTH, dim=2)
         )
-        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.c_proj(attended.transpose(1, 2).flatten(2))
+        values = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(values.transpose(1, 2).flatten(2))
 
 
 class NanoMlp(nn.Module):

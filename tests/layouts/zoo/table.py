@@ -12,7 +12,7 @@ from tests.layouts.zoo.located_roles import LIBRARIES
 REPOSITORY = Path(__file__).resolve().parents[3]
 PAGE = REPOSITORY / "docs" / "layouts.md"
 README = REPOSITORY / "README.md"
-MARKED = re.compile(r"(<!-- models -->).*?(<!-- end -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- models -->).*?(<!-- end -->)", re.DOTALL)
 HEADINGS = ("library", "model", "blocks", "matrices", "share", "norms", "left out, or why it is refused")
 SIZES = frozenset(
     "xxs xs xx xxtiny xtiny nano pico femto atto wee pwee dwee dpwee little betwixt tiny mini small s t ti m l medium "  # noqa: SIM905
@@ -24,20 +24,20 @@ SIZES = frozenset(
 def write() -> None:
     """Measure every configuration and write both places."""
     rows = (measure(configuration, *two_models(configuration)) for configuration in CONFIGURATIONS)
-    PAGE.write_text(with_marked(PAGE.read_text("utf-8"), f"\n{table(rows)}\n"), "utf-8")
-    README.write_text(with_marked(README.read_text("utf-8"), families(CONFIGURATIONS)), "utf-8")
+    PAGE.write_text(replace_mark(PAGE.read_text("utf-8"), f"\n{table(rows)}\n"), "utf-8")
+    README.write_text(replace_mark(README.read_text("utf-8"), families(CONFIGURATIONS)), "utf-8")
 
 
-def with_marked(page: str, text: str) -> str:
+def replace_mark(page: str, text: str) -> str:
     """The page with this text in its one marked place."""
-    assert len(MARKED.findall(page)) == 1
-    return MARKED.sub(lambda marked: marked[1] + text + marked[2], page)
+    assert len(MARKS.findall(page)) == 1
+    return MARKS.sub(lambda match: match[1] + text + match[2], page)
 
 
-def marked_in(page: Path) -> str:
+def text_in_mark(page: Path) -> str:
     """What stands in the marked place of a page."""
-    (marked,) = MARKED.finditer(page.read_text("utf-8"))
-    return marked[0].removeprefix(marked[1]).removesuffix(marked[2])
+    (match,) = MARKS.finditer(page.read_text("utf-8"))
+    return match[0].removeprefix(match[1]).removesuffix(match[2])
 
 
 def table(rows: Iterable[Coverage]) -> str:
@@ -48,8 +48,8 @@ def table(rows: Iterable[Coverage]) -> str:
 def row_line(row: Coverage) -> str:
     """The line of one configuration."""
     library, model = split_name(row.name)
-    counts = (str(row.blocks), str(row.matrices), f"{100 * row.share:.0f} %") if not row.refused else ("", "", "")
-    return line((library, model, *counts, row.norms, row.refused or row.left_out))
+    counts = (str(row.blocks), str(row.matrices), f"{100 * row.share:.0f} %") if not row.refusal else ("", "", "")
+    return line((library, model, *counts, row.norms, row.refusal or row.omissions))
 
 
 def line(cells: Iterable[str]) -> str:
@@ -67,16 +67,16 @@ def families(configurations: Iterable[Configuration]) -> str:
     """How many configurations there are; folded away, the families of each library, and those that are refused."""
     configurations = tuple(configurations)
     by_library: dict[str, dict[str, None]] = {library: {} for library in LIBRARIES}
-    refused: dict[str, None] = {}
+    refusals: dict[str, None] = {}
     for configuration in configurations:
         library, model = split_name(configuration.name)
         if library and not model.startswith("test_"):
-            (refused if configuration.refused else by_library[library])[family(library, model)] = None
+            (refusals if configuration.refusal else by_library[library])[family(library, model)] = None
     lists = "; ".join(
         f"**{library}** {', '.join(sorted(names, key=str.lower))}" for library, names in by_library.items()
     )
     summary = f"{len(configurations)} configurations of {', '.join(LIBRARIES)}"
-    rest = f"{lists}. Refused, with the reason: {', '.join(refused)}."
+    rest = f"{lists}. Refused, with the reason: {', '.join(refusals)}."
     return f"<details><summary>{summary}</summary>{rest}</details>"
 
 

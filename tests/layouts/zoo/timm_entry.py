@@ -23,7 +23,7 @@ def timm_entry(
     norm: str | None = None,
     roles: Mapping[str, str] | None = None,
     misleading: bool = False,
-    refused: str | None = None,
+    refusal: str | None = None,
 ) -> Configuration:
     """A configuration of a registered model. `make`: its class, where timm's function fixes the sizes."""
 
@@ -33,7 +33,7 @@ def timm_entry(
     return Configuration(
         name=f"timm {model}{', ' if variant else ''}{variant}",
         build=build,
-        refused=refused,
+        refusal=refusal,
         roles=roles or {},
         complete=True,
         misleading=misleading,

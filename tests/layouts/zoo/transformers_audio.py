@@ -12,7 +12,7 @@ from tests.layouts.zoo.transformers_build import (
     WAV2VEC2,
     WIDTH,
     configuration,
-    named,
+    plain_roles,
 )
 
 WAVES = {
@@ -153,7 +153,7 @@ SOUND: tuple[Configuration, ...] = (
         "EncodecModel",
         {"hidden_size": 16, "num_filters": 4, "num_residual_layers": 1, "codebook_size": 16, "codebook_dim": 16},
         norm=None,
-        refused="its convolutions are computed by weight normalisation: remove that first",
+        refusal="its convolutions are computed by weight normalisation: remove that first",
     ),
 )
 
@@ -169,7 +169,7 @@ SERIES_MODELS: tuple[Configuration, ...] = (
             "patch_length": 4,
             "patch_stride": 4,
         },
-        named("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "ff.0", "ff.3"),
+        plain_roles("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "ff.0", "ff.3"),
     ),
     configuration(
         "TimesFmModel",
@@ -184,7 +184,7 @@ SERIES_MODELS: tuple[Configuration, ...] = (
             "horizon_length": 8,
         },
         # down_proj(relu(gate_proj(x))): a plain mlp, in spite of its first matrix's name
-        named("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"),
+        plain_roles("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"),
         misleading=True,
     ),
     configuration("TimeSeriesTransformerModel", SERIES, BART, norm="post"),

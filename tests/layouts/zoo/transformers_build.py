@@ -34,9 +34,9 @@ def build(model: str, config: str, settings: Settings, part: str = "") -> Callab
         transformers = pytest.importorskip("transformers", reason="needs transformers")
         if not (hasattr(transformers, model) and hasattr(transformers, config)):
             pytest.skip(f"this release of transformers has no {model}")
-        built = getattr(transformers, model)(getattr(transformers, config)(**settings))
-        assert isinstance(built, nn.Module)
-        return built.get_submodule(part)
+        network = getattr(transformers, model)(getattr(transformers, config)(**settings))
+        assert isinstance(network, nn.Module)
+        return network.get_submodule(part)
 
     return new_model
 
@@ -51,7 +51,7 @@ def configuration(
     part: str = "",
     norm: str | None = "pre",
     misleading: bool = False,
-    refused: str | None = None,
+    refusal: str | None = None,
 ) -> Configuration:
     """The configuration of a class of transformers; `roles` names weights without `.weight`."""
     return Configuration(
@@ -60,11 +60,13 @@ def configuration(
         roles={f"{path}.weight": role for path, role in (roles or {}).items()},
         norm=norm,
         misleading=misleading,
-        refused=refused,
+        refusal=refusal,
     )
 
 
-def named(attention: str, query: str, key: str, value: str, output: str, mlp_in: str, mlp_out: str) -> dict[str, str]:
+def plain_roles(
+    attention: str, query: str, key: str, value: str, output: str, mlp_in: str, mlp_out: str
+) -> dict[str, str]:
     """Query, key and value apart, inside `attention`; a plain mlp."""
     return {
         f"{attention}.{query}": "query",
@@ -76,7 +78,7 @@ def named(attention: str, query: str, key: str, value: str, output: str, mlp_in:
     }
 
 
-def gated(attention: str, mlp: str) -> dict[str, str]:
+def gated_roles(attention: str, mlp: str) -> dict[str, str]:
     """Llama's names: `down_proj(act(gate_proj(x)) * up_proj(x))`."""
     return {
         f"{attention}.q_proj": "query",
@@ -90,14 +92,16 @@ def gated(attention: str, mlp: str) -> dict[str, str]:
 
 
 # modeling_vit.py, modeling_bert.py, modeling_clip.py, modeling_bart.py, modeling_wav2vec2.py
-VIT = named("attention", "q_proj", "k_proj", "v_proj", "attention.o_proj", "mlp.fc1", "mlp.fc2")
-VIDEOMAE = named(
+VIT = plain_roles("attention", "q_proj", "k_proj", "v_proj", "attention.o_proj", "mlp.fc1", "mlp.fc2")
+VIDEOMAE = plain_roles(
     "attention.attention", "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"
 )
-BERT = named("attention.self", "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense")
-CLIP = named("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
-BART = named("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "fc1", "fc2")
-WAV2VEC2 = named(
+BERT = plain_roles(
+    "attention.self", "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"
+)
+CLIP = plain_roles("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
+BART = plain_roles("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.out_proj", "fc1", "fc2")
+WAV2VEC2 = plain_roles(
     "attention",
     "q_proj",
     "k_proj",

@@ -11,8 +11,8 @@ from tests.layouts.zoo.transformers_build import (
     WIDTH,
     WORDS,
     configuration,
-    gated,
-    named,
+    gated_roles,
+    plain_roles,
 )
 
 LLAMA = SIZES | WORDS | MARKS
@@ -52,10 +52,10 @@ GPT2 = {
 """Both `c_proj` are outputs, one of attention and one of the mlp."""
 H_TO_4H = {"mlp.dense_h_to_4h": "mlp_in", "mlp.dense_4h_to_h": "mlp_out"}
 FALCON_REST = {"self_attention.dense": "attention_output"} | H_TO_4H
-GATED = gated("self_attn", "mlp")
+GATED = gated_roles("self_attn", "mlp")
 ATTENTION = {path: role for path, role in GATED.items() if path.startswith("self_attn")}
 PROJECTIONS = ("self_attn", "q_proj", "k_proj", "v_proj")
-GPT_J = named("attn", "q_proj", "k_proj", "v_proj", "attn.out_proj", "mlp.fc_in", "mlp.fc_out")
+GPT_J = plain_roles("attn", "q_proj", "k_proj", "v_proj", "attn.out_proj", "mlp.fc_in", "mlp.fc_out")
 
 LIKE_LLAMA: tuple[Configuration, ...] = (
     configuration("LlamaModel", ALL_HEADS, GATED),
@@ -87,8 +87,8 @@ LIKE_LLAMA: tuple[Configuration, ...] = (
         GROUPED,
         ATTENTION | {"mlp.gate_up_proj": "mlp_gate+mlp_in", "mlp.down_proj": "mlp_out"},
     ),
-    configuration("PhiModel", GROUPED, named(*PROJECTIONS, "self_attn.dense", "mlp.fc1", "mlp.fc2")),
-    configuration("Starcoder2Model", GROUPED, named(*PROJECTIONS, "self_attn.o_proj", "mlp.c_fc", "mlp.c_proj")),
+    configuration("PhiModel", GROUPED, plain_roles(*PROJECTIONS, "self_attn.dense", "mlp.fc1", "mlp.fc2")),
+    configuration("Starcoder2Model", GROUPED, plain_roles(*PROJECTIONS, "self_attn.o_proj", "mlp.c_fc", "mlp.c_proj")),
     configuration(
         "Qwen2MoeModel",
         GROUPED
@@ -180,7 +180,9 @@ LIKE_GPT: tuple[Configuration, ...] = (
             "window_size": 4,
             **WORDS,
         },
-        named("attn.attention", "q_proj", "k_proj", "v_proj", "attn.attention.out_proj", "mlp.c_fc", "mlp.c_proj"),
+        plain_roles(
+            "attn.attention", "q_proj", "k_proj", "v_proj", "attn.attention.out_proj", "mlp.c_fc", "mlp.c_proj"
+        ),
     ),
     configuration(
         "GPTJModel", GPT | {"rotary_dim": 4}, GPT_J, misleading=True

@@ -16,7 +16,7 @@ from tests.layouts.zoo.transformers_build import (
     WIDTH,
     WORDS,
     configuration,
-    named,
+    plain_roles,
 )
 
 STAGES = {"hidden_sizes": [16, 32, 32, 64], "depths": [1, 2, 2, 1], "num_attention_heads": [1, 2, 4, 8]}
@@ -49,7 +49,7 @@ STAGED: tuple[Configuration, ...] = (
     configuration(
         "PvtV2Model",
         STAGES | {"image_size": 64},
-        named("attention", "query", "key", "value", "attention.proj", "mlp.dense1", "mlp.dense2"),
+        plain_roles("attention", "query", "key", "value", "attention.proj", "mlp.dense1", "mlp.dense2"),
     ),
     configuration(
         "HieraModel",
@@ -101,7 +101,7 @@ WHOLE: tuple[Configuration, ...] = (
             **TWO_STACKS,
             "num_queries": 4,
         },
-        named("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.o_proj", "mlp.fc1", "mlp.fc2"),
+        plain_roles("self_attn", "q_proj", "k_proj", "v_proj", "self_attn.o_proj", "mlp.fc1", "mlp.fc2"),
         norm="post",
     ),
     configuration(
@@ -153,7 +153,7 @@ WHOLE: tuple[Configuration, ...] = (
             "num_self_attention_heads": HEADS,
             "num_cross_attention_heads": 2,
         },
-        named(
+        plain_roles(
             "attention.self",
             "query",
             "key",

@@ -14,8 +14,8 @@ from tests.layouts.zoo.transformers_build import (
     WIDTH,
     WORDS,
     configuration,
-    gated,
-    named,
+    gated_roles,
+    plain_roles,
 )
 
 TEXT = SIZES | WORDS
@@ -36,7 +36,7 @@ T5_ATTENTION = {
     "layer.0.SelfAttention.v": "value",
     "layer.0.SelfAttention.o": "attention_output",
 }
-ALBERT = named("attention", "query", "key", "value", "attention.dense", "ffn", "ffn_output")
+ALBERT = plain_roles("attention", "query", "key", "value", "attention.dense", "ffn", "ffn_output")
 
 LIKE_BERT: tuple[Configuration, ...] = (
     configuration("BertModel", TEXT, BERT, norm="post"),
@@ -71,7 +71,7 @@ LIKE_BERT: tuple[Configuration, ...] = (
     configuration(
         "Blip2QFormerModel",
         TEXT | {"encoder_hidden_size": WIDTH},
-        named(
+        plain_roles(
             "attention.attention",
             "query",
             "key",
@@ -91,7 +91,7 @@ OWN_NAMES: tuple[Configuration, ...] = (
     configuration(
         "DistilBertModel",
         WORDS | {"dim": WIDTH, "n_layers": DEPTH, "n_heads": HEADS, "hidden_dim": HIDDEN},
-        named("attention", "q_lin", "k_lin", "v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
+        plain_roles("attention", "q_lin", "k_lin", "v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
         norm="post",
     ),
     configuration(
@@ -125,7 +125,7 @@ OWN_NAMES: tuple[Configuration, ...] = (
     configuration(
         "DebertaV2Model",
         DEBERTA | {"share_att_key": False, "conv_kernel_size": 3},
-        named(
+        plain_roles(
             "attention.self",
             "query_proj",
             "key_proj",
@@ -141,7 +141,7 @@ OWN_NAMES: tuple[Configuration, ...] = (
     configuration(
         "MPNetModel",
         TEXT,
-        named("attention.attn", "q", "k", "v", "attention.attn.o", "intermediate.dense", "output.dense"),
+        plain_roles("attention.attn", "q", "k", "v", "attention.attn.o", "intermediate.dense", "output.dense"),
         norm="post",
     ),
     configuration(
@@ -156,12 +156,12 @@ OWN_NAMES: tuple[Configuration, ...] = (
         },
         misleading=True,
     ),
-    configuration("NomicBertModel", TEXT, gated("self_attn", "mlp"), norm="post"),
+    configuration("NomicBertModel", TEXT, gated_roles("self_attn", "mlp"), norm="post"),
     configuration(
         "MobileBertModel",
         TEXT | {"embedding_size": 16, "intra_bottleneck_size": 16},
         # Queries and keys read the bottleneck's narrow stream, values the wide one; three mlps stand before this one
-        named(
+        plain_roles(
             "attention.self",
             "query",
             "key",
@@ -219,7 +219,7 @@ OWN_NAMES: tuple[Configuration, ...] = (
             "n_layer": DEPTH,
             "n_head": HEADS,
         },
-        named("multi_head_attention", "Wq", "Wk", "Wv", "multi_head_attention.dense", "ffn.0", "ffn.2"),
+        plain_roles("multi_head_attention", "Wq", "Wk", "Wv", "multi_head_attention.dense", "ffn.0", "ffn.2"),
     ),
 )
 

@@ -14,8 +14,8 @@ from tests.layouts.zoo.transformers_build import (
     WIDTH,
     WORDS,
     configuration,
-    gated,
-    named,
+    gated_roles,
+    plain_roles,
 )
 
 SAM = {
@@ -51,7 +51,7 @@ PLAIN: tuple[Configuration, ...] = (
     configuration(
         "Dinov2Model",
         SIZES | PICTURE | {"use_swiglu_ffn": True, "mlp_ratio": 6},
-        gated("attention", "mlp"),
+        gated_roles("attention", "mlp"),
         variant="SwiGLU",
     ),
     configuration("IJepaModel", SIZES | PICTURE, VIT),
@@ -77,17 +77,17 @@ PLAIN: tuple[Configuration, ...] = (
             "pred_num_attention_heads": HEADS,
             "pred_num_hidden_layers": DEPTH,
         },
-        named("attention", "query", "key", "value", "attention.proj", "mlp.fc1", "mlp.fc2"),
+        plain_roles("attention", "query", "key", "value", "attention.proj", "mlp.fc1", "mlp.fc2"),
     ),
     configuration(
         "DINOv3ViTModel",
         SIZES | PICTURE,
-        named("attention", "q_proj", "k_proj", "v_proj", "attention.o_proj", "mlp.up_proj", "mlp.down_proj"),
+        plain_roles("attention", "q_proj", "k_proj", "v_proj", "attention.o_proj", "mlp.up_proj", "mlp.down_proj"),
     ),
     configuration(
-        "DINOv3ViTModel", SIZES | PICTURE | {"use_gated_mlp": True}, gated("attention", "mlp"), variant="gated"
+        "DINOv3ViTModel", SIZES | PICTURE | {"use_gated_mlp": True}, gated_roles("attention", "mlp"), variant="gated"
     ),
-    configuration("PixtralVisionModel", SIZES | PICTURE, gated("attention", "feed_forward")),
+    configuration("PixtralVisionModel", SIZES | PICTURE, gated_roles("attention", "feed_forward")),
 )
 
 FUSED: tuple[Configuration, ...] = (

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 import crosspath
 from tests.errors import refused
-from tests.pathway.small_models import BY_ROLE, DEPTH, HEADS, KINDS, WIDTH, Body, Decoder, HeadMajorBlock, randomised
+from tests.pathway.small_models import BY_ROLE, DEPTH, HEADS, KINDS, WIDTH, Body, Decoder, HeadMajorBlock, randomise
 
 MINE = crosspath.Layout(
     name="mine",
@@ -51,12 +51,12 @@ class Mine(nn.Module):
 def megatron(seed: int = 0) -> dict[str, Tensor]:
     """A state dict under Megatron's names, which do not tell the order of query, key and value."""
     torch.manual_seed(seed)
-    state = randomised(Decoder(HeadMajorBlock)).state_dict()
+    state = randomise(Decoder(HeadMajorBlock)).state_dict()
     return {f"language_model.encoder.{name.replace('h.', 'layers.', 1)}": value for name, value in state.items()}
 
 
 def test_a_layout_of_ones_own_serves_both_sides_and_the_rates() -> None:
-    target, auxiliary = randomised(Mine()), randomised(Body())
+    target, auxiliary = randomise(Mine()), randomise(Body())
     with refused("connect", "look.q.weight", "target_layout=crosspath.Layout", kind=crosspath.PathwayError):
         crosspath.connect(target, auxiliary)
     report = crosspath.match(target, auxiliary, roles={"query", "mlp_in"}, target_layout=MINE)
@@ -102,7 +102,7 @@ def test_a_layout_by_name_is_the_one_recognised_automatically(kind: str) -> None
 
 
 def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
-    target = randomised(Body())
+    target = randomise(Body())
     report = crosspath.match(target, megatron(), roles="attention")
     assert [mismatch.what for mismatch in report.mismatches] == ["order"] * 3
     with pytest.raises(crosspath.PathwayError) as error:
@@ -124,7 +124,7 @@ def test_an_order_that_names_do_not_tell_has_to_be_stated() -> None:
 
 
 def test_rows_by_head_need_the_head_count() -> None:
-    source = randomised(Decoder(HeadMajorBlock))
+    source = randomise(Decoder(HeadMajorBlock))
     for target in (Body(), Decoder(HeadMajorBlock)):
         with refused("connect", "head", "auxiliary", kind=crosspath.PathwayError):
             crosspath.connect(target, source.state_dict(), roles="attention")
@@ -201,7 +201,7 @@ def test_a_layout_that_cannot_be_is_refused(layout: object, message: str) -> Non
     assert not any(parametrize.is_parametrized(module) for module in target.modules())
 
 
-def changed(role: str, **changes: object) -> crosspath.Layout:
+def with_change(role: str, **changes: object) -> crosspath.Layout:
     """MINE with one of its places changed."""
     return replace(MINE, roles={**MINE.roles, role: replace(MINE.roles[role], **changes)})  # type: ignore[index, arg-type]
 
@@ -209,10 +209,10 @@ def changed(role: str, **changes: object) -> crosspath.Layout:
 @pytest.mark.parametrize(
     ("layout", "wrong", "near"),
     [
-        (changed("query", weight="look.k.weight"), "look.k.weight", "look.q.weight"),
-        (changed("query", bias="look.q.bais"), "look.q.bais", "look.q.bias"),
-        (changed("mlp_in", weight="thinks.weight"), "thinks.weight", "think.weight"),
-        (changed("mlp_in", bias="think.biases"), "think.biases", "think.bias"),
+        (with_change("query", weight="look.k.weight"), "look.k.weight", "look.q.weight"),
+        (with_change("query", bias="look.q.bais"), "look.q.bais", "look.q.bias"),
+        (with_change("mlp_in", weight="thinks.weight"), "thinks.weight", "think.weight"),
+        (with_change("mlp_in", bias="think.biases"), "think.biases", "think.bias"),
         (replace(MINE, mark="lok.q.weight"), "lok.q.weight", "look.q.weight"),
         (replace(MINE, heads="look.counts"), "look.counts", "look.count"),
         (replace(MINE, heads="look.q"), "look.q", "look.count"),
@@ -244,7 +244,7 @@ def test_every_name_of_a_layout_by_hand_leads_somewhere(layout: crosspath.Layout
 
 
 def test_all_faults_of_a_layout_come_at_once() -> None:
-    layout = replace(changed("mlp_in", weight="thin.weight"), heads="count")
+    layout = replace(with_change("mlp_in", weight="thin.weight"), heads="count")
     with pytest.raises(crosspath.PathwayError) as error:
         crosspath.match(Mine(), Body(), target_layout=layout)
     assert len(str(error.value).splitlines()) == 2

@@ -132,7 +132,7 @@ def test_blocks_without_norms_have_nothing_to_compare() -> None:
     assert anatomy.normless == {0}
 
 
-def placements_compared(model_type: str) -> int:
+def count_placements(model_type: str) -> int:
     """How many lists of blocks state a placement and show one; each pair has to be equal."""
     transformers = pytest.importorskip("transformers", reason="needs transformers")
     if model_type not in transformers.CONFIG_MAPPING:
@@ -149,7 +149,7 @@ def placements_compared(model_type: str) -> int:
     except Exception:  # of the library: a part without a model, or settings that do not fit each other
         return 0
     description = Description(Path("config.json"), config.to_dict())
-    compared = 0
+    count = 0
     for name, part in model.named_modules():
         if not isinstance(part, nn.ModuleList) or not len(part) or isinstance(part[0], nn.ModuleList):
             continue
@@ -158,19 +158,19 @@ def placements_compared(model_type: str) -> int:
         norm = norm_placement(part[0])
         if norm is not None and description.norm(f"{name}.0.") is not None:
             assert description.norm(f"{name}.0.") == norm, (model_type, name)
-            compared += 1
-    return compared
+            count += 1
+    return count
 
 
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "llama", "olmo2", "vit"])
 def test_a_type_of_model_is_what_its_blocks_are(model_type: str) -> None:
-    assert placements_compared(model_type)
+    assert count_placements(model_type)
 
 
 @pytest.mark.slow
 def test_every_type_of_model_is_what_its_blocks_are() -> None:
-    compared = sum(placements_compared(model_type) > 0 for model_type in PLACEMENTS)
-    assert compared >= 100
+    count = sum(count_placements(model_type) > 0 for model_type in PLACEMENTS)
+    assert count >= 100
 
 
 def test_an_order_of_fused_rows_that_names_alone_say_is_unverified() -> None:

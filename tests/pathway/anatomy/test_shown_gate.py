@@ -12,7 +12,7 @@ from crosspath import MatchReport, match
 WIDTH, HIDDEN = 8, 16
 
 
-class Gated(nn.Module):
+class GatedMlp(nn.Module):
     """The activation acts on the layer that is named."""
 
     def __init__(self, acts_on: str, activation: Callable[[Tensor], Tensor] = functional.silu) -> None:
@@ -27,7 +27,7 @@ class Gated(nn.Module):
         return result
 
 
-class Functional(Gated):
+class Functional(GatedMlp):
     """Multiplies with its weights itself, so that nothing shows."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ def model(mlp: nn.Module) -> nn.Module:
 def pairs(report: MatchReport) -> dict[str | None, tuple[str, str]]:
     """{role of the mlp: (target's layer, auxiliary's)}."""
     assert report.ok, report
-    named = {pair.role: (pair.target.weight, pair.auxiliary.weight) for pair in report.pairs}
-    return {role: (ours.split(".")[3], theirs.split(".")[3]) for role, (ours, theirs) in named.items() if "mlp" in ours}
+    names = {pair.role: (pair.target.weight, pair.auxiliary.weight) for pair in report.pairs}
+    return {role: (ours.split(".")[3], theirs.split(".")[3]) for role, (ours, theirs) in names.items() if "mlp" in ours}
 
 
 GATE_LAST = {"mlp_gate": ("gate", "gate"), "mlp_in": ("fc1", "fc1"), "mlp_out": ("fc2", "fc2")}
@@ -67,26 +67,26 @@ ACROSS = {"mlp_gate": ("gate", "fc1"), "mlp_in": ("fc1", "gate"), "mlp_out": ("f
 
 @pytest.mark.parametrize("activation", [functional.gelu, torch.relu, torch.tanh, torch.sigmoid, functional.hardsigmoid])
 def test_the_activation_tells_the_gate(activation: Callable[[Tensor], Tensor]) -> None:
-    target = model(Gated("gate", activation))
-    report = match(target, model(Gated("fc1")))
+    target = model(GatedMlp("gate", activation))
+    report = match(target, model(GatedMlp("fc1")))
     assert pairs(report) == ACROSS
     assert not any("gate" in line for line in report.unverified)
-    assert pairs(match(target, model(Gated("gate")))) == GATE_LAST
+    assert pairs(match(target, model(GatedMlp("gate")))) == GATE_LAST
 
 
 def test_a_product_without_an_activation_is_as_its_names_say() -> None:
-    assert pairs(match(model(Gated("fc1", nn.Identity())), model(Gated("gate", nn.Identity())))) == GATE_LAST
+    assert pairs(match(model(GatedMlp("fc1", nn.Identity())), model(GatedMlp("gate", nn.Identity())))) == GATE_LAST
 
 
 def test_a_state_dict_is_as_the_module_of_its_names() -> None:
-    acting = model(Gated("fc1"))
-    for report in (match(acting, acting.state_dict()), match(acting, model(Gated("fc1")))):
+    acting = model(GatedMlp("fc1"))
+    for report in (match(acting, acting.state_dict()), match(acting, model(GatedMlp("fc1")))):
         assert pairs(report) == {"mlp_gate": ("fc1", "fc1"), "mlp_in": ("gate", "gate"), "mlp_out": ("fc2", "fc2")}
         assert not any("gate" in line for line in report.unverified)
 
 
 def test_what_cannot_be_seen_is_unverified() -> None:
-    report = match(model(Gated("gate")), model(Functional("gate")))
+    report = match(model(GatedMlp("gate")), model(Functional("gate")))
     assert pairs(report) == GATE_LAST
     assert "gate of the mlp in the auxiliary's block 0: by names alone" in report.unverified
     report = match(model(Other("gate")), model(Functional("gate")))

@@ -60,11 +60,11 @@ def query_of(target: nn.Module, auxiliary: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("order", "shown"),
+    ("order", "answer"),
     [(order, order) for order in ("three-major", "head-major", "interleaved")] + [("vqk", "other"), ("kqv", "other")],
 )
-def test_an_attention_shows_its_order(order: str, shown: str) -> None:
-    assert shown_order(Attention(order), "qkv.weight", "proj", 4) == shown
+def test_an_attention_shows_its_order(order: str, answer: str) -> None:
+    assert shown_order(Attention(order), "qkv.weight", "proj", 4) == answer
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import crosspath
 from crosspath.layouts import Layout
 from crosspath.pathway.anatomy.slot import Slot, read_entries, write_entries, write_parts
 from tests.errors import refused
-from tests.pathway.small_models import HEADS, WIDTH, Body, Decoder, HeadMajorBlock, TransposedBlock, randomised
+from tests.pathway.small_models import HEADS, WIDTH, Body, Decoder, HeadMajorBlock, TransposedBlock, randomise
 
 INTERLEAVED = crosspath.layout_named("timm blocks", order="interleaved")
 BUILDS: dict[str, tuple[Callable[[], nn.Module], Layout | None]] = {
@@ -30,30 +30,30 @@ FUSED = {
 }
 
 
-def built(kind: str, seed: int = 0) -> nn.Module:
+def build(kind: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return randomised(BUILDS[kind][0]())
+    return randomise(BUILDS[kind][0]())
 
 
 def tokens() -> Tensor:
     return torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(3))
 
 
-def three_major(kind: str, stored: Tensor) -> Tensor:
+def three_major(kind: str, weight: Tensor) -> Tensor:
     """(3, outputs, ...) of a fused weight or bias: each kind's own way of taking it apart, written out."""
-    if kind == "transposed" and stored.dim() == 2:
-        stored = stored.T
+    if kind == "transposed" and weight.dim() == 2:
+        weight = weight.T
     if kind == "head-major":
         return torch.stack(
-            [stored.reshape(HEADS, 3, WIDTH // HEADS, *stored.shape[1:])[:, part] for part in range(3)]
+            [weight.reshape(HEADS, 3, WIDTH // HEADS, *weight.shape[1:])[:, part] for part in range(3)]
         ).flatten(1, 2)
     if kind == "interleaved":
-        return torch.stack([stored[part::3] for part in range(3)])
-    return torch.stack(stored.chunk(3))
+        return torch.stack([weight[part::3] for part in range(3)])
+    return torch.stack(weight.chunk(3))
 
 
-def connected(ours: str, theirs: str, **options: object) -> tuple[nn.Module, nn.Module, crosspath.Pathways]:
-    target, auxiliary = built(ours), built(theirs, seed=1)
+def connect(ours: str, theirs: str, **options: object) -> tuple[nn.Module, nn.Module, crosspath.Pathways]:
+    target, auxiliary = build(ours), build(theirs, seed=1)
     handle = crosspath.connect(
         target,
         {"audio": auxiliary},
@@ -71,7 +71,7 @@ def connected(ours: str, theirs: str, **options: object) -> tuple[nn.Module, nn.
 def test_each_role_gets_its_own_counterpart_and_nothing_else_changes(
     ours: str, theirs: str, roles: tuple[str, ...]
 ) -> None:
-    target, auxiliary, handle = connected(ours, theirs, roles=roles, bias=True, scale_per="role", scale_init=1.0)
+    target, auxiliary, handle = connect(ours, theirs, roles=roles, bias=True, scale_per="role", scale_init=1.0)
     layer, source = target.get_submodule(FUSED[ours]), auxiliary.get_submodule(FUSED[theirs])
     lam = [0.5, -2.0, 3.0][: len(roles)]
     with torch.no_grad():
@@ -95,7 +95,7 @@ def test_each_role_gets_its_own_counterpart_and_nothing_else_changes(
 @pytest.mark.parametrize("ours", BUILDS)
 @pytest.mark.parametrize("roles", [("query", "key", "value"), ("query", "value")])
 def test_a_scale_of_a_head_reaches_its_rows_of_every_role(ours: str, roles: tuple[str, ...]) -> None:
-    target, auxiliary, handle = connected(ours, "plain", roles=roles, scale_per="head")
+    target, auxiliary, handle = connect(ours, "plain", roles=roles, scale_per="head")
     scale = handle.scales()[f"{FUSED[ours]}.weight", "audio"]
     assert scale.shape == (HEADS,)
     with torch.no_grad():
@@ -112,8 +112,8 @@ def test_a_scale_of_a_head_reaches_its_rows_of_every_role(ours: str, roles: tupl
 @pytest.mark.parametrize("scale_per", ["layer", "role", "head", "channel"])
 @pytest.mark.parametrize("roles", ["attention", ("query", "value")])
 def test_merged_disabled_disconnected_and_saved(tmp_path: Path, ours: str, scale_per: str, roles: object) -> None:
-    target, _, handle = connected(ours, "head-major", roles=roles, scale_per=scale_per)
-    plain = built(ours)
+    target, _, handle = connect(ours, "head-major", roles=roles, scale_per=scale_per)
+    plain = build(ours)
     bare = plain(tokens())
     assert torch.equal(target(tokens()), bare)
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_merged_disabled_disconnected_and_saved(tmp_path: Path, ours: str, scale
 def test_a_frozen_auxiliary_is_cut_again_from_where_it_is(tmp_path: Path, ours: str, theirs: str) -> None:
     """A folder that holds no W' tells enough to lay the auxiliary's rows as they were."""
     roles = ("query", "value", "attention_output")
-    target, auxiliary, _ = connected(ours, theirs, roles=roles, train_auxiliary=False, scale_init=0.5, bias=True)
+    target, auxiliary, _ = connect(ours, theirs, roles=roles, train_auxiliary=False, scale_init=0.5, bias=True)
     crosspath.save_pathway(target, tmp_path)
     with refused("audio", "reference", kind=crosspath.PathwayError):
         crosspath.load_pathway(BUILDS[ours][0](), tmp_path)
@@ -158,7 +158,7 @@ def test_a_frozen_auxiliary_is_cut_again_from_where_it_is(tmp_path: Path, ours: 
 def test_a_folder_is_of_the_oldest_version_that_holds_it(tmp_path: Path) -> None:
     """Version 1 knows rows alone; whoever knows nothing newer can load what needs nothing newer."""
     for kind, version in (("plain", 1), ("transposed", 2), ("head-major", 2)):
-        target, _, _ = connected(kind, "transposed")
+        target, _, _ = connect(kind, "transposed")
         crosspath.save_pathway(target, tmp_path / kind)
         description = json.loads((tmp_path / kind / "pathway.json").read_text())
         assert description["format_version"] == version, kind
@@ -168,14 +168,14 @@ def test_a_folder_is_of_the_oldest_version_that_holds_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("fault", [{"along": 2}, {"groups": 5}, {"groups": 0}, {"repeats": 3}, {"from": ["nonsense"]}])
-def test_a_faulty_spread_is_refused(tmp_path: Path, fault: dict[str, object]) -> None:
-    target, auxiliary, _ = connected("head-major", "transposed", train_auxiliary=False)
+def test_a_faulty_overlay_is_refused(tmp_path: Path, fault: dict[str, object]) -> None:
+    target, auxiliary, _ = connect("head-major", "transposed", train_auxiliary=False)
     crosspath.save_pathway(target, tmp_path)
     path = tmp_path / "pathway.json"
     description = json.loads(path.read_text())
     description["layers"][f"{FUSED['head-major']}.weight"]["audio"] |= fault
     path.write_text(json.dumps(description))
-    again = built("head-major", seed=5)
+    again = build("head-major", seed=5)
     before = {name: value.clone() for name, value in again.state_dict().items()}
     with pytest.raises(crosspath.PathwayError):
         crosspath.load_pathway(again, tmp_path, auxiliary)
@@ -183,11 +183,11 @@ def test_a_faulty_spread_is_refused(tmp_path: Path, fault: dict[str, object]) ->
 
 
 def test_a_file_in_another_order_is_read_and_read_again(tmp_path: Path) -> None:
-    auxiliary = built("transposed", seed=1)
+    auxiliary = build("transposed", seed=1)
     save_file(auxiliary.state_dict(), tmp_path / "text.safetensors")
-    target = built("head-major")
+    target = build("head-major")
     crosspath.connect(target, tmp_path / "text.safetensors", train_auxiliary=False, scale_init=1.0)
-    direct = built("head-major")
+    direct = build("head-major")
     crosspath.connect(direct, auxiliary, scale_init=1.0)
     assert torch.equal(target(tokens()), direct(tokens()))
     crosspath.save_pathway(target, tmp_path / "run")
@@ -198,7 +198,7 @@ def test_a_file_in_another_order_is_read_and_read_again(tmp_path: Path) -> None:
 
 def test_the_same_function_whatever_the_order() -> None:
     """Transposed blocks whose weights are zero compute, with λ = 1, what the head-major auxiliary computes."""
-    target, auxiliary = built("transposed"), built("head-major", seed=1)
+    target, auxiliary = build("transposed"), build("head-major", seed=1)
     with torch.no_grad():
         for parameter in target.parameters():
             parameter.zero_()
@@ -210,13 +210,13 @@ def test_the_same_function_whatever_the_order() -> None:
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_slot_reads_and_writes_the_same_entries(groups: int, transposed: bool) -> None:
     tensor = torch.arange(48.0).reshape(12, 4)
-    stored = tensor.T.contiguous() if transposed else tensor.clone()
+    weight = tensor.T.contiguous() if transposed else tensor.clone()
     slot = Slot("w", 1, 12 // groups - 1, (12 - 2 * groups, 4), None, groups, transposed)
     rows = [row for row in range(12) if 1 <= row % (12 // groups) < 12 // groups - 1]
-    assert torch.equal(read_entries(stored, slot), tensor[rows])
-    write_entries(stored, slot, -tensor[rows])
+    assert torch.equal(read_entries(weight, slot), tensor[rows])
+    write_entries(weight, slot, -tensor[rows])
     assert torch.equal(
-        stored.T if transposed else stored,
+        weight.T if transposed else weight,
         torch.where(torch.isin(torch.arange(12), torch.tensor(rows))[:, None], -tensor, tensor),
     )
     assert Slot.read(str(slot)) == Slot("w", slot.start, slot.stop, (), None, groups, transposed)

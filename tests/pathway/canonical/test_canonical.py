@@ -18,7 +18,7 @@ from crosspath.pathway import match
 from crosspath.pathway.canonical.canonical import FLOOR
 from crosspath.pathway.engines.engine import ENGINES, Engine
 from tests.errors import refused
-from tests.pathway.small_models import HeadMajorBlock, randomised
+from tests.pathway.small_models import HeadMajorBlock, randomise
 
 WIDTH, HEADS, DEPTH = 16, 2, 2
 EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -43,7 +43,7 @@ def eps_of(eps: float) -> dict[str, Any]:
     return {"norm_layer": partial(nn.LayerNorm, eps=eps)}
 
 
-def drawn(model: nn.Module, seed: int = 0) -> nn.Module:
+def redraw(model: nn.Module, seed: int = 0) -> nn.Module:
     """Every parameter drawn anew: matrices that keep the size of what they read, vectors around 1."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def error(ours: Tensor, theirs: Tensor, inputs: Tensor) -> float:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_canonical_reproduces_the_auxiliary_and_raw_does_not(family: str) -> None:
     build, forward, eps = FAMILIES[family]
-    plain = drawn(build())
+    plain = redraw(build())
     for dtype, limit in EXACT.items():
         auxiliary, inputs = plain.to(dtype), tokens(dtype)
         for seed in (None, 3):  # also relative to norms and layer scales of the target's own
@@ -155,17 +155,17 @@ def test_canonical_reproduces_the_auxiliary_and_raw_does_not(family: str) -> Non
 @pytest.mark.parametrize("family", ["timm, layer scale", "transformers DINOv2", "Whisper's encoder, no key bias"])
 def test_files_and_state_dicts_give_what_modules_give(family: str, tmp_path: Path) -> None:
     build, _, eps = FAMILIES[family]
-    auxiliary = drawn(build())
+    auxiliary = redraw(build())
     sources: list[Any] = [auxiliary.state_dict()]
     if hasattr(auxiliary, "save_pretrained"):
         auxiliary.save_pretrained(tmp_path)
         sources.append(tmp_path)
-    shown = crosspath.connect(neutral(Body(**eps_of(eps))), auxiliary, canonical=True).auxiliaries()
+    of_module = crosspath.connect(neutral(Body(**eps_of(eps))), auxiliary, canonical=True).auxiliaries()
     for source in sources:
         handle = crosspath.connect(neutral(Body(**eps_of(eps))), source, canonical=True)
-        assert handle.auxiliaries().keys() == shown.keys()
+        assert handle.auxiliaries().keys() == of_module.keys()
         for key, value in handle.auxiliaries().items():
-            torch.testing.assert_close(value, shown[key], rtol=1e-5, atol=1e-6)  # products in mapped memory
+            torch.testing.assert_close(value, of_module[key], rtol=1e-5, atol=1e-6)  # products in mapped memory
         assert any("by names alone" in line for line in handle.reports["auxiliary"].unverified)
 
 
@@ -198,7 +198,7 @@ def test_real_weights_are_reproduced(name: str) -> None:
 
 
 def test_w_prime_is_the_equations() -> None:
-    target, auxiliary = drawn(Body(), 1), drawn(Body(), 2)
+    target, auxiliary = redraw(Body(), 1), redraw(Body(), 2)
     values = crosspath.connect(target, auxiliary, canonical=True).auxiliaries()
     ours, theirs = target.blocks[0], auxiliary.blocks[0]  # type: ignore[index]
     gain = theirs.norm2.weight / ours.norm2.weight
@@ -210,7 +210,7 @@ def test_w_prime_is_the_equations() -> None:
 
 
 def test_small_scales_of_the_target_count_as_the_floor() -> None:
-    target, auxiliary = neutral(Body(init_values=1e-5)), drawn(Body())
+    target, auxiliary = neutral(Body(init_values=1e-5)), redraw(Body())
     with torch.no_grad():
         target.blocks[0].ls2.gamma.fill_(-1e-5)  # type: ignore[index]
     handle = crosspath.connect(target, auxiliary, canonical=True)
@@ -223,7 +223,7 @@ def test_small_scales_of_the_target_count_as_the_floor() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("scale_per", ["layer", "role", "channel"])
 def test_it_trains_merges_loads_and_disconnects(engine: Engine, scale_per: Any, tmp_path: Path) -> None:
-    target, auxiliary = drawn(Body(), 1), drawn(whisper(), 2)
+    target, auxiliary = redraw(Body(), 1), redraw(whisper(), 2)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     handle = crosspath.connect(
         target, {"audio": auxiliary}, canonical=True, scale_init=0.5, scale_per=scale_per, engine=engine
@@ -241,7 +241,7 @@ def test_it_trains_merges_loads_and_disconnects(engine: Engine, scale_per: Any, 
     with torch.no_grad():
         expected = target(inputs)
     crosspath.save_pathway(target, tmp_path)
-    again = drawn(Body(), 5)
+    again = redraw(Body(), 5)
     crosspath.load_pathway(again, tmp_path, engine=engine)
     with torch.no_grad():
         assert torch.equal(again(inputs), expected)
@@ -252,7 +252,7 @@ def test_it_trains_merges_loads_and_disconnects(engine: Engine, scale_per: Any, 
     assert receipt.derived["blocks.0.attn.proj.weight"]["audio"]
     assert receipt.auxiliaries["audio"]["options"]["canonical"] is True
     crosspath.disconnect(again)
-    plain = drawn(Body(), 1)
+    plain = redraw(Body(), 1)
     crosspath.connect(plain, auxiliary, canonical=True, engine=engine)
     crosspath.disconnect(plain)
     assert all(torch.equal(value, before[name]) for name, value in plain.state_dict().items())
@@ -262,7 +262,7 @@ def test_a_bias_has_the_scale_of_its_channel_where_others_have_none() -> None:
     target = timm.create_model(
         "beit_base_patch16_224", embed_dim=WIDTH, depth=1, num_heads=HEADS, img_size=16, use_rel_pos_bias=False
     )
-    auxiliary = drawn(Body(depth=1))
+    auxiliary = redraw(Body(depth=1))
     handle = crosspath.connect(neutral(target), auxiliary, canonical=True, scale_per="channel")
     scale = handle.scales()["blocks.0.attn.qkv.weight", "auxiliary"]
     with torch.no_grad():
@@ -281,10 +281,10 @@ def test_one_bias_for_rows_in_groups_has_their_scales() -> None:
     """Head by head, where the target's key has no bias of its own to be found by (rows of one bias, all of them)."""
     target = nn.Module()
     target.h = nn.ModuleList([HeadMajorBlock()])
-    randomised(target)
+    randomise(target)
     auxiliary = nn.Module()
     auxiliary.h = nn.ModuleList([HeadMajorBlock()])
-    handle = crosspath.connect(target, randomised(auxiliary), bias=True, scale_per="channel")
+    handle = crosspath.connect(target, randomise(auxiliary), bias=True, scale_per="channel")
     scale = handle.scales()["h.0.self_attention.query_key_value.weight", "auxiliary"]
     with torch.no_grad():
         scale.copy_(torch.arange(len(scale)))
@@ -295,7 +295,7 @@ def test_one_bias_for_rows_in_groups_has_their_scales() -> None:
 
 
 def test_a_target_without_biases_is_refused_or_goes_without() -> None:
-    target, auxiliary = neutral(Body(qkv_bias=False)), drawn(Body())
+    target, auxiliary = neutral(Body(qkv_bias=False)), redraw(Body())
     report = match(target, auxiliary, canonical=True)
     assert {mismatch.where.partition(" of block")[0] for mismatch in report.mismatches} == {
         "bias of query",
@@ -313,7 +313,7 @@ def rms_body() -> nn.Module:
     return Body(norm_layer=partial(nn.RMSNorm, eps=1e-6))
 
 
-REFUSED: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
+REFUSALS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "post-norm, torch": (Body, lambda: torch_encoder(norm_first=False), "post-norm"),
     "post-norm on both sides": (
         lambda: torch_encoder(norm_first=False),
@@ -341,16 +341,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", REFUSALS)
 def test_what_cannot_be_folded_is_refused_and_may_be_accepted(case: str) -> None:
-    build_target, build, reason = REFUSED[case]
+    build_target, build, reason = REFUSALS[case]
     target, auxiliary = build_target(), build()
     others = {"norm"} | {"heads"}
     with refused("connect", reason):
         crosspath.connect(target, auxiliary, canonical=True, accept=others)
     handle = crosspath.connect(target, auxiliary, canonical=True, accept={*others, "fold"})
-    accepted = handle.reports["auxiliary"].accepted
-    assert any(mismatch.what == "fold" and reason in mismatch.reason for mismatch in accepted)
+    differences = handle.reports["auxiliary"].accepted
+    assert any(mismatch.what == "fold" and reason in mismatch.reason for mismatch in differences)
 
 
 def test_roles_of_the_mlp_do_not_ask_for_the_attention() -> None:
@@ -408,11 +408,11 @@ def test_blocks_that_compute_otherwise_with_equal_weights_are_told(
 
 
 def test_rms_gives_w_prime_the_spread_of_w() -> None:
-    target, auxiliary = drawn(Body(), 1), drawn(Body(), 2)
+    target, auxiliary = redraw(Body(), 1), redraw(Body(), 2)
     own = target.blocks[1].mlp.fc1.weight.detach().clone()  # type: ignore[index]
-    plain = crosspath.connect(drawn(Body(), 1), auxiliary, canonical=True).auxiliaries()
+    plain = crosspath.connect(redraw(Body(), 1), auxiliary, canonical=True).auxiliaries()
     for canonical in (True, False):
-        handle = crosspath.connect(drawn(Body(), 1), auxiliary, canonical=canonical, normalise="rms")
+        handle = crosspath.connect(redraw(Body(), 1), auxiliary, canonical=canonical, normalise="rms")
         value = handle.auxiliaries()["blocks.1.mlp.fc1.weight", "auxiliary"]
         torch.testing.assert_close(value.square().mean(), own.square().mean())
         assert "normalise: to the root mean square of W" in str(handle.status())
@@ -439,7 +439,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
 
 
 def test_folding_comes_before_a_fit_and_unfolding_after_it() -> None:
-    target, auxiliary = drawn(Body(), 1), drawn(Body(24), 2)
+    target, auxiliary = redraw(Body(), 1), redraw(Body(24), 2)
     handle = crosspath.connect(target, auxiliary, canonical=True, fit="slice", normalise="rms")
     ours, theirs = target.blocks[0], auxiliary.blocks[0]  # type: ignore[index]
     row = next(row for row in handle.status() if row.weight == "blocks.0.mlp.fc1.weight")

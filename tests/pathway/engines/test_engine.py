@@ -19,7 +19,7 @@ import crosspath
 from crosspath.pathway import PathwayError, Pathways
 from crosspath.pathway.engines.engine import ENGINES
 from tests.errors import refused
-from tests.pathway.small_models import KINDS, randomised
+from tests.pathway.small_models import KINDS, randomise
 
 QKV = "blocks.0.attn.qkv.weight"
 
@@ -37,7 +37,7 @@ def batches(count: int = 6) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def connected(engine: str, **options: Any) -> tuple[VisionTransformer, Pathways]:
+def connect_vit(engine: str, **options: Any) -> tuple[VisionTransformer, Pathways]:
     model = vit(0)
     return model, crosspath.connect(model, {"audio": vit(1)}, **{"scale_init": 0.1, **options}, engine=engine)
 
@@ -68,7 +68,7 @@ def assert_equal(state: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 @pytest.fixture(scope="module")
 def live() -> dict[str, Tensor]:
     """The state after six steps of the live sum."""
-    model, _ = connected("live")
+    model, _ = connect_vit("live")
     optimizer = adamw(model)
     for batch in batches():
         step(model, optimizer, batch)
@@ -95,7 +95,7 @@ def live() -> dict[str, Tensor]:
 def test_both_engines_train_to_the_same_bits(options: dict[str, Any]) -> None:
     states, losses = [], []
     for engine in ENGINES:
-        model, handle = connected(engine, **options)
+        model, handle = connect_vit(engine, **options)
         optimizer = adamw(model, handle if engine == "optimizer" else None)
         for _ in range(17):
             for batch in batches():
@@ -115,7 +115,7 @@ def test_both_engines_train_every_kind_of_layer_to_the_same_bits(kind: str, dtyp
     states = []
     for engine in ENGINES:
         torch.manual_seed(0)
-        target, *sources = (randomised(KINDS[kind].build()).to(dtype) for _ in range(3))
+        target, *sources = (randomise(KINDS[kind].build()).to(dtype) for _ in range(3))
         inputs = KINDS[kind].inputs()
         inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
         handle = crosspath.connect(
@@ -135,7 +135,7 @@ def test_both_engines_train_every_kind_of_layer_to_the_same_bits(kind: str, dtyp
 def test_accumulated_and_clipped_gradients_agree_to_rounding() -> None:
     states = []
     for engine in ENGINES:
-        model, handle = connected(engine, bias=True)
+        model, handle = connect_vit(engine, bias=True)
         model.double()
         optimizer = adamw(model, handle if engine == "optimizer" else None)
         for _ in range(5):
@@ -155,18 +155,18 @@ def test_accumulated_and_clipped_gradients_agree_to_rounding() -> None:
 
 def test_moments_and_names_fit_both_engines(live: dict[str, Tensor]) -> None:
     """A run of live sums goes on with the optimizer's engine: state dicts of model and optimizer are alike."""
-    first, _ = connected("live")
+    first, _ = connect_vit("live")
     before = adamw(first)
     for batch in batches()[:3]:
         step(first, before, batch)
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     model.load_state_dict(first.state_dict())
     optimizer.load_state_dict(before.state_dict())
     for batch in batches()[3:]:
         step(model, optimizer, batch)
     assert_equal(state_of(model), live)
-    back, _ = connected("live")
+    back, _ = connect_vit("live")
     back.load_state_dict(model.state_dict())
     assert_equal(state_of(back), live)
 
@@ -174,18 +174,8 @@ def test_moments_and_names_fit_both_engines(live: dict[str, Tensor]) -> None:
 # What users' loops do ----------------------------------------------------------------------------------------------
 
 
-def trained(change: Callable[[nn.Module, torch.optim.Optimizer], Any]) -> dict[str, Tensor]:
-    """The state after six steps, with something done before each of them."""
-    model, handle = connected("optimizer")
-    optimizer = adamw(model, handle)
-    for batch in batches():
-        change(model, optimizer)
-        step(model, optimizer, batch)
-    return state_of(model)
-
-
 def test_a_model_sees_one_plain_parameter_a_weight() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     assert [name for name, _ in model.named_parameters()] == [name for name, _ in vit(0).named_parameters()]
     assert type(model.blocks[0].attn.qkv) is nn.Linear
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
@@ -199,7 +189,7 @@ def test_a_model_sees_one_plain_parameter_a_weight() -> None:
 
 
 def test_a_rate_of_its_own_for_each_auxiliary() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     handle.attach(optimizer, auxiliary_lr=1e-4)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
@@ -208,7 +198,7 @@ def test_a_rate_of_its_own_for_each_auxiliary() -> None:
 
 
 def test_evaluating_between_backward_and_step_changes_nothing(live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for images, labels in batches():
         optimizer.zero_grad()
@@ -223,7 +213,7 @@ def test_evaluating_between_backward_and_step_changes_nothing(live: dict[str, Te
 
 def test_a_closure_computes_with_the_sum(live: dict[str, Tensor]) -> None:
     """As Lightning calls every optimizer."""
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for images, labels in batches():
 
@@ -238,7 +228,7 @@ def test_a_closure_computes_with_the_sum(live: dict[str, Tensor]) -> None:
 
 
 def test_a_loss_scale_and_its_skipped_steps(live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer, scaler = adamw(model, handle), torch.amp.GradScaler("cpu", init_scale=2.0**10)
     for number, (images, labels) in enumerate(batches()):
         if number == 3:  # An overflow: nothing may change.
@@ -257,7 +247,7 @@ def test_a_loss_scale_and_its_skipped_steps(live: dict[str, Tensor]) -> None:
 
 
 def test_activation_checkpointing(live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for block in model.blocks:
         block.forward = lambda x, plain=block.forward: checkpoint(plain, x, use_reentrant=False)
@@ -270,7 +260,7 @@ def test_a_compiled_model_and_a_compiled_step() -> None:
     """Against eager live sums. Plain descent: Adam would enlarge the rounding of a bias that has no effect."""
     states = []
     for engine in ENGINES:
-        model, handle = connected(engine)
+        model, handle = connect_vit(engine)
         optimizer = torch.optim.SGD(crosspath.param_groups(model, lr=0.1), momentum=0.9)
         if engine == "optimizer":
             handle.attach(optimizer)
@@ -287,7 +277,7 @@ def test_a_compiled_model_and_a_compiled_step() -> None:
 
 
 def test_a_scheduler_made_afterwards(live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     for batch in batches():
@@ -298,13 +288,13 @@ def test_a_scheduler_made_afterwards(live: dict[str, Tensor]) -> None:
 
 def test_conversions_sum_anew(live: dict[str, Tensor]) -> None:
     for kind in (torch.float64, torch.bfloat16):
-        model, handle = connected("optimizer")
+        model, handle = connect_vit("optimizer")
         model.to(kind)
         weight, scale = handle.weights()[QKV], handle.scales()[QKV, "audio"]
         assert weight.dtype == scale.dtype == model.blocks[0].attn.qkv.weight.dtype == kind
         expected = torch.addcmul(weight, scale, handle.auxiliaries()[QKV, "audio"])
         assert torch.equal(model.blocks[0].attn.qkv.weight, expected)
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     scales = {key: id(scale) for key, scale in handle.scales().items()}
     model.double().float()
@@ -316,7 +306,7 @@ def test_conversions_sum_anew(live: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
 def test_copies_train_on_their_own(way: str, live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for batch in batches()[:2]:
         step(model, optimizer, batch)
@@ -343,7 +333,7 @@ def test_copies_train_on_their_own(way: str, live: dict[str, Tensor]) -> None:
 
 
 def test_averages() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     ours, sums = ModelEmaV3(model, decay=0.5), AveragedModel(model)
     values = []
@@ -386,21 +376,21 @@ def test_frozen_weights_keep_their_values_while_scales_train(where: str) -> None
 
 
 def test_weights_without_a_gradient_stay() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     before = state_of(model)
     cross_entropy(model(batches()[0][0]), batches()[0][1]).backward()
     model.blocks[0].attn.qkv.weight.grad = None
     optimizer.step()
     after = state_of(model)
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert not any("blocks.0.attn.qkv.parametrizations" in name for name in moved)
-    assert any("blocks.1.attn.qkv.parametrizations" in name for name in moved)
+    changes = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not any("blocks.0.attn.qkv.parametrizations" in name for name in changes)
+    assert any("blocks.1.attn.qkv.parametrizations" in name for name in changes)
     assert handle.scales()[QKV, "audio"].grad is None
 
 
 def test_merging_keeps_the_parameters_that_an_optimizer_holds() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     parameter, optimizer = model.blocks[0].attn.qkv.weight, adamw(model, handle)
     step(model, optimizer, batches()[0])
     crosspath.merge(model)
@@ -411,23 +401,23 @@ def test_merging_keeps_the_parameters_that_an_optimizer_holds() -> None:
 
 
 def test_saved_folders_fit_both_engines(tmp_path: Any, live: dict[str, Tensor]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for batch in batches():
         step(model, optimizer, batch)
     crosspath.save_pathway(model, tmp_path)
     for engine in ENGINES:
-        loaded = vit(7)
-        crosspath.load_pathway(loaded, tmp_path, engine=engine)
-        assert_equal(state_of(loaded), live)
-        assert torch.equal(loaded(batches()[0][0]), model(batches()[0][0]))
+        fresh = vit(7)
+        crosspath.load_pathway(fresh, tmp_path, engine=engine)
+        assert_equal(state_of(fresh), live)
+        assert torch.equal(fresh(batches()[0][0]), model(batches()[0][0]))
 
 
 # Misuse ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_step_of_an_optimizer_that_was_not_attached_is_refused() -> None:
-    model, _ = connected("optimizer")
+    model, _ = connect_vit("optimizer")
     before = state_of(model)
     with refused("AdamW", kind=PathwayError):
         step(model, adamw(model), batches()[0])
@@ -440,7 +430,7 @@ def test_a_step_of_an_optimizer_that_was_not_attached_is_refused() -> None:
 
 
 def test_pathways_connected_after_attaching_are_not_left_behind() -> None:
-    model, handle = connected("optimizer", roles=("query", "key", "value"))
+    model, handle = connect_vit("optimizer", roles=("query", "key", "value"))
     optimizer = adamw(model, handle)
     step(model, optimizer, batches()[0])
     crosspath.connect(model, {"video": vit(2)}, scale_init=0.1, engine="optimizer")
@@ -453,15 +443,15 @@ def test_pathways_connected_after_attaching_are_not_left_behind() -> None:
 
 
 def test_attaching_comes_before_moments_and_schedulers() -> None:
-    model, handle = connected("optimizer")
-    used = adamw(model)
-    used.load_state_dict({**used.state_dict(), "state": {0: {"step": torch.tensor(1.0)}}})
+    model, handle = connect_vit("optimizer")
+    late = adamw(model)
+    late.load_state_dict({**late.state_dict(), "state": {0: {"step": torch.tensor(1.0)}}})
     with refused("AdamW", kind=PathwayError):
-        handle.attach(used)
-    scheduled = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
-    torch.optim.lr_scheduler.LambdaLR(scheduled, lambda _: 1.0)
+        handle.attach(late)
+    other = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    torch.optim.lr_scheduler.LambdaLR(other, lambda _: 1.0)
     with refused("attach", kind=PathwayError):
-        handle.attach(scheduled)
+        handle.attach(other)
 
 
 class Lookahead(torch.optim.SGD):
@@ -488,20 +478,20 @@ class SharpnessAware(torch.optim.SGD):
 
 @pytest.mark.parametrize("kind", [torch.optim.LBFGS, Lookahead, ScheduleFree, SharpnessAware])
 def test_optimizers_that_do_more_than_one_plain_step_are_refused(kind: Any) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     with refused(kind.__name__, kind=PathwayError):
         handle.attach(kind(model.parameters(), lr=0.1))
 
 
 def test_other_misuses_of_attach() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     with refused("SGD", kind=PathwayError):
         handle.attach(torch.optim.SGD(vit(3).parameters(), lr=0.1))
     first = adamw(model, handle)
     with refused("AdamW", kind=PathwayError):
         handle.attach(adamw(model))
     step(model, first, batches()[0])
-    plain, live = connected("live")
+    plain, live = connect_vit("live")
     with refused("attach", kind=PathwayError):
         live.attach(adamw(plain))
     with refused("engine", "'live'", "'optimizer'", kind=PathwayError):
@@ -509,11 +499,11 @@ def test_other_misuses_of_attach() -> None:
     with refused("engine", "'fast'", kind=PathwayError):
         crosspath.connect(vit(0), vit(1), engine="fast")  # type: ignore[arg-type]
     with refused("fill_gradients", kind=PathwayError):
-        connected("optimizer")[1].fill_gradients()
+        connect_vit("optimizer")[1].fill_gradients()
 
 
 def test_a_step_inside_backward_is_refused() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     model.blocks[0].attn.qkv.weight.register_post_accumulate_grad_hook(lambda _: optimizer.step())
     with refused("AdamW", kind=PathwayError):
@@ -521,7 +511,7 @@ def test_a_step_inside_backward_is_refused() -> None:
 
 
 def test_a_step_that_raises_leaves_the_sum_in_place() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     images, labels = batches()[0]
     expected = model(images)
@@ -549,7 +539,7 @@ def test_sparse_gradients_are_refused() -> None:
 
 @pytest.mark.parametrize("late", ["step", "merge", "state_dict", "save_pathway", "disabled"])
 def test_writes_to_the_sum_are_noticed(late: str, tmp_path: Any) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     cross_entropy(model(batches()[0][0]), batches()[0][1]).backward()
     with torch.no_grad():
@@ -568,14 +558,14 @@ def test_writes_to_the_sum_are_noticed(late: str, tmp_path: Any) -> None:
 
 
 def test_a_plain_state_is_not_taken_for_the_sum() -> None:
-    model, _ = connected("optimizer")
+    model, _ = connect_vit("optimizer")
     expected = model(batches()[0][0])
     with (
         pytest.warns(UserWarning, match="its W is not loaded"),
         pytest.raises(RuntimeError, match=r"blocks\.0\.attn\.qkv\.parametrizations\.weight\.original"),
     ):
         model.load_state_dict(vit(5).state_dict())
-    model, _ = connected("optimizer")
+    model, _ = connect_vit("optimizer")
     state = {name: value for name, value in vit(5).state_dict().items() if name == QKV}
     with pytest.warns(UserWarning, match="its W is not loaded"):
         model.load_state_dict(state, strict=False)
@@ -583,7 +573,7 @@ def test_a_plain_state_is_not_taken_for_the_sum() -> None:
 
 
 def test_writes_to_weights_and_scales_are_taken_up() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     adamw(model, handle)
     with torch.no_grad():
         handle.scales()[QKV, "audio"].fill_(0.7)
@@ -598,7 +588,7 @@ def test_writes_to_weights_and_scales_are_taken_up() -> None:
 
 
 def test_disabled_is_the_bare_target_and_takes_writes_to_it() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     images, labels = batches()[0]
     expected = model(images)
@@ -622,7 +612,7 @@ def test_disabled_is_the_bare_target_and_takes_writes_to_it() -> None:
 
 @pytest.mark.parametrize("end", [crosspath.disconnect, crosspath.merge])
 def test_a_target_is_connected_again_beside_the_optimizer_that_held_it(end: Callable[[nn.Module], object]) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     first = adamw(model, handle)
     step(model, first, batches()[0])
     end(model)

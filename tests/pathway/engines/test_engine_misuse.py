@@ -14,7 +14,7 @@ import crosspath
 from crosspath.pathway import PathwayError, Pathways
 from crosspath.pathway.engines.engine import ENGINES, Engine
 from tests.errors import refused
-from tests.pathway.engines.test_engine import QKV, adamw, batches, connected, state_of, step, vit
+from tests.pathway.engines.test_engine import QKV, adamw, batches, connect_vit, state_of, step, vit
 
 
 def sgd(model: nn.Module, handle: Pathways) -> torch.optim.Optimizer:
@@ -33,7 +33,7 @@ def assert_alike(train: Callable[[nn.Module, Pathways, torch.optim.Optimizer], N
     """Both engines come to the same state, in float64."""
     states = []
     for engine in ENGINES:
-        model, handle = connected(engine)
+        model, handle = connect_vit(engine)
         optimizer = sgd(model.double(), handle)
         train(model, handle, optimizer)
         states.append(state_of(model))
@@ -71,7 +71,7 @@ def test_another_backward_after_filling_counts(to_none: bool) -> None:
 
 
 def test_gradients_may_be_filled_where_an_optimizer_has_a_part_of_the_weights() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = torch.optim.SGD(model.blocks[1].parameters(), lr=0.1)
     handle.attach(optimizer)
     cross_entropy(model(batches()[0][0]), batches()[0][1]).backward()
@@ -85,7 +85,7 @@ def test_gradients_may_be_filled_where_an_optimizer_has_a_part_of_the_weights() 
 
 @pytest.mark.parametrize("order", ["before attach", "after attach"])
 def test_hooks_of_a_step_find_sums_and_their_gradients(order: str) -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = torch.optim.SGD(crosspath.param_groups(model, lr=0.1))
     values: list[tuple[Tensor, nn.Module]] = []
     if order == "after attach":
@@ -108,7 +108,7 @@ def test_hooks_of_a_step_find_sums_and_their_gradients(order: str) -> None:
 
 
 def test_gradient_hooks_on_scales_are_refused() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     hook = handle.scales()[QKV, "audio"].register_hook(lambda gradient: gradient * 0)
     before = state_of(model)
@@ -125,14 +125,14 @@ def test_gradient_hooks_on_scales_are_refused() -> None:
 @pytest.mark.parametrize("kind", ["scales", "auxiliaries", "weights"])
 def test_an_optimizer_of_leaves_alone_is_refused(kind: str) -> None:
     """They have no gradients but in the attached optimizer's step: nothing would move, or λ twice."""
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     leaves = list(getattr(handle, kind)().values())
     with refused("SGD", kind=PathwayError):
         step(model, torch.optim.SGD(leaves, lr=0.1), batches()[0])
 
 
 def test_a_sum_that_was_frozen_is_not_unfrozen() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     model.blocks[0].requires_grad_(False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with refused("weight", "frozen", kind=PathwayError):
@@ -145,9 +145,9 @@ def test_a_sum_that_was_frozen_is_not_unfrozen() -> None:
     handle.attach(optimizer)
     before = state_of(model)
     step(model, optimizer, batches()[0])
-    moved = {name for name, value in state_of(model).items() if not torch.equal(value, before[name])}
-    assert not any(name.startswith("blocks.0") and "parametrizations" in name for name in moved)
-    assert any(name.startswith("blocks.1") and "parametrizations" in name for name in moved)
+    changes = {name for name, value in state_of(model).items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith("blocks.0") and "parametrizations" in name for name in changes)
+    assert any(name.startswith("blocks.1") and "parametrizations" in name for name in changes)
     model.requires_grad_(False)
     model.head.requires_grad_(True)
     with refused("weight", "frozen", kind=PathwayError):
@@ -156,7 +156,7 @@ def test_a_sum_that_was_frozen_is_not_unfrozen() -> None:
 
 @pytest.mark.parametrize("way", ["unfrozen", "assigned"])
 def test_scales_that_train_without_their_optimizer_are_refused(way: str) -> None:
-    model, handle = connected("optimizer", **({"train_scale": False} if way == "unfrozen" else {}))
+    model, handle = connect_vit("optimizer", **({"train_scale": False} if way == "unfrozen" else {}))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     handle.attach(optimizer)
     if way == "unfrozen":
@@ -178,7 +178,7 @@ def in_groups(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> bool
 
 
 def test_a_bias_that_borrows_its_scale_stays_with_its_weight() -> None:
-    model, handle = connected("optimizer", bias=True)
+    model, handle = connect_vit("optimizer", bias=True)
     with refused("SGD", "bias", kind=PathwayError):
         handle.attach(torch.optim.SGD([p for p in model.parameters() if p.dim() > 1], lr=0.1))
 
@@ -187,7 +187,7 @@ def test_a_bias_that_borrows_its_scale_stays_with_its_weight() -> None:
 
 
 def test_named_parameters_keep_their_names() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = torch.optim.AdamW(model.named_parameters(), lr=1e-2)
     handle.attach(optimizer)
     names = {
@@ -201,7 +201,7 @@ def test_named_parameters_keep_their_names() -> None:
 
 
 def test_scales_have_the_highest_rate_of_timms_layer_decay() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-2, weight_decay=0.1, layer_decay=0.5)
     handle.attach(optimizer)
     last = model.blocks[1].attn.qkv.weight
@@ -210,7 +210,7 @@ def test_scales_have_the_highest_rate_of_timms_layer_decay() -> None:
 
 
 def test_an_optimizer_that_finds_its_own_rate() -> None:
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
     for group in optimizer.param_groups:
         group["lr"] = None  # As transformers' Adafactor has it.
@@ -222,7 +222,7 @@ def test_an_optimizer_that_finds_its_own_rate() -> None:
 def test_optimizers_that_cannot_hold_scales_are_refused(kind: str) -> None:
     if not hasattr(torch.optim, kind):
         pytest.skip("this torch has no such optimizer")
-    model, handle = connected("optimizer")
+    model, handle = connect_vit("optimizer")
     matrices = [parameter for parameter in model.parameters() if parameter.dim() == 2]
     with refused(kind, "live", kind=PathwayError):
         handle.attach(getattr(torch.optim, kind)(matrices, lr=0.1))
@@ -242,7 +242,7 @@ def test_a_target_made_in_inference_mode_is_refused() -> None:
 
 
 def test_an_optimizer_of_another_model_steps_beside_a_weight_that_other_code_took() -> None:
-    model, _ = connected("optimizer")
+    model, _ = connect_vit("optimizer")
     nn.utils.parametrizations.weight_norm(model.blocks[0].attn.qkv)
     other = vit(3)
     before = copy.deepcopy(other.state_dict())

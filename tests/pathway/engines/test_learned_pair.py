@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import crosspath
 from crosspath.integrations.restore import restore
 from tests.errors import refused
-from tests.pathway.small_models import Body, Decoder, HeadMajorBlock, TransposedBlock, randomised
+from tests.pathway.small_models import Body, Decoder, HeadMajorBlock, TransposedBlock, randomise
 
 WIDE, NARROW = 24, 12
 
@@ -23,11 +23,11 @@ def seed() -> None:
 
 def body(width: int = NARROW, heads: int = 3, depth: int = 2) -> Body:
     model = Body(depth, width, heads)
-    randomised(model)
+    randomise(model)
     return model
 
 
-def connected(target: nn.Module | None = None, auxiliary: nn.Module | None = None, **options: object) -> nn.Module:
+def connect_body(target: nn.Module | None = None, auxiliary: nn.Module | None = None, **options: object) -> nn.Module:
     target = body() if target is None else target
     auxiliary = body(WIDE, 4) if auxiliary is None else auxiliary
     crosspath.connect(target, {"a": auxiliary}, fit="learned", **{"scale_init": 0.5, **options})  # type: ignore[arg-type]
@@ -60,16 +60,16 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 def test_it_starts_where_spectra_are() -> None:
     target, auxiliary = body(), body(WIDE, 4)
-    fixed = copy.deepcopy(target)
-    crosspath.connect(fixed, {"a": auxiliary}, fit="spectra", scale_init=0.5)
-    learned, inputs = connected(target, auxiliary), tokens()
-    assert torch.allclose(learned(inputs), fixed(inputs), atol=1e-5)
-    with crosspath.pathways(learned).disabled(), crosspath.pathways(fixed).disabled():
-        assert torch.equal(learned(inputs), fixed(inputs))
+    reference = copy.deepcopy(target)
+    crosspath.connect(reference, {"a": auxiliary}, fit="spectra", scale_init=0.5)
+    model, inputs = connect_body(target, auxiliary), tokens()
+    assert torch.allclose(model(inputs), reference(inputs), atol=1e-5)
+    with crosspath.pathways(model).disabled(), crosspath.pathways(reference).disabled():
+        assert torch.equal(model(inputs), reference(inputs))
 
 
 def test_gradients_are_those_of_the_product() -> None:
-    target = connected(body().double(), body(WIDE, 4).double())
+    target = connect_body(body().double(), body(WIDE, 4).double())
     weight = target.blocks[0].mlp.fc1
     pathway = crosspath.pathways(target)
     key = ("blocks.0.mlp.fc1.weight", "a")
@@ -85,25 +85,25 @@ def test_gradients_are_those_of_the_product() -> None:
 
 @pytest.mark.parametrize("block", [HeadMajorBlock, TransposedBlock])
 def test_other_orders_of_storage(block: type[nn.Module]) -> None:
-    target = randomised(Decoder(block))
+    target = randomise(Decoder(block))
     auxiliary = body(WIDE, 4)
-    fixed = copy.deepcopy(target)
-    crosspath.connect(fixed, {"a": auxiliary}, fit="spectra", scale_init=0.5)
+    reference = copy.deepcopy(target)
+    crosspath.connect(reference, {"a": auxiliary}, fit="spectra", scale_init=0.5)
     inputs = tokens(8)
-    output = connected(target, auxiliary)(inputs)
-    assert torch.allclose(output, fixed(inputs), atol=1e-4)
+    output = connect_body(target, auxiliary)(inputs)
+    assert torch.allclose(output, reference(inputs), atol=1e-4)
     crosspath.merge(target)
     assert torch.equal(target(inputs), output)
 
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_merged_equals_connected_to_the_bit_after_training(autocast: bool) -> None:
-    model = connected()
+    model = connect_body()
     before = state(model)
     train(model, optimizer_of(model), 3)
-    moved = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    changes = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
     for part in ("left.0", "right.0", "auxiliaries.a", "scales.a"):
-        assert any(part in name for name in moved)
+        assert any(part in name for name in changes)
     inputs = tokens()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         output = model(inputs)
@@ -121,22 +121,22 @@ def test_merged_equals_connected_to_the_bit_after_training(autocast: bool) -> No
 
 
 def test_p_and_q_train_at_the_rate_of_w_and_follow_the_switches() -> None:
-    model = connected(start="whole-body", scale_init=1.0)
+    model = connect_body(start="whole-body", scale_init=1.0)
     pairs = crosspath.pathways(model).learned_pairs()
     groups = crosspath.param_groups(model, lr=1e-2, weight_decay=0.1)
     rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     assert all(rates[id(value)] == 1e-4 for pair in pairs.values() for value in pair.values())
     assert len(rates) == len(list(model.parameters()))
-    anchored = crosspath.pathways(connected(start="frozen-anchor"))
-    assert not any(value.requires_grad for value in anchored.auxiliaries().values())
-    assert all(value.requires_grad for pair in anchored.learned_pairs().values() for value in pair.values())
-    frozen = crosspath.pathways(connected(train_scale=False, train_auxiliary=False))
+    anchor = crosspath.pathways(connect_body(start="frozen-anchor"))
+    assert not any(value.requires_grad for value in anchor.auxiliaries().values())
+    assert all(value.requires_grad for pair in anchor.learned_pairs().values() for value in pair.values())
+    frozen = crosspath.pathways(connect_body(train_scale=False, train_auxiliary=False))
     assert not any(value.requires_grad for pair in frozen.learned_pairs().values() for value in pair.values())
 
 
 @pytest.mark.parametrize("train_auxiliary", [True, False])
 def test_a_saved_model_loads_and_trains_on_to_the_same_bits(tmp_path: Path, train_auxiliary: bool) -> None:
-    model = connected(train_auxiliary=train_auxiliary)
+    model = connect_body(train_auxiliary=train_auxiliary)
     optimizer = optimizer_of(model)
     train(model, optimizer, 2)
     crosspath.save_pathway(model, tmp_path)
@@ -148,12 +148,12 @@ def test_a_saved_model_loads_and_trains_on_to_the_same_bits(tmp_path: Path, trai
     assert {n: p.requires_grad for n, p in fresh.named_parameters()} == {
         n: p.requires_grad for n, p in model.named_parameters()
     }
-    resumed = optimizer_of(fresh)
-    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    for one, other in ((model, optimizer), (fresh, resumed)):
+    fresh_optimizer = optimizer_of(fresh)
+    fresh_optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for one, other in ((model, optimizer), (fresh, fresh_optimizer)):
         train(one, other, 2)
     assert equal(state(fresh), state(model))
-    again = connected(train_auxiliary=train_auxiliary)
+    again = connect_body(train_auxiliary=train_auxiliary)
     restore(again, tmp_path)
     crosspath.load_pathway(fresh, tmp_path)
     assert equal(state(again), state(fresh))
@@ -162,7 +162,7 @@ def test_a_saved_model_loads_and_trains_on_to_the_same_bits(tmp_path: Path, trai
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    model = connected()
+    model = connect_body()
     crosspath.save_pathway(model, tmp_path)
     description = json.loads((tmp_path / "pathway.json").read_text())
     description["layers"]["blocks.0.mlp.fc1.weight"]["a"]["learned"] = [5]
@@ -178,19 +178,19 @@ def test_what_it_cannot_do_is_refused() -> None:
     target = body()
     before = state(target)
     with refused("engine", "'live'", "fit='learned'", kind=crosspath.PathwayError):
-        connected(target, engine="optimizer")
+        connect_body(target, engine="optimizer")
     with refused("connect", "bias", "learned", kind=crosspath.PathwayError):
-        connected(target, bias=True)
+        connect_body(target, bias=True)
     with torch.device("meta"):
         nowhere = body()
     with refused("connect", "meta", kind=crosspath.PathwayError):
-        connected(nowhere, nowhere.__class__(2, WIDE, 4).to("meta"))
+        connect_body(nowhere, nowhere.__class__(2, WIDE, 4).to("meta"))
     assert equal(state(target), before)
     assert crosspath.connect(target, {"a": body()}, fit="learned", engine="optimizer").learned_pairs() == {}
 
 
 def test_several_auxiliaries_and_copies() -> None:
-    target = connected()
+    target = connect_body()
     crosspath.connect(target, {"b": body()}, scale_init=0.1)
     crosspath.connect(target, {"c": body(WIDE, 6)}, fit="learned", scale_init=0.2)
     inputs = tokens()
@@ -206,7 +206,7 @@ def test_several_auxiliaries_and_copies() -> None:
 
 
 def test_an_average_of_weights_keeps_p_and_q() -> None:
-    model = connected()
+    model = connect_body()
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5))
     before = state(average.module)
     train(model, optimizer_of(model), 1)

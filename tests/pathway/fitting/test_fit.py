@@ -15,7 +15,7 @@ from crosspath.pathway.fitting.fit import FITS, Fit
 from crosspath.pathway.fitting.maps import times
 from crosspath.pathway.fitting.stream import stream_map
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 WIDE, NARROW = 24, 12
 
@@ -27,7 +27,7 @@ def seed() -> None:
 
 def body(depth: int = 2, width: int = NARROW, heads: int = 3) -> Body:
     model = Body(depth, width, heads)
-    randomised(model)
+    randomise(model)
     return model
 
 
@@ -49,7 +49,7 @@ def bert() -> nn.Module:
     return BertModel(config, add_pooling_layer=False)
 
 
-def connected(fit: Fit, auxiliary: nn.Module, target: Body | None = None, **options: object) -> Body:
+def connect_body(fit: Fit, auxiliary: nn.Module, target: Body | None = None, **options: object) -> Body:
     target = body() if target is None else target
     crosspath.connect(target, {"a": auxiliary}, fit=fit, scale_init=0.5, **options)  # type: ignore[arg-type]
     return target
@@ -67,7 +67,7 @@ def test_every_shape_connects_and_merges_to_the_bit(fit: Fit, depth: int, width:
     report = crosspath.match(target, auxiliary, fit=fit)
     assert report.ok
     assert report.coverage == 1.0
-    connected(fit, auxiliary, target)
+    connect_body(fit, auxiliary, target)
     tokens = torch.randn(2, 5, NARROW)
     output = target(tokens)
     with crosspath.pathways(target).disabled():
@@ -80,7 +80,7 @@ def test_every_shape_connects_and_merges_to_the_bit(fit: Fit, depth: int, width:
 @pytest.mark.parametrize("fit", FITS)
 def test_an_auxiliary_of_equal_shape_passes_unchanged(fit: Fit) -> None:
     for auxiliary in (body(), body(heads=2)):  # other heads of as many channels too
-        target = connected(fit, auxiliary, accept={"norm"})
+        target = connect_body(fit, auxiliary, accept={"norm"})
         assert crosspath.pathways(target).engine == "live"
         own = auxiliary.state_dict()
         assert all(torch.equal(value, own[weight]) for weight, value in values(target).items())
@@ -89,7 +89,7 @@ def test_an_auxiliary_of_equal_shape_passes_unchanged(fit: Fit) -> None:
 
 def test_slices_are_the_first_channels_and_heads() -> None:
     auxiliary = body(width=WIDE, heads=6)  # heads of 4, as the target's
-    target, own = connected("slice", auxiliary, bias=True), auxiliary.state_dict()
+    target, own = connect_body("slice", auxiliary, bias=True), auxiliary.state_dict()
     part = values(target)
     qkv = own["blocks.0.attn.qkv.weight"].unflatten(0, (3, WIDE))[:, :NARROW, :NARROW].flatten(0, 1)
     assert torch.equal(part["blocks.0.attn.qkv.weight"], qkv)
@@ -105,7 +105,7 @@ def test_one_projection_reads_and_writes_the_stream() -> None:
             block.mlp.fc1, block.mlp.fc2 = nn.Linear(model.blocks[0].attn.qkv.in_features, 30), nn.Linear(30, 24)
     for block in target.blocks:
         block.mlp.fc2 = nn.Linear(30, NARROW)
-    connected("spectra", auxiliary, target, roles="mlp")
+    connect_body("spectra", auxiliary, target, roles="mlp")
     part, own, maps = values(target), auxiliary.state_dict(), []
     for block in range(2):
         for name, transposed in (("fc1", True), ("fc2", False)):
@@ -122,8 +122,8 @@ def test_other_depths_pair_by_relative_depth() -> None:
     pairs = {(pair.target.weight[7], pair.auxiliary.weight[7]) for pair in report.pairs}
     assert pairs == {("0", "0"), ("1", "0"), ("2", "1"), ("3", "1"), ("4", "2"), ("5", "2")}
     assert any("3 blocks for 6" in line for line in report.fitted)
-    repeated = crosspath.match(target, body(depth=3), fit="slice", blocks="repeat")
-    assert {(pair.target.weight[7], pair.auxiliary.weight[7]) for pair in repeated.pairs} != pairs
+    report = crosspath.match(target, body(depth=3), fit="slice", blocks="repeat")
+    assert {(pair.target.weight[7], pair.auxiliary.weight[7]) for pair in report.pairs} != pairs
 
 
 @pytest.mark.parametrize("fit", FITS)
@@ -132,12 +132,12 @@ def test_a_decoder_of_another_family_fits_a_vit(fit: Fit) -> None:
     auxiliary, target = llama(), body()
     report = crosspath.match(target, auxiliary, fit=fit)
     assert report.ok
-    said = "\n".join(report.fitted)
+    lines = "\n".join(report.fitted)
     for words in ("rotary", "RMSNorm", "2 keys and values", "mlp_gate", "stream: 16 channels to 12"):
-        assert words in said
+        assert words in lines
     gates = [pair for pair in report.pairs if pair.role == "mlp_in"]
     assert all("gate_proj" in pair.auxiliary.weight for pair in gates)
-    connected(fit, auxiliary, target)
+    connect_body(fit, auxiliary, target)
     tokens = torch.randn(1, 4, NARROW)
     output = target(tokens)
     crosspath.merge(target)
@@ -146,10 +146,10 @@ def test_a_decoder_of_another_family_fits_a_vit(fit: Fit) -> None:
 
 def test_keys_and_values_of_grouped_query_attention_are_repeated() -> None:
     auxiliary, target = llama(), body(width=16, heads=4)
-    connected("slice", auxiliary, target, roles="attention")
+    connect_body("slice", auxiliary, target, roles="attention")
     key = auxiliary.layers[0].self_attn.k_proj.weight
-    repeated = key.unflatten(0, (2, 4)).repeat_interleave(2, 0).flatten(0, 1)
-    assert torch.equal(values(target)["blocks.0.attn.qkv.weight"][16:32], repeated)
+    repeats = key.unflatten(0, (2, 4)).repeat_interleave(2, 0).flatten(0, 1)
+    assert torch.equal(values(target)["blocks.0.attn.qkv.weight"][16:32], repeats)
 
 
 def test_a_post_norm_model_of_other_heads() -> None:
@@ -159,7 +159,7 @@ def test_a_post_norm_model_of_other_heads() -> None:
         crosspath.connect(target, auxiliary, fit="slice")
     report = crosspath.match(target, auxiliary, fit="slice", accept={"norm"})
     assert any("12 in the place of 6" in line and "exact" in line for line in report.fitted)
-    connected("slice", auxiliary, target, accept={"norm"})
+    connect_body("slice", auxiliary, target, accept={"norm"})
     query = auxiliary.encoder.layer[0].attention.self.query.weight
     assert torch.equal(values(target)["blocks.0.attn.qkv.weight"][:24], query)
 
@@ -188,15 +188,15 @@ def test_what_cannot_be_fitted_is_refused_without_that_advice() -> None:
     by_name = crosspath.match(target, auxiliary, names="qkv", fit="slice")
     assert not by_name.ok
     assert not any("fit=" in fault.remedy for fault in by_name.mismatches)
-    broken = body(width=WIDE)
-    nn.init.constant_(broken.blocks[0].attn.qkv.weight, torch.nan)
+    auxiliary = body(width=WIDE)
+    nn.init.constant_(auxiliary.blocks[0].attn.qkv.weight, torch.nan)
     with refused("", "blocks.0.attn.qkv.weight", "finite", kind=crosspath.PathwayError):
-        crosspath.connect(target, broken, fit="spectra")
+        crosspath.connect(target, auxiliary, fit="spectra")
 
 
 def test_status_and_report_say_how_and_how_much() -> None:
     auxiliary = body(width=WIDE, heads=6)
-    target = connected("slice", auxiliary)
+    target = connect_body("slice", auxiliary)
     own, part = auxiliary.state_dict(), values(target)
     rows = {row.weight: row for row in crosspath.status(target)}
     (piece,) = rows["blocks.0.mlp.fc1.weight"].derived
@@ -213,7 +213,7 @@ def test_status_and_report_say_how_and_how_much() -> None:
 
 @pytest.mark.parametrize("train_auxiliary", [True, False])
 def test_fitted_values_are_saved_by_value(tmp_path: Path, train_auxiliary: bool) -> None:
-    target = connected("spectra", body(width=WIDE), train_auxiliary=train_auxiliary)
+    target = connect_body("spectra", body(width=WIDE), train_auxiliary=train_auxiliary)
     crosspath.save_pathway(target, tmp_path)
     fresh = body()
     crosspath.load_pathway(fresh, tmp_path)
@@ -238,7 +238,7 @@ def test_canonical_a_wider_target_computes_what_the_auxiliary_does(
         )
         return nn.ModuleDict({"blocks": nn.Sequential(*blocks)}).double().eval()
 
-    target, auxiliary = model(48, heads, hidden), randomised(model(16, 2, 64))
+    target, auxiliary = model(48, heads, hidden), randomise(model(16, 2, 64))
     with torch.no_grad():
         for name, parameter in target.named_parameters():
             parameter.fill_(1.0 if name.endswith(("norm1.weight", "norm2.weight")) else 0.0)

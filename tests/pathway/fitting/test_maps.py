@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from crosspath.pathway.fitting.attention import AttentionShape, balanced, head_maps, strongest_heads
+from crosspath.pathway.fitting.attention import AttentionShape, balanced_maps, head_maps, strongest_heads
 from crosspath.pathway.fitting.blocks import BlockShape, fit_block
 from crosspath.pathway.fitting.fit import FITS, Fit, PairFit
 from crosspath.pathway.fitting.maps import by_head, choice, first, neighbours, times
@@ -22,8 +22,8 @@ def draw(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64)
 
 
-def shape_of(heads: int, width: int, shared: int | None = None) -> AttentionShape:
-    return AttentionShape(heads=heads, key_value_heads=shared or heads, width=width, value_width=width)
+def shape_of(heads: int, width: int, key_heads: int | None = None) -> AttentionShape:
+    return AttentionShape(heads=heads, key_value_heads=key_heads or heads, width=width, value_width=width)
 
 
 def attend(x: Tensor, values: dict[str, Tensor], shape: AttentionShape) -> Tensor:
@@ -37,14 +37,14 @@ def attend(x: Tensor, values: dict[str, Tensor], shape: AttentionShape) -> Tenso
 
 
 def attention_values(shape: AttentionShape, stream: int) -> dict[str, Tensor]:
-    rows, shared = shape.heads * shape.width, shape.key_value_heads * shape.width
+    rows, key_rows = shape.heads * shape.width, shape.key_value_heads * shape.width
     return {
-        "query": draw(rows, stream), "key": draw(shared, stream), "value": draw(shared, stream),
+        "query": draw(rows, stream), "key": draw(key_rows, stream), "value": draw(key_rows, stream),
         "attention_output": draw(stream, rows),
     }  # fmt: skip
 
 
-def fitted(fit: Fit, ours: AttentionShape, theirs: AttentionShape, values: dict[str, Tensor]) -> dict[str, Tensor]:
+def fit_heads(fit: Fit, ours: AttentionShape, theirs: AttentionShape, values: dict[str, Tensor]) -> dict[str, Tensor]:
     """The attention's matrices, fitted in their heads alone."""
     stream = values["query"].shape[1]
     fits = fit_block(
@@ -111,9 +111,9 @@ def test_what_is_read_is_what_was_written(fit: Fit) -> None:
 
 @pytest.mark.parametrize("fit", FITS)
 def test_repeated_keys_and_values_are_exact(fit: Fit) -> None:
-    theirs, ours = shape_of(6, 4, shared=2), shape_of(6, 4)
+    theirs, ours = shape_of(6, 4, key_heads=2), shape_of(6, 4)
     values, x = attention_values(theirs, 8), draw(5, 8)
-    assert torch.allclose(attend(x, fitted(fit, ours, theirs, values), ours), attend(x, values, theirs))
+    assert torch.allclose(attend(x, fit_heads(fit, ours, theirs, values), ours), attend(x, values, theirs))
 
 
 @pytest.mark.parametrize("fit", FITS)
@@ -121,7 +121,7 @@ def test_repeated_keys_and_values_are_exact(fit: Fit) -> None:
 def test_more_or_wider_heads_are_exact(fit: Fit, ours: AttentionShape) -> None:
     theirs = shape_of(3, 4)
     values, x = attention_values(theirs, 8), draw(5, 8)
-    result = fitted(fit, ours, theirs, values)
+    result = fit_heads(fit, ours, theirs, values)
     assert torch.allclose(attend(x, result, ours), attend(x, values, theirs))
 
 
@@ -129,7 +129,7 @@ def test_more_or_wider_heads_are_exact(fit: Fit, ours: AttentionShape) -> None:
 def test_as_many_channels_in_other_heads_stay_where_they_are(fit: Fit) -> None:
     theirs, ours = shape_of(4, 3), shape_of(2, 6)
     values = attention_values(theirs, 8)
-    assert all(result is values[role] for role, result in fitted(fit, ours, theirs, values).items())
+    assert all(result is values[role] for role, result in fit_heads(fit, ours, theirs, values).items())
 
 
 def test_the_first_and_the_strongest_heads_stay_whole() -> None:
@@ -137,15 +137,17 @@ def test_the_first_and_the_strongest_heads_stay_whole() -> None:
     values, x = attention_values(theirs, 8), draw(5, 8)
     values["value"][:3] *= 1e-6  # the first head adds next to nothing
     values["value"][6:9] *= 9.0
-    chosen = strongest_heads(2, theirs, values)
-    assert 0 not in chosen
-    assert 2 in chosen
-    for fit, heads in (("slice", [0, 1]), ("spectra", chosen)):
+    strongest = strongest_heads(2, theirs, values)
+    assert 0 not in strongest
+    assert 2 in strongest
+    for fit, heads in (("slice", [0, 1]), ("spectra", strongest)):
         rows = torch.cat([torch.arange(3 * head, 3 * head + 3) for head in heads])
-        kept = {role: value[:, rows] if role == "attention_output" else value[rows] for role, value in values.items()}
-        result = fitted(fit, ours, theirs, values)  # type: ignore[arg-type]
-        assert torch.equal(result["query"], kept["query"])
-        assert torch.allclose(attend(x, result, ours), attend(x, kept, ours))
+        their_values = {
+            role: value[:, rows] if role == "attention_output" else value[rows] for role, value in values.items()
+        }
+        result = fit_heads(fit, ours, theirs, values)  # type: ignore[arg-type]
+        assert torch.equal(result["query"], their_values["query"])
+        assert torch.allclose(attend(x, result, ours), attend(x, their_values, ours))
 
 
 def test_averages_of_heads_that_are_alike_are_exact() -> None:
@@ -154,23 +156,23 @@ def test_averages_of_heads_that_are_alike_are_exact() -> None:
     values = {role: value.unflatten(0, (2, 3)).repeat_interleave(2, 0).flatten(0, 1) for role, value in one.items()}
     values["attention_output"] = output
     x = draw(5, 8)
-    assert torch.allclose(attend(x, fitted("average", ours, theirs, values), ours), attend(x, values, theirs))
+    assert torch.allclose(attend(x, fit_heads("average", ours, theirs, values), ours), attend(x, values, theirs))
 
 
 def test_narrower_heads_are_the_best_approximation_of_their_products() -> None:
     query, key = draw(6, 9), draw(6, 9)
-    a, b = balanced(query, key, 2)
+    a, b = balanced_maps(query, key, 2)
     left, sizes, right = torch.linalg.svd(query.T @ key)
     best = left[:, :2] * sizes[:2] @ right[:2]
     assert torch.allclose((a @ query).T @ (b @ key), best)
     assert torch.allclose(torch.linalg.norm(a @ query), torch.linalg.norm(b @ key))
     # Factors of a lower rank than is asked for leave zeros, not infinities.
-    a, b = balanced(draw(6, 1) @ draw(1, 9), key, 3)
+    a, b = balanced_maps(draw(6, 1) @ draw(1, 9), key, 3)
     assert torch.isfinite(a).all()
     assert torch.allclose(a[1:], torch.zeros_like(a[1:]))
     theirs, ours = shape_of(2, 6), shape_of(2, 2)
     values = attention_values(theirs, 9)
-    result = fitted("spectra", ours, theirs, values)
+    result = fit_heads("spectra", ours, theirs, values)
     for head in range(2):
         scores = values["query"][6 * head : 6 * head + 6].T @ values["key"][6 * head : 6 * head + 6]
         left, sizes, right = torch.linalg.svd(scores)
@@ -179,7 +181,7 @@ def test_narrower_heads_are_the_best_approximation_of_their_products() -> None:
 
 
 def test_a_target_that_shares_keys_gets_their_mean() -> None:
-    maps = head_maps("slice", shape_of(4, 2, shared=2), shape_of(4, 2), dict)
+    maps = head_maps("slice", shape_of(4, 2, key_heads=2), shape_of(4, 2), dict)
     key = draw(8, 3)
     mean = key.unflatten(0, (2, 2, 2)).mean(1).flatten(0, 1)
     assert torch.allclose(times(maps.channels["key"], key), mean)
@@ -203,8 +205,8 @@ def test_a_wider_mlp_is_exact(fit: Fit) -> None:
 def test_a_narrower_mlp_has_the_strongest_channels_or_means_of_those_alike() -> None:
     values, x = {"mlp_in": draw(6, 4), "mlp_out": draw(4, 6)}, draw(5, 4)
     values["mlp_out"][:, [1, 4]] = 0
-    chosen = strongest_channels(4, values)
-    assert chosen == [0, 2, 3, 5]
+    strongest = strongest_channels(4, values)
+    assert strongest == [0, 2, 3, 5]
     entering, leaving = hidden_maps("spectra", 4, 6, lambda: values)
     narrow = {"mlp_in": PairFit(outputs=entering).apply(values["mlp_in"]),
               "mlp_out": PairFit(inputs=leaving).apply(values["mlp_out"])}  # fmt: skip

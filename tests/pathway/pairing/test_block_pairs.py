@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import crosspath
 from crosspath.pathway.pairing.block_pairs import repeat, spread
 from tests.errors import refused
-from tests.pathway.small_models import WIDTH, Body, randomised
+from tests.pathway.small_models import WIDTH, Body, randomise
 
 PAIRS = {
     (6, 3): ([0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 2]),
@@ -27,7 +27,7 @@ PAIRS = {
 """{(target's depth, auxiliary's): (blocks with `spread`, with `repeat`)}, written by hand."""
 
 
-class Staged(nn.Module):
+class StagedModel(nn.Module):
     """timm's names of Swin: blocks numbered from 0 in every stage, each stage of its own width."""
 
     def __init__(self, *depths: int) -> None:
@@ -70,21 +70,21 @@ def test_spread_is_monotone_takes_both_ends_and_the_nearest_block() -> None:
 
 
 def test_stages_are_spread_one_by_one() -> None:
-    target, auxiliary = Staged(2, 4), Staged(1, 2)
+    target, auxiliary = StagedModel(2, 4), StagedModel(1, 2)
     for rule, expected in (("spread", ["0.0", "0.0", "1.0", "1.0", "1.1", "1.1"]), ("repeat", ["0.0"] * 2)):
         report = crosspath.match(target, auxiliary, blocks=rule)
         assert report.ok
         weights = [re.findall(r"\d+", pair.auxiliary.weight)[:2] for pair in report.pairs if pair.role == "mlp_in"]
         assert [".".join(numbers) for numbers in weights][: len(expected)] == expected
     with refused("blocks='spread'", "2", "3", "blocks={target block: auxiliary block}", kind=crosspath.PathwayError):
-        crosspath.match(Staged(1, 1, 1), auxiliary, blocks="spread")
+        crosspath.match(StagedModel(1, 1, 1), auxiliary, blocks="spread")
     with refused("blocks='repeat'", "2", "1", kind=crosspath.PathwayError):
         crosspath.match(target, Body(3), blocks="repeat")
 
 
 def test_blocks_used_twice_are_copies_and_survive_saving_and_merging(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    target, auxiliary, tokens = randomised(Body(4)), randomised(Body(2)), torch.randn(2, 5, WIDTH)
+    target, auxiliary, tokens = randomise(Body(4)), randomise(Body(2)), torch.randn(2, 5, WIDTH)
     handle = crosspath.connect(target, {"other": auxiliary}, blocks="spread", scale_init=0.5, train_auxiliary=False)
     values = handle.auxiliaries()
     first, second = (values[f"blocks.{block}.mlp.fc1.weight", "other"] for block in (0, 1))
@@ -120,12 +120,12 @@ def test_the_advice_on_unlike_depths_works(depth: int, words: list[str]) -> None
     assert advice(error, "blocks") == words
     for word in words:
         crosspath.connect(Body(depth), Body(3), blocks=word.strip('"'))
-    with pytest.raises(crosspath.PathwayError) as staged:
-        crosspath.connect(Staged(2, 2), Body(3))
-    assert not advice(staged, "blocks")
+    with pytest.raises(crosspath.PathwayError) as error:
+        crosspath.connect(StagedModel(2, 2), Body(3))
+    assert not advice(error, "blocks")
 
 
-def grouped(keys: int, inner: int = 4 * WIDTH) -> dict[str, Tensor]:
+def grouped_state(keys: int, inner: int = 4 * WIDTH) -> dict[str, Tensor]:
     """A state dict of two blocks whose keys and values have fewer rows than their queries."""
     shapes = {
         "self_attn.q_proj": (WIDTH, WIDTH),
@@ -145,13 +145,13 @@ def grouped(keys: int, inner: int = 4 * WIDTH) -> dict[str, Tensor]:
 def test_the_advice_on_grouped_keys_works() -> None:
     """An auxiliary of another width would not help: the widths are equal."""
     with refused("connect", "key", "(4, 8)", kind=crosspath.PathwayError) as error:
-        crosspath.connect(Body(), grouped(4))
+        crosspath.connect(Body(), grouped_state(4))
     proposals = advice(error, "roles")
     assert set(proposals) == {'{"query", "attention_output", "mlp_in", "mlp_out"}'}
     assert "width" not in str(error.value)
     target = Body()
     roles = set(re.findall(r"\w+", proposals[0]))
-    handle = crosspath.connect(target, {"text": grouped(4)}, roles=roles)
+    handle = crosspath.connect(target, {"text": grouped_state(4)}, roles=roles)
     assert len(handle.scales()) == 2 * 4
     assert {pair.role for pair in handle.reports["text"].pairs} == roles
 
@@ -175,7 +175,7 @@ def test_two_widths_are_one_line_beside_what_else_differs() -> None:
 
 
 def test_where_another_block_fits_the_advice_says_so_and_works() -> None:
-    target, auxiliary = Staged(1, 1), Staged(1, 1)
+    target, auxiliary = StagedModel(1, 1), StagedModel(1, 1)
     with refused("connect", "blocks={target block: auxiliary block}", kind=crosspath.PathwayError):
         crosspath.connect(target, auxiliary, blocks="reversed")
     crosspath.connect(target, auxiliary, blocks={0: 0, 1: 1})

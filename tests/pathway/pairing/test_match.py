@@ -65,8 +65,8 @@ def test_what_is_not_chosen_is_listed() -> None:
     report = crosspath.match(Body(), Body(), roles="mlp")
     assert len(report.pairs) == 4
     # A fused weight holds three roles; what pairs is not listed.
-    listed = [name for entry in report.not_chosen for name in re.findall(r"[\w.]+weight", entry)]
-    assert sorted(listed) == sorted(
+    names = [name for entry in report.not_chosen for name in re.findall(r"[\w.]+weight", entry)]
+    assert sorted(names) == sorted(
         [f"blocks.{block}.attn.{name}.weight" for block in range(2) for name in ("qkv", "qkv", "qkv", "proj")]
     )
     assert crosspath.match(Body(), Body()).not_chosen == ()

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import crosspath
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
 FORMS = ("module", "state", "file")
@@ -21,10 +21,10 @@ FORMS = ("module", "state", "file")
 
 def body(seed: int) -> Any:
     torch.manual_seed(seed)
-    return randomised(Body()).double()
+    return randomise(Body()).double()
 
 
-class Swapped(nn.Linear):
+class SwappedLinear(nn.Linear):
     """A layer as M2PT's published file and its copies swap it in; `names` are those of λ and W'."""
 
     def __init__(self, layer: nn.Linear, other: Tensor, scale: float, names: tuple[str, str]) -> None:
@@ -60,9 +60,9 @@ def change(model: Any, new: Callable[[nn.Linear, int], nn.Module]) -> Any:
     return model
 
 
-def swapped(names: tuple[str, str] = ("cross_modal_scale", "aux_weight")) -> tuple[Any, dict[str, Tensor]]:
+def swap_layers(names: tuple[str, str] = ("cross_modal_scale", "aux_weight")) -> tuple[Any, dict[str, Tensor]]:
     others = [layer for layer in body(2).blocks.modules() if isinstance(layer, nn.Linear)]
-    model = change(body(1), lambda layer, i: Swapped(layer, others[i].weight, 0.1 * (i + 1), names))
+    model = change(body(1), lambda layer, i: SwappedLinear(layer, others[i].weight, 0.1 * (i + 1), names))
     return model, sums(others)
 
 
@@ -79,7 +79,7 @@ def sums(others: list[nn.Linear]) -> dict[str, Tensor]:
     }
 
 
-def connected() -> tuple[Any, dict[str, Tensor]]:
+def connect_two() -> tuple[Any, dict[str, Tensor]]:
     model = body(1)
     crosspath.connect(model, {"audio": body(2), "point": body(3)}, scale_init=0.3, bias=True)
     second, third = body(2).state_dict(), body(3).state_dict()
@@ -92,22 +92,22 @@ def connected() -> tuple[Any, dict[str, Tensor]]:
 
 
 def weight_norm() -> tuple[Any, dict[str, Tensor]]:
-    return _normalised(lambda layer: parametrizations.weight_norm(layer))
+    return _normalise(lambda layer: parametrizations.weight_norm(layer))
 
 
 def weight_norm_of_the_whole() -> tuple[Any, dict[str, Tensor]]:
-    return _normalised(lambda layer: parametrizations.weight_norm(layer, dim=None))
+    return _normalise(lambda layer: parametrizations.weight_norm(layer, dim=None))
 
 
 def weight_norm_by_hook() -> tuple[Any, dict[str, Tensor]]:
-    return _normalised(lambda layer: nn.utils.weight_norm(layer, dim=1))
+    return _normalise(lambda layer: nn.utils.weight_norm(layer, dim=1))
 
 
-def pruned() -> tuple[Any, dict[str, Tensor]]:
-    return _normalised(lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5))
+def prune_weights() -> tuple[Any, dict[str, Tensor]]:
+    return _normalise(lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5))
 
 
-def _normalised(wrap: Callable[[Any], Any]) -> tuple[Any, dict[str, Tensor]]:
+def _normalise(wrap: Callable[[Any], Any]) -> tuple[Any, dict[str, Tensor]]:
     """The expected weights are those that the layer's own forward computes with, after its parts have moved."""
     model = change(body(1), lambda layer, _: wrap(layer))
     with torch.no_grad():
@@ -125,14 +125,14 @@ def _normalised(wrap: Callable[[Any], Any]) -> tuple[Any, dict[str, Tensor]]:
 @pytest.mark.parametrize(
     "build",
     [
-        swapped,
-        lambda: swapped(("pretrained_scale", "pretrained_weight")),
+        swap_layers,
+        lambda: swap_layers(("pretrained_scale", "pretrained_weight")),
         keeping_both,
-        connected,
+        connect_two,
         weight_norm,
         weight_norm_of_the_whole,
         weight_norm_by_hook,
-        pruned,
+        prune_weights,
     ],
     ids=["published", "renamed", "both layers", "pathways", "norm", "norm of all", "norm by hook", "pruned"],
 )
@@ -142,12 +142,12 @@ def test_an_auxiliary_gives_what_its_layers_compute_with(
     auxiliary, expected = build()
     before = {name: value.clone() for name, value in auxiliary.state_dict().items()}
     handle = crosspath.connect(body(0), in_form(auxiliary, form, tmp_path), bias=True)
-    given = {name: values for (name, _), values in handle.auxiliaries().items()}
-    assert len([name for name in given if name.endswith(".weight")]) == 8
+    auxiliaries = {name: values for (name, _), values in handle.auxiliaries().items()}
+    assert len([name for name in auxiliaries if name.endswith(".weight")]) == 8
     for name, values in expected.items():
-        torch.testing.assert_close(given[name].detach(), values.detach(), rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(auxiliaries[name].detach(), values.detach(), rtol=1e-13, atol=1e-14)
     plain = body(1).state_dict()
-    assert not any(torch.allclose(given[name], plain[name]) for name in expected)
+    assert not any(torch.allclose(auxiliaries[name], plain[name]) for name in expected)
     assert all(torch.equal(value, before[name]) for name, value in auxiliary.state_dict().items())
 
 
@@ -192,7 +192,7 @@ def test_spectral_normalisation_by_a_hook_is_refused_and_the_advice_works() -> N
 
 
 def test_half_of_a_swapped_layer_is_refused() -> None:
-    state = swapped()[0].state_dict()
+    state = swap_layers()[0].state_dict()
     del state["blocks.1.mlp.fc1.aux_weight"]
     with refused("auxiliary (state dict)", "blocks.1.mlp.fc1.aux_weight", kind=crosspath.PathwayError):
         crosspath.connect(body(0), state)
@@ -208,17 +208,17 @@ def test_a_state_dict_with_several_scales_a_weight_is_refused_and_the_advice_wor
 
 
 def test_the_target_of_a_saved_connected_model_is_not_taken_for_the_model(tmp_path: Path) -> None:
-    auxiliary = connected()[0]
+    auxiliary = connect_two()[0]
     crosspath.save_pathway(auxiliary, tmp_path)
     for path in (tmp_path, tmp_path / "model.safetensors", tmp_path / "pathway.safetensors"):
         with refused(path.name, "pathways", "load_pathway", kind=crosspath.PathwayError):
             crosspath.connect(body(0), path)
-    loaded = body(5)
-    crosspath.load_pathway(loaded, tmp_path)
-    handle = crosspath.connect(body(0), loaded)
+    fresh = body(5)
+    crosspath.load_pathway(fresh, tmp_path)
+    handle = crosspath.connect(body(0), fresh)
     name = "blocks.0.attn.qkv.weight"
     torch.testing.assert_close(
-        handle.auxiliaries()[name, "auxiliary"].detach(), connected()[1][name], rtol=1e-13, atol=0
+        handle.auxiliaries()[name, "auxiliary"].detach(), connect_two()[1][name], rtol=1e-13, atol=0
     )
 
 
@@ -253,10 +253,10 @@ def test_one_quantised_layer_is_refused_by_name(
                 place.weight = nn.Parameter(value, requires_grad=False)
             elif len(parts) == 1:
                 place.register_buffer(name, value)
-    given: Any = {"module": auxiliary, "state": state, "file": tmp_path / "model.safetensors"}[form]
+    source: Any = {"module": auxiliary, "state": state, "file": tmp_path / "model.safetensors"}[form]
     save_file(state, tmp_path / "model.safetensors")
     with pytest.raises(crosspath.PathwayError, match=r"blocks\.1\.mlp\.fc1\.(weight|qweight|SCB)") as error:
-        crosspath.connect(Body(), given)
+        crosspath.connect(Body(), source)
     assert "before quantising" in str(error.value)
     assert (in_module if form == "module" else kind) in str(error.value)
 
@@ -281,8 +281,8 @@ def test_sparse_and_complex_values_are_refused() -> None:
 def test_wrappers_of_an_auxiliary_are_seen_through() -> None:
     plain = Body()
     names = ["blocks.0.attn.qkv.weight"]
-    for wrapped in (torch.compile(plain), nn.DataParallel(plain), AveragedModel(plain)):
-        handle = crosspath.connect(Body(), wrapped, names=names)
+    for wrapper in (torch.compile(plain), nn.DataParallel(plain), AveragedModel(plain)):
+        handle = crosspath.connect(Body(), wrapper, names=names)
         assert torch.equal(handle.auxiliaries()[names[0], "auxiliary"], plain.blocks[0].attn.qkv.weight)
 
 

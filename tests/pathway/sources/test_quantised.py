@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import crosspath
-from crosspath.pathway.sources.source import StateSource, quantised_in, quantised_weights
+from crosspath.pathway.sources.source import StateSource, find_quantised, quantised_weights
 from tests.errors import refused
 from tests.pathway.small_models import Body
 
@@ -22,18 +22,18 @@ class PackedParameter(nn.Parameter):
     """What bitsandbytes keeps of a weight: bytes, two weights in each, as one column."""
 
     def __new__(cls, data: Tensor) -> "PackedParameter":
-        made: PackedParameter = torch.Tensor._make_subclass(cls, data, False)
-        return made
+        result: PackedParameter = torch.Tensor._make_subclass(cls, data, False)
+        return result
 
 
 def dynamic() -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made: nn.Module = torch.ao.quantization.quantize_dynamic(Body().eval(), {nn.Linear})
-    return made
+        result: nn.Module = torch.ao.quantization.quantize_dynamic(Body().eval(), {nn.Linear})
+    return result
 
 
-def packed() -> nn.Module:
+def packed_model() -> nn.Module:
     model = Body()
     for module in list(model.modules()):
         if isinstance(module, nn.Linear):
@@ -49,7 +49,7 @@ def integers() -> nn.Module:
     return model
 
 
-def wrapped() -> nn.Module:
+def wrapped_model() -> nn.Module:
     """A tensor class that stands for other values, as torchao's do, with a floating-point type outside."""
     model = Body()
     for module in list(model.modules()):
@@ -59,7 +59,7 @@ def wrapped() -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
+@pytest.mark.parametrize("build", [dynamic, packed_model, integers, wrapped_model])
 @pytest.mark.parametrize("options", [{}, {"roles": "mlp"}, {"names": ["blocks.0.mlp.fc1.weight"]}])
 def test_a_quantised_target_is_named_as_such(build: Any, options: dict[str, Any]) -> None:
     with pytest.raises(crosspath.PathwayError, match=MESSAGE) as error:
@@ -70,7 +70,7 @@ def test_a_quantised_target_is_named_as_such(build: Any, options: dict[str, Any]
 @pytest.mark.parametrize("form", ["module", "state", "file"])
 @pytest.mark.parametrize("options", [{}, {"names": ["blocks.0.mlp.fc1.weight"]}])
 def test_a_quantised_auxiliary_is_named_as_such(form: str, options: dict[str, Any], tmp_path: Path) -> None:
-    auxiliary: Any = packed()
+    auxiliary: Any = packed_model()
     if form != "module":
         auxiliary = {name: value.detach().clone().as_subclass(Tensor) for name, value in auxiliary.state_dict().items()}
     if form == "file":
@@ -87,7 +87,7 @@ def test_a_quantised_auxiliary_without_known_blocks_is_named_as_such() -> None:
 
 
 @pytest.mark.parametrize("form", ["module", "state"])
-@pytest.mark.parametrize("build", [integers, wrapped])
+@pytest.mark.parametrize("build", [integers, wrapped_model])
 def test_an_auxiliary_of_other_values_than_it_shows_is_refused_by_name(build: Any, form: str) -> None:
     auxiliary = build() if form == "module" else build().state_dict()
     with refused("connect", "blocks.0.attn.qkv.weight", "before quantising", kind=crosspath.PathwayError):
@@ -101,7 +101,7 @@ def test_tables_of_indices_are_not_taken_for_quantised_weights() -> None:
     assert "quantis" not in str(error.value)
 
 
-@pytest.mark.parametrize("build", [dynamic, packed, integers, wrapped])
+@pytest.mark.parametrize("build", [dynamic, packed_model, integers, wrapped_model])
 def test_every_quantised_weight_is_recognised(build: Any) -> None:
     assert len(quantised_weights(build())) == 8
     assert quantised_weights(Body()) == []
@@ -123,8 +123,8 @@ def test_a_mismatch_without_quantised_weights_does_not_speak_of_them() -> None:
 
 def test_a_mask_is_not_quantised() -> None:
     state = {**Body().state_dict(), "mask": torch.ones(3, 4, dtype=torch.bool)}
-    assert not quantised_in(StateSource(state))
-    assert quantised_in(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))
+    assert not find_quantised(StateSource(state))
+    assert find_quantised(StateSource({**state, "mask": torch.ones(3, 4, dtype=torch.int8)}))
 
 
 def eight_bits(width: int = 8) -> Body:
@@ -141,8 +141,8 @@ def test_8_bit_floats_without_scales_are_widened(options: dict[str, Any]) -> Non
     wide = Body()
     wide.load_state_dict({name: value.float() for name, value in auxiliary.state_dict().items()})
     target = Body()
-    got, expected = (crosspath.connect(target, model, **options).auxiliaries() for model in (auxiliary, wide))
-    for (weight, _), value in got.items():
+    values, expected = (crosspath.connect(target, model, **options).auxiliaries() for model in (auxiliary, wide))
+    for (weight, _), value in values.items():
         assert torch.equal(value, expected[weight, "auxiliary_2"])
 
 

@@ -71,11 +71,11 @@ class Net(nn.Module):
 
 @pytest.mark.parametrize("sizes", [(4, 4), (4, 6), (1, 3), (3, 1)])
 @pytest.mark.parametrize(
-    ("layer", "shown"), [(nn.Linear, False), (OwnLinear, False), (TransposedLinear, True), (Table, None)]
+    ("layer", "answer"), [(nn.Linear, False), (OwnLinear, False), (TransposedLinear, True), (Table, None)]
 )
-def test_a_layer_shows_its_orientation(layer: Layer, shown: bool | None, sizes: tuple[int, int]) -> None:
+def test_a_layer_shows_its_orientation(layer: Layer, answer: bool | None, sizes: tuple[int, int]) -> None:
     source = ModuleSource(nn.ModuleDict({"a": layer(*sizes)}))
-    assert shows_transposed(source, "a.weight", source.shapes()["a.weight"]) is shown
+    assert shows_transposed(source, "a.weight", source.shapes()["a.weight"]) is answer
 
 
 @pytest.mark.parametrize("hidden", [8, 16])

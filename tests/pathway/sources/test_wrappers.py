@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 import crosspath
 from crosspath.pathway.engines.engine import Engine
 from tests.errors import refused
-from tests.pathway.small_models import Body, randomised
+from tests.pathway.small_models import Body, randomise
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_blocks_that_recompute_activations_are_saved_under_plain_names(engine: E
         return model
 
     target = recomputing()
-    crosspath.connect(target, randomised(recomputing()), engine=engine, scale_init=0.1, canonical=True)
+    crosspath.connect(target, randomise(recomputing()), engine=engine, scale_init=0.1, canonical=True)
     assert "blocks.0.attn.qkv.weight" in crosspath.pathways(target).weights()
     assert crosspath.param_groups(target, lr=1.0, layer_decay=0.5)
     crosspath.save_pathway(target, tmp_path)
@@ -104,14 +104,14 @@ def test_blocks_that_recompute_activations_are_saved_under_plain_names(engine: E
 def test_other_wrappers_are_refused_with_what_to_do() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(Body().eval(), tokens())
-    for wrapped, kind in (
+        script = torch.jit.trace(Body().eval(), tokens())
+    for wrapper, kind in (
         (nn.DataParallel(Body()), "DataParallel"),
         (AveragedModel(Body()), "AveragedModel"),
-        (traced, "ScriptModule"),
+        (script, "ScriptModule"),
     ):
-        with refused(type(wrapped).__name__, kind, "connect", kind=crosspath.PathwayError):
-            crosspath.connect(wrapped, Body())
+        with refused(type(wrapper).__name__, kind, "connect", kind=crosspath.PathwayError):
+            crosspath.connect(wrapper, Body())
 
 
 def test_replicas_of_data_parallel_are_refused() -> None:

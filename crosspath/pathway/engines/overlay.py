@@ -12,7 +12,7 @@ DEFAULTS = {"along": 0, "groups": 1, "repeats": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class Overlay:
     """Which rows of W get rows of W', and which λ multiplies each.
 
     A fused query-key-value weight of 6 rows; an auxiliary supplies query and value; one λ for each role:
@@ -60,7 +60,7 @@ class Spread:
     """How often the runs follow one another along `axis`."""
 
     @classmethod
-    def single(cls, rows: int) -> "Spread":
+    def single(cls, rows: int) -> "Overlay":
         """One λ over all rows of W, as the paper has it."""
         return cls(segments=((0, rows),), rows=rows, axis=0, runs=((0, 1, rows),))
 
@@ -79,7 +79,7 @@ class Spread:
         return (*weight[: self.along], self.covered_count, *weight[self.along + 1 :])
 
     def fits(self, auxiliary: Tensor, scale: Tensor, weight: tuple[int, ...]) -> bool:
-        """Whether W' and λ have the shapes that this spread describes on a W of the shape `weight`."""
+        """Whether W' and λ have the shapes that this overlay describes on a W of the shape `weight`."""
         ends = [0, *(end for segment in self.segments for end in segment), self.rows // self.groups]
         shape = self.shape_of_auxiliary(weight)
         return (
@@ -91,7 +91,7 @@ class Spread:
             and len(scale) >= max(last for _, last, _ in self.runs)
         )
 
-    def block(self, start: int, stop: int) -> tuple[slice, "Spread"]:
+    def block(self, start: int, stop: int) -> tuple[slice, "Overlay"]:
         """The part that lies on W[start:stop]: which slice of W' (axis 0), and how that lies there. Where λ varies
         along axis 0, the part has one λ for each row of the slice.
         """
@@ -118,8 +118,8 @@ class Spread:
         return entry | {name: getattr(self, name) for name in DEFAULTS if getattr(self, name) != DEFAULTS[name]}
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any], shape: tuple[int, ...]) -> "Spread":
-        """The spread of such an entry, on a target tensor of this shape.
+    def from_json(cls, entry: Mapping[str, Any], shape: tuple[int, ...]) -> "Overlay":
+        """The overlay of such an entry, on a target tensor of this shape.
 
         Raises
         ------
@@ -151,21 +151,21 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...
     return tuple(segments)
 
 
-def covered_rows(tensor: Tensor, spread: Spread) -> Tensor:
+def covered_rows(tensor: Tensor, overlay: Overlay) -> Tensor:
     """The entries of a tensor of W's shape that belong to W', in the shape of W'."""
-    if spread.covers_all:
+    if overlay.covers_all:
         return tensor
-    dim = spread.along + (spread.groups > 1)
-    group_rows = split_groups(tensor, spread)
-    rows = [group_rows.narrow(dim, start, stop - start) for start, stop in spread.segments]
-    return join_groups(rows[0] if len(rows) == 1 else torch.cat(rows, dim), spread)
+    dim = overlay.along + (overlay.groups > 1)
+    group_rows = split_groups(tensor, overlay)
+    rows = [group_rows.narrow(dim, start, stop - start) for start, stop in overlay.segments]
+    return join_groups(rows[0] if len(rows) == 1 else torch.cat(rows, dim), overlay)
 
 
-def split_groups(tensor: Tensor, spread: Spread) -> Tensor:
+def split_groups(tensor: Tensor, overlay: Overlay) -> Tensor:
     """A tensor of W's dimensions with its rows split into (groups, rows of a group)."""
-    return tensor if spread.groups == 1 else torch.unflatten(tensor, spread.along, (spread.groups, -1))
+    return tensor if overlay.groups == 1 else torch.unflatten(tensor, overlay.along, (overlay.groups, -1))
 
 
-def join_groups(tensor: Tensor, spread: Spread) -> Tensor:
+def join_groups(tensor: Tensor, overlay: Overlay) -> Tensor:
     """The inverse of `split_groups`."""
-    return tensor if spread.groups == 1 else tensor.flatten(spread.along, spread.along + 1)
+    return tensor if overlay.groups == 1 else tensor.flatten(overlay.along, overlay.along + 1)
