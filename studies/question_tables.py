@@ -31,13 +31,13 @@ def direction(row: Row | None, random: Row | None) -> str:
     if row is None:
         return "–"
     words = verdict(row)[-1]
-    difference = metric_of(row).signed(row["difference"])
+    difference = metric_of(row).signed_number(row["difference"])
     text = {
         "helps": f"**{difference}** helps",
         "hurts": f"**{difference}** hurts",
         "unsettled": f"{difference} unsettled",
     }
-    beside = "" if random is None else f" ({metric_of(random).signed(random['difference'])})"
+    beside = "" if random is None else f" ({metric_of(random).signed_number(random['difference'])})"
     return text.get(words, difference) + beside
 
 

@@ -37,7 +37,7 @@ def interval(row: Row) -> str:
     """The difference to `none` with its 95 % interval, of accuracies in percentage points."""
     if row["difference"] is None or row["low"] is None:
         return ""
-    mean, low, high = (metric_of(row).signed(row[name]) for name in ("difference", "low", "high"))
+    mean, low, high = (metric_of(row).signed_number(row[name]) for name in ("difference", "low", "high"))
     return f"{mean} ({low} to {high})"
 
 

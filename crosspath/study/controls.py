@@ -179,8 +179,8 @@ def _redraw(auxiliary: Auxiliary, seed: int, layout: Layout | str | None, draw: 
         tensors: dict[str, Tensor] = dict(module.named_parameters())
         weights: nn.Module | dict[str, Tensor] = module
     else:
-        stated = auxiliary.weights.description if isinstance(auxiliary.weights, State) else None
-        weights = tensors = State({name: tensor.clone() for name, tensor in auxiliary.weights.items()}, stated)
+        own = auxiliary.weights.description if isinstance(auxiliary.weights, State) else None
+        weights = tensors = State({name: tensor.clone() for name, tensor in auxiliary.weights.items()}, own)
     with torch.no_grad():
         for slot in list(_matrices(tensors, weights, layout)):
             part = read_entries(tensors[slot.weight], slot)

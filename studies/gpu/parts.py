@@ -25,7 +25,7 @@ from crosspath.files import read_json_as, write_json
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, differences
-from crosspath.study.jobs import DIVERGED, Place
+from crosspath.study.jobs import DIVERGENCE, Place
 from crosspath.study.plan import Origins, auxiliaries_of, comparisons
 from crosspath.study.pools import Pool, local_pool
 from crosspath.study.results import StudyResults, write_results
@@ -35,7 +35,7 @@ from crosspath.training.result import RESULT, Result
 
 UNFINISHED = 3
 """Exit code of a part that has runs left."""
-ENDS = (RESULT, DIVERGED)
+ENDS = (RESULT, DIVERGENCE)
 
 
 class TimeUpError(Exception):
