@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.foreign.foundation_inputs import Inputs
 from crosspath.config import Recipe
-from crosspath.config.recipe import validated
+from crosspath.config.recipe import validate
 from crosspath.errors import InputError
 from crosspath.files import tensor_faults
 from crosspath.models.heads import HEAD
@@ -123,7 +123,7 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
         if remainder := _get(tree, name) % divisor:
             expected, near = f"a multiple of {divisor}, the patch of {model.where}", _get(tree, name) - remainder
             raise InputError(name, expected, str(_get(tree, name)), f"set {name}={max(near, divisor)}")
-    result = validated(tree, where=f"--from {model.where}")
+    result = validate(tree, where=f"--from {model.where}")
     if (size := size_of(result.model)) != model.size:
         expected = f"width, depth and heads {tuple(model.size)}, as in {model.where}"
         raise InputError("model.size", expected, str(tuple(size)), "leave model.size, width, depth and heads out")
