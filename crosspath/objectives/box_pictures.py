@@ -11,7 +11,7 @@ from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.drawing import Answer, Names
 from crosspath.objectives.sample_pictures import pixels_of
 from crosspath.pictures.boxes import with_boxes
-from crosspath.pictures.canvas import compose, fitted
+from crosspath.pictures.canvas import compose, fit_picture
 from crosspath.pictures.palette import class_colours
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SIDES = (320, 480)
 def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     """The image as the model reads it, with the boxes of the truth and those that the model is surest of."""
     image, colours = pixels_of(recipe, answer), class_colours(len(names))
-    shown = fitted(image, *SIDES)
+    shown = fit_picture(image, *SIDES)
     factor = shown.shape[0] / image.shape[0]
     detections = answer.answer[answer.answer[:, KIND] >= 0]
     sure = detections[detections[:, SCORE] >= LEAST_SCORE]
