@@ -91,7 +91,7 @@ def test_the_page_of_recipes_names_each() -> None:
     assert pretrained == PUBLISHED_PRETRAINING.keys()
     own = page[page.index("Those named") : page.index("read your own data")]
     kinds = tuple(f"/{kind}" for kind in re.findall(r"`([\w-]+)`", own))
-    own_recipes, no_files = recipes_of(generated=False), recipes_of(generated=True)
+    own_recipes, no_files = recipes_of(without_files=False), recipes_of(without_files=True)
     assert {name for name in small if name.endswith(kinds)} == set(own_recipes)
     first = page[page.index("read your own data") : page.index("need no files")].split("\n", 1)[1]
     assert set(re.findall(r"`(\w+/[\w-]+)`", first)) == set(no_files)

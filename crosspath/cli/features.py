@@ -68,7 +68,7 @@ def features(
             skip_damaged=skip_damaged,
             recipe=recipe_of(recipe),
             auxiliaries=named_pairs(auxiliary, "--auxiliary"),
-            progress=lambda done, total: bar.count("features", done, total),
+            progress=lambda count, total: bar.count("features", count, total),
         )
     if json:
         print_json(asdict(report))

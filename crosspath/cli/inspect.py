@@ -38,16 +38,16 @@ def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> Non
         print_line(line)
 
 
-def dropped_lines(dropped: dict[str, str]) -> list[str]:
+def leftover_lines(leftovers: dict[str, str]) -> list[str]:
     """One line per reason why tensors are not used."""
     reasons: dict[str, list[str]] = {}
-    for name, reason in dropped.items():
+    for name, reason in leftovers.items():
         reasons.setdefault(reason, []).append(name)
     return [f"dropped: {first_names(names, 1)} ({reason})" for reason, names in reasons.items()]
 
 
 def _notes(contents: dict[str, Any]) -> list[str]:
-    lines = dropped_lines(contents["dropped"])
+    lines = leftover_lines(contents["dropped"])
     pickle = contents["pickle"]
     if pickle is not None:
         if pickle["dangerous"]:
