@@ -27,7 +27,7 @@ def verdict(row: Row) -> tuple[str, str, str, str]:
     return interval(row), small(row["p"]), small(row["p_adjusted"]), words
 
 
-def spread(row: Row) -> str:
+def score(row: Row) -> str:
     """Mean and standard deviation, of accuracies in percent."""
     metric = metric_of(row)
     return metric.number(row["mean"]) + ("" if row["std"] is None else f" ± {metric.number(row['std'])}")
