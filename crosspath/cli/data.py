@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from crosspath.cli.options import DataRoot, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next, print_table
 from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def _show_folder(folder: Path, *, json: bool) -> None:
         print_json(facts)
         return
     classes = facts["classes"]
-    class_count = counted(len(classes), "class", "classes")
-    print_line(f"{folder}: {facts['modality']}, {class_count}, {counted(facts['samples'], 'sample')}, not decoded")
+    class_count = quantity(len(classes), "class", "classes")
+    print_line(f"{folder}: {facts['modality']}, {class_count}, {quantity(facts['samples'], 'sample')}, not decoded")
     print_line(f"recipe: {facts['recipe'] or 'none shipped'}")
     if facts["unread"]:
         kinds = (f"{count:,} {kind}" for kind, count in facts["unread"].items())
@@ -248,7 +248,7 @@ def _print_report(
     recipe: "Recipe | None",
 ) -> None:
     counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
-    classes = counted(report.classes, "class", "classes")
+    classes = quantity(report.classes, "class", "classes")
     print_line(f"{report.folder}: {report.modality}, {classes}, samples: {counts}")
     if recipe is not None and report.used:
         parts = ", ".join(f"{count:,} {part}" for part, count in report.used.items())

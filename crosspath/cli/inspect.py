@@ -7,7 +7,7 @@ from typing import Any
 
 from crosspath.cli.options import Json
 from crosspath.cli.output import print_json, print_line, print_table
-from crosspath.counts import counted, first_names
+from crosspath.counts import first_names, quantity
 
 
 def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> None:
@@ -32,7 +32,7 @@ def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> Non
     title = f"{contents['file']}: {contents['container']}, {contents['format'] or 'unknown format'}"
     print_table(("tensor", "shape", "type", "becomes"), _grouped_rows(contents), title=title)
     print_line(
-        f"{counted(len(contents['tensors']), 'tensor')}, {counted(values, 'value')}; sha256 {contents['sha256']}"
+        f"{quantity(len(contents['tensors']), 'tensor')}, {quantity(values, 'value')}; sha256 {contents['sha256']}"
     )
     for line in _notes(contents):
         print_line(line)

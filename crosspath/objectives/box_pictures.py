@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosspath.config import Recipe
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.boxes import CLASS, CORNERS, CROWD
 from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.drawing import Answer, Names
@@ -37,7 +37,7 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     scores = best[:, SCORE].tolist()
     predicted = with_boxes(shown, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
-    count = counted(len(sure), "box", "boxes")
+    count = quantity(len(sure), "box", "boxes")
     shown_of = count if len(best) == len(sure) else f"the best {len(best)} of {count}"
     caption = f"{answer.name}: {shown_of} of score {LEAST_SCORE} or more, of {len(detections)}"
     if answer.truth is not None:

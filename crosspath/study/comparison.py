@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crosspath.config import Settings, setting_texts
 from crosspath.config.starts import require_one_start
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.starts import PLACES, SETTING, start_named
@@ -15,7 +15,7 @@ from crosspath.study.results import StudyResults
 from crosspath.study.study import run_study
 
 
-@renamed(data_root="data", from_checkpoint="start_from")
+@older_keywords(data_root="data", from_checkpoint="start_from")
 def compare(
     recipe: str | Path,
     *,

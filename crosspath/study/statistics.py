@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 
@@ -107,4 +107,4 @@ def false_discovery(values: Sequence[float]) -> list[float]:
 
 def too_few(seeds: int) -> str:
     """Why so many seeds give no verdict."""
-    return f"{counted(seeds, 'seed')}; at least {FEWEST_SEEDS} are needed"
+    return f"{quantity(seeds, 'seed')}; at least {FEWEST_SEEDS} are needed"

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from crosspath.checkpoints.files import checkpoint_files
-from crosspath.counts import counted
-from crosspath.deprecated import renamed
+from crosspath.counts import quantity
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import read_json_as, write_json
 from crosspath.metrics import METRICS
@@ -30,7 +30,7 @@ from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def run_study(
     study: Study | str | Path,
     *,
@@ -104,9 +104,9 @@ def _announce(study: Study, every: tuple[Comparison, ...], runs: Path, progress:
     if any(cell.grid.may_grow for cell in cells):
         searching += ", and more as these turn out"
     with open_bar(progress) as bar:
-        bar.line(f"{counted(search + final, 'run')}: {final} reported, {searching}")
+        bar.line(f"{quantity(search + final, 'run')}: {final} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
-            seeds = counted(len(study.seed_list), "seed")
+            seeds = quantity(len(study.seed_list), "seed")
             bar.line(f"{seeds}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds")
 
 

@@ -23,7 +23,7 @@ from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.sources.parameters import plain_state
@@ -119,7 +119,7 @@ class _Report:
         (self.checks if ok else self.faults).append(check if ok else fault)
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def verify(certificate: str | Path, data: str | Path | None = None) -> dict[str, Any]:
     """Check a certificate of `merge_checkpoint(..., verify=True)`: the file, or the folder that holds it.
 

@@ -10,7 +10,7 @@ from typing import Any
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.study.race.final import Confirmation, FinalArm
@@ -163,7 +163,7 @@ def sentence_of(model: Path, confirmation: Confirmation, *, auxiliaries: bool) -
     part = "" if idle is None else f" {idle[0].upper()}{idle[1:]}."
     numbers = (
         f"{_percent(confirmation.leader)} against {_percent(confirmation.none)} without, {_points(difference)} on "
-        f"{counted(seeds, 'fresh seed')}{within}"
+        f"{quantity(seeds, 'fresh seed')}{within}"
     )
     if difference.verdict == "helps":
         return f"Use `{model}`: {numbers}; it came from {words}{_about_control(confirmation, auxiliaries)}.{part}"

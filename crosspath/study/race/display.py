@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.escape import to_terminal
 from crosspath.study.arms import NONE
 from crosspath.study.cells import Job
@@ -59,7 +59,7 @@ class RaceDisplay:
         seconds = self.clock()
         yield Text(self.stage)
         if self.runs:
-            yield Text(f"{counted(self.runs, 'run')} done; the last: {to_terminal(self.latest)}")
+            yield Text(f"{quantity(self.runs, 'run')} done; the last: {to_terminal(self.latest)}")
         if self.scores:
             table = Table("way", "best on validation so far", box=None, padding=(0, 2, 0, 0))
             best = sorted(self.scores.items(), key=lambda entry: max(entry[1]), reverse=True)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.study.crossed import compare_on_samples
 from crosspath.study.race.costs import clock_seconds, none_epochs
@@ -55,7 +55,7 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     """Train leader, `none` and control on fresh seeds, and compare their predictions on the test parts."""
     none, size, most = runner.ways[0], runner.pool.size, max(plan.seeds, plan.seeds_wanted)
     others = {way: (leader.epochs, leader.rate) for way in (leader.way, leader.way.control) if way is not None}
-    epochs = counted(leader.epochs, "epoch")
+    epochs = quantity(leader.epochs, "epoch")
     runner.display.begin(f"up to {most} fresh seeds of {epochs}: none against {leader.way.words}")
 
     def steps(arms: Mapping[Way, tuple[int, float]], seeds: range) -> list[Step]:

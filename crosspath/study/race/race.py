@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from crosspath.config import Settings, recipe_to_text
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.files import write_text
 from crosspath.study.pools import local_pool
 from crosspath.study.race.advice import advice_in_words, advice_of
@@ -137,7 +137,7 @@ def samples_of(request: Request, display: RaceDisplay) -> Samples:
     by_name = {"": target, **everything}
     notes = [f"{name}: {note}" if name else note for name, data in by_name.items() for note in data.notes]
     if len(target.test) < ENOUGH_TEST_SAMPLES:
-        notes.append(f"a test part of {counted(len(target.test), 'sample')} shows large differences only")
+        notes.append(f"a test part of {quantity(len(target.test), 'sample')} shows large differences only")
     for note in notes:
         display.line(note)
     return Samples(

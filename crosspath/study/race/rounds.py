@@ -11,7 +11,7 @@ from statistics import fmean
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe, apply_overrides
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.study.grid import best_rates
 from crosspath.study.race.advice import order_by_advice
 from crosspath.study.race.costs import Estimate
@@ -68,7 +68,7 @@ def race(runner: Runner, plan: Plan) -> Leader:
                 break
             one = replace(one, epochs=min(rest.epochs, MOST * one.epochs))
         beside = "" if number or not runner.pretraining else f", and pretraining {', '.join(runner.pretraining)}"
-        ways_and_epochs = f"{len(rates)} ways, {counted(one.epochs, 'epoch')}"
+        ways_and_epochs = f"{len(rates)} ways, {quantity(one.epochs, 'epoch')}"
         runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {ways_and_epochs}{beside}")
         scores = run_round(runner, f"race-{number + 1}", one, rates, plan.folds)
         history.append((one.epochs, scores))

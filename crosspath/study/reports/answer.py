@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.metrics import METRICS
 from crosspath.study.arms import ARMS, NONE, PATHWAY, SAME_MODALITY
 from crosspath.study.reports.answer_of_several import answer_of_several
@@ -43,7 +43,7 @@ def _of_one(row: Row, rows: Sequence[Row], run: Path | None) -> Answer:
         opening = f"It is unsettled whether {what} changes {where}"
     elif row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
-    seeds, metric = counted(len(row.seeds), "seed"), METRICS[row.metric]
+    seeds, metric = quantity(len(row.seeds), "seed"), METRICS[row.metric]
     what_is_read = "" if metric.percent else f"{metric.title} "
     less = "" if metric.more_is_better else " (less is better)"
     numbers = effect_of(row).numbers
