@@ -20,7 +20,7 @@ from rich.markdown import Markdown
 
 from benchmarks.page import RESULTS, conditions
 from benchmarks.parts import PARTS
-from benchmarks.tables import printed, table_of
+from benchmarks.tables import rich_table, table_of
 from benchmarks.timing import load, machine, noise
 
 SHORT = RESULTS / "short"
@@ -54,7 +54,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Print what was measured."""
     console.rule(result["title"])
     for entry in result["tables"]:
-        console.print(printed(table_of(entry)))
+        console.print(rich_table(table_of(entry)))
         console.print()
     console.print(Markdown(conditions(result)))
 

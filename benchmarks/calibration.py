@@ -30,8 +30,8 @@ def accuracies(recipe: str, out: Path, data: Path | None, settings: tuple[str, .
     for seed in range(RUNS):
         folder = out / f"seed-{seed}"
         if not (folder / "result.json").is_file():
-            resolved = apply_overrides(recipe_named(recipe), (*settings, f"train.seed={seed}"))
-            crosspath.train(resolved, out=folder, data=data, resume=folder.exists())
+            own = apply_overrides(recipe_named(recipe), (*settings, f"train.seed={seed}"))
+            crosspath.train(own, out=folder, data=data, resume=folder.exists())
         values.append(read_result(folder).metrics["test"]["accuracy"])
     return values
 

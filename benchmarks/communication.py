@@ -12,11 +12,11 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.engines import CONNECTED, MEANINGS, connect_variant, optimizer_of
+from benchmarks.engines import MEANINGS, WITH_PATHWAYS, connect_variant, optimizer_of
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, ratio, timer
 
-VARIANTS = ("plain", *CONNECTED)
+VARIANTS = ("plain", *WITH_PATHWAYS)
 SIZES = {"micro": (128, 6), "small": (384, 12)}
 """(width, blocks)"""
 BANDWIDTH = 25e9
@@ -38,10 +38,10 @@ def step_of(variant: str, size: str) -> tuple[Callable[[], float], list[int]]:
     model, auxiliary = vit(size), vit(size)
     optimizer = optimizer_of(model, connect_variant(variant, model, {"auxiliary": auxiliary}))
     parallel = DistributedDataParallel(model)
-    reduced: list[int] = []
+    bucket_bytes: list[int] = []
 
     def count(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
-        reduced.append(bucket.buffer().nbytes)
+        bucket_bytes.append(bucket.buffer().nbytes)
         return allreduce_hook(dist.group.WORLD, bucket)
 
     parallel.register_comm_hook(None, count)
@@ -49,12 +49,12 @@ def step_of(variant: str, size: str) -> tuple[Callable[[], float], list[int]]:
     images, labels = torch.randn(BATCH, 3, side, side), torch.randint(10, (BATCH,))
 
     def step() -> None:
-        reduced.clear()
+        bucket_bytes.clear()
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(parallel(images), labels).backward()
         optimizer.step()
 
-    return timed(step), reduced
+    return timer(step), bucket_bytes
 
 
 def process(rank: int, count: int, port: int, size: str, rounds: int, results: Any) -> None:
@@ -67,7 +67,9 @@ def process(rank: int, count: int, port: int, size: str, rounds: int, results: A
         # Every process draws the same order, so that their steps meet.
         seconds = interleave({variant: step for variant, (step, _) in steps.items()}, rounds, warm=2)
         if rank == 0:
-            results.put({variant: (seconds[variant], sum(reduced)) for variant, (_, reduced) in steps.items()})
+            results.put(
+                {variant: (seconds[variant], sum(bucket_bytes)) for variant, (_, bucket_bytes) in steps.items()}
+            )
     finally:
         dist.destroy_process_group()
 
@@ -88,11 +90,11 @@ def measure(*, short: bool) -> list[Table]:
     rows: list[tuple[Cell, ...]] = []
     for size in ["micro"] if short else list(SIZES):
         for count in (1, 2):
-            measured = run(count, size, rounds)
-            plain, _ = measured["plain"]
-            for variant, (seconds, reduced) in measured.items():
+            results = run(count, size, rounds)
+            plain, _ = results["plain"]
+            for variant, (seconds, total) in results.items():
                 milliseconds = median_with_interval([1e3 * value for value in seconds]).median
-                rows.append((size, count, variant, reduced / 2**20, milliseconds, ratio(seconds, plain)))
+                rows.append((size, count, variant, total / 2**20, milliseconds, ratio(seconds, plain)))
     columns = ("size", "processes", "variant", "reduced, MiB a step", "step, ms", "step / plain")
     notes = (
         f"{rounds} rounds; {BATCH} × {TOKENS} tokens a process, one thread each, gloo on one machine. Bytes are "

@@ -8,17 +8,17 @@ from torch import nn
 import crosspath
 from crosspath.pathway.engines.engine import Engine
 
-CONNECTED = ("held-frozen", "held-trained", "live-frozen", "live-trained")
+WITH_PATHWAYS = ("held-frozen", "held-trained", "live-frozen", "live-trained")
 MEANINGS = "`held`: the optimizer's engine; `live`: the live sum; W′ frozen or trained; all train λ."
 
 
 def connect_variant(variant: str, model: nn.Module, auxiliaries: Mapping[str, nn.Module]) -> crosspath.Pathways | None:
-    """Connect the model, as one of `CONNECTED` says; other variants are left plain."""
-    if variant not in CONNECTED:
+    """Connect the model, as one of `WITH_PATHWAYS` says; other variants are left plain."""
+    if variant not in WITH_PATHWAYS:
         return None
     engine: Engine = "optimizer" if variant.startswith("held") else "live"
-    trained = variant.endswith("trained")
-    return crosspath.connect(model, dict(auxiliaries), scale_init=0.1, train_auxiliary=trained, engine=engine)
+    train_auxiliary = variant.endswith("trained")
+    return crosspath.connect(model, dict(auxiliaries), scale_init=0.1, train_auxiliary=train_auxiliary, engine=engine)
 
 
 def optimizer_of(model: nn.Module, pathway: crosspath.Pathways | None) -> torch.optim.Optimizer:

@@ -8,7 +8,7 @@ import time
 import torch
 
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, ratio, timer
 from crosspath.config import apply_overrides
 from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_model
@@ -40,8 +40,8 @@ def measure(*, short: bool) -> list[Table]:
 
         times = interleave(
             {
-                "features": timed(lambda: epoch(PooledHead(model), pooled), time.process_time),  # noqa: B023
-                "body": timed(lambda: epoch(model, pictures), time.process_time),  # noqa: B023
+                "features": timer(lambda: epoch(PooledHead(model), pooled), time.process_time),  # noqa: B023
+                "body": timer(lambda: epoch(model, pictures), time.process_time),  # noqa: B023
             },
             7 if short else 21,
         )

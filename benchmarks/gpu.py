@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.engines import optimizer_of
 from benchmarks.pathway_step import Case, build_variant
-from benchmarks.tables import Cell, Table, printed
-from benchmarks.timing import interleave, machine, median_with_interval, ratio, timed
+from benchmarks.tables import Cell, Table, rich_table
+from benchmarks.timing import interleave, machine, median_with_interval, ratio, timer
 
 VARIANTS = ("plain", "held-frozen", "held-trained", "live-trained", "published")
 SECONDS = 460
@@ -50,9 +50,9 @@ CPU = (Setting(case=Case("micro", 2, 16), compiled=False, rounds=3),)
 def matmul_ceiling(device: torch.device, size: int) -> float:
     """Operations a second of a large bfloat16 product, the best of ten."""
     a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    work = _synchronised(lambda: a @ b, device)
+    work = _with_synchronisation(lambda: a @ b, device)
     work()
-    return 2 * size**3 / min(timed(work)() for _ in range(10))
+    return 2 * size**3 / min(timer(work)() for _ in range(10))
 
 
 def trainer_of(variant: str, setting: Setting, device: torch.device) -> Callable[[], None]:
@@ -73,7 +73,7 @@ def trainer_of(variant: str, setting: Setting, device: torch.device) -> Callable
         loss.backward()
         optimizer.step()
 
-    return _synchronised(step, device)
+    return _with_synchronisation(step, device)
 
 
 def operations_of(setting: Setting) -> int:
@@ -97,7 +97,7 @@ def measure(settings: tuple[Setting, ...], device: torch.device, size: int) -> l
             continue
         torch.compiler.reset()
         steps = {variant: trainer_of(variant, setting, device) for variant in VARIANTS}
-        seconds = interleave({key: timed(step) for key, step in steps.items()}, setting.rounds, warm=3)
+        seconds = interleave({key: timer(step) for key, step in steps.items()}, setting.rounds, warm=3)
         operations = operations_of(setting)
         for variant in VARIANTS:
             typical = median_with_interval(seconds[variant])
@@ -111,7 +111,7 @@ def measure(settings: tuple[Setting, ...], device: torch.device, size: int) -> l
     return [Table("A training step on this device", columns, tuple(rows), tuple(notes))]
 
 
-def _synchronised(work: Callable[[], object], device: torch.device) -> Callable[[], None]:
+def _with_synchronisation(work: Callable[[], object], device: torch.device) -> Callable[[], None]:
     def run() -> None:
         work()
         if device.type == "cuda":
@@ -132,7 +132,7 @@ def main() -> int:
     device = torch.device("cpu" if options.cpu else "cuda")
     tables = measure(CPU, device, 256) if options.cpu else measure(GPU, device, 8192)
     for table in tables:
-        Console().print(printed(table))
+        Console().print(rich_table(table))
     if options.out is not None:
         result = {"machine": machine(), "tables": [table.to_json() for table in tables]}
         options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,9 +8,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
-from benchmarks.engines import CONNECTED, MEANINGS, connect_variant, optimizer_of
+from benchmarks.engines import MEANINGS, WITH_PATHWAYS, connect_variant, optimizer_of
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, ratio, timer
 
 PATCH, CLASSES, BATCH = 4, 10, 4
 
@@ -58,7 +58,7 @@ def step_of(size: Size, variant: str) -> Callable[[], float]:
         optimizer.step()
 
     # One thread computes: processor time is its time, and other programs disturb it less.
-    return timed(step, time.process_time)
+    return timer(step, time.process_time)
 
 
 def measure(*, short: bool) -> list[Table]:
@@ -71,14 +71,14 @@ def measure(*, short: bool) -> list[Table]:
         for value in values
     ]
     rows: list[tuple[Cell, ...]] = []
-    for changed, size in sizes:
-        steps = {variant: step_of(size, variant) for variant in ("plain", *CONNECTED)}
+    for name, size in sizes:
+        steps = {variant: step_of(size, variant) for variant in ("plain", *WITH_PATHWAYS)}
         seconds = interleave(steps, rounds, warm=2)
         plain = seconds["plain"]
         milliseconds = median_with_interval([1e3 * value for value in plain]).median
         shape = (size.depth, size.width, f"{BATCH} × {size.side**2}", size.auxiliaries)
-        label = {"side": "tokens", "": "-"}.get(changed, changed)
-        rows.append((label, *shape, milliseconds, *(ratio(seconds[variant], plain) for variant in CONNECTED)))
+        label = {"side": "tokens", "": "-"}.get(name, name)
+        rows.append((label, *shape, milliseconds, *(ratio(seconds[variant], plain) for variant in WITH_PATHWAYS)))
     columns = (
         "changed",
         "depth",
@@ -86,7 +86,7 @@ def measure(*, short: bool) -> list[Table]:
         "batch × tokens",
         "auxiliaries",
         "plain, ms",
-        *(f"{variant} / plain" for variant in CONNECTED),
+        *(f"{variant} / plain" for variant in WITH_PATHWAYS),
     )
     notes = (f"A ViT in float32 with fused AdamW, {rounds} rounds a size; processor time. {MEANINGS}",)
     return [Table("A step with pathways, as the model grows", columns, tuple(rows), notes)]

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import crosspath
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, ratio, timer
 
 Forward = Callable[[], object]
 
@@ -21,11 +21,11 @@ def models_of(name: str) -> dict[str, nn.Module]:
     """The plain model, a connected one and the same merged, in evaluation mode."""
     torch.manual_seed(0)
     plain, auxiliary = timm.create_model(name).eval(), timm.create_model(name)
-    connected = copy.deepcopy(plain)
-    crosspath.connect(connected, auxiliary, scale_init=0.1)
-    merged = copy.deepcopy(connected)
+    with_pathways = copy.deepcopy(plain)
+    crosspath.connect(with_pathways, auxiliary, scale_init=0.1)
+    merged = copy.deepcopy(with_pathways)
     crosspath.merge(merged)
-    return {"plain": plain, "merged": merged, "connected": connected}
+    return {"plain": plain, "merged": merged, "connected": with_pathways}
 
 
 def profiled_operators(model: nn.Module, images: Tensor) -> list[str]:
@@ -74,7 +74,7 @@ def inference_tables(*, short: bool) -> list[Table]:
         with tempfile.TemporaryDirectory() as folder:
             forwards["ONNX Runtime", variant], operators["ONNX Runtime", variant] = session(model, images, Path(folder))
     with torch.no_grad():
-        seconds = interleave({key: timed(forward) for key, forward in forwards.items()}, rounds, warm=2)
+        seconds = interleave({key: timer(forward) for key, forward in forwards.items()}, rounds, warm=2)
     times: list[tuple[Cell, ...]] = [
         (
             runtime,

@@ -25,7 +25,7 @@ from torchvision import transforms
 from transformers import ASTFeatureExtractor
 
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import interleave, median_with_interval, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, ratio, timer
 from crosspath.config.augment import ImageAugment
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
 from crosspath.data.decoding import decode_items
@@ -52,8 +52,8 @@ def measure(*, short: bool) -> list[Table]:
         for part in (small_pictures, pictures, picture_views, picture_batches, recordings, clouds, groups, clips):
             torch.manual_seed(0)
             with part(folder) as (label, samples, ours, others):
-                variants = {"ours": timed(ours, time.process_time)}
-                variants |= {key: timed(work, time.process_time) for key, work in others.items()}
+                variants = {"ours": timer(ours, time.process_time)}
+                variants |= {key: timer(work, time.process_time) for key, work in others.items()}
                 times = interleave(variants, 11 if short else 41, warm=2)
             each_ms = median_with_interval([1e3 * seconds / samples for seconds in times["ours"]])
             rows += [(label, other, each_ms, ratio(times["ours"], times[other])) for other in others]
@@ -190,7 +190,7 @@ def groups(folder: Path) -> Iterator[Part]:
         centres = gather_points(points_BP3, farthest_point_sample(points_BP3, 64))
         return nearest_neighbours(points_BP3, centres, 32)
 
-    def published() -> Any:
+    def with_published_loop() -> Any:
         centres = gather_points(points_BP3, _published_sample(points_BP3, 64))
         return torch.cdist(centres, points_BP3).topk(32, dim=2, largest=False).indices
 
@@ -198,7 +198,10 @@ def groups(folder: Path) -> Iterator[Part]:
         centres = gather_points(points_BP3, farthest_point_sample(points_BP3, 64)).numpy()
         return [cKDTree(cloud).query(own, 32) for cloud, own in zip(points_BP3.numpy(), centres, strict=True)]
 
-    others: dict[str, Work] = {"the published loop in torch": published, "ours and a k-d tree of scipy": with_scipy}
+    others: dict[str, Work] = {
+        "the published loop in torch": with_published_loop,
+        "ours and a k-d tree of scipy": with_scipy,
+    }
     yield "64 groups of 32 in 1,024 points", 16, ours, others
 
 
@@ -218,8 +221,8 @@ def clips(folder: Path) -> Iterator[Part]:
     def naive() -> Any:
         with av.open(str(path)) as container:
             frames = [frame.to_image() for frame in container.decode(video=0)]
-        chosen = [frames[place] for place in np.linspace(0, len(frames) - 1, 8).round().astype(int)]
-        resized = [frame.resize((149, 112), Image.Resampling.BICUBIC).crop((18, 0, 130, 112)) for frame in chosen]
+        clip = [frames[place] for place in np.linspace(0, len(frames) - 1, 8).round().astype(int)]
+        resized = [frame.resize((149, 112), Image.Resampling.BICUBIC).crop((18, 0, 130, 112)) for frame in clip]
         return np.stack([np.asarray(frame) for frame in resized]).transpose(3, 0, 1, 2)
 
     yield "8 frames of a film, 320 x 240 to 112 px", 1, lambda: reader.decode_file(path), {"PyAV, every frame": naive}

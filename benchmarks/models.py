@@ -15,7 +15,7 @@ import crosspath
 from benchmarks.inference import inference_tables
 from benchmarks.memory import in_new_process, peak_increment_mib
 from benchmarks.tables import Cell, Table
-from benchmarks.timing import median_with_interval, ratio, timed
+from benchmarks.timing import median_with_interval, ratio, timer
 
 MODELS = {"ViT-B": "vit_base_patch16_224", "ViT-L": "vit_large_patch16_224"}
 LEAST = ("connect", "save", "load", "merge")
@@ -62,7 +62,7 @@ def _round(target: nn.Module, auxiliary: nn.Module, other: nn.Module) -> dict[st
         pairs = list(zip(weights, values.values(), strict=True))
         scale = torch.tensor([0.1])
         result["merge"] = _sample(
-            lambda: crosspath.merge(target), lambda: [torch.addcmul(own, scale, added) for own, added in pairs]
+            lambda: crosspath.merge(target), lambda: [torch.addcmul(own, scale, addend) for own, addend in pairs]
         )
     return result
 
@@ -72,7 +72,7 @@ def _copies(tensors: Any) -> list[Tensor]:
 
 
 def _sample(ours: Callable[[], object], least: Callable[[], object]) -> Sample:
-    bound = timed(least, time.process_time)()
+    bound = timer(least, time.process_time)()
     seconds: list[float] = []
 
     def work() -> None:

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import crosspath
-from benchmarks.engines import CONNECTED, MEANINGS, connect_variant, optimizer_of
+from benchmarks.engines import MEANINGS, WITH_PATHWAYS, connect_variant, optimizer_of
 from benchmarks.memory import LiveBytes, in_new_process, largest_resident_mib
-from benchmarks.tables import Cell, Interval, Table, printed
+from benchmarks.tables import Cell, Interval, Table, rich_table
 from benchmarks.timing import interleave, median_with_interval, ratio
 
 SIZES = {"micro": (128, 6, 4), "tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
 """(width, blocks, heads)"""
-VARIANTS = ("plain", *CONNECTED, "published", "lora-16")
+VARIANTS = ("plain", *WITH_PATHWAYS, "published", "lora-16")
 LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
 PATCH, CLASSES = 16, 10
 GOALS = {"held-frozen": 1.01, "held-trained": 1.03}
@@ -37,9 +37,9 @@ GOAL_FROM = 1024
 class PublishedLinear(nn.Linear):
     """A replacement for a linear layer that computes x·(W + λ·W')ᵀ + b, as in section 3.2 of M2PT."""
 
-    def __init__(self, replaced: nn.Linear, auxiliary: nn.Parameter, scale: float) -> None:
-        super().__init__(replaced.in_features, replaced.out_features, bias=replaced.bias is not None)
-        self.weight, self.bias = replaced.weight, replaced.bias
+    def __init__(self, linear: nn.Linear, auxiliary: nn.Parameter, scale: float) -> None:
+        super().__init__(linear.in_features, linear.out_features, bias=linear.bias is not None)
+        self.weight, self.bias = linear.weight, linear.bias
         self.auxiliary = auxiliary
         self.scale = nn.Parameter(torch.full((1,), scale))
 
@@ -167,20 +167,20 @@ def peak_memory(variant: str, case: Case) -> tuple[float, float]:
     return after - before, counter.peak / 1024**2
 
 
-def judge(case: Case, measured: dict[str, Measurement]) -> dict[str, str]:
+def judge(case: Case, measurements: dict[str, Measurement]) -> dict[str, str]:
     """Every goal: `met`, `missed`, `within noise` (only the median exceeds the limit) or `not judged`."""
     large = case.batch * case.tokens >= GOAL_FROM
-    plain, trained, published = (measured[name] for name in ("plain", "held-trained", "published"))
+    plain, ours, theirs = (measurements[name] for name in ("plain", "held-trained", "published"))
     goals = {
-        f"{variant} <= {limit} plain": _verdict(ratio(measured[variant].steps, plain.steps), limit)
+        f"{variant} <= {limit} plain": _verdict(ratio(measurements[variant].steps, plain.steps), limit)
         if large
         else "not judged"
         for variant, limit in GOALS.items()
     }
-    goals["held-trained <= published in time"] = _verdict(ratio(trained.steps, published.steps), 1.0)
-    if trained.tensors_mib is not None and published.tensors_mib is not None:
+    goals["held-trained <= published in time"] = _verdict(ratio(ours.steps, theirs.steps), 1.0)
+    if ours.tensors_mib is not None and theirs.tensors_mib is not None:
         goals["held-trained <= published in tensor bytes"] = (
-            "met" if trained.tensors_mib <= published.tensors_mib else "missed"
+            "met" if ours.tensors_mib <= theirs.tensors_mib else "missed"
         )
     return goals
 
@@ -197,29 +197,29 @@ def measure_cases(cases: list[tuple[Case, int]], *, memory: bool) -> list[Table]
     peaks: list[tuple[Cell, ...]] = []
     goals: list[tuple[Cell, ...]] = []
     for case, rounds in cases:
-        measured = measure_case(case, rounds, memory=memory)
-        plain, published = measured["plain"], measured["published"]
+        measurements = measure_case(case, rounds, memory=memory)
+        plain, theirs = measurements["plain"], measurements["published"]
         place = f"{case.size}, {case.batch} × {case.tokens} = {case.batch * case.tokens:,}"
-        for variant, own in measured.items():
+        for variant, own in measurements.items():
             whole, optimizer = ([1e3 * value for value in values] for values in (own.steps, own.optimizer))
             to_plain = ratio(own.steps, plain.steps), ratio(own.forward_backward, plain.forward_backward)
-            to_published = ratio(own.steps, published.steps)
-            row = (median_with_interval(whole).median, median_with_interval(optimizer).median, *to_plain, to_published)
+            to_theirs = ratio(own.steps, theirs.steps)
+            row = (median_with_interval(whole).median, median_with_interval(optimizer).median, *to_plain, to_theirs)
             times.append((place, variant, *row))
             peaks.append((place, variant, own.tensors_mib, own.resident_mib))
-        goals += [(place, goal, verdict) for goal, verdict in judge(case, measured).items()]
+        goals += [(place, goal, verdict) for goal, verdict in judge(case, measurements).items()]
     counts = " or ".join(map(str, sorted({rounds for _, rounds in cases})))
     about = (
         f"{counts} rounds a case; processor time. {MEANINGS} `published` trains W, W′ and λ, `lora-16` peft's adapters "
         "of rank 16 alone."
     )
     sizes = "Tensors: of all live tensors in a step, exact. Resident: of the process, one sample."
-    judged = f"Goals hold from {GOAL_FROM:,} tokens on; `within noise`: only the median exceeds the limit."
+    goal_note = f"Goals hold from {GOAL_FROM:,} tokens on; `within noise`: only the median exceeds the limit."
     model, versus = "model, batch × tokens", ("step / plain", "without AdamW", "step / published")
     return [
         Table("Time of a step", (model, "variant", "step, ms", "AdamW, ms", *versus), tuple(times), (about,)),
         *([Table("Peak memory, MiB", (model, "variant", "tensors", "resident"), tuple(peaks), (sizes,))] * memory),
-        Table("Goals", (model, "goal", "verdict"), tuple(goals), (judged,)),
+        Table("Goals", (model, "goal", "verdict"), tuple(goals), (goal_note,)),
     ]
 
 
@@ -247,7 +247,7 @@ def main() -> None:
         parser.error(f"--tokens: expected a square number, found {options.tokens}; use 49, 64, 196, ...")
     cases = [(Case(size, options.batch, options.tokens), options.rounds) for size in options.sizes]
     for table in measure_cases(cases, memory=not options.no_memory):
-        Console().print(printed(table))
+        Console().print(rich_table(table))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
 
     best = {arm: max(RATES, key=lambda rate: validation_score(arm, rate)) for arm in ARMS}
     values = {arm: [run(arm, best[arm], seed).metrics["test"]["accuracy"] for seed in range(seeds)] for arm in ARMS}
-    paired = compare_paired(values["pretrained"], values["scratch"])
+    comparison = compare_paired(values["pretrained"], values["scratch"])
     rows: list[dict[str, object]] = []
     for arm in ARMS:
         mean, std = mean_and_sd(values[arm])
@@ -101,11 +101,11 @@ def measure(name: str, target: Target, data: Path, out: Path, seeds: int) -> lis
                 "values": values[arm],
                 "mean": mean,
                 "std": std,
-                "difference": paired.difference if ours else None,
-                "low": paired.low if ours else None,
-                "high": paired.high if ours else None,
-                "p": paired.p if ours else None,
-                "verdict": paired.verdict if ours else None,
+                "difference": comparison.difference if ours else None,
+                "low": comparison.low if ours else None,
+                "high": comparison.high if ours else None,
+                "p": comparison.p if ours else None,
+                "verdict": comparison.verdict if ours else None,
                 "command": COMMAND,
             }
         )

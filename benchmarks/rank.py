@@ -48,12 +48,10 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[dict[str, Any]] = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
     study = read_study(REPOSITORY / "studies" / "twelve-directions.yaml")
-    measured = {
-        pair: value for pair, value in differences().items() if getattr(options, AUXILIARIES[pair[1]]) is not None
-    }
+    gains = {pair: value for pair, value in differences().items() if getattr(options, AUXILIARIES[pair[1]]) is not None}
     for target, section in study.targets.items():
-        done = {row["auxiliary"] for row in rows if row["target"] == target}
-        names = {recipe: AUXILIARIES[recipe] for t, recipe in measured if t == target and recipe not in done}
+        names_before = {row["auxiliary"] for row in rows if row["target"] == target}
+        names = {recipe: AUXILIARIES[recipe] for t, recipe in gains if t == target and recipe not in names_before}
         if not names:
             continue
         ranking = crosspath.rank(
@@ -64,7 +62,7 @@ def main() -> None:
         )
         scores = {row.name: {key: score.to_json() for key, score in row.scores.items()} for row in ranking.rows}
         rows += [
-            {"target": target, "auxiliary": recipe, "difference": measured[target, recipe], "scores": scores[name]}
+            {"target": target, "auxiliary": recipe, "difference": gains[target, recipe], "scores": scores[name]}
             for recipe, name in names.items()
         ]
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,10 +72,10 @@ def main() -> None:
 
 def differences() -> dict[tuple[str, str], float]:
     """{(target, recipe of the auxiliary): difference from `none`, as a fraction} of the studies."""
-    published = json.loads((REPOSITORY / "docs" / "results.json").read_text(encoding="utf-8"))
+    rows = json.loads((REPOSITORY / "docs" / "results.json").read_text(encoding="utf-8"))
     return {
         (row["target"], row["auxiliary"]): row["difference"]
-        for row in published
+        for row in rows
         if row["study"] in STUDIES and row["arm"] in ARMS
     }
 
@@ -92,10 +90,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         values = np.array([row["scores"][name][kind] for row in rows])
         everywhere = within(values, gains, np.zeros(len(rows), int))
         results.append((name, kind, *everywhere, *within(values, gains, targets)))
-    adjusted = holm([result[-1] for result in results])
+    p_values = holm([result[-1] for result in results])
     pairs, inner = f"ρ, all {len(rows)} pairs", f"mean ρ within {len(set(targets))} targets"
     lines = [f"| score | by its | {pairs} | p | {inner} | p | p, adjusted |", "|" + "---|" * 7]
-    for (name, kind, rho, p, inside, p_inside), p_adjusted in zip(results, adjusted, strict=True):
+    for (name, kind, rho, p, inside, p_inside), p_adjusted in zip(results, p_values, strict=True):
         cells = (f"{rho:+.2f}", f"{p:.3f}", f"{inside:+.2f}", f"{p_inside:.3f}", f"{p_adjusted:.2f}")
         lines.append(f"| {name.replace('_', ' ')} | {kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -104,17 +102,17 @@ def table(rows: list[dict[str, Any]]) -> str:
 def within(values: np.ndarray, gains: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     """(the mean over targets of Spearman's ρ among their auxiliaries, its two-sided permutation p)."""
     rng = np.random.default_rng(0)
-    observed, drawn = 0.0, np.zeros(PERMUTATIONS)
+    observed, permutations = 0.0, np.zeros(PERMUTATIONS)
     names = np.unique(targets)
     for name in names:
-        ours, theirs = (standardised(rankdata(each[targets == name])) for each in (values, gains))
+        ours, theirs = (standardise(rankdata(each[targets == name])) for each in (values, gains))
         observed += float(ours @ theirs)
-        drawn += rng.permuted(np.tile(ours, (PERMUTATIONS, 1)), axis=1) @ theirs
-    extreme = int((np.abs(drawn) >= abs(observed) - 1e-9).sum())
+        permutations += rng.permuted(np.tile(ours, (PERMUTATIONS, 1)), axis=1) @ theirs
+    extreme = int((np.abs(permutations) >= abs(observed) - 1e-9).sum())
     return observed / len(names), (extreme + 1) / (PERMUTATIONS + 1)
 
 
-def standardised(ranks: np.ndarray) -> np.ndarray:
+def standardise(ranks: np.ndarray) -> np.ndarray:
     """Centred, of length 1: the product of two of them is Spearman's ρ."""
     centred = ranks - ranks.mean()
     return centred / np.linalg.norm(centred)
@@ -123,9 +121,9 @@ def standardised(ranks: np.ndarray) -> np.ndarray:
 def holm(values: list[float]) -> list[float]:
     """p-values adjusted for the chance that any of them is low (Holm 1979)."""
     order = np.argsort(values)
-    adjusted = np.maximum.accumulate(np.array(values)[order] * np.arange(len(values), 0, -1)).clip(max=1.0)
+    p_values = np.maximum.accumulate(np.array(values)[order] * np.arange(len(values), 0, -1)).clip(max=1.0)
     result = np.empty(len(values))
-    result[order] = adjusted
+    result[order] = p_values
     return result.tolist()
 
 

@@ -76,7 +76,7 @@ def measure(name: str, batch: int, steps: int) -> dict[str, object]:
     for seed in range(SEEDS):
         torch.manual_seed(seed)
         models.append(build_model(recipe, CLASSES))
-    stacked = AtOnce(copy.deepcopy(models))
+    all_at_once = AtOnce(copy.deepcopy(models))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(model.parameters(), lr=1e-3) for model in models]
     generator = torch.Generator().manual_seed(0)
     times: dict[str, list[float]] = {"one": [], "all": []}
@@ -87,7 +87,7 @@ def measure(name: str, batch: int, steps: int) -> dict[str, object]:
         begin = time.perf_counter()
         first = one_by_one(models, optimizers, batches, labels)
         middle = time.perf_counter()
-        second = stacked.step(batches, labels)
+        second = all_at_once.step(batches, labels)
         end = time.perf_counter()
         times["one"].append(middle - begin)
         times["all"].append(end - middle)

@@ -44,12 +44,12 @@ def _verbs(folder: Path, rounds: int) -> Table:
     import numpy as np
     from PIL import Image
 
-    plain, connected, sounds = folder / "plain", folder / "connected", folder / "sounds"
+    plain, pathway, sounds = folder / "plain", folder / "connected", folder / "sounds"
     quick = ("train.epochs=1", "model.size=micro", "train.loggers=[]", "train.checkpoint_every=null")
     run.train(apply_overrides(recipe_named("image/digits"), quick), out=plain, progress=False)
     run.train(apply_overrides(recipe_named("audio/sounds"), quick), out=sounds, progress=False)
     target = apply_overrides(recipe_named("image/digits"), quick)
-    run.train(target, out=connected, auxiliaries={"sounds": sounds}, progress=False)
+    run.train(target, out=pathway, auxiliaries={"sounds": sounds}, progress=False)
     picture = folder / "digit.png"
     Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(picture)
     weights = folder / "weights.safetensors"
@@ -60,7 +60,7 @@ def _verbs(folder: Path, rounds: int) -> Table:
         "--help": ["--help"],
         "data list": ["data", "list"],
         "inspect": ["inspect", str(weights)],
-        "status": ["status", str(connected)],
+        "status": ["status", str(pathway)],
         "predict": ["predict", str(plain), str(picture)],
         "evaluate": ["evaluate", str(plain)],
         "match": ["match", "image/digits", "--auxiliary", f"sounds={sounds}"],
@@ -104,7 +104,7 @@ def _run(folder: Path, rounds: int) -> Table:
     originals = {name: getattr(owner, attribute) for name, (owner, attribute) in PARTS.items()}
     try:
         for name, (owner, attribute) in PARTS.items():
-            setattr(owner, attribute, _counted(originals[name], seconds, name))
+            setattr(owner, attribute, _with_time(originals[name], seconds, name))
         works = {
             "final": lambda: _parts_of(final, folder, seconds),
             "search": lambda: _parts_of(search, folder, seconds),
@@ -136,7 +136,7 @@ def _parts_of(recipe: Recipe, folder: Path, seconds: dict[str, float]) -> dict[s
     return {"whole run": whole, **seconds}
 
 
-def _counted(function: Callable[..., object], seconds: dict[str, float], name: str) -> Callable[..., object]:
+def _with_time(function: Callable[..., object], seconds: dict[str, float], name: str) -> Callable[..., object]:
     def call(*arguments: object, **options: object) -> object:
         start = time.process_time()
         try:

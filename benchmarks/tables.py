@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table as Printed
+from rich.table import Table as RichTable
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def markdown(table: Table) -> str:
     return "\n".join([f"**{table.title}**", "", *lines, *([""] if notes else []), *notes])
 
 
-def printed(table: Table) -> Printed:
+def rich_table(table: Table) -> RichTable:
     """The table for a terminal."""
-    result = Printed(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+    result = RichTable(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
     for index, column in enumerate(table.columns):
         numeric = all(not isinstance(row[index], str) for row in table.rows)
         result.add_column(column, justify="right" if numeric else "left")

@@ -43,7 +43,7 @@ def interleave(variants: Mapping[str, Callable[[], T]], rounds: int, *, warm: in
     return results
 
 
-def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> Callable[[], float]:
+def timer(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> Callable[[], float]:
     """A function that does the work and returns how many seconds it took."""
 
     def seconds() -> float:
@@ -56,9 +56,9 @@ def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_cou
 
 def median_with_interval(values: Iterable[float]) -> Interval:
     """The median with its 95 % interval by order statistics. Fewer than six values: their range, which covers less."""
-    ordered = sorted(values)
-    below = max(int(binom.ppf(0.025, len(ordered), 0.5)) - 1, 0)
-    return Interval(statistics.median(ordered), ordered[below], ordered[-1 - below])
+    in_order = sorted(values)
+    below = max(int(binom.ppf(0.025, len(in_order), 0.5)) - 1, 0)
+    return Interval(statistics.median(in_order), in_order[below], in_order[-1 - below])
 
 
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> Interval:
@@ -77,7 +77,7 @@ def noise() -> dict[str, Any]:
         for _ in range(4):
             matrix @ matrix
 
-    times = interleave({"first": timed(work), "second": timed(work)}, NOISE_ROUNDS, warm=3)
+    times = interleave({"first": timer(work), "second": timer(work)}, NOISE_ROUNDS, warm=3)
     both = sorted(times["first"] + times["second"])
     tenth = len(both) // 10
     own = ratio(times["first"], times["second"])

@@ -9,8 +9,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take keywords by their older names: `renamed(old="new")`.
+def older_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take keywords by their older names: `older_keywords(old="new")`.
 
     The function raises `TypeError` where both names of a keyword are given.
     """

@@ -73,6 +73,6 @@ def _rebuild(kind: type[InputError], args: tuple[Any, ...], attributes: dict[str
     return error
 
 
-def expected_by(message: str) -> str:
+def expectation_of(message: str) -> str:
     """What one of pydantic's messages says was expected."""
     return message.removeprefix("Input should be ").strip()

@@ -29,7 +29,7 @@ def claim(folder: Path, option: str = "--out") -> Iterator[None]:
     InputError
         For a folder that another process holds, with that process's number and machine.
     """
-    with _held(folder / LOCK, folder / OWNER, folder, option):
+    with _hold(folder / LOCK, folder / OWNER, folder, option):
         yield
 
 
@@ -43,7 +43,7 @@ def claim_file(path: Path, option: str) -> Iterator[None]:
         Also for a file that has come to exist.
     """
     lock = path.with_name(f".{path.name}{LOCK}")
-    with _held(lock, lock.with_suffix(".json"), path, option):
+    with _hold(lock, lock.with_suffix(".json"), path, option):
         try:
             if path.exists():
                 raise InputError(path, "a new file", "one that exists", f"choose another {option}")
@@ -74,7 +74,7 @@ def claim_new(folder: Path, option: str) -> Iterator[None]:
 
 
 @contextmanager
-def _held(lock_file: Path, owner: Path, place: Path, option: str) -> Iterator[None]:
+def _hold(lock_file: Path, owner: Path, place: Path, option: str) -> Iterator[None]:
     with writing(lock_file.parent):
         lock_file.parent.mkdir(parents=True, exist_ok=True)
         try:

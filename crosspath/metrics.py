@@ -40,16 +40,16 @@ class Metric:
 
     def number(self, value: float) -> str:
         """A value without its unit: `71.3`."""
-        return _shown(100 * value if self.percent else value, self.digits)
+        return _format(100 * value if self.percent else value, self.digits)
 
     def text(self, value: float) -> str:
         """A value with its unit: `71.3 %`."""
         return f"{self.number(value)} %" if self.percent else self.number(value)
 
-    def signed(self, difference: float) -> str:
+    def signed_number(self, difference: float) -> str:
         """A difference with its sign: `+1.2` percentage points, or in the units of the metric."""
-        shown = difference if abs(difference) > ROUNDING else 0.0
-        return _shown(100 * shown if self.percent else shown, self.digits, "+").replace("-", "\u2212")
+        value = difference if abs(difference) > ROUNDING else 0.0
+        return _format(100 * value if self.percent else value, self.digits, "+").replace("-", "\u2212")
 
 
 _METRICS = (
@@ -85,10 +85,10 @@ METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _METRICS}
 def plain_text(name: str, value: float) -> str:
     """A value as it is in files: fractions stay such, `0.7134`; in the user's own units four digits that signify."""
     metric = METRICS.get(name.partition("/")[0])
-    return _shown(value, None if metric is not None and metric.digits is None else 4)
+    return _format(value, None if metric is not None and metric.digits is None else 4)
 
 
-def _shown(value: float, digits: int | None, sign: str = "") -> str:
+def _format(value: float, digits: int | None, sign: str = "") -> str:
     if digits is not None:
         return format(value, f"{sign}.{digits}f")
     if value == 0 or not 1e-4 <= abs(value) < 1e9:

@@ -36,7 +36,7 @@ def refuse_pickle(path: Path) -> None:
     if foreign is not None:
         name, instead = foreign
         raise InputError(path, "a safetensors file", f"one of {name}", f"pass {instead}, or its model.safetensors")
-    if misnamed(path):
+    if is_misnamed(path):
         found = f"the name of a pickle ({path.suffix}) on safetensors"
         raise InputError(path, "a .safetensors file", found, "rename it to .safetensors")
     sign = pickle_sign(path)
@@ -65,7 +65,7 @@ def pickle_sign(path: Path) -> str | None:
     return path.suffix if path.suffix in SUFFIXES else None
 
 
-def misnamed(path: Path) -> bool:
+def is_misnamed(path: Path) -> bool:
     """Whether a file is safetensors under a pickle's name: a reader that goes by names would unpickle it."""
     return path.suffix in SUFFIXES and is_safetensors(_head(path))
 

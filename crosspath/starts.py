@@ -27,7 +27,7 @@ class PathwayStart:
     """The learning rate of W'; None for that of its W."""
     meant_for: str
     """When it is meant."""
-    measured: str
+    gain: str
     """Accuracy against `none` in points, with the study; `docs/results.md` has the tables."""
 
     @property
@@ -55,7 +55,7 @@ PAPER = PathwayStart(
     train_auxiliary=True,
     auxiliary_lr=None,
     meant_for="Reproducing the paper: the target's function is unchanged at first, and λ learns from 0. The default.",
-    measured="nothing at small size: −0.6 and +2.1 for sounds from images, +0.1 for images from sounds "
+    gain="nothing at small size: −0.6 and +2.1 for sounds from images, +0.1 for images from sounds "
     "(studies/settings.yaml; unsettled: ablations.yaml, ablations-images.yaml)",
 )
 WHOLE_BODY = PathwayStart(
@@ -66,7 +66,7 @@ WHOLE_BODY = PathwayStart(
     auxiliary_lr=1e-4,
     meant_for="A target from scratch with few labels, and an auxiliary trained on much data: it counts at full "
     "strength from the first step. It would spoil a pretrained target, whose W it shrinks.",
-    measured="+27.9 for sounds from images, +2.9 for images from sounds (studies/fair-search.yaml; ablations.yaml "
+    gain="+27.9 for sounds from images, +2.9 for images from sounds (studies/fair-search.yaml; ablations.yaml "
     "has its settings one by one)",
 )
 FROZEN_ANCHOR = PathwayStart(
@@ -77,7 +77,7 @@ FROZEN_ANCHOR = PathwayStart(
     auxiliary_lr=None,
     meant_for="As whole-body, where memory is short: W′ stays as it is, λ and W learn around it, and the pathway adds "
     "half as much memory, or less (docs/benchmarks.md).",
-    measured="+33.4 for sounds from images, +3.1 for images from sounds, where whole-body gave +32.9 and +3.4 "
+    gain="+33.4 for sounds from images, +3.1 for images from sounds, where whole-body gave +32.9 and +3.4 "
     "(unsettled: studies/ablations.yaml, ablations-images.yaml)",
 )
 GENTLE = PathwayStart(
@@ -88,7 +88,7 @@ GENTLE = PathwayStart(
     auxiliary_lr=1e-4,
     meant_for="A target that is pretrained on its own modality (`--from`): its W stays whole, and the pathway takes "
     "part from the first step.",
-    measured="+0.7 and +0.0 in two directions (unsettled: studies/ablations-pretrained.yaml)",
+    gain="+0.7 and +0.0 in two directions (unsettled: studies/ablations-pretrained.yaml)",
 )
 STARTS: Mapping[str, PathwayStart] = MappingProxyType(
     {start.name: start for start in (PAPER, WHOLE_BODY, FROZEN_ANCHOR, GENTLE)}
@@ -108,8 +108,8 @@ def describe_start(name: str, values: Mapping[str, Any]) -> str:
     """A start in one line, with what `values` holds, by the names of `PLACES`, instead of its own."""
     start = start_named(name)
     own = ", ".join(f"{key}={_text(getattr(start, key))}" for key in PLACES)
-    given = {key: values[key] for key in PLACES if key in values}
-    others = [f"{key}={_text(value)}" for key, value in given.items() if value != getattr(start, key)]
+    changes = {key: values[key] for key in PLACES if key in values}
+    others = [f"{key}={_text(value)}" for key, value in changes.items() if value != getattr(start, key)]
     return f"start {name}: {own}" + (f"; given instead: {', '.join(others)}" if others else "")
 
 
@@ -127,7 +127,7 @@ def starts_table() -> str:
             f"{start.shrink:g}",
             "yes" if start.train_auxiliary else "no",
         )
-        lines.append(f"| {' | '.join((*values, rate, start.meant_for, start.measured))} |")
+        lines.append(f"| {' | '.join((*values, rate, start.meant_for, start.gain))} |")
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ PAGE = REPOSITORY / "docs" / "dependencies.md"
 BEGIN, END = "<!-- licences -->", "<!-- end -->"
 TOOLS = ("dev", "docs", "release", "soak")
 """Extras that no user of the package installs."""
-STATED = 60
+LONGEST_NAME = 60
 """Characters up to which the field `License` is a name; longer ones are the whole text."""
 SHORT = {
     "MIT License": "MIT",
@@ -54,10 +54,12 @@ def licence_of(name: str) -> str | None:
     except PackageNotFoundError:
         return None
     # A package's own field, then its classifiers; `License` holds a name or the whole text.
-    named = metadata.get("License-Expression") or ""
-    classified = [line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier", []) if "License ::" in line]
+    expression = metadata.get("License-Expression") or ""
+    classifiers = [line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier", []) if "License ::" in line]
     field = (metadata.get("License") or "").strip()
-    licence = named or (field if field and len(field) <= STATED and "\n" not in field else " and ".join(classified))
+    licence = expression or (
+        field if field and len(field) <= LONGEST_NAME and "\n" not in field else " and ".join(classifiers)
+    )
     return SHORT.get(licence, licence) or _licence_of_file(name) or "not stated"
 
 
@@ -71,11 +73,11 @@ def _licence_of_file(name: str) -> str | None:
     return None
 
 
-def brought(names: Iterable[str]) -> set[str]:
+def dependencies(names: Iterable[str]) -> set[str]:
     """Everything that the named packages install with themselves on this system, themselves left out."""
     first = {canonicalize_name(name) for name in names}
-    reached = {(name, "") for name in first}
-    open_names = list(reached)
+    closure = {(name, "") for name in first}
+    open_names = list(closure)
     while open_names:
         package, extra = open_names.pop()
         try:
@@ -85,10 +87,10 @@ def brought(names: Iterable[str]) -> set[str]:
         for requirement in map(Requirement, lines):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 name = canonicalize_name(requirement.name)
-                new = {(name, option) for option in ("", *requirement.extras)} - reached
-                reached |= new
+                new = {(name, option) for option in ("", *requirement.extras)} - closure
+                closure |= new
                 open_names += new
-    return {name for name, _ in reached} - first
+    return {name for name, _ in closure} - first
 
 
 def table(before: str) -> str:
@@ -106,7 +108,7 @@ def table(before: str) -> str:
         lines.append(row if licence is None else f"| `{name}` | {', '.join(users[name])} | {licence} |")
     always = [requirement.name for requirement in requirements()[""]]
     packages: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(brought(always)):
+    for name in sorted(dependencies(always)):
         packages[licence_of(name) or ""].append(name)
     packages.pop("", None)
     lines += ["", "| licence | packages that these bring with them (Linux) |", "|---|---|"]

@@ -55,8 +55,8 @@ def build(out: Path) -> tuple[Path, Path]:
 
 def package_files() -> set[str]:
     """The package's files in the repository, relative to it."""
-    listed = command("git", "ls-files", "crosspath", folder=REPOSITORY).split()
-    return {name for name in listed if (REPOSITORY / name).is_file()}
+    names = command("git", "ls-files", "crosspath", folder=REPOSITORY).split()
+    return {name for name in names if (REPOSITORY / name).is_file()}
 
 
 def check_wheel(wheel: Path) -> None:
@@ -68,10 +68,8 @@ def check_wheel(wheel: Path) -> None:
         licences = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
     require(names == package_files(), f"files of the wheel: {sorted(names ^ package_files())}")
     require(bool(licences), "no licence in the wheel")
-    stated = {name: fields[name] for name in ("Name", "License-Expression", "Requires-Python")}
-    require(
-        stated == {"Name": "crosspath", "License-Expression": "Apache-2.0", "Requires-Python": ">=3.11"}, str(stated)
-    )
+    facts = {name: fields[name] for name in ("Name", "License-Expression", "Requires-Python")}
+    require(facts == {"Name": "crosspath", "License-Expression": "Apache-2.0", "Requires-Python": ">=3.11"}, str(facts))
     require("W_eff" in str(fields.get_payload()), "no README in the metadata")
 
 
@@ -98,8 +96,8 @@ def try_out(wheel: Path, folder: Path, full: bool) -> None:
         command(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel))
         site = command(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
         # A path in a .pth file adds packages alone: the editable crosspath of this environment stays out.
-        lent = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        (Path(site) / "lent.pth").write_text("\n".join(lent) + "\n", encoding="utf-8")
+        folders = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+        (Path(site) / "lent.pth").write_text("\n".join(folders) + "\n", encoding="utf-8")
     trial: dict[str, Any] = json.loads(command(python, "-c", TRIAL, folder=folder))
     require(Path(trial["file"]).is_relative_to(environment), f"imported from {trial['file']}")
     require(not trial["missing"], f"names without an object: {trial['missing']}")
@@ -121,9 +119,9 @@ def command(*words: str, folder: Path | None = None) -> str:
     """What a command prints. A failure ends the check with its message."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     print("  " + " ".join(Path(word).name if "/" in word else word for word in words)[:120], flush=True)
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=variables)
-    require(done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return done.stdout
+    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=variables)
+    require(result.returncode == 0, f"{' '.join(words)}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+    return result.stdout
 
 
 def require(condition: bool, message: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from printed import METRICS, printed, read_tables
+from number_forms import METRICS, forms_of, read_tables
 from printed_pages import wrong_numbers
 from recompute import (
     STATISTICS,
@@ -54,8 +54,8 @@ class Check:
 
     numbers: int = 0
     differences: list[str] = field(default_factory=list)
-    unchecked: set[str] = field(default_factory=set)
-    stated_spread: bool = False
+    unknown_columns: set[str] = field(default_factory=set)
+    has_spread: bool = False
     """Whether the study states the spread that it expects."""
 
     def compare(self, row: str, name: str, table: Any, runs: Any) -> None:
@@ -84,7 +84,7 @@ def check_study(folder: Path, check: Check) -> None:
     rows: list[Row] = summary["rows"]
     study = folder / "study.yaml"
     text = study.read_text(encoding="utf-8") if study.is_file() else ""
-    check.stated_spread = re.search(r"^ +spread: *\d", text, re.MULTILINE) is not None
+    check.has_spread = re.search(r"^ +spread: *\d", text, re.MULTILINE) is not None
     numbers: list[Numbers] = []
     with_row: set[int] = set()
     for row in rows:
@@ -122,16 +122,16 @@ def check_values(row: Row, cell: Cell, plain: Cell, check: Check) -> Numbers:
     values, baseline = values_of(cell), values_of(plain)
     check.compare(name, "rate", row["rate"], chosen_rate(cell, metric))
     check_grid(name, row, cell, plain, check)
-    reported = cell.final.get((chosen_rate(cell, metric), chosen_decay(cell, metric)), {})
-    runs = [run for seed, run in reported.items() if seed in row["seeds"]]
+    final = cell.final.get((chosen_rate(cell, metric), chosen_decay(cell, metric)), {})
+    runs = [run for seed, run in final.items() if seed in row["seeds"]]
     power = {"detectable": check_power(name, row, cell, plain, runs, check)}
     check.compare(name, "seeds", sorted(row["seeds"]), sorted(values))
     if set(values) - set(baseline) or not set(row["seeds"]) <= set(values):
         check.differences.append(f"{name}: runs of seeds {sorted(values)}, of none {sorted(baseline)}")
         return statistics_of(row["values"], None, metric) | power
     check.compare(name, "values", row["values"], [values[seed] for seed in row["seeds"]])
-    compared = None if row["arm"] == PLAIN["arm"] else [baseline[seed] for seed in row["seeds"]]
-    return statistics_of([values[seed] for seed in row["seeds"]], compared, metric) | power
+    others = None if row["arm"] == PLAIN["arm"] else [baseline[seed] for seed in row["seeds"]]
+    return statistics_of([values[seed] for seed in row["seeds"]], others, metric) | power
 
 
 def check_grid(name: str, row: Row, cell: Cell, plain: Cell, check: Check) -> None:
@@ -152,7 +152,7 @@ def check_power(name: str, row: Row, cell: Cell, plain: Cell, runs: Sequence[Any
     check.compare(name, "weight_decay", row["weight_decay"], chosen_decay(cell, row["metric"]))
     check.compare(name, "core_seconds", row["core_seconds"], sum(map(core_seconds, runs), cell.trial_seconds))
     spread = row["expected_spread"]
-    if row["arm"] != PLAIN["arm"] and not check.stated_spread:
+    if row["arm"] != PLAIN["arm"] and not check.has_spread:
         spread = spread_of(cell, plain, row["metric"])
         check.compare(name, "expected_spread", row["expected_spread"], spread)
     expected = None if spread is None else detectable(spread, len(row["seeds"]))
@@ -163,11 +163,11 @@ def check_power(name: str, row: Row, cell: Cell, plain: Cell, runs: Sequence[Any
 def is_at_edge(cell: Cell, metric: str) -> bool:
     """Whether the best rate is the lowest or the highest of those tried, or the best weight decay the largest."""
     rate, decay, rates = chosen_rate(cell, metric), chosen_decay(cell, metric), search_means(cell, metric)
-    decays = [tried for at, tried in cell.decays if at == rate and tried is not None]
+    decays = [value for at, value in cell.decays if at == rate and value is not None]
     return (len(rates) > 1 and rate in (min(rates), max(rates))) or (decay is not None and decay == max(decays))
 
 
-def check_published(path: Path, check: Check) -> None:
+def check_results(path: Path, check: Check) -> None:
     """Every row of a published `results.json`, from its own values and those of its `none`."""
     rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
     numbers = []
@@ -195,10 +195,10 @@ def check_row(row: Row, numbers: Numbers, check: Check) -> None:
     for name in STATISTICS:
         if name in row:
             check.compare(row_name(row), name, row[name], numbers[name])
-    told = re.fullmatch(r"p is (\S+) alone, and (\S+) as one of (\d+) directions", row.get("reason") or "")
-    if told is not None:
-        adjusted = (f"{numbers['p']:.3f}", f"{numbers['p_adjusted']:.3f}", str(numbers["family"]))
-        check.compare(row_name(row), "reason", told.groups(), adjusted)
+    match = re.fullmatch(r"p is (\S+) alone, and (\S+) as one of (\d+) directions", row.get("reason") or "")
+    if match is not None:
+        texts = (f"{numbers['p']:.3f}", f"{numbers['p_adjusted']:.3f}", str(numbers["family"]))
+        check.compare(row_name(row), "reason", match.groups(), texts)
 
 
 def check_search(entry: Row, cell: Cell | None, metric: str, check: Check) -> None:
@@ -207,10 +207,10 @@ def check_search(entry: Row, cell: Cell | None, metric: str, check: Check) -> No
     if cell is None:
         check.differences.append(f"{name}: no runs")
         return
-    means, chosen = search_means(cell, metric), chosen_rate(cell, metric)
-    tried = {f"{rate:g}": mean for rate, mean in means.items()} if len(means) > 1 else {}
-    check.compare(name, "validation", entry["validation"], tried)
-    check.compare(name, "chosen", entry["chosen"], chosen)
+    means, rate = search_means(cell, metric), chosen_rate(cell, metric)
+    trials = {f"{rate:g}": mean for rate, mean in means.items()} if len(means) > 1 else {}
+    check.compare(name, "validation", entry["validation"], trials)
+    check.compare(name, "chosen", entry["chosen"], rate)
     check.compare(name, "at_edge", entry["at_edge"], is_at_edge(cell, metric))
 
 
@@ -228,7 +228,7 @@ def check_sentence(sentence: str, rows: Sequence[Row], numbers: Sequence[Numbers
     parts = set()
     for row, of_row in zip(rows, numbers, strict=True):
         for column in (METRICS[row["metric"]][0], "difference", "95 % interval"):
-            for text in printed(of_row, column, row["metric"]) or ():
+            for text in forms_of(of_row, column, row["metric"]) or ():
                 parts |= set(re.split(" ± | to ", text))
     for number in re.findall(r"[+−]\d+\.\d+|\d+\.\d+(?= %)", sentence):
         check.compare("answer", "number", number, number if number in parts else "in none of the rows")
@@ -246,9 +246,9 @@ def check_page(page: str, rows: Sequence[Row], numbers: Sequence[Numbers], check
     for (_, line), (_, row, of_row) in zip(lines, in_order, strict=False):
         for column, text in line.items():
             unsettled = bool(row.get("unsettled"))
-            texts = {text} if column in ("arm", "auxiliary") else printed(of_row, column, row["metric"], unsettled)
+            texts = {text} if column in ("arm", "auxiliary") else forms_of(of_row, column, row["metric"], unsettled)
             if texts is None:
-                check.unchecked.add(column)
+                check.unknown_columns.add(column)
             elif text not in texts:
                 check.differences.append(f"{row_name(row)}: {column} is printed {text!r}, not {' or '.join(texts)!r}")
             check.numbers += texts is not None
@@ -261,13 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = Check()
     for path in parser.parse_args(arguments).results:
         try:
-            (check_study if path.is_dir() else check_published)(path, check)
+            (check_study if path.is_dir() else check_results)(path, check)
         except (OSError, ValueError, KeyError) as error:
             print(f"{path}: cannot be read: {type(error).__name__} {error}", file=sys.stderr)
             return 2
     print("\n".join(check.differences) or f"{check.numbers} numbers agree")
-    if check.unchecked:
-        print(f"not checked: the columns {', '.join(sorted(check.unchecked))}")
+    if check.unknown_columns:
+        print(f"not checked: the columns {', '.join(sorted(check.unknown_columns))}")
     return 1 if check.differences else 0
 
 

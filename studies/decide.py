@@ -54,9 +54,9 @@ def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case
         if row["arm"] in MASKED:
             masked.setdefault((target, labels), []).append(row)
         elif row["arm"] == "pathway" and row["variant"] in STARTS:
-            started = (row["study"], target) in pretrained
+            has_start = (row["study"], target) in pretrained
             kind = KINDS.get(row["auxiliary"], row["auxiliary"].partition("/")[0])
-            readings = Readings(labels=labels, pretrained=started, kind=kind)
+            readings = Readings(labels=labels, pretrained=has_start, kind=kind)
             gains.setdefault((target, readings), []).append(row)
     cases = []
     for (target, readings), some in gains.items():
@@ -99,19 +99,19 @@ def section_of(cases: Sequence[Case]) -> str:
         best = min(constants, key=lambda name: constants[name])
         held_out = fmean(costs.values())
         settled = sum(case.settled for case in usable)
-        known = f"{len(usable)} cases of {len(targets)} targets; {settled} rest on settled comparisons alone"
-        lines = [f"**With an auxiliary and {having}** ({known}):", ""]
+        basis = f"{len(usable)} cases of {len(targets)} targets; {settled} rest on settled comparisons alone"
+        lines = [f"**With an auxiliary and {having}** ({basis}):", ""]
         lines += [f"{number}. {when}: **{what}**" for number, (when, what) in enumerate(decision.lines, 1)]
         lines += ["", "| rule | points lost against the best way measured |", "|---|---|"]
         lines += [f"| the list, on targets that it was not fitted to | {100 * held_out:.1f} |"]
         lines += [f"| the list, on those it was fitted to | {100 * regret(decision, usable):.1f} |"]
         lines += [f"| {name} | {100 * value:.1f} |" for name, value in constants.items()]
-        won = constants[best] - held_out
+        gain = constants[best] - held_out
         verdict = (
             f"The list **does not beat** “{best}” by half a point, which is what such studies can show: follow that."
         )
-        if won >= WORTH:
-            verdict = f"The list beats “{best}”, the best constant rule, by {100 * won:.1f} points."
+        if gain >= WORTH:
+            verdict = f"The list beats “{best}”, the best constant rule, by {100 * gain:.1f} points."
         worst = max(costs, key=lambda target: costs[target])
         parts += [*lines, "", f"{verdict} It errs most on `{worst}`, by {100 * costs[worst]:.1f} points.", ""]
     return "\n".join(parts).rstrip()
@@ -122,22 +122,22 @@ def module_of(lists: dict[str, DecisionList]) -> str:
     head = '"""The decision lists that `studies/decide.py --write` fitted to `docs/results.json`."""\n\n'
     names = ("WITH_OWN_FILES", "WITHOUT")
     body = "\n".join(f"{name} = {one!r}" for name, one in zip(names, lists.values(), strict=True))
-    needed = "DecisionList, Rule" if "Rule(" in body else "DecisionList"
-    head += f"from crosspath.study.decision.decision import {needed}\n\n"
+    imports = "DecisionList, Rule" if "Rule(" in body else "DecisionList"
+    head += f"from crosspath.study.decision.decision import {imports}\n\n"
     return head + body.replace("'", '"') + "\n"
 
 
 def lists_of(cases: Sequence[Case]) -> dict[str, DecisionList]:
     """What `try` follows, by what the user has."""
-    return {having: advised(with_choices(cases, choices), choices) for having, choices in CHOICES.items()}
+    return {having: advise(with_choices(cases, choices), choices) for having, choices in CHOICES.items()}
 
 
-def advised(cases: Sequence[Case], choices: Sequence[Advice]) -> DecisionList:
+def advise(cases: Sequence[Case], choices: Sequence[Advice]) -> DecisionList:
     """The fitted list where it beats every constant rule on targets that it was not fitted to, else the best rule."""
     constants = [DecisionList(rules=(), otherwise=choice) for choice in choices]
     best = min(constants, key=lambda one: regret(one, cases))
-    won = regret(best, cases) - fmean(held_out_regret(cases, choices).values())
-    return fit_list(cases, choices) if won >= WORTH else best
+    gain = regret(best, cases) - fmean(held_out_regret(cases, choices).values())
+    return fit_list(cases, choices) if gain >= WORTH else best
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ def settle(rows: Sequence[Row]) -> list[Row]:
     for study in dict.fromkeys(row["study"] for row in rows):
         places = [place for place, row in enumerate(rows) if row["study"] == study]
         if any(listed_rates(study, rows[place]["target"]) for place in places):
-            judged = adjust_verdicts(_judge([rows[place] for place in places]))
-            for place, row in zip(places, judged, strict=True):
+            verdicts = adjust_verdicts(_judge([rows[place] for place in places]))
+            for place, row in zip(places, verdicts, strict=True):
                 result[place] = {**rows[place], **{name: getattr(row, name) for name in JUDGEMENTS}}
     return result
 
@@ -52,21 +52,21 @@ def _judge(rows: Sequence[Row]) -> list[TableRow]:
     """Rows of one study with the verdict of their own values, or none where a choice lies at the edge."""
     own = [TableRow.from_json({**row, "at_edge": bool(_edge(row)), "p_adjusted": None}) for row in rows]
     plain = {_comparison(row): row for row in own if row.arm in BASELINES}
-    judged = []
+    result = []
     for row in own:
         none = plain[_comparison(row)]
         if row is none:
-            judged.append(row)
+            result.append(row)
             continue
-        paired = compare_paired(row.values, none.values, METRICS[row.metric].more_is_better)
-        row = replace(row, verdict=paired.verdict, reason=paired.reason, seeds_needed=paired.seeds_needed)
+        comparison = compare_paired(row.values, none.values, METRICS[row.metric].more_is_better)
+        row = replace(row, verdict=comparison.verdict, reason=comparison.reason, seeds_needed=comparison.seeds_needed)
         edges = [
             f"the best rate of {one.arm}, {one.rate:g}, is the {_edge(one.to_json())} of its list"
             for one in (none, row)
             if one.at_edge
         ]
-        judged.append(leave_unsettled(row, "; ".join(edges)) if edges else replace(row, unsettled=None))
-    return judged
+        result.append(leave_unsettled(row, "; ".join(edges)) if edges else replace(row, unsettled=None))
+    return result
 
 
 def _edge(row: Row) -> str:

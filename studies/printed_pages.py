@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from printed import METRICS, printed
+from number_forms import METRICS, forms_of
 from recompute import Row, saving_of, statistics_of
 
-MARKED = re.compile(r"<!-- table: ([\w,-]+) (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
+MARKED_TABLE = re.compile(r"<!-- table: ([\w,-]+) (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 NUMBERS = (
     re.compile(r"[+−]\d+\.\d+ \([+−]\d+\.\d+ to [+−]\d+\.\d+\)"),
     re.compile(r"\d+\.\d+ ± \d+\.\d+"),
@@ -22,12 +22,12 @@ SAME = ("target", "labels_per_class", "variant")
 def wrong_numbers(pages: Sequence[Path], rows: Sequence[Row]) -> Iterator[tuple[str, str | None]]:
     """(place, None) of every such number in a marked table that follows from the values of its studies, and (place,
     what is printed) of every other."""
-    allowed: dict[str, set[str]] = {}
+    choices: dict[str, set[str]] = {}
     for study in {row["study"] for row in rows}:
-        allowed[study] = set(numbers_of([row for row in rows if row["study"] == study]))
+        choices[study] = set(numbers_of([row for row in rows if row["study"] == study]))
     for page in pages:
-        for studies, kind, table in MARKED.findall(page.read_text(encoding="utf-8")):
-            texts = set().union(*(allowed.get(study, set()) for study in studies.split(",")))
+        for studies, kind, table in MARKED_TABLE.findall(page.read_text(encoding="utf-8")):
+            texts = set().union(*(choices.get(study, set()) for study in studies.split(",")))
             for line in table.splitlines()[2:]:
                 for number in (number for form in NUMBERS for number in form.findall(line)):
                     name = " ".join(cell.strip(" `") for cell in line.split("|")[1:3])
@@ -39,7 +39,7 @@ def numbers_of(rows: Sequence[Row]) -> Iterator[str]:
     factors, each with what stands beside it."""
     for row in rows:
         metric = row["metric"]
-        yield from printed(statistics_of(row["values"], None, metric), METRICS[metric][0], metric) or ()
+        yield from forms_of(statistics_of(row["values"], None, metric), METRICS[metric][0], metric) or ()
         for other in (other for other in rows if all(row[key] == other[key] for key in SAME)):
             if other["arm"] in ("none", "scratch") or row["arm"] == "pathway":
                 yield from differences(row, other)
@@ -57,6 +57,6 @@ def numbers_of(rows: Sequence[Row]) -> Iterator[str]:
 def differences(row: Row, other: Row) -> Iterator[str]:
     """The difference of two rows with its interval."""
     numbers: Mapping[str, Any] = statistics_of(row["values"], other["values"], row["metric"])
-    for difference in printed(dict(numbers), "difference", row["metric"]) or ():
-        for interval in printed(dict(numbers), "95 % interval", row["metric"]) or ():
+    for difference in forms_of(dict(numbers), "difference", row["metric"]) or ():
+        for interval in forms_of(dict(numbers), "95 % interval", row["metric"]) or ():
             yield f"{difference} ({interval})"

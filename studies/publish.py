@@ -15,7 +15,7 @@ from pathlib import Path
 from listed_rates import settle
 from matrix_picture import write_matrices
 from question_tables import facts, matrix, page_of, question
-from table_cells import Row, code, interval, over, spread, table, verdict
+from table_cells import Row, code, interval, over, score, table, verdict
 
 from crosspath.study.reports.labels import label_savings
 from crosspath.study.rows import Row as TableRow
@@ -27,7 +27,7 @@ PAGES = (
     REPOSITORY / "docs" / "results.md",
     *sorted((REPOSITORY / "docs" / "results").glob("*.md")),
 )
-MARKED = re.compile(r"(<!-- table: ([\w,-]+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED_TABLE = re.compile(r"(<!-- table: ([\w,-]+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -56,12 +56,12 @@ def main() -> None:
 def with_tables(page: str, rows: list[Row]) -> str:
     """The page with every marked table written from the rows."""
 
-    def write(marked: re.Match[str]) -> str:
-        opening, studies, kind, end = marked.groups()
+    def write(match: re.Match[str]) -> str:
+        opening, studies, kind, end = match.groups()
         table = KINDS[kind]([row for row in rows if row["study"] in studies.split(",")])
         return f"{opening}{table}\n{end}"
 
-    return MARKED.sub(write, page)
+    return MARKED_TABLE.sub(write, page)
 
 
 def overview(rows: list[Row]) -> str:
@@ -76,7 +76,7 @@ def overview(rows: list[Row]) -> str:
         beside = [arms.get((arm, *_direction(row))) for arm in ("random", "copy")]
         plain = _plain(row, rows)
         line = (code(row["target"]), str(row["labels_per_class"]), code(row["auxiliary"]))
-        line += (row["variant"] or row["study"], spread(plain), interval(row), row["verdict"])
+        line += (row["variant"] or row["study"], score(plain), interval(row), row["verdict"])
         lines.append((*line, *("" if other is None else interval(other) for other in beside)))
     return table(columns, lines)
 
@@ -129,7 +129,7 @@ def starts(rows: list[Row]) -> str:
     lines = []
     for target in ("image/cifar10", "audio/esc10", "point/modelnet10", "video/grid"):
         row = pretrained[target]
-        accuracies = spread(scratch[target]), spread(row)
+        accuracies = score(scratch[target]), score(row)
         lines.append((code(target), str(row["labels_per_class"]), *accuracies, *verdict(row)))
     return table(columns, lines)
 
@@ -143,7 +143,7 @@ def directions(rows: list[Row]) -> str:
     lines = []
     for row in (row for row in rows if row["arm"] == "pathway"):
         key = row["target"], row["auxiliary"]
-        line = (code(row["target"]), code(row["auxiliary"]), spread(plain[key[0]]), *verdict(row))
+        line = (code(row["target"]), code(row["auxiliary"]), score(plain[key[0]]), *verdict(row))
         lines.append((*line, interval(random[key]), over(row, random[key])))
     return table(columns, lines)
 
@@ -159,7 +159,7 @@ def controls(rows: list[Row]) -> str:
         pathway = next(row for row in own if row["arm"] == "pathway")
         for row in own:
             difference = "" if row is pathway else over(pathway, row)
-            line = (code(target), code(row["arm"]), code(row["auxiliary"]), spread(row), *verdict(row), difference)
+            line = (code(target), code(row["arm"]), code(row["auxiliary"]), score(row), *verdict(row), difference)
             lines.append(line)
     return table(columns, lines)
 
@@ -170,9 +170,9 @@ def variants(rows: list[Row]) -> str:
     lines = []
     for target in dict.fromkeys(row["target"] for row in rows):
         own = [row for row in rows if row["target"] == target]
-        lines += [(code(target), code("none"), f"{row['rate']:g}", spread(row)) for row in own[:1]]
+        lines += [(code(target), code("none"), f"{row['rate']:g}", score(row)) for row in own[:1]]
         lines += [
-            (code(target), row["variant"], f"{row['rate']:g}", spread(row), *verdict(row))
+            (code(target), row["variant"], f"{row['rate']:g}", score(row), *verdict(row))
             for row in own
             if row["arm"] != "none"
         ]
@@ -193,7 +193,7 @@ def savings(rows: list[Row]) -> str:
         factor = f"{one.beyond} of {one.seeds} seeds outside the range of `none`"
         if one.factor is not None and one.low is not None and one.high is not None:
             factor = f"{one.factor:.2f} ({one.low:.2f} to {one.high:.2f})"
-        line = (code(key[0]), code(row["auxiliary"]), str(key[1]), spread(plain[key]), spread(row), *verdict(row))
+        line = (code(key[0]), code(row["auxiliary"]), str(key[1]), score(plain[key]), score(row), *verdict(row))
         lines.append((*line, factor))
     return table(columns, lines)
 
@@ -204,7 +204,7 @@ def arms(rows: list[Row]) -> str:
     lines = []
     for row in rows:
         arm = code(row["arm"]) + (f" {row['variant']}" if row["variant"] else "")
-        line = (code(row["target"]), str(row["labels_per_class"]), arm, code(row["auxiliary"]), spread(row))
+        line = (code(row["target"]), str(row["labels_per_class"]), arm, code(row["auxiliary"]), score(row))
         difference, p, _, words = verdict(row)
         lines.append((*line, difference, p, words))
     return table(columns, lines)

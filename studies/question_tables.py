@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from table_cells import Row, code, metric_of, spread, table, verdict
+from table_cells import Row, code, metric_of, score, table, verdict
 
 from crosspath.study.reports.matrix import place_of
 
@@ -21,7 +21,7 @@ def matrix(rows: Sequence[Row]) -> str:
             for name in auxiliaries
         ]
         own = [direction(row, None) for row in rows if row["arm"] == "masked-modelling" and row["target"] == target]
-        lines.append((code(target), spread(plain[target]), *own, *cells))
+        lines.append((code(target), score(plain[target]), *own, *cells))
     alone = ("`masked-modelling`",) if any(row["arm"] == "masked-modelling" for row in rows) else ()
     return table(("target", "`none`", *alone, *(f"from {code(name)}" for name in auxiliaries)), lines)
 
@@ -31,13 +31,13 @@ def direction(row: Row | None, random: Row | None) -> str:
     if row is None:
         return "–"
     words = verdict(row)[-1]
-    difference = metric_of(row).signed(row["difference"])
+    difference = metric_of(row).signed_number(row["difference"])
     text = {
         "helps": f"**{difference}** helps",
         "hurts": f"**{difference}** hurts",
         "unsettled": f"{difference} unsettled",
     }
-    beside = "" if random is None else f" ({metric_of(random).signed(random['difference'])})"
+    beside = "" if random is None else f" ({metric_of(random).signed_number(random['difference'])})"
     return text.get(words, difference) + beside
 
 
@@ -48,7 +48,7 @@ def question(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         arm = code(row["arm"]) + (f" {row['variant']}" if row["variant"] else "")
-        line = (code(row["target"]), str(row["labels_per_class"] or "all"), arm, code(row["auxiliary"]), spread(row))
+        line = (code(row["target"]), str(row["labels_per_class"] or "all"), arm, code(row["auxiliary"]), score(row))
         rate = f"{row['rate']:g}" + (" (edge)" if row.get("at_edge") else "")
         hours = "" if row.get("core_seconds") is None else f"{row['core_seconds'] / 3600:.2f}"
         lines.append((*line, *verdict(row), detectable(row), str(len(row["seeds"])), rate, hours))
@@ -61,15 +61,15 @@ def facts(rows: Sequence[Row]) -> str:
     for study in dict.fromkeys(row["study"] for row in rows):
         own = [row for row in rows if row["study"] == study]
         seeds = sorted({seed for row in own for seed in row["seeds"]})
-        shown = f"{len(seeds)} ({seeds[0]} to {seeds[-1]})"
-        known = sorted(
+        seed_range = f"{len(seeds)} ({seeds[0]} to {seeds[-1]})"
+        powers = sorted(
             {(float(row["detectable"]), detectable(row)) for row in own if row.get("detectable") is not None}
         )
-        power = f"{known[0][1]} to {known[-1][1]}" if known else "not computed"
+        power = f"{powers[0][1]} to {powers[-1][1]}" if powers else "not computed"
         edges = sum(bool(row.get("unsettled")) for row in own)
         cost = [row["core_seconds"] for row in own if row.get("core_seconds") is not None]
         hours = f"{sum(cost) / 3600:.1f}" if cost else "not noted"
-        lines.append((f"`{own[0]['command']}`", shown, power, f"{edges} of {len(own)}", hours))
+        lines.append((f"`{own[0]['command']}`", seed_range, power, f"{edges} of {len(own)}", hours))
     return table(("command", "seeds", "detectable", "unsettled arms", "core-hours"), lines)
 
 

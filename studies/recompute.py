@@ -84,9 +84,9 @@ def read_runs(folder: Path) -> dict[Setting, dict[int, Any]]:
         name = re.fullmatch(r"lr-(.+?)(?:-decay-(.+?))?-seed-(\d+)", path.parent.name)
         assert name is not None
         rate, decay, seed = float(name[1]), None if name[2] is None else float(name[2]), int(name[3])
-        finished = path.name == "result.json"
-        result = json.loads(path.read_text(encoding="utf-8")) if finished else None
-        if finished or seed not in runs.get((rate, decay), {}):
+        has_result = path.name == "result.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if has_result else None
+        if has_result or seed not in runs.get((rate, decay), {}):
             runs.setdefault((rate, decay), {})[seed] = result
     return runs
 
@@ -159,8 +159,8 @@ def best_rates(cell: Cell, metric: str) -> list[float]:
 def chosen_rate(cell: Cell, metric: str) -> float:
     """That of the reported runs, where it is one of the best; else the best, of equal ones the smallest."""
     best = best_rates(cell, metric)
-    used = {rate for rate, _ in cell.final}
-    return next((rate for rate in best if rate in used), best[0])
+    rates = {rate for rate, _ in cell.final}
+    return next((rate for rate in best if rate in rates), best[0])
 
 
 def cell_of(
@@ -230,10 +230,10 @@ def adjust(rows: Sequence[Row], numbers: Sequence[Numbers]) -> None:
             families.setdefault((str(row.get("study")), row["arm"]), []).append(of_row)
     for family in families.values():
         smallest = 1.0
-        settled = [of_row for of_row in family if of_row["settled"]] if len(family) > 1 else []
-        ranked = sorted(settled, key=lambda of_row: -float(of_row["p"]))
-        for place, of_row in enumerate(ranked):
-            smallest = min(smallest, of_row["p"] * len(family) / (len(settled) - place))
+        members = [of_row for of_row in family if of_row["settled"]] if len(family) > 1 else []
+        in_order = sorted(members, key=lambda of_row: -float(of_row["p"]))
+        for place, of_row in enumerate(in_order):
+            smallest = min(smallest, of_row["p"] * len(family) / (len(members) - place))
             of_row |= {"p_adjusted": smallest, "family": len(family)}
             of_row["verdict"] = verdict_of(of_row["difference"], smallest, of_row["metric"])
 

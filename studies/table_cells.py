@@ -27,7 +27,7 @@ def verdict(row: Row) -> tuple[str, str, str, str]:
     return interval(row), small(row["p"]), small(row["p_adjusted"]), words
 
 
-def spread(row: Row) -> str:
+def score(row: Row) -> str:
     """Mean and standard deviation, of accuracies in percent."""
     metric = metric_of(row)
     return metric.number(row["mean"]) + ("" if row["std"] is None else f" ± {metric.number(row['std'])}")
@@ -37,7 +37,7 @@ def interval(row: Row) -> str:
     """The difference to `none` with its 95 % interval, of accuracies in percentage points."""
     if row["difference"] is None or row["low"] is None:
         return ""
-    mean, low, high = (metric_of(row).signed(row[name]) for name in ("difference", "low", "high"))
+    mean, low, high = (metric_of(row).signed_number(row[name]) for name in ("difference", "low", "high"))
     return f"{mean} ({low} to {high})"
 
 

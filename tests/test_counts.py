@@ -3,12 +3,12 @@
 from torch import nn
 
 import crosspath
-from crosspath.counts import counted, first_names
+from crosspath.counts import first_names, quantity
 
 
 def test_one_thing_is_singular_and_thousands_have_commas() -> None:
-    assert [counted(number, "weight") for number in (0, 1, 1200)] == ["0 weights", "1 weight", "1,200 weights"]
-    assert counted(2, "mismatch", "mismatches") == "2 mismatches"
+    assert [quantity(number, "weight") for number in (0, 1, 1200)] == ["0 weights", "1 weight", "1,200 weights"]
+    assert quantity(2, "mismatch", "mismatches") == "2 mismatches"
 
 
 def test_of_many_names_the_first_are_given_and_the_others_counted() -> None:

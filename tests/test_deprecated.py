@@ -2,10 +2,10 @@
 
 import pytest
 
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def read(path: str, *, data: str | None = None) -> tuple[str, str | None]:
     return path, data
 

@@ -78,20 +78,20 @@ def test_a_tutorial_ends_with_a_next_step(notebook: Path) -> None:
 
 
 def test_the_page_of_recipes_names_each() -> None:
-    from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING
+    from crosspath.recipes import PUBLISHED_PRETRAINING, PUBLISHED_RECIPES
 
     page = (REPOSITORY / "docs" / "api" / "recipes.md").read_text(encoding="utf-8")
     small, alone, published, pretrained = (
         set(re.findall(r"`(\w+/[\w-]+)`", part))
         for part in re.split(r"\n\n", page.split("## Shipped recipes\n\n")[1])[:4]
     )
-    assert small == RECIPES.keys() - PUBLISHED.keys()
+    assert small == RECIPES.keys() - PUBLISHED_RECIPES.keys()
     assert alone == PRETRAINING.keys() - RECIPES.keys() - PUBLISHED_PRETRAINING.keys()
-    assert published == PUBLISHED.keys()
+    assert published == PUBLISHED_RECIPES.keys()
     assert pretrained == PUBLISHED_PRETRAINING.keys()
     own = page[page.index("Those named") : page.index("read your own data")]
     kinds = tuple(f"/{kind}" for kind in re.findall(r"`([\w-]+)`", own))
-    own_recipes, no_files = recipes_of(generated=False), recipes_of(generated=True)
+    own_recipes, no_files = recipes_of(without_files=False), recipes_of(without_files=True)
     assert {name for name in small if name.endswith(kinds)} == set(own_recipes)
     first = page[page.index("read your own data") : page.index("need no files")].split("\n", 1)[1]
     assert set(re.findall(r"`(\w+/[\w-]+)`", first)) == set(no_files)

@@ -21,7 +21,7 @@ def test_values_are_written_in_the_unit_of_their_metric(
     name: str, value: float, text: str, difference: float, signed: str
 ) -> None:
     assert METRICS[name].text(value) == text
-    assert METRICS[name].signed(difference) == signed
+    assert METRICS[name].signed_number(difference) == signed
 
 
 def test_less_is_better_of_errors_alone() -> None:

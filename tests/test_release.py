@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from release.licences import PAGE, TOOLS, brought, licence_of, requirements
+from release.licences import PAGE, TOOLS, dependencies, licence_of, requirements
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -30,8 +30,8 @@ def test_every_dependency_has_a_licence() -> None:
 
 
 def test_what_dependencies_bring_is_found() -> None:
-    assert {"markupsafe", "mpmath", "filelock"} <= brought(["torch", "sympy", "jinja2"]) | {"filelock"}
-    assert "torch" not in brought(["torch"])
+    assert {"markupsafe", "mpmath", "filelock"} <= dependencies(["torch", "sympy", "jinja2"]) | {"filelock"}
+    assert "torch" not in dependencies(["torch"])
 
 
 def test_every_lowest_version_is_explained() -> None:

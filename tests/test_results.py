@@ -53,7 +53,7 @@ COMMAND = re.compile(r"studies/([\w-]+)\.yaml|benchmarks/(pretraining)\.py")
 def tables(study: str) -> str:
     """The published tables of a study, as text."""
     pages = "".join(page.read_text(encoding="utf-8") for page in TOOLS.PAGES)
-    return "".join(marked[0] for marked in TOOLS.MARKED.finditer(pages) if study in marked[2].split(","))
+    return "".join(marked[0] for marked in TOOLS.MARKED_TABLE.finditer(pages) if study in marked[2].split(","))
 
 
 @pytest.mark.parametrize("page", TOOLS.PAGES, ids=lambda page: page.stem)
@@ -69,7 +69,7 @@ def test_every_study_has_a_published_table() -> None:
 @pytest.mark.parametrize("name", ["README.md", "docs/will-it-help.md"])
 def test_a_claim_stands_beside_the_command_that_made_its_numbers(name: str) -> None:
     text = (REPOSITORY / name).read_text(encoding="utf-8")
-    text = TOOLS.MARKED.sub("", text)
+    text = TOOLS.MARKED_TABLE.sub("", text)
     text = re.sub(r"(?m)^> .*$", "", text)  # what a tutorial printed: tests/test_readme.py
     # A claim is a paragraph, an item of a list, or a row of a table.
     claims = re.split(r"\n\s*\n|\n\s*(?=- |\|)", text)

@@ -31,11 +31,11 @@ def test_a_start_is_what_its_study_measured(start: str, study: str, variant: str
     }
     values = {place: None if value is None else float(value) for place, value in values.items()}
     assert STARTS[start].settings == values
-    assert f"{study}.yaml" in STARTS[start].measured
+    assert f"{study}.yaml" in STARTS[start].gain
 
 
 def test_every_start_says_when_it_is_meant() -> None:
-    assert all(start.meant_for and start.measured and start.name == name for name, start in STARTS.items())
+    assert all(start.meant_for and start.gain and start.name == name for name, start in STARTS.items())
 
 
 def test_the_documents_have_the_table() -> None:

@@ -52,7 +52,7 @@ def cifar10(source: Path, target: Path, progress: Progress) -> None:
 
     root = _only_folder(source)
     classes = _require(root / "batches.meta.txt").read_text(encoding="utf-8").split()
-    done = 0
+    count = 0
     for part, files in (
         ("train", [f"data_batch_{number}.bin" for number in range(1, 6)]),
         ("test", ["test_batch.bin"]),
@@ -67,8 +67,8 @@ def cifar10(source: Path, target: Path, progress: Progress) -> None:
                     member = zipfile.ZipInfo(f"{part}/{classes[label]}/{counts[label]:04d}.png")
                     archive.writestr(member, content.getvalue())
                     counts[label] += 1
-                    done += 1
-                    progress(done, 6 * CIFAR_RECORDS)
+                    count += 1
+                    progress(count, 6 * CIFAR_RECORDS)
 
 
 def esc10(source: Path, target: Path, progress: Progress) -> None:
@@ -77,9 +77,9 @@ def esc10(source: Path, target: Path, progress: Progress) -> None:
     columns = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
     rows = [row for _, row in read_table(root / "meta" / "esc50.csv", columns) if row["esc10"] == "True"]
     (target / "audio").mkdir()
-    for done, row in enumerate(rows, 1):
+    for count, row in enumerate(rows, 1):
         _move(root / "audio" / row["filename"], target / "audio")
-        progress(done, len(rows))
+        progress(count, len(rows))
     _move(root / "LICENSE", target)
     (target / "meta").mkdir()
     _write_table(target / "meta" / "esc50.csv", columns, (row.values() for row in rows))
@@ -128,7 +128,7 @@ def modelnet10(source: Path, target: Path, progress: Progress) -> None:
         for part in ("train", "test")
     }
     reader = PointReader(PointData(points=MESH_POINTS))
-    done, total = 0, sum(map(len, meshes.values()))
+    count, total = 0, sum(map(len, meshes.values()))
     for part, files in meshes.items():
         with h5py.File(target / f"ply_data_{part}0.h5", "w") as file:
             file["label"] = np.array([[label] for label, _ in files], np.uint8)
@@ -138,8 +138,8 @@ def modelnet10(source: Path, target: Path, progress: Progress) -> None:
                     clouds[row] = reader.decode_file(path)
                 except DamageError as damage:
                     raise InputError(path.name, "a readable mesh", str(damage), DOWNLOAD_AGAIN) from None
-                done += 1
-                progress(done, total)
+                count += 1
+                progress(count, total)
         (target / f"{part}_files.txt").write_text(f"ply_data_{part}0.h5\n", encoding="utf-8")
     (target / "shape_names.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
 

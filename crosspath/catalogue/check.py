@@ -107,7 +107,7 @@ def check(
     complete = not faults
     work: list[tuple[DataSection, Listing, list[Item]]] = []
     refusals: list[InputError] = []
-    visited: set[tuple[Path, object]] = set()
+    keys: set[tuple[Path, object]] = set()
     for section in sections:
         sets = modality_of(section).sets
         expected = sets.get(section.dataset, name)
@@ -123,14 +123,14 @@ def check(
             faults.append(Fault(_below(folder, error.where), f"expected {error.expected}, found {error.found}"))
             continue
         faults += [Fault(_below(folder, path), reason) for path, reason in listing.skipped_files]
-        new = [item for item in listing.items if (item.path, item.inside) not in visited]
-        visited |= {(item.path, item.inside) for item in new}
+        new = [item for item in listing.items if (item.path, item.inside) not in keys]
+        keys |= {(item.path, item.inside) for item in new}
         work.append((section, listing, new))
     remarks: list[str] = []
     annotations: dict[str, NDArray[Any]] = {}
-    damaged = dict(_damaged(work, progress, remarks, annotations))
-    faults += [Fault(_place(folder, item), reason) for item, reason in damaged.items()]
-    outcomes = [_outcome(section, listing, damaged, seed) for section, listing, _ in work]
+    damage = dict(_find_damage(work, progress, remarks, annotations))
+    faults += [Fault(_place(folder, item), reason) for item, reason in damage.items()]
+    outcomes = [_outcome(section, listing, damage, seed) for section, listing, _ in work]
     refusals += [error for error, _, _ in outcomes if error is not None]
     advice = next(
         (advice for _, _, advice in outcomes if "skip_damaged" not in advice), outcomes[0][2] if outcomes else ""
@@ -147,7 +147,7 @@ def check(
         samples=dict(Counter[str](item.part or "unsplit" for _, _, items in work for item in items)),
         faults=tuple(dict.fromkeys(faults)),
         used={part: len(examples) for part, examples in parts.items()},
-        damaged=len(damaged) + sum(len(listing.skipped_files) for _, listing, _ in work),
+        damaged=len(damage) + sum(len(listing.skipped_files) for _, listing, _ in work),
         unread=dict(work[0][1].unread) if work else {},
         notes=(*(() if data is None else (*data.notes, *absent_classes(sections[0], data, annotations))), *remarks),
         refusal=refusals[0] if single and refusals else None,
@@ -156,7 +156,7 @@ def check(
     )
 
 
-def _damaged(
+def _find_damage(
     work: Sequence[tuple[DataSection, Listing, list[Item]]],
     progress: Progress | None,
     remarks: list[str],
@@ -165,13 +165,13 @@ def _damaged(
     """Decodes every item; (item, reason) for each damaged one. What reading did to the others is added to `remarks`,
     and the different values of their annotations to `annotations`, by the samples' names.
     """
-    done, total = 0, sum(len(items) for _, _, items in work)
+    count, total = 0, sum(len(items) for _, _, items in work)
     for section, _, items in work:
-        before = done
+        before = count
         reader = reader_of(section)
-        for done, (item, result) in enumerate(decode_items(reader, items, None), before + 1):
+        for count, (item, result) in enumerate(decode_items(reader, items, None), before + 1):
             if progress is not None:
-                progress(done, total)
+                progress(count, total)
             if isinstance(result, str):
                 yield item, result
             elif section.annotated:
@@ -180,12 +180,12 @@ def _damaged(
 
 
 def _outcome(
-    section: DataSection, listing: Listing, damaged: dict[Item, str], seed: int
+    section: DataSection, listing: Listing, damage: dict[Item, str], seed: int
 ) -> tuple[InputError | None, DataSet | None, str]:
     """What a run makes of a listing: (why it ends, the data set it reads, what to do about damaged files)."""
-    faulty = [(item, damaged[item]) for item in listing.items if item in damaged]
+    faulty = [(item, damage[item]) for item in listing.items if item in damage]
     try:
-        store = _store(section, listing, damaged)
+        store = _store(section, listing, damage)
         advice = damage_advice(section, store, seed) if store.damaged_files or faulty else ""
         refuse_damaged(section, store, seed)
         data = split_store(section, store, seed)
@@ -201,21 +201,21 @@ def _outcome(
     return None, data, advice
 
 
-def _store(section: DataSection, listing: Listing, damaged: dict[Item, str]) -> Store:
+def _store(section: DataSection, listing: Listing, damage: dict[Item, str]) -> Store:
     """The samples as a run has them before they are split. Zeros stand for those that it decodes, unless they are
     annotated: a run looks at their annotations before it begins.
     """
     if section.stream:
         return listed_store(section, listing)
-    readable = tuple(item for item in listing.items if item not in damaged)
-    listed = listed_store(section, replace(listing, items=readable))
+    readable = tuple(item for item in listing.items if item not in damage)
+    store = listed_store(section, replace(listing, items=readable))
     shape, dtype = reader_of(section).sample
     return replace(
-        listed,
-        inputs=listed.inputs if section.annotated else np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
+        store,
+        inputs=store.inputs if section.annotated else np.broadcast_to(np.zeros((), dtype), (len(readable), *shape)),
         damaged_files=(
-            *listed.damaged_files,
-            *(DamagedFile(place_of(item), damaged[item]) for item in listing.items if item in damaged),
+            *store.damaged_files,
+            *(DamagedFile(place_of(item), damage[item]) for item in listing.items if item in damage),
         ),
     )
 

@@ -36,7 +36,7 @@ Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Downloaded:
+class DownloadedFile:
     """A complete file."""
 
     path: Path
@@ -59,7 +59,7 @@ def download(
     progress: Progress | None = None,
     notice: Notice | None = None,
     wait: Callable[[float], None] = time.sleep,
-) -> Downloaded:
+) -> DownloadedFile:
     """The file at `address` as `target`; an existing one is only verified.
 
     Parameters
@@ -89,7 +89,7 @@ def download(
     if path is part:
         part.replace(target)
         _remove(part)
-    return Downloaded(target, length, digest, sha256 is not None)
+    return DownloadedFile(target, length, digest, sha256 is not None)
 
 
 def _fetch(

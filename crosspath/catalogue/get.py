@@ -75,7 +75,7 @@ def _archive(archive: Archive, work: Path, progress: Progress, notice: Notice) -
         work / archive.name,
         sha256=archive.sha256,
         size=archive.size,
-        progress=lambda done, total: progress(f"downloading {archive.name}", done, total),
+        progress=lambda count, total: progress(f"downloading {archive.name}", count, total),
         notice=notice,
     )
     return {"address": archive.address, "size": file.size, "sha256": file.sha256, "verified": file.verified}
@@ -91,7 +91,7 @@ def _place(entry: PublishedSet, work: Path, folder: Path, record: dict[str, Any]
             progress(f"unpacking {archive.name}", 0, None)
             unpack(work / archive.name, content)
         result.mkdir()
-        arrange(entry.name, content, result, lambda done, total: progress("arranging", done, total))
+        arrange(entry.name, content, result, lambda count, total: progress("arranging", count, total))
         missing = entry.missing(result)
         if missing:
             patterns = ", ".join(piece.pattern for piece in missing)

@@ -71,9 +71,9 @@ def _unpack_rar(archive: Path, into: Path) -> None:
         todo = "install one and try again: the download stays"
         raise InputError(archive, f"a program that unpacks rar ({', '.join(RAR_TOOLS)})", "none", todo)
     command = [word.format(archive=archive, into=into) for word in RAR_TOOLS[tool]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = (done.stderr.strip() or done.stdout.strip() or f"code {done.returncode}").splitlines()[-1]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        message = (result.stderr.strip() or result.stdout.strip() or f"code {result.returncode}").splitlines()[-1]
         raise InputError(archive, "a complete rar archive", f"{tool}: {message}", "remove it and download it again")
     for path in into.rglob("*"):
         _refuse_unsafe(archive, path.relative_to(into).as_posix(), not path.is_symlink())

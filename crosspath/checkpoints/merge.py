@@ -17,7 +17,7 @@ from crosspath.checkpoints.sharing.samples import held_out_samples
 from crosspath.checkpoints.sources import strip_paths
 from crosspath.config import Recipe
 from crosspath.config.pathway import PathwaySection
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, finite, new_folder, read_json
 from crosspath.locks import claim_new
@@ -30,7 +30,7 @@ SAMPLES = 8
 """Generated ones, on which every merge compares outputs."""
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def merge_checkpoint(
     checkpoint: str | Path,
     out: str | Path,

@@ -19,7 +19,7 @@ OTHER_DATA = ("fbank_folder", "train_shards", "validation_shards", "test_shards"
 
 def remember_outside(folder: Path, recipe: Recipe, auxiliaries: Mapping[str, Mapping[str, Any]]) -> None:
     """Note that this user's command wrote the checkpoint in `folder`, if it names anything outside."""
-    if auxiliaries or recipe.data.cache_folder is not None or _named(recipe.data):
+    if auxiliaries or recipe.data.cache_folder is not None or _data_settings(recipe.data):
         remember(folder / MANIFEST)
 
 
@@ -40,7 +40,7 @@ def data_section(recipe: Recipe, root: Path | None, where: Path, *, own: bool) -
     if own:
         return section
     home = where if where.is_dir() else where.parent
-    for name, value in _named(section):
+    for name, value in _data_settings(section):
         if not (root is not None and name == "folder") and ("://" in value or not is_inside(value, home)):
             option = "--data DIR" if name == "folder" else "--recipe FILE, a recipe of your own"
             expected = "data that the command names, for a checkpoint from elsewhere"
@@ -56,7 +56,7 @@ def check_origin(name: str, origin: str, where: Path) -> None:
         raise InputError(f"auxiliary {name} of {where}", "a frozen auxiliary that the command names", found, todo)
 
 
-def _named(section: DataSection) -> list[tuple[str, str]]:
+def _data_settings(section: DataSection) -> list[tuple[str, str]]:
     """(setting, value) of everything in a section that leads to data."""
     names = ("folder", *OTHER_DATA) if section.dataset == "shards" else ("folder", OTHER_DATA[0])
     values = [(name, getattr(section, name, None)) for name in names]

@@ -76,10 +76,10 @@ def load_weights_from(model: nn.Module, path: str | Path, recipe: Recipe | None 
     loaded_head = {name for name in tensors if name.startswith(HEAD)}
     notes = []
     parts = ("decoder.", "mask_token", "predict.", LAST_NORM, "encoder.cls_token", "encoder.cls_pos")
-    skipped = [part for part in parts if _has(tensors, part) and not _has(own, part)]
-    if skipped:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(skipped))}
-        notes.append(f"--from {path}: not loaded: {', '.join(part.rstrip('.') for part in skipped)}")
+    extras = [part for part in parts if _has(tensors, part) and not _has(own, part)]
+    if extras:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(extras))}
+        notes.append(f"--from {path}: not loaded: {', '.join(part.rstrip('.') for part in extras)}")
     if (
         POSITIONS in own
         and POSITIONS not in tensors

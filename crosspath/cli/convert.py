@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crosspath.cli.inspect import dropped_lines
+from crosspath.cli.inspect import leftover_lines
 from crosspath.cli.options import Flag, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next
 
@@ -55,7 +55,7 @@ def convert(
         print_json(receipt)
         return
     print_line(f"{file}: {receipt['format']}, {len(receipt['used'])} tensors used, {len(receipt['dropped'])} dropped")
-    for line in dropped_lines(receipt["dropped"]):
+    for line in leftover_lines(receipt["dropped"]):
         print_line(line)
     if receipt["fresh"]:
         print_line(f"newly initialised: {', '.join(receipt['fresh'])}")

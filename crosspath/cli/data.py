@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from crosspath.cli.options import DataRoot, Json, Overrides, data_and_settings
 from crosspath.cli.output import print_json, print_line, print_next, print_table
 from crosspath.cli.published_set import presence, print_set, print_steps, sample_counts, set_facts
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,18 +54,20 @@ def list_(*, data: DataRoot = None, json: Json = False) -> None:
         for entry in PUBLISHED_SETS.values()
     ]
     print_table(("name", "modality", "classes", "samples", "source", "present"), rows, f"data sets in {root}")
-    for heading, generated in (("Without files", True), ("Of your own files", False)):
-        print_line(fill(f"{heading}: {', '.join(recipes_of(generated=generated))}.", 100, break_on_hyphens=False))
+    for heading, without_files in (("Without files", True), ("Of your own files", False)):
+        print_line(
+            fill(f"{heading}: {', '.join(recipes_of(without_files=without_files))}.", 100, break_on_hyphens=False)
+        )
     print_next("crosspath", "data", "show", "NAME")
 
 
-def recipes_of(*, generated: bool) -> list[str]:
+def recipes_of(*, without_files: bool) -> list[str]:
     """The recipes to train with that need no files; else those of the user's own."""
     from crosspath.data.places import SET_FOLDERS
     from crosspath.recipes import RECIPES
 
     sets = {name: build().data.dataset for name, build in RECIPES.items()}
-    if generated:
+    if without_files:
         return [name for name, dataset in sets.items() if dataset not in (*SET_FOLDERS, "folder", "shards")]
     return [name for name, dataset in sets.items() if dataset == "folder"]
 
@@ -113,8 +115,8 @@ def _show_folder(folder: Path, *, json: bool) -> None:
         print_json(facts)
         return
     classes = facts["classes"]
-    class_count = counted(len(classes), "class", "classes")
-    print_line(f"{folder}: {facts['modality']}, {class_count}, {counted(facts['samples'], 'sample')}, not decoded")
+    class_count = quantity(len(classes), "class", "classes")
+    print_line(f"{folder}: {facts['modality']}, {class_count}, {quantity(facts['samples'], 'sample')}, not decoded")
     print_line(f"recipe: {facts['recipe'] or 'none shipped'}")
     if facts["unread"]:
         kinds = (f"{count:,} {kind}" for kind, count in facts["unread"].items())
@@ -218,9 +220,9 @@ def check(
     _refuse(report, folder, reading)
     if json:
         return
-    named = recipe or ("" if reading is None else reading.name)
-    if named:
-        print_next("crosspath", "train", named, *data_and_settings(folder, set_))
+    recipe_name = recipe or ("" if reading is None else reading.name)
+    if recipe_name:
+        print_next("crosspath", "train", recipe_name, *data_and_settings(folder, set_))
     elif entry is not None:
         print_next("crosspath", "data", "show", entry.name)
 
@@ -246,11 +248,11 @@ def _print_report(
     recipe: "Recipe | None",
 ) -> None:
     counts = ", ".join(f"{count:,} {part}" for part, count in report.samples.items()) or "none"
-    classes = counted(report.classes, "class", "classes")
+    classes = quantity(report.classes, "class", "classes")
     print_line(f"{report.folder}: {report.modality}, {classes}, samples: {counts}")
     if recipe is not None and report.used:
-        used = ", ".join(f"{count:,} {part}" for part, count in report.used.items())
-        print_line(f"a run of {recipe.name} uses {used}")
+        parts = ", ".join(f"{count:,} {part}" for part, count in report.used.items())
+        print_line(f"a run of {recipe.name} uses {parts}")
     if entry is not None:
         print_line(f"published: {entry.classes} classes, samples: {sample_counts(entry)}")
     if len(sections) < len(entry.datasets if entry else sections):
@@ -264,9 +266,9 @@ def _print_report(
 def _progress(bar: "Bar") -> Callable[[str, int, int | None], None]:
     """Show every new stage of a download: as a bar, or as a line where stderr is not a terminal."""
 
-    def update(stage: str, done: int, total: int | None) -> None:
+    def update(stage: str, count: int, total: int | None) -> None:
         if stage != bar.label and not bar.console.is_terminal:
             bar.line(stage)
-        bar.count(stage, done, total)
+        bar.count(stage, count, total)
 
     return update

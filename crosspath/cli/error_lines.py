@@ -25,10 +25,10 @@ def line_of(error: Exception) -> str | None:
 
         return unknown_option_message(error)
     if isinstance(error, UnusedCliTokensError):
-        unused = " ".join(error.unused_tokens or ())
+        arguments = " ".join(error.unused_tokens or ())
         verb = " ".join(error.command_chain or ())
         todo = f"leave it out, or write the option it belongs to before it (crosspath {verb} --help)"
-        return str(InputError(f"crosspath {verb}", "no further argument", repr(unused), todo))
+        return str(InputError(f"crosspath {verb}", "no further argument", repr(arguments), todo))
     if isinstance(error, PathwayError):
         return as_settings(str(error))
     if isinstance(error, CycloptsError | InputError):

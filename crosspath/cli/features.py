@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from crosspath.cli.options import Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
 from crosspath.cli.output import print_json, print_line, print_note
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 
 def features(
@@ -68,7 +68,7 @@ def features(
             skip_damaged=skip_damaged,
             recipe=recipe_of(recipe),
             auxiliaries=named_pairs(auxiliary, "--auxiliary"),
-            progress=lambda done, total: bar.count("features", done, total),
+            progress=lambda count, total: bar.count("features", count, total),
         )
     if json:
         print_json(asdict(report))
@@ -80,6 +80,6 @@ def features(
     if report.unread:
         print_note(f"not read: {describe_unread(report.unread)}")
     shape = "" if report.shape is None else f", the last of shape {report.shape}"
-    print_line(f"features of {counted(report.files, 'file')} in {report.folder}: {report.written} written now{shape}")
+    print_line(f"features of {quantity(report.files, 'file')} in {report.folder}: {report.written} written now{shape}")
     load = 'safetensors.numpy.load_file(FILE)["features"]' if file_format == "safetensors" else "numpy.load(FILE)"
     print_note(f"next: read them in Python with {load}")

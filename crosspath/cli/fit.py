@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from crosspath.cli.options import Data, Flag, Json, Settings
 from crosspath.cli.output import print_json, print_line, print_note, print_table
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 PARTS = {"train": "labelled", "unlabelled": "unlabelled", "validation": "validation", "test": "test"}
 """{part: its name in a sentence}."""
@@ -100,7 +100,7 @@ def _print_plan(outline: dict[str, Any]) -> None:
     parts = ", ".join(f"{samples[part]:,} {words}" for part, words in PARTS.items())
     print_line(f"{outline['target']}: {parts} samples")
     for name, epochs in plan["auxiliary_epochs"].items():
-        few = counted(epochs, "epoch")
+        few = quantity(epochs, "epoch")
         print_line(f"{name}: pretrained on {samples[f'auxiliary {name}']:,} samples for {few}, beside the first round")
     runs = [f"{plan['folds']} folds" if plan["folds"] > 1 else "1 run"] * len(plan["rounds"])
     rows = [
@@ -110,6 +110,6 @@ def _print_plan(outline: dict[str, Any]) -> None:
     rows.append(("fresh seeds", "2 or 3", "1", str(plan["rounds"][-1]["epochs"]), f"{plan['seeds']} seeds"))
     print_table(("stage", "ways", "rates", "epochs", "each"), rows)
     minutes, budget = plan["seconds"] / 60, outline["budget_s"] / 60
-    print_line(f"{minutes:.0f} of {budget:.0f} minutes, with {counted(outline['processes'], 'run')} at a time")
+    print_line(f"{minutes:.0f} of {budget:.0f} minutes, with {quantity(outline['processes'], 'run')} at a time")
     for name, words in outline["ways"].items():
         print_line(f"{name}: {words}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from crosspath.cli.options import Json
 from crosspath.cli.output import print_json, print_line, print_table
-from crosspath.counts import counted, first_names
+from crosspath.counts import first_names, quantity
 
 
 def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> None:
@@ -32,22 +32,22 @@ def inspect(file: Path, /, *, key: str | None = None, json: Json = False) -> Non
     title = f"{contents['file']}: {contents['container']}, {contents['format'] or 'unknown format'}"
     print_table(("tensor", "shape", "type", "becomes"), _grouped_rows(contents), title=title)
     print_line(
-        f"{counted(len(contents['tensors']), 'tensor')}, {counted(values, 'value')}; sha256 {contents['sha256']}"
+        f"{quantity(len(contents['tensors']), 'tensor')}, {quantity(values, 'value')}; sha256 {contents['sha256']}"
     )
     for line in _notes(contents):
         print_line(line)
 
 
-def dropped_lines(dropped: dict[str, str]) -> list[str]:
+def leftover_lines(leftovers: dict[str, str]) -> list[str]:
     """One line per reason why tensors are not used."""
     reasons: dict[str, list[str]] = {}
-    for name, reason in dropped.items():
+    for name, reason in leftovers.items():
         reasons.setdefault(reason, []).append(name)
     return [f"dropped: {first_names(names, 1)} ({reason})" for reason, names in reasons.items()]
 
 
 def _notes(contents: dict[str, Any]) -> list[str]:
-    lines = dropped_lines(contents["dropped"])
+    lines = leftover_lines(contents["dropped"])
     pickle = contents["pickle"]
     if pickle is not None:
         if pickle["dangerous"]:

@@ -50,10 +50,12 @@ def match(
         found, todo = f"what does not pair above ({len(few)})", "set what it says, or name another auxiliary"
         raise PathwayError(f"--auxiliary {name}", "weights that all pair", found, todo)
     if not json:
-        paired = (word for pair in auxiliary for word in ("--auxiliary", pair))
-        spread = () if blocks is None else ("--blocks", blocks)
-        fitted = () if fit is None else ("--fit", fit)
-        print_next("crosspath", "train", recipe, *paired, *spread, *fitted, *data_and_settings(None, set_))
+        pair_options = (word for pair in auxiliary for word in ("--auxiliary", pair))
+        blocks_option = () if blocks is None else ("--blocks", blocks)
+        fit_option = () if fit is None else ("--fit", fit)
+        print_next(
+            "crosspath", "train", recipe, *pair_options, *blocks_option, *fit_option, *data_and_settings(None, set_)
+        )
 
 
 def _plain(report: "MatchReport") -> dict[str, Any]:

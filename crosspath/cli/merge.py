@@ -51,9 +51,9 @@ def merge(
         return
     equality = receipt["equality"]
     from crosspath.checkpoints.equality import difference_text
-    from crosspath.counts import counted
+    from crosspath.counts import quantity
 
-    print_line(f"merged {counted(len(receipt['merge']['scales']), 'weight')} of {checkpoint} into {out}")
+    print_line(f"merged {quantity(len(receipt['merge']['scales']), 'weight')} of {checkpoint} into {out}")
     differences = equality["max_difference"].values()
     print_line(equality_line(equality["bitwise"], None if None in differences else max(differences)))
     if "certificate" in receipt:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from crosspath.cli.dry_run import print_dry_run
 from crosspath.cli.options import BatchSize, Data, Epochs, Flag, Json, Rate, Settings, data_and_settings, with_short
 from crosspath.cli.output import print_json, print_line, print_metrics, print_next
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 
 def pretrain(
@@ -64,7 +64,7 @@ def pretrain(
         print_json(result.to_json())
         return
     print_metrics(result.metrics)
-    length = counted(result.epochs, "epoch")
+    length = quantity(result.epochs, "epoch")
     print_line(f"{result.recipe}: masked modelling, {length}, {result.duration_s:.0f} s")
     print_line(f"reconstructions in {Path(result.folder) / 'reconstructions'}")
     print_line(f"written to {result.folder}")

@@ -90,10 +90,10 @@ def rank(
     if json:
         print_json(ranking.to_json())
         return
-    shown = dict.fromkeys((by, "labels", "gradient", "similarity", "effective_rank"))
-    columns = ("auxiliary", *(f"{name.replace('_', ' ')} z" for name in shown), "p")
+    names = dict.fromkeys((by, "labels", "gradient", "similarity", "effective_rank"))
+    columns = ("auxiliary", *(f"{name.replace('_', ' ')} z" for name in names), "p")
     rows = [
-        (row.name, *(_z(row.scores[name]) for name in shown), "" if row.p_adjusted is None else f"{row.p_adjusted:.3f}")
+        (row.name, *(_z(row.scores[name]) for name in names), "" if row.p_adjusted is None else f"{row.p_adjusted:.3f}")
         for row in ranking.rows
     ]
     print_table(columns, rows)
@@ -104,14 +104,14 @@ def rank(
     if Path(target).exists() and Path(target).suffix not in {".yaml", ".yml"}:
         # `compare` takes a recipe, and beside it what the target was.
         own, target = ("--from" if is_checkpoint(Path(target)) else "--data", target), ranking.target
-    paired = ("--start", ranking.start, "--auxiliary", f"{best}={pairs[best]}")
-    spread = () if blocks is None else ("--blocks", blocks)
-    fitted = () if fit is None else ("--fit", fit)
+    start_options = ("--start", ranking.start, "--auxiliary", f"{best}={pairs[best]}")
+    blocks_option = () if blocks is None else ("--blocks", blocks)
+    fit_option = () if fit is None else ("--fit", fit)
     fewer = () if labels is None else ("--labels", labels)
     # `--start` says the start that a setting may have named.
     others = [setting for setting in set_ if setting.partition("=")[0].strip() != SETTING]
-    same = (*spread, *fitted, *fewer, *data_and_settings(None, others))
-    print_next("crosspath", "compare", target, *data_and_settings(data), *own, *paired, *same)
+    same = (*blocks_option, *fit_option, *fewer, *data_and_settings(None, others))
+    print_next("crosspath", "compare", target, *data_and_settings(data), *own, *start_options, *same)
 
 
 def _z(score: "Score") -> str:

@@ -23,14 +23,14 @@ SYNONYMS = {
 """{what other programs call it: our option}."""
 POSITIONS = {"model": "checkpoint", "run": "checkpoint", "files": "file", "input": "file"}
 """{what other programs call it: an argument of ours that is written without an option}."""
-DECIDED = {
+REASONS = {
     ("try", "lr"): "a race searches the learning rate itself, at half, once and twice optimizer.lr; "
     "--set optimizer.lr=VALUE moves the middle",
     ("try", "epochs"): "the budget decides how long the runs of a race train; give it as --budget 20m",
     ("try", "seeds"): "a race takes as many as its test part asks for and the budget has time for; raise --budget",
 }
 """{(verb, option of others): why this verb has none}."""
-LISTED = 3
+MOST_SETTINGS = 3
 CLOSE = 0.8
 
 
@@ -47,13 +47,13 @@ def unknown_option_message(error: UnknownOptionError) -> str:
         return f"Unknown option: {keyword}. {place} is written without an option: crosspath {verb} {' '.join(places)}"
     if option in options:
         return f"Unknown option: {keyword}. Did you mean {option}?"
-    reason = DECIDED.get(((error.command_chain or ("",))[-1], (option or word).lstrip("-")))
+    reason = REASONS.get(((error.command_chain or ("",))[-1], (option or word).lstrip("-")))
     if reason is not None:
         return f"Unknown option: {keyword}: {reason}"
     if "--set" in options and not get_close_matches(keyword, options, n=1, cutoff=CLOSE):
         settings = _settings_named(word.replace("-", "_"))
         if settings:
-            ways = " or ".join(f"--set {setting}=VALUE" for setting in settings[:LISTED])
+            ways = " or ".join(f"--set {setting}=VALUE" for setting in settings[:MOST_SETTINGS])
             return f"Unknown option: {keyword}. Did you mean {ways}?"
     return str(error)
 

@@ -3,7 +3,7 @@
 from crosspath.config.files import read_recipe, recipe_from_text, recipe_to_text, write_recipe
 from crosspath.config.kinds import add_sections, remove_sections
 from crosspath.config.overrides import Settings, apply_overrides, setting_texts
-from crosspath.config.recipe import Recipe, validated
+from crosspath.config.recipe import Recipe, validate
 from crosspath.config.shipped import AUDIO, IMAGE, POINT, SERIES, TEXT, VIDEO
 
 for _sections in (IMAGE, AUDIO, POINT, VIDEO, TEXT, SERIES):
@@ -19,6 +19,6 @@ __all__ = [
     "recipe_to_text",
     "remove_sections",
     "setting_texts",
-    "validated",
+    "validate",
     "write_recipe",
 ]

@@ -10,7 +10,7 @@ from crosspath.config.section import Section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
-Dropped = Annotated[float, Field(ge=0.0, lt=1.0)]
+DropShare = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Mixing(NamedTuple):
@@ -115,7 +115,7 @@ class AudioAugment(AugmentSection):
     """Chance that a sample is mixed at all."""
     waveform: bool = False
     """Roll, gain (Beta(10, 10) + 0.5, a factor) and mixup act on the waveform, as published; needs `data.stream`."""
-    patch_drop: tuple[Dropped, Dropped] = (0.0, 0.0)
+    patch_drop: tuple[DropShare, DropShare] = (0.0, 0.0)
     """Shares of the rows of patches in time and in mel bins that training drops, drawn for each sample and epoch."""
 
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crosspath.errors import InputError, expected_by
+from crosspath.errors import InputError, expectation_of
 
 
 class Fault(NamedTuple):
@@ -46,7 +46,7 @@ def _expected(kind: str, value: object, context: Mapping[str, Any], message: str
         return "a mapping such as {0: 1}"
     if kind in {"model_type", "model_attributes_type"}:
         return "a section of settings"
-    return expected_by(message)
+    return expectation_of(message)
 
 
 def merge_faults(faults: Sequence[Fault]) -> list[Fault]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from crosspath.config.recipe import Recipe, validated
+from crosspath.config.recipe import Recipe, validate
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 from crosspath.pickles import require_file
@@ -21,7 +21,7 @@ def recipe_from_text(text: str, where: object) -> Recipe:
     tree = parse_yaml(text, where)
     if not isinstance(tree, dict):
         raise InputError(where, "a recipe's sections", type(tree).__name__, "write it as name: value")
-    return validated(tree, where)
+    return validate(tree, where)
 
 
 def read_recipe(path: Path) -> Recipe:

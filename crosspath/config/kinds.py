@@ -87,33 +87,33 @@ def mask_kinds() -> tuple[str, ...]:
 def check_modality(name: object) -> object:
     """`name`, if it is a modality's; a validator."""
     if not isinstance(name, str) or name not in _KINDS:
-        raise PydanticKnownError("literal_error", {"expected": _quoted(_KINDS, " or ")})
+        raise PydanticKnownError("literal_error", {"expected": _quote(_KINDS, " or ")})
     return name
 
 
 def check_mask(kind: object) -> object:
     """`kind`, if some modality has such a mask; a validator."""
     if kind not in mask_kinds():
-        raise PydanticKnownError("literal_error", {"expected": _quoted(mask_kinds(), " or ")})
+        raise PydanticKnownError("literal_error", {"expected": _quote(mask_kinds(), " or ")})
     return kind
 
 
 def typed_tokenizer(value: object) -> object:
     """A `model.tokenizer` section of the class that its `kind` names; a validator."""
-    return _typed(value, "kind", {sections.tokenizer_kind: sections.tokenizer for sections in _KINDS.values()})
+    return _section_of(value, "kind", {sections.tokenizer_kind: sections.tokenizer for sections in _KINDS.values()})
 
 
 def typed_data(value: object) -> object:
     """A `data` section of the class that its `modality` names; a validator."""
-    return _typed(value, "modality", {name: sections.data for name, sections in _KINDS.items()})
+    return _section_of(value, "modality", {name: sections.data for name, sections in _KINDS.items()})
 
 
 def typed_augment(value: object) -> object:
     """An `augment` section of the class that its `modality` names; a validator."""
-    return _typed(value, "modality", {name: sections.augment for name, sections in _KINDS.items()})
+    return _section_of(value, "modality", {name: sections.augment for name, sections in _KINDS.items()})
 
 
-def _typed(value: object, tag: str, classes: Mapping[str, type[Section]]) -> object:
+def _section_of(value: object, tag: str, classes: Mapping[str, type[Section]]) -> object:
     """`value` checked by the class that its tag names. pydantic prefixes the path of an inner fault."""
     if isinstance(value, BaseModel) or not isinstance(value, Mapping):
         return value
@@ -121,11 +121,11 @@ def _typed(value: object, tag: str, classes: Mapping[str, type[Section]]) -> obj
         raise PydanticKnownError("union_tag_not_found", {"discriminator": f"'{tag}'"})
     section = classes.get(value[tag]) if isinstance(value[tag], str) else None
     if section is None:
-        context = {"discriminator": f"'{tag}'", "tag": str(value[tag]), "expected_tags": _quoted(classes, ", ")}
+        context = {"discriminator": f"'{tag}'", "tag": str(value[tag]), "expected_tags": _quote(classes, ", ")}
         raise PydanticKnownError("union_tag_invalid", context)
     return section.model_validate(value)
 
 
-def _quoted(names: Any, last: str) -> str:
+def _quote(names: Any, last: str) -> str:
     *before, final = [f"'{name}'" for name in names]
     return f"{', '.join(before)}{last}{final}" if before else final

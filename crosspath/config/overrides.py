@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crosspath.config.labels import without_smoothing
-from crosspath.config.recipe import Recipe, validated
+from crosspath.config.recipe import Recipe, validate
 from crosspath.config.starts import start_settings
 from crosspath.config.unused import refuse_unused, setting_of
 from crosspath.config.yaml_text import parse_yaml
@@ -49,8 +49,8 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
     if not overrides:
         return recipe
     tree: dict[str, Any] = recipe.model_dump(mode="json")
-    given = [_split(override) for override in overrides]
-    for name, value in (*without_smoothing(given), *start_settings(given)):
+    settings = [_split(override) for override in overrides]
+    for name, value in (*without_smoothing(settings), *start_settings(settings)):
         *sections, field = name.split(".")
         node = tree
         for section in sections:
@@ -61,9 +61,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
                 raise InputError(name, "a section before the last dot", f"the value {inside!r}", "drop the rest")
             node = inside
         node[field] = value
-    changed = validated(tree, where="--set")
-    refuse_unused(changed, [name for name, _ in given if setting_of(changed, name) != setting_of(recipe, name)])
-    return changed
+    result = validate(tree, where="--set")
+    refuse_unused(result, [name for name, _ in settings if setting_of(result, name) != setting_of(recipe, name)])
+    return result
 
 
 def _split(override: str) -> tuple[str, Any]:

@@ -34,7 +34,7 @@ SECTION_OBJECTIVES = {"masking": "masked_modeling", "detection": "detection", "s
 class Recipe(Section):
     """Everything a run needs but its data and its checkpoints.
 
-    Raises `pydantic.ValidationError` on construction; `validated` turns it into one `InputError`.
+    Raises `pydantic.ValidationError` on construction; `validate` turns it into one `InputError`.
     """
 
     name: FolderName
@@ -83,8 +83,8 @@ class Recipe(Section):
         if self.model.tokenizer.kind != sections.tokenizer_kind:
             raise ValueError(f"model.tokenizer.kind is {self.model.tokenizer.kind}, not {sections.tokenizer_kind}")
         if self.model.positions not in sections.positions:
-            allowed = " or ".join(sections.positions)
-            raise ValueError(f"model.positions is {self.model.positions}, and {self.modality} has {allowed}")
+            choices = " or ".join(sections.positions)
+            raise ValueError(f"model.positions is {self.model.positions}, and {self.modality} has {choices}")
         if self.train.parallel == "sharded" and self.train.ema_decay is not None:
             raise ValueError("train.ema_decay averages whole copies of the weights; train.parallel=sharded has none")
         for section, objective in SECTION_OBJECTIVES.items():
@@ -99,13 +99,13 @@ class Recipe(Section):
         if self.train.label_smoothing and self.data.label_kind != "classes":
             raise ValueError(f"train.label_smoothing means nothing for objective `{self.objective}`: leave it at 0")
         if self.masking is not None and self.masking.kind not in sections.masks:
-            allowed = " or ".join(sections.masks)
-            raise ValueError(f"masking.kind is {self.masking.kind}, and {self.modality} has {allowed}")
+            choices = " or ".join(sections.masks)
+            raise ValueError(f"masking.kind is {self.masking.kind}, and {self.modality} has {choices}")
         sections.rules(self)
         return self
 
 
-def validated(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
+def validate(tree: Mapping[str, Any], where: object = "recipe") -> Recipe:
     """A recipe from plain nested data.
 
     Raises
@@ -142,10 +142,10 @@ def _is_union_tag(tree: Mapping[str, Any], path: tuple[Any, ...], part: object) 
     node: Any = tree
     for step in path:
         inside = node.get(step) if isinstance(node, Mapping) else None
-        unknown = inside is None and isinstance(node, Mapping) and step not in node
-        if step == part and unknown:
+        is_missing = inside is None and isinstance(node, Mapping) and step not in node
+        if step == part and is_missing:
             return isinstance(step, str) and ("[" in step or step in {"str", "literal"})
-        node = node if unknown else inside
+        node = node if is_missing else inside
     return isinstance(part, str) and ("[" in part or part in {"str", "tuple", "literal"})
 
 

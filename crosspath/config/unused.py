@@ -50,13 +50,13 @@ def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
 
 def settings_of_objective(recipe: Recipe, settings: Iterable[str]) -> list[str]:
     """Of settings (`section.field=value`) for runs of several objectives, those that this recipe's objective reads."""
-    unread = {
+    others = {
         name
         for use in USES
         if use.beside == "objective" and recipe.objective not in use.values
         for name in use.settings
     }
-    return [setting for setting in settings if _name_of(setting) not in unread]
+    return [setting for setting in settings if _name_of(setting) not in others]
 
 
 def refuse_without_auxiliaries(settings: Iterable[str]) -> None:

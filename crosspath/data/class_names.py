@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import Label
 from crosspath.data.label_cells import MISSING
 from crosspath.data.labels import label_of
@@ -76,7 +76,7 @@ def class_notes(cells: Sequence[str], classes: Sequence[str], several: bool) -> 
     notes = _separator_notes(cells, classes) if several else []
     for name in classes:
         if name.casefold() in MISSING:
-            count = counted(sum(cell.strip() == name for cell in cells), "sample")
+            count = quantity(sum(cell.strip() == name for cell in cells), "sample")
             notes.append(f"the label {name!r} of {count} is a class of its own: remove the rows if it means none")
     first: dict[str, str] = {}
     for name in classes:

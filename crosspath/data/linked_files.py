@@ -2,7 +2,7 @@
 
 import os
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.folder_tree import DiskFile
 from crosspath.data.items import Part
 from crosspath.data.listed_files import file_identity
@@ -32,5 +32,5 @@ class SampleFiles:
 
     def notes(self) -> tuple[str, ...]:
         """How many samples are hard links to another one of their class."""
-        files = counted(self._copies, "sample is a hard link", "samples are hard links")
+        files = quantity(self._copies, "sample is a hard link", "samples are hard links")
         return (f"{files} to another one of the same class, and counted beside it",) if self._copies else ()

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import PART_NAMES, Part
 from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
@@ -43,7 +43,7 @@ def read_table(
         if len(values) != len(names):
             more = f"put values that contain {DELIMITERS[delimiter]} in double quotes, or correct the row"
             todo = "complete it" if len(values) < len(names) else more
-            raise InputError(where, counted(len(names), "value"), f"{len(values)}: {text.strip()}", todo)
+            raise InputError(where, quantity(len(names), "value"), f"{len(values)}: {text.strip()}", todo)
         yield line, {column: values[place] for column, place in zip(columns, places, strict=True)}
 
 

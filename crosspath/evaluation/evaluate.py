@@ -11,7 +11,7 @@ from crosspath.checkpoints.outside import data_section
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet, Examples, Rows
 from crosspath.data.items import PART_NAMES
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.held_out import held_out_metrics, held_out_outputs, require_finite
@@ -24,7 +24,7 @@ from crosspath.objectives import objective_of
 Split = Literal["train", "validation", "test"]
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def evaluate(
     checkpoint: str | Path | Checkpoint,
     *,

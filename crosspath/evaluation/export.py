@@ -253,9 +253,9 @@ def _differences(module: Exportable, run: Runner, recipe: Recipe, path: Path) ->
     for count in BATCHES:
         samples = generated_samples(recipe, count, seed=count)
         expected = module(*samples)
-        given = run(*samples)
-        difference = compare_outputs(expected, given).max_difference
-        if not agree(expected, given, recipe):
+        actual = run(*samples)
+        difference = compare_outputs(expected, actual).max_difference
+        if not agree(expected, actual, recipe):
             found = f"a difference of {difference:.3g} on a batch of {count}"
             raise InputError(path, "outputs equal to the model's but for rounding", found, "try the other --format")
         differences[str(count)] = difference

@@ -105,22 +105,22 @@ def write_features(
     if in_windows:
         cut = read_windows(section, window, stride)
         read = lambda path: (cut(path), ())  # noqa: E731
-    names, broken, unread = _names(source.recipe, folder, out)
-    if broken and not skip_damaged:
-        raise broken[0]
+    names, errors, others = _names(source.recipe, folder, out)
+    if errors and not skip_damaged:
+        raise errors[0]
     compute = choose_compute(source.recipe)
     source.model.to(compute.device).eval()
-    skipped: list[str] = []
+    faults: list[str] = []
     notes: list[str] = []
     shape = None
     target = FeatureFolder(out, file_format)
     with claim(out):
         target.open(_settings(source, pooling, window, stride, file_format, compute))
-        finished = target.finished()
-        todo = [name for name in names if name not in finished or finished[name].stamp != file_stamp(folder / name)]
+        entries = target.entries()
+        todo = [name for name in names if name not in entries or entries[name].stamp != file_stamp(folder / name)]
         at_once = 1 if in_windows else AT_ONCE  # a long film has many windows
         for start in range(0, len(todo), at_once):
-            samples = list(_samples(folder, todo[start : start + at_once], read, skipped if skip_damaged else None))
+            samples = list(_samples(folder, todo[start : start + at_once], read, faults if skip_damaged else None))
             if samples:
                 where = [folder / sample.name for sample in samples for _ in sample.windows]
                 windows = np.concatenate([sample.windows for sample in samples])
@@ -135,11 +135,11 @@ def write_features(
         remove_lock(out)
     return FeatureReport(
         folder=str(out),
-        files=len(names) - len(skipped),
-        written=len(todo) - len(skipped),
+        files=len(names) - len(faults),
+        written=len(todo) - len(faults),
         shape=shape,
-        skipped=(*map(str, broken), *skipped),
-        unread=unread,
+        skipped=(*map(str, errors), *faults),
+        unread=others,
         notes=tuple(notes),
     )
 
@@ -189,17 +189,17 @@ def _read_whole(section: DataSection, path: Path) -> Windows:
 
 
 def _samples(
-    folder: Path, names: Sequence[str], read: Callable[[Path], Windows], skipped: list[str] | None
+    folder: Path, names: Sequence[str], read: Callable[[Path], Windows], faults: list[str] | None
 ) -> Iterator[_Sample]:
-    """Some files, decoded; what is wrong with damaged ones is added to `skipped`, or raised."""
+    """Some files, decoded; what is wrong with damaged ones is added to `faults`, or raised."""
     for name in names:
         stamp = file_stamp(folder / name)
         try:
             yield _Sample(name, stamp, *read(folder / name))
         except InputError as error:
-            if skipped is None:
+            if faults is None:
                 raise
-            skipped.append(str(error))
+            faults.append(str(error))
 
 
 def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], list[InputError], tuple[tuple[str, int], ...]]:
@@ -217,11 +217,11 @@ def _names(recipe: Recipe, folder: Path, out: Path) -> tuple[list[str], list[Inp
     others = Counter(suffix_of(name) or "without suffix" for name in files if suffix_of(name) not in suffixes)
     if tree.hidden_names:
         others["hidden"] = len(tree.hidden_names)
-    broken = [
+    errors = [
         InputError(path, f"a readable {recipe.modality} file", reason, "restore it, or remove the link")
         for path, reason in missing_samples(tree, suffixes)
     ]
-    if not names and not broken:
+    if not names and not errors:
         expected = f"{modality_of(recipe).content} ({', '.join(suffixes[:4])}, ...)"
         raise InputError(folder, expected, "none", "name a folder of the model's modality")
-    return names, broken, tuple(sorted(others.items()))
+    return names, errors, tuple(sorted(others.items()))

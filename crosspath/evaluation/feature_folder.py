@@ -61,7 +61,7 @@ class FeatureFolder:
             found = f"another {', '.join(changes)}"
             raise InputError(self.path, "features of the same kind", found, "choose another --out")
 
-    def finished(self) -> dict[str, FileEntry]:
+    def entries(self) -> dict[str, FileEntry]:
         """{file: its entry}; of a file that was read again, the last one. A line that was cut off does not count.
 
         Raises

@@ -94,7 +94,7 @@ def timm_state(model: ModalityModel) -> dict[str, Tensor]:
     return {**tensors, "pos_embed": positions_1ND.clone()}
 
 
-class Channelled(nn.Module):
+class WithChannels(nn.Module):
     """A model of images (B, C, H, W) that takes planes (B, H, W) of one channel too."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -144,8 +144,8 @@ def write_timm(checkpoint: Checkpoint, folder: Path) -> Callable[[Tensor], Tenso
     model = checkpoint.model
     assert isinstance(model, ModalityModel)
     state = timm_state(model)
-    built = timm.create_model(ARCHITECTURE, num_classes=len(classes), **arguments)
-    missing, unexpected = built.load_state_dict(state, strict=False)
+    template = timm.create_model(ARCHITECTURE, num_classes=len(classes), **arguments)
+    missing, unexpected = template.load_state_dict(state, strict=False)
     if missing or unexpected:
         found = ", ".join([*(f"{name} missing" for name in missing), *(f"{name} left over" for name in unexpected)])
         raise InputError(checkpoint.path, "a model that timm has, for --format timm", found, "write --format onnx")
@@ -175,5 +175,5 @@ def write_timm(checkpoint: Checkpoint, folder: Path) -> Callable[[Tensor], Tenso
     }
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    opened = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    return Exportable(Channelled(opened), recipe).eval()
+    pretrained = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    return Exportable(WithChannels(pretrained), recipe).eval()

@@ -15,7 +15,7 @@ from crosspath.errors import InputError
 WINDOWS = os.name == "nt"
 WRITING = ".writing-"
 """What the names of temporary folders begin with."""
-HALF_WRITTEN = re.compile(r"\.(.+)\.\d+\.writing")
+TEMPORARY_NAME = re.compile(r"\.(.+)\.\d+\.writing")
 """The names of temporary files, as `replacing` gives them."""
 
 
@@ -48,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def name_behind(file: Path) -> str:
     """The name that a file has, or will have if a process was killed while it wrote it."""
-    match = HALF_WRITTEN.fullmatch(file.name)
+    match = TEMPORARY_NAME.fullmatch(file.name)
     return file.name if match is None else match[1]
 
 
@@ -60,10 +60,10 @@ def replacing_files(folder: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
         try:
             yield temporary
-            written = sorted(temporary.iterdir())
-            for file in written:
+            files = sorted(temporary.iterdir())
+            for file in files:
                 flush(file)
-            for file in written:
+            for file in files:
                 open_to_readers(file)
                 file.replace(folder / file.name)
             flush(folder)

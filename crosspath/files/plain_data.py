@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from crosspath.errors import InputError, expected_by
+from crosspath.errors import InputError, expectation_of
 from crosspath.files.atomic import write_text
 from crosspath.pickles import refuse_pickle, require_file
 
@@ -81,16 +81,16 @@ def as_kind(value: Any, kind: type[Shape], where: object, todo: str = REWRITE) -
     if not is_finite(value):
         raise InputError(where, "finite numbers", "infinity or NaN", todo)
     if is_dataclass(kind) and isinstance(value, dict):
-        unknown = [name for name in value if name not in {entry.name for entry in fields(kind)}]
-        if unknown:
-            raise InputError(where, f"the names of a {kind.__name__.lower()}", repr(unknown[0]), todo)
+        others = [name for name in value if name not in {entry.name for entry in fields(kind)}]
+        if others:
+            raise InputError(where, f"the names of a {kind.__name__.lower()}", repr(others[0]), todo)
     try:
-        typed: Shape = _adapter(cast(Hashable, kind)).validate_json(json.dumps(value), strict=True)
+        result: Shape = _adapter(cast(Hashable, kind)).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the value"
-        raise InputError(where, f"{place}: {expected_by(fault['msg'])}", repr(fault["input"])[:80], todo) from None
-    return typed
+        raise InputError(where, f"{place}: {expectation_of(fault['msg'])}", repr(fault["input"])[:80], todo) from None
+    return result
 
 
 @cache

@@ -18,7 +18,7 @@ from crosspath.files.atomic import replacing
 from crosspath.pickles import refuse_pickle, require_file
 
 SAFETENSORS = ".safetensors"
-LISTED = 3
+MOST_NAMES = 3
 """Tensor names that a message lists before it only counts."""
 
 
@@ -89,7 +89,7 @@ def tensor_faults(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     missing = [name for name in expected if name not in actual]
     unexpected = [name for name in actual if name not in expected]
     kinds = (("other shapes", shapes), ("missing", missing), ("unexpected", unexpected))
-    return [f"{kind}: {first_names(names, LISTED)}" for kind, names in kinds if names]
+    return [f"{kind}: {first_names(names, MOST_NAMES)}" for kind, names in kinds if names]
 
 
 def sha256_of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -68,7 +68,7 @@ class PathwayCallback(Callback):  # type: ignore[misc]
 
     def on_fit_start(self, trainer: Any, pl_module: nn.Module) -> None:
         """Attach the optimizers, before Lightning loads their states."""
-        parameters = {id(held.parameter) for held in held_weights(pl_module)}
+        parameters = {id(weight.parameter) for weight in held_weights(pl_module)}
         for optimizer in trainer.optimizers:
             if any(id(parameter) in parameters for group in optimizer.param_groups for parameter in group["params"]):
                 pathways(pl_module).attach(optimizer)

@@ -63,7 +63,7 @@ def reparameterize_aux_into_target_model(
     if not isinstance(main_body_name, str):
         todo = "pass it as is_aux_trainable="
         raise PathwayError("main_body_name", "a dotted name", repr(main_body_name), todo)
-    wrapped, target_model, aux_model = target_model, unwrap(target_model), unwrap_auxiliary(aux_model)
+    wrapper, target_model, aux_model = target_model, unwrap(target_model), unwrap_auxiliary(aux_model)
     target_blocks = _blocks(target_model, main_body_name, "target")
     aux_blocks = _blocks(aux_model, main_body_name, "auxiliary")
     starts = [f"{main_body_name}." * (not isinstance(model, SEQUENCES)) for model in (target_model, aux_model)]
@@ -84,7 +84,7 @@ def reparameterize_aux_into_target_model(
             names[f"{starts[0]}{name}.{layer}.weight"] = f"{starts[1]}{aux_name}.{layer}.weight"
     if faults:
         raise PathwayError.of(main_body_name, faults)
-    return connect(wrapped, aux_model, names=names, train_auxiliary=is_aux_trainable)
+    return connect(wrapper, aux_model, names=names, train_auxiliary=is_aux_trainable)
 
 
 def _blocks(model: nn.Module, name: str, side: str) -> dict[str, nn.Module]:

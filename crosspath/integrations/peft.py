@@ -32,9 +32,9 @@ def merge_lora(model: PeftModel) -> nn.Module:
     PathwayError
         For an adapter on a connected layer that does more than add (DoRA, IA3): merge the pathways first.
     """
-    connected = {id(holder.module) for holder, _ in connections(model)}
+    ids = {id(holder.module) for holder, _ in connections(model)}
     for name, layer in model.named_modules():
-        if not isinstance(layer, BaseTunerLayer) or id(layer.get_base_layer()) not in connected:
+        if not isinstance(layer, BaseTunerLayer) or id(layer.get_base_layer()) not in ids:
             continue
         if not isinstance(layer, ADDITIVE) or layer.lora_variant:
             kinds = {type(part).__name__ for part in (layer, *getattr(layer, "lora_variant", {}).values())}

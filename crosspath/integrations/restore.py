@@ -102,13 +102,13 @@ def _check_connection(folder: Path, target: nn.Module, description: Mapping[str,
         for name, overlay in pathway.overlays.items()
     }
     names = {field.name for field in fields(Overlay)}
-    saved = {
+    on_disk = {
         (weight, name): {field: entry[field] for field in names & entry.keys()}
         for weight, by_name in description["layers"].items()
         for name, entry in by_name.items()
     }
-    mismatches = sorted({weight for weight, _ in here.keys() ^ saved.keys()})
-    mismatches += sorted(key[0] for key in here.keys() & saved.keys() if here[key] != saved[key])
+    mismatches = sorted({weight for weight, _ in here.keys() ^ on_disk.keys()})
+    mismatches += sorted(key[0] for key in here.keys() & on_disk.keys() if here[key] != on_disk[key])
     if mismatches:
         found, todo = f"others at {', '.join(mismatches)}", "connect with the same auxiliaries and options, then resume"
         raise PathwayError(folder, "pathways connected as they were saved", found, todo)

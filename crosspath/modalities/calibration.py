@@ -4,7 +4,7 @@ import numpy as np
 
 from crosspath.config import Recipe
 from crosspath.config.data import DataSection
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities.table import modality_of
@@ -37,7 +37,7 @@ def _with_spread(section: DataSection, data: DataSet) -> DataSection:
     for name in OF_NUMBERS:
         values = getattr(section, name)
         if values is not None and len(values) != len(data.classes):
-            found = counted(len(values), "value")
+            found = quantity(len(values), "value")
             raise InputError(f"data.{name}", f"one for each of {', '.join(data.classes)}", found, "leave it out")
     labels_NK = np.asarray(data.train.labels, np.float64)
     mean_K, std_K = labels_NK.mean(axis=0), labels_NK.std(axis=0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import PART_NAMES, Part
 from crosspath.errors import InputError
 
@@ -79,7 +79,7 @@ def read_part(columns: Sequence[str], data: Any, where: str) -> PartData:
         if len(first) != 2:
             # Of more, which one is the label is not said: of torchaudio's the second is the rate.
             todo = "wrap the set so that it returns both, and no more"
-            raise InputError(where, "items of (sample, label)", counted(len(first), "entry", "entries"), todo)
+            raise InputError(where, "items of (sample, label)", quantity(len(first), "entry", "entries"), todo)
         return PartData(Column(data, 0), [data[row][1] for row in range(len(data))], _class_names(data))
     return PartData(data, None, None)
 

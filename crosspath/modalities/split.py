@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.config.data import DataSection
-from crosspath.counts import counted, first_names
+from crosspath.counts import first_names, quantity
 from crosspath.data.cache import Store
 from crosspath.data.class_layout import describe_unread
 from crosspath.data.examples import DamagedFile, DataSet, Examples, Rows
@@ -133,7 +133,7 @@ def _smaller_classes(store: Store, sizes: Mapping[int, int], per_class: int) -> 
     if not sizes:
         return []
     names = first_names([f"{store.classes[label]} ({size})" for label, size in sizes.items()], MOST_NAMES)
-    return [f"fewer than {counted(per_class, 'label')} of class {names}, beside what validates and tests"]
+    return [f"fewer than {quantity(per_class, 'label')} of class {names}, beside what validates and tests"]
 
 
 def _require_kind(section: DataSection, store: Store) -> None:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosspath.config import Recipe
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.boxes import CLASS, CORNERS, CROWD
 from crosspath.models.detector import KIND, SCORE
 from crosspath.objectives.drawing import Answer, Names
 from crosspath.objectives.sample_pictures import pixels_of
 from crosspath.pictures.boxes import with_boxes
-from crosspath.pictures.canvas import compose, fitted
+from crosspath.pictures.canvas import compose, fit_picture
 from crosspath.pictures.palette import class_colours
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SIDES = (320, 480)
 def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     """The image as the model reads it, with the boxes of the truth and those that the model is surest of."""
     image, colours = pixels_of(recipe, answer), class_colours(len(names))
-    picture = fitted(image, *SIDES)
+    picture = fit_picture(image, *SIDES)
     factor = picture.shape[0] / image.shape[0]
     detections = answer.answer[answer.answer[:, KIND] >= 0]
     sure = detections[detections[:, SCORE] >= LEAST_SCORE]
@@ -37,7 +37,7 @@ def draw_boxes(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     scores = best[:, SCORE].tolist()
     predicted = with_boxes(picture, best[:, CORNERS] * factor, kinds, names, colours, scores)
     panels = [("prediction", predicted)]
-    count = counted(len(sure), "box", "boxes")
+    count = quantity(len(sure), "box", "boxes")
     shown_of = count if len(best) == len(sure) else f"the best {len(best)} of {count}"
     caption = f"{answer.name}: {shown_of} of score {LEAST_SCORE} or more, of {len(detections)}"
     if answer.truth is not None:

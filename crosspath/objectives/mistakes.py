@@ -9,7 +9,7 @@ import torch
 from crosspath.config import Recipe
 from crosspath.modalities import modality_of
 from crosspath.objectives.drawing import Answer, Drawing, Names, model_outputs
-from crosspath.pictures.canvas import compose, fitted, short
+from crosspath.pictures.canvas import compose, fit_picture, short
 from crosspath.pictures.confusion import confusion_counts, confusion_matrix
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def draw_mistakes(recipe: Recipe, answers: Sequence[Answer], names: Names) -> Ma
         guess, truth = int(guesses[index]), int(truths[index])
         probability = 100 * float(probabilities_NK[index, guess])
         title = f"{short(names[truth], 16)}\nas {short(names[guess], 16)}, {probability:.0f} %"
-        panels.append((title, fitted(picture.pixels(answers[index].read(), recipe.data), 112, 224)))
+        panels.append((title, fit_picture(picture.pixels(answers[index].read(), recipe.data), 112, 224)))
     rows = [panels[start : start + ACROSS] for start in range(0, len(panels), ACROSS)]
     caption = f"{len(wrong):,} of {len(truths):,} wrong; the most confident: true class, then the predicted one"
     return pictures | {"mistakes": compose(rows, caption=caption)}

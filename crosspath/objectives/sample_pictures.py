@@ -11,7 +11,7 @@ from crosspath.config import Recipe
 from crosspath.data.annotations import NOT_LABELLED
 from crosspath.modalities import modality_of
 from crosspath.objectives.drawing import Answer, Names
-from crosspath.pictures.canvas import Panel, compose, fitted, legend_entries
+from crosspath.pictures.canvas import Panel, compose, fit_picture, legend_entries
 from crosspath.pictures.clouds import VIEWS, cloud_view
 from crosspath.pictures.masks import largest_classes, overlay
 from crosspath.pictures.palette import class_colours
@@ -30,8 +30,8 @@ def draw_pixels(recipe: Recipe, answer: Answer, names: Names) -> "Image":
     """The image, and the colour of each pixel's class over it: the truth's and the model's."""
     image, colours = pixels_of(recipe, answer), class_colours(len(names))
     masks = _beside_truth(answer)
-    panels = [("input", fitted(image, 224, 320))]
-    panels += [(title, fitted(overlay(image, mask, colours), 224, 320)) for title, mask in masks]
+    panels = [("input", fit_picture(image, 224, 320))]
+    panels += [(title, fit_picture(overlay(image, mask, colours), 224, 320)) for title, mask in masks]
     labels = largest_classes(*(mask for _, mask in masks), classes=len(names), most=MOST_CLASSES)
     caption = _caption(answer, "pixels", len(names))
     return compose([panels], legend=legend_entries(names, colours, labels), caption=caption)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.pathway.engines.pathway_weight import PathwayWeight
 from crosspath.pathway.origins import Origin
 from crosspath.pathway.records import Records
@@ -51,7 +51,7 @@ class Receipt:
         changes = [change for change in self.change.values() if change is not None]
         change = f", W changed by {min(changes):.2%} to {max(changes):.2%}" if changes else ""
         return (
-            f"<Receipt: {counted(len(self.change), 'weight')} merged from {', '.join(self.auxiliaries)}{change}, "
+            f"<Receipt: {quantity(len(self.change), 'weight')} merged from {', '.join(self.auxiliaries)}{change}, "
             f"largest rounding {self.largest_drift:.2g}>"
         )
 

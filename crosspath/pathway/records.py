@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,5 @@ def describe_records(records: Iterable[StepRecord]) -> list[str]:
             values = [record.numbers[name] for record in group if name in record.numbers]
             low, high = f"{min(values):.4g}", f"{max(values):.4g}"
             ranges.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
-        lines.append("; ".join([f"{step}: {how} ({counted(len(group), 'weight')})", *ranges]))
+        lines.append("; ".join([f"{step}: {how} ({quantity(len(group), 'weight')})", *ranges]))
     return lines

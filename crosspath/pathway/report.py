@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.layouts import Role
 from crosspath.pathway.anatomy.slot import Slot
 from crosspath.pathway.derivation import Derivation
@@ -78,13 +78,15 @@ class MatchReport:
 
     def __repr__(self) -> str:
         share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"
-        counts = [counted(len(self.mismatches), "mismatch", "mismatches"), f"{len(self.unverified)} unverified"]
+        counts = [quantity(len(self.mismatches), "mismatch", "mismatches"), f"{len(self.unverified)} unverified"]
         more = "".join(f", {count}" for count in counts if not count.startswith("0 "))
-        return f"<MatchReport: {self.layouts[0]} <- {self.layouts[1]}, {counted(len(self.pairs), 'pair')}{share}{more}>"
+        return (
+            f"<MatchReport: {self.layouts[0]} <- {self.layouts[1]}, {quantity(len(self.pairs), 'pair')}{share}{more}>"
+        )
 
     def __str__(self) -> str:
         share = "" if self.coverage is None else f", {self.coverage:.1%} of the blocks' matrices"
-        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {counted(len(self.pairs), 'pair')}{share}"]
+        lines = [f"{self.layouts[0]} <- {self.layouts[1]}: {quantity(len(self.pairs), 'pair')}{share}"]
         for title, entries in (
             ("does not pair", self.mismatches),
             ("accepted", self.accepted),

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.pathway.engines.engine import engine_of, held_weights
 from crosspath.pathway.engines.optimizer_watch import parameter_ids
 from crosspath.pathway.origins import origins_of
@@ -195,7 +195,7 @@ def _fault_of_merging(model: nn.Module) -> str | None:
     if not names:
         return None
     return (
-        f"this merge loses the adapters of {counted(len(names), 'connected weight')}, such as {names[0]}; "
+        f"this merge loses the adapters of {quantity(len(names), 'connected weight')}, such as {names[0]}; "
         "call crosspath.merge before it, or crosspath.integrations.peft.merge_lora in its place"
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.pathway.engines.combine import exact_blocks, rows_of_block
 from crosspath.pathway.engines.overlay import covered_rows
 from crosspath.pathway.engines.parametrization import is_sharded
@@ -66,8 +66,8 @@ class Status:
     def __repr__(self) -> str:
         ratios = [row.ratio for row in self.rows if row.ratio is not None]
         ratio = f", ‖λW′‖/‖W‖ {min(ratios):.4f} to {max(ratios):.4f}" if ratios else ""
-        suffix = f", {counted(len(self.warnings), 'warning')}" if self.warnings else ""
-        return f"<Status: {counted(len(self.rows), 'pathway')} from {', '.join(self.sources)}{ratio}{suffix}>"
+        suffix = f", {quantity(len(self.warnings), 'warning')}" if self.warnings else ""
+        return f"<Status: {quantity(len(self.rows), 'pathway')} from {', '.join(self.sources)}{ratio}{suffix}>"
 
     def __str__(self) -> str:
         width = max(len(row.weight) for row in self.rows)
@@ -126,7 +126,7 @@ def status(target: nn.Module) -> Status:
     require_pathways(target)
     warnings = []
     if half:
-        warnings.append(f"{counted(half, 'weight')} in half precision, as is λ: use float32 weights with autocast")
+        warnings.append(f"{quantity(half, 'weight')} in half precision, as is λ: use float32 weights with autocast")
     if off and enabled:
         warnings.append(f"switched off: {', '.join(sorted(off))}")
     warning = scale_warning(target)

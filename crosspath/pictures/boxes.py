@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from crosspath.pictures.canvas import TEXT, enlarged, font, short, width_of
+from crosspath.pictures.canvas import TEXT, enlarge, font, short, width_of
 from crosspath.pictures.palette import Colours, ink_on
 
 LINE_WIDTH = 2
@@ -28,7 +28,7 @@ def with_boxes(
     `corners_M4` are x0, y0, x1, y1 in pixels of the image. Boxes are drawn from last to first: detectors give the best
     first, which then lies on top.
     """
-    picture = enlarged(image_HW3, least)
+    picture = enlarge(image_HW3, least)
     times = picture.shape[0] // image_HW3.shape[0]
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)

@@ -92,27 +92,27 @@ def _entry_width(name: str) -> int:
 def _legend_lines(legend: Sequence[Entry], width: int) -> list[list[Entry]]:
     """The entries of a legend on lines that fit a width."""
     lines: list[list[Entry]] = []
-    left = 0
+    room = 0
     for name, colour in legend:
-        if not lines or _entry_width(name) > left:
+        if not lines or _entry_width(name) > room:
             lines.append([])
-            left = width
+            room = width
         lines[-1].append((name, colour))
-        left -= _entry_width(name)
+        room -= _entry_width(name)
     return lines
 
 
-def fitted(picture: NDArray[np.uint8], least: int = 224, most: int = 480) -> NDArray[np.uint8]:
+def fit_picture(picture: NDArray[np.uint8], least: int = 224, most: int = 480) -> NDArray[np.uint8]:
     """A picture whose longer side has `least` to `most` pixels or so: small ones grow by whole pixels, large ones are
     averaged."""
     longer = max(picture.shape[:2])
     if longer <= most:
-        return enlarged(picture, least)
+        return enlarge(picture, least)
     height, width = (max(1, round(side * most / longer)) for side in picture.shape[:2])
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 
 
-def enlarged(picture: NDArray[np.uint8], least: int = 224) -> NDArray[np.uint8]:
+def enlarge(picture: NDArray[np.uint8], least: int = 224) -> NDArray[np.uint8]:
     """A small picture with whole-number pixels, its longer side at least `least` pixels."""
     times = max(1, -(-least // max(picture.shape[:2])))
     return np.repeat(np.repeat(picture, times, axis=0), times, axis=1)

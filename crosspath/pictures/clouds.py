@@ -36,7 +36,7 @@ def cloud_view(
         return picture
     middle = (frame_F3.min(axis=0) + frame_F3.max(axis=0)) / 2
     reach = float(np.linalg.norm(frame_F3 - middle, axis=1).max()) or 1.0
-    across_P, up_P, near_P = _turned((points_P3[finite] - middle) / reach, turn, up)
+    across_P, up_P, near_P = _turn_points((points_P3[finite] - middle) / reach, turn, up)
     order = np.argsort(near_P, kind="stable")
     radius = max(1, size // 90)
     half = size / 2 - radius - 1
@@ -52,7 +52,7 @@ def cloud_view(
     return picture
 
 
-def _turned(points_P3: NDArray[np.floating], turn: float, up: int) -> tuple[NDArray[np.floating], ...]:
+def _turn_points(points_P3: NDArray[np.floating], turn: float, up: int) -> tuple[NDArray[np.floating], ...]:
     """(rightwards, upwards, towards the viewer) of points in a right-handed frame whose axis `up` is upright."""
     first, second = (up + 1) % 3, (up + 2) % 3
     x, y, z = points_P3[:, first], points_P3[:, second], points_P3[:, up]

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from crosspath.pictures.canvas import GAP, INK, LINE, PAPER, SOFT, TEXT, font, short, width_of
 from crosspath.pictures.palette import class_colours, ink_on
 
-NAMED = 40
+MOST_NAMES = 40
 """Classes whose names stand beside the matrix; of more, only the pairs below it have names."""
-NUMBERED = 20
+MOST_NUMBERS = 20
 """Classes whose cells hold their numbers."""
 PAIRS = 5
 """Of classes that are mistaken for each other most, below the matrix."""
@@ -27,12 +27,12 @@ def confusion_matrix(counts_KK: NDArray[np.integer], names: Sequence[str]) -> Im
     """A row a true class, a column a predicted one: a cell is the darker, the larger its share of the row. Below it the
     most frequent confusions."""
     classes = len(names)
-    named, numbered = classes <= NAMED, classes <= NUMBERED
-    cell = 34 if numbered else 20 if named else max(2, 560 // classes)
-    labels = [short(name, LONGEST) if named else "" for name in names]
+    has_names, has_numbers = classes <= MOST_NAMES, classes <= MOST_NUMBERS
+    cell = 34 if has_numbers else 20 if has_names else max(2, 560 // classes)
+    labels = [short(name, LONGEST) if has_names else "" for name in names]
     beside = max(map(width_of, labels))
     left, top = GAP + LINE + beside + 4, GAP + LINE + beside + 4
-    lines = _most_confused(counts_KK, names)
+    lines = _lines_below(counts_KK, names)
     width = max(left + classes * cell + GAP, *(width_of(line) + 2 * GAP for line in lines), 200)
     canvas = Image.new("RGB", (width, top + classes * cell + GAP + LINE * len(lines) + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -42,13 +42,13 @@ def confusion_matrix(counts_KK: NDArray[np.integer], names: Sequence[str]) -> Im
     blown_up = np.repeat(np.repeat(pixels, cell, axis=0), cell, axis=1)
     canvas.paste(Image.fromarray(blown_up), (left, top))
     draw.rectangle((left - 1, top - 1, left + classes * cell, top + classes * cell), outline=SOFT)
-    for row in range(classes if named else 0):
+    for row in range(classes if has_names else 0):
         y = top + row * cell + (cell - TEXT) // 2 - 1
         draw.text((left - 4 - width_of(labels[row]), y), labels[row], INK, font())
         upright = Image.new("RGB", (beside + 2, LINE), PAPER)
         ImageDraw.Draw(upright).text((0, 1), labels[row], INK, font())
         canvas.paste(upright.rotate(90, expand=True), (left + row * cell + (cell - LINE) // 2, GAP + LINE - 2))
-        for column in range(classes if numbered else 0):
+        for column in range(classes if has_numbers else 0):
             if count := int(counts_KK[row, column]):
                 text = f"{count}" if count < 10_000 else f"{count // 1000}k"
                 place = left + column * cell + (cell - width_of(text, 11)) // 2, y + 1
@@ -62,7 +62,7 @@ def confusion_matrix(counts_KK: NDArray[np.integer], names: Sequence[str]) -> Im
     return canvas
 
 
-def _most_confused(counts_KK: NDArray[np.integer], names: Sequence[str]) -> list[str]:
+def _lines_below(counts_KK: NDArray[np.integer], names: Sequence[str]) -> list[str]:
     """What stands below the matrix: how many are right, then the most frequent confusions."""
     wrong = counts_KK.copy()
     np.fill_diagonal(wrong, 0)

@@ -21,15 +21,15 @@ SATURATION = 80
 def class_colours(count: int) -> Colours:
     """The colours of `count` classes, the same for a number whatever the count; each further one is as far as possible
     from all before it. They begin again where none is left, after 190."""
-    chosen = [tuple(bytes.fromhex(colour[1:])) for colour in FIRST[:count]]
+    palette = [tuple(bytes.fromhex(colour[1:])) for colour in FIRST[:count]]
     rest = np.array([rgb for rgb in product(LEVELS, repeat=3) if max(rgb) - min(rgb) >= SATURATION], float)
-    distances = np.min([((rest - colour) ** 2).sum(axis=1) for colour in chosen], axis=0) if chosen else np.zeros(0)
-    while len(chosen) < min(count, len(FIRST) + len(rest)):
+    distances = np.min([((rest - colour) ** 2).sum(axis=1) for colour in palette], axis=0) if palette else np.zeros(0)
+    while len(palette) < min(count, len(FIRST) + len(rest)):
         farthest = int(distances.argmax())
         red, green, blue = (int(value) for value in rest[farthest])
-        chosen.append((red, green, blue))
+        palette.append((red, green, blue))
         distances = np.minimum(distances, ((rest - rest[farthest]) ** 2).sum(axis=1))
-    colours = np.array([chosen[index % len(chosen)] for index in range(count)], np.uint8).reshape(count, 3)
+    colours = np.array([palette[index % len(palette)] for index in range(count)], np.uint8).reshape(count, 3)
     colours.setflags(write=False)
     return colours
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.pictures.canvas import GAP, INK, LINE, PAPER, SOFT, TEXT, font, short, width_of
 from crosspath.pictures.palette import class_colours
 
@@ -28,7 +28,7 @@ def scatter(true_N: NDArray[np.floating], predicted_N: NDArray[np.floating], nam
     some = (
         f"{len(true[::step]):,} of {len(true_N):,} samples"
         if step > 1 or not finite.all()
-        else counted(len(true), "sample")
+        else quantity(len(true), "sample")
     )
     values = np.concatenate([true, predicted]) if len(true) else np.zeros(1)
     low, high = padded(float(values.min()), float(values.max()))

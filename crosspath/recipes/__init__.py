@@ -40,10 +40,12 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
 }
 """What `crosspath pretrain` can run; the names are those of the training recipes, but for `procedural/*`."""
 
-_PUBLISHED = (published_image, published_audio, published_points, published_video)
-PUBLISHED = {name: recipe for module in _PUBLISHED for name, recipe in module.RECIPES.items()} | parts.PUBLISHED
+_MODULES = (published_image, published_audio, published_points, published_video)
+PUBLISHED_RECIPES = {
+    name: recipe for module in _MODULES for name, recipe in module.RECIPES.items()
+} | parts.PUBLISHED_RECIPES
 """Those of `RECIPES` with published settings on published data."""
-PUBLISHED_PRETRAINING = {name: recipe for module in _PUBLISHED for name, recipe in module.PRETRAINING.items()}
+PUBLISHED_PRETRAINING = {name: recipe for module in _MODULES for name, recipe in module.PRETRAINING.items()}
 
 PRETRAINS = "masked_modeling"
 
@@ -62,19 +64,19 @@ def recipe_named(name: str | Path, objective: str = "classification") -> Recipe:
         For a name that is neither, with the nearest shipped name; for a faulty file, and one of another objective.
     """
     text, verb = str(name), verb_of(objective)
-    shipped = RECIPES if verb == "train" else PRETRAINING
-    if text in shipped:
-        return shipped[text]()
+    recipes = RECIPES if verb == "train" else PRETRAINING
+    if text in recipes:
+        return recipes[text]()
     if Path(text).suffix in {".yaml", ".yml"}:
         recipe = read_recipe(Path(text))
         if verb_of(recipe.objective) != verb:
             todo = f"use `crosspath {verb_of(recipe.objective)}`"
             raise InputError(text, f"a recipe to {verb} with", f"objective {recipe.objective}", todo)
         return recipe
-    todo = suggest(text, shipped, "name one of them, or a .yaml file", cutoff=0.5)
+    todo = suggest(text, recipes, "name one of them, or a .yaml file", cutoff=0.5)
     if text in RECIPES or text in PRETRAINING:
         todo = f"it is a recipe of `crosspath {'train' if text in RECIPES else 'pretrain'}`"
-    expected, found = f"one of {', '.join(shipped)}", repr(text)
+    expected, found = f"one of {', '.join(recipes)}", repr(text)
     if Path(text).is_dir() or Path(text).suffix == ".zip":
         expected, found = "a recipe's name or a .yaml file", f"the folder {text}"
         todo = f"files of your own go with a recipe for folders: image/folder --data {text}, or another modality's"

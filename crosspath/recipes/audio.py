@@ -8,7 +8,7 @@ from crosspath.config.augment import AudioAugment
 from crosspath.config.data import AudioData
 from crosspath.config.model import AudioPatches, ModelSection
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
-from crosspath.recipes import published_audio as published
+from crosspath.recipes import published_audio
 from crosspath.recipes.pretraining import pretraining
 
 
@@ -112,13 +112,13 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "audio/fsdd": fsdd,
     "audio/sounds": sounds,
     "audio/folder": folder,
-    **published.RECIPES,
+    **published_audio.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "audio/esc10": lambda: _pretraining(esc10(), True, epochs=200, batch_size=32),
     "audio/fsdd": lambda: _pretraining(fsdd(), False, epochs=60),
     "audio/sounds": lambda: _pretraining(sounds(), True, ratio=0.6, epochs=40, batch_size=32),
     "audio/folder": lambda: _pretraining(folder(), True, epochs=50),
-    **published.PRETRAINING,
+    **published_audio.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

@@ -7,8 +7,7 @@ from crosspath.config.augment import ImageAugment
 from crosspath.config.data import ImageData
 from crosspath.config.model import ImagePatches, ModelSection
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
-from crosspath.recipes import detection, segmentation
-from crosspath.recipes import published_image as published
+from crosspath.recipes import detection, published_image, segmentation
 from crosspath.recipes.pretraining import pretraining
 
 
@@ -133,7 +132,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "image/medmnist": medmnist,
     **detection.RECIPES,
     **segmentation.RECIPES,
-    **published.RECIPES,
+    **published_image.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/cifar10": lambda: _pretraining(cifar10(), 4, 0.5, epochs=10, batch_size=128),
@@ -143,6 +142,6 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "image/medmnist": lambda: _pretraining(medmnist(), 2, 0.0, epochs=50),
     **detection.PRETRAINING,
     **segmentation.PRETRAINING,
-    **published.PRETRAINING,
+    **published_image.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

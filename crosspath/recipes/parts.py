@@ -18,7 +18,7 @@ SHAPENETPART_PARTS = (
     (47, 48, 49),
 )
 """Of its 16 categories, in the order of its list."""
-MOVED = PointAugment(scale=(0.8, 1.25), shift=0.1)
+PART_AUGMENT = PointAugment(scale=(0.8, 1.25), shift=0.1)
 """Published for part segmentation."""
 SMALL = ModelSection(
     size="micro",
@@ -42,7 +42,7 @@ def furniture() -> Recipe:
         model=SMALL,
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=1.0),
-        augment=MOVED,
+        augment=PART_AUGMENT,
         train=TrainSection(epochs=15, batch_size=16),
     )
 
@@ -61,7 +61,7 @@ def parts_folder() -> Recipe:
         model=SMALL,
         optimizer=OptimizerSection(lr=1e-3, weight_decay=0.05),
         schedule=ScheduleSection(warmup_epochs=2.0),
-        augment=MOVED,
+        augment=PART_AUGMENT,
         train=TrainSection(epochs=30, batch_size=16),
     )
 
@@ -100,7 +100,7 @@ def shapenetpart() -> Recipe:
         ),
         optimizer=OptimizerSection(lr=2e-4, weight_decay=0.05, betas=(0.9, 0.999), clip_norm=10.0),
         schedule=ScheduleSection(warmup_epochs=10.0, min_lr=1e-6),
-        augment=MOVED,
+        augment=PART_AUGMENT,
         train=TrainSection(epochs=300, batch_size=16, evaluate_every=10),
         evaluate=EvaluateSection(batch_size=16),
     )
@@ -136,7 +136,7 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "point/parts-folder": lambda: _pretraining(parts_folder(), 50),
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""
-PUBLISHED: dict[str, Callable[[], Recipe]] = {"point/shapenetpart": shapenetpart, "point/partnet": partnet}
+PUBLISHED_RECIPES: dict[str, Callable[[], Recipe]] = {"point/shapenetpart": shapenetpart, "point/partnet": partnet}
 
 
 def _pretraining(recipe: Recipe, epochs: int) -> Recipe:

@@ -7,8 +7,7 @@ from crosspath.config.augment import PointAugment
 from crosspath.config.data import PointData
 from crosspath.config.model import ModelSection, PointGroups
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
-from crosspath.recipes import parts
-from crosspath.recipes import published_points as published
+from crosspath.recipes import parts, published_points
 from crosspath.recipes.pretraining import pretraining
 
 
@@ -94,8 +93,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "point/folder": folder,
     "point/lidar": lidar,
     **parts.RECIPES,
-    **parts.PUBLISHED,
-    **published.RECIPES,
+    **parts.PUBLISHED_RECIPES,
+    **published_points.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "point/modelnet10": lambda: _pretraining(modelnet10(), 30),
@@ -103,6 +102,6 @@ PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "point/folder": lambda: _pretraining(folder(), 50),
     "point/lidar": lambda: _pretraining(lidar(), 50),
     **parts.PRETRAINING,
-    **published.PRETRAINING,
+    **published_points.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

@@ -13,15 +13,15 @@ def pretraining(
     recipe: Recipe, augment: Augment, *, ratio: float, kind: str = "random", epochs: int, batch_size: int = 64
 ) -> Recipe:
     """Masked modelling of what `recipe` trains on, with an encoder that `recipe` can start from."""
-    unlabelled: dict[str, str | None] = {"label_kind": "classes"}
+    data_changes: dict[str, str | None] = {"label_kind": "classes"}
     if recipe.data.label_kind == "boxes":  # whole pictures have no classes
-        unlabelled["classes"] = None
+        data_changes["classes"] = None
     return recipe.model_copy(
         update={
             "objective": "masked_modeling",
             "detection": None,
             "segmentation": None,
-            "data": recipe.data.model_copy(update=unlabelled),
+            "data": recipe.data.model_copy(update=data_changes),
             "optimizer": OptimizerSection(lr=1e-3, weight_decay=0.05, betas=(0.9, 0.95)),
             "schedule": ScheduleSection(warmup_epochs=max(1.0, epochs / 20)),
             "augment": augment,

@@ -7,7 +7,7 @@ from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
 from crosspath.config.model import ModelSection, VideoTubelets
 from crosspath.config.training import OptimizerSection, ScheduleSection, TrainSection
-from crosspath.recipes import published_video as published
+from crosspath.recipes import published_video
 from crosspath.recipes.pretraining import pretraining
 
 
@@ -58,11 +58,11 @@ def _pretraining(recipe: Recipe, crop_padding: int, flip: float, epochs: int, ba
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "video/grid": grid,
     "video/folder": folder,
-    **published.RECIPES,
+    **published_video.RECIPES,
 }
 PRETRAINING: dict[str, Callable[[], Recipe]] = {
     "video/grid": lambda: _pretraining(grid(), 2, 0.5, epochs=150, batch_size=32),
     "video/folder": lambda: _pretraining(folder(), 3, 0.5, epochs=50),
-    **published.PRETRAINING,
+    **published_video.PRETRAINING,
 }
 """By the name of the training recipe: `crosspath pretrain NAME`."""

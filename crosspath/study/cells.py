@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosspath.config import Recipe, apply_overrides
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.recipes import recipe_named
 from crosspath.study.arms import Arm
 from crosspath.study.definition import SEARCH_SEEDS
@@ -108,7 +108,7 @@ class Job:
     @property
     def label(self) -> str:
         """Its name for the progress bar."""
-        length = "" if self.epochs is None else f", {counted(self.epochs, 'epoch')}"
+        length = "" if self.epochs is None else f", {quantity(self.epochs, 'epoch')}"
         decay = "" if self.weight_decay is None else f", weight decay {self.weight_decay:g}"
         return f"{self.cell.label}, lr {self.rate:g}{decay}{length}, seed {self.seed}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crosspath.config import Settings, setting_texts
 from crosspath.config.starts import require_one_start
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.starts import PLACES, SETTING, start_named
@@ -15,7 +15,7 @@ from crosspath.study.results import StudyResults
 from crosspath.study.study import run_study
 
 
-@renamed(data_root="data", from_checkpoint="start_from")
+@older_keywords(data_root="data", from_checkpoint="start_from")
 def compare(
     recipe: str | Path,
     *,
@@ -75,16 +75,16 @@ def compare(
     if rates and widenings is not None:
         expected = "none beside --rates, which are not widened"
         raise InputError("--widenings", expected, str(widenings), "leave one of them out")
-    chosen = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
-    if not chosen:
+    selection = [arm for arm in arms_named(tuple(arms)) if arm is not NONE]
+    if not selection:
         raise InputError("--arms", f"an arm to compare with {NONE.name}", "none", f"add {PATHWAY.name}")
-    if pretrained is None and any(arm.needs == "pretraining" for arm in chosen):
+    if pretrained is None and any(arm.needs == "pretraining" for arm in selection):
         expected = "for the arm masked-modelling, a run of `crosspath pretrain` on the target's own data"
         raise InputError("--pretrained", expected, "none", "add it, or leave the arm out")
-    if pretrained is not None and all(arm.needs != "pretraining" for arm in chosen):
+    if pretrained is not None and all(arm.needs != "pretraining" for arm in selection):
         todo = f"add {MASKED.name}, or leave --pretrained out"
         raise InputError("--arms", f"{MASKED.name}, beside --pretrained", ",".join(arms), todo)
-    needy = [arm.name for arm in chosen if not arm.is_alone]
+    needy = [arm.name for arm in selection if not arm.is_alone]
     if needy and not auxiliaries:
         expected = f"an auxiliary for the arm{'' if len(needy) == 1 else 's'} {', '.join(needy)}"
         raise InputError("--auxiliary", expected, "none", "add one, such as --auxiliary audio=runs/esc10")
@@ -95,7 +95,7 @@ def compare(
         start_named(name, "--start")
     texts = setting_texts(settings)
     require_one_start(", ".join(starts) or None, texts)
-    given = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
+    start_settings = tuple(setting for setting in texts if setting.partition("=")[0].strip() in PLACES.values())
     study = study_from(
         {
             "name": f"compare-{str(recipe).replace('/', '-')}",
@@ -104,7 +104,7 @@ def compare(
             "arms": arms,
             "seeds": seeds,
             "search": search,
-            "variants": {name: (f"{SETTING}={name}", *given) for name in starts} or {"": ()},
+            "variants": {name: (f"{SETTING}={name}", *start_settings) for name in starts} or {"": ()},
         },
         "compare",
     )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.sources import Auxiliary
 from crosspath.checkpoints.start import Start
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_tensors
 from crosspath.layouts import Layout
@@ -116,7 +116,7 @@ def mimetic_start(seed: int) -> Start:
         with torch.no_grad():
             for block in anatomy.blocks:
                 _mimetic_block(model, anatomy, block, np.random.default_rng((STREAM, seed, block)))
-        return [f"attention of {counted(len(anatomy.blocks), 'block')} starts in closed form"]
+        return [f"attention of {quantity(len(anatomy.blocks), 'block')} starts in closed form"]
 
     return Start(origin=f"closed-form attention (seed {seed})", sha256="", apply=apply)
 
@@ -179,8 +179,8 @@ def _redraw(auxiliary: Auxiliary, seed: int, layout: Layout | str | None, draw: 
         tensors: dict[str, Tensor] = dict(module.named_parameters())
         weights: nn.Module | dict[str, Tensor] = module
     else:
-        stated = auxiliary.weights.description if isinstance(auxiliary.weights, State) else None
-        weights = tensors = State({name: tensor.clone() for name, tensor in auxiliary.weights.items()}, stated)
+        own = auxiliary.weights.description if isinstance(auxiliary.weights, State) else None
+        weights = tensors = State({name: tensor.clone() for name, tensor in auxiliary.weights.items()}, own)
     with torch.no_grad():
         for slot in list(_matrices(tensors, weights, layout)):
             part = read_entries(tensors[slot.weight], slot)

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.study.statistics import CONFIDENCE, FEWEST_SEEDS, NO_SPREAD, Paired, Verdict, seeds_needed, too_few
+from crosspath.study.statistics import (
+    CONFIDENCE,
+    FEWEST_SEEDS,
+    NO_SPREAD,
+    PairedDifference,
+    Verdict,
+    seeds_needed,
+    too_few,
+)
 
 FEWEST_RACE_SEEDS, MOST_RACE_SEEDS = 6, 20
 SMALL_TEST, SMALL_TEST_SEEDS = 100, 12
@@ -32,7 +40,9 @@ def race_seeds(test_samples: int) -> int:
     return min(MOST_RACE_SEEDS, max(FEWEST_RACE_SEEDS, math.ceil(3 + 2500 / test_samples)))
 
 
-def compare_on_samples(values: Sequence[Mapping[str, bool]], baseline: Sequence[Mapping[str, bool]]) -> Paired:
+def compare_on_samples(
+    values: Sequence[Mapping[str, bool]], baseline: Sequence[Mapping[str, bool]]
+) -> PairedDifference:
     """The mean difference in accuracy of two arms, with an interval that covers seeds and test samples.
 
     Parameters
@@ -64,7 +74,7 @@ def compare_on_samples(values: Sequence[Mapping[str, bool]], baseline: Sequence[
 
 def compare_crossed(
     differences_N: NDArray[np.float64], seeds_N: NDArray[np.int64], samples_N: NDArray[np.int64]
-) -> Paired:
+) -> PairedDifference:
     """`compare_on_samples` of differences by seed and sample, both numbered from 0.
 
     The variance of the mean is that of two-way clusters (Cameron, Gelbach and Miller 2011): over seeds, plus that over
@@ -93,7 +103,7 @@ def compare_crossed(
     p = float(2 * student.sf(abs(mean) / error, freedom))
     verdict: Verdict = "no evidence" if p >= 1 - CONFIDENCE else "helps" if mean > 0 else "hurts"
     found = "includes" if verdict == "no evidence" else "excludes"
-    return Paired(
+    return PairedDifference(
         difference=mean,
         low=mean - half,
         high=mean + half,
@@ -104,5 +114,7 @@ def compare_crossed(
     )
 
 
-def _without_interval(mean: float, reason: str) -> Paired:
-    return Paired(difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=None)
+def _without_interval(mean: float, reason: str) -> PairedDifference:
+    return PairedDifference(
+        difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=None
+    )

@@ -175,12 +175,12 @@ class Study(Section):
         """The search of a target whose recipe has the rate `own`."""
         search = self.search
         decays = tuple(sorted({1.0, *search.weight_decay})) if search.weight_decay else ()
-        listed = target.rates or (() if target.around is not None else search.rates)
+        rates = target.rates or (() if target.around is not None else search.rates)
         middle = target.around or search.around or own
         return Grid(
-            rates=listed or first_rates(middle, search.factor),
-            seeds=search.seeds or (1 if listed else SEARCH_TRIALS),
-            middle=None if listed or search.widenings == 0 else middle,
+            rates=rates or first_rates(middle, search.factor),
+            seeds=search.seeds or (1 if rates else SEARCH_TRIALS),
+            middle=None if rates or search.widenings == 0 else middle,
             factor=search.factor,
             widenings=search.widenings,
             halving=search.halving,

@@ -80,8 +80,8 @@ def demo(
         workers = min(WORKERS, os.cpu_count() or 1)
         run_study(study, out=folder, workers=workers, threads=THREADS, command="crosspath demo", progress=progress)
         cell = next(cell for cell in comparison.others if cell.arm is SAME_MODALITY)
-        connected = folder / RUNS / final_jobs_of(folder / RUNS, cell, study)[0].folder
-        merge = merge_and_compare(cell.target, connected, plan.out / MERGED)
+        run = folder / RUNS / final_jobs_of(folder / RUNS, cell, study)[0].folder
+        merge = merge_and_compare(cell.target, run, plan.out / MERGED)
         write_merges(folder, [merge])
         results = write_results(folder, "crosspath demo")
         summary = {
@@ -93,7 +93,7 @@ def demo(
             "merges": [asdict(merge)],
             "duration_s": time.perf_counter() - start,
             "peak_memory_mib": _peak_memory_mib(),
-            "commands": plan.commands(connected, plan.out / MERGED),
+            "commands": plan.commands(run, plan.out / MERGED),
             "report": results["report"],
         }
         write_json(plan.out / SUMMARY, summary)

@@ -84,7 +84,7 @@ class DemoPlan:
             settings=(*TARGET_SETTINGS, *self.target_settings),
         )
 
-    def commands(self, connected: Path, merged: Path) -> list[str]:
+    def commands(self, run: Path, merged: Path) -> list[str]:
         """The same by hand: the auxiliaries, the comparison, and the merge."""
         options = _options(AUXILIARY_SETTINGS, self.auxiliary_settings)
         lines = [
@@ -96,7 +96,7 @@ class DemoPlan:
             compare += ["--auxiliary", f"{name}={self.auxiliary_folder(name)}"]
         compare += _options(TARGET_SETTINGS, self.target_settings)
         lines += [[*compare, "--out", str(self.out.with_name(f"{self.out.name}-by-hand"))]]
-        lines += [["merge", str(connected), str(merged)], ["evaluate", str(merged), "--json"]]
+        lines += [["merge", str(run), str(merged)], ["evaluate", str(merged), "--json"]]
         return [shlex.join(["crosspath", *line]) for line in lines]
 
 

@@ -28,20 +28,20 @@ def require_fits(cells: Iterable[Cell], place: Place) -> None:
     InputError
         For what does not fit, and for an arm `masked-modelling` whose checkpoint was trained otherwise.
     """
-    tried = set()
+    keys = set()
     for cell in cells:
         alone = cell.auxiliary is None and cell.from_ is None and cell.arm.name not in STARTS
         if alone or (place.runs / cell.folder).exists():
             continue
         if cell.arm.name == MASKED.name:
-            _require_masked(cell)
+            _require_masked_modelling(cell)
         recipe = fit_to_start(cell.recipe(cell.grid.rates[0], 0, search=False), cell.from_, cell.settings)
         recipe = resolve_folder(recipe, place.data_root)
         kind = cell.arm.name if cell.arm.name in (*STARTS, *COPIES) else None
         key = (recipe.model_dump_json(exclude={"optimizer"}), cell.from_, cell.auxiliary, kind)
-        if key in tried:
+        if key in keys:
             continue
-        tried.add(key)
+        keys.add(key)
         # A control has the shapes of its auxiliary.
         auxiliaries, start = parts_of(cell, recipe, 0, place, {})
         objective, classes = objective_of(recipe), recipe.data.classes or 1
@@ -62,7 +62,7 @@ def require_fits(cells: Iterable[Cell], place: Place) -> None:
             )
 
 
-def _require_masked(cell: Cell) -> None:
+def _require_masked_modelling(cell: Cell) -> None:
     """Raise `InputError` where the checkpoint of an arm `masked-modelling` is none of masked modelling."""
     assert cell.from_ is not None
     weights = checkpoint_files(cell.from_).weights

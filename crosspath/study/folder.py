@@ -47,16 +47,16 @@ def claim_folder(folder: Path, study: Study) -> Iterator[None]:
         yield
 
 
-def as_begun(folder: Path, study: Study) -> Study:
+def with_earlier_search(folder: Path, study: Study) -> Study:
     """The study, with the search that an earlier version began in this folder if neither states which rates: half, once
     and twice the recipe's own, and no others. A study that states how far it widens is asking for more.
     """
     path = folder / DEFINITION
     if not path.exists() or "widenings" in study.search.model_fields_set:
         return study
-    begun, search = read_study(path).search, study.search
+    previous, search = read_study(path).search, study.search
     earlier = search.model_copy(update={"widenings": 0, "seeds": search.seeds or 1})
-    return study.model_copy(update={"search": begun}) if begun == earlier else study
+    return study.model_copy(update={"search": previous}) if previous == earlier else study
 
 
 def differences(before: Study, after: Study) -> dict[str, tuple[Any, Any]]:

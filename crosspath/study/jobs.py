@@ -48,7 +48,7 @@ STARTS: Mapping[str, Callable[[int], Start]] = {
     LORA_8.name: partial(low_rank_start, 8),
 }
 """Arms that begin with a change to the target alone, by their seed."""
-DIVERGED = "diverged.json"
+DIVERGENCE = "diverged.json"
 """The file of a trial whose training did not stay finite, in place of a result."""
 
 
@@ -108,7 +108,7 @@ def attempt_job(job: Job, place: Place) -> Result | None:
     InputError
         For a reported run that diverges, with its name, and whatever else ends a run.
     """
-    record = place.runs / job.folder / DIVERGED
+    record = place.runs / job.folder / DIVERGENCE
     if job.search and record.is_file():
         return None
     start = time.perf_counter()
@@ -126,6 +126,6 @@ def attempt_job(job: Job, place: Place) -> Result | None:
     return result
 
 
-def read_diverged(folder: Path) -> float:
+def read_divergence(folder: Path) -> float:
     """The core-seconds of a trial that diverged. Raises `InputError` for a damaged record."""
-    return float(as_kind(read_json(folder / DIVERGED).get("core_seconds", 0.0), float, folder / DIVERGED))
+    return float(as_kind(read_json(folder / DIVERGENCE).get("core_seconds", 0.0), float, folder / DIVERGENCE))

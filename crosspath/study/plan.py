@@ -100,10 +100,10 @@ def refuse_shared_runs(study: Study, every: tuple[Comparison, ...]) -> None:
             where = f"targets.{cell.target}.rates" if study.targets[cell.target].rates else "search.rates"
             found = ", ".join(map(repr, grid.rates))
             raise InputError(where, "rates that differ in their first six digits", found, "remove one of them")
-        shared = sorted({job.seed for job in trials} & set(study.seed_list))
-        if shared and (len(grid.rates) > 1 or grid.may_grow):
+        seeds = sorted({job.seed for job in trials} & set(study.seed_list))
+        if seeds and (len(grid.rates) > 1 or grid.may_grow):
             expected = f"seeds other than {trials[0].seed} to {trials[-1].seed}, which the search draws"
-            raise InputError("seeds", expected, ", ".join(map(str, shared)), "choose others")
+            raise InputError("seeds", expected, ", ".join(map(str, seeds)), "choose others")
 
 
 def refuse_idle_arms(study: Study, every: tuple[Comparison, ...]) -> None:
@@ -139,7 +139,7 @@ def _cells(
 ) -> Iterator[Cell]:
     extra = study.variants[variant]
     changes_none = any(not setting.strip().startswith(OF_AUXILIARIES) for setting in extra)
-    shared = layer_settings(
+    common = layer_settings(
         QUIET,
         study.settings,
         target.settings,
@@ -147,15 +147,15 @@ def _cells(
         ("evaluate.test=false",) if study.part == "validation" else (),
     )
     # Reports invalid settings before the first run.
-    base = apply_overrides(recipe_named(name), layer_settings(shared, extra))
+    base = apply_overrides(recipe_named(name), layer_settings(common, extra))
     if study.part == "test" and not base.evaluate.test:
         where, todo = f"targets.{name}", "leave out evaluate.test, or report `part: validation`"
         raise InputError(where, "evaluate.test=true, since the test part is reported", "false", todo)
     layouts = base.pathway.auxiliary_layout
-    for described in layouts if isinstance(layouts, dict) else ():
-        if described not in origins:
+    for key in layouts if isinstance(layouts, dict) else ():
+        if key not in origins:
             expected = f"one of {', '.join(origins)}" if origins else "an entry of auxiliaries, which is empty"
-            raise InputError("pathway.auxiliary_layout", expected, repr(described), "use a name from auxiliaries")
+            raise InputError("pathway.auxiliary_layout", expected, repr(key), "use a name from auxiliaries")
     grid = study.grid_of(target, base.optimizer.lr)
     if grid.weight_decays and base.optimizer.weight_decay == 0:
         where, expected = "search.weight_decay", f"a recipe with a weight decay, of which {name} may have multiples"
@@ -175,7 +175,7 @@ def _cells(
                 arm=arm,
                 auxiliary=auxiliary,
                 auxiliary_recipe=None if auxiliary is None else origins[auxiliary][0],
-                settings=layer_settings(shared, extra if changes_none or not alone else (), arm.settings),
+                settings=layer_settings(common, extra if changes_none or not alone else (), arm.settings),
                 from_=target.pretrained if arm.needs == "pretraining" else target.from_,
                 grid=grid,
             )

@@ -17,10 +17,10 @@ class PartialRun:
     def say(self, text: str) -> None:
         """Nothing: the notes of a run are in its result."""
 
-    def preparing(self, done: int, total: int) -> None:
+    def preparing(self, count: int, total: int) -> None:
         self.bar.advance(0, self.label, "reading data")
 
-    def training(self, total: int, done: int) -> None:
+    def training(self, total: int, count: int) -> None:
         self.bar.advance(0, self.label)
 
     def step(self, loss: float, samples_per_s: float) -> None:

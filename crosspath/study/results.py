@@ -12,7 +12,7 @@ from crosspath.study.arms import NONE, PATHWAY
 from crosspath.study.cells import Cell
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, REPORT, RESULTS, RUNS, TABLE
-from crosspath.study.jobs import DIVERGED, read_diverged
+from crosspath.study.jobs import DIVERGENCE, read_divergence
 from crosspath.study.plan import Comparison, comparisons
 from crosspath.study.power import power_of
 from crosspath.study.reports.answer import answer_of
@@ -162,10 +162,10 @@ def _rows(
 def _core_seconds(runs: Path, cell: Cell, results: Sequence[Result]) -> float:
     """Of the reported runs and of every trial, also of those that a search which was widened later left behind."""
     trials = sorted((runs / cell.folder).glob("search*/lr-*"))
-    finished = [*results, *(read_result(folder) for folder in trials if (folder / RESULT).is_file())]
-    diverged = [folder for folder in trials if (folder / DIVERGED).is_file() and not (folder / RESULT).is_file()]
-    seconds = [run.duration_s * int(run.environment["threads"]) for run in finished]
-    return sum(seconds) + sum(map(read_diverged, diverged))
+    all_results = [*results, *(read_result(folder) for folder in trials if (folder / RESULT).is_file())]
+    divergences = [folder for folder in trials if (folder / DIVERGENCE).is_file() and not (folder / RESULT).is_file()]
+    seconds = [run.duration_s * int(run.environment["threads"]) for run in all_results]
+    return sum(seconds) + sum(map(read_divergence, divergences))
 
 
 def _search_table(complete: Mapping[Comparison, Cells], choices: Choices) -> list[dict[str, Any]]:

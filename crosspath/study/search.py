@@ -15,7 +15,7 @@ from crosspath.metrics import METRICS, metric_of
 from crosspath.study.cells import Cell, Job, final_jobs, trials_of
 from crosspath.study.definition import Study
 from crosspath.study.grid import Means, rank
-from crosspath.study.jobs import DIVERGED
+from crosspath.study.jobs import DIVERGENCE
 from crosspath.study.rows import goodness
 from crosspath.study.steps import Step
 from crosspath.training.result import RESULT, read_result
@@ -108,7 +108,7 @@ def _progress(runs: Path, cell: Cell) -> tuple[tuple[Job, ...], Choice | None]:
             result = runs / job.folder / RESULT
             if result.is_file():
                 scores.append(_score(result.parent, result.stat().st_mtime_ns))
-            elif (result.parent / DIVERGED).is_file():
+            elif (result.parent / DIVERGENCE).is_file():
                 scores.append(None)
             else:
                 raise _MissingTrialError
@@ -122,7 +122,7 @@ def _progress(runs: Path, cell: Cell) -> tuple[tuple[Job, ...], Choice | None]:
 
 
 @cache
-def _score(folder: Path, _changed: int) -> float:
+def _score(folder: Path, _mtime: int) -> float:
     """The score of a finished trial, read once: a search is told again after each of its trials."""
     return goodness(read_result(folder), "validation")
 
@@ -157,14 +157,14 @@ def _search(cell: Cell, read: Reader, metric: Callable[[], str]) -> Choice:
     edges = [words for words in (edge, decay_edge) if words is not None]
     return Choice(
         rate=best,
-        means=_signed(_means(scores), sign),
+        means=_with_sign(_means(scores), sign),
         scores=scores,
-        shorter={epochs: _signed(means, sign) for epochs, means in shorter.items()},
+        shorter={epochs: _with_sign(means, sign) for epochs, means in shorter.items()},
         at_edge=bool(edges),
         edge="; ".join(f"the best {words}: a better one may follow" for words in edges) or None,
         metric=name,
         weight_decay=None if decay == own else decay,
-        weight_decays=_signed(decays, sign),
+        weight_decays=_with_sign(decays, sign),
     )
 
 
@@ -217,14 +217,14 @@ def _means(scores: Scores) -> dict[float, float | None]:
     return {value: None if trials is None else fmean(trials) for value, trials in scores.items()}
 
 
-def _signed(means: Means, sign: int) -> Means:
+def _with_sign(means: Means, sign: int) -> Means:
     """Means of scores as those of the metric."""
     return {value: None if mean is None else sign * mean for value, mean in means.items()}
 
 
 def _metric_of(runs: Path, trials: tuple[Job, ...]) -> str:
-    finished = next((runs / job.folder for job in trials if (runs / job.folder / RESULT).is_file()), None)
-    return "accuracy" if finished is None else metric_of(read_result(finished).metrics["validation"])
+    folder = next((runs / job.folder for job in trials if (runs / job.folder / RESULT).is_file()), None)
+    return "accuracy" if folder is None else metric_of(read_result(folder).metrics["validation"])
 
 
 def _divergence_error(cell: Cell, means: Means) -> InputError:

@@ -18,7 +18,7 @@ from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 PROCEDURAL = "procedural/dyck"
 SHORTER = 10
 """Times as short as the recipe's are the epochs of procedural pretraining in a race."""
-PICKLED = "pytorch_model.bin"
+PICKLE = "pytorch_model.bin"
 """Refused as a checkpoint, by its name: no lidar scan, which has the same suffix."""
 
 
@@ -76,7 +76,7 @@ def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str
     return Target(recipe=apply_overrides(recipe_named(text), settings), data_root=data_root)
 
 
-def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], target: Recipe) -> list[AuxiliarySource]:
+def find_auxiliaries(entries: Mapping[str, str | Path] | Iterable[str | Path], target: Recipe) -> list[AuxiliarySource]:
     """The auxiliaries behind folders, checkpoints, names of hubs, and `procedural`; of `NAME=SOURCE`, under this name.
 
     Those that are pretrained first get the target's size, so that they fit it.
@@ -86,10 +86,10 @@ def find_auxiliaries(given: Mapping[str, str | Path] | Iterable[str | Path], tar
     InputError
         For anything else, names that no pathway can have, two of one name, and checkpoints that cannot be read.
     """
-    if isinstance(given, Mapping):
-        pairs = [(str(name), str(text)) for name, text in given.items()]
+    if isinstance(entries, Mapping):
+        pairs = [(str(name), str(text)) for name, text in entries.items()]
     else:
-        pairs = [_split_name(str(text)) for text in ((given,) if isinstance(given, str | Path) else given)]
+        pairs = [_split_name(str(text)) for text in ((entries,) if isinstance(entries, str | Path) else entries)]
     sources: dict[str, AuxiliarySource] = {}
     for name, text in pairs:
         if not is_name(name):
@@ -117,7 +117,7 @@ def pretraining_of(recipe: Recipe, size: str | None = None) -> Recipe:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether a path is a run folder, a saved folder or a safetensors file, rather than a folder of samples."""
-    names = (WEIGHTS, f"{WEIGHTS}.index.json", PICKLED, f"{PICKLED}.index.json")
+    names = (WEIGHTS, f"{WEIGHTS}.index.json", PICKLE, f"{PICKLE}.index.json")
     return path.suffix == ".safetensors" or any((path / name).exists() for name in names)
 
 

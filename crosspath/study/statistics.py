@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 
@@ -19,7 +19,7 @@ POWER_FACTOR = 7.85
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired:
+class PairedDifference:
     """One arm against `none`, seed by seed. Differences are in the units of the values."""
 
     difference: float
@@ -40,7 +40,7 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return fmean(values), stdev(values) if len(values) > 1 else None
 
 
-def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_better: bool = True) -> Paired:
+def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_better: bool = True) -> PairedDifference:
     """The paired t test (Student 1908) of `values` against `baseline`, where entry i of both has seed i. The verdict
     goes by what is better; the difference is that of the values.
 
@@ -60,9 +60,9 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_b
     smallest = 1e-12 * max(1.0, *(abs(value) for value in (*values, *baseline)))
     if count < FEWEST_SEEDS or spread is None or spread <= smallest:
         reason = too_few(count) if count < FEWEST_SEEDS else NO_SPREAD
-        needed = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
-        return Paired(
-            difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=needed
+        least = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
+        return PairedDifference(
+            difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=least
         )
 
     from scipy.stats import t as student
@@ -76,7 +76,7 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_b
         reason = "the 95 % interval of the difference excludes zero"
     else:
         verdict, reason = "no evidence", "the 95 % interval of the difference includes zero"
-    return Paired(
+    return PairedDifference(
         difference=mean,
         low=mean - half,
         high=mean + half,
@@ -107,4 +107,4 @@ def false_discovery(values: Sequence[float]) -> list[float]:
 
 def too_few(seeds: int) -> str:
     """Why so many seeds give no verdict."""
-    return f"{counted(seeds, 'seed')}; at least {FEWEST_SEEDS} are needed"
+    return f"{quantity(seeds, 'seed')}; at least {FEWEST_SEEDS} are needed"

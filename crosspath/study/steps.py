@@ -51,7 +51,7 @@ def run_steps(
 
     for number, step in enumerate(steps):
         add(number, step)
-    with _naming_killed(running):
+    with _name_killed_runs(running):
         while waiting or running:
             busy = {job.folder for job in running.values()}
             while waiting and len(running) < pool.size:
@@ -59,8 +59,8 @@ def run_steps(
                 if job.folder not in results and job.folder not in busy:
                     running[pool.submit(job, place)] = job
                     busy.add(job.folder)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            futures, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in futures:
                 job = running[future]
                 results[job.folder] = future.result()
                 del running[future]
@@ -71,7 +71,7 @@ def run_steps(
 
 
 @contextmanager
-def _naming_killed(running: Mapping["Future[Result | None]", Job]) -> Iterator[None]:
+def _name_killed_runs(running: Mapping["Future[Result | None]", Job]) -> Iterator[None]:
     try:
         yield
     except BrokenExecutor:

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from crosspath.checkpoints.files import checkpoint_files
-from crosspath.counts import counted
-from crosspath.deprecated import renamed
+from crosspath.counts import quantity
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import read_json_as, write_json
 from crosspath.metrics import METRICS
@@ -15,7 +15,7 @@ from crosspath.study.arms import PATHWAY
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
 from crosspath.study.fit_check import require_fits
-from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, as_begun, claim_folder
+from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, with_earlier_search
 from crosspath.study.jobs import Place
 from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms, refuse_shared_runs
 from crosspath.study.pools import Pool, local_pool, ray_pool
@@ -30,7 +30,7 @@ from crosspath.training.progress import open_bar
 from crosspath.training.result import Result
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def run_study(
     study: Study | str | Path,
     *,
@@ -74,7 +74,7 @@ def run_study(
         where = "--workers" if workers < 1 else "--threads"
         raise InputError(where, "1 or more", str(min(workers, threads)), "raise it")
     folder = Path("runs") / study.name if out is None else Path(out)
-    study = as_begun(folder, study)
+    study = with_earlier_search(folder, study)
     auxiliaries = auxiliaries_of(study)
     every = comparisons(study, auxiliaries)
     refuse_idle_arms(study, every)
@@ -99,14 +99,14 @@ def _announce(study: Study, every: tuple[Comparison, ...], runs: Path, progress:
     """Before the first run: how many there are, and whether a verdict can come of them."""
     cells = _cells(every)
     search = sum(len(search_trials(runs, cell)) for cell in cells)
-    reported = len(cells) * len(study.seed_list)
+    final = len(cells) * len(study.seed_list)
     searching = f"{search} to search learning rates" if search else "no search of learning rates"
     if any(cell.grid.may_grow for cell in cells):
         searching += ", and more as these turn out"
     with open_bar(progress) as bar:
-        bar.line(f"{counted(search + reported, 'run')}: {reported} reported, {searching}")
+        bar.line(f"{quantity(search + final, 'run')}: {final} reported, {searching}")
         if len(study.seed_list) < FEWEST_SEEDS:
-            seeds = counted(len(study.seed_list), "seed")
+            seeds = quantity(len(study.seed_list), "seed")
             bar.line(f"{seeds}: differences only, no verdict, which needs at least {FEWEST_SEEDS} seeds")
 
 
@@ -121,7 +121,7 @@ def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Pl
     totals = {cell: len(search_trials(place.runs, cell)) + len(study.seed_list) for cell in cells}
     start = time.perf_counter()
     with open_bar(progress, sum(totals.values())) as bar:
-        done = 0
+        count = 0
         silent = {(one.none, cell) for one in every for cell in one.others}
 
         def announce_power(about: Cell | None = None) -> None:
@@ -134,8 +134,8 @@ def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Pl
         announce_power()
 
         def report(job: Job, result: Result | None) -> None:
-            nonlocal done
-            done += 1
+            nonlocal count
+            count += 1
             if job.search:
                 totals[job.cell] = len(search_trials(place.runs, job.cell)) + len(study.seed_list)
             total, part = sum(totals.values()), "validation" if job.search else study.part
@@ -143,7 +143,7 @@ def _run_jobs(study: Study, every: tuple[Comparison, ...], pool: Pool, place: Pl
             seconds = time.perf_counter() - start
             bar.advance(1, job.label)
             bar.expect(total)
-            bar.line(f"{done}/{total}  {job.label}: {reading}  ({seconds:.0f} s in all)")
+            bar.line(f"{count}/{total}  {job.label}: {reading}  ({seconds:.0f} s in all)")
             if job.search:
                 announce_power(job.cell)
 

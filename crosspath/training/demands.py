@@ -3,7 +3,7 @@
 import torch
 
 from crosspath.config import Recipe
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.examples import DataSet
 from crosspath.errors import InputError
 from crosspath.modalities.calibration import calibrate
@@ -24,7 +24,7 @@ def check_demands(recipe: Recipe, data: DataSet, processes: Processes, device: t
     require_samples(recipe, data)
     objective = objective_of(recipe)
     if recipe.train.select == "best" and len(data.validation) < objective.fewest:
-        expected = f"{counted(objective.fewest, 'sample')} or more, for {objective.selects_by}"
+        expected = f"{quantity(objective.fewest, 'sample')} or more, for {objective.selects_by}"
         todo = "set train.select=last, or hold out more: data.validation_fraction"
         raise InputError(f"the validation part of {recipe.name}", expected, str(len(data.validation)), todo)
     if objective.check is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from crosspath.config import Recipe
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.examples import Examples
 from crosspath.data.streaming.samples import StreamedSamples, TrainingViews, training_batches
 from crosspath.data.views.mixing import paired_order
@@ -41,8 +41,8 @@ class Feed:
             )
         count = self.processes.count * settings.accumulate
         if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
-            parts_each = counted(settings.accumulate, "part")
-            found = f"{counted(self.processes.count, 'process', 'processes')} x {parts_each}"
+            parts_each = quantity(settings.accumulate, "part")
+            found = f"{quantity(self.processes.count, 'process', 'processes')} x {parts_each}"
             todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
             raise InputError("train.batch_size", "samples for every part", found, todo)
         mixing = self.recipe.augment.mixing

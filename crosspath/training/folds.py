@@ -13,7 +13,7 @@ from crosspath.checkpoints.sources import Auxiliary
 from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.config.unused import refuse_without_auxiliaries
 from crosspath.data.few_shot import few_shot_folds
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, new_folder, write_json
 from crosspath.locks import LOCK_FILES, claim, remove_lock
@@ -57,7 +57,7 @@ class FoldsResult:
         return {"format_version": FORMAT_VERSION, **asdict(self)}
 
 
-@renamed(data_root="data", from_checkpoint="start_from")
+@older_keywords(data_root="data", from_checkpoint="start_from")
 def train_folds(
     recipe: Recipe | str | Path,
     *,

@@ -12,7 +12,7 @@ from crosspath.checkpoints.sources import Auxiliary, is_on_hub
 from crosspath.checkpoints.start import Start
 from crosspath.config import Recipe
 from crosspath.config.data import DataSection
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.cache import Store
 from crosspath.data.examples import DataSet
 from crosspath.data.streaming.samples import StreamedSamples
@@ -70,8 +70,8 @@ def batch_notes(recipe: Recipe, processes: Processes) -> list[str]:
     if processes.count > 1 or settings.accumulate > 1 or settings.repeats > 1:
         each = settings.batch_size / processes.count / settings.accumulate
         views = f", {settings.repeats} views each" if settings.repeats > 1 else ""
-        division = f"{counted(processes.count, 'process', 'processes')} x {counted(settings.accumulate, 'part')}"
-        notes.append(f"batches of {counted(settings.batch_size, 'sample')}{views}: {division} of {each:g}")
+        division = f"{quantity(processes.count, 'process', 'processes')} x {quantity(settings.accumulate, 'part')}"
+        notes.append(f"batches of {quantity(settings.batch_size, 'sample')}{views}: {division} of {each:g}")
     if section.lr_per_samples is not None:
         rate = section.lr * rate_factor(section, settings.batch_size)
         notes.append(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.files import check_manifest
 from crosspath.training.processes import Processes
@@ -50,7 +50,7 @@ def _newest(run: RunFolder, report: Listener) -> tuple[Path, SavedState] | None:
         report.say(f"{run.path}: resumes after step {position.step}")
         return folder, state
     if states:
-        todo = f"restore it, or choose another --out: starting over would remove {counted(len(states), 'checkpoint')}"
+        todo = f"restore it, or choose another --out: starting over would remove {quantity(len(states), 'checkpoint')}"
         raise InputError(states[0], "a state that can be read", "none in this run", todo)
     if run.has_begun:
         report.say(f"{run.path}: no complete state to resume from: the run starts over")

@@ -15,7 +15,7 @@ from crosspath.config import Recipe, Settings, apply_overrides, setting_texts
 from crosspath.config.starts import require_one_start
 from crosspath.config.unused import refuse_without_auxiliaries
 from crosspath.data.cache import Store
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.modalities.memory import in_memory_section, is_in_memory, memory_store
 from crosspath.objectives import objective_of
@@ -39,7 +39,7 @@ from crosspath.training.run_folder import PICTURES, RECONSTRUCTIONS, RunFolder, 
 from crosspath.training.trackers import trackers
 
 
-@renamed(data_root="data", from_checkpoint="start_from")
+@older_keywords(data_root="data", from_checkpoint="start_from")
 def train(
     recipe: Recipe | str | Path,
     *,
@@ -102,7 +102,7 @@ def train(
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
 
-@renamed(data_root="data", from_checkpoint="start_from")
+@older_keywords(data_root="data", from_checkpoint="start_from")
 def pretrain(
     recipe: Recipe | str | Path,
     *,

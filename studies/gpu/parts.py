@@ -25,7 +25,7 @@ from crosspath.files import read_json_as, write_json
 from crosspath.study.cells import Cell, Job
 from crosspath.study.definition import Study, read_study
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, differences
-from crosspath.study.jobs import DIVERGED, Place
+from crosspath.study.jobs import DIVERGENCE, Place
 from crosspath.study.plan import Origins, auxiliaries_of, comparisons
 from crosspath.study.pools import Pool, local_pool
 from crosspath.study.results import StudyResults, write_results
@@ -33,9 +33,9 @@ from crosspath.study.search import read_choice, search_then_train
 from crosspath.study.steps import run_steps
 from crosspath.training.result import RESULT, Result
 
-UNFINISHED = 3
+EXIT_UNFINISHED = 3
 """Exit code of a part that has runs left."""
-ENDS = (RESULT, DIVERGED)
+ENDS = (RESULT, DIVERGENCE)
 
 
 class TimeUpError(Exception):
@@ -57,12 +57,12 @@ class TimedPool:
         return self.pool.size
 
     def submit(self, job: Job, place: Place) -> "Future[Result | None]":
-        finished = any((place.runs / job.folder / name).is_file() for name in ENDS)
-        if not finished and time.monotonic() + self.longest > self.deadline:
+        has_result = any((place.runs / job.folder / name).is_file() for name in ENDS)
+        if not has_result and time.monotonic() + self.longest > self.deadline:
             raise TimeUpError
         start = time.monotonic()
         future = self.pool.submit(job, place)
-        if not finished:
+        if not has_result:
             future.add_done_callback(lambda _: self._note(time.monotonic() - start))
         return future
 
@@ -125,7 +125,7 @@ def join(study: Study, parts: Sequence[Path], *, out: Path) -> StudyResults | No
     _refuse_mixed(parts)
     with claim_folder(out, study):
         runs = out / RUNS
-        ends = {end: runs / end.parent.relative_to(part / RUNS) for part in parts for end in _finished(part)}
+        ends = {end: runs / end.parent.relative_to(part / RUNS) for part in parts for end in _result_files(part)}
         _refuse_different(ends)
         write_json(out / AUXILIARIES, {name: list(origin) for name, origin in origins.items()})
         for end, folder in ends.items():
@@ -139,7 +139,7 @@ def join(study: Study, parts: Sequence[Path], *, out: Path) -> StudyResults | No
         return write_results(out, f"python studies/gpu/parts.py join {study.name}.yaml")
 
 
-def _finished(folder: Path) -> Iterator[Path]:
+def _result_files(folder: Path) -> Iterator[Path]:
     """The results of a folder, and the records of trials that diverged."""
     for name in ENDS:
         yield from sorted((folder / RUNS).glob(f"**/{name}"))
@@ -214,8 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "join":
             results = join(study, options.parts, out=options.out)
             print(results or "runs are missing: finish all parts, and join them again")
-            return 0 if results else UNFINISHED
-        finished = run_part(
+            return 0 if results else EXIT_UNFINISHED
+        is_complete = run_part(
             study,
             options.part,
             options.of,
@@ -227,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    print("the part is complete" if finished else "runs are left: repeat the command")
-    return 0 if finished else UNFINISHED
+    print("the part is complete" if is_complete else "runs are left: repeat the command")
+    return 0 if is_complete else EXIT_UNFINISHED
 
 
 if __name__ == "__main__":

@@ -63,11 +63,11 @@ def write_set(data: Path, out: Path, seed: int, training: int, test: int) -> dic
     with np.load(data / "modelnet10" / "modelnet10.npz") as arrays:
         tests, test_labels = arrays["X_test"].astype(bool), arrays["y_test"]
         grids, labels = arrays["X_train"].astype(bool), arrays["y_train"]
-    known = {grid.tobytes() for grid in tests}
+    test_grids = {grid.tobytes() for grid in tests}
     for name, offset in CATEGORIES.items():
         (root / offset).mkdir()
         held_out = np.flatnonzero(test_labels == LABELS[name])
-        own = [row for row in np.flatnonzero(labels == LABELS[name]).tolist() if grids[row].tobytes() not in known]
+        own = [row for row in np.flatnonzero(labels == LABELS[name]).tolist() if grids[row].tobytes() not in test_grids]
         shapes = _write_shapes(root / offset, "test", tests, held_out.tolist(), name, seed, test)
         lists["test"] += [f"shape_data/{offset}/{shape}" for shape in shapes]
         shapes = _write_shapes(root / offset, "train", grids, own, name, seed, training)
@@ -101,22 +101,22 @@ def _write_shapes(
 
 def parts_of_slabs(grid: Bools, category: str) -> NDArray[np.int64] | None:
     """The part (30,) of each horizontal slab of a grid; None where it is empty."""
-    filled = grid.sum((0, 1))
-    slabs = np.flatnonzero(filled)
+    areas = grid.sum((0, 1))
+    slabs = np.flatnonzero(areas)
     if not len(slabs):
         return None
     low, high = slabs[0], slabs[-1] + 1
-    height = (np.arange(len(filled)) + 0.5 - low) / (high - low)
+    height = (np.arange(len(areas)) + 0.5 - low) / (high - low)
     if category == "Chair":
-        filled = np.where((height > SEAT_HEIGHTS[0]) & (height < SEAT_HEIGHTS[1]), filled, 0)
-    widest = int(filled.argmax())
+        areas = np.where((height > SEAT_HEIGHTS[0]) & (height < SEAT_HEIGHTS[1]), areas, 0)
+    widest = int(areas.argmax())
     bottom = top = widest
-    while bottom > low and filled[bottom - 1] >= filled[widest] / 2:
+    while bottom > low and areas[bottom - 1] >= areas[widest] / 2:
         bottom -= 1
-    while top < high - 1 and filled[top + 1] >= filled[widest] / 2:
+    while top < high - 1 and areas[top + 1] >= areas[widest] / 2:
         top += 1
     last = len(PARTS[category]) - 1
-    parts = np.where(np.arange(len(filled)) < bottom, 0, np.where(np.arange(len(filled)) <= top, 1, 2))
+    parts = np.where(np.arange(len(areas)) < bottom, 0, np.where(np.arange(len(areas)) <= top, 1, 2))
     return np.minimum(parts, last).astype(np.int64)
 
 
@@ -135,13 +135,13 @@ def draw_points(grid: Bools, slabs: NDArray[np.int64], random: np.random.Generat
         return None
     count = int(random.integers(POINTS[0], POINTS[1] + 1))
     rounds = -(-count // len(cells))
-    chosen = np.concatenate([random.permutation(len(cells)) for _ in range(rounds)])[:count]
-    points = cells[chosen] + random.random((count, 3))
-    normals = (open_sides[chosen, :, None] * NEIGHBOURS).sum(axis=1).astype(float)
+    choice = np.concatenate([random.permutation(len(cells)) for _ in range(rounds)])[:count]
+    points = cells[choice] + random.random((count, 3))
+    normals = (open_sides[choice, :, None] * NEIGHBOURS).sum(axis=1).astype(float)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     points -= points.mean(axis=0)
     points /= np.linalg.norm(points, axis=1).max()
-    return np.column_stack([points, normals, parts[chosen]])
+    return np.column_stack([points, normals, parts[choice]])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 
 import crosspath
 from benchmarks.communication import run
-from benchmarks.engines import CONNECTED
+from benchmarks.engines import WITH_PATHWAYS
 from benchmarks.growth import Size, step_of
 from benchmarks.inference import exported_operators, profiled_operators
 
@@ -27,7 +27,7 @@ def test_a_merged_model_runs_the_plain_operators_and_a_connected_one_more() -> N
 
 def test_every_variant_of_growth_takes_steps() -> None:
     size = Size(depth=1, width=32, side=2, auxiliaries=2)
-    assert all(step_of(size, variant)() >= 0 for variant in ("plain", *CONNECTED))
+    assert all(step_of(size, variant)() >= 0 for variant in ("plain", *WITH_PATHWAYS))
 
 
 @pytest.mark.slow

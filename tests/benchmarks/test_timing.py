@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import timing
 from benchmarks.tables import Interval
-from benchmarks.timing import interleave, median_with_interval, noise, ratio, timed
+from benchmarks.timing import interleave, median_with_interval, noise, ratio, timer
 
 
 def test_every_round_runs_each_variant_once_and_in_changing_order() -> None:
@@ -51,7 +51,7 @@ def test_a_ratio_compares_times_of_one_round() -> None:
 
 def test_the_clock_is_the_callers() -> None:
     ticks = iter([5.0, 7.5])
-    assert timed(lambda: None, clock=lambda: next(ticks))() == 2.5
+    assert timer(lambda: None, clock=lambda: next(ticks))() == 2.5
 
 
 def test_noise_is_measured_around_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crosspath.catalogue.download import ATTEMPTS, Downloaded, download
+from crosspath.catalogue.download import ATTEMPTS, DownloadedFile, download
 from crosspath.errors import InputError
 from tests.data.server import Served, serving
 from tests.errors import refused
@@ -28,7 +28,7 @@ def served() -> Iterator[Served]:
         yield server
 
 
-def fetched(served: Served, target: Path, **options: Any) -> Downloaded:
+def fetched(served: Served, target: Path, **options: Any) -> DownloadedFile:
     return download(served.address, target, wait=lambda seconds: None, **options)
 
 
@@ -41,7 +41,7 @@ def test_a_file_arrives_whole_and_its_checksum_is_recorded(served: Served, tmp_p
     reports: list[tuple[int, int | None]] = []
     actual = fetched(served, target, progress=lambda done, total: reports.append((done, total)))
     assert target.read_bytes() == CONTENT
-    assert actual == Downloaded(target, len(CONTENT), SHA256, False)
+    assert actual == DownloadedFile(target, len(CONTENT), SHA256, False)
     assert left(tmp_path) == ["a.bin"]
     assert reports[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in reports] == sorted({done for done, _ in reports})
@@ -53,7 +53,7 @@ def test_a_known_checksum_is_verified(served: Served, tmp_path: Path) -> None:
 
 def test_a_finished_file_is_checked_and_not_fetched_again(served: Served, tmp_path: Path) -> None:
     first = fetched(served, tmp_path / "a.bin")
-    assert fetched(served, tmp_path / "a.bin", sha256=SHA256) == Downloaded(first.path, first.size, SHA256, True)
+    assert fetched(served, tmp_path / "a.bin", sha256=SHA256) == DownloadedFile(first.path, first.size, SHA256, True)
     assert len(served.requests) == 1
 
 

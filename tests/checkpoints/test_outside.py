@@ -10,7 +10,7 @@ from crosspath import own
 from crosspath.checkpoints import load_checkpoint, save_checkpoint
 from crosspath.checkpoints.outside import data_section
 from crosspath.config import Recipe, apply_overrides
-from crosspath.config.recipe import validated
+from crosspath.config.recipe import validate
 from crosspath.evaluation import evaluate
 from crosspath.files import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from crosspath.pathway import load_pathway
@@ -31,7 +31,7 @@ def from_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_name_leads_out_of_no_folder(name: str) -> None:
     tree = {**image_recipe().model_dump(mode="json"), "name": name}
     with refused("name"):
-        validated(tree)
+        validate(tree)
     for fields in ({"name": name}, {"auxiliaries": {name: "a"}}, {"variants": {name: []}}):
         with pytest.raises(ValueError, match="leads out of no folder"):
             Study.model_validate({"targets": {"image/digits": {}}, **fields})

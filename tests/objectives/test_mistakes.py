@@ -54,13 +54,13 @@ def test_pictures_of_every_modality(modality: str, tmp_path: Path) -> None:
 
 def test_the_most_confident_mistakes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles: list[str] = []
-    plain = mistakes.fitted
+    plain = mistakes.fit_picture
 
     def keep(picture: np.ndarray, *sizes: int) -> np.ndarray:
         titles.append(str(int(picture[0, 0, 0])))
         return plain(picture, *sizes)
 
-    monkeypatch.setattr(mistakes, "fitted", keep)
+    monkeypatch.setattr(mistakes, "fit_picture", keep)
     examples = replace(examples_for("image", 5), labels=np.array([0, 1, 2, 0, 1]))
     examples.inputs[:] = np.arange(5, dtype=np.uint8)[:, None, None, None] * 40
     logits = torch.tensor([[0.0, 2, 0], [0, 9, 0], [0, 4, 0], [3, 0, 0], [1.0, 0, 0]])  # wrong: samples 0, 2 and 4

@@ -5,7 +5,7 @@ import pytest
 
 from crosspath.data.annotations import NOT_LABELLED
 from crosspath.pictures.boxes import with_boxes
-from crosspath.pictures.canvas import GAP, LINE, TEXT, compose, enlarged, short
+from crosspath.pictures.canvas import GAP, LINE, TEXT, compose, enlarge, short
 from crosspath.pictures.clouds import VIEWS, cloud_view
 from crosspath.pictures.confusion import confusion_counts, confusion_matrix
 from crosspath.pictures.masks import SHARE, largest_classes, overlay
@@ -177,8 +177,8 @@ def test_panels_stand_where_they_should() -> None:
 
 def test_small_pictures_grow_by_whole_pixels_and_names_stay_on_a_line() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    assert enlarged(image, 5).shape == (6, 6, 3)
-    assert (enlarged(image, 5)[:3, :3] == image[0, 0]).all()
-    assert enlarged(image, 2) is not None
+    assert enlarge(image, 5).shape == (6, 6, 3)
+    assert (enlarge(image, 5)[:3, :3] == image[0, 0]).all()
+    assert enlarge(image, 2) is not None
     assert short("a\nb\x1b[2J" + 50 * "c") == short("a b [2J" + 50 * "c")
     assert len(short(50 * "c")) == 28

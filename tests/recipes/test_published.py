@@ -13,7 +13,7 @@ from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_t
 from crosspath.data.readers.part_clouds import PARTS as PARTS_OF_CATEGORIES
 from crosspath.models.build import build_masked_autoencoder, build_model
 from crosspath.objectives import objective_of
-from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, RECIPES, recipe_named
+from crosspath.recipes import PUBLISHED_PRETRAINING, PUBLISHED_RECIPES, RECIPES, recipe_named
 from crosspath.tokenizers import fixed_positions
 from crosspath.training import plan
 
@@ -356,11 +356,13 @@ PRETRAINING_SETTINGS: dict[str, dict[str, Any]] = {
         "augment.flip": 0.0,
     },
 }
-RUNS = [(name, "classification") for name in PUBLISHED] + [(name, "masked_modeling") for name in PUBLISHED_PRETRAINING]
+RUNS = [(name, "classification") for name in PUBLISHED_RECIPES] + [
+    (name, "masked_modeling") for name in PUBLISHED_PRETRAINING
+]
 
 
 def test_every_published_recipe_has_its_list() -> None:
-    assert PUBLISHED.keys() == SETTINGS.keys()
+    assert PUBLISHED_RECIPES.keys() == SETTINGS.keys()
     assert PUBLISHED_PRETRAINING.keys() == PRETRAINING_SETTINGS.keys()
 
 
@@ -380,7 +382,7 @@ def test_settings_are_the_published_ones(name: str, objective: str) -> None:
 
 @pytest.mark.parametrize(("name", "objective"), RUNS)
 def test_the_docstring_tells_command_cost_and_score(name: str, objective: str) -> None:
-    known = PUBLISHED if objective == "classification" else PUBLISHED_PRETRAINING
+    known = PUBLISHED_RECIPES if objective == "classification" else PUBLISHED_PRETRAINING
     text = known[name].__doc__ or ""
     verb = "train" if objective == "classification" else "pretrain"
     assert f"crosspath {verb} {name}" in " ".join(text.split())
@@ -460,7 +462,7 @@ def test_ade20ks_length_and_its_models_size() -> None:
     assert planned["parameters"] == expected + pyramid + pooled + paths + ends + auxiliary
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if RECIPES[name]().objective == "classification"])
+@pytest.mark.parametrize("name", [name for name in PUBLISHED_RECIPES if RECIPES[name]().objective == "classification"])
 def test_parameters_and_tokens_of_the_full_size(name: str) -> None:
     recipe = recipe_named(name)
     classes = recipe.data.classes

@@ -11,7 +11,7 @@ import pytest
 
 from crosspath.config import Recipe, apply_overrides
 from crosspath.objectives import objective_of
-from crosspath.recipes import PUBLISHED, PUBLISHED_PRETRAINING, recipe_named
+from crosspath.recipes import PUBLISHED_PRETRAINING, PUBLISHED_RECIPES, recipe_named
 from crosspath.training import pretrain, train
 from tests.data.coco import CATEGORY_IDS, write_coco
 from tests.data.published_audio import write_audioset, write_esc50_folder, write_speechcommands
@@ -54,7 +54,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     "point": ("data.points=32", "data.stored_points=36", "model.tokenizer.groups=8", "model.tokenizer.group_size=4"),
     "video": ("data.frames=4", "data.image_size=32", "data.resize=34", "data.frame_step=2"),
 }
-RUNS = [(name, "classification") for name in PUBLISHED] + [(name, "masked_modeling") for name in PUBLISHED_PRETRAINING]
+RUNS = [(name, "classification") for name in PUBLISHED_RECIPES] + [
+    (name, "masked_modeling") for name in PUBLISHED_PRETRAINING
+]
 
 
 def short(recipe: Recipe, *further: str) -> Recipe:

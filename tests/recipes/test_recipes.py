@@ -13,7 +13,7 @@ from crosspath.modalities import MODALITIES
 from crosspath.modalities.batches import generated_batch
 from crosspath.models.build import build_masked_model
 from crosspath.objectives import Batch, objective_of
-from crosspath.recipes import PRETRAINING, PUBLISHED, RECIPES, recipe_named
+from crosspath.recipes import PRETRAINING, PUBLISHED_RECIPES, RECIPES, recipe_named
 from crosspath.training.optimizer import build_optimizer
 from crosspath.training.step import Stepper
 from tests.errors import refused
@@ -29,7 +29,7 @@ SIZES = {
 }
 
 
-@pytest.fixture(params=sorted(RECIPES.keys() - PUBLISHED.keys()))
+@pytest.fixture(params=sorted(RECIPES.keys() - PUBLISHED_RECIPES.keys()))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     return recipe_named(request.param)
 
@@ -117,7 +117,7 @@ def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
         recipe_named(tmp_path / "other.yaml")
 
 
-@pytest.mark.parametrize("name", sorted((RECIPES.keys() - PUBLISHED.keys()) & PRETRAINING.keys()))
+@pytest.mark.parametrize("name", sorted((RECIPES.keys() - PUBLISHED_RECIPES.keys()) & PRETRAINING.keys()))
 def test_the_pretraining_recipe_of_the_same_name_fits_as_a_start(name: str) -> None:
     before, after = with_own_data(recipe_named(name, "masked_modeling")), with_own_data(recipe_named(name))
     assert before.name == name

@@ -113,13 +113,13 @@ def checked(script: ModuleType, folder: Path) -> Any:
 @pytest.mark.parametrize("name", ["study", "comparison"])
 def test_it_agrees_with_studies_of_an_older_version(name: str, script: ModuleType) -> None:
     check = checked(script, GOLDEN / name)
-    assert (check.differences, check.unchecked) == ([], set())
+    assert (check.differences, check.unknown_columns) == ([], set())
     assert check.numbers > 40
 
 
 def test_it_agrees_with_every_number_that_crosspath_writes(made_up: Path, script: ModuleType) -> None:
     check = checked(script, made_up)
-    assert (check.differences, check.unchecked) == ([], set())
+    assert (check.differences, check.unknown_columns) == ([], set())
     summary = json.loads((made_up / "results.json").read_text(encoding="utf-8"))
     assert len(summary["rows"]) == 56
     verdicts = [row["verdict"] for row in summary["rows"]]
@@ -268,7 +268,7 @@ def test_a_wrong_digit_of_a_published_page_is_named(
     assert wrong in told
 
 
-@pytest.mark.parametrize("name", ["check.py", "recompute.py", "printed.py", "printed_pages.py"])
+@pytest.mark.parametrize("name", ["check.py", "recompute.py", "number_forms.py", "printed_pages.py"])
 def test_it_imports_nothing_of_crosspath(name: str) -> None:
     tree = ast.parse((STUDIES / name).read_text(encoding="utf-8"))
     modules = set()
@@ -278,6 +278,6 @@ def test_it_imports_nothing_of_crosspath(name: str) -> None:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             modules.add(str(node.module).partition(".")[0])
-    allowed = {"numpy", "scipy", "recompute", "printed", "printed_pages"}
+    allowed = {"numpy", "scipy", "recompute", "number_forms", "printed_pages"}
     assert modules - sys.stdlib_module_names <= allowed
     assert "importlib" not in modules

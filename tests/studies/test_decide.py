@@ -76,9 +76,9 @@ def test_a_list_is_followed_where_it_beats_every_constant_rule_and_only_there(sc
 
     choices = ("plain", "pathway")
     clear = [case(target, kind, gain) for target in "abcd" for kind, gain in (("image", 0.1), ("video", -0.1))]
-    assert script.advised(clear, choices).rules
+    assert script.advise(clear, choices).rules
     one_odd = [case(target, "image", 0.1) for target in "abc"] + [case("d", "video", -0.004)]
-    assert script.advised(one_odd, choices) == DecisionList(rules=(), otherwise="pathway")
-    assert "Rule" in script.module_of({"a": script.advised(clear, choices), "b": script.advised(clear, choices)})
-    constant = script.advised(one_odd, choices)
+    assert script.advise(one_odd, choices) == DecisionList(rules=(), otherwise="pathway")
+    assert "Rule" in script.module_of({"a": script.advise(clear, choices), "b": script.advise(clear, choices)})
+    constant = script.advise(one_odd, choices)
     assert "Rule" not in script.module_of({"a": constant, "b": constant})

@@ -19,7 +19,7 @@ from crosspath.study.cells import Job, trials_of
 from crosspath.study.definition import SEARCH_SEEDS, Study, read_study
 from crosspath.study.folder import DEFINITION, RUNS
 from crosspath.study.grid import Grid
-from crosspath.study.jobs import DIVERGED, Place, attempt_job, read_diverged
+from crosspath.study.jobs import DIVERGENCE, Place, attempt_job, read_divergence
 from crosspath.study.plan import comparisons, refuse_shared_runs
 from crosspath.study.power import detectable_difference
 from crosspath.study.results import write_results
@@ -54,7 +54,7 @@ class Made:
     def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         future: Future[Result | None] = Future()
         folder = place.runs / job.folder
-        if not (folder / RESULT).is_file() and not (folder / DIVERGED).is_file():
+        if not (folder / RESULT).is_file() and not (folder / DIVERGENCE).is_file():
             if self.lives == len(self.jobs):
                 raise KeyboardInterrupt
             self.jobs.append(job)
@@ -67,7 +67,7 @@ def write_run(folder: Path, job: Job, score: float | None) -> None:
     folder.mkdir(parents=True)
     if score is None:
         assert job.search
-        (folder / DIVERGED).write_text('{"core_seconds": 5.0}', encoding="utf-8")
+        (folder / DIVERGENCE).write_text('{"core_seconds": 5.0}', encoding="utf-8")
         return
     values = json.loads((GOLDEN / RESULT).read_text(encoding="utf-8"))
     part = {"accuracy": score, "loss": 1 - score}
@@ -252,9 +252,9 @@ def test_a_trial_that_diverges_leaves_a_record_and_a_reported_run_an_error(
     place = Place(runs=tmp_path, data_root=None, auxiliaries={}, threads=1)
     trial = trials_at(small(), 1e-3)[0]
     assert attempt_job(trial, place) is None
-    record = json.loads((tmp_path / trial.folder / DIVERGED).read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / trial.folder / DIVERGENCE).read_text(encoding="utf-8"))
     assert "finite loss" in record["reason"]
-    assert 0 <= read_diverged(tmp_path / trial.folder) < 10
+    assert 0 <= read_divergence(tmp_path / trial.folder) < 10
     assert attempt_job(trial, place) is None
     reported = Job(cell=trial.cell, rate=1e-3, seed=0, search=False)
     with refused(reported.label, "step 3 of training", "lower rates", "another --out"):

@@ -43,7 +43,7 @@ class Contents:
     """Classes and functions that unpickling would look up."""
 
     @property
-    def pickled(self) -> bool:
+    def is_pickle(self) -> bool:
         """Whether loading it means unpickling."""
         return "pickle" in self.container
 
@@ -89,12 +89,12 @@ def read_contents(path: Path) -> Contents:
             shapes = {
                 name: (part.get_shape(), SAFETENSORS_TYPES.get(part.get_dtype())) for name, part in slices.items()
             }
-            unknown = sorted({part.get_dtype() for part in slices.values()} - SAFETENSORS_TYPES.keys())
+            types = sorted({part.get_dtype() for part in slices.values()} - SAFETENSORS_TYPES.keys())
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise InputError(path, "a safetensors file or a pickle", f"neither ({error})", "copy it again") from None
-    if unknown:
-        raise InputError(path, "tensors of types that torch has", ", ".join(unknown), "save it unquantised")
+    if types:
+        raise InputError(path, "tensors of types that torch has", ", ".join(types), "save it unquantised")
     tensors = {name: torch.empty(shape, dtype=dtype, device="meta") for name, (shape, dtype) in shapes.items()}
     return Contents("safetensors", tensors, metadata)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.foreign.formats import translate
-from crosspath.checkpoints.foreign.source import find_source, is_described, select_model
+from crosspath.checkpoints.foreign.source import find_source, owns_config, select_model
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.foreign.unpickle import read_weights
 from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
@@ -174,8 +174,8 @@ def _write(
         "format": foreign.format,
         "recipe": recipe.name,
         "pathways": "merged" if merge else "kept" if layers else "none",
-        "used": foreign.used,
-        "dropped": foreign.dropped,
+        "used": foreign.destinations,
+        "dropped": foreign.leftovers,
         "fresh": list(translation.fresh),
         "notes": foreign.notes,
     }
@@ -200,14 +200,14 @@ def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]
         todo = "see docs/checkpoints.md for the known formats"
         raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
-    description = describe_neighbour(file) if is_described(file) else None
+    description = describe_neighbour(file) if owns_config(file) else None
     blocks = describe_blocks(locate(StateSource(State(foreign.tensors, description))))
     receipt |= {
         "format": f"weights of {layout}",
         "recipe": None,
         "pathways": "none",
         "used": {names.get(name, name): name for name in foreign.tensors},
-        "dropped": foreign.dropped,
+        "dropped": foreign.leftovers,
         "fresh": [],
         "notes": ["no model is rebuilt from it: it serves as an auxiliary"],
     }

@@ -56,16 +56,16 @@ class Family:
     """(file, tensors by this library's names, recipe) to those of the recipe's model: positions for its sizes."""
 
 
-REQUIRED: Any = ...
+NO_DEFAULT: Any = ...
 _VIT_SETTINGS = {
-    "width": ("hidden_size", REQUIRED),
-    "depth": ("num_hidden_layers", REQUIRED),
-    "heads": ("num_attention_heads", REQUIRED),
-    "mlp_width": ("intermediate_size", REQUIRED),
-    "norm_eps": ("layer_norm_eps", REQUIRED),
+    "width": ("hidden_size", NO_DEFAULT),
+    "depth": ("num_hidden_layers", NO_DEFAULT),
+    "heads": ("num_attention_heads", NO_DEFAULT),
+    "mlp_width": ("intermediate_size", NO_DEFAULT),
+    "norm_eps": ("layer_norm_eps", NO_DEFAULT),
     "activation": ("hidden_act", "gelu"),
 }
-_DINO_SETTINGS = {**_VIT_SETTINGS, "mlp_width": ("mlp_ratio", REQUIRED)}
+_DINO_SETTINGS = {**_VIT_SETTINGS, "mlp_width": ("mlp_ratio", NO_DEFAULT)}
 _CLASS_TOKEN = {"pooling": "cls", "cls_token": True, "positions": "learned", "fc_norm": False}
 _ALL_TOKENS = {"pooling": "mean", "cls_token": False, "positions": "learned", "fc_norm": False}
 _VIT_NAMES: Renames = (
@@ -152,7 +152,7 @@ def _tower(name: str, section: str | None, *, class_token: bool) -> Family:
         renames=_CLIP_NAMES,
         drops=r"head\.|embeddings\.position_ids$",
         section=section,
-        settings={**_VIT_SETTINGS, "activation": ("hidden_act", REQUIRED)},
+        settings={**_VIT_SETTINGS, "activation": ("hidden_act", NO_DEFAULT)},
         options={**_CLASS_TOKEN, "embedding_norm": True} if class_token else _ALL_TOKENS,
         same={"num_channels": (3,)},
         inputs=partial(picture_inputs, colours=CLIP_COLOURS if class_token else HALVES),
@@ -206,10 +206,10 @@ FAMILIES: dict[str, Family] = {
         anchor="conv1.weight",
         renames=_WHISPER_NAMES,
         settings={
-            "width": ("d_model", REQUIRED),
-            "depth": ("encoder_layers", REQUIRED),
-            "heads": ("encoder_attention_heads", REQUIRED),
-            "mlp_width": ("encoder_ffn_dim", REQUIRED),
+            "width": ("d_model", NO_DEFAULT),
+            "depth": ("encoder_layers", NO_DEFAULT),
+            "heads": ("encoder_attention_heads", NO_DEFAULT),
+            "mlp_width": ("encoder_ffn_dim", NO_DEFAULT),
             "norm_eps": ("layer_norm_eps", 1e-5),
             "activation": ("activation_function", "gelu"),
         },

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crosspath.checkpoints.foreign.families import FAMILIES, REQUIRED, Family
-from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, require_computed
+from crosspath.checkpoints.foreign.families import FAMILIES, NO_DEFAULT, Family
+from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, require_entries
 from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_folder, is_on_hub
@@ -57,9 +57,9 @@ def foundation_at(start: str | Path) -> Foundation | None:
         return timm_foundation(text, folder / CONFIG, config, tensors)
     kind = config.get("model_type")
     if kind not in FAMILIES:
-        known = ", ".join([*FAMILIES, "timm's VisionTransformer"])
+        families = ", ".join([*FAMILIES, "timm's VisionTransformer"])
         todo = "choose another, or name it with --auxiliary, which needs no family"
-        raise InputError(folder / CONFIG, f"a model_type of {known}", repr(kind), todo)
+        raise InputError(folder / CONFIG, f"a model_type of {families}", repr(kind), todo)
     beside = read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
     return transformers_foundation(text, folder / CONFIG, FAMILIES[str(kind)], config, beside, tensors)
 
@@ -99,14 +99,16 @@ def transformers_foundation(
     """One of `FAMILIES`. `file` is the config. Raises `InputError`: see `foundation_at`."""
     if family.section is not None:
         config = config.get(family.section) or {}
-    require_computed(file, config, family.same)
+    require_entries(file, config, family.same)
     model = dict(family.options) | _settings(file, family, config)
-    named, dropped = _rename(file, family, tensors)
-    named, model["qkv_bias"] = fuse(file, named)
-    if "encoder.reg_token" in named:
-        model["registers"] = named["encoder.reg_token"].shape[-2]
+    own, leftovers = _rename(file, family, tensors)
+    own, model["qkv_bias"] = fuse(file, own)
+    if "encoder.reg_token" in own:
+        model["registers"] = own["encoder.reg_token"].shape[-2]
     inputs = family.inputs(file, config, preprocessor)
-    return foundation(where, family.name, family.modality, model, inputs, named, family.weights, dropped=tuple(dropped))
+    return foundation(
+        where, family.name, family.modality, model, inputs, own, family.weights, leftovers=tuple(leftovers)
+    )
 
 
 def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str
     section: dict[str, Any] = {}
     for name, (entry, default) in family.settings.items():
         value = config.get(entry, default)
-        if value is REQUIRED:
+        if value is NO_DEFAULT:
             raise InputError(file, f"an entry `{entry}`", "none", "save it with a current transformers")
         # True counts as 1 in Python, and a text times a width as a longer text.
         if isinstance(value, bool) or not isinstance(value, str if name == "activation" else int | float):
@@ -140,16 +142,16 @@ def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[
     if not anchor:
         raise InputError(file.parent / WEIGHTS, f"a tensor {family.anchor}", "none", "copy the files again")
     prefix = anchor.removesuffix(family.anchor)
-    named, dropped = {}, []
+    own, leftovers = {}, []
     for full, tensor in tensors.items():
         name = full.removeprefix(prefix)
         if not full.startswith(prefix) or re.match(family.drops, name) or (not prefix and _is_head(name)):
-            dropped.append(full)
+            leftovers.append(full)
             continue
         for pattern, replacement in family.renames:
             name = re.sub(pattern, replacement, name)
-        named[name] = tensor
-    return named, dropped
+        own[name] = tensor
+    return own, leftovers
 
 
 def _is_head(name: str) -> bool:
@@ -162,7 +164,7 @@ def fuse(where: object, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
 
     Attention ignores a bias of the keys: it adds the same to all scores of a query.
     """
-    fused = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.(query|key|value)\.", name)}
+    result = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.(query|key|value)\.", name)}
     blocks = sorted({name.rpartition(".attn.query.")[0] for name in tensors if ".attn.query." in name})
     for block in blocks:
         for part in ("weight", "bias"):
@@ -172,5 +174,5 @@ def fuse(where: object, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
                 raise InputError(where, f"query, key and value of {block}", f"{len(present)} of them", "copy it again")
             if present:
                 full = [torch.zeros_like(present[0]) if tensor is None else tensor for tensor in three]
-                fused[f"{block}.attn.qkv.{part}"] = torch.cat(full)
-    return fused, any(name.endswith(".attn.qkv.bias") for name in fused)
+                result[f"{block}.attn.qkv.{part}"] = torch.cat(full)
+    return result, any(name.endswith(".attn.qkv.bias") for name in result)

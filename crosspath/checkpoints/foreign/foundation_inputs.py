@@ -36,17 +36,17 @@ RECORDINGS: Mapping[str, tuple[Any, ...]] = {
 class Inputs:
     """Settings by their dotted names."""
 
-    fixed: Mapping[str, Any]
+    fixed_settings: Mapping[str, Any]
     """Without them the model computes something else, or cannot be built."""
-    free: Mapping[str, Any] = field(default_factory=dict)
+    free_settings: Mapping[str, Any] = field(default_factory=dict)
     """As the model was trained; the user's own come first."""
     multiples: Mapping[str, int] = field(default_factory=dict)
     """{setting: the number that has to divide it}."""
 
 
-def require_computed(file: Path, entries: Mapping[str, Any], computed: Mapping[str, tuple[Any, ...]]) -> None:
+def require_entries(file: Path, entries: Mapping[str, Any], choices: Mapping[str, tuple[Any, ...]]) -> None:
     """Raise `InputError` for an entry of a JSON file that states something else than what this library computes."""
-    for entry, values in computed.items():
+    for entry, values in choices.items():
         if entries.get(entry, values[0]) not in values:
             expected = f"{entry} {' or '.join(map(repr, values))}, which is what is computed"
             raise InputError(file, expected, repr(entries[entry]), "choose another model")
@@ -56,10 +56,10 @@ def activation_of(file: Path, entry: str, value: object) -> str:
     """This library's name of the nonlinearity that an entry of a `config.json` of transformers states. Raises
     `InputError` for one that its blocks do not have.
     """
-    computed = {theirs: ours for theirs, ours in ACTIVATION_NAMES.items() if ours in get_args(Activation)}
-    if str(value) not in computed:
-        raise InputError(file, f"{entry} {', '.join(computed)}", repr(value), "choose another model")
-    return computed[str(value)]
+    names = {theirs: ours for theirs, ours in ACTIVATION_NAMES.items() if ours in get_args(Activation)}
+    if str(value) not in names:
+        raise InputError(file, f"{entry} {', '.join(names)}", repr(value), "choose another model")
+    return names[str(value)]
 
 
 def picture_inputs(
@@ -73,8 +73,8 @@ def picture_inputs(
             raise InputError(where, f"one number as `{name}`, for squares", repr(value), "choose another model")
     means = picture_colours(where.parent / PREPROCESSOR, preprocessor, colours)
     return Inputs(
-        fixed={"model.tokenizer.patch": (patch, patch)},
-        free={"data.image_size": side, "data.resize": _short_side(preprocessor)}
+        fixed_settings={"model.tokenizer.patch": (patch, patch)},
+        free_settings={"data.image_size": side, "data.resize": _short_side(preprocessor)}
         | {f"data.{name}": values for name, values in means.items()},
         multiples={"data.image_size": patch},
     )
@@ -84,30 +84,30 @@ def picture_colours(where: Path, preprocessor: Mapping[str, Any], colours: Mappi
     """{`mean` and `std`: of each colour}, as the model was trained. Raises `InputError`, also for pictures of
     another scale.
     """
-    require_computed(where, preprocessor, PICTURES)
+    require_entries(where, preprocessor, PICTURES)
     if preprocessor.get("do_normalize", True) is False:
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    stated = {}
+    result = {}
     for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
         values = preprocessor.get(theirs) or colours[ours]
         if not isinstance(values, list | tuple) or len(values) != 3:
             raise InputError(where, f"three numbers as `{theirs}`", repr(values), "copy the file again")
-        stated[ours] = tuple(values)
-    return stated
+        result[ours] = tuple(values)
+    return result
 
 
 def _crop(preprocessor: Mapping[str, Any]) -> int | None:
     """The side of the square that the model reads, where it is stated."""
-    stated = preprocessor.get("crop_size" if preprocessor.get("do_center_crop") else "size")
-    if isinstance(stated, Mapping):
-        stated = stated.get("height") if stated.get("height") == stated.get("width") else None
-    return stated if isinstance(stated, int) else None
+    size = preprocessor.get("crop_size" if preprocessor.get("do_center_crop") else "size")
+    if isinstance(size, Mapping):
+        size = size.get("height") if size.get("height") == size.get("width") else None
+    return size if isinstance(size, int) else None
 
 
 def _short_side(preprocessor: Mapping[str, Any]) -> int | None:
-    stated = preprocessor.get("size") if preprocessor.get("do_center_crop") else None
-    stated = stated.get("shortest_edge") if isinstance(stated, Mapping) else stated
-    return stated if isinstance(stated, int) else None
+    size = preprocessor.get("size") if preprocessor.get("do_center_crop") else None
+    size = size.get("shortest_edge") if isinstance(size, Mapping) else size
+    return size if isinstance(size, int) else None
 
 
 def whisper_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Inputs:
@@ -116,8 +116,8 @@ def whisper_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping
     if not isinstance(mels, int) or not isinstance(places, int):
         expected = "numbers as `num_mel_bins` and `max_source_positions`"
         raise InputError(where, expected, f"{mels!r} and {places!r}", "copy its config.json again")
-    require_computed(where.parent / PREPROCESSOR, preprocessor, {**RECORDINGS, "feature_size": (mels,)})
-    fixed = {
+    require_entries(where.parent / PREPROCESSOR, preprocessor, {**RECORDINGS, "feature_size": (mels,)})
+    settings = {
         "data.sample_rate_hz": SAMPLE_RATE_HZ,
         "data.mels": mels,
         "data.spectrogram": "whisper",
@@ -125,7 +125,7 @@ def whisper_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping
         "data.std": 0.5,
         "model.tokenizer.stem": "convolutions",
     }
-    return Inputs(fixed=fixed, free={"data.frames": STRIDE * places})
+    return Inputs(fixed_settings=settings, free_settings={"data.frames": STRIDE * places})
 
 
 def picture_weights(
@@ -141,10 +141,10 @@ def picture_weights(
     counts = [weights[name].shape[1] for name in first]
     places = table_1ND.shape[1]
     # Not all models have positions for all of these tokens.
-    placed = next((n for n in range(len(first), -1, -1) if _is_square(places - sum(counts[:n]))), None)
-    if placed is None:
+    tokens = next((n for n in range(len(first), -1, -1) if _is_square(places - sum(counts[:n]))), None)
+    if tokens is None:
         raise InputError(where, "positions of a square of patches", str(places), "copy the file again")
-    parts = torch.split(table_1ND, [*counts[:placed], places - sum(counts[:placed])], dim=1)
+    parts = torch.split(table_1ND, [*counts[:tokens], places - sum(counts[:tokens])], dim=1)
     for name, positions_1RD in zip(first, parts[:-1], strict=False):
         weights[name] = weights[name] + positions_1RD
     side = math.isqrt(parts[-1].shape[1])
@@ -176,10 +176,12 @@ def text_inputs(where: Path, config: Mapping[str, Any], preprocessor: Mapping[st
     if not isinstance(rows, int):
         raise InputError(where, "a number as `vocab_size`", repr(rows), "copy its config.json again")
     length = read_json(lengths).get("max_seq_length") if lengths.is_file() else None
-    free: dict[str, Any] = {"data.length": length // 2 * 2} if isinstance(length, int) else {}
+    free_settings: dict[str, Any] = {"data.length": length // 2 * 2} if isinstance(length, int) else {}
     if any((where.parent / name).is_file() for name in (TOKENIZER, WORDS)):
-        free["data.tokenizer"] = str(where.parent.resolve())
-    return Inputs(fixed={"data.vocabulary_size": rows, "model.tokenizer.token_type": True}, free=free)
+        free_settings["data.tokenizer"] = str(where.parent.resolve())
+    return Inputs(
+        fixed_settings={"data.vocabulary_size": rows, "model.tokenizer.token_type": True}, free_settings=free_settings
+    )
 
 
 def text_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe, *, first: int) -> dict[str, Tensor]:

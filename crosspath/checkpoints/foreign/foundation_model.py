@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from crosspath.checkpoints.foreign.foundation_inputs import Inputs
 from crosspath.config import Recipe
-from crosspath.config.recipe import validated
+from crosspath.config.recipe import validate
 from crosspath.errors import InputError
 from crosspath.files import tensor_faults
 from crosspath.models.heads import HEAD
@@ -41,7 +41,7 @@ class Foundation:
     """By this library's names, but for `positions`; in float32."""
     weights: Callable[[object, Mapping[str, Tensor], Recipe], dict[str, Tensor]]
     """See `Family.weights`."""
-    dropped: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
     """Names in the file of what is no part of its features."""
 
     def describe(self, recipe: Recipe) -> str:
@@ -49,7 +49,9 @@ class Foundation:
         size = f"{self.size.width} wide, {self.size.depth} blocks, {self.size.heads} heads"
         tree = recipe.model_dump(mode="json")
         inputs = {
-            name: value for name, value in {**self.inputs.fixed, **self.inputs.free}.items() if "model." not in name
+            name: value
+            for name, value in {**self.inputs.fixed_settings, **self.inputs.free_settings}.items()
+            if "model." not in name
         }
         theirs = ", ".join(f"{name}={_get(tree, name)}" for name, value in inputs.items() if _plain(value) is not None)
         training = "augmentation is off" if recipe.train.scope == "head" and not recipe.augment.alters else ""
@@ -66,25 +68,25 @@ def foundation(
     tensors: Mapping[str, Tensor],
     weights: Callable[[object, Mapping[str, Tensor], Recipe], dict[str, Tensor]],
     *,
-    dropped: tuple[str, ...] = (),
+    leftovers: tuple[str, ...] = (),
 ) -> Foundation:
     """A foundation model whose `model` section is known, with a named size where it has one."""
     size = Size(model.pop("width"), model.pop("depth"), model.pop("heads"))
-    named = next((label for label, other in SIZES.items() if other == size), None)
-    sized = {"size": named} if named is not None else dict(zip(SIZE_FIELDS[1:], size, strict=True))
+    size_name = next((label for label, other in SIZES.items() if other == size), None)
+    size_settings = {"size": size_name} if size_name is not None else dict(zip(SIZE_FIELDS[1:], size, strict=True))
     if model.get("mlp_width") == 4 * size.width:
         del model["mlp_width"]
-    fixed = {f"model.{field}": value for field, value in (sized | model).items() if field != "pooling"}
-    free = {"model.pooling": model["pooling"], **inputs.free}
+    settings = {f"model.{field}": value for field, value in (size_settings | model).items() if field != "pooling"}
+    free_settings = {"model.pooling": model["pooling"], **inputs.free_settings}
     return Foundation(
         where=where,
         name=name,
         modality=modality,
         size=size,
-        inputs=replace(inputs, fixed={**fixed, **inputs.fixed}, free=free),
+        inputs=replace(inputs, fixed_settings={**settings, **inputs.fixed_settings}, free_settings=free_settings),
         tensors={name: tensor.float() for name, tensor in tensors.items()},
         weights=weights,
-        dropped=dropped,
+        leftovers=leftovers,
     )
 
 
@@ -106,30 +108,30 @@ def fit_recipe(recipe: Recipe, model: Foundation, explicit: Collection[str] = ()
         # Where something stands in a picture follows from its size, which is the recipe's: positions are interpolated.
         explicit = [*explicit, *SIZES_OF_PICTURES]
     tree = recipe.model_dump(mode="json")
-    same = all(_get(tree, name) == _plain(value) for name, value in model.inputs.fixed.items())
-    if same and any(_is_explicit(name, explicit) for name in model.inputs.fixed):
-        explicit = [*explicit, *model.inputs.free, "augment", "optimizer"]
-    for name, value in {**model.inputs.fixed, **model.inputs.free, **_training(recipe)}.items():
+    same = all(_get(tree, name) == _plain(value) for name, value in model.inputs.fixed_settings.items())
+    if same and any(_is_explicit(name, explicit) for name in model.inputs.fixed_settings):
+        explicit = [*explicit, *model.inputs.free_settings, "augment", "optimizer"]
+    for name, value in {**model.inputs.fixed_settings, **model.inputs.free_settings, **_training(recipe)}.items():
         if not _is_explicit(name, explicit):
             _set(tree, name, value)
             continue
         setting = _get(tree, name)
-        sized = name.removeprefix("model.") in SIZE_FIELDS
-        if name in model.inputs.fixed and not sized and setting != _plain(value):
+        is_size = name.removeprefix("model.") in SIZE_FIELDS
+        if name in model.inputs.fixed_settings and not is_size and setting != _plain(value):
             raise InputError(name, f"{_plain(value)}, as in {model.where}", str(setting), "leave it out")
     for name, divisor in model.inputs.multiples.items():
         if remainder := _get(tree, name) % divisor:
             expected, near = f"a multiple of {divisor}, the patch of {model.where}", _get(tree, name) - remainder
             raise InputError(name, expected, str(_get(tree, name)), f"set {name}={max(near, divisor)}")
-    fitted = validated(tree, where=f"--from {model.where}")
-    if (size := size_of(fitted.model)) != model.size:
+    result = validate(tree, where=f"--from {model.where}")
+    if (size := size_of(result.model)) != model.size:
         expected = f"width, depth and heads {tuple(model.size)}, as in {model.where}"
         raise InputError("model.size", expected, str(tuple(size)), "leave model.size, width, depth and heads out")
-    if fitted.model.pooling != "mean" and not fitted.model.cls_token:
+    if result.model.pooling != "mean" and not result.model.cls_token:
         raise InputError(
-            "model.pooling", f"mean: {model.name} has no class token", fitted.model.pooling, "leave it out"
+            "model.pooling", f"mean: {model.name} has no class token", result.model.pooling, "leave it out"
         )
-    return fitted
+    return result
 
 
 def _training(recipe: Recipe) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
             f"--from {model.where}", "finite weights", f"infinity or NaN in {wrong}", "copy its files again"
         )
     module.load_state_dict(tensors, strict=True)
-    beside = f"; not loaded: {', '.join(model.dropped)}" if model.dropped else ""
+    beside = f"; not loaded: {', '.join(model.leftovers)}" if model.leftovers else ""
     first = f"--from {model.where}: the new head is initialised at random{beside}"
     return [first, *(f"--from {model.where}: {note}" for note in notes)]
 
@@ -174,10 +176,10 @@ def _norms_of(
     of a norm behind the pooling; and notes. A head that pools has the norms that the model has."""
     if objective_of(recipe).pools or not objective_of(recipe).labelled:
         return tensors, []
-    skipped = [part for part in NORMS if _has(tensors, part) and not _has(own, part)]
+    extras = [part for part in NORMS if _has(tensors, part) and not _has(own, part)]
     new = {name: value for name, value in own.items() if name.startswith(NORMS[0]) and name not in tensors}
-    tensors = {name: value for name, value in tensors.items() if not name.startswith(tuple(skipped))} | new
-    notes = [f"not loaded: {part.rstrip('.')}, which this head does not read" for part in skipped]
+    tensors = {name: value for name, value in tensors.items() if not name.startswith(tuple(extras))} | new
+    notes = [f"not loaded: {part.rstrip('.')}, which this head does not read" for part in extras]
     return tensors, notes + (["initialised at random: encoder.norm"] if new else [])
 
 
@@ -187,7 +189,7 @@ def _has(tensors: Mapping[str, Tensor], part: str) -> bool:
 
 def _is_explicit(name: str, explicit: Collection[str]) -> bool:
     """Whether the user gave this setting, or a section around it."""
-    return any(name == given or name.startswith(f"{given}.") for given in explicit)
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in explicit)
 
 
 def _get(tree: Mapping[str, Any], name: str) -> Any:

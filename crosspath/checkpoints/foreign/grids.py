@@ -114,12 +114,12 @@ def video(foreign: Foreign, override: Override) -> Translation:
     tensors, width, depth, qkv_bias = take_blocks(foreign)
     patch = foreign.shape("patch_embed.proj.weight", 5)[2:]
     plain = recipe_named("video/k400")
-    learned = foreign.has("pos_embed")
+    has_positions = foreign.has("pos_embed")
     side = getattr(plain.data, "image_size", 224) // patch[1]
     if "image_size" in foreign.settings:
         side = int(foreign.settings["image_size"]) // patch[1]
     frames = int(foreign.settings.get("frames", getattr(plain.data, "frames", 16))) // patch[0]
-    if learned:
+    if has_positions:
         positions = foreign.shape("pos_embed", 3)[1]
         frames, remainder = divmod(positions, side * side)
         if remainder or not frames:
@@ -129,7 +129,7 @@ def video(foreign: Foreign, override: Override) -> Translation:
         plain,
         data={"image_size": side * patch[1], "frames": frames * patch[0], **_settings(foreign, "mean", "std")},
         model=_model(foreign, width, depth, qkv_bias)
-        | {"positions": "learned" if learned else "sincos", "pooling": "mean"},
+        | {"positions": "learned" if has_positions else "sincos", "pooling": "mean"},
     )
     recipe = with_settings(recipe, model={"tokenizer": recipe.model.tokenizer.model_copy(update={"patch": patch})})
     recipe = override(recipe)

@@ -55,7 +55,7 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
     except InputError as error:
         report["problem"] = str(error)
     if foreign is not None:
-        report |= {"used": foreign.used, "dropped": foreign.dropped, "notes": foreign.notes}
+        report |= {"used": foreign.destinations, "dropped": foreign.leftovers, "notes": foreign.notes}
         report["format"] = report["format"] or foreign.format
     report["next"] = _next(path, key, source.contents, report)
     return report
@@ -70,13 +70,13 @@ def _plan(foreign: Foreign) -> tuple[str | None, list[str]]:
     layout = layout_name(foreign.tensors) if foreign.tensors else None
     if layout is None:
         return None, []
-    foreign.used |= {foreign.full_names.get(name, name): name for name in foreign.tensors}
+    foreign.destinations |= {foreign.full_names.get(name, name): name for name in foreign.tensors}
     foreign.notes.append("it serves as an auxiliary only")
     return f"weights of {layout}", []
 
 
 def _pickle(contents: Contents) -> dict[str, Any] | None:
-    if not contents.pickled:
+    if not contents.is_pickle:
         return None
     return {
         "looks_up": [str(name) for name in contents.names],

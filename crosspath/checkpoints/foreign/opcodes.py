@@ -64,7 +64,7 @@ class Pickle:
 
 
 ORDERED_DICT = Global("collections", "OrderedDict")
-COMPUTED = Global("a name", "computed while loading")
+COMPUTED_NAME = Global("a name", "computed while loading")
 
 
 def read_pickle(data: bytes | BinaryIO, where: object, most: int = MOST_OPCODES) -> Pickle:
@@ -188,7 +188,7 @@ class _Machine:
         return result
 
     def _global(self, module: Any, name: Any) -> Global:
-        entry = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED
+        entry = Global(module, name) if isinstance(module, str) and isinstance(name, str) else COMPUTED_NAME
         self.names[entry] = None
         return entry
 

@@ -48,11 +48,11 @@ def find_source(path: str | Path) -> Source:
         path = file
     require_file(path, "a file with weights")
     config = path.parent / CONFIG
-    described = is_described(path) and CONFIG in CONFIG_OF.get(path.name, (CONFIG,))
-    return Source(path, config if described and config.is_file() else None, read_contents(path))
+    has_config = owns_config(path) and CONFIG in CONFIG_OF.get(path.name, (CONFIG,))
+    return Source(path, config if has_config and config.is_file() else None, read_contents(path))
 
 
-def is_described(file: Path) -> bool:
+def owns_config(file: Path) -> bool:
     """Whether the config in a file's folder is its own; a file of another name is taken for a guest."""
     return file.name in (*WEIGHT_FILES, *CONFIG_OF)
 
@@ -76,7 +76,7 @@ def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None)
             foreign.tensors,
             source.config,
             {name: f"{key}.{full}" for name, full in foreign.full_names.items()},
-            dropped=others | {f"{key}.{name}": reason for name, reason in foreign.dropped.items()},
+            leftovers=others | {f"{key}.{name}": reason for name, reason in foreign.leftovers.items()},
         )
     return unwrap(source.file, tensors, source.config)
 
@@ -84,10 +84,12 @@ def select_model(source: Source, tensors: Mapping[str, Tensor], key: str | None)
 def _own(path: Path, recipe: Recipe) -> InputError:
     """What a checkpoint of this library is, and which verbs take it."""
     folder = path if path.is_dir() else path.parent
-    connected = path.name in (folder.name, WEIGHTS) and all((folder / name).is_file() for name in PATHWAY_FILES)
+    has_pathways = path.name in (folder.name, WEIGHTS) and all((folder / name).is_file() for name in PATHWAY_FILES)
     verbs = ["evaluate", "predict", "export"] if objective_of(recipe).labelled else []
-    verbs += ["status", "merge"] if connected else []
-    kind = f"crosspath's own, of {recipe.name} ({objective_of(recipe).verb}ed{', with pathways' if connected else ''})"
+    verbs += ["status", "merge"] if has_pathways else []
+    kind = (
+        f"crosspath's own, of {recipe.name} ({objective_of(recipe).verb}ed{', with pathways' if has_pathways else ''})"
+    )
     commands = f"crosspath {'|'.join(verbs)} {path}, or " if verbs else ""
     todo = f"use it without conversion: {commands}crosspath train RECIPE, where --from or --auxiliary NAME= take it"
     return InputError(path, "a checkpoint of another library", kind, todo)

@@ -55,8 +55,8 @@ def load_start(module: nn.Module, recipe: Recipe, start: str | Path) -> list[str
 
 def explicit_settings(recipe: Recipe, settings: tuple[str, ...]) -> frozenset[str]:
     """Dotted names of what the user set; of a recipe that is not shipped, all it says."""
-    shipped = RECIPES if objective_of(recipe).labelled else PRETRAINING
-    plain = shipped[recipe.name]().model_dump(mode="json") if recipe.name in shipped else {}
+    recipes = RECIPES if objective_of(recipe).labelled else PRETRAINING
+    plain = recipes[recipe.name]().model_dump(mode="json") if recipe.name in recipes else {}
     names = (setting.partition("=")[0].strip() for setting in settings)
     changes = differences(plain, recipe.model_dump(mode="json"))
     # What a new section leaves at None was not set.
@@ -72,7 +72,7 @@ def explicit_settings(recipe: Recipe, settings: tuple[str, ...]) -> frozenset[st
 def shape_settings(recipe: Recipe) -> tuple[str, ...]:
     """`section.field=value` of what the shipped recipe that trains under this name lacks of the recipe's model, and of
     what that reads."""
-    before, now = (made.model_dump(mode="json") for made in (RECIPES[recipe.name](), recipe))
+    before, now = (one.model_dump(mode="json") for one in (RECIPES[recipe.name](), recipe))
     texts = []
     for section in ("data", "model"):
         for name, (_, value) in differences(before[section], now[section]):

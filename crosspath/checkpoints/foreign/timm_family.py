@@ -48,12 +48,14 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
     free = {"data.image_size": side, "data.resize": round(side / share) if share < 1 else None}
     free |= {f"data.{name}": tuple(statistics[name]) for name in ("mean", "std") if statistics.get(name)}
     patch = tuple(model.patch_embed.patch_size)
-    inputs = Inputs(fixed={"model.tokenizer.patch": patch}, free=free, multiples={"data.image_size": patch[0]})
-    named = {_rename(name): tensor for name, tensor in own.items()}
-    dropped = tuple(name for name in tensors if name not in own)
+    inputs = Inputs(
+        fixed_settings={"model.tokenizer.patch": patch}, free_settings=free, multiples={"data.image_size": patch[0]}
+    )
+    ours = {_rename(name): tensor for name, tensor in own.items()}
+    leftovers = tuple(name for name in tensors if name not in own)
     weights = partial(picture_weights, antialias=True)
     return foundation(
-        where, f"timm's {config['architecture']}", "image", section, inputs, named, weights, dropped=dropped
+        where, f"timm's {config['architecture']}", "image", section, inputs, ours, weights, leftovers=leftovers
     )
 
 

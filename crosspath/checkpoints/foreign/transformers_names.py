@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from crosspath.checkpoints.foreign.translation import FUSED, Foreign
+from crosspath.checkpoints.foreign.translation import SEPARATOR, Foreign
 
 _LONG = {"q": "query", "k": "key", "v": "value"}
 RENAMES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -48,6 +48,6 @@ def to_timm_names(foreign: Foreign) -> None:
                 continue
             for name in names:
                 foreign.expect(name, tuple(foreign.tensors[names[0]].shape))
-            fused = f"blocks.{index}.attn.qkv.{part}"
-            foreign.full_names[fused] = FUSED.join(foreign.full_names[name] for name in names)
-            foreign.tensors[fused] = torch.cat([foreign.tensors.pop(name) for name in names])
+            new_name = f"blocks.{index}.attn.qkv.{part}"
+            foreign.full_names[new_name] = SEPARATOR.join(foreign.full_names[name] for name in names)
+            foreign.tensors[new_name] = torch.cat([foreign.tensors.pop(name) for name in names])

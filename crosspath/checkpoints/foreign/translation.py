@@ -27,7 +27,7 @@ PREFIXES = (
 )
 """Names of the encoder inside a larger model. Removed only where blocks follow."""
 
-FUSED = " + "
+SEPARATOR = " + "
 """Between the names of tensors that are fused into one."""
 TODO = "copy the file again, or choose another"
 
@@ -42,9 +42,9 @@ class Foreign:
     """The `config.json` that describes it."""
     full_names: dict[str, str] = field(default_factory=dict)
     """{name: its name in the file}, with wrappers' prefixes."""
-    dropped: dict[str, str] = field(default_factory=dict)
+    leftovers: dict[str, str] = field(default_factory=dict)
     """{name in the file: why it is not converted}."""
-    used: dict[str, str] = field(default_factory=dict)
+    destinations: dict[str, str] = field(default_factory=dict)
     """{name in the file: what it became}."""
     notes: list[str] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Foreign:
             expected = f"{self._full(name)} in floating point"
             raise InputError(self.where, expected, str(tensor.dtype).removeprefix("torch."), "save it unquantised")
         del self.tensors[name]
-        self.used |= dict.fromkeys(self._full(name).split(FUSED), becomes)
+        self.destinations |= dict.fromkeys(self._full(name).split(SEPARATOR), becomes)
         return tensor
 
     def drop(self, pattern: str, reason: str) -> list[str]:
@@ -93,7 +93,7 @@ class Foreign:
         names = [name for name in self.tensors if re.match(pattern, name)]
         for name in names:
             del self.tensors[name]
-            self.dropped |= dict.fromkeys(self._full(name).split(FUSED), reason)
+            self.leftovers |= dict.fromkeys(self._full(name).split(SEPARATOR), reason)
         return names
 
     def indices(self, prefix: str) -> list[int]:
@@ -131,15 +131,17 @@ class Translation:
 def unwrap(where: object, tensors: Mapping[str, Tensor], config: Path | None = None) -> Foreign:
     """The model inside a training checkpoint, under plain names; entries beside the model are dropped."""
     names = {name: name for name in tensors}
-    dropped: dict[str, str] = {}
+    leftovers: dict[str, str] = {}
     while wrapper := next((w for w in WRAPPERS if any(name.startswith(f"{w}.") for name in names)), None):
-        dropped |= {full: "beside the model" for name, full in names.items() if not name.startswith(f"{wrapper}.")}
+        leftovers |= {full: "beside the model" for name, full in names.items() if not name.startswith(f"{wrapper}.")}
         names = {name[len(wrapper) + 1 :]: full for name, full in names.items() if name.startswith(f"{wrapper}.")}
     for prefix in PREFIXES:
         if any(re.match(re.escape(prefix) + r"(blocks|encoder\.layer|layers)\.\d+\.", name) for name in names):
             inner = {name[len(prefix) :]: full for name, full in names.items() if name.startswith(prefix)}
             names = {name: full for name, full in names.items() if not name.startswith(prefix)} | inner
-    return Foreign(where, {name: tensors[full] for name, full in names.items()}, config, dict(names), dropped=dropped)
+    return Foreign(
+        where, {name: tensors[full] for name, full in names.items()}, config, dict(names), leftovers=leftovers
+    )
 
 
 def size_of(where: object, width: int, depth: int) -> str:

@@ -33,7 +33,7 @@ def read_weights(path: Path, contents: Contents, *, unsafe: bool = False) -> dic
     """
     if contents.container == "safetensors":
         return read_safetensors(path)[0]
-    if not contents.pickled:
+    if not contents.is_pickle:
         raise InputError(
             path, "safetensors or a pickle of weights", f"a {contents.container} without either", "unpack it"
         )

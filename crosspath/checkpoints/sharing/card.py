@@ -69,8 +69,8 @@ def _front_matter(about: About) -> list[str]:
 def _what(about: About, scales: Scales) -> list[str]:
     recipe = about.recipe
     size = size_of(recipe.model)
-    named = size == SIZES[recipe.model.size]
-    shape = f"of size `{recipe.model.size}`" if named else f"{size.width} wide and {size.depth} blocks deep"
+    standard = size == SIZES[recipe.model.size]
+    shape = f"of size `{recipe.model.size}`" if standard else f"{size.width} wide and {size.depth} blocks deep"
     what = "outputs" if recipe.data.label_kind == "numbers" else "classes"
     kind = f"{recipe.modality} model {shape} with {len(about.classes)} {what}"
     method = f"Method: Multimodal Pathway, arXiv {PAPER}."
@@ -95,12 +95,12 @@ def _what(about: About, scales: Scales) -> list[str]:
 
 def _licences(terms: Sequence[Licence]) -> list[str]:
     flags = [_flag(licence) for licence in terms if licence.non_commercial]
-    unknown = [f"{_part_name(licence)} ({to_markdown(licence.source)})" for licence in terms if not licence.is_known]
+    missing = [f"{_part_name(licence)} ({to_markdown(licence.source)})" for licence in terms if not licence.is_known]
     return [
         "## Licences",
         "",
         *(line for flag in flags for line in (flag, "")),
-        *([f"Licence unknown: {', '.join(unknown)}. Find out before you share or use this model.", ""] * bool(unknown)),
+        *([f"Licence unknown: {', '.join(missing)}. Find out before you share or use this model.", ""] * bool(missing)),
         "| part | data or weights | terms, as published | where |",
         "|---|---|---|---|",
         *(_row(licence.part, licence.source, licence.terms, licence.address or "") for licence in terms),
@@ -168,13 +168,13 @@ def _equality(receipt: Mapping[str, Any]) -> list[str]:
 
 def _equality_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
     equality = receipt["equality"]
-    generated = f"{to_markdown(equality['samples'])} generated samples"
+    samples = f"{to_markdown(equality['samples'])} generated samples"
     if equality["bitwise"]:
-        equal = f"bitwise equal on {generated}, in float32 and under bfloat16 autocast"
+        equal = f"bitwise equal on {samples}, in float32 and under bfloat16 autocast"
     else:
         differences = equality["max_difference"].items()
         worst = ", ".join(f"{to_markdown(name)} {difference_text(value)}" for name, value in differences)
-        equal = f"not bitwise equal on {generated}; largest difference: {worst}"
+        equal = f"not bitwise equal on {samples}; largest difference: {worst}"
     yield f"Outputs before and after merging: {equal}."
     certificate = receipt.get("certificate")
     if certificate is not None:

@@ -23,7 +23,7 @@ from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
-from crosspath.deprecated import renamed
+from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
 from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.sources.parameters import plain_state
@@ -110,16 +110,16 @@ def with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
 class _Report:
     """The outcome of a check, in words."""
 
-    checked: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What could not be checked, and differences that do not concern the weights."""
     faults: list[str] = field(default_factory=list)
 
-    def add(self, ok: bool, checked: str, fault: str) -> None:
-        (self.checked if ok else self.faults).append(checked if ok else fault)
+    def add(self, ok: bool, check: str, fault: str) -> None:
+        (self.checks if ok else self.faults).append(check if ok else fault)
 
 
-@renamed(data_root="data")
+@older_keywords(data_root="data")
 def verify(certificate: str | Path, data: str | Path | None = None) -> dict[str, Any]:
     """Check a certificate of `merge_checkpoint(..., verify=True)`: the file, or the folder that holds it.
 
@@ -138,7 +138,7 @@ def verify(certificate: str | Path, data: str | Path | None = None) -> dict[str,
     path = Path(certificate)
     path = path / CERTIFICATE if path.is_dir() else path
     values = _read(path)
-    report, folder = _Report(checked=["the certificate"]), path.parent
+    report, folder = _Report(checks=["the certificate"]), path.parent
     _check_file(report, "the merged weights", values["result"], folder, required=True)
     _check_file(report, "the stored logits", values["logits"], folder, required=True)
     for entry in values["target"]:
@@ -157,7 +157,7 @@ def verify(certificate: str | Path, data: str | Path | None = None) -> dict[str,
     if report.faults:
         todo = "take the files as they were written, or merge again"
         raise InputError(path, "what it certifies", "; ".join(report.faults), todo)
-    return {"certificate": str(path), "checked": report.checked, "notes": report.notes, "outputs": differences}
+    return {"certificate": str(path), "checked": report.checks, "notes": report.notes, "outputs": differences}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _certified_samples(
         report.notes.append(f"outputs not computed, name the data with --data ({error})")
         return None
     if samples.fingerprint == batch["fingerprint"]:
-        report.checked.append("the samples")
+        report.checks.append("the samples")
     else:
         report.notes.append("the samples' bytes differ from the certified ones (other files, or another decoder)")
     return samples

@@ -14,7 +14,7 @@ from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.save import CARD, MERGE_RECEIPT, save_checkpoint
 from crosspath.checkpoints.sharing.card import Scales, model_card, strip_recipe_paths
 from crosspath.checkpoints.sources import is_on_hub, strip_paths
-from crosspath.config.recipe import validated
+from crosspath.config.recipe import validate
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, read_json, sha256_of_tensors
 from crosspath.modalities import modality_of
@@ -89,7 +89,7 @@ def load_pretrained(
         if not isinstance(values, dict):
             todo = "name a folder or repository written by save_pretrained"
             raise InputError(folder / CONFIG, "the recipe of a crosspath model", "none", todo)
-        recipe = validated(values, folder / CONFIG)
+        recipe = validate(values, folder / CONFIG)
     model = load_checkpoint(folder, recipe, auxiliaries).model
     if not isinstance(model, ModalityModel):
         todo = "load it with crosspath.load_checkpoint, or fine-tune it: crosspath train RECIPE --from CHECKPOINT"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import DamageError
 from crosspath.data.readers.cloud_arrays import MOST_COLUMNS, xyz_rows
 from crosspath.data.text_files import THOUSANDS
@@ -63,7 +63,7 @@ def read_text_columns(path: Path, *, xyz: bool = False) -> tuple[NDArray[np.floa
     if count is not None and count != len(values):
         raise DamageError(f"it states {count} points and has {len(values)}")
     if names is not None and len(names) != values.shape[1] and not (xyz and tuple(names[:3]) == AXES):
-        raise DamageError(f"its heading names {counted(len(names), 'column')}, its rows have {values.shape[1]}")
+        raise DamageError(f"its heading names {quantity(len(names), 'column')}, its rows have {values.shape[1]}")
     return values, names
 
 
@@ -168,7 +168,9 @@ def _parse(rows: list[Row]) -> NDArray[np.float64]:
         if len(fields) < 3:
             raise DamageError(f"row {number}: expected x y z, found {row[:40]!r}")
         if len(fields) != len(values[0]):
-            raise DamageError(f"row {number}: expected {counted(len(values[0]), 'value')} as above, found {row[:40]!r}")
+            raise DamageError(
+                f"row {number}: expected {quantity(len(values[0]), 'value')} as above, found {row[:40]!r}"
+            )
     if open_commas and not decimal_commas:
         raise DamageError(f"row {rows[0][0]}: commas could separate thousands or decimals in {rows[0][1][:40]!r}")
     return np.array(values)

@@ -8,7 +8,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.folder_tree import is_hidden
 from crosspath.data.items import Item, Listing, Part, file_stamp
 
@@ -43,8 +43,8 @@ def list_objects(folder: Path) -> Listing:
         Item(id=path.name, label=classes.index(label), part=_part(frame), path=path, stamp=file_stamp(path))
         for path, frame, label in names
     )
-    frames = counted(len({frame for _, frame, _ in names}), "frame")
-    note = f"{counted(len(items), 'object')} of {frames}, by name; a frame is in one part"
+    frames = quantity(len({frame for _, frame, _ in names}), "frame")
+    note = f"{quantity(len(items), 'object')} of {frames}, by name; a frame is in one part"
     return Listing(tuple(classes), items, unread=(("other names", unread),) if unread else (), notes=(note,))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import DamageError
 
 SAMPLING_SEED = 0
@@ -82,12 +82,12 @@ def _obj(path: Path) -> tuple[Vertices, NDArray[Any]]:
         key, *values = line.partition("#")[0].split() or [""]
         if key == "v":
             if len(values) < 3:
-                raise DamageError(f"line {number}: a vertex has {counted(len(values), 'value')}")
+                raise DamageError(f"line {number}: a vertex has {quantity(len(values), 'value')}")
             vertices.append([float(value) for value in values[:3]])
         elif key == "f":
             corners = [int(value.partition("/")[0]) for value in values]
             if len(corners) < 3:
-                raise DamageError(f"line {number}: a face has {counted(len(corners), 'corner')}")
+                raise DamageError(f"line {number}: a face has {quantity(len(corners), 'corner')}")
             # From 1; negative numbers count back from the vertices so far.
             places = [corner - 1 if corner > 0 else len(vertices) + corner for corner in corners]
             if min(places) < 0 or 0 in corners:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.items import DamageError, require_within
 from crosspath.data.label_cells import MANY
 from crosspath.data.readers.extras import require_library
@@ -172,7 +172,7 @@ def _read_text(path: Path, encoding: str | None) -> Columns:
         raise DamageError(f"row {lines[0][0]}: expected columns of different names, found {twice[0]!r} twice")
     for row, cells in zip(rows, table, strict=True):
         if len(cells) != len(names):
-            raise DamageError(f"row {row}: expected {counted(len(names), 'value')}, found {len(cells)}")
+            raise DamageError(f"row {row}: expected {quantity(len(names), 'value')}, found {len(cells)}")
     columns = list(zip(*table, strict=True)) if table else [() for _ in names]
     return Columns(dict(zip(names, columns, strict=True)), rows, delimiter != ",", has_names)
 

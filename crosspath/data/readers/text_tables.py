@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.table_rows import DELIMITERS
 from crosspath.data.text_files import lines_of, read_text
 from crosspath.errors import InputError
@@ -93,7 +93,7 @@ def _delimited_text(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
                 raise InputError(f"{path} row {row}", expected, found, QUOTES)
             elif len(values) != len(names):
                 found = f"{len(values)}: {delimiter.join(values)[:80]}"
-                raise InputError(f"{path} row {row}", counted(len(names), "value"), found, QUOTES)
+                raise InputError(f"{path} row {row}", quantity(len(names), "value"), found, QUOTES)
             else:
                 rows.append((row, tuple(value.strip() for value in values)))
     except csv.Error as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Literal
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import PathwayError
 from crosspath.pathway.anatomy.anatomy import Anatomy
 from crosspath.pathway.anatomy.weight_names import template
@@ -151,6 +151,6 @@ def _depth_mismatch(target: Anatomy, auxiliary: Anatomy) -> Mismatch:
     return Mismatch(
         "depth",
         "depth",
-        f"target has {counted(len(target.blocks), 'block')}, auxiliary has {len(auxiliary.blocks)}; unpaired: {rest}",
+        f"target has {quantity(len(target.blocks), 'block')}, auxiliary has {len(auxiliary.blocks)}; unpaired: {rest}",
         f"{by_rule}, or choose pairs with {BY_HAND}" if alike else f"choose pairs with {BY_HAND}",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import PathwayError
 
 MARKS = {
@@ -31,5 +31,5 @@ def refuse_quantised_names(where: str, names: Iterable[str]) -> None:
     marks = [name for name in names if name.rpartition(".")[2] in MARKS]
     if marks:
         kind = MARKS[marks[0].rpartition(".")[2]]
-        found = f"{counted(len(marks), 'name')} of quantised ones, such as {marks[0]} ({kind})"
+        found = f"{quantity(len(marks), 'name')} of quantised ones, such as {marks[0]} ({kind})"
         raise PathwayError(where, "floating-point weights", found, "pass it as it was before quantising")

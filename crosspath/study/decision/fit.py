@@ -26,9 +26,9 @@ def fit_list(cases: Sequence[Case], choices: Sequence[Advice]) -> DecisionList:
     conditions = conditions_of(cases)
     best, cost = None, float("inf")
     for count in range(MOST_RULES + 1):
-        for chosen in permutations(conditions, count):
+        for subset in permutations(conditions, count):
             for advice in product(choices, repeat=count + 1):
-                rules = tuple(replace(rule, advice=one) for rule, one in zip(chosen, advice, strict=False))
+                rules = tuple(replace(rule, advice=one) for rule, one in zip(subset, advice, strict=False))
                 candidate = DecisionList(rules=rules, otherwise=advice[-1])
                 total = regret(candidate, cases) + WORTH * count
                 if total < cost - 1e-12:

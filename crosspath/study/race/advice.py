@@ -19,7 +19,7 @@ OF_ARM: Mapping[str, Advice] = {
 
 
 def advice_of(
-    kinds: Mapping[str, str | None], *, labels: int | None, pretrained: bool, unlabelled: bool
+    kinds: Mapping[str, str | None], *, labels: int | None, pretrained: bool, own_files: bool
 ) -> dict[str, Advice]:
     """{auxiliary: what earlier studies advise to try first with it}.
 
@@ -31,16 +31,16 @@ def advice_of(
         Of a class; None for all.
     pretrained
         Whether the target is a checkpoint.
-    unlabelled
+    own_files
         Whether there are own files without labels.
     """
-    decision = WITH_OWN_FILES if unlabelled else WITHOUT
+    decision = WITH_OWN_FILES if own_files else WITHOUT
     return {
         name: decision.advise(Readings(labels=labels, pretrained=pretrained, kind=kind)) for name, kind in kinds.items()
     }
 
 
-def advised_order(ways: Sequence[Way], advice: Mapping[str, Advice]) -> tuple[Way, ...]:
+def order_by_advice(ways: Sequence[Way], advice: Mapping[str, Advice]) -> tuple[Way, ...]:
     """`none`, then the ways that are advised, then the others: the order in which a round begins its runs."""
     none, *others = ways
 

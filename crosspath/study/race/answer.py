@@ -10,7 +10,7 @@ from typing import Any
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.checkpoints.save import save_checkpoint
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.files import FORMAT_VERSION, as_kind, read_json, write_json
 from crosspath.study.race.final import Confirmation, FinalArm
@@ -19,7 +19,7 @@ from crosspath.study.race.plan import Plan
 from crosspath.study.race.rounds import Leader
 from crosspath.study.race.trials import REPEAT
 from crosspath.study.reports.table import signed_points
-from crosspath.study.statistics import Paired, Verdict
+from crosspath.study.statistics import PairedDifference, Verdict
 
 ENOUGH_TEST_SAMPLES = 150
 """Test samples from which on the seeds of a race find 5 points in four races of five: see `crossed.race_seeds`."""
@@ -88,12 +88,12 @@ def conclude(
     confirmation: Confirmation,
     again: Callable[[float], str],
     *,
-    advised: str = "",
+    advice: str = "",
     notes: Sequence[str] = (),
 ) -> Fit:
     """Save the model that the verdict names and return the answer.
 
-    `again` makes the command with so many times the budget; `advised` is what earlier studies advised, `notes` what the
+    `again` makes the command with so many times the budget; `advice` is what earlier studies advised, `notes` what the
     data had to say.
     """
     helps = confirmation.difference.verdict == "helps"
@@ -130,13 +130,13 @@ def conclude(
         validation_samples=leader.validation_samples,
         flat=confirmation.flat,
         seconds=round(folder.clock(), 1),
-        advised=advised,
+        advised=advice,
         notes=[*notes],
     )
 
 
 def next_step_of(
-    model: Path, confirmation: Confirmation, wanted: int, again: Callable[[float], str]
+    model: Path, confirmation: Confirmation, enough: int, again: Callable[[float], str]
 ) -> tuple[str, str]:
     """(what to do next, the command that does it): a larger budget only where it trains more seeds, or longer."""
     use = f"crosspath predict {model} FILE"
@@ -145,12 +145,12 @@ def next_step_of(
         return "Use it on files of your own", use
     if samples < ENOUGH_TEST_SAMPLES:
         return f"A test part of {samples} files shows large differences only: add files, and repeat", again(2)
-    if seeds < wanted:
-        return f"The budget had time for {seeds} of {wanted} seeds: raise it", again(max(2, math.ceil(wanted / seeds)))
+    if seeds < enough:
+        return f"The budget had time for {seeds} of {enough} seeds: raise it", again(max(2, math.ceil(enough / seeds)))
     if not confirmation.flat:
         return "The plain model still gains by training longer, so the answer may change: raise the budget", again(2)
-    needed = confirmation.difference.seeds_needed
-    why = "" if needed is None else f"; one of this size would show with about {max(needed, seeds + 1):,} seeds"
+    least = confirmation.difference.seeds_needed
+    why = "" if least is None else f"; one of this size would show with about {max(least, seeds + 1):,} seeds"
     return f"No larger budget makes this difference clear{why}. Use the plain model on files of your own", use
 
 
@@ -163,7 +163,7 @@ def sentence_of(model: Path, confirmation: Confirmation, *, auxiliaries: bool) -
     part = "" if idle is None else f" {idle[0].upper()}{idle[1:]}."
     numbers = (
         f"{_percent(confirmation.leader)} against {_percent(confirmation.none)} without, {_points(difference)} on "
-        f"{counted(seeds, 'fresh seed')}{within}"
+        f"{quantity(seeds, 'fresh seed')}{within}"
     )
     if difference.verdict == "helps":
         return f"Use `{model}`: {numbers}; it came from {words}{_about_control(confirmation, auxiliaries)}.{part}"
@@ -218,7 +218,7 @@ def _percent(arm: FinalArm) -> str:
     return f"{100 * sum(arm.accuracies) / len(arm.accuracies):.1f} %"
 
 
-def _points(difference: Paired) -> str:
+def _points(difference: PairedDifference) -> str:
     points = signed_points(difference.difference)
     if difference.low is None or difference.high is None:
         return f"{points} (no interval)"

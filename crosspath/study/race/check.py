@@ -48,20 +48,22 @@ def check(request: Request) -> dict[str, DataSet]:
     everything = {"target": data, "unlabelled": load_data(whole, request.target.data_root, recipe.train.seed)}
     for way in request.ways:
         if way.from_ is not None and way.auxiliary is None:
-            made = pretraining_of(recipe) if way.pretrains else recipe
-            made = fit_to_start(made, way.from_, request.settings)
-            load_start(_build(made, len(data.classes)), made, way.from_)
+            start_recipe = pretraining_of(recipe) if way.pretrains else recipe
+            start_recipe = fit_to_start(start_recipe, way.from_, request.settings)
+            load_start(_build(start_recipe, len(data.classes)), start_recipe, way.from_)
     for source in request.sources:
         if source.checkpoint is not None:
-            _connect_once(recipe, len(data.classes), source, fixed=any(way.from_ is not None for way in request.ways))
+            _connect_once(
+                recipe, len(data.classes), source, pretrained=any(way.from_ is not None for way in request.ways)
+            )
         elif source.recipe is not None:
             section = with_absolute_folder(source.recipe.data, source.data_root)
             everything[source.name] = load_data(section, source.data_root, 0)
     return everything
 
 
-def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixed: bool) -> None:
-    """Raise `InputError` for an auxiliary that does not fit the target; `fixed` where that has weights of its own."""
+def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, pretrained: bool) -> None:
+    """Raise `InputError` for an auxiliary that does not fit the target; a `pretrained` one has weights of its own."""
     checkpoint = str(source.checkpoint)
     weights = auxiliary_source(checkpoint).weights
     try:
@@ -69,7 +71,7 @@ def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, fixe
     except PathwayError as error:
         # Reason and remedy stand in one line; the remedies here are those of a race.
         found = str(error).splitlines()[0].removeprefix(f"{source.name}: ").partition("; ")[0]
-        size = None if fixed else _size_that_fits(recipe, classes, source.name, weights)
+        size = None if pretrained else _size_that_fits(recipe, classes, source.name, weights)
         todo = f"add --set model.size={size}, name another or leave it out"
         if size is None:
             todo = "name a model of the target's size, or leave it out"
@@ -85,9 +87,9 @@ def _size_that_fits(recipe: Recipe, classes: int, name: str, weights: Any) -> st
     for size, (width, *_) in SIZES.items():
         if width not in widths or size == recipe.model.size:
             continue
-        sized = apply_overrides(recipe, (f"model.size={size}",))
+        resized = apply_overrides(recipe, (f"model.size={size}",))
         try:
-            connect_auxiliaries(_build(sized, classes), sized.pathway, {name: weights})
+            connect_auxiliaries(_build(resized, classes), resized.pathway, {name: weights})
         except PathwayError:
             continue
         return size

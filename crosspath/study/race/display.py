@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.escape import to_terminal
 from crosspath.study.arms import NONE
 from crosspath.study.cells import Job
@@ -19,7 +19,7 @@ from crosspath.study.race.trials import Trial
 from crosspath.study.rows import score
 from crosspath.training.result import Result
 
-SHOWN = 6
+MOST_WAYS = 6
 """Ways in the table, the best first, and `none`."""
 
 
@@ -56,21 +56,21 @@ class RaceDisplay:
             self.scores.setdefault(_way(job), []).append(score(result, "validation"))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        spent = self.clock()
+        seconds = self.clock()
         yield Text(self.stage)
         if self.runs:
-            yield Text(f"{counted(self.runs, 'run')} done; the last: {to_terminal(self.latest)}")
+            yield Text(f"{quantity(self.runs, 'run')} done; the last: {to_terminal(self.latest)}")
         if self.scores:
             table = Table("way", "best on validation so far", box=None, padding=(0, 2, 0, 0))
             best = sorted(self.scores.items(), key=lambda entry: max(entry[1]), reverse=True)
-            shown = [entry for place, entry in enumerate(best) if place < SHOWN or entry[0] == NONE.name]
-            for way, values in shown:
+            entries = [entry for place, entry in enumerate(best) if place < MOST_WAYS or entry[0] == NONE.name]
+            for way, values in entries:
                 table.add_row(to_terminal(way), f"{100 * max(values):.1f} %")
             yield table
         line = Table.grid(padding=(0, 1, 0, 0))
-        left = f"{_minutes(self.budget - spent)} left" if spent <= self.budget else "longer than planned"
-        bar = ProgressBar(total=self.budget, completed=min(spent, self.budget), width=40)
-        line.add_row(bar, f"{_minutes(spent)} of {_minutes(self.budget)}, {left}")
+        remainder = f"{_minutes(self.budget - seconds)} left" if seconds <= self.budget else "longer than planned"
+        bar = ProgressBar(total=self.budget, completed=min(seconds, self.budget), width=40)
+        line.add_row(bar, f"{_minutes(seconds)} of {_minutes(self.budget)}, {remainder}")
         yield line
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.errors import InputError
 from crosspath.study.crossed import compare_on_samples
 from crosspath.study.race.costs import clock_seconds, none_epochs
@@ -15,7 +15,7 @@ from crosspath.study.race.rounds import FLAT, Leader, run_round
 from crosspath.study.race.runs import LONGER_NONE, Runner
 from crosspath.study.race.trials import FRESH, REPEAT, predictions_file, read_predictions, trial_folder
 from crosspath.study.race.ways import Way
-from crosspath.study.statistics import FEWEST_SEEDS, Paired
+from crosspath.study.statistics import FEWEST_SEEDS, PairedDifference
 from crosspath.study.steps import Step
 from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, read_result
@@ -43,9 +43,9 @@ class Confirmation:
     none: FinalArm
     leader: FinalArm
     control: FinalArm | None
-    difference: Paired
+    difference: PairedDifference
     """Of leader and `none`."""
-    beyond_control: Paired | None
+    beyond_control: PairedDifference | None
     """Of leader and control."""
     flat: bool
     test_samples: int
@@ -55,7 +55,7 @@ def confirm(runner: Runner, plan: Plan, leader: Leader) -> Confirmation:
     """Train leader, `none` and control on fresh seeds, and compare their predictions on the test parts."""
     none, size, most = runner.ways[0], runner.pool.size, max(plan.seeds, plan.seeds_wanted)
     others = {way: (leader.epochs, leader.rate) for way in (leader.way, leader.way.control) if way is not None}
-    epochs = counted(leader.epochs, "epoch")
+    epochs = quantity(leader.epochs, "epoch")
     runner.display.begin(f"up to {most} fresh seeds of {epochs}: none against {leader.way.words}")
 
     def steps(arms: Mapping[Way, tuple[int, float]], seeds: range) -> list[Step]:
@@ -110,10 +110,10 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader, beside: Sequence
     """
     assert runner.costs is not None
     costs, most = runner.costs, runner.most_pretraining
-    spent = 0.0
+    pretraining = 0.0
     if leader.way.auxiliary in plan.auxiliary_epochs:
-        spent = costs.auxiliaries[str(leader.way.auxiliary)].of(plan.auxiliary_epochs[str(leader.way.auxiliary)])
-    epochs = none_epochs(leader.way, costs, leader.epochs, most, spent)
+        pretraining = costs.auxiliaries[str(leader.way.auxiliary)].of(plan.auxiliary_epochs[str(leader.way.auxiliary)])
+    epochs = none_epochs(leader.way, costs, leader.epochs, most, pretraining)
     if leader.flat or epochs < 1.1 * leader.epochs:
         return leader.epochs, leader.flat
     none = runner.ways[0]
@@ -124,16 +124,16 @@ def _epochs_of_none(runner: Runner, plan: Plan, leader: Leader, beside: Sequence
     return (epochs if longer > before else leader.epochs), longer - before <= FLAT
 
 
-def _has_time(runner: Runner, done: int) -> bool:
+def _has_time(runner: Runner, seeds: int) -> bool:
     """Whether further seeds fit into the budget, if they take as long as those before; the fewest always do."""
-    if done < FEWEST_SEEDS:
+    if seeds < FEWEST_SEEDS:
         return True
     batch = [
         read_result(path.parent).duration_s
-        for seed in range(done - runner.pool.size, done)
+        for seed in range(seeds - runner.pool.size, seeds)
         for path in sorted(runner.place.runs.glob(f"{FRESH}/*/*seed-{seed}/{RESULT}"))
     ]
-    return runner.spent + clock_seconds(batch, runner.pool.size) < runner.budget
+    return runner.seconds_so_far + clock_seconds(batch, runner.pool.size) < runner.budget
 
 
 def _final_arm(runs: Path, way: Way, epochs: int, rate: float, correct: Sequence[Mapping[str, bool]]) -> FinalArm:

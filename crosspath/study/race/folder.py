@@ -21,7 +21,7 @@ BUDGET, COSTS, PLAN = "budget_s", "costs", "plan"
 """One of the definition, two of the decisions."""
 FREE = ("workers",)
 """Of the definition: a resumed race may have others, which change how long it takes and no run."""
-LOST = "the race cannot be resumed without it: name another folder with --out"
+NO_RESUME = "the race cannot be resumed without it: name another folder with --out"
 RUNS, MODEL, REPORT = "runs", "model", "report.html"
 TICK_S = 1.0
 """Between two notes of the time: a process that is killed loses that much."""
@@ -61,7 +61,7 @@ class RaceFolder:
         if name not in self.decisions:
             self.decisions[name] = decision()
             write_json(self.path / DECISIONS, {"format_version": FORMAT_VERSION, **self.decisions})
-        return as_kind(self.decisions[name], kind, f"{self.path / DECISIONS}, {name!r}", LOST)
+        return as_kind(self.decisions[name], kind, f"{self.path / DECISIONS}, {name!r}", NO_RESUME)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def open_race(path: Path, definition: Mapping[str, Any]) -> Iterator[RaceFolder]
     """
     check_folder(path, definition)
     with _claim_or_leave_nothing(path):
-        before = read_json(path / DEFINITION, LOST) if (path / DEFINITION).is_file() else definition
+        before = read_json(path / DEFINITION, NO_RESUME) if (path / DEFINITION).is_file() else definition
         notes = tuple(
             f"{name} were {before.get(name)} and are {definition[name]}: runs stay the same, and take longer or shorter"
             for name in FREE
@@ -123,17 +123,17 @@ def check_folder(path: Path, definition: Mapping[str, Any]) -> None:
         if path.exists() and any(entry.name not in LOCK_FILES for entry in path.iterdir()):
             raise InputError(path, "a new folder, or that of a try", "other files", "name another with --out")
         return
-    before = read_json(path / DEFINITION, LOST)
+    before = read_json(path / DEFINITION, NO_RESUME)
     changes = [
         f"{name} {before.get(name)!r}, now {value!r}"
         for name, value in definition.items()
-        if before.get(name) != value and name not in FREE and not (name == BUDGET and not _planned(path))
+        if before.get(name) != value and name not in FREE and not (name == BUDGET and not _has_plan(path))
     ]
     if changes:
         raise InputError(path, "the same try", ", ".join(changes), "name another folder with --out")
 
 
-def _planned(path: Path) -> bool:
+def _has_plan(path: Path) -> bool:
     """Whether a plan was made: until then another budget changes nothing, and a refused one can be raised."""
     return PLAN in _read_decisions(path)
 
@@ -142,23 +142,23 @@ def _read_decisions(path: Path) -> dict[str, Any]:
     """The decisions made so far. Raises `InputError` for a damaged file, or one of another version."""
     if not (path / DECISIONS).is_file():
         return {}
-    decisions = read_json(path / DECISIONS, LOST)
+    decisions = read_json(path / DECISIONS, NO_RESUME)
     version = decisions.pop("format_version", None)
     if version != FORMAT_VERSION:
-        raise InputError(path / DECISIONS, f"format_version {FORMAT_VERSION}", repr(version), LOST)
+        raise InputError(path / DECISIONS, f"format_version {FORMAT_VERSION}", repr(version), NO_RESUME)
     return decisions
 
 
 @contextmanager
 def _ticking(folder: RaceFolder) -> Iterator[None]:
     """Note the time every `TICK_S`, so that a process that is killed has its time counted."""
-    done = threading.Event()
+    stop = threading.Event()
 
     def note() -> None:
         write_json(folder.path / CLOCK, {"seconds": round(folder.clock(), 1)})
 
     def run() -> None:
-        while not done.wait(TICK_S):
+        while not stop.wait(TICK_S):
             note()
 
     thread = threading.Thread(target=run, daemon=True)
@@ -166,6 +166,6 @@ def _ticking(folder: RaceFolder) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        stop.set()
         thread.join()
         note()

@@ -73,10 +73,10 @@ def measure(runner: Runner, samples: Samples) -> Costs:
     Masked modelling comes first: the first run of a process takes longer, which its training shows less than others.
     """
     masked_way = next(way for way in runner.ways if way.pretrains)
-    unlabelled = samples.train + samples.unlabelled
-    epochs, fewer = shorten(pretraining_of(runner.recipe), unlabelled, samples.classes)
-    masked = runner.masked(masked_way, stage=MEASURE, epochs=epochs, seed=0, fewer=fewer)
-    first = {"masked": Measurement(masked, unlabelled)}
+    total = samples.train + samples.unlabelled
+    epochs, fewer = shorten(pretraining_of(runner.recipe), total, samples.classes)
+    masked = runner.masked_trial(masked_way, stage=MEASURE, epochs=epochs, seed=0, fewer=fewer)
+    first = {"masked": Measurement(masked, total)}
     for source in runner.sources:
         if source.recipe is not None:
             count, classes = samples.auxiliaries[source.name]
@@ -85,8 +85,8 @@ def measure(runner: Runner, samples: Samples) -> Costs:
             first[f"auxiliary {source.name}"] = Measurement(trial, count)
     pretraining = _run_and_read(runner, first)
     for source in runner.sources:
-        measured = first.get(f"auxiliary {source.name}")
-        checkpoint = source.checkpoint if measured is None else runner.result_folder(measured.trial)
+        measurement = first.get(f"auxiliary {source.name}")
+        checkpoint = source.checkpoint if measurement is None else runner.result_folder(measurement.trial)
         runner.auxiliaries[source.name] = str(checkpoint)
     # In reverse, so that the first way of a kind stands for it.
     kinds = {kind_of(way): way for way in reversed(runner.ways) if not way.pretrains}

@@ -94,7 +94,7 @@ def make_plan(
     pretraining_epochs: int,
     auxiliary_epochs: Mapping[str, int],
     processes: int = 1,
-    spent: float = 0.0,
+    seconds_so_far: float = 0.0,
 ) -> Plan:
     """The plan that uses the budget best. Seeds are given up first, then folds, then epochs.
 
@@ -118,48 +118,48 @@ def make_plan(
     InputError
         For a budget that is too small for the shortest race.
     """
-    planned = SHARE * seconds
-    epochs_of = _auxiliary_epochs(costs, auxiliary_epochs, AUXILIARY_SHARE * planned, processes)
+    limit = SHARE * seconds
+    epochs_of = _auxiliary_epochs(costs, auxiliary_epochs, AUXILIARY_SHARE * limit, processes)
     estimate = estimate_of(costs, epochs_of, pretraining_epochs, processes)
-    wanted = race_seeds(test)
-    choices = [*choices_of(wanted, folds), *((FEWEST_PLANNED_SEEDS, fewer) for fewer in range(folds - 1, 0, -1))]
+    most_seeds = race_seeds(test)
+    choices = [*choices_of(most_seeds, folds), *((FEWEST_PLANNED_SEEDS, fewer) for fewer in range(folds - 1, 0, -1))]
 
     def cost(epochs: int, seeds: int, folds: int) -> float:
         total = sum(round_seconds(estimate, ways, rounds_of(epochs, len(ways)), folds))
         return total + estimate.of_fresh(ways, epochs, seeds, folds)
 
-    epochs, seeds, folds = longest(choices, cost, planned, recipe_epochs)
+    epochs, seeds, folds = longest(choices, cost, limit, recipe_epochs)
     if epochs < FEWEST_EPOCHS:
-        needed = cost(FEWEST_EPOCHS, *choices[-1]) / SHARE
-        enough = f"{math.ceil((needed + spent) / 60 + SPARE_MINUTES)}m"
-        asked = f"{(seconds + spent) / 60:.1f} minutes, of which measuring took {spent / 60:.1f}"
+        minimum = cost(FEWEST_EPOCHS, *choices[-1]) / SHARE
+        enough = f"{math.ceil((minimum + seconds_so_far) / 60 + SPARE_MINUTES)}m"
+        budget = f"{(seconds + seconds_so_far) / 60:.1f} minutes, of which measuring took {seconds_so_far / 60:.1f}"
         fewer = ", or name fewer auxiliaries" if any(way.auxiliary for way in ways) else ""
-        raise InputError("--budget", f"{enough} or more on this machine", asked, f"write --budget {enough}{fewer}")
+        raise InputError("--budget", f"{enough} or more on this machine", budget, f"write --budget {enough}{fewer}")
     return Plan(
         rounds=rounds_of(epochs, len(ways)),
         folds=folds,
         seeds=seeds,
-        seeds_wanted=wanted,
+        seeds_wanted=most_seeds,
         auxiliary_epochs=epochs_of,
         seconds=cost(epochs, seeds, folds),
     )
 
 
 def plan_rest(
-    ways: Sequence[Way], estimate: Estimate, *, seconds: float, folds: int, wanted: int, recipe_epochs: int
+    ways: Sequence[Way], estimate: Estimate, *, seconds: float, folds: int, most_seeds: int, recipe_epochs: int
 ) -> Last:
     """The last round and the fresh seeds, once it is known which ways reach them and how fast the runs before were."""
 
     def cost(epochs: int, seeds: int, folds: int) -> float:
         return estimate.of_round(ways, epochs, 1, folds) + estimate.of_fresh(ways, epochs, seeds, folds)
 
-    epochs, seeds, _ = longest(choices_of(wanted, folds), cost, REST_SHARE * seconds, recipe_epochs)
+    epochs, seeds, _ = longest(choices_of(most_seeds, folds), cost, REST_SHARE * seconds, recipe_epochs)
     return Last(epochs=epochs, seeds=seeds)
 
 
-def choices_of(wanted: int, folds: int) -> list[tuple[int, int]]:
+def choices_of(most_seeds: int, folds: int) -> list[tuple[int, int]]:
     """(seeds, folds), the best first: seeds are given up first."""
-    return [(seeds, folds) for seeds in range(max(wanted, FEWEST_PLANNED_SEEDS), FEWEST_PLANNED_SEEDS - 1, -1)]
+    return [(seeds, folds) for seeds in range(max(most_seeds, FEWEST_PLANNED_SEEDS), FEWEST_PLANNED_SEEDS - 1, -1)]
 
 
 def longest(

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from crosspath.config import Settings, recipe_to_text
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.files import write_text
 from crosspath.study.pools import local_pool
 from crosspath.study.race.advice import advice_in_words, advice_of
@@ -88,16 +88,16 @@ def fit(
         with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
             plan = measure_and_plan(request, samples, runner, display)
-            advised = advice_in_words(runner.advice)
-            if advised:
-                display.line(f"earlier studies advise, {advised}")
+            advice = advice_in_words(runner.advice)
+            if advice:
+                display.line(f"earlier studies advise, {advice}")
             prepare_auxiliaries(request, runner, plan)
             leader = race(runner, plan)
             confirmation = confirm(runner, plan, leader)
         display.begin("writing model and report")
         again = partial(request.command, out=out)
         answer = conclude(
-            folder, runner.place.runs, plan, leader, confirmation, again, advised=advised, notes=samples.notes
+            folder, runner.place.runs, plan, leader, confirmation, again, advice=advice, notes=samples.notes
         )
         write_report(out, answer, request, plan)
         write_answer(out, answer)
@@ -134,10 +134,10 @@ def samples_of(request: Request, display: RaceDisplay) -> Samples:
     """
     everything = check(request)
     target, whole = everything.pop("target"), everything.pop("unlabelled")
-    named = {"": target, **everything}
-    notes = [f"{name}: {note}" if name else note for name, data in named.items() for note in data.notes]
+    by_name = {"": target, **everything}
+    notes = [f"{name}: {note}" if name else note for name, data in by_name.items() for note in data.notes]
     if len(target.test) < ENOUGH_TEST_SAMPLES:
-        notes.append(f"a test part of {counted(len(target.test), 'sample')} shows large differences only")
+        notes.append(f"a test part of {quantity(len(target.test), 'sample')} shows large differences only")
     for note in notes:
         display.line(note)
     return Samples(
@@ -157,7 +157,7 @@ def make_runner(
     """What all runs share. A recipe that is not shipped is written into the folder, where every run finds it."""
     recipe = request.target.recipe
     name = recipe.name
-    if not request.shipped:
+    if not request.is_shipped:
         path = (folder.path / RECIPE).resolve()
         write_text(path, recipe_to_text(recipe))
         name = str(path)
@@ -180,7 +180,7 @@ def make_runner(
             {source.name: source.kind for source in request.sources},
             labels=recipe.data.labels_per_class,
             pretrained=request.target.checkpoint is not None,
-            unlabelled=samples.unlabelled > 0,
+            own_files=samples.unlabelled > 0,
         ),
     )
 
@@ -198,7 +198,7 @@ def measure_and_plan(request: Request, samples: Samples, runner: Runner, display
             costs,
             seconds=request.budget - runner.folder.clock(),
             processes=request.workers,
-            spent=runner.folder.clock(),
+            seconds_so_far=runner.folder.clock(),
             folds=min(ROUND_FOLDS, runner.folds) or 1,
             test=samples.test,
             recipe_epochs=request.target.recipe.train.epochs,
@@ -208,9 +208,9 @@ def measure_and_plan(request: Request, samples: Samples, runner: Runner, display
             },
         ).to_json()
 
-    planned = runner.folder.decide(PLAN, Plan, plan)
+    result = runner.folder.decide(PLAN, Plan, plan)
     runner.planned_at = runner.folder.decide("planned at", float, runner.folder.clock)
-    return planned
+    return result
 
 
 def prepare_auxiliaries(request: Request, runner: Runner, plan: Plan) -> None:

@@ -20,7 +20,7 @@ from crosspath.study.race.folder import BUDGET
 from crosspath.study.race.ways import Way, ways_of
 from crosspath.study.sources import AuxiliarySource, Target, absolute_place, find_auxiliaries, find_target
 
-DECIDED = (
+RACE_SETTINGS = (
     "train.seed",
     "data.split_seed",
     "data.held_out_fold",
@@ -70,7 +70,7 @@ class Request:
         return shlex.join([*parts, "--budget", f"{minutes}m", "--out", f"{out}-{minutes}m"])
 
     @property
-    def shipped(self) -> bool:
+    def is_shipped(self) -> bool:
         """Whether the target's recipe is found by its name."""
         return self.target.checkpoint is None and self.target.recipe.name in RECIPES
 
@@ -101,7 +101,7 @@ def understand(
         if value is not None and (not isinstance(value, int) or value < fewest):
             raise InputError(option, f"a whole number, {fewest} or more", repr(value), f"give at least {fewest}")
     texts = setting_texts(settings)
-    _refuse_decided(texts, labels)
+    _refuse_race_settings(texts, labels)
     own = (*texts, *(() if labels is None else (f"{LABELS}={labels}",)))
     for place in (target, data):
         path_only(place, "try, whose runs are processes of their own")
@@ -143,11 +143,11 @@ def understand(
     )
 
 
-def _refuse_decided(settings: Iterable[str], labels: int | None) -> None:
+def _refuse_race_settings(settings: Iterable[str], labels: int | None) -> None:
     """Raise `InputError` for settings that a race would replace, and labels that are given twice."""
     for setting in settings:
         name, _, value = setting.partition("=")
-        if name.strip() in DECIDED:
+        if name.strip() in RACE_SETTINGS:
             raise InputError(name.strip(), "none for a race, whose runs have their own", value, "leave it out")
         if name.strip() == LABELS and labels is not None:
             raise InputError(LABELS, "one value", f"{value}, and --labels {labels}", "leave one of them out")

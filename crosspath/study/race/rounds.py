@@ -11,9 +11,9 @@ from statistics import fmean
 
 from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe, apply_overrides
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.study.grid import best_rates
-from crosspath.study.race.advice import advised_order
+from crosspath.study.race.advice import order_by_advice
 from crosspath.study.race.costs import Estimate
 from crosspath.study.race.plan import RATES, Last, Plan, Round, estimate_of, plan_rest, round_seconds
 from crosspath.study.race.runs import FIRST_ROUND, Runner, last_step
@@ -68,7 +68,7 @@ def race(runner: Runner, plan: Plan) -> Leader:
                 break
             one = replace(one, epochs=min(rest.epochs, MOST * one.epochs))
         beside = "" if number or not runner.pretraining else f", and pretraining {', '.join(runner.pretraining)}"
-        ways_and_epochs = f"{len(rates)} ways, {counted(one.epochs, 'epoch')}"
+        ways_and_epochs = f"{len(rates)} ways, {quantity(one.epochs, 'epoch')}"
         runner.display.begin(f"round {number + 1} of {len(plan.rounds)}: {ways_and_epochs}{beside}")
         scores = run_round(runner, f"race-{number + 1}", one, rates, plan.folds)
         history.append((one.epochs, scores))
@@ -114,7 +114,7 @@ def run_round(
     """Train every way with each of its rates on every fold; further steps `beside` them, once these leave room."""
     steps, runs = [last_step(trial) for trial in runner.unfinished_pretraining()], []
     for seed in runner.selection_seeds(folds):
-        for way in advised_order(tuple(rates), runner.advice):
+        for way in order_by_advice(tuple(rates), runner.advice):
             for rate in rates[way]:
                 step = runner.training(way, stage=stage, epochs=one.epochs, rate=rate, seed=seed)
                 steps.append(step)
@@ -168,9 +168,9 @@ def _is_late(runner: Runner, plan: Plan, number: int) -> bool:
     """Whether this round and the fewest fresh seeds would take too long, as slow as the rounds before were."""
     one, estimate = plan.rounds[number], _estimate(runner, plan, number)
     ways = estimate.longest(runner.ways, one.ways, one.epochs)
-    needed = estimate.of_round(ways, one.epochs, one.rates, plan.folds)
-    needed += estimate.of_fresh(ways, one.epochs, FEWEST_SEEDS, plan.folds)
-    return runner.spent + needed > runner.budget
+    seconds = estimate.of_round(ways, one.epochs, one.rates, plan.folds)
+    seconds += estimate.of_fresh(ways, one.epochs, FEWEST_SEEDS, plan.folds)
+    return runner.seconds_so_far + seconds > runner.budget
 
 
 def _plan_rest(runner: Runner, plan: Plan, ways: Sequence[Way]) -> dict[str, int]:
@@ -178,9 +178,9 @@ def _plan_rest(runner: Runner, plan: Plan, ways: Sequence[Way]) -> dict[str, int
     rest = plan_rest(
         ways,
         _estimate(runner, plan, len(plan.rounds) - 1),
-        seconds=runner.budget - runner.spent,
+        seconds=runner.budget - runner.seconds_so_far,
         folds=plan.folds,
-        wanted=plan.seeds_wanted,
+        most_seeds=plan.seeds_wanted,
         recipe_epochs=runner.recipe.train.epochs,
     )
     return asdict(rest)
@@ -193,5 +193,5 @@ def _estimate(runner: Runner, plan: Plan, number: int) -> Estimate:
         assert runner.costs is not None
         return estimate_of(runner.costs.times(pace), plan.auxiliary_epochs, runner.most_pretraining, runner.pool.size)
 
-    planned = sum(round_seconds(estimate(1.0), runner.ways, plan.rounds[:number], plan.folds))
-    return estimate(sum(runner.seconds_by_stage().values()) / planned)
+    forecast = sum(round_seconds(estimate(1.0), runner.ways, plan.rounds[:number], plan.folds))
+    return estimate(sum(runner.seconds_by_stage().values()) / forecast)

@@ -80,7 +80,7 @@ class Runner:
         return {stage: clock_seconds(seconds, self.pool.size) for stage, seconds in stages.items()}
 
     @property
-    def spent(self) -> float:
+    def seconds_so_far(self) -> float:
         """Seconds until the plan was made, and those of all finished runs since."""
         return self.planned_at + sum(self.seconds_by_stage().values())
 
@@ -102,7 +102,7 @@ class Runner:
             return Step((auxiliary,), lambda _: last_step(trial))
         if not way.pretrains:
             return last_step(self.trial(way, stage=stage, epochs=epochs, rate=rate, seed=seed, from_=way.from_))
-        before = self.masked(way, stage=stage, epochs=self.masked_epochs(way, epochs), seed=seed)
+        before = self.masked_trial(way, stage=stage, epochs=self.masked_epochs(way, epochs), seed=seed)
         from_ = self.result_folder(before)
         after = self.trial(way, stage=stage, epochs=epochs, rate=rate, seed=seed, from_=from_)
         return Step((before,), lambda _: last_step(after))
@@ -122,7 +122,7 @@ class Runner:
         from_: Path | None,
         fewer: Sequence[str] = (),
     ) -> Trial:
-        """One run of a way that starts from these weights; `fewer` as for `masked`."""
+        """One run of a way that starts from these weights; `fewer` as for `masked_trial`."""
         settings = (*QUIET, *self.settings, *self._split(stage, seed), *fewer, *self._length(way, epochs))
         return training_trial(self.target, way, stage=stage, rate=rate, seed=seed, settings=settings, from_=from_)
 
@@ -136,7 +136,7 @@ class Runner:
         assert self.costs is not None
         return self.costs.pretraining_epochs(way, epochs, self.most_pretraining)
 
-    def masked(self, way: Way, *, stage: str, epochs: int, seed: int, fewer: Sequence[str] = ()) -> Trial:
+    def masked_trial(self, way: Way, *, stage: str, epochs: int, seed: int, fewer: Sequence[str] = ()) -> Trial:
         """Masked modelling of what a run of this stage and seed trains on, and of the unlabelled samples beside it.
 
         `fewer` are settings that leave some of them out, for a run that is only measured.
@@ -148,7 +148,7 @@ class Runner:
         )
 
     def auxiliary(self, source: AuxiliarySource, *, stage: str, epochs: int, fewer: Sequence[str] = ()) -> Trial:
-        """The pretraining of an auxiliary; `fewer` as for `masked`."""
+        """The pretraining of an auxiliary; `fewer` as for `masked_trial`."""
         assert source.recipe is not None
         own: tuple[str, ...] = (f"model.size={self.recipe.model.size}",)
         if source.recipe.data.procedural:

@@ -23,12 +23,12 @@ STARTS = {
     GENTLE: "a gentle pathway from {auxiliary}",
 }
 """{start of a pathway: what it is, for a sentence}."""
-STORED = ("pathway.train_auxiliary=true", "optimizer.auxiliary_lr=0")
+STORE_AUXILIARY = ("pathway.train_auxiliary=true", "optimizer.auxiliary_lr=0")
 """W′ stays as it is, and is saved with the model: random weights have no file that a reference could name."""
 FROM_SCRATCH = (PAPER, WHOLE_BODY, FROZEN_ANCHOR)
 PRETRAINED_TARGET = (PAPER, GENTLE)
 """The other starts would shrink the weights of a target that is pretrained itself, and a copy would write over them."""
-COPIED = replace(COPY, meaning="a copy of {auxiliary}")
+COPY_AUXILIARY = replace(COPY, meaning="a copy of {auxiliary}")
 MASKED = replace(MASKED_ARM, meaning="masked modelling on your own files")
 CLOSED_FORM = replace(MIMETIC, meaning="attention that starts in closed form")
 PLAIN = replace(NONE, meaning="the plain model")
@@ -65,7 +65,7 @@ class Way:
         if self.auxiliary is None:
             return None
         name = RANDOM_COPY if self.arm.name == COPY.name else RANDOM.name
-        settings = (*self.arm.settings, *(STORED if self.arm.name == FROZEN_ANCHOR.name else ()))
+        settings = (*self.arm.settings, *(STORE_AUXILIARY if self.arm.name == FROZEN_ANCHOR.name else ()))
         meaning = "random weights in place of {auxiliary}"
         return replace(self, arm=replace(self.arm, name=name, meaning=meaning, settings=settings))
 
@@ -95,4 +95,4 @@ def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path
             arm = Arm(name=start.name, meaning=STARTS[start], settings=(f"{SETTING}={start.name}",))
             yield Way(arm=arm, auxiliary=auxiliary, from_=target)
         if target is None:
-            yield Way(arm=COPIED, auxiliary=auxiliary)
+            yield Way(arm=COPY_AUXILIARY, auxiliary=auxiliary)

@@ -117,9 +117,9 @@ def _features(model: nn.Module, inputs: Tensor, size: int) -> Tensor:
 
 
 def scores_of(
-    beginning: Beginning, name: str, source: Auxiliary, copies: int, done: Callable[[], None]
+    beginning: Beginning, name: str, source: Auxiliary, copies: int, advance: Callable[[], None]
 ) -> list[dict[str, float]]:
-    """The scores of an auxiliary, then those of its shuffled copies; `done` is called after each.
+    """The scores of an auxiliary, then those of its shuffled copies; `advance` is called after each.
 
     Raises
     ------
@@ -143,5 +143,5 @@ def scores_of(
                 **spectra(triples),
             }
         )
-        done()
+        advance()
     return results

@@ -88,33 +88,33 @@ def rank(
         raise InputError("--by", f"one of {', '.join(SCORES)}", repr(by), "choose one of these")
     if not auxiliaries:
         raise InputError("--auxiliary", "an auxiliary to rank", "none", "add one, such as --auxiliary audio=runs/esc10")
-    untrained = _understand(target, data, start_from, start, setting_texts(settings))
+    subject = _understand(target, data, start_from, start, setting_texts(settings))
     sources = {
         key: each if isinstance(each, Auxiliary) else auxiliary_source(each) for key, each in auxiliaries.items()
     }
 
     values: dict[str, list[list[dict[str, float]]]] = {key: [] for key in sources}
-    finished, total = itertools.count(1), seeds * len(sources) * (copies + 1)
+    numbers, total = itertools.count(1), seeds * len(sources) * (copies + 1)
     with open_bar(progress) as bar:
         for seed in range(seeds):
             reading = partial(bar.count, "reading data")
-            beginning = begin(untrained.recipe, untrained.root, untrained.weights, seed, batches, samples, reading)
+            beginning = begin(subject.recipe, subject.root, subject.weights, seed, batches, samples, reading)
             for key, source in sources.items():
                 values[key].append(
-                    scores_of(beginning, key, source, copies, lambda: bar.count("scoring", next(finished), total))
+                    scores_of(beginning, key, source, copies, lambda: bar.count("scoring", next(numbers), total))
                 )
     scores = {key: _against_copies(of_seeds) for key, of_seeds in values.items()}
-    adjusted = _adjust_p_values({key: of_one[by].p for key, of_one in scores.items()})
+    p_values = _adjust_p_values({key: of_one[by].p for key, of_one in scores.items()})
     rows = [
-        Row(name=key, origin=sources[key].origin, scores=of_one, p_adjusted=adjusted[key])
+        Row(name=key, origin=sources[key].origin, scores=of_one, p_adjusted=p_values[key])
         for key, of_one in scores.items()
     ]
     rows.sort(key=lambda row: -(row.scores[by].z or 0.0))
     return Ranking(
-        target=untrained.recipe.name,
+        target=subject.recipe.name,
         rows=tuple(rows),
         by=by,
-        start=untrained.start,
+        start=subject.start,
         seeds=seeds,
         copies=copies,
         batches=batches,
@@ -123,7 +123,7 @@ def rank(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Untrained:
+class _Subject:
     """The target as `rank` reads it."""
 
     recipe: Recipe
@@ -140,7 +140,7 @@ def _understand(
     start_from: str | Path | None,
     start: str | None,
     settings: tuple[str, ...],
-) -> _Untrained:
+) -> _Subject:
     """What is asked for, or `InputError` where no features could be compared."""
     path_only(data, "rank, which draws labels anew for each seed")
     own = find_target(target, None if data is None else Path(data), settings)
@@ -161,7 +161,7 @@ def _understand(
     if not objective_of(recipe).pools:
         raise InputError("TARGET", "a classifier's recipe", f"one of {recipe.objective}", "name its training recipe")
     recipe = recipe.model_copy(update={"data": with_absolute_folder(recipe.data, own.data_root)})
-    return _Untrained(recipe=recipe, root=own.data_root, weights=weights, start=name)
+    return _Subject(recipe=recipe, root=own.data_root, weights=weights, start=name)
 
 
 def _against_copies(of_seeds: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, Score]:
@@ -174,6 +174,6 @@ def _against_copies(of_seeds: Sequence[Sequence[Mapping[str, float]]]) -> dict[s
 
 
 def _adjust_p_values(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    given = {name: value for name, value in values.items() if value is not None}
-    adjusted = dict(zip(given, false_discovery(list(given.values())), strict=True)) if given else {}
-    return {name: adjusted.get(name) for name in values}
+    present = {name: value for name, value in values.items() if value is not None}
+    result = dict(zip(present, false_discovery(list(present.values())), strict=True)) if present else {}
+    return {name: result.get(name) for name in values}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.metrics import METRICS
 from crosspath.study.arms import ARMS, NONE, PATHWAY, SAME_MODALITY
 from crosspath.study.reports.answer_of_several import answer_of_several
@@ -14,26 +14,26 @@ from crosspath.study.rows import Row
 from crosspath.study.statistics import FEWEST_SEEDS, Verdict
 
 
-def answer_of(rows: Sequence[Row], connected: Path | None = None) -> Answer:
+def answer_of(rows: Sequence[Row], run: Path | None = None) -> Answer:
     """The answer that `rows` give: of the arm `pathway`, for one target with `same-modality` beside it; of the first
     other arm where there is no `pathway`.
 
-    `connected` is the folder of the first seed's run of that arm, which the advice names; None where it is not known.
+    `run` is the folder of the first seed's run of that arm, which the advice names; None where it is not known.
     """
-    compared = [row for row in rows if row.difference is not None]
-    arm = next((name for name in (PATHWAY.name, *ARMS) if any(row.arm == name for row in compared)), None)
-    chosen = {arm, SAME_MODALITY.name} if len({row.target for row in rows}) == 1 and arm == PATHWAY.name else {arm}
-    main = [row for row in compared if row.arm in chosen]
+    comparisons = [row for row in rows if row.difference is not None]
+    arm = next((name for name in (PATHWAY.name, *ARMS) if any(row.arm == name for row in comparisons)), None)
+    arms = {arm, SAME_MODALITY.name} if len({row.target for row in rows}) == 1 and arm == PATHWAY.name else {arm}
+    main = [row for row in comparisons if row.arm in arms]
     if not main:
         return Answer(
             verdict="no evidence",
             sentence=f"Nothing was compared: {NONE.name} is the only arm.",
             next_step="add the arm pathway and an auxiliary.",
         )
-    return _of_one(main[0], rows, connected) if len(main) == 1 else answer_of_several(main, rows)
+    return _of_one(main[0], rows, run) if len(main) == 1 else answer_of_several(main, rows)
 
 
-def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
+def _of_one(row: Row, rows: Sequence[Row], run: Path | None) -> Answer:
     plain = next(other for other in rows if other.arm == NONE.name and heading(other) == heading(row))
     what = f"the {'' if row.arm == PATHWAY.name else 'arm '}{direction(row)}"
     where = with_labels(row)
@@ -43,7 +43,7 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
         opening = f"It is unsettled whether {what} changes {where}"
     elif row.verdict in verbs:
         opening = f"{what[0].upper()}{what[1:]} {verbs[row.verdict]} {where}"
-    seeds, metric = counted(len(row.seeds), "seed"), METRICS[row.metric]
+    seeds, metric = quantity(len(row.seeds), "seed"), METRICS[row.metric]
     what_is_read = "" if metric.percent else f"{metric.title} "
     less = "" if metric.more_is_better else " (less is better)"
     numbers = effect_of(row).numbers
@@ -54,7 +54,7 @@ def _of_one(row: Row, rows: Sequence[Row], connected: Path | None) -> Answer:
     step, command = "use the plain model.", None
     if row.verdict == "helps":
         step = "use the connected model, or merge it into a plain one of the same size and cost:"
-        command = None if connected is None else f"crosspath merge {connected} merged"
+        command = None if run is None else f"crosspath merge {run} merged"
         simpler = simpler_arm(row, rows)
         if simpler is not None:
             sentence = f"{sentence} {_not_worse(simpler)}."
@@ -85,12 +85,12 @@ def _not_worse(row: Row) -> str:
 
 def _more_seeds(row: Row) -> str:
     """How many seeds would decide."""
-    seeds, needed = len(row.seeds), row.seeds_needed
+    seeds, least = len(row.seeds), row.seeds_needed
     if seeds < FEWEST_SEEDS:
         return (
             f"A verdict needs at least {FEWEST_SEEDS} seeds: raise their number to 5 (`compare`: --seeds 5; a study: "
             "seeds) and repeat the command; finished runs count."
         )
-    if needed is None or needed <= seeds:
+    if least is None or least <= seeds:
         return ""
-    return f"If the true difference is the one observed, about {needed:,} seeds would show it."
+    return f"If the true difference is the one observed, about {least:,} seeds would show it."

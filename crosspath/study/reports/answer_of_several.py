@@ -11,7 +11,7 @@ from crosspath.study.reports.table import heading
 from crosspath.study.rows import Row
 from crosspath.study.statistics import Verdict
 
-DRAWN = 12
+MOST_EFFECTS = 12
 """Directions in a banner; of more, those with evidence."""
 
 
@@ -22,17 +22,17 @@ def answer_of_several(main: Sequence[Row], rows: Sequence[Row]) -> Answer:
         groups[row.verdict or "no evidence"].append(row)
     helps, hurts = groups["helps"], groups["hurts"]
     simpler = [one for row in helps if (one := simpler_arm(row, rows)) is not None]
-    replaced = bool(helps) and len(simpler) == len(helps)
+    has_simpler = bool(helps) and len(simpler) == len(helps)
     parts = [*_verdicts(groups, main, rows), *_reservations(groups["no evidence"], main)]
-    if replaced:
+    if has_simpler:
         names = " or ".join(dict.fromkeys(one.arm for one in simpler))
         parts.append(f"wherever {_subject(main)} helps, {names} is not clearly worse")
-    effects = [row for row in main if len(main) <= DRAWN or row.verdict != "no evidence"][:DRAWN]
+    effects = [row for row in main if len(main) <= MOST_EFFECTS or row.verdict != "no evidence"][:MOST_EFFECTS]
     return Answer(
         verdict="helps" if helps else "hurts" if hurts else "no evidence",
         headline=f"helps in {len(helps)} of {len(main)}" if helps else None,
         sentence=". ".join(part[0].upper() + part[1:] for part in parts) + ".",
-        next_step=_next_step(main, helps, simpler if replaced else ()),
+        next_step=_next_step(main, helps, simpler if has_simpler else ()),
         effects=tuple(effect_of(row, _place(row, main)) for row in effects),
     )
 
@@ -44,22 +44,20 @@ def _subject(main: Sequence[Row]) -> str:
 def _verdicts(groups: Mapping[Verdict, Sequence[Row]], main: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
     """Where it helps and where it hurts, and in how many comparisons."""
 
-    def named(members: Sequence[Row]) -> str:
-        return "; ".join(
-            f"{_place(row, main)} ({METRICS[row.metric].signed(row.difference or 0.0)}{beside_random(row, rows)})"
-            for row in members
-        )
+    def effect(row: Row) -> str:
+        difference = METRICS[row.metric].signed_number(row.difference or 0.0)
+        return f"{_place(row, main)} ({difference}{beside_random(row, rows)})"
 
     helps, hurts, rest = groups["helps"], groups["hurts"], groups["no evidence"]
     labels = _common_labels(main)
     total = f"{len(main)} comparisons" + (f" at {labels} labels per class" if labels is not None else "")
     where = "" if _are_several(main) else f" {with_labels(main[0])}"
     if helps:
-        yield f"{_subject(main)} helps{where} in {len(helps)} of {total}: {named(helps)}"
+        yield f"{_subject(main)} helps{where} in {len(helps)} of {total}: {'; '.join(map(effect, helps))}"
     else:
         yield f"No evidence that {_subject(main)} helps{where} in any of {total}"
     if hurts:
-        yield f"it hurts in {len(hurts)}: {named(hurts)}"
+        yield f"it hurts in {len(hurts)}: {'; '.join(map(effect, hurts))}"
     if rest and (helps or hurts):
         yield f"no evidence in the other{'' if len(rest) == 1 else f' {len(rest)}'}"
 
@@ -71,12 +69,12 @@ def _reservations(rest: Sequence[Row], main: Sequence[Row]) -> Iterator[str]:
         count = (
             f"{len(unsettled)} of them unsettled, with a best learning rate or weight decay at the edge of its search"
         )
-        yield count + _listed(unsettled, main)
+        yield count + _list_places(unsettled, main)
     if idle:
-        yield f"the pathway had no part in {len(idle)} of them{_listed(idle, main)}"
+        yield f"the pathway had no part in {len(idle)} of them{_list_places(idle, main)}"
 
 
-def _listed(some: Sequence[Row], main: Sequence[Row]) -> str:
+def _list_places(some: Sequence[Row], main: Sequence[Row]) -> str:
     """Where they are; empty where they are all."""
     return "" if len(some) == len(main) else f": {'; '.join(_place(row, main) for row in some)}"
 

@@ -57,10 +57,10 @@ class Effect:
     @property
     def numbers(self) -> str:
         """In percentage points: `+8.8 (+5.1 to +12.5)`; or in the unit of the metric."""
-        signed = METRICS[self.metric].signed
+        number = METRICS[self.metric].signed_number
         if self.low is None or self.high is None:
-            return f"{signed(self.difference)} (no interval)"
-        return f"{signed(self.difference)} ({signed(self.low)} to {signed(self.high)})"
+            return f"{number(self.difference)} (no interval)"
+        return f"{number(self.difference)} ({number(self.low)} to {number(self.high)})"
 
     @property
     def factor(self) -> float:
@@ -99,8 +99,8 @@ def render_banner(answer: Answer, *, axis: str | None = None) -> "Markup":
 
     # Intervals of different metrics have no axis in common.
     alike = len({effect.metric for effect in answer.effects}) == 1
-    drawn = draw_forest(answer.effects, name="answer", axis=axis) if alike else None
-    return Markup(load_template("banner.html").render(answer=answer, drawn=drawn))
+    forest = draw_forest(answer.effects, name="answer", axis=axis) if alike else None
+    return Markup(load_template("banner.html").render(answer=answer, forest=forest))
 
 
 def draw_forest(effects: Sequence[Effect], *, name: str = "forest", axis: str | None = None) -> str:
@@ -146,8 +146,8 @@ def draw_forest(effects: Sequence[Effect], *, name: str = "forest", axis: str | 
         axes.grid(axis="x", color=FAINT, linewidth=0.6, alpha=0.5)
         axes.set_axisbelow(True)
         axes.tick_params(labelsize=TEXT - 1)
-        described = "; ".join(f"{effect.name}: {effect.numbers}" for effect in effects)
-        return as_svg(figure, f"{name}-figure", f"{axis}. {described}")
+        description = "; ".join(f"{effect.name}: {effect.numbers}" for effect in effects)
+        return as_svg(figure, f"{name}-figure", f"{axis}. {description}")
 
 
 def _limit(axes: "Axes", effects: Sequence[Effect]) -> None:

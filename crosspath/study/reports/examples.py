@@ -56,13 +56,13 @@ class Changes:
     """The two that are compared, below the study's `runs`; empty in files of earlier versions."""
 
 
-def write_examples(none: Path, connected: Path, path: Path, data_root: Path | None, header: dict[str, Any]) -> None:
+def write_examples(none: Path, pathway: Path, path: Path, data_root: Path | None, header: dict[str, Any]) -> None:
     """Compare the predictions of two runs of one seed, and draw the samples that only one classifies correctly.
 
     The JSON file `path` holds `header`, the counts, and for each sample its class, both predictions and a PNG (base64).
     Nothing is written where a sample has not one class: of several labels, numbers, masks, parts and boxes.
     """
-    before, after = load_checkpoint(none, own=True), load_checkpoint(connected, own=True)
+    before, after = load_checkpoint(none, own=True), load_checkpoint(pathway, own=True)
     recipe = before.recipe
     if objective_of(recipe).probabilities is None:
         return

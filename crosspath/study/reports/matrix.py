@@ -56,12 +56,12 @@ def draw_matrix(rows: Sequence[Row], arm: str, name: str, *, largest: float | No
                 place = NAMES + width * (across + 0.5), middle
                 row = next((row for row in entries if (heading(row), row.auxiliary) == (target, auxiliary)), None)
                 _draw_cell(axes, place, row, full)
-        described = "; ".join(f"{heading(row)} {row.auxiliary} {_number(row)}" for row in entries)
-        return as_svg(figure, name, f"Differences of {arm} from none. {described}")
+        description = "; ".join(f"{heading(row)} {row.auxiliary} {_number(row)}" for row in entries)
+        return as_svg(figure, name, f"Differences of {arm} from none. {description}")
 
 
 def _number(row: Row) -> str:
-    return METRICS[row.metric].signed(row.difference or 0.0)
+    return METRICS[row.metric].signed_number(row.difference or 0.0)
 
 
 def largest_difference(rows: Sequence[Row]) -> float:

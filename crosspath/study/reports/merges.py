@@ -40,17 +40,17 @@ class Merges:
     merges: tuple[Merge, ...]
 
 
-def merge_and_compare(target: str, connected: Path, merged: Path) -> Merge:
+def merge_and_compare(target: str, run: Path, merged: Path) -> Merge:
     """Merge a connected run, and compare all logits of the test part before and after."""
-    merge_checkpoint(connected, merged)
-    before, after = load_checkpoint(connected), load_checkpoint(merged)
+    merge_checkpoint(run, merged)
+    before, after = load_checkpoint(run), load_checkpoint(merged)
     data = load_data(before.recipe.data, None, before.recipe.train.seed)
     compute = choose_compute(before.recipe)
     logits = [predict_logits(checkpoint.model, before.recipe, data.test, compute) for checkpoint in (before, after)]
     difference = compare_outputs(logits[0], logits[1])
     return Merge(
         target=target,
-        connected=str(connected),
+        connected=str(run),
         merged=str(merged),
         samples=len(data.test),
         bitwise=difference.bitwise,

@@ -39,11 +39,11 @@ def beside_random(row: Row, rows: Sequence[Row]) -> str:
     if row.verdict != "helps" or control is None:
         return ""
     metric = METRICS[row.metric]
-    paired = compare_paired(row.values, control.values, metric.more_is_better)
+    comparison = compare_paired(row.values, control.values, metric.more_is_better)
     if control.unsettled:
         return f"; the control {RANDOM.name} is unsettled"
-    gain = f"random weights of the same shapes: {metric.signed(control.difference or 0.0)}"
-    return f"; {gain}" if paired.verdict == "helps" else f"; not clearly more than {gain}"
+    gain = f"random weights of the same shapes: {metric.signed_number(control.difference or 0.0)}"
+    return f"; {gain}" if comparison.verdict == "helps" else f"; not clearly more than {gain}"
 
 
 def simpler_arm(row: Row, rows: Sequence[Row]) -> Row | None:

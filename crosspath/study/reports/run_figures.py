@@ -46,11 +46,11 @@ def draw_runs(number: int, cells_of: Mapping[Cell, Sequence[Result]]) -> list[tu
         moves = "rises" if metric.more_is_better else "falls"
         caption = f"Validation {metric.title} by epoch. An arm whose curve still {moves} has not converged."
         figures.append((name, caption, learning_curves(scores, epochs, name, metric)))
-    connected = {cell: runs for cell, runs in cells_of.items() if runs[0].scales}
+    with_pathways = {cell: runs for cell, runs in cells_of.items() if runs[0].scales}
     for measure, (_, caption) in MAPS.items():
-        if connected and (measure == "scales" or all(getattr(runs[0], measure) for runs in connected.values())):
+        if with_pathways and (measure == "scales" or all(getattr(runs[0], measure) for runs in with_pathways.values())):
             name = f"{measure}-{number}"
-            figures.append((name, caption, _map(measure, name, dict(list(connected.items())[:PANELS]))))
+            figures.append((name, caption, _map(measure, name, dict(list(with_pathways.items())[:PANELS]))))
     return figures
 
 

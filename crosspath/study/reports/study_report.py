@@ -98,18 +98,18 @@ def title_of(study: Study, rows: Sequence[Row]) -> str:
 
 def _rates(rows: Sequence[Row], search: Sequence[Mapping[str, Any]]) -> str:
     """How the learning rates came about, in a sentence."""
-    fixed = [row for row in rows if row.target not in {entry["target"] for entry in search}]
-    values = ", ".join(f"{rate:g}" for rate in sorted({row.rate for row in fixed if row.rate is not None}))
+    rest = [row for row in rows if row.target not in {entry["target"] for entry in search}]
+    values = ", ".join(f"{rate:g}" for rate in sorted({row.rate for row in rest if row.rate is not None}))
     if not search:
         return f"No learning rate was searched: every arm used {values}."
-    chosen = (
+    sentence = (
         "The learning rate of every arm was chosen on the validation part, by the same rule, with the same number of "
         "trials for every rate"
     )
     return (
-        f"{chosen}, except for {', '.join(dict.fromkeys(row.target for row in fixed))} ({values})."
-        if fixed
-        else f"{chosen}."
+        f"{sentence}, except for {', '.join(dict.fromkeys(row.target for row in rest))} ({values})."
+        if rest
+        else f"{sentence}."
     )
 
 
@@ -140,14 +140,14 @@ def _search(entry: Mapping[str, Any]) -> tuple[str, ...]:
     def read(means: Mapping[str, float | None]) -> str:
         return "; ".join(f"{at}: {'diverged' if mean is None else number(mean)}" for at, mean in means.items())
 
-    tried = [f"{epochs} epochs: {read(means)}" for epochs, means in entry["shorter"].items()]
-    tried += [f"{'all epochs: ' if tried else ''}{read(entry['validation'])}"] if entry["validation"] else []
-    tried += [f"weight decay {read(entry['weight_decays'])}"] if entry["weight_decays"] else []
+    trials = [f"{epochs} epochs: {read(means)}" for epochs, means in entry["shorter"].items()]
+    trials += [f"{'all epochs: ' if trials else ''}{read(entry['validation'])}"] if entry["validation"] else []
+    trials += [f"weight decay {read(entry['weight_decays'])}"] if entry["weight_decays"] else []
     best = f"{entry['chosen']:g}" + (
         "" if entry["weight_decay"] is None else f", weight decay {entry['weight_decay']:g}"
     )
     edge = " (edge)" if entry["at_edge"] else ""
-    return entry["target"], entry["arm"], entry["auxiliary"] or "", ". ".join(tried), best + edge
+    return entry["target"], entry["arm"], entry["auxiliary"] or "", ". ".join(trials), best + edge
 
 
 def _merge(merge: Merge) -> tuple[str, ...]:
@@ -173,8 +173,8 @@ def _directions(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """(arm, svg) of the pathway and of its random control, drawn to one scale."""
     arms = (PATHWAY.name, RANDOM.name)
     largest = largest_difference([row for row in rows if row.arm in arms])
-    drawn = [(arm, draw_matrix(rows, arm, f"directions-{arm}", largest=largest)) for arm in arms]
-    return [(arm, svg) for arm, svg in drawn if svg is not None]
+    pictures = [(arm, draw_matrix(rows, arm, f"directions-{arm}", largest=largest)) for arm in arms]
+    return [(arm, svg) for arm, svg in pictures if svg is not None]
 
 
 def _matrix(rows: Sequence[Row], arm: str) -> dict[str, Any] | None:
@@ -201,10 +201,10 @@ def _reading(metric: Metric) -> str:
 
 
 def _matrix_cell(row: Row) -> dict[str, Any]:
-    signed = METRICS[row.metric].signed
-    interval = "" if row.low is None or row.high is None else f"{signed(row.low)} to {signed(row.high)}"
+    number = METRICS[row.metric].signed_number
+    interval = "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
     return {
-        "difference": signed(row.difference or 0.0),
+        "difference": number(row.difference or 0.0),
         "interval": interval,
         "verdict": "unsettled" if row.unsettled else row.verdict,
         "p": p_text(row),

@@ -99,12 +99,16 @@ def cells(row: Row) -> tuple[str, ...]:
     """The row as text, for `columns_of`: accuracies in percent, differences in percentage points."""
     metric = METRICS[row.metric]
     spread = "" if row.std is None else f" ± {metric.number(row.std)}"
-    interval = "" if row.low is None or row.high is None else f"{metric.signed(row.low)} to {metric.signed(row.high)}"
+    interval = (
+        ""
+        if row.low is None or row.high is None
+        else f"{metric.signed_number(row.low)} to {metric.signed_number(row.high)}"
+    )
     return (
         row.arm,
         row.auxiliary or "",
         f"{metric.number(row.mean)}{spread}",
-        "" if row.difference is None else metric.signed(row.difference),
+        "" if row.difference is None else metric.signed_number(row.difference),
         interval,
         p_text(row),
         "unsettled" if row.unsettled else row.verdict or "",
@@ -116,13 +120,13 @@ def p_text(row: Row) -> str:
     """p, and where the arm is one of several directions the adjusted p, which decides."""
     if row.p is None:
         return ""
-    return ", adjusted ".join(_rounded(p) for p in (row.p, row.p_adjusted) if p is not None)
+    return ", adjusted ".join(_p_text(p) for p in (row.p, row.p_adjusted) if p is not None)
 
 
-def _rounded(p: float) -> str:
+def _p_text(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def signed_points(fraction: float) -> str:
     """A difference of accuracies, in percentage points with its sign."""
-    return METRICS["accuracy"].signed(fraction)
+    return METRICS["accuracy"].signed_number(fraction)

@@ -45,8 +45,8 @@ def test_every_published_tensor_is_used_or_dropped_and_the_rest_starts_afresh(
     foreign, translation = planned(shapes)
     assert foreign.format == named
     assert translation.recipe.name == recipe
-    assert {*foreign.used, *foreign.dropped} == set(shapes)
-    assert not {*foreign.used} & {*foreign.dropped}
+    assert {*foreign.destinations, *foreign.leftovers} == set(shapes)
+    assert not {*foreign.destinations} & {*foreign.leftovers}
     with torch.device("meta"):
         own = build_model(translation.recipe, 10).state_dict()
     plain = {name: t for name, t in translation.tensors.items() if not name.endswith(("_scale", "aux_weight"))}
@@ -78,8 +78,8 @@ def test_wrappers_and_prefixes_come_off(wrapped: dict[str, str]) -> None:
     shapes = {f"{key}.{prefix}{name}": shape for name, shape in published.zoo(192).items()}
     foreign, _ = planned(shapes | {"optimizer.state.0.exp_avg": (3,)} if key != "" else shapes)
     assert foreign.format == "timm ViT"
-    assert foreign.dropped["optimizer.state.0.exp_avg"] == "beside the model"
-    assert foreign.used[f"{key}.{prefix}norm.weight"] == "encoder.norm.weight"
+    assert foreign.leftovers["optimizer.state.0.exp_avg"] == "beside the model"
+    assert foreign.destinations[f"{key}.{prefix}norm.weight"] == "encoder.norm.weight"
 
 
 def test_positions_follow_the_settings() -> None:

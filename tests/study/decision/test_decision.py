@@ -7,7 +7,7 @@ import pytest
 
 from crosspath.study.decision.decision import Advice, Case, DecisionList, Readings, Rule, regret
 from crosspath.study.decision.fit import WORTH, fit_list, held_out_regret, with_choices
-from crosspath.study.race.advice import advice_in_words, advice_of, advised_order
+from crosspath.study.race.advice import advice_in_words, advice_of, order_by_advice
 from crosspath.study.race.ways import ways_of
 
 KINDS = ("image", "audio", "text")
@@ -80,12 +80,12 @@ def test_lists_are_compared_where_every_choice_was_measured() -> None:
 
 def test_a_race_begins_with_what_is_advised_and_leaves_nothing_out() -> None:
     ways = tuple(ways_of(["clips", "pictures"], target=None, pretrained=None))
-    assert advised_order(ways, {}) == ways
-    order = advised_order(ways, {"clips": "plain", "pictures": "pathway"})
+    assert order_by_advice(ways, {}) == ways
+    order = order_by_advice(ways, {"clips": "plain", "pictures": "pathway"})
     assert order[0] is ways[0]
     assert sorted(way.name for way in order) == sorted(way.name for way in ways)
     assert [way.name for way in order[1:4]] == ["whole-body-pictures", "frozen-anchor-pictures", "copy-pictures"]
-    assert [way.name for way in advised_order(ways, {"clips": "masked", "pictures": "masked"})[:3]] == [
+    assert [way.name for way in order_by_advice(ways, {"clips": "masked", "pictures": "masked"})[:3]] == [
         "none",
         "masked-modelling",
         "mimetic",
@@ -94,7 +94,7 @@ def test_a_race_begins_with_what_is_advised_and_leaves_nothing_out() -> None:
 
 def test_advice_needs_no_kind_and_is_said_by_auxiliary() -> None:
     kinds = {"clips": "video", "pictures": "image", "weights": None}
-    advice = advice_of(kinds, labels=30, pretrained=False, unlabelled=False)
+    advice = advice_of(kinds, labels=30, pretrained=False, own_files=False)
     assert advice.keys() == kinds.keys()
     assert advice_in_words({"a": "plain", "b": "masked", "c": "plain"}) == (
         "with a, c: the plain model; with b: masked modelling of your own files"

@@ -109,7 +109,7 @@ def test_masked_modelling_is_shared_by_the_rates_of_a_round() -> None:
 def test_the_rest_is_planned_for_the_ways_that_reach_it_at_the_pace_of_the_rounds_before() -> None:
     def rest(ways: tuple[Way, ...], pace: float, seconds: float = 600.0) -> tuple[int, int]:
         estimate = estimate_of(costs().times(pace), {"sounds": 10}, 50, 2)
-        made = plan_rest(ways, estimate, seconds=seconds, folds=1, wanted=8, recipe_epochs=30)
+        made = plan_rest(ways, estimate, seconds=seconds, folds=1, most_seeds=8, recipe_epochs=30)
         total = estimate.of_round(ways, made.epochs, 1, 1) + estimate.of_fresh(ways, made.epochs, made.seeds, 1)
         assert total <= seconds or not made.epochs
         return made.epochs, made.seeds
@@ -135,7 +135,7 @@ def test_the_budget_that_a_refusal_names_is_enough_on_that_machine() -> None:
 
     def of(minutes: int) -> Plan:
         left = 60 * minutes - spent
-        return make_plan(WAYS, costs(epoch=3.0), seconds=left, processes=processes, spent=spent, **fixed)  # type: ignore[arg-type]
+        return make_plan(WAYS, costs(epoch=3.0), seconds=left, processes=processes, seconds_so_far=spent, **fixed)  # type: ignore[arg-type]
 
     with refused("--budget", "4.0") as caught:
         of(4)

@@ -28,7 +28,7 @@ from crosspath.study.race.folder import ANSWER, DECISIONS
 from crosspath.study.race.plan import Plan, Round
 from crosspath.study.race.request import understand
 from crosspath.study.race.ways import ways_of
-from crosspath.study.statistics import Paired, Verdict
+from crosspath.study.statistics import PairedDifference, Verdict
 from crosspath.training.finite import DivergenceError
 from tests.errors import refused
 
@@ -302,7 +302,7 @@ def test_a_leader_whose_pathway_had_no_part_is_not_what_helped(verdict: Any, tmp
         FinalArm(way=one, epochs=1, rate=1.0, accuracies=(0.5, 0.6), run=tmp_path, idle=said)
         for one, said in ((none, None), (way, idle))
     )
-    difference = Paired(difference=0.1, low=0.0, high=0.2, p=0.1, verdict=verdict, reason="", seeds_needed=3)
+    difference = PairedDifference(difference=0.1, low=0.0, high=0.2, p=0.1, verdict=verdict, reason="", seeds_needed=3)
     confirmation = Confirmation(
         none=plain,
         leader=leader,
@@ -338,7 +338,9 @@ def test_a_larger_budget_is_advised_only_where_it_changes_something(
         none=arm,
         leader=arm,
         control=None,
-        difference=Paired(difference=0.0, low=-0.1, high=0.1, p=0.5, verdict=verdict, reason="", seeds_needed=needed),
+        difference=PairedDifference(
+            difference=0.0, low=-0.1, high=0.1, p=0.5, verdict=verdict, reason="", seeds_needed=needed
+        ),
         beyond_control=None,
         flat=flat,
         test_samples=samples,

@@ -70,7 +70,7 @@ def test_recipes_checkpoints_and_procedural_auxiliaries_are_found(wide: Path) ->
     assert ask("image/digits").target.recipe.name == "image/digits"
     request = ask(wide, "procedural", workers=2)
     assert request.target.checkpoint == wide.resolve()
-    assert not request.shipped
+    assert not request.is_shipped
     names = ["none", "masked-modelling", "frozen-body", "paper-procedural", "gentle-procedural"]
     assert [way.name for way in request.ways] == names
     (source,) = request.sources

@@ -23,7 +23,7 @@ METRICS = {
 """{metric: (heading of its column, how its numbers are written)}."""
 
 
-def printed(numbers: Numbers, column: str, metric: str, unsettled: bool = False) -> set[str] | None:
+def forms_of(numbers: Numbers, column: str, metric: str, unsettled: bool = False) -> set[str] | None:
     """How a number may be printed; two ways where it lies between two last digits. None for an unknown column."""
 
     def texts(form: Callable[[float], str], *values: float | None) -> set[str]:
@@ -31,7 +31,7 @@ def printed(numbers: Numbers, column: str, metric: str, unsettled: bool = False)
             return {""}
         return {form(float(value or 0) * (1 + shift)) for value in values for shift in (-1e-12, 0.0, 1e-12)}
 
-    def joined(one: set[str], between: str, other: set[str]) -> set[str]:
+    def join(one: set[str], between: str, other: set[str]) -> set[str]:
         return {f"{a}{between}{b}" if a and b else a for a in one for b in other}
 
     title, form = METRICS[metric]
@@ -40,17 +40,17 @@ def printed(numbers: Numbers, column: str, metric: str, unsettled: bool = False)
     def number(value: float) -> str:
         return format(scale * value, form)
 
-    def signed(value: float) -> str:
+    def with_sign(value: float) -> str:
         return format(scale * (value if abs(value) > 1e-9 else 0.0), f"+{form}").replace("-", "−")
 
     if column == title:
-        return joined(texts(number, numbers["mean"]), " ± ", texts(number, numbers["std"]))
+        return join(texts(number, numbers["mean"]), " ± ", texts(number, numbers["std"]))
     if column == "difference":
-        return texts(signed, numbers["difference"])
+        return texts(with_sign, numbers["difference"])
     if column == "95 % interval":
-        return joined(texts(signed, numbers["low"]), " to ", texts(signed, numbers["high"]))
+        return join(texts(with_sign, numbers["low"]), " to ", texts(with_sign, numbers["high"]))
     if column == "p":
-        return joined(texts(chance, numbers["p"]), ", adjusted ", texts(chance, numbers["p_adjusted"]))
+        return join(texts(chance, numbers["p"]), ", adjusted ", texts(chance, numbers["p_adjusted"]))
     if column == "verdict":
         return {"unsettled" if unsettled else numbers["verdict"] or ""}
     if column == "detectable":
@@ -70,15 +70,15 @@ def read_tables(page: str) -> Iterator[tuple[str, dict[str, str]]]:
     title, columns = "", list[str]()
     for line in page.splitlines():
         if line.startswith("## "):
-            title, columns = unescaped(line.removeprefix("## ")), []
+            title, columns = unescape(line.removeprefix("## ")), []
         elif line.startswith("| "):
-            entries = [unescaped(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            entries = [unescape(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
             if not columns:
                 columns = entries
             else:
                 yield title, dict(zip(columns, entries, strict=True))
 
 
-def unescaped(text: str) -> str:
+def unescape(text: str) -> str:
     """Markdown's text without its escapes."""
     return html.unescape(re.sub(r"\\([^\w\s]|_)", r"\1", text))
