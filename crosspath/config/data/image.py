@@ -27,7 +27,7 @@ class ImageData(FilesTable):
     the classes."""
     category_ids: tuple[int, ...] | None = None
     """Of pictures with boxes: the numbers of the categories in COCO's file, in the order of the classes; those of the
-    user's own files when not given."""
+    user's own files when not given. A file with others is refused."""
     mean: Channels = (0.5, 0.5, 0.5)
     """Subtracted from values in [0, 1]; the sum is divided by `std`. The defaults give [-1, 1]."""
     std: PositiveChannels = (0.5, 0.5, 0.5)

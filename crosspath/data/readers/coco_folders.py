@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from crosspath.counts import first_names
 from crosspath.data.boxes import CLASS, Rows
 from crosspath.data.folder_tree import DiskFile, Tree, suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
@@ -81,9 +82,9 @@ def _require_categories(files: list[CocoFile], category_ids: tuple[int, ...] | N
             found = f"category {numbers[0][0]} ({numbers[0][1]}) in one of them only"
             raise InputError(other.path, f"the categories of {first.path.name}", found, "use one list of categories")
     if category_ids is not None and tuple(first.categories) != category_ids:
-        found = f"{len(first.categories)} others ({', '.join(map(str, list(first.categories)[:5]))}, ...)"
-        todo = "use image/boxes --data DIR for a set of your own"
-        raise InputError(first.path, f"categories {category_ids[0]} to {category_ids[-1]}", found, todo)
+        expected, found = (first_names(list(map(str, ids)), 5) or "none" for ids in (category_ids, first.categories))
+        todo = "number them so, or leave data.category_ids out to train on these; image/boxes reads sets of your own"
+        raise InputError(first.path, f"the categories {expected} (data.category_ids)", found, todo)
 
 
 def _pictures(folder: Path, file: CocoFile, part: Part) -> tuple[list[Item], list[tuple[Path, str]]]:

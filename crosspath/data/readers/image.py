@@ -88,10 +88,9 @@ class ImageReader:
         return as_label_tuples(listing) if self.section.several_labels else listing
 
     def _boxed_listing(self, folder: Path) -> Listing:
-        is_coco = self.section.dataset == "coco"
         inside = "annotations/instances_train2017.json and train2017/"
-        root = folder_below(folder, "coco", inside) if is_coco else folder
-        return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids if is_coco else None)
+        root = folder_below(folder, "coco", inside) if self.section.dataset == "coco" else folder
+        return list_coco(root, self.section.image_size, SUFFIXES, self.section.category_ids)
 
     def _listing(self, folder: Path) -> Listing:
         """CIFAR-10's `train.zip` and `test.zip`; ImageNet's folders; shards; MedMNIST's arrays; pictures beside masks;

@@ -16,7 +16,7 @@ from crosspath.data.items import Listing
 from crosspath.data.readers.coco_folders import list_coco
 from crosspath.data.readers.image import SUFFIXES, ImageReader
 from crosspath.modalities.load import load_data
-from tests.data.coco import write_coco
+from tests.data.coco import CATEGORY_IDS, write_coco
 from tests.errors import refused
 
 PARTS = {"train2017": 6, "val2017": 4}
@@ -227,6 +227,14 @@ def test_published_categories_are_those_of_the_recipe(tmp_path: Path) -> None:
         1,
         2,
     }  # type: ignore[union-attr,index]
+
+
+def test_the_numbers_of_a_recipes_categories_are_those_of_the_users_own_files(tmp_path: Path) -> None:
+    write_coco(tmp_path, PARTS)
+    assert ImageReader(section(tmp_path, category_ids=CATEGORY_IDS)).listing(tmp_path).classes == SHAPES
+    for numbers in ((18, 7, 2), (2, 7), (11, 12, 13)):
+        with refused("instances_train2017.json", "2, 7, 18", "data.category_ids", *numbers):
+            ImageReader(section(tmp_path, category_ids=numbers)).listing(tmp_path)
 
 
 def test_a_turned_picture_is_read_where_its_size_says_what_its_boxes_follow(
