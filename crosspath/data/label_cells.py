@@ -9,6 +9,7 @@ import numpy as np
 
 from crosspath.config.data import DataSection
 from crosspath.data.items import Label
+from crosspath.data.text_files import number_in
 from crosspath.errors import InputError
 
 TRUE, FALSE = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
@@ -71,7 +72,7 @@ def number_of(cell: Any, name: str, where: str) -> float:
     if cell is None or (isinstance(cell, str) and cell.strip().casefold() in MISSING):
         raise InputError(where, expected, "none", "complete or remove the row")
     try:
-        number = float(cell)
+        number = number_in(cell)
     except (TypeError, ValueError):
         todo = MANY if isinstance(cell, str) and "," in cell else "correct it"
         raise InputError(where, expected, repr(cell)[:60], todo) from None

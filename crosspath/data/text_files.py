@@ -4,6 +4,7 @@ import codecs
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from crosspath.errors import InputError
 from crosspath.limits import BYTES
@@ -78,6 +79,15 @@ def lines_of(text: str) -> list[tuple[int, str]]:
     r"""(line number as an editor counts it, line) of every line that is not blank; \n, \r\n and \r end a line."""
     lines = enumerate(io.StringIO(text, newline=None), 1)
     return [(number, line.rstrip("\n")) for number, line in lines if line.strip()]
+
+
+def number_in(cell: Any) -> float:
+    """The number in a cell, as `float` reads it; but 1_000 and digits of other scripts are none. Raises `ValueError` or
+    `TypeError`."""
+    text = cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+    if isinstance(text, str) and ("_" in text or not text.strip().isascii()):
+        raise ValueError(f"{text[:40]!r} is no number")
+    return float(text)
 
 
 def numbered_lines(path: Path, expected: str) -> list[tuple[int, str]]:

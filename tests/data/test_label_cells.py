@@ -23,7 +23,7 @@ def test_cells_become_numbers_a_column_each() -> None:
     assert labels == [(1.0, 0.0), (-2.5, 1.0), (300.0, 2.0)]
 
 
-@pytest.mark.parametrize("cell", ["", "nan", "NA", "?", "inf", "1e39", "tall", "1,5", "1 000"])
+@pytest.mark.parametrize("cell", ["", "nan", "NA", "?", "inf", "1e39", "tall", "1,5", "1 000", "1_50", "\uff11"])
 def test_a_cell_without_a_finite_number_is_refused_with_its_row(cell: str) -> None:
     with refused("t.csv row 7", "`b`"):
         cell_labels(NUMBERS, {"a": ["1", "2"], "b": ["0", cell]}, [2, 7], TABLE)

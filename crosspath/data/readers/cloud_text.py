@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crosspath.counts import quantity
 from crosspath.data.items import DamageError
 from crosspath.data.readers.cloud_arrays import MOST_COLUMNS, xyz_rows
-from crosspath.data.text_files import THOUSANDS
+from crosspath.data.text_files import THOUSANDS, number_in
 
 NUMBERS = tuple("+-.0123456789")
 """First characters of a text file without a heading."""
@@ -160,7 +160,7 @@ def _parse(rows: list[Row]) -> NDArray[np.float64]:
         decimal_commas |= any(not THOUSANDS.fullmatch(field) for field in commas)
         open_commas |= bool(commas)
         try:
-            values.append([float(field.replace(",", ".")) for field in fields])
+            values.append([number_in(field.replace(",", ".")) for field in fields])
         except ValueError:
             raise DamageError(f"row {number}: expected numbers, found {row[:40]!r}") from None
         if not np.isfinite(values[-1][:3]).all():

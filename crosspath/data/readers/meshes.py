@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crosspath.counts import quantity
 from crosspath.data.items import DamageError
+from crosspath.data.text_files import number_in
 
 SAMPLING_SEED = 0
 """Of the points drawn from a mesh or from a larger cloud: the same on every machine."""
@@ -64,7 +65,7 @@ def _off(path: Path) -> tuple[Vertices, NDArray[Any]]:
     values = [line.split() for line in lines[1 : vertex_count + 1]]
     if len({len(row) for row in values}) > 1:
         raise DamageError("its vertices have unequal numbers of values")
-    vertices = np.array([[float(value) for value in row[:3]] for row in values]).reshape(vertex_count, 3)
+    vertices = np.array([[number_in(value) for value in row[:3]] for row in values]).reshape(vertex_count, 3)
     faces = []
     for line in lines[vertex_count + 1 :]:
         corners, *row = line.split()
@@ -83,7 +84,7 @@ def _obj(path: Path) -> tuple[Vertices, NDArray[Any]]:
         if key == "v":
             if len(values) < 3:
                 raise DamageError(f"line {number}: a vertex has {quantity(len(values), 'value')}")
-            vertices.append([float(value) for value in values[:3]])
+            vertices.append([number_in(value) for value in values[:3]])
         elif key == "f":
             corners = [int(value.partition("/")[0]) for value in values]
             if len(corners) < 3:

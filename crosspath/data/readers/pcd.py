@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.data.items import DamageError, require_within
+from crosspath.data.text_files import number_in
 from crosspath.limits import BYTES
 
 KINDS = {"F": "f", "I": "i", "U": "u"}
@@ -73,7 +74,7 @@ def _from_text(content: bytes, points: int, width: int, columns: list[int]) -> N
     if any(len(row) != width for row in rows):
         raise DamageError(f"a point has not the {width} values that its header names")
     try:
-        return np.array([[float(row[column]) for column in columns] for row in rows], np.float64).reshape(-1, 3)
+        return np.array([[number_in(row[column]) for column in columns] for row in rows], np.float64).reshape(-1, 3)
     except (ValueError, IndexError) as error:
         raise DamageError(f"a point is not x y z ({error})") from None
 

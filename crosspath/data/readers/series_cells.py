@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crosspath.data.label_cells import MISSING
-from crosspath.data.text_files import THOUSANDS
+from crosspath.data.text_files import THOUSANDS, number_in
 
 BASIC_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")
 """20240128, ISO's basic form; also 202401, which ISO has not, so that it is refused rather than read as seconds."""
@@ -26,7 +26,7 @@ def number_of(cell: Any) -> float:
     """The number in a cell. Raises `ValueError` or `TypeError` where there is none."""
     if isinstance(cell, np.ndarray | np.datetime64 | np.timedelta64):
         raise TypeError("numpy makes a number of these, of dates in any unit")
-    return float(cell)
+    return number_in(cell)
 
 
 def is_number(cell: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from crosspath.data.label_cells import MISSING
 from crosspath.data.readers.series_values import Floats
-from crosspath.data.text_files import lines_of, read_text
+from crosspath.data.text_files import lines_of, number_in, read_text
 from crosspath.errors import InputError
 
 EXPECTED = "a .ts file of the UEA and UCR archives"
@@ -122,7 +122,7 @@ def _case(where: str, row: int, text: str, header: Mapping[str, str], classes: t
 def _values(where: str, channel: int, part: str) -> Floats:
     texts = [text.strip() for text in part.split(",")]
     try:
-        values = np.array([np.nan if _is_missing(text) else float(text) for text in texts])
+        values = np.array([np.nan if _is_missing(text) else number_in(text) for text in texts])
     except ValueError:
         wrong = next(text for text in texts if not _is_missing(text) and not _is_number(text))
         found = repr(wrong[:40]) if wrong else "nothing between two commas"
@@ -138,7 +138,7 @@ def _is_missing(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        number_in(text)
     except ValueError:
         return False
     return True

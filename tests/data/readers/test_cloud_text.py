@@ -112,6 +112,8 @@ def test_a_comment_that_names_no_columns_is_one(tmp_path: Path, comment: str) ->
         "0,5,1,25,2,05\n",  # commas between and inside values
         "1,5, 2,5, 3,5\n",
         "1.5,2.5 3.5\n",
+        "1_0 2_0 3\n" * 5,
+        "x y z\n\uff11 2 3\n",
         "1|2|3\n",
         "1:2:3\n",
         "1;;2;3\n",

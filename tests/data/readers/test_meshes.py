@@ -69,6 +69,14 @@ def test_an_off_that_holds_something_else_than_it_states_is_damaged(tmp_path: Pa
         points_of(tmp_path, ".off", text)
 
 
+@pytest.mark.parametrize(("suffix", "faces"), [(".off", "3 0 1 2\n"), (".obj", "f 1 2 3\n")])
+def test_digits_with_underscores_are_no_number(tmp_path: Path, suffix: str, faces: str) -> None:
+    text = f"{V}{faces}" if suffix == ".obj" else f"OFF\n4 1 0\n{SQUARE}{faces}"
+    assert len(points_of(tmp_path, suffix, text))
+    with pytest.raises(DamageError, match="4_0"):
+        points_of(tmp_path, suffix, text.replace("4 0", "4_0 0"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -119,3 +119,11 @@ def test_a_row_that_is_cut_or_too_long_is_damage(tmp_path: Path) -> None:
         (tmp_path / "a.pcd").write_bytes(changed)
         with pytest.raises(DamageError, match="7 values"):
             read_pcd(tmp_path / "a.pcd")
+
+
+def test_digits_with_underscores_are_no_number(tmp_path: Path) -> None:
+    write_pcd(tmp_path / "a.pcd", np.full((4, 3), 1.5), "ascii")
+    content = (tmp_path / "a.pcd").read_bytes()
+    (tmp_path / "a.pcd").write_bytes(content.replace(b"1.5", b"1_5"))
+    with pytest.raises(DamageError, match="1_5"):
+        read_pcd(tmp_path / "a.pcd")

@@ -85,6 +85,10 @@ def test_0_and_1_are_names_where_numbers_have_another_form(tmp_path: Path, text:
     assert read_signal(write(tmp_path / "a.csv", text), SECTION).values_CT.shape[1] == length
 
 
+def test_names_with_underscores_are_no_numbers(tmp_path: Path) -> None:
+    assert read_signal(write(tmp_path / "a.csv", "1_1,1_2\n1,2\n3,4\n"), SECTION).names == ("1_1", "1_2")
+
+
 @pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who"])
 def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
@@ -161,6 +165,8 @@ def test_an_unclear_file_is_damaged_with_its_row(
 )
 def test_what_may_be_thousands_or_decimals_is_refused(tmp_path: Path, text: str, found: str) -> None:
     with pytest.raises(DamageError, match=found):
+        ("x,y\n1,1_000\n", {}, "row 2: expected a number in `y`, found '1_000'"),
+        ("x,y\n1,\uff11\uff10\n", {}, "row 2: expected a number in `y`"),
         read_signal(write(tmp_path / "a.csv", text), SECTION)
 
 

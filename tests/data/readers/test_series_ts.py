@@ -57,6 +57,7 @@ def test_what_is_written_is_read(tmp_path: Path, cases: list[tuple[np.ndarray, s
     ("header", "lines", "row", "found"),
     [
         (HEADER, ["1,2:a", "1,x:b"], 9, "x"),
+        (HEADER, ["1,1_0:a"], 8, "1_0"),
         (HEADER, ["1,2:c"], 8, "c"),
         (HEADER, ["1,2"], 8, "1,2"),
         (HEADER, ["1,,2:a"], 8, "channel 1"),
