@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,17 @@ SECONDS = frozenset(("time", "t", "time_s", "seconds"))
 """Names of columns in which digits alone are no date, in lower case."""
 TIMES = SECONDS | {"timestamp", "datetime", "date"}
 """Names of columns that hold time, in lower case."""
+SECONDS_IN = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("us", "\u03bcs"), 1e-6),
+    "ms": 1e-3,
+    "ns": 1e-9,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+"""Of the units that a column of times may have in brackets, in lower case."""
+UNIT = re.compile(r"(.*?)\s*[(\[]\s*(.*?)\s*[)\]]")
 PANDAS_INDEX = "__index_level_0__"
 """What pandas calls an index without a name in parquet; in csv its name is empty."""
 
@@ -105,15 +117,18 @@ class Columns:
         return any(is_decimal_comma(cell) for column in self.cells.values() for cell in column)
 
     def seconds(self, name: str, rows: Sequence[int] | None = None) -> Floats:
-        """A column of times in seconds: numbers, or dates in ISO form. Raises `DamageError` with the row."""
+        """A column of times in seconds: numbers, in the unit that its name states, or dates in ISO form. Raises
+        `DamageError` with the row.
+        """
         cells = self._cells(name, rows)
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "Mm":
             durations = cells - cells[0] if len(cells) and cells.dtype.kind == "M" else cells
             return np.asarray(durations / np.timedelta64(1, "s"), np.float64)
-        dates = name.casefold() not in SECONDS and are_dates(cells)
+        plain_name, unit_s = time_name(name)
+        dates = plain_name not in SECONDS and are_dates(cells)
         texts = len(cells) > 0 and isinstance(cells[0], str | datetime) and not is_number(self.number_text(cells[0]))
         if not (dates or texts):
-            return self.numbers(name, rows)
+            return self.numbers(name, rows) * unit_s
         seconds = []
         for place, cell in enumerate(cells):
             try:
@@ -139,6 +154,13 @@ class Columns:
     def number_text(self, cell: Any) -> Any:
         """A cell with a decimal point, where the table has decimal commas."""
         return with_point(cell) if self.decimal_comma else cell
+
+
+def time_name(name: str) -> tuple[str, float]:
+    """(the name of a column in lower case, without a unit of time in brackets; the seconds in that unit)."""
+    plain_name = name.casefold()
+    match = UNIT.fullmatch(plain_name)
+    return (plain_name, 1.0) if match is None or match[2] not in SECONDS_IN else (match[1], SECONDS_IN[match[2]])
 
 
 def read_columns(path: Path, encoding: str | None = None) -> Columns:

@@ -1,6 +1,6 @@
 """Time series in csv and parquet files: a file a series, or a table with all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +10,15 @@ from crosspath.config.data import SeriesData
 from crosspath.counts import first_names
 from crosspath.data.items import DamageError
 from crosspath.data.label_cells import label_columns, reads_cells
-from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns
+from crosspath.data.readers.series_columns import PANDAS_INDEX, TIMES, Columns, read_columns, time_name
 from crosspath.data.readers.series_values import Signal, even_times
 
-ROW_NAMES = ("id", "index", *TIMES)
-"""Columns that name the rows of a table with a series in each, or say when it began, and are no values unless
-`data.columns` lists them."""
+INDEX = "index"
+"""A column that numbers rows, and is no channel unless `data.columns` lists it."""
+ID = "id"
+"""In a table with several series, a column that is none either."""
+ANSWERS = frozenset(("label", "class", "target", "category", "subject", "split", "part"))
+"""Usual names of columns of labels and parts, in lower case, from which a model would read its answer."""
 
 
 class Entry(NamedTuple):
@@ -40,14 +43,12 @@ def read_recording(path: Path, section: SeriesData) -> Signal:
         model would read its answer there.
     """
     columns = read_columns(path, section.encoding)
-    names = (section.label_column, *(section.label_columns or ()), section.split_column, section.id_column)
-    others = {name.casefold() for name in names if name is not None}
-    other = next((name for name in columns.cells if name.casefold() in others), None)
-    if section.columns is None and other is not None:
-        raise DamageError(
-            f"expected channels alone, found a column {other}: remove it, or name the channels with data.columns"
-        )
-    return _signal(columns, section, _time_column(columns, section), (), None)
+    time = _time_column(columns, section)
+    names = (section.label_column, *(section.label_columns or ()), section.split_column, section.id_column, ID)
+    _refuse_among(
+        [name for name in columns.cells if name != time], [name for name in names if name is not None], section
+    )
+    return _signal(columns, section, time, (), None)
 
 
 def read_entries(path: Path, section: SeriesData) -> list[Entry]:
@@ -56,7 +57,8 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
     Raises
     ------
     DamageError
-        With the row, for columns that are not there, cells that are no numbers, an id with two labels.
+        With the row, for columns that are not there, cells that are no numbers, an id with two labels. Also for a
+        further column of labels or parts, unless `data.columns` names the channels.
     """
     columns = read_columns(path, section.encoding)
     own = label_columns(section, section.label_column)
@@ -73,10 +75,11 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
         labels = list(zip(*([columns.number_text(cell) for cell in column] for column in cells), strict=True))
     parts = None if section.split_column is None else columns.texts(section.split_column, "data.split_column")
     if section.id_column is not None:
-        return _long(columns, section, labels, parts, (*others, section.id_column))
+        return _long(columns, section, labels, parts, (*others, section.id_column, ID))
     if (time := section.time_column) is not None:
         others.append(columns.name_of(time, "data.time_column"))
-    names = _channels(columns, section, (*others, *ROW_NAMES))
+    times = (name for name in columns.cells if time_name(name)[0] in TIMES)
+    names = _channels(columns, section, (*others, ID, *times))
     values_NT = np.stack([columns.numbers(name) for name in names], axis=1)
     entries = []
     for place, values_T in enumerate(values_NT):
@@ -136,10 +139,11 @@ def _channels(columns: Columns, section: SeriesData, others: Sequence[str]) -> l
             if name not in columns.cells:
                 raise DamageError(f"expected a column {name} (data.columns), found {_some(columns)}")
         return list(section.columns)
-    other_names = {name.casefold() for name in others}
+    other_names = {INDEX, *(name.casefold() for name in others)}
     names = [name for name in columns.cells if name not in ("", PANDAS_INDEX) and name.casefold() not in other_names]
     if not names:
         raise DamageError(f"expected columns of numbers beside those of labels and times, found {_some(columns)}")
+    _refuse_among(names, ANSWERS, section)
     return names
 
 
@@ -147,7 +151,17 @@ def _time_column(columns: Columns, section: SeriesData) -> str | None:
     if section.time_column is not None:
         return columns.name_of(section.time_column, "data.time_column")
     channels = section.columns or ()
-    return next((name for name in columns.cells if name.casefold() in TIMES and name not in channels), None)
+    return next((name for name in columns.cells if time_name(name)[0] in TIMES and name not in channels), None)
+
+
+def _refuse_among(names: Iterable[str], others: Iterable[str], section: SeriesData) -> None:
+    """Raise `DamageError` where one of the names, in any case, is none of a channel."""
+    other_names = {name.casefold() for name in others}
+    other = next((name for name in names if name.casefold() in other_names), None)
+    if section.columns is None and other is not None:
+        raise DamageError(
+            f"expected channels alone, found a column {other}: remove it, or name the channels with data.columns"
+        )
 
 
 def _some(columns: Columns) -> str:

@@ -89,7 +89,7 @@ def test_names_with_underscores_are_no_numbers(tmp_path: Path) -> None:
     assert read_signal(write(tmp_path / "a.csv", "1_1,1_2\n1,2\n3,4\n"), SECTION).names == ("1_1", "1_2")
 
 
-@pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who"])
+@pytest.mark.parametrize("name", ["label", "Label", "kind", "part", "who", "Class", "target", "subject", "id"])
 def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"time,x,{name}\n0,1,2\n1,3,2\n")
@@ -98,6 +98,37 @@ def test_a_recording_does_not_hold_its_own_answer(tmp_path: Path, name: str) -> 
         read_recording(path, section)
     chosen = section.model_copy(update={"columns": ("x", name)})
     assert read_recording(path, chosen).values_CT.tolist() == [[1, 3], [2, 2]]
+
+
+@pytest.mark.parametrize(("unit", "rate"), [("s", 2), ("sec", 2), ("ms", 2000), ("\u00b5s", 2e6), ("min", 1 / 30)])
+def test_a_column_of_times_may_have_a_unit(tmp_path: Path, unit: str, rate: float) -> None:
+    for name in (f"Time ({unit})", f"time [{unit}]", f"t({unit})"):
+        signal = read_signal(write(tmp_path / "a.csv", f"{name},x (V)\n0,1\n0.5,3\n1,5\n"), SECTION)
+        assert signal.names == ("x (V)",)
+        assert signal.rate_hz == pytest.approx(rate)
+    for name in ("T (K)", "t[0]"):
+        signal = read_signal(write(tmp_path / "b.csv", f"{name},x\n0,1\n0.5,3\n"), SECTION)
+        assert (signal.names, signal.rate_hz) == ((name, "x"), None)
+
+
+def test_an_index_is_no_channel(tmp_path: Path) -> None:
+    signal = read_signal(write(tmp_path / "a.csv", "Index,x\n0,1\n1,3\n"), SECTION)
+    assert signal.names == ("x",)
+    chosen = read_signal(tmp_path / "a.csv", SeriesData(columns=("Index", "x")))
+    assert chosen.names == ("Index", "x")
+
+
+@pytest.mark.parametrize("settings", [{}, {"id_column": "id"}])
+def test_a_column_of_another_answer_is_no_value_of_a_table(tmp_path: Path, settings: dict[str, Any]) -> None:
+    text = "id,index,label,Subject,t0,t1\n1,0,a,7,1,2\n2,1,b,8,3,4\n"
+    path, section = write(tmp_path / "all.csv", text), SeriesData(table="all.csv", **settings)
+    with refused("all.csv", "Subject", "data.columns"):
+        list_table(path, section)
+    write(path, text.replace("Subject", "start (ms)"))
+    assert list_table(path, section.model_copy(update={"columns": ("t0", "t1")})).classes == ("a", "b")
+    write(path, text.replace("Subject", "Time [s]"))
+    values = read_all(path, section)[0].values_CT
+    assert values.tolist() == ([[1], [2]] if settings else [[1, 2]])
 
 
 def test_times_with_an_offset_ascend_where_clocks_are_changed(tmp_path: Path) -> None:
