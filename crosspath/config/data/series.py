@@ -43,8 +43,8 @@ class SeriesData(FilesTable):
     not given. Never a channel."""
     table: str | None = None
     """A csv, parquet or npz file inside `folder` with all series, instead of one file a series. Of a csv or parquet
-    a row is a series; with `id_column` a row is a moment. The columns of labels and parts are in it, or in `csv`, which
-    lists files."""
+    a row is a series; with `id_column` a row is a moment. The columns of labels and parts are in it; `csv`, which lists
+    files, is refused beside it."""
     id_column: str | None = None
     """Of `table`: which series a row belongs to."""
 

@@ -102,6 +102,9 @@ class SeriesReader:
         if section.dataset in PUBLISHED_SETS:
             return list_ts(PUBLISHED_SETS[section.dataset](folder), section)
         if section.table is not None:
+            if section.csv is not None:
+                todo = "leave out data.csv, or data.table where each series has a file"
+                raise InputError("data.csv", "one table, data.table or a list of files", section.csv, todo)
             return list_table(folder / section.table, section)
         files = archive_files(folder) if section.csv is None else ()
         if files:

@@ -146,7 +146,21 @@ def list_table(path: Path, section: SeriesData) -> Listing:
         )
         for number, (entry, label) in enumerate(zip(entries, labels, strict=True))
     )
-    return Listing(tuple(classes), items, notes=notes, label_kind=section.label_kind)
+    return Listing(
+        tuple(classes), items, notes=(*notes, *_unread_settings(path, section)), label_kind=section.label_kind
+    )
+
+
+def _unread_settings(path: Path, section: SeriesData) -> list[str]:
+    """Notes on settings of files with one series each, which a table with all of them has not."""
+    defaults = type(section).model_fields
+    names = ("file_column", "array", *(() if path.suffix.lower() == ".npz" else ("axes",)))
+    values = {name: getattr(section, name) for name in names}
+    return [
+        f"data.{name}={value} is not read: {path.name} holds all series"
+        for name, value in values.items()
+        if value != defaults[name].default
+    ]
 
 
 def _names(section: SeriesData, entry: Entry) -> tuple[str, ...]:

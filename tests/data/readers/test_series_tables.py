@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crosspath.config.data import SeriesData
 from crosspath.data.items import DamageError
-from crosspath.data.readers.series import read_signal
+from crosspath.data.readers.series import SeriesReader, read_signal
 from crosspath.data.readers.series_columns import read_columns
 from crosspath.data.readers.series_sets import list_table, read_all
 from crosspath.data.readers.series_tables import read_recording
@@ -165,6 +165,8 @@ def test_digits_alone_in_a_column_of_seconds_are_seconds(tmp_path: Path) -> None
         ("x,y\n1,2\n3\n", {}, "row 3: expected 2 values, found 1"),
         ("x,state\n1,on\n", {}, "row 2: expected a number in `state`, found 'on'"),
         ("x,x\n1,2\n", {}, "row 1: expected columns of different names"),
+        ("x,y\n1,1_000\n", {}, "row 2: expected a number in `y`, found '1_000'"),
+        ("x,y\n1,\uff11\uff10\n", {}, "row 2: expected a number in `y`"),
         ("x;y\n1;1.234,5\n", {}, "row 2: expected a number in `y`"),
         ("time,x\n1,1\n1,2\n", {}, "ascend"),
         ("time,x\nnoon,1\n1,2\n", {}, "row 2: expected seconds or an ISO date"),
@@ -196,8 +198,6 @@ def test_an_unclear_file_is_damaged_with_its_row(
 )
 def test_what_may_be_thousands_or_decimals_is_refused(tmp_path: Path, text: str, found: str) -> None:
     with pytest.raises(DamageError, match=found):
-        ("x,y\n1,1_000\n", {}, "row 2: expected a number in `y`, found '1_000'"),
-        ("x,y\n1,\uff11\uff10\n", {}, "row 2: expected a number in `y`"),
         read_signal(write(tmp_path / "a.csv", text), SECTION)
 
 
@@ -387,3 +387,18 @@ def test_a_column_of_times_is_the_one_that_has_the_name(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "Time,time,x\n9,0.0,1\n9,0.5,2\n9,1.0,3\n")
     section = SECTION.model_copy(update={"time_column": "time", "columns": ("x",)})
     assert read_signal(path, section).rate_hz == 2.0
+
+
+def test_what_a_table_of_all_series_leaves_unread_is_refused_or_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "all.csv", "label,t0,t1\na,1,2\nb,3,4\n")
+    section = SeriesData(table="all.csv", file_column="name", array="X", axes="time,channel")
+    notes = list_table(path, section).notes
+    assert [note.partition(" ")[0] for note in notes] == [
+        "data.file_column=name",
+        "data.array=X",
+        "data.axes=time,channel",
+    ]
+    for reads in (SeriesReader(section).listing, lambda _: read_all(path, section)):
+        assert reads(tmp_path)
+    with refused("data.csv", "list.csv", "data.table"):
+        SeriesReader(section.model_copy(update={"csv": "list.csv"})).listing(tmp_path)
