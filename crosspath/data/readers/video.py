@@ -148,15 +148,10 @@ class VideoReader:
         video, size = video_of(item), self.section.image_size
         with decoder_errors_as_damage():
             clips = np.array(view_indices(video.length(), self.section, segments))
-            frames_NHWC = np.stack(video.frames(clips.ravel().tolist(), self.short))
-        height, width = frames_NHWC.shape[1:3]
-        [centre] = crop_places(min(height, width), size, 1)
-        crops_N3TSS = []
-        for clip_THWC in frames_NHWC.reshape(*clips.shape, *frames_NHWC.shape[1:]):
-            for place in crop_places(max(height, width), size, crops):
-                top, left = (centre, place) if width >= height else (place, centre)
-                crops_N3TSS.append(clip_THWC[:, top : top + size, left : left + size].transpose(3, 0, 1, 2))
-        return np.stack(crops_N3TSS)
+            # Each cropped by its own size, which may change within a film.
+            squares = [_crops(frame, size, crops) for frame in video.frames(clips.ravel().tolist(), self.short)]
+        views_KTCSS3 = np.stack(squares).reshape(*clips.shape, crops, size, size, 3)
+        return np.ascontiguousarray(views_KTCSS3.transpose(0, 2, 5, 1, 3, 4)).reshape(-1, *self.sample[0])
 
     def decode_file(self, path: Path) -> NDArray[Any]:
         """The held-out clip of one file."""
@@ -206,3 +201,12 @@ class VideoReader:
                 indices = held_out_indices(video.length(), self.section)
             frames = video.frames(indices, self.short)
             return np.stack([centre_square(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
+
+
+def _crops(frame: NDArray[np.uint8], size: int, crops: int) -> NDArray[np.uint8]:
+    """Squares (C, S, S, 3) of a frame (H, W, 3), spaced along its long side."""
+    height, width = frame.shape[:2]
+    [centre] = crop_places(min(height, width), size, 1)
+    places = crop_places(max(height, width), size, crops)
+    corners = [(centre, place) if width >= height else (place, centre) for place in places]
+    return np.stack([frame[top : top + size, left : left + size] for top, left in corners])

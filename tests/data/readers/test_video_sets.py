@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crosspath.config.augment import VideoAugment
 from crosspath.config.data import VideoData
@@ -234,6 +235,19 @@ def test_one_segment_and_one_crop_do_not_divide_by_zero(tmp_path: Path) -> None:
     [view] = views_of(UNIFORM, tmp_path, 1, 1)
     data = load_data(UNIFORM, tmp_path, 0)
     np.testing.assert_array_equal(view, data.test.inputs[0])
+
+
+def test_views_of_a_film_whose_frames_change_their_size(tmp_path: Path) -> None:
+    folder = write_ssv2(tmp_path, frames=16)
+    whole = views_of(UNIFORM, tmp_path, 2, 2)
+    for number in range(9, 17):
+        for path in folder.rglob(f"img_{number:05d}.jpg"):
+            Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, quality=95)
+    views = views_of(UNIFORM, tmp_path, 2, 2)
+    assert views.shape == whole.shape
+    np.testing.assert_array_equal(views[:, :, :4], whole[:, :, :4])
+    turned = np.rot90(whole[:, :, 4:], axes=(3, 4)).astype(int)
+    assert np.abs(np.sort(views[:, :, 4:].astype(int), axis=0) - np.sort(turned, axis=0)).mean() < 4
 
 
 def test_sparse_views_interleave(tmp_path: Path) -> None:
