@@ -57,7 +57,8 @@ def read_coco(path: Path, size: int) -> CocoFile:
     ------
     InputError
         For text that is not COCO's JSON; numbers that are given twice; an annotation of an unknown picture or category;
-        and a box that is not four finite numbers, has a negative side, or lies outside its picture.
+        and a box that is not four finite numbers, has a negative side, or lies outside its picture; boxes that are
+        all in shares of their pictures.
     """
     tree = _tree(path)
     categories = _categories(tree, path)
@@ -82,6 +83,7 @@ def read_coco(path: Path, size: int) -> CocoFile:
             boxes[owner].append(row)
             if len(boxes[owner]) > MOST_BOXES:
                 raise InputError(f"{path} image {owner}", f"at most {MOST_BOXES:,} boxes", "more", "divide the picture")
+    _refuse_shares(tree["annotations"], path)
     pictures = tuple(
         CocoImage(number=number, file_name=name, rows=tuple(boxes.get(number, ())) or empty_rows(*sides))
         for number, (name, *sides) in images.items()
@@ -144,6 +146,16 @@ def _row(
         clipped_boxes.add(number)
     corners = (x0 * across, y0 * down, x1 * across, y1 * down)
     return (*corners, float(label), float(crowd), float(area), float(fit.width), float(fit.height))
+
+
+def _refuse_shares(annotations: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Raise `InputError` where every box with an area lies within 0 to 1: they are shares of the pictures, as YOLO
+    writes them."""
+    boxes = {entry["id"]: entry["bbox"] for entry in annotations if min(entry["bbox"][2:]) > 0}
+    if boxes and max(map(max, boxes.values())) <= 1:
+        number, box = next(iter(boxes.items()))
+        todo = "multiply by the width and height of the picture"
+        raise InputError(f"{path} annotation {number}", "a bbox in pixels", f"{box}, all within 0 to 1", todo)
 
 
 _SLIVER = 1e-2

@@ -237,6 +237,20 @@ def test_the_numbers_of_a_recipes_categories_are_those_of_the_users_own_files(tm
             ImageReader(section(tmp_path, category_ids=numbers)).listing(tmp_path)
 
 
+def _in_shares(tree: dict[str, Any], size: int = 48) -> None:
+    for annotation in tree["annotations"]:
+        annotation["bbox"] = [value / size for value in annotation["bbox"]]
+
+
+def test_boxes_in_shares_of_their_pictures_are_refused(tmp_path: Path) -> None:
+    write_coco(tmp_path / "a", PARTS, change=lambda part, tree: _in_shares(tree))
+    with refused("instances_train2017.json annotation 1000", "pixels"):
+        listing(tmp_path / "a")
+    small = lambda part, tree: tree["annotations"][0].update(bbox=[0.2, 0.5, 0.6, 0.5])  # noqa: E731
+    write_coco(tmp_path / "b", PARTS, change=small)
+    assert len(listing(tmp_path / "b").items) == 10
+
+
 def test_a_turned_picture_is_read_where_its_size_says_what_its_boxes_follow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
