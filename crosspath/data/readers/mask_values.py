@@ -67,11 +67,13 @@ def read_mask(path: Path, values: MaskValues) -> NDArray[np.uint8]:
 
 def mask_values(folder: Path, ignored_values: tuple[int, ...] | None) -> MaskValues:
     """What the values of masks mean, from the file of classes in `folder`. Raises `InputError` where it is faulty."""
-    for name in (TABLE, NAMES):
-        if (folder / name).is_file():
-            return _mask_values(folder / name, ignored_values, file_stamp(folder / name))
+    files = [folder / name for name in (TABLE, NAMES) if (folder / name).is_file()]
+    if len(files) == 1:
+        return _mask_values(files[0], ignored_values, file_stamp(files[0]))
     todo = f"write {NAMES}: the name of a class a line, the first for the value 0"
-    raise InputError(folder, f"a file {TABLE} or {NAMES}", "neither", todo)
+    if files:
+        todo = "remove the one that does not say what the values of the masks mean"
+    raise InputError(folder, f"one file {TABLE} or {NAMES}", "both" if files else "neither", todo)
 
 
 @lru_cache(maxsize=4)

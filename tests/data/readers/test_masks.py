@@ -200,6 +200,13 @@ def test_a_faulty_file_of_classes_is_refused(tmp_path: Path, name: str, content:
     assert where in str(error.value)
 
 
+def test_two_files_that_name_the_classes_are_refused(tmp_path: Path) -> None:
+    write_own_masks(tmp_path)
+    (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\ta\n2\tb\n")
+    with refused(str(tmp_path), "classes.txt", "objectInfo150.txt"):
+        ImageReader(MASKED).listing(tmp_path)
+
+
 def test_missing_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with refused(str(tmp_path), "no annotations"):
