@@ -33,7 +33,8 @@ def read_text(path: Path, expected: str, encoding: str | None = None, setting: s
     Raises
     ------
     InputError
-        For a file that is missing or binary, an unknown encoding, and, with the row, bytes of another encoding.
+        For a file that is missing or binary, an unknown encoding, one that the byte order mark contradicts, and, with
+        the row, bytes of another encoding.
     """
     if not path.is_file():
         raise InputError(path, expected, "none", "check the data folder")
@@ -50,9 +51,14 @@ def decode_text(
     for mark, kind in ARCHIVES.items():
         if content.startswith(mark):
             raise InputError(where, expected, kind, "unpack it, or export the table as CSV in UTF-8")
-    codec = encoding or next((codec for mark, codec in MARKS if content.startswith(mark)), "utf-8")
+    mark, marked_codec = next(((mark, codec) for mark, codec in MARKS if content.startswith(mark)), (b"", "utf-8"))
+    codec = encoding or marked_codec
     start = content.find(0)
     try:
+        if mark and mark.decode(codec, errors="replace") not in ("", "\ufeff"):
+            found = f"the byte order mark of {marked_codec.removesuffix('-sig').upper()}"
+            todo = f"leave {setting or 'the encoding'} out: the mark says how to read it"
+            raise InputError(where, f"{expected} in {codec.upper()}", found, todo)
         text = content.decode(codec)
     except LookupError:
         todo = "name one of Python's, such as utf-8, utf-16-le or cp1252"
@@ -75,12 +81,6 @@ def decode_text(
     raise InputError(f"{where} row {row}", f"{expected} in {codec.upper()}", f"byte 0x{content[start]:02x}", todo)
 
 
-def lines_of(text: str) -> list[tuple[int, str]]:
-    r"""(line number as an editor counts it, line) of every line that is not blank; \n, \r\n and \r end a line."""
-    lines = enumerate(io.StringIO(text, newline=None), 1)
-    return [(number, line.rstrip("\n")) for number, line in lines if line.strip()]
-
-
 def number_in(cell: Any) -> float:
     """The number in a cell, as `float` reads it; but 1_000 and digits of other scripts are none. Raises `ValueError` or
     `TypeError`."""
@@ -88,6 +88,12 @@ def number_in(cell: Any) -> float:
     if isinstance(text, str) and ("_" in text or not text.strip().isascii()):
         raise ValueError(f"{text[:40]!r} is no number")
     return float(text)
+
+
+def lines_of(text: str) -> list[tuple[int, str]]:
+    r"""(line number as an editor counts it, line) of every line that is not blank; \n, \r\n and \r end a line."""
+    lines = enumerate(io.StringIO(text, newline=None), 1)
+    return [(number, line.rstrip("\n")) for number, line in lines if line.strip()]
 
 
 def numbered_lines(path: Path, expected: str) -> list[tuple[int, str]]:

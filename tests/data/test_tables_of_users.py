@@ -77,6 +77,16 @@ def test_an_unmarked_encoding_is_named_and_what_to_set_works(folder: Path, codec
         listing(folder, content, "utf8x")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_encoding_that_the_byte_order_mark_contradicts_is_refused(folder: Path, encoding: str) -> None:
+    content = (HEAD + "a.wav,grün\nb.wav,blau\n").encode(encoding)
+    for setting in (encoding.removesuffix("-sig"), encoding):
+        assert labels(listing(folder, content, setting)) == {"a.wav": "grün", "b.wav": "blau"}
+    for setting in ("cp1252", "latin-1", "utf-16-be"):
+        with refused("t.csv", setting.upper(), "byte order mark", "data.encoding"):
+            listing(folder, content, setting)
+
+
 def test_a_recipe_names_the_encoding(folder: Path) -> None:
     (folder / "t.csv").write_bytes((HEAD + "a.wav,grün\n").encode("latin-1"))
     section = AudioData(folder=folder, csv="t.csv", encoding="latin-1")
