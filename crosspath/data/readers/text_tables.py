@@ -105,6 +105,14 @@ def _delimited_text(path: Path, encoding: str | None) -> tuple[list[str], Rows]:
     return names, rows
 
 
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of JSON with these names and values. Raises `ValueError` for a name that it has twice."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise ValueError(f"{twice!r} twice")
+    return dict(pairs)
+
+
 def _json_lines(path: Path, encoding: str | None, faults: dict[str, InputError]) -> tuple[list[str], Rows]:
     """An object on each line, with texts, numbers or null."""
     names: dict[str, int] = {}
@@ -112,7 +120,7 @@ def _json_lines(path: Path, encoding: str | None, faults: dict[str, InputError])
     for row, line in lines_of(read_text(path, "a table of texts", encoding, SETTING)):
         where = f"{path} row {row}"
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, object_pairs_hook=_without_repetition)
         except (ValueError, RecursionError) as error:
             raise InputError(where, "a JSON object on the line", str(error), "correct the line") from None
         if not isinstance(entry, dict):

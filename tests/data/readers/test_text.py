@@ -92,6 +92,9 @@ def test_lines_that_are_no_objects_are_refused(tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_text(f'{line}\n{{"text": "a b", "label": {label}}}\n')
         with refused("a.jsonl row 2", *found):
             listed(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"text": "a b", "label": 1, "text": "c d"}\n')
+    with refused("a.jsonl row 1", "text", "twice"):
+        listed(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"text": "a b"\n')
     with refused("a.jsonl row 1"):
         listed(tmp_path)
