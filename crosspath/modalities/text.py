@@ -20,7 +20,7 @@ from crosspath.data.examples import Examples
 from crosspath.data.generated.brackets import partners
 from crosspath.data.generated.sets import brackets, grammar
 from crosspath.data.places import TEXT_SETS
-from crosspath.data.readers.text import FILES, TextReader
+from crosspath.data.readers.text import FILES, TextReader, cut_note
 from crosspath.data.readers.text_recognition import holds_texts, is_text_table
 from crosspath.data.views.augment import redraw_sequences, trim
 from crosspath.data.vocabulary import PADDING, TOKENIZER, tokenizer_content, vocabulary_of
@@ -29,9 +29,6 @@ from crosspath.modalities.modality import Discrete, Export, Modality
 from crosspath.recipes import procedural, text
 from crosspath.tokenizers import TextTokenizer
 from crosspath.tokenizers.patches import PositionKind
-
-AT_ONCE = 4096
-"""Rows that are looked at a time."""
 
 
 def _is_brackets(data: TextData) -> bool:
@@ -77,21 +74,11 @@ def _calibrate(data: TextData, examples: Examples) -> TextData:
 
 
 def _select(data: TextData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], Sequence[str]]:
-    """The set as it is, and how many of its texts are cut."""
-    inputs = store.inputs
-    if not isinstance(inputs, np.ndarray) or inputs.shape[1:] != (data.length + 1,) or not len(inputs):
+    """The set as it is, and how many of its texts are cut where no reader has counted them."""
+    if data.dataset != "sentences":
         return store, parts, ()
-    counts = np.concatenate(
-        [np.asarray(inputs[start : start + AT_ONCE, -1]) for start in range(0, len(inputs), AT_ONCE)]
-    )
-    longer = int((counts > data.length).sum())
-    if not longer:
-        return store, parts, ()
-    note = (
-        f"{longer:,} of {len(counts):,} texts are longer than {data.length} tokens and are cut; the longest has "
-        f"{counts.max():,} (data.length)"
-    )
-    return store, parts, (note,)
+    counts = np.asarray(store.inputs)[:, -1]
+    return store, parts, cut_note(int((counts > data.length).sum()), len(counts), int(counts.max()), data.length)
 
 
 def _files(data: TextData) -> Mapping[str, bytes]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class TextReader:
         if section.dataset == "dyck":
             self.sample = ((section.length,), np.dtype(np.int64))
         self._vocabulary: Vocabulary | None = None
+        self._lock = Lock()
+        self._texts = self._longer = self._longest = 0
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -123,7 +126,16 @@ class TextReader:
             return self._brackets(value)
         if not isinstance(value, str):
             raise DamageError(f"expected a text, found a {type(value).__name__}")
-        return encode_text(self.vocabulary, value, self.section.length)
+        tokens = encode_text(self.vocabulary, value, self.section.length)
+        with self._lock:
+            self._texts += 1
+            self._longer += int(tokens[-1] > self.section.length)
+            self._longest = max(self._longest, int(tokens[-1]))
+        return tokens
+
+    def remarks(self) -> tuple[str, ...]:
+        """How many of the texts that the reader has decoded are cut."""
+        return cut_note(self._longer, self._texts, self._longest, self.section.length)
 
     def _brackets(self, value: Any) -> NDArray[Any]:
         array, vocabulary = np.asarray(value), 2 * self.section.kinds
@@ -258,3 +270,9 @@ def _entries(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(folder, "a folder of texts, or a table", "none", "check data.folder")
     return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+
+
+def cut_note(longer: int, texts: int, longest: int, length: int) -> tuple[str, ...]:
+    """What is said where so many of the texts are cut to `length`; nothing where none is."""
+    note = f"{longer:,} of {texts:,} texts are longer than {length} tokens and are cut; the longest has {longest:,}"
+    return (f"{note} (data.length)",) if longer else ()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crosspath.catalogue.check import check
 from crosspath.catalogue.recognise import guess_section
 from crosspath.config.data import TextData
 from crosspath.data.items import Listing
@@ -148,6 +149,14 @@ def test_cut_texts_are_counted_and_empty_ones_refused_or_skipped(tmp_path: Path)
     data = load_data(section.model_copy(update={"skip_damaged": True}), None, 0)
     assert len(data.damaged_files) == 1
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == 20
+
+
+def test_a_check_and_generated_sentences_count_cut_texts_too(tmp_path: Path) -> None:
+    rows = [f"a{'b' * number} c,{'x' if number % 2 else 'y'}" for number in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    notes = check(tmp_path, None, [TextData(folder=tmp_path, dataset="folder", length=16)]).notes
+    assert [note.partition(" are longer")[0] for note in notes if "cut" in note] == ["7 of 20 texts"]
+    assert any("are cut" in note for note in load_data(TextData(dataset="sentences", length=16), None, 0).notes)
 
 
 def test_parquet_needs_its_library_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
