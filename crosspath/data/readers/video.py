@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class VideoReader:
         }
         if section.sampling != "spread" or section.resize is not None:
             self.settings["sampling"] = [section.sampling, section.frame_step, section.resize]
+        self._lock = Lock()
+        self._films = self._stills = 0
 
     def sources(self, folder: Path) -> None:
         """None: the listing is enough."""
@@ -170,6 +173,7 @@ class VideoReader:
             frames = np.moveaxis(frames, 1 if frames.shape[1] == 3 else 0, -1)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
             raise DamageError(f"expected frames uint8 (T, H, W, 3), found {frames.dtype} of shape {frames.shape}")
+        self._count(len(frames))
         scale = self.short / min(frames.shape[1:3])
         sides = [max(self.short, round(side * scale)) for side in frames.shape[1:3]]
         pictures = (Image.fromarray(frames[index]) for index in held_out_indices(len(frames), self.section))
@@ -190,16 +194,32 @@ class VideoReader:
             squares = (np.stack([centre_square(next(frames), self.section.image_size) for _ in clip]) for clip in clips)
             return np.stack([clip.transpose(3, 0, 1, 2) for clip in squares])
 
+    def remarks(self) -> tuple[str, ...]:
+        """How many of the films that the reader has decoded do not move."""
+        if not self._stills or self.section.frames == 1:
+            return ()
+        return (
+            f"one frame: {self._stills:,} of {self._films:,} films have no more, and repeat it {self.section.frames}"
+            " times",
+        )
+
+    def _count(self, length: int) -> None:
+        with self._lock:
+            self._films += 1
+            self._stills += length == 1
+
     def _held_out_clip(self, video: Video) -> NDArray[Any]:
         with decoder_errors_as_damage():
+            length = video.length()
             if self.section.sampling == "spread":
                 # Rounded in the whole video, not in the span.
-                start, stop = video.span or (0, video.length())
-                places = np.linspace(start, max(start, stop - 1), self.section.frames).round().astype(int)
+                start = 0 if video.span is None else video.span[0]
+                places = np.linspace(start, start + length - 1, self.section.frames).round().astype(int)
                 indices = (places - start).tolist()
             else:
-                indices = held_out_indices(video.length(), self.section)
+                indices = held_out_indices(length, self.section)
             frames = video.frames(indices, self.short)
+            self._count(length)
             return np.stack([centre_square(frame, self.section.image_size) for frame in frames]).transpose(3, 0, 1, 2)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crosspath.config.data import VideoData
 from crosspath.data.items import DamageError
@@ -171,6 +172,19 @@ def test_a_clip_turned_by_its_container_stands_upright(tmp_path: Path) -> None:
     actual = decode_frames(path, None, 2, 16)
     assert actual[:, :7].min() > 200
     assert actual[:, 9:].max() < 50
+
+
+def test_films_of_one_frame_are_counted(tmp_path: Path) -> None:
+    reader = VideoReader(SECTION)
+    write_clip(tmp_path / "a.mp4", map(brightness, range(9)))
+    reader.decode_file(tmp_path / "a.mp4")
+    assert reader.remarks() == ()
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "b.gif")
+    write_clip(tmp_path / "c.mp4", [128])
+    for name in ("b.gif", "c.mp4"):
+        reader.decode_file(tmp_path / name)
+    [note] = reader.remarks()
+    assert "2 of 3 films" in note
 
 
 def test_the_middle_square_is_kept(tmp_path: Path) -> None:
