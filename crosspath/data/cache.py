@@ -28,7 +28,7 @@ from crosspath.errors import InputError
 from crosspath.files import flush, write_text
 from crosspath.limits import changed_limits
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Also raised where files are decoded by another rule than before, so that no entry of the former rule is used."""
 
 
