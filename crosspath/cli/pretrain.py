@@ -46,7 +46,7 @@ def pretrain(
     short = {"train.epochs": epochs, "optimizer.lr": lr, "train.batch_size": batch_size}
     from crosspath.checkpoints.foreign.start import fit_to_start, shape_settings
     from crosspath.config import apply_overrides
-    from crosspath.config.unused import refuse_without_auxiliaries
+    from crosspath.config.unused import refuse_without_auxiliaries, settings_of_objective
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
@@ -71,7 +71,8 @@ def pretrain(
     if result.recipe in RECIPES:
         # The same files, and a model of the same shape.
         shape = set_ if resolved_recipe.model == from_scratch.model else shape_settings(resolved_recipe)
-        same = data_and_settings(data, shape, sections=("data", "model"))
+        read = settings_of_objective(recipe_named(result.recipe), shape)
+        same = data_and_settings(data, read, sections=("data", "model"))
         print_next("crosspath", "train", result.recipe, *same, "--from", result.folder)
     else:
         print_next("crosspath", "train", "RECIPE", "--auxiliary", f"NAME={result.folder}")

@@ -31,6 +31,7 @@ USES = (
     Use(("data.target_mean", "data.target_std"), "objective", ("regression",)),
     Use(("data.ignored_values",), "objective", ("segmentation",)),
     Use(("data.category_ids",), "objective", ("detection",)),
+    Use(("data.unlabelled",), "objective", ("masked_modeling",)),
     Use(("masking.time_ratio", "masking.mel_ratio"), "masking.kind", ("time_frequency",)),
     Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
 )

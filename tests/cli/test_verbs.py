@@ -179,7 +179,8 @@ def test_the_next_command_reads_the_same_data(tmp_path: Path, capsys: pytest.Cap
     named = ["--set", "data.text_column=says", "--set", "data.label_column=kind", "--set", "model.depth=1"]
     given = ["--data", str(texts), *named]
     run = str(tmp_path / "run")
-    assert main(["pretrain", "text/folder", *given, "--epochs", "1", "--set", "train.seed=3", "--out", run]) == 0
+    own = ["--set", "train.seed=3", "--set", "data.unlabelled=true"]
+    assert main(["pretrain", "text/folder", *given, "--epochs", "1", *own, "--out", run]) == 0
     words = shlex.split(last(capsys).removeprefix("next: crosspath "))
     assert words == ["train", "text/folder", *given, "--from", run]
     assert main([*words, "--epochs", "1", "--out", f"{run}-2"]) == 0

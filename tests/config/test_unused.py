@@ -23,6 +23,7 @@ from tests.errors import refused
         ("image/scenes", "model.head_hidden=[8]", "objective=classification"),
         ("image/digits", "data.target_mean=[0.5]", "objective=regression"),
         ("image/digits", "data.category_ids=[1, 2]", "objective=detection"),
+        ("image/digits", "data.unlabelled=true", "objective=masked_modeling"),
     ],
 )
 def test_what_nothing_reads_is_refused(name: str, override: str, beside: str) -> None:

@@ -9,8 +9,8 @@ from crosspath.recipes import recipe_named
 from tests.errors import refused
 
 
-def digits(*settings: str, seed: int = 0) -> DataSet:
-    return load_data(apply_overrides(recipe_named("image/digits"), settings).data, None, seed)
+def digits(*settings: str, seed: int = 0, objective: str = "classification") -> DataSet:
+    return load_data(apply_overrides(recipe_named("image/digits", objective), settings).data, None, seed)
 
 
 def test_folds_cover_the_labels_and_nothing_else() -> None:
@@ -28,12 +28,13 @@ def test_folds_cover_the_labels_and_nothing_else() -> None:
 
 def test_masked_modelling_reads_all_but_the_held_out_parts_of_the_same_fold() -> None:
     fold = ("data.labels_per_class=6", "data.held_out_fold=[1, 3]")
-    labelled, unlabelled = digits(*fold), digits(*fold, "data.unlabelled=true")
+    labelled, unlabelled = digits(*fold), digits(*fold, "data.unlabelled=true", objective="masked_modeling")
     assert unlabelled.validation.ids == labelled.validation.ids
     assert unlabelled.test.ids == labelled.test.ids
     assert len(unlabelled.train) + 20 + len(labelled.test) == 1797
     assert {*labelled.train.ids} < {*unlabelled.train.ids}
-    assert len(digits("data.labels_per_class=6", "data.unlabelled=true").train) == len(digits().train)
+    limit = ("data.labels_per_class=6", "data.unlabelled=true")
+    assert len(digits(*limit, objective="masked_modeling").train) == len(digits().train)
 
 
 def test_a_split_seed_redraws_both_held_out_parts() -> None:

@@ -48,7 +48,7 @@ class DataSection(Section):
     target_std: tuple[PositiveFloat, ...] | None = None
     """Regression: as `target_mean`, what the difference is divided by."""
     unlabelled: bool = False
-    """Samples beyond `labels_per_class` stay in the training part: for masked modelling, which reads no labels."""
+    """Samples beyond `labels_per_class` stay in the training part: of masked modelling only, which reads no labels."""
     validation_fraction: Fraction = 0.1
     """Share of training that is held out, stratified, if the set has no validation part."""
     test_fraction: Fraction = 0.2
