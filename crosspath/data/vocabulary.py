@@ -109,16 +109,17 @@ def vocabulary_of(section: TextData) -> Vocabulary:
     ------
     InputError
         For a missing or faulty tokenizer, one that is not the one that a model was trained with, and a table of tokens
-        with fewer rows than it has.
+        with fewer rows than there are tokens.
     """
-    if section.tokenizer is None:
-        return ByteVocabulary()
-    path = tokenizer_file(section.tokenizer)
-    status = path.stat()
-    vocabulary = _read(path, status.st_size, status.st_mtime_ns)
+    vocabulary: Vocabulary = ByteVocabulary()
+    found = "none: the bytes are the tokens"
+    if section.tokenizer is not None:
+        path = tokenizer_file(section.tokenizer)
+        status = path.stat()
+        vocabulary = _read(path, status.st_size, status.st_mtime_ns)
+        found = f"{str(vocabulary.sha256)[:12]}… of {path}"
     if section.tokenizer_sha256 not in (None, vocabulary.sha256):
         todo = "name the one the model was trained with: --set data.tokenizer=FOLDER, or data.tokenizer_sha256=null"
-        found = f"{vocabulary.sha256[:12]}… of {path}"
         raise InputError("data.tokenizer", f"the tokenizer {str(section.tokenizer_sha256)[:12]}…", found, todo)
     if section.vocabulary_size is not None and section.vocabulary_size < vocabulary.size:
         todo = "leave it out"

@@ -105,6 +105,14 @@ def test_another_tokenizer_than_the_model_had_is_refused(tmp_path: Path) -> None
         vocabulary_of(section(folder, vocabulary_size=5))
 
 
+def test_what_bytes_are_not_is_refused_without_a_tokenizer() -> None:
+    assert vocabulary_of(section(None, vocabulary_size=1000)).size == 257
+    with refused("data.vocabulary_size", 257, 50):
+        vocabulary_of(section(None, vocabulary_size=50))
+    with refused("data.tokenizer", "0" * 12 + "…", "none"):
+        vocabulary_of(section(None, tokenizer_sha256="0" * 64))
+
+
 def test_folders_without_a_tokenizer_are_refused(tmp_path: Path) -> None:
     with refused(tmp_path, "tokenizer.json", "vocab.txt", "none"):
         vocabulary_of(section(tmp_path))
