@@ -98,7 +98,7 @@ def check(
     Raises
     ------
     InputError
-        For a published set under another name than its readers look for.
+        For a published set under another name than its readers look for, and a set that is generated.
     """
     name = with_name(folder).name
     faults = (
@@ -109,6 +109,9 @@ def check(
     refusals: list[InputError] = []
     keys: set[tuple[Path, object]] = set()
     for section in sections:
+        if section.dataset in modality_of(section).generated:
+            found = f"one of {section.dataset}, whose samples are generated"
+            raise InputError(folder, "a recipe that reads files", found, "name another with --recipe")
         sets = modality_of(section).sets
         expected = sets.get(section.dataset, name)
         if expected != name:

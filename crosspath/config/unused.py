@@ -32,6 +32,8 @@ USES = (
     Use(("data.ignored_values",), "objective", ("segmentation",)),
     Use(("data.category_ids",), "objective", ("detection",)),
     Use(("data.unlabelled",), "objective", ("masked_modeling",)),
+    Use(("data.folder",), "data.dataset", ("folder", "shards")),
+    Use(("data.train_shards", "data.validation_shards", "data.test_shards"), "data.dataset", ("shards",)),
     Use(("masking.time_ratio", "masking.mel_ratio"), "masking.kind", ("time_frequency",)),
     Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
 )

@@ -45,6 +45,8 @@ def load_data(section: DataSection, root: Path | None, seed: int, progress: Prog
     if section.dataset in modality.generated:
         store = generated_store(section, modality.generated[section.dataset](section))
         notes = unread_settings(section)
+        if root is not None:
+            notes.append(f"--data is not read: the samples of {section.dataset} are generated")
     elif section.stream:
         with without_collector():
             store, notes = listed_store(section, reader_of(section).listing(source_folder(section, root))), []

@@ -192,6 +192,11 @@ def test_a_zip_of_ones_own_is_read(tmp_path: Path) -> None:
     assert checked(archive, guess_section(archive)).samples == {"unsplit": 12}
 
 
+def test_of_generated_samples_no_folder_is_checked(tmp_path: Path) -> None:
+    with refused(tmp_path, "files", "digits", "--recipe"):
+        checked(tmp_path, ImageData(dataset="digits"))
+
+
 def test_a_folder_without_media_is_refused(tmp_path: Path) -> None:
     with refused("", "found none", "--recipe"):
         guess_section(tmp_path)

@@ -110,7 +110,9 @@ def test_what_is_published_names_no_place_on_the_machine(tmp_path: Path) -> None
         save_checkpoint(
             model,
             tmp_path / name,
-            recipe=image_recipe(f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache"),
+            recipe=image_recipe(
+                "data.dataset=folder", f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache"
+            ),
             classes=IMAGE_CLASSES,
             auxiliaries={"audio": record},
         )

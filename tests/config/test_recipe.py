@@ -35,7 +35,7 @@ def test_every_recipe_comes_back_from_its_text(name: str, tmp_path: Path) -> Non
         ("pathway.blocks=spread", "pathway", "blocks", "spread"),
         ("pathway.blocks=repeat", "pathway", "blocks", "repeat"),
         ("data.skip_damaged=true", "data", "skip_damaged", True),
-        ("data.folder=pictures", "data", "folder", Path("pictures")),
+        ("data.cache_folder=pictures", "data", "cache_folder", Path("pictures")),
         (" train.epochs = 3", "train", "epochs", 3),
     ],
 )

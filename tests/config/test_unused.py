@@ -24,6 +24,9 @@ from tests.errors import refused
         ("image/digits", "data.target_mean=[0.5]", "objective=regression"),
         ("image/digits", "data.category_ids=[1, 2]", "objective=detection"),
         ("image/digits", "data.unlabelled=true", "objective=masked_modeling"),
+        ("series/machines", "data.folder=mine", "data.dataset=folder"),
+        ("image/cifar10", "data.folder=mine", "data.dataset=folder"),
+        ("text/folder", "data.train_shards=a.tar", "data.dataset=shards"),
     ],
 )
 def test_what_nothing_reads_is_refused(name: str, override: str, beside: str) -> None:

@@ -81,7 +81,7 @@ def test_a_merged_card_tells_the_equality_as_it_was_measured() -> None:
 
 
 def test_no_folder_of_this_machine_leaves_with_the_recipe() -> None:
-    recipe = image_recipe("data.folder=/home/me/pictures", "data.cache_folder=/home/me/cache")
+    recipe = image_recipe("data.dataset=folder", "data.folder=/home/me/pictures", "data.cache_folder=/home/me/cache")
     shared = strip_recipe_paths(recipe)
     assert str(shared.data.folder) == "pictures"
     assert shared.data.cache_folder is None

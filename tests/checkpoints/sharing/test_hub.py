@@ -113,7 +113,9 @@ def test_strangers_read_no_place_of_this_machine(tmp_path: Path) -> None:
     saved_audio(tmp_path / "audio")
     model = fresh(image_recipe(), 3)
     connect(model, {"audio": tmp_path / "audio" / "model.safetensors"}, scale_init=0.1, train_auxiliary=False)
-    recipe = image_recipe(f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache")
+    recipe = image_recipe(
+        "data.dataset=folder", f"data.folder={tmp_path}/pictures", f"data.cache_folder={tmp_path}/cache"
+    )
     record = auxiliary_source(tmp_path / "audio").record()
     save_checkpoint(model, tmp_path / "image", recipe=recipe, classes=IMAGE_CLASSES, auxiliaries={"audio": record})
     ModalityModel.from_pretrained(tmp_path / "image").save_pretrained(tmp_path / "shared")

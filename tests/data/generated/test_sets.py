@@ -91,3 +91,8 @@ def test_settings_of_files_are_named_as_not_read() -> None:
         (note,) = data.notes
         assert note.startswith(f"{override.partition('=')[0]} is not read")
     assert not load_data(recipe_named("image/digits").data, None, seed=0).notes
+
+
+def test_a_folder_beside_generated_samples_is_named_as_not_read(tmp_path: Path) -> None:
+    (note,) = load_data(recipe_named("image/digits").data, tmp_path, seed=0).notes
+    assert note.startswith("--data is not read")
