@@ -12,10 +12,11 @@ from crosspath.config.data import SeriesData
 from crosspath.config.model import SeriesPatches
 from crosspath.config.shipped import SERIES as SECTIONS
 from crosspath.data.examples import Examples
-from crosspath.data.generated.sets import machines
+from crosspath.data.generated.sets import GeneratedSamples, machines
 from crosspath.data.places import SERIES_SETS
 from crosspath.data.readers.series import CONTAINERS, SUFFIXES, SeriesReader
 from crosspath.data.readers.series_sets import is_archive
+from crosspath.data.readers.series_values import scale
 from crosspath.data.views.augment_series import augment_series
 from crosspath.data.views.normalise import Scaling
 from crosspath.errors import InputError
@@ -61,6 +62,16 @@ def _inspect(data: SeriesData) -> SeriesData:
         return data
     names = data.channel_names or signal.names or None
     return data.model_copy(update={"channels": data.channels or len(signal.values_CT), "channel_names": names})
+
+
+def _machines(data: SeriesData) -> GeneratedSamples:
+    """Generated signals, scaled as the reader scales those of files."""
+    samples = machines(data)
+    if data.scaling != "series":
+        return samples
+    signals_NCT = samples.inputs
+    scaled_NCT = scale(signals_NCT.reshape(-1, data.length).astype(np.float64)).reshape(signals_NCT.shape)
+    return samples._replace(inputs=scaled_NCT.astype(np.float32))
 
 
 def _calibrate(data: SeriesData, examples: Examples) -> SeriesData:
@@ -146,7 +157,7 @@ SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
     containers=CONTAINERS,
     content="time series",
     sets=SERIES_SETS,
-    generated={"machines": machines},
+    generated={"machines": _machines},
     reader=SeriesReader,
     claims=is_archive,
     inspect=_inspect,

@@ -56,7 +56,11 @@ DIGITS_FILE = ("datasets", "data", "digits.csv.gz")
 """Where scikit-learn keeps them, below its folder."""
 
 
-OF_FILES = (*COLUMNS, "csv", "table", "encoding", "stream", "skip_damaged", "resize", "spectrogram", "fbank_folder")
+OF_FILES = (
+    *(*COLUMNS, "csv", "table", "encoding", "stream", "skip_damaged"),
+    *("resize", "ignored_values", "spectrogram", "fbank_folder", "stored_points", "normalise"),
+    *("channel_names", "lengths", "rate_hz", "file_rate_hz", "axes", "array", "columns", "time_column", "id_column"),
+)
 """Settings of a `data` section that say how files are read."""
 
 

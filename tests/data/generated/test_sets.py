@@ -86,6 +86,12 @@ def test_settings_of_files_are_named_as_not_read() -> None:
         ("audio/sounds", "data.spectrogram=whisper"),
         ("point/solids", "data.stream=true"),
         ("image/digits", "data.csv=labels.csv"),
+        ("series/machines", "data.rate_hz=50"),
+        ("series/machines", "data.channel_names=[a, b, c]"),
+        ("series/machines", "data.lengths=pad"),
+        ("point/furniture", "data.normalise=false"),
+        ("point/solids", "data.stored_points=2000"),
+        ("image/scenes", "data.ignored_values=[3]"),
     ):
         data = load_data(apply_overrides(recipe_named(name), [override]).data, None, seed=0)
         (note,) = data.notes
@@ -96,3 +102,13 @@ def test_settings_of_files_are_named_as_not_read() -> None:
 def test_a_folder_beside_generated_samples_is_named_as_not_read(tmp_path: Path) -> None:
     (note,) = load_data(recipe_named("image/digits").data, tmp_path, seed=0).notes
     assert note.startswith("--data is not read")
+
+
+def test_machines_are_scaled_as_files_are() -> None:
+    recipe = recipe_named("series/machines")
+    signals = [load_data(recipe.data.model_copy(update={"scaling": how}), None, 0) for how in ("series", "none")]
+    scaled_NCT, plain_NCT = (data.test.inputs[np.arange(5)] for data in signals)
+    assert scaled_NCT.dtype == plain_NCT.dtype
+    assert np.abs(scaled_NCT.mean(axis=2)).max() < 1e-6
+    assert np.allclose(scaled_NCT.std(axis=2), 1.0)
+    assert not np.allclose(plain_NCT.std(axis=2), 1.0)
