@@ -11,14 +11,28 @@ from crosspath.errors import InputError
 
 
 class Use(NamedTuple):
-    """Settings, and the setting that has to have one of some values for them to be read."""
+    """Settings, and the setting by whose value they are read."""
 
     settings: tuple[str, ...]
     beside: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    """Those by which they are read; all but `never` where none is named."""
+    never: tuple[str | None, ...] = ()
+    of: str | None = None
+    """The modality whose sections have these settings; None where it may be any."""
+    unless: str | None = None
+    """A setting that has them read in any case where it is on."""
+
+    def reads(self, recipe: Recipe) -> bool:
+        """Whether the recipe reads the settings, as far as this row says."""
+        if self.of not in (None, recipe.modality) or (self.unless is not None and setting_of(recipe, self.unless)):
+            return True
+        value = setting_of(recipe, self.beside)
+        return value in self.values if self.values else value not in self.never
 
 
 ONE_OUTPUT = ("classification", "regression")
+OF_DECODER = ("masking.decoder_width", "masking.decoder_depth", "masking.decoder_heads")
 USES = (
     Use(("optimizer.momentum", "optimizer.trust"), "optimizer.name", ("lars",)),
     Use(("optimizer.betas", "optimizer.eps"), "optimizer.name", ("adamw",)),
@@ -34,7 +48,13 @@ USES = (
     Use(("data.unlabelled",), "objective", ("masked_modeling",)),
     Use(("data.folder",), "data.dataset", ("folder", "shards")),
     Use(("data.train_shards", "data.validation_shards", "data.test_shards"), "data.dataset", ("shards",)),
+    Use(("train.label_smoothing",), "objective", ("classification",)),
+    Use(("augment.mixup", "augment.cutmix"), "objective", ONE_OUTPUT, unless="augment.waveform"),
+    Use(("model.fc_norm",), "objective", ONE_OUTPUT),
     Use(("masking.time_ratio", "masking.mel_ratio"), "masking.kind", ("time_frequency",)),
+    Use(("masking.ratio",), "masking.kind", never=("time_frequency",)),
+    Use(("masking.normalise_targets",), "modality", never=("point", "text")),
+    Use(OF_DECODER, "modality", never=("text",)),
     Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
 )
 """Where a setting stands in two rows, both must hold."""
@@ -46,9 +66,15 @@ def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
     """Raise `InputError` for the first of `names` (`section.field`) that this recipe does not read."""
     for name in names:
         for use in USES:
-            if name in use.settings and (value := setting_of(recipe, use.beside)) not in use.values:
-                expected = f"{use.beside}={' or '.join(use.values)}, which alone reads it"
-                raise InputError(name, expected, f"{use.beside}={value}", f"leave {name} out")
+            if name in use.settings and not use.reads(recipe) and not _is_default(recipe, name):
+                value = setting_of(recipe, use.beside)
+                expected = f"a {use.beside} that reads it"
+                if use.values:
+                    expected = f"{use.beside}={' or '.join(use.values)}, which alone reads it"
+                elif value is None:
+                    expected = f"{use.beside} beside it"
+                found = "none" if value is None else f"{use.beside}={value}"
+                raise InputError(name, expected, found, f"leave {name} out")
 
 
 def settings_of_objective(recipe: Recipe, settings: Iterable[str]) -> list[str]:
@@ -79,6 +105,13 @@ def setting_of(recipe: Recipe, name: str) -> Any:
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
+
+
+def _is_default(recipe: Recipe, name: str) -> bool:
+    """Whether a setting has the value that it has where nobody gives one: this asks for nothing."""
+    section, _, field = name.rpartition(".")
+    default = type(setting_of(recipe, section)).model_fields[field].get_default(call_default_factory=True)
+    return bool(setting_of(recipe, name) == default)
 
 
 def _name_of(setting: str) -> str:

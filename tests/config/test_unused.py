@@ -34,6 +34,35 @@ def test_what_nothing_reads_is_refused(name: str, override: str, beside: str) ->
         apply_overrides(recipe_named(name), [override])
 
 
+@pytest.mark.parametrize(
+    ("name", "override", "beside"),
+    [
+        ("image/shapes", "augment.mixup=0.8", "objective=classification"),
+        ("image/digits", "train.label_smoothing=0.2", "objective=classification"),
+        ("image/digits", "model.fc_norm=true", "objective=classification"),
+        ("text/sentences", "masking.decoder_width=32", "modality=text"),
+        ("text/sentences", "masking.normalise_targets=false", "modality=text"),
+        ("point/solids", "masking.normalise_targets=false", "modality=point"),
+        ("audio/sounds", "masking.ratio=0.5 masking.kind=time_frequency", "masking.kind=time_frequency"),
+    ],
+)
+def test_what_masked_modelling_does_not_read_is_refused(name: str, override: str, beside: str) -> None:
+    with refused(override.partition("=")[0], beside):
+        apply_overrides(recipe_named(name, "masked_modeling"), override.split())
+
+
+def test_recordings_are_mixed_as_they_are_read_whatever_the_objective() -> None:
+    settings = ("augment.waveform=true", "data.stream=true", "augment.mixup=10")
+    assert apply_overrides(recipe_named("audio/sounds", "masked_modeling"), settings).augment.waveform  # type: ignore[attr-defined]
+
+
+def test_what_is_off_anyway_is_no_fault() -> None:
+    smooth = recipe_named("image/folder")
+    assert smooth.train.label_smoothing
+    assert not apply_overrides(smooth, ["objective=regression", "train.label_smoothing=0"]).train.label_smoothing
+    assert not apply_overrides(recipe_named("image/scenes"), ["augment.mixup=0"]).augment.mixing.mixup
+
+
 def test_beside_what_reads_it_a_setting_is_taken() -> None:
     recipe = apply_overrides(recipe_named("image/digits"), ["train.last_blocks=1", "train.scope=blocks"])
     assert recipe.train.last_blocks == 1
@@ -60,7 +89,7 @@ def test_every_row_names_what_recipes_have() -> None:
             assert any(_field(recipe, name) for recipe in recipes), name
         allowed = {*mask_kinds(), *(str(setting_of(recipe, use.beside)) for recipe in recipes)}
         annotations = {str(_field(recipe, use.beside)) for recipe in recipes}
-        for value in use.values:
+        for value in (*use.values, *filter(None, use.never)):
             assert value in allowed or any(f"'{value}'" in annotation for annotation in annotations), value
 
 
