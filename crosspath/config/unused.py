@@ -55,6 +55,13 @@ USES = (
     Use(("masking.ratio",), "masking.kind", never=("time_frequency",)),
     Use(("masking.normalise_targets",), "modality", never=("point", "text")),
     Use(OF_DECODER, "modality", never=("text",)),
+    Use(("data.slot", "data.span"), "data.dataset", ("grid",), of="video"),
+    Use(("data.frame_step",), "data.sampling", ("dense",), of="video"),
+    Use(("data.category", "data.level"), "data.dataset", ("partnet",), of="point"),
+    Use(("augment.resample",), "data.stored_points", never=(None,), of="point"),
+    Use(("data.kinds", "data.open_probability", "data.max_depth"), "data.dataset", ("dyck",), of="text"),
+    Use(("data.file_rate_hz",), "data.rate_hz", never=(None,), of="series"),
+    Use(("data.id_column",), "data.table", never=(None,), of="series"),
     Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
 )
 """Where a setting stands in two rows, both must hold."""

@@ -1,5 +1,7 @@
 """Time series: signals of one or several channels (C, T), such as currents, vibrations, EEG, ECG or spectra."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,13 @@ from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
 from crosspath.config.model import SeriesPatches
 from crosspath.config.shipped import SERIES as SECTIONS
+from crosspath.counts import counted
+from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
 from crosspath.data.generated.sets import GeneratedSamples, machines
 from crosspath.data.places import SERIES_SETS
-from crosspath.data.readers.series import CONTAINERS, SUFFIXES, SeriesReader
+from crosspath.data.readers.series import ARRAYS, CONTAINERS, EDF, SUFFIXES, WFDB, SeriesReader
+from crosspath.data.readers.series_columns import PARQUET, TEXTS
 from crosspath.data.readers.series_sets import is_archive
 from crosspath.data.readers.series_values import scale
 from crosspath.data.views.augment_series import augment_series
@@ -31,6 +36,15 @@ DIGITS = 6
 """Significant digits of a mean or deviation: enough for any signal, and readable in a recipe."""
 AT_ONCE = 256
 """Samples that are read at a time."""
+TABLES = (*TEXTS, PARQUET)
+OF_KINDS = {
+    "array": (".npz",),
+    "axes": ARRAYS,
+    "columns": TABLES,
+    "time_column": TABLES,
+    "channel_names": (*TABLES, WFDB, *EDF),
+}
+"""Settings that say how one file with a series is read, and of which files."""
 MOST_CHANNELS = 8
 """Channels in a picture, at most."""
 
@@ -60,8 +74,27 @@ def _inspect(data: SeriesData) -> SeriesData:
     signal = SeriesReader(data).first_signal(data.folder)
     if signal is None:
         return data
-    names = data.channel_names or signal.names or None
-    return data.model_copy(update={"channels": data.channels or len(signal.values_CT), "channel_names": names})
+    channels, names = data.channels or len(signal.values_CT), data.channel_names or signal.names or None
+    if data.channel_names is not None and len(data.channel_names) != channels:
+        found = f"{len(data.channel_names)} for {counted(channels, 'channel')}"
+        raise InputError("data.channel_names", "a name for each channel", found, "name all, in their order")
+    return data.model_copy(update={"channels": channels, "channel_names": names})
+
+
+def _select(data: SeriesData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], Sequence[str]]:
+    """The set as it is, and which settings of files none of its files reads."""
+    if data.dataset != "folder" or data.table is not None or data.memory is not None:
+        return store, parts, ()
+    suffixes = {Path(name).suffix.lower() for name in store.ids}
+    return (
+        store,
+        parts,
+        [
+            f"data.{name} is not read: it is of {' and '.join(kinds)} files"
+            for name, kinds in OF_KINDS.items()
+            if getattr(data, name) is not None and not suffixes & {*kinds}
+        ],
+    )
 
 
 def _machines(data: SeriesData) -> GeneratedSamples:
@@ -163,6 +196,7 @@ SERIES = Modality[SeriesData, SeriesAugment, SeriesPatches](
     inspect=_inspect,
     calibrate=_calibrate,
     calibration=("channels", "channel_names", "mean", "std"),
+    select=_select,
     sample_shape=_sample_shape,
     scaling=_scaling,
     tokenizer=_tokenizer,

@@ -27,6 +27,13 @@ from tests.errors import refused
         ("series/machines", "data.folder=mine", "data.dataset=folder"),
         ("image/cifar10", "data.folder=mine", "data.dataset=folder"),
         ("text/folder", "data.train_shards=a.tar", "data.dataset=shards"),
+        ("video/folder", "data.slot=color", "data.dataset=grid"),
+        ("video/folder", "data.frame_step=2", "data.sampling=dense"),
+        ("point/furniture", "data.level=1", "data.dataset=partnet"),
+        ("point/folder", "augment.resample=farthest", "data.stored_points"),
+        ("text/sentences", "data.max_depth=3", "data.dataset=dyck"),
+        ("series/folder", "data.file_rate_hz=100", "data.rate_hz"),
+        ("series/folder", "data.id_column=who", "data.table"),
     ],
 )
 def test_what_nothing_reads_is_refused(name: str, override: str, beside: str) -> None:

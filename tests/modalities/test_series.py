@@ -16,7 +16,7 @@ from crosspath.data.generated.synthetic import synthetic_machines
 from crosspath.data.views.augment_series import augment_series, warp_time
 from crosspath.data.views.draws import Draws
 from crosspath.modalities.batches import prepare
-from crosspath.modalities.load import load_data
+from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.modalities.series import _expected
 from crosspath.tokenizers import SeriesTokenizer
 from crosspath.tokenizers.patches import from_patches, patches_of
@@ -172,6 +172,25 @@ def test_without_data_the_number_of_channels_is_asked_for() -> None:
         apply_overrides(recipe(), ("data.channels=4", "model.tokenizer.channels_per_group=3"))
     with refused("recipe", "data.mean"):
         apply_overrides(recipe(), ("data.mean=[1]",))
+
+
+def test_each_channel_has_a_name_or_none(signals: Path) -> None:
+    with refused("data.channel_names", 1, "3 channels"):
+        with_absolute_folder(recipe("data.channel_names=[x]").data, signals)
+
+
+def test_what_no_file_of_a_folder_reads_is_named(signals: Path, tmp_path: Path) -> None:
+    for name in ("on", "off"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            np.save(tmp_path / name / f"{number}.npy", np.eye(3, 64))
+    unread = {signals: {"array": "x", "axes": "channel,time"}, tmp_path: {"columns": ("x",), "time_column": "t"}}
+    for folder, settings in unread.items():
+        section = recipe().data.model_copy(update={"folder": folder, "channels": 3, **settings})
+        notes = load_data(section, None, 0).notes
+        for setting in settings:
+            assert any(f"data.{setting} is not read" in note for note in notes), setting
+        assert sum("is not read" in note for note in notes) == len(settings)
 
 
 def test_tokens_are_runs_of_channel_groups() -> None:
