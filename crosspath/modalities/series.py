@@ -13,7 +13,7 @@ from crosspath.config.augment import SeriesAugment
 from crosspath.config.data import SeriesData
 from crosspath.config.model import SeriesPatches
 from crosspath.config.shipped import SERIES as SECTIONS
-from crosspath.counts import counted
+from crosspath.counts import quantity
 from crosspath.data.cache import Store
 from crosspath.data.examples import Examples
 from crosspath.data.generated.sets import GeneratedSamples, machines
@@ -76,7 +76,7 @@ def _inspect(data: SeriesData) -> SeriesData:
         return data
     channels, names = data.channels or len(signal.values_CT), data.channel_names or signal.names or None
     if data.channel_names is not None and len(data.channel_names) != channels:
-        found = f"{len(data.channel_names)} for {counted(channels, 'channel')}"
+        found = f"{len(data.channel_names)} for {quantity(channels, 'channel')}"
         raise InputError("data.channel_names", "a name for each channel", found, "name all, in their order")
     return data.model_copy(update={"channels": channels, "channel_names": names})
 
