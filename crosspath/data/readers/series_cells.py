@@ -9,8 +9,11 @@ import numpy as np
 from crosspath.data.label_cells import MISSING
 from crosspath.data.text_files import THOUSANDS
 
-BASIC_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")
-"""20240128, ISO's basic form; also 202401, which ISO has not, so that it is refused rather than read as seconds."""
+BASIC_DATE = re.compile(
+    r"(19|20)\d\d(0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])([0-5]\d([0-5]\d([.,]?\d+)?)?)?)?)?"
+)
+"""20240128, 20240128103057 and 20240128103057123: ISO's basic form, without T and point; also 202401, which
+ISO has not, so that it is refused rather than read as seconds."""
 KEPT_ZERO = re.compile(r"[+-]?\d*[.,]\d*0")
 """A number whose writer keeps a 0 behind the point, and so writes 0 as 0.0 or longer."""
 
@@ -65,6 +68,15 @@ def are_dates(cells: Iterable[Any]) -> bool:
     return all(
         isinstance(cell, str | int | float | np.integer) and BASIC_DATE.fullmatch(text_of(cell)) for cell in cells
     )
+
+
+def date_text(cell: Any) -> str:
+    """A date as ISO writes it: one of digits alone with T and point."""
+    text = text_of(cell)
+    day, clock, fraction = text[:8], text[8:14], text[14:].lstrip(".,")
+    if not clock or BASIC_DATE.fullmatch(text) is None:
+        return text
+    return f"{day}T{clock}" + (f".{fraction}" if fraction else "")
 
 
 def are_floats(cells: Iterable[str]) -> bool:

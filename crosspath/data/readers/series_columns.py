@@ -18,6 +18,7 @@ from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_cells import (
     are_dates,
     are_floats,
+    date_text,
     is_decimal_comma,
     is_missing,
     is_number,
@@ -117,7 +118,7 @@ class Columns:
         seconds = []
         for place, cell in enumerate(cells):
             try:
-                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(text_of(cell))
+                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(date_text(cell))
             except ValueError:
                 expected, found = f"seconds or an ISO date in `{name}`", repr(text_of(cell))
                 todo = "write dates as 2024-01-31"

@@ -118,6 +118,28 @@ def test_dates_of_digits_alone_are_dates(tmp_path: Path, name: str) -> None:
             replace(columns, cells={name: ("20240131", wrong)}).seconds(name)
 
 
+@pytest.mark.parametrize(
+    ("dates", "step"),
+    [
+        (("20240128103058", "20240128103059", "20240128103100"), 1),
+        (("202401281058", "202401281059", "202401281100"), 60),
+        (("2024012822", "2024012823", "2024012900"), 3600),
+        (("20240128103059.25", "20240128103059.75", "20240128103100.25"), 0.5),
+        (("20240128103059250", "20240128103059750", "20240128103100250"), 0.5),
+        (("20240128103059,250", "20240128103059,750", "20240128103100,250"), 0.5),
+    ],
+)
+def test_times_of_digits_alone_are_times_of_a_day(tmp_path: Path, dates: tuple[str, ...], step: float) -> None:
+    rows = "".join(f"{date};{place}\n" for place, date in enumerate(dates))
+    path = write(tmp_path / "a.csv", f"timestamp;x\n{rows}")
+    assert read_signal(path, SECTION).rate_hz == 1 / step
+    numbers = [int(date) if date.isdigit() else float(date.replace(",", ".")) for date in dates]
+    columns = replace(read_columns(path), cells={"timestamp": numbers})
+    np.testing.assert_array_equal(np.diff(columns.seconds("timestamp")), step)
+    for ticks in (("201706438000", "201706438010"), ("1706438000000", "1706438000010")):  # micro- and milliseconds
+        np.testing.assert_array_equal(np.diff(replace(columns, cells={"timestamp": ticks}).seconds("timestamp")), 10)
+
+
 def test_digits_alone_in_a_column_of_seconds_are_seconds(tmp_path: Path) -> None:
     for name, first in (("time", 20240131), ("timestamp", 1706700000)):
         path = write(tmp_path / "a.csv", f"{name},x\n{first},1\n{first + 2},2\n")
