@@ -54,13 +54,14 @@ def is_decimal_comma(cell: Any) -> bool:
 def thousands_among(cells: Iterable[Any], decimal_commas: bool) -> str | None:
     """A number of a column whose comma or point may stand between thousands; `decimal_commas` says whether other
     numbers of the table show that its commas are decimal."""
-    numbers = [cell for cell in cells if isinstance(cell, str) and is_number(with_point(cell))]
-    commas, points = ([cell for cell in numbers if mark in cell] for mark in ",.")
-    if commas and (points or not decimal_commas):
-        return commas[0]
-    if decimal_commas and all(THOUSANDS.fullmatch(cell.replace(".", ",")) for cell in points):
-        return next(iter(points), None)
-    return None
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    comma = next((cell for cell in texts if "," in cell and is_number(with_point(cell))), None)
+    if comma is None and not decimal_commas:
+        return None
+    points = [cell for cell in texts if "." in cell and is_number(cell)]
+    if comma is not None and (points or not decimal_commas):
+        return comma
+    return points[0] if points and all(THOUSANDS.fullmatch(cell.replace(".", ",")) for cell in points) else None
 
 
 def are_dates(cells: Iterable[Any]) -> bool:
