@@ -191,6 +191,21 @@ def test_a_comma_is_decimal_where_another_number_shows_it(tmp_path: Path) -> Non
     np.testing.assert_array_equal(signal.values_CT, [[1.004, 987], [0.5, 12.5], [1.25, 1.5]])
 
 
+def test_a_comma_between_labels_is_not_decimal(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "t\tv\tlabel\n0\t21.375\t0,1\n1\t22.125\t0,2\n")
+    np.testing.assert_array_equal(read_signal(path, SeriesData(columns=("v",))).values_CT, [[21.375, 22.125]])
+    table = write(tmp_path / "b.tsv", "id\tv0\tv1\tlabel\na\t21.375\t1.125\t0,1\nb\t22.125\t2.125\t0,2\n")
+    for section in (SeriesData(table="b.tsv"), SeriesData(table="b.tsv", columns=("v0", "v1"))):
+        [first, _] = read_all(table, section)
+        np.testing.assert_array_equal(first.values_CT, [[21.375, 1.125]])
+    numbers = SeriesData(table="b.tsv", label_kind="numbers")
+    with refused("b.tsv", "row 2", "`v0`, found 21.375: write all numbers of the table with one decimal mark"):
+        list_table(table, numbers)
+    rows = "label;v0;v1\n1,004;0.5;2.5\n987;1.5;1.5\n"
+    with refused("c.csv", "row 2", "`label`, found 1,004"):
+        list_table(write(tmp_path / "c.csv", rows), numbers)
+
+
 def test_numbers_to_predict_are_no_thousands_read_as_decimals(tmp_path: Path) -> None:
     section = SeriesData(table="a.csv", label_kind="numbers")
     rows = "".join(f"{label};0;1\n" for label in ("987.5", "1,250", "1,500", "999"))
