@@ -31,6 +31,6 @@ class SampleFiles:
         raise InputError(file.path, "every file once", f"the file that is {first_file.path} as well", todo)
 
     def notes(self) -> tuple[str, ...]:
-        """How many samples are hard links to another one of their class."""
+        """How many samples are hard links to another one."""
         files = quantity(self._copies, "sample is a hard link", "samples are hard links")
-        return (f"{files} to another one of the same class, and counted beside it",) if self._copies else ()
+        return (f"{files} to another one, and counted beside it",) if self._copies else ()

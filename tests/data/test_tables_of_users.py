@@ -197,12 +197,20 @@ def test_one_number_in_two_spellings_is_refused(folder: Path, one: str, other: s
     assert len(listing(folder, HEAD + f"a.wav,{one}\nb.wav,{one}\n").classes) == 1
 
 
-@pytest.mark.parametrize("cell", ["\"['a', 'b']\"", "[]", "['a']", '"[""a"", ""b""]"', "\"('a', 'b')\""])
+@pytest.mark.parametrize(
+    "cell", ["\"['a', 'b']\"", "[]", "[3]", "[3 5]", '"[a, b]"', "['a']", '"[""a"", ""b""]"', "\"('a', 'b')\""]
+)
 def test_a_list_in_a_cell_is_refused(folder: Path, cell: str) -> None:
     (folder / "t.csv").write_text(f"{HEAD}a.wav,c\nb.wav,{cell}\n")
     with refused("t.csv row 3", "a list", "write it as a;b"):
         AudioReader(AudioData(folder=folder, csv="t.csv", multi_label=True)).listing(folder)
     assert len(AudioReader(AudioData(folder=folder, csv="t.csv")).listing(folder).classes) == 2
+
+
+def test_a_name_in_brackets_is_a_class(folder: Path) -> None:
+    (folder / "t.csv").write_text(f"{HEAD}a.wav,[laughter]\nb.wav,[speaker2];[noise]\n")
+    result = AudioReader(AudioData(folder=folder, csv="t.csv", multi_label=True)).listing(folder)
+    assert result.classes == ("[laughter]", "[noise]", "[speaker2]")
 
 
 def test_several_labels_stand_in_one_value(folder: Path) -> None:

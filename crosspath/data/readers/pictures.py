@@ -90,10 +90,12 @@ def picture_of(value: Any) -> Any:
     if isinstance(value, Image.Image):
         require_within(PIXELS, value.width * value.height)
         bits, kind, invert = 16 if value.mode.startswith("I") else 8, "unsigned", False
-        if getattr(value, "tile", None) is not None:  # it was opened from a file
-            bits, kind, invert = _sample_type(value)
         try:
+            if getattr(value, "tile", None) is not None:  # it was opened from a file
+                bits, kind, invert = _sample_type(value)
             value.load()
+        except DamageError:
+            raise
         except Exception as error:  # of a picture that was opened, and is read only now
             raise DamageError(f"the image decoder fails ({error})".replace("\n", " ")) from None
         return _rgb(value, bits, kind, invert)
@@ -128,7 +130,8 @@ def _sample_type(image: Any) -> tuple[int, str, bool]:
     deep = ";16" in str(rawmode) or image.mode.startswith("I")
     if image.format == "PPM" and isinstance(arguments, tuple):
         deep = deep or arguments[1] >= FEWEST_16_BIT  # its highest value
-    if image.format == "JPEG2000" and not deep and (bits := _jpeg2000_bits(image.fp)) > 8:
+    # Pillow forgets the file of an image that was loaded.
+    if image.format == "JPEG2000" and not deep and image.fp is not None and (bits := _jpeg2000_bits(image.fp)) > 8:
         # Pillow rounds white up to one more than 255, which is 0.
         raise DamageError(f"colours of {bits} bits in JPEG 2000 are not read: save it as 8-bit RGB")
     return 16 if deep else 8, "unsigned", False

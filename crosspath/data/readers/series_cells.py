@@ -9,8 +9,11 @@ import numpy as np
 from crosspath.data.label_cells import MISSING
 from crosspath.data.text_files import THOUSANDS, number_in
 
-BASIC_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")
-"""20240128, ISO's basic form; also 202401, which ISO has not, so that it is refused rather than read as seconds."""
+BASIC_DATE = re.compile(
+    r"(19|20)\d\d(0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])([0-5]\d([0-5]\d([.,]?\d+)?)?)?)?)?"
+)
+"""20240128, 20240128103057 and 20240128103057123: ISO's basic form, without T and point; also 202401, which
+ISO has not, so that it is refused rather than read as seconds."""
 KEPT_ZERO = re.compile(r"[+-]?\d*[.,]\d*0")
 """A number whose writer keeps a 0 behind the point, and so writes 0 as 0.0 or longer."""
 
@@ -51,13 +54,14 @@ def is_decimal_comma(cell: Any) -> bool:
 def thousands_among(cells: Iterable[Any], decimal_commas: bool) -> str | None:
     """A number of a column whose comma or point may stand between thousands; `decimal_commas` says whether other
     numbers of the table show that its commas are decimal."""
-    numbers = [cell for cell in cells if isinstance(cell, str) and is_number(with_point(cell))]
-    commas, points = ([cell for cell in numbers if mark in cell] for mark in ",.")
-    if commas and (points or not decimal_commas):
-        return commas[0]
-    if decimal_commas and all(THOUSANDS.fullmatch(cell.replace(".", ",")) for cell in points):
-        return next(iter(points), None)
-    return None
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    comma = next((cell for cell in texts if "," in cell and is_number(with_point(cell))), None)
+    if comma is None and not decimal_commas:
+        return None
+    points = [cell for cell in texts if "." in cell and is_number(cell)]
+    if comma is not None and (points or not decimal_commas):
+        return comma
+    return points[0] if points and all(THOUSANDS.fullmatch(cell.replace(".", ",")) for cell in points) else None
 
 
 def are_dates(cells: Iterable[Any]) -> bool:
@@ -65,6 +69,15 @@ def are_dates(cells: Iterable[Any]) -> bool:
     return all(
         isinstance(cell, str | int | float | np.integer) and BASIC_DATE.fullmatch(text_of(cell)) for cell in cells
     )
+
+
+def date_text(cell: Any) -> str:
+    """A date as ISO writes it: one of digits alone with T and point."""
+    text = text_of(cell)
+    day, clock, fraction = text[:8], text[8:14], text[14:].lstrip(".,")
+    if not clock or BASIC_DATE.fullmatch(text) is None:
+        return text
+    return f"{day}T{clock}" + (f".{fraction}" if fraction else "")
 
 
 def are_floats(cells: Iterable[str]) -> bool:

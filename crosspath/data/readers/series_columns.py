@@ -19,6 +19,7 @@ from crosspath.data.readers.extras import require_library
 from crosspath.data.readers.series_cells import (
     are_dates,
     are_floats,
+    date_text,
     is_decimal_comma,
     is_missing,
     is_number,
@@ -65,6 +66,8 @@ class Columns:
     decimal_comma: bool = False
     has_names: bool = True
     """Whether the file names its columns; else they are numbered."""
+    number_names: frozenset[str] | None = None
+    """The columns that are read as numbers, in lower case, and so show what a comma is; None for all."""
 
     def require(self, name: str, setting: str) -> Sequence[Any]:
         """A column by its name, in any case. Raises `DamageError` where there is none; `setting` is who asks."""
@@ -108,13 +111,16 @@ class Columns:
         found = thousands_among(cells, self._decimal_commas) if self.decimal_comma else None
         if found is not None:
             expected = f"commas or points that are decimal for sure in `{name}`"
+            todo = MANY if "," in found else "write all numbers of the table with one decimal mark"
             raise DamageError(
-                f"row {self._row(list(cells).index(found), rows)}: expected {expected}, found {found}: {MANY}"
+                f"row {self._row(list(cells).index(found), rows)}: expected {expected}, found {found}: {todo}"
             )
 
     @cached_property
     def _decimal_commas(self) -> bool:
-        return any(is_decimal_comma(cell) for column in self.cells.values() for cell in column)
+        own = self.number_names
+        columns = [column for name, column in self.cells.items() if own is None or name.casefold() in own]
+        return any(is_decimal_comma(cell) for column in columns for cell in column)
 
     def seconds(self, name: str, rows: Sequence[int] | None = None) -> Floats:
         """A column of times in seconds: numbers, in the unit that its name states, or dates in ISO form. Raises
@@ -132,7 +138,7 @@ class Columns:
         seconds = []
         for place, cell in enumerate(cells):
             try:
-                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(text_of(cell))
+                moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(date_text(cell))
             except ValueError:
                 expected, found = f"seconds or an ISO date in `{name}`", repr(text_of(cell))
                 todo = "write dates as 2024-01-31"

@@ -1,6 +1,7 @@
 """Time series in csv and parquet files: a file a series, or a table with all of them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ def read_recording(path: Path, section: SeriesData) -> Signal:
     _refuse_among(
         [name for name in columns.cells if name != time], [name for name in names if name is not None], section
     )
-    return _signal(columns, section, time, (), None)
+    return _signal(_with_number_names(columns, section, (), ()), section, time, (), None)
 
 
 def read_entries(path: Path, section: SeriesData) -> list[Entry]:
@@ -63,6 +64,7 @@ def read_entries(path: Path, section: SeriesData) -> list[Entry]:
     columns = read_columns(path, section.encoding)
     own = label_columns(section, section.label_column)
     others = [name for name in (*own, section.split_column) if name is not None]
+    columns = _with_number_names(columns, section, (*others, section.id_column or ""), own)
     setting = "data.label_column" if section.label_columns is None else "data.label_columns"
     for name in own:
         if section.columns is None and name.casefold() not in map(str.casefold, columns.cells):
@@ -121,6 +123,19 @@ def _long(
         part = None if parts is None else parts[own[0]]
         entries.append(Entry(name, row, labels[own[0]], part, signal))
     return entries
+
+
+def _with_number_names(columns: Columns, section: SeriesData, others: Sequence[str], labels: Sequence[str]) -> Columns:
+    """The table with the names of the columns that are read as numbers: channels, times, and labels that are numbers,
+    but none of `others`. What looks like a decimal comma elsewhere may separate labels."""
+    if section.columns is None:
+        names = {name.casefold() for name in columns.cells} - {name.casefold() for name in others}
+    else:
+        time = _time_column(columns, section)
+        names = {name.casefold() for name in (*section.columns, *([] if time is None else [time]))}
+    if reads_cells(section):
+        names |= {name.casefold() for name in labels}
+    return replace(columns, number_names=frozenset(names))
 
 
 def _signal(

@@ -12,8 +12,10 @@ FLAC_START = b"fLaC\x00\x00\x00\x22"
 OGG_HEADER_BYTES = 27
 OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 """The longest page: header, segment table, segments."""
-TAGS = (b"ID3", b"TAG", b"APETAGEX")
-"""First bytes of what programs append without a chunk around it."""
+TAGS = (b"ID3", b"TAG", b"APETAGEX", b"<?x")
+"""First bytes of what programs append without a chunk around it; the last are XML's."""
+CHUNKS = (b"LIST", b"id3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"inst", b"PEAK", b"NAME", b"ANNO", b"COMT")
+"""Names of chunks behind the samples of WAV and AIFF, which tell them from samples where the file ends within one."""
 FEW_BYTES = 64
 """That may follow the samples, whatever they are."""
 XING_TOLERANCE = 0.01
@@ -60,17 +62,23 @@ def _samples(file: BinaryIO, size: int, stop: int) -> str | None:
         return _short(stop, size, "header")
     file.seek(0)
     first = file.read(4)
-    file.seek(stop + stop % 2)
-    head = file.read(8)
-    if head[:4] == first:
-        return f"a second recording begins at byte {stop + stop % 2}"
+    file.seek(stop)
+    rest = file.read()
+    # Some programs leave out the byte that makes an odd number of bytes even, others write zeros for a tag.
+    tails = [rest[skip:].lstrip(b"\0") for skip in (0, stop % 2)]
+    if any(tail.startswith(first) for tail in tails):
+        return f"a second recording begins at byte {stop + rest.index(first)}"
     if first in (b"RIFF", b"RF64", b"BW64", b"FORM"):
         order: Literal["little", "big"] = "big" if first == b"FORM" else "little"
-        chunk = all(32 <= byte < 127 for byte in head[:4]) and int.from_bytes(head[4:], order) <= size - file.tell()
-        rest = head + file.read()
-        if len(rest) > FEW_BYTES and any(rest) and not chunk and not rest.startswith(TAGS):
+        if len(tails[0]) > FEW_BYTES and not any(tail.startswith(TAGS) or _is_chunk(tail, order) for tail in tails):
             return f"its header states samples up to byte {stop}, and more follow: correct its sizes, or write it again"
     return None
+
+
+def _is_chunk(content: bytes, order: Literal["little", "big"]) -> bool:
+    """Whether a chunk begins here: one that programs write, or one that is complete."""
+    ends = int.from_bytes(content[4:8], order) + 8 <= len(content)
+    return content.startswith(CHUNKS) or (ends and all(32 <= byte < 127 for byte in content[:4]))
 
 
 def _ogg(file: BinaryIO, size: int) -> str | None:

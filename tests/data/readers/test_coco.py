@@ -217,6 +217,13 @@ def test_a_picture_that_a_link_puts_into_two_parts_is_refused(tmp_path: Path, li
         listing(tmp_path)
 
 
+def test_pictures_have_no_class_that_a_note_could_name(tmp_path: Path) -> None:
+    write_coco(tmp_path, PARTS)
+    (tmp_path / "train2017" / "000000000002.png").unlink()
+    (tmp_path / "train2017" / "000000000002.png").hardlink_to(tmp_path / "train2017" / "000000000001.png")
+    assert "1 sample is a hard link to another one, and counted beside it" in listing(tmp_path).notes
+
+
 def test_published_categories_are_those_of_the_recipe(tmp_path: Path) -> None:
     write_coco(tmp_path, PARTS)
     assert list_coco(tmp_path, 48, SUFFIXES, (2, 7, 18)).classes == SHAPES

@@ -241,6 +241,17 @@ def test_integers_in_memory_that_fit_no_sixteen_bits_are_refused(value: int) -> 
     assert np.asarray(picture_of(picture))[0, :, 0].tolist() == UPPER
 
 
+def test_a_picture_that_was_loaded_before_is_read_in_memory() -> None:
+    content = saved(Image.fromarray(colours(BYTES)), "JPEG2000")
+    picture = Image.open(io.BytesIO(content))
+    for _ in range(2):
+        np.testing.assert_array_equal(np.asarray(picture_of(picture)), levels_of(content))
+    with io.BytesIO(content) as file:
+        unread = Image.open(file)
+    with pytest.raises(DamageError, match="closed file"):
+        picture_of(unread)
+
+
 def test_a_dim_picture_of_twelve_bits_that_the_file_states_is_read() -> None:
     assert levels_of(b"P6 4 1 4095 " + colours(RAMP >> 8).astype(">u2").tobytes())[0, 3, 0] == 16
 

@@ -153,6 +153,28 @@ def test_dates_of_digits_alone_are_dates(tmp_path: Path, name: str) -> None:
             replace(columns, cells={name: ("20240131", wrong)}).seconds(name)
 
 
+@pytest.mark.parametrize(
+    ("dates", "step"),
+    [
+        (("20240128103058", "20240128103059", "20240128103100"), 1),
+        (("202401281058", "202401281059", "202401281100"), 60),
+        (("2024012822", "2024012823", "2024012900"), 3600),
+        (("20240128103059.25", "20240128103059.75", "20240128103100.25"), 0.5),
+        (("20240128103059250", "20240128103059750", "20240128103100250"), 0.5),
+        (("20240128103059,250", "20240128103059,750", "20240128103100,250"), 0.5),
+    ],
+)
+def test_times_of_digits_alone_are_times_of_a_day(tmp_path: Path, dates: tuple[str, ...], step: float) -> None:
+    rows = "".join(f"{date};{place}\n" for place, date in enumerate(dates))
+    path = write(tmp_path / "a.csv", f"timestamp;x\n{rows}")
+    assert read_signal(path, SECTION).rate_hz == 1 / step
+    numbers = [int(date) if date.isdigit() else float(date.replace(",", ".")) for date in dates]
+    columns = replace(read_columns(path), cells={"timestamp": numbers})
+    np.testing.assert_array_equal(np.diff(columns.seconds("timestamp")), step)
+    for ticks in (("201706438000", "201706438010"), ("1706438000000", "1706438000010")):  # micro- and milliseconds
+        np.testing.assert_array_equal(np.diff(replace(columns, cells={"timestamp": ticks}).seconds("timestamp")), 10)
+
+
 def test_digits_alone_in_a_column_of_seconds_are_seconds(tmp_path: Path) -> None:
     for name, first in (("time", 20240131), ("timestamp", 1706700000)):
         path = write(tmp_path / "a.csv", f"{name},x\n{first},1\n{first + 2},2\n")
@@ -204,6 +226,21 @@ def test_what_may_be_thousands_or_decimals_is_refused(tmp_path: Path, text: str,
 def test_a_comma_is_decimal_where_another_number_shows_it(tmp_path: Path) -> None:
     signal = read_signal(write(tmp_path / "a.csv", "x;y;z\n1,004;0,5;1.25\n987;12,5;1.5\n"), SECTION)
     np.testing.assert_array_equal(signal.values_CT, [[1.004, 987], [0.5, 12.5], [1.25, 1.5]])
+
+
+def test_a_comma_between_labels_is_not_decimal(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "t\tv\tlabel\n0\t21.375\t0,1\n1\t22.125\t0,2\n")
+    np.testing.assert_array_equal(read_signal(path, SeriesData(columns=("v",))).values_CT, [[21.375, 22.125]])
+    table = write(tmp_path / "b.tsv", "id\tv0\tv1\tlabel\na\t21.375\t1.125\t0,1\nb\t22.125\t2.125\t0,2\n")
+    for section in (SeriesData(table="b.tsv"), SeriesData(table="b.tsv", columns=("v0", "v1"))):
+        [first, _] = read_all(table, section)
+        np.testing.assert_array_equal(first.values_CT, [[21.375, 1.125]])
+    numbers = SeriesData(table="b.tsv", label_kind="numbers")
+    with refused("b.tsv", "row 2", "`v0`, found 21.375: write all numbers of the table with one decimal mark"):
+        list_table(table, numbers)
+    rows = "label;v0;v1\n1,004;0.5;2.5\n987;1.5;1.5\n"
+    with refused("c.csv", "row 2", "`label`, found 1,004"):
+        list_table(write(tmp_path / "c.csv", rows), numbers)
 
 
 def test_numbers_to_predict_are_no_thousands_read_as_decimals(tmp_path: Path) -> None:

@@ -180,6 +180,19 @@ def test_samples_behind_the_stated_ones_are_damage(kind: str, order: str) -> Non
         assert len(decode_wave(MEMORY, content + behind)[0]) == 16000
 
 
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\x80"])
+def test_what_programs_write_behind_an_odd_number_of_samples_is_no_sound(padding: bytes) -> None:
+    sound = written(STEREO[:1], "WAV", "PCM_U8")
+    odd = with_numbers(sound[:-1], "<", (sound.index(b"data") + 4, 15999))
+    tags = b"LIST" + struct.pack("<I", 200) + bytes(range(200))
+    for behind in (tags, tags[:100], bytes(100) + tags, b"<?xml version='1.0'?>" + b"x" * 200, b"_odd" + tags[4:]):
+        assert len(decode_wave(MEMORY, odd + padding + behind)[0]) == 15999
+    with pytest.raises(DamageError, match="more follow"):
+        decode_wave(MEMORY, odd + padding + bytes(100) + bytes(range(128, 256)))
+    with pytest.raises(DamageError, match=f"second recording begins at byte {len(odd + padding)}"):
+        decode_wave(MEMORY, odd + padding + sound)
+
+
 def test_tags_and_covers_around_a_recording_are_no_sound() -> None:
     behind = b"TAG" + bytes(125)
     for kind in ("WAV", "FLAC", "OGG", "MP3"):
