@@ -14,6 +14,7 @@ import crosspath
 peft = pytest.importorskip("peft")
 
 from crosspath.integrations.peft import merge_lora  # noqa: E402
+from crosspath.pathway.engines.engine import ENGINES, Engine  # noqa: E402
 from tests.errors import refused  # noqa: E402
 
 ADAPTED = ("attn.qkv", "mlp.fc1")
@@ -41,15 +42,15 @@ def adapted(model: nn.Module, **options: Any) -> Any:
     return with_adapters.eval()
 
 
-def connected_after_peft() -> Any:
+def connected_after_peft(engine: Engine = "live") -> Any:
     model = adapted(vit(0))
-    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE, engine=engine)
     return model
 
 
-def connected_before_peft() -> Any:
+def connected_before_peft(engine: Engine = "live") -> Any:
     model = vit(0)
-    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE, engine=engine)
     return adapted(model)
 
 
@@ -74,8 +75,9 @@ def closed_form() -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("build", [connected_after_peft, connected_before_peft])
 @pytest.mark.parametrize("first", ["lora", "pathway"])
-def test_both_merge_in_either_order_to_the_closed_form(build: Any, first: str) -> None:
-    model = build()
+@pytest.mark.parametrize("engine", ENGINES)
+def test_both_merge_in_either_order_to_the_closed_form(build: Any, first: str, engine: Engine) -> None:
+    model = build(engine)
     with torch.no_grad():
         connected = model(images())
     if first == "lora":
@@ -230,6 +232,15 @@ def test_after_the_adapters_merged_the_pathways_still_work() -> None:
         torch.testing.assert_close(model(images()), bare, rtol=1e-12, atol=1e-14)
     receipt = crosspath.merge(model)
     assert list(receipt.auxiliaries) == ["audio"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_the_adapters_merged_a_new_scale_counts(engine: Engine) -> None:
+    model = merge_lora(connected_after_peft(engine))
+    with torch.no_grad():
+        for scale in crosspath.pathways(model).scales().values():
+            scale.zero_()
+        torch.testing.assert_close(model(images()), adapted(vit(0))(images()), rtol=1e-12, atol=1e-14)
 
 
 def test_pathways_and_adapters_train_together() -> None:
