@@ -308,3 +308,16 @@ def test_pefts_own_merge_of_a_connected_model_is_noticed(method: str) -> None:
         warnings.simplefilter("error")
         merge_lora(connected_after_peft())
         getattr(model, method)()
+
+
+@pytest.mark.parametrize("method", ["merge_and_unload", "merge_adapter"])
+def test_pefts_own_merge_of_a_model_with_a_connected_part_is_noticed(method: str) -> None:
+    model = adapted(vit(0))
+    crosspath.connect(model.base_model.model, {"audio": vit(1)}, scale_init=SCALE)
+    with pytest.warns(UserWarning, match=r"1 connected weight.*crosspath\.merge before it"):
+        getattr(copy.deepcopy(model), method)()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        merge_lora(copy.deepcopy(model))
+        crosspath.merge(model.base_model.model)
+        getattr(model, method)()
