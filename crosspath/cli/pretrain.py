@@ -50,7 +50,7 @@ def pretrain(
     from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 
     settings = with_short(set_, short)
-    refuse_without_auxiliaries(settings)
+    refuse_without_auxiliaries(settings, pretraining=True)
     from_scratch = apply_overrides(recipe_named(recipe, "masked_modeling"), settings)
     resolved_recipe = fit_to_start(from_scratch, from_, settings, shipped=recipe in PRETRAINING)
     if dry_run:

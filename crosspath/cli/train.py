@@ -90,7 +90,7 @@ def train(
     settings = with_blocks(with_short(set_, short), blocks, start, fit)
     auxiliaries = named_pairs(auxiliary, "--auxiliary")
     if not auxiliaries:
-        refuse_without_auxiliaries(settings)
+        refuse_without_auxiliaries(set_, {"--start": start, "--blocks": blocks, "--fit": fit})
     resolved_recipe = apply_overrides(recipe_named(recipe), settings)
     # A wrong setting is refused before torch is imported.
     from crosspath.checkpoints.foreign.start import fit_to_start

@@ -3,7 +3,7 @@
 Only what a user gives is looked at: a recipe's file holds every setting, and runs again as it stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from crosspath.config.recipe import Recipe
@@ -95,15 +95,19 @@ def settings_of_objective(recipe: Recipe, settings: Iterable[str]) -> list[str]:
     return [setting for setting in settings if _name_of(setting) not in others]
 
 
-def refuse_without_auxiliaries(settings: Iterable[str]) -> None:
+def refuse_without_auxiliaries(
+    settings: Iterable[str], options: Mapping[str, object] | None = None, *, pretraining: bool = False
+) -> None:
     """Raise `InputError` for the first of `settings` (`section.field=value`) that is read only where a run has
-    auxiliaries.
+    auxiliaries, or of the `options` that stand for such settings ({as the user writes it: value}, None where it was not
+    given). Pretraining has no auxiliaries.
     """
-    for setting in settings:
-        name = _name_of(setting)
-        if name.startswith(OF_AUXILIARIES):
-            todo = f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or leave {name} out"
-            raise InputError(name, "an auxiliary beside it", "none", todo)
+    given = [name for name, value in (options or {}).items() if value is not None]
+    for name in (*given, *(name for name in map(_name_of, settings) if name.startswith(OF_AUXILIARIES))):
+        found, todo = "pretraining, which takes none", f"leave {name} out"
+        if not pretraining:
+            found, todo = "none", f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or {todo}"
+        raise InputError(name, "an auxiliary beside it", found, todo)
 
 
 def setting_of(recipe: Recipe, name: str) -> Any:

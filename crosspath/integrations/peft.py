@@ -16,6 +16,7 @@ from torch import nn
 
 from crosspath.pathway import MatchReport, PathwayError
 from crosspath.pathway.handle import Pathways
+from crosspath.pathway.safeguards import guard
 from crosspath.pathway.sources.parameters import connections
 
 ADDITIVE = (lora.Linear, lora.Conv2d, lora.Embedding)
@@ -46,4 +47,6 @@ def merge_lora(model: PeftModel) -> nn.Module:
     assert isinstance(plain, nn.Module)
     for auxiliary, origin in handle.origins.items():
         Pathways(plain).record(auxiliary, origin, MatchReport((), ()))
+    if ids:
+        guard(plain)
     return plain

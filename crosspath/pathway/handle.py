@@ -110,12 +110,12 @@ class Pathways:
         finally:
             try:
                 for weight, *_ in before:
-                    if weight is not None:
+                    if weight is not None and weight.in_place:
                         weight.check_sum() if names else weight.adopt_write()
             finally:
                 for weight, pathway, enabled, off in before:
                     pathway.enabled, pathway.off = enabled, off
-                    if weight is not None:
+                    if weight is not None and weight.in_place:  # not disconnected inside the block
                         weight.write_sum()
 
     def check_names(self, names: Iterable[object], where: str) -> None:

@@ -25,6 +25,7 @@ from crosspath.pathway.sources.source import AuxiliarySource
 from crosspath.pathway.sources.wrappers import check_target
 
 
+@torch.inference_mode(False)  # a model that was loaded for inference can train later
 def load_pathway(
     target: nn.Module,
     folder: str | Path,
@@ -43,14 +44,15 @@ def load_pathway(
     ------
     PathwayError
         For missing, damaged or mixed-up files, an unknown format version, a target with other names or shapes, or an
-        auxiliary that is missing or whose values are not the saved ones or infinite in the target's type, and a buffer
-        on the meta device that no state dict has. The target is untouched.
+        auxiliary that is missing or whose values are not the saved ones or infinite in the target's type, a buffer on
+        the meta device that no state dict has, and a target made in inference mode. The target is untouched.
     """
     target = check_target(target)
     check_engine(engine)
     folder = Path(folder)
     description, plain, tensors = read_pathway_files(folder)
     state = plain_state(target)
+    _check_inference(state)
     faults = tensor_faults(plain, state)
     if faults:
         todo = "load it into a model of the same names and shapes"
@@ -116,6 +118,14 @@ def _fill(target: nn.Module, plain: Tensors) -> None:
                     cast(Any, group)[name] = memory.setdefault(id(value), empty)
     # Extra state that is no tensor is not saved: the target keeps its own.
     target.load_state_dict({name: plain.get(name, value) for name, value in target.state_dict().items()})
+
+
+def _check_inference(state: Tensors) -> None:
+    """Raise `PathwayError` for a target made in inference mode, whose tensors nothing may write to."""
+    for name, value in state.items():
+        if value.is_inference() and not value.is_meta:
+            expected, todo = "a target made outside of torch.inference_mode()", "build it before that block"
+            raise PathwayError(name, expected, "one made inside", todo)
 
 
 def _check_buffers(target: nn.Module) -> None:

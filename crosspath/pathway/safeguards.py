@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
-from crosspath.counts import quantity
+from crosspath.counts import first_names, quantity
 from crosspath.pathway.engines.engine import engine_of, held_weights
 from crosspath.pathway.engines.optimizer_watch import parameter_ids
 from crosspath.pathway.origins import origins_of
@@ -28,9 +28,11 @@ from crosspath.pathway.sources.parameters import connections, has_pathways
 
 SAVE = "save_pretrained"
 MERGES = ("merge_and_unload", "merge_adapter")
-"""peft's."""
-ADAPTER_PART = ".base_layer."
-"""In the name of a weight of a layer that has an adapter."""
+"""peft's, of a whole model."""
+LAYER_MERGE = "merge"
+"""peft's, of one layer that has an adapter: those of a whole model call it."""
+ADAPTER_PART = "base_layer"
+"""The name of such a layer's own layer."""
 SAVES_PATHWAYS = "saves_pathways"
 """The attribute of a class whose `save_pretrained` writes pathways too."""
 SUMS = "_crosspath_sums"
@@ -150,12 +152,15 @@ def scale_warning(target: nn.Module) -> str | None:
 
 def guard_saving(target: nn.Module) -> None:
     """Let `save_pretrained`, of the target and of every model inside it, warn, unless it writes pathways too; and
-    peft's merges.
+    peft's merges: those of its model, or, where the target is only a part of it, of each layer.
     """
+    whole = any(callable(getattr(type(module), MERGES[0], None)) for module in target.modules())
     for module in target.modules():
         for name, fault in _FAULTS.items():
             method = getattr(type(module), name, None)
             own = name == SAVE and getattr(type(module), SAVES_PATHWAYS, False)
+            if name == LAYER_MERGE and (whole or ADAPTER_PART not in module._modules):
+                continue
             if callable(method) and not own and name not in module.__dict__:
                 # An instance attribute that is a bound method: a copy of the model is bound to the copy.
                 module.__dict__[name] = MethodType(_warn_before(method, fault), module)
@@ -191,18 +196,18 @@ def _fault_of_saving(model: nn.Module) -> str | None:
 
 def _fault_of_merging(model: nn.Module) -> str | None:
     """Switched off, as `merge_lora` has them, pathways leave the layer its own weight."""
-    names = [h.name for h, pathway in connections(model) if pathway.enabled and ADAPTER_PART in f".{h.name}"]
+    names = [h.name for h, pathway in connections(model) if pathway.enabled and ADAPTER_PART in h.name.split(".")]
     if not names:
         return None
     return (
-        f"this merge loses the adapters of {quantity(len(names), 'connected weight')}, such as {names[0]}; "
+        f"this merge loses the adapters of {quantity(len(names), 'connected weight')} ({first_names(names, 1)}); "
         "call crosspath.merge before it, or crosspath.integrations.peft.merge_lora in its place"
     )
 
 
 _FAULTS: dict[str, Callable[[nn.Module], str | None]] = {
     SAVE: _fault_of_saving,
-    **dict.fromkeys(MERGES, _fault_of_merging),
+    **dict.fromkeys((*MERGES, LAYER_MERGE), _fault_of_merging),
 }
 """What is wrong with calling each of these methods of a model."""
 

@@ -15,8 +15,6 @@ from crosspath.study.arms import MASKED, NONE, Arm, arms_named
 from crosspath.study.cells import QUIET, Cell, trials_of
 from crosspath.study.definition import Study, TargetSection
 
-"""Settings that have no effect without a pathway."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

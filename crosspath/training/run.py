@@ -93,11 +93,12 @@ def train(
     """
     shipped = str(recipe) in RECIPES
     recipe, texts = recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings)
+    options = {"start": start if isinstance(start, str) else None}
     if isinstance(start, str):
         require_one_start(start, texts)
         texts, start = (*texts, f"{SETTING}={start_named(start, 'start').name}"), None
     if not auxiliaries:
-        refuse_without_auxiliaries(texts)
+        refuse_without_auxiliaries(texts, options)
     recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     return _open_and_run(recipe, out, data, start_from, dict(auxiliaries or {}), start, progress, resume)
 
@@ -127,7 +128,7 @@ def pretrain(
     shipped = str(recipe) in PRETRAINING
     recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe, "masked_modeling")
     texts = setting_texts(settings)
-    refuse_without_auxiliaries(texts)
+    refuse_without_auxiliaries(texts, pretraining=True)
     recipe = fit_to_start(apply_overrides(recipe, texts), start_from, texts, shipped=shipped)
     if objective_of(recipe).verb != "pretrain":
         raise InputError("objective", "masked_modeling", recipe.objective, "use `crosspath train`")

@@ -113,6 +113,17 @@ def test_settings_of_pathways_need_an_auxiliary() -> None:
     refuse_without_auxiliaries(["train.epochs=1", "optimizer.lr=0.1"])
 
 
+def test_what_took_the_place_of_a_setting_is_named_as_it_was_written() -> None:
+    with refused("--start", "--auxiliary", "leave --start out"):
+        refuse_without_auxiliaries(["train.epochs=1"], {"--fit": None, "--start": "gentle"})
+
+
+def test_a_run_that_takes_no_auxiliary_is_not_told_to_name_one() -> None:
+    with refused("pathway.start", "pretraining", "leave pathway.start out") as caught:
+        refuse_without_auxiliaries(["pathway.start=gentle"], pretraining=True)
+    assert "--auxiliary" not in str(caught.value)
+
+
 def test_of_settings_for_several_objectives_each_takes_its_own() -> None:
     settings = ["evaluate.votes=10", "model.head_dropout=0.5", "train.epochs=1"]
     classifier, pretraining = recipe_named("point/solids"), recipe_named("point/solids", "masked_modeling")

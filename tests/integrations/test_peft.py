@@ -14,6 +14,7 @@ import crosspath
 peft = pytest.importorskip("peft")
 
 from crosspath.integrations.peft import merge_lora  # noqa: E402
+from crosspath.pathway.engines.engine import ENGINES, Engine  # noqa: E402
 from tests.errors import refused  # noqa: E402
 
 ADAPTED = ("attn.qkv", "mlp.fc1")
@@ -41,15 +42,15 @@ def adapted(model: nn.Module, **options: Any) -> Any:
     return with_adapters.eval()
 
 
-def connected_after_peft() -> Any:
+def connected_after_peft(engine: Engine = "live") -> Any:
     model = adapted(vit(0))
-    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE, engine=engine)
     return model
 
 
-def connected_before_peft() -> Any:
+def connected_before_peft(engine: Engine = "live") -> Any:
     model = vit(0)
-    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE)
+    crosspath.connect(model, {"audio": vit(1)}, scale_init=SCALE, engine=engine)
     return adapted(model)
 
 
@@ -74,8 +75,9 @@ def closed_form() -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("build", [connected_after_peft, connected_before_peft])
 @pytest.mark.parametrize("first", ["lora", "pathway"])
-def test_both_merge_in_either_order_to_the_closed_form(build: Any, first: str) -> None:
-    model = build()
+@pytest.mark.parametrize("engine", ENGINES)
+def test_both_merge_in_either_order_to_the_closed_form(build: Any, first: str, engine: Engine) -> None:
+    model = build(engine)
     with torch.no_grad():
         connected = model(images())
     if first == "lora":
@@ -232,6 +234,15 @@ def test_after_the_adapters_merged_the_pathways_still_work() -> None:
     assert list(receipt.auxiliaries) == ["audio"]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_the_adapters_merged_a_new_scale_counts(engine: Engine) -> None:
+    model = merge_lora(connected_after_peft(engine))
+    with torch.no_grad():
+        for scale in crosspath.pathways(model).scales().values():
+            scale.zero_()
+        torch.testing.assert_close(model(images()), adapted(vit(0))(images()), rtol=1e-12, atol=1e-14)
+
+
 def test_pathways_and_adapters_train_together() -> None:
     model = connected_after_peft()
     groups = crosspath.param_groups(model, lr=0.1, weight_decay=0.1)
@@ -296,4 +307,17 @@ def test_pefts_own_merge_of_a_connected_model_is_noticed(method: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         merge_lora(connected_after_peft())
+        getattr(model, method)()
+
+
+@pytest.mark.parametrize("method", ["merge_and_unload", "merge_adapter"])
+def test_pefts_own_merge_of_a_model_with_a_connected_part_is_noticed(method: str) -> None:
+    model = adapted(vit(0))
+    crosspath.connect(model.base_model.model, {"audio": vit(1)}, scale_init=SCALE)
+    with pytest.warns(UserWarning, match=r"1 connected weight.*crosspath\.merge before it"):
+        getattr(copy.deepcopy(model), method)()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        merge_lora(copy.deepcopy(model))
+        crosspath.merge(model.base_model.model)
         getattr(model, method)()

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import timm
@@ -165,6 +166,15 @@ def test_timm_vit_on_real_sized_batches_is_bitwise() -> None:
     plain = timm.create_model("vit_tiny_patch16_224", num_classes=5)
     plain.load_state_dict(target.state_dict(), strict=True)
     assert list(target.state_dict()) == keys
+
+
+@pytest.mark.parametrize("engine", ["live", "optimizer"])
+def test_disconnect_inside_disabled_leaves_the_bare_target(engine: Literal["live", "optimizer"]) -> None:
+    target, inputs = Body(), torch.randn(2, 5, WIDTH)
+    bare = target(inputs)
+    with crosspath.connect(target, Body(), scale_init=0.5, engine=engine).disabled():
+        crosspath.disconnect(target)
+    assert torch.equal(target(inputs), bare)
 
 
 def test_disconnect_after_training_keeps_the_trained_target() -> None:

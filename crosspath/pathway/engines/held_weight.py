@@ -188,7 +188,9 @@ class HeldWeight(nn.Module):
     @torch.no_grad()
     def adopt_write(self) -> None:
         """While the pathways are disabled E is W: what was written to it since becomes W's value."""
-        if self.parameter._version != self._versions[0]:
+        versions = self._count_writes()
+        # A write through `.data`, as peft's, counts nowhere: so E is taken unless only W is known to be written.
+        if self.parameter._version != self._versions[0] or versions[1] == self._versions[1]:
             self.original.copy_(self.parameter)
 
     def _count_writes(self) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Which weights are stored as (inputs, outputs), as those of GPT-2's layer are."""
 
+import weakref
 from collections.abc import Mapping
 
 import torch
@@ -12,6 +13,10 @@ from crosspath.pathway.sources.source import Source
 
 TORCH = (nn.Linear, _ConvNd, nn.Embedding, nn.MultiheadAttention)
 """Modules whose class tells that their rows are outputs; all others show it."""
+_shown: "weakref.WeakKeyDictionary[type[nn.Module], dict[object, bool | None]]" = weakref.WeakKeyDictionary()
+"""What layers have shown, by their class and settings: a deep model holds many that are alike."""
+OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+PLAIN = (bool, int, float, str, type(None))
 
 
 def transposed_weights(source: Source, path: str, weights: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
@@ -28,8 +33,8 @@ def transposed_weights(source: Source, path: str, weights: Mapping[str, tuple[in
 
 
 def shows_transposed(source: Source, weight: str, shape: tuple[int, ...]) -> bool | None:
-    """Whether the layer of a weight reads it as (inputs, outputs): shown by a copy with a single entry, which is run
-    once. None where there is no module, or where it does not run on tokens alone.
+    """Whether the layer of a weight reads it as (inputs, outputs): shown by a copy with a single entry, which is run.
+    None where there is no module, or where it does not run on tokens alone.
     """
     path, _, attribute = weight.rpartition(".")
     layer = source.attribute(path)
@@ -37,9 +42,31 @@ def shows_transposed(source: Source, weight: str, shape: tuple[int, ...]) -> boo
         return False
     if not isinstance(layer, nn.Module) or attribute != "weight" or len(shape) != 2 or 0 in shape:
         return None
+    settings = _settings(layer)
+    if settings is None:
+        return _run(layer, shape)
+    answers = _shown.setdefault(type(layer), {})
+    if settings not in answers:
+        answers[settings] = _run(layer, shape)
+    return answers[settings]
+
+
+def _settings(layer: nn.Module) -> tuple[object, ...] | None:
+    """What two layers of one class can differ in, where that is only numbers, words and the shapes of parameters; None
+    where it is more.
+    """
+    own = {name: value for name, value in vars(layer).items() if name not in OF_EVERY_MODULE}
+    if layer._modules or layer._buffers or not all(isinstance(value, PLAIN) for value in own.values()):
+        return None
+    shapes = ((name, None if value is None else value.shape) for name, value in layer._parameters.items())
+    return *sorted(own.items()), *shapes
+
+
+def _run(layer: nn.Module, shape: tuple[int, ...]) -> bool | None:
+    """Whether a layer reads a weight of this shape as (inputs, outputs), as in `shows_transposed`."""
     try:
         clone = silent_copy(layer).float()
-        parameter = clone.get_parameter(attribute)
+        parameter = clone.get_parameter("weight")
     except Exception:  # a class of the user's that does not copy, or computes its weight
         return None
     rows, columns = shape

@@ -610,6 +610,17 @@ def test_disabled_is_the_bare_target_and_takes_writes_to_it() -> None:
     )
 
 
+def test_disabled_takes_writes_that_torch_does_not_count() -> None:
+    model, handle = connect_vit("optimizer")
+    layer = model.blocks[0].attn.qkv
+    with handle.disabled():
+        layer.weight.data += 1.0
+    torch.testing.assert_close(handle.weights()[QKV], vit(0).blocks[0].attn.qkv.weight + 1.0)
+    with handle.disabled(), torch.no_grad():
+        handle.weights()[QKV].zero_()
+    assert not handle.weights()[QKV].any()
+
+
 @pytest.mark.parametrize("end", [crosspath.disconnect, crosspath.merge])
 def test_a_target_is_connected_again_beside_the_optimizer_that_held_it(end: Callable[[nn.Module], object]) -> None:
     model, handle = connect_vit("optimizer")

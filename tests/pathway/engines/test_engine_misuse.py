@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,6 +240,27 @@ def test_a_target_made_in_inference_mode_is_refused() -> None:
         target = vit(0)
     with refused("connect", "blocks.0.attn.proj.weight", "inference_mode", kind=PathwayError):
         crosspath.connect(target, vit(1), shrink=0.5)
+
+
+def test_a_target_made_in_inference_mode_is_not_filled(tmp_path: Path) -> None:
+    crosspath.save_pathway(connect_vit("live")[0], tmp_path)
+    with torch.inference_mode():
+        target = vit(0)
+    with refused("cls_token", "inference_mode", kind=PathwayError):
+        crosspath.load_pathway(target, tmp_path)
+    assert Pathways(target).engine is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_model_that_was_loaded_in_inference_mode_trains(engine: Engine, device: str, tmp_path: Path) -> None:
+    crosspath.save_pathway(connect_vit("live")[0], tmp_path)
+    model = vit(0).to(device)
+    with torch.inference_mode():
+        handle = crosspath.load_pathway(model, tmp_path, engine=engine)
+        model(batches()[0][0])
+    step(model, sgd(model, handle), batches()[0])
+    assert handle.scales()[QKV, "audio"] != 0.1
 
 
 def test_an_optimizer_of_another_model_steps_beside_a_weight_that_other_code_took() -> None:

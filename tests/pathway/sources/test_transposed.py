@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import crosspath
+from crosspath.pathway.sources import transposed
+from crosspath.pathway.sources.silent_copy import silent_copy
 from crosspath.pathway.sources.source import ModuleSource
 from crosspath.pathway.sources.transposed import shows_transposed
 from tests.pathway.small_models import TransposedLinear
@@ -92,6 +94,35 @@ def test_a_target_computes_as_an_auxiliary_of_the_other_orientation(ours: Layer,
     assert not any("orientation" in line for line in report.unverified)
     for own, other in zip(target.tower, auxiliary.tower, strict=True):
         assert torch.allclose(own(x), other(x))
+
+
+class Flagged(OwnLinear):
+    """With a switch for the orientation, as fan_in_fan_out is one."""
+
+    def __init__(self, inputs: int, outputs: int, switch: object) -> None:
+        super().__init__(inputs, outputs)
+        self.switch = switch
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = self.switch() if callable(self.switch) else self.switch
+        return x @ self.weight if turned else F.linear(x, self.weight)
+
+
+@pytest.mark.parametrize("switches", [(False, True), (lambda: False, lambda: True)])
+def test_layers_of_one_class_may_differ(switches: tuple[object, object]) -> None:
+    source = ModuleSource(nn.ModuleList([Flagged(4, 4, switch) for switch in switches]))
+    answers = [shows_transposed(source, f"{index}.weight", (4, 4)) for index in range(2)]
+    assert answers == [False, True]
+
+
+def test_layers_of_one_class_and_shape_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Layer(TransposedLinear):
+        """Which no other test has shown."""
+
+    copies: list[nn.Module] = []
+    monkeypatch.setattr(transposed, "silent_copy", lambda layer: copies.append(layer) or silent_copy(layer))
+    assert crosspath.match(Net(Layer), Net(Layer)).ok
+    assert len(copies) == len({(8, 8), (8, 16), (16, 8)})
 
 
 def test_by_names_and_in_a_second_call_too() -> None:
