@@ -44,6 +44,7 @@ def outputs(notebook: Any) -> list[str]:
     return [re.sub(r" *[-+]?\d+(\.\d+)?", "#", text) for text in texts]
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_and_prints_what_it_shows() -> None:
     import nbformat
 

@@ -17,9 +17,9 @@ import pytest
 import crosspath
 from crosspath.cli.main import main
 from crosspath.config import apply_overrides
-from crosspath.study import jobs
 from crosspath.study.cells import QUIET
 from crosspath.study.jobs import Place
+from crosspath.study.pools import local_pool
 from crosspath.study.race import race, trials
 from crosspath.study.race.answer import Fit, next_step_of, sentence_of
 from crosspath.study.race.costs import Cost, Costs
@@ -382,5 +382,5 @@ def test_a_dry_run_prints_what_would_be_done_and_leaves_nothing(
 def test_the_processes_of_a_race_ask_no_hub(offline: bool) -> None:
     from huggingface_hub.constants import is_offline_mode
 
-    with jobs.local_pool(1, offline=offline) as pool:
+    with local_pool(1, offline=offline) as pool:
         assert pool.executor.submit(is_offline_mode).result() == offline
