@@ -57,6 +57,7 @@ class Checkpoint:
         return has_pathways(self.model)
 
 
+@torch.inference_mode(False)  # a model that is built in that mode can never train
 def load_checkpoint(
     path: str | Path,
     recipe: Recipe | None = None,

@@ -90,6 +90,8 @@ class Recipe(Section):
         for section, objective in SECTION_OBJECTIVES.items():
             if (getattr(self, section) is not None) != (self.objective == objective):
                 raise ValueError(f"the `{section}` section goes with objective `{objective}` and only with it")
+        if self.data.unlabelled and self.objective != "masked_modeling":
+            raise ValueError(f"data.unlabelled=true beside objective `{self.objective}`, which needs labels")
         if self.data.multi_label and not self.data.several_labels:
             raise ValueError(f"data.multi_label=true is for classes of samples, not for objective `{self.objective}`")
         if self.train.regression_loss != "mse" and self.data.label_kind != "numbers":

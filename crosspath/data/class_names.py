@@ -13,7 +13,7 @@ from crosspath.errors import InputError
 
 LABEL_SEPARATORS = (";", "|", ",")
 """Between several labels in one value: the first of these that a table uses."""
-LIST = re.compile(r"\[(\s*['\"\d][^]]*|[^]]*,[^]]*|\s*)\]|[({]['\"].*[)}]", re.DOTALL)
+LIST = re.compile(r"\[(\s*['\"\[].*|\s*[-+.]?\d.*|[^]]*[,;|][^]]*|\s*)\]|[({]['\"].*[)}]", re.DOTALL)
 """How Python and JSON write lists, also in a cell. A class may be called [laughter]."""
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 

@@ -57,7 +57,7 @@ def decode_text(
     try:
         if mark and mark.decode(codec, errors="replace") not in ("", "\ufeff"):
             found = f"the byte order mark of {marked_codec.removesuffix('-sig').upper()}"
-            todo = f"leave {setting or 'the encoding'} out: the mark says how to read it"
+            todo = f"save it in {codec.upper()}, or all files in UTF-8 and leave {setting or 'the encoding'} out"
             raise InputError(where, f"{expected} in {codec.upper()}", found, todo)
         text = content.decode(codec)
     except LookupError:

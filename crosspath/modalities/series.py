@@ -70,15 +70,20 @@ def _sample_shape(data: SeriesData) -> tuple[int, ...]:
 def _inspect(data: SeriesData) -> SeriesData:
     """With the channels of the first file that can be read, and their names."""
     if data.folder is None or (data.channels is not None and data.channel_names is not None):
+        _require_names_of_all(data, data.channels)
         return data
     signal = SeriesReader(data).first_signal(data.folder)
     if signal is None:
         return data
     channels, names = data.channels or len(signal.values_CT), data.channel_names or signal.names or None
-    if data.channel_names is not None and len(data.channel_names) != channels:
+    _require_names_of_all(data, channels)
+    return data.model_copy(update={"channels": channels, "channel_names": names})
+
+
+def _require_names_of_all(data: SeriesData, channels: int | None) -> None:
+    if channels is not None and data.channel_names is not None and len(data.channel_names) != channels:
         found = f"{len(data.channel_names)} for {quantity(channels, 'channel')}"
         raise InputError("data.channel_names", "a name for each channel", found, "name all, in their order")
-    return data.model_copy(update={"channels": channels, "channel_names": names})
 
 
 def _select(data: SeriesData, store: Store, parts: NDArray[np.str_]) -> tuple[Store, NDArray[np.str_], Sequence[str]]:
@@ -90,7 +95,7 @@ def _select(data: SeriesData, store: Store, parts: NDArray[np.str_]) -> tuple[St
         store,
         parts,
         [
-            f"data.{name} is not read: it is of {' and '.join(kinds)} files"
+            f"data.{name} is not read: it is for {', '.join(kinds)} files"
             for name, kinds in OF_KINDS.items()
             if getattr(data, name) is not None and not suffixes & {*kinds}
         ],

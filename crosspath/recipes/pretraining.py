@@ -13,7 +13,9 @@ def pretraining(
     recipe: Recipe, augment: Augment, *, ratio: float, kind: str = "random", epochs: int, batch_size: int = 64
 ) -> Recipe:
     """Masked modelling of what `recipe` trains on, with an encoder that `recipe` can start from."""
-    data_changes: dict[str, str | None] = {"label_kind": "classes"}
+    data_changes: dict[str, str | None] = {}
+    if recipe.data.label_kind != "numbers":  # a table of numbers is read as such
+        data_changes["label_kind"] = "classes"
     if recipe.data.label_kind == "boxes":  # whole pictures have no classes
         data_changes["classes"] = None
     return recipe.model_copy(

@@ -36,6 +36,14 @@ def test_a_plain_model_comes_back_from_folder_and_file(tmp_path: Path) -> None:
         assert torch.equal(checkpoint.model(batch), model(batch))
 
 
+def test_what_is_loaded_in_inference_mode_can_train(tmp_path: Path) -> None:
+    saved_audio(tmp_path / "audio")
+    saved_connected(tmp_path / "connected", tmp_path / "audio")
+    with torch.inference_mode():
+        model = load_checkpoint(tmp_path / "connected").model
+    assert not any(parameter.is_inference() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "pathway.safetensors"])
 def test_the_manifest_counts_for_the_file_as_for_its_folder(tmp_path: Path, name: str) -> None:
     saved_audio(tmp_path / "audio")

@@ -23,7 +23,6 @@ from tests.errors import refused
         ("image/scenes", "model.head_hidden=[8]", "objective=classification"),
         ("image/digits", "data.target_mean=[0.5]", "objective=regression"),
         ("image/digits", "data.category_ids=[1, 2]", "objective=detection"),
-        ("image/digits", "data.unlabelled=true", "objective=masked_modeling"),
         ("series/machines", "data.folder=mine", "data.dataset=folder"),
         ("image/cifar10", "data.folder=mine", "data.dataset=folder"),
         ("text/folder", "data.train_shards=a.tar", "data.dataset=shards"),
@@ -98,6 +97,20 @@ def test_every_row_names_what_recipes_have() -> None:
         annotations = {str(_field(recipe, use.beside)) for recipe in recipes}
         for value in (*use.values, *filter(None, use.never)):
             assert value in allowed or any(f"'{value}'" in annotation for annotation in annotations), value
+
+
+def test_a_shipped_recipe_is_what_its_text_says() -> None:
+    for shipped in (RECIPES, PRETRAINING):
+        for name, make in shipped.items():
+            assert recipe_from_text(recipe_to_text(make()), "recipe.yaml") == make(), name
+
+
+def test_a_file_cannot_leave_the_labels_of_a_classifier_out() -> None:
+    text = recipe_to_text(recipe_named("image/digits")).replace("unlabelled: false", "unlabelled: true")
+    with refused("recipe", "data.unlabelled", "classification"):
+        recipe_from_text(text, "recipe.yaml")
+    with refused("recipe", "data.unlabelled", "classification"):
+        apply_overrides(recipe_named("image/digits"), ["data.unlabelled=true"])
 
 
 def _field(recipe: Recipe, name: str) -> FieldInfo | None:

@@ -67,7 +67,7 @@ def write_clip(path: Path, number: int) -> None:
     from PIL import Image
 
     frames = [Image.fromarray(np.full((8, 8, 3), 20 * number + time, np.uint8)) for time in range(3)]
-    frames[0].save(path, save_all=True, append_images=frames[1:])
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
 
 
 def write_array(path: Path, number: int) -> None:

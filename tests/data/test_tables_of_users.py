@@ -198,7 +198,21 @@ def test_one_number_in_two_spellings_is_refused(folder: Path, one: str, other: s
 
 
 @pytest.mark.parametrize(
-    "cell", ["\"['a', 'b']\"", "[]", "[3]", "[3 5]", '"[a, b]"', "['a']", '"[""a"", ""b""]"', "\"('a', 'b')\""]
+    "cell",
+    [
+        "\"['a', 'b']\"",
+        "[]",
+        "[3]",
+        "[3 5]",
+        '"[a, b]"',
+        "['a']",
+        '"[""a"", ""b""]"',
+        "\"('a', 'b')\"",
+        "[[3]]",
+        "['a [b]']",
+        "[a|b]",
+        "[-1]",
+    ],
 )
 def test_a_list_in_a_cell_is_refused(folder: Path, cell: str) -> None:
     (folder / "t.csv").write_text(f"{HEAD}a.wav,c\nb.wav,{cell}\n")

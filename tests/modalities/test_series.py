@@ -177,6 +177,8 @@ def test_without_data_the_number_of_channels_is_asked_for() -> None:
 def test_each_channel_has_a_name_or_none(signals: Path) -> None:
     with refused("data.channel_names", 1, "3 channels"):
         with_absolute_folder(recipe("data.channel_names=[x]").data, signals)
+    with refused("data.channel_names", 1, "2 channels"):
+        with_absolute_folder(recipe("data.channels=2", "data.channel_names=[x]").data, signals)
 
 
 def test_what_no_file_of_a_folder_reads_is_named(signals: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def write_clips(folder: Path) -> Path:
         for number in range(16):
             levels = np.random.default_rng((label, number)).integers(0, 60 * (label + 1), (3, 28, 28, 3), np.uint8)
             first, *others = [Image.fromarray(frame) for frame in levels]
-            first.save(folder / f"class-{label}" / f"{number}.gif", save_all=True, append_images=others)
+            first.save(folder / f"class-{label}" / f"{number}.gif", save_all=True, append_images=others, duration=40)
     return folder
 
 

@@ -57,7 +57,8 @@ DIGITS_FILE = ("datasets", "data", "digits.csv.gz")
 
 
 OF_FILES = (
-    *(*COLUMNS, "csv", "table", "encoding", "stream", "skip_damaged"),
+    *(name for name in COLUMNS if name != "label_columns"),  # which name generated numbers too
+    *("csv", "table", "encoding", "stream", "skip_damaged"),
     *("resize", "ignored_values", "spectrogram", "fbank_folder", "stored_points", "normalise"),
     *("channel_names", "lengths", "rate_hz", "file_rate_hz", "axes", "array", "columns", "time_column", "id_column"),
 )

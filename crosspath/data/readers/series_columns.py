@@ -42,13 +42,13 @@ SECONDS = frozenset(("time", "t", "time_s", "seconds"))
 TIMES = SECONDS | {"timestamp", "datetime", "date"}
 """Names of columns that hold time, in lower case."""
 SECONDS_IN = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("us", "\u03bcs"), 1e-6),
-    "ms": 1e-3,
-    "ns": 1e-9,
-    "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "\u03bcs", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 """Of the units that a column of times may have in brackets, in lower case."""
 UNIT = re.compile(r"(.*?)\s*[(\[]\s*(.*?)\s*[)\]]")

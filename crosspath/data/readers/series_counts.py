@@ -62,7 +62,7 @@ class Counts:
             least, most = (f"{limit(self.rates_hz):g}" for limit in (min, max))
             texts.append(
                 f"rates of {least}{'' if least == most else f' to {most}'} Hz become {section.rate_hz:g} Hz"
-                " (data.rate_hz); times are read as seconds"
+                " (data.rate_hz); numbers in a column of times without a unit are seconds"
             )
         if self.gaps:
             empty = f"; {self.empty:,} channels without any value are 0" if self.empty else ""

@@ -274,5 +274,8 @@ def _entries(folder: Path) -> list[Path]:
 
 def cut_note(longer: int, texts: int, longest: int, length: int) -> tuple[str, ...]:
     """What is said where so many of the texts are cut to `length`; nothing where none is."""
-    note = f"{longer:,} of {texts:,} texts are longer than {length} tokens and are cut; the longest has {longest:,}"
+    verb = "is" if longer == 1 else "are"
+    note = (
+        f"{longer:,} of {texts:,} texts {verb} longer than {length} tokens and {verb} cut; the longest has {longest:,}"
+    )
     return (f"{note} (data.length)",) if longer else ()

@@ -199,7 +199,7 @@ class VideoReader:
         if not self._stills or self.section.frames == 1:
             return ()
         return (
-            f"one frame: {self._stills:,} of {self._films:,} films have no more, and repeat it {self.section.frames}"
+            f"one frame: {self._stills:,} of {self._films:,} films have no more; it is repeated {self.section.frames}"
             " times",
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from crosspath.data.items import DamageError, Item, require_within
 from crosspath.data.readers.film_stream import open_film, upright
@@ -163,9 +164,21 @@ def _length(source: str | BytesIO) -> int:
                     last = packet.pts if last is None else max(last, packet.pts)
         if not count:
             raise DamageError("it contains no frames")
+        if count == 1 and container.format.name == "gif" and (frames := _gif_frames(source)) > 1:
+            raise DamageError(
+                f"its {frames} frames have no delays, so that they are read as one: save it with a duration"
+            )
         if last is None or stamp_count < count or container.format.name in FRAMES_BY_COUNT:
             return count
         return max(1, _index(last, stream, _rate(stream), stream.start_time or 0) + 1)
+
+
+def _gif_frames(source: str | BytesIO) -> int:
+    """Frames of a GIF, also where it states no delays: FFmpeg then takes all for one packet."""
+    if isinstance(source, BytesIO):
+        source.seek(0)
+    with Image.open(source) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def _rate(stream: Any) -> float:
