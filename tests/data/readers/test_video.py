@@ -188,7 +188,7 @@ def test_films_of_one_frame_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_gif_without_delays_is_refused_since_only_its_first_frame_would_be_read(tmp_path: Path) -> None:
-    levels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)
+    levels = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
     first, *others = [Image.fromarray(frame) for frame in levels]
     first.save(tmp_path / "a.gif", save_all=True, append_images=others)
     with pytest.raises(DamageError, match="its 3 frames have no delays"):
