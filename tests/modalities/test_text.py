@@ -153,7 +153,7 @@ def test_an_exported_graph_reads_numbers_and_a_mask() -> None:
 
 @pytest.mark.slow
 def test_exports_compute_what_the_model_does(place: Path, tmp_path: Path) -> None:
-    for name in ("model.onnx", "model.pt2"):
+    for name in ("a.onnx", "b.pt2"):
         result = crosspath.export(place / "plain", tmp_path / name)
         assert result["input"]["mask"]["type"] == "bool"
         assert max(result["max_difference"].values()) < 1e-5

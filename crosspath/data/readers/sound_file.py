@@ -1,7 +1,7 @@
 """One recording, from a file or from memory: decoded by what it contains, whatever its name says."""
 
 from collections.abc import Iterable, Iterator
-from io import SEEK_END, BytesIO
+from io import SEEK_END, SEEK_SET, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,6 +85,20 @@ def require_sound(wave: Samples, peak: float, rate: int) -> None:
         raise DamageError(f"its sample rate is {rate} Hz")
 
 
+class _LenientFile:
+    """A file that stays where it is when it is sent before its start, as damaged headers do: an exception in a callback
+    of libsndfile would print a traceback."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.read, self.tell = file, file.read, file.tell
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self.file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self.file.tell()
+
+
 def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, float, int]:
     import soundfile
 
@@ -95,7 +109,7 @@ def _read_with_libsndfile(file: BinaryIO) -> tuple[Samples, float, int]:
         file.seek(0)
         file = BytesIO(header.fill_sizes(file.read()))
     try:
-        sound = soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(_LenientFile(file))
     except soundfile.LibsndfileError as error:
         raise _OtherFormatError(str(error)) from None
     with sound:
