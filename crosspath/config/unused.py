@@ -45,6 +45,7 @@ USES = (
     Use(("data.target_mean", "data.target_std"), "objective", ("regression",)),
     Use(("data.ignored_values",), "objective", ("segmentation",)),
     Use(("data.category_ids",), "objective", ("detection",)),
+    # `Recipe` refuses this one in files as well; here for `settings_of_objective`.
     Use(("data.unlabelled",), "objective", ("masked_modeling",)),
     Use(("data.folder",), "data.dataset", ("folder", "shards")),
     Use(("data.train_shards", "data.validation_shards", "data.test_shards"), "data.dataset", ("shards",)),
