@@ -1,15 +1,15 @@
 """What each process of `test_distributed.py` runs: train on its half of every batch, gather, write.
 
-    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker WRAPPER FOLDER
+    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.pathway.distributed_worker FOLDER
 
-WRAPPER is `ddp`, `ddp-held` (the optimizer holds the pathways) or `fsdp`; for every case of `CASES` process 0 writes
-the gathered state into a file of FOLDER.
+For every one of `WRAPPERS` and every case of `CASES` process 0 writes the gathered state into a file of FOLDER.
 """
 
 import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -33,6 +33,8 @@ LEARNING_RATE, MOMENTUM = 0.1, 0.9
 SECONDS = 60
 """How long a process waits for the other one before it gives up with an error."""
 
+WRAPPERS = ("ddp", "ddp-held", "fsdp")
+"""`ddp-held`: the optimizer holds the pathways."""
 CASES = ("one auxiliary", "two auxiliaries with bias", "frozen auxiliary, λ per head")
 
 
@@ -121,17 +123,17 @@ def check_refusal(attempt: Callable[[nn.Module], object], model: nn.Module) -> N
         raise RuntimeError("a refused call has changed the model")
 
 
-def file_of(folder: Path, case: str) -> Path:
+def file_of(folder: Path, wrapper: str, case: str) -> Path:
     """Where the gathered state of a case is written."""
-    return folder / f"{CASES.index(case)}.safetensors"
+    return folder / f"{wrapper}-{CASES.index(case)}.safetensors"
 
 
-def main(wrapper: str, folder: str) -> None:
-    """Run every case in this process."""
+def main(folder: str) -> None:
+    """Run every case under every wrapper in this process."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=SECONDS))
     rank = dist.get_rank()
-    for case in CASES:
+    for wrapper, case in product(WRAPPERS, CASES):
         try:
             engine: Engine = "optimizer" if wrapper == "ddp-held" else "live"
             run = with_fsdp if wrapper == "fsdp" else with_ddp
@@ -139,7 +141,10 @@ def main(wrapper: str, folder: str) -> None:
         except Exception as error:
             raise RuntimeError(f"{wrapper}, process {rank}, case {case!r}: {error}") from error
         if rank == 0:
-            save_file({name: value.contiguous().clone() for name, value in state.items()}, file_of(Path(folder), case))
+            save_file(
+                {name: value.contiguous().clone() for name, value in state.items()},
+                file_of(Path(folder), wrapper, case),
+            )
         dist.barrier()
     # All is done and written. Threads of gloo may outlive the interpreter, which PyTorch then ends with an abort: so
     # this process ends without tearing anything down.

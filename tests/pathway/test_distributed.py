@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import crosspath
-from tests.pathway.distributed_worker import CASES, PROCESSES, connect_vit, file_of, train, vit
+from tests.pathway.distributed_worker import CASES, PROCESSES, WRAPPERS, connect_vit, file_of, train, vit
 from tests.tolerances import assert_states_close
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=["ddp", "ddp-held", "fsdp"])
-def worker_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gathered states of all cases, trained on two processes: one start of torchrun for each wrapper."""
-    folder = tmp_path_factory.mktemp(request.param)
-    run_two_processes(request.param, folder)
+@pytest.fixture(scope="module")
+def worker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The gathered states of all cases under all wrappers, trained on two processes in one start of torchrun."""
+    folder = tmp_path_factory.mktemp("states")
+    run_two_processes(folder)
     return folder
 
 
-def run_two_processes(wrapper: str, folder: Path) -> None:
+def run_two_processes(folder: Path) -> None:
     """Run the worker under torchrun, on the loopback interface only and with an end to all waiting."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(PROCESSES)]
-    command += ["-m", "tests.pathway.distributed_worker", wrapper, str(folder)]
+    command += ["-m", "tests.pathway.distributed_worker", str(folder)]
     surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), "GLOO_SOCKET_IFNAME": "lo"}
     # torchrun sets these for its own workers; those of a run around this one would mislead it.
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
@@ -48,13 +48,14 @@ def run_two_processes(wrapper: str, folder: Path) -> None:
         # Asked to terminate, torchrun ends its workers first.
         process.terminate()
         output, _ = process.communicate(timeout=60)
-        pytest.fail(f"{wrapper}: no end within {SECONDS} s\n{output[-4000:]}")
+        pytest.fail(f"no end within {SECONDS} s\n{output[-4000:]}")
     if process.returncode != 0:
-        pytest.fail(f"{wrapper}: exit code {process.returncode}\n{output[-4000:]}")
+        pytest.fail(f"exit code {process.returncode}\n{output[-4000:]}")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_equal_one(case: str, worker_folder: Path) -> None:
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_two_processes_equal_one(wrapper: str, case: str, worker_folder: Path) -> None:
     alone = connect_vit(case)
     before = {name: value.clone() for name, value in alone.state_dict().items()}
     train(alone)
@@ -64,7 +65,7 @@ def test_two_processes_equal_one(case: str, worker_folder: Path) -> None:
     # Far more than the tolerance, so that a part that did not train cannot pass.
     assert still == ({name for name in before if "auxiliaries" in name} if "frozen" in case else set())
 
-    state = dict(sorted(load_file(file_of(worker_folder, case)).items()))
+    state = dict(sorted(load_file(file_of(worker_folder, wrapper, case)).items()))
     assert_states_close(state, expected, "float32 on two processes")
 
     # What was gathered goes into an equally connected model, and that merges.

@@ -226,10 +226,15 @@ def test_a_process_that_was_killed_is_one_line_that_names_its_run(auxiliary: Pat
         run_steps((Step((job,), lambda _: None),), Killed(), place)
 
 
+@pytest.mark.parametrize(
+    "controls",
+    [("random", "copy"), pytest.param(("random", "shuffled", "spectrum", "mimetic", "copy"), marks=pytest.mark.slow)],
+    ids=["two controls", "all controls"],
+)
 def test_a_study_writes_rows_and_report_and_repeats_nothing(
-    auxiliary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    controls: tuple[str, ...], auxiliary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = small(auxiliary, arms=["none", "pathway", "random", "shuffled", "spectrum", "mimetic", "copy"])
+    study = small(auxiliary, arms=["none", "pathway", *controls])
     out = tmp_path / "study"
     found = run_study(study, out=out, workers=2, progress=False)
     rows = {row["arm"]: row for row in found["rows"]}
