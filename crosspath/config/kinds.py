@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticKnownError
 
 from crosspath.config.section import Section
+from crosspath.config.use import Use
 
 
 def no_rules(recipe: Any) -> None:
@@ -30,6 +31,12 @@ class Sections:
     """What `model.positions` may be."""
     masks: tuple[str, ...] = ("random",)
     """What `masking.kind` may be."""
+    uses: tuple[Use, ...] = ()
+    """Settings of these sections that only some recipes of the modality read."""
+    reads: tuple[str, ...] = ()
+    """Settings outside of these sections, such as `evaluate.votes`, that only modalities which name them read."""
+    ignores: tuple[str, ...] = ()
+    """Settings outside of these sections that recipes of this modality never read."""
     rules: Callable[[Any], None] = no_rules
     """Raises `ValueError` for a recipe whose sections do not agree with each other."""
 
@@ -82,6 +89,25 @@ def modality_names() -> tuple[str, ...]:
 def mask_kinds() -> tuple[str, ...]:
     """Every mask that some modality has."""
     return tuple(dict.fromkeys(kind for sections in _KINDS.values() for kind in sections.masks))
+
+
+def uses_of_modalities(modality: str) -> tuple[Use, ...]:
+    """What a recipe of `modality` reads, as far as the sections of all modalities say."""
+    readers, others = _names_by_setting("reads"), _names_by_setting("ignores")
+    return (
+        *(Use((setting,), "modality", names) for setting, names in readers.items()),
+        *(Use((setting,), "modality", never=names) for setting, names in others.items()),
+        *sections_of(modality).uses,
+    )
+
+
+def _names_by_setting(field: str) -> dict[str, tuple[str, ...]]:
+    """{setting: the modalities that have it in a field of their sections}."""
+    names: dict[str, tuple[str, ...]] = {}
+    for name, sections in _KINDS.items():
+        for setting in getattr(sections, field):
+            names[setting] = (*names.get(setting, ()), name)
+    return names
 
 
 def check_modality(name: object) -> object:

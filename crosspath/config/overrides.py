@@ -8,7 +8,8 @@ from typing import Any
 from crosspath.config.labels import without_smoothing
 from crosspath.config.recipe import Recipe, validate
 from crosspath.config.starts import start_settings
-from crosspath.config.unused import refuse_unused, setting_of
+from crosspath.config.unused import refuse_unused
+from crosspath.config.use import setting_of
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 

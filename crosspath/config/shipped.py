@@ -13,6 +13,7 @@ from crosspath.config.model import (
     TextTokens,
     VideoTubelets,
 )
+from crosspath.config.use import Use
 
 WHISPER_RATE_HZ = 16_000
 
@@ -114,6 +115,12 @@ POINT = Sections(
     tokenizer=PointGroups,
     positions=("centres",),
     masks=("random", "block"),
+    uses=(
+        Use(("data.category", "data.level"), "data.dataset", ("partnet",)),
+        Use(("augment.resample",), "data.stored_points", never=(None,)),
+    ),
+    reads=("evaluate.votes",),
+    ignores=("masking.normalise_targets",),
 )
 VIDEO = Sections(
     modality="video",
@@ -121,6 +128,11 @@ VIDEO = Sections(
     augment=VideoAugment,
     tokenizer=VideoTubelets,
     masks=("random", "tube"),
+    uses=(
+        Use(("data.slot", "data.span"), "data.dataset", ("grid",)),
+        Use(("data.frame_step",), "data.sampling", ("dense",)),
+    ),
+    reads=("evaluate.segments", "evaluate.crops"),
     rules=_video_rules,
 )
 TEXT = Sections(
@@ -129,8 +141,23 @@ TEXT = Sections(
     augment=TextAugment,
     tokenizer=TextTokens,
     masks=("closers", "words"),
+    uses=(Use(("data.kinds", "data.open_probability", "data.max_depth"), "data.dataset", ("dyck",)),),
+    ignores=(
+        "masking.normalise_targets",
+        "masking.decoder_width",
+        "masking.decoder_depth",
+        "masking.decoder_heads",
+    ),
     rules=_text_rules,
 )
 SERIES = Sections(
-    modality="series", data=SeriesData, augment=SeriesAugment, tokenizer=SeriesPatches, rules=_series_rules
+    modality="series",
+    data=SeriesData,
+    augment=SeriesAugment,
+    tokenizer=SeriesPatches,
+    uses=(
+        Use(("data.file_rate_hz",), "data.rate_hz", never=(None,)),
+        Use(("data.id_column",), "data.table", never=(None,)),
+    ),
+    rules=_series_rules,
 )

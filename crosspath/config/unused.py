@@ -4,41 +4,17 @@ Only what a user gives is looked at: a recipe's file holds every setting, and ru
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
+from crosspath.config.kinds import uses_of_modalities
 from crosspath.config.recipe import Recipe
+from crosspath.config.use import Use, setting_of
 from crosspath.errors import InputError
 
-
-class Use(NamedTuple):
-    """Settings, and the setting by whose value they are read."""
-
-    settings: tuple[str, ...]
-    beside: str
-    values: tuple[str, ...] = ()
-    """Those by which they are read; all but `never` where none is named."""
-    never: tuple[str | None, ...] = ()
-    of: str | None = None
-    """The modality whose sections have these settings; None where it may be any."""
-    unless: str | None = None
-    """A setting that has them read in any case where it is on."""
-
-    def reads(self, recipe: Recipe) -> bool:
-        """Whether the recipe reads the settings, as far as this row says."""
-        if self.of not in (None, recipe.modality) or (self.unless is not None and setting_of(recipe, self.unless)):
-            return True
-        value = setting_of(recipe, self.beside)
-        return value in self.values if self.values else value not in self.never
-
-
 ONE_OUTPUT = ("classification", "regression")
-OF_DECODER = ("masking.decoder_width", "masking.decoder_depth", "masking.decoder_heads")
 USES = (
     Use(("optimizer.momentum", "optimizer.trust"), "optimizer.name", ("lars",)),
     Use(("optimizer.betas", "optimizer.eps"), "optimizer.name", ("adamw",)),
     Use(("train.last_blocks",), "train.scope", ("blocks",)),
-    Use(("evaluate.segments", "evaluate.crops"), "modality", ("video",)),
-    Use(("evaluate.votes",), "modality", ("point",)),
     Use(("evaluate.segments", "evaluate.crops", "evaluate.votes"), "objective", ONE_OUTPUT),
     Use(("model.head_hidden", "model.head_dropout"), "objective", (*ONE_OUTPUT, "part_segmentation")),
     Use(("model.head_init_std", "model.head_batch_norm"), "objective", ONE_OUTPUT),
@@ -54,18 +30,9 @@ USES = (
     Use(("model.fc_norm",), "objective", ONE_OUTPUT),
     Use(("masking.time_ratio", "masking.mel_ratio"), "masking.kind", ("time_frequency",)),
     Use(("masking.ratio",), "masking.kind", never=("time_frequency",)),
-    Use(("masking.normalise_targets",), "modality", never=("point", "text")),
-    Use(OF_DECODER, "modality", never=("text",)),
-    Use(("data.slot", "data.span"), "data.dataset", ("grid",), of="video"),
-    Use(("data.frame_step",), "data.sampling", ("dense",), of="video"),
-    Use(("data.category", "data.level"), "data.dataset", ("partnet",), of="point"),
-    Use(("augment.resample",), "data.stored_points", never=(None,), of="point"),
-    Use(("data.kinds", "data.open_probability", "data.max_depth"), "data.dataset", ("dyck",), of="text"),
-    Use(("data.file_rate_hz",), "data.rate_hz", never=(None,), of="series"),
-    Use(("data.id_column",), "data.table", never=(None,), of="series"),
     Use(("segmentation.decoder_width", "segmentation.auxiliary_weight"), "segmentation.decoder", ("upernet",)),
 )
-"""Where a setting stands in two rows, both must hold."""
+"""Where a setting stands in two rows, both must hold. Each modality's `Sections` say more."""
 OF_AUXILIARIES = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
 """What begins so is read where a run has auxiliaries."""
 
@@ -73,7 +40,7 @@ OF_AUXILIARIES = ("pathway.", "optimizer.scale_lr", "optimizer.auxiliary_lr")
 def refuse_unused(recipe: Recipe, names: Iterable[str]) -> None:
     """Raise `InputError` for the first of `names` (`section.field`) that this recipe does not read."""
     for name in names:
-        for use in USES:
+        for use in (*USES, *uses_of_modalities(recipe.modality)):
             if name in use.settings and not use.reads(recipe) and not _is_default(recipe, name):
                 value = setting_of(recipe, use.beside)
                 expected = f"a {use.beside} that reads it"
@@ -109,14 +76,6 @@ def refuse_without_auxiliaries(
         if not pretraining:
             found, todo = "none", f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or {todo}"
         raise InputError(name, "an auxiliary beside it", found, todo)
-
-
-def setting_of(recipe: Recipe, name: str) -> Any:
-    """The value at `section.field`; None where the recipe lacks the section or the field."""
-    value: Any = recipe
-    for part in name.split("."):
-        value = getattr(value, part, None)
-    return value
 
 
 def _is_default(recipe: Recipe, name: str) -> bool:

@@ -4,8 +4,9 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from crosspath.config import Recipe, apply_overrides, recipe_from_text, recipe_to_text
-from crosspath.config.kinds import mask_kinds
-from crosspath.config.unused import USES, refuse_without_auxiliaries, setting_of, settings_of_objective
+from crosspath.config.kinds import mask_kinds, modality_names, uses_of_modalities
+from crosspath.config.unused import USES, refuse_without_auxiliaries, settings_of_objective
+from crosspath.config.use import setting_of
 from crosspath.recipes import PRETRAINING, RECIPES, recipe_named
 from tests.errors import refused
 
@@ -90,7 +91,7 @@ def test_a_file_runs_again_whatever_it_holds() -> None:
 def test_every_row_names_what_recipes_have() -> None:
     """A name that no recipe has would never be refused, and a value that none may have would refuse every recipe."""
     recipes = [make() for shipped in (RECIPES, PRETRAINING) for make in shipped.values()]
-    for use in USES:
+    for use in (*USES, *(use for modality in modality_names() for use in uses_of_modalities(modality))):
         for name in use.settings:
             assert any(_field(recipe, name) for recipe in recipes), name
         allowed = {*mask_kinds(), *(str(setting_of(recipe, use.beside)) for recipe in recipes)}

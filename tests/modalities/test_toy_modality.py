@@ -234,6 +234,26 @@ def test_its_recipe_is_checked_like_any_other() -> None:
     assert crosspath.plan(recipe)["tokens"] == 8
 
 
+def test_its_sections_say_which_settings_its_recipes_read() -> None:
+    recipe = noise_recipe()
+    pretraining = recipe.model_copy(update={"objective": "masked_modeling", "masking": MaskingSection()})
+    with refused("evaluate.votes", "point"):
+        apply_overrides(recipe, ("evaluate.votes=3",))
+    assert apply_overrides(pretraining, ("masking.decoder_depth=3",)).masking.decoder_depth == 3  # type: ignore[union-attr]
+    local = replace(NOISE, sections=replace(SECTIONS, reads=("evaluate.votes",), ignores=("masking.decoder_depth",)))
+    modalities.remove(NOISE)
+    modalities.add(local)
+    try:
+        assert apply_overrides(recipe, ("evaluate.votes=3",)).evaluate.votes == 3
+        with refused("masking.decoder_depth", "noise"):
+            apply_overrides(pretraining, ("masking.decoder_depth=3",))
+        with refused("evaluate.votes", "point", "noise"):
+            apply_overrides(crosspath.recipe_named("image/digits"), ("evaluate.votes=3",))
+    finally:
+        modalities.remove(local)
+        modalities.add(NOISE)
+
+
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="noise"):
         modalities.add(Modality(sections=Sections(**vars(SECTIONS)), sample_shape=sample_shape, tokenizer=print))
