@@ -63,8 +63,7 @@ def build_part_segmenter(recipe: Recipe, categories: int) -> PartSegmenter:
     section = recipe.model
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, PointTokenizer):
-        where, expected = "objective", "point clouds, whose points have parts"
-        raise InputError(where, expected, recipe.modality, "choose another objective, or a recipe of point clouds")
+        raise _other_tokens(recipe, tokenizer, "point clouds, whose points have parts")
     widths = section.head_hidden or WIDTHS
     if len(widths) != len(WIDTHS):
         expected = "three widths: propagated features and two hidden layers"
@@ -93,7 +92,7 @@ def build_detector(recipe: Recipe, classes: int) -> Detector:
     assert section is not None
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, ImageTokenizer):
-        raise InputError("objective", "images, whose tokens lie on a grid", recipe.modality, "choose another objective")
+        raise _other_tokens(recipe, tokenizer, "images, whose tokens lie on a grid")
     encoder = _build_encoder(recipe, final_norm=True)
     model = Detector(tokenizer, encoder, classes, section.detector, section.channels, section.detections)
     model.about = About(recipe=recipe, classes=tuple(str(number) for number in range(classes)))
@@ -114,7 +113,7 @@ def build_pixel_segmenter(recipe: Recipe, classes: int) -> PixelSegmenter:
     assert section is not None
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, ImageTokenizer):
-        raise InputError("objective", "a modality of pictures", recipe.modality, "set objective=classification")
+        raise _other_tokens(recipe, tokenizer, "images, whose tokens lie on a grid")
     width, head = size_of(recipe.model).width, None
     if section.decoder == "linear":
         head = LinearDecoder(width, classes)
@@ -142,8 +141,9 @@ def build_masked_autoencoder(recipe: Recipe) -> MaskedAutoencoder:
         raise InputError(where, expected, str(masking.decoder_heads), "choose another number of heads")
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, MaskableTokenizer):
-        where, expected = "objective", "a modality whose tokens can be reconstructed"
-        raise InputError(where, expected, recipe.modality, "set objective=classification")
+        expected = "tokens that can be reconstructed (MaskableTokenizer)"
+        todo = "change the settings of model.tokenizer, or name another recipe"
+        raise _other_tokens(recipe, tokenizer, expected, todo)
     grid = tokenizer.fixed_grid
     if grid is not None and len(grid) == 2 and masking.decoder_width % 4:
         where, expected = "masking.decoder_width", "a multiple of 4 for two-axis sine-cosine positions"
@@ -174,8 +174,7 @@ def build_masked_tokens(recipe: Recipe) -> MaskedTokens:
     """
     tokenizer = build_tokenizer(recipe)
     if not isinstance(tokenizer, TextTokenizer):
-        where, expected = "objective", "a modality whose tokens a table holds (TextTokenizer)"
-        raise InputError(where, expected, recipe.modality, "set objective=classification")
+        raise _other_tokens(recipe, tokenizer, "tokens that a table holds (TextTokenizer)")
     return MaskedTokens(tokenizer, _build_encoder(recipe, final_norm=True))
 
 
@@ -205,6 +204,13 @@ def build_tokenizer(recipe: Recipe) -> Tokenizer:
         where, todo = f"Modality.tokenizer of {recipe.modality}", "return a subclass of crosspath.tokenizers.Tokenizer"
         raise InputError(where, "a Tokenizer", type(tokenizer).__name__, todo)
     return tokenizer
+
+
+def _other_tokens(
+    recipe: Recipe, tokenizer: Tokenizer, expected: str, todo: str = "name another recipe, or leave the objective out"
+) -> InputError:
+    """What to say of an objective that cannot use the tokens of its recipe."""
+    return InputError("objective", expected, f"{recipe.modality}, tokenized by {type(tokenizer).__name__}", todo)
 
 
 def _build_encoder(recipe: Recipe, *, final_norm: bool) -> Encoder:

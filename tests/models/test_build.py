@@ -1,15 +1,19 @@
 """Recipes to models: shapes, parameter counts by formula, options that reach their part."""
 
+import pytest
 import timm
 import torch
 from torch import nn
 
-from crosspath.config import Recipe
+from crosspath.config import Recipe, apply_overrides
 from crosspath.config.augment import AudioAugment, ImageAugment, PointAugment, VideoAugment
 from crosspath.config.data import AudioData, ImageData, PointData, VideoData
 from crosspath.config.model import AudioPatches, ImagePatches, ModelSection, PointGroups, VideoTubelets
 from crosspath.models import SIZES, ModalityModel, build_model
+from crosspath.objectives import objective_of
+from crosspath.recipes import recipe_named
 from crosspath.tokenizers import PointTokenizer
+from tests.errors import refused
 
 
 def recipe_for(modality: str, **model: object) -> Recipe:
@@ -130,3 +134,23 @@ def test_the_same_random_state_builds_the_same_model() -> None:
             torch.manual_seed(7)
             states.append(build_model(recipe_for(modality), 3).state_dict())
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "settings"),
+    [
+        ("audio/sounds", "masked_modeling", ("model.tokenizer.stem=convolutions",)),
+        ("audio/sounds", None, ("objective=segmentation", "segmentation.decoder=linear")),
+        ("audio/sounds", None, ("objective=detection", "detection.detector=retinanet")),
+        ("image/digits", None, ("objective=part_segmentation",)),
+    ],
+)
+def test_tokens_that_an_objective_cannot_use_are_refused_and_the_advice_works(
+    name: str, objective: str | None, settings: tuple[str, ...]
+) -> None:
+    base = recipe_named(name, *([objective] if objective else []))
+    with torch.device("meta"):
+        with refused("objective", "tokenized by", "model.tokenizer" if objective else "another recipe"):
+            recipe = apply_overrides(base, settings)
+            objective_of(recipe).build(recipe, 3)
+        objective_of(base).build(base, 3)
