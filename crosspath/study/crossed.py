@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspath.study.statistics import (
-    CONFIDENCE,
     FEWEST_SEEDS,
     NO_SPREAD,
     PairedDifference,
-    Verdict,
     seeds_needed,
+    t_test,
     too_few,
+    without_interval,
 )
 
 FEWEST_RACE_SEEDS, MOST_RACE_SEEDS = 6, 20
@@ -87,34 +87,20 @@ def compare_crossed(
     sums_S, sums_I = np.bincount(seeds_N, parts_N), np.bincount(samples_N, parts_N)
     seeds, samples = len(sums_S), int((np.bincount(samples_N) > 0).sum())
     if seeds < FEWEST_SEEDS or not parts_N.any():
-        return _without_interval(mean, too_few(seeds) if seeds < FEWEST_SEEDS else NO_SPREAD)
+        return without_interval(mean, too_few(seeds) if seeds < FEWEST_SEEDS else NO_SPREAD)
     over_seeds = float((sums_S**2).sum()) * seeds / (seeds - 1)
     over_samples = float((sums_I**2).sum()) * samples / max(1, samples - 1)
     beyond = max(0.0, over_samples - float((parts_N**2).sum()))
     variance = over_seeds + beyond
     if variance < 1e-24:  # nothing but rounding
-        return _without_interval(mean, NO_SPREAD)
+        return without_interval(mean, NO_SPREAD)
     freedom = variance**2 / (over_seeds**2 / (seeds - 1) + beyond**2 / max(1, samples - 1))
 
-    from scipy.stats import t as student
-
     error = math.sqrt(variance)
-    half = float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    p = float(2 * student.sf(abs(mean) / error, freedom))
-    verdict: Verdict = "no evidence" if p >= 1 - CONFIDENCE else "helps" if mean > 0 else "hurts"
-    found = "includes" if verdict == "no evidence" else "excludes"
-    return PairedDifference(
-        difference=mean,
-        low=mean - half,
-        high=mean + half,
-        p=p,
-        verdict=verdict,
-        reason=f"the 95 % interval of the difference, over seeds and test samples, {found} zero",
-        seeds_needed=seeds_needed(mean, error * math.sqrt(seeds)),
-    )
-
-
-def _without_interval(mean: float, reason: str) -> PairedDifference:
-    return PairedDifference(
-        difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=None
+    return t_test(
+        mean,
+        error,
+        freedom,
+        of="the difference, over seeds and test samples,",
+        needed=seeds_needed(mean, error * math.sqrt(seeds)),
     )

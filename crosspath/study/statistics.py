@@ -61,29 +61,45 @@ def compare_paired(values: Sequence[float], baseline: Sequence[float], more_is_b
     if count < FEWEST_SEEDS or spread is None or spread <= smallest:
         reason = too_few(count) if count < FEWEST_SEEDS else NO_SPREAD
         least = seeds_needed(mean, spread) if spread is not None and spread > smallest else None
-        return PairedDifference(
-            difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=least
-        )
+        return without_interval(mean, reason, least)
 
+    return t_test(
+        mean,
+        spread / math.sqrt(count),
+        count - 1,
+        of="the difference",
+        needed=seeds_needed(mean, spread),
+        more_is_better=more_is_better,
+    )
+
+
+def t_test(
+    mean: float, error: float, freedom: float, *, of: str, needed: int | None, more_is_better: bool = True
+) -> PairedDifference:
+    """The 95 % interval and two-sided p of a mean difference, from its standard error and degrees of freedom.
+
+    `of` says in the reason what the interval is of; `needed` are the seeds of `PairedDifference.seeds_needed`.
+    """
     from scipy.stats import t as student
 
-    error = spread / math.sqrt(count)
-    half = float(student.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
-    p = float(2 * student.sf(abs(mean) / error, count - 1))
-    verdict: Verdict
-    if p < 1 - CONFIDENCE:
-        verdict = "helps" if (mean > 0) == more_is_better else "hurts"
-        reason = "the 95 % interval of the difference excludes zero"
-    else:
-        verdict, reason = "no evidence", "the 95 % interval of the difference includes zero"
+    half = float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    p = float(2 * student.sf(abs(mean) / error, freedom))
+    verdict: Verdict = "no evidence" if p >= 1 - CONFIDENCE else "helps" if (mean > 0) == more_is_better else "hurts"
     return PairedDifference(
         difference=mean,
         low=mean - half,
         high=mean + half,
         p=p,
         verdict=verdict,
-        reason=reason,
-        seeds_needed=seeds_needed(mean, spread),
+        reason=f"the 95 % interval of {of} {'includes' if verdict == 'no evidence' else 'excludes'} zero",
+        seeds_needed=needed,
+    )
+
+
+def without_interval(mean: float, reason: str, needed: int | None = None) -> PairedDifference:
+    """A difference that no test can judge."""
+    return PairedDifference(
+        difference=mean, low=None, high=None, p=None, verdict="no evidence", reason=reason, seeds_needed=needed
     )
 
 
