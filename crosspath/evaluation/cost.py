@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crosspath.models.evaluation_mode import evaluation_mode
 from crosspath.objectives.objective import token_grid
 from crosspath.pathway.groups import leaf_parameters
 
@@ -53,12 +54,8 @@ def count_parameters(model: nn.Module, trainable: bool = False) -> int:
 @torch.no_grad()
 def measure_cost(model: nn.Module, batch: Tensor, repeats: int = 5) -> Cost:
     """Count, and time `repeats` forward passes after one that warms up; the model's mode is restored."""
-    training = model.training
-    model.eval()
-    try:
+    with evaluation_mode(model):
         times_ms = [_forward_ms(model, batch) for _ in range(repeats + 1)][1:]
-    finally:
-        model.train(training)
     tokens = getattr(getattr(model, "tokenizer", None), "num_tokens", None)
     return Cost(
         parameters=count_parameters(model),

@@ -12,6 +12,7 @@ from crosspath.errors import InputError
 from crosspath.evaluation.devices import Compute
 from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
+from crosspath.models.evaluation_mode import evaluation_mode
 from crosspath.objectives import objective_of
 
 TOKENS_AT_ONCE = 4096
@@ -41,8 +42,6 @@ def held_out_outputs(
     test = modality_of(recipe).protocol(recipe) if protocol and objective.pools else None
     size = max(1, batch_size_on(compute.device, model, recipe) // (1 if test is None else test.views))
     rows = range(len(examples)) if rows is None else rows
-    training = model.training
-    model.eval()
 
     def outputs_of(batch: Tensor, rows_B: Tensor) -> Tensor:
         with compute.autocast():
@@ -55,11 +54,8 @@ def held_out_outputs(
             return test.logits(examples, places, compute.device, lambda batch: outputs_of(batch, rows_B))
         return outputs_of(prepare_held_out(recipe.data, examples.inputs[places], compute.device), rows_B)
 
-    try:
-        parts = [read(rows[start : start + size]).cpu() for start in range(0, len(rows), size)]
-    finally:
-        model.train(training)
-    return torch.cat(parts)
+    with evaluation_mode(model):
+        return torch.cat([read(rows[start : start + size]).cpu() for start in range(0, len(rows), size)])
 
 
 def batch_size_on(device: torch.device, model: nn.Module, recipe: Recipe) -> int:

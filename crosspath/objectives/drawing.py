@@ -17,6 +17,7 @@ from crosspath.data.annotations import OUTSIDE
 from crosspath.data.examples import Examples
 from crosspath.modalities.annotations import annotation_axis, divide
 from crosspath.modalities.batches import prepare_held_out
+from crosspath.models.evaluation_mode import evaluation_mode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,12 +74,8 @@ class Drawing:
     ) -> list[Path]:
         """Write PNGs of held-out samples to the folder; returns their paths."""
         rows = _even_rows(len(examples), SAMPLE_PICTURES if self.part is None else MOST_SAMPLES)
-        training = model.training
-        model.eval()
-        try:
+        with evaluation_mode(model):
             answers = list(self._answers(model, recipe, examples, rows, device, autocast))
-        finally:
-            model.train(training)
         pictures = {} if self.part is None else dict(self.part(recipe, answers, names))
         if self.sample is not None:
             for number, index in enumerate(_even_rows(len(answers), SAMPLE_PICTURES)):

@@ -23,6 +23,7 @@ from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.modality import Discrete
 from crosspath.models.build import build_masked_tokens
+from crosspath.models.evaluation_mode import evaluation_mode
 from crosspath.objectives.objective import MASK_SEED, Batch, Objective, token_grid
 from crosspath.objectives.sequences import write_sequences
 
@@ -88,7 +89,7 @@ def hidden_count(recipe: Recipe) -> int:
 
 def hidden_places(noise_BL: Tensor, maskable_BL: Tensor, counts_B: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """The places (B, most), ascending, of each sample's `counts_B` maskable tokens with the smallest noise (below 1),
-    and which of them count: behind the places of a sample that hides fewer stands the last place of the row."""
+    and which of them count: after the places of a sample that hides fewer comes the last place of the row."""
     length = noise_BL.shape[1]
     order_BL = noise_BL.masked_fill(~maskable_BL, 1.0).argsort(dim=1, stable=True)
     beyond_BM = torch.arange(most, device=noise_BL.device) >= counts_B[:, None]
@@ -163,14 +164,10 @@ def _show(
 ) -> Path:
     """A page of held-out sequences with the model's predictions of their hidden tokens."""
     rows = np.unique(np.linspace(0, len(examples) - 1, min(MOST_SEQUENCES, len(examples))).round().astype(int))
-    training = model.training
-    model.eval()
-    try:
+    with evaluation_mode(model):
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         with torch.no_grad(), autocast():
             predicted = predict_hidden(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
-    finally:
-        model.train(training)
     parts = (predicted.masked_BM, predicted.logits_BMV.argmax(dim=2), predicted.counted_BM)
     rows_of_parts = zip(*(part.cpu().tolist() for part in parts), strict=True)
     predictions = [

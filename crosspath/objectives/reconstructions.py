@@ -16,6 +16,7 @@ from crosspath.modalities import modality_of
 from crosspath.modalities.batches import prepare_held_out
 from crosspath.modalities.errors import denormalise_patches
 from crosspath.modalities.modality import Picture, Triple
+from crosspath.models.evaluation_mode import evaluation_mode
 from crosspath.objectives.objective import MASK_SEED
 from crosspath.objectives.reconstruct import reconstruct
 from crosspath.tokenizers import Mask
@@ -48,16 +49,12 @@ def write_reconstructions(
         return []
     assert masking is not None
     rows = np.unique(np.linspace(0, len(examples) - 1, min(count, len(examples))).round().astype(int))
-    training = model.training
-    model.eval()
-    try:
+    with evaluation_mode(model):
         batch = prepare_held_out(recipe.data, examples.inputs[rows], device)
         result = reconstruct(model, recipe, batch, MASK_SEED, 0, torch.as_tensor(rows))
         triples = (picture.reconstructions or patch_triples)(
             model.tokenizer, batch, result.predicted_BMP, result.target_BMP, result.mask, masking.normalise_targets
         )
-    finally:
-        model.train(training)
     folder.mkdir(parents=True, exist_ok=True)
     note = caption(picture, recipe)
     paths = []

@@ -25,6 +25,7 @@ from crosspath.evaluation.held_out import batch_size_on
 from crosspath.files import read_tensors, replacing_files, sha256_of_tensors, write_tensors
 from crosspath.modalities.batches import prepare_held_out, targets_of
 from crosspath.models import ModalityModel
+from crosspath.models.evaluation_mode import evaluation_mode
 from crosspath.models.heads import HEAD
 from crosspath.objectives import Batch, objective_of
 from crosspath.pathway.sources.parameters import has_pathways
@@ -142,18 +143,14 @@ def _compute(
 ) -> Tensor:
     """Pooled features (N, D) of a part, the model in evaluation mode."""
     size = batch_size_on(compute.device, model, recipe)
-    training = model.training
-    model.eval()
     parts = []
-    try:
+    with evaluation_mode(model):
         for start in range(0, len(examples), size):
             rows = np.arange(start, min(start + size, len(examples)))
             batch = prepare_held_out(recipe.data, examples.inputs[rows], compute.device)
             with compute.autocast():
                 parts.append(model.pooled(batch).float().cpu())
             progress(int(rows[-1]) + 1)
-    finally:
-        model.train(training)
     return torch.cat(parts) if parts else torch.empty(0, model.encoder.width)
 
 
