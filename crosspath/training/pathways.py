@@ -31,8 +31,8 @@ IDLE = 0.01
 NO_PART = "had no part in this result"
 
 
-class Selection(TypedDict):
-    """The keywords of `match` that a `pathway` section holds."""
+class Choice(TypedDict):
+    """The keywords that `match` and `connect` share, as a `pathway` section holds them for all auxiliaries."""
 
     roles: Roles
     names: Names
@@ -42,6 +42,11 @@ class Selection(TypedDict):
     canonical: bool
     normalise: Normalise | None
     target_layout: Layout | str | None
+
+
+class Selection(Choice):
+    """The keywords of `match` for one auxiliary."""
+
     auxiliary_layout: Layout | str | None
 
 
@@ -55,7 +60,11 @@ def selection_of(section: PathwaySection, auxiliary: str) -> Selection:
     """
     layouts = section.auxiliary_layout
     own = layouts.get(auxiliary) if isinstance(layouts, dict) else layouts
-    return Selection(
+    return Selection(**_choice_of(section), auxiliary_layout=_layout(own))
+
+
+def _choice_of(section: PathwaySection) -> Choice:
+    return Choice(
         roles=section.roles,
         names=section.names,
         blocks=section.blocks,
@@ -64,7 +73,6 @@ def selection_of(section: PathwaySection, auxiliary: str) -> Selection:
         canonical=section.canonical,
         normalise=section.normalise,
         target_layout=_layout(section.target_layout),
-        auxiliary_layout=_layout(own),
     )
 
 
@@ -117,20 +125,12 @@ def connect_auxiliaries(
     """Give the model a pathway from each auxiliary, as the recipe's `pathway` section says."""
     check_names(section, auxiliaries)
     selections = {name: selection_of(section, name) for name in auxiliaries}
+    layouts = {name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None}
     connect(
         model,
         dict(auxiliaries),
-        roles=section.roles,
-        names=section.names,
-        blocks=section.blocks,
-        accept=section.accept,
-        fit=section.fit,
-        canonical=section.canonical,
-        normalise=section.normalise,
-        target_layout=_layout(section.target_layout),
-        auxiliary_layout={
-            name: layout for name, own in selections.items() if (layout := own["auxiliary_layout"]) is not None
-        },
+        **_choice_of(section),
+        auxiliary_layout=layouts,
         start=section.start,
         scale_init=section.scale_init,
         shrink=section.shrink,
