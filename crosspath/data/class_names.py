@@ -11,6 +11,8 @@ from crosspath.data.label_cells import MISSING
 from crosspath.data.labels import label_of
 from crosspath.errors import InputError
 
+UNLABELLED_CLASS = "unlabelled"
+"""The class of samples without labels, for masked modelling."""
 LABEL_SEPARATORS = (";", "|", ",")
 """Between several labels in one value: the first of these that a table uses."""
 LIST = re.compile(r"\[(\s*['\"\[].*|\s*[-+.]?\d.*|[^]]*[,;|][^]]*|\s*)\]|[({]['\"].*[)}]", re.DOTALL)

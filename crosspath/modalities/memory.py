@@ -16,7 +16,7 @@ from torch import Tensor
 
 from crosspath.config.data import DataSection
 from crosspath.data.cache import Store
-from crosspath.data.class_names import numbers_first
+from crosspath.data.class_names import UNLABELLED_CLASS, numbers_first
 from crosspath.data.examples import Labels
 from crosspath.data.items import DamageError, Part, Reader, remarks_of
 from crosspath.data.label_cells import cell_labels
@@ -24,9 +24,6 @@ from crosspath.data.labels import label_array
 from crosspath.errors import InputError
 from crosspath.modalities.memory_forms import PartData, parts_of, read_part
 from crosspath.modalities.table import modality_of
-
-UNLABELLED_CLASS = "unlabelled"
-"""The class of samples without labels, for masked modelling."""
 
 
 def is_in_memory(data: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from numpy.typing import NDArray
 
 from crosspath.config.data import SeriesData
-from crosspath.data.class_names import class_labels, class_notes, class_order
+from crosspath.data.class_names import UNLABELLED_CLASS, class_labels, class_notes, class_order
 from crosspath.data.folders import folder_below
 from crosspath.data.items import DamageError, Item, Label, Listing, Part, file_stamp
 from crosspath.data.label_cells import cell_labels, label_columns, number_of, reads_cells
@@ -24,7 +24,6 @@ PARTS: tuple[tuple[str, Part], ...] = (("_TRAIN", "train"), ("_TEST", "test"))
 ARCHIVE_FOLDER = "uea_ucr"
 PROBLEMS = {"plaid": "PLAID", "vowels": "JapaneseVowels", "motions": "BasicMotions"}
 """Names in the archive, by `data.dataset`."""
-UNLABELLED_CLASS = "unlabelled"
 NAMES = (("X", "y", None), ("X_train", "y_train", "train"), ("X_val", "y_val", "val"), ("X_test", "y_test", "test"))
 """Of the arrays in an `.npz` file with a set: series, labels, and their part."""
 Files = Sequence[tuple[Path, Part]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crosspath.config.augment import Augment
 from crosspath.config.data import TextData
-from crosspath.data.class_names import class_labels, class_notes
+from crosspath.data.class_names import UNLABELLED_CLASS, class_labels, class_notes
 from crosspath.data.folders import class_folder_items, folder_below
 from crosspath.data.items import (
     PART_NAMES,
@@ -40,8 +40,6 @@ from crosspath.limits import BYTES
 
 FILES = (".txt",)
 SUFFIXES = (*FILES, *TABLES)
-UNLABELLED_CLASS = "unlabelled"
-"""The class of texts without labels, for masked modelling."""
 BANKING = {"train": "train.csv", "test": "test.csv"}
 
 
