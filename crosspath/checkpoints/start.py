@@ -60,7 +60,7 @@ def load_weights_from(model: nn.Module, path: str | Path, recipe: Recipe | None 
     A head of another shape is not loaded, nor, where the model's `recipe` is given, one that another objective trained:
     two classes are not two numbers. From masked modelling, a classifier loads tokenizer and encoder, but not the
     decoder (for text, the mask token and the layer over the vocabulary), nor the encoder's last norm where it has none
-    itself; a head for dense predictions needs that norm, and starts with a new one where the classifier had it behind
+    itself; a head for dense predictions needs that norm, and starts with a new one where the classifier had it after
     its pooling. From a classifier, masked modelling loads tokenizer and encoder, and its decoder starts at random.
     Anything else that does not fit is an error.
 
@@ -99,7 +99,7 @@ def load_weights_from(model: nn.Module, path: str | Path, recipe: Recipe | None 
         tensors = {name: tensor for name, tensor in tensors.items() if name not in loaded_head}
         tensors |= {name: own[name] for name in head}
         if loaded_head != head and _has(own, LAST_NORM) and not _has(tensors, LAST_NORM):
-            # A classifier that normalises behind its pooling has its norm in the head; a dense head needs one before.
+            # A classifier that normalises after its pooling has its norm in the head; a dense head needs one before.
             notes.append(f"--from {path}: initialised at random: {LAST_NORM.rstrip('.')}")
             tensors |= {name: value for name, value in own.items() if name.startswith(LAST_NORM)}
     faults = tensor_faults(tensors, model.state_dict())

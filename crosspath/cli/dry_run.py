@@ -16,7 +16,7 @@ def print_dry_run(recipe: "Recipe", start_from: Path | None, *, json: bool) -> N
     from crosspath.training import plan as sizes_of
 
     if start_from is not None:
-        print_note("--dry-run loads no weights: of --from the shape of a foundation model is read, and nothing else")
+        print_note("--dry-run loads no weights: from --from it reads only a foundation model's shape")
     plan = sizes_of(recipe)
     if json:
         print_json(plan)

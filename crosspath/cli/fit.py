@@ -48,7 +48,7 @@ def fit(
     Parameters
     ----------
     target
-        A folder with a folder a class, a recipe such as `image/cifar10` or a recipe file, or a checkpoint.
+        A folder with one subfolder per class, a recipe such as `image/cifar10` or a recipe file, or a checkpoint.
     labels
         Labels per class to train with; default: all.
     budget
@@ -100,8 +100,8 @@ def _print_plan(outline: dict[str, Any]) -> None:
     parts = ", ".join(f"{samples[part]:,} {words}" for part, words in PARTS.items())
     print_line(f"{outline['target']}: {parts} samples")
     for name, epochs in plan["auxiliary_epochs"].items():
-        few = quantity(epochs, "epoch")
-        print_line(f"{name}: pretrained on {samples[f'auxiliary {name}']:,} samples for {few}, beside the first round")
+        of = f"{samples[f'auxiliary {name}']:,} samples for {quantity(epochs, 'epoch')}"
+        print_line(f"{name}: pretrained on {of}, in parallel with the first round")
     runs = [f"{plan['folds']} folds" if plan["folds"] > 1 else "1 run"] * len(plan["rounds"])
     rows = [
         (f"round {number}", str(one["ways"]), str(one["rates"]), str(one["epochs"]), each)

@@ -31,7 +31,7 @@ def predict(
     checkpoint
         A run folder, a saved folder or a `.safetensors` file.
     files
-        Files of the model's modality; for a text model also texts in quotes, and tables with a text a row.
+        Files of the model's modality; for a text model also texts in quotes, and tables with one text per row.
     top
         Number of classes, boxes or parts for each file; default: 5 classes, 100 boxes, all parts.
     out

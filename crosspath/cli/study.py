@@ -121,7 +121,7 @@ def print_rows(entries: Sequence[Mapping[str, Any]]) -> None:
                 print_line(f"{direction(row)}: {row.reason}")
             if row.detectable is not None:
                 size = f"{detectable_text(row)} {METRICS[row.metric].unit_of_differences}".strip()
-                print_line(f"{direction(row)}: a true difference of {size} would have a verdict in 80 % of cases")
+                print_line(f"{direction(row)}: a true difference of {size} would be detected in 80 % of cases")
         for note in notes_on(rows):
             print_line(note)
 

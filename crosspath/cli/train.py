@@ -98,7 +98,7 @@ def train(
     resolved_recipe = fit_to_start(resolved_recipe, from_, settings, shipped=recipe in RECIPES)
     if dry_run:
         if auxiliaries:
-            print_note("--dry-run plans the model without pathways: --auxiliary not read")
+            print_note("--dry-run plans the model without pathways: --auxiliary is ignored")
         print_dry_run(resolved_recipe, from_, json=json)
         return
 
@@ -123,7 +123,7 @@ def train(
 
 
 class Options(TypedDict):
-    """The options of a run beside its recipe."""
+    """The options of a run besides its recipe."""
 
     out: Path | None
     data: Path | None

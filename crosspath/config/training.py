@@ -65,7 +65,7 @@ class MaskingSection(Section):
 
 
 class DetectionSection(Section):
-    """Detection: the detector of torchvision behind the encoder's feature pyramid. Its weights are the model's head."""
+    """Detection: the detector of torchvision on the encoder's feature pyramid. Its weights are the model's head."""
 
     detector: Literal["retinanet", "faster_rcnn"] = "retinanet"
     """`retinanet`: one stage, without draws, which suits small models and processors. `faster_rcnn`: two, as in the

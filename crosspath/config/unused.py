@@ -75,7 +75,7 @@ def refuse_without_auxiliaries(
         found, todo = "pretraining, which takes none", f"leave {name} out"
         if not pretraining:
             found, todo = "none", f"name one with --auxiliary NAME=RUN (auxiliaries= in Python), or {todo}"
-        raise InputError(name, "an auxiliary beside it", found, todo)
+        raise InputError(name, "an auxiliary to go with it", found, todo)
 
 
 def _is_default(recipe: Recipe, name: str) -> bool:

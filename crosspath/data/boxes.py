@@ -1,6 +1,6 @@
 """Boxes of a picture as rows of numbers: the labels of detection, float32 (N, M, 9), unused rows NaN.
 
-A row begins with (x0, y0, x1, y1, class), in pixels of the sample. Behind them stand whether it is a crowd, its area in
+A row begins with (x0, y0, x1, y1, class), in pixels of the sample. After them come whether it is a crowd, its area in
 pixels of the picture, and that picture's width and height. A picture without boxes has one row, with its size alone.
 """
 

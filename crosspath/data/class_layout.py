@@ -234,7 +234,7 @@ def _other_notes(tree: Tree[F], classes: Sequence[str]) -> list[str]:
             notes.append(f"the class folders {other} and {name} differ in case only, and are two classes")
     archives = sorted("/".join(names) for names in tree.files if suffix_of(names[-1]) in ARCHIVES)
     if archives:
-        notes.append(f"archives are not unpacked, and nothing in them is read: {first_names(archives, MOST_NAMES)}")
+        notes.append(f"archives are not unpacked; skipped: {first_names(archives, MOST_NAMES)}")
     notes += [
         f"{'/'.join(names)} is a link to {target}, a folder around it, and is not followed"
         for names, target in sorted(tree.loops.items())

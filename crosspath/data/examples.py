@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64] | NDArray[np.uint8] | NDArray[np.float32]
 """One row a sample: class numbers int64 (N,); zeros and ones uint8 (N, K) where a sample may have several classes;
 numbers float32 (N, K), a column each; boxes float32 (N, M, 9), rows that begin with (x0, y0, x1, y1, class),
-NaN behind the last (`crosspath.data.boxes`)."""
+NaN after the last (`crosspath.data.boxes`)."""
 
 
 class Samples(Protocol):

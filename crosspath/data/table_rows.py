@@ -71,7 +71,7 @@ def _header(first: str, where: str, columns: Sequence[str], todo: str) -> tuple[
     for delimiter in DELIMITERS if first else ():
         try:
             names_by_delimiter[delimiter] = _values(first, delimiter, where)
-        except InputError as error:  # behind a quote stands another separator
+        except InputError as error:  # another separator follows a quote
             faults.append(error)
     if faults and not names_by_delimiter:
         raise faults[0]

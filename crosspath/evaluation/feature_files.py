@@ -147,7 +147,7 @@ def write_features(
 def _settings(
     source: Checkpoint, pool: str, window: float | None, stride: float | None, file_format: str, compute: Compute
 ) -> dict[str, Any]:
-    """What the features depend on, beside the files."""
+    """What the features depend on, besides the files."""
     return {
         "checkpoint": sha256_of_tensors(sorted(source.model.state_dict().items())),
         "data": json.loads(source.recipe.data.model_dump_json(exclude={"folder", "cache_folder"})),

@@ -42,9 +42,9 @@ def predict(
     not given, the highest score first, as {"class", "score", "box"} with (x0, y0, x1, y1) in pixels of the picture
     itself.
 
-    A text model takes texts themselves, `.txt` files, and tables with a text a row. Instead of a file's path, an entry
-    may be a sample in memory, as `train` takes them (an array, a picture); X as an
-    array of samples serves too. The "file" of such a one is `sample 0`, and so on.
+    A text model takes texts themselves, `.txt` files, and tables with one text per row. Instead of a file's path, an
+    entry may be a sample in memory, as `train` takes them (an array, a picture); X as an array of samples serves too.
+    The "file" of such a one is `sample 0`, and so on.
 
     Returns one `{"file", "predictions": [{"class", "probability"}, ...]}` a file, most probable class first; of a
     regression `{"file", "numbers": [{"column", "value"}, ...]}`, with "unit" where the column's name says it; with

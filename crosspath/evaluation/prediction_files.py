@@ -42,7 +42,7 @@ def write_predictions(
 
 def free_name(file: str, names: set[str], suffixes: Sequence[str]) -> str:
     """The name of a file without folder and suffix, with a number where one of what is written under it, `suffixes`
-    behind it, is among `names`, which then have it: the picture of `a.mask.png` is called like the mask of `a.png`.
+    after it, is among `names`, which then have it: the picture of `a.mask.png` is called like the mask of `a.png`.
     """
     stem = Path(file).stem or "sample"
     name, number = stem, 1

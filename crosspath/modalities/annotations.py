@@ -24,7 +24,7 @@ def divide(section: DataSection, batch: Tensor) -> tuple[Tensor, Tensor]:
 
 def as_model_reads(section: DataSection, batch: Tensor) -> Tensor:
     """A prepared batch without annotations, of the shape that the model reads: of larger pictures a corner, of smaller
-    ones with zeros behind them. A batch without annotations comes back as it is."""
+    ones padded with zeros. A batch without annotations comes back as it is."""
     if not section.annotated:
         return batch
     inputs, _ = divide(section, batch)
@@ -43,7 +43,7 @@ def annotated_shape(section: DataSection) -> tuple[int, ...]:
 
 
 def annotation_axis(section: DataSection) -> int:
-    """The axis of a sample along which its annotation stands behind its values."""
+    """The axis of a sample along which its annotation stands after its values."""
     axis = modality_of(section).annotation_axis
     assert section.annotated, section.modality
     assert axis is not None, section.modality

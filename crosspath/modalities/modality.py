@@ -244,7 +244,7 @@ class Modality(Generic[D, A, T]):
     sample_shape: Callable[[D], tuple[int, ...]]
     """Of one prepared sample, without the batch."""
     annotation_axis: int | None = None
-    """The axis of a sample along which an annotation stands behind its values (`data.annotations`); None where samples
+    """The axis of a sample along which an annotation stands after its values (`data.annotations`); None where samples
     have none."""
     absent: Callable[[D, Sequence[str], Collection[tuple[int, int]]], list[str]] = none_absent
     """(section, classes, the (label of a sample, value of its annotation) that training samples have) to notes on the

@@ -16,7 +16,7 @@ from crosspath.tokenizers import ImageTokenizer
 
 DetectorKind = Literal["retinanet", "faster_rcnn"]
 SCORE, KIND = 4, 5
-"""Behind the corners of a detection: its score, and its class, -1 in rows behind the last detection."""
+"""After the corners of a detection: its score, and its class, -1 in rows after the last detection."""
 DETECTION_COLUMNS = 6
 
 
@@ -60,7 +60,7 @@ class Detector(ModalityModel):
         self, batch_BCHW: Tensor, boxes_BM9: Tensor | None = None
     ) -> Tensor:
         """Detections (B, Q, 6) of a prepared batch: rows (x0, y0, x1, y1, score, class) in pixels, best first; rows
-        behind the last one are 0, with class -1. With `boxes_BM9` (see `crosspath.data.boxes`), in training mode, the
+        after the last one are 0, with class -1. With `boxes_BM9` (see `crosspath.data.boxes`), in training mode, the
         loss of each sample (B,) instead.
 
         A sample's loss is the sum of what the detector of torchvision gives for this sample alone, so it is divided by

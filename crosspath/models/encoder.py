@@ -91,7 +91,7 @@ class Encoder(nn.Module):
         return self._without_registers(self.norm(self._run(tokens, ())[0]))
 
     def levels(self, tokens: Tokens, blocks: Sequence[int]) -> list[Tensor]:
-        """The tokens' features (B, N, D) behind each of the blocks (numbers from 0), for dense predictions: all through
+        """The tokens' features (B, N, D) after each of the blocks (numbers from 0), for dense predictions: all through
         the one final norm, without class token and registers.
         """
         first = int(self.has_cls)

@@ -99,7 +99,7 @@ class PartSegmenter(ModalityModel):
         """Logits (B, K, P) of the points of clouds, or (B, K, Q) of other points of the same objects.
 
         `categories_B` are the objects' category numbers; without them no category is marked, unless there is only one.
-        Points that `real_BP` leaves out are padding, behind those of a cloud with fewer: they move no other point, and
+        Points that `real_BP` leaves out are padding, after those of a cloud with fewer: they move no other point, and
         their logits are 0.
         """
         groups_BGM3, centres_BG3 = self.tokenizer.group(points_BP3, real_BP)

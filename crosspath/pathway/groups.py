@@ -50,7 +50,7 @@ def param_groups(
     check_module(target)
     target = unwrap(target)
     if layout is not None and layer_decay is None:
-        raise PathwayError("layout", "layer_decay, which it is for, beside it", "none", "give both, or leave it out")
+        raise PathwayError("layout", "layer_decay to go with it", "none", "give both, or leave it out")
     if layer_decay is not None:
         layer_decay = number_of(layer_decay, "layer_decay")
         if not 0 < layer_decay <= 1:

@@ -36,7 +36,7 @@ def with_boxes(
         x0, y0, x1, y1 = (round(float(value) * times) for value in corners_M4[number])
         label = int(labels[number])
         colour = (int(colours[label][0]), int(colours[label][1]), int(colours[label][2]))
-        # An edge lies on the last pixel of the box, not behind it; a box never turns over.
+        # An edge lies on the last pixel of the box, not beyond it; a box never turns over.
         draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=LINE_WIDTH)
         text = short(names[label], 16) + ("" if scores is None else f" {scores[number]:.2f}")
         top = y0 - CHIP if y0 >= CHIP else y0

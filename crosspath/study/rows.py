@@ -56,7 +56,7 @@ class Row:
     """The standard deviation over seeds expected of the paired difference: stated in the study, or that of the trials
     of the search."""
     detectable: float | None = None
-    """The difference that would have a verdict in 80 % of cases with these seeds and `expected_spread`."""
+    """The difference that would be detected in 80 % of cases with these seeds and `expected_spread`."""
     core_seconds: float | None = None
     """Seconds of its runs on the clock, those of its search among them, times their threads."""
     unsettled: str | None = None

@@ -160,7 +160,7 @@ def _power_line(study: Study, runs: Path, none: Cell, cell: Cell) -> str | None:
         return None
     metric = METRICS[choice.metric]
     size = f"{metric.number(detectable)} {metric.unit_of_differences}" if choice.scores else f"{detectable:.3g}"
-    return f"{cell.label}: a true difference of {size.strip()} would have a verdict in 80 % of cases"
+    return f"{cell.label}: a true difference of {size.strip()} would be detected in 80 % of cases"
 
 
 def _write_examples(folder: Path, study: Study, every: tuple[Comparison, ...], root: Path | None) -> None:

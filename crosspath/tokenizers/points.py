@@ -42,7 +42,7 @@ class PointTokenizer(MaskableTokenizer):
         """Tokens (B, G, D) and the positions of their centres (B, G, D), in the order of farthest-point sampling.
 
         `real_BP` says which points are a cloud's own, where clouds have unequal numbers of points: they come first, and
-        those behind them, whatever they hold, are in no group.
+        those after them, whatever they hold, are in no group.
 
         Raises
         ------

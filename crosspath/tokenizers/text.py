@@ -19,7 +19,7 @@ class TextTokenizer(Tokenizer):
 
     With `freeze` the table keeps its random initial values, so that only the encoder learns. Fixed positions are the
     one-axis sinusoid, a buffer outside the state dict. With `padded` sequences may be shorter, and numbers below 0
-    behind them are no tokens.
+    after them are no tokens.
     """
 
     positions: Tensor

@@ -1,4 +1,4 @@
-"""What a result depends on beside its recipe: versions, processor, threads, and the GPU it ran on."""
+"""What a result depends on besides its recipe: versions, processor, threads, and the GPU it ran on."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ def run_inputs(
     start: Start | None,
     memory: Store | None = None,
 ) -> dict[str, Any]:
-    """What a run starts from beside its recipe, as in `inputs.json`: a resumed run must be given the same."""
+    """What a run starts from besides its recipe, as in `inputs.json`: a resumed run must be given the same."""
     inputs: dict[str, Any] = {
         "data": None if data_root is None else str(Path(data_root).resolve()),
         "from": None if from_checkpoint is None else checkpoint_identity(from_checkpoint),

@@ -42,7 +42,7 @@ from crosspath.training.state import STATE, STATE_FILES
 from crosspath.training.trackers import EVENTS, TENSORBOARD
 
 INPUTS = "inputs.json"
-"""What a run starts from beside its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
+"""What a run starts from besides its recipe: {"data", "from", "auxiliaries"}, checkpoints as {"origin", "sha256"}."""
 CHECKPOINTS = "checkpoints"
 RECONSTRUCTIONS = "reconstructions"
 """Pictures of what masked modelling makes of held-out samples."""

@@ -56,7 +56,7 @@ def check_recipe(folder: Path, before: Recipe, now: Recipe, file: Path) -> tuple
             todo = "resume with " + " ".join(f"--set {setting}" for setting in settings)
         raise InputError(file, f"the settings of the run in {folder}", found, f"{todo} or choose another --out")
     return tuple(
-        f"resumed with {name}={json.dumps(new)}, before {json.dumps(old)}" for name, (old, new) in changes.items()
+        f"resumed with {name}={json.dumps(new)} (was {json.dumps(old)})" for name, (old, new) in changes.items()
     )
 
 
@@ -75,7 +75,7 @@ def check_inputs(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
             found = f"{name} {json.dumps(old)}, now {json.dumps(value)}"
             raise InputError(file, "what this run started from", found, "use the same, or choose another --out")
         if old != value:
-            changes.append(f"resumed with {name} {json.dumps(value)}, before {json.dumps(old)}: the same bytes")
+            changes.append(f"resumed with {name} {json.dumps(value)} (was {json.dumps(old)}): the same bytes")
     return tuple(changes)
 
 

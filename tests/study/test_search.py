@@ -392,7 +392,7 @@ def test_what_a_comparison_could_show_stands_beside_its_result(
     for name in ("results.md", "report.html"):
         assert f"{100 * mimetic['detectable']:.1f}" in (tmp_path / "s" / name).read_text(encoding="utf-8")
     print_results({**results, "report": "r"})
-    assert f"{100 * mimetic['detectable']:.1f} points would have a verdict in 80 % of cases" in capsys.readouterr().out
+    assert f"{100 * mimetic['detectable']:.1f} points would be detected in 80 % of cases" in capsys.readouterr().out
     values = json.loads((GOLDEN / RESULT).read_text(encoding="utf-8"))
     duration, threads = values["duration_s"], values["environment"]["threads"]
     runs = len(list((tmp_path / "s").glob(f"runs/*/*/none/*/*/{RESULT}")))

@@ -197,7 +197,7 @@ def test_settings_that_change_no_number_are_accepted_and_noted(tmp_path: Path, i
     with pytest.raises(CutError):
         train(changed, out=tmp_path / "cut", progress=listener, resume=True)
     assert read_recipe(tmp_path / "cut" / "recipe.yaml") == changed
-    assert any("train.workers=0, before 2" in said for said in listener.said)
+    assert any("train.workers=0 (was 2)" in said for said in listener.said)
     result = train(changed, out=tmp_path / "cut", progress=False, resume=True)
     assert len(result.resumed_at) == 2
     notes = [note for note in result.notes if note.startswith("resumed with")]

@@ -161,7 +161,7 @@ def _tower(name: str, section: str | None, *, class_token: bool) -> Family:
 
 
 def _bert(name: str, *, first: int) -> Family:
-    """BERT, or RoBERTa, whose first tokens stand behind `first` positions that no text uses."""
+    """BERT, or RoBERTa, whose first tokens come after `first` positions that no text uses."""
     return Family(
         name=name,
         modality="text",

@@ -20,7 +20,7 @@ FRESH = (HEAD, "decoder.", "mask_token", "predict.")
 """Parts of a recipe's model that no foundation model has."""
 SIZES_OF_PICTURES = ("data.image_size", "data.resize")
 NORMS = ("encoder.norm.", "head.norm.")
-"""Behind the last block, and behind pooling."""
+"""After the last block, and after pooling."""
 BODY_RATE = 1e-4
 """Learning rate where the body trains; that of recipes from scratch would undo what it has learned."""
 SIZE_FIELDS = ("size", "width", "depth", "heads")
@@ -172,8 +172,8 @@ def load_foundation(module: nn.Module, model: Foundation, recipe: Recipe) -> lis
 def _norms_of(
     tensors: dict[str, Tensor], own: Mapping[str, Tensor], recipe: Recipe
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The weights for a head that reads tokens: it takes the norm behind the last block where it has one, and nothing
-    of a norm behind the pooling; and notes. A head that pools has the norms that the model has."""
+    """The weights for a head that reads tokens: it takes the norm after the last block where it has one, and nothing
+    of a norm after the pooling; and notes. A head that pools has the norms that the model has."""
     if objective_of(recipe).pools or not objective_of(recipe).labelled:
         return tensors, []
     extras = [part for part in NORMS if _has(tensors, part) and not _has(own, part)]

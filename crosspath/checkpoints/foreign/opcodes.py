@@ -68,7 +68,7 @@ COMPUTED_NAME = Global("a name", "computed while loading")
 
 
 def read_pickle(data: bytes | BinaryIO, where: object, most: int = MOST_OPCODES) -> Pickle:
-    """The first pickle in `data`, as inert values; a stream is left at the byte behind it.
+    """The first pickle in `data`, as inert values; a stream is left at the byte after it.
 
     Raises
     ------

@@ -210,7 +210,7 @@ def _certified_samples(
     except InputError as error:
         if root is not None:
             raise
-        report.notes.append(f"outputs not computed, name the data with --data ({error})")
+        report.notes.append(f"outputs not checked; pass --data DIR ({error})")
         return None
     if samples.fingerprint == batch["fingerprint"]:
         report.checks.append("the samples")

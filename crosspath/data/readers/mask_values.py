@@ -70,7 +70,7 @@ def mask_values(folder: Path, ignored_values: tuple[int, ...] | None) -> MaskVal
     files = [folder / name for name in (TABLE, NAMES) if (folder / name).is_file()]
     if len(files) == 1:
         return _mask_values(files[0], ignored_values, file_stamp(files[0]))
-    todo = f"write {NAMES}: the name of a class a line, the first for the value 0"
+    todo = f"write {NAMES}: one class name per line, the first for the value 0"
     if files:
         todo = "remove the one that does not say what the values of the masks mean"
     raise InputError(folder, f"one file {TABLE} or {NAMES}", "both" if files else "neither", todo)

@@ -5,7 +5,7 @@
     FOLDER/objectInfo150.txt, the published table, or FOLDER/classes.txt
 
 Parts are folders named as elsewhere (`train`, `val`, `test`, or as above); without them the usual split is drawn. A
-picture and its mask have the same name up to the suffix. `classes.txt` has the name of a class a line; the first line
+picture and its mask have the same name up to the suffix. `classes.txt` has one class name per line; the first line
 is that of value 0. In the published table value 0 is not labelled, and names begin with 1.
 """
 

@@ -1,7 +1,7 @@
 """MedMNIST's files (Yang et al. 2023): pictures and labels of three parts in one `.npz`.
 
 `train_images`, `val_images` and `test_images` are uint8 (N, H, W) or (N, H, W, 3), `train_labels` and so on whole
-numbers (N, 1), or 0 and 1 in a column a class (N, K), as ChestMNIST has them. The volumes of MedMNIST3D are refused.
+numbers (N, 1), or one 0/1 column per class (N, K), as ChestMNIST has them. The volumes of MedMNIST3D are refused.
 """
 
 import zipfile
@@ -84,7 +84,7 @@ def _items(path: Path, labels: dict[Part, NDArray[np.int64]], stamp: str) -> Ite
 def _check_pictures(path: Path, shape: tuple[int, ...]) -> int:
     """How many pictures an array of this shape holds."""
     if len(shape) == 4 and shape[3] != 3:
-        todo = "the volumes of MedMNIST3D are no pictures; use a 2-D set"
+        todo = "the volumes of MedMNIST3D are not supported; use a 2-D set"
         raise InputError(path, LAYOUT, f"images of shape {shape}", todo)
     if len(shape) not in (3, 4):
         raise InputError(path, LAYOUT, f"images of shape {shape}", "use a 2-D set of MedMNIST")
@@ -101,7 +101,7 @@ def _labels(path: Path, archive: zipfile.ZipFile, name: str, count: int) -> NDAr
     labels = values.reshape(count, -1).astype(np.int64)
     wrong = labels.min(initial=0) < 0 or (labels.shape[1] > 1 and labels.max(initial=0) > 1)
     if wrong or labels.shape[1] == 0:
-        expected = "classes from 0, or 0 and 1 in a column a class"
+        expected = "classes from 0, or one 0/1 column per class"
         raise InputError(path, expected, f"other numbers in `{name}`", "download it again")
     return labels
 

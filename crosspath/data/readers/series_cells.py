@@ -15,7 +15,7 @@ BASIC_DATE = re.compile(
 """20240128, 20240128103057 and 20240128103057123: ISO's basic form, without T and point; also 202401, which
 ISO has not, so that it is refused rather than read as seconds."""
 KEPT_ZERO = re.compile(r"[+-]?\d*[.,]\d*0")
-"""A number whose writer keeps a 0 behind the point, and so writes 0 as 0.0 or longer."""
+"""A number whose writer keeps a trailing 0 after the decimal point, and so writes 0 as 0.0 or longer."""
 
 
 def is_missing(cell: Any) -> bool:

@@ -38,6 +38,6 @@ def training_cloud(
     if how == "farthest":
         points_BS3 = held_out_cloud(points_BS3, CANDIDATES.get(count, ceil(count * 7 / 6)))
     noise_BS = uniform(seed, epoch, ids_B.to(points_BS3.device), "points", points_BS3.shape[1])
-    if points_BS3.shape[2] > 3:  # the points of a cloud with fewer, before those behind them
+    if points_BS3.shape[2] > 3:  # the points of a cloud with fewer, before those after them
         noise_BS = noise_BS + (points_BS3[..., 3] == OUTSIDE)
     return gather_points(points_BS3, noise_BS.argsort(dim=1, stable=True)[:, :count])

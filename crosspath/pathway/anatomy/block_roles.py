@@ -121,7 +121,7 @@ def _attention_output(
         if outer == ():  # the mlp stands at the same level
             candidates = [name for name in candidates if word(matrices[name]) not in MLP_OUT]
         fitting = [name for name in candidates if _takes_values(shapes[name], weights, shapes)]
-        if len(fitting) > 1:  # the shallowest: a bottleneck may stand behind it
+        if len(fitting) > 1:  # the shallowest: a bottleneck may follow it
             depth = min(len(matrices[name]) for name in fitting)
             fitting = [name for name in fitting if len(matrices[name]) == depth]
         if len(fitting) == 1:

@@ -118,7 +118,7 @@ SETTINGS = {"rotary": ("rope_theta", "rope_parameters", "rope_scaling"), "rms": 
 
 
 def describe_traits(target: Source, auxiliary: Source) -> Iterator[str]:
-    """What the auxiliary's blocks do beside their matrices and the target's do not, as far as modules or a config show
+    """What the auxiliary's blocks do besides their matrices and the target's do not, as far as modules or a config show
     it.
     """
     for trait in _traits(auxiliary):

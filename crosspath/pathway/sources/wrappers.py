@@ -73,7 +73,7 @@ def check_target(target: Any, auxiliary: object = None) -> nn.Module:
     check_module(target, auxiliary)
     if target is auxiliary:
         todo = "pass another model; if the target's own weights are meant, a copy.deepcopy of it"
-        raise PathwayError("auxiliary", "a model beside the target", "the target itself", todo)
+        raise PathwayError("auxiliary", "a model other than the target", "the target itself", todo)
     model = _inside(target, {"OptimizedModule": "_orig_mod"})
     for name, module in model.named_modules():
         kind = _class_among(module, CONNECT_FIRST)

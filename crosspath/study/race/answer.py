@@ -168,8 +168,8 @@ def sentence_of(model: Path, confirmation: Confirmation, *, auxiliaries: bool) -
     if difference.verdict == "helps":
         return f"Use `{model}`: {numbers}; it came from {words}{_about_control(confirmation, auxiliaries)}.{part}"
     if difference.verdict == "hurts":
-        return f"Use the plain model, `{model}`: even the best other way, {words}, reads {numbers}.{part}"
-    return f"No evidence; use the plain model, `{model}`: the best other way, {words}, reads {numbers}.{part}"
+        return f"Use the plain model, `{model}`: even the best alternative, {words}, scores {numbers}.{part}"
+    return f"No evidence; use the plain model, `{model}`: the best alternative, {words}, scores {numbers}.{part}"
 
 
 def save_plain(run: Path, model: Path) -> None:
@@ -198,7 +198,7 @@ def _about_control(confirmation: Confirmation, auxiliaries: bool) -> str:
     if beyond is None:
         return "; no auxiliary led the race" if auxiliaries else ""
     if beyond.verdict == "helps":
-        return f"; its random control reads less, {_points(beyond)}"
+        return f"; its random control scores lower, {_points(beyond)}"
     return f"; but it did not beat its random control, {_points(beyond)}: what helps is not what the auxiliary learned"
 
 

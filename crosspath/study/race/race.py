@@ -54,7 +54,7 @@ def fit(
     Parameters
     ----------
     target
-        A folder with a folder a class, a recipe's name or file, or a checkpoint.
+        A folder with one subfolder per class, a recipe's name or file, or a checkpoint.
     auxiliaries
         Folders (pretrained first), checkpoints, `timm:MODEL`, `hf:OWNER/MODEL` or `procedural`; {name: one of them}.
     labels

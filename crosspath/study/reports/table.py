@@ -13,7 +13,7 @@ CAPTION = (
 )
 
 POWER_CAPTION = (
-    "the true difference that would have a verdict in 80 % of cases with these seeds (noncentral t distribution), from "
+    "the true difference that would be detected in 80 % of cases with these seeds (noncentral t distribution), from "
     "the spread in the trials of the search or the one that the study states; computed without the reported runs."
 )
 

@@ -210,7 +210,7 @@ def test_a_folder_of_the_user_s_own_is_found_again_or_named(pictures: Path, tmp_
     pictures.rename(moved)
     report = crosspath.verify(tmp_path / "plain")
     assert report["outputs"] is None
-    assert any("outputs not computed, name the data with --data" in note for note in report["notes"])
+    assert any("outputs not checked; pass --data DIR" in note for note in report["notes"])
     assert crosspath.verify(tmp_path / "plain", moved)["outputs"]["float32"]["bitwise"]
     with pytest.raises(InputError):
         crosspath.verify(tmp_path / "plain", tmp_path / "nowhere")

@@ -369,7 +369,7 @@ def test_a_dry_run_prints_what_would_be_done_and_leaves_nothing(
     assert main(["try", "image/digits", *named, "--workers", "2", "--dry-run"]) == 0
     shown = capsys.readouterr()
     assert "image/digits: 100 labelled, 805 unlabelled, 300 validation, 592 test samples" in shown.out
-    assert "procedural: pretrained on 2,000 samples for 100 epochs, beside the first round" in shown.out
+    assert "procedural: pretrained on 2,000 samples for 100 epochs, in parallel with the first round" in shown.out
     assert len(re.findall(r"^\W*round \d", shown.out, re.MULTILINE)) == 3
     assert "of 9 minutes, with 2 runs at a time" in shown.out
     assert "copy-procedural: a copy of procedural" in shown.out
