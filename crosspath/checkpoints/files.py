@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.errors import InputError
-from crosspath.files import MANIFEST, check_beside_manifest, check_manifest
+from crosspath.files import MANIFEST, check_beside_manifest, check_manifest, read_json
 from crosspath.pickles import refuse_pickle
 
 
@@ -46,6 +47,12 @@ def checkpoint_files(path: str | Path) -> Files:
         raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if is_run else "none", todo)
     check_manifest(path)
     return Files(path / WEIGHTS, path if _has_pathway_files(path) else None)
+
+
+def run_result(folder: Path) -> dict[str, Any]:
+    """The result of the run that left these weights, as its file holds it; empty where there is none."""
+    file = folder / "result.json"
+    return read_json(file) if file.is_file() else {}
 
 
 def _has_pathway_files(folder: Path) -> bool:

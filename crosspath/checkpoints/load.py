@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.files import checkpoint_files
+from crosspath.checkpoints.files import checkpoint_files, run_result
 from crosspath.checkpoints.outside import check_origin, is_own_checkpoint
 from crosspath.checkpoints.save import MERGE_RECEIPT, PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, foreign_auxiliary, hub_auxiliary, is_on_hub
@@ -117,7 +117,7 @@ def _load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: objec
 def _about(path: Path, recipe: Recipe, classes: tuple[str, ...], auxiliaries: Mapping[str, Mapping[str, Any]]) -> About:
     """With a folder's merge receipt and the checkpoint that its run started from."""
     receipt = read_json(path / MERGE_RECEIPT) if (path / MERGE_RECEIPT).is_file() else None
-    start = read_json(path / "result.json").get("start") if (path / "result.json").is_file() else None
+    start = run_result(path).get("start")
     name = None if start is None else Path(start).name
     return About(recipe=recipe, classes=classes, auxiliaries=auxiliaries, receipt=receipt, start=name)
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from crosspath.checkpoints.equality import compare_precisions, outputs
+from crosspath.checkpoints.files import run_result
 from crosspath.checkpoints.load import load_checkpoint
 from crosspath.checkpoints.save import CARD, MERGE_RECEIPT, save_checkpoint
 from crosspath.checkpoints.sharing.card import model_card
@@ -19,7 +20,7 @@ from crosspath.config import Recipe
 from crosspath.config.pathway import PathwaySection
 from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
-from crosspath.files import FORMAT_VERSION, finite, new_folder, read_json
+from crosspath.files import FORMAT_VERSION, finite, new_folder
 from crosspath.locks import claim_new
 from crosspath.modalities.batches import generated_batch
 from crosspath.models import ModalityModel
@@ -118,8 +119,5 @@ def merge_checkpoint(
 
 def _metrics(checkpoint: Path) -> dict[str, dict[str, float]]:
     """{part: {metric: value}} of the run that left these weights; empty for a folder that holds no result."""
-    result = checkpoint / "result.json"
-    if not result.is_file():
-        return {}
-    parts = read_json(result).get("metrics")
+    parts = run_result(checkpoint).get("metrics")
     return parts if isinstance(parts, dict) else {}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from crosspath.cli.options import Data, Json, MovedAuxiliaries, Recipe, named_pairs, recipe_of
-from crosspath.cli.output import print_json, print_next, print_table
+from crosspath.cli.output import print_json, print_next, print_note, print_table
 
 
 def evaluate(
@@ -45,4 +45,6 @@ def evaluate(
     print_table(
         ("metric", "value"), [(name, plain_text(name, value)) for name, value in result["metrics"].items()], title
     )
+    for note in result.get("notes", ()):
+        print_note(note)
     print_next("crosspath", "predict", checkpoint, "FILE")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crosspath.checkpoints.files import run_result
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
 from crosspath.checkpoints.outside import data_section
 from crosspath.config import Recipe
@@ -39,8 +40,8 @@ def evaluate(
     the one it was trained on. Data in memory, as `train` takes them, are evaluated whole, or the part of them that
     `split` names; those that the model was trained with are split as they were then.
 
-    Returns exactly `{"checkpoint", "recipe", "split", "samples", "metrics"}`; metrics are flat floats, accuracies
-    fractions; nothing depends on time.
+    Returns exactly `{"checkpoint", "recipe", "split", "samples", "metrics"}`, with "notes" where files of its own
+    folder changed since it was trained; metrics are flat floats, accuracies fractions; nothing depends on time.
 
     Raises
     ------
@@ -48,6 +49,7 @@ def evaluate(
         For a checkpoint or data that cannot be read, classes that differ, a part without samples, and outputs that are
         not finite.
     """
+    notes: list[str] = []
     source = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint, recipe, auxiliaries)
     if is_in_memory(data):
         examples = _examples_in_memory(source, data, split)
@@ -57,6 +59,8 @@ def evaluate(
         parts = load_data(section, root, source.recipe.train.seed)
         if objective_of(source.recipe).labelled:
             check_classes(parts, source.classes, source.path)
+        if section.folder == source.recipe.data.folder:
+            notes = _changes(parts, source.path)
         examples = getattr(parts, split)
     if len(examples) == 0:
         raise InputError(f"the {split} part of {source.recipe.name}", "samples", "none", "choose another --split")
@@ -70,7 +74,19 @@ def evaluate(
         "split": split,
         "samples": len(examples),
         "metrics": with_class_names(held_out_metrics(outputs, source.recipe, examples), source.classes),
+        **({"notes": notes} if notes else {}),
     }
+
+
+def _changes(data: DataSet, checkpoint: Path) -> list[str]:
+    """A note where the data are not those of the run that left these weights."""
+    own = run_result(checkpoint).get("data")
+    if not isinstance(own, Mapping) or own.get("fingerprint") == data.fingerprint:
+        return []
+    return [
+        "files were added, removed or changed since this model was trained: parts are drawn anew, and some of these "
+        "samples may be ones that it has learned"
+    ]
 
 
 def _examples_in_memory(source: Checkpoint, data: Any, split: Split) -> Examples:

@@ -106,6 +106,13 @@ class Job:
         )
 
     @property
+    def samples(self) -> tuple[object, ...]:
+        """What its samples follow from: runs in which this is equal have the same ones."""
+        settings = tuple(setting.strip() for setting in self.cell.settings if setting.strip().startswith("data."))
+        folds = any(setting.startswith("data.held_out_fold") for setting in settings)  # drawn by the seed
+        return (self.cell.target, settings, self.seed if folds else None)
+
+    @property
     def label(self) -> str:
         """Its name for the progress bar."""
         length = "" if self.epochs is None else f", {quantity(self.epochs, 'epoch')}"

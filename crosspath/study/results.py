@@ -20,6 +20,7 @@ from crosspath.study.reports.labels import label_savings
 from crosspath.study.reports.study_report import write_study_report
 from crosspath.study.reports.table import markdown
 from crosspath.study.rows import Row, adjust_verdicts, leave_unsettled, make_row
+from crosspath.study.same_samples import SampleCheck
 from crosspath.study.search import Choice, final_jobs_of, read_choice
 from crosspath.training.pathways import idle_in
 from crosspath.training.result import RESULT, Result, read_result
@@ -104,6 +105,7 @@ def _connected_run(folder: Path, study: Study, complete: Mapping[Comparison, Cel
 def _read(runs: Path, comparison: Comparison, study: Study, choices: Choices) -> Cells | None:
     """The results of a comparison; None where a run is missing."""
     results: Cells = {}
+    check = SampleCheck(runs)
     for cell in (comparison.none, *comparison.others):
         choice = choices.get(cell)
         if choice is None:
@@ -114,6 +116,8 @@ def _read(runs: Path, comparison: Comparison, study: Study, choices: Choices) ->
         # A study may have been moved since its runs were told where they are.
         folders = [runs / job.folder for job in jobs]
         results[cell] = [replace(read_result(folder), folder=str(folder)) for folder in folders]
+        for job, result in zip(jobs, results[cell], strict=True):
+            check.add(job, result)
     return results
 
 

@@ -10,6 +10,7 @@ from crosspath.errors import InputError
 from crosspath.study.cells import Job
 from crosspath.study.jobs import Place
 from crosspath.study.pools import Pool
+from crosspath.study.same_samples import SampleCheck
 from crosspath.training.result import Result
 
 
@@ -22,18 +23,24 @@ class Step:
 
 
 def run_steps(
-    steps: tuple[Step, ...], pool: Pool, place: Place, report: Callable[[Job, Result | None], None] = lambda *_: None
+    steps: tuple[Step, ...],
+    pool: Pool,
+    place: Place,
+    report: Callable[[Job, Result | None], None] = lambda *_: None,
+    check: SampleCheck | None = None,
 ) -> None:
     """Carry out all steps and those that follow, the earliest first, with as many jobs at a time as the pool can hold.
 
     A job that several steps need runs once. `report` is called after each job. The first error is raised once the
-    running jobs have ended.
+    running jobs have ended. `check` knows the samples of earlier calls' jobs.
 
     Raises
     ------
     InputError
-        For a process that was killed, as the system does when memory runs out.
+        For a process that was killed, as the system does when memory runs out, and for jobs of which one has other
+        samples than the other.
     """
+    check = check or SampleCheck(place.runs)
     waiting: list[tuple[int, Job]] = []
     stages: dict[int, Step] = {}
     results: dict[Path, Result | None] = {}
@@ -62,9 +69,11 @@ def run_steps(
             futures, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in futures:
                 job = running[future]
-                results[job.folder] = future.result()
+                result = results[job.folder] = future.result()
                 del running[future]
-                report(job, results[job.folder])
+                if result is not None:
+                    check.add(job, result)
+                report(job, result)
             for number, step in sorted(stages.items()):
                 if all(job.folder in results for job in step.jobs):
                     add(number, step.then(tuple(results[job.folder] for job in step.jobs)))

@@ -73,6 +73,7 @@ def prepare(
         else:
             root = None if data_source is None else Path(data_source)
             data = load_data(recipe.data, root, recipe.train.seed, progress=report.preparing)
+    run = processes.run_on_main(lambda: run.with_samples(data.fingerprint))
     recipe = calibrate(recipe, data)
     feed = check_demands(recipe, data, processes, compute.device)
     objective = objective_of(recipe)

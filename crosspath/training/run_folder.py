@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from crosspath.locks import LOCK_FILES, claim, refuse_used, remove_lock
 from crosspath.modalities.calibration import with_calibration
 from crosspath.own import is_own, remember
 from crosspath.training.result import LOG, RESULT, Result, read_result
-from crosspath.training.same_run import check_inputs, check_recipe
+from crosspath.training.same_run import SAMPLES, check_inputs, check_recipe
 from crosspath.training.state import STATE, STATE_FILES
 from crosspath.training.trackers import EVENTS, TENSORBOARD
 
@@ -74,6 +74,20 @@ class RunFolder:
     resume: bool = False
     changes: tuple[str, ...] = ()
     """What a resumed run has changed without changing a number, in words."""
+
+    def with_samples(self, fingerprint: str) -> "RunFolder":
+        """This folder, for a run whose data have this fingerprint (`DataSet.fingerprint`).
+
+        Raises
+        ------
+        InputError
+            Where a run that is resumed began with other samples: those it has learned might lie in its test part.
+        """
+        before = read_json(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
+        if before.get(SAMPLES, fingerprint) != fingerprint:
+            found, todo = "files were added, removed or changed", "restore them, or choose another --out"
+            raise InputError(self.path, "the samples that this run began with", found, todo)
+        return replace(self, inputs={**self.inputs, SAMPLES: fingerprint})
 
     @contextmanager
     def claim(self) -> Iterator[None]:

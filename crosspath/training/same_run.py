@@ -31,6 +31,8 @@ CURVE = frozenset({"train.evaluate_every", "train.evaluate_from"})
 """Settings that change nothing but the validation curve in the log, of a run that keeps its last epoch."""
 SEQUENCE_COUNT = frozenset({"data.train_samples"})
 """Of sequences that a rule draws, how many it draws."""
+SAMPLES = "samples"
+"""In `inputs.json`, the fingerprint of the data, known once they are read. Folders of earlier versions lack it."""
 MOST_SETTINGS = 3
 """Settings that the advice repeats; of more, the run's own recipe is simpler."""
 
@@ -70,6 +72,8 @@ def check_inputs(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
     """
     changes = []
     for name in {**before, **now}:
+        if name == SAMPLES and not (name in before and name in now):
+            continue
         old, value = before.get(name), now.get(name)
         if _identity(old) != _identity(value):
             found = f"{name} {json.dumps(old)}, now {json.dumps(value)}"

@@ -15,6 +15,7 @@ from crosspath.study.race.display import RaceDisplay
 from crosspath.study.race.folder import RUNS, RaceFolder
 from crosspath.study.race.trials import FRESH, MEASURE, Trial, TrialPool, pretraining_trial, training_trial
 from crosspath.study.race.ways import Way
+from crosspath.study.same_samples import SampleCheck
 from crosspath.study.sources import AuxiliarySource, pretraining_of
 from crosspath.study.steps import Step, run_steps
 from crosspath.training.result import RESULT, read_result
@@ -57,6 +58,10 @@ class Runner:
     """{name: checkpoint}."""
     pretraining: dict[str, Trial] = field(default_factory=dict)
     """{name of an auxiliary: its pretraining}, which comes before the runs that need it."""
+    check: SampleCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.check = SampleCheck(self.place.runs)
 
     @property
     def place(self) -> Place:
@@ -86,7 +91,7 @@ class Runner:
 
     def run(self, steps: Sequence[Step]) -> None:
         """Carry out steps and those that follow from them."""
-        run_steps(tuple(steps), self.pool, self.place, self.display.report)
+        run_steps(tuple(steps), self.pool, self.place, self.display.report, self.check)
 
     def result_folder(self, trial: Trial) -> Path:
         """The run folder of a trial."""

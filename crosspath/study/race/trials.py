@@ -56,6 +56,11 @@ class Trial(Job):
         return trial_folder(self.stage, self.way, None if self.pretrains else self.rate, self.seed)
 
     @property
+    def samples(self) -> tuple[object, ...]:
+        """Those of an auxiliary are its own."""
+        return (*super().samples, self.data_root)
+
+    @property
     def label(self) -> str:
         """Its name for the display."""
         return f"{self.stage} {self.way}" + ("" if self.pretrains else f", lr {self.rate:g}, seed {self.seed}")
