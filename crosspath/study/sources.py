@@ -48,6 +48,8 @@ class AuxiliarySource:
     data_root: Path | None = None
     kind: str | None = None
     """Its modality, or `procedural`; None where its files do not tell."""
+    foreign: bool = False
+    """Whether another library wrote the checkpoint."""
 
 
 def find_target(text: str | Path, data_root: Path | None, settings: Iterable[str] = ()) -> Target:
@@ -161,7 +163,9 @@ def _find_auxiliary(name: str, text: str, target: Recipe) -> AuxiliarySource:
     if is_on_hub(text) or is_checkpoint(path):
         auxiliary = auxiliary_source(text)  # refused now rather than after the first runs
         place = absolute_place(text)
-        return AuxiliarySource(name=name, text=place, checkpoint=place, kind=auxiliary.modality)
+        return AuxiliarySource(
+            name=name, text=place, checkpoint=place, kind=auxiliary.modality, foreign=auxiliary.recipe is None
+        )
     if path.is_dir() or is_set_file(path):
         recipe_name, root = recipe_of_folder(path)
         recipe = pretraining_of(recipe_named(recipe_name), size)

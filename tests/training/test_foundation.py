@@ -14,8 +14,11 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import Recipe, apply_overrides
 from crosspath.evaluation.export import export
 from crosspath.recipes import recipe_named
+from crosspath.study.race.advice import order_by_advice
+from crosspath.study.race.check import without_unfit
+from crosspath.study.race.request import Request, understand
 from crosspath.study.race.rounds import middle_rate
-from crosspath.study.race.ways import ways_of
+from crosspath.study.race.ways import CANONICAL, ways_of
 from crosspath.training import folds
 from crosspath.training.result import Result
 from tests.errors import refused
@@ -78,6 +81,34 @@ def test_a_race_tries_a_foundation_model_with_rates_of_its_own(dinov2: Path, tmp
     assert "frozen-body" not in {way.name for way in ways_of([], target=None, pretrained=None)}
     own = apply_overrides(recipe, ("optimizer.lr=0.0003",))
     assert middle_rate(pretrained, own, ("data.image_size=8", "optimizer.lr=0.0003")) == 3e-4
+
+
+def test_a_race_tries_a_foundation_model_of_another_modality_in_canonical_form(dinov2: Path, tmp_path: Path) -> None:
+    size = ("model.width=24", "model.depth=2", "model.heads=3", "model.mlp_width=48")
+
+    def ask(auxiliary: Path, *settings: str) -> Request:
+        return understand("audio/sounds", [f"other={auxiliary}"], None, "10m", None, None, (*size, *settings), 1, 1)
+
+    said: list[str] = []
+    request = without_unfit(ask(dinov2), said.append)
+    ways = {way.name: way for way in request.ways}
+    way = ways["whole-body-canonical-other"]
+    assert said == []
+    assert way.control is not None
+    recipe = apply_overrides(request.target.recipe, way.control.arm.settings)
+    assert (recipe.pathway.start, recipe.pathway.canonical, recipe.pathway.bias) == ("whole-body", True, True)
+    assert not apply_overrides(request.target.recipe, ways["whole-body-other"].arm.settings).pathway.canonical
+    assert order_by_advice(request.ways, {"other": "pathway"}).index(way) < order_by_advice(
+        request.ways, {"other": "plain"}
+    ).index(way)
+    # Asked for, it is the form of every way; a network of our own has no other.
+    assert "whole-body-canonical-other" not in {way.name for way in ask(dinov2, "pathway.canonical=true").ways}
+    crosspath.train("image/digits", out=tmp_path / "own", settings={**SETTINGS, "data.image_size": 8}, progress=False)
+    assert "whole-body-canonical-other" not in {way.name for way in ask(tmp_path / "own").ways}
+    # Where it cannot be connected so, the others race without it.
+    plain = without_unfit(ask(dinov2, "model.post_norm=true"), said.append)
+    assert [line.partition(":")[0] for line in said] == ["whole-body-canonical-other is left out"]
+    assert {way.name for way in plain.ways} == set(ways) - {way.name for way in request.ways if way.arm is CANONICAL}
 
 
 def test_masked_modelling_continues_a_foundation_model(dinov2: Path, tmp_path: Path) -> None:

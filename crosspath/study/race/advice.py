@@ -6,12 +6,13 @@ from crosspath.starts import FROZEN_ANCHOR, WHOLE_BODY
 from crosspath.study.arms import COPY
 from crosspath.study.decision.decision import WORDS, Advice, Readings
 from crosspath.study.decision.lists import WITH_OWN_FILES, WITHOUT
-from crosspath.study.race.ways import MASKED, PRETRAINED, Way
+from crosspath.study.race.ways import CANONICAL, MASKED, PRETRAINED, Way
 
 OF_ARM: Mapping[str, Advice] = {
     MASKED.name: "masked",
     PRETRAINED.name: "masked",
     WHOLE_BODY.name: "pathway",
+    CANONICAL.name: "pathway",
     FROZEN_ANCHOR.name: "pathway",
     COPY.name: "pathway",
 }

@@ -1,5 +1,7 @@
 """What a race needs, read and checked before its first run: all data, and every checkpoint."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.models.sizes import SIZES
 from crosspath.objectives import objective_of
 from crosspath.study.race.request import FEWEST_LABELS, Request
+from crosspath.study.race.ways import CANONICAL
 from crosspath.study.sources import AuxiliarySource, pretraining_of
 from crosspath.training.demands import check_alone
 from crosspath.training.pathways import connect_auxiliaries
@@ -60,6 +63,23 @@ def check(request: Request) -> dict[str, DataSet]:
             section = with_absolute_folder(source.recipe.data, source.data_root)
             everything[source.name] = load_data(section, source.data_root, 0)
     return everything
+
+
+def without_unfit(request: Request, show: Callable[[str], None]) -> Request:
+    """The request without canonical pathways from auxiliaries that have no canonical form here; `show` is told why."""
+    recipe, unfit = request.target.recipe, set()
+    for way in request.ways:
+        if way.arm is not CANONICAL:
+            continue
+        source = next(source for source in request.sources if source.name == way.auxiliary)
+        section = apply_overrides(recipe, way.arm.settings).pathway
+        try:
+            weights = auxiliary_source(str(source.checkpoint)).weights
+            connect_auxiliaries(_build(recipe, recipe.data.classes or 2), section, {source.name: weights})
+        except PathwayError as error:
+            unfit.add(way)
+            show(f"{way.name} is left out: {str(error).splitlines()[0]}")
+    return replace(request, ways=tuple(way for way in request.ways if way not in unfit))
 
 
 def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, pretrained: bool) -> None:

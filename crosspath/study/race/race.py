@@ -12,7 +12,7 @@ from crosspath.files import write_text
 from crosspath.study.pools import local_pool
 from crosspath.study.race.advice import advice_in_words, advice_of
 from crosspath.study.race.answer import ENOUGH_TEST_SAMPLES, Fit, conclude, read_answer, write_answer
-from crosspath.study.race.check import check
+from crosspath.study.race.check import check, without_unfit
 from crosspath.study.race.costs import Costs
 from crosspath.study.race.display import RaceDisplay, open_display
 from crosspath.study.race.final import confirm
@@ -84,6 +84,7 @@ def fit(
         for note in folder.notes:
             display.line(note)
         samples = samples_of(request, display)
+        request = without_unfit(request, display.line)
         # What is on a hub was fetched when it was checked: every run reads the same bytes, and waits for no network.
         with local_pool(request.workers, offline=True) as pool:
             runner = make_runner(request, samples, folder, TrialPool(pool), display)
@@ -113,6 +114,7 @@ def dry_run(request: Request, progress: bool = True) -> dict[str, Any]:
         local_pool(request.workers, offline=True) as pool,
     ):
         samples = samples_of(request, display)
+        request = without_unfit(request, display.line)
         runner = make_runner(request, samples, folder, TrialPool(pool), display)
         plan = measure_and_plan(request, samples, runner, display)
         assert runner.costs is not None

@@ -116,6 +116,8 @@ def understand(
     sources = tuple(find_auxiliaries(auxiliaries, found.recipe))
     pretrained = None if start_from is None else Path(absolute_place(str(start_from)))
     names = [source.name for source in sources]
+    stated = any(text.startswith("pathway.canonical=") for text in texts)
+    canonical = [source.name for source in sources if source.foreign and not stated]
     count = (torch.cuda.device_count() or _processors()) if workers is None else workers
     seconds = seconds_of(budget)
     definition = {
@@ -132,7 +134,7 @@ def understand(
     return Request(
         target=found,
         sources=sources,
-        ways=tuple(ways_of(names, target=found.checkpoint, pretrained=pretrained)),
+        ways=tuple(ways_of(names, target=found.checkpoint, pretrained=pretrained, canonical=canonical)),
         labels=labels,
         budget=seconds,
         settings=own,

@@ -1,6 +1,6 @@
 """The ways of starting that `try` races: what each does to a target before and while it trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,13 @@ STORE_AUXILIARY = ("pathway.train_auxiliary=true", "optimizer.auxiliary_lr=0")
 FROM_SCRATCH = (PAPER, WHOLE_BODY, FROZEN_ANCHOR)
 PRETRAINED_TARGET = (PAPER, GENTLE)
 """The other starts would shrink the weights of a target that is pretrained itself, and a copy would write over them."""
+CANONICAL = Arm(
+    name=f"{WHOLE_BODY.name}-canonical",
+    meaning="a pathway from {auxiliary}, its norms and biases folded in, at full strength from the first step",
+    needs="nothing",
+    settings=(f"{SETTING}={WHOLE_BODY.name}", "pathway.canonical=true", "pathway.bias=true"),
+)
+"""For models of other libraries, whose matrices mean little without the norms they were trained with."""
 COPY_AUXILIARY = replace(COPY, meaning="a copy of {auxiliary}")
 MASKED = replace(MASKED_ARM, meaning="masked modelling on your own files")
 CLOSED_FORM = replace(MIMETIC, meaning="attention that starts in closed form")
@@ -70,7 +77,9 @@ class Way:
         return replace(self, arm=replace(self.arm, name=name, meaning=meaning, settings=settings))
 
 
-def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path | None) -> Iterator[Way]:
+def ways_of(
+    auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path | None, canonical: Collection[str] = ()
+) -> Iterator[Way]:
     """Every way, `none` first.
 
     Parameters
@@ -81,6 +90,8 @@ def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path
         The checkpoint that every way starts from, `none` too, where the target is one.
     pretrained
         A model of the target's own modality, which is a way of its own.
+    canonical
+        Names of those auxiliaries that are raced in canonical form too.
     """
     yield Way(arm=PLAIN, from_=target)
     if target is None:
@@ -95,4 +106,6 @@ def ways_of(auxiliaries: Sequence[str], *, target: Path | None, pretrained: Path
             arm = Arm(name=start.name, meaning=STARTS[start], settings=(f"{SETTING}={start.name}",))
             yield Way(arm=arm, auxiliary=auxiliary, from_=target)
         if target is None:
+            if auxiliary in canonical:
+                yield Way(arm=CANONICAL, auxiliary=auxiliary)
             yield Way(arm=COPY_AUXILIARY, auxiliary=auxiliary)
