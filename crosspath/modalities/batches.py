@@ -58,8 +58,7 @@ def augment_batch(
 
     `labels` lie on the device of the prepared batch: class numbers (B,), whose targets sum to 1; or targets (B, K)
     themselves, of several labels a sample, of numbers, or mixed already. `sample_ids_B` are integers that name the
-    samples within the data set, best kept on the CPU; of a part of a batch, `batch_key` is the smallest of the complete
-    batch.
+    samples within the data set, best kept on the CPU; `batch_key` is that of `mix`.
     """
     targets = targets_of(labels, classes, section.label_kind)
     if section.label_kind == "boxes":

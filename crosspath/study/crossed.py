@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from crosspath.study.statistics import (
     FEWEST_SEEDS,
     NO_SPREAD,
+    POWER_FACTOR,
     PairedDifference,
     seeds_needed,
     t_test,
@@ -96,11 +97,12 @@ def compare_crossed(
         return without_interval(mean, NO_SPREAD)
     freedom = variance**2 / (over_seeds**2 / (seeds - 1) + beyond**2 / max(1, samples - 1))
 
-    error = math.sqrt(variance)
+    # More seeds leave the share of the samples as it is, and have to find what it leaves of the difference.
+    rest = mean**2 - POWER_FACTOR * beyond
     return t_test(
         mean,
-        error,
+        math.sqrt(variance),
         freedom,
         of="the difference, over seeds and test samples,",
-        needed=seeds_needed(mean, error * math.sqrt(seeds)),
+        needed=seeds_needed(math.sqrt(rest), math.sqrt(over_seeds * seeds)) if rest > 0 else None,
     )

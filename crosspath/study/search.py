@@ -14,7 +14,7 @@ from crosspath.errors import InputError
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.cells import Cell, Job, final_jobs, trials_of
 from crosspath.study.definition import Study
-from crosspath.study.grid import Means, rank
+from crosspath.study.grid import DIGITS, Means, rank
 from crosspath.study.jobs import DIVERGENCE
 from crosspath.study.rows import goodness
 from crosspath.study.steps import Step
@@ -147,8 +147,7 @@ def _search(cell: Cell, read: Reader, metric: Callable[[], str]) -> Choice:
             edge = f"rate of {cell.arm.name}, {best:g}, is the {'lowest' if best == min(means) else 'highest'}"
             edge += f" of {len(means)} tried"
     decays = _weight_decays(cell, read, best, scores) if grid.weight_decays else {}
-    # Of equal ones the recipe's own, then the smallest.
-    decay = max(sorted(decays, key=lambda one: (one != own, one)), key=lambda one: rank(decays[one]), default=own)
+    decay = _best_decay(decays, own) if decays else own
     decay_edge = None
     if decays and decay == max(decays):
         decay_edge = f"weight decay of {cell.arm.name}, {decay:g}, is the largest of {len(decays)} tried"
@@ -187,12 +186,16 @@ def _weight_decays(cell: Cell, read: Reader, rate: float, scores: Scores) -> Mea
     trials = [trials_of(cell, (rate,), weight_decay=decay) for decay in others]
     means = _means({own: of_own, **_by_value(others, read(tuple(job for jobs in trials for job in jobs)))})
     while len(means) - len(multiples) < cell.grid.widenings:
-        largest = max(means)
-        if largest != max(sorted(means), key=lambda decay: rank(means[decay])):
+        if _best_decay(means, own) != max(means):
             break
-        decay = largest * cell.grid.factor
+        decay = max(means) * cell.grid.factor
         means |= _means(_by_value((decay,), read(trials_of(cell, (rate,), weight_decay=decay))))
     return dict(sorted(means.items()))
+
+
+def _best_decay(means: Means, own: float) -> float:
+    """The weight decay with the highest mean; of equal ones the recipe's own, then the smallest."""
+    return max(sorted(means, key=lambda decay: (decay != own, decay)), key=lambda decay: rank(means[decay], DIGITS))
 
 
 @cache

@@ -32,7 +32,8 @@ class PairedDifference:
     verdict: Verdict
     reason: str
     seeds_needed: int | None
-    """Seeds for 80 % power, if the true effect and spread equal the observed ones; None without either."""
+    """Seeds for 80 % power, if the true effect and spread equal the observed ones; None without either, and where the
+    test samples are too few for any number of seeds."""
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -71,7 +71,7 @@ class FeatureFeed(Feed):
 
     features_ND: Tensor  # noqa: N815
 
-    def _view(self, batches: Sequence[Indices], epoch: int) -> Iterator[Batch]:
+    def _view(self, batches: Sequence[tuple[int, Indices]], epoch: int) -> Iterator[Batch]:
         for indices, (_, size) in zip(*self.own_parts(batches, epoch), strict=True):
             labels = torch.as_tensor(np.asarray(self.examples.labels[indices]), device=self.device)
             yield Batch(

@@ -55,14 +55,14 @@ class Feed:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """For every batch of an epoch from number `start` on, this process's parts of it, one after the other."""
         settings = self.recipe.train
-        batches = epoch_batches(self.examples.labels, settings, epoch)[start:]
+        batches = list(enumerate(epoch_batches(self.examples.labels, settings, epoch)))[start:]
         views = [epoch * settings.repeats + view for view in range(settings.repeats)]
         streams = [self._view(batches, view) for view in views]
         for _ in batches:
             yield [next(stream) for _ in range(settings.accumulate) for stream in streams]
 
-    def _view(self, batches: Sequence[Indices], epoch: int) -> Iterator[Batch]:
-        """This process's parts of all batches, in the augmented view number `epoch`."""
+    def _view(self, batches: Sequence[tuple[int, Indices]], epoch: int) -> Iterator[Batch]:
+        """This process's parts of all batches, numbered within their epoch, in the augmented view number `epoch`."""
         recipe, settings = self.recipe, self.recipe.train
         own_parts, keys = self.own_parts(batches, epoch)
         objective = objective_of(recipe)
@@ -88,17 +88,21 @@ class Feed:
             )
             yield Batch(inputs=batch, targets=targets, ids_B=ids_B, epoch=epoch, batch_size=size)
 
-    def own_parts(self, batches: Sequence[Indices], epoch: int) -> tuple[list[Indices], list[tuple[int, int]]]:
+    def own_parts(
+        self, batches: Sequence[tuple[int, Indices]], epoch: int
+    ) -> tuple[list[Indices], list[tuple[int, int]]]:
         """The samples of this process's parts; and of each part the key and the size of its complete batch."""
         settings = self.recipe.train
         own_parts: list[Indices] = []
         keys: list[tuple[int, int]] = []
-        for rows in batches:
+        for number, rows in batches:
             paired_rows = rows[paired_order(settings.seed, epoch, torch.as_tensor(rows)).numpy()]
             pieces = parts(paired_rows, self.processes.count * settings.accumulate)
             first = self.processes.rank * settings.accumulate
             own_parts.extend(np.sort(part) for part in pieces[first : first + settings.accumulate])
-            keys.extend([(int(rows[0]), len(rows) * settings.repeats)] * settings.accumulate)
+            # Drawn with replacement, the smallest sample may be that of many batches.
+            key = number if settings.sampler == "balanced" else int(rows[0])
+            keys.extend([(key, len(rows) * settings.repeats)] * settings.accumulate)
         return own_parts, keys
 
     def _read(self, own_parts: list[Indices], epoch: int) -> Iterator[TrainingViews]:

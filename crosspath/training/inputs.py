@@ -1,6 +1,7 @@
 """What a run starts from: where its data lie, which checkpoints it reads, and what follows for its batches."""
 
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from crosspath.modalities.annotations import annotated_shape
 from crosspath.modalities.load import with_absolute_folder
 from crosspath.objectives import objective_of
 from crosspath.training.optimizer import rate_factor
+from crosspath.training.order import epoch_length, steps_per_epoch
 from crosspath.training.processes import Processes
 
 
@@ -63,20 +65,22 @@ def checkpoint_identity(source: str | Path | Auxiliary) -> dict[str, str | None]
     return {"origin": str(path), "sha256": sha256_of_file(checkpoint_files(path).weights)}
 
 
-def batch_notes(recipe: Recipe, processes: Processes) -> list[str]:
-    """What follows for batches and learning rate from the number of processes, parts and views."""
+def batch_notes(recipe: Recipe, samples: int, processes: Processes) -> list[str]:
+    """What follows for batches and learning rate from the number of training samples, processes, parts and views."""
     section, settings = recipe.optimizer, recipe.train
+    largest = ceil(epoch_length(samples, settings) / steps_per_epoch(samples, settings))
     notes = []
     if processes.count > 1 or settings.accumulate > 1 or settings.repeats > 1:
-        each = settings.batch_size / processes.count / settings.accumulate
+        each = largest / processes.count / settings.accumulate
         views = f", {settings.repeats} views each" if settings.repeats > 1 else ""
         division = f"{quantity(processes.count, 'process', 'processes')} x {quantity(settings.accumulate, 'part')}"
-        notes.append(f"batches of {quantity(settings.batch_size, 'sample')}{views}: {division} of {each:g}")
+        notes.append(f"batches of {quantity(largest, 'sample')}{views}: {division} of {each:g}")
     if section.lr_per_samples is not None:
+        full = "" if largest == settings.batch_size else f" (the largest batch has {quantity(largest, 'sample')})"
         rate = section.lr * rate_factor(section, settings.batch_size)
         notes.append(
-            f"learning rate {rate:g}: {section.lr:g} per {section.lr_per_samples} samples, batches of "
-            f"{settings.batch_size}"
+            f"learning rate {rate:g}: {section.lr:g} per {section.lr_per_samples} samples, train.batch_size "
+            f"{settings.batch_size}{full}"
         )
     return notes
 

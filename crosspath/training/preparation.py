@@ -91,7 +91,7 @@ def prepare(
     if processes.count > 1:
         # Weights are alike by now; dropout of different processes falls on different samples.
         torch.manual_seed(recipe.train.seed + processes.rank)
-    notes = [*assembly.notes, *batch_notes(recipe, processes), *data.notes]
+    notes = [*assembly.notes, *batch_notes(recipe, len(data.train), processes), *data.notes]
     notes += [f"skipped {file.path}: {file.reason}" for file in data.damaged_files]
     features = frozen_features(assembly.model, recipe, data, compute, processes, report.preparing)
     if features is not None:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.simulated_races import simulate
 from crosspath.study.crossed import compare_crossed, compare_on_samples, race_seeds
+from crosspath.study.statistics import PairedDifference
 
 
 @pytest.mark.parametrize(("test", "races"), [(50, 400), (300, 200), (3000, 40)])
@@ -58,6 +59,25 @@ def test_the_variance_is_that_of_two_way_clusters() -> None:
     assert answer.difference == pytest.approx(differences.mean())
     assert answer.high is not None
     assert answer.high - answer.difference == pytest.approx(student.ppf(0.975, freedom) * variance**0.5)
+
+
+@pytest.mark.parametrize(("own", "of_seed", "found"), [(0.5, 0.05, False), (0.1, 0.2, True)])
+def test_more_seeds_find_what_a_named_test_part_can_show(own: float, of_seed: float, found: bool) -> None:
+    samples, gain, rng = 200, 0.05, np.random.default_rng(0)
+    of_samples = rng.normal(0, own, samples)
+    of_samples += gain - of_samples.mean()
+
+    def compare(seeds: int) -> PairedDifference:
+        differences = of_samples + rng.normal(0, of_seed, (seeds, 1)) + rng.normal(0, 0.1, (seeds, samples))
+        return compare_crossed(
+            differences.ravel(), np.repeat(np.arange(seeds), samples), np.tile(np.arange(samples), seeds)
+        )
+
+    few = compare(20)
+    assert few.verdict == "no evidence"
+    assert (few.seeds_needed is not None) == found
+    shares = [compare(few.seeds_needed or 400).verdict == "helps" for _ in range(20)]
+    assert np.mean(shares) >= 0.7 if found else not any(shares)
 
 
 def test_samples_are_those_of_names_and_both_arms_have_the_same() -> None:

@@ -376,6 +376,19 @@ def test_weight_decay_is_searched_at_the_best_rate_alone(tmp_path: Path, monkeyp
         comparisons(again)
 
 
+def test_equal_weight_decays_leave_the_own_one_once_a_larger_one_is_no_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(job: Job) -> float:
+        of_rounding = 0.0 if job.weight_decay is None else 1e-16
+        return 0.5 - 0.1 * abs(math.log2(job.rate / 1e-3)) + of_rounding
+
+    study, pool = small(search={"weight_decay": [0, 0.5], "seeds": 1}), Made(score)
+    none, mimetic = run(study, tmp_path / "s", pool, monkeypatch)["rows"]
+    assert (none["weight_decay"], none["at_edge"], mimetic["unsettled"]) == (None, False, None)
+    assert {job.weight_decay for job in pool.jobs} == {None, 0.0, 0.025, 0.1}
+
+
 def test_what_a_comparison_could_show_stands_beside_its_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

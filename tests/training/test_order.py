@@ -67,6 +67,21 @@ def test_a_balanced_sampler_needs_classes() -> None:
         feed.check()
 
 
+@pytest.mark.parametrize("sampler", ["shuffle", "balanced"])
+def test_no_two_batches_of_an_epoch_are_mixed_by_one_draw(sampler: str) -> None:
+    settings = (f"train.sampler={sampler}", "train.batch_size=4", "train.accumulate=2", "augment.mixup=0.8")
+    recipe = apply_overrides(recipe_named("image/digits"), settings)
+    examples = Examples(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 10, tuple(map(str, range(40))))
+    feed = Feed(recipe=recipe, examples=examples, classes=10, processes=Processes(0, 1), device=torch.device("cpu"))
+    batches = list(enumerate(epoch_batches(examples.labels, recipe.train, 0)))
+    _, keys = feed.own_parts(batches, 0)
+    assert keys[::2] == keys[1::2]
+    assert len(set(keys)) == len(batches) == 10
+    assert feed.own_parts(batches[3:], 0)[1] == keys[6:]  # of a resumed run
+    if sampler == "shuffle":
+        assert [key for key, _ in keys[::2]] == [min(rows) for _, rows in batches]
+
+
 def test_samples_of_an_epoch_are_those_of_a_balanced_draw() -> None:
     recipe = apply_overrides(recipe_named("image/discs"), ("train.samples_per_epoch=20",))
     with refused("train.samples_per_epoch", "20", "balanced"):

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from crosspath.training.inputs import batch_notes
 from crosspath.training.optimizer import build_optimizer, rate_factor
+from crosspath.training.processes import Processes
 from crosspath.training.schedule import PEAK, Schedule
 from tests.checkpoints.small import image_recipe
 
@@ -67,3 +69,15 @@ def test_rates_follow_the_batch_where_the_recipe_says_so() -> None:
     assert {group[PEAK] for group in optimizer.param_groups} == {2e-3}
     assert rate_factor(recipe.optimizer, 1024) == 4.0
     assert rate_factor(recipe.optimizer.model_copy(update={"lr_per_samples": None}), 1024) == 1.0
+
+
+@pytest.mark.parametrize(("samples", "words"), [(4096, "1024"), (9, "1024 (the largest batch has 9 samples)")])
+def test_notes_name_batches_that_there_are(samples: int, words: str) -> None:
+    recipe = image_recipe(
+        "optimizer.lr=5e-4", "optimizer.lr_per_samples=256", "train.batch_size=1024", "train.accumulate=3"
+    )
+    largest = min(samples, 1024)
+    assert batch_notes(recipe, samples, Processes(0, 1)) == [
+        f"batches of {largest:,} samples: 1 process x 3 parts of {largest / 3:g}",
+        f"learning rate 0.002: 0.0005 per 256 samples, train.batch_size {words}",
+    ]

@@ -26,13 +26,14 @@ def mix(
 ) -> tuple[Tensor, Tensor]:
     """The mixed batch (B, ..., H, W) and targets (B, K); unchanged when both Beta parameters are 0.
 
-    One share λ ~ Beta(a, a) a batch, from a generator seeded by (seed, epoch, smallest sample id of the batch): mixup
+    One share λ ~ Beta(a, a) a batch, from a generator seeded by (seed, epoch, key of the batch): mixup
     (Zhang et al. 2018) gives λ x + (1 - λ) partner; cutmix (Yun et al. 2019) copies a box of about (1 - λ) of the area
     from the partner, at the same place in every frame, and corrects λ to the area inside the image. With both on, a
     fair draw selects one for the batch. Partners follow from an order drawn for (seed, epoch).
 
-    A micro-batch in `paired_order` is mixed as within the complete batch; `batch_key` is then the smallest id of that
-    batch. With a `chance` below 1 a draw for each sample decides whether it is mixed.
+    The key is the smallest sample id, unless `batch_key` replaces it: where several batches may have that id, and for a
+    micro-batch in `paired_order`, which is mixed as within the complete batch if it has the same key. With a `chance`
+    below 1 a draw for each sample decides whether it is mixed.
     """
     if mixup == 0.0 and cutmix == 0.0:
         return batch, targets_BK

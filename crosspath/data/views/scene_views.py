@@ -18,8 +18,8 @@ STREAM = 0x5CE4E
 TRIES = 10
 LARGEST_SHARE = 0.75
 """Of one class in the labelled pixels of a crop, published."""
-BRIGHTNESS, CONTRAST, SATURATION, HUE = 32, (0.5, 1.5), (0.5, 1.5), 18
-"""Published ranges: levels added, factors, and degrees, each applied with a chance of one half."""
+BRIGHTNESS, CONTRAST, SATURATION, HUE = 32, (0.5, 1.5), (0.5, 1.5), 36
+"""Published ranges: levels added, factors, and degrees (18 steps of 2), each with a chance of one half."""
 
 
 def scene_view(

@@ -1,5 +1,7 @@
 """Training views of pictures with masks: colours and classes stay together, whatever is drawn."""
 
+from colorsys import rgb_to_hsv
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -89,3 +91,15 @@ def test_distorted_colours_change_levels_and_no_class() -> None:
         differences.append(np.abs(view[:3].astype(int) - picture[:3]).mean())
     assert 0.02 < (np.array(differences) == 0).mean() < 0.2  # of four changes none, 1 in 16
     assert 5 < np.mean(differences) < 40
+
+
+def test_hues_turn_by_up_to_36_degrees() -> None:
+    red, distorted = np.zeros((4, 24, 24), np.uint8), ImageAugment(crop_padding=0, distort_colours=True)
+    red[0] = 200
+    turns = []
+    for sample in range(200):
+        levels = scene_view(red, DATA, distorted, 0, 0, sample)[:3, 0, 0] / 255
+        turns.append((360 * rgb_to_hsv(*levels.tolist())[0] + 180) % 360 - 180)
+    # To the 256 levels of a hue, 1.4 degrees each.
+    assert -38 < min(turns) < -32
+    assert 32 < max(turns) < 38
