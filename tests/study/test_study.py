@@ -320,6 +320,7 @@ def test_examples_are_those_of_the_reported_runs(
         ("targets: {image/digits: {}}\nseeds: 0", "seeds"),
         ("targets: {image/digits: {}}\nseeds: [0, 0, 1]", "each once"),
         ("targets: {image/digits: {}}\nseeds: []", "one seed or more"),
+        (f"targets: {{image/digits: {{}}}}\nseeds: [0, {2**63}]", "seeds"),
         ("targets: {}", "targets"),
         ("targets: {image/digits: {}}\nvariants: {}", "variants"),
         ("targets: {image/digits: {}}\narms: [none]\nsettings: [evaluate.test=false]", "evaluate.test=true"),
