@@ -16,7 +16,7 @@ from crosspath.objectives.drawing import model_outputs
 from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
 from crosspath.objectives.mistakes import MISTAKES
-from crosspath.objectives.objective import Batch, Objective, all_tokens, token_grid
+from crosspath.objectives.objective import Batch, Objective, all_tokens, head_by_batch, token_grid
 
 Probabilities = Callable[[Tensor], Tensor]
 
@@ -123,6 +123,7 @@ CLASSIFICATION = Objective(
     metrics=_metrics,
     selects_by="accuracy",
     labelled=True,
+    by_batch=head_by_batch,
     pools=True,
     probabilities=_softmax,
     predictions=_one_prediction,
@@ -140,6 +141,7 @@ SEVERAL_LABELS = Objective(
     metrics=_multi_label_metrics,
     selects_by="map",
     labelled=True,
+    by_batch=head_by_batch,
     pools=True,
     probabilities=torch.sigmoid,
     predictions=_several_predictions,

@@ -52,6 +52,11 @@ def indicators(labels: Tensor, recipe: Recipe, classes: int) -> Tensor:
     return labels if labels.ndim > 1 else one_hot(labels, classes)
 
 
+def head_by_batch(recipe: Recipe) -> bool:
+    """Whether a `ClassificationHead` normalises over the batch."""
+    return bool(recipe.model.head_hidden) or recipe.model.head_batch_norm
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """What is minimised, and how a held-out part is judged. Models and batches lie on one device."""
@@ -79,6 +84,8 @@ class Objective:
     """Whether samples need labels."""
     label_rows: Callable[[Tensor, Recipe, int], Tensor] = indicators
     """(labels (N,) or (N, K), recipe, number of classes) to a row of numbers for each sample, as losses read them."""
+    by_batch: Callable[[Recipe], bool] = lambda recipe: False
+    """Whether a recipe's head normalises over the batch, which takes two samples or more."""
     pools: bool = False
     """Whether the model is a `ModalityModel`, whose head reads the pooled features of a sample."""
     probabilities: Callable[[Tensor], Tensor] | None = None

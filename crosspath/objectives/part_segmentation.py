@@ -159,6 +159,7 @@ PART_SEGMENTATION = Objective(
     metrics=_metrics,
     selects_by="instance_miou",
     labelled=True,
+    by_batch=lambda recipe: True,
     check=_check,
     predictions=_predictions,
     drawing=Drawing(answers=_answers, sample=_draw, files=_files),
