@@ -133,6 +133,17 @@ class Objective:
         return METRICS[self.selects_by].sign * metrics[self.selects_by]
 
 
+def require_in_each_part(
+    recipe: Recipe, data: DataSet, expected: str, counts: Callable[[Examples], bool], todo: str
+) -> None:
+    """Raise `InputError` for a part whose samples, if it has any, have no label that counts: nothing could be learnt of
+    it, or measured on it.
+    """
+    for name, examples in (("training", data.train), ("validation", data.validation), ("test", data.test)):
+        if len(examples) and not counts(examples):
+            raise InputError(f"the {name} part of {recipe.name}", expected, f"{len(examples)} without", todo)
+
+
 def all_tokens(recipe: Recipe, model: nn.Module) -> int:
     """How many tokens a sample has, where the encoder sees all of them."""
     return prod(token_grid(model))
