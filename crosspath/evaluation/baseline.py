@@ -13,6 +13,9 @@ from crosspath.modalities import MODALITIES, modality_of
 from crosspath.modalities.load import load_data, with_absolute_folder
 from crosspath.recipes import recipe_named
 
+SEEDS = 2**32
+"""How many seeds a classifier of scikit-learn's kind takes, from 0."""
+
 
 def baseline(
     recipe: Recipe | str | Path,
@@ -33,17 +36,19 @@ def baseline(
     Raises
     ------
     InputError
-        For a modality without a baseline, several labels a sample, a library that is not installed, and as `train`.
+        For a modality without a baseline, samples without one class each, a library that is not installed, and as
+        `train`.
     """
     recipe = apply_overrides(recipe if isinstance(recipe, Recipe) else recipe_named(recipe), setting_texts(settings))
     usual = modality_of(recipe).baseline
     if usual is None:
         names = ", ".join(name for name, modality in MODALITIES.items() if modality.baseline is not None)
         raise InputError(recipe.name, f"a modality with a baseline ({names})", recipe.modality, "use `crosspath train`")
-    if recipe.data.several_labels:
-        raise InputError(recipe.name, "one label a sample", "several", "use `crosspath train`")
-    if not seeds:
-        raise InputError("seeds", "one seed or more", "none", "name some")
+    if recipe.data.several_labels or recipe.data.label_kind != "classes":
+        found = "several" if recipe.data.several_labels else str(recipe.data.label_kind)
+        raise InputError(recipe.name, "one class a sample", found, "use `crosspath train`")
+    if not seeds or not 0 <= min(seeds) <= max(seeds) < SEEDS:
+        raise InputError("seeds", f"one or more from 0 to {SEEDS - 1}", str(list(seeds)), "name others")
     root = None if data is None else Path(data)
     section = with_absolute_folder(recipe.data, root)
     rows: list[dict[str, Any]] = []

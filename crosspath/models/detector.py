@@ -18,6 +18,8 @@ DetectorKind = Literal["retinanet", "faster_rcnn"]
 SCORE, KIND = 4, 5
 """After the corners of a detection: its score, and its class, -1 in rows after the last detection."""
 DETECTION_COLUMNS = 6
+LAST_LAYERS = ("cls_logits", "bbox_reg", "bbox_pred", "cls_score")
+"""torchvision's names of the layers that score and place boxes."""
 
 
 class Detector(ModalityModel):
@@ -63,6 +65,9 @@ class Detector(ModalityModel):
         after the last one are 0, with class -1. With `boxes_BM9` (see `crosspath.data.boxes`), in training mode, the
         loss of each sample (B,) instead.
 
+        Where the model computes what is not finite, all scores of the picture are NaN: torchvision leaves such boxes
+        out, as if there were nothing to see.
+
         A sample's loss is the sum of what the detector of torchvision gives for this sample alone, so it is divided by
         the sample's own boxes or draws, and does not depend on the others of its batch.
         """
@@ -70,7 +75,7 @@ class Detector(ModalityModel):
         with torch.autocast(maps_BDHW.device.type, enabled=False):
             maps = list(maps_BDHW.float())
             if boxes_BM9 is None:
-                return self._rows(self.head(maps))
+                return self._detect(maps)
             targets = [self._target(boxes_M9) for boxes_M9 in boxes_BM9]
             losses = [self.head([one], [target]) for one, target in zip(maps, targets, strict=True)]
             return torch.stack([torch.stack(list(parts.values())).sum() for parts in losses])
@@ -87,6 +92,24 @@ class Detector(ModalityModel):
         """What torchvision's detectors train on; crowds are left out, as published training does."""
         own_M9 = boxes_M9[boxes_M9[:, CROWD] == 0]
         return {"boxes": own_M9[:, CORNERS], "labels": own_M9[:, CLASS].long() + self.first_class}
+
+    def _detect(self, maps: list[Tensor]) -> Tensor:
+        outputs: list[Tensor] = []
+        hooks = [
+            layer.register_forward_hook(lambda _, __, output: outputs.append(output.isfinite().all()))
+            for name, layer in self.head.named_modules()
+            if name.endswith(LAST_LAYERS)
+        ]
+        try:
+            rows_BQ6 = self._rows(self.head(maps))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        unclear_B = torch.stack([~one.isfinite().all() for one in maps])
+        # Where the maps are in order it is the head that is not, for every picture.
+        unclear_B = unclear_B | (~torch.stack(outputs).all() & ~unclear_B.any())
+        rows_BQ6[unclear_B, :, SCORE] = torch.nan
+        return rows_BQ6
 
     def _rows(self, detections: list[dict[str, Tensor]]) -> Tensor:
         pictures = []

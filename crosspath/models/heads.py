@@ -75,7 +75,7 @@ class ClassificationHead(nn.Module):
         by_batch = isinstance(self.hidden, nn.Sequential) or isinstance(self.batch_norm, nn.BatchNorm1d)
         if by_batch and self.training and pooled_BD.shape[0] == 1:
             expected = "at least 2 samples to normalise over the batch in the head"
-            raise InputError("batch", expected, "1", "drop the last small batch")
+            raise InputError("batch", expected, "1", "make batches larger")
         logits_BK: Tensor = self.linear(self.hidden(self.normalise(pooled_BD)))
         return logits_BK
 

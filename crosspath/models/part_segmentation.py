@@ -65,7 +65,7 @@ class PartHead(nn.Module):
         """
         if self.training and len(categories_BC) == 1:
             expected = "at least 2 objects to normalise over the batch in the head"
-            raise InputError("batch", expected, "1", "drop the last small batch, or raise train.batch_size")
+            raise InputError("batch", expected, "1", "make batches larger")
         local_RC = self.propagation_0(points_BQ3, centres_BG3, levels_BGC, rows_R)
         category_BC = self.label_conv(categories_BC[:, :, None]).squeeze(2)
         object_BC = torch.cat([levels_BGC.amax(dim=1), levels_BGC.mean(dim=1), category_BC], dim=1)

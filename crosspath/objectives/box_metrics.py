@@ -1,5 +1,6 @@
 """Average precision of boxes as COCO defines it, by faster-coco-eval."""
 
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ def box_metrics(detections_NQ6: Tensor, boxes_NM9: Tensor, size: int) -> dict[st
 
     `box_ap` is the mean over IoU 0.50 to 0.95 and over the classes that have a box; `box_ap50` and `box_ap75` are those
     of one IoU; the others count boxes of some areas. At most 100 detections a picture count. A crowd is never missed,
-    and what lies in it is no error. What no box enters is left out; without boxes the result is empty.
+    and what lies in it is no error. What no box enters is left out; without boxes the result is empty. Where a
+    score is NaN, all are.
 
     Raises
     ------
@@ -29,6 +31,8 @@ def box_metrics(detections_NQ6: Tensor, boxes_NM9: Tensor, size: int) -> dict[st
     from_boxes, from_detections = _annotations(boxes_NM9, size), _results(detections_NQ6, boxes_NM9, size)
     if not any(not box["iscrowd"] for box in from_boxes["annotations"]):
         return {}
+    if bool(detections_NQ6[..., SCORE].isnan().any()):
+        return dict.fromkeys(NAMES, nan)
     values = _evaluate(from_boxes, from_detections)
     return {name: float(value) for name, value in zip(NAMES, values, strict=True) if value >= 0}
 

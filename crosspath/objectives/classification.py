@@ -10,13 +10,19 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from crosspath.config import Recipe
 from crosspath.data.examples import DataSet
-from crosspath.errors import InputError
 from crosspath.models.build import build_model
 from crosspath.objectives.drawing import model_outputs
 from crosspath.objectives.masking import draw_visible_patches
 from crosspath.objectives.metrics import classification_metrics, multi_label_metrics
 from crosspath.objectives.mistakes import MISTAKES
-from crosspath.objectives.objective import Batch, Objective, all_tokens, token_grid
+from crosspath.objectives.objective import (
+    Batch,
+    Objective,
+    all_tokens,
+    head_by_batch,
+    require_in_each_part,
+    token_grid,
+)
 
 Probabilities = Callable[[Tensor], Tensor]
 
@@ -100,9 +106,10 @@ def _multi_label_metrics(logits_NK: Tensor, labels: Tensor, recipe: Recipe) -> d
 
 
 def _require_positives(recipe: Recipe, data: DataSet) -> None:
-    if not np.asarray(data.train.labels).any():
-        where, todo = f"the training part of {recipe.name}", "write 1, or its name, where a sample has a label"
-        raise InputError(where, "samples with a label", f"{len(data.train)} without", todo)
+    todo = "write 1, or its name, where a sample has a label, or divide the samples otherwise"
+    require_in_each_part(
+        recipe, data, "samples with a label", lambda examples: bool(np.asarray(examples.labels).any()), todo
+    )
 
 
 def _one_label(recipe: Recipe) -> bool:
@@ -123,6 +130,7 @@ CLASSIFICATION = Objective(
     metrics=_metrics,
     selects_by="accuracy",
     labelled=True,
+    by_batch=head_by_batch,
     pools=True,
     probabilities=_softmax,
     predictions=_one_prediction,
@@ -140,6 +148,7 @@ SEVERAL_LABELS = Objective(
     metrics=_multi_label_metrics,
     selects_by="map",
     labelled=True,
+    by_batch=head_by_batch,
     pools=True,
     probabilities=torch.sigmoid,
     predictions=_several_predictions,

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from crosspath.config import Recipe
 from crosspath.data.boxes import CORNERS, CROWD, in_pictures
 from crosspath.data.examples import DataSet
-from crosspath.errors import InputError
 from crosspath.modalities import modality_of
 from crosspath.models.build import build_detector
 from crosspath.models.detector import KIND
 from crosspath.objectives.box_metrics import box_metrics, require_evaluator
 from crosspath.objectives.box_pictures import draw_boxes
 from crosspath.objectives.drawing import Drawing, model_outputs
-from crosspath.objectives.objective import Batch, Objective, all_tokens
+from crosspath.objectives.objective import Batch, Objective, all_tokens, require_in_each_part
 
 MOST = 100
 """Boxes of a picture that are predicted, as COCO counts them."""
@@ -64,13 +63,13 @@ def _boxes(detections_Q6: Tensor, recipe: Recipe, names: tuple[str, ...], top: i
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
-    """What computes the metric is there before hours of training, and there is a box to train on."""
+    """What computes the metric is there before hours of training, and there are boxes to train on and to find."""
     require_evaluator()
-    boxes_NM9 = np.asarray(data.train.labels)
-    if not (boxes_NM9[..., CROWD] == 0).any():
-        where, todo = f"the training part of {recipe.name}", "name files whose training pictures have boxes"
-        crowds = ", or with crowds alone" if (boxes_NM9[..., CROWD] == 1).any() else ""
-        raise InputError(where, "pictures with boxes", f"{len(data.train)} without{crowds}", todo)
+    todo = "name files whose pictures have boxes, or divide the pictures otherwise"
+    expected = "pictures with boxes other than crowds"
+    require_in_each_part(
+        recipe, data, expected, lambda examples: bool((np.asarray(examples.labels)[..., CROWD] == 0).any()), todo
+    )
 
 
 def _serves(recipe: Recipe) -> bool:

@@ -52,6 +52,11 @@ def indicators(labels: Tensor, recipe: Recipe, classes: int) -> Tensor:
     return labels if labels.ndim > 1 else one_hot(labels, classes)
 
 
+def head_by_batch(recipe: Recipe) -> bool:
+    """Whether a `ClassificationHead` normalises over the batch."""
+    return bool(recipe.model.head_hidden) or recipe.model.head_batch_norm
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """What is minimised, and how a held-out part is judged. Models and batches lie on one device."""
@@ -79,6 +84,8 @@ class Objective:
     """Whether samples need labels."""
     label_rows: Callable[[Tensor, Recipe, int], Tensor] = indicators
     """(labels (N,) or (N, K), recipe, number of classes) to a row of numbers for each sample, as losses read them."""
+    by_batch: Callable[[Recipe], bool] = lambda recipe: False
+    """Whether a recipe's head normalises over the batch, which takes two samples or more."""
     pools: bool = False
     """Whether the model is a `ModalityModel`, whose head reads the pooled features of a sample."""
     probabilities: Callable[[Tensor], Tensor] | None = None
@@ -124,6 +131,20 @@ class Objective:
             expected, todo = f"samples that give {self.selects_by}", "set train.select=last, or hold out others"
             raise InputError("the validation part", expected, "none: no label counts there", todo)
         return METRICS[self.selects_by].sign * metrics[self.selects_by]
+
+
+def require_in_each_part(
+    recipe: Recipe, data: DataSet, expected: str, counts: Callable[[Examples], bool], todo: str
+) -> None:
+    """Raise `InputError` for a part whose samples, if it has any, have no label that counts: nothing could be learnt of
+    it, or measured on it. A test part that is not read may be without.
+    """
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    for name, examples in parts.items():
+        if name == "test" and not recipe.evaluate.test:
+            continue
+        if len(examples) and not counts(examples):
+            raise InputError(f"the {name} part of {recipe.name}", expected, f"{len(examples)} without", todo)
 
 
 def all_tokens(recipe: Recipe, model: nn.Module) -> int:

@@ -51,7 +51,8 @@ def columns_of_points(parts_BP: Tensor, categories_B: Tensor, parts: Parts, wher
 
 def part_counts(logits_BPK: Tensor, columns_BP: Tensor, categories_B: Tensor, members_CK: Tensor) -> Tensor:
     """Points (B, 3, K) of each part: predicted rightly, predicted, and there. A point gets the most probable part of
-    its object's category; points that are not labelled count nowhere.
+    its object's category; points that are not labelled count nowhere. NaN for a sample with a labelled point whose
+    logits are not all finite: it has no most probable part.
     """
     columns = logits_BPK.shape[-1]
     own_B1K = members_CK.to(logits_BPK.device)[categories_B][:, None]
@@ -64,7 +65,8 @@ def part_counts(logits_BPK: Tensor, columns_BP: Tensor, categories_B: Tensor, me
 
     right_BP = counted_BP & (predicted_BP == columns_BP)
     counts = (count(columns_BP, right_BP), count(predicted_BP, counted_BP), count(columns_BP, counted_BP))
-    return torch.stack(counts, dim=1)
+    unclear_B = (counted_BP & ~logits_BPK.isfinite().all(dim=-1)).any(dim=1)
+    return torch.stack(counts, dim=1).masked_fill(unclear_B[:, None, None], torch.nan)
 
 
 def part_metrics(counts_N3K: Tensor, categories_N: Tensor, members_CK: Tensor) -> dict[str, float]:
@@ -77,13 +79,13 @@ def part_metrics(counts_N3K: Tensor, categories_N: Tensor, members_CK: Tensor) -
     - `point_accuracy`: the share of points with their part.
     """
     # Of a cloud with few labelled points a draw may hold none, and says nothing then.
-    labelled_N = counts_N3K[:, 2].sum(dim=1) > 0
+    labelled_N = counts_N3K[:, 2].sum(dim=1) != 0
     counts_N3K, categories_N = counts_N3K[labelled_N], categories_N[labelled_N]
     if not len(counts_N3K):
         return {}
     right_NK, predicted_NK, present_NK = counts_N3K.double().unbind(1)
     union_NK = predicted_NK + present_NK - right_NK
-    iou_NK = torch.where(union_NK > 0, right_NK / union_NK.clamp(min=1), 1.0)
+    iou_NK = torch.where(union_NK == 0, 1.0, right_NK / union_NK.clamp(min=1))
     own_NK = members_CK[categories_N].double()
     shapes_N = (iou_NK * own_NK).sum(dim=1) / own_NK.sum(dim=1)
     classes = [shapes_N[categories_N == category].mean() for category in sorted(set(categories_N.tolist()))]
@@ -91,6 +93,6 @@ def part_metrics(counts_N3K: Tensor, categories_N: Tensor, members_CK: Tensor) -
     return {
         "instance_miou": float(shapes_N.mean()),
         "class_miou": float(torch.stack(classes).mean()),
-        "miou": float((right_K / union_K)[union_K > 0].mean()),
+        "miou": float((right_K / union_K)[union_K != 0].mean()),
         "point_accuracy": float(right_NK.sum() / present_NK.sum()),
     }

@@ -18,7 +18,7 @@ from crosspath.errors import InputError
 from crosspath.modalities.annotations import divide
 from crosspath.models.build import build_part_segmenter
 from crosspath.objectives.drawing import Answer, Drawing, Names
-from crosspath.objectives.objective import Batch, Objective, all_tokens
+from crosspath.objectives.objective import Batch, Objective, all_tokens, require_in_each_part
 from crosspath.objectives.part_metrics import (
     Parts,
     columns_of_categories,
@@ -127,6 +127,13 @@ def _check(recipe: Recipe, data: DataSet) -> None:
     if len(parts) != len(data.classes) or not all(parts):
         found = f"{[len(numbers) for numbers in parts]} parts for {len(data.classes)} categories"
         raise InputError("data.parts", "parts of every category", found, todo)
+    require_in_each_part(
+        recipe,
+        data,
+        "clouds with labelled points",
+        lambda examples: any(len(numbers) for *_, numbers in parts_of_samples(examples)),
+        "see which column of the files is the part, or divide the files otherwise",
+    )
     if recipe.data.stream:
         return  # reading all of it would take as long as an epoch: a wrong part is met on the way
     pairs: set[tuple[int, int]] = set()
@@ -159,6 +166,7 @@ PART_SEGMENTATION = Objective(
     metrics=_metrics,
     selects_by="instance_miou",
     labelled=True,
+    by_batch=lambda recipe: True,
     check=_check,
     predictions=_predictions,
     drawing=Drawing(answers=_answers, sample=_draw, files=_files),

@@ -19,7 +19,7 @@ from crosspath.models.build import build_model
 from crosspath.models.modality_model import ModalityModel
 from crosspath.objectives.classification import training_logits
 from crosspath.objectives.drawing import Answer, Drawing, Names
-from crosspath.objectives.objective import Batch, Objective, all_tokens
+from crosspath.objectives.objective import Batch, Objective, all_tokens, head_by_batch
 from crosspath.pictures.scatter import scatter
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ REGRESSION = Objective(
     fewest=2,
     labelled=True,
     label_rows=_label_rows,
+    by_batch=head_by_batch,
     pools=True,
     predictions=_predictions,
     exported="numbers in the units of their columns",

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from crosspath.checkpoints.sources import is_on_hub
 from crosspath.config.faults import merge_faults, to_fault
 from crosspath.config.section import FolderName, Section
+from crosspath.config.training import Seed
 from crosspath.config.yaml_text import parse_yaml
 from crosspath.errors import InputError
 from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
@@ -159,7 +160,7 @@ class Study(Section):
     arms: tuple[str, ...] = (NONE.name, PATHWAY.name, RANDOM.name)
     controls: tuple[str, ...] = ()
     """Further arms, for one auxiliary per target: the one named by the target's `controls`."""
-    seeds: PositiveInt | tuple[NonNegativeInt, ...] = 5
+    seeds: PositiveInt | tuple[Seed, ...] = 5
     """Their number, counted from 0, or a list of them."""
     part: Literal["test", "validation"] = "test"
     """The part that is reported. `validation` is for choosing settings: no run then reads the test part."""

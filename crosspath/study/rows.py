@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from crosspath.errors import InputError
 from crosspath.metrics import METRICS, metric_of
 from crosspath.study.statistics import CONFIDENCE, Verdict, compare_paired, false_discovery, mean_and_sd
 from crosspath.training.result import Result
@@ -73,13 +74,18 @@ class Row:
 
 
 def score(result: Result, part: str) -> float:
-    """The value of `metric_of` on a part of a run."""
-    return float(result.metrics[part][metric_of(result.metrics[part])])
+    """The value of `metric_of` on a part of a run. Raises `InputError` where nothing was measured there."""
+    metrics = result.metrics[part]
+    if (name := metric_of(metrics)) not in metrics:
+        expected, todo = "samples that give a metric", "hold out others, with another --out"
+        raise InputError(f"the {part} part of {result.recipe}", expected, "none", todo)
+    return float(metrics[name])
 
 
 def score_text(result: Result, part: str) -> str:
     """`score` as a person reads it: `71.3 %`."""
-    return METRICS[metric_of(result.metrics[part])].text(score(result, part))
+    value = score(result, part)
+    return METRICS[metric_of(result.metrics[part])].text(value)
 
 
 def goodness(result: Result, part: str) -> float:

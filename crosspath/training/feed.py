@@ -39,12 +39,15 @@ class Feed:
             raise InputError(
                 "train.samples_per_epoch", "none with train.sampler=shuffle", str(settings.samples_per_epoch), todo
             )
-        count = self.processes.count * settings.accumulate
-        if smallest_part(epoch_batches(self.examples.labels, settings, 0), count) == 0:
+        by_batch = objective_of(self.recipe).by_batch(self.recipe)
+        count, fewest = self.processes.count * settings.accumulate, 2 if by_batch else 1
+        if (smallest := smallest_part(epoch_batches(self.examples.labels, settings, 0), count)) < fewest:
+            reason = ", over which the head normalises" if by_batch else ""
             parts_each = quantity(settings.accumulate, "part")
-            found = f"{quantity(self.processes.count, 'process', 'processes')} x {parts_each}"
+            found = f"{smallest} in one of {quantity(self.processes.count, 'process', 'processes')} x {parts_each}"
             todo = "raise train.batch_size, or lower train.accumulate or the number of processes"
-            raise InputError("train.batch_size", "samples for every part", found, todo)
+            expected = f"{quantity(fewest, 'sample')} or more in every part of a batch{reason}"
+            raise InputError("train.batch_size", expected, found, todo)
         mixing = self.recipe.augment.mixing
         if kind not in MIXABLE and (mixing.mixup or mixing.cutmix):
             found = f"{mixing.mixup:g} and {mixing.cutmix:g}"

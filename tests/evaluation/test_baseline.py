@@ -68,8 +68,12 @@ def test_the_command_prints_it_and_what_has_none_is_refused(capsys: pytest.Captu
         crosspath.baseline("image/digits")
     with refused("data.length", "9", "8"):
         crosspath.baseline("series/machines", settings=("data.length=8",))
-    with refused("seeds"):
-        crosspath.baseline("series/machines", seeds=())
+    for seeds in ((), (0, -1), (2**32,)):
+        with refused("seeds"):
+            crosspath.baseline("series/machines", seeds=seeds)
+    for setting, found in (("objective=regression", "numbers"), ("data.multi_label=true", "several")):
+        with refused("series/folder", found):
+            crosspath.baseline("series/folder", settings=(setting,))
 
 
 @pytest.mark.skipif(find_spec("aeon") is not None, reason="aeon is installed")

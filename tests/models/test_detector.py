@@ -1,5 +1,6 @@
 """The feature pyramid against its own arithmetic, and the library's detectors on an encoder's maps."""
 
+import math
 from typing import Literal
 
 import pytest
@@ -11,6 +12,7 @@ from crosspath.data.boxes import box_array
 from crosspath.models.detector import KIND, SCORE, Detector
 from crosspath.models.encoder import Encoder
 from crosspath.models.feature_pyramid import FeaturePyramid, pyramid_strides
+from crosspath.objectives.box_metrics import box_metrics
 from crosspath.tokenizers import ImageTokenizer
 from tests.errors import refused
 
@@ -146,6 +148,21 @@ def test_detections_are_rows_within_the_picture(kind: Literal["retinanet", "fast
     assert (own[:, KIND] <= 2).all()
     assert (rows[..., SCORE].diff(dim=1) <= 0).all()
     assert (rows[rows[..., KIND] < 0][:, :5] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["retinanet", "faster_rcnn"])
+@pytest.mark.parametrize("part", ["encoder", "head.backbone", "head"])
+def test_scores_are_nan_where_the_model_is_not_finite(kind: Literal["retinanet", "faster_rcnn"], part: str) -> None:
+    model = detector(kind=kind).eval()
+    pictures, labels = torch.randn(2, 3, 32, 32), boxes([(2, 3, 20, 22, 1)], [(5, 5, 14, 12, 0)])
+    with torch.no_grad():
+        one = model(torch.stack([pictures[0], pictures[1] * torch.nan]))[..., SCORE].isnan()
+        assert one.tolist() == [[False] * 20, [True] * 20]
+        *_, weight = (weight for name, weight in model.named_parameters() if name.startswith(part))
+        weight.fill_(torch.nan)
+        rows = model(pictures)
+    assert rows[..., SCORE].isnan().all()
+    assert all(map(math.isnan, box_metrics(rows, labels, 32).values()))
 
 
 def test_patches_that_make_no_map_are_refused() -> None:

@@ -218,14 +218,17 @@ def test_the_shipped_recipe_learns_to_find_shapes(tmp_path: Path, monkeypatch: p
     assert result.metrics["test"]["box_ap"] > 0.4
 
 
-def test_crowds_alone_are_nothing_to_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("split", "name"), [("train", "training"), ("val", "test")])
+def test_crowds_alone_are_nothing_to_train_on_or_to_find(
+    split: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CROSSPATH_CACHE", str(tmp_path / "cache"))
 
     def crowds(part: str, tree: dict[str, Any]) -> None:
-        for entry in tree["annotations"] if part == "train" else ():
+        for entry in tree["annotations"] if part == split else ():
             entry["iscrowd"] = 1
 
     write_coco(tmp_path / "coco", {"train": 4, "val": 2}, 24, change=crowds)
-    with refused("the training part", "crowds"):
+    with refused(f"the {name} part", "crowds"):
         train(small(name="image/boxes"), data=tmp_path / "coco", out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()

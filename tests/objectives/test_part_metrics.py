@@ -1,5 +1,6 @@
 """Part metrics against loops over sets of points, on random predictions."""
 
+import math
 from collections import defaultdict
 from statistics import fmean
 
@@ -101,6 +102,17 @@ def test_what_is_not_labelled_counts_nowhere() -> None:
     longer = torch.cat([parts, torch.full((1, 5), NOT_LABELLED)], dim=1)
     more = torch.cat([logits, torch.randn(1, 5, 7, generator=torch.Generator().manual_seed(1))], dim=1)
     assert measured(more, longer, category, TABLE) == measured(logits, parts, category, TABLE)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_that_are_not_finite_give_nan_unless_their_point_counts_nowhere(value: float) -> None:
+    parts, categories = torch.tensor([[3, 4, NOT_LABELLED], [0, 1, 2]]), torch.tensor([1, 0])
+    logits = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0))
+    expected = measured(logits, parts, categories, TABLE)
+    logits[0, 2] = value
+    assert measured(logits, parts, categories, TABLE) == expected
+    logits[0, 1, 4] = value
+    assert all(map(math.isnan, measured(logits, parts, categories, TABLE).values()))
 
 
 def test_a_cloud_without_a_labelled_point_counts_nowhere() -> None:

@@ -3,13 +3,16 @@ are found again on curves of known shape.
 """
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from crosspath.study.reports.labels import label_savings, labels_for
-from crosspath.study.rows import Row, adjust_verdicts, leave_unsettled
+from crosspath.study.rows import Row, adjust_verdicts, goodness, leave_unsettled, score, score_text
 from crosspath.study.statistics import compare_paired, false_discovery
+from tests.errors import refused
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -32,6 +35,13 @@ def test_adjusted_p_is_that_of_benjamini_and_hochberg() -> None:
         smallest = min(smallest, values[order[rank]] * 4 / (rank + 1))
         expected[order[rank]] = smallest
     assert false_discovery(values) == pytest.approx(expected)
+
+
+def test_a_run_without_a_metric_is_one_line() -> None:
+    result: Any = SimpleNamespace(recipe="image/boxes", metrics={"test": {}})
+    for read in (score, score_text, goodness):
+        with refused("the test part of image/boxes"):
+            read(result, "test")
 
 
 def row(arm: str, p: float | None, *, target: str = "a", **more: object) -> Row:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -320,6 +321,7 @@ def test_examples_are_those_of_the_reported_runs(
         ("targets: {image/digits: {}}\nseeds: 0", "seeds"),
         ("targets: {image/digits: {}}\nseeds: [0, 0, 1]", "each once"),
         ("targets: {image/digits: {}}\nseeds: []", "one seed or more"),
+        (f"targets: {{image/digits: {{}}}}\nseeds: [0, {2**63}]", "seeds"),
         ("targets: {}", "targets"),
         ("targets: {image/digits: {}}\nvariants: {}", "variants"),
         ("targets: {image/digits: {}}\narms: [none]\nsettings: [evaluate.test=false]", "evaluate.test=true"),
@@ -435,6 +437,23 @@ def test_a_comparison_is_checked_as_a_study_is_and_takes_the_path_of_a_recipe(tm
         crosspath.compare("image/digits", auxiliaries={}, arms=("mimetic",), rates=(0.0,), out=tmp_path / "none")
     with refused("nowhere.yaml"):
         crosspath.compare(Path("nowhere.yaml"), auxiliaries={}, arms=("mimetic",), out=tmp_path / "none")
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_part_that_gives_no_metric_is_refused_before_anything_is_trained(part: str, tmp_path: Path) -> None:
+    rows = ["file,sick,old,split"]
+    for number in range(12):
+        split = ("train", "val", "test")[number % 3]
+        np.save(tmp_path / f"{number}.npy", np.full((2, 32), number, np.float32))
+        rows.append(f"{number}.npy,{int(split != part)},{number % 2 if split != part else 0},{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    settings = ("data.csv=labels.csv", "data.split_column=split", "data.label_columns=[sick,old]")
+    settings += ("data.multi_label=true", "data.length=32", "train.epochs=1", "model.width=16", "model.depth=1")
+    options: dict[str, Any] = {"data": tmp_path, "settings": settings, "rates": (1e-3,), "progress": False}
+    with refused(f"the {'validation' if part == 'val' else part} part"):
+        crosspath.compare("series/folder", auxiliaries={}, arms=("none", "mimetic"), out=tmp_path / "out", **options)
+    assert not list((tmp_path / "out" / "runs").rglob("*.jsonl"))
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspath.config import apply_overrides
+from crosspath.config import Recipe, apply_overrides
 from crosspath.config.training import TrainSection
 from crosspath.data.examples import Examples
 from crosspath.modalities.load import load_data
@@ -80,6 +80,29 @@ def test_no_two_batches_of_an_epoch_are_mixed_by_one_draw(sampler: str) -> None:
     assert feed.own_parts(batches[3:], 0)[1] == keys[6:]  # of a resumed run
     if sampler == "shuffle":
         assert [key for key, _ in keys[::2]] == [min(rows) for _, rows in batches]
+
+
+@pytest.mark.parametrize(("samples", "size", "accumulate"), [(11, 4, 2), (5, 5, 2), (3, 2, 1)])
+def test_a_head_that_normalises_over_the_batch_takes_no_part_of_one_sample(
+    samples: int, size: int, accumulate: int
+) -> None:
+    examples = Examples(np.zeros((samples, 1)), np.arange(samples) % 2, tuple(map(str, range(samples))))
+    settings = (f"train.batch_size={size}", f"train.accumulate={accumulate}")
+
+    def check(recipe: Recipe, *further: str) -> None:
+        recipe = apply_overrides(recipe, (*settings, *further))
+        Feed(recipe=recipe, examples=examples, classes=2, processes=Processes(0, 1), device=torch.device("cpu")).check()
+
+    check(recipe_named("series/folder"))
+    check(recipe_named("point/modelnet10", "masked_modeling"))
+    for name, *further in (
+        ("series/folder", "model.head_hidden=[16]"),
+        ("series/folder", "model.head_batch_norm=true"),
+        ("series/folder", "model.head_hidden=[16]", "objective=regression"),
+        ("point/furniture",),
+    ):
+        with refused("train.batch_size", 1, 2):
+            check(recipe_named(name), *further)
 
 
 def test_samples_of_an_epoch_are_those_of_a_balanced_draw() -> None:

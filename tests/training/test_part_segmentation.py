@@ -1,6 +1,7 @@
 """Part segmentation from end to end: a small run with a pathway is resumed, merged, evaluated and asked about files."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from crosspath import evaluate, load_checkpoint, predict, train
 from crosspath.checkpoints import save_checkpoint
 from crosspath.checkpoints.merge import merge_checkpoint
 from crosspath.config import Recipe, apply_overrides
-from crosspath.data.annotations import OUTSIDE
+from crosspath.data.annotations import NOT_LABELLED, OUTSIDE
 from crosspath.data.generated.furniture import furniture
 from crosspath.evaluation.devices import choose_compute
 from crosspath.evaluation.features import choose_pool, features_of
@@ -156,6 +157,18 @@ def test_a_part_that_training_does_not_have_is_refused_before_the_first_step(pla
     with refused(name, "part 200"):
         train(small("point/parts-folder"), out=tmp_path / "run", data=tmp_path / "data", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_part_without_a_labelled_point_is_refused(place: Path) -> None:
+    recipe = load_checkpoint(place / "run").recipe
+    data = load_data(recipe.data, place / "data", 0)
+    clouds = np.array(data.test.inputs[:])
+    clouds[..., 3] = np.where(clouds[..., 3] == OUTSIDE, OUTSIDE, NOT_LABELLED)
+    check = objective_of(recipe).check
+    assert check is not None
+    check(recipe, data)
+    with refused("the test part", len(clouds)):
+        check(recipe, replace(data, test=replace(data.test, inputs=clouds)))
 
 
 @pytest.mark.parametrize("objective", ["classification", "masked_modeling"])
