@@ -180,8 +180,9 @@ def check(
     The command exits with code 0 if the folder is complete, else with code 2. A published set is recognised by the name
     of its folder; any other folder is read as class folders, of the modality of most of its files, by the recipe
     `image/folder`, `audio/folder`, `point/folder`, `video/folder`, `series/folder` or `text/folder`; a file of MedMNIST
-    by `image/medmnist`, lidar scans by `point/lidar`. With `--recipe` it answers for a run of that recipe: the same
-    split, the same limits, and code 0 where `data.skip_damaged` leaves bad files out.
+    by `image/medmnist`, lidar scans by `point/lidar`, pictures with masks by `image/masks`, with COCO's boxes by
+    `image/boxes`. With `--recipe` it answers for a run of that recipe: the same split, the same limits, and code 0
+    where `data.skip_damaged` leaves bad files out.
 
     Parameters
     ----------
@@ -190,7 +191,7 @@ def check(
     recipe
         The recipe that reads the folder, such as `point/scanobjectnn-hardest`, or a `.yaml` file.
     set_
-        Override a setting of that recipe: `section.field=value`, such as `data.csv=list.csv`. Repeatable.
+        Override a setting of the recipe: `section.field=value`, such as `data.csv=list.csv`. Repeatable.
     """
     from crosspath.catalogue.check import check as check_folder
     from crosspath.catalogue.check import guess_section, own_recipe, recognise_set, sections_of_set
@@ -199,10 +200,13 @@ def check(
     from crosspath.recipes import any_recipe_named
     from crosspath.training.progress import reporter
 
-    if set_ and recipe is None:
-        raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
     entry = recognise_set(folder) if recipe is None else None
     reading: Recipe | None = None
+    if set_ and recipe is None:
+        own = own_recipe(guess_section(folder)) if entry is None else None
+        if own is None:
+            raise InputError("--set", "a recipe to change", "none", "name it with --recipe")
+        recipe = own.name
     if recipe is not None:
         reading = apply_overrides(any_recipe_named(recipe), set_)
         sections = [with_absolute_folder(reading.data, folder)]

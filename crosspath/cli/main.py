@@ -1,6 +1,5 @@
 """The table of verbs, and the exit codes: 0; 2, with one line, for invalid input; 130 when interrupted."""
 
-import os
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from crosspath.cli.fit import fit
 from crosspath.cli.inspect import inspect
 from crosspath.cli.match import match
 from crosspath.cli.merge import merge
+from crosspath.cli.output import FIRST, rank_of_process
 from crosspath.cli.predict import predict
 from crosspath.cli.pretrain import pretrain
 from crosspath.cli.rank import rank
@@ -56,8 +56,6 @@ VERBS: dict[str, Callable[..., None] | App] = {
 }
 
 
-FIRST = "0"
-"""The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
 PATIENCE = 3.0
 """Seconds that the other processes wait before they report an error. If the first process failed too, `torchrun` has
 stopped them by then, and the error is reported once."""
@@ -93,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an unexpected error keeps its traceback."""
     threading.excepthook = _show_error_of_thread
     # Of the processes of torchrun, only the first prints.
-    rank = os.environ.get("RANK", FIRST)
+    rank = rank_of_process()
     try:
         with nullcontext() if rank == FIRST else redirect_stdout(StringIO()):
             build_app()(list(arguments))

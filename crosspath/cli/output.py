@@ -1,6 +1,7 @@
 """Output of the verbs on stdout: tables and lines, or exactly one JSON object."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,13 @@ from crosspath.escape import to_terminal
 
 BORDER = 3
 """Characters between the texts of two columns."""
+FIRST = "0"
+"""The rank of the first process, as `torchrun` sets it; any other value is used unchanged."""
+
+
+def rank_of_process() -> str:
+    """The rank that `torchrun` gave this process; the first one's where it runs alone."""
+    return os.environ.get("RANK", FIRST)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -82,8 +90,9 @@ def print_paragraph(text: str) -> None:
 
 
 def print_note(text: str) -> None:
-    """Print one line on stderr."""
-    sys.stderr.write(to_terminal(text) + "\n")
+    """Print one line on stderr; of several processes only the first does."""
+    if rank_of_process() == FIRST:
+        sys.stderr.write(to_terminal(text) + "\n")
 
 
 def print_next(*words: object) -> None:

@@ -1,5 +1,6 @@
 """`crosspath train`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
@@ -19,6 +20,7 @@ from crosspath.cli.options import (
     Rate,
     Settings,
     Start,
+    data_and_settings,
     named_pairs,
     with_blocks,
     with_short,
@@ -104,7 +106,10 @@ def train(
 
     options = Options(out=out, data=data, start_from=from_, auxiliaries=auxiliaries, resume=resume)
     if folds:
-        _train_folds(resolved_recipe, options, json=json)
+        pairs = [f"{name}={checkpoint}" for name, checkpoint in auxiliaries.items()] or ["NAME=CHECKPOINT"]
+        own = () if from_ is None else ("--from", from_)
+        same = (*data_and_settings(data, settings), *own, *(word for pair in pairs for word in ("--auxiliary", pair)))
+        _train_folds(resolved_recipe, options, ("compare", recipe, *same), json=json)
         return
 
     from crosspath.training import train as train_recipe
@@ -132,7 +137,7 @@ class Options(TypedDict):
     resume: bool
 
 
-def _train_folds(recipe: "Recipe", options: Options, *, json: bool) -> None:
+def _train_folds(recipe: "Recipe", options: Options, following: Sequence[object], *, json: bool) -> None:
     from crosspath.metrics import plain_text
     from crosspath.training.folds import train_folds
 
@@ -145,4 +150,4 @@ def _train_folds(recipe: "Recipe", options: Options, *, json: bool) -> None:
     print_table(("fold", f"test {results.metric}"), rows)
     print_line(f"{results.recipe}: {results.summary}")
     print_line(f"written to {results.folder}")
-    print_next("crosspath", "compare", results.recipe, "--auxiliary", "NAME=CHECKPOINT")
+    print_next("crosspath", *following)

@@ -14,7 +14,7 @@ from crosspath.config.shipped import IMAGE as SECTIONS
 from crosspath.data.annotations import NOT_LABELLED
 from crosspath.data.generated.sets import digits, discs, scenes, shapes
 from crosspath.data.places import IMAGE_SETS
-from crosspath.data.readers.coco_folders import category_ids_of
+from crosspath.data.readers.coco_folders import category_ids_of, has_boxes
 from crosspath.data.readers.image import SUFFIXES, ImageReader, holds_pictures
 from crosspath.data.readers.masks import has_masks
 from crosspath.data.views.augment import augment_images
@@ -44,9 +44,13 @@ def _sample_shape(data: ImageData) -> tuple[int, ...]:
 
 
 def _recipe_for(folder: Path) -> str:
-    """Pictures of MedMNIST are small, and must not be mirrored; pictures beside masks are segmented."""
+    """Pictures of MedMNIST are small, and must not be mirrored; pictures beside masks are segmented, and
+    objects found where COCO's files name boxes.
+    """
     if has_masks(folder):
         return "masks"
+    if has_boxes(folder):
+        return "boxes"
     return "medmnist" if folder.suffix.lower() == ".npz" and holds_pictures(folder) else "folder"
 
 

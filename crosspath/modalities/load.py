@@ -21,6 +21,9 @@ from crosspath.errors import InputError
 from crosspath.modalities.split import listed_store, refuse_damaged, split_store
 from crosspath.modalities.table import modality_of
 
+OWN = ("folder", "shards")
+"""Values of `data.dataset` for files of the user's own."""
+
 
 def load_data(section: DataSection, root: Path | None, seed: int, progress: Progress | None = None) -> DataSet:
     """The data set that `section` describes, its training part cut to `labels_per_class` by `seed`.
@@ -128,11 +131,22 @@ def with_absolute_folder(section: DataSection, root: Path | None) -> DataSection
     """The section with its own `folder` (or `root` if given) as an absolute path, and with what follows from the files
     there; named sets stay as they are.
     """
-    folder = section.folder if root is None else root
-    if section.dataset in ("folder", "shards") and folder is not None:
-        section = section.model_copy(update={"folder": folder.expanduser().resolve()})
+    section = _located(section, root)
     complete_section: DataSection = modality_of(section).inspect(section)
     return complete_section
+
+
+def require_source(section: DataSection, root: Path | None) -> None:
+    """Raise `InputError` where the user's own data are not named, or nothing is there; reads no file."""
+    if section.dataset in OWN:
+        source_folder(_located(section, root), root)
+
+
+def _located(section: DataSection, root: Path | None) -> DataSection:
+    folder = section.folder if root is None else root
+    if section.dataset not in OWN or folder is None:
+        return section
+    return section.model_copy(update={"folder": folder.expanduser().resolve()})
 
 
 def _decode_or_load(section: DataSection, root: Path | None, progress: Progress | None) -> tuple[Store, list[str]]:

@@ -11,6 +11,7 @@ from crosspath.pathway.arguments import NAME_IN_WORDS, is_name
 from crosspath.starts import PLACES, SETTING, start_named
 from crosspath.study.arms import MASKED, NONE, PATHWAY, arms_named
 from crosspath.study.definition import study_from
+from crosspath.study.pools import end_importing_worker
 from crosspath.study.results import StudyResults
 from crosspath.study.study import run_study
 
@@ -38,7 +39,8 @@ def compare(
 ) -> StudyResults:
     """Compare the arms on one target: equal budget, equal search of the learning rate, test part read once per run.
 
-    A comparison is a study of one target: see `run_study` for the other parameters, the result and the errors.
+    A comparison is a study of one target: see `run_study` for the other parameters, the result and the errors. In a
+    script the call stands below `if __name__ == "__main__":`, since every worker imports the script.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def compare(
         Ways to start a pathway, by name (`crosspath.starts`): each is a comparison of its own, with one `none`. A
         setting of a start that `settings` holds too replaces that of every start.
     """
+    end_importing_worker()
     options = {"rates": rates or None, "seeds": search_seeds, "widenings": widenings}
     search = {name: value for name, value in options.items() if value is not None}
     for option, number, least in (

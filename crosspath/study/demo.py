@@ -20,6 +20,7 @@ from crosspath.study.arms import SAME_MODALITY
 from crosspath.study.demo_plan import COMPARISON, MERGED, SUMMARY, DemoPlan, claim_demo_folder
 from crosspath.study.folder import RUNS
 from crosspath.study.plan import comparisons
+from crosspath.study.pools import end_importing_worker
 from crosspath.study.progress import PartialRun
 from crosspath.study.reports.merges import merge_and_compare, write_merges
 from crosspath.study.results import write_results
@@ -48,6 +49,7 @@ def demo(
 
     Every arm has the same recipe, learning rate and number of steps and, for the same seed, the same initial weights,
     order and labels. The test part is read once per run. Runs on the CPU, two runs at a time with one thread each.
+    In a script the call stands below `if __name__ == "__main__":`, since every worker imports the script.
 
     Parameters
     ----------
@@ -68,6 +70,7 @@ def demo(
     InputError
         For a folder with files that no demo wrote, and invalid settings.
     """
+    end_importing_worker()
     start = time.perf_counter()
     if seeds < 1:
         raise InputError("seeds", "1 or more", str(seeds), "request at least one")

@@ -1,4 +1,4 @@
-"""Before the first run of a study: whether every arm fits its target."""
+"""Before the first run of a study: whether its data are there, and every arm fits its target."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,7 @@ from crosspath.checkpoints.foreign.start import fit_to_start
 from crosspath.config import recipe_from_text
 from crosspath.errors import InputError
 from crosspath.files import read_tensors
+from crosspath.modalities.load import require_source
 from crosspath.objectives import objective_of
 from crosspath.study.arms import MASKED
 from crosspath.study.cells import Cell
@@ -19,23 +20,26 @@ from crosspath.training.processes import Processes
 
 
 def require_fits(cells: Iterable[Cell], place: Place) -> None:
-    """Raise what a run would for a checkpoint, an auxiliary or an arm that does not fit its target: before the first
-    run rather than in one of the last. Cells that have begun are left out, and so are models whose shape only the data
-    tell; of cells that would do the same, one is tried.
+    """Raise what a run would for missing data of one's own, and for a checkpoint, an auxiliary or an arm that does not
+    fit its target: before the first run rather than in one of the last. Cells that have begun are left out, and so are
+    models whose shape only the data tell; of cells that would do the same, one is tried.
 
     Raises
     ------
     InputError
-        For what does not fit, and for an arm `masked-modelling` whose checkpoint was trained otherwise.
+        For what is not there or does not fit, and for an arm `masked-modelling` whose checkpoint was trained otherwise.
     """
     keys = set()
     for cell in cells:
-        alone = cell.auxiliary is None and cell.from_ is None and cell.arm.name not in STARTS
-        if alone or (place.runs / cell.folder).exists():
+        if (place.runs / cell.folder).exists():
+            continue
+        recipe = cell.recipe(cell.grid.rates[0], 0, search=False)
+        require_source(recipe.data, place.data_root)
+        if cell.auxiliary is None and cell.from_ is None and cell.arm.name not in STARTS:
             continue
         if cell.arm.name == MASKED.name:
             _require_masked_modelling(cell)
-        recipe = fit_to_start(cell.recipe(cell.grid.rates[0], 0, search=False), cell.from_, cell.settings)
+        recipe = fit_to_start(recipe, cell.from_, cell.settings)
         recipe = resolve_folder(recipe, place.data_root)
         kind = cell.arm.name if cell.arm.name in (*STARTS, *COPIES) else None
         key = (recipe.model_dump_json(exclude={"optimizer"}), cell.from_, cell.auxiliary, kind)

@@ -5,10 +5,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, current_process, get_context, parent_process
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from typing import Any, Protocol, TypeVar
@@ -22,6 +22,7 @@ from crosspath.study.jobs import Place, attempt_job
 from crosspath.training.result import Result
 
 JobType = TypeVar("JobType", bound=Job)
+GUARD = '`if __name__ == "__main__":`'
 Work = Callable[[JobType, Place], Result | None]
 
 
@@ -36,19 +37,38 @@ class Pool(Protocol):
         """Start a job."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalPool:
     """Processes of this machine; with GPUs, each process uses one of them."""
 
     size: int
     executor: ProcessPoolExecutor
+    started: bool = False
 
     def submit(self, job: Job, place: Place) -> "Future[Result | None]":
         return self.carry_out(attempt_job, job, place)
 
     def carry_out(self, work: Work[JobType], job: JobType, place: Place) -> "Future[Result | None]":
-        """Start `work` on a job; its worker then frees what it left."""
+        """Start `work` on a job; its worker then frees what it left. Raises `InputError` where no worker starts."""
+        if not self.started:
+            self._await_start()
         return self.executor.submit(work_and_free, work, job, place)
+
+    def _await_start(self) -> None:
+        try:
+            self.executor.submit(os.getpid).result()
+        except BrokenExecutor:
+            todo = f"in a script, put the call below {GUARD}: each worker imports the script"
+            raise InputError("workers", "processes that start", "one that ended at once", todo) from None
+        self.started = True
+
+
+def end_importing_worker() -> None:
+    """End a worker that imports a script whose calls are not guarded, without a word: else it would begin its own
+    workers. Who started it says why.
+    """
+    if getattr(current_process(), "_inheriting", False):
+        raise SystemExit(1)
 
 
 def work_and_free(work: Work[JobType], job: JobType, place: Place) -> Result | None:

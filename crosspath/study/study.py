@@ -18,7 +18,7 @@ from crosspath.study.fit_check import require_fits
 from crosspath.study.folder import AUXILIARIES, DEFINITION, RUNS, claim_folder, with_earlier_search
 from crosspath.study.jobs import Place
 from crosspath.study.plan import Comparison, auxiliaries_of, comparisons, refuse_idle_arms, refuse_shared_runs
-from crosspath.study.pools import Pool, local_pool, ray_pool
+from crosspath.study.pools import Pool, end_importing_worker, local_pool, ray_pool
 from crosspath.study.power import power_of
 from crosspath.study.reports.examples import EXAMPLES, Changes, write_examples
 from crosspath.study.results import StudyResults, write_results
@@ -44,6 +44,8 @@ def run_study(
 ) -> StudyResults:
     """Run a study, or the part of it that is missing, and write `results.json`, `results.md` and `report.html`.
 
+    In a script the call stands below `if __name__ == "__main__":`, since every worker imports the script.
+
     Parameters
     ----------
     study
@@ -68,6 +70,7 @@ def run_study(
     InputError
         For an invalid study, an `out` that holds another study or is in use, and any `InputError` of a run.
     """
+    end_importing_worker()
     study = study if isinstance(study, Study) else read_study(Path(study))
     folder_with_data = path_only(data, "studies, whose runs are processes of their own")
     if workers < 1 or threads < 1:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crosspath.catalogue.check import CheckReport, Fault, check, guess_section, recognise_set
+from crosspath.catalogue.check import CheckReport, Fault, check, guess_section, own_recipe, recognise_set
 from crosspath.catalogue.sets import PUBLISHED_SETS
 from crosspath.config.data import AudioData, Data, ImageData, PointData, VideoData
+from tests.data.coco import write_coco
 from tests.data.files import (
     class_folders,
     cut_in_half,
@@ -184,6 +185,30 @@ def test_a_folder_of_ones_own_is_read_by_its_modality(modality: str, tmp_path: P
     cut_in_half(folder / "dog" / f"2{suffix}", 0.4)
     (fault,) = checked(folder, found_section).faults
     assert fault.path == f"dog/2{suffix}"
+
+
+@pytest.mark.parametrize("layout", ["published", "parts", "one file"])
+def test_pictures_with_boxes_are_recognised(layout: str, tmp_path: Path) -> None:
+    write_coco(tmp_path, {"train": 2, "val": 1})
+    if layout == "parts":
+        for part in ("train", "val"):
+            (tmp_path / f"annotations/instances_{part}.json").rename(tmp_path / part / "_annotations.coco.json")
+    if layout == "one file":
+        (tmp_path / "annotations/instances_train.json").rename(tmp_path / "boxes.json")
+        (tmp_path / "annotations/instances_val.json").unlink()
+    recipe = own_recipe(guess_section(tmp_path))
+    assert recipe is not None
+    assert (recipe.name, recipe.data.label_kind) == ("image/boxes", "boxes")
+
+
+def test_class_folders_beside_json_without_boxes_are_class_folders(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "own", write_image, ".png")
+    for annotations in ([], [{"id": 1, "image_id": 1, "category_id": 1}]):
+        tree = {"images": [], "annotations": annotations, "categories": [{"id": 1, "name": "dog"}]}
+        (folder / "list.json").write_text(json.dumps(tree))
+        recipe = own_recipe(guess_section(folder))
+        assert recipe is not None
+        assert recipe.name == "image/folder"
 
 
 def test_a_zip_of_ones_own_is_read(tmp_path: Path) -> None:

@@ -231,6 +231,17 @@ def test_a_process_that_fails_alone_says_so_after_a_while(
     assert waited[0] > 0
 
 
+def test_of_several_processes_the_first_alone_prints_what_comes_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rank, said in (("1", ""), ("0", "next: crosspath data show NAME\n")):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["data", "list"]) == 0
+        output = capsys.readouterr()
+        assert output.err == said
+        assert bool(output.out) == bool(said)
+
+
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(arguments: list[str]) -> None:
         raise KeyboardInterrupt

@@ -183,6 +183,8 @@ def test_the_next_command_reads_the_same_data(tmp_path: Path, capsys: pytest.Cap
     assert main(["pretrain", "text/folder", *given, "--epochs", "1", *own, "--out", run]) == 0
     words = shlex.split(last(capsys).removeprefix("next: crosspath "))
     assert words == ["train", "text/folder", *given, "--from", run]
+    assert main(["evaluate", run]) == 0
+    assert sorted(shlex.split(last(capsys).removeprefix("next: crosspath "))) == sorted(words)
     assert main([*words, "--epochs", "1", "--out", f"{run}-2"]) == 0
 
 

@@ -68,6 +68,15 @@ def small(auxiliary: Path, **more: object) -> Study:
     return Study.model_validate(tree)
 
 
+def test_data_of_ones_own_are_looked_for_before_anything_is_written(tmp_path: Path) -> None:
+    for data, where in ((None, "data.folder"), (tmp_path / "nowhere", tmp_path / "nowhere")):
+        with refused(where):
+            crosspath.compare(
+                "image/folder", auxiliaries={}, arms=("none", "mimetic"), data=data, out=tmp_path / "out", seeds=1
+            )
+        assert not (tmp_path / "out").exists()
+
+
 def test_every_arm_has_the_same_trials_and_searches_leave_the_test_part_and_pictures_alone(auxiliary: Path) -> None:
     (comparison,) = comparisons(small(auxiliary, arms=["none", "pathway", "random", "mimetic", "copy"]))
     cells = (comparison.none, *comparison.others)

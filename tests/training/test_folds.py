@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -82,6 +83,10 @@ def test_few_shot_folds_by_the_command(tmp_path: Path, capsys: pytest.CaptureFix
         for fold in range(10)
     }
     assert len(classes_seen) > 1
+    assert main(["train", "point/modelnet40-fewshot", *arguments, *where, "--folds", "--resume"]) == 0
+    command = ["crosspath", "compare", "point/modelnet40-fewshot", *where[:2], *arguments]
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == f"next: {shlex.join([*command, '--auxiliary', 'NAME=CHECKPOINT'])}"
 
 
 def test_data_without_folds_are_refused() -> None:

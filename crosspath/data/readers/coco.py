@@ -100,6 +100,14 @@ def read_categories(path: Path) -> Mapping[int, str]:
     return _categories(_tree(path), path)
 
 
+def holds_boxes(path: Path) -> bool:
+    """Whether a file is COCO's JSON with a box in it: files of captions and of classes have none."""
+    try:
+        return any(isinstance(entry, dict) and "bbox" in entry for entry in _tree(path)["annotations"])
+    except (InputError, OSError):
+        return False
+
+
 class _Remark:
     """Counts annotations and keeps the first."""
 

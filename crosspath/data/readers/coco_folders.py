@@ -13,7 +13,7 @@ from crosspath.data.boxes import CLASS, Rows
 from crosspath.data.folder_tree import DiskFile, Tree, suffix_of, tree_of
 from crosspath.data.items import PART_NAMES, Item, Listing, Part, file_stamp
 from crosspath.data.linked_files import SampleFiles
-from crosspath.data.readers.coco import CocoFile, CocoImage, read_categories, read_coco
+from crosspath.data.readers.coco import CocoFile, CocoImage, holds_boxes, read_categories, read_coco
 from crosspath.errors import InputError
 from crosspath.files import is_file
 
@@ -108,6 +108,14 @@ def category_ids_of(folder: Path) -> tuple[int, ...]:
     """
     path = next(iter(annotation_files(folder).values()))
     return tuple(read_categories(path))
+
+
+def has_boxes(folder: Path) -> bool:
+    """Whether a folder is one of pictures with boxes."""
+    try:
+        return all(map(holds_boxes, annotation_files(folder).values()))
+    except (InputError, OSError):
+        return False
 
 
 def annotation_files(folder: Path) -> dict[Part, Path]:

@@ -1,7 +1,9 @@
 """What a race needs, read and checked before its first run: all data, and every checkpoint."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,7 +36,9 @@ def check(request: Request) -> dict[str, DataSet]:
     if recipe.data.several_labels or recipe.data.label_kind != "classes":
         # No sample has a share of a mean average precision or of R², and the interval is one over seeds and samples.
         found = "several" if recipe.data.several_labels else str(recipe.data.label_kind)
-        todo = f"compare by the metric of these labels: crosspath compare {recipe.name} --auxiliary NAME=CHECKPOINT"
+        root = request.target.data_root or (recipe.data.folder if request.target.checkpoint else None)
+        where = [] if root is None else ["--data", str(root)]
+        todo = f"compare by the metric of these labels: {_command('compare', request, *where)}"
         raise InputError(recipe.name, "a set with one label a sample", found, todo)
     section = with_absolute_folder(recipe.data, request.target.data_root)
     data = load_data(section, request.target.data_root, recipe.train.seed)
@@ -56,9 +60,7 @@ def check(request: Request) -> dict[str, DataSet]:
             load_start(_build(start_recipe, len(data.classes)), start_recipe, way.from_)
     for source in request.sources:
         if source.checkpoint is not None:
-            _connect_once(
-                recipe, len(data.classes), source, pretrained=any(way.from_ is not None for way in request.ways)
-            )
+            _connect_once(request, recipe, len(data.classes), source)
         elif source.recipe is not None:
             section = with_absolute_folder(source.recipe.data, source.data_root)
             everything[source.name] = load_data(section, source.data_root, 0)
@@ -82,8 +84,18 @@ def without_unfit(request: Request, show: Callable[[str], None]) -> Request:
     return replace(request, ways=tuple(way for way in request.ways if way not in unfit))
 
 
-def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, pretrained: bool) -> None:
-    """Raise `InputError` for an auxiliary that does not fit the target; a `pretrained` one has weights of its own."""
+def _command(verb: str, request: Request, *options: str, pair: str = "NAME=CHECKPOINT") -> str:
+    """A command about the same target, with the same settings."""
+    target, checkpoint = str(request.definition["target"]), request.target.checkpoint
+    if Path(target).suffix not in {".yaml", ".yml"}:
+        target = request.target.recipe.name
+    settings = [word for setting in request.settings for word in ("--set", setting)]
+    own = [] if checkpoint is None or verb == "match" else ["--from", str(checkpoint)]
+    return shlex.join(["crosspath", verb, target, *options, *own, *settings, "--auxiliary", pair])
+
+
+def _connect_once(request: Request, recipe: Recipe, classes: int, source: AuxiliarySource) -> None:
+    """Raise `InputError` for an auxiliary that does not fit the target."""
     checkpoint = str(source.checkpoint)
     weights = auxiliary_source(checkpoint).weights
     try:
@@ -91,12 +103,13 @@ def _connect_once(recipe: Recipe, classes: int, source: AuxiliarySource, *, pret
     except PathwayError as error:
         # Reason and remedy stand in one line; the remedies here are those of a race.
         found = str(error).splitlines()[0].removeprefix(f"{source.name}: ").partition("; ")[0]
+        # A pretrained target has a size already.
+        pretrained = any(way.from_ is not None for way in request.ways)
         size = None if pretrained else _size_that_fits(recipe, classes, source.name, weights)
         todo = f"add --set model.size={size}, name another or leave it out"
         if size is None:
             todo = "name a model of the target's size, or leave it out"
-        everything = f"crosspath match {recipe.name} --auxiliary {source.name}={checkpoint}"
-        todo += f"; {everything} shows all"
+        todo += f"; {_command('match', request, pair=f'{source.name}={checkpoint}')} shows all"
         raise InputError(f"--auxiliary {source.name}", f"weights that fit {recipe.name}", found, todo) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from crosspath.config import Settings, recipe_to_text
 from crosspath.counts import quantity
 from crosspath.files import write_text
-from crosspath.study.pools import local_pool
+from crosspath.study.pools import end_importing_worker, local_pool
 from crosspath.study.race.advice import advice_in_words, advice_of
 from crosspath.study.race.answer import ENOUGH_TEST_SAMPLES, Fit, conclude, read_answer, write_answer
 from crosspath.study.race.check import check, without_unfit
@@ -51,6 +51,8 @@ def fit(
     the first seed; trained as usual where there is no evidence), `report.html` and `answer.json`. A `fit` that was
     stopped resumes there.
 
+    In a script the call stands below `if __name__ == "__main__":`, since every worker imports the script.
+
     Parameters
     ----------
     target
@@ -75,6 +77,7 @@ def fit(
     InputError
         For anything that the user can put right, before the first run where it can be seen then.
     """
+    end_importing_worker()
     request = understand(target, auxiliaries, labels, budget, data, start_from, settings, workers, threads)
     out = Path(out)
     check_folder(out, request.definition)

@@ -188,10 +188,12 @@ def test_procedural_pretraining_has_short_epochs_of_as_many_sequences() -> None:
 
 
 def test_several_labels_a_sample_are_refused_with_what_compares_them(tmp_path: Path) -> None:
-    with refused("audio/audioset-20k", "several", "crosspath compare audio/audioset-20k"):
+    with refused("audio/audioset-20k", "several", f"crosspath compare audio/audioset-20k --data {tmp_path} "):
         check(ask("audio/audioset-20k", data=tmp_path))
-    with refused("image/discs", "numbers", "crosspath compare image/discs"):
-        check(ask("image/discs"))
+    with refused(
+        "image/discs", "numbers", "crosspath compare image/discs --set train.epochs=3 --auxiliary NAME=CHECKPOINT"
+    ):
+        check(ask("image/discs", settings=["train.epochs=3"]))
 
 
 def test_settings_and_auxiliaries_are_taken_in_the_forms_of_other_functions(photos: Path) -> None:
