@@ -39,14 +39,14 @@ def features(
     folder
         Files of the model's modality, at any depth.
     out
-        A new folder, or one with features of the same kind: one array a file, at the same place.
+        A new folder, or one with features of the same kind: one array per file, at the same place.
     pool
         `head`, what the classifier's layers read (default of a classifier); `mean` of all tokens (default of another
         model); `cls`, the class token; `tokens`, all of them.
     window
         Seconds of a film in one window. Recordings have windows of the model's own length.
     stride
-        Seconds from one window to the next; with either, a file has a row of features for each window.
+        Seconds from one window to the next; with either, a file has one row of features for each window.
     file_format
         `safetensors` (the tensor `features`) or `npy`.
     skip_damaged

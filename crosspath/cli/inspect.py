@@ -1,6 +1,7 @@
 """`crosspath inspect`."""
 
 import re
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,22 @@ def _grouped_rows(contents: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             continue
         target = contents["used"].get(name, "")
         number = re.search(r"(?<=\.)\d+(?=\.)", name)
-        pattern = name if number is None else f"{name[: number.start()]}*{name[number.end() :]}"
-        target = re.sub(r"(?<=blocks\.)\d+(?=\.)", "*", target)
+        pattern = name
+        if number is not None:
+            pattern = f"{name[: number.start()]}*{name[number.end() :]}"
+            target = re.sub(rf"(?<![^.]){number[0]}(?=\.)", "*", target, count=1)
         groups.setdefault((pattern, " x ".join(map(str, shape)) or "()", kind, target), []).append(
             int(number[0]) if number else 0
         )
-    rows = []
-    for (pattern, shape, kind, target), numbers in groups.items():
-        span = f"{{{numbers[0]}-{numbers[-1]}}}" if numbers[1:] else str(numbers[0])
-        rows.append((pattern.replace("*", span), shape, kind, target))
-    return rows
+    return [
+        (pattern.replace("*", _span(sorted(numbers))), shape, kind, target)
+        for (pattern, shape, kind, target), numbers in groups.items()
+    ]
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """`3`, `{0-11}`, or `{0,2,10}` where some between are missing."""
+    first, last = numbers[0], numbers[-1]
+    if first == last:
+        return str(first)
+    return f"{{{first}-{last}}}" if len(numbers) == last - first + 1 else f"{{{','.join(map(str, numbers))}}}"

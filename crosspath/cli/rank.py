@@ -53,7 +53,7 @@ def rank(
     Parameters
     ----------
     target
-        A recipe such as `image/cifar10` or a recipe file, a folder with a folder a class, or a checkpoint.
+        A recipe such as `image/cifar10` or a recipe file, a folder with one subfolder per class, or a checkpoint.
     from_
         Starting weights of the target.
     start
@@ -102,7 +102,7 @@ def rank(
     best = ranking.rows[0].name
     own: tuple[object, ...] = () if from_ is None else ("--from", from_)
     if Path(target).exists() and Path(target).suffix not in {".yaml", ".yml"}:
-        # `compare` takes a recipe, and beside it what the target was.
+        # `compare` takes a recipe, and besides it what the target was.
         own, target = ("--from" if is_checkpoint(Path(target)) else "--data", target), ranking.target
     start_options = ("--start", ranking.start, "--auxiliary", f"{best}={pairs[best]}")
     blocks_option = () if blocks is None else ("--blocks", blocks)

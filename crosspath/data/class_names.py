@@ -19,6 +19,9 @@ LIST = re.compile(r"\[(\s*['\"\[].*|\s*[-+.]?\d.*|[^]]*[,;|][^]]*|\s*)\]|[({]['\
 """How Python and JSON write lists, also in a cell. A class may be called [laughter]."""
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
+MANY_CLASSES = 10
+"""Fewer numbers may well be names of classes, however few samples there are."""
+
 
 def class_labels(
     cells: Sequence[str], rows: Sequence[int] | None, column: str, table: Path, several: bool
@@ -74,8 +77,13 @@ def class_order(names: Iterable[str], table: Path, rows: Mapping[int, Sequence[s
 
 def class_notes(cells: Sequence[str], classes: Sequence[str], several: bool) -> tuple[str, ...]:
     """Remarks on how `class_labels` read the cells: labels that differ in case only or may mean that there is none, and
-    where a cell may hold several, cells that all hold one, and separators that stand inside labels."""
+    where a cell may hold several, cells that all hold one, and separators that stand inside labels; else, labels that
+    look like measurements."""
     notes = _separator_notes(cells, classes) if several else []
+    many = not several and len(classes) >= MANY_CLASSES and 2 * len(classes) > len(cells)
+    if many and all(map(NUMBER.fullmatch, classes)):
+        found = f"the {len(cells):,} labels are {len(classes):,} different numbers, and each number is a class"
+        notes.append(f"{found}; to predict the numbers themselves: --set objective=regression")
     for name in classes:
         if name.casefold() in MISSING:
             count = quantity(sum(cell.strip() == name for cell in cells), "sample")

@@ -46,7 +46,11 @@ def table_items(
     section = section or DataSection(modality="")
     names_of_labels = label_columns(section, label_column)
     columns = (file_column, *names_of_labels, *([split_column] if split_column else []))
-    todo = "name your columns with data.file_column, data.label_column and data.split_column in a first row"
+    todo = (
+        "name your columns in a first row, and here with data.file_column, data.label_column and data.split_column; for"
+        " numbers: --set objective=regression --set data.label_columns=[A,B]; for several labels, in columns of 0 and"
+        " 1: --set data.multi_label=true --set data.label_columns=[A,B]"
+    )
     if section.label_kind == "numbers":
         todo = (
             "name the columns of numbers with --set data.label_columns=[A,B], and that of files with data.file_column"

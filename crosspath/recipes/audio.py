@@ -13,7 +13,7 @@ from crosspath.recipes.pretraining import pretraining
 
 
 def esc10() -> Recipe:
-    """ESC-10, five-second environmental sounds of ten classes, 128 tokens a sample.
+    """ESC-10, five-second environmental sounds of ten classes, 128 tokens per sample.
 
     Folds 1 to 3 train, fold 4 is the validation part, fold 5 the test part.
 
@@ -41,7 +41,7 @@ def esc10() -> Recipe:
 
 
 def fsdd() -> Recipe:
-    """The Free Spoken Digit Dataset, ten spoken digits at 8 kHz, 48 tokens a sample.
+    """The Free Spoken Digit Dataset, ten spoken digits at 8 kHz, 48 tokens per sample.
 
     Command: `crosspath train audio/fsdd --data DIR`.
     """
@@ -68,7 +68,7 @@ def fsdd() -> Recipe:
 
 
 def sounds() -> Recipe:
-    """Generated sounds of ten kinds, two thirds of a second each, 16 tokens a sample.
+    """Generated sounds of ten kinds, two thirds of a second each, 16 tokens per sample.
 
     Command: `crosspath train audio/sounds`; needs no data folder.
     """
@@ -85,7 +85,7 @@ def sounds() -> Recipe:
 
 
 def folder() -> Recipe:
-    """The user's own recordings, a folder a class or a table (`data.csv`), 128 tokens a sample.
+    """The user's own recordings, one folder per class or a table (`data.csv`), 128 tokens per sample.
 
     Command: `crosspath train audio/folder --set data.folder=DIR`.
     """

@@ -11,7 +11,7 @@ from crosspath.recipes.pretraining import pretraining
 
 
 def shapes() -> Recipe:
-    """Generated discs, squares and triangles, none to three in a picture of 48 pixels, 64 tokens a sample.
+    """Generated discs, squares and triangles, none to three in a picture of 48 pixels, 64 tokens per sample.
 
     Command: `crosspath train image/shapes`; needs no data folder.
     """
@@ -30,7 +30,7 @@ def shapes() -> Recipe:
 
 
 def boxes() -> Recipe:
-    """The user's own pictures with COCO's JSON beside them, resized to 160 pixels, 100 tokens a sample.
+    """The user's own pictures with COCO's JSON beside them, resized to 160 pixels, 100 tokens per sample.
 
     Command: `crosspath train image/boxes --data DIR`, where DIR holds `annotations/instances_train.json` and the like.
     """

@@ -12,7 +12,7 @@ from crosspath.recipes.pretraining import pretraining
 
 
 def cifar10() -> Recipe:
-    """CIFAR-10, 32x32 photographs of ten classes, 64 tokens a sample.
+    """CIFAR-10, 32x32 photographs of ten classes, 64 tokens per sample.
 
     Command: `crosspath train image/cifar10 --data DIR`; with few labels
     `--set data.labels_per_class=100 --set train.epochs=30`.
@@ -31,7 +31,7 @@ def cifar10() -> Recipe:
 
 
 def digits() -> Recipe:
-    """Handwritten digits of 8x8 pixels that come with scikit-learn (bright ink on black), 8 tokens a sample.
+    """Handwritten digits of 8x8 pixels that come with scikit-learn (bright ink on black), 8 tokens per sample.
 
     Command: `crosspath train image/digits`; needs no data folder. With few labels `--set data.labels_per_class=10`.
     """
@@ -56,7 +56,7 @@ def digits() -> Recipe:
 
 
 def discs() -> Recipe:
-    """Regression on generated pictures: the diameter and the brightness of a disc, 16 tokens a sample.
+    """Regression on generated pictures: the diameter and the brightness of a disc, 16 tokens per sample.
 
     Command: `crosspath train image/discs`; needs no data folder.
     """
@@ -82,7 +82,7 @@ def discs() -> Recipe:
 
 
 def folder() -> Recipe:
-    """The user's own pictures, one folder (or zip) with a folder a class, 64 tokens a sample.
+    """The user's own pictures, one folder (or zip) with one subfolder per class, 64 tokens per sample.
 
     Command: `crosspath train image/folder --set data.folder=DIR`.
     """
@@ -99,7 +99,7 @@ def folder() -> Recipe:
 
 
 def medmnist() -> Recipe:
-    """Medical pictures of 28x28 pixels in one file of MedMNIST, such as `bloodmnist.npz`, 49 tokens a sample.
+    """Medical pictures of 28x28 pixels in one file of MedMNIST, such as `bloodmnist.npz`, 49 tokens per sample.
 
     Not mirrored: left and right mean something in a body. ChestMNIST has several labels a picture: `--set
     data.multi_label=true`. Command: `crosspath train image/medmnist --data bloodmnist.npz`.

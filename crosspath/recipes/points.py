@@ -48,7 +48,7 @@ def solids() -> Recipe:
 
 
 def folder() -> Recipe:
-    """The user's own clouds (`.npy`, `.txt`) and meshes (`.off`, `.ply`, `.obj`), a folder a class, 64 tokens.
+    """The user's own clouds (`.npy`, `.txt`) and meshes (`.off`, `.ply`, `.obj`), one folder per class, 64 tokens.
 
     Command: `crosspath train point/folder --set data.folder=DIR`.
     """

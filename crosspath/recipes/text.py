@@ -23,7 +23,7 @@ def banking77() -> Recipe:
 
 
 def folder() -> Recipe:
-    """The user's own texts: a table (.csv, .tsv, .jsonl, .parquet), `train` and `test` tables, or a folder a class of
+    """The user's own texts: a table (.csv, .tsv, .jsonl, .parquet), `train` and `test` tables, or class folders of
     `.txt`.
 
     Command: `crosspath train text/folder --data DIR`

@@ -12,7 +12,7 @@ from crosspath.recipes.pretraining import pretraining
 
 
 def grid() -> Recipe:
-    """GRID, speaker 1: which of ten digits is spoken, from eight frames of that word, 64 tokens a sample.
+    """GRID, speaker 1: which of ten digits is spoken, from eight frames of that word, 64 tokens per sample.
 
     Command: `crosspath train video/grid --data DIR`; other words with `--set data.slot=color`.
     """
@@ -33,7 +33,7 @@ def grid() -> Recipe:
 
 
 def folder() -> Recipe:
-    """The user's own clips, a folder a class or a table (`data.csv`), 64 tokens a sample.
+    """The user's own clips, one folder per class or a table (`data.csv`), 64 tokens per sample.
 
     Command: `crosspath train video/folder --set data.folder=DIR`.
     """

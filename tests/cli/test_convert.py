@@ -2,11 +2,13 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from crosspath.checkpoints import load_weights_from
 from crosspath.cli.main import main
@@ -26,6 +28,7 @@ FILES = {
     "point_mae": (published.point_mae(128, 6), ("--set", "model.heads=4")),
     "point_bert": (published.point_bert(128, 6), ("--set", "model.heads=4")),
 }
+WHISPER = (*(f"self_attn.{role}_proj.weight" for role in ("q", "k", "v", "out")), "fc1.weight", "fc2.weight")
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -62,6 +65,20 @@ def test_inspect_shows_blocks_in_one_row_and_what_comes_next(
     assert f"next: crosspath convert {tmp_path / 'mae.pth'} OUT" in message
     assert message.count(".norm1.weight") == 2  # its name and ours, in one row
     assert "and 103 more (decoder of pretraining)" in message
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"), [(range(12), "{0-11}"), ((0, 2, 10), "{0,2,10}"), ((3,), "3")], ids=["all", "some", "one"]
+)
+def test_the_blocks_of_a_row_are_named_by_their_numbers(
+    numbers: Iterable[int], shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"encoder.layers.{number}.{part}" for number in numbers for part in WHISPER]
+    save_file({name: torch.zeros(4, 4) for name in names}, tmp_path / "a.safetensors")
+    assert main(["inspect", str(tmp_path / "a.safetensors")]) == 0
+    table = capsys.readouterr().out
+    assert table.count("4 x 4") == len(WHISPER)
+    assert f"encoder.layers.{shown}.fc1.weight" in table
 
 
 def test_what_comes_next_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

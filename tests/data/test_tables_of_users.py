@@ -2,11 +2,13 @@
 
 import os
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from crosspath.config.data import AudioData
+from crosspath.data.class_names import class_notes
 from crosspath.data.items import Listing
 from crosspath.data.readers.audio import AudioReader
 from crosspath.data.tables import table_items
@@ -287,3 +289,18 @@ def test_a_separator_that_is_none_is_said(
     assert all(value in several.notes[0] for value in values)
     one = table_items(folder, "t.csv", "file", "label", None, section=AudioData())
     assert one.notes == ()
+
+
+@pytest.mark.parametrize("header", ["file,age,height (cm)", "file,blackbird,robin"])
+def test_columns_of_numbers_and_marks_are_led_to_their_settings(folder: Path, header: str) -> None:
+    with refused("t.csv row 1", "label", "objective=regression", "data.multi_label=true", "data.label_columns=[A,B]"):
+        listing(folder, f"{header}\na.wav,1,0\n")
+
+
+def test_labels_that_are_nearly_all_different_numbers_are_noted() -> None:
+    def notes(labels: Sequence[object]) -> tuple[str, ...]:
+        return class_notes([str(label) for label in labels], sorted({str(label) for label in labels}), False)
+
+    assert "objective=regression" in notes(range(30, 42))[0]
+    for labels in ([*range(10)] * 2, [*range(9)], [f"s{number}" for number in range(12)], [*range(11), "old"]):
+        assert notes(labels) == ()

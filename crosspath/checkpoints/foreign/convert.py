@@ -1,7 +1,7 @@
 """Converts a foreign file to a checkpoint of this library, with a receipt of what became of every tensor."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.foreign.formats import translate
+from crosspath.checkpoints.foreign.foundation import foundation_if_known, training_command
 from crosspath.checkpoints.foreign.source import find_source, owns_config, select_model
 from crosspath.checkpoints.foreign.translation import Foreign, Translation
 from crosspath.checkpoints.foreign.unpickle import read_weights
@@ -86,7 +87,15 @@ def convert_checkpoint(
     new_folder(out, "OUT")
     foreign = select_model(source, read_weights(source.file, source.contents, unsafe=unsafe), key)
     settings = tuple(settings)
-    translation = None if bare else translate(foreign, lambda recipe: apply_overrides(recipe, settings))
+    try:
+        translation = None if bare else translate(foreign, lambda recipe: apply_overrides(recipe, settings))
+    except InputError as error:
+        model = None if source.config is None else foundation_if_known(path)
+        if model is None or error.where != str(foreign.where):
+            raise
+        todo = f"run {training_command(model, str(path))}, or keep the weights as an auxiliary with --bare"
+        found = f"{model.name}, which needs no conversion"
+        raise InputError(path, "a model that `convert` translates", found, todo) from None
     receipt = {
         "format_version": FORMAT_VERSION,
         "source": {
@@ -101,7 +110,9 @@ def convert_checkpoint(
         if settings or merge:
             found = "bare weights" if bare else "weights of an unknown one"
             raise InputError(source.file, "a known format", found, "leave --set and --merge out")
-        return _write_bare(foreign, source.file, out, receipt)
+        model = None if source.config is None else foundation_if_known(path)
+        more = [] if model is None else [f"as a target it needs no conversion: {training_command(model, 'FOLDER')}"]
+        return _write_bare(foreign, source.file, out, receipt, more)
     return _write(foreign, translation, out, receipt, merge=merge)
 
 
@@ -193,7 +204,9 @@ def _with_pathway(recipe: Recipe, layers: Mapping[str, object]) -> Recipe:
     return recipe.model_copy(update={"pathway": recipe.pathway.model_copy(update={"accept": ("heads",)})})
 
 
-def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]) -> dict[str, Any]:
+def _write_bare(
+    foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any], notes: Sequence[str]
+) -> dict[str, Any]:
     layout = layout_name(foreign.tensors)
     if layout is None:
         first = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
@@ -209,7 +222,7 @@ def _write_bare(foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any]
         "used": {names.get(name, name): name for name in foreign.tensors},
         "dropped": foreign.leftovers,
         "fresh": [],
-        "notes": ["no model is rebuilt from it: it serves as an auxiliary"],
+        "notes": ["no model is rebuilt from it: it serves as an auxiliary", *notes],
     }
     with claim_new(out, "OUT"):
         with replacing_files(out) as temporary:

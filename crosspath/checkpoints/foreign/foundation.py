@@ -3,6 +3,7 @@ the settings of a recipe that they need.
 """
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ def foundation_at(start: str | Path) -> Foundation | None:
         raise InputError(folder / CONFIG, f"a model_type of {families}", repr(kind), todo)
     beside = read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
     return transformers_foundation(text, folder / CONFIG, FAMILIES[str(kind)], config, beside, tensors)
+
+
+def foundation_if_known(start: str | Path) -> Foundation | None:
+    """`foundation_at`, and None for what that refuses."""
+    try:
+        return foundation_at(start)
+    except InputError:
+        return None
+
+
+def training_command(model: Foundation, start: str) -> str:
+    """The command that trains a target from a foundation model."""
+    return shlex.join(["crosspath", "train", f"{model.modality}/folder", "--data", "DIR", "--from", start])
 
 
 def modality_of_files(auxiliary: Auxiliary) -> str | None:

@@ -7,10 +7,13 @@ from typing import Any
 from crosspath.checkpoints.foreign.containers import Contents
 from crosspath.checkpoints.foreign.convert import instantiate, layout_name
 from crosspath.checkpoints.foreign.formats import translate
+from crosspath.checkpoints.foreign.foundation import foundation_if_known, training_command
 from crosspath.checkpoints.foreign.source import find_source, select_model
 from crosspath.checkpoints.foreign.translation import Foreign
 from crosspath.errors import InputError
 from crosspath.files import sha256_of_file
+
+NOTE = "`--from` and `--auxiliary` take it as it is, without conversion"
 
 
 def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str, Any]:
@@ -21,8 +24,9 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
     Returns
     -------
     `file`, `sha256`, `container`, `format` (None where unknown), `tensors` ({name: [shape, type]}), `used`
-    ({name: what it becomes}), `dropped` ({name: why}), `fresh`, `notes`, `pickle` (None, or what loading it looks up),
-    `problem` (why it cannot be converted, or None) and `next` (the command to run next).
+    ({name: what it becomes}; empty for a foundation model that needs no conversion), `dropped` ({name: why}), `fresh`,
+    `notes`, `pickle` (None, or what loading it looks up), `problem` (why it cannot be converted, or None) and `next`
+    (the command to run next).
 
     Raises
     ------
@@ -57,6 +61,12 @@ def inspect_checkpoint(path: str | Path, *, key: str | None = None) -> dict[str,
     if foreign is not None:
         report |= {"used": foreign.destinations, "dropped": foreign.leftovers, "notes": foreign.notes}
         report["format"] = report["format"] or foreign.format
+    if source.config is not None and (report["problem"] or foreign is None or foreign.format is None):
+        model = foundation_if_known(path)
+        if model is not None:
+            dropped = dict.fromkeys(model.leftovers, "no part of its features")
+            own = {"format": model.name, "used": {}, "dropped": dropped, "fresh": [], "notes": [NOTE], "problem": None}
+            return report | own | {"next": training_command(model, str(path))}
     report["next"] = _next(path, key, source.contents, report)
     return report
 

@@ -110,7 +110,7 @@ def make_plan(
         Of the target's recipes.
     auxiliary_epochs
         {auxiliary: epochs of its recipe}, of those that are pretrained.
-    processes, spent
+    processes, seconds_so_far
         Runs at a time, and seconds on the clock so far, for the budget that a refusal names.
 
     Raises
@@ -132,7 +132,8 @@ def make_plan(
     if epochs < FEWEST_EPOCHS:
         minimum = cost(FEWEST_EPOCHS, *choices[-1]) / SHARE
         enough = f"{math.ceil((minimum + seconds_so_far) / 60 + SPARE_MINUTES)}m"
-        budget = f"{(seconds + seconds_so_far) / 60:.1f} minutes, of which measuring took {seconds_so_far / 60:.1f}"
+        within = ", of which measuring" if seconds > 0 else "; measuring alone"
+        budget = f"{(seconds + seconds_so_far) / 60:.1f} minutes{within} took {seconds_so_far / 60:.1f}"
         fewer = ", or name fewer auxiliaries" if any(way.auxiliary for way in ways) else ""
         raise InputError("--budget", f"{enough} or more on this machine", budget, f"write --budget {enough}{fewer}")
     return Plan(

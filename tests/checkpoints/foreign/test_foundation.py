@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
 from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
 from crosspath.checkpoints.foreign.start import shape_settings
@@ -307,6 +308,27 @@ def test_a_classifier_gets_the_shape_of_what_was_pretrained_from_a_foundation_mo
 def test_a_file_that_is_this_librarys_own_is_no_foundation_model(tmp_path: Path) -> None:
     assert foundation_at(tmp_path / "none") is None
     assert foundation_at(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "modality"), [(dinov2, "DINOv2", "image"), (whisper, "Whisper's encoder", "audio")]
+)
+def test_inspect_and_convert_say_that_it_needs_no_conversion(
+    make: Any, name: str, modality: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "theirs"
+    written(make(), folder)
+    report = inspect_checkpoint(folder)
+    assert (report["format"], report["problem"]) == (name, None)
+    assert report["next"] == f"crosspath train {modality}/folder --data DIR --from {folder}"
+    if make is dinov2:
+        with refused(str(folder), "DINOv2, which needs no conversion", report["next"], "--bare"):
+            convert_checkpoint(folder, tmp_path / "out")
+    notes = convert_checkpoint(folder, tmp_path / "out", bare=True)["notes"]
+    assert notes[-1].endswith(f"crosspath train {modality}/folder --data DIR --from FOLDER")
+    # Without its config nothing says what it is.
+    (folder / "config.json").unlink()
+    assert inspect_checkpoint(folder)["format"] != name
 
 
 def test_pathways_onto_a_foundation_model_merge_bitwise(tmp_path: Path) -> None:

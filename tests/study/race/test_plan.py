@@ -31,7 +31,15 @@ def costs(epoch: float = 0.3) -> Costs:
     )
 
 
-def plan(minutes: float, *, folds: int = 3, test: int = 60, cost: Costs | None = None, processes: int = 1) -> Plan:
+def plan(
+    minutes: float,
+    *,
+    folds: int = 3,
+    test: int = 60,
+    cost: Costs | None = None,
+    processes: int = 1,
+    so_far: float = 0.0,
+) -> Plan:
     return make_plan(
         WAYS,
         cost or costs(),
@@ -42,6 +50,7 @@ def plan(minutes: float, *, folds: int = 3, test: int = 60, cost: Costs | None =
         pretraining_epochs=50,
         auxiliary_epochs={"sounds": 50},
         processes=processes,
+        seconds_so_far=so_far,
     )
 
 
@@ -143,6 +152,13 @@ def test_the_budget_that_a_refusal_names_is_enough_on_that_machine() -> None:
     assert of(enough).rounds[-1].epochs >= 6
     with refused("--budget"):
         of(enough - 2)
+
+
+def test_a_budget_that_measuring_exceeded_does_not_count_it_as_a_part() -> None:
+    with refused("--budget", "0.3 minutes; measuring alone took 3.7"):
+        plan(20 / 60 - 3.7, so_far=60 * 3.7)
+    with refused("--budget", "4.0 minutes, of which measuring took 3.7"):
+        plan(0.3, so_far=60 * 3.7)
 
 
 def test_every_round_is_longer_with_fewer_ways_and_rates() -> None:
