@@ -13,6 +13,8 @@ from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
 from crosspath.pathway.anatomy.weight_names import template
+from crosspath.pathway.sources.adapters import refuse_adapter_names
+from crosspath.pathway.sources.quantised import refuse_quantised_names
 
 WRAPPERS = ("model", "module", "state_dict", "base_model", "model_state_dict", "_orig_mod")
 """Entries under which training scripts store a model, and prefixes that wrappers add to its names."""
@@ -106,9 +108,16 @@ class Foreign:
     def finish(self) -> None:
         """Raise `InputError` for tensors left over: without them the model would compute something else."""
         if self.tensors:
+            self.refuse_parts()
             first = first_names([self._full(name) for name in self.tensors], 3)
             todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
             raise InputError(self.where, "only tensors of this format", first, todo)
+
+    def refuse_parts(self) -> None:
+        """Raise `InputError` for tensors left over that are quantised, or an adapter's: no auxiliary either."""
+        names = [self._full(name) for name in self.tensors]
+        refuse_quantised_names(str(self.where), names)
+        refuse_adapter_names(str(self.where), names)
 
     def _get(self, name: str) -> Tensor:
         if name not in self.tensors:
