@@ -7,6 +7,7 @@ from typing import Any
 from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
 from crosspath.errors import InputError
 from crosspath.files import MANIFEST, check_beside_manifest, check_manifest, read_json
+from crosspath.pathway.sources.source import refuse_folder
 from crosspath.pickles import refuse_pickle
 
 
@@ -43,6 +44,8 @@ def checkpoint_files(path: str | Path) -> Files:
             found, todo = "a trial of a search, which keeps its score alone", "name a reported run, in final/"
             raise InputError(path, f"a folder with {WEIGHTS}", found, todo)
         is_run = (path / "checkpoints").is_dir() or (path / "log.jsonl").is_file()
+        if not is_run:
+            refuse_folder(path)
         todo = "finish the run, or name one of its checkpoints/" if is_run else "check the path"
         raise InputError(path, f"a folder with {WEIGHTS}", "an unfinished run" if is_run else "none", todo)
     check_manifest(path)

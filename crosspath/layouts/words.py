@@ -106,5 +106,5 @@ BUFFERS = (
 """Parts of names of what a state dict holds beside parameters."""
 NORMS = ("norm", "ln", "bn", "layer_norm", "affine")
 """Parts of names of normalisation layers."""
-MASKED_DECODERS = ("decoder_blocks", "decoder_layers", "decoder_layer")
+MASKED_DECODERS = ("decoder_blocks", "decoder_layers", "decoder_layer", "decoder_encoder")
 """Lists of blocks that only a masked autoencoder's pretraining uses."""

@@ -65,6 +65,12 @@ def test_unknown_timm_names_are_told() -> None:
         auxiliary_source("timm:qqqqq")
 
 
+def test_an_adapter_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(2, 2)}, tmp_path / "adapter_model.safetensors")
+    with refused(tmp_path.name, "adapter_model.safetensors", "merge_and_unload"):
+        auxiliary_source(tmp_path)
+
+
 def test_a_folder_holds_the_files_that_connect_reads(tmp_path: Path) -> None:
     save_file({"blocks.0.weight": torch.ones(2, 2)}, tmp_path / "open_clip_model.safetensors")
     auxiliary = auxiliary_source(tmp_path)

@@ -17,6 +17,7 @@ from crosspath.checkpoints.foreign.unpickle import read_weights
 from crosspath.checkpoints.reparameterized import SCALE, WEIGHT, merge_reparameterized, split_reparameterized
 from crosspath.checkpoints.save import WEIGHTS, save_checkpoint
 from crosspath.config import Recipe, apply_overrides
+from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.files import (
     FORMAT_VERSION,
@@ -207,6 +208,7 @@ def _with_pathway(recipe: Recipe, layers: Mapping[str, object]) -> Recipe:
 def _write_bare(
     foreign: Foreign, file: Path, out: Path, receipt: dict[str, Any], notes: Sequence[str]
 ) -> dict[str, Any]:
+    foreign.refuse_parts()
     layout = layout_name(foreign.tensors)
     if layout is None:
         first = ", ".join(list(foreign.tensors)[:3]) or "no tensors"
@@ -214,7 +216,12 @@ def _write_bare(
         raise InputError(foreign.where, "a known format, or blocks of a known layout", first, todo)
     names = foreign.full_names
     description = describe_neighbour(file) if owns_config(file) else None
-    blocks = describe_blocks(locate(StateSource(State(foreign.tensors, description))))
+    anatomy = locate(StateSource(State(foreign.tensors, description)))
+    blocks = describe_blocks(anatomy)
+    notes = ["no model is rebuilt from it: it serves as an auxiliary", *notes]
+    if anatomy is not None and len(anatomy.lists) > 1:
+        several = first_names([name.partition(".#")[0] for name in anatomy.lists], 3)
+        notes.append(f"it has several lists of blocks ({several}); --key with the start of their names takes one alone")
     receipt |= {
         "format": f"weights of {layout}",
         "recipe": None,
@@ -222,7 +229,7 @@ def _write_bare(
         "used": {names.get(name, name): name for name in foreign.tensors},
         "dropped": foreign.leftovers,
         "fresh": [],
-        "notes": ["no model is rebuilt from it: it serves as an auxiliary", *notes],
+        "notes": notes,
     }
     with claim_new(out, "OUT"):
         with replacing_files(out) as temporary:

@@ -12,9 +12,13 @@ from crosspath.config import Recipe
 from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
+from crosspath.pathway.anatomy.weight_names import template
+from crosspath.pathway.sources.adapters import refuse_adapter_names
+from crosspath.pathway.sources.quantised import refuse_quantised_names
 
 WRAPPERS = ("model", "module", "state_dict", "base_model", "model_state_dict", "_orig_mod")
 """Entries under which training scripts store a model, and prefixes that wrappers add to its names."""
+_WRAPPED = re.compile(rf"^(?:(?:{'|'.join(WRAPPERS)})\.)+")
 PREFIXES = (
     "backbone.",
     "encoder.",
@@ -104,9 +108,16 @@ class Foreign:
     def finish(self) -> None:
         """Raise `InputError` for tensors left over: without them the model would compute something else."""
         if self.tensors:
+            self.refuse_parts()
             first = first_names([self._full(name) for name in self.tensors], 3)
             todo = "`crosspath convert --bare` keeps the weights as an auxiliary, without a model"
             raise InputError(self.where, "only tensors of this format", first, todo)
+
+    def refuse_parts(self) -> None:
+        """Raise `InputError` for tensors left over that are quantised, or an adapter's: no auxiliary either."""
+        names = [self._full(name) for name in self.tensors]
+        refuse_quantised_names(str(self.where), names)
+        refuse_adapter_names(str(self.where), names)
 
     def _get(self, name: str) -> Tensor:
         if name not in self.tensors:
@@ -129,19 +140,41 @@ class Translation:
 
 
 def unwrap(where: object, tensors: Mapping[str, Tensor], config: Path | None = None) -> Foreign:
-    """The model inside a training checkpoint, under plain names; entries beside the model are dropped."""
+    """The model inside a training checkpoint, under plain names; entries beside the model are dropped.
+
+    Raises `InputError` for two models that would have the same names.
+    """
     names = {name: name for name in tensors}
     leftovers: dict[str, str] = {}
     while wrapper := next((w for w in WRAPPERS if any(name.startswith(f"{w}.") for name in names)), None):
-        leftovers |= {full: "beside the model" for name, full in names.items() if not name.startswith(f"{wrapper}.")}
-        names = {name[len(wrapper) + 1 :]: full for name, full in names.items() if name.startswith(f"{wrapper}.")}
+        inner, outer = _split(names, f"{wrapper}.")
+        lists = {template(_WRAPPED.sub("", name)) for name in inner if template(name) != name}
+        if lists & set(map(template, outer)):
+            names = _join(where, inner, outer)  # only some blocks are wrapped
+            continue
+        leftovers |= dict.fromkeys(outer.values(), "beside the model")
+        names = inner
     for prefix in PREFIXES:
         if any(re.match(re.escape(prefix) + r"(blocks|encoder\.layer|layers)\.\d+\.", name) for name in names):
-            inner = {name[len(prefix) :]: full for name, full in names.items() if name.startswith(prefix)}
-            names = {name: full for name, full in names.items() if not name.startswith(prefix)} | inner
+            names = _join(where, *_split(names, prefix))
     return Foreign(
         where, {name: tensors[full] for name, full in names.items()}, config, dict(names), leftovers=leftovers
     )
+
+
+def _split(names: Mapping[str, str], prefix: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The names that begin with a prefix, without it, and all others."""
+    inner = {name[len(prefix) :]: full for name, full in names.items() if name.startswith(prefix)}
+    return inner, {name: full for name, full in names.items() if not name.startswith(prefix)}
+
+
+def _join(where: object, inner: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
+    both = next((name for name in outer if name in inner), None)
+    if both is not None:
+        key = inner[both].removesuffix(f".{both}")
+        found = f"two, with {outer[both]} and {inner[both]}"
+        raise InputError(where, "one model", found, f"choose one by the start of its names, such as --key {key}")
+    return {**outer, **inner}
 
 
 def size_of(where: object, width: int, depth: int) -> str:

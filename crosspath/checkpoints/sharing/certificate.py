@@ -19,13 +19,13 @@ from crosspath.checkpoints.environment import environment
 from crosspath.checkpoints.equality import PRECISIONS, compare_outputs, compare_precisions, outputs
 from crosspath.checkpoints.files import checkpoint_files
 from crosspath.checkpoints.load import Checkpoint, load_checkpoint
-from crosspath.checkpoints.save import PATHWAY_FILES, WEIGHTS
+from crosspath.checkpoints.save import PATHWAY_FILES, RECIPE, WEIGHTS
 from crosspath.checkpoints.sharing.card import strip_recipe_paths
 from crosspath.checkpoints.sharing.samples import Logits, Samples, held_out_samples
 from crosspath.checkpoints.sources import path_of_auxiliary, relative_path
 from crosspath.deprecated import older_keywords
 from crosspath.errors import InputError
-from crosspath.files import SAFETENSORS, read_json, read_tensors, sha256_of_file, sha256_of_tensors
+from crosspath.files import SAFETENSORS, check_manifest, read_json, read_tensors, sha256_of_file, sha256_of_tensors
 from crosspath.pathway.sources.parameters import plain_state
 from crosspath.pickles import refuse_pickle
 
@@ -82,7 +82,8 @@ def write_certificate(
         },
         "target": [
             {"file": name, "path": relative_path(source / name, home), "sha256": sha256_of_file(source / name)}
-            for name in (WEIGHTS, *PATHWAY_FILES)
+            for name in (WEIGHTS, *PATHWAY_FILES, RECIPE)
+            if (source / name).is_file()
         ],
         "auxiliaries": {
             name: {**record, "path": path_of_auxiliary(checkpoint.auxiliaries[name], home)}
@@ -256,8 +257,14 @@ def _connected_outputs(report: _Report, values: Mapping[str, Any], folder: Path,
     path = values["target"][0]["path"]
     if path is None or Path(path).is_absolute() or not (folder / path).is_file():
         return None
+    source = (folder / path).parent
     try:
-        checkpoint = load_checkpoint((folder / path).parent)
+        check_manifest(source)
+    except InputError as error:  # earlier certificates do not list the recipe
+        report.faults.append(str(error))
+        return None
+    try:
+        checkpoint = load_checkpoint(source)
     except InputError as error:
         report.notes.append(f"the connected model could not be run again ({error})")
         return None

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Literal
 
-from crosspath.counts import quantity
+from crosspath.counts import first_names, quantity
 from crosspath.errors import PathwayError
 from crosspath.pathway.anatomy.anatomy import Anatomy
+from crosspath.pathway.anatomy.structure import Shapes
 from crosspath.pathway.anatomy.weight_names import template
 from crosspath.pathway.report import Mismatch
 
@@ -47,6 +48,45 @@ def pair_blocks(
             reason = f"{paths[0]} of the target would pair with {paths[1]}, of another list of blocks"
             return pairs, [Mismatch("depth", "lists", reason, f"choose pairs with {BY_HAND}")]
     return pairs, mismatches
+
+
+def check_gaps(target: Anatomy, auxiliary: Anatomy, origin: str, shapes: Shapes) -> None:
+    """Raise `PathwayError` where names show that blocks of the auxiliary are missing, as in one file of several: what
+    is left would be renumbered. Layers without weights look alike; the target then has them at the same places.
+    """
+    missing = _missing_blocks(auxiliary.paths.values(), shapes)
+    if missing and _numbering(target) != _numbering(auxiliary):
+        found = f"no whole {first_names(missing, 3)}"
+        todo = (
+            f"copy all of its files again; where it has no such block, pass the module, or choose pairs with {BY_HAND}"
+        )
+        raise PathwayError(f"auxiliary ({origin})", "every block of its lists", found, todo)
+
+
+def _missing_blocks(paths: Iterable[str], shapes: Shapes) -> list[str]:
+    """The entries that lists of blocks skip: those that hold nothing, or some of the weights of a block beside them."""
+    lists: dict[str, set[int]] = {}
+    for path in paths:
+        for match in re.finditer(r"(?<!\d)(\d+)\.", path):
+            lists.setdefault(path[: match.start()], set()).add(int(match[1]))
+    missing: list[str] = []
+    for name, numbers in lists.items():
+        if len(numbers) == 1:  # a model inside another
+            continue
+        first = 0 if name in ("", f"{name[:-1]}.") else min(numbers)  # some libraries count `layer1`, `layer2`
+        for number in sorted(set(range(first, max(numbers))) - numbers):
+            inside = _names_below(f"{name}{number}.", shapes)
+            if any(inside < _names_below(f"{name}{other}.", shapes) for other in numbers):
+                missing.append(f"{name}{number}")
+    return missing
+
+
+def _names_below(path: str, shapes: Shapes) -> set[str]:
+    return {name.removeprefix(path) for name in shapes if name.startswith(path)}
+
+
+def _numbering(anatomy: Anatomy) -> set[tuple[str, ...]]:
+    return {tuple(re.findall(r"\d+", path)) for path in anatomy.paths.values()}
 
 
 def _list_of(anatomy: Anatomy, block: int) -> str | None:

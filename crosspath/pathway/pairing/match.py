@@ -13,7 +13,7 @@ from crosspath.pathway.anatomy.weight_names import is_matrix
 from crosspath.pathway.arguments import Normalise, check_canonical, names_of, words_of
 from crosspath.pathway.fitting.fit import Fit, check_fit
 from crosspath.pathway.fitting.model import fit_energies
-from crosspath.pathway.pairing.block_pairs import Blocks
+from crosspath.pathway.pairing.block_pairs import Blocks, check_gaps
 from crosspath.pathway.pairing.by_name import Names, match_names
 from crosspath.pathway.pairing.canonical_pairs import with_canonical_pairs, with_same_spread
 from crosspath.pathway.pairing.differences import layout_line
@@ -134,6 +134,8 @@ def match(
     assert theirs is not None
     selection.check(ours, theirs)
     check_lists(ours, theirs, (target_source.origin, auxiliary_source.origin), blocks)
+    if isinstance(blocks, str) and not isinstance(auxiliary, nn.Module):
+        check_gaps(ours, theirs, auxiliary_source.origin, auxiliary_source.shapes())
     report = pair_roles(ours, theirs, selection, blocks, differences, fit)
     if canonical:
         report = with_canonical_pairs(report, (target_source, ours), (auxiliary_source, theirs), differences)

@@ -2,11 +2,12 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
+from crosspath.errors import PathwayError
 from crosspath.pathway.engines.engine import detach
 from crosspath.pathway.sources.layer_values import Layer, Names, Values, read, refuse
 from crosspath.pathway.sources.parameters import connections
@@ -19,6 +20,13 @@ ADAPTER = re.compile(
 )
 """Names of adapters' parts: peft, loralib, kohya."""
 MERGE_ADAPTERS = "merge the adapters (peft: model.merge_and_unload()) and pass that model"
+
+
+def refuse_adapter_names(where: str, names: Iterable[str]) -> None:
+    """Raise `PathwayError` where stored names are those of adapters' parts."""
+    name = next((name for name in names if ADAPTER.search(name) is not None), None)
+    if name is not None:
+        raise PathwayError(where, "plain weights", f"adapters ({name})", MERGE_ADAPTERS)
 
 
 def adapter_layers(source: Source, names: Names) -> Iterator[Layer]:

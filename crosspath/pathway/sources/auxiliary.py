@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.layouts import Norm
-from crosspath.pathway.sources.adapters import ADAPTER, MERGE_ADAPTERS, adapter_layers
+from crosspath.pathway.sources.adapters import adapter_layers, refuse_adapter_names
 from crosspath.pathway.sources.description import Description
 from crosspath.pathway.sources.heads import Heads
 from crosspath.pathway.sources.layer_forms import m2pt_layers, normalised_layers, parametrized_layers, pruned_layers
-from crosspath.pathway.sources.layer_values import Names, Values, refuse
+from crosspath.pathway.sources.layer_values import Names, Values
 from crosspath.pathway.sources.quantised import refuse_quantised_names
 from crosspath.pathway.sources.source import AuxiliarySource, ModuleSource, Source, StateSource, open_source
 from crosspath.pathway.sources.wrappers import plain_name, unwrap_auxiliary
@@ -82,7 +82,8 @@ def open_auxiliary(auxiliary: AuxiliarySource) -> Source:
     """
     source = open_source(unwrap_auxiliary(auxiliary) if isinstance(auxiliary, nn.Module) else auxiliary)
     names = _names(source)
-    refuse_quantised_names(f"auxiliary ({source.origin})", names)
+    where = f"auxiliary ({source.origin})"
+    refuse_quantised_names(where, names)
     weights: dict[str, tuple[str, Values]] = {}
     parts: set[str] = set()
     for plain, tensor_name, others, values in (
@@ -94,9 +95,7 @@ def open_auxiliary(auxiliary: AuxiliarySource) -> Source:
     ):
         weights[plain] = (tensor_name, values)
         parts |= {tensor_name, *others} - {plain}
-    for name in names:
-        if ADAPTER.search(name) is not None and name not in parts:
-            refuse(source, "plain weights", f"adapters ({name})", MERGE_ADAPTERS)
+    refuse_adapter_names(where, (name for name in names if name not in parts))
     return ComputedSource(source, weights, frozenset(parts)) if weights else source
 
 

@@ -83,6 +83,9 @@ def open_file(path: Path) -> FileSource:
     if missing:
         found = f"none in {weights[missing[0]]}"
         raise PathwayError(path, f"the weight {missing[0]}", found, "copy the folder again")
+    unlisted = next((weight for names in names_of.values() for weight in sorted(names) if weight not in weights), None)
+    if unlisted is not None:
+        raise PathwayError(path, "every weight of the files that it lists", f"no {unlisted}", "copy the folder again")
     return FileSource(
         path, {weight: path.parent / name for weight, name in weights.items()}, read_description(path, {})
     )

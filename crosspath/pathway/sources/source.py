@@ -179,7 +179,7 @@ def open_source(source: AuxiliarySource) -> Source:
         todo = "merge it with `crosspath merge`, or load it with crosspath.load_pathway and pass the model"
         raise PathwayError(source, "a plain model", "a part of one with pathways", todo)
     if path != Path(source) and not path.exists():
-        _refuse_folder(path.parent)
+        refuse_folder(path.parent)
     with raise_as_pathway_error():
         refuse_pickle(path)
     if not path.is_file():
@@ -187,11 +187,11 @@ def open_source(source: AuxiliarySource) -> Source:
     return open_file(path)
 
 
-def _refuse_folder(folder: Path) -> None:
+def refuse_folder(folder: Path) -> None:
     """Raise `PathwayError` for a folder whose weights are in another form, with what to do."""
     load = "load it with the library that wrote it and pass the model"
     forms = {
-        "adapter_model.*": ("an adapter alone", "load it with peft, and pass model.merge_and_unload()"),
+        "adapter_model.*": ("an adapter alone", "load it with peft, and pass or save model.merge_and_unload()"),
         "pytorch_model*.bin": ("a pickle", "translate it with `crosspath convert`, or " + load),
         "_CHECKPOINT_METADATA": ("an Orbax checkpoint", "pass a PyTorch model that holds these weights"),
         "manifest.ocdbt": ("an Orbax checkpoint", "pass a PyTorch model that holds these weights"),

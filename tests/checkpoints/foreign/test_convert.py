@@ -342,6 +342,29 @@ def test_weights_of_a_known_layout_become_an_auxiliary(tmp_path: Path) -> None:
     assert torch.equal(weights["pooler.dense.weight"], theirs.state_dict()["pooler.dense.weight"])
 
 
+@pytest.mark.parametrize("part", ["attn.qkv.weight_scale", "attn.qkv.lora_A.weight"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_what_no_auxiliary_can_be_is_refused_at_once(part: str, bare: bool, tmp_path: Path) -> None:
+    state = micro_vit().state_dict() | {f"blocks.0.{part}": torch.ones(1)}
+    save_file(state, tmp_path / "model.safetensors")
+    with refused("model.safetensors", f"blocks.0.{part}") as raised:
+        convert_checkpoint(tmp_path, tmp_path / "out", bare=bare)
+    assert "--bare" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_models_in_one_file_are_noted_with_how_to_choose_one(tmp_path: Path) -> None:
+    state = micro_vit().state_dict()
+    both = {
+        f"{model}.backbone.{name}": tensor.clone() for model in ("student", "teacher") for name, tensor in state.items()
+    }
+    save_file(both, tmp_path / "model.safetensors")
+    note = convert_checkpoint(tmp_path, tmp_path / "both")["notes"][-1]
+    assert "student.backbone.blocks" in note
+    assert "--key" in note
+    assert convert_checkpoint(tmp_path, tmp_path / "one", key="teacher")["format"] == "timm ViT"
+
+
 def test_another_entry_is_named_by_its_key(tmp_path: Path) -> None:
     first, second = micro_vit().state_dict(), {name: t + 1 for name, t in micro_vit().state_dict().items()}
     torch.save({"model": first, "model_ema": second}, tmp_path / "a.pth")

@@ -82,6 +82,23 @@ def test_wrappers_and_prefixes_come_off(wrapped: dict[str, str]) -> None:
     assert foreign.destinations[f"{key}.{prefix}norm.weight"] == "encoder.norm.weight"
 
 
+def test_two_models_whose_names_become_the_same_are_refused_and_chosen_by_key() -> None:
+    shapes = published.zoo(192)
+    for first, second in (("", "vit."), ("backbone.", "encoder."), ("", "module.")):
+        both = {f"{prefix}{name}": shape for prefix in (first, second) for name, shape in shapes.items()}
+        with refused("FILE", f"--key {second[:-1]}"):
+            planned(both)
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_a_wrapper_around_some_blocks_alone_comes_off(wrapper: str) -> None:
+    shapes = published.zoo(192)
+    foreign, _ = planned({f"{wrapper if 'blocks.11.' in name else ''}{name}": shape for name, shape in shapes.items()})
+    assert foreign.format == "timm ViT"
+    assert foreign.leftovers == planned(shapes)[0].leftovers
+    assert foreign.destinations[f"{wrapper}blocks.11.norm1.weight"] == "encoder.blocks.11.norm1.weight"
+
+
 def test_positions_follow_the_settings() -> None:
     foreign, translation = planned(published.mae(192), "data.image_size=384")
     assert translation.tensors["tokenizer.positions"].shape == (1, 576, 192)

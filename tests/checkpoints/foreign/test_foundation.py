@@ -126,6 +126,14 @@ def test_features_of_pictures_are_transformers(make: Any, side: int, tmp_path: P
     assert recipe.model.tokenizer.model_dump()["patch"] == (4, 4)
 
 
+@pytest.mark.parametrize("make", [dinov2, vit])
+def test_a_state_dict_beside_its_config_is_read_as_what_its_library_saves(make: Any, tmp_path: Path) -> None:
+    theirs = written(make(), tmp_path)
+    before = features(fitted(tmp_path)[1], pictures(16))
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    assert torch.equal(features(fitted(tmp_path)[1], pictures(16)), before)
+
+
 def test_features_of_whisper_are_transformers(tmp_path: Path) -> None:
     theirs = written(whisper(), tmp_path)
     recipe, ours = fitted(tmp_path, recipe="audio/folder")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_whole_certificate_holds(folder: Path) -> None:
 def test_a_merged_folder_that_went_its_way_alone_is_checked_alone(folder: Path, tmp_path: Path) -> None:
     (folder / "plain").rename(tmp_path / "alone")
     report = crosspath.verify(tmp_path / "alone")
-    assert sum("no longer at" in note for note in report["notes"]) == 4
+    assert sum("no longer at" in note for note in report["notes"]) == 5
     assert "the merged tensors" in report["checked"]
     assert report["outputs"]["float32"]["bitwise"]
 
@@ -93,6 +94,7 @@ def test_a_changed_byte_of_any_file_is_named(folder: Path) -> None:
         ("plain/certificate.safetensors", "the stored logits changed"),
         ("image/model.safetensors", "the target's model.safetensors changed (../image/model.safetensors: other bytes)"),
         ("image/pathway.safetensors", "the target's pathway.safetensors changed"),
+        ("image/recipe.yaml", "the target's recipe.yaml changed"),
         ("audio/model.safetensors", "the auxiliary audio changed"),
     ):
         file = folder / name
@@ -109,6 +111,17 @@ def test_a_file_missing_from_its_folder_is_named(folder: Path) -> None:
     message = fault(folder)
     assert "the stored logits missing (certificate.safetensors)" in message
     assert "the target's pathway.json missing" in message  # all faults in one line
+
+
+@pytest.mark.parametrize("change", [lambda file: file.write_text(file.read_text() + "#\n"), Path.unlink])
+def test_a_recipe_that_an_older_certificate_does_not_list_is_held_against_the_manifest(
+    change: Callable[[Path], object], folder: Path
+) -> None:
+    target = json.loads((folder / "plain" / "certificate.json").read_text())["target"]
+    resigned(folder, target=[entry for entry in target if entry["file"] != "recipe.yaml"])
+    remade(folder / "plain")
+    change(folder / "image" / "recipe.yaml")
+    assert "recipe.yaml" in fault(folder)
 
 
 def test_a_changed_certificate_is_refused(folder: Path) -> None:

@@ -82,6 +82,8 @@ def test_the_decoder_of_a_masked_autoencoder_is_left_out_by_name() -> None:
     structure = find_structure(at("blocks.0.", "blocks.1.", "decoder_blocks.0."))
     assert structure.blocks == ("blocks.0.", "blocks.1.")
     assert structure.others == {"decoder_blocks": "the decoder of a masked autoencoder"}
+    name = "decoder.decoder_encoder.layer.0."  # as release 5 of transformers saves it
+    assert list(find_structure(at("blocks.0.", "blocks.1.", name)).others) == ["decoder.decoder_encoder"]
 
 
 def test_an_attention_outside_of_the_blocks_is_named() -> None:

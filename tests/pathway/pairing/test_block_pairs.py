@@ -233,3 +233,24 @@ def test_stages_that_only_names_show_pair_by_stage_and_a_first_block_with_a_shor
     assert crosspath.match(Stages(2, 1), Stages(2, 3), blocks=rule).ok  # type: ignore[arg-type]
     with refused("blocks", kind=crosspath.PathwayError):
         crosspath.match(Stages(2, 2, 2), Stages(2, 3), blocks=rule)  # type: ignore[arg-type]
+
+
+def test_a_file_with_missing_blocks_is_refused_and_pairs_by_hand() -> None:
+    state = Body(6).state_dict()
+    for missing in ("blocks.2.", "blocks.0.", "blocks.3.attn.qkv.weight"):
+        damaged = {name: tensor for name, tensor in state.items() if not name.startswith(missing)}
+        for rule in ("same", "reversed", "spread", "repeat"):
+            with refused("auxiliary", missing[:8], kind=crosspath.PathwayError):
+                crosspath.match(Body(5), damaged, blocks=rule)  # type: ignore[arg-type]
+    damaged = {name: tensor for name, tensor in state.items() if not name.startswith("blocks.2.")}
+    assert crosspath.match(Body(2), damaged, blocks={0: 1, 1: 3}).ok
+    assert crosspath.match(Body(5), Body(5).state_dict()).ok
+
+
+def test_a_layer_without_weights_between_blocks_is_no_missing_block() -> None:
+    def spaced(depth: int) -> nn.Module:
+        blocks = Body(depth).blocks
+        return nn.Sequential(*(layer for block in blocks for layer in (block, nn.Dropout())))
+
+    assert crosspath.match(spaced(3), spaced(3).state_dict()).ok
+    assert crosspath.match(Body(3), spaced(3)).ok

@@ -166,11 +166,12 @@ def test_weights_in_several_files_are_read_whole(tmp_path: Path) -> None:
         ({"a": "../model.safetensors"}, "model.safetensors"),
         ({"c": "model-00000.safetensors"}, "model-00000.safetensors"),
         (["a"], "none"),
+        ({"a": "model-00000.safetensors"}, "b"),
     ],
 )
 def test_an_index_that_does_not_fit_its_files_is_refused(names: object, value: str, tmp_path: Path) -> None:
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
-    parts_of(tmp_path / "theirs", [{"a": torch.ones(1)}])
+    parts_of(tmp_path / "theirs", [{"a": torch.ones(1), "b": torch.ones(1)}])
     index = tmp_path / "theirs" / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": names}), encoding="utf-8")
     with refused("model.safetensors.index.json", value, kind=PathwayError):
