@@ -6,7 +6,7 @@ from typing import Any
 
 from crosspath.checkpoints.foreign.families import HALVES, IMAGENET
 from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, picture_colours
-from crosspath.checkpoints.foreign.timm_family import block_settings, plain_architecture
+from crosspath.checkpoints.foreign.timm_family import plain_architecture, settings_of_architecture
 from crosspath.errors import InputError
 from crosspath.files import read_json
 
@@ -31,8 +31,8 @@ def settings_of(file: Path) -> dict[str, Any]:
     """
     config = read_json(file)
     if "architecture" in config:
-        block = block_settings(plain_architecture(file, config, distilled=True))
-        return block | _statistics(file, config)
+        stated = settings_of_architecture(plain_architecture(file, config, distilled=True))
+        return stated | _statistics(file, config)
     if "model_type" not in config:
         return {}
     settings = {ours: config[theirs] for ours, theirs in NAMES.items() if config.get(theirs) is not None}

@@ -25,24 +25,21 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
     """
     model = plain_architecture(file, config)
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HEADS)}
-    pooled = isinstance(model.fc_norm, nn.LayerNorm)
     block = model.blocks[0]
     section: dict[str, Any] = {
         "width": model.embed_dim,
         "depth": len(model.blocks),
         "mlp_width": block.mlp.fc1.out_features,
-        **block_settings(model),
+        **settings_of_architecture(model),
         "qkv_bias": block.attn.qkv.bias is not None,
         "positions": "learned",
-        "pooling": "cls" if model.has_class_token and model.global_pool == "token" else "mean",
         "cls_token": model.has_class_token,
         "registers": model.num_reg_tokens,
         "embedding_norm": isinstance(model.norm_pre, nn.LayerNorm),
-        "fc_norm": pooled,
     }
     if not isinstance(block.ls1, nn.Identity):
         section["layer_scale"] = 1.0
-    statistics = config.get("pretrained_cfg") or config
+    statistics = _pretrained(config)
     side = model.patch_embed.img_size[0]
     share = statistics.get("crop_pct") or 1.0
     free = {"data.image_size": side, "data.resize": round(side / share) if share < 1 else None}
@@ -70,14 +67,22 @@ def plain_architecture(file: Path, config: Mapping[str, Any], *, distilled: bool
     return model
 
 
-def block_settings(model: Any) -> dict[str, Any]:
-    """Fields of `model` that the blocks of an architecture have and no tensor shows."""
+def settings_of_architecture(model: Any) -> dict[str, Any]:
+    """Fields of `model` that no tensor shows: how an architecture's blocks compute, and how it pools."""
     block = model.blocks[0]
     return {
         "heads": block.attn.num_heads,
         "norm_eps": block.norm1.eps,
         "activation": _activation(block.mlp.act),
+        "pooling": "cls" if model.global_pool == "token" else "mean",
+        "fc_norm": isinstance(model.fc_norm, nn.LayerNorm),
     }
+
+
+def _pretrained(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the weights were trained with; timm's older files have it at the top."""
+    cfg = config.get("pretrained_cfg")
+    return cfg if cfg and isinstance(cfg, dict) else config
 
 
 def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
@@ -85,6 +90,9 @@ def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
     import timm
 
     name, arguments = str(config["architecture"]), dict(config.get("model_args") or {})
+    # timm takes this one from here where model_args lack it.
+    pool = _pretrained(config).get("global_pool")
+    arguments = ({} if pool is None else {"global_pool": pool}) | arguments
     # Other names, such as local-dir:DIR, would lead timm to files and addresses.
     if not timm.is_model(name):
         raise InputError(file, "the name of a timm model", repr(name), "update timm, or choose another model")
@@ -123,6 +131,13 @@ def _difference(model: Any, *, distilled: bool) -> tuple[str, str] | None:
         return "learned positions", "none"
     if _activation(block.mlp.act) is None:
         return "GELU, its tanh form, QuickGELU or ReLU", type(block.mlp.act).__name__
+    if not isinstance(model.norm, nn.LayerNorm) and not isinstance(model.fc_norm, nn.LayerNorm):
+        return "a norm after the blocks or after pooling", "none"
+    # Pooling by attention is a head, whose weights are not loaded.
+    if model.attn_pool is None and model.global_pool not in ("token", "avg"):
+        return "global_pool token, avg or map", repr(model.global_pool)
+    if model.global_pool == "avg" and getattr(model, "pool_include_prefix", False):
+        return "the mean over patches alone", "pool_include_prefix"
     return None
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from crosspath.checkpoints.foreign import convert_checkpoint
 from crosspath.checkpoints.foreign.foundation import foundation_at
 from crosspath.checkpoints.foreign.foundation_model import fit_recipe, load_foundation
 from crosspath.checkpoints.foreign.start import shape_settings
@@ -218,6 +219,26 @@ def test_other_timm_models_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architecture": "resnet18"}', encoding="utf-8")
     with refused("config.json", "VisionTransformer", "ResNet"):
         foundation_at(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [({"global_pool": "max"}, "'max'"), ({"global_pool": "avgmax"}, "'avgmax'"), ({"global_pool": ""}, "''"),
+     ({"global_pool": "avg", "pool_include_prefix": True}, "pool_include_prefix"), ({"final_norm": False}, "norm")],
+)  # fmt: skip
+def test_other_poolings_of_timm_are_refused_by_name(arguments: dict[str, Any], found: str, tmp_path: Path) -> None:
+    timm_folder(tmp_path, arguments)
+    for verb in (foundation_at, lambda folder: convert_checkpoint(folder, tmp_path / "out")):
+        with refused("config.json", found):
+            verb(tmp_path)
+
+
+def test_the_pooling_of_a_timm_model_is_read_where_timm_reads_it(tmp_path: Path) -> None:
+    timm_folder(tmp_path, {"global_pool": "avg"})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["pretrained_cfg"]["global_pool"] = config["model_args"].pop("global_pool")
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert fitted(tmp_path)[0].model.pooling == "mean"
 
 
 @pytest.mark.parametrize(
