@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from crosspath.checkpoints.foreign.foundation_inputs import Inputs, picture_weights
-from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
+from crosspath.checkpoints.foreign.foundation_model import Foundation, encoder_tensors, foundation
+from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
 
-HEADS = ("head.", "head_dist.", "attn_pool.", "pre_logits.")
+HEADS = r"(?:head|head_dist|attn_pool|pre_logits)\."
 
 
 def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Foundation:
@@ -24,7 +25,10 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
         For another class of model, and for one with parts that this library's encoder does not have, by name.
     """
     model = plain_architecture(file, config)
-    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HEADS)}
+    if any(len(set(sides)) > 1 for sides in (model.patch_embed.img_size, model.patch_embed.patch_size)):
+        found = f"{config['architecture']}: {model.patch_embed.img_size} and {model.patch_embed.patch_size}"
+        raise InputError(file, "square pictures and patches", found, "choose another model")
+    own, leftovers = encoder_tensors(file.parent / WEIGHTS, tensors, "patch_embed.proj.weight", HEADS)
     block = model.blocks[0]
     section: dict[str, Any] = {
         "width": model.embed_dim,
@@ -49,7 +53,6 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
         fixed_settings={"model.tokenizer.patch": patch}, free_settings=free, multiples={"data.image_size": patch[0]}
     )
     ours = {_rename(name): tensor for name, tensor in own.items()}
-    leftovers = tuple(name for name in tensors if name not in own)
     weights = partial(picture_weights, antialias=True)
     return foundation(
         where, f"timm's {config['architecture']}", "image", section, inputs, ours, weights, leftovers=leftovers
@@ -89,18 +92,18 @@ def _architecture(file: Path, config: Mapping[str, Any]) -> Any:
     """The architecture without values."""
     import timm
 
-    name, arguments = str(config["architecture"]), dict(config.get("model_args") or {})
+    name, arguments = str(config["architecture"]), config.get("model_args") or {}
     # timm takes this one from here where model_args lack it.
     pool = _pretrained(config).get("global_pool")
-    arguments = ({} if pool is None else {"global_pool": pool}) | arguments
+    defaults = {} if pool is None else {"global_pool": pool}
     # Other names, such as local-dir:DIR, would lead timm to files and addresses.
     if not timm.is_model(name):
         raise InputError(file, "the name of a timm model", repr(name), "update timm, or choose another model")
     try:
         with torch.device("meta"):
-            return timm.create_model(name, pretrained=False, **{**arguments, "num_classes": 0})
-    except TypeError as error:
-        raise InputError(file, f"model_args of {name}", str(error), "update timm, or choose another model") from None
+            return timm.create_model(name, pretrained=False, **{**defaults, **arguments, "num_classes": 0})
+    except Exception as error:  # what timm makes of a file's arguments can fail in any way
+        raise InputError(file, f"model_args of {name}", repr(error), "update timm, or choose another model") from None
 
 
 def _difference(model: Any, *, distilled: bool) -> tuple[str, str] | None:
@@ -112,6 +115,8 @@ def _difference(model: Any, *, distilled: bool) -> tuple[str, str] | None:
     second = distilled and type(model).__name__ == "VisionTransformerDistilled"
     if type(model) is not VisionTransformer and not second:
         return "no other parts", type(model).__name__
+    if not len(model.blocks):
+        return "blocks", "none"
     block: Any = model.blocks[0]
     for part, kinds in (
         (block, (Block,)),
