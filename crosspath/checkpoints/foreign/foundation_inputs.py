@@ -90,11 +90,23 @@ def picture_colours(where: Path, preprocessor: Mapping[str, Any], colours: Mappi
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     result = {}
     for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
-        values = preprocessor.get(theirs) or colours[ours]
-        if not isinstance(values, list | tuple) or len(values) != 3:
-            raise InputError(where, f"three numbers as `{theirs}`", repr(values), "copy the file again")
-        result[ours] = tuple(values)
+        result[ours] = three_numbers(where, theirs, preprocessor.get(theirs) or colours[ours])
     return result
+
+
+def three_numbers(file: Path, entry: str, values: object) -> tuple[float, ...]:
+    """The mean or, in an entry with `std` in its name, deviation of each colour. Raises `InputError`."""
+    least = 0 if "std" in entry else -math.inf
+    numbers = values if isinstance(values, list | tuple) else ()
+    if len(numbers) != 3 or not all(is_number(value) and value > least for value in numbers):
+        expected = f"three numbers{' above 0' if least == 0 else ''} as `{entry}`"
+        raise InputError(file, expected, repr(values), "copy the file again")
+    return tuple(numbers)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a JSON file is a finite number; Python counts True as 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _crop(preprocessor: Mapping[str, Any]) -> int | None:

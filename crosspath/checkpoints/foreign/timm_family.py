@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crosspath.checkpoints.foreign.foundation_inputs import Inputs, picture_weights
+from crosspath.checkpoints.foreign.foundation_inputs import Inputs, is_number, picture_weights, three_numbers
 from crosspath.checkpoints.foreign.foundation_model import Foundation, encoder_tensors, foundation
 from crosspath.checkpoints.save import WEIGHTS
 from crosspath.errors import InputError
@@ -43,11 +43,12 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
     }
     if not isinstance(block.ls1, nn.Identity):
         section["layer_scale"] = 1.0
-    statistics = _pretrained(config)
     side = model.patch_embed.img_size[0]
-    share = statistics.get("crop_pct") or 1.0
+    share = _pretrained(config).get("crop_pct") or 1.0
+    if not is_number(share) or share <= 0:
+        raise InputError(file, "a number above 0 as `crop_pct`", repr(share), "correct it")
     free = {"data.image_size": side, "data.resize": round(side / share) if share < 1 else None}
-    free |= {f"data.{name}": tuple(statistics[name]) for name in ("mean", "std") if statistics.get(name)}
+    free |= {f"data.{name}": values for name, values in statistics_of(file, config).items()}
     patch = tuple(model.patch_embed.patch_size)
     inputs = Inputs(
         fixed_settings={"model.tokenizer.patch": patch}, free_settings=free, multiples={"data.image_size": patch[0]}
@@ -80,6 +81,12 @@ def settings_of_architecture(model: Any) -> dict[str, Any]:
         "pooling": "cls" if model.global_pool == "token" else "mean",
         "fc_norm": isinstance(model.fc_norm, nn.LayerNorm),
     }
+
+
+def statistics_of(file: Path, config: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """{`mean` and `std`: of each colour}, where a `config.json` of timm states them."""
+    stated = _pretrained(config)
+    return {name: three_numbers(file, name, stated[name]) for name in ("mean", "std") if stated.get(name) is not None}
 
 
 def _pretrained(config: Mapping[str, Any]) -> Mapping[str, Any]:

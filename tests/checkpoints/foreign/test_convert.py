@@ -315,6 +315,28 @@ def test_what_a_preprocessor_states_is_kept_or_refused(tmp_path: Path) -> None:
         convert_checkpoint(tmp_path, tmp_path / "refused")
 
 
+BESIDE: dict[str, dict[str, Any]] = {
+    "config.json": {"num_attention_heads": 2.5, "layer_norm_eps": float("inf")},
+    "preprocessor_config.json": {"image_std": [0.0, 0.5, 0.5], "image_mean": ["a", "a", "a"]},
+}
+
+
+def test_settings_beside_a_file_that_no_model_can_have_are_refused(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(image_size=32, patch_size=8, **SMALL)
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    plain = (tmp_path / "config.json").read_text(encoding="utf-8")
+    for name, entries in BESIDE.items():
+        for entry, value in entries.items():
+            stated = json.loads(plain) if name == "config.json" else {}
+            (tmp_path / name).write_text(
+                json.dumps(stated | {entry: value}).replace("Infinity", "1e400"), encoding="utf-8"
+            )
+            with refused(name, entry):
+                convert_checkpoint(tmp_path, tmp_path / "out")
+        (tmp_path / "config.json").write_text(plain, encoding="utf-8")
+
+
 def trained_with_m2pt() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """A state dict with swapped layers, and the plain one that it computes with."""
     plain = micro_vit().state_dict()

@@ -317,6 +317,16 @@ def test_names_of_another_library_beside_an_architecture_are_refused(tmp_path: P
         foundation_at(tmp_path)
 
 
+@pytest.mark.parametrize("entry", [{"std": [0, 0, 0]}, {"mean": 0.5}, {"crop_pct": "all"}])
+def test_statistics_of_timm_that_are_no_numbers_are_refused(entry: dict[str, Any], tmp_path: Path) -> None:
+    timm_folder(tmp_path, {})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["pretrained_cfg"] |= entry
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with refused("config.json", *entry):
+        foundation_at(tmp_path)
+
+
 @pytest.mark.parametrize("arguments", [{"num_heads": 5}, {"depth": 0}, {"img_size": [8, 32]}, {"embed_dim": "wide"}])
 def test_arguments_that_make_no_model_of_ours_are_refused(arguments: dict[str, Any], tmp_path: Path) -> None:
     timm_folder(tmp_path, {})
