@@ -125,3 +125,8 @@ class ModelSection(Section):
     head_batch_norm: bool = False
     """Batch normalisation without weights before the linear layer: the published linear probe."""
     gradient_checkpointing: bool = False
+
+    @property
+    def normalises_after_pooling(self) -> bool:
+        """Whether the last norm is the head's, not the encoder's."""
+        return self.pooling == "mean" if self.fc_norm is None else self.fc_norm

@@ -29,17 +29,16 @@ def build_model(recipe: Recipe, classes: int) -> ModalityModel:
         When the patch does not divide the input.
     """
     section = recipe.model
-    after_pooling = section.pooling == "mean" if section.fc_norm is None else section.fc_norm
     model = ModalityModel(
         build_tokenizer(recipe),
-        _build_encoder(recipe, final_norm=not after_pooling),
+        _build_encoder(recipe, final_norm=not section.normalises_after_pooling),
         ClassificationHead(
             size_of(section).width,
             classes,
             section.pooling,
             section.head_hidden,
             section.head_dropout,
-            norm=after_pooling,
+            norm=section.normalises_after_pooling,
             norm_eps=section.norm_eps,
             init_std=section.head_init_std,
             batch_norm=section.head_batch_norm,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crosspath.checkpoints.foreign.families import FAMILIES, NO_DEFAULT, Family
 from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, require_entries
-from crosspath.checkpoints.foreign.foundation_model import Foundation, foundation
+from crosspath.checkpoints.foreign.foundation_model import Foundation, encoder_tensors, foundation
 from crosspath.checkpoints.save import RECIPE, WEIGHTS
 from crosspath.checkpoints.sources import Auxiliary, hub_folder, is_on_hub
 from crosspath.errors import InputError
@@ -23,6 +23,8 @@ from crosspath.pickles import refuse_pickle
 
 CONFIG = "config.json"
 COPY = "copy its config.json again"
+READERS = r"(?:classifier|cls|decoder|proj_out)\."
+"""Beside an encoder: what reads its features."""
 WIDEST = 1e7
 """Channels: more are no network's."""
 
@@ -51,7 +53,9 @@ def foundation_at(start: str | Path) -> Foundation | None:
     tensors, metadata = read_tensors(folder / WEIGHTS)
     if "recipe" in metadata:
         return None
-    _refuse_quantised(folder, config, tensors)
+    if config.get("quantization_config"):
+        todo = "name the model as it was before quantising"
+        raise InputError(folder / CONFIG, "weights that are not quantised", "a quantization_config", todo)
     if "architecture" in config:
         from crosspath.checkpoints.foreign.timm_family import timm_foundation
 
@@ -91,17 +95,6 @@ def modality_of_files(auxiliary: Auxiliary) -> str | None:
     return None if family is None else family.modality
 
 
-def _refuse_quantised(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Raise `InputError` for quantised weights, whose numbers are not the values that the model computes with."""
-    todo = "name the model as it was before quantising"
-    if config.get("quantization_config"):
-        raise InputError(folder / CONFIG, "weights that are not quantised", "a quantization_config", todo)
-    for name, tensor in tensors.items():
-        if name.endswith(".weight") and not (tensor.is_floating_point() and tensor.element_size() > 1):
-            found = f"{name} of {str(tensor.dtype).removeprefix('torch.')}"
-            raise InputError(folder / WEIGHTS, "weights as floating-point numbers", found, todo)
-
-
 def transformers_foundation(
     where: str,
     file: Path,
@@ -115,14 +108,14 @@ def transformers_foundation(
         config = config.get(family.section) or {}
     require_entries(file, config, family.same)
     model = dict(family.options) | _settings(file, family, config)
-    own, leftovers = _rename(file, family, tensors)
-    own, model["qkv_bias"] = fuse(file, own)
+    weights = file.parent / WEIGHTS
+    others = f"{family.drops}|{READERS}"
+    plain, leftovers = encoder_tensors(weights, tensors, family.anchor, others)
+    own, model["qkv_bias"] = fuse(weights, {_rename(family, name): tensor for name, tensor in plain.items()})
     if "encoder.reg_token" in own:
-        model["registers"] = own["encoder.reg_token"].shape[-2]
+        model["registers"] = own["encoder.reg_token"].numel() // max(model["width"], 1)
     inputs = family.inputs(file, config, preprocessor)
-    return foundation(
-        where, family.name, family.modality, model, inputs, own, family.weights, leftovers=tuple(leftovers)
-    )
+    return foundation(where, family.name, family.modality, model, inputs, own, family.weights, leftovers=leftovers)
 
 
 def _settings(file: Path, family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,43 +143,35 @@ def _whole(file: Path, width: float) -> int:
     return int(width)
 
 
-def _rename(file: Path, family: Family, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The encoder's tensors under this library's names, and the file's names of all others."""
-    anchor = next((name for name in sorted(tensors) if name == family.anchor or name.endswith(f".{family.anchor}")), "")
-    if not anchor:
-        raise InputError(file.parent / WEIGHTS, f"a tensor {family.anchor}", "none", "copy the files again")
-    prefix = anchor.removesuffix(family.anchor)
-    own, leftovers = {}, []
-    for full, tensor in tensors.items():
-        name = full.removeprefix(prefix)
-        if not full.startswith(prefix) or re.match(family.drops, name) or (not prefix and _is_head(name)):
-            leftovers.append(full)
-            continue
-        for pattern, replacement in family.renames:
-            name = re.sub(pattern, replacement, name)
-        own[name] = tensor
-    return own, leftovers
-
-
-def _is_head(name: str) -> bool:
-    """Whether a tensor beside an encoder without a prefix belongs to what reads its features."""
-    return name.startswith(("classifier.", "cls.", "decoder.", "proj_out."))
+def _rename(family: Family, name: str) -> str:
+    for pattern, replacement in family.renames:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def fuse(where: object, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
-    """Query, key and value of each block as one `attn.qkv`, zeros for a bias that only some have; whether any has one.
+    """Query, key and value of each block as one `attn.qkv`, and whether these have biases: zeros for keys without one.
 
     Attention ignores a bias of the keys: it adds the same to all scores of a query.
+
+    Raises
+    ------
+    InputError
+        For a block with other shapes among the three, or without one of them, and for biases that only some have.
     """
     result = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.(query|key|value)\.", name)}
-    blocks = sorted({name.rpartition(".attn.query.")[0] for name in tensors if ".attn.query." in name})
+    blocks = sorted({match[1] for name in tensors if (match := re.match(r"(.*)\.attn\.(?:query|key|value)\.", name))})
+    biased = any(re.search(r"\.attn\.(query|key|value)\.bias$", name) for name in tensors)
+    keyed = any(name.endswith(".attn.key.bias") for name in tensors)
     for block in blocks:
-        for part in ("weight", "bias"):
-            three = [tensors.get(f"{block}.attn.{role}.{part}") for role in ("query", "key", "value")]
-            present = [tensor for tensor in three if tensor is not None]
-            if part == "weight" and len(present) < 3:
-                raise InputError(where, f"query, key and value of {block}", f"{len(present)} of them", "copy it again")
-            if present:
-                full = [torch.zeros_like(present[0]) if tensor is None else tensor for tensor in three]
-                result[f"{block}.attn.qkv.{part}"] = torch.cat(full)
-    return result, any(name.endswith(".attn.qkv.bias") for name in result)
+        for part in ("weight", "bias") if biased else ("weight",):
+            names = [f"{block}.attn.{role}.{part}" for role in ("query", "key", "value")]
+            three = [tensors.get(name) for name in names]
+            if part == "bias" and not keyed and three[0] is not None:
+                three[1] = torch.zeros_like(three[0])
+            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in three]
+            if None in shapes or len(set(shapes)) > 1:
+                found = ", ".join("none" if shape is None else str(shape) for shape in shapes)
+                raise InputError(where, f"{', '.join(names)} of one shape", found, "copy it again")
+            result[f"{block}.attn.qkv.{part}"] = torch.cat([tensor for tensor in three if tensor is not None])
+    return result, biased

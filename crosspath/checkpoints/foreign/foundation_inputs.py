@@ -16,6 +16,7 @@ from crosspath.errors import InputError
 from crosspath.files import read_json
 from crosspath.layouts.norms import ACTIVATION_NAMES
 from crosspath.models.block import Activation
+from crosspath.models.sizes import size_of
 from crosspath.tokenizers.convolutions import STRIDE
 from crosspath.tokenizers.positions import resize_positions_2d
 
@@ -89,11 +90,23 @@ def picture_colours(where: Path, preprocessor: Mapping[str, Any], colours: Mappi
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     result = {}
     for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
-        values = preprocessor.get(theirs) or colours[ours]
-        if not isinstance(values, list | tuple) or len(values) != 3:
-            raise InputError(where, f"three numbers as `{theirs}`", repr(values), "copy the file again")
-        result[ours] = tuple(values)
+        result[ours] = three_numbers(where, theirs, preprocessor.get(theirs) or colours[ours])
     return result
+
+
+def three_numbers(file: Path, entry: str, values: object) -> tuple[float, ...]:
+    """The mean or, in an entry with `std` in its name, deviation of each colour. Raises `InputError`."""
+    least = 0 if "std" in entry else -math.inf
+    numbers = values if isinstance(values, list | tuple) else ()
+    if len(numbers) != 3 or not all(is_number(value) and value > least for value in numbers):
+        expected = f"three numbers{' above 0' if least == 0 else ''} as `{entry}`"
+        raise InputError(file, expected, repr(values), "copy the file again")
+    return tuple(numbers)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a JSON file is a finite number; Python counts True as 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _crop(preprocessor: Mapping[str, Any]) -> int | None:
@@ -133,11 +146,10 @@ def picture_weights(
 ) -> dict[str, Tensor]:
     """With positions for the recipe's image size; those of the class token and of registers are added to these."""
     weights = dict(tensors)
-    width = weights["tokenizer.proj.weight"].shape[0]
-    table_1ND = weights.pop("positions").reshape(1, -1, width)
+    table_1ND = _take_table(where, weights, "positions", recipe)[None]
     first = [name for name in ("encoder.cls_token", "encoder.reg_token") if name in weights]
     for name in first:
-        weights[name] = weights[name].reshape(1, -1, width)
+        weights[name] = _take_table(where, weights, name, recipe)[None]
     counts = [weights[name].shape[1] for name in first]
     places = table_1ND.shape[1]
     # Not all models have positions for all of these tokens.
@@ -148,11 +160,21 @@ def picture_weights(
     for name, positions_1RD in zip(first, parts[:-1], strict=False):
         weights[name] = weights[name] + positions_1RD
     side = math.isqrt(parts[-1].shape[1])
-    new = recipe.data.model_dump()["image_size"] // weights["tokenizer.proj.weight"].shape[2]
+    new = recipe.data.model_dump()["image_size"] // recipe.model.tokenizer.model_dump()["patch"][0]
     weights[POSITIONS] = resize_positions_2d(parts[-1], (side, side), (new, new), antialias=antialias).clone()
-    # CLIP's patches have no bias.
-    weights.setdefault("tokenizer.proj.bias", parts[-1].new_zeros(width))
+    # Patches have no bias where a norm with one follows them: CLIP's, and those of timm's pre_norm.
+    if recipe.model.embedding_norm:
+        weights.setdefault("tokenizer.proj.bias", parts[-1].new_zeros(parts[-1].shape[-1]))
     return weights
+
+
+def _take_table(where: object, weights: dict[str, Tensor], name: str, recipe: Recipe) -> Tensor:
+    """Remove positions or tokens and return them (N, D). Raises `InputError` where there are none of the width."""
+    width, table = size_of(recipe.model).width, weights.pop(name, None)
+    if table is None or not table.numel() or table.shape[-1:] != (width,):
+        found = "none" if table is None else f"shape {tuple(table.shape)}"
+        raise InputError(where, f"{name} of {width} channels", found, "copy the files again")
+    return table.reshape(-1, width)
 
 
 def _is_square(count: int) -> bool:
@@ -162,7 +184,7 @@ def _is_square(count: int) -> bool:
 def whisper_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """With the first positions, as many as the recipe's frames need. Raises `InputError` for more than there are."""
     weights = dict(tensors)
-    table_ND, frames = weights.pop("positions"), recipe.data.model_dump()["frames"]
+    table_ND, frames = _take_table(where, weights, "positions", recipe), recipe.data.model_dump()["frames"]
     if -(-frames // STRIDE) > len(table_ND):
         most = STRIDE * len(table_ND)
         raise InputError("data.frames", f"at most {most}, as {where} has positions", str(frames), "set fewer")
@@ -193,11 +215,11 @@ def text_weights(where: object, tensors: Mapping[str, Tensor], recipe: Recipe, *
     if data["tokenizer"] is None:
         todo = "set data.tokenizer=FOLDER, where its tokenizer.json or vocab.txt lies"
         raise InputError("data.tokenizer", f"the tokenizer of {where}", "none beside its weights", todo)
-    table_ND = weights.pop("positions")[first:]
+    table_ND = _take_table(where, weights, "positions", recipe)[first:]
     if data["length"] > len(table_ND):
         most = len(table_ND) // 2 * 2
         found, todo = str(data["length"]), f"set data.length={most}"
         raise InputError("data.length", f"at most {most}, as {where} has positions", found, todo)
     weights[POSITIONS] = table_ND[None, : data["length"]].clone()
-    weights["tokenizer.token_type"] = weights.pop("segments")[None, :1].clone()
+    weights["tokenizer.token_type"] = _take_table(where, weights, "segments", recipe)[None, :1].clone()
     return weights

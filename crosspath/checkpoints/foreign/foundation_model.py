@@ -1,7 +1,9 @@
 """A foundation model's encoder, read from its files: fitting a recipe to it, and loading it into the recipe's model."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -57,6 +59,32 @@ class Foundation:
         training = "augmentation is off" if recipe.train.scope == "head" and not recipe.augment.alters else ""
         training = training or f"optimizer.lr={recipe.optimizer.lr:g}"
         return f"--from {self.where}: {self.name}, {size}; {theirs}; {training}"
+
+
+def encoder_tensors(
+    file: Path, tensors: Mapping[str, Tensor], anchor: str, others: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The encoder's tensors, without the prefix that `anchor`, a tensor of each encoder, has in its name, and the names
+    of all others. `others` is a regular expression for what is no part of an encoder.
+
+    Raises
+    ------
+    InputError
+        For a file without the anchor, and for a tensor of the encoder whose numbers are not its values.
+    """
+    full = next((name for name in sorted(tensors) if f".{name}".endswith(f".{anchor}")), None)
+    if full is None:
+        raise InputError(file, f"a tensor {anchor}", "none", "copy the files again")
+    prefix = full.removesuffix(anchor)
+    names = {name: name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
+    own = {name: short for name, short in names.items() if not re.match(others, short)}
+    for name in own:
+        if not tensors[name].is_floating_point() or tensors[name].element_size() == 1:
+            found = f"{name} of {str(tensors[name].dtype).removeprefix('torch.')}"
+            todo = "copy the files again, or name the model as it was before quantising"
+            raise InputError(file, "weights as floating-point numbers", found, todo)
+    beside = tuple(name for name in tensors if name not in own)
+    return {short: tensors[name] for name, short in own.items()}, beside
 
 
 def foundation(

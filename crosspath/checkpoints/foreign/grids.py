@@ -146,10 +146,13 @@ def _model(foreign: Foreign, width: int, depth: int, qkv_bias: bool) -> dict[str
 
 
 def _pooling(foreign: Foreign) -> dict[str, Any]:
-    """The class token, or the mean where the file normalises after pooling, as fine-tuned MAE models do."""
-    token = foreign.has("cls_token")
-    after_pooling = foreign.has("fc_norm.weight") and not foreign.has("norm.weight")
-    return {"pooling": "cls" if token and not after_pooling else "mean", "cls_token": token}
+    """What the config states; otherwise the class token, or the mean where there is none or where the file normalises
+    after pooling, as fine-tuned MAE models do.
+    """
+    token, before, after = (foreign.has(name) for name in ("cls_token", "norm.weight", "fc_norm.weight"))
+    pooling = foreign.settings.get("pooling", "cls" if token and (before or not after) else "mean")
+    fc_norm = foreign.settings.get("fc_norm", pooling == "mean" and (after or not before))
+    return {"pooling": pooling, "cls_token": token, "fc_norm": None if fc_norm == (pooling == "mean") else fc_norm}
 
 
 def _settings(foreign: Foreign, *names: str) -> dict[str, Any]:
@@ -199,14 +202,16 @@ def _tokenizer(
 def _finish(foreign: Foreign, recipe: Recipe, tensors: dict[str, Tensor]) -> Translation:
     """Add the last norms, drop head and decoder."""
     fresh = ["head.linear"]
-    if recipe.model.pooling == "mean":
-        tensors |= take_norm(foreign, "fc_norm", "head.norm")
-        fresh += [] if "head.norm.weight" in tensors else ["head.norm"]
-        foreign.drop(r"(norm|layernorm)\.", "the encoder's last norm: this model normalises after pooling")
-    else:
-        tensors |= take_norm(foreign, "norm", "encoder.norm")
-        fresh += [] if "encoder.norm.weight" in tensors else ["encoder.norm"]
-        foreign.drop(r"fc_norm\.", "a norm after pooling: this model normalises before")
+    after_pooling = recipe.model.normalises_after_pooling
+    theirs, ours = ("fc_norm", "head.norm") if after_pooling else ("norm", "encoder.norm")
+    tensors |= take_norm(foreign, theirs, ours)
+    # Where a config states the norm, a file without it is damaged.
+    if foreign.settings.get("fc_norm") is not after_pooling:
+        fresh += [] if f"{ours}.weight" in tensors else [ours]
+        if after_pooling:
+            foreign.drop(r"(norm|layernorm)\.", "the encoder's last norm: this model normalises after pooling")
+        else:
+            foreign.drop(r"fc_norm\.", "a norm after pooling: this model normalises before")
     foreign.drop(HEADS, "head")
     foreign.drop(DECODER, "decoder of pretraining")
     foreign.drop(r"pos_embed_\w+$|.*relative_position_index$", "a table that is computed from the sizes")

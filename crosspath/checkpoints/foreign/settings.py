@@ -1,12 +1,11 @@
 """What files beside a foreign checkpoint say and no tensor shows: how its blocks compute, and what inputs they read."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crosspath.checkpoints.foreign.families import HALVES, IMAGENET
-from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, picture_colours
-from crosspath.checkpoints.foreign.timm_family import block_settings, plain_architecture
+from crosspath.checkpoints.foreign.foundation_inputs import PREPROCESSOR, activation_of, is_number, picture_colours
+from crosspath.checkpoints.foreign.timm_family import plain_architecture, settings_of_architecture, statistics_of
 from crosspath.errors import InputError
 from crosspath.files import read_json
 
@@ -31,15 +30,16 @@ def settings_of(file: Path) -> dict[str, Any]:
     """
     config = read_json(file)
     if "architecture" in config:
-        block = block_settings(plain_architecture(file, config, distilled=True))
-        return block | _statistics(file, config)
+        stated = settings_of_architecture(plain_architecture(file, config, distilled=True))
+        return stated | statistics_of(file, config)
     if "model_type" not in config:
         return {}
     settings = {ours: config[theirs] for ours, theirs in NAMES.items() if config.get(theirs) is not None}
     for ours, value in settings.items():
         value = value[0] if isinstance(value, list) and len(set(value)) == 1 else value
-        if not _is_number(value) or value <= 0:
-            raise InputError(file, f"a number above 0 as `{NAMES[ours]}`", repr(value), "correct it")
+        kind = "number" if ours == "norm_eps" else "whole number"
+        if not is_number(value) or value <= 0 or (kind == "whole number" and value % 1):
+            raise InputError(file, f"a {kind} above 0 as `{NAMES[ours]}`", repr(value), "correct it")
         settings[ours] = value
     settings["activation"] = activation_of(file, "hidden_act", config.get("hidden_act", "gelu"))
     if "mels" in settings:
@@ -47,18 +47,3 @@ def settings_of(file: Path) -> dict[str, Any]:
     beside = file.parent / PREPROCESSOR
     colours = HALVES if config["model_type"] == "vit" else IMAGENET
     return settings | picture_colours(beside, read_json(beside) if beside.is_file() else {}, colours)
-
-
-def _statistics(file: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean and deviation of each colour, of timm."""
-    cfg = config.get("pretrained_cfg")
-    cfg = cfg if isinstance(cfg, dict) else config
-    statistics = {name: cfg[name] for name in ("mean", "std") if cfg.get(name) is not None}
-    for name, values in statistics.items():
-        if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
-            raise InputError(file, f"three numbers as `{name}`", repr(values), "correct it")
-    return {name: tuple(values) for name, values in statistics.items()}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

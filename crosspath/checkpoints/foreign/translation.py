@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from crosspath.config import Recipe
+from crosspath.config.recipe import validate
 from crosspath.counts import first_names
 from crosspath.errors import InputError
 from crosspath.models.sizes import SIZES
@@ -190,7 +191,7 @@ def size_of(where: object, width: int, depth: int) -> str:
 def with_settings(recipe: Recipe, **sections: Mapping[str, Any]) -> Recipe:
     """A recipe with fields of some sections replaced, validated."""
     updates = {name: getattr(recipe, name).model_copy(update=dict(fields)) for name, fields in sections.items()}
-    return Recipe.model_validate(recipe.model_copy(update=updates).model_dump())
+    return validate(recipe.model_copy(update=updates).model_dump())
 
 
 def square(count: int) -> int | None:

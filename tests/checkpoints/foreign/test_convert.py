@@ -241,6 +241,48 @@ def describe_micro_vit(folder: Path, architecture: str = "vit_tiny_patch16_224",
     (folder / "config.json").write_text(json.dumps(config))
 
 
+POOLS: dict[str, dict[str, Any]] = {
+    "mean over patches": {"global_pool": "avg", "fc_norm": False},
+    "mean of a model without a class token": {"global_pool": "avg", "fc_norm": False, "class_token": False},
+    "class token, then a norm": {"fc_norm": True},
+    "mean, then a norm": {"global_pool": "avg"},
+}
+
+
+@pytest.mark.parametrize("arguments", POOLS.values(), ids=POOLS)
+def test_a_timm_folder_is_pooled_as_timm_pools_it(arguments: dict[str, Any], tmp_path: Path) -> None:
+    theirs = micro_vit(**arguments)
+    for norm in (theirs.norm, theirs.fc_norm):
+        for parameter in norm.parameters():
+            nn.init.normal_(parameter)
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    describe_micro_vit(tmp_path, **arguments)
+    assert convert_checkpoint(tmp_path, tmp_path / "out")["fresh"] == ["head.linear"]
+    ours = load_checkpoint(tmp_path / "out").model
+    assert isinstance(ours, ModalityModel)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        pooled = ours.head.norm(ours.head.pool(features(ours, images), ours.encoder.has_cls))
+        assert distance(pooled, theirs.forward_head(theirs.forward_features(images), pre_logits=True)) < CLOSE
+
+
+def test_a_mean_without_a_norm_of_its_own_keeps_the_last_norm(tmp_path: Path) -> None:
+    """Nothing beside the file says how it pools; without a class token it is the mean."""
+    theirs = micro_vit(global_pool="avg", fc_norm=False, class_token=False)
+    nn.init.normal_(theirs.norm.weight)
+    ours = converted(theirs.state_dict(), tmp_path)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert distance(features(ours, images), theirs.forward_features(images)) < CLOSE
+
+
+def test_a_timm_folder_that_contradicts_its_norm_is_refused(tmp_path: Path) -> None:
+    save_file(micro_vit().state_dict(), tmp_path / "model.safetensors")
+    describe_micro_vit(tmp_path, global_pool="avg")
+    with refused("model.safetensors", "norm.weight"):
+        convert_checkpoint(tmp_path, tmp_path / "out")
+
+
 def test_what_no_tensor_shows_is_kept_or_refused(tmp_path: Path) -> None:
     save_file(micro_vit().state_dict(), tmp_path / "model.safetensors")
     describe_micro_vit(tmp_path, act_layer="gelu_tanh")
@@ -271,6 +313,28 @@ def test_what_a_preprocessor_states_is_kept_or_refused(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(beside | {"do_rescale": False}))
     with refused("preprocessor_config.json", "do_rescale"):
         convert_checkpoint(tmp_path, tmp_path / "refused")
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "config.json": {"num_attention_heads": 2.5, "layer_norm_eps": float("inf")},
+    "preprocessor_config.json": {"image_std": [0.0, 0.5, 0.5], "image_mean": ["a", "a", "a"]},
+}
+
+
+def test_settings_beside_a_file_that_no_model_can_have_are_refused(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(image_size=32, patch_size=8, **SMALL)
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    plain = (tmp_path / "config.json").read_text(encoding="utf-8")
+    for name, entries in BESIDE.items():
+        for entry, value in entries.items():
+            stated = json.loads(plain) if name == "config.json" else {}
+            (tmp_path / name).write_text(
+                json.dumps(stated | {entry: value}).replace("Infinity", "1e400"), encoding="utf-8"
+            )
+            with refused(name, entry):
+                convert_checkpoint(tmp_path, tmp_path / "out")
+        (tmp_path / "config.json").write_text(plain, encoding="utf-8")
 
 
 def trained_with_m2pt() -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +230,26 @@ def test_other_timm_models_are_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "found"),
+    [({"global_pool": "max"}, "'max'"), ({"global_pool": "avgmax"}, "'avgmax'"), ({"global_pool": ""}, "''"),
+     ({"global_pool": "avg", "pool_include_prefix": True}, "pool_include_prefix"), ({"final_norm": False}, "norm")],
+)  # fmt: skip
+def test_other_poolings_of_timm_are_refused_by_name(arguments: dict[str, Any], found: str, tmp_path: Path) -> None:
+    timm_folder(tmp_path, arguments)
+    for verb in (foundation_at, lambda folder: convert_checkpoint(folder, tmp_path / "out")):
+        with refused("config.json", found):
+            verb(tmp_path)
+
+
+def test_the_pooling_of_a_timm_model_is_read_where_timm_reads_it(tmp_path: Path) -> None:
+    timm_folder(tmp_path, {"global_pool": "avg"})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["pretrained_cfg"]["global_pool"] = config["model_args"].pop("global_pool")
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert fitted(tmp_path)[0].model.pooling == "mean"
+
+
+@pytest.mark.parametrize(
     ("entry", "value"),
     [("model_type", "deberta-v2"), ("use_swiglu_ffn", True), ("hidden_act", "silu"), ("hidden_size", None),
      ("num_channels", 1), ("patch_size", [4, 2]), ("num_attention_heads", True), ("mlp_ratio", "2"),
@@ -257,6 +277,72 @@ def test_weights_that_are_no_numbers_of_the_model_are_refused(tmp_path: Path) ->
     save_file({**state, name: state[name] * float("nan")}, tmp_path / "model.safetensors")
     with refused(tmp_path.name, "encoder.blocks.0.mlp.fc1.weight"):
         fitted(tmp_path)
+
+
+def rewrite(folder: Path, change: Callable[[str, Tensor], Tensor | None], prefix: str = "") -> None:
+    """The folder's weights, each changed, or left out where it becomes None, under names with a prefix."""
+    state = load_file(folder / "model.safetensors")
+    new = {prefix + name: value for name, tensor in state.items() if (value := change(name, tensor)) is not None}
+    save_file({name: tensor.contiguous() for name, tensor in new.items()}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("make", "part", "change"),
+    [(vit, "position_embeddings", lambda _: None), (vit, "position_embeddings", lambda table: table[..., :20]),
+     (vit, "cls_token", lambda token: token[..., :20]), (vit, "cls_token", lambda token: token.long()),
+     (vit, "cls_token", lambda token: token.to(torch.complex64)), (vit, "0.attention.attention.query.bias", Tensor.int),
+     (vit, "projection.weight", lambda kernel: kernel.flatten(1)),
+     (vit, "projection.weight", lambda kernel: kernel[..., :0]), (vit, "projection.bias", lambda _: None),
+     (vit, "query.weight", lambda weight: weight[:, :20]), (vit, "1.attention.attention.query.bias", lambda _: None),
+     (vit, "1.attention.attention.key.bias", lambda _: None), (registers, "register_tokens", Tensor.flatten),
+     (whisper, "encoder.embed_positions", lambda _: None), (bert, "position_embeddings", lambda _: None),
+     (bert, "token_type_embeddings", lambda _: None)],
+)  # fmt: skip
+def test_weights_that_are_damaged_are_refused(make: Any, part: str, change: Any, tmp_path: Path) -> None:
+    written(make(), tmp_path)
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]", encoding="utf-8")
+    rewrite(tmp_path, lambda name, tensor: change(tensor) if part in name else tensor)
+    with refused(tmp_path.name):
+        if make is bert:
+            fitted(tmp_path, "data.length=10", recipe="text/folder")
+        else:
+            fitted(tmp_path, recipe="audio/folder" if make is whisper else "image/folder")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "timm_model.", "_orig_mod."])
+def test_timm_models_inside_a_wrapper(prefix: str, tmp_path: Path) -> None:
+    timm_folder(tmp_path, {"num_heads": 3})
+    expected = fitted(tmp_path)[1].encoder.state_dict()
+    rewrite(tmp_path, lambda _, tensor: tensor, prefix)
+    found = fitted(tmp_path)[1].encoder.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_names_of_another_library_beside_an_architecture_are_refused(tmp_path: Path) -> None:
+    timm_folder(tmp_path, {"num_heads": 3})
+    rewrite(tmp_path, lambda name, tensor: None if "patch_embed" in name else tensor)
+    with refused("model.safetensors", "patch_embed.proj.weight"):
+        foundation_at(tmp_path)
+
+
+@pytest.mark.parametrize("entry", [{"std": [0, 0, 0]}, {"mean": 0.5}, {"crop_pct": "all"}])
+def test_statistics_of_timm_that_are_no_numbers_are_refused(entry: dict[str, Any], tmp_path: Path) -> None:
+    timm_folder(tmp_path, {})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["pretrained_cfg"] |= entry
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with refused("config.json", *entry):
+        foundation_at(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [{"num_heads": 5}, {"depth": 0}, {"img_size": [8, 32]}, {"embed_dim": "wide"}])
+def test_arguments_that_make_no_model_of_ours_are_refused(arguments: dict[str, Any], tmp_path: Path) -> None:
+    timm_folder(tmp_path, {})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["model_args"] |= arguments
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with refused("config.json", "vit_tiny_patch16_224"):
+        foundation_at(tmp_path)
 
 
 def test_pictures_are_prepared_as_the_preprocessor_says_or_refused(tmp_path: Path) -> None:
