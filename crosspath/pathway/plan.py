@@ -3,12 +3,13 @@
 connect.py makes one `Plan` for each auxiliary; assemble.py builds what a plan without faults describes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from crosspath.counts import first_names
 from crosspath.pathway.anatomy.slot import Slot, read_entries
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.finite import all_finite
@@ -16,7 +17,11 @@ from crosspath.pathway.fitting.model import FitStep
 from crosspath.pathway.options import Options, ScalePer
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.sources.parameters import Holder, holders
+from crosspath.pathway.sources.shared_memory import memory_sharers, repeats_entries
 from crosspath.pathway.sources.source import ModuleSource, Source, is_quantised
+
+MOST_NAMES = 3
+"""Weights named beside one, of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +80,8 @@ class Plan:
         names = [tensor.holder.name for tensor in self.tensors]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{name}: it is chosen by name and as the bias of a weight; leave one of them out"
-        sharing: dict[int, list[str]] = {}
-        for holder in holders(target):
-            sharing.setdefault(id(holder.original), []).append(holder.name)
+        originals = {holder.name: holder.original for holder in holders(target) if not holder.foreign}
+        in_memory = memory_sharers(originals)
         foreign = [tensor.holder.name for tensor in self.tensors if tensor.holder.foreign]
         if foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -85,7 +89,9 @@ class Plan:
         for tensor in self.tensors:
             if tensor.holder.foreign:
                 continue
-            yield from _target_faults(tensor.holder, sharing[id(tensor.holder.original)])
+            own, name = tensor.holder.original, tensor.holder.name
+            sharing = [other for other, original in originals.items() if original is own]
+            yield from _target_faults(tensor.holder, sharing, in_memory.get(name, ()))
             if self.options.shrink != 1.0 and tensor.holder.pathway is not None:
                 yield f"{tensor.holder.name}: it has a pathway, so shrinking it would change that; connect all at once"
             yield from _scale_faults(tensor, self.options.scale_per)
@@ -136,11 +142,17 @@ def _slot(slot: Slot, bias: bool) -> Slot:
     return slot.bias
 
 
-def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
-    """`sharing`: the names under which the model holds this parameter."""
+def _target_faults(holder: Holder, sharing: Sequence[str], in_memory: Sequence[str]) -> Iterator[str]:
+    """`sharing`: the names under which the model holds this parameter; `in_memory`: other ones in the same memory."""
     name, original = holder.name, holder.original
     if len(sharing) > 1:
         yield f"{name}: one Parameter is shared by {', '.join(sharing)}; leave it out, or untie it first"
+    elif in_memory:
+        memory = f"its memory is shared with {first_names(in_memory, MOST_NAMES)}"
+        yield f"{name}: {memory}; leave it out, or untie it first, as in weight.data = weight.data.clone()"
+    elif repeats_entries(original):
+        found = "several of its entries are one place in memory (an expanded tensor)"
+        yield f"{name}: {found}; give each its own, as in weight.data = weight.data.contiguous()"
     if is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
         found = f"{type(original).__name__} of {original.dtype}"
         expected = "a floating-point weight of 16 bits or more"
