@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from crosspath.counts import first_names
 from crosspath.pathway.anatomy.slot import Slot, read_entries
@@ -167,6 +168,8 @@ def _target_faults(holder: Holder, sharing: Sequence[str], in_memory: Sequence[s
 
 def _scale_faults(tensor: TensorPlan, scale_per: ScalePer) -> Iterator[str]:
     name = tensor.holder.name
+    if scale_per == "channel" and isinstance(tensor.holder.module, _ConvTransposeNd):
+        yield f"{name}: scale_per='channel' needs rows that are outputs, and here they are inputs; choose layer"
     if scale_per in ("role", "head") and any(pair.role is None for pair in tensor.pairs):
         yield f"{name}: scale_per={scale_per!r} needs roles; weights chosen by name take layer or channel"
     attention = [pair for pair in tensor.pairs if pair.role is not None and not pair.role.startswith("mlp")]
