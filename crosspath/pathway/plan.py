@@ -154,7 +154,10 @@ def _target_faults(holder: Holder, sharing: Sequence[str], in_memory: Sequence[s
     elif repeats_entries(original):
         found = "several of its entries are one place in memory (an expanded tensor)"
         yield f"{name}: {found}; give each its own, as in weight.data = weight.data.contiguous()"
-    if is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
+    if original.is_complex():
+        found = f"{original.dtype}, whose gradients λ does not get right"
+        yield f"{name}: expected a real weight, found {found}; leave it out"
+    elif is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
         found = f"{type(original).__name__} of {original.dtype}"
         expected = "a floating-point weight of 16 bits or more"
         yield f"{name}: expected {expected}, found {found}; connect and merge before quantising"
@@ -205,6 +208,8 @@ def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:
         on_meta = tensor.holder.original.is_meta
         if is_sharded(values):
             yield f"{slot}: the auxiliary's values are spread over processes; gather them first"
+        elif values.is_complex():
+            yield f"{slot}: expected real values, found {values.dtype}; leave it out"
         elif is_quantised(values) or values.is_quantized or not values.is_floating_point():
             found = f"{type(values).__name__} of {values.dtype}"
             yield f"{slot}: expected floating-point values, found {found}; pass them as they were before quantising"
