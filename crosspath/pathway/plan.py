@@ -163,6 +163,9 @@ def _target_faults(holder: Holder, sharing: Sequence[str], in_memory: Sequence[s
         yield f"{name}: expected {expected}, found {found}; connect and merge before quantising"
     if original.is_inference():  # which nothing may write to
         yield f"{name}: it was made in torch.inference_mode(); build or load the target outside of that, then connect"
+    if getattr(holder.module, "sparse", None) is True:  # nn.Embedding, nn.EmbeddingBag
+        found = "its layer gives sparse gradients, which no pathway computes with"
+        yield f"{name}: {found}; set its sparse=False first, or leave it out"
     if is_sharded(original):
         yield f"{name}: its values are spread over processes; connect before sharding"
     if not isinstance(original, nn.Parameter):
