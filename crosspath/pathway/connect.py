@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -23,7 +24,7 @@ from crosspath.pathway.pairing.selection import Roles
 from crosspath.pathway.plan import make_plan
 from crosspath.pathway.safeguards import guard
 from crosspath.pathway.sources.auxiliary import open_auxiliary
-from crosspath.pathway.sources.source import AuxiliarySource, is_named
+from crosspath.pathway.sources.source import AuxiliarySource, holds_tensors, is_named, todo_of
 from crosspath.pathway.sources.wrappers import check_target
 
 MOST_NAMES = 3
@@ -189,6 +190,11 @@ def _name(
             name = f"auxiliary_{count}"
         return {name: cast(AuxiliarySource, auxiliary)}
     auxiliaries = dict(cast(Mapping[str, AuxiliarySource], auxiliary))
+    for name, value in auxiliaries.items():
+        if not isinstance(value, nn.Module | str | Path) and not holds_tensors(value):
+            expected, found = "a module, a state dict or a path for each name", f"a {type(value).__name__} for {name!r}"
+            entries = {**auxiliaries, **value} if isinstance(value, Mapping) else auxiliaries
+            raise PathwayError("auxiliary", expected, found, todo_of(entries))
     for name in auxiliaries:
         if not isinstance(name, str) or not is_name(name):
             raise PathwayError("auxiliary", NAME_IN_WORDS, repr(name), "choose another name")

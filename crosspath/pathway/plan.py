@@ -3,12 +3,14 @@
 connect.py makes one `Plan` for each auxiliary; assemble.py builds what a plan without faults describes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
+from crosspath.counts import first_names
 from crosspath.pathway.anatomy.slot import Slot, read_entries
 from crosspath.pathway.engines.parametrization import is_sharded
 from crosspath.pathway.finite import all_finite
@@ -16,7 +18,11 @@ from crosspath.pathway.fitting.model import FitStep
 from crosspath.pathway.options import Options, ScalePer
 from crosspath.pathway.report import MatchReport, Pair
 from crosspath.pathway.sources.parameters import Holder, holders
+from crosspath.pathway.sources.shared_memory import memory_sharers, repeats_entries
 from crosspath.pathway.sources.source import ModuleSource, Source, is_quantised
+
+MOST_NAMES = 3
+"""Weights named beside one, of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +81,8 @@ class Plan:
         names = [tensor.holder.name for tensor in self.tensors]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{name}: it is chosen by name and as the bias of a weight; leave one of them out"
-        sharing: dict[int, list[str]] = {}
-        for holder in holders(target):
-            sharing.setdefault(id(holder.original), []).append(holder.name)
+        originals = {holder.name: holder.original for holder in holders(target) if not holder.foreign}
+        in_memory = memory_sharers(originals)
         foreign = [tensor.holder.name for tensor in self.tensors if tensor.holder.foreign]
         if foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -85,7 +90,9 @@ class Plan:
         for tensor in self.tensors:
             if tensor.holder.foreign:
                 continue
-            yield from _target_faults(tensor.holder, sharing[id(tensor.holder.original)])
+            own, name = tensor.holder.original, tensor.holder.name
+            sharing = [other for other, original in originals.items() if original is own]
+            yield from _target_faults(tensor.holder, sharing, in_memory.get(name, ()))
             if self.options.shrink != 1.0 and tensor.holder.pathway is not None:
                 yield f"{tensor.holder.name}: it has a pathway, so shrinking it would change that; connect all at once"
             yield from _scale_faults(tensor, self.options.scale_per)
@@ -136,17 +143,29 @@ def _slot(slot: Slot, bias: bool) -> Slot:
     return slot.bias
 
 
-def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
-    """`sharing`: the names under which the model holds this parameter."""
+def _target_faults(holder: Holder, sharing: Sequence[str], in_memory: Sequence[str]) -> Iterator[str]:
+    """`sharing`: the names under which the model holds this parameter; `in_memory`: other ones in the same memory."""
     name, original = holder.name, holder.original
     if len(sharing) > 1:
         yield f"{name}: one Parameter is shared by {', '.join(sharing)}; leave it out, or untie it first"
-    if is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
+    elif in_memory:
+        memory = f"its memory is shared with {first_names(in_memory, MOST_NAMES)}"
+        yield f"{name}: {memory}; leave it out, or untie it first, as in weight.data = weight.data.clone()"
+    elif repeats_entries(original):
+        found = "several of its entries are one place in memory (an expanded tensor)"
+        yield f"{name}: {found}; give each its own, as in weight.data = weight.data.contiguous()"
+    if original.is_complex():
+        found = f"{original.dtype}, whose gradients λ does not get right"
+        yield f"{name}: expected a real weight, found {found}; leave it out"
+    elif is_quantised(original) or original.element_size() == 1:  # torch adds no 8-bit floats
         found = f"{type(original).__name__} of {original.dtype}"
         expected = "a floating-point weight of 16 bits or more"
         yield f"{name}: expected {expected}, found {found}; connect and merge before quantising"
     if original.is_inference():  # which nothing may write to
         yield f"{name}: it was made in torch.inference_mode(); build or load the target outside of that, then connect"
+    if getattr(holder.module, "sparse", None) is True:  # nn.Embedding, nn.EmbeddingBag
+        found = "its layer gives sparse gradients, which no pathway computes with"
+        yield f"{name}: {found}; set its sparse=False first, or leave it out"
     if is_sharded(original):
         yield f"{name}: its values are spread over processes; connect before sharding"
     if not isinstance(original, nn.Parameter):
@@ -155,6 +174,8 @@ def _target_faults(holder: Holder, sharing: list[str]) -> Iterator[str]:
 
 def _scale_faults(tensor: TensorPlan, scale_per: ScalePer) -> Iterator[str]:
     name = tensor.holder.name
+    if scale_per == "channel" and isinstance(tensor.holder.module, _ConvTransposeNd):
+        yield f"{name}: scale_per='channel' needs rows that are outputs, and here they are inputs; choose layer"
     if scale_per in ("role", "head") and any(pair.role is None for pair in tensor.pairs):
         yield f"{name}: scale_per={scale_per!r} needs roles; weights chosen by name take layer or channel"
     attention = [pair for pair in tensor.pairs if pair.role is not None and not pair.role.startswith("mlp")]
@@ -190,6 +211,8 @@ def _auxiliary_faults(tensor: TensorPlan, source: Source) -> Iterator[str]:
         on_meta = tensor.holder.original.is_meta
         if is_sharded(values):
             yield f"{slot}: the auxiliary's values are spread over processes; gather them first"
+        elif values.is_complex():
+            yield f"{slot}: expected real values, found {values.dtype}; leave it out"
         elif is_quantised(values) or values.is_quantized or not values.is_floating_point():
             found = f"{type(values).__name__} of {values.dtype}"
             yield f"{slot}: expected floating-point values, found {found}; pass them as they were before quantising"

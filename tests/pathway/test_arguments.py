@@ -89,3 +89,16 @@ def test_iterators_and_numbers_of_other_libraries_serve() -> None:
     )
     assert len(handle.scales()) == 2 * 2 * 2
     assert all(scale.item() == 0.5 for scale in handle.scales().values())
+
+
+def test_of_a_checkpoint_its_entry_of_weights_is_named() -> None:
+    state, optimizer = Body().state_dict(), {"state": {}, "param_groups": []}
+    checkpoint: Any = {"epoch": 3, "model": state, "optimizer": optimizer}
+    for auxiliary in (checkpoint, {"vit": checkpoint}, {"model": state, "optimizer": optimizer}):
+        with refused("auxiliary", "['model']", kind=crosspath.PathwayError):
+            crosspath.connect(Body(), auxiliary)
+    with refused("auxiliary", "['model']", kind=crosspath.PathwayError):
+        crosspath.match(Body(), checkpoint)
+    for call in (crosspath.connect, crosspath.match):
+        with refused("auxiliary", "empty", kind=crosspath.PathwayError):
+            call(Body(), {})

@@ -232,3 +232,25 @@ def test_convolutions_of_equal_shape_that_mean_something_else_are_refused(change
         connect(target, auxiliary)
     with refused("", "0.conv2.weight", kind=PathwayError):
         connect(target, auxiliary, names=["0.conv2.weight"])
+
+
+@pytest.mark.parametrize("engine", ["live", "optimizer"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_transposed_convolution_takes_its_bias_along(engine: str, groups: int) -> None:
+    """Its rows are inputs, so that its bias is longer or shorter than these."""
+    torch.manual_seed(0)
+    target, auxiliary = (nn.Sequential(nn.ConvTranspose2d(6, 4, 3, groups=groups)) for _ in range(2))
+    inputs = torch.randn(2, 6, 5, 5)
+    with torch.no_grad():
+        expected = target(inputs) + 0.5 * auxiliary(inputs)
+        connect(target, auxiliary, names="weight", bias=True, scale_init=0.5, engine=engine)
+        connected = target(inputs)
+        assert torch.allclose(connected, expected, atol=1e-5)
+        merge(target)
+        assert torch.equal(target(inputs), connected)
+
+
+def test_a_transposed_convolution_has_no_scale_for_each_output() -> None:
+    target, auxiliary = (nn.Sequential(nn.ConvTranspose2d(4, 4, 3)) for _ in range(2))
+    with refused("connect", "0.weight", "scale_per='channel'", kind=PathwayError):
+        connect(target, auxiliary, names="weight", bias=True, scale_per="channel")

@@ -186,3 +186,24 @@ def test_disconnect_after_training_keeps_the_trained_target() -> None:
     crosspath.disconnect(target)
     assert torch.equal(target.blocks[0].mlp.fc1.weight, values)
     assert type(target.blocks[0].mlp.fc1) is nn.Linear
+
+
+@pytest.mark.parametrize("layers", ["one", "all"])
+def test_a_parametrization_added_after_connecting_is_refused_by_name_and_can_be_taken_out(layers: str) -> None:
+    target, _, inputs = connect_body()
+    blocks = [target.blocks[0]] if layers == "one" else [*target.blocks]
+    linears = [layer for block in blocks for layer in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2)]
+    for layer in linears:
+        nn.utils.parametrizations.spectral_norm(layer)
+    target.eval()
+    before = target(inputs)
+    for leave in (crosspath.merge, crosspath.disconnect, crosspath.status, crosspath.pathways):
+        with refused("blocks.0.attn.qkv.weight", "parametrizations.weight", kind=crosspath.PathwayError):
+            leave(target)
+    assert torch.equal(target(inputs), before)
+    for layer in linears:
+        del layer.parametrizations.weight[1]
+    with torch.no_grad():
+        connected = target(inputs)
+        assert len(crosspath.merge(target).scales) == 4 * len(target.blocks)
+        assert torch.equal(target(inputs), connected)

@@ -196,7 +196,7 @@ def _mlp(
         return None
     if min(*entry, *exit_) < 2:  # of one feature, such as a map of weights for pixels
         return None
-    fused = gate is None and entry[0] == 2 * exit_[1]
+    fused = gate is None and entry[0] == 2 * exit_[1] and entry[1] == exit_[0]
     if not fused and entry[0] != exit_[1]:
         return None
     if both and not fused:

@@ -116,5 +116,5 @@ def _constant(axis: int, rows: int, value: float, tokens: Tensor) -> Tensor:
 
 
 def _in_equal_steps(values: Sequence[float | None]) -> bool:
-    steps = torch.tensor(values, dtype=torch.float64).diff()
+    steps = torch.tensor(values, dtype=torch.float64, device="cpu").diff()
     return bool(steps[0] != 0 and torch.allclose(steps, steps[:1].expand_as(steps), rtol=1e-4, atol=1e-6))

@@ -54,7 +54,7 @@ def compare_blocks(
 
 def _same(sides: Iterable[Side], pairs: Iterable[PairOfSlots]) -> bool | None:
     outputs: list[Tensor] = []
-    tokens = torch.zeros(())
+    tokens = torch.zeros((), device="cpu")
     pairs = list(pairs)
     for which, (clone, call, around) in enumerate(sides):
         parameters = dict(clone.named_parameters())

@@ -210,7 +210,7 @@ def _positions(block: _Block) -> bool:
     tokens = block.call.tokens
     if tokens.dim() != 3:
         return True
-    order = torch.arange(tokens.shape[1]).flip(0)
+    order = torch.arange(tokens.shape[1], device=tokens.device).flip(0)
     straight = run(block.clone, replace(block.call, tokens=random_values(tokens.shape, seed=3)))
     reverse = run(block.clone, replace(block.call, tokens=random_values(tokens.shape, seed=3)[:, order]))
     return straight is None or reverse is None or not same(straight.output[:, order], reverse.output)

@@ -80,7 +80,7 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "silu": silu,
     "squared_relu": squared_relu,
 }
-PROBE = torch.linspace(-4.0, 4.0, 9, dtype=torch.float64)
+PROBE = torch.linspace(-4.0, 4.0, 9, dtype=torch.float64, device="cpu")
 
 
 def activation_like(values: Tensor) -> str | None:

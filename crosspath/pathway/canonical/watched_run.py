@@ -93,7 +93,9 @@ class _Watch(TorchFunctionMode):
         output = self.names.get(_address(values.get("out_proj_weight")))
         if output is None:
             return result
-        self.reads.setdefault(output, []).append(torch.zeros(()))  # the heads' values, which nothing normalises
+        self.reads.setdefault(output, []).append(
+            torch.zeros((), device="cpu")
+        )  # the heads' values, which nothing normalises
         if output in self.changes and isinstance(result, tuple):
             return (self.changes[output](result[0]), *result[1:])
         return result
@@ -128,11 +130,12 @@ def in_double(call: Call) -> Call:
 def with_ramp(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    return value + torch.linspace(1, 2, value.numel(), dtype=value.dtype).view_as(value)
+    return value + torch.linspace(1, 2, value.numel(), dtype=value.dtype, device=value.device).view_as(value)
 
 
 def random_values(shape: torch.Size | tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
 
 
 def randomise(clone: nn.Module) -> None:

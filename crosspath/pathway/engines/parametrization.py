@@ -18,11 +18,21 @@ from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight, warn
 
 def live_pathway(module: nn.Module, attribute: str) -> PathwayWeight | None:
     """The pathways that compute `module.attribute` at every read, if it has any and nothing else."""
+    steps = _steps(module, attribute)
+    return steps[0] if len(steps) == 1 and isinstance(steps[0], PathwayWeight) else None
+
+
+def is_computed_further(module: nn.Module, attribute: str) -> bool:
+    """Whether another parametrization was added to the pathways that compute `module.attribute`."""
+    steps = _steps(module, attribute)
+    return len(steps) > 1 and any(isinstance(step, PathwayWeight) for step in steps)
+
+
+def _steps(module: nn.Module, attribute: str) -> list[nn.Module]:
+    """The parametrizations of `module.attribute`, in the order in which they compute it."""
     parametrizations = module._modules.get(INSIDE)
     steps = None if parametrizations is None else parametrizations._modules.get(attribute)
-    if isinstance(steps, nn.ModuleList) and len(steps) == 1 and isinstance(steps[0], PathwayWeight):
-        return steps[0]
-    return None
+    return [*steps] if isinstance(steps, nn.ModuleList) else []
 
 
 def read_tensor(module: nn.Module, attribute: str) -> Tensor:

@@ -1,6 +1,7 @@
 """Linear maps from the auxiliary's channels to the target's, each a matrix of shape (ours, theirs) in float64.
 
 Most entries of a choice or an average are 0, so these maps are sparse tensors; `times` multiplies with either kind.
+They are made on the CPU, whatever `torch.device` block or default device is around.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from torch import Tensor
 
 def choice(indices: Sequence[int], ours: int, theirs: int) -> Tensor:
     """Our channels 0, 1, … are these channels of theirs; ours beyond them are 0."""
-    return _entries(range(len(indices)), indices, torch.ones(len(indices), dtype=torch.float64), ours, theirs)
+    return _entries(
+        range(len(indices)), indices, torch.ones(len(indices), dtype=torch.float64, device="cpu"), ours, theirs
+    )
 
 
 def first(ours: int, theirs: int) -> Tensor:
@@ -26,7 +29,7 @@ def neighbours(ours: int, theirs: int, power: float) -> Tensor:
     """
     few, many = sorted((ours, theirs))
     groups = [index * few // many for index in range(many)]
-    sizes = torch.bincount(torch.tensor(groups), minlength=few).double()
+    sizes = torch.bincount(torch.tensor(groups, device="cpu"), minlength=few).double()
     factors = sizes[groups] ** -power
     rows, columns = (groups, range(many)) if ours == few else (range(many), groups)
     return _entries(rows, columns, factors, ours, theirs)
@@ -37,8 +40,8 @@ def by_head(heads: Tensor, inside: Sequence[Tensor]) -> Tensor:
     of `inside`, (ours, theirs) of one head.
     """
     height, width = inside[0].shape
-    rows = torch.arange(height).repeat_interleave(width)
-    columns = torch.arange(width).repeat(height)
+    rows = torch.arange(height, device="cpu").repeat_interleave(width)
+    columns = torch.arange(width, device="cpu").repeat(height)
     factors = heads.to_dense()
     places = factors.nonzero().tolist()
     return torch.sparse_coo_tensor(
@@ -50,6 +53,7 @@ def by_head(heads: Tensor, inside: Sequence[Tensor]) -> Tensor:
         ),
         torch.cat([(factors[own, its] * inside[its].to_dense()).flatten() for own, its in places]),
         (len(factors) * height, factors.shape[1] * width),
+        device="cpu",
         check_invariants=False,
     ).coalesce()
 
@@ -62,4 +66,4 @@ def times(matrix: Tensor, values: Tensor) -> Tensor:
 
 def _entries(rows: Sequence[int], columns: Sequence[int], factors: Tensor, ours: int, theirs: int) -> Tensor:
     indices = torch.tensor([list(rows), list(columns)], dtype=torch.long, device="cpu")
-    return torch.sparse_coo_tensor(indices, factors, (ours, theirs), check_invariants=False).coalesce()
+    return torch.sparse_coo_tensor(indices, factors, (ours, theirs), device="cpu", check_invariants=False).coalesce()

@@ -65,7 +65,7 @@ def _slot_of(weight: str, shapes: Shapes, transposed: bool) -> Slot:
     shape, bias = shapes[weight], weight.removesuffix("weight") + "bias"
     shape = (shape[1], shape[0], *shape[2:]) if transposed else shape
     has_bias = weight.endswith("weight") and bias in shapes
-    own_bias = Slot(bias, 0, shape[0], shapes[bias]) if has_bias else None
+    own_bias = Slot(bias, 0, shapes[bias][0], shapes[bias]) if has_bias and shapes[bias] else None
     return Slot(weight, 0, shape[0], shape, own_bias, transposed=transposed)
 
 

@@ -116,9 +116,11 @@ def explain_partial(
     auxiliary: Anatomy,
     kernels: Iterable[str | None] = (),
     fit: Fit | None = None,
+    undivided: Iterable[str] = (),
 ) -> list[Mismatch]:
     """What to say of matrices {(side, name inside the block, shape): target blocks} that the other model has not.
     `kernels`: of those that it has in another shape, why `fit` cannot bring it to the target's; None where it can.
+    `undivided`: names of those that hold several roles, in an order that nothing states.
     """
     kernels = list(kernels)
     faults = list(dict.fromkeys(fault for fault in kernels if fault is not None))
@@ -129,6 +131,9 @@ def explain_partial(
         if not names:
             continue
         reason = f"{side}'s {', '.join(names)} {'has' if len(names) == 1 else 'have'} no counterpart in the {other}"
+        fused = [name for name in dict.fromkeys(undivided) if name in {name for own, name, _ in weights if own == side}]
+        if fused:
+            reason += f" ({', '.join(fused)} holds several roles in an order that nothing states)"
         if fit is not None and faults:
             reason += f", and cannot be fitted: expected {faults[0]}"
         remedy = 'accept={"partial"} pairs the rest'

@@ -235,13 +235,26 @@ def _roles_to_pair(
         (*present, *(role for role in explicit if role not in present and role not in anywhere)), key=_rank
     )
     for role in dict.fromkeys(candidates):
-        if not selection.includes(role):
+        if not _is_chosen(role, target, ours, selection):
             continue
         ambiguity, other = target.ambiguous.get((ours, role)), auxiliary.ambiguous.get((theirs, role))
         if ambiguity is not None and alike and ambiguity.pairs_whole(other):
-            continue  # the undivided weight pairs
+            assert ambiguity.whole is not None
+            if _is_chosen(ambiguity.whole, target, ours, selection):
+                continue  # the undivided weight pairs
         if role in ROLES or role in explicit or _on_both(target, ours, auxiliary, theirs, role, fit):
             yield role
+
+
+def _is_chosen(role: Role, anatomy: Anatomy, block: int, selection: Selection) -> bool:
+    """Whether a role is chosen; or, where it stands for an undivided weight, all roles that this holds."""
+    roles = _open_roles(anatomy, block, role)
+    return selection.includes(role) or (bool(roles) and all(map(selection.includes, roles)))
+
+
+def _open_roles(anatomy: Anatomy, block: int, whole: Role) -> list[Role]:
+    """The roles that an undivided weight holds."""
+    return [role for (i, role), ambiguity in anatomy.ambiguous.items() if i == block and ambiguity.whole == whole]
 
 
 def _rank(role: Role) -> tuple[int, str]:
@@ -273,22 +286,24 @@ def _unpaired_extras(
     """Chosen matrices without a role, or with one of a second attention or mlp, that the other block has not."""
     weights: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     kernels: list[str | None] = []
+    undivided: list[str] = []
     for ours, theirs in block_pairs:
         alike = _same_architecture(target, ours, auxiliary, theirs)
         for side, anatomy, block in (("target", target, ours), ("auxiliary", auxiliary, theirs)):
-            whole = {a.whole for (i, _), a in anatomy.ambiguous.items() if i == block}
             for role in anatomy.roles(block):
-                slot = anatomy.slots.get((block, role))
-                if slot is None or role in ROLES or role in whole or not selection.group:
-                    continue
-                if selection.includes(role) and not _on_both(target, ours, auxiliary, theirs, role, fit):
+                slot, inside = anatomy.slots.get((block, role)), _open_roles(anatomy, block, role)
+                if slot is None or role in ROLES or not selection.group or any(each in ROLES for each in inside):
+                    continue  # of those of the main attention or mlp, each role says why it does not pair
+                chosen = _is_chosen(role, anatomy, block, selection)
+                if chosen and not _on_both(target, ours, auxiliary, theirs, role, fit):
                     path = slot.weight.removeprefix(anatomy.paths[block])
+                    undivided += [path] if inside else []
                     where = weights.setdefault((side, path, slot.shape), [])
                     where += [] if ours in where else [ours]
                     if alike and side == "target" and (theirs, role) in auxiliary.slots:
                         sides = (target, ours), (auxiliary, theirs)
                         kernels.append(None if kernel_step(*sides, role) else explain_kernels(*sides, role))
-    return explain_partial(weights, target, auxiliary, kernels, fit)
+    return explain_partial(weights, target, auxiliary, kernels, fit, undivided)
 
 
 def _coverage(target: Anatomy, pairs: Iterable[Pair]) -> float:

@@ -104,7 +104,7 @@ def _run(clone: nn.Module, call: Call, change: int | None = None) -> _Trace:
         if not products.count:
             trace.norm_first = True
             raise _NormFirstError  # nothing else is asked of this block
-        trace.inputs.append(next(iter(_tensors((args, keywords))), torch.zeros(())).clone())
+        trace.inputs.append(next(iter(_tensors((args, keywords))), torch.zeros((), device="cpu")).clone())
 
     def after_norm(module: nn.Module, args: Any, output: Any) -> Any:
         if change != len(trace.inputs) - 1 or not isinstance(output, Tensor):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from crosspath.errors import PathwayError
 from crosspath.pathway.engines.engine import connected_attributes, held_weight, pathway_of
 from crosspath.pathway.engines.held_weight import WEIGHTS, HeldWeight
-from crosspath.pathway.engines.parametrization import read_tensor
+from crosspath.pathway.engines.parametrization import is_computed_further, read_tensor
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
 from crosspath.pathway.sources.wrappers import plain_name
 
@@ -95,11 +95,22 @@ def every_parameter(model: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def connections(model: nn.Module) -> Iterator[tuple[Holder, PathwayWeight]]:
-    """Every parameter that has pathways, with them."""
+    """Every parameter that has pathways, with them.
+
+    Raises
+    ------
+    PathwayError
+        Where another parametrization was added to them: what that computes, λ alone does not say.
+    """
     for holder in holders(model):
         pathway = holder.pathway
         if pathway is not None:
             yield holder, pathway
+        elif is_computed_further(holder.module, holder.attribute):
+            steps = f"{INSIDE}.{holder.attribute}"
+            expected, found = "pathways alone to compute it", "another parametrization added to them"
+            todo = f"delete that from {steps} of this layer, and add it again after merge or disconnect"
+            raise PathwayError(holder.name, expected, found, todo)
 
 
 def has_pathways(model: nn.Module) -> bool:

@@ -120,7 +120,7 @@ def calls(block: nn.Module, width: int | None) -> Iterator[Call]:
     """Calls to try, the likeliest first: tokens as (1, N, D), (1, H, W, D), (1, D, H, W) and (1, D, N), of each width
     that a norm or a matrix suggests, with what else the block's forward requires.
     """
-    like = next((p for p in block.parameters() if p.is_floating_point()), torch.zeros(()))
+    like = next((p for p in block.parameters() if p.is_floating_point()), torch.zeros((), device="cpu"))
     widths = [width] if width is not None else _widths(block)
     for size in widths:
         for (height, columns), count in _grids(block):
@@ -128,7 +128,12 @@ def calls(block: nn.Module, width: int | None) -> Iterator[Call]:
             if count == height * columns:
                 shapes += [(1, height, columns, size), (1, size, height, columns), (1, size, count)]
             for shape in shapes:
-                tokens = torch.linspace(-1.0, 1.0, math.prod(shape)).sin().reshape(shape).to(like.device, like.dtype)
+                tokens = (
+                    torch.linspace(-1.0, 1.0, math.prod(shape), device="cpu")
+                    .sin()
+                    .reshape(shape)
+                    .to(like.device, like.dtype)
+                )
                 for with_mask in (False, True):
                     for with_rotation in (False, True):
                         call = _call(

@@ -155,6 +155,17 @@ def is_named(auxiliary: object) -> bool:
     return not any(isinstance(value, Tensor) for value in cast(Mapping[str, object], auxiliary).values())
 
 
+def holds_tensors(values: object) -> bool:
+    """Whether it is a mapping with tensors among its values, as a state dict is."""
+    return isinstance(values, Mapping) and any(isinstance(value, Tensor) for value in values.values())
+
+
+def todo_of(checkpoint: Mapping[str, object]) -> str:
+    """What to pass in place of a mapping that is no state dict: of a checkpoint its entry of weights."""
+    name = next((name for name, value in checkpoint.items() if holds_tensors(value)), None)
+    return "pass the state dict of a model" if name is None else f"pass its entry with the weights, [{name!r}]"
+
+
 def open_source(source: AuxiliarySource) -> Source:
     """The source for what the user passed.
 
@@ -168,6 +179,9 @@ def open_source(source: AuxiliarySource) -> Source:
         check_shapes(source)
         return ModuleSource(source)
     if isinstance(source, Mapping):
+        if not holds_tensors(source):
+            kinds = ", ".join(f"{name} ({type(value).__name__})" for name, value in source.items())
+            raise PathwayError("auxiliary", "a state dict, {name: tensor}", kinds or "an empty one", todo_of(source))
         return StateSource(source)
     if not isinstance(source, str | Path):
         expected, found = "a module, a state dict or a path", type(source).__name__

@@ -90,6 +90,11 @@ def test_one_weight_for_both_inputs_of_a_gated_mlp() -> None:
     )
 
 
+def test_three_numbered_matrices_of_twice_the_width_are_no_fused_mlp() -> None:
+    """silu(fc1)·fc2 → fc3: of the shapes of the first two alone, fc2 would take fc1's halves out."""
+    assert roles({"mlp.fc1.weight": (2 * D, D), "mlp.fc2.weight": (2 * D, D), "mlp.fc3.weight": (D, 2 * D)}) == {}
+
+
 def test_unknown_words_are_decided_by_shapes_of_linear_layers_only() -> None:
     assert roles({"net.a.weight": (D, F), "net.b.weight": (F, D)}) == {"net.a": "mlp_out", "net.b": "mlp_in"}
     assert roles({"net.a.weight": (D, D), "net.b.weight": (D, D)}) == {}

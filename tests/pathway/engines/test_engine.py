@@ -528,13 +528,25 @@ def test_a_step_that_raises_leaves_the_sum_in_place() -> None:
 
 
 def test_sparse_gradients_are_refused() -> None:
-    target, auxiliary = (nn.Sequential(nn.Embedding(7, 5, sparse=True)) for _ in range(2))
+    target, auxiliary = (nn.Sequential(nn.Embedding(7, 5)) for _ in range(2))
     handle = crosspath.connect(target, auxiliary, names="weight", scale_init=0.1, engine="optimizer")
+    target[0].sparse = True
     optimizer = torch.optim.SGD(target.parameters(), lr=0.1)
     handle.attach(optimizer)
     target(torch.arange(3)).sum().backward()
     with refused("weight", "sparse", kind=PathwayError):
         optimizer.step()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_layers_of_sparse_gradients_connect_once_they_are_dense(engine: str, kind: type[nn.Module]) -> None:
+    target, auxiliary = (nn.Sequential(kind(7, 5, sparse=True)) for _ in range(2))
+    with refused("connect", "0.weight", "sparse=False", kind=PathwayError):
+        crosspath.connect(target, auxiliary, names="weight", engine=engine)
+    target[0].sparse = False
+    crosspath.connect(target, auxiliary, names="weight", engine=engine)
+    target(torch.arange(6).reshape(2, 3)).sum().backward()
 
 
 @pytest.mark.parametrize("late", ["step", "merge", "state_dict", "save_pathway", "disabled"])

@@ -253,3 +253,16 @@ def test_canonical_a_wider_target_computes_what_the_auxiliary_does(
     fits = [record for piece in pieces for record in piece if record.step == "fit"]
     assert fits
     assert all("gain" in record.numbers for record in fits)
+
+
+@pytest.mark.parametrize("options", [{"fit": "spectra"}, {"fit": "average"}, {"canonical": True}])
+def test_a_block_of_the_meta_device_around_connect_changes_nothing(options: dict[str, object]) -> None:
+    found = []
+    for device in ("cpu", "meta"):
+        torch.manual_seed(0)
+        target, auxiliary = body(), body(width=WIDE if "fit" in options else NARROW)
+        with torch.device(device):
+            handle = crosspath.connect(target, auxiliary, **options)
+        found.append((str(handle.reports["auxiliary"]), handle.auxiliaries()))
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(value, found[1][1][name]) for name, value in found[0][1].items())

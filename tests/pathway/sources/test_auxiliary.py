@@ -274,8 +274,17 @@ def test_plain_8_bit_floats_are_numbers_like_others() -> None:
 def test_sparse_and_complex_values_are_refused() -> None:
     for value in (torch.eye(8).to_sparse(), torch.eye(8) + 1j):
         state = {**Body().state_dict(), "blocks.0.attn.proj.weight": value}
-        with refused("connect", "blocks.0.attn.proj.weight", kind=crosspath.PathwayError):
+        with refused("connect", "blocks.0.attn.proj.weight", kind=crosspath.PathwayError) as error:
             crosspath.connect(Body(), state)
+        assert "quantising" not in str(error.value)
+
+
+def test_a_complex_target_is_refused() -> None:
+    """λ is real or not, W' real or not: the gradient of each pair would be another one."""
+    target = nn.Sequential(nn.Linear(4, 4).to(torch.complex64))
+    with refused("connect", "0.weight", "complex64", kind=crosspath.PathwayError) as error:
+        crosspath.connect(target, nn.Sequential(nn.Linear(4, 4)), names="weight")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_wrappers_of_an_auxiliary_are_seen_through() -> None:
