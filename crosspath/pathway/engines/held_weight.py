@@ -51,7 +51,7 @@ class HeldWeight(nn.Module):
         self._tensors: tuple[Tensor, ...] = ()
         """E, W, each W' and λ when the sum was written."""
         self._versions: tuple[int, ...] = ()
-        """Theirs at that time: PyTorch counts the writes to each tensor."""
+        """Theirs at that time, and in a new copy that of E alone: PyTorch counts the writes to each tensor."""
         watch(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -285,9 +285,11 @@ class HeldWeight(nn.Module):
         if self._storage is not None:
             raise PathwayError(self.attribute, "a copy between steps", "one inside of a step", "copy after it")
         self.check_sum()
-        # A copy's tensors count from zero, and no optimizer holds them.
-        return {**self.__dict__, "_versions": (0,) * len(self._versions), "_optimizer": None, "steps": None}
+        return {**self.__dict__, "_optimizer": None, "steps": None}  # No optimizer holds a copy's tensors.
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
+        # E was copied before this object was asked for its state, from before the last write perhaps. So that the next
+        # look writes the sum, unless E is written by then, only E counts as seen.
+        self._versions = self._count_writes()[:1]
         watch(self)

@@ -304,22 +304,56 @@ def test_conversions_sum_anew(live: dict[str, Tensor]) -> None:
     assert_equal(state_of(model), live)
 
 
-@pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
+def saved_and_loaded(model: nn.Module) -> Any:
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+COPIES: dict[str, Callable[[nn.Module], Any]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "torch.save": saved_and_loaded,
+}
+
+
+@pytest.mark.parametrize("way", [*COPIES, "average"])
+def test_a_copy_made_right_after_a_write_computes_with_it(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    model(batches()[0][0])
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = AveragedModel(model) if way == "average" else COPIES[way](model)
+    inner = twin.module if way == "average" else twin
+    assert torch.equal(twin(batches()[0][0]), model(batches()[0][0]))
+    assert_equal(state_of(inner), state_of(model))
+    with torch.no_grad():
+        inner.blocks[0].attn.qkv.weight.zero_()
+    with pytest.raises(PathwayError, match="one written by other code"):
+        twin(batches()[0][0])
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_write_to_the_sum_of_a_new_copy_is_noticed(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = COPIES[way](model)
+    with torch.no_grad():
+        twin.blocks[0].attn.qkv.weight.zero_()
+    with pytest.raises(PathwayError, match="one written by other code"):
+        twin(batches()[0][0])
+
+
+@pytest.mark.parametrize("way", COPIES)
 def test_copies_train_on_their_own(way: str, live: dict[str, Tensor]) -> None:
     model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for batch in batches()[:2]:
         step(model, optimizer, batch)
     before = state_of(model)
-    if way == "deepcopy":
-        twin = copy.deepcopy(model)
-    elif way == "pickle":
-        twin = pickle.loads(pickle.dumps(model))
-    else:
-        file = io.BytesIO()
-        torch.save(model, file)
-        file.seek(0)
-        twin = torch.load(file, weights_only=False)
+    twin = COPIES[way](model)
     with refused("AdamW", kind=PathwayError):
         step(twin, adamw(twin), batches()[2])
     again = adamw(twin, crosspath.pathways(twin))
