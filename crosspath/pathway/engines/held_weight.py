@@ -242,11 +242,12 @@ class HeldWeight(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "HeldWeight":
         self._leaves[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
         parameter, value = self.parameter, fn(self.parameter.data)
-        if torch._has_compatible_shallow_copy_type(parameter, value):
+        replaces = torch.__future__.get_overwrite_module_params_on_conversion()
+        if torch._has_compatible_shallow_copy_type(parameter, value) and not replaces:
             # The sum of what the leaves are now, not the sum of before in another type. The owner finds E done.
             parameter.data = value
             self.write_sum()
-        else:  # To or from the meta device: the owner replaces E.
+        else:  # The owner replaces E, as to or from the meta device.
             self._tensors, self._versions = (), ()
         return self
 

@@ -304,6 +304,21 @@ def test_conversions_sum_anew(live: dict[str, Tensor]) -> None:
     assert_equal(state_of(model), live)
 
 
+def test_writes_are_seen_where_conversions_replace_parameters() -> None:
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    try:
+        model, handle = connect_vit("optimizer")
+        model.double()
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
+    images = batches()[0][0].double()
+    model(images)
+    with torch.no_grad():
+        for scale in handle.scales().values():
+            scale.zero_()
+    torch.testing.assert_close(model(images), vit(0).double()(images))
+
+
 def saved_and_loaded(model: nn.Module) -> Any:
     file = io.BytesIO()
     torch.save(model, file)
