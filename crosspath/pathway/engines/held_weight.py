@@ -92,8 +92,9 @@ class HeldWeight(nn.Module):
         return None if self._optimizer is None else self._optimizer()
 
     def attach(self, optimizer: Optimizer, steps: object) -> None:
-        """Say which optimizer holds W, W' and λ."""
+        """Say which optimizer holds W, W' and λ from now on. A step of another one that has them is refused."""
         self._optimizer, self.steps = weakref.ref(optimizer), steps
+        watch(self)
 
     @property
     def in_place(self) -> bool:

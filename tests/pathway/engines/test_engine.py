@@ -491,6 +491,40 @@ def test_pathways_connected_after_attaching_are_not_left_behind() -> None:
     assert not torch.equal(handle.scales()[QKV, "video"], before)
 
 
+@pytest.mark.parametrize("part", ["all", "one block"])
+def test_a_later_optimizer_takes_over(part: str) -> None:
+    """As after unfreezing, or at a trainer's second fit. What the one before it does is that of live sums."""
+    states = []
+    for engine in ENGINES:
+        model, handle = connect_vit(engine)
+        first = adamw(model, handle if engine == "optimizer" else None)
+        step(model, first, batches()[0])
+        parameters = crosspath.param_groups(model if part == "all" else model.blocks[1], lr=0.1)
+        second = torch.optim.SGD(parameters, lr=0.1)
+        if engine == "optimizer":
+            handle.attach(second)
+        step(model, second, batches()[1])
+        states.append(state_of(model))
+    assert_equal(*states)
+    with refused("AdamW", kind=PathwayError):
+        step(model, first, batches()[2])
+    assert_equal(state_of(model), states[1])
+
+
+def test_two_optimizers_take_turns() -> None:
+    states = []
+    for engine in ENGINES:
+        model, handle = connect_vit(engine)
+        optimizers = [torch.optim.SGD(crosspath.param_groups(model, lr=rate), lr=0.1) for rate in (0.1, 0.01)]
+        for optimizer, batch in zip([*optimizers, *optimizers], batches(), strict=False):
+            if engine == "optimizer":
+                for other in (*optimizers, optimizer):
+                    handle.attach(other)
+            step(model, optimizer, batch)
+        states.append(state_of(model))
+    assert_equal(*states)
+
+
 def test_attaching_comes_before_moments_and_schedulers() -> None:
     model, handle = connect_vit("optimizer")
     late = adamw(model)
@@ -533,13 +567,9 @@ def test_optimizers_that_do_more_than_one_plain_step_are_refused(kind: Any) -> N
 
 
 def test_other_misuses_of_attach() -> None:
-    model, handle = connect_vit("optimizer")
+    _, handle = connect_vit("optimizer")
     with refused("SGD", kind=PathwayError):
         handle.attach(torch.optim.SGD(vit(3).parameters(), lr=0.1))
-    first = adamw(model, handle)
-    with refused("AdamW", kind=PathwayError):
-        handle.attach(adamw(model))
-    step(model, first, batches()[0])
     plain, live = connect_vit("live")
     with refused("attach", kind=PathwayError):
         live.attach(adamw(plain))
