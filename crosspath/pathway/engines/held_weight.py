@@ -275,6 +275,18 @@ class HeldWeight(nn.Module):
         own = [name.replace(prefix, start, 1) for name in missing[count:]]
         missing[:] = [name for name in missing[:count] if name != plain] + own
         unexpected[:] = [name.replace(prefix, start, 1) if name.startswith(prefix) else name for name in unexpected]
+        auxiliaries, scales, _ = self.pathway.terms()
+        places = [(leaf.device, leaf.dtype) for leaf in (self.original, *auxiliaries, *scales)]
+        # `assign=True` takes the tensors of the state as they are.
+        if len(set(places)) > 1:
+            self._tensors, self._versions = (), ()
+            found = ", ".join(dict.fromkeys(f"{kind} on {device}" for device, kind in places))
+            rule, todo = "W, W' and λ of one type on one device", "load a state that has all of them"
+            errors.append(str(PathwayError(plain, rule, found, todo)))
+            return
+        if (self.parameter.device, self.parameter.dtype) != places[0]:
+            value = torch.empty_like(self.original)
+            self.owner._parameters[self.attribute] = nn.Parameter(value, requires_grad=self.parameter.requires_grad)
         self.write_sum()
 
     def _plain_name(self, prefix: str) -> str:

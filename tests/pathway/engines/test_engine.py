@@ -319,6 +319,33 @@ def test_writes_are_seen_where_conversions_replace_parameters() -> None:
     torch.testing.assert_close(model(images), vit(0).double()(images))
 
 
+@pytest.mark.parametrize("start", ["meta", "another type"])
+def test_a_state_that_is_assigned_brings_its_device_and_type(start: str) -> None:
+    source, _ = connect_vit("optimizer", bias=True)
+    state = {name: value.double() for name, value in source.state_dict().items()}
+    model = vit(0).to("meta" if start == "meta" else "cpu")
+    other = vit(1).to("meta" if start == "meta" else "cpu")
+    handle = crosspath.connect(model, {"audio": other}, engine="optimizer", bias=True)
+    model.load_state_dict(state, assign=True)
+    images, labels = batches()[0]
+    expected = source.double()(images.double())
+    assert torch.equal(model(images.double()), expected)
+    optimizer = adamw(model, handle)
+    cross_entropy(model(images.double()), labels).backward()
+    optimizer.step()
+    output = model(images.double())
+    assert not torch.equal(output, expected)
+    crosspath.merge(model)
+    assert torch.equal(model(images.double()), output)
+
+
+def test_an_assigned_state_of_some_of_the_tensors_is_refused() -> None:
+    model, _ = connect_vit("optimizer")
+    state = {name: value.double() for name, value in model.state_dict().items() if "auxiliaries" not in name}
+    with pytest.raises(RuntimeError, match=r"blocks\.0\.attn\.qkv\.weight: expected W, W' and λ of one type"):
+        model.load_state_dict(state, assign=True, strict=False)
+
+
 def saved_and_loaded(model: nn.Module) -> Any:
     file = io.BytesIO()
     torch.save(model, file)
