@@ -21,6 +21,7 @@ from crosspath.errors import PathwayError
 from crosspath.pathway.engines.combine import effective_weight, pathway_gradients, write_effective_weight
 from crosspath.pathway.engines.optimizer_watch import watch
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
+from crosspath.pathway.engines.wrapping import watch_wrapping
 
 WEIGHTS = "pathway_weights"
 """The name of the child module that holds the `HeldWeight` of each connected attribute of a layer."""
@@ -53,6 +54,7 @@ class HeldWeight(nn.Module):
         self._versions: tuple[int, ...] = ()
         """Theirs at that time, and in a new copy that of E alone: PyTorch counts the writes to each tensor."""
         watch(self)
+        watch_wrapping(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Nothing is registered here; nn.Module would look into every value, at every step.
@@ -307,3 +309,4 @@ class HeldWeight(nn.Module):
         # look writes the sum, unless E is written by then, only E counts as seen.
         self._versions = self._count_writes()[:1]
         watch(self)
+        watch_wrapping(self)

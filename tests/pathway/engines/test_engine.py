@@ -376,6 +376,20 @@ def test_a_copy_made_right_after_a_write_computes_with_it(way: str) -> None:
         twin(batches()[0][0])
 
 
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch is built without processes")
+def test_a_model_is_distributed_right_after_a_write() -> None:
+    model, handle = connect_vit("optimizer")
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = copy.deepcopy(model)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        distributed = nn.parallel.DistributedDataParallel(model)
+        assert torch.equal(distributed(batches()[0][0]), twin(batches()[0][0]))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 @pytest.mark.parametrize("way", COPIES)
 def test_a_write_to_the_sum_of_a_new_copy_is_noticed(way: str) -> None:
     model, handle = connect_vit("optimizer")
