@@ -255,7 +255,8 @@ class HeldWeight(nn.Module):
         return self
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        if (self.parameter._version,) != self._versions[:1]:  # What was written to E would be lost.
+        # What was written to E would be lost. Other writes are summed for what does not look for them, as torch.export.
+        if (self.parameter._version, *self._count_writes()[1:]) != self._versions:
             self.check_sum(self._plain_name(prefix))
         destination.pop(self._plain_name(prefix))
         self._leaves[0].state_dict(destination=destination, prefix=self._state_prefix(prefix), keep_vars=keep_vars)

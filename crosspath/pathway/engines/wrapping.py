@@ -1,9 +1,12 @@
 """What is done where a target whose optimizer holds its pathways is wrapped.
 
 DistributedDataParallel gives each process the parameters of the first one, and so the sums alone. W, W' and λ, which
-are no parameters of the model, go the same way here.
+are no parameters of the model, go the same way here. torch.compile takes the model's own look at its sums for a part
+of what it compiles, once and for all; so what it returns looks before each call.
 """
 
+import gc
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -28,6 +31,9 @@ class HiddenTensors(Protocol):
     def write_sum(self) -> None:
         """E = W + Σ λ·W'."""
 
+    def refresh(self) -> None:
+        """`check_sum`, before a forward."""
+
 
 _weights: "weakref.WeakSet[HiddenTensors]" = weakref.WeakSet()
 _hooks: list[RemovableHandle] = []
@@ -47,6 +53,27 @@ def _before_wrapping(wrapper: nn.Module, name: str, model: nn.Module | None) -> 
     if isinstance(wrapper, nn.parallel.DistributedDataParallel):
         # It has its process group by then, and sends the parameters afterwards.
         _send_leaves(model, wrapper.process_group)
+    # By name: its own module takes seconds to import.
+    elif type(wrapper).__name__ == "OptimizedModule" and _weights_of(model):
+        wrapper.register_forward_pre_hook(_refresh_sums)
+
+
+def watch_compiled(model: nn.Module) -> None:
+    """The same for what torch.compile returned before the model was connected."""
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    if compiler is None:
+        return
+    parts = {id(module) for module in model.modules()}
+    for wrapper in [entry for entry in gc.get_objects() if issubclass(type(entry), compiler.OptimizedModule)]:
+        known = _refresh_sums in wrapper._forward_pre_hooks.values()
+        if not known and any(id(module) in parts for module in wrapper.modules()):
+            wrapper.register_forward_pre_hook(_refresh_sums)
+
+
+def _refresh_sums(wrapper: nn.Module, args: Any) -> None:
+    if not torch.compiler.is_compiling():
+        for weight in _weights_of(wrapper):
+            weight.refresh()
 
 
 def _weights_of(model: nn.Module) -> list[HiddenTensors]:

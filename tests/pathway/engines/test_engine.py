@@ -276,6 +276,49 @@ def test_a_compiled_model_and_a_compiled_step() -> None:
         torch.testing.assert_close(states[1][name], value, rtol=1e-5, atol=1e-6)
 
 
+class Around(nn.Module):
+    """A model with another one inside."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Its output."""
+        output: Tensor = self.inner(images)
+        return output
+
+
+@pytest.mark.parametrize("way", ["after", "before", "around"])
+def test_a_compiled_model_sees_writes(way: str) -> None:
+    model = vit(0)
+    compiled = torch.compile(model, backend="eager", fullgraph=True) if way == "before" else None
+    handle = crosspath.connect(model, {"audio": vit(1)}, scale_init=0.1, engine="optimizer")
+    if compiled is None:
+        compiled = torch.compile(Around(model) if way == "around" else model, backend="eager", fullgraph=True)
+    images = batches()[0][0]
+    for value in (0.5, -0.5):  # Before its first call, and after it.
+        with torch.no_grad():
+            handle.scales()[QKV, "audio"].fill_(value)
+        torch.testing.assert_close(compiled(images), copy.deepcopy(model)(images))
+
+
+@pytest.mark.parametrize("way", ["compile", "export"])
+def test_what_does_not_look_for_writes_has_those_before_a_state_was_taken(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    images = batches()[0][0]
+    twin = copy.deepcopy(model)
+    if way == "compile":
+        model.compile(backend="eager")
+        model(images)
+    for each in (handle, crosspath.pathways(twin)):
+        with torch.no_grad():
+            each.scales()[QKV, "audio"].fill_(5.0)
+    model.state_dict()
+    module = model if way == "compile" else torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(module(images), twin(images))
+
+
 def test_a_scheduler_made_afterwards(live: dict[str, Tensor]) -> None:
     model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
