@@ -139,7 +139,8 @@ class Pathways:
         self, optimizer: torch.optim.Optimizer, *, scale_lr: float | None = None, auxiliary_lr: float | None = None
     ) -> None:
         """Let an optimizer hold the pathways of a target connected with `engine="optimizer"`: once, before schedulers
-        are made, before `load_state_dict` of the optimizer, and before the first step.
+        are made, before `load_state_dict` of the optimizer, and before the first step. An optimizer that is attached
+        later takes the weights that it has from the one before, whose steps are then refused.
 
         W' joins the parameter group of its weight; λ one without weight decay, at the same rate (with layer decay: the
         highest). Groups of `crosspath.param_groups` stay as they are.

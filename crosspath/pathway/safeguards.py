@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 from crosspath.counts import first_names, quantity
 from crosspath.pathway.engines.engine import engine_of, held_weights
 from crosspath.pathway.engines.optimizer_watch import parameter_ids
+from crosspath.pathway.engines.wrapping import watch_compiled
 from crosspath.pathway.origins import origins_of
 from crosspath.pathway.sources.parameters import connections, has_pathways
 
@@ -50,6 +51,7 @@ def guard(target: nn.Module) -> None:
         _release_sums(target)
         target.__dict__[SUMS] = tuple(held_weights(target))
         target.register_forward_pre_hook(_refresh_sums)
+        watch_compiled(target)
     elif any(scale.requires_grad for scale in _scales(target)):
         _optimizers[target] = weakref.WeakSet()
         if not _hooks:

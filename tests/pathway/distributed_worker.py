@@ -89,6 +89,32 @@ def with_ddp(model: VisionTransformer, rank: int) -> dict[str, Tensor]:
     return model.state_dict()
 
 
+def check_first_process_counts(rank: int) -> None:
+    """Where each process has made other weights, all of them train those of the first one."""
+    model = vit(rank)
+    handle = crosspath.connect(model, {"audio": vit(100 + rank)}, scale_init=0.1 + rank, engine="optimizer")
+    with torch.no_grad():
+        for scale in handle.scales().values():
+            scale.add_(0.1)
+    first = [leaf.detach().clone() for leaf in (*handle.auxiliaries().values(), *handle.scales().values())]
+    DistributedDataParallel(model)
+    now = (*handle.auxiliaries().values(), *handle.scales().values())
+    if rank == 0 and not all(torch.equal(before, after) for before, after in zip(first, now, strict=True)):
+        raise RuntimeError("the first process has other weights than it made")
+    with_ddp(model, rank)
+
+    model = vit(0)
+    options = {"scale_per": "layer" if rank == 0 else "head"}
+    crosspath.connect(model, {"audio": vit(100)}, engine="optimizer", **options)
+    try:
+        DistributedDataParallel(model)
+    except crosspath.PathwayError as error:
+        if "the same pathways in every process" not in str(error):
+            raise
+    else:
+        raise RuntimeError("expected other pathways in each process to be refused")
+
+
 def _note_size(sizes: list[int], bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
     """Average a bucket of gradients over the processes, as PyTorch does, and note how many they are."""
     sizes.append(bucket.buffer().numel())
@@ -133,6 +159,7 @@ def main(folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=SECONDS))
     rank = dist.get_rank()
+    check_first_process_counts(rank)
     for wrapper, case in product(WRAPPERS, CASES):
         try:
             engine: Engine = "optimizer" if wrapper == "ddp-held" else "live"

@@ -21,6 +21,7 @@ from crosspath.errors import PathwayError
 from crosspath.pathway.engines.combine import effective_weight, pathway_gradients, write_effective_weight
 from crosspath.pathway.engines.optimizer_watch import watch
 from crosspath.pathway.engines.pathway_weight import INSIDE, PathwayWeight
+from crosspath.pathway.engines.wrapping import watch_wrapping
 
 WEIGHTS = "pathway_weights"
 """The name of the child module that holds the `HeldWeight` of each connected attribute of a layer."""
@@ -51,8 +52,9 @@ class HeldWeight(nn.Module):
         self._tensors: tuple[Tensor, ...] = ()
         """E, W, each W' and λ when the sum was written."""
         self._versions: tuple[int, ...] = ()
-        """Theirs at that time: PyTorch counts the writes to each tensor."""
+        """Theirs at that time, and in a new copy that of E alone: PyTorch counts the writes to each tensor."""
         watch(self)
+        watch_wrapping(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Nothing is registered here; nn.Module would look into every value, at every step.
@@ -92,8 +94,9 @@ class HeldWeight(nn.Module):
         return None if self._optimizer is None else self._optimizer()
 
     def attach(self, optimizer: Optimizer, steps: object) -> None:
-        """Say which optimizer holds W, W' and λ."""
+        """Say which optimizer holds W, W' and λ from now on. A step of another one that has them is refused."""
         self._optimizer, self.steps = weakref.ref(optimizer), steps
+        watch(self)
 
     @property
     def in_place(self) -> bool:
@@ -242,16 +245,18 @@ class HeldWeight(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "HeldWeight":
         self._leaves[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
         parameter, value = self.parameter, fn(self.parameter.data)
-        if torch._has_compatible_shallow_copy_type(parameter, value):
+        replaces = torch.__future__.get_overwrite_module_params_on_conversion()
+        if torch._has_compatible_shallow_copy_type(parameter, value) and not replaces:
             # The sum of what the leaves are now, not the sum of before in another type. The owner finds E done.
             parameter.data = value
             self.write_sum()
-        else:  # To or from the meta device: the owner replaces E.
+        else:  # The owner replaces E, as to or from the meta device.
             self._tensors, self._versions = (), ()
         return self
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        if (self.parameter._version,) != self._versions[:1]:  # What was written to E would be lost.
+        # What was written to E would be lost. Other writes are summed for what does not look for them, as torch.export.
+        if (self.parameter._version, *self._count_writes()[1:]) != self._versions:
             self.check_sum(self._plain_name(prefix))
         destination.pop(self._plain_name(prefix))
         self._leaves[0].state_dict(destination=destination, prefix=self._state_prefix(prefix), keep_vars=keep_vars)
@@ -273,6 +278,18 @@ class HeldWeight(nn.Module):
         own = [name.replace(prefix, start, 1) for name in missing[count:]]
         missing[:] = [name for name in missing[:count] if name != plain] + own
         unexpected[:] = [name.replace(prefix, start, 1) if name.startswith(prefix) else name for name in unexpected]
+        auxiliaries, scales, _ = self.pathway.terms()
+        places = [(leaf.device, leaf.dtype) for leaf in (self.original, *auxiliaries, *scales)]
+        # `assign=True` takes the tensors of the state as they are.
+        if len(set(places)) > 1:
+            self._tensors, self._versions = (), ()
+            found = ", ".join(dict.fromkeys(f"{kind} on {device}" for device, kind in places))
+            rule, todo = "W, W' and λ of one type on one device", "load a state that has all of them"
+            errors.append(str(PathwayError(plain, rule, found, todo)))
+            return
+        if (self.parameter.device, self.parameter.dtype) != places[0]:
+            value = torch.empty_like(self.original)
+            self.owner._parameters[self.attribute] = nn.Parameter(value, requires_grad=self.parameter.requires_grad)
         self.write_sum()
 
     def _plain_name(self, prefix: str) -> str:
@@ -285,9 +302,12 @@ class HeldWeight(nn.Module):
         if self._storage is not None:
             raise PathwayError(self.attribute, "a copy between steps", "one inside of a step", "copy after it")
         self.check_sum()
-        # A copy's tensors count from zero, and no optimizer holds them.
-        return {**self.__dict__, "_versions": (0,) * len(self._versions), "_optimizer": None, "steps": None}
+        return {**self.__dict__, "_optimizer": None, "steps": None}  # No optimizer holds a copy's tensors.
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
+        # E was copied before this object was asked for its state, from before the last write perhaps. So that the next
+        # look writes the sum, unless E is written by then, only E counts as seen.
+        self._versions = self._count_writes()[:1]
         watch(self)
+        watch_wrapping(self)

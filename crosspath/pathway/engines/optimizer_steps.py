@@ -5,6 +5,7 @@ that the optimizer's moments and its weight decay are those of W. After it: E = 
 closure that a step may call, find E in its place.
 """
 
+import weakref
 from collections.abc import Callable, Iterable
 from functools import wraps
 from types import MethodType
@@ -24,6 +25,8 @@ LIVE = "connect with engine='live'"
 UNSUITABLE = ("LBFGS", "SAM", "Lookahead")
 """Optimizers that compute sums, or move weights, outside of one plain update: by class name, beside those with an
 inner optimizer or a `train()` and `eval()` of their own, as schedule-free ones have."""
+_steps: "weakref.WeakKeyDictionary[Optimizer, OptimizerSteps]" = weakref.WeakKeyDictionary()
+"""Of every optimizer that was attached: it is not hooked twice, also where another one held its weights since."""
 
 
 class OptimizerSteps:
@@ -197,9 +200,7 @@ def attach_optimizer(
         raise PathwayError(name, "an optimizer of the target's weights", "one of none of them", todo)
     if any(is_sharded(weight.parameter) for weight in weights):
         raise PathwayError(name, "full tensors", "shards of them", LIVE)
-    steps = next((weight.steps for weight in weights if weight.optimizer is optimizer), None)
-    if any(weight.optimizer not in (None, optimizer) for weight in weights):
-        raise PathwayError(name, "weights that no other optimizer holds", "some of another's", "attach one optimizer")
+    steps = _steps.get(optimizer)
     if steps is None and optimizer.state:
         todo = f"attach before the first step and before load_state_dict; where it starts with a state, {LIVE}"
         raise PathwayError(name, "an optimizer without a state", "one that has moments", todo)
@@ -208,7 +209,7 @@ def attach_optimizer(
     names = {id(value): key for key, value in target.state_dict(keep_vars=True).items()} if has_names else {}
     add_leaves(optimizer, weights, scale_lr, auxiliary_lr, names)
     if steps is None:
-        steps = OptimizerSteps(optimizer, [])
+        steps = _steps[optimizer] = OptimizerSteps(optimizer, [])
     for weight in weights:
         weight.check_sum()
         weight.follow_leaves()

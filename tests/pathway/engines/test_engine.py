@@ -276,6 +276,49 @@ def test_a_compiled_model_and_a_compiled_step() -> None:
         torch.testing.assert_close(states[1][name], value, rtol=1e-5, atol=1e-6)
 
 
+class Around(nn.Module):
+    """A model with another one inside."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Its output."""
+        output: Tensor = self.inner(images)
+        return output
+
+
+@pytest.mark.parametrize("way", ["after", "before", "around"])
+def test_a_compiled_model_sees_writes(way: str) -> None:
+    model = vit(0)
+    compiled = torch.compile(model, backend="eager", fullgraph=True) if way == "before" else None
+    handle = crosspath.connect(model, {"audio": vit(1)}, scale_init=0.1, engine="optimizer")
+    if compiled is None:
+        compiled = torch.compile(Around(model) if way == "around" else model, backend="eager", fullgraph=True)
+    images = batches()[0][0]
+    for value in (0.5, -0.5):  # Before its first call, and after it.
+        with torch.no_grad():
+            handle.scales()[QKV, "audio"].fill_(value)
+        torch.testing.assert_close(compiled(images), copy.deepcopy(model)(images))
+
+
+@pytest.mark.parametrize("way", ["compile", "export"])
+def test_what_does_not_look_for_writes_has_those_before_a_state_was_taken(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    images = batches()[0][0]
+    twin = copy.deepcopy(model)
+    if way == "compile":
+        model.compile(backend="eager")
+        model(images)
+    for each in (handle, crosspath.pathways(twin)):
+        with torch.no_grad():
+            each.scales()[QKV, "audio"].fill_(5.0)
+    model.state_dict()
+    module = model if way == "compile" else torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(module(images), twin(images))
+
+
 def test_a_scheduler_made_afterwards(live: dict[str, Tensor]) -> None:
     model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
@@ -304,22 +347,112 @@ def test_conversions_sum_anew(live: dict[str, Tensor]) -> None:
     assert_equal(state_of(model), live)
 
 
-@pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
+def test_writes_are_seen_where_conversions_replace_parameters() -> None:
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    try:
+        model, handle = connect_vit("optimizer")
+        model.double()
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
+    images = batches()[0][0].double()
+    model(images)
+    with torch.no_grad():
+        for scale in handle.scales().values():
+            scale.zero_()
+    torch.testing.assert_close(model(images), vit(0).double()(images))
+
+
+@pytest.mark.parametrize("start", ["meta", "another type"])
+def test_a_state_that_is_assigned_brings_its_device_and_type(start: str) -> None:
+    source, _ = connect_vit("optimizer", bias=True)
+    state = {name: value.double() for name, value in source.state_dict().items()}
+    model = vit(0).to("meta" if start == "meta" else "cpu")
+    other = vit(1).to("meta" if start == "meta" else "cpu")
+    handle = crosspath.connect(model, {"audio": other}, engine="optimizer", bias=True)
+    model.load_state_dict(state, assign=True)
+    images, labels = batches()[0]
+    expected = source.double()(images.double())
+    assert torch.equal(model(images.double()), expected)
+    optimizer = adamw(model, handle)
+    cross_entropy(model(images.double()), labels).backward()
+    optimizer.step()
+    output = model(images.double())
+    assert not torch.equal(output, expected)
+    crosspath.merge(model)
+    assert torch.equal(model(images.double()), output)
+
+
+def test_an_assigned_state_of_some_of_the_tensors_is_refused() -> None:
+    model, _ = connect_vit("optimizer")
+    state = {name: value.double() for name, value in model.state_dict().items() if "auxiliaries" not in name}
+    with pytest.raises(RuntimeError, match=r"blocks\.0\.attn\.qkv\.weight: expected W, W' and λ of one type"):
+        model.load_state_dict(state, assign=True, strict=False)
+
+
+def saved_and_loaded(model: nn.Module) -> Any:
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+COPIES: dict[str, Callable[[nn.Module], Any]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "torch.save": saved_and_loaded,
+}
+
+
+@pytest.mark.parametrize("way", [*COPIES, "average"])
+def test_a_copy_made_right_after_a_write_computes_with_it(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    model(batches()[0][0])
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = AveragedModel(model) if way == "average" else COPIES[way](model)
+    inner = twin.module if way == "average" else twin
+    assert torch.equal(twin(batches()[0][0]), model(batches()[0][0]))
+    assert_equal(state_of(inner), state_of(model))
+    with torch.no_grad():
+        inner.blocks[0].attn.qkv.weight.zero_()
+    with pytest.raises(PathwayError, match="one written by other code"):
+        twin(batches()[0][0])
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch is built without processes")
+def test_a_model_is_distributed_right_after_a_write() -> None:
+    model, handle = connect_vit("optimizer")
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = copy.deepcopy(model)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        distributed = nn.parallel.DistributedDataParallel(model)
+        assert torch.equal(distributed(batches()[0][0]), twin(batches()[0][0]))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_write_to_the_sum_of_a_new_copy_is_noticed(way: str) -> None:
+    model, handle = connect_vit("optimizer")
+    with torch.no_grad():
+        handle.scales()[QKV, "audio"].fill_(5.0)
+    twin = COPIES[way](model)
+    with torch.no_grad():
+        twin.blocks[0].attn.qkv.weight.zero_()
+    with pytest.raises(PathwayError, match="one written by other code"):
+        twin(batches()[0][0])
+
+
+@pytest.mark.parametrize("way", COPIES)
 def test_copies_train_on_their_own(way: str, live: dict[str, Tensor]) -> None:
     model, handle = connect_vit("optimizer")
     optimizer = adamw(model, handle)
     for batch in batches()[:2]:
         step(model, optimizer, batch)
     before = state_of(model)
-    if way == "deepcopy":
-        twin = copy.deepcopy(model)
-    elif way == "pickle":
-        twin = pickle.loads(pickle.dumps(model))
-    else:
-        file = io.BytesIO()
-        torch.save(model, file)
-        file.seek(0)
-        twin = torch.load(file, weights_only=False)
+    twin = COPIES[way](model)
     with refused("AdamW", kind=PathwayError):
         step(twin, adamw(twin), batches()[2])
     again = adamw(twin, crosspath.pathways(twin))
@@ -442,6 +575,40 @@ def test_pathways_connected_after_attaching_are_not_left_behind() -> None:
     assert not torch.equal(handle.scales()[QKV, "video"], before)
 
 
+@pytest.mark.parametrize("part", ["all", "one block"])
+def test_a_later_optimizer_takes_over(part: str) -> None:
+    """As after unfreezing, or at a trainer's second fit. What the one before it does is that of live sums."""
+    states = []
+    for engine in ENGINES:
+        model, handle = connect_vit(engine)
+        first = adamw(model, handle if engine == "optimizer" else None)
+        step(model, first, batches()[0])
+        parameters = crosspath.param_groups(model if part == "all" else model.blocks[1], lr=0.1)
+        second = torch.optim.SGD(parameters, lr=0.1)
+        if engine == "optimizer":
+            handle.attach(second)
+        step(model, second, batches()[1])
+        states.append(state_of(model))
+    assert_equal(*states)
+    with refused("AdamW", kind=PathwayError):
+        step(model, first, batches()[2])
+    assert_equal(state_of(model), states[1])
+
+
+def test_two_optimizers_take_turns() -> None:
+    states = []
+    for engine in ENGINES:
+        model, handle = connect_vit(engine)
+        optimizers = [torch.optim.SGD(crosspath.param_groups(model, lr=rate), lr=0.1) for rate in (0.1, 0.01)]
+        for optimizer, batch in zip([*optimizers, *optimizers], batches(), strict=False):
+            if engine == "optimizer":
+                for other in (*optimizers, optimizer):
+                    handle.attach(other)
+            step(model, optimizer, batch)
+        states.append(state_of(model))
+    assert_equal(*states)
+
+
 def test_attaching_comes_before_moments_and_schedulers() -> None:
     model, handle = connect_vit("optimizer")
     late = adamw(model)
@@ -484,13 +651,9 @@ def test_optimizers_that_do_more_than_one_plain_step_are_refused(kind: Any) -> N
 
 
 def test_other_misuses_of_attach() -> None:
-    model, handle = connect_vit("optimizer")
+    _, handle = connect_vit("optimizer")
     with refused("SGD", kind=PathwayError):
         handle.attach(torch.optim.SGD(vit(3).parameters(), lr=0.1))
-    first = adamw(model, handle)
-    with refused("AdamW", kind=PathwayError):
-        handle.attach(adamw(model))
-    step(model, first, batches()[0])
     plain, live = connect_vit("live")
     with refused("attach", kind=PathwayError):
         live.attach(adamw(plain))
