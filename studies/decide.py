@@ -26,6 +26,8 @@ LISTS = REPOSITORY / "crosspath" / "study" / "decision" / "lists.py"
 BEGIN, END = "<!-- decision -->\n", "<!-- end decision -->"
 STARTS = {None, "whole-body", "start-0.1", "epochs-18", "epochs-60", "raw", "paper"}
 """Variants that are a pathway as `try` starts it; the others are ablations."""
+CANONICAL = "canonical"
+"""The variant that `try` races for targets from scratch."""
 ADAPTERS = {"scales-as-adapter"}
 """Studies whose `none` is a frozen body: no case of a network that trains."""
 KINDS = {"dinov2-small": "image", "whisper-tiny-en": "audio"}
@@ -53,8 +55,8 @@ def cases_of(rows: Sequence[Row], pretrained: set[tuple[str, str]]) -> list[Case
         labels, target = row["labels_per_class"], row["target"]
         if row["arm"] in MASKED:
             masked.setdefault((target, labels), []).append(row)
-        elif row["arm"] == "pathway" and row["variant"] in STARTS:
-            has_start = (row["study"], target) in pretrained
+        has_start = (row["study"], target) in pretrained
+        if row["arm"] == "pathway" and (row["variant"] in STARTS or (row["variant"] == CANONICAL and not has_start)):
             kind = KINDS.get(row["auxiliary"], row["auxiliary"].partition("/")[0])
             readings = Readings(labels=labels, pretrained=has_start, kind=kind)
             gains.setdefault((target, readings), []).append(row)
