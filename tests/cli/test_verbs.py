@@ -168,7 +168,7 @@ def test_a_dry_run_says_what_it_does_not_read(tmp_path: Path, capsys: pytest.Cap
     assert str(tmp_path / "gone") in capsys.readouterr().err
     assert main([*dry_run, "--auxiliary", "audio=nowhere", "--from", str(tmp_path)]) == 0
     captured = capsys.readouterr()
-    assert "--auxiliary not read" in captured.err
+    assert "--auxiliary is ignored" in captured.err
     assert "of --from" in captured.err
     assert captured.out.startswith("{")
 

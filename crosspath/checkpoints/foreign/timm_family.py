@@ -29,6 +29,12 @@ def timm_foundation(where: str, file: Path, config: Mapping[str, Any], tensors: 
         found = f"{config['architecture']}: {model.patch_embed.img_size} and {model.patch_embed.patch_size}"
         raise InputError(file, "square pictures and patches", found, "choose another model")
     own, leftovers = encoder_tensors(file.parent / WEIGHTS, tensors, "patch_embed.proj.weight", HEADS)
+    norm = "fc_norm" if isinstance(model.fc_norm, nn.LayerNorm) else "norm"
+    if f"{norm}.weight" not in own:
+        found = f"{norm}.weight, the last norm of {config['architecture']} as configured"
+        raise InputError(
+            file.parent / WEIGHTS, found, "none", f"restore the {file.name} that these weights were saved with"
+        )
     block = model.blocks[0]
     section: dict[str, Any] = {
         "width": model.embed_dim,

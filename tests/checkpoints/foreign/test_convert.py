@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+import crosspath
 from crosspath.checkpoints import auxiliary_source, load_checkpoint, load_weights_from
 from crosspath.checkpoints.foreign import convert_checkpoint, inspect_checkpoint
 from crosspath.config import apply_overrides
@@ -281,6 +282,10 @@ def test_a_timm_folder_that_contradicts_its_norm_is_refused(tmp_path: Path) -> N
     describe_micro_vit(tmp_path, global_pool="avg")
     with refused("model.safetensors", "norm.weight"):
         convert_checkpoint(tmp_path, tmp_path / "out")
+    # Nor is it a start, which the command that `inspect` names would be.
+    assert inspect_checkpoint(tmp_path)["problem"]
+    with refused("model.safetensors", "fc_norm.weight", "config.json"):
+        crosspath.train("image/digits", start_from=tmp_path, out=tmp_path / "run", progress=False)
 
 
 def test_what_no_tensor_shows_is_kept_or_refused(tmp_path: Path) -> None:
