@@ -169,7 +169,7 @@ def test_a_dry_run_says_what_it_does_not_read(tmp_path: Path, capsys: pytest.Cap
     assert main([*dry_run, "--auxiliary", "audio=nowhere", "--from", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert "--auxiliary is ignored" in captured.err
-    assert "of --from" in captured.err
+    assert "from --from it reads" in captured.err
     assert captured.out.startswith("{")
 
 
